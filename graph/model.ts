@@ -1,0 +1,214 @@
+/**
+ * The definitions of the catalogue: what a maintainer writes in YAML, and what the compiler makes of it.
+ * zod schemas are the definition; types are inferred. Protocol D1.
+ *
+ * Workflow code takes only `import type` from this file: zod stays out of the workflow bundle.
+ */
+import { z } from 'zod';
+
+/** Ids of flows, pools, procedures ...: what an operator types and an URL carries unescaped. */
+export const Id = z
+  .string()
+  .regex(/^[A-Za-z][A-Za-z0-9_.-]{0,119}$/, 'an id starts with a letter, then letters, digits, _ . -, at most 120');
+
+export const Cycle = z.enum(['hour', 'day', 'month']);
+export type Cycle = z.infer<typeof Cycle>;
+
+export const Purpose = z.enum(['scheduled', 'backfill', 'rehearsal']);
+export type Purpose = z.infer<typeof Purpose>;
+
+export const FlowKind = z.enum(['job', 'interface', 'distribution', 'gate', 'check', 'notify']);
+export type FlowKind = z.infer<typeof FlowKind>;
+
+export const Layer = z.enum(['ODS', 'DIM', 'DWD', 'DWA', 'DWA_THEME', 'APP', 'UNSPECIFIED']);
+export type Layer = z.infer<typeof Layer>;
+
+/**
+ * How a period follows from another one: of an edge, the upstream's period seen from this flow's; of a flow, its own
+ * period seen from its run's (protocol D2). `{ offset: -2 }` is two periods of the same cycle earlier.
+ */
+export const PeriodMapping = z.union([
+  z.enum(['same', 'previous', 'lastDayOfMonth', 'everyDayOfMonth', 'everyHourOfDay']),
+  z.strictObject({ offset: z.int().min(-400).max(400) }),
+]);
+export type PeriodMapping = z.infer<typeof PeriodMapping>;
+
+/**
+ * A moment seen from the period, in the calendar's zone (`+1 month, day 1, 23:59`, `+1 day, 02:00`, `+1 hour, 00:10`), or from the
+ * opening of the run (`open + 20 s`, units ms, s, min, h). Grammar and meaning: graph/calendar.ts.
+ */
+export const Moment = z.string().regex(
+  /^(open \+ \d+ (ms|s|min|h)|\+\d+ (month|day|hour)(, day (\d{1,2}|last))?, \d{2}:\d{2}(:\d{2})?)$/,
+  'a moment is written like "+1 month, day 1, 23:59", "+1 day, 02:00" or "open + 20 s"',
+);
+
+const Ms = z.int().min(0).max(45 * 24 * 3_600_000);
+
+export const Names = z.strictObject({ en: z.string().min(1), zh: z.string().min(1) });
+
+/** `after: [A, { flow: B, period: previous }]`; a bare id means the same period. `run` names another run's cycle (A11). */
+export const Edge = z.union([
+  Id,
+  z.strictObject({ flow: Id, period: PeriodMapping.default('same'), cycle: Cycle.optional() }),
+]);
+
+/** A typed parameter of a program; `period` and friends are filled from the business period and bound, never pasted. */
+export const Parameter = z.union([
+  z.strictObject({ value: z.union([z.string(), z.number(), z.boolean()]) }),
+  z.strictObject({ from: z.enum(['period', 'month', 'day', 'firstDay', 'lastDay', 'previousMonth', 'run', 'generation']) }),
+]);
+export type Parameter = z.infer<typeof Parameter>;
+
+/** What a copy reads and writes. `select` is a query on the source, its columns in the order of `columns` of the target table. */
+const CopySide = z.strictObject({ connection: Id, table: z.string().min(1) });
+
+export const Program = z.discriminatedUnion('type', [
+  /** A SQL file below the catalogue's `programs/`, executed fenced on `connection` (C6); for a check it returns one boolean. */
+  z.strictObject({ type: z.literal('sql'), file: z.string().min(1), connection: Id.optional() }),
+  z.strictObject({
+    type: z.literal('shell'),
+    command: z.array(z.string()).min(1),
+    env: z.record(z.string(), z.string()).default({}),
+  }),
+  /** First half of a distribution: source rows into the target's staging table, keyed by distribution, period, run, generation (D3). */
+  z.strictObject({ type: z.literal('export'), distribution: Id, from: CopySide, to: CopySide, columns: z.array(z.string()).min(1), where: z.string().optional() }),
+  /** Second half: one fenced insert-select from staging into the target; the control rows commit with it (D3). */
+  z.strictObject({ type: z.literal('import'), distribution: Id, to: CopySide, columns: z.array(z.string()).min(1), periodColumn: z.string() }),
+  /** Does nothing, inside the agent; `ms` it takes, `failTimes` attempts that fail first. Load and tests. */
+  z.strictObject({ type: z.literal('noop'), ms: Ms.default(0), failTimes: z.int().min(0).default(0) }),
+]);
+export type Program = z.infer<typeof Program>;
+
+/** Retry budget for each kind of failure (errors.ts calls the kinds what protocol C4 calls them). */
+export const Retries = z.strictObject({
+  program: z.int().min(0).max(20).default(0),
+  infrastructure: z.int().min(0).max(20).default(3),
+  timeout: z.int().min(0).max(20).default(0),
+  lost: z.int().min(0).max(20).default(3),
+  backoffMs: Ms.default(30_000),
+});
+
+/** Who confirms a gate or a person's check, and what happens while nobody does. */
+export const Person = z.strictObject({
+  role: Id,
+  remindAt: z.array(Moment).default([]),
+  escalateAt: Moment.optional(),
+  escalateTo: Id.optional(),
+});
+
+const flowFields = {
+  id: Id,
+  names: Names,
+  cycle: Cycle,
+  /** The flow's own period seen from its run's; only this shifts programs' parameters. */
+  period: PeriodMapping.default('same'),
+  procedure: Id.optional(),
+  step: z.int().min(0).optional(),
+  owner: Id.optional(),
+  layer: Layer.default('UNSPECIFIED'),
+  groups: z.array(Id).default([]),
+  key: z.boolean().default(false),
+  platform: Id.optional(),
+  trigger: z.enum(['auto', 'manual', 'time', 'event']).default('auto'),
+  /** With trigger `event`: name of the external event that triggers the flow. */
+  event: Id.optional(),
+  startAt: Moment.optional(),
+  deadline: Moment.optional(),
+  calendar: Id.optional(),
+  after: z.array(Edge).default([]),
+  retries: Retries.prefault({}),
+  timeoutMs: Ms.optional(),
+  /** Lease without contact until the reaper may act, and how long an orphan may go on (C4, C5). */
+  leaseMs: Ms.optional(),
+  orphanMs: Ms.optional(),
+  idempotent: z.boolean().default(false),
+  onRerun: z.enum(['keep', 'ask']).optional(),
+  onTrigger: z.literal('downstream').optional(),
+  forcePassRequires: z.array(Id).default([]),
+  parameters: z.record(z.string().regex(/^[a-z][a-zA-Z0-9_]*$/), Parameter).default({}),
+  uses: z.array(z.strictObject({ pool: Id, n: z.int().min(1).default(1) })).default([]),
+  locks: z.array(Id).default([]),
+  labels: z.array(Id).default([]),
+  reads: z.array(z.string()).default([]),
+  writes: z.array(z.string()).default([]),
+  aliases: z.array(Id).default([]),
+  sourceLevel: z.int().optional(),
+  note: z.string().optional(),
+};
+
+/** A flow as written. Which of `program`, `person`, `notice` it needs follows from kind and is checked by graph/build.ts. */
+export const FlowDefinition = z.strictObject({
+  ...flowFields,
+  kind: z.enum(['job', 'interface', 'gate', 'check', 'notify']),
+  program: Program.optional(),
+  person: Person.optional(),
+  notice: z.strictObject({ to: Id, en: z.string(), zh: z.string() }).optional(),
+  /** A check run by an agent: how often it is tried while false, and until when (D9). */
+  everyMs: Ms.optional(),
+  giveUpAfterMs: Ms.optional(),
+});
+export type FlowDefinition = z.infer<typeof FlowDefinition>;
+
+/** One entry that becomes two flows, `<id>.export` and `<id>.import` (D3); others depend on `<id>` or `<id>.import`, the same thing. */
+export const DistributionDefinition = z.strictObject({
+  ...flowFields,
+  from: CopySide,
+  to: CopySide,
+  /** Platforms whose agents run the two halves; default: the connections' own. */
+  columns: z.array(z.string()).min(1),
+  /** Column of the target that carries the period; rows of the period are replaced. */
+  periodColumn: z.string(),
+  where: z.string().optional(),
+});
+export type DistributionDefinition = z.infer<typeof DistributionDefinition>;
+
+export const Calendar = z.strictObject({
+  id: Id,
+  timeZone: z.string().default('Asia/Shanghai'),
+  weekend: z.array(z.int().min(1).max(7)).default([6, 7]),
+  holidays: z.array(z.iso.date()).default([]),
+  /** Make-up work days 调休: worked although weekend or holiday. */
+  makeUpDays: z.array(z.iso.date()).default([]),
+});
+
+/** A named connection: the engine knows the name and the platform; credentials live with the agent (C1). */
+export const Connection = z.strictObject({ id: Id, platform: Id, names: Names.optional() });
+export const Pool = z.strictObject({ id: Id, size: z.int().min(0).max(100_000) });
+export const Procedure = z.strictObject({ id: Id, names: Names, owner: Id, cycle: Cycle, note: z.string().optional() });
+export const Schedule = z.strictObject({
+  id: Id,
+  cycle: Cycle,
+  /** Local time of the calendar's zone at which the run of the period just ended is opened. */
+  at: z.string().regex(/^\d{2}:\d{2}$/),
+  dayOfMonth: z.int().min(1).max(31).optional(),
+  calendar: Id.optional(),
+});
+
+/** The whole catalogue, all files merged. */
+export const Catalogue = z.strictObject({
+  calendars: z.array(Calendar).default([]),
+  connections: z.array(Connection).default([]),
+  pools: z.array(Pool).default([]),
+  procedures: z.array(Procedure).default([]),
+  schedules: z.array(Schedule).default([]),
+  flows: z.array(FlowDefinition).default([]),
+  distributions: z.array(DistributionDefinition).default([]),
+});
+export type Catalogue = z.infer<typeof Catalogue>;
+
+/** Who carries a flow out: an agent of its platform, a person, or the engine itself. */
+export type Runner = 'agent' | 'person' | 'engine';
+
+/** One edge after resolving distributions and defaults. `cycle` is set only when the upstream lives in a run of another cycle. */
+export interface EdgeSpec {
+  readonly from: string;
+  readonly period: PeriodMapping;
+  readonly cycle?: Cycle;
+}
+
+/** A flow after compilation: distributions split, defaults filled, runner known. What `catalogue_versions` stores and answers read. */
+export interface Flow extends Omit<FlowDefinition, 'kind' | 'after'> {
+  readonly kind: FlowKind;
+  readonly runner: Runner;
+  readonly after: readonly EdgeSpec[];
+}
