@@ -39,6 +39,14 @@ export const ERRORS = {
     'Stop the other process, or wait until its instance lease ends, or choose another name.',
     '请停止另一进程，或等待其实例租约到期，或改用其他名称。',
   ),
+  database_too_new: kind(
+    500,
+    1,
+    'The database belongs to a newer Sluice',
+    '数据库由更新版本的 Sluice 创建',
+    'Start the newer version, or point DATABASE_URL at another database.',
+    '请启动更新的版本，或将 DATABASE_URL 指向其他数据库。',
+  ),
   internal: kind(
     500,
     1,
