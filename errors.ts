@@ -63,6 +63,14 @@ export const ERRORS = {
     'Correct every key that the message names; .env.example lists them all.',
     '请更正消息中列出的每个配置项；全部配置项见 .env.example。',
   ),
+  invalid_period: kind(
+    400,
+    2,
+    'This is no period, or no moment of one',
+    '周期或时刻无效',
+    'Write periods as 2026112208 (hour), 2026-11-22 (day) or 2026-10 (month), and moments as the message shows.',
+    '周期写作 2026112208（小时）、2026-11-22（日）或 2026-10（月）；时刻写法见消息。',
+  ),
 } satisfies Record<string, ErrorKind>;
 
 export type ErrorCode = keyof typeof ERRORS;
@@ -73,7 +81,11 @@ export class SluiceError extends Error {
   /** Machine-readable particulars, e.g. `{ flow, state }`; shown in problem+json. */
   readonly facts: Readonly<Record<string, unknown>>;
 
-  constructor(code: ErrorCode, detail: string, options: { cause?: unknown; facts?: Record<string, unknown> } = {}) {
+  constructor(
+    code: ErrorCode,
+    detail: string,
+    options: { cause?: unknown; facts?: Record<string, unknown> } = {},
+  ) {
     super(detail, options.cause === undefined ? undefined : { cause: options.cause });
     this.name = 'SluiceError';
     this.code = code;

@@ -1,0 +1,64 @@
+/**
+ * Local time and instants. A local time is written as the ms that UTC would have at the same clock face, so that
+ * calendar arithmetic is plain arithmetic; an instant is ms since 1970 in UTC.
+ *
+ * The engine's decisions never come here: a run's moments are resolved to instants once, when it is opened (protocol A4).
+ */
+
+const HOUR_MS = 3_600_000;
+const DAY_MS = 24 * HOUR_MS;
+
+/** China has had one offset without summer time since this instant; most of the estate needs no time-zone data at all. */
+const SHANGHAI_FIXED_SINCE = Date.UTC(1991, 8, 15);
+
+const formats = new Map<string, Intl.DateTimeFormat>();
+
+/** Whether the platform knows `zone` as an IANA name. */
+export function isTimeZone(zone: string): boolean {
+  try {
+    format(zone);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+/** Offset of `zone` from UTC at an instant, in ms, east positive. Throws RangeError for an unknown zone (check it with isTimeZone). */
+export function zoneOffsetMs(zone: string, instantMs: number): number {
+  if (zone === 'UTC') return 0;
+  if (zone === 'Asia/Shanghai' && instantMs >= SHANGHAI_FIXED_SINCE) return 8 * HOUR_MS;
+  const name = format(zone)
+    .formatToParts(instantMs)
+    .find((part) => part.type === 'timeZoneName')?.value;
+  const match = /^GMT(?:([+-])(\d{2}):(\d{2})(?::(\d{2}))?)?$/.exec(name ?? '');
+  if (match?.[1] === undefined) return 0;
+  const ms = (Number(match[2]) * 3600 + Number(match[3]) * 60 + Number(match[4] ?? 0)) * 1000;
+  return match[1] === '-' ? -ms : ms;
+}
+
+/** The clock face in `zone` at an instant. */
+export function toLocal(zone: string, instantMs: number): number {
+  return instantMs + zoneOffsetMs(zone, instantMs);
+}
+
+/**
+ * The instant of a clock face in `zone`. A face that summer time skips counts on from before the gap (02:30 becomes 03:30); one that
+ * happens twice means the first time. The rule of RFC 5545 and of Temporal's `compatible`.
+ */
+export function toInstant(zone: string, localMs: number): number {
+  const before = zoneOffsetMs(zone, localMs - DAY_MS);
+  const after = zoneOffsetMs(zone, localMs + DAY_MS);
+  const first = localMs - before;
+  if (before === after || zoneOffsetMs(zone, first) === before) return first;
+  const second = localMs - after;
+  return zoneOffsetMs(zone, second) === after ? second : first;
+}
+
+function format(zone: string): Intl.DateTimeFormat {
+  let known = formats.get(zone);
+  if (known === undefined) {
+    known = new Intl.DateTimeFormat('en-US', { timeZone: zone, timeZoneName: 'longOffset' });
+    formats.set(zone, known);
+  }
+  return known;
+}
