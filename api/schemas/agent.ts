@@ -1,0 +1,177 @@
+/**
+ * The contract between agents and the API (protocol C1-C8): lists in, lists out. A call repeated with the same id
+ * (`claimId`, `requestId`) gets the same answer, so an agent that heard none repeats the identical body.
+ * All durations are ms. Every call is `POST /api/v1/agents/:agent/<operation>` with a bearer token.
+ */
+import { z } from 'zod';
+
+const Name = z.string().min(1).max(120);
+const Ms = z.int().min(0);
+export const Epoch = z.int().min(1);
+const Epochs = z.array(Epoch).max(10_000);
+const RequestId = z.string().min(8).max(64);
+
+/** C3. */
+export const Lease = z.strictObject({
+  run: Name,
+  flow: z.string().min(1).max(140),
+  generation: z.int().min(1),
+  attempt: z.int().min(1),
+  epoch: Epoch,
+});
+export type Lease = z.infer<typeof Lease>;
+
+const CopySide = z.strictObject({ connection: Name, table: z.string().min(1) });
+
+/** The resolved program of a task: as in the catalogue, but SQL arrives as text, not as a file's name. */
+export const ProgramSpec = z.discriminatedUnion('type', [
+  z.strictObject({
+    type: z.literal('sql'),
+    sql: z.string(),
+    connection: Name.optional(),
+    check: z.boolean().default(false),
+  }),
+  z.strictObject({
+    type: z.literal('shell'),
+    command: z.array(z.string()).min(1),
+    env: z.record(z.string(), z.string()).default({}),
+  }),
+  z.strictObject({
+    type: z.literal('export'),
+    distribution: Name,
+    from: CopySide,
+    to: CopySide,
+    columns: z.array(z.string()).min(1),
+    where: z.string().optional(),
+  }),
+  z.strictObject({
+    type: z.literal('import'),
+    distribution: Name,
+    to: CopySide,
+    columns: z.array(z.string()).min(1),
+    periodColumn: z.string(),
+  }),
+  z.strictObject({ type: z.literal('noop'), ms: Ms.default(0), failTimes: z.int().min(0).default(0) }),
+]);
+export type ProgramSpec = z.infer<typeof ProgramSpec>;
+
+/** What an agent needs to carry out one attempt; meaning of the fields: platforms/platform.ts. */
+export const Task = z.strictObject({
+  lease: Lease,
+  program: z.string().min(1).max(140),
+  period: z.string().regex(/^\d{6}(\d{2}(\d{2})?)?$/),
+  spec: ProgramSpec,
+  parameters: z.record(z.string(), z.union([z.string(), z.number(), z.boolean()])).default({}),
+  timeoutMs: Ms.nullable().default(null),
+  orphanMs: Ms,
+  fenced: z.boolean(),
+});
+export type Task = z.infer<typeof Task>;
+
+/** How an attempt ended; meaning: platforms/platform.ts. `lost` = the agent itself cannot tell: log it as C4's `lost`. */
+export const Ending = z.discriminatedUnion('outcome', [
+  z.strictObject({
+    outcome: z.literal('succeeded'),
+    rows: z.int().min(0).optional(),
+    already: z.boolean().optional(),
+  }),
+  z.strictObject({ outcome: z.literal('false') }),
+  z.strictObject({
+    outcome: z.literal('cancelled'),
+    effect: z.boolean().nullable(),
+    stale: z.boolean().optional(),
+    message: z.string().max(4_000).optional(),
+  }),
+  z.strictObject({
+    outcome: z.literal('failed'),
+    kind: z.enum(['program', 'infrastructure', 'timeout']),
+    message: z.string().max(4_000),
+    exitCode: z.int().optional(),
+  }),
+  z.strictObject({ outcome: z.literal('lost'), message: z.string().max(4_000) }),
+]);
+export type Ending = z.infer<typeof Ending>;
+
+/** `agentMs`: what the agent's own clock measured; a remark, not an instant of the record (design.md 3). */
+export const AttemptResult = z.strictObject({ ...Lease.shape, ending: Ending, agentMs: Ms.optional() });
+export type AttemptResult = z.infer<typeof AttemptResult>;
+
+/** Epochs whose programs the agent must end: in every answer but `hello`. */
+const stop = Epochs.default([]);
+
+/**
+ * First call of a process. `lockToken` is the token of the local lock file: the same token takes over at once (C8),
+ * another is refused with `agent_name_taken` while the old instance's lease lives. `held`: epochs that this process
+ * still answers for (running wrappers, undelivered results); any other open lease of the agent is lost by its own word.
+ */
+export const HelloRequest = z.strictObject({
+  instance: RequestId,
+  lockToken: z.string().min(16).max(128),
+  platform: Name,
+  slots: z.int().min(1).max(10_000),
+  labels: z.array(Name).max(100).default([]),
+  version: z.string().max(64),
+  held: Epochs.default([]),
+});
+export const HelloAnswer = z.object({ leaseMs: Ms, heartbeatMs: Ms, orphanMs: Ms });
+
+export const ClaimRequest = z.strictObject({
+  claimId: RequestId,
+  instance: RequestId,
+  platform: Name,
+  free: z.int().min(1).max(10_000),
+  labels: z.array(Name).max(100).default([]),
+  /** How long the API may wait for work before it answers with none. */
+  waitMs: z.int().min(0).max(60_000),
+});
+export const ClaimAnswer = z.object({ tasks: z.array(Task), stop });
+
+/** C4: a program is launched only when its epoch is in `ok`. */
+export const StartedRequest = z.strictObject({
+  requestId: RequestId,
+  instance: RequestId,
+  leases: z.array(z.strictObject({ epoch: Epoch })).min(1),
+});
+export const StartedAnswer = z.object({
+  ok: Epochs,
+  refused: z.array(z.object({ epoch: Epoch, code: z.string() })),
+  stop,
+});
+
+/** Keeps the instance's lease and those of its epochs; `unknown` are no longer this agent's. */
+export const HeartbeatRequest = z.strictObject({ instance: RequestId, leases: Epochs });
+export const HeartbeatAnswer = z.object({ stop, unknown: Epochs.default([]) });
+
+/** C3: `stale` results are kept as remarks only; either answer ends the agent's duty to report. */
+export const CompleteRequest = z.strictObject({
+  requestId: RequestId,
+  instance: RequestId,
+  results: z.array(AttemptResult).min(1).max(1_000),
+});
+export const CompleteAnswer = z.object({ accepted: Epochs, stale: Epochs, stop });
+
+/** `offset`: bytes of UTF-8 sent before this text for this attempt. Text below what is stored already is a repeat. */
+export const LogChunk = z.strictObject({ ...Lease.shape, offset: z.int().min(0), text: z.string().max(1_000_000) });
+export type LogChunk = z.infer<typeof LogChunk>;
+export const LogsRequest = z.strictObject({ instance: RequestId, chunks: z.array(LogChunk).min(1).max(1_000) });
+export const LogsAnswer = z.object({ stop });
+
+/**
+ * Last call of a process that ends on purpose: leases sent but not started may be requeued at once, the name is free,
+ * and a waiting claim of the instance is answered empty. `held` as in `hello`: wrappers that go on without the agent.
+ */
+export const LeaveRequest = z.strictObject({ instance: RequestId, held: Epochs });
+export const LeaveAnswer = z.object({});
+
+export type HelloRequest = z.infer<typeof HelloRequest>;
+export type HelloAnswer = z.infer<typeof HelloAnswer>;
+export type ClaimRequest = z.infer<typeof ClaimRequest>;
+export type ClaimAnswer = z.infer<typeof ClaimAnswer>;
+export type StartedRequest = z.infer<typeof StartedRequest>;
+export type StartedAnswer = z.infer<typeof StartedAnswer>;
+export type HeartbeatRequest = z.infer<typeof HeartbeatRequest>;
+export type HeartbeatAnswer = z.infer<typeof HeartbeatAnswer>;
+export type CompleteRequest = z.infer<typeof CompleteRequest>;
+export type CompleteAnswer = z.infer<typeof CompleteAnswer>;
+export type LogsRequest = z.infer<typeof LogsRequest>;
+export type LeaveRequest = z.infer<typeof LeaveRequest>;

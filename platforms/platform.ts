@@ -1,0 +1,116 @@
+/**
+ * What a platform is: something that carries out one attempt of a flow's program and says how it ended.
+ * An agent hands it a task whose `started` was accepted (protocol C4) and a signal that says why to end early.
+ */
+
+/** One claim of one attempt of a flow (protocol C3). Epochs come from one sequence and are never reused. */
+export interface Lease {
+  readonly run: string;
+  readonly flow: string;
+  readonly generation: number;
+  readonly attempt: number;
+  readonly epoch: number;
+}
+
+export interface CopySide {
+  readonly connection: string;
+  readonly table: string;
+}
+
+/** `Program` of the catalogue as the claim delivers it: resolved, with the text of the SQL file included. */
+export type ProgramSpec =
+  | {
+      readonly type: 'sql';
+      readonly sql: string;
+      /** Name of a connection; default: the platform's own name. */
+      readonly connection?: string | undefined;
+      /** A check: the last statement answers one boolean; read-only and never fenced (protocol D9). */
+      readonly check: boolean;
+    }
+  | { readonly type: 'shell'; readonly command: readonly string[]; readonly env: Readonly<Record<string, string>> }
+  | {
+      readonly type: 'export';
+      readonly distribution: string;
+      readonly from: CopySide;
+      readonly to: CopySide;
+      readonly columns: readonly string[];
+      readonly where?: string | undefined;
+    }
+  | {
+      readonly type: 'import';
+      readonly distribution: string;
+      readonly to: CopySide;
+      readonly columns: readonly string[];
+      readonly periodColumn: string;
+    }
+  | { readonly type: 'noop'; readonly ms: number; readonly failTimes: number };
+
+export type ProgramType = ProgramSpec['type'];
+export type SpecOf<T extends ProgramType> = Extract<ProgramSpec, { type: T }>;
+
+/** A program's parameters after resolution; they are bound, never pasted (protocol D1). */
+export type Parameters = Readonly<Record<string, string | number | boolean>>;
+
+export interface Task {
+  readonly lease: Lease;
+  /** Identity for the fence and for locks (protocol C6, C9): the flow's id unless the catalogue gives another. */
+  readonly program: string;
+  /** yyyyMM, yyyyMMdd or yyyyMMddHH. */
+  readonly period: string;
+  readonly spec: ProgramSpec;
+  readonly parameters: Parameters;
+  /** From the first statement after the fence, or from the launch of the process; null = no limit. */
+  readonly timeoutMs: number | null;
+  /** How long the program may go on after the agent's last contact with the API (protocol C4, C5). */
+  readonly orphanMs: number;
+  readonly fenced: boolean;
+}
+
+/** `infrastructure`: the platform or the way to it failed, not the program (protocol C4). */
+export type FailureKind = 'program' | 'infrastructure' | 'timeout';
+
+/** How an attempt ended. */
+export type Ending =
+  /** `already`: the fence knew these effects as done for this run and generation; nothing was executed (C6). */
+  | { readonly outcome: 'succeeded'; readonly rows?: number | undefined; readonly already?: boolean | undefined }
+  /** A check that is not true yet (D9). */
+  | { readonly outcome: 'false' }
+  /** `effect`: whether effects were committed; null = cannot be known. `stale`: a newer epoch held the fence. */
+  | {
+      readonly outcome: 'cancelled';
+      readonly effect: boolean | null;
+      readonly stale?: boolean | undefined;
+      readonly message?: string | undefined;
+    }
+  | {
+      readonly outcome: 'failed';
+      readonly kind: FailureKind;
+      readonly message: string;
+      readonly exitCode?: number | undefined;
+    }
+  /** The agent itself cannot tell how far an unfenced program got; treated like an expired lease (C4). */
+  | { readonly outcome: 'lost'; readonly message: string };
+
+/**
+ * Why an attempt is to end early, carried as `signal.reason`: a person or the engine asked (`cancel`), nothing was
+ * heard of the API for `orphanMs` (`orphan`), or the agent leaves (`leave`).
+ */
+export type StopReason = 'cancel' | 'orphan' | 'leave';
+
+export interface ExecuteContext {
+  /** Aborted with a `StopReason`. */
+  readonly signal: AbortSignal;
+  /** Appends text to the log of the attempt; whole lines are kind to readers, but not required. */
+  readonly log: (text: string) => void;
+}
+
+export interface Platform {
+  /** Never rejects for a reason of the program or the platform: those are endings. */
+  execute(task: Task, context: ExecuteContext): Promise<Ending>;
+}
+
+/** The reason of an aborted signal; anything unknown counts as `cancel`. */
+export function stopReason(signal: AbortSignal): StopReason {
+  const reason: unknown = signal.reason;
+  return reason === 'orphan' || reason === 'leave' ? reason : 'cancel';
+}
