@@ -1,0 +1,33 @@
+/** Who may do what, inside the run (protocol B4): what needs the role of a gate, or a second person. */
+import type { OperationEntry, Verb } from './decisions.ts';
+import type { Machine } from './machine.ts';
+import { unmetUpstreams } from './settle.ts';
+import { isDone } from './state.ts';
+
+/** Actors with this role may do everything but still need a second person where B4 asks for one. */
+export const KEY_ROLE = 'key';
+
+/**
+ * Roles that the verb needs for this target: of the gates that it overrides, and `key` for a force-pass of a key flow. Empty: none.
+ * `from` is the one edge that a waive sets aside.
+ */
+export function neededRoles(m: Machine, verb: Verb, v: number, from: number | null = null): string[] {
+  const roles = new Set<string>();
+  const { graph, s } = m;
+  const overridesTarget = verb === 'force-pass' || verb === 'skip' || verb === 'start-now';
+  if (overridesTarget) addGate(v);
+  if (verb === 'force-pass' || verb === 'start-now') for (const u of unmetUpstreams(m, v)) addGate(u);
+  if (verb === 'waive' && from !== null) addGate(from);
+  if (verb === 'force-pass' && graph.attrOf(v).key) roles.add(KEY_ROLE);
+  return [...roles].sort();
+
+  function addGate(u: number): void {
+    const { runner, role } = graph.attrOf(u);
+    if (runner === 'person' && role !== null && !isDone(s, u)) roles.add(role);
+  }
+}
+
+/** True when the actor holds every needed role or a second person approved this very request. */
+export function isEntitled(entry: OperationEntry, roles: readonly string[]): boolean {
+  return entry.approvedBy !== null || roles.every((role) => entry.roles.includes(role));
+}

@@ -1,0 +1,155 @@
+/** What the end of an attempt means for its flow (protocol C3, C4, C7, D9). */
+import type { CompletionEntry, LostEntry } from './decisions.ts';
+import type { Machine } from './machine.ts';
+import { beginGeneration, finish, markStale } from './settle.ts';
+import { FAILURE_KINDS, type FailureKind, FLAG, has } from './state.ts';
+import { codeOf } from './status.ts';
+
+/** True when the entry speaks of the attempt that the flow is waiting for. */
+function isCurrent(m: Machine, entry: { v: number; generation: number; attempt: number }): boolean {
+  const { s } = m;
+  const { v } = entry;
+  return (
+    s.generation[v] === entry.generation &&
+    s.attempt[v] === entry.attempt &&
+    s.result[v] === 0 &&
+    has(s, v, FLAG.DISPATCHED)
+  );
+}
+
+export function complete(m: Machine, entry: CompletionEntry): void {
+  const { s } = m;
+  const { v } = entry;
+  if (v < 0) return;
+  if (!isCurrent(m, entry)) {
+    endOld(m, v, 0);
+    if (entry.outcome === 'succeeded') proveEffect(m, v);
+    return;
+  }
+  s.lease[v] = 0;
+  if (has(s, v, FLAG.RERUN_PENDING)) {
+    m.set(v, { result: codeOf(entry.outcome === 'false' ? 'failed' : entry.outcome) });
+    beginPending(m, v, false, 0);
+    return;
+  }
+  if (has(s, v, FLAG.STOPPING)) {
+    finish(m, v, 'cancelled', false);
+    if (entry.outcome === 'succeeded') m.effect({ t: 'notice', v, kind: 'late_effect', recipient: null });
+    return;
+  }
+  switch (entry.outcome) {
+    case 'succeeded':
+      finish(m, v, 'succeeded', has(s, v, FLAG.TAINTED));
+      return;
+    case 'failed':
+      fail(m, v, entry.failure ?? 'program', entry.at);
+      return;
+    case 'cancelled':
+      // Nobody here asked for it: an administrator or a stopping agent did.
+      fail(m, v, 'infrastructure', entry.at);
+      return;
+    case 'false':
+      tryAgainLater(m, v, entry.at);
+      return;
+    default:
+      entry.outcome satisfies never;
+  }
+}
+
+/** D9: a check that is false is no failure until it gives up. */
+function tryAgainLater(m: Machine, v: number, at: number): void {
+  const { s, graph } = m;
+  const { everyMs, giveUpAfterMs } = graph.attrOf(v);
+  if (giveUpAfterMs !== null && at - s.released[v]! >= giveUpAfterMs) {
+    finish(m, v, 'failed', false);
+    return;
+  }
+  nextAttempt(m, v, at + everyMs, 0);
+}
+
+/** Uses the budget of the kind of failure, or ends the generation. */
+function fail(m: Machine, v: number, kind: FailureKind, at: number): void {
+  const { s, graph } = m;
+  const { retries } = graph.attrOf(v);
+  if (usedOf(s.used[v]!, kind) >= retries[kind]) finish(m, v, 'failed', false);
+  else nextAttempt(m, v, at + retries.backoffMs, 0, kind);
+}
+
+function nextAttempt(m: Machine, v: number, due: number, on: number, kind?: FailureKind): void {
+  const { s } = m;
+  m.set(v, {
+    attempt: s.attempt[v]! + 1,
+    flags: (s.flags[v]! & ~(FLAG.DISPATCHED | FLAG.TAINTED)) | on,
+    due,
+    used: kind === undefined ? s.used[v]! : useOne(s.used[v]!, kind),
+  });
+  s.lease[v] = 0;
+}
+
+export function lose(m: Machine, entry: LostEntry): void {
+  const { s, graph } = m;
+  const { v } = entry;
+  if (v < 0) return;
+  const attrs = graph.attrOf(v);
+  const grace = entry.at + attrs.orphanMs + s.graceMs;
+  if (!isCurrent(m, entry)) {
+    endOld(m, v, attrs.fenced ? 0 : grace);
+    return;
+  }
+  s.lease[v] = 0;
+  const repeatable = attrs.fenced || attrs.idempotent;
+  if (!repeatable) {
+    m.setFlags(v, 0, FLAG.RERUN_PENDING | FLAG.PENDING_ROOT | FLAG.KEEP_WAIVES | FLAG.STOPPING);
+    finish(m, v, 'outcome_unknown', false);
+    m.effect({ t: 'notice', v, kind: 'outcome_unknown', recipient: null });
+    return;
+  }
+  if (has(s, v, FLAG.RERUN_PENDING)) {
+    m.set(v, { result: codeOf('failed') });
+    beginPending(m, v, !attrs.fenced, attrs.fenced ? 0 : grace);
+    return;
+  }
+  if (has(s, v, FLAG.STOPPING)) {
+    finish(m, v, 'cancelled', false);
+    if (!attrs.fenced) m.set(v, { flags: s.flags[v]! | FLAG.ENDING, due: grace });
+    return;
+  }
+  if (usedOf(s.used[v]!, 'lost') >= attrs.retries.lost) {
+    finish(m, v, 'failed', false);
+    if (!attrs.fenced) m.set(v, { flags: s.flags[v]! | FLAG.ENDING, due: grace });
+    return;
+  }
+  // Fenced: the old attempt can do no harm, the next one goes at once. Otherwise its end is waited out.
+  if (attrs.fenced) nextAttempt(m, v, 0, 0, 'lost');
+  else nextAttempt(m, v, grace, FLAG.ENDING, 'lost');
+}
+
+/** The old attempt of a superseded generation is over now, or at `until`. */
+function endOld(m: Machine, v: number, until: number): void {
+  const { s } = m;
+  if (!has(s, v, FLAG.ENDING)) return;
+  if (until === 0) m.set(v, { flags: s.flags[v]! & ~FLAG.ENDING, due: 0 });
+  else m.set(v, { due: until });
+}
+
+/** C7, D6: an attempt that no longer counted has left its effect all the same. */
+export function proveEffect(m: Machine, v: number): void {
+  markStale(m, [v], new Set());
+  m.effect({ t: 'notice', v, kind: 'late_effect', recipient: null });
+}
+
+/** `rerunPending` (protocol E): the old end is recorded, frees nothing and is not retried; now the new generation begins. */
+function beginPending(m: Machine, v: number, ending: boolean, endingUntil: number): void {
+  const { s } = m;
+  const root = has(s, v, FLAG.PENDING_ROOT);
+  const keepWaives = has(s, v, FLAG.KEEP_WAIVES);
+  beginGeneration(m, v, { root, keepWaives, ending, endingUntil, operation: null });
+}
+
+function usedOf(used: number, kind: FailureKind): number {
+  return (used >> (8 * FAILURE_KINDS.indexOf(kind))) & 0xff;
+}
+
+function useOne(used: number, kind: FailureKind): number {
+  return used + (1 << (8 * FAILURE_KINDS.indexOf(kind)));
+}

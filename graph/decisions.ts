@@ -1,0 +1,205 @@
+/** What goes into `decide` and what comes out of it (protocol A3, A4, A5). Plain data: it is stored and sent as JSON. */
+import type { FailureKind, PersonMoment } from './state.ts';
+import type { State } from './status.ts';
+
+/** Rows of the run's log after the cursor, in the order of `seq`; flows by vertex, -1 when the run's graph has no such flow. */
+export type Entry = CompletionEntry | LostEntry | OperationEntry | ExternalEntry;
+
+export interface CompletionEntry {
+  readonly kind: 'completion';
+  readonly seq: number;
+  readonly at: number;
+  readonly v: number;
+  readonly generation: number;
+  readonly attempt: number;
+  readonly outcome: 'succeeded' | 'failed' | 'false' | 'cancelled';
+  readonly failure: FailureKind | null;
+}
+
+export interface LostEntry {
+  readonly kind: 'lost';
+  readonly seq: number;
+  readonly at: number;
+  readonly v: number;
+  readonly generation: number;
+  readonly attempt: number;
+}
+
+export interface OperationEntry {
+  readonly kind: 'operation';
+  readonly seq: number;
+  readonly at: number;
+  readonly operation: string;
+  readonly actor: string;
+  readonly roles: readonly string[];
+  /** The second person of B4, when there was one. */
+  readonly approvedBy: string | null;
+  readonly request: OperationRequest;
+}
+
+export interface ExternalEntry {
+  readonly kind: 'external';
+  readonly seq: number;
+  readonly at: number;
+  readonly body: /** Another run released (or took back) an upstream of this one (A11). */
+    | { readonly type: 'upstream'; readonly foreign: readonly number[]; readonly met: 0 | 1 | 2 }
+    /** A superseded or lost attempt proved a committed effect afterwards (C7). */
+    | { readonly type: 'effect'; readonly v: number; readonly generation: number; readonly attempt: number }
+    /** A named event: triggers the flows that wait for it. */
+    | { readonly type: 'event'; readonly event: string };
+}
+
+export type FlowVerb =
+  | 'force-pass'
+  | 'skip'
+  | 'unskip'
+  | 'start-now'
+  | 'trigger'
+  | 'hold'
+  | 'unhold'
+  | 'expedite'
+  | 'cancel'
+  | 'confirm'
+  | 'reject'
+  | 'withdraw'
+  | 'resolve'
+  | 'retire'
+  | 'unretire';
+export type EdgeVerb = 'waive' | 'unwaive';
+export type RunVerb = 'pause' | 'resume' | 'close' | 'reopen';
+export type Verb = FlowVerb | EdgeVerb | RunVerb | 'rerun';
+
+export interface OperationRequest {
+  readonly verb: Verb;
+  readonly flows: readonly string[];
+  readonly edges: readonly { readonly from: string; readonly to: string }[];
+  readonly reason: string;
+  readonly evidence: string | null;
+  readonly partial: boolean;
+  /** force-pass of something sent or running (C7). */
+  readonly supersede: boolean;
+  /** resolve. */
+  readonly ran: boolean | null;
+  /** rerun. */
+  readonly plan: RerunPlan | null;
+}
+
+export interface RerunMember {
+  readonly flow: string;
+  readonly generation: number;
+  /** Result code, 0 = none. */
+  readonly result: number;
+  readonly started: boolean;
+}
+
+export interface RerunPlan {
+  readonly id: string;
+  readonly graphVersion: string;
+  readonly members: readonly RerunMember[];
+  readonly roots: readonly string[];
+  readonly running: 'supersede' | 'wait';
+  readonly keepWaives: boolean;
+}
+
+/** The whole stored row of a flow after a group, with what it needs of the world. */
+export interface FlowChange {
+  readonly v: number;
+  readonly generation: number;
+  readonly attempt: number;
+  readonly result: number;
+  readonly flags: number;
+  readonly due: number;
+  readonly used: number;
+  readonly phase: number;
+  /** Instants the exchange stamps with its own clock: 1 = now, 0 = none, -1 = as it is. */
+  readonly released: -1 | 0 | 1;
+  /** What the flow's outbox row must be for this group to be written: 0 = anything, 1 = not claimed, 2 = claimed. */
+  readonly expect: 0 | 1 | 2;
+}
+
+export interface FlowOutcome {
+  readonly flow: string;
+  /** null = done; otherwise why not. */
+  readonly code: string | null;
+  /** The state that the operation met. */
+  readonly state: State | null;
+  readonly detail?: string;
+}
+
+export interface OperationOutcome {
+  readonly flows: readonly FlowOutcome[];
+  /** When refused as a whole. */
+  readonly code: string | null;
+  readonly detail: string | null;
+}
+
+export type Effect =
+  | {
+      readonly t: 'outcome';
+      readonly operation: string;
+      readonly state: 'applied' | 'refused' | 'approval_required';
+      readonly outcome: OperationOutcome;
+    }
+  | {
+      readonly t: 'override';
+      readonly v: number;
+      readonly kind: string;
+      readonly from: string | null;
+      readonly operation: string;
+    }
+  | {
+      readonly t: 'end_override';
+      readonly v: number;
+      readonly kinds: readonly string[];
+      readonly from: string | null;
+      readonly operation: string | null;
+    }
+  | {
+      readonly t: 'waive';
+      readonly on: boolean;
+      readonly edge: number;
+      readonly list: 'edge' | 'invalid' | 'foreign';
+    }
+  | { readonly t: 'foreign'; readonly index: number; readonly met: 0 | 1 | 2 }
+  /** The generation that ends, as it ended. */
+  | {
+      readonly t: 'generation';
+      readonly v: number;
+      readonly generation: number;
+      readonly result: number;
+      readonly flags: number;
+      readonly operation: string | null;
+    }
+  | { readonly t: 'stop'; readonly v: number }
+  | { readonly t: 'triggered'; readonly v: number }
+  | { readonly t: 'notice'; readonly v: number; readonly kind: NoticeKind; readonly recipient: string | null }
+  /** Every flow is done or retired, or no longer is. */
+  | { readonly t: 'finished'; readonly on: boolean }
+  | { readonly t: 'run'; readonly verb: RunVerb; readonly operation: string };
+
+export type NoticeKind = 'notify' | PersonMoment['kind'] | 'outcome_unknown' | 'late_effect';
+
+/** Decisions of one log row (or of timers: seq 0). Written whole or not at all. */
+export interface Group {
+  readonly seq: number;
+  readonly changes: readonly FlowChange[];
+  readonly effects: readonly Effect[];
+}
+
+/** What the exchange says back (A5). */
+export interface ExchangeAnswer {
+  /** Number of the exchange, and the record's clock. */
+  readonly n: number;
+  readonly now: number;
+  /** How many groups were written. */
+  readonly written: number;
+  /** Set when exchange n had been stored already with other decisions: these are the ones that count. */
+  readonly adopted: readonly Group[] | null;
+  readonly cursor: number;
+  readonly entries: readonly Entry[];
+  /** Flows with an open lease: all of them when `allLeases`, else those that contradicted. [v, 1 sent | 2 started | 0 unclaimed] */
+  readonly leases: readonly (readonly [number, 0 | 1 | 2])[];
+  readonly allLeases: boolean;
+  /** More log rows wait than were given. */
+  readonly more: boolean;
+}

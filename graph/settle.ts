@@ -1,0 +1,206 @@
+/** What follows from a state by itself: whose turn has come is sent, skipped or asked for; whose turn is gone is taken back. */
+import type { Machine } from './machine.ts';
+import { edgeMet, FLAG, has, isDone, isReady, isSkippable, type RunState } from './state.ts';
+import { codeOf, isReleasing, type Result } from './status.ts';
+
+const SUCCEEDED = codeOf('succeeded');
+
+/** Looks at every dirty flow until nothing follows any more. O(changed flows and their edges). */
+export function settle(m: Machine): void {
+  const queue = m.s.dirty;
+  for (let head = 0; head < queue.length; head++) evaluate(m, queue[head]!);
+  queue.length = 0;
+}
+
+function evaluate(m: Machine, v: number): void {
+  const { s, graph } = m;
+  if (s.result[v] !== 0) return;
+  if (!has(s, v, FLAG.DISPATCHED)) {
+    if (has(s, v, FLAG.SKIP) && isSkippable(s, v)) finish(m, v, 'skipped', true);
+    else if (isReady(graph, s, v)) release(m, v);
+    else if (s.released[v] !== 0 && graph.attrOf(v).runner === 'person') m.markReleased(v, false);
+    return;
+  }
+  if (s.lease[v] !== 0) return;
+  if (isReady(graph, s, v) && !has(s, v, FLAG.SKIP)) return;
+  m.undispatch(v);
+  if (has(s, v, FLAG.SKIP) && isSkippable(s, v)) finish(m, v, 'skipped', true);
+}
+
+/** Its turn has come: an agent gets it through the outbox, a person is awaited, the engine does it at once. */
+function release(m: Machine, v: number): void {
+  const { s, graph } = m;
+  const attrs = graph.attrOf(v);
+  if (s.released[v] === 0) m.markReleased(v, true);
+  const tainted = inheritsTaint(m, v);
+  switch (attrs.runner) {
+    case 'agent':
+      m.setFlags(v, FLAG.DISPATCHED | (tainted ? FLAG.TAINTED : 0), tainted ? 0 : FLAG.TAINTED);
+      // What is written here was not claimed by anybody yet.
+      s.lease[v] = 0;
+      return;
+    case 'person':
+      if (has(s, v, FLAG.CONFIRMED)) finish(m, v, 'succeeded', tainted);
+      else m.touch(v);
+      return;
+    case 'engine':
+      if (!has(s, v, FLAG.KEPT)) m.effect({ t: 'notice', v, kind: 'notify', recipient: null });
+      finish(m, v, 'succeeded', tainted);
+      return;
+    default:
+      attrs.runner satisfies never;
+  }
+}
+
+/** Taint of a flow that is released now (D6): set aside an edge, or uses a tainted result. O(in-degree). */
+export function inheritsTaint(m: Machine, v: number): boolean {
+  const { s, graph } = m;
+  if (has(s, v, FLAG.TAINT_NEXT)) return true;
+  for (let e = graph.upOff[v]!; e < graph.upOff[v + 1]!; e++) {
+    const u = graph.up[e]!;
+    if (s.waived[e] === 0 && isDone(s, u) && has(s, u, FLAG.TAINTED)) return true;
+  }
+  for (let i = graph.foreignOff[v]!; i < graph.foreignOff[v + 1]!; i++)
+    if (s.foreignMet[i] === 2 && s.waivedForeign[i] === 0) return true;
+  return false;
+}
+
+/** Ends the generation with a result. A releasing one closes its membership in a rerun plan and frees downstream flows. */
+export function finish(m: Machine, v: number, result: Result, tainted: boolean): void {
+  const { s } = m;
+  const code = codeOf(result);
+  const off =
+    FLAG.DISPATCHED |
+    FLAG.STOPPING |
+    FLAG.TAINTED |
+    FLAG.EXPEDITE |
+    (isReleasing(code) ? FLAG.MEMBER : 0) |
+    (result === 'skipped' ? 0 : FLAG.SKIP);
+  const on = tainted ? FLAG.TAINTED : 0;
+  const ending = has(s, v, FLAG.ENDING);
+  m.set(v, { result: code, flags: (s.flags[v]! & ~off) | on, due: ending ? s.due[v]! : 0 });
+  s.lease[v] = 0;
+}
+
+/**
+ * Begins the next generation of a flow that has a result or is in progress (protocol E, column 'at a new generation').
+ * `ending`: an attempt of the old one is still open, its end or its grace is awaited first (C7).
+ */
+export function beginGeneration(
+  m: Machine,
+  v: number,
+  options: {
+    root: boolean;
+    keepWaives: boolean;
+    ending: boolean;
+    endingUntil?: number;
+    operation: string | null;
+  },
+): void {
+  const { s, graph } = m;
+  const before = m.row(v);
+  const attrs = graph.attrOf(v);
+  m.effect({
+    t: 'generation',
+    v,
+    generation: before.generation,
+    result: before.result,
+    flags: before.flags,
+    operation: options.operation,
+  });
+  const succeeded = before.result === SUCCEEDED;
+  const keeps = attrs.onRerun === 'keep';
+  let flags = before.flags & (FLAG.HELD | FLAG.RETIRED | FLAG.EXCLUDED | FLAG.MEMBER);
+  if (keeps) flags |= before.flags & FLAG.TRIGGERED;
+  if (keeps && succeeded && !options.root) {
+    if (attrs.runner === 'person') flags |= FLAG.CONFIRMED;
+    if (attrs.runner === 'engine') flags |= FLAG.KEPT;
+  }
+  if (options.ending || has(s, v, FLAG.ENDING)) flags |= FLAG.ENDING;
+  const due = options.ending ? (options.endingUntil ?? 0) : has(s, v, FLAG.ENDING) ? before.due : 0;
+  m.effect({
+    t: 'end_override',
+    v,
+    kinds: ['skip', 'force-pass', 'expedite', 'start-now'],
+    from: null,
+    operation: options.operation,
+  });
+  if (options.keepWaives) {
+    if (hasWaive(m, v)) flags |= FLAG.TAINT_NEXT;
+  } else lapseWaives(m, v, options.operation);
+  const used = attrs.runner === 'person' ? before.used : 0;
+  m.set(v, { generation: before.generation + 1, attempt: 1, result: 0, flags, due, used });
+  m.markReleased(v, false);
+  s.lease[v] = 0;
+}
+
+function hasWaive(m: Machine, v: number): boolean {
+  return waivesOf(m, v).length > 0;
+}
+
+function waivesOf(
+  m: Machine,
+  v: number,
+): { list: 'edge' | 'invalid' | 'foreign'; edge: number; from: string }[] {
+  const { s, graph } = m;
+  const found: { list: 'edge' | 'invalid' | 'foreign'; edge: number; from: string }[] = [];
+  for (let e = graph.upOff[v]!; e < graph.upOff[v + 1]!; e++)
+    if (s.waived[e] === 1) found.push({ list: 'edge', edge: e, from: graph.ids[graph.up[e]!]! });
+  for (let i = graph.invalidOff[v]!; i < graph.invalidOff[v + 1]!; i++)
+    if (s.waivedInvalid[i] === 1) found.push({ list: 'invalid', edge: i, from: graph.invalid[i]!.from });
+  for (let i = graph.foreignOff[v]!; i < graph.foreignOff[v + 1]!; i++)
+    if (s.waivedForeign[i] === 1) found.push({ list: 'foreign', edge: i, from: graph.foreign[i]!.from });
+  return found;
+}
+
+function lapseWaives(m: Machine, v: number, operation: string | null): void {
+  for (const { list, edge, from } of waivesOf(m, v)) {
+    m.waive(list, edge, false);
+    m.effect({ t: 'end_override', v, kinds: ['waive'], from, operation });
+  }
+}
+
+/**
+ * Marks as stale what started after using an older effect of `roots` (D6): every flow below them, not in `except`, that has a result
+ * or is in progress. O(V + E). An unclaimed flow has not started: that it is unclaimed becomes a condition of the group.
+ */
+export function markStale(m: Machine, roots: readonly number[], except: ReadonlySet<number>): number[] {
+  const { s, graph } = m;
+  const seen = new Set<number>(roots);
+  const stack = [...roots];
+  const marked: number[] = [];
+  while (stack.length > 0) {
+    const u = stack.pop()!;
+    for (let k = graph.downOff[u]!; k < graph.downOff[u + 1]!; k++) {
+      const d = graph.down[k]!;
+      if (seen.has(d)) continue;
+      seen.add(d);
+      stack.push(d);
+      if (except.has(d)) continue;
+      if (hasStarted(s, d)) {
+        if (!has(s, d, FLAG.STALE)) {
+          m.setFlags(d, FLAG.STALE);
+          marked.push(d);
+        }
+        if (has(s, d, FLAG.DISPATCHED)) m.expect(d, 2);
+      } else if (has(s, d, FLAG.DISPATCHED)) m.expect(d, 1);
+    }
+  }
+  return marked.sort((a, b) => a - b);
+}
+
+/** Has a result of its own, or an attempt that was sent. */
+export function hasStarted(s: RunState, v: number): boolean {
+  return s.result[v] !== 0 || (has(s, v, FLAG.DISPATCHED) && s.lease[v] !== 0);
+}
+
+/** Which unmet upstream flows start-now and force-pass set aside. O(in-degree). */
+export function unmetUpstreams(m: Machine, v: number): number[] {
+  const { s, graph } = m;
+  const list: number[] = [];
+  for (let e = graph.upOff[v]!; e < graph.upOff[v + 1]!; e++) {
+    const u = graph.up[e]!;
+    if (!edgeMet(s, e, u)) list.push(u);
+  }
+  return list;
+}
