@@ -1,0 +1,200 @@
+/**
+ * The configuration: the only reader of the environment. One schema per key, each with its unit and default; every key stands in
+ * `.env.example` too, and a test holds the two together. Parts receive the finished values.
+ *
+ * A file `.env` in the project folder is read when there is one; what the environment says wins over it.
+ */
+import { existsSync } from 'node:fs';
+import { homedir, hostname } from 'node:os';
+import { join, resolve } from 'node:path';
+import { z } from 'zod';
+import { SluiceError } from './errors.ts';
+
+/** The folder of the project, to which relative paths of the configuration are meant. */
+export const projectFolder = import.meta.dirname;
+
+const ms = (fallback: number) => z.coerce.number().int().min(1).default(fallback);
+const port = z.coerce.number().int().min(1).max(65_535);
+const path = z.string().transform((it) => resolve(projectFolder, it));
+const list = z.string().transform((it) =>
+  it
+    .split(',')
+    .map((part) => part.trim())
+    .filter((part) => part !== ''),
+);
+
+/** `{"yt": "postgres://..."}`: credentials of platforms, which only agents hold (protocol C1). */
+const connections = z.string().transform((text, context) => {
+  try {
+    return z.record(z.string(), z.url()).parse(JSON.parse(text));
+  } catch {
+    context.addIssue({ code: 'custom', message: 'a JSON object: connection name -> URL' });
+    return z.NEVER;
+  }
+});
+
+const Environment = z
+  .object({
+    // Where things lie
+    SLUICE_HOME: path.prefault('.sluice'),
+    SLUICE_CACHE: path.optional(),
+    // Outside parts that replace the embedded ones
+    DATABASE_URL: z.url({ protocol: /^postgres(ql)?$/ }).optional(),
+    TEMPORAL_ADDRESS: z
+      .string()
+      .regex(/^[^\s:]+:\d+$/, 'host:port')
+      .optional(),
+    TEMPORAL_NAMESPACE: z.string().default('default'),
+    // The embedded parts
+    SLUICE_POSTGRES_PORT: port.optional(),
+    SLUICE_TEMPORAL_PORT: port.optional(),
+    SLUICE_TEMPORAL_BIN: path.optional(),
+    // The API
+    SLUICE_HOST: z.string().default('127.0.0.1'),
+    SLUICE_PORT: port.default(7070),
+    SLUICE_API_URL: z.url({ protocol: /^https?$/ }).optional(),
+    SLUICE_TOKEN: z.string().min(16, 'at least 16 characters').optional(),
+    // Times of the protocol
+    SLUICE_LEASE_MS: ms(60_000),
+    SLUICE_HEARTBEAT_MS: ms(10_000),
+    SLUICE_ORPHAN_MS: ms(30 * 60_000),
+    SLUICE_GRACE_MS: ms(30_000),
+    SLUICE_PLAN_TTL_MS: ms(10 * 60_000),
+    // Talk
+    SLUICE_LOG_LEVEL: z.enum(['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent']).default('info'),
+    SLUICE_LANG: z.enum(['en', 'zh']).default('en'),
+    // An agent
+    SLUICE_AGENT_NAME: z
+      .string()
+      .regex(/^[A-Za-z][A-Za-z0-9_.-]*$/, 'letters, digits, _ . -')
+      .optional(),
+    SLUICE_AGENT_PLATFORM: z.string().optional(),
+    SLUICE_AGENT_SLOTS: z.coerce.number().int().min(1).max(1_000).default(8),
+    SLUICE_AGENT_LABELS: list.prefault(''),
+    SLUICE_CONNECTIONS: connections.prefault('{}'),
+    // Sample data
+    SLUICE_SAMPLE_SCALE: z.coerce.number().int().min(1_000).default(200_000),
+  })
+  .refine((it) => it.SLUICE_HEARTBEAT_MS < it.SLUICE_LEASE_MS, {
+    path: ['SLUICE_HEARTBEAT_MS'],
+    message: 'must be shorter than SLUICE_LEASE_MS',
+  });
+
+/** Every key of the environment that means something here. */
+export const configKeys: readonly string[] = Object.keys(Environment.shape);
+
+export interface Config {
+  /** Folder of data, logs and pid files of the embedded parts. */
+  readonly home: string;
+  /** Folder of what is fetched once (Node, Temporal). */
+  readonly cache: string;
+  /** Set: PostgreSQL is somebody else's, none is started. */
+  readonly databaseUrl: string | undefined;
+  /** Set: the Temporal server is somebody else's, none is started. `host:port`. */
+  readonly temporalAddress: string | undefined;
+  readonly temporalNamespace: string;
+  /** Ports of the embedded servers; undefined: a default, or a free one where that is taken. */
+  readonly postgresPort: number | undefined;
+  readonly temporalPort: number | undefined;
+  /** A `temporal` program to use for the embedded server. */
+  readonly temporalBin: string | undefined;
+  readonly host: string;
+  readonly port: number;
+  /** Where agents and the command line find the API. */
+  readonly apiUrl: string;
+  /** Bearer token of the command line or of an agent; there is no default. */
+  readonly token: string | undefined;
+  /** Protocol C4: without contact that long, the reaper may act. */
+  readonly leaseMs: number;
+  readonly heartbeatMs: number;
+  /** How long a program goes on without contact (C4, C5), and what is added before its effects count as over. */
+  readonly orphanMs: number;
+  readonly graceMs: number;
+  /** How long a rerun plan may be applied. */
+  readonly planTtlMs: number;
+  readonly logLevel: 'fatal' | 'error' | 'warn' | 'info' | 'debug' | 'trace' | 'silent';
+  readonly lang: 'en' | 'zh';
+  readonly agent: {
+    readonly name: string;
+    readonly platform: string | undefined;
+    /** How many flows at once. */
+    readonly slots: number;
+    readonly labels: readonly string[];
+    /** Connection name -> URL. */
+    readonly connections: Readonly<Record<string, string>>;
+  };
+  /** Bill items of the sample data. */
+  readonly sampleScale: number;
+}
+
+type Env = Readonly<Record<string, string | undefined>>;
+
+/**
+ * The configuration of this process. An empty value counts as absent.
+ * Throws `invalid_config`, naming every bad key at once; facts: `{ problems: [{ key, problem }] }`.
+ */
+export function loadConfig(env: Env = environment()): Config {
+  const given = Object.fromEntries(configKeys.map((key) => [key, env[key] === '' ? undefined : env[key]]));
+  const parsed = Environment.safeParse(given);
+  if (!parsed.success) {
+    const problems = parsed.error.issues.map((it) => ({
+      key: it.path.map(String).join('.'),
+      problem: it.message,
+    }));
+    const detail = problems.map(({ key, problem }) => `${key}: ${problem}`).join('; ');
+    throw new SluiceError('invalid_config', detail, { facts: { problems } });
+  }
+  const it = parsed.data;
+  return deepFreeze({
+    home: it.SLUICE_HOME,
+    cache: it.SLUICE_CACHE ?? join(env.XDG_CACHE_HOME || join(homedir(), '.cache'), 'sluice'),
+    databaseUrl: it.DATABASE_URL,
+    temporalAddress: it.TEMPORAL_ADDRESS,
+    temporalNamespace: it.TEMPORAL_NAMESPACE,
+    postgresPort: it.SLUICE_POSTGRES_PORT,
+    temporalPort: it.SLUICE_TEMPORAL_PORT,
+    temporalBin: it.SLUICE_TEMPORAL_BIN,
+    host: it.SLUICE_HOST,
+    port: it.SLUICE_PORT,
+    apiUrl: it.SLUICE_API_URL ?? `http://${reachable(it.SLUICE_HOST)}:${it.SLUICE_PORT}`,
+    token: it.SLUICE_TOKEN,
+    leaseMs: it.SLUICE_LEASE_MS,
+    heartbeatMs: it.SLUICE_HEARTBEAT_MS,
+    orphanMs: it.SLUICE_ORPHAN_MS,
+    graceMs: it.SLUICE_GRACE_MS,
+    planTtlMs: it.SLUICE_PLAN_TTL_MS,
+    logLevel: it.SLUICE_LOG_LEVEL,
+    lang: it.SLUICE_LANG,
+    agent: {
+      name: it.SLUICE_AGENT_NAME ?? `agent-${hostname().replace(/[^A-Za-z0-9_.-]/g, '-')}`,
+      platform: it.SLUICE_AGENT_PLATFORM,
+      slots: it.SLUICE_AGENT_SLOTS,
+      labels: it.SLUICE_AGENT_LABELS,
+      connections: it.SLUICE_CONNECTIONS,
+    },
+    sampleScale: it.SLUICE_SAMPLE_SCALE,
+  });
+}
+
+/** The environment for a child process: this process's own with `changes`; an undefined value takes a key away. */
+export function childEnvironment(changes: Env = {}): Record<string, string> {
+  const merged = Object.entries({ ...process.env, ...changes });
+  return Object.fromEntries(merged.filter((entry): entry is [string, string] => entry[1] !== undefined));
+}
+
+function environment(): Env {
+  const file = join(projectFolder, '.env');
+  if (existsSync(file)) process.loadEnvFile(file);
+  return process.env;
+}
+
+/** An API that listens on all addresses is reached from this machine by loopback. */
+function reachable(host: string): string {
+  if (host === '0.0.0.0' || host === '::') return '127.0.0.1';
+  return host.includes(':') ? `[${host}]` : host;
+}
+
+function deepFreeze<T extends object>(value: T): Readonly<T> {
+  for (const part of Object.values(value)) if (typeof part === 'object' && part !== null) deepFreeze(part);
+  return Object.freeze(value);
+}

@@ -1,0 +1,91 @@
+/** Ports of this machine: a free one, and who has one that is not. */
+import { readdir, readFile, readlink } from 'node:fs/promises';
+import { createServer } from 'node:net';
+import { SluiceError } from '../errors.ts';
+
+const tryToListen = (port: number): Promise<number | undefined> =>
+  new Promise((answer) => {
+    const server = createServer();
+    server.once('error', () => answer(undefined));
+    server.listen({ port, host: '127.0.0.1', exclusive: true }, () => {
+      const address = server.address();
+      server.close(() => answer(typeof address === 'object' && address !== null ? address.port : undefined));
+    });
+  });
+
+/** A port of 127.0.0.1 that was free a moment ago. */
+export async function freePort(): Promise<number> {
+  const port = await tryToListen(0);
+  if (port === undefined) throw new SluiceError('port_in_use', 'no free port is left on 127.0.0.1');
+  return port;
+}
+
+/** True when `port` of 127.0.0.1 can be listened on now. */
+export async function isFree(port: number): Promise<boolean> {
+  return (await tryToListen(port)) !== undefined;
+}
+
+export interface PortWish {
+  /** What listens there and the setting that names the port, for messages. */
+  readonly what: string;
+  readonly key: string;
+  /** Asked for by a person: this one or `port_in_use`. 0: any free one. */
+  readonly fixed?: number | undefined;
+  /** Taken in this order when they are free, else any free one. */
+  readonly liked: readonly (number | undefined)[];
+}
+
+/** The port of 127.0.0.1 to use. Throws `port_in_use` for a fixed one that somebody has. */
+export async function choosePort({ what, key, fixed, liked }: PortWish): Promise<number> {
+  if (fixed === 0) return freePort();
+  if (fixed !== undefined) {
+    await assertFree(fixed, what, key);
+    return fixed;
+  }
+  for (const port of liked) if (port !== undefined && (await isFree(port))) return port;
+  return freePort();
+}
+
+/** Throws `port_in_use` when somebody listens on `port`; facts `{ port, pid? }`. `key` is the setting that moves `what` elsewhere. */
+export async function assertFree(port: number, what: string, key: string): Promise<void> {
+  if (await isFree(port)) return;
+  const pid = await portHolder(port);
+  const holder = pid === undefined ? 'another process' : `process ${pid}`;
+  throw new SluiceError(
+    'port_in_use',
+    `${what} cannot listen on port ${port}: ${holder} has it (${key} sets another)`,
+    {
+      facts: { port, ...(pid === undefined ? {} : { pid }) },
+    },
+  );
+}
+
+/** Id of the process that listens on `port`, where this system tells and we may know (Linux, own processes or root). */
+export async function portHolder(port: number): Promise<number | undefined> {
+  const inode = await listeningSocket(port);
+  if (inode === undefined) return undefined;
+  for (const pid of await readdir('/proc').then(
+    (names) => names.filter((it) => /^\d+$/.test(it)),
+    () => [],
+  )) {
+    const files = await readdir(`/proc/${pid}/fd`).catch(() => []);
+    for (const file of files) {
+      const target = await readlink(`/proc/${pid}/fd/${file}`).catch(() => '');
+      if (target === `socket:[${inode}]`) return Number(pid);
+    }
+  }
+  return undefined;
+}
+
+/** Inode of the socket in state LISTEN (0A) on `port`, from the kernel's tables. */
+async function listeningSocket(port: number): Promise<string | undefined> {
+  const suffix = `:${port.toString(16).toUpperCase().padStart(4, '0')}`;
+  for (const table of ['/proc/net/tcp', '/proc/net/tcp6']) {
+    const text = await readFile(table, 'utf8').catch(() => '');
+    for (const line of text.split('\n').slice(1)) {
+      const fields = line.trim().split(/\s+/);
+      if (fields[1]?.endsWith(suffix) && fields[3] === '0A') return fields[9];
+    }
+  }
+  return undefined;
+}

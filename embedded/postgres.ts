@@ -1,0 +1,360 @@
+/**
+ * The embedded PostgreSQL: a server of this home, owned by pid, on 127.0.0.1 only, with a random password that stands in a file
+ * readable by its owner. fsync and checksums stay on: the record lives here.
+ */
+import { execFile } from 'node:child_process';
+import { createHash, randomBytes } from 'node:crypto';
+import { chmod, chown, lstat, mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { setTimeout as pause } from 'node:timers/promises';
+import { promisify } from 'node:util';
+import pg from 'pg';
+import { SluiceError } from '../errors.ts';
+import { type Child, describe, type Exit, endStranger, startOwned } from './children.ts';
+import { type Home, readNote, writeNote } from './home.ts';
+import { choosePort } from './ports.ts';
+import {
+  canPass,
+  locateBinaries,
+  type PostgresBinaries,
+  postgresUser,
+  type RunAs,
+} from './postgres-binaries.ts';
+import { processIdentity } from './process-lock.mjs';
+
+export interface PostgresOptions {
+  readonly home: Home;
+  /** Exactly this port, 0 for any free one; undefined: the one used last, 7072, or a free one. */
+  readonly port?: number | undefined;
+  /** The data is thrown away soon: skips the wait for the disk at its making. */
+  readonly shortLived?: boolean;
+}
+
+export interface Postgres {
+  readonly port: number;
+  readonly pid: number;
+  readonly exited: Promise<Exit>;
+  /** URL of a database of this server, with its superuser `sluice`. */
+  url(database?: string): string;
+  /** Fast shutdown: open transactions are rolled back, sessions closed. */
+  stop(deadlineMs?: number): Promise<Exit>;
+  /** SIGKILL to the server and all its backends, as when the machine fails; fulfils when all are gone. */
+  kill9(): Promise<Exit>;
+  /** Stops it if it runs and starts it on the same port and data; fulfils when it answers. */
+  restart(): Promise<void>;
+}
+
+/** Kept in the home as `postgres.json`. `id` ties data that lies outside of the home to this home. */
+interface Note {
+  readonly id: string;
+  readonly password: string;
+  /** Parent of the data folder. */
+  readonly folder: string;
+  readonly version: string;
+  readonly port?: number;
+}
+
+const USER = 'sluice';
+const DEFAULT_PORT = 7072;
+const READY_MS = 120_000;
+/** For root where `postgres` cannot pass the home; /var/tmp may be cleaned by age, so it comes last. */
+const SPARE_FOR_ROOT = ['/var/lib/sluice', '/var/tmp'];
+const SPARE_FOR_OTHERS = ['/var/tmp'];
+
+const SETTINGS = {
+  listen_addresses: '127.0.0.1',
+  unix_socket_directories: '',
+  max_connections: '200',
+  shared_buffers: '256MB',
+  // A backend whose client died lets go of its locks within a second (protocol C6).
+  client_connection_check_interval: '1s',
+  timezone: 'UTC',
+  log_timezone: 'UTC',
+  // Short statements: compiling them costs more than it saves.
+  jit: 'off',
+};
+
+/** No variable of a person's shell (PGPORT, LD_PRELOAD ...) reaches the server. */
+const ENVIRONMENT = { PATH: '/usr/bin:/bin', LC_ALL: 'C', TZ: 'UTC' };
+
+/**
+ * Starts PostgreSQL on the data of `home`, making the data first where there is none (1-3 s); fulfils when it answers queries.
+ * Throws `port_in_use`, `postgres_failed`.
+ */
+export async function startPostgres(options: PostgresOptions): Promise<Postgres> {
+  const { home } = options;
+  const user = postgresUser();
+  const spare = user === undefined ? SPARE_FOR_OTHERS : SPARE_FOR_ROOT;
+  const binaries = await locateBinaries(user, spare);
+  const note = await prepareData(home, binaries, user, spare, options.shortLived === true);
+  const data = join(note.folder, 'data');
+  await endFormer(data);
+
+  let port = await pickPort(options, note);
+  let child: Child;
+  for (let tries = 1; ; tries++) {
+    try {
+      child = await launch(home, binaries, data, port, user);
+      break;
+    } catch (error) {
+      // Between choosing a free port and using it somebody else may take it; a port that a person named is not exchanged.
+      if (!(error instanceof SluiceError) || error.code !== 'port_in_use' || options.port || tries === 5)
+        throw error;
+      port = await pickPort(options, note);
+    }
+  }
+  if (port !== note.port) await writeNote(home, 'postgres', { ...note, port });
+
+  const url = (database = 'postgres') => `postgres://${USER}:${note.password}@127.0.0.1:${port}/${database}`;
+  await answers(url(), child);
+  return {
+    port,
+    get pid() {
+      return child.pid;
+    },
+    get exited() {
+      return child.exited;
+    },
+    url,
+    stop: (deadlineMs = 20_000) => child.stop(deadlineMs),
+    kill9: () => killAll(child),
+    restart: async () => {
+      await child.stop(20_000);
+      child = await launch(home, binaries, data, port, user);
+      await answers(url(), child);
+    },
+  };
+}
+
+const pickPort = (options: PostgresOptions, note: Note) =>
+  choosePort({
+    what: 'PostgreSQL',
+    key: 'SLUICE_POSTGRES_PORT',
+    fixed: options.port,
+    liked: [note.port, DEFAULT_PORT],
+  });
+
+/** Creates database `name`, a copy of `template` when given (nobody may be connected to that), unless it exists. */
+export async function createDatabase(
+  url: string,
+  name: string,
+  options: { template?: string } = {},
+): Promise<void> {
+  const client = new pg.Client({ connectionString: url });
+  await client.connect();
+  try {
+    const template =
+      options.template === undefined ? '' : ` template ${pg.escapeIdentifier(options.template)}`;
+    const known = await client.query('select 1 from pg_database where datname = $1', [name]);
+    if (known.rowCount === 0) await client.query(`create database ${pg.escapeIdentifier(name)}${template}`);
+  } finally {
+    await client.end();
+  }
+}
+
+/** Removes what PostgreSQL keeps of the home at `homePath` outside of it, if anything. The server must be stopped. */
+export async function removeOutsideData(homePath: string): Promise<void> {
+  for (const folder of SPARE_FOR_ROOT.map((spare) => outsideFolder(spare, homePath))) {
+    if ((await lstat(folder).catch(() => undefined))?.uid === process.getuid?.())
+      await rm(folder, { recursive: true, force: true });
+  }
+}
+
+const outsideFolder = (spare: string, homePath: string) =>
+  join(spare, `sluice-data-${createHash('sha256').update(homePath).digest('hex').slice(0, 16)}`);
+
+/** Finds or makes the data folder; answers the home's note on it. */
+async function prepareData(
+  home: Home,
+  binaries: PostgresBinaries,
+  user: RunAs,
+  spare: readonly string[],
+  shortLived: boolean,
+): Promise<Note> {
+  const major = (version: string) => version.split('.')[0];
+  const kept = await readNote<Note>(home, 'postgres');
+  if (kept !== undefined && (await exists(join(kept.folder, 'data', 'PG_VERSION')))) {
+    if (major(kept.version) !== major(binaries.version)) {
+      const detail = `the data in ${kept.folder} was made by PostgreSQL ${kept.version}, this is ${binaries.version}`;
+      throw new SluiceError('postgres_failed', detail, { facts: { folder: kept.folder } });
+    }
+    return kept;
+  }
+  const inside = canPass(home.path, user);
+  const folder = inside
+    ? join(home.path, 'postgres')
+    : await firstUsable(
+        spare.map((it) => outsideFolder(it, home.path)),
+        user,
+      );
+  // Without a note the password is lost and with it the data. Outside of the home this is the data of a home that was removed.
+  if (inside && (await exists(join(folder, 'data', 'PG_VERSION')))) {
+    throw new SluiceError(
+      'postgres_failed',
+      `${folder} holds data, but ${join(home.path, 'postgres.json')} with its password is gone`,
+    );
+  }
+  const note: Note = {
+    id: randomBytes(9).toString('base64url'),
+    password: randomBytes(24).toString('base64url'),
+    folder,
+    version: binaries.version,
+  };
+  await writeNote(home, 'postgres', note);
+  await rm(folder, { recursive: true, force: true });
+  await mkdirPassable(folder);
+  await initialise(binaries, folder, note.password, user, shortLived);
+  return note;
+}
+
+/** Makes the data folder under another name and renames it, so that a killed first start leaves no half one. */
+async function initialise(
+  binaries: PostgresBinaries,
+  folder: string,
+  password: string,
+  user: RunAs,
+  shortLived: boolean,
+): Promise<void> {
+  const draft = join(folder, 'draft');
+  const passwordFile = join(folder, 'password');
+  await mkdir(draft, { mode: 0o700 });
+  await writeFile(passwordFile, `${password}\n`, { mode: 0o600 });
+  if (user !== undefined) for (const it of [draft, passwordFile]) await chown(it, user.uid, user.gid);
+  const sync = shortLived ? ['--no-sync'] : process.platform === 'linux' ? ['--sync-method=syncfs'] : [];
+  const fixed = ['--auth=scram-sha-256', '--encoding=UTF8', '--locale=C', '--data-checksums'];
+  const own = [`--pgdata=${draft}`, `--username=${USER}`, `--pwfile=${passwordFile}`];
+  try {
+    await promisify(execFile)(binaries.initdb, [...own, ...fixed, ...sync], {
+      ...user,
+      cwd: '/',
+      env: ENVIRONMENT,
+    });
+  } catch (cause) {
+    const detail = cause instanceof Error ? cause.message : String(cause);
+    throw new SluiceError('postgres_failed', `the data folder ${folder} cannot be made: ${detail}`, {
+      cause,
+    });
+  } finally {
+    await rm(passwordFile, { force: true });
+  }
+  await rename(draft, join(folder, 'data'));
+}
+
+/**
+ * A server of a killed predecessor that no pid file tells of (it died between start and note): the data folder names it. Only a
+ * process whose command line carries this very data folder is ended.
+ */
+async function endFormer(data: string): Promise<void> {
+  const lockFile = join(data, 'postmaster.pid');
+  const pid = Number((await readFile(lockFile, 'utf8').catch(() => '')).split('\n')[0]);
+  if (!pid) return;
+  const command = (await readFile(`/proc/${pid}/cmdline`, 'utf8').catch(() => '')).split('\0');
+  if (command.includes(data)) await endStranger(pid, 'SIGINT', 20_000);
+  // The home is locked by this process and the server is gone, so the id in the file may by now be anybody's.
+  else if (process.platform === 'linux') await rm(lockFile, { force: true });
+}
+
+/** Starts the server process and waits until it accepts connections. */
+async function launch(
+  home: Home,
+  binaries: PostgresBinaries,
+  data: string,
+  port: number,
+  user: RunAs,
+): Promise<Child> {
+  const settings = Object.entries(SETTINGS).flatMap(([key, value]) => ['-c', `${key}=${value}`]);
+  const until = Date.now() + READY_MS;
+  for (;;) {
+    const child = await startOwned(home.path, {
+      name: 'postgres',
+      command: binaries.postgres,
+      args: ['-D', data, '-p', String(port), ...settings],
+      env: ENVIRONMENT,
+      cwd: '/',
+      stopSignal: 'SIGINT',
+      ...user,
+    });
+    const exit = await acceptsConnections(child, data, until);
+    if (exit === 'ready') return child;
+    const log = await child.tail();
+    if (exit === 'late') {
+      await child.kill9();
+      throw new SluiceError(
+        'postgres_failed',
+        `PostgreSQL did not get ready in ${READY_MS / 1000} s:\n${log}`,
+      );
+    }
+    if (/Address already in use|could not create any TCP\/IP sockets/.test(log)) {
+      throw new SluiceError('port_in_use', `PostgreSQL cannot listen on port ${port}`, { facts: { port } });
+    }
+    // After kill -9 of the server its backends need a moment to notice; until then it must not start on their memory.
+    if (!/pre-existing shared memory block|lock file .* already exists/.test(log) || Date.now() > until) {
+      throw new SluiceError('postgres_failed', `PostgreSQL ended (${describe(exit)}):\n${log}`);
+    }
+    await pause(100);
+  }
+}
+
+/** The server itself writes its state into the last line of postmaster.pid; the first line must be our child's id. */
+async function acceptsConnections(
+  child: Child,
+  data: string,
+  until: number,
+): Promise<'ready' | 'late' | Exit> {
+  const file = join(data, 'postmaster.pid');
+  while (Date.now() < until && processIdentity(child.pid) !== undefined) {
+    const lines = (await readFile(file, 'utf8').catch(() => '')).split('\n');
+    if (Number(lines[0]) === child.pid && lines[7]?.startsWith('ready')) return 'ready';
+    await pause(20);
+  }
+  return Date.now() < until ? child.exited : 'late';
+}
+
+async function answers(url: string, child: Child): Promise<void> {
+  const client = new pg.Client({ connectionString: url });
+  client.on('error', () => undefined);
+  try {
+    await client.connect();
+    await client.query('select 1');
+  } catch (cause) {
+    await child.stop();
+    const detail = cause instanceof Error ? cause.message : String(cause);
+    throw new SluiceError('postgres_failed', `PostgreSQL started but does not answer: ${detail}`, { cause });
+  } finally {
+    await client.end().catch(() => undefined);
+  }
+}
+
+async function killAll(child: Child): Promise<Exit> {
+  const backends = (await readFile(`/proc/${child.pid}/task/${child.pid}/children`, 'utf8').catch(() => ''))
+    .split(' ')
+    .map(Number)
+    .filter((pid) => pid > 0);
+  const exit = await child.kill9();
+  await Promise.all(backends.map((pid) => endStranger(pid, 'SIGKILL')));
+  return exit;
+}
+
+async function firstUsable(folders: readonly string[], user: RunAs): Promise<string> {
+  for (const folder of folders) {
+    try {
+      await mkdirPassable(folder);
+      if ((await lstat(folder)).uid === process.getuid?.() && canPass(folder, user)) return folder;
+    } catch {
+      // The next one.
+    }
+  }
+  throw new SluiceError('postgres_failed', `none of ${folders.join(', ')} can be made for PostgreSQL's data`);
+}
+
+/** Makes a folder that others may pass but not list, whatever the umask. */
+async function mkdirPassable(folder: string): Promise<void> {
+  await mkdir(folder, { recursive: true });
+  await chmod(folder, 0o711);
+}
+
+const exists = (path: string) =>
+  lstat(path).then(
+    () => true,
+    () => false,
+  );

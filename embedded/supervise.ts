@@ -1,0 +1,79 @@
+/** Keeps an embedded part alive: an end that nobody asked for is followed by a new start, with back-off, and it is said. */
+import { setTimeout as pause } from 'node:timers/promises';
+import { describe, type Exit } from './children.ts';
+
+export interface Startable {
+  readonly exited: Promise<Exit>;
+  stop(deadlineMs?: number): Promise<unknown>;
+}
+
+export interface Supervised<T> {
+  readonly name: string;
+  /** The part as it runs now (or ran last, while it is being started again). */
+  current(): T;
+  /** Ends the watch and the part. */
+  stop(deadlineMs?: number): Promise<void>;
+}
+
+const MINUTE_MS = 60_000;
+const FIRST_DELAY_MS = 250;
+const RESTARTS_A_MINUTE = 5;
+
+/**
+ * Starts a part with `start` (which fulfils when the part can serve) and starts it again whenever it ends by itself: after
+ * 250 ms, doubling with every restart of the last minute, at most 5 a minute; it never gives up. `say` gets one line for every end
+ * and every start. The first start's failure is thrown to the caller.
+ */
+export async function supervise<T extends Startable>(
+  name: string,
+  start: () => Promise<T>,
+  say: (text: string) => void,
+): Promise<Supervised<T>> {
+  const stopping = new AbortController();
+  let current = await start();
+  const restarts: number[] = [];
+
+  const watch = async () => {
+    for (;;) {
+      const exit = await current.exited;
+      if (stopping.signal.aborted) return;
+      say(`${name} ended (${describe(exit)}); it is started again`);
+      for (let up = false; !up; ) {
+        await pause(backOff(restarts), undefined, { signal: stopping.signal });
+        restarts.push(Date.now());
+        try {
+          current = await start();
+          up = true;
+          say(`${name} is back`);
+        } catch (error) {
+          say(
+            `${name} could not be started again: ${error instanceof Error ? error.message : String(error)}`,
+          );
+        }
+      }
+    }
+  };
+  const watching = watch().catch((error: unknown) => {
+    if (!stopping.signal.aborted) throw error;
+  });
+
+  return {
+    name,
+    current: () => current,
+    stop: async (deadlineMs) => {
+      stopping.abort();
+      // A start under way is let finish: half started, a part has nobody who owns it.
+      await Promise.all([watching, current.stop(deadlineMs)]);
+      await current.stop(deadlineMs);
+    },
+  };
+}
+
+/** How long to wait before the next restart, in ms; forgets restarts older than a minute. */
+function backOff(restarts: number[]): number {
+  const now = Date.now();
+  while (restarts[0] !== undefined && restarts[0] <= now - MINUTE_MS) restarts.shift();
+  const oldest = restarts[0];
+  if (oldest !== undefined && restarts.length >= RESTARTS_A_MINUTE) return oldest + MINUTE_MS - now;
+  return FIRST_DELAY_MS * 2 ** restarts.length;
+}

@@ -1,0 +1,80 @@
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, expect, test } from 'vitest';
+import { configKeys, loadConfig, projectFolder } from '../../config.ts';
+import { SluiceError } from '../../errors.ts';
+
+/** `KEY=value` lines of .env.example. */
+const example = new Map(
+  readFileSync(join(projectFolder, '.env.example'), 'utf8')
+    .split('\n')
+    .filter((line) => /^[A-Z_]+=/.test(line))
+    .map((line) => [line.slice(0, line.indexOf('=')), line.slice(line.indexOf('=') + 1)]),
+);
+
+describe('the configuration', () => {
+  test('.env.example names every key, in the order of the schema, and no other', () => {
+    expect([...example.keys()]).toEqual([...configKeys]);
+  });
+
+  test('the values in .env.example are the defaults', () => {
+    const HOME = { XDG_CACHE_HOME: '/nowhere' };
+    expect(loadConfig({ ...HOME, ...Object.fromEntries(example) })).toEqual(loadConfig(HOME));
+  });
+
+  test('every bad key is named at once, with a coded error', () => {
+    const bad = {
+      SLUICE_PORT: '70700',
+      SLUICE_LANG: 'fr',
+      DATABASE_URL: 'mysql://x',
+      SLUICE_CONNECTIONS: '{yt}',
+    };
+    const error = catchError(() => loadConfig(bad));
+    expect(error).toBeInstanceOf(SluiceError);
+    expect(error).toMatchObject({ code: 'invalid_config' });
+    for (const key of Object.keys(bad)) expect((error as SluiceError).message).toContain(`${key}: `);
+  });
+
+  test('a heartbeat that is not shorter than the lease is refused', () => {
+    const error = catchError(() => loadConfig({ SLUICE_HEARTBEAT_MS: '60000' }));
+    expect(error).toMatchObject({
+      code: 'invalid_config',
+      message: expect.stringContaining('SLUICE_HEARTBEAT_MS'),
+    });
+  });
+
+  test('a short token is refused: there is no default and no guessable one', () => {
+    expect(loadConfig({}).token).toBeUndefined();
+    expect(catchError(() => loadConfig({ SLUICE_TOKEN: 'secret' }))).toMatchObject({
+      code: 'invalid_config',
+    });
+  });
+
+  test('an empty value means the default', () => {
+    expect(loadConfig({ SLUICE_PORT: '' }).port).toBe(7070);
+  });
+
+  test('it cannot be changed after it was read', () => {
+    const config = loadConfig({
+      SLUICE_CONNECTIONS: '{"yt":"postgres://u:p@h:5432/yt"}',
+      SLUICE_AGENT_LABELS: 'a, b',
+    });
+    expect(config.agent.connections).toEqual({ yt: 'postgres://u:p@h:5432/yt' });
+    expect(config.agent.labels).toEqual(['a', 'b']);
+    expect(() => Object.assign(config.agent, { slots: 99 })).toThrow(TypeError);
+  });
+
+  test('where the API is found follows from where it listens, unless it is said', () => {
+    expect(loadConfig({ SLUICE_HOST: '0.0.0.0', SLUICE_PORT: '8080' }).apiUrl).toBe('http://127.0.0.1:8080');
+    expect(loadConfig({ SLUICE_API_URL: 'https://sluice.example' }).apiUrl).toBe('https://sluice.example');
+  });
+});
+
+function catchError(act: () => unknown): unknown {
+  try {
+    act();
+  } catch (error) {
+    return error;
+  }
+  return undefined;
+}

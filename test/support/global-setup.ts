@@ -1,0 +1,109 @@
+/**
+ * Starts ONE PostgreSQL and ONE Temporal server for the whole test run, in a home of its own, and stops them at its end, also when
+ * the run fails or is interrupted. What a killed run left is ended and removed by the next one; runs at the same time do not meet.
+ */
+import { existsSync } from 'node:fs';
+import { mkdir, mkdtemp, readdir, rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import pg from 'pg';
+import type { TestProject } from 'vitest/node';
+import { loadConfig, projectFolder } from '../../config.ts';
+import { type Home, openHome } from '../../embedded/home.ts';
+import { createDatabase, removeOutsideData, startPostgres } from '../../embedded/postgres.ts';
+import { startTemporal } from '../../embedded/temporal.ts';
+import { obtainTemporal } from '../../embedded/temporal-binary.ts';
+import { SluiceError } from '../../errors.ts';
+
+declare module 'vitest' {
+  interface ProvidedContext {
+    /** URL of the server's maintenance database, with its superuser. */
+    serverUrl: string;
+    /** Name of the migrated database that test databases are copied from. */
+    templateDatabase: string;
+    /** host:port of the Temporal server. */
+    temporalAddress: string;
+  }
+}
+
+const TEMPLATE = 'sluice_template';
+const homes = join(projectFolder, '.sluice', 'test');
+
+export default async function setup({ provide }: TestProject): Promise<() => Promise<void>> {
+  const stops: (() => Promise<unknown>)[] = [];
+  let stopped: Promise<void> | undefined;
+  const teardown = () => {
+    stopped ??= (async () => {
+      await Promise.allSettled(stops.reverse().map((stop) => stop()));
+    })();
+    return stopped;
+  };
+  const interrupted = (signal: NodeJS.Signals) => {
+    void teardown().then(() => process.exit(signal === 'SIGINT' ? 130 : 143));
+  };
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.once(signal, interrupted);
+
+  await mkdir(homes, { recursive: true });
+  await removeDeadHomes();
+  const home = await openHome(await mkdtemp(join(homes, 'home-')));
+  try {
+    const { cache, temporalBin } = loadConfig();
+    const say = (text: string) => process.stderr.write(`${text}\n`);
+    const program = await obtainTemporal({ cache, chosen: temporalBin, say });
+    const starts = await Promise.allSettled([
+      startPostgres({ home, port: 0, shortLived: true }).then((it) => {
+        stops.push(() => it.stop());
+        return it;
+      }),
+      startTemporal({ home, program, port: 0 }).then((it) => {
+        stops.push(() => it.stop());
+        return it;
+      }),
+    ]);
+    const [postgres, temporal] = starts.map((it) => {
+      if (it.status === 'rejected') throw it.reason;
+      return it.value;
+    }) as [Awaited<ReturnType<typeof startPostgres>>, Awaited<ReturnType<typeof startTemporal>>];
+    await createDatabase(postgres.url(), TEMPLATE);
+    await migrateTemplate(postgres.url(TEMPLATE));
+    provide('serverUrl', postgres.url());
+    provide('templateDatabase', TEMPLATE);
+    provide('temporalAddress', temporal.address);
+  } catch (error) {
+    await teardown();
+    await removeHome(home);
+    throw error;
+  }
+  return async () => {
+    await teardown();
+    await removeHome(home);
+  };
+}
+
+async function migrateTemplate(url: string): Promise<void> {
+  const file = join(projectFolder, 'store', 'migrate.ts');
+  if (!existsSync(file)) return;
+  const { migrate } = (await import(file)) as { migrate: (pool: pg.Pool) => Promise<void> };
+  const pool = new pg.Pool({ connectionString: url, max: 1 });
+  try {
+    await migrate(pool);
+  } finally {
+    await pool.end();
+  }
+}
+
+async function removeHome(home: Home): Promise<void> {
+  await home.release();
+  await removeOutsideData(home.path);
+  await rm(home.path, { recursive: true, force: true });
+}
+
+/** Homes of runs that were killed: opening one ends what it left; one whose run still lives refuses to open and is left alone. */
+async function removeDeadHomes(): Promise<void> {
+  for (const name of await readdir(homes)) {
+    try {
+      await removeHome(await openHome(join(homes, name)));
+    } catch (error) {
+      if (!(error instanceof SluiceError) || error.code !== 'already_running') throw error;
+    }
+  }
+}
