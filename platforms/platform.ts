@@ -27,7 +27,11 @@ export type ProgramSpec =
       /** A check: the last statement answers one boolean; read-only and never fenced (protocol D9). */
       readonly check: boolean;
     }
-  | { readonly type: 'shell'; readonly command: readonly string[]; readonly env: Readonly<Record<string, string>> }
+  | {
+      readonly type: 'shell';
+      readonly command: readonly string[];
+      readonly env: Readonly<Record<string, string>>;
+    }
   | {
       readonly type: 'export';
       readonly distribution: string;
@@ -72,7 +76,11 @@ export type FailureKind = 'program' | 'infrastructure' | 'timeout';
 /** How an attempt ended. */
 export type Ending =
   /** `already`: the fence knew these effects as done for this run and generation; nothing was executed (C6). */
-  | { readonly outcome: 'succeeded'; readonly rows?: number | undefined; readonly already?: boolean | undefined }
+  | {
+      readonly outcome: 'succeeded';
+      readonly rows?: number | undefined;
+      readonly already?: boolean | undefined;
+    }
   /** A check that is not true yet (D9). */
   | { readonly outcome: 'false' }
   /** `effect`: whether effects were committed; null = cannot be known. `stale`: a newer epoch held the fence. */
@@ -113,4 +121,10 @@ export interface Platform {
 export function stopReason(signal: AbortSignal): StopReason {
   const reason: unknown = signal.reason;
   return reason === 'orphan' || reason === 'leave' ? reason : 'cancel';
+}
+
+/** Every program knows its period, run and generation; what the catalogue gives under the same name wins. */
+export function parametersOf(task: Task): Parameters {
+  const { run, generation } = task.lease;
+  return { period: task.period, run, generation, ...task.parameters };
 }

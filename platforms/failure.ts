@@ -1,0 +1,50 @@
+/** Errors of a database attempt -> kind of failure (protocol C4) and a message a person can act on. */
+import pg from 'pg';
+import type { Ending, FailureKind } from './platform.ts';
+import { ProgramError } from './program-error.ts';
+import type { Statement } from './statements.ts';
+
+/**
+ * SQLSTATE classes and codes that say "the platform, not the program": connection, authentication, resources,
+ * operator intervention (57014 without a cause of ours: somebody else cancelled), transient conflicts, broken server.
+ */
+const INFRASTRUCTURE = /^(08|28|53|57|58|XX)|^(3D000|25P03|25P04|40001|40P01|55P03|25006)$/;
+const MESSAGE_LIMIT = 4_000;
+
+export function failureKind(error: unknown): FailureKind {
+  if (error instanceof ProgramError) return 'program';
+  if (!(error instanceof pg.DatabaseError)) return 'infrastructure';
+  return INFRASTRUCTURE.test(error.code ?? '') ? 'infrastructure' : 'program';
+}
+
+/** `statement`: the one that was running, for the error's place in the program's text. */
+export function failed(error: unknown, statement?: Statement): Ending {
+  return { outcome: 'failed', kind: failureKind(error), message: clip(describe(error, statement)) };
+}
+
+function describe(error: unknown, statement: Statement | undefined): string {
+  if (!(error instanceof pg.DatabaseError)) return plain(error);
+  const parts = [`${error.message} (${error.code ?? 'no code'})`];
+  if (error.position !== undefined && statement !== undefined) {
+    const { line, column } = statement.place(Number(error.position));
+    parts.push(`at line ${line}, column ${column}`);
+  } else if (statement !== undefined) {
+    parts.push(`in: ${statement.firstLine}`);
+  }
+  if (error.detail) parts.push(`detail: ${error.detail}`);
+  if (error.hint) parts.push(`hint: ${error.hint}`);
+  if (error.where) parts.push(`where: ${error.where}`);
+  return parts.join('\n');
+}
+
+/** Node's connection errors to several addresses come as an AggregateError with an empty message. */
+function plain(error: unknown): string {
+  if (error instanceof AggregateError && error.message === '') {
+    return error.errors.map((one) => plain(one)).join('; ');
+  }
+  return error instanceof Error ? error.message : String(error);
+}
+
+function clip(message: string): string {
+  return message.length > MESSAGE_LIMIT ? `${message.slice(0, MESSAGE_LIMIT - 1)}…` : message;
+}

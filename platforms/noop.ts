@@ -1,0 +1,39 @@
+/** The program that does nothing, for load and tests: it takes `ms` and fails while the attempt is <= `failTimes`. */
+import { endingOfCause } from './interruption.ts';
+import { type Ending, type Platform, type SpecOf, stopReason, type Task } from './platform.ts';
+
+/** The ending of a noop that takes no time; costs no timer and no promise. */
+export function noopEnding(task: Task): Ending {
+  const { failTimes } = task.spec as SpecOf<'noop'>;
+  return task.lease.attempt <= failTimes
+    ? {
+        outcome: 'failed',
+        kind: 'program',
+        message: `attempt ${task.lease.attempt} of ${failTimes} fails on demand`,
+      }
+    : { outcome: 'succeeded' };
+}
+
+export function createNoopPlatform(): Platform {
+  return {
+    execute(task, { signal }) {
+      return new Promise((resolve) => {
+        const early = () => {
+          clearTimeout(timer);
+          resolve(endingOfCause(stopReason(signal), task, false));
+        };
+        const { ms } = task.spec as SpecOf<'noop'>;
+        const late = task.timeoutMs !== null && task.timeoutMs < ms;
+        const timer = setTimeout(
+          () => {
+            signal.removeEventListener('abort', early);
+            resolve(late ? endingOfCause('timeout', task, false) : noopEnding(task));
+          },
+          late ? task.timeoutMs! : ms,
+        );
+        if (signal.aborted) early();
+        else signal.addEventListener('abort', early, { once: true });
+      });
+    },
+  };
+}

@@ -1,0 +1,128 @@
+/**
+ * One database session for one attempt: its name tells every other attempt whose it is, so that the database itself
+ * can be asked which backends of older epochs are still at work (protocol C6).
+ *
+ * A session is never reused for another attempt: a cancel request that arrives late must not hit a stranger.
+ */
+import { createHash } from 'node:crypto';
+import pg from 'pg';
+import type { Task } from './platform.ts';
+
+export interface Session {
+  readonly client: pg.Client;
+  /** Where the session is, for a second connection that cancels it. */
+  readonly url: string;
+  readonly pid: number;
+  /** Closes the connection at once and without waiting for the server; safe to call twice. */
+  close(): void;
+}
+
+/** PostgreSQL cuts `application_name` after 63 bytes (NAMEDATALEN - 1) without a word. */
+const NAME_BYTES = 63;
+const CONNECT_TIMEOUT_MS = 10_000;
+const NAME = /^sluice e(\d+) (\S+) (\S+)$/;
+
+/** `sluice e<epoch> <period> <program>`; a program whose name is too long is cut and told apart by a hash. */
+export function applicationName(task: Pick<Task, 'program' | 'period' | 'lease'>): string {
+  const head = `sluice e${task.lease.epoch} ${task.period} `;
+  const room = NAME_BYTES - head.length;
+  const program = task.program.replaceAll(/[^\x21-\x7e]/g, '?');
+  if (program.length <= room && program === task.program) return head + program;
+  const hash = createHash('sha256').update(task.program).digest('hex').slice(0, 8);
+  return `${head}${program.slice(0, room - 9)}~${hash}`;
+}
+
+/** The epoch in an application name, if it is one of the same program and period. */
+export function epochIn(name: string, task: Pick<Task, 'program' | 'period' | 'lease'>): number | null {
+  const match = NAME.exec(name);
+  if (match === null) return null;
+  const epoch = Number(match[1]);
+  return applicationName({ ...task, lease: { ...task.lease, epoch } }) === name ? epoch : null;
+}
+
+/**
+ * Opens a session for the task. The server notices within a second that the agent is gone
+ * (`client_connection_check_interval`), and ends a transaction that a frozen agent leaves idle after `orphanMs`.
+ * Limits that an administrator set on the role are lifted: the agent counts the timeout itself, without the wait for
+ * the fence. Formats are fixed so that copies read the same text on both sides.
+ */
+export async function openSession(
+  url: string,
+  task: Pick<Task, 'program' | 'period' | 'lease' | 'orphanMs'>,
+  log: (text: string) => void,
+): Promise<Session> {
+  const client = new pg.Client({
+    connectionString: url,
+    application_name: applicationName(task),
+    connectionTimeoutMillis: CONNECT_TIMEOUT_MS,
+    keepAlive: true,
+  });
+  // A broken connection also rejects the query in flight; without a listener it would end the process.
+  client.on('error', () => {});
+  client.on('notice', (notice) => log(`${notice.severity ?? 'NOTICE'}: ${notice.message ?? ''}\n`));
+  let closed = false;
+  const close = () => {
+    if (closed) return;
+    closed = true;
+    client.end().catch(() => {});
+  };
+  try {
+    await client.connect();
+    const { rows } = await client.query<{ pid: number }>(
+      `select pg_backend_pid() as pid,
+              set_config('statement_timeout', '0', false), set_config('lock_timeout', '0', false),
+              set_config('client_connection_check_interval', '1s', false),
+              set_config('idle_in_transaction_session_timeout', $1, false),
+              set_config('timezone', 'UTC', false), set_config('datestyle', 'ISO, YMD', false),
+              set_config('intervalstyle', 'iso_8601', false), set_config('extra_float_digits', '1', false),
+              set_config('bytea_output', 'hex', false)`,
+      [`${Math.min(Math.max(task.orphanMs, 1_000), 2_147_483_647)}ms`],
+    );
+    return { client, url, pid: rows[0]!.pid, close };
+  } catch (error) {
+    close();
+    throw error;
+  }
+}
+
+/** A short connection of its own for control: cancelling, schema. Rejects when the platform cannot be reached. */
+export async function withControl<T>(url: string, work: (client: pg.Client) => Promise<T>): Promise<T> {
+  const client = new pg.Client({
+    connectionString: url,
+    application_name: 'sluice control',
+    connectionTimeoutMillis: CONNECT_TIMEOUT_MS,
+  });
+  client.on('error', () => {});
+  try {
+    await client.connect();
+    return await work(client);
+  } finally {
+    client.end().catch(() => {});
+  }
+}
+
+const OTHERS = `
+  select pid, application_name as name from pg_stat_activity
+  where datname = current_database() and pid <> pg_backend_pid() and application_name like 'sluice e%'`;
+
+/**
+ * Ends what backends of older epochs of this program and period are doing (protocol C6): asks them to cancel, and
+ * after `patienceMs` closes those that do not listen (a backend that waits for its frozen client hears no cancel).
+ * Returns the epochs that were at work. Never waits for the fence: that is what the caller does next.
+ */
+export async function cancelOlderEpochs(
+  client: pg.ClientBase,
+  task: Task,
+  terminate: boolean,
+): Promise<number[]> {
+  const { rows } = await client.query<{ pid: number; name: string }>(OTHERS);
+  const older = rows.flatMap(({ pid, name }) => {
+    const epoch = epochIn(name, task);
+    return epoch !== null && epoch < task.lease.epoch ? [{ pid, epoch }] : [];
+  });
+  if (older.length > 0) {
+    const end = terminate ? 'pg_terminate_backend' : 'pg_cancel_backend';
+    await client.query(`select ${end}(pid) from unnest($1::int[]) as pid`, [older.map(({ pid }) => pid)]);
+  }
+  return older.map(({ epoch }) => epoch);
+}

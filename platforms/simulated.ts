@@ -1,0 +1,35 @@
+/** The only stand-in for a platform: it ends attempts as a script says. For tests of others. */
+import { endingOfCause } from './interruption.ts';
+import { type Ending, type Platform, stopReason, type Task } from './platform.ts';
+
+export interface SimulatedPlatform extends Platform {
+  /** Tasks executed so far, in order. */
+  readonly executed: readonly Task[];
+}
+
+/** What the script says of one attempt: an ending, or a wait of `afterMs` before it; `never` ends only by a stop. */
+export type Scripted = Ending | { readonly afterMs: number; readonly ending: Ending } | 'never';
+
+/** `script` is asked once for each attempt; nothing said = succeeded. */
+export function createSimulatedPlatform(
+  script: (task: Task) => Scripted | undefined = () => undefined,
+): SimulatedPlatform {
+  const executed: Task[] = [];
+  return {
+    executed,
+    async execute(task, { signal }) {
+      executed.push(task);
+      const said = script(task) ?? { outcome: 'succeeded' };
+      if (said !== 'never' && 'outcome' in said) return said;
+      return new Promise((resolve) => {
+        const timer = said === 'never' ? undefined : setTimeout(() => resolve(said.ending), said.afterMs);
+        const early = () => {
+          clearTimeout(timer);
+          resolve(endingOfCause(stopReason(signal), task, false));
+        };
+        if (signal.aborted) early();
+        else signal.addEventListener('abort', early, { once: true });
+      });
+    },
+  };
+}

@@ -1,0 +1,135 @@
+/**
+ * SQL programs: all statements in one fenced transaction (protocol C6). Checks: one boolean, read-only, without fence
+ * (protocol D9).
+ */
+import { type Connections, urlOf } from './connections.ts';
+import { failed } from './failure.ts';
+import { type Frame, inFencedTransaction } from './fenced-transaction.ts';
+import { endingOfCause, Interruption } from './interruption.ts';
+import {
+  type Ending,
+  type ExecuteContext,
+  type Platform,
+  parametersOf,
+  type SpecOf,
+  type Task,
+} from './platform.ts';
+import { ProgramError } from './program-error.ts';
+import { openSession } from './session.ts';
+import { type Statement, statementsOf } from './statements.ts';
+
+/** They would end or split the one transaction that the fence lives in. */
+const TRANSACTION_CONTROL = new Set([
+  'begin',
+  'start',
+  'commit',
+  'end',
+  'rollback',
+  'abort',
+  'savepoint',
+  'release',
+]);
+const CHANGES_ROWS = new Set(['INSERT', 'UPDATE', 'DELETE', 'MERGE', 'COPY']);
+
+/**
+ * `connections`: the agent's own URLs by name; `defaultConnection`: the one for programs that name none, by custom the
+ * platform's name.
+ */
+export function createSqlPlatform(options: {
+  connections: Connections;
+  defaultConnection: string;
+}): Platform {
+  return {
+    async execute(task, context) {
+      const spec = task.spec as SpecOf<'sql'>;
+      let url: string;
+      let statements: Statement[];
+      try {
+        url = urlOf(options.connections, spec.connection ?? options.defaultConnection);
+        statements = programStatements(spec, task);
+      } catch (error) {
+        return failed(error);
+      }
+      if (spec.check) return runCheck(url, task, statements, context);
+      return inFencedTransaction(url, task, context, async (frame) => {
+        let rows = 0;
+        for (const statement of statements) rows += (await runStatement(frame, statement, context)).changed;
+        return { rows };
+      });
+    },
+  };
+}
+
+function programStatements(spec: SpecOf<'sql'>, task: Task): Statement[] {
+  const statements = statementsOf(spec.sql, parametersOf(task));
+  if (statements.length === 0) throw new ProgramError('the program contains no statement');
+  for (const statement of statements) {
+    if (!TRANSACTION_CONTROL.has(statement.verb)) continue;
+    const { line } = statement.place(1);
+    throw new ProgramError(
+      `"${statement.firstLine}" (near line ${line}): a program is one transaction already and cannot control it`,
+    );
+  }
+  return statements;
+}
+
+/** Runs one statement, logs first line, rows and ms. `changed` = rows inserted, updated, deleted or copied. */
+async function runStatement(frame: Frame, statement: Statement, context: ExecuteContext) {
+  frame.interruption.check();
+  frame.current = statement;
+  context.log(`${statement.firstLine}\n`);
+  const since = performance.now();
+  const result = await frame.session.client.query({
+    text: statement.text,
+    values: [...statement.values],
+    rowMode: 'array',
+  });
+  const ms = Math.round(performance.now() - since);
+  const count = result.rowCount ?? 0;
+  context.log(
+    `-- ${result.command ?? 'done'} ${result.rowCount === null ? '' : `${count} rows, `}${ms} ms\n`,
+  );
+  frame.current = undefined;
+  return { result, changed: CHANGES_ROWS.has(result.command) ? count : 0 };
+}
+
+async function runCheck(
+  url: string,
+  task: Task,
+  statements: Statement[],
+  context: ExecuteContext,
+): Promise<Ending> {
+  const interruption = new Interruption(context);
+  let frame: Frame | undefined;
+  try {
+    interruption.check();
+    const session = await openSession(url, task, context.log);
+    frame = { session, interruption, current: undefined };
+    interruption.watch(session);
+    interruption.startTimeout(task.timeoutMs);
+    await session.client.query('begin transaction read only');
+    let answer: unknown[][] = [];
+    let columns = 0;
+    for (const statement of statements) {
+      const { result } = await runStatement(frame, statement, context);
+      answer = result.rows;
+      columns = result.fields.length;
+    }
+    const value = answer[0]?.[0];
+    if (answer.length !== 1 || columns !== 1 || (typeof value !== 'boolean' && value !== null)) {
+      throw new ProgramError(
+        `a check answers one boolean; this one answered ${answer.length} rows of ${columns} columns`,
+      );
+    }
+    context.log(`-- answer: ${value === null ? 'null, counted as false' : value}\n`);
+    return value === true ? { outcome: 'succeeded' } : { outcome: 'false' };
+  } catch (error) {
+    if (interruption.cause !== null) return endingOfCause(interruption.cause, task, false);
+    const ending = failed(error, frame?.current);
+    if (ending.outcome === 'failed') context.log(`-- failed: ${ending.message}\n`);
+    return ending;
+  } finally {
+    interruption.dispose();
+    frame?.session.close();
+  }
+}

@@ -1,0 +1,243 @@
+/**
+ * A SQL program's text -> its statements, with named parameters as bound ones.
+ *
+ * Separators follow psql: a `;` outside quotes, dollar quotes, comments, parentheses and routine bodies
+ * (`begin atomic ... end`). `:name` becomes `$n`; `::type`, `:=` and slices like `a[lo:hi]` stay as they are.
+ */
+import type { Parameters } from './platform.ts';
+import { ProgramError } from './program-error.ts';
+
+export interface Statement {
+  /** As sent, with `$1`, `$2` ... */
+  readonly text: string;
+  readonly values: readonly (string | number | boolean)[];
+  /** First line that is no comment, cut to 120 characters: for the log. */
+  readonly firstLine: string;
+  /** First word in lower case: `insert`, `select`, `with` ... */
+  readonly verb: string;
+  /** PostgreSQL's error position (1-based, in characters of `text`) -> line and column of the program's text. */
+  place(position: number): { line: number; column: number };
+}
+
+const WORD_START = /[A-Za-z_\u0080-\uffff]/;
+const WORD = /[A-Za-z0-9_$\u0080-\uffff]/;
+const PARAMETER = /[A-Za-z_][A-Za-z0-9_]*/y;
+const CAST = /\s*::\s*[A-Za-z_"][\w."]*(\s*\[\s*\])*/y;
+const DOLLAR_TAG = /\$([A-Za-z_\u0080-\uffff][A-Za-z0-9_\u0080-\uffff]*)?\$/y;
+
+/** Where a copied stretch begins in the statement's text and in the program's. */
+interface Stretch {
+  readonly to: number;
+  readonly from: number;
+}
+
+interface Draft {
+  text: string;
+  stretches: Stretch[];
+  values: (string | number | boolean)[];
+  numbers: Map<string, number>;
+  /** The first four tokens; what is no word is ''. */
+  words: string[];
+  parentheses: number;
+  routineDepth: number;
+}
+
+const newDraft = (): Draft => ({
+  text: '',
+  stretches: [],
+  values: [],
+  numbers: new Map(),
+  words: [],
+  parentheses: 0,
+  routineDepth: 0,
+});
+
+/**
+ * Splits and binds, O(length). Throws ProgramError for text that ends inside a quote or comment and for a parameter
+ * that the task does not give.
+ */
+export function statementsOf(sql: string, parameters: Parameters): Statement[] {
+  const statements: Statement[] = [];
+  let draft = newDraft();
+  let at = 0;
+  const copyTo = (end: number) => {
+    const last = draft.stretches.at(-1);
+    const contiguous = last !== undefined && draft.text.length - last.to === at - last.from;
+    if (!contiguous) draft.stretches.push({ to: draft.text.length, from: at });
+    draft.text += sql.slice(at, end);
+    at = end;
+  };
+  const finish = () => {
+    if (draft.words.length > 0) statements.push(finished(draft, sql));
+    draft = newDraft();
+  };
+
+  while (at < sql.length) {
+    const char = sql[at]!;
+    const skipped = endOfOpaque(sql, at);
+    if (skipped !== null) {
+      // A quoted name may begin a statement only in nonsense, but nonsense is PostgreSQL's to refuse.
+      if (char === "'" || char === '"' || char === '$') noteWord(draft, '');
+      copyTo(skipped);
+    } else if (WORD_START.test(char)) {
+      let end = at + 1;
+      while (end < sql.length && WORD.test(sql[end]!)) end++;
+      noteWord(draft, sql.slice(at, end).toLowerCase());
+      copyTo(end);
+    } else if (char === ':' && sql[at + 1] === ':') {
+      copyTo(at + 2);
+    } else if (char === ':' && beginsParameter(sql, at)) {
+      PARAMETER.lastIndex = at + 1;
+      const name = PARAMETER.exec(sql)![0];
+      const reference = bind(draft, name, castAfter(sql, at + 1 + name.length), parameters, sql, at);
+      draft.stretches.push({ to: draft.text.length, from: at });
+      draft.text += reference;
+      noteWord(draft, '');
+      at += 1 + name.length;
+    } else if (char === ';' && draft.parentheses === 0 && draft.routineDepth === 0) {
+      at++;
+      finish();
+    } else {
+      if (char === '(') draft.parentheses++;
+      if (char === ')') draft.parentheses = Math.max(0, draft.parentheses - 1);
+      if (!/\s/.test(char)) noteWord(draft, '');
+      copyTo(at + 1);
+    }
+  }
+  finish();
+  return statements;
+}
+
+/** End of the quote, comment or number that begins at `at`, or null if none does. */
+function endOfOpaque(sql: string, at: number): number | null {
+  const char = sql[at];
+  if (char === '-' && sql[at + 1] === '-') {
+    const end = sql.indexOf('\n', at);
+    return end < 0 ? sql.length : end + 1;
+  }
+  if (char === '/' && sql[at + 1] === '*') return endOfComment(sql, at);
+  if (char === "'") return endOfQuote(sql, at, isEscapeString(sql, at));
+  if (char === '"') return endOfQuote(sql, at, false);
+  if (char === '$' && !(at > 0 && WORD.test(sql[at - 1]!))) {
+    DOLLAR_TAG.lastIndex = at;
+    const tag = DOLLAR_TAG.exec(sql)?.[0];
+    if (tag === undefined) return null;
+    const end = sql.indexOf(tag, at + tag.length);
+    if (end < 0) throw unfinished(sql, at, `dollar quote ${tag}`);
+    return end + tag.length;
+  }
+  return null;
+}
+
+/** `e'...'`: only there does a backslash escape the quote (standard_conforming_strings is on). */
+function isEscapeString(sql: string, at: number): boolean {
+  const before = sql[at - 1];
+  return (before === 'e' || before === 'E') && !(at > 1 && WORD.test(sql[at - 2]!));
+}
+
+function endOfQuote(sql: string, at: number, backslash: boolean): number {
+  const quote = sql[at];
+  for (let i = at + 1; i < sql.length; i++) {
+    if (backslash && sql[i] === '\\') i++;
+    else if (sql[i] === quote) {
+      if (sql[i + 1] !== quote) return i + 1;
+      i++;
+    }
+  }
+  throw unfinished(sql, at, quote === '"' ? 'quoted name' : 'quoted string');
+}
+
+/** Block comments nest in PostgreSQL. */
+function endOfComment(sql: string, at: number): number {
+  let depth = 0;
+  for (let i = at; i < sql.length; i++) {
+    if (sql[i] === '/' && sql[i + 1] === '*') {
+      depth++;
+      i++;
+    } else if (sql[i] === '*' && sql[i + 1] === '/') {
+      depth--;
+      i++;
+      if (depth === 0) return i + 1;
+    }
+  }
+  throw unfinished(sql, at, 'comment');
+}
+
+function unfinished(sql: string, at: number, what: string): ProgramError {
+  const { line } = lineAndColumn(sql, at);
+  return new ProgramError(`the program's text ends inside a ${what} that begins in line ${line}`);
+}
+
+/** A parameter follows white space or an operator; after a word, a digit or a bracket a colon is a slice's. */
+function beginsParameter(sql: string, at: number): boolean {
+  if (!/[A-Za-z_]/.test(sql[at + 1] ?? '')) return false;
+  return at === 0 || !/[A-Za-z0-9_$\])"':\u0080-\uffff]/.test(sql[at - 1]!);
+}
+
+/** The cast right after a parameter: the same name under two casts has two types, thus two numbers. */
+function castAfter(sql: string, at: number): string {
+  CAST.lastIndex = at;
+  return (CAST.exec(sql)?.[0] ?? '').replaceAll(/\s/g, '').toLowerCase();
+}
+
+function bind(
+  draft: Draft,
+  name: string,
+  cast: string,
+  parameters: Parameters,
+  sql: string,
+  at: number,
+): string {
+  const value = Object.hasOwn(parameters, name) ? parameters[name] : undefined;
+  if (value === undefined) {
+    const { line, column } = lineAndColumn(sql, at);
+    const known = Object.keys(parameters).sort().join(', ') || 'none';
+    throw new ProgramError(
+      `line ${line}, column ${column}: no parameter :${name} is given (given: ${known})`,
+    );
+  }
+  const key = name + cast;
+  let number = draft.numbers.get(key);
+  if (number === undefined) {
+    draft.values.push(value);
+    number = draft.values.length;
+    draft.numbers.set(key, number);
+  }
+  return `$${number}`;
+}
+
+/** psql's rule for routine bodies in SQL: inside `create function|procedure`, `begin` and `case` open, `end` closes. */
+function noteWord(draft: Draft, word: string): void {
+  if (draft.words.length < 4) draft.words.push(word);
+  const [first, second, third, fourth] = draft.words;
+  const routine = (name: string | undefined) => name === 'function' || name === 'procedure';
+  if (first !== 'create' || !(routine(second) || (second === 'or' && third === 'replace' && routine(fourth))))
+    return;
+  if (word === 'begin' || (word === 'case' && draft.routineDepth > 0)) draft.routineDepth++;
+  else if (word === 'end' && draft.routineDepth > 0) draft.routineDepth--;
+}
+
+function finished(draft: Draft, sql: string): Statement {
+  const { text, values, stretches } = draft;
+  const lines = text.split('\n').map((line) => line.trim());
+  const firstLine = lines.find((line) => line !== '' && !line.startsWith('--')) ?? '';
+  return {
+    text,
+    values,
+    firstLine: firstLine.length > 120 ? `${firstLine.slice(0, 119)}…` : firstLine,
+    verb: draft.words.find((word) => word !== '') ?? '',
+    place(position) {
+      // PostgreSQL counts characters, JavaScript UTF-16 units.
+      const unit = [...text].slice(0, Math.max(0, position - 1)).join('').length;
+      let last: Stretch = { to: 0, from: 0 };
+      for (const stretch of stretches) if (stretch.to <= unit) last = stretch;
+      return lineAndColumn(sql, last.from + (unit - last.to));
+    },
+  };
+}
+
+function lineAndColumn(sql: string, offset: number): { line: number; column: number } {
+  const before = sql.slice(0, offset);
+  const lineStart = before.lastIndexOf('\n') + 1;
+  return { line: before.split('\n').length, column: [...before.slice(lineStart)].length + 1 };
+}

@@ -1,0 +1,310 @@
+import pg from 'pg';
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { ensurePlatformSchema } from '../../platforms/fence.ts';
+import type { Platform, Task } from '../../platforms/platform.ts';
+import { applicationName, epochIn } from '../../platforms/session.ts';
+import { createSqlPlatform } from '../../platforms/sql.ts';
+import { type ScratchPostgres, startScratchPostgres } from './scratch-postgres.ts';
+import { contextOf, sqlSpec, type TaskWish, taskOf } from './task.ts';
+
+let server: ScratchPostgres;
+let url: string;
+let db: pg.Client;
+let platform: Platform;
+
+beforeAll(async () => {
+  server = await startScratchPostgres();
+  url = await server.database('yt');
+  db = new pg.Client(url);
+  await db.connect();
+  platform = createSqlPlatform({ connections: { yt: url }, defaultConnection: 'yt' });
+});
+afterAll(async () => {
+  await db?.end();
+  await server?.stop();
+});
+beforeEach(async () => {
+  await db.query(`drop schema if exists sluice cascade; drop table if exists bills;
+    create table bills (period text, n int, note text)`);
+});
+
+const REPLACE = `
+delete from bills where period = :period;
+insert into bills (period, n) select :period, n from generate_series(1, 5) as n;
+`;
+const run = (sql: string, wish: TaskWish = {}, context = contextOf()) =>
+  platform.execute(taskOf(sqlSpec(sql), wish), context);
+const count = async () => Number((await db.query('select count(*) from bills')).rows[0].count);
+const fenceRow = async () => (await db.query('select * from sluice.sluice_fence')).rows[0];
+
+/** Resolves when a backend of that epoch is in the state that `condition` describes. */
+async function backendOf(epoch: number, condition: string): Promise<void> {
+  const name = applicationName(taskOf(sqlSpec(''), { epoch }));
+  for (;;) {
+    const { rowCount } = await db.query(
+      `select from pg_stat_activity where application_name = $1 and ${condition}`,
+      [name],
+    );
+    if (rowCount === 1) return;
+    await new Promise((resolve) => setTimeout(resolve, 5));
+  }
+}
+
+describe('a SQL program', () => {
+  it('commits its effects and the fence together, and logs statements, rows and notices', async () => {
+    const context = contextOf();
+    const ending = await run(`${REPLACE} do $$ begin raise notice 'five rows'; end $$;`, {}, context);
+    expect(ending).toEqual({ outcome: 'succeeded', rows: 5 });
+    expect(await count()).toBe(5);
+    expect(await fenceRow()).toMatchObject({ program: 'Flow', period: '202610', epoch: '1', done: true });
+    expect(context.text()).toMatch(/insert into bills.*\n-- INSERT 5 rows, \d+ ms\n/);
+    expect(context.text()).toContain('NOTICE: five rows');
+  });
+
+  it('leaves nothing behind when it fails, and names line and column', async () => {
+    const ending = await run(`${REPLACE}select\n  nonsense from bills;`);
+    expect(ending).toMatchObject({ outcome: 'failed', kind: 'program' });
+    expect(ending).toHaveProperty(
+      'message',
+      expect.stringMatching(/"nonsense" does not exist.*\n.*line 5, column 3/),
+    );
+    expect(await count()).toBe(0);
+    expect(await fenceRow()).toBeUndefined();
+  });
+
+  it('cannot control its own transaction', async () => {
+    const ending = await run(`${REPLACE}commit;`);
+    expect(ending).toMatchObject({
+      outcome: 'failed',
+      kind: 'program',
+      message: expect.stringContaining('"commit"'),
+    });
+    expect(await count()).toBe(0);
+  });
+
+  it('gets hostile parameter values byte for byte', async () => {
+    const values = [
+      "'; drop table bills; --",
+      '\\',
+      '$$',
+      ':period',
+      '"',
+      '国\u0301\u{20000}',
+      '\t\n\r\u0001',
+      '$1',
+      "\\'",
+    ];
+    for (const [index, value] of values.entries()) {
+      const parameters = { value, period: '202610' };
+      const ending = await run('insert into bills values (:period, 1, :value)', {
+        epoch: index + 1,
+        generation: index + 1,
+        parameters,
+      });
+      expect(ending).toEqual({ outcome: 'succeeded', rows: 1 });
+    }
+    const { rows } = await db.query('select note from bills');
+    expect(rows.map((row) => row.note).sort()).toEqual([...values].sort());
+  });
+
+  it('fails with kind timeout, and its effects are rolled back', async () => {
+    const ending = await run(`${REPLACE}select pg_sleep(60);`, { timeoutMs: 100 });
+    expect(ending).toEqual({ outcome: 'failed', kind: 'timeout', message: 'no end within 100 ms' });
+    expect(await count()).toBe(0);
+  });
+
+  it('is cancelled from a second connection', async () => {
+    const context = contextOf();
+    const ending = run(`${REPLACE}select pg_sleep(60);`, {}, context);
+    await backendOf(1, "query like '%pg_sleep%' and state = 'active'");
+    context.controller.abort('cancel');
+    expect(await ending).toEqual({ outcome: 'cancelled', effect: false });
+    expect(await count()).toBe(0);
+  });
+
+  it('is an infrastructure failure when the platform ends its backend', async () => {
+    const ending = run('select pg_sleep(60);');
+    await backendOf(1, "query like '%pg_sleep%' and state = 'active'");
+    await db.query(
+      "select pg_terminate_backend(pid) from pg_stat_activity where application_name like 'sluice e1 %'",
+    );
+    expect(await ending).toMatchObject({ outcome: 'failed', kind: 'infrastructure' });
+  });
+
+  it('is an infrastructure failure when nobody listens there', async () => {
+    const away = createSqlPlatform({
+      connections: { yt: 'postgresql://u@127.0.0.1:1/none' },
+      defaultConnection: 'yt',
+    });
+    const ending = await away.execute(taskOf(sqlSpec('select 1')), contextOf());
+    expect(ending).toMatchObject({
+      outcome: 'failed',
+      kind: 'infrastructure',
+      message: expect.stringContaining('ECONNREFUSED'),
+    });
+  });
+
+  it('is refused by name when the agent lacks its connection', async () => {
+    const task = taskOf({ type: 'sql', sql: 'select 1', connection: 'mpp', check: false });
+    const ending = await platform.execute(task, contextOf());
+    expect(ending).toMatchObject({
+      kind: 'program',
+      message: 'this agent has no connection mpp (it has: yt)',
+    });
+    expect(JSON.stringify(ending)).not.toContain('postgresql://');
+  });
+});
+
+describe('the fence (protocol C6)', () => {
+  it('refuses an older epoch after a newer one, without effect', async () => {
+    await run(REPLACE, { epoch: 7, generation: 2 });
+    const ending = await run(REPLACE, { epoch: 6, generation: 1 });
+    expect(ending).toMatchObject({ outcome: 'cancelled', effect: false, stale: true });
+    expect(ending).toHaveProperty('message', expect.stringContaining('epoch 7'));
+    expect(await fenceRow()).toMatchObject({ epoch: '7', generation: 2, done: true });
+  });
+
+  it('keeps done for the same run and generation: success without executing', async () => {
+    await run(REPLACE, { epoch: 1 });
+    await db.query('delete from bills');
+    expect(await run(REPLACE, { epoch: 2, attempt: 2 })).toEqual({ outcome: 'succeeded', already: true });
+    expect(await count()).toBe(0);
+  });
+
+  it('forgets done for a new generation and for another run', async () => {
+    await run(REPLACE, { epoch: 1 });
+    expect(await run(REPLACE, { epoch: 2, generation: 2 })).toEqual({ outcome: 'succeeded', rows: 10 });
+    expect(await run(REPLACE, { epoch: 3, run: 'month-2026-10-rehearsal-1' })).toEqual({
+      outcome: 'succeeded',
+      rows: 10,
+    });
+    expect(await count()).toBe(5);
+  });
+
+  it('lets two attempts at once have one effect, in either order', async () => {
+    const add = 'select pg_sleep(0.05); insert into bills values (:period, 1)';
+    for (let round = 0; round < 5; round++) {
+      await db.query('truncate bills');
+      const wish = { generation: round + 1 };
+      const epochs = round % 2 === 0 ? [1, 2] : [2, 1];
+      const endings = await Promise.all(
+        epochs.map((epoch) => run(add, { ...wish, epoch: round * 10 + epoch })),
+      );
+      expect(await count()).toBe(1);
+      expect(endings.filter((one) => one.outcome === 'succeeded' && one.already !== true).length).toBe(1);
+    }
+  });
+
+  it('lets a new attempt cancel the backend of an older epoch and wait outside its own timeout', async () => {
+    const older = run(`${REPLACE}select pg_sleep(60);`, { epoch: 1 });
+    await backendOf(1, "query like '%pg_sleep%' and state = 'active'");
+    const context = contextOf();
+    const newer = await run(REPLACE, { epoch: 2, attempt: 2, timeoutMs: 5_000 }, context);
+    expect(newer).toEqual({ outcome: 'succeeded', rows: 5 });
+    expect(context.text()).toContain('cancelled older attempts: epochs 1');
+    expect(await older).toMatchObject({ outcome: 'failed', kind: 'infrastructure' });
+    expect(await count()).toBe(5);
+  });
+
+  it('closes the backend of a frozen older attempt that hears no cancel', async () => {
+    const frozen = new pg.Client({
+      connectionString: url,
+      application_name: applicationName(taskOf(sqlSpec(''), { epoch: 1 })),
+    });
+    frozen.on('error', () => {});
+    await frozen.connect();
+    await ensurePlatformSchema(frozen);
+    await frozen.query(
+      "begin; insert into sluice.sluice_fence values ('Flow', '202610', 1, 'month-2026-10', 1, false)",
+    );
+    const newer = await run(REPLACE, { epoch: 2, timeoutMs: 1_000 });
+    expect(newer).toEqual({ outcome: 'succeeded', rows: 5 });
+    await expect(frozen.query('commit')).rejects.toThrow();
+  });
+
+  it("does not count the wait for the fence as the program's time", async () => {
+    await ensurePlatformSchema(db);
+    const holder = new pg.Client(url);
+    await holder.connect();
+    await holder.query(
+      "begin; insert into sluice.sluice_fence values ('Flow', '202610', 1, 'month-2026-10', 1, false)",
+    );
+    const waiting = run(REPLACE, { epoch: 2, timeoutMs: 200 });
+    await backendOf(2, "wait_event_type = 'Lock'");
+    await new Promise((resolve) => setTimeout(resolve, 400));
+    await holder.query('rollback');
+    await holder.end();
+    expect(await waiting).toEqual({ outcome: 'succeeded', rows: 5 });
+  });
+
+  it('can be given up while waiting for it', async () => {
+    await ensurePlatformSchema(db);
+    const holder = new pg.Client(url);
+    await holder.connect();
+    await holder.query(
+      "begin; insert into sluice.sluice_fence values ('Flow', '202610', 1, 'month-2026-10', 1, false)",
+    );
+    const context = contextOf();
+    const waiting = run(REPLACE, { epoch: 2 }, context);
+    await backendOf(2, "wait_event_type = 'Lock'");
+    context.controller.abort('cancel');
+    expect(await waiting).toEqual({ outcome: 'cancelled', effect: false });
+    await holder.end();
+  });
+
+  it('is made once by many agents that begin at the same moment', async () => {
+    const endings = await Promise.all(
+      Array.from({ length: 8 }, (_, index) => run('select 1', { program: `Flow${index}`, epoch: index + 1 })),
+    );
+    expect(endings).toEqual(Array.from({ length: 8 }, () => ({ outcome: 'succeeded', rows: 0 })));
+  });
+});
+
+describe('a check', () => {
+  const check = (sql: string, wish: TaskWish = {}) =>
+    platform.execute(taskOf(sqlSpec(sql, true), wish), contextOf());
+  it.each([
+    ['select true', { outcome: 'succeeded' }],
+    ['select false', { outcome: 'false' }],
+    ['select null::boolean', { outcome: 'false' }],
+    ['select count(*) > 0 from bills where period = :period', { outcome: 'false' }],
+  ])('answers one boolean: %s', async (sql, want) => {
+    expect(await check(sql, { parameters: { period: '202610' } })).toEqual(want);
+  });
+  it.each([
+    'select 1',
+    'select true, true',
+    'select true where false',
+    'select true from generate_series(1, 2)',
+  ])('fails when it answers anything else: %s', async (sql) => {
+    expect(await check(sql)).toMatchObject({
+      outcome: 'failed',
+      kind: 'program',
+      message: expect.stringContaining('one boolean'),
+    });
+  });
+  it('cannot write and takes no fence', async () => {
+    expect(await check("insert into bills values ('x'); select true")).toMatchObject({ outcome: 'failed' });
+    expect((await db.query("select to_regclass('sluice.sluice_fence') as t")).rows[0].t).toBeNull();
+  });
+});
+
+describe('the name of a session', () => {
+  const named = (program: string, epoch = 1): Task =>
+    taskOf(sqlSpec(''), { program, epoch, period: '2026101523' });
+  it('stays within 63 bytes and leads back to its epoch', () => {
+    for (const program of [
+      'P04.S1',
+      'x'.repeat(120),
+      'Distribution.long-name_with.everything-in-it.export',
+    ]) {
+      const name = applicationName(named(program, 987_654_321));
+      expect(Buffer.byteLength(name)).toBeLessThanOrEqual(63);
+      expect(epochIn(name, named(program))).toBe(987_654_321);
+    }
+  });
+  it('tells long programs with the same beginning apart', () => {
+    const [one, two] = ['a', 'b'].map((end) => named('x'.repeat(119) + end));
+    expect(epochIn(applicationName(one!), two!)).toBeNull();
+  });
+});

@@ -1,0 +1,44 @@
+/** Makes tasks for tests of platforms and collects what their attempts log. */
+import type { ExecuteContext, ProgramSpec, Task } from '../../platforms/platform.ts';
+
+export interface TaskWish extends Partial<Omit<Task, 'lease' | 'spec'>> {
+  epoch?: number;
+  run?: string;
+  generation?: number;
+  attempt?: number;
+}
+
+export function taskOf(spec: ProgramSpec, wish: TaskWish = {}): Task {
+  const { epoch = 1, run = 'month-2026-10', generation = 1, attempt = 1, ...rest } = wish;
+  return {
+    lease: { run, flow: rest.program ?? 'Flow', generation, attempt, epoch },
+    program: 'Flow',
+    period: '202610',
+    spec,
+    parameters: {},
+    timeoutMs: null,
+    orphanMs: 60_000,
+    fenced: spec.type !== 'shell',
+    ...rest,
+  };
+}
+
+export const sqlSpec = (sql: string, check = false): ProgramSpec => ({ type: 'sql', sql, check });
+
+export interface TestContext extends ExecuteContext {
+  readonly controller: AbortController;
+  readonly text: () => string;
+}
+
+export function contextOf(): TestContext {
+  const controller = new AbortController();
+  let written = '';
+  return {
+    controller,
+    signal: controller.signal,
+    log: (text) => {
+      written += text;
+    },
+    text: () => written,
+  };
+}
