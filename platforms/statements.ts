@@ -15,6 +15,8 @@ export interface Statement {
   readonly firstLine: string;
   /** First word in lower case: `insert`, `select`, `with` ... */
   readonly verb: string;
+  /** The text with each parameter written by `literal`: for commands that take no bound parameters. */
+  inlined(literal: (value: string | number | boolean) => string): string;
   /** PostgreSQL's error position (1-based, in characters of `text`) -> line and column of the program's text. */
   place(position: number): { line: number; column: number };
 }
@@ -33,6 +35,8 @@ interface Stretch {
 
 interface Draft {
   text: string;
+  /** Text and, between its pieces, numbers of parameters. */
+  pieces: (string | number)[];
   stretches: Stretch[];
   values: (string | number | boolean)[];
   numbers: Map<string, number>;
@@ -44,6 +48,7 @@ interface Draft {
 
 const newDraft = (): Draft => ({
   text: '',
+  pieces: [],
   stretches: [],
   values: [],
   numbers: new Map(),
@@ -65,6 +70,7 @@ export function statementsOf(sql: string, parameters: Parameters): Statement[] {
     const contiguous = last !== undefined && draft.text.length - last.to === at - last.from;
     if (!contiguous) draft.stretches.push({ to: draft.text.length, from: at });
     draft.text += sql.slice(at, end);
+    draft.pieces.push(sql.slice(at, end));
     at = end;
   };
   const finish = () => {
@@ -91,7 +97,8 @@ export function statementsOf(sql: string, parameters: Parameters): Statement[] {
       const name = PARAMETER.exec(sql)![0];
       const reference = bind(draft, name, castAfter(sql, at + 1 + name.length), parameters, sql, at);
       draft.stretches.push({ to: draft.text.length, from: at });
-      draft.text += reference;
+      draft.text += `$${reference}`;
+      draft.pieces.push(reference);
       noteWord(draft, '');
       at += 1 + name.length;
     } else if (char === ';' && draft.parentheses === 0 && draft.routineDepth === 0) {
@@ -187,7 +194,7 @@ function bind(
   parameters: Parameters,
   sql: string,
   at: number,
-): string {
+): number {
   const value = Object.hasOwn(parameters, name) ? parameters[name] : undefined;
   if (value === undefined) {
     const { line, column } = lineAndColumn(sql, at);
@@ -203,7 +210,7 @@ function bind(
     number = draft.values.length;
     draft.numbers.set(key, number);
   }
-  return `$${number}`;
+  return number;
 }
 
 /** psql's rule for routine bodies in SQL: inside `create function|procedure`, `begin` and `case` open, `end` closes. */
@@ -218,7 +225,7 @@ function noteWord(draft: Draft, word: string): void {
 }
 
 function finished(draft: Draft, sql: string): Statement {
-  const { text, values, stretches } = draft;
+  const { text, pieces, values, stretches } = draft;
   const lines = text.split('\n').map((line) => line.trim());
   const firstLine = lines.find((line) => line !== '' && !line.startsWith('--')) ?? '';
   return {
@@ -226,6 +233,8 @@ function finished(draft: Draft, sql: string): Statement {
     values,
     firstLine: firstLine.length > 120 ? `${firstLine.slice(0, 119)}…` : firstLine,
     verb: draft.words.find((word) => word !== '') ?? '',
+    inlined: (literal) =>
+      pieces.map((piece) => (typeof piece === 'string' ? piece : literal(values[piece - 1]!))).join(''),
     place(position) {
       // PostgreSQL counts characters, JavaScript UTF-16 units.
       const unit = [...text].slice(0, Math.max(0, position - 1)).join('').length;
