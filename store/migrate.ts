@@ -21,7 +21,10 @@ export async function migrate(pool: pg.Pool): Promise<void> {
     const known = new Set(files.map((name) => Number(name.slice(0, 4))));
     const unknown = done.rows.find((row) => !known.has(row.id));
     if (unknown)
-      throw new SluiceError('database_too_new', `the database has migration ${unknown.name}, which this Sluice does not know`);
+      throw new SluiceError(
+        'database_too_new',
+        `the database has migration ${unknown.name}, which this Sluice does not know`,
+      );
     const applied = new Set(done.rows.map((row) => row.id));
     for (const name of files) {
       const id = Number(name.slice(0, 4));

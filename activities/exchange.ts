@@ -1,0 +1,225 @@
+/**
+ * The exchange (protocol A5): the only writer of decisions. One transaction, called as a local activity by the coordinator's main loop.
+ * A local activity repeats when its workflow task fails; a frozen worker may wake and commit late: so exchanges are numbered and stored,
+ * and whoever asks for number n again gets what was written as n.
+ */
+import { createHash } from 'node:crypto';
+import type pg from 'pg';
+import type { Effect, ExchangeAnswer, FlowChange, Group } from '../graph/decisions.ts';
+import { writeEffects } from '../store/outcomes.ts';
+import { inTransaction, type Queryable } from '../store/pool.ts';
+import type { RunContext } from '../store/run-context.ts';
+import {
+  archiveGenerations,
+  claimedFlows,
+  type FlowWrite,
+  lockOutbox,
+  writeFlows,
+  writeOutbox,
+} from '../store/run-flows.ts';
+import { readLog } from '../store/run-log.ts';
+
+export interface ExchangeRequest {
+  readonly run: string;
+  readonly n: number;
+  readonly groups: readonly Group[];
+}
+
+/** `ahead`: the caller has seen exchanges that the record does not have (A9); `pruned`: reload. */
+export type ExchangeResult = ExchangeAnswer | { readonly refused: 'ahead' | 'pruned' };
+
+/** Log rows given with one answer (A6). */
+const READ_LIMIT = 500;
+/** Exchanges kept for repeats (A5). */
+const KEEP = 200;
+
+interface Counter {
+  exchange: number;
+  cursor: number;
+  log_seq: number;
+  now_ms: number;
+  clock: number;
+}
+
+export async function exchange(
+  pool: pg.Pool,
+  context: RunContext,
+  request: ExchangeRequest,
+): Promise<ExchangeResult> {
+  return inTransaction(pool, async (client) => {
+    const found = await client.query<Counter>({
+      name: 'lock-counter',
+      text: 'select exchange, cursor, log_seq, now_ms, clock_ms() as clock from run_counters where run_id = $1 for update',
+      values: [request.run],
+    });
+    const counter = found.rows[0]!;
+    if (counter.exchange >= request.n) return adopt(client, context, request);
+    if (counter.exchange < request.n - 1) return { refused: 'ahead' };
+    return write(client, context, request, counter);
+  });
+}
+
+/** Exchange n exists: its decisions count, whoever made them. */
+async function adopt(
+  client: Queryable,
+  context: RunContext,
+  request: ExchangeRequest,
+): Promise<ExchangeResult> {
+  const found = await client.query<{
+    decisions_hash: string;
+    decisions: Group[];
+    answer: Omit<ExchangeAnswer, 'entries' | 'adopted'>;
+    seq_from: number;
+    seq_to: number;
+  }>(
+    'select decisions_hash, decisions, answer, seq_from, seq_to from exchanges where run_id = $1 and n = $2',
+    [request.run, request.n],
+  );
+  const stored = found.rows[0];
+  if (stored === undefined) return { refused: 'pruned' };
+  const entries = await readLog(client, context, {
+    from: stored.seq_from,
+    to: stored.seq_to,
+    limit: READ_LIMIT,
+  });
+  const own = stored.decisions_hash === hashOf(request.groups);
+  return { ...stored.answer, entries, adopted: own ? null : stored.decisions };
+}
+
+async function write(
+  client: Queryable,
+  context: RunContext,
+  request: ExchangeRequest,
+  counter: Counter,
+): Promise<ExchangeAnswer> {
+  const { run, n, groups } = request;
+  const now = Math.max(counter.now_ms, counter.clock);
+  const { written, contradicting } = await verify(client, context, groups);
+  const accepted = groups.slice(0, written);
+  await writeGroups(client, context, now, accepted);
+  const cursor = accepted.reduce((last, group) => Math.max(last, group.seq), counter.cursor);
+  const entries = await readLog(client, context, { from: cursor, limit: READ_LIMIT });
+  const seqTo = entries.at(-1)?.seq ?? cursor;
+  const asked = entries.some((entry) => entry.kind === 'operation');
+  const leases = asked ? await openLeases(client, context) : contradicting;
+  const answer: ExchangeAnswer = {
+    n,
+    now,
+    written,
+    adopted: null,
+    cursor,
+    entries,
+    leases,
+    allLeases: asked,
+    more: seqTo < counter.log_seq,
+  };
+  await client.query({
+    name: 'store-exchange',
+    text: `insert into exchanges (run_id, n, decisions_hash, decisions, seq_from, seq_to, answer, at_ms)
+      values ($1, $2, $3, $4, $5, $6, $7, $8)`,
+    values: [
+      run,
+      n,
+      hashOf(groups),
+      JSON.stringify(groups),
+      cursor,
+      seqTo,
+      JSON.stringify({ ...answer, entries: undefined }),
+      now,
+    ],
+  });
+  await client.query({
+    name: 'move-counter',
+    text: 'update run_counters set exchange = $2, cursor = $3, now_ms = $4 where run_id = $1',
+    values: [run, n, cursor, now],
+  });
+  await client.query({
+    name: 'prune-exchanges',
+    text: 'delete from exchanges where run_id = $1 and n = $2',
+    values: [run, n - KEEP],
+  });
+  if (accepted.length > 0) await client.query("select pg_notify('sluice_run', $1)", [run]);
+  return answer;
+}
+
+/** How many groups hold against the record: the first that an agent's claim contradicts cuts the list. */
+async function verify(
+  client: Queryable,
+  context: RunContext,
+  groups: readonly Group[],
+): Promise<{ written: number; contradicting: (readonly [number, 0 | 1 | 2])[] }> {
+  const expecting = groups.flatMap((group) =>
+    group.changes.filter((change) => change.expect !== 0).map((change) => change.v),
+  );
+  if (expecting.length === 0) return { written: groups.length, contradicting: [] };
+  const claims = await lockOutbox(
+    client,
+    context.run.id,
+    [...new Set(expecting)].map((v) => context.graph.ids[v]!),
+  );
+  const contradicts = ({ v, expect }: FlowChange): boolean => {
+    const claim = claims.get(context.graph.ids[v]!);
+    // No row: sent to the outbox by an earlier group of this very exchange, so nobody can have claimed it.
+    if (claim === undefined) return false;
+    return expect !== 0 && (claim !== null) !== (expect === 2);
+  };
+  const settled = new Set<number>();
+  for (let i = 0; i < groups.length; i++) {
+    const expected = groups[i]!.changes.filter((change) => change.expect !== 0 && !settled.has(change.v));
+    const against = expected.filter(contradicts);
+    if (against.length > 0) return { written: i, contradicting: await leasesOf(client, context, against) };
+    // Later groups build on what this one makes of the flow, no longer on what the record says.
+    for (const change of groups[i]!.changes) settled.add(change.v);
+  }
+  return { written: groups.length, contradicting: [] };
+}
+
+async function leasesOf(
+  client: Queryable,
+  context: RunContext,
+  changes: readonly FlowChange[],
+): Promise<(readonly [number, 0 | 1 | 2])[]> {
+  const open = new Map(await openLeases(client, context));
+  return changes.map(({ v }) => [v, open.get(v) ?? 0] as const);
+}
+
+/**
+ * Claimed flows of the run: 1 sent, 2 started. One whose attempt has ended (its completion is in the log, not read yet) still counts as
+ * started: before that row it was.
+ */
+async function openLeases(client: Queryable, context: RunContext): Promise<(readonly [number, 0 | 1 | 2])[]> {
+  const claimed = await claimedFlows(client, context.run.id);
+  return claimed.map((row) => [context.index.get(row.flow) ?? -1, row.started ? 2 : 1] as const);
+}
+
+/** Everything that the accepted groups say, the last word on each flow in one statement. */
+async function writeGroups(
+  client: Queryable,
+  context: RunContext,
+  now: number,
+  groups: readonly Group[],
+): Promise<void> {
+  const effects: Effect[] = groups.flatMap((group) => group.effects);
+  const triggered = new Set(effects.flatMap((effect) => (effect.t === 'triggered' ? [effect.v] : [])));
+  const last = new Map<number, FlowWrite>();
+  for (const change of groups.flatMap((group) => group.changes)) {
+    const before = last.get(change.v);
+    const released = change.released === -1 ? (before?.released ?? -1) : change.released;
+    last.set(change.v, { ...change, released, triggered: triggered.has(change.v) });
+  }
+  const writes = [...last.values()].sort((a, b) => a.v - b.v);
+  const platforms = await writeOutbox(client, context, now, writes);
+  await archiveGenerations(
+    client,
+    context,
+    now,
+    effects.filter((effect) => effect.t === 'generation'),
+  );
+  await writeEffects(client, context, now, effects);
+  await writeFlows(client, context, now, writes);
+  for (const platform of platforms) await client.query("select pg_notify('sluice_outbox', $1)", [platform]);
+}
+
+function hashOf(groups: readonly Group[]): string {
+  return createHash('sha256').update(JSON.stringify(groups)).digest('base64url');
+}

@@ -1,0 +1,35 @@
+/** The activities of the run's workflow, built from their parts (only main.ts constructs those). */
+import type pg from 'pg';
+import type { RunContext } from '../store/run-context.ts';
+import { type LoadedRun, loadRun } from '../store/run-state.ts';
+import { type ExchangeRequest, type ExchangeResult, exchange } from './exchange.ts';
+
+export interface ActivityDeps {
+  readonly pool: pg.Pool;
+  readonly contextOf: (run: string) => Promise<RunContext>;
+  /** Grace after the orphan time of a lost attempt, ms (C4). */
+  readonly graceMs: number;
+}
+
+export interface Activities {
+  loadRun(run: string): Promise<LoadedRun>;
+  exchange(request: ExchangeRequest): Promise<ExchangeResult>;
+  freezeRun(run: string, exchangeOfRecord: number): Promise<void>;
+}
+
+export function createActivities({ pool, contextOf, graceMs }: ActivityDeps): Activities {
+  return {
+    async loadRun(run) {
+      return loadRun(pool, await contextOf(run), graceMs);
+    },
+    async exchange(request) {
+      return exchange(pool, await contextOf(request.run), request);
+    },
+    async freezeRun(run, exchangeOfRecord) {
+      await pool.query('update runs set frozen = $2 where id = $1', [
+        run,
+        `the workflow has seen more exchanges than the record (${exchangeOfRecord}): was the database restored?`,
+      ]);
+    },
+  };
+}

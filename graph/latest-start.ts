@@ -1,0 +1,20 @@
+/** How late a flow may start without endangering a deadline below it: the waiting order of protocol C10. */
+import type { Graph } from './compact.ts';
+
+/** No deadline anywhere below: last in line. Fits PostgreSQL's bigint and JavaScript's exact integers. */
+export const NO_DEADLINE = 9_000_000_000_000_000;
+
+/** Latest start per vertex, ms: backwards from deadlines (0 = none) with median durations (ms). Loops' inner edges do not count. O(V + E). */
+export function latestStarts(graph: Graph, deadlines: Float64Array, durations: Float64Array): Float64Array {
+  const latest = new Float64Array(graph.n);
+  for (let v = graph.n - 1; v >= 0; v--) {
+    let end = deadlines[v]! === 0 ? NO_DEADLINE : deadlines[v]!;
+    for (let k = graph.downOff[v]!; k < graph.downOff[v + 1]!; k++) {
+      if (graph.loopEdge[graph.downEdge[k]!] === 1) continue;
+      const start = latest[graph.down[k]!]!;
+      if (start < end) end = start;
+    }
+    latest[v] = end === NO_DEADLINE ? NO_DEADLINE : Math.round(end - durations[v]!);
+  }
+  return latest;
+}

@@ -1,0 +1,52 @@
+/** The state of a run from what the record stores of it (protocol A9): the twin of store/run-state.ts, used inside the workflow. */
+import type { Graph } from './compact.ts';
+import { derive, emptyState, type PersonMoment, type RunState } from './state.ts';
+
+/** One snapshot of the record, sparse: only flows that differ from a fresh run. Plain JSON. */
+export interface StoredRun {
+  readonly exchange: number;
+  readonly cursor: number;
+  readonly now: number;
+  readonly openedAt: number;
+  readonly graceMs: number;
+  readonly closed: boolean;
+  readonly finished: boolean;
+  /** [v, generation, attempt, result, flags, due, used, released] */
+  readonly rows: readonly (readonly number[])[];
+  /** [v, start time] */
+  readonly starts: readonly (readonly [number, number])[];
+  readonly waived: readonly number[];
+  readonly waivedInvalid: readonly number[];
+  readonly waivedForeign: readonly number[];
+  /** [index of the foreign edge, 1 met | 2 met tainted] */
+  readonly foreignMet: readonly (readonly [number, 0 | 1 | 2])[];
+  readonly moments: readonly PersonMoment[];
+  /** [v, 1 sent | 2 started] */
+  readonly leases: readonly (readonly [number, 1 | 2])[];
+}
+
+export function restoreState(graph: Graph, stored: StoredRun): RunState {
+  const s = emptyState(graph, { openedAt: stored.openedAt, now: stored.now, graceMs: stored.graceMs });
+  s.exchange = stored.exchange;
+  s.cursor = stored.cursor;
+  s.closed = stored.closed;
+  s.finished = stored.finished;
+  for (const [v, generation, attempt, result, flags, due, used, released] of stored.rows) {
+    s.generation[v!] = generation!;
+    s.attempt[v!] = attempt!;
+    s.result[v!] = result!;
+    s.flags[v!] = flags!;
+    s.due[v!] = due!;
+    s.used[v!] = used!;
+    s.released[v!] = released!;
+  }
+  for (const [v, at] of stored.starts) s.start[v] = at;
+  for (const e of stored.waived) s.waived[e] = 1;
+  for (const i of stored.waivedInvalid) s.waivedInvalid[i] = 1;
+  for (const i of stored.waivedForeign) s.waivedForeign[i] = 1;
+  for (const [i, met] of stored.foreignMet) s.foreignMet[i] = met;
+  for (const [v, known] of stored.leases) s.lease[v] = known;
+  const restored: RunState = { ...s, moments: stored.moments };
+  derive(graph, restored);
+  return restored;
+}

@@ -1,0 +1,119 @@
+/** The opening of a run: one transaction (protocol A8). */
+import type pg from 'pg';
+import { SluiceError } from '../errors.ts';
+import { isPeriod, resolveMoment, runId } from '../graph/calendar.ts';
+import { inflate } from '../graph/compact.ts';
+import type { Cycle, Purpose } from '../graph/model.ts';
+import { derive, emptyState, FLAG, phaseOf } from '../graph/state.ts';
+import { type CatalogueVersion, newestVersion } from './catalogue.ts';
+import { inTransaction } from './pool.ts';
+import { type RunRow, readRun } from './run-context.ts';
+
+export interface OpenRequest {
+  readonly cycle: Cycle;
+  readonly period: string;
+  readonly purpose: Purpose;
+  /** null: all; otherwise flows of other procedures wait for a trigger. */
+  readonly procedures: readonly string[] | null;
+}
+
+export const DEFAULT_ZONE = 'Asia/Shanghai';
+
+/**
+ * Opens a run over the newest catalogue version. Throws `invalid_period`, `no_catalogue`, `no_flows`, `unknown_procedure`, and
+ * `run_exists` with the run's id when the scheduled run of the period was opened before.
+ */
+export async function openRun(
+  pool: pg.Pool,
+  versionOf: (version: number) => Promise<CatalogueVersion>,
+  request: OpenRequest,
+  actor: string,
+): Promise<RunRow> {
+  const { cycle, period, purpose } = request;
+  if (!isPeriod(cycle, period))
+    throw new SluiceError('invalid_period', `'${period}' is not a ${cycle}; write ${EXAMPLE[cycle]}`, {
+      facts: { cycle, period },
+    });
+  const version = await newestVersion(pool);
+  if (version === null) throw new SluiceError('no_catalogue', 'no catalogue was applied yet');
+  const catalogue = await versionOf(version);
+  const graph = inflate(catalogue.graphOf(cycle));
+  if (graph.n === 0)
+    throw new SluiceError('no_flows', `catalogue version ${version} has no ${cycle} flows`, {
+      facts: { cycle },
+    });
+  const known = new Set(catalogue.frame.procedures.map((p) => p.id));
+  const unknown = (request.procedures ?? []).filter((p) => !known.has(p));
+  if (unknown.length > 0)
+    throw new SluiceError('unknown_procedure', `the catalogue has no procedure ${unknown.join(', ')}`, {
+      facts: { procedures: unknown },
+    });
+
+  const id = await inTransaction(
+    pool,
+    async (client) => {
+      const number = purpose === 'scheduled' ? 0 : await nextNumber(client, request);
+      const id = runId(cycle, period, purpose, number);
+      const inserted = await client.query<{ opened_ms: number }>(
+        `insert into runs (id, cycle, period, purpose, number, catalogue_version, procedures, opened_by, opened_ms)
+         values ($1, $2, $3, $4, $5, $6, $7, $8, clock_ms()) on conflict do nothing returning opened_ms`,
+        [id, cycle, period, purpose, number, version, request.procedures, actor],
+      );
+      const openedAt = inserted.rows[0]?.opened_ms;
+      if (openedAt === undefined)
+        throw new SluiceError('run_exists', `the run ${id} was opened before`, { facts: { run: id } });
+      const zoneOf = zones(catalogue);
+      const columns: [string[], string[], number[], number[], number[]] = [[], [], [], [], []];
+      const s = emptyState(graph, { openedAt, now: openedAt, graceMs: 0 });
+      const wanted = request.procedures === null ? null : new Set(request.procedures);
+      for (let v = 0; v < graph.n; v++) {
+        const attrs = graph.attrOf(v);
+        if (wanted !== null && (attrs.procedure === null || !wanted.has(attrs.procedure)))
+          s.flags[v] = FLAG.EXCLUDED;
+        if (attrs.startAt !== null)
+          s.start[v] = resolveMoment(attrs.startAt, cycle, period, zoneOf(attrs.calendar), openedAt);
+      }
+      derive(graph, s);
+      for (let v = 0; v < graph.n; v++) {
+        const attrs = graph.attrOf(v);
+        columns[0].push(graph.ids[v]!);
+        columns[1].push(phaseOf(graph, s, v));
+        columns[2].push(s.flags[v]!);
+        columns[3].push(s.start[v]!);
+        columns[4].push(
+          attrs.deadline === null
+            ? 0
+            : resolveMoment(attrs.deadline, cycle, period, zoneOf(attrs.calendar), openedAt),
+        );
+      }
+      await client.query(
+        `insert into run_flows (run_id, flow_id, phase, flags, start_ms, deadline_ms, generation_ms)
+         select $1, flow_id, phase, flags, start_ms, deadline_ms, $7
+         from unnest($2::text[], $3::text[], $4::int[], $5::bigint[], $6::bigint[]) as x (flow_id, phase, flags, start_ms, deadline_ms)`,
+        [id, ...columns, openedAt],
+      );
+      await client.query('insert into run_counters (run_id, now_ms) values ($1, $2)', [id, openedAt]);
+      await client.query("select pg_notify('sluice_log', $1)", [id]);
+      return id;
+    },
+    { guarded: false },
+  );
+  return readRun(pool, id);
+}
+
+const EXAMPLE: Record<Cycle, string> = { hour: '2026112208', day: '2026-11-22', month: '2026-10' };
+
+async function nextNumber(client: pg.PoolClient, request: OpenRequest): Promise<number> {
+  // Two openings at once: the unique key refuses the second, whose caller sees run_exists and may ask again.
+  const found = await client.query<{ number: number }>(
+    'select coalesce(max(number), 0) + 1 as number from runs where cycle = $1 and period = $2 and purpose = $3',
+    [request.cycle, request.period, request.purpose],
+  );
+  return found.rows[0]!.number;
+}
+
+/** Time zone of a flow's calendar. */
+export function zones(catalogue: CatalogueVersion): (calendar: string | null) => string {
+  const byId = new Map(catalogue.frame.calendars.map((c) => [c.id, c.timeZone]));
+  return (calendar) => (calendar === null ? undefined : byId.get(calendar)) ?? DEFAULT_ZONE;
+}

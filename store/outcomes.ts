@@ -1,0 +1,206 @@
+/** What operations and the engine leave behind in an exchange: outcomes, overrides, audit, notices (protocol B2). */
+import type { Effect } from '../graph/decisions.ts';
+import type { Queryable } from './pool.ts';
+import type { RunContext } from './run-context.ts';
+
+type Of<T extends Effect['t']> = Extract<Effect, { t: T }>;
+
+const of = <T extends Effect['t']>(effects: readonly Effect[], t: T): Of<T>[] =>
+  effects.filter((effect): effect is Of<T> => effect.t === t);
+
+/** Writes every effect but `generation`, `waive`, `foreign` (rows of flows and overrides carry those). In order of the decisions. */
+export async function writeEffects(
+  client: Queryable,
+  context: RunContext,
+  now: number,
+  effects: readonly Effect[],
+): Promise<void> {
+  if (effects.length === 0) return;
+  await writeOverrides(client, context, now, effects);
+  await writeOutcomes(client, context, now, of(effects, 'outcome'));
+  await writeNotices(client, context, now, of(effects, 'notice'));
+  await writeRun(client, context, now, effects);
+  const stops = of(effects, 'stop').map((effect) => context.graph.ids[effect.v]);
+  if (stops.length > 0) {
+    await client.query('update leases set stop = true where run_id = $1 and flow_id = any($2::text[])', [
+      context.run.id,
+      stops,
+    ]);
+    await client.query("select pg_notify('sluice_stop', $1)", [context.run.id]);
+  }
+}
+
+/** Begins and ends of overrides, one after the other: a hold and its unhold may stand in one exchange. */
+async function writeOverrides(
+  client: Queryable,
+  context: RunContext,
+  now: number,
+  effects: readonly Effect[],
+): Promise<void> {
+  let begun: Of<'override'>[] = [];
+  for (const effect of effects) {
+    if (effect.t === 'override') begun.push(effect);
+    if (effect.t !== 'end_override') continue;
+    await begin(client, context, now, begun);
+    begun = [];
+    await client.query({
+      name: 'end-override',
+      text: `update overrides set ended_ms = $3, ended_by = coalesce((select actor from operations where id = $6), 'engine')
+        where run_id = $1 and flow_id = $2 and kind = any($4::text[]) and ended_ms is null and ($5::text is null or edge_from = $5)`,
+      values: [context.run.id, context.graph.ids[effect.v], now, effect.kinds, effect.from, effect.operation],
+    });
+  }
+  await begin(client, context, now, begun);
+}
+
+async function begin(
+  client: Queryable,
+  context: RunContext,
+  now: number,
+  begun: readonly Of<'override'>[],
+): Promise<void> {
+  if (begun.length === 0) return;
+  await client.query(
+    `insert into overrides (run_id, flow_id, kind, edge_from, generation, operation_id, actor, reason, evidence, at_ms)
+     select $1, x.flow_id, x.kind, x.edge_from, f.generation, o.id, o.actor, coalesce(o.body->>'reason', ''), o.body->>'evidence', $2
+     from unnest($3::text[], $4::text[], $5::text[], $6::text[]) as x (flow_id, kind, edge_from, operation_id)
+     join operations o on o.id = x.operation_id
+     join run_flows f on f.run_id = $1 and f.flow_id = x.flow_id`,
+    [
+      context.run.id,
+      now,
+      begun.map((e) => context.graph.ids[e.v]),
+      begun.map((e) => e.kind),
+      begun.map((e) => e.from),
+      begun.map((e) => e.operation),
+    ],
+  );
+}
+
+async function writeOutcomes(
+  client: Queryable,
+  context: RunContext,
+  now: number,
+  outcomes: readonly Of<'outcome'>[],
+): Promise<void> {
+  for (const { operation, state, outcome } of outcomes) {
+    await client.query({
+      name: 'write-outcome',
+      text: `update operations set state = $2, outcome = $3, decided_ms = $4 where id = $1`,
+      values: [operation, state, JSON.stringify(outcome), now],
+    });
+    await client.query({
+      name: 'write-audit',
+      text: `insert into audit (at_ms, actor, verb, run_id, operation_id, targets, reason, outcome, code, detail)
+        select $2, actor, verb, run_id, id, $3, coalesce(body->>'reason', ''), $4, $5, $6 from operations where id = $1`,
+      values: [
+        operation,
+        now,
+        outcome.flows.map((f) => f.flow),
+        state,
+        outcome.code,
+        JSON.stringify({ outcome, evidence: null, exchangeOf: context.run.id }),
+      ],
+    });
+    await client.query("select pg_notify('sluice_operation', $1)", [operation]);
+  }
+}
+
+async function writeNotices(
+  client: Queryable,
+  context: RunContext,
+  now: number,
+  notices: readonly Of<'notice'>[],
+): Promise<void> {
+  if (notices.length === 0) return;
+  const rows = notices.map(({ v, kind, recipient }) => {
+    const flow = context.flow(context.graph.ids[v]!);
+    const text = textOf(kind, flow);
+    return {
+      flow_id: flow.id,
+      kind,
+      recipient: recipient ?? flow.notice?.to ?? flow.owner ?? 'maintainer',
+      ...text,
+    };
+  });
+  await client.query(
+    `insert into notices (run_id, flow_id, kind, recipient, en, zh, at_ms)
+     select $1, flow_id, kind, recipient, en, zh, $2 from json_to_recordset($3)
+       as x (flow_id text, kind text, recipient text, en text, zh text)`,
+    [context.run.id, now, JSON.stringify(rows)],
+  );
+}
+
+function textOf(
+  kind: Of<'notice'>['kind'],
+  flow: ReturnType<RunContext['flow']>,
+): { en: string; zh: string } {
+  const { en, zh } = flow.names;
+  switch (kind) {
+    case 'notify':
+      return { en: flow.notice?.en ?? en, zh: flow.notice?.zh ?? zh };
+    case 'gate_reminder':
+      return { en: `Please confirm: ${en} (${flow.id})`, zh: `请确认：${zh}（${flow.id}）` };
+    case 'gate_escalation':
+      return {
+        en: `Still not confirmed, escalated: ${en} (${flow.id})`,
+        zh: `仍未确认，升级处理：${zh}（${flow.id}）`,
+      };
+    case 'gate_deadline':
+      return {
+        en: `Deadline passed without confirmation: ${en} (${flow.id})`,
+        zh: `已过截止时间仍未确认：${zh}（${flow.id}）`,
+      };
+    case 'outcome_unknown':
+      return {
+        en: `The agent was lost; nobody knows whether ${en} (${flow.id}) ran. Decide with 'resolve'.`,
+        zh: `代理失联，${zh}（${flow.id}）是否已执行未知，请用 resolve 裁定。`,
+      };
+    case 'late_effect':
+      return {
+        en: `An attempt of ${en} (${flow.id}) that no longer counted has left its effect; flows below that had started are stale.`,
+        zh: `${zh}（${flow.id}）已作废的一次执行留下了结果，其后已启动的流程标记为过期。`,
+      };
+    default:
+      kind satisfies never;
+      return { en, zh };
+  }
+}
+
+async function writeRun(
+  client: Queryable,
+  context: RunContext,
+  now: number,
+  effects: readonly Effect[],
+): Promise<void> {
+  const id = context.run.id;
+  for (const effect of effects) {
+    if (effect.t === 'finished')
+      await client.query('update runs set finished_ms = $2 where id = $1', [id, effect.on ? now : null]);
+    if (effect.t !== 'run') continue;
+    switch (effect.verb) {
+      case 'close':
+        await client.query("update runs set state = 'closed', closed_ms = $2 where id = $1", [id, now]);
+        break;
+      case 'reopen':
+        await client.query("update runs set state = 'open', closed_ms = null where id = $1", [id]);
+        break;
+      case 'pause':
+        await client.query(
+          `insert into pauses (scope, from_ms, actor, reason) select $2, $3, actor, coalesce(body->>'reason', '') from operations where id = $1
+             and not exists (select 1 from pauses where scope = $2 and to_ms is null)`,
+          [effect.operation, `run:${id}`, now],
+        );
+        break;
+      case 'resume':
+        await client.query(
+          `update pauses set to_ms = $3, ended_by = (select actor from operations where id = $1) where scope = $2 and to_ms is null`,
+          [effect.operation, `run:${id}`, now],
+        );
+        await client.query("select pg_notify('sluice_outbox', '*')");
+        break;
+      default:
+        effect.verb satisfies never;
+    }
+  }
+}

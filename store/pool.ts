@@ -1,0 +1,76 @@
+/** Connections to the record. */
+import pg from 'pg';
+
+// bigint columns hold instants in ms and counters: all below 2^53.
+pg.types.setTypeParser(pg.types.builtins.INT8, Number);
+
+export type Queryable = Pick<pg.ClientBase, 'query'>;
+
+/** A pool whose idle connections may break without ending the process (a restart of PostgreSQL does that). */
+export function createPool(
+  url: string,
+  options: { max: number; name: string; onError?: (error: Error) => void },
+): pg.Pool {
+  const pool = new pg.Pool({
+    connectionString: url,
+    max: options.max,
+    application_name: `sluice-${options.name}`,
+    connectionTimeoutMillis: 5_000,
+    keepAlive: true,
+  });
+  pool.on('error', (error) => options.onError?.(error));
+  return pool;
+}
+
+/**
+ * One transaction. With `guarded`, a frozen holder frees its locks by itself (protocol A10): transaction_timeout 5 s, lock_timeout 2 s.
+ * The connection is thrown away when the transaction did not end cleanly.
+ */
+export async function inTransaction<T>(
+  pool: pg.Pool,
+  work: (client: pg.PoolClient) => Promise<T>,
+  options: { guarded?: boolean; begin?: string } = {},
+): Promise<T> {
+  const client = await pool.connect();
+  let broken: Error | undefined;
+  // Without a listener a connection that breaks between two queries would end the process.
+  const onError = (error: Error): void => {
+    broken = error;
+  };
+  client.on('error', onError);
+  try {
+    await client.query(
+      options.guarded === false
+        ? (options.begin ?? 'begin')
+        : `${options.begin ?? 'begin'}; set local transaction_timeout = '5s'; set local lock_timeout = '2s'`,
+    );
+    const result = await work(client);
+    await client.query('commit');
+    return result;
+  } catch (error) {
+    await client.query('rollback').catch((failed: Error) => {
+      broken = failed;
+    });
+    throw error;
+  } finally {
+    client.off('error', onError);
+    client.release(broken);
+  }
+}
+
+/** SQLSTATE of an error of PostgreSQL, or null. */
+export function sqlState(error: unknown): string | null {
+  const code = (error as { code?: unknown } | null)?.code;
+  return typeof code === 'string' && /^[0-9A-Z]{5}$/.test(code) ? code : null;
+}
+
+/** True for errors after which the same transaction may succeed: broken connection, lock timeout, deadlock, restart. */
+export function isTransient(error: unknown): boolean {
+  const state = sqlState(error);
+  if (state === null)
+    return (
+      (error as { code?: unknown } | null)?.code !== undefined ||
+      /terminat|timeout|ECONN/i.test(String(error))
+    );
+  return /^(08|40|53|57P|55P03|25P04)/.test(state);
+}

@@ -1,0 +1,107 @@
+/** What never changes about a run while its catalogue version stays: its graph, definitions, and the instants fixed at its opening. */
+import type pg from 'pg';
+import { SluiceError } from '../errors.ts';
+import { mapPeriod, programPeriod } from '../graph/calendar.ts';
+import { type CompactGraph, type Graph, indexOf, inflate } from '../graph/compact.ts';
+import { latestStarts } from '../graph/latest-start.ts';
+import type { Cycle, Flow, Purpose } from '../graph/model.ts';
+import type { CatalogueVersion } from './catalogue.ts';
+
+export interface RunRow {
+  readonly id: string;
+  readonly cycle: Cycle;
+  readonly period: string;
+  readonly purpose: Purpose;
+  readonly number: number;
+  readonly catalogueVersion: number;
+  readonly procedures: string[] | null;
+  readonly state: 'open' | 'closed';
+  readonly openedBy: string;
+  readonly openedAt: number;
+  readonly finishedAt: number | null;
+  readonly frozen: string | null;
+}
+
+export const RUN_COLUMNS = `id, cycle, period, purpose, number, catalogue_version as "catalogueVersion", procedures, state,
+  opened_by as "openedBy", opened_ms as "openedAt", finished_ms as "finishedAt", frozen`;
+
+export interface RunContext {
+  readonly run: RunRow;
+  readonly version: CatalogueVersion;
+  readonly compact: CompactGraph;
+  readonly graph: Graph;
+  readonly index: ReadonlyMap<string, number>;
+  /** C10; by vertex. */
+  readonly latestStart: Float64Array;
+  flow(id: string): Flow;
+  /** Period of the flow's program, e.g. 202610 or 20261031 (protocol D2). */
+  periodOf(flow: Flow): string;
+}
+
+export async function readRun(pool: pg.Pool | pg.PoolClient, runId: string): Promise<RunRow> {
+  const found = await pool.query<RunRow>(`select ${RUN_COLUMNS} from runs where id = $1`, [runId]);
+  const run = found.rows[0];
+  if (run === undefined)
+    throw new SluiceError('unknown_run', `there is no run ${runId}`, { facts: { run: runId } });
+  return run;
+}
+
+/** Reads contexts and keeps the most recently used ones. A run that adopted another version gets a new context. */
+export function contextReader(
+  pool: pg.Pool,
+  versionOf: (version: number) => Promise<CatalogueVersion>,
+  keep = 64,
+): (runId: string) => Promise<RunContext> {
+  const cache = new Map<string, Promise<RunContext>>();
+  return (runId) => {
+    let entry = cache.get(runId);
+    if (entry === undefined) {
+      entry = readContext(pool, versionOf, runId);
+      entry.catch(() => cache.delete(runId));
+    }
+    cache.delete(runId);
+    cache.set(runId, entry);
+    if (cache.size > keep) cache.delete(cache.keys().next().value!);
+    return entry;
+  };
+}
+
+async function readContext(
+  pool: pg.Pool,
+  versionOf: (version: number) => Promise<CatalogueVersion>,
+  runId: string,
+): Promise<RunContext> {
+  const run = await readRun(pool, runId);
+  const version = await versionOf(run.catalogueVersion);
+  const compact = version.graphOf(run.cycle);
+  const graph = inflate(compact);
+  const index = indexOf(graph);
+  const deadlines = new Float64Array(graph.n);
+  const rows = await pool.query<{ flow_id: string; deadline_ms: number }>(
+    'select flow_id, deadline_ms from run_flows where run_id = $1 and deadline_ms <> 0',
+    [runId],
+  );
+  for (const row of rows.rows) deadlines[index.get(row.flow_id) ?? 0] = row.deadline_ms;
+  return {
+    run,
+    version,
+    compact,
+    graph,
+    index,
+    latestStart: latestStarts(graph, deadlines, new Float64Array(graph.n).fill(DEFAULT_DURATION_MS)),
+    flow(id) {
+      const flow = version.flows.get(id);
+      if (flow === undefined)
+        throw new SluiceError('unknown_flow', `the run ${runId} has no flow ${id}`, {
+          facts: { run: runId, flow: id },
+        });
+      return flow;
+    },
+    periodOf(flow) {
+      return programPeriod(mapPeriod(flow.period, run.cycle, run.period)[0]!);
+    },
+  };
+}
+
+/** Until a flow has a history of its own. */
+export const DEFAULT_DURATION_MS = 60_000;

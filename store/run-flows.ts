@@ -1,0 +1,165 @@
+/** Rows of `run_flows`, `flow_generations`, `outbox`: written by the exchange only (protocol A1). */
+
+import type { FlowChange } from '../graph/decisions.ts';
+import { NO_DEADLINE } from '../graph/latest-start.ts';
+import { lockKeys } from '../graph/program.ts';
+import { FLAG } from '../graph/state.ts';
+import { PHASES, resultOf } from '../graph/status.ts';
+import type { Queryable } from './pool.ts';
+import type { RunContext } from './run-context.ts';
+
+/** The last word of an exchange on one flow. */
+export interface FlowWrite extends FlowChange {
+  readonly triggered: boolean;
+}
+
+export async function writeFlows(
+  client: Queryable,
+  context: RunContext,
+  now: number,
+  writes: readonly FlowWrite[],
+): Promise<void> {
+  if (writes.length === 0) return;
+  await client.query({
+    name: 'write-flows',
+    text: `update run_flows f set
+      generation = x.generation, attempt = x.attempt, result = x.result, phase = x.phase, flags = x.flags, due_ms = x.due_ms,
+      used_budget = x.used_budget,
+      generation_ms = case when f.generation <> x.generation then $2 else f.generation_ms end,
+      triggered_ms = case when x.triggered then $2 else f.triggered_ms end,
+      released_ms = case x.released when 1 then $2 when 0 then null else f.released_ms end,
+      result_ms = case when x.result is null then null
+        when f.result is distinct from x.result or f.generation <> x.generation then $2 else f.result_ms end
+    from unnest($3::text[], $4::int[], $5::int[], $6::text[], $7::text[], $8::int[], $9::bigint[], $10::int[], $11::int[], $12::boolean[])
+      as x (flow_id, generation, attempt, result, phase, flags, due_ms, used_budget, released, triggered)
+    where f.run_id = $1 and f.flow_id = x.flow_id`,
+    values: [
+      context.run.id,
+      now,
+      writes.map((w) => context.graph.ids[w.v]),
+      writes.map((w) => w.generation),
+      writes.map((w) => w.attempt),
+      writes.map((w) => resultOf(w.result)),
+      writes.map((w) => PHASES[w.phase]),
+      writes.map((w) => w.flags),
+      writes.map((w) => w.due),
+      writes.map((w) => w.used),
+      writes.map((w) => w.released),
+      writes.map((w) => w.triggered),
+    ],
+  });
+}
+
+/** Claims of the flows' outbox rows, which stay locked until the transaction ends; agents skip locked rows (A5). */
+export async function lockOutbox(
+  client: Queryable,
+  runId: string,
+  flows: readonly string[],
+): Promise<Map<string, number | null>> {
+  if (flows.length === 0) return new Map();
+  const found = await client.query<{ flow_id: string; claimed_epoch: number | null }>({
+    name: 'lock-outbox',
+    text: 'select flow_id, claimed_epoch from outbox where run_id = $1 and flow_id = any($2::text[]) order by flow_id for update',
+    values: [runId, flows],
+  });
+  return new Map(found.rows.map((row) => [row.flow_id, row.claimed_epoch]));
+}
+
+/** Flows whose outbox row is claimed; `started` also when the attempt has ended and the coordinator does not know it yet. */
+export async function claimedFlows(
+  client: Queryable,
+  runId: string,
+): Promise<{ flow: string; started: boolean }[]> {
+  const found = await client.query<{ flow: string; started: boolean }>({
+    name: 'claimed-flows',
+    text: `select o.flow_id as flow, l.epoch is null or l.started_ms is not null as started
+      from outbox o left join leases l on l.epoch = o.claimed_epoch where o.run_id = $1 and o.claimed_epoch is not null`,
+    values: [runId],
+  });
+  return found.rows;
+}
+
+/** Makes the outbox follow: rows of what is dispatched, none of what is not. Returns the platforms that got something to do. */
+export async function writeOutbox(
+  client: Queryable,
+  context: RunContext,
+  now: number,
+  writes: readonly FlowWrite[],
+): Promise<Set<string>> {
+  const gone = writes.filter((w) => (w.flags & FLAG.DISPATCHED) === 0);
+  if (gone.length > 0)
+    await client.query({
+      name: 'delete-outbox',
+      text: 'delete from outbox where run_id = $1 and flow_id = any($2::text[])',
+      values: [context.run.id, gone.map((w) => context.graph.ids[w.v])],
+    });
+  const sent = writes.filter((w) => (w.flags & FLAG.DISPATCHED) !== 0);
+  const platforms = new Set<string>();
+  if (sent.length === 0) return platforms;
+  const rows = sent.map((w) => {
+    const flow = context.flow(context.graph.ids[w.v]!);
+    platforms.add(flow.platform!);
+    return {
+      flow_id: flow.id,
+      generation: w.generation,
+      attempt: w.attempt,
+      platform: flow.platform!,
+      labels: flow.labels,
+      pools: flow.uses.map((use) => use.pool),
+      pool_amounts: flow.uses.map((use) => use.n),
+      locks: lockKeys(flow, context.periodOf(flow)),
+      expedite: (w.flags & FLAG.EXPEDITE) !== 0,
+      latest_start_ms: context.latestStart[w.v] ?? NO_DEADLINE,
+      key: flow.key,
+    };
+  });
+  await client.query({
+    name: 'upsert-outbox',
+    text: `insert into outbox as o (run_id, flow_id, generation, attempt, platform, labels, pools, pool_amounts, locks, expedite,
+        latest_start_ms, key, released_ms)
+      select $1, flow_id, generation, attempt, platform, labels, pools, pool_amounts, locks, expedite, latest_start_ms, key, $2
+      from json_to_recordset($3) as x (flow_id text, generation int, attempt int, platform text, labels text[], pools text[],
+        pool_amounts int[], locks text[], expedite boolean, latest_start_ms bigint, key boolean)
+      on conflict (run_id, flow_id) do update set
+        expedite = excluded.expedite,
+        claimed_epoch = case when o.generation = excluded.generation and o.attempt = excluded.attempt then o.claimed_epoch end,
+        released_ms = case when o.generation = excluded.generation and o.attempt = excluded.attempt then o.released_ms else excluded.released_ms end,
+        generation = excluded.generation, attempt = excluded.attempt`,
+    values: [context.run.id, now, JSON.stringify(rows)],
+  });
+  return platforms;
+}
+
+/** Keeps how a superseded generation ended; before `writeFlows`, whose row still has its instants. */
+export async function archiveGenerations(
+  client: Queryable,
+  context: RunContext,
+  now: number,
+  ended: readonly {
+    v: number;
+    generation: number;
+    result: number;
+    flags: number;
+    operation: string | null;
+  }[],
+): Promise<void> {
+  if (ended.length === 0) return;
+  await client.query(
+    `insert into flow_generations (run_id, flow_id, generation, result, flags, generation_ms, released_ms, result_ms, ended_ms, operation_id)
+     select f.run_id, f.flow_id, x.generation, x.result, x.flags,
+       case when f.generation = x.generation then f.generation_ms else $2 end, f.released_ms,
+       case when x.result is null then null when f.result is distinct from x.result then $2 else f.result_ms end, $2, x.operation_id
+     from unnest($3::text[], $4::int[], $5::text[], $6::int[], $7::text[]) as x (flow_id, generation, result, flags, operation_id)
+     join run_flows f on f.run_id = $1 and f.flow_id = x.flow_id
+     on conflict (run_id, flow_id, generation) do nothing`,
+    [
+      context.run.id,
+      now,
+      ended.map((e) => context.graph.ids[e.v]),
+      ended.map((e) => e.generation),
+      ended.map((e) => resultOf(e.result)),
+      ended.map((e) => e.flags),
+      ended.map((e) => e.operation),
+    ],
+  );
+}

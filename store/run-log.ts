@@ -1,0 +1,117 @@
+/** The ordered log of a run (protocol A3): appended under the counter row, read by the coordinator's cursor. */
+import type { Entry, OperationEntry } from '../graph/decisions.ts';
+import type { FailureKind } from '../graph/state.ts';
+import type { Queryable } from './pool.ts';
+import type { RunContext } from './run-context.ts';
+
+/** A row to be appended; `at` is the writer's clock_ms. */
+export interface LogRow {
+  readonly kind: 'completion' | 'lost' | 'operation' | 'external';
+  readonly flow: string | null;
+  readonly generation: number | null;
+  readonly attempt: number | null;
+  readonly epoch: number | null;
+  readonly outcome: string | null;
+  readonly operation: string | null;
+  readonly body: unknown;
+}
+
+/**
+ * Appends rows in the given order. The counter row of the run is locked by this statement (or was before): numbers become visible in
+ * order. Wakes the run's coordinator by NOTIFY when the transaction commits.
+ */
+export async function appendLog(client: Queryable, runId: string, rows: readonly LogRow[]): Promise<void> {
+  if (rows.length === 0) return;
+  await client.query({
+    name: 'append-log',
+    text: `with counter as (
+        update run_counters set log_seq = log_seq + $2 where run_id = $1 returning log_seq - $2 as base
+      )
+      insert into run_log (run_id, seq, kind, at_ms, flow_id, generation, attempt, epoch, outcome, operation_id, body)
+      select $1, counter.base + x.n, x.kind, clock_ms(), x.flow_id, x.generation, x.attempt, x.epoch, x.outcome, x.operation_id, x.body::json
+      from counter, unnest($3::text[], $4::text[], $5::int[], $6::int[], $7::bigint[], $8::text[], $9::text[], $10::text[])
+        with ordinality as x (kind, flow_id, generation, attempt, epoch, outcome, operation_id, body, n)`,
+    values: [
+      runId,
+      rows.length,
+      rows.map((r) => r.kind),
+      rows.map((r) => r.flow),
+      rows.map((r) => r.generation),
+      rows.map((r) => r.attempt),
+      rows.map((r) => r.epoch),
+      rows.map((r) => r.outcome),
+      rows.map((r) => r.operation),
+      rows.map((r) => (r.body === null ? null : JSON.stringify(r.body))),
+    ],
+  });
+  await client.query("select pg_notify('sluice_log', $1)", [runId]);
+}
+
+/** Locks the counter rows of runs in the lock order (A10: by run id). */
+export async function lockCounters(client: Queryable, runIds: readonly string[]): Promise<void> {
+  await client.query({
+    name: 'lock-counters',
+    text: 'select run_id from run_counters where run_id = any($1::text[]) order by run_id for update',
+    values: [runIds],
+  });
+}
+
+interface StoredEntry {
+  seq: number;
+  kind: Entry['kind'];
+  at_ms: number;
+  flow_id: string | null;
+  generation: number | null;
+  attempt: number | null;
+  outcome: string | null;
+  operation_id: string | null;
+  body: unknown;
+}
+
+/** Rows with `from < seq <= to` (at most `limit`), flows as vertices. Reading changes nothing (A6). */
+export async function readLog(
+  client: Queryable,
+  context: RunContext,
+  range: { from: number; to?: number; limit: number },
+): Promise<Entry[]> {
+  const found = await client.query<StoredEntry>({
+    name: 'read-log',
+    text: `select seq, kind, at_ms, flow_id, generation, attempt, outcome, operation_id, body from run_log
+      where run_id = $1 and seq > $2 and seq <= $3 order by seq limit $4`,
+    values: [context.run.id, range.from, range.to ?? Number.MAX_SAFE_INTEGER, range.limit],
+  });
+  return found.rows.map((row) => toEntry(context, row));
+}
+
+function toEntry({ index }: RunContext, row: StoredEntry): Entry {
+  const base = { seq: row.seq, at: row.at_ms };
+  const v = index.get(row.flow_id ?? '') ?? -1;
+  const attempt = { v, generation: row.generation ?? 0, attempt: row.attempt ?? 0 };
+  switch (row.kind) {
+    case 'completion': {
+      // outcome is 'succeeded', 'false', 'cancelled' or 'failed:<kind>'
+      const [outcome, failure] = (row.outcome ?? '').split(':') as [
+        'succeeded' | 'failed' | 'false' | 'cancelled',
+        FailureKind | undefined,
+      ];
+      return { kind: 'completion', ...base, ...attempt, outcome, failure: failure ?? null };
+    }
+    case 'lost':
+      return { kind: 'lost', ...base, ...attempt };
+    case 'operation':
+      return {
+        kind: 'operation',
+        ...base,
+        operation: row.operation_id!,
+        ...(row.body as Pick<OperationEntry, 'actor' | 'roles' | 'approvedBy' | 'request'>),
+      };
+    case 'external': {
+      const body = row.body as { type: string; event?: string };
+      if (body.type === 'effect') return { kind: 'external', ...base, body: { type: 'effect', ...attempt } };
+      return { kind: 'external', ...base, body: { type: 'event', event: body.event ?? '' } };
+    }
+    default:
+      row.kind satisfies never;
+      throw new Error(`unknown kind of log row: ${row.kind}`);
+  }
+}

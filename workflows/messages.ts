@@ -1,0 +1,23 @@
+/** Names and messages of the run's workflow, shared by those who start, wake and ask it. No imports: anybody may read this file. */
+
+export const RUN_WORKFLOW = 'run';
+
+/** Contentless: 'your log may be ahead of you' (protocol A6). */
+export const WAKE_SIGNAL = 'wake';
+/** A person decided that a frozen run goes on from the record (A9), or asks for a fresh look at it. */
+export const RELOAD_SIGNAL = 'reload';
+
+/** Id of the workflow of a run: the run's own id, from (cycle, period, purpose, number) (protocol A2). */
+export function runWorkflowId(run: string): string {
+  return run;
+}
+
+export interface RunInput {
+  readonly run: string;
+  /** Number of the last exchange that an earlier execution of this workflow has seen (A9); 0 = none. */
+  readonly seen: number;
+  /** How long a finished run stays parked before its workflow completes, ms (A8). */
+  readonly keepMs: number;
+  /** Continue-as-new after so many events instead of when the server suggests it; 0 = when suggested. For tests. */
+  readonly continueAfterEvents: number;
+}

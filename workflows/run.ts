@@ -1,0 +1,71 @@
+/**
+ * The coordinator of one run (protocol A2-A9): reads the log by its cursor, decides, has the exchange write, applies what was written.
+ * The state lives here between exchanges; the truth is the record, from which `loadRun` rebuilds it.
+ */
+import { condition, continueAsNew, defineSignal, setHandler, workflowInfo } from '@temporalio/workflow';
+import { apply } from '../graph/apply.ts';
+import { type Graph, inflate } from '../graph/compact.ts';
+import { decide } from '../graph/decide.ts';
+import { restoreState } from '../graph/restore.ts';
+import { nextDue, type RunState } from '../graph/state.ts';
+import { exchange, freezeRun, loadRun } from './activity-proxies.ts';
+import { RELOAD_SIGNAL, type RunInput, WAKE_SIGNAL } from './messages.ts';
+
+export async function run(input: RunInput): Promise<void> {
+  let woken = true;
+  let reload = false;
+  setHandler(defineSignal(WAKE_SIGNAL), () => {
+    woken = true;
+  });
+  setHandler(defineSignal(RELOAD_SIGNAL), () => {
+    reload = true;
+  });
+
+  const loaded = await loadRun(input.run);
+  const graph = inflate(loaded.compact);
+  const state = restoreState(graph, loaded.stored);
+  if (state.exchange < input.seen) await freeze(input, state.exchange);
+
+  let groups = decide(graph, state, [], state.now);
+  for (;;) {
+    woken = false;
+    const answer = await exchange({ run: input.run, n: state.exchange + 1, groups });
+    if ('refused' in answer) {
+      if (answer.refused === 'ahead') await freeze(input, state.exchange);
+      // Pruned: others went on without us for long; begin again from the record.
+      return next(input, 0);
+    }
+    apply(graph, state, groups, answer);
+    groups = decide(graph, state, answer.entries, state.now);
+    if (groups.length > 0 || answer.more) continue;
+    // A quiet moment: nothing decided, nothing unread.
+    if (reload || shouldContinue(input)) return next(input, state.exchange);
+    if (!(await waitForWork(graph, state, input))) return;
+  }
+
+  /** Waits for a wake signal or the nearest due moment; false when the run was parked for its keep time (A8). */
+  async function waitForWork(graph: Graph, state: RunState, input: RunInput): Promise<boolean> {
+    const work = (): boolean => woken || reload;
+    if (state.finished || state.closed) return condition(work, input.keepMs);
+    const due = nextDue(graph, state);
+    if (due === 0) await condition(work);
+    else await condition(work, Math.max(1, due - state.now));
+    return true;
+  }
+
+  /** The workflow knows more than the record: a restored database. Nothing moves until a person decides (A9). */
+  async function freeze(input: RunInput, exchangeOfRecord: number): Promise<never> {
+    await freezeRun(input.run, exchangeOfRecord);
+    await condition(() => reload);
+    return next(input, 0);
+  }
+}
+
+function next(input: RunInput, seen: number): Promise<never> {
+  return continueAsNew<typeof run>({ ...input, seen });
+}
+
+function shouldContinue({ continueAfterEvents }: RunInput): boolean {
+  const info = workflowInfo();
+  return continueAfterEvents > 0 ? info.historyLength >= continueAfterEvents : info.continueAsNewSuggested;
+}
