@@ -2,24 +2,16 @@
  * The embedded PostgreSQL: a server of this home, owned by pid, on 127.0.0.1 only, with a random password that stands in a file
  * readable by its owner. fsync and checksums stay on: the record lives here.
  */
-import { execFile } from 'node:child_process';
-import { createHash, randomBytes } from 'node:crypto';
-import { chmod, chown, lstat, mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
-import { promisify } from 'node:util';
 import pg from 'pg';
 import { SluiceError } from '../errors.ts';
 import { type Child, describe, type Exit, endStranger, startOwned } from './children.ts';
-import { type Home, readNote, writeNote } from './home.ts';
+import { type Home, writeNote } from './home.ts';
 import { choosePort } from './ports.ts';
-import {
-  canPass,
-  locateBinaries,
-  type PostgresBinaries,
-  postgresUser,
-  type RunAs,
-} from './postgres-binaries.ts';
+import { locateBinaries, type PostgresBinaries, postgresUser, type RunAs } from './postgres-binaries.ts';
+import { ENVIRONMENT, type PostgresNote, prepareData, spareFolders, USER } from './postgres-data.ts';
 import { processIdentity } from './process-lock.mjs';
 
 export interface PostgresOptions {
@@ -44,23 +36,8 @@ export interface Postgres {
   restart(): Promise<void>;
 }
 
-/** Kept in the home as `postgres.json`. `id` ties data that lies outside of the home to this home. */
-interface Note {
-  readonly id: string;
-  readonly password: string;
-  /** Parent of the data folder. */
-  readonly folder: string;
-  readonly version: string;
-  readonly port?: number;
-}
-
-const USER = 'sluice';
 const DEFAULT_PORT = 7072;
 const READY_MS = 120_000;
-/** For root where `postgres` cannot pass the home; /var/tmp may be cleaned by age, so it comes last. */
-const SPARE_FOR_ROOT = ['/var/lib/sluice', '/var/tmp'];
-const SPARE_FOR_OTHERS = ['/var/tmp'];
-
 const SETTINGS = {
   listen_addresses: '127.0.0.1',
   unix_socket_directories: '',
@@ -74,9 +51,6 @@ const SETTINGS = {
   jit: 'off',
 };
 
-/** No variable of a person's shell (PGPORT, LD_PRELOAD ...) reaches the server. */
-const ENVIRONMENT = { PATH: '/usr/bin:/bin', LC_ALL: 'C', TZ: 'UTC' };
-
 /**
  * Starts PostgreSQL on the data of `home`, making the data first where there is none (1-3 s); fulfils when it answers queries.
  * Throws `port_in_use`, `postgres_failed`.
@@ -84,9 +58,8 @@ const ENVIRONMENT = { PATH: '/usr/bin:/bin', LC_ALL: 'C', TZ: 'UTC' };
 export async function startPostgres(options: PostgresOptions): Promise<Postgres> {
   const { home } = options;
   const user = postgresUser();
-  const spare = user === undefined ? SPARE_FOR_OTHERS : SPARE_FOR_ROOT;
-  const binaries = await locateBinaries(user, spare);
-  const note = await prepareData(home, binaries, user, spare, options.shortLived === true);
+  const binaries = await locateBinaries(user, spareFolders(user));
+  const note = await prepareData(home, binaries, user, options.shortLived === true);
   const data = join(note.folder, 'data');
   await endFormer(data);
 
@@ -126,7 +99,7 @@ export async function startPostgres(options: PostgresOptions): Promise<Postgres>
   };
 }
 
-const pickPort = (options: PostgresOptions, note: Note) =>
+const pickPort = (options: PostgresOptions, note: PostgresNote) =>
   choosePort({
     what: 'PostgreSQL',
     key: 'SLUICE_POSTGRES_PORT',
@@ -150,94 +123,6 @@ export async function createDatabase(
   } finally {
     await client.end();
   }
-}
-
-/** Removes what PostgreSQL keeps of the home at `homePath` outside of it, if anything. The server must be stopped. */
-export async function removeOutsideData(homePath: string): Promise<void> {
-  for (const folder of SPARE_FOR_ROOT.map((spare) => outsideFolder(spare, homePath))) {
-    if ((await lstat(folder).catch(() => undefined))?.uid === process.getuid?.())
-      await rm(folder, { recursive: true, force: true });
-  }
-}
-
-const outsideFolder = (spare: string, homePath: string) =>
-  join(spare, `sluice-data-${createHash('sha256').update(homePath).digest('hex').slice(0, 16)}`);
-
-/** Finds or makes the data folder; answers the home's note on it. */
-async function prepareData(
-  home: Home,
-  binaries: PostgresBinaries,
-  user: RunAs,
-  spare: readonly string[],
-  shortLived: boolean,
-): Promise<Note> {
-  const major = (version: string) => version.split('.')[0];
-  const kept = await readNote<Note>(home, 'postgres');
-  if (kept !== undefined && (await exists(join(kept.folder, 'data', 'PG_VERSION')))) {
-    if (major(kept.version) !== major(binaries.version)) {
-      const detail = `the data in ${kept.folder} was made by PostgreSQL ${kept.version}, this is ${binaries.version}`;
-      throw new SluiceError('postgres_failed', detail, { facts: { folder: kept.folder } });
-    }
-    return kept;
-  }
-  const inside = canPass(home.path, user);
-  const folder = inside
-    ? join(home.path, 'postgres')
-    : await firstUsable(
-        spare.map((it) => outsideFolder(it, home.path)),
-        user,
-      );
-  // Without a note the password is lost and with it the data. Outside of the home this is the data of a home that was removed.
-  if (inside && (await exists(join(folder, 'data', 'PG_VERSION')))) {
-    throw new SluiceError(
-      'postgres_failed',
-      `${folder} holds data, but ${join(home.path, 'postgres.json')} with its password is gone`,
-    );
-  }
-  const note: Note = {
-    id: randomBytes(9).toString('base64url'),
-    password: randomBytes(24).toString('base64url'),
-    folder,
-    version: binaries.version,
-  };
-  await writeNote(home, 'postgres', note);
-  await rm(folder, { recursive: true, force: true });
-  await mkdirPassable(folder);
-  await initialise(binaries, folder, note.password, user, shortLived);
-  return note;
-}
-
-/** Makes the data folder under another name and renames it, so that a killed first start leaves no half one. */
-async function initialise(
-  binaries: PostgresBinaries,
-  folder: string,
-  password: string,
-  user: RunAs,
-  shortLived: boolean,
-): Promise<void> {
-  const draft = join(folder, 'draft');
-  const passwordFile = join(folder, 'password');
-  await mkdir(draft, { mode: 0o700 });
-  await writeFile(passwordFile, `${password}\n`, { mode: 0o600 });
-  if (user !== undefined) for (const it of [draft, passwordFile]) await chown(it, user.uid, user.gid);
-  const sync = shortLived ? ['--no-sync'] : process.platform === 'linux' ? ['--sync-method=syncfs'] : [];
-  const fixed = ['--auth=scram-sha-256', '--encoding=UTF8', '--locale=C', '--data-checksums'];
-  const own = [`--pgdata=${draft}`, `--username=${USER}`, `--pwfile=${passwordFile}`];
-  try {
-    await promisify(execFile)(binaries.initdb, [...own, ...fixed, ...sync], {
-      ...user,
-      cwd: '/',
-      env: ENVIRONMENT,
-    });
-  } catch (cause) {
-    const detail = cause instanceof Error ? cause.message : String(cause);
-    throw new SluiceError('postgres_failed', `the data folder ${folder} cannot be made: ${detail}`, {
-      cause,
-    });
-  } finally {
-    await rm(passwordFile, { force: true });
-  }
-  await rename(draft, join(folder, 'data'));
 }
 
 /**
@@ -334,27 +219,3 @@ async function killAll(child: Child): Promise<Exit> {
   await Promise.all(backends.map((pid) => endStranger(pid, 'SIGKILL')));
   return exit;
 }
-
-async function firstUsable(folders: readonly string[], user: RunAs): Promise<string> {
-  for (const folder of folders) {
-    try {
-      await mkdirPassable(folder);
-      if ((await lstat(folder)).uid === process.getuid?.() && canPass(folder, user)) return folder;
-    } catch {
-      // The next one.
-    }
-  }
-  throw new SluiceError('postgres_failed', `none of ${folders.join(', ')} can be made for PostgreSQL's data`);
-}
-
-/** Makes a folder that others may pass but not list, whatever the umask. */
-async function mkdirPassable(folder: string): Promise<void> {
-  await mkdir(folder, { recursive: true });
-  await chmod(folder, 0o711);
-}
-
-const exists = (path: string) =>
-  lstat(path).then(
-    () => true,
-    () => false,
-  );

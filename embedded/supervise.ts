@@ -39,10 +39,11 @@ export async function supervise<T extends Startable>(
       if (stopping.signal.aborted) return;
       say(`${name} ended (${describe(exit)}); it is started again`);
       for (let up = false; !up; ) {
-        await pause(backOff(restarts), undefined, { signal: stopping.signal });
+        await pause(restartDelay(restarts, Date.now()), undefined, { signal: stopping.signal });
         restarts.push(Date.now());
         try {
           current = await start();
+          if (stopping.signal.aborted) return;
           up = true;
           say(`${name} is back`);
         } catch (error) {
@@ -69,11 +70,10 @@ export async function supervise<T extends Startable>(
   };
 }
 
-/** How long to wait before the next restart, in ms; forgets restarts older than a minute. */
-function backOff(restarts: number[]): number {
-  const now = Date.now();
+/** How long to wait before the next restart, in ms, given the instants of the earlier ones (forgets those older than a minute). */
+export function restartDelay(restarts: number[], now: number): number {
   while (restarts[0] !== undefined && restarts[0] <= now - MINUTE_MS) restarts.shift();
-  const oldest = restarts[0];
-  if (oldest !== undefined && restarts.length >= RESTARTS_A_MINUTE) return oldest + MINUTE_MS - now;
+  const oldest = restarts.at(-RESTARTS_A_MINUTE);
+  if (oldest !== undefined) return oldest + MINUTE_MS - now;
   return FIRST_DELAY_MS * 2 ** restarts.length;
 }

@@ -1,0 +1,63 @@
+/**
+ * `npm start`: everything on one machine. Starts PostgreSQL and Temporal, then our own parts, then serves until it is asked to stop.
+ * stdout is for the one JSON object of `--once --json`; all talk goes to stderr.
+ */
+import { parseArgs } from 'node:util';
+import { loadConfig } from '../config.ts';
+import { SluiceError } from '../errors.ts';
+import { openHome } from './home.ts';
+import { startServers } from './servers.ts';
+import { watchSignals } from './shutdown.ts';
+
+const say = (text: string) => void process.stderr.write(`sluice: ${text}\n`);
+
+const shutdown = watchSignals(say);
+
+async function main(): Promise<void> {
+  const { values: options } = parseArgs({
+    options: {
+      once: { type: 'boolean', default: false },
+      json: { type: 'boolean', default: false },
+      demo: { type: 'boolean', default: false },
+    },
+  });
+  const config = loadConfig();
+
+  const home = await openHome(config.home);
+  shutdown.add('home', home.release);
+  if (home.leftovers.length > 0) say(`ended what a killed start had left: ${home.leftovers.join(', ')}`);
+
+  const starting = startServers(config, home, say);
+  // Added before it is done, so that a signal in between finds it.
+  shutdown.add('servers', () => starting.then((it) => it.stop()).catch(() => undefined));
+  const servers = await starting;
+  say(`PostgreSQL ${withoutPassword(servers.databaseUrl())}`);
+  say(`Temporal   ${servers.temporalAddress}`);
+
+  // Here our own parts plug in, each added to `shutdown` as it starts, so that they stop in the reverse order (api, worker, agents
+  // before the servers): createDatabase when servers.ownsDatabase; migrate, apply the catalogue, sample data (runToEnd of programs.ts);
+  // then api, worker, agents (supervise(name, () => startProgram(...), say)); then the demo.
+
+  process.send?.({ ready: true, temporalAddress: servers.temporalAddress });
+  if (options.once) {
+    await shutdown.run();
+    process.exit(0);
+  }
+  say('serving; Ctrl-C stops everything');
+}
+
+function withoutPassword(url: string): string {
+  const shown = new URL(url);
+  if (shown.password !== '') shown.password = '***';
+  return shown.href;
+}
+
+try {
+  await main();
+} catch (error) {
+  await shutdown.run();
+  if (!(error instanceof SluiceError)) throw error;
+  say(`${error.code}: ${error.message}`);
+  say(`${error.kind.remedy.en} ${error.kind.remedy.zh}`);
+  process.exit(error.kind.exit);
+}

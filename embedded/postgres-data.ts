@@ -1,0 +1,143 @@
+/** Where the embedded PostgreSQL keeps its data, how that is made, and the home's note on it (place, password, port). */
+import { execFile } from 'node:child_process';
+import { createHash, randomBytes } from 'node:crypto';
+import { chmod, chown, lstat, mkdir, rename, rm, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+import { SluiceError } from '../errors.ts';
+import { type Home, readNote, writeNote } from './home.ts';
+import { canPass, type PostgresBinaries, type RunAs } from './postgres-binaries.ts';
+
+/** Kept in the home as `postgres.json`. `id` ties data that lies outside of the home to this home. */
+export interface PostgresNote {
+  readonly id: string;
+  readonly password: string;
+  /** Parent of the data folder. */
+  readonly folder: string;
+  readonly version: string;
+  readonly port?: number;
+}
+
+/** The server's superuser. */
+export const USER = 'sluice';
+/** For root where `postgres` cannot pass the home; /var/tmp may be cleaned by age, so it comes last. */
+const SPARE_FOR_ROOT = ['/var/lib/sluice', '/var/tmp'];
+const SPARE_FOR_OTHERS = ['/var/tmp'];
+
+/** Folders for what `user` cannot reach in its place, the first usable is taken. */
+export const spareFolders = (user: RunAs): readonly string[] =>
+  user === undefined ? SPARE_FOR_OTHERS : SPARE_FOR_ROOT;
+
+/** No variable of a person's shell (PGPORT, LD_PRELOAD ...) reaches the server. */
+export const ENVIRONMENT = { PATH: '/usr/bin:/bin', LC_ALL: 'C', TZ: 'UTC' };
+
+/** Removes what PostgreSQL keeps of the home at `homePath` outside of it, if anything. The server must be stopped. */
+export async function removeOutsideData(homePath: string): Promise<void> {
+  for (const folder of SPARE_FOR_ROOT.map((spare) => outsideFolder(spare, homePath))) {
+    if ((await lstat(folder).catch(() => undefined))?.uid === process.getuid?.())
+      await rm(folder, { recursive: true, force: true });
+  }
+}
+
+const outsideFolder = (spare: string, homePath: string) =>
+  join(spare, `sluice-data-${createHash('sha256').update(homePath).digest('hex').slice(0, 16)}`);
+
+/** Finds or makes the data folder; answers the home's note on it. */
+export async function prepareData(
+  home: Home,
+  binaries: PostgresBinaries,
+  user: RunAs,
+  shortLived: boolean,
+): Promise<PostgresNote> {
+  const major = (version: string) => version.split('.')[0];
+  const kept = await readNote<PostgresNote>(home, 'postgres');
+  if (kept !== undefined && (await exists(join(kept.folder, 'data', 'PG_VERSION')))) {
+    if (major(kept.version) !== major(binaries.version)) {
+      const detail = `the data in ${kept.folder} was made by PostgreSQL ${kept.version}, this is ${binaries.version}`;
+      throw new SluiceError('postgres_failed', detail, { facts: { folder: kept.folder } });
+    }
+    return kept;
+  }
+  const inside = canPass(home.path, user);
+  const folder = inside
+    ? join(home.path, 'postgres')
+    : await firstUsable(
+        spareFolders(user).map((it) => outsideFolder(it, home.path)),
+        user,
+      );
+  // Without a note the password is lost and with it the data. Outside of the home this is the data of a home that was removed.
+  if (inside && (await exists(join(folder, 'data', 'PG_VERSION')))) {
+    throw new SluiceError(
+      'postgres_failed',
+      `${folder} holds data, but ${join(home.path, 'postgres.json')} with its password is gone`,
+    );
+  }
+  const note: PostgresNote = {
+    id: randomBytes(9).toString('base64url'),
+    password: randomBytes(24).toString('base64url'),
+    folder,
+    version: binaries.version,
+  };
+  await writeNote(home, 'postgres', note);
+  await rm(folder, { recursive: true, force: true });
+  await mkdirPassable(folder);
+  await initialise(binaries, folder, note.password, user, shortLived);
+  return note;
+}
+
+/** Makes the data folder under another name and renames it, so that a killed first start leaves no half one. */
+async function initialise(
+  binaries: PostgresBinaries,
+  folder: string,
+  password: string,
+  user: RunAs,
+  shortLived: boolean,
+): Promise<void> {
+  const draft = join(folder, 'draft');
+  const passwordFile = join(folder, 'password');
+  await mkdir(draft, { mode: 0o700 });
+  await writeFile(passwordFile, `${password}\n`, { mode: 0o600 });
+  if (user !== undefined) for (const it of [draft, passwordFile]) await chown(it, user.uid, user.gid);
+  const sync = shortLived ? ['--no-sync'] : process.platform === 'linux' ? ['--sync-method=syncfs'] : [];
+  const fixed = ['--auth=scram-sha-256', '--encoding=UTF8', '--locale=C', '--data-checksums'];
+  const own = [`--pgdata=${draft}`, `--username=${USER}`, `--pwfile=${passwordFile}`];
+  try {
+    await promisify(execFile)(binaries.initdb, [...own, ...fixed, ...sync], {
+      ...user,
+      cwd: '/',
+      env: ENVIRONMENT,
+    });
+  } catch (cause) {
+    const detail = cause instanceof Error ? cause.message : String(cause);
+    throw new SluiceError('postgres_failed', `the data folder ${folder} cannot be made: ${detail}`, {
+      cause,
+    });
+  } finally {
+    await rm(passwordFile, { force: true });
+  }
+  await rename(draft, join(folder, 'data'));
+}
+
+async function firstUsable(folders: readonly string[], user: RunAs): Promise<string> {
+  for (const folder of folders) {
+    try {
+      await mkdirPassable(folder);
+      if ((await lstat(folder)).uid === process.getuid?.() && canPass(folder, user)) return folder;
+    } catch {
+      // The next one.
+    }
+  }
+  throw new SluiceError('postgres_failed', `none of ${folders.join(', ')} can be made for PostgreSQL's data`);
+}
+
+/** Makes a folder that others may pass but not list, whatever the umask. */
+async function mkdirPassable(folder: string): Promise<void> {
+  await mkdir(folder, { recursive: true });
+  await chmod(folder, 0o711);
+}
+
+const exists = (path: string) =>
+  lstat(path).then(
+    () => true,
+    () => false,
+  );

@@ -1,0 +1,191 @@
+import { execFileSync } from 'node:child_process';
+import { existsSync, readFileSync } from 'node:fs';
+import { dirname, join, normalize } from 'node:path';
+import { describe, expect, test } from 'vitest';
+import { projectFolder } from '../../config.ts';
+
+/** Files of the project, tracked or about to be: everything git does not ignore. */
+const files = execFileSync('git', ['ls-files', '--cached', '--others', '--exclude-standard', '-z'], {
+  cwd: projectFolder,
+  encoding: 'utf8',
+})
+  .split('\0')
+  .filter((it) => it !== '' && existsSync(join(projectFolder, it)));
+const text = (file: string) => readFileSync(join(projectFolder, file), 'utf8');
+
+interface Import {
+  readonly file: string;
+  /** A path in the project (graph/model.ts), a package (pg) or node:something. */
+  readonly target: string;
+  readonly typeOnly: boolean;
+}
+
+/** What a line of a file imports: static, re-exported, dynamic with a literal. Comments are taken out first. */
+function importsOf(file: string): Import[] {
+  const code = text(file)
+    .replace(/\/\*[\s\S]*?\*\//g, '')
+    .replace(/^\s*\/\/.*$/gm, '');
+  const found: Import[] = [];
+  const add = (specifier: string, typeOnly: boolean) => {
+    const target = specifier.startsWith('.') ? normalize(join(dirname(file), specifier)) : specifier;
+    found.push({ file, target, typeOnly });
+  };
+  for (const [, kind, what, specifier] of code.matchAll(
+    /^\s*(import|export)\s+(type\s+)?(?:[\w$*\s{},]*?from\s+)?'([^']+)'/gm,
+  )) {
+    if (kind !== undefined && specifier !== undefined) add(specifier, what !== undefined);
+  }
+  for (const [, specifier] of code.matchAll(/\bimport\(\s*'([^']+)'\s*\)/g))
+    if (specifier !== undefined) add(specifier, false);
+  return found;
+}
+
+const typescript = files.filter((it) => /\.(ts|mts)$/.test(it));
+const imports = typescript.flatMap(importsOf);
+const roomOf = (path: string) => (path.includes('/') ? (path.split('/')[0] ?? '') : path);
+const rooms = new Set(
+  typescript
+    .filter((it) => it.includes('/'))
+    .map(roomOf)
+    .filter((it) => it !== 'test'),
+);
+
+/** The table of rooms: which other rooms, root files and packages a room may import. `node:` stands for all of Node's modules. */
+const MAY_IMPORT: Record<string, readonly (string | RegExp)[]> = {
+  graph: ['errors.ts', 'zod', 'yaml', 'graphology', 'graphology-dag', 'graphology-types'],
+  workflows: ['errors.ts', 'graph', /^@temporalio\/workflow/],
+  activities: ['errors.ts', 'graph', 'store', '@temporalio/activity', 'node:'],
+  store: ['errors.ts', 'graph', 'pg', 'zod', 'node:'],
+  api: [
+    ...['errors.ts', 'config.ts', 'graph', 'store', 'workflows/messages.ts', '@temporalio/client', 'node:'],
+    ...['pg', 'zod', 'fastify', 'fastify-type-provider-zod', '@fastify/swagger', 'pino', 'yaml'],
+  ],
+  worker: [
+    ...[
+      'errors.ts',
+      'config.ts',
+      'graph',
+      'store',
+      'activities',
+      'workflows/messages.ts',
+      /^@temporalio\/(worker|client)/,
+    ],
+    ...['pg', 'pino', 'node:'],
+  ],
+  agent: ['errors.ts', 'config.ts', 'platforms', 'api/schemas', 'pg', 'pino', 'zod', 'node:'],
+  platforms: ['errors.ts', 'pg', 'pg-copy-streams', 'zod', 'node:'],
+  cli: ['errors.ts', 'config.ts', 'api/schemas', 'embedded', 'commander', 'zod', 'yaml', 'node:'],
+  console: ['errors.ts', 'api/schemas', 'node:'],
+  embedded: ['errors.ts', 'config.ts', 'pg', '@temporalio/testing', 'node:'],
+  bench: ['errors.ts', 'config.ts', 'cli/client.ts', 'embedded', 'api/schemas', 'pg', 'zod', 'node:'],
+  catalogue: ['errors.ts', 'config.ts', 'pg', 'pg-copy-streams', 'node:'],
+};
+
+const allowed = (room: string, target: string) =>
+  roomOf(target) === room ||
+  (MAY_IMPORT[room] ?? []).some((it) =>
+    it instanceof RegExp
+      ? it.test(target)
+      : target === it || target.startsWith(it.endsWith(':') ? it : `${it}/`),
+  );
+
+const shown = ({ file, target }: Import) => `${file} imports ${target}`;
+
+describe('the house', () => {
+  test('every room has its line in the table of rooms', () => {
+    expect([...rooms].filter((it) => MAY_IMPORT[it] === undefined)).toEqual([]);
+  });
+
+  test('data walks one way: a room imports only what the table of rooms lets it', () => {
+    const wrong = imports.filter(({ file, target, typeOnly }) => {
+      const room = roomOf(file);
+      if (!rooms.has(room) || allowed(room, target)) return false;
+      // Types cost nothing at run time: those of packages are free, of other rooms only workflows take them, of activities.
+      const ofRoom = rooms.has(roomOf(target)) || target.endsWith('.ts');
+      return !(typeOnly && (!ofRoom || (room === 'workflows' && roomOf(target) === 'activities')));
+    });
+    expect(wrong.map(shown)).toEqual([]);
+  });
+
+  test('zod and graphology stay out of the workflow bundle: rules take only types from the files that load them', () => {
+    const loads = (file: string, seen = new Set<string>()): string[] => {
+      if (seen.has(file)) return [];
+      seen.add(file);
+      const real = imports.filter((it) => it.file === file && !it.typeOnly);
+      const heavy = real.filter(({ target }) => /^(zod|yaml|graphology|node:|pg$)/.test(target));
+      return [
+        ...heavy.map(shown),
+        ...real.filter((it) => it.target.endsWith('.ts')).flatMap((it) => loads(it.target, seen)),
+      ];
+    };
+    const workflows = typescript.filter((it) => it.startsWith('workflows/'));
+    expect(workflows.flatMap((it) => loads(it))).toEqual([]);
+  });
+
+  test('only parse.ts of the graph reads YAML', () => {
+    const wrong = imports.filter(
+      ({ file, target }) => roomOf(file) === 'graph' && target === 'yaml' && file !== 'graph/parse.ts',
+    );
+    expect(wrong.map(shown)).toEqual([]);
+  });
+
+  test('only config.ts reads the environment', () => {
+    const readers = typescript.filter(
+      (it) => it !== 'config.ts' && !it.startsWith('test/') && /\bprocess\.env\b/.test(text(it)),
+    );
+    expect(readers).toEqual([]);
+  });
+
+  test('only main files and the embedded parts load the configuration; everything else receives values', () => {
+    const wrong = imports.filter(
+      ({ file, target }) =>
+        target === 'config.ts' && !file.startsWith('test/') && !/\/main\.ts$|^(embedded|bench)\//.test(file),
+    );
+    expect(wrong.map(shown)).toEqual([]);
+  });
+
+  test('every file of the product fits one sitting: at most 350 lines', () => {
+    const long = files
+      .filter((it) => /\.(ts|mts|mjs|sql)$/.test(it) && !it.startsWith('test/'))
+      .map((it) => [it, text(it).split('\n').length] as const)
+      .filter(([, lines]) => lines > 350);
+    expect(long).toEqual([]);
+  });
+
+  test('no drawers: a file is named after what it does', () => {
+    expect(files.filter((it) => /(^|\/)(utils?|helpers?|common|misc)(\.|\/)/.test(it))).toEqual([]);
+  });
+
+  test('an import names its file with its ending', () => {
+    const wrong = imports.filter(
+      ({ target }) =>
+        roomOf(target) !== target && rooms.has(roomOf(target)) && !/\.(ts|mjs|json)$/.test(target),
+    );
+    expect(wrong.map(shown)).toEqual([]);
+  });
+});
+
+describe('what is committed', () => {
+  const readable = files.filter((it) => !/\.(png|gz|zip|ico)$/.test(it));
+
+  test('names no path of a machine', () => {
+    const path = /(^|[\s"'`(=:])\/(work|farm|root|home\/[a-z]+|tmp\/[a-z0-9]+)\/[a-z.]/im;
+    expect(readable.filter((it) => it !== 'test/house/imports.test.ts' && path.test(text(it)))).toEqual([]);
+  });
+
+  test('names no package registry', () => {
+    const host = new RegExp(['registry\\.npmjs', 'pypi\\.org', 'npmmirror', 'pythonhosted'].join('|'), 'i');
+    expect(readable.filter((it) => it !== 'test/house/imports.test.ts' && host.test(text(it)))).toEqual([]);
+  });
+
+  test('the lock file holds no hosts, and every package its checksum', () => {
+    const { packages } = JSON.parse(text('package-lock.json')) as {
+      packages: Record<string, { resolved?: string; integrity?: string; link?: boolean; inBundle?: boolean }>;
+    };
+    const entries = Object.entries(packages).filter(([path]) => path !== '');
+    expect(entries.filter(([, it]) => it.resolved !== undefined).map(([path]) => path)).toEqual([]);
+    expect(
+      entries.filter(([, it]) => it.integrity === undefined && !it.inBundle).map(([path]) => path),
+    ).toEqual([]);
+  });
+});
