@@ -16,7 +16,7 @@ export interface FlowAttrs {
   readonly trigger: 'auto' | 'manual' | 'time' | 'event';
   /** With trigger `event`, the name of the event. */
   readonly event: string | null;
-  /** What a rerun does to a confirmation, a notice, a manual trigger (protocol E); gates and notices default to `keep`. */
+  /** What a rerun does to a confirmation, a notice, a manual trigger (protocol E); the default is `keep`. */
   readonly onRerun: 'keep' | 'ask';
   /** Triggering it gives descendants that already have a result a new generation (protocol D3). */
   readonly onTrigger: boolean;

@@ -1,0 +1,100 @@
+/** What can be wrong with a catalogue. Problems are collected, never thrown: the check answers all of them at once. */
+
+/** Every code of a problem, with what it says in one line. Served with the API's schemas and explained in docs/errors.md. */
+export const PROBLEMS = {
+  bad_combination: 'two fields contradict one another, or a field means nothing for this kind of flow',
+  bad_moment: 'a moment that means nothing, e.g. 25:00',
+  bad_period_mapping: 'a period mapping that leads to no period, or to another cycle than the upstream has',
+  bad_time_zone: 'no such IANA time zone',
+  duplicate_edge: 'the same dependency twice',
+  duplicate_id: 'an id or alias that something else has already',
+  invalid_value: 'a value of the wrong type, form or range',
+  loop: 'flows that wait for one another',
+  missing_connection: 'a SQL program without connection on a platform that has none or several',
+  missing_field: 'a field that must be there',
+  missing_notice: 'a notify flow without notice',
+  missing_person: 'a gate without the person who confirms it',
+  missing_platform: 'a flow that agents run, without platform',
+  missing_program: 'a flow that agents run, without program',
+  unknown_field: 'a field that does not exist here',
+  unknown_reference: 'a name that nothing in the catalogue has',
+  yaml_syntax: 'text that is not YAML',
+} as const;
+
+export type ProblemCode = keyof typeof PROBLEMS;
+
+/** Keys and indices from the top of the catalogue: `['flows', 12, 'after', 2]`. */
+export type Path = readonly (string | number)[];
+
+/** A problem before its place in the files is known. */
+export interface Finding {
+  readonly code: ProblemCode;
+  /** Warnings do not stop `apply`. */
+  readonly severity: 'error' | 'warning';
+  readonly message: { readonly en: string; readonly zh: string };
+  readonly path: Path;
+  /** Id of the entry it is about, when it has one. */
+  readonly id: string | null;
+  /** Whether the place is the field's name or its value. */
+  readonly at: 'key' | 'value';
+  /** With `loop`: all members of the loop; the message names a shortest way round. */
+  readonly members?: readonly string[];
+}
+
+/** A problem as answered: `line` and `column` count from 1; null when the catalogue did not come from files. */
+export interface Problem extends Omit<Finding, 'at'> {
+  readonly file: string | null;
+  readonly line: number | null;
+  readonly column: number | null;
+}
+
+/**
+ * The word of `words` nearest to `word`, or null when none is near: at most a third of its letters changed, added, lost or swapped.
+ * O(words x length²), cut short by length.
+ */
+export function closest(word: string, words: Iterable<string>): string | null {
+  const lower = word.toLowerCase();
+  let best: string | null = null;
+  let least = Math.max(1, Math.floor(word.length / 3)) + 1;
+  for (const candidate of words) {
+    if (Math.abs(candidate.length - word.length) >= least) continue;
+    const distance = edits(lower, candidate.toLowerCase(), least);
+    if (distance < least) {
+      least = distance;
+      best = candidate;
+    }
+  }
+  return best;
+}
+
+/** Both languages' `did you mean`, or nothing. */
+export function hint(word: string, words: Iterable<string>): { en: string; zh: string } {
+  const near = closest(word, words);
+  return near === null ? { en: '', zh: '' } : { en: `; did you mean '${near}'?`, zh: `；是否指 '${near}'？` };
+}
+
+/** Edit distance with swaps of neighbours (optimal string alignment), given up at `limit`. */
+function edits(a: string, b: string, limit: number): number {
+  let before: number[] = [];
+  let previous = Array.from({ length: b.length + 1 }, (_, j) => j);
+  for (let i = 1; i <= a.length; i++) {
+    const row = [i];
+    let least = i;
+    for (let j = 1; j <= b.length; j++) {
+      const same = a.charCodeAt(i - 1) === b.charCodeAt(j - 1);
+      let cost = Math.min(previous[j]! + 1, row[j - 1]! + 1, previous[j - 1]! + (same ? 0 : 1));
+      const swapped =
+        i > 1 &&
+        j > 1 &&
+        a.charCodeAt(i - 1) === b.charCodeAt(j - 2) &&
+        a.charCodeAt(i - 2) === b.charCodeAt(j - 1);
+      if (swapped) cost = Math.min(cost, before[j - 2]! + 1);
+      row.push(cost);
+      if (cost < least) least = cost;
+    }
+    if (least >= limit) return limit;
+    before = previous;
+    previous = row;
+  }
+  return previous[b.length]!;
+}
