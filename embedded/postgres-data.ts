@@ -1,16 +1,16 @@
 /** Where the embedded PostgreSQL keeps its data, how that is made, and the home's note on it (place, password, port). */
 import { execFile } from 'node:child_process';
 import { createHash, randomBytes } from 'node:crypto';
-import { chmod, chown, lstat, mkdir, rename, rm, writeFile } from 'node:fs/promises';
+import { chmod, chown, lstat, mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { SluiceError } from '../errors.ts';
+import { endStranger } from './children.ts';
 import { type Home, readNote, writeNote } from './home.ts';
 import { canPass, type PostgresBinaries, type RunAs } from './postgres-binaries.ts';
 
-/** Kept in the home as `postgres.json`. `id` ties data that lies outside of the home to this home. */
+/** Kept in the home as `postgres.json`. */
 export interface PostgresNote {
-  readonly id: string;
   readonly password: string;
   /** Parent of the data folder. */
   readonly folder: string;
@@ -73,16 +73,30 @@ export async function prepareData(
     );
   }
   const note: PostgresNote = {
-    id: randomBytes(9).toString('base64url'),
     password: randomBytes(24).toString('base64url'),
     folder,
     version: binaries.version,
   };
   await writeNote(home, 'postgres', note);
+  await endFormerServer(join(folder, 'data'));
   await rm(folder, { recursive: true, force: true });
   await mkdirPassable(folder);
   await initialise(binaries, folder, note.password, user, shortLived);
   return note;
+}
+
+/**
+ * A server of a killed predecessor that no pid file tells of (it died between start and note): the data folder names it. Only a
+ * process whose command line carries this very data folder is ended.
+ */
+export async function endFormerServer(data: string): Promise<void> {
+  const lockFile = join(data, 'postmaster.pid');
+  const pid = Number((await readFile(lockFile, 'utf8').catch(() => '')).split('\n')[0]);
+  if (!pid) return;
+  const command = (await readFile(`/proc/${pid}/cmdline`, 'utf8').catch(() => '')).split('\0');
+  if (command.includes(data)) await endStranger(pid, 'SIGINT', 20_000);
+  // The home is locked by this process and the server is gone, so the id in the file may by now be anybody's.
+  else if (process.platform === 'linux') await rm(lockFile, { force: true });
 }
 
 /** Makes the data folder under another name and renames it, so that a killed first start leaves no half one. */

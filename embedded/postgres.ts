@@ -2,7 +2,7 @@
  * The embedded PostgreSQL: a server of this home, owned by pid, on 127.0.0.1 only, with a random password that stands in a file
  * readable by its owner. fsync and checksums stay on: the record lives here.
  */
-import { readFile, rm } from 'node:fs/promises';
+import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import pg from 'pg';
@@ -11,7 +11,14 @@ import { type Child, describe, type Exit, endStranger, startOwned } from './chil
 import { type Home, writeNote } from './home.ts';
 import { choosePort } from './ports.ts';
 import { locateBinaries, type PostgresBinaries, postgresUser, type RunAs } from './postgres-binaries.ts';
-import { ENVIRONMENT, type PostgresNote, prepareData, spareFolders, USER } from './postgres-data.ts';
+import {
+  ENVIRONMENT,
+  endFormerServer,
+  type PostgresNote,
+  prepareData,
+  spareFolders,
+  USER,
+} from './postgres-data.ts';
 import { processIdentity } from './process-lock.mjs';
 
 export interface PostgresOptions {
@@ -61,7 +68,7 @@ export async function startPostgres(options: PostgresOptions): Promise<Postgres>
   const binaries = await locateBinaries(user, spareFolders(user));
   const note = await prepareData(home, binaries, user, options.shortLived === true);
   const data = join(note.folder, 'data');
-  await endFormer(data);
+  await endFormerServer(data);
 
   let port = await pickPort(options, note);
   let child: Child;
@@ -123,20 +130,6 @@ export async function createDatabase(
   } finally {
     await client.end();
   }
-}
-
-/**
- * A server of a killed predecessor that no pid file tells of (it died between start and note): the data folder names it. Only a
- * process whose command line carries this very data folder is ended.
- */
-async function endFormer(data: string): Promise<void> {
-  const lockFile = join(data, 'postmaster.pid');
-  const pid = Number((await readFile(lockFile, 'utf8').catch(() => '')).split('\n')[0]);
-  if (!pid) return;
-  const command = (await readFile(`/proc/${pid}/cmdline`, 'utf8').catch(() => '')).split('\0');
-  if (command.includes(data)) await endStranger(pid, 'SIGINT', 20_000);
-  // The home is locked by this process and the server is gone, so the id in the file may by now be anybody's.
-  else if (process.platform === 'linux') await rm(lockFile, { force: true });
 }
 
 /** Starts the server process and waits until it accepts connections. */

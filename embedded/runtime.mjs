@@ -145,6 +145,7 @@ export async function installPackages(root, node) {
       });
       say(`packages installed (${seconds(from)})`);
     }
+    mkdirSync(join(root, 'node_modules'), { recursive: true });
     await writeFile(stampFile(root), hash);
   } finally {
     await release();
