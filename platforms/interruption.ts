@@ -90,8 +90,9 @@ export function endingOfCause(
 ): Ending {
   switch (cause) {
     case 'cancel':
-    case 'leave':
       return { outcome: 'cancelled', effect: committing ? null : false };
+    case 'leave':
+      return { outcome: 'lost', message: 'the agent left before the program ended' };
     case 'timeout':
       return { outcome: 'failed', kind: 'timeout', message: `no end within ${task.timeoutMs} ms` };
     case 'orphan':

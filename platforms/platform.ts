@@ -110,6 +110,8 @@ export interface ExecuteContext {
   readonly signal: AbortSignal;
   /** Appends text to the log of the attempt; whole lines are kind to readers, but not required. */
   readonly log: (text: string) => void;
+  /** False while the reader of the log lags far behind: whoever copies text from a file waits. Absent = true. */
+  readonly logReady?: () => boolean;
 }
 
 export interface Platform {

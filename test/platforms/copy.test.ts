@@ -2,31 +2,26 @@ import pg from 'pg';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { createExportPlatform } from '../../platforms/export.ts';
 import { createImportPlatform } from '../../platforms/import.ts';
-import type { Ending, Platform, SpecOf } from '../../platforms/platform.ts';
+import type { Ending, SpecOf } from '../../platforms/platform.ts';
 import { applicationName } from '../../platforms/session.ts';
 import { checksumSql, columnsOf } from '../../platforms/staging.ts';
-import { type ScratchPostgres, startScratchPostgres } from './scratch-postgres.ts';
+import { createEmptyDatabase } from '../support/database.ts';
 import { contextOf, type TaskWish, taskOf } from './task.ts';
 
-let server: ScratchPostgres;
-let mpp: pg.Client;
-let yt: pg.Client;
-let exporter: Platform;
-let importer: Platform;
+const connections = {
+  mpp: (await createEmptyDatabase('mpp')).url,
+  yt: (await createEmptyDatabase('yt')).url,
+};
+const mpp = new pg.Client(connections.mpp);
+const yt = new pg.Client(connections.yt);
+const exporter = createExportPlatform({ connections, agentName: 'agent-a' });
+const importer = createImportPlatform({ connections, agentName: 'agent-b' });
 
 beforeAll(async () => {
-  server = await startScratchPostgres();
-  const connections = { mpp: await server.database('mpp'), yt: await server.database('yt') };
-  mpp = new pg.Client(connections.mpp);
-  yt = new pg.Client(connections.yt);
   await Promise.all([mpp.connect(), yt.connect()]);
-  exporter = createExportPlatform({ connections, agentName: 'agent-a' });
-  importer = createImportPlatform({ connections, agentName: 'agent-b' });
 });
 afterAll(async () => {
-  await mpp?.end();
-  await yt?.end();
-  await server?.stop();
+  await Promise.all([mpp.end(), yt.end()]);
 });
 
 const COLUMNS = ['period', 'id', 'amount', 'note', 'made_at', 'flag', 'code'];

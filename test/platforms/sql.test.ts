@@ -1,27 +1,21 @@
 import pg from 'pg';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { ensurePlatformSchema } from '../../platforms/fence.ts';
-import type { Platform, Task } from '../../platforms/platform.ts';
+import type { Task } from '../../platforms/platform.ts';
 import { applicationName, epochIn } from '../../platforms/session.ts';
 import { createSqlPlatform } from '../../platforms/sql.ts';
-import { type ScratchPostgres, startScratchPostgres } from './scratch-postgres.ts';
+import { createEmptyDatabase } from '../support/database.ts';
 import { contextOf, sqlSpec, type TaskWish, taskOf } from './task.ts';
 
-let server: ScratchPostgres;
-let url: string;
-let db: pg.Client;
-let platform: Platform;
+const { url } = await createEmptyDatabase('yt');
+const platform = createSqlPlatform({ connections: { yt: url }, defaultConnection: 'yt' });
+const db = new pg.Client(url);
 
 beforeAll(async () => {
-  server = await startScratchPostgres();
-  url = await server.database('yt');
-  db = new pg.Client(url);
   await db.connect();
-  platform = createSqlPlatform({ connections: { yt: url }, defaultConnection: 'yt' });
 });
 afterAll(async () => {
-  await db?.end();
-  await server?.stop();
+  await db.end();
 });
 beforeEach(async () => {
   await db.query(`drop schema if exists sluice cascade; drop table if exists bills;
@@ -126,7 +120,7 @@ describe('a SQL program', () => {
     const ending = run('select pg_sleep(60);');
     await backendOf(1, "query like '%pg_sleep%' and state = 'active'");
     await db.query(
-      "select pg_terminate_backend(pid) from pg_stat_activity where application_name like 'sluice e1 %'",
+      "select pg_terminate_backend(pid) from pg_stat_activity where datname = current_database() and application_name like 'sluice e1 %'",
     );
     expect(await ending).toMatchObject({ outcome: 'failed', kind: 'infrastructure' });
   });
