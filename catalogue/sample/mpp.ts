@@ -7,9 +7,9 @@ export function mppStatements(scale: Scale): string[] {
   const users = new UserColumns(scale);
   const draw = users.draw;
   const statements = [
-    users.subscribers(),
-    users.baseStations(),
-    `insert into ods.usr_terminal
+    users.subscribers('ods_mpp'),
+    users.baseStations('ods_mpp'),
+    `insert into ods_mpp.usr_terminal
       select u, ${draw.word('u', 200, ['5G', '5G', '5G', '4G', '4G', 'IoT'])} from generate_series(1, ${scale.users}) u`,
   ];
   for (const name of scale.months) {
@@ -28,13 +28,13 @@ export function mppStatements(scale: Scale): string[] {
         select '${name}', ${numbered('n', 'A', 4)}, 'report item ' || n, ${numbered('1 + n % 6', 'L', 1)} || '-' || (1 + ${draw.of(`n::bigint * 1000000 + ${name}`, 201, 2)}),
             ${draw.of(`n::bigint * 1000000 + ${name}`, 202, 5)} > 0, 10000 + n
           from generate_series(1, ${ACC_ITEMS}) n where ${draw.of(`n::bigint * 1000000 + ${name}`, 203, 20)} > 0`,
-      `insert into ods.usr_roamed_cell
-        select '${name}', user_id, ${users.roamedCell('user_id', name)} from ods.subscriber
+      `insert into ods_mpp.usr_roamed_cell
+        select '${name}', user_id, ${users.roamedCell('user_id', name)} from ods_mpp.subscriber
         where activated_on <= date '${month.last}' and ${users.roams('user_id', name)}`,
-      `insert into ods.usr_usage
-        select '${name}', user_id, ${draw.between(id, 204, 0, 60000)}, ${draw.between(id, 205, 0, 900)} from ods.subscriber
+      `insert into ods_mpp.usr_usage
+        select '${name}', user_id, ${draw.between(id, 204, 0, 60000)}, ${draw.between(id, 205, 0, 900)} from ods_mpp.subscriber
         where activated_on <= date '${month.last}' and ${draw.of(id, 206, 10)} > 0`,
-      dtl4Statement(scale, 'ods.bill_dtl4', month, true),
+      dtl4Statement(scale, 'ods_mpp.bill_dtl4', month, true),
     );
   }
   return statements;

@@ -45,14 +45,14 @@ export class UserColumns {
     return this.cell(`${user} * 1000000 + ${month}`, 6);
   }
 
-  subscribers(): string {
-    return `insert into ods.subscriber
+  subscribers(schema: string): string {
+    return `insert into ${schema}.subscriber
       select u, ${this.account('u')}, ${this.draw.code('u', 8, 'PL', 2, PLANS)}, ${this.homeCell('u')}, ${this.activatedOn('u')}
       from generate_series(1, ${this.scale.users}) u`;
   }
 
-  baseStations(): string {
-    return `insert into ods.base_station
+  baseStations(schema: string): string {
+    return `insert into ${schema}.base_station
       select cell, left(cell, 3), ${this.draw.word('n', 9, ['4G', '5G', '5G'])}, date '2018-01-01' + ${this.draw.of('n', 10, 3000)}::int
       from (select ${numbered('r', 'R', 2)} || '-' || ${numbered('c', '', 4)} as cell, r * 100000 + c as n
             from generate_series(1, ${REGIONS}) r, generate_series(1, ${this.scale.cellsPerRegion}) c) stations`;
@@ -76,8 +76,8 @@ export function partyStatements(scale: Scale): string[] {
       select a, case when a <= ${2 * groups} then 1 + (a - 1) % ${groups} else ${draw.between('a', 22, groups + 1, customers)} end,
         ${draw.word('a', 23, ['postpaid', 'postpaid', 'prepaid'])}, date '2015-01-01' + ${draw.of('a', 24, 3600)}::int
       from generate_series(1, ${accounts}) a`,
-    users.subscribers(),
-    users.baseStations(),
+    users.subscribers('ods'),
+    users.baseStations('ods'),
     `insert into ods.user_state_event
       select user_id, user_id, 'active', activated_on from ods.subscriber`,
     `insert into ods.user_state_event

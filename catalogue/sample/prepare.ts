@@ -1,7 +1,7 @@
 /**
  * Prepares the sample warehouse: the databases that the programs of the month start read and write, filled with seeded
- * rows. Only for databases that belong to Sluice's trial: it makes the schemas `ods`, `dim`, `dwd`, `shfin`, `app`, `db24`
- * and `sample`, and touches no schema of that name that it did not make itself.
+ * rows. Only for databases that belong to Sluice's trial: it makes the schemas of `SCHEMAS` and
+ * `sample`, and touches no schema of that name that it did not make itself.
  */
 import { readFile } from 'node:fs/promises';
 import pg from 'pg';
@@ -14,10 +14,10 @@ import { type Scale, scaleOf } from './scale.ts';
 /** Raised whenever tables or rows of the sample change, so that an older sample is made anew. */
 const SAMPLE_VERSION = 1;
 
-const SCHEMAS = ['ods', 'dim', 'dwd', 'shfin', 'app', 'db24'];
+const SCHEMAS = ['ods', 'dim', 'dwd', 'shfin', 'ods_mpp', 'dwd_mpp', 'app', 'db24'];
 
 export interface SampleOptions {
-  /** Connection URLs of the appliance and the MPP: two databases, as their schemas have the same names. */
+  /** Connection URLs of the appliance and the MPP: two databases, as both have a schema `shfin`. */
   readonly ytUrl: string;
   readonly mppUrl: string;
   /** Connection URL of DB24; without it the schema `db24` is made in the appliance's database. */

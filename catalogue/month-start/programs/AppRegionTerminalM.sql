@@ -1,7 +1,7 @@
 -- Report: 5G terminals by region, and how many of them sit at a cell that is still 4G.
 select sluice_require(
-  exists (select from dwd.dwd_usr_localized_m where month = :period),
-  'dwd.dwd_usr_localized_m has no rows of month ' || :period
+  exists (select from dwd_mpp.dwd_usr_localized_m where month = :period),
+  'dwd_mpp.dwd_usr_localized_m has no rows of month ' || :period
 );
 
 delete from app.app_region_terminal_m where month = :period;
@@ -11,8 +11,8 @@ select :period, localized.region_code, count(*),
        count(*) filter (where terminal.terminal_class = '5G'),
        count(*) filter (where terminal.terminal_class = '5G' and station.technology = '4G'),
        round(1000.0 * count(*) filter (where terminal.terminal_class = '5G') / count(*))
-from dwd.dwd_usr_localized_m localized
-join ods.usr_terminal terminal using (user_id)
-join ods.base_station station using (cell_id)
+from dwd_mpp.dwd_usr_localized_m localized
+join ods_mpp.usr_terminal terminal using (user_id)
+join ods_mpp.base_station station using (cell_id)
 where localized.month = :period
 group by localized.region_code;
