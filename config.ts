@@ -60,6 +60,9 @@ const Environment = z
     SLUICE_ORPHAN_MS: ms(30 * 60_000),
     SLUICE_GRACE_MS: ms(30_000),
     SLUICE_PLAN_TTL_MS: ms(10 * 60_000),
+    // The coordinators
+    SLUICE_TASK_QUEUE: z.string().default('sluice'),
+    SLUICE_CONTINUE_AFTER_EVENTS: z.coerce.number().int().min(0).default(0),
     // Talk
     SLUICE_LOG_LEVEL: z.enum(['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent']).default('info'),
     SLUICE_LANG: z.enum(['en', 'zh']).default('en'),
@@ -112,6 +115,10 @@ export interface Config {
   readonly graceMs: number;
   /** How long a rerun plan may be applied. */
   readonly planTtlMs: number;
+  /** Temporal task queue of the workers. */
+  readonly taskQueue: string;
+  /** Continue-as-new after so many history events; 0: when the server suggests it. */
+  readonly continueAfterEvents: number;
   readonly logLevel: 'fatal' | 'error' | 'warn' | 'info' | 'debug' | 'trace' | 'silent';
   readonly lang: 'en' | 'zh';
   readonly agent: {
@@ -163,6 +170,8 @@ export function loadConfig(env: Env = environment()): Config {
     orphanMs: it.SLUICE_ORPHAN_MS,
     graceMs: it.SLUICE_GRACE_MS,
     planTtlMs: it.SLUICE_PLAN_TTL_MS,
+    taskQueue: it.SLUICE_TASK_QUEUE,
+    continueAfterEvents: it.SLUICE_CONTINUE_AFTER_EVENTS,
     logLevel: it.SLUICE_LOG_LEVEL,
     lang: it.SLUICE_LANG,
     agent: {

@@ -111,15 +111,16 @@ export async function writeOutbox(
       expedite: (w.flags & FLAG.EXPEDITE) !== 0,
       latest_start_ms: context.latestStart[w.v] ?? NO_DEADLINE,
       key: flow.key,
+      lease_ms: flow.leaseMs ?? null,
     };
   });
   await client.query({
     name: 'upsert-outbox',
     text: `insert into outbox as o (run_id, flow_id, generation, attempt, platform, labels, pools, pool_amounts, locks, expedite,
-        latest_start_ms, key, released_ms)
-      select $1, flow_id, generation, attempt, platform, labels, pools, pool_amounts, locks, expedite, latest_start_ms, key, $2
+        latest_start_ms, key, lease_ms, released_ms)
+      select $1, flow_id, generation, attempt, platform, labels, pools, pool_amounts, locks, expedite, latest_start_ms, key, lease_ms, $2
       from json_to_recordset($3) as x (flow_id text, generation int, attempt int, platform text, labels text[], pools text[],
-        pool_amounts int[], locks text[], expedite boolean, latest_start_ms bigint, key boolean)
+        pool_amounts int[], locks text[], expedite boolean, latest_start_ms bigint, key boolean, lease_ms bigint)
       on conflict (run_id, flow_id) do update set
         expedite = excluded.expedite,
         claimed_epoch = case when o.generation = excluded.generation and o.attempt = excluded.attempt then o.claimed_epoch end,

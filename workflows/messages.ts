@@ -7,9 +7,12 @@ export const WAKE_SIGNAL = 'wake';
 /** A person decided that a frozen run goes on from the record (A9), or asks for a fresh look at it. */
 export const RELOAD_SIGNAL = 'reload';
 
-/** Id of the workflow of a run: the run's own id, from (cycle, period, purpose, number) (protocol A2). */
-export function runWorkflowId(run: string): string {
-  return run;
+/**
+ * Id of the workflow of a run: from the run's id, which is made of (cycle, period, purpose, number) (protocol A2), and the task queue,
+ * so that two installations may share a Temporal namespace.
+ */
+export function runWorkflowId(taskQueue: string, run: string): string {
+  return `${taskQueue}/${run}`;
 }
 
 export interface RunInput {

@@ -161,6 +161,8 @@ create table outbox (
   latest_start_ms bigint not null,
   key boolean not null default false,
   released_ms bigint not null,
+  -- null: the lease time of the configuration
+  lease_ms bigint,
   claimed_epoch bigint,
   primary key (run_id, flow_id)
 ) with (fillfactor = 70);

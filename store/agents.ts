@@ -1,0 +1,95 @@
+/** Agents as the record knows them: who holds a name, what it may carry out (protocol C8). */
+import type pg from 'pg';
+import { SluiceError } from '../errors.ts';
+import { endLeases } from './lease-end.ts';
+import { inTransaction, type Queryable } from './pool.ts';
+
+export interface Hello {
+  readonly agent: string;
+  readonly instance: string;
+  readonly lockToken: string;
+  readonly platform: string;
+  readonly slots: number;
+  readonly labels: readonly string[];
+  readonly version: string;
+  /** Epochs that this process still answers for. */
+  readonly held: readonly number[];
+}
+
+/**
+ * Takes the name for this instance. Another live instance is refused with `agent_name_taken`, unless this one holds the same local lock
+ * file: then it is a restart and takes over at once. Open leases that it does not hold any more end by its own word.
+ */
+export async function registerAgent(pool: pg.Pool, hello: Hello, leaseMs: number): Promise<void> {
+  await inTransaction(pool, async (client) => {
+    const taken = await client.query<{ lock_token: string; live: boolean; instance: string }>(
+      'select instance, lock_token, seen_ms > clock_ms() - $2 as live from agents where name = $1 for update',
+      [hello.agent, leaseMs],
+    );
+    const holder = taken.rows[0];
+    if (holder?.live && holder.instance !== hello.instance && holder.lock_token !== hello.lockToken)
+      throw new SluiceError('agent_name_taken', `the agent ${hello.agent} is alive in another process`, {
+        facts: { agent: hello.agent },
+      });
+    await client.query(
+      `insert into agents (name, platform, labels, slots, instance, lock_token, version, hello_ms, seen_ms)
+       values ($1, $2, $3, $4, $5, $6, $7, clock_ms(), clock_ms())
+       on conflict (name) do update set platform = excluded.platform, labels = excluded.labels, slots = excluded.slots,
+         instance = excluded.instance, lock_token = excluded.lock_token, version = excluded.version, hello_ms = excluded.hello_ms,
+         seen_ms = excluded.seen_ms`,
+      [
+        hello.agent,
+        hello.platform,
+        hello.labels,
+        hello.slots,
+        hello.instance,
+        hello.lockToken,
+        hello.version,
+      ],
+    );
+  });
+  await endUnheld(pool, hello.agent, hello.held);
+}
+
+/** A process leaves on purpose: what it does not hold any more ends, the name is free. */
+export async function releaseAgent(
+  pool: pg.Pool,
+  agent: string,
+  instance: string,
+  held: readonly number[],
+): Promise<void> {
+  const left = await pool.query('update agents set seen_ms = 0 where name = $1 and instance = $2', [
+    agent,
+    instance,
+  ]);
+  if (left.rowCount === 1) await endUnheld(pool, agent, held);
+}
+
+async function endUnheld(pool: pg.Pool, agent: string, held: readonly number[]): Promise<void> {
+  const open = await pool.query<{ epoch: number }>(
+    'select epoch from leases where agent = $1 and epoch <> all($2::bigint[])',
+    [agent, held],
+  );
+  const epochs = open.rows.map((row) => row.epoch);
+  if (epochs.length > 0) await endLeases(pool, epochs, null);
+}
+
+/** Throws `agent_name_taken` when the caller is no longer the instance that holds the name. */
+export async function requireInstance(
+  client: Queryable,
+  calls: readonly { agent: string; instance: string }[],
+): Promise<void> {
+  const found = await client.query<{ agent: string }>({
+    name: 'require-instance',
+    text: `select x.agent from unnest($1::text[], $2::text[]) as x (agent, instance)
+      where not exists (select 1 from agents a where a.name = x.agent and a.instance = x.instance)`,
+    values: [calls.map((c) => c.agent), calls.map((c) => c.instance)],
+  });
+  const gone = found.rows[0]?.agent;
+  if (gone !== undefined)
+    throw new SluiceError(
+      'agent_name_taken',
+      `another process has taken over the agent ${gone}; say hello again`,
+      { facts: { agent: gone } },
+    );
+}

@@ -1,0 +1,186 @@
+/** What agents say about their attempts: started, alive, ended (protocol C1-C4, C7). Lock order A10: counter rows first. */
+import type pg from 'pg';
+import { releaseHoldings } from './lease-end.ts';
+import { inTransaction } from './pool.ts';
+import { appendLog, type LogRow, lockCounters } from './run-log.ts';
+
+export interface AttemptEnd {
+  readonly epoch: number;
+  readonly run: string;
+  readonly outcome: 'succeeded' | 'failed' | 'false' | 'cancelled' | 'lost';
+  readonly failure: 'program' | 'infrastructure' | 'timeout' | null;
+  readonly message: string | null;
+  readonly exitCode: number | null;
+  readonly rows: number | null;
+  /** An effect was, or may have been, committed (C7). */
+  readonly effect: boolean;
+}
+
+/** C4: the program may be launched only for the epochs in `ok`. Refused: the lease is not this agent's any more, or is to stop. */
+export async function startAttempts(
+  pool: pg.Pool,
+  calls: readonly { agent: string; instance: string; epochs: readonly number[] }[],
+): Promise<{ ok: number[]; stopping: number[]; stale: number[] }[]> {
+  const pairs = calls.flatMap((call) => call.epochs.map((epoch) => ({ ...call, epoch })));
+  const found = await inTransaction(pool, async (client) => {
+    const result = await client.query<{ epoch: number; stop: boolean }>({
+      name: 'start-attempts',
+      text: `with asked as (select * from unnest($1::bigint[], $2::text[], $3::text[]) as x (epoch, agent, instance)),
+        started as (
+          update leases l set seen_ms = clock_ms(), started_ms = case when l.stop then l.started_ms else coalesce(l.started_ms, clock_ms()) end
+          from asked where l.epoch = asked.epoch and l.agent = asked.agent and l.instance = asked.instance
+          returning l.epoch, l.stop, l.started_ms
+        ), noted as (
+          update attempts a set started_ms = s.started_ms from started s where a.epoch = s.epoch and not s.stop
+        )
+        select epoch, stop from started`,
+      values: [pairs.map((p) => p.epoch), pairs.map((p) => p.agent), pairs.map((p) => p.instance)],
+    });
+    return new Map(result.rows.map((row) => [row.epoch, row.stop]));
+  });
+  return calls.map(({ epochs }) => ({
+    ok: epochs.filter((epoch) => found.get(epoch) === false),
+    stopping: epochs.filter((epoch) => found.get(epoch) === true),
+    stale: epochs.filter((epoch) => !found.has(epoch)),
+  }));
+}
+
+/** Keeps the leases that are still the agent's; says which are to stop and which it does not hold. */
+export async function heartbeat(
+  pool: pg.Pool,
+  calls: readonly { agent: string; instance: string; epochs: readonly number[] }[],
+): Promise<{ stop: number[]; unknown: number[] }[]> {
+  const pairs = calls.flatMap((call) => call.epochs.map((epoch) => ({ agent: call.agent, epoch })));
+  const rows = await inTransaction(pool, async (client) => {
+    const alive = await client.query<{ epoch: number; stop: boolean }>({
+      name: 'heartbeat',
+      text: `update leases l set seen_ms = clock_ms() from unnest($1::bigint[], $2::text[]) as x (epoch, agent)
+        where l.epoch = x.epoch and l.agent = x.agent returning l.epoch, l.stop`,
+      values: [pairs.map((p) => p.epoch), pairs.map((p) => p.agent)],
+    });
+    await client.query({
+      name: 'agent-seen',
+      text: `update agents a set seen_ms = clock_ms() from unnest($1::text[], $2::text[]) as x (name, instance)
+        where a.name = x.name and a.instance = x.instance`,
+      values: [calls.map((c) => c.agent), calls.map((c) => c.instance)],
+    });
+    return new Map(alive.rows.map((row) => [row.epoch, row.stop]));
+  });
+  return calls.map(({ epochs }) => ({
+    stop: epochs.filter((epoch) => rows.get(epoch) === true),
+    unknown: epochs.filter((epoch) => !rows.has(epoch)),
+  }));
+}
+
+/** Epochs of the agents that are to stop: goes out with every answer (C1). */
+export async function stopsOf(pool: pg.Pool, agents: readonly string[]): Promise<Map<string, number[]>> {
+  const found = await pool.query<{ agent: string; epochs: number[] }>({
+    name: 'stops',
+    text: 'select agent, array_agg(epoch::float8 order by epoch) as epochs from leases where stop and agent = any($1::text[]) group by agent',
+    values: [agents],
+  });
+  return new Map(found.rows.map((row) => [row.agent, row.epochs]));
+}
+
+interface EndedLease {
+  epoch: number;
+  run_id: string;
+  flow_id: string;
+  generation: number;
+  attempt: number;
+}
+
+/**
+ * Ends attempts of several agents in one transaction. Only under the current epoch, by deleting its lease: the one conditional update of
+ * C3. Any other result is kept as a remark and answered `stale`; one that left an effect is told to the coordinator (C7).
+ */
+export async function completeAttempts(
+  pool: pg.Pool,
+  calls: readonly { agent: string; results: readonly AttemptEnd[] }[],
+): Promise<{ accepted: number[]; stale: number[] }[]> {
+  const all = calls.flatMap((call) => call.results.map((result) => ({ ...result, agent: call.agent })));
+  const accepted = await inTransaction(pool, async (client) => {
+    await lockCounters(client, [...new Set(all.map((r) => r.run))]);
+    const ended = await client.query<
+      EndedLease & { pools: string[]; pool_amounts: number[]; locks: string[] }
+    >({
+      name: 'end-leases',
+      text: `delete from leases l using unnest($1::bigint[], $2::text[]) as x (epoch, agent) where l.epoch = x.epoch and l.agent = x.agent
+        returning l.epoch, l.run_id, l.flow_id, l.generation, l.attempt, l.pools, l.pool_amounts, l.locks`,
+      values: [all.map((r) => r.epoch), all.map((r) => r.agent)],
+    });
+    const byEpoch = new Map(ended.rows.map((row) => [row.epoch, row]));
+    const good = all.filter((r) => byEpoch.has(r.epoch));
+    await client.query({
+      name: 'note-ends',
+      text: `update attempts a set ended_ms = clock_ms(), outcome = x.outcome, failure_kind = x.failure, message = x.message,
+          exit_code = x.exit_code, rows = x.rows
+        from unnest($1::bigint[], $2::text[], $3::text[], $4::text[], $5::int[], $6::bigint[])
+          as x (epoch, outcome, failure, message, exit_code, rows) where a.epoch = x.epoch`,
+      values: [
+        good.map((r) => r.epoch),
+        good.map((r) => r.outcome),
+        good.map((r) => r.failure),
+        good.map((r) => r.message),
+        good.map((r) => r.exitCode),
+        good.map((r) => r.rows),
+      ],
+    });
+    const rows = new Map<string, LogRow[]>();
+    const add = (run: string, row: LogRow): void => {
+      rows.set(run, [...(rows.get(run) ?? []), row]);
+    };
+    for (const result of good) add(result.run, endRow(byEpoch.get(result.epoch)!, result));
+    const stale = all.filter((r) => !byEpoch.has(r.epoch));
+    for (const late of await remark(client, stale)) add(late.run_id, effectRow(late));
+    for (const [run, list] of rows) await appendLog(client, run, list);
+    await releaseHoldings(client, ended.rows);
+    return new Set(byEpoch.keys());
+  });
+  return calls.map(({ results }) => ({
+    accepted: results.map((r) => r.epoch).filter((epoch) => accepted.has(epoch)),
+    stale: results.map((r) => r.epoch).filter((epoch) => !accepted.has(epoch)),
+  }));
+}
+
+function endRow(lease: EndedLease, result: AttemptEnd): LogRow {
+  const outcome = result.outcome === 'failed' ? `failed:${result.failure ?? 'program'}` : result.outcome;
+  return {
+    kind: result.outcome === 'lost' ? 'lost' : 'completion',
+    flow: lease.flow_id,
+    generation: lease.generation,
+    attempt: lease.attempt,
+    epoch: lease.epoch,
+    outcome,
+    operation: null,
+    body: null,
+  };
+}
+
+function effectRow(late: EndedLease): LogRow {
+  return {
+    kind: 'external',
+    flow: late.flow_id,
+    generation: late.generation,
+    attempt: late.attempt,
+    epoch: late.epoch,
+    outcome: null,
+    operation: null,
+    body: { type: 'effect' },
+  };
+}
+
+/** Keeps what stale epochs say; returns those that speak of an effect for the first time. */
+async function remark(client: pg.PoolClient, stale: readonly AttemptEnd[]): Promise<EndedLease[]> {
+  if (stale.length === 0) return [];
+  const found = await client.query<EndedLease & { first: boolean; effect: boolean }>(
+    `with late as (
+       select a.epoch, a.remark is null and a.outcome is distinct from 'succeeded' as first, x.said, x.effect from attempts a
+       join unnest($1::bigint[], $2::text[], $3::boolean[]) as x (epoch, said, effect) on a.epoch = x.epoch
+     )
+     update attempts a set remark = coalesce(a.remark, late.said::json) from late where a.epoch = late.epoch
+     returning a.epoch, a.run_id, a.flow_id, a.generation, a.attempt, late.first, late.effect`,
+    [stale.map((r) => r.epoch), stale.map((r) => JSON.stringify(r)), stale.map((r) => r.effect)],
+  );
+  return found.rows.filter((row) => row.first && row.effect);
+}

@@ -1,0 +1,91 @@
+/** The worker put together: Temporal worker, deliverer of wake signals, reaper of leases. */
+import { Client, Connection } from '@temporalio/client';
+import { NativeConnection, Worker } from '@temporalio/worker';
+import type { Logger } from 'pino';
+import { createActivities } from '../activities/index.ts';
+import type { Cycle } from '../graph/model.ts';
+import { versionReader } from '../store/catalogue.ts';
+import { createPool } from '../store/pool.ts';
+import { contextReader } from '../store/run-context.ts';
+import { workflowBundle } from './bundle.ts';
+import { Deliverer } from './deliverer.ts';
+import { startReaper } from './reaper.ts';
+
+export interface WorkerOptions {
+  readonly databaseUrl: string;
+  readonly temporalAddress: string;
+  readonly namespace: string;
+  readonly taskQueue: string;
+  /** Folder in which built bundles are kept. */
+  readonly bundleFolder: string;
+  readonly graceMs: number;
+  readonly logger: Logger;
+  /** 0: when the server suggests it. */
+  readonly continueAfterEvents: number;
+}
+
+const DAY_MS = 24 * 3_600_000;
+/** A8. */
+const KEEP_MS: Record<Cycle, number> = { hour: DAY_MS, day: 7 * DAY_MS, month: 45 * DAY_MS };
+
+export interface RunningWorker {
+  /** Resolves when the worker has ended, rejects when it failed. */
+  readonly ended: Promise<void>;
+  stop(): Promise<void>;
+}
+
+/** Starts everything; throws when PostgreSQL or Temporal cannot be reached. */
+export async function startWorker(options: WorkerOptions): Promise<RunningWorker> {
+  const { databaseUrl, temporalAddress, namespace, taskQueue, logger } = options;
+  const pool = createPool(databaseUrl, {
+    max: 10,
+    name: 'worker',
+    onError: (error) => logger.warn({ error: error.message }, 'an idle connection to PostgreSQL broke'),
+  });
+  const contextOf = contextReader(pool, versionReader(pool));
+  const [native, connection, codePath] = await Promise.all([
+    NativeConnection.connect({ address: temporalAddress }),
+    Connection.connect({ address: temporalAddress }),
+    workflowBundle(options.bundleFolder),
+  ]);
+  const worker = await Worker.create({
+    connection: native,
+    namespace,
+    taskQueue,
+    workflowBundle: { codePath },
+    activities: { ...createActivities({ pool, contextOf, graceMs: options.graceMs }) },
+    // All live runs must fit: an evicted one replays its whole history at the next wake.
+    maxCachedWorkflows: 200,
+    maxConcurrentWorkflowTaskExecutions: 10,
+    // How long a killed worker's runs wait before another takes them.
+    stickyQueueScheduleToStartTimeout: '1s',
+    shutdownGraceTime: '2s',
+    shutdownForceTime: '5s',
+  });
+  const client = new Client({ connection, namespace });
+  const deliverer = new Deliverer({
+    pool,
+    databaseUrl,
+    client,
+    taskQueue,
+    logger,
+    keepMs: KEEP_MS,
+    continueAfterEvents: options.continueAfterEvents,
+  });
+  await deliverer.start();
+  const stopReaper = startReaper(pool, logger);
+  const ended = worker.run().finally(async () => {
+    await stopReaper();
+    await deliverer.stop();
+    await connection.close();
+    await native.close();
+    await pool.end();
+  });
+  return {
+    ended,
+    async stop() {
+      if (worker.getState() === 'RUNNING') worker.shutdown();
+      await ended;
+    },
+  };
+}

@@ -1,0 +1,35 @@
+/** Ends leases of which nothing was heard (protocol C4). One in every worker; what one ends the others do not find. */
+import type pg from 'pg';
+import type { Logger } from 'pino';
+import { endLeases, silentLeases } from '../store/lease-end.ts';
+
+const EVERY_MS = 1_000;
+
+/** Looks each second until the returned function is called. */
+export function startReaper(pool: pg.Pool, logger: Logger): () => Promise<void> {
+  let stopped = false;
+  let timer: NodeJS.Timeout | undefined;
+  let pass: Promise<void> = look();
+
+  async function look(): Promise<void> {
+    try {
+      const epochs = await silentLeases(pool);
+      if (epochs.length > 0) {
+        const done = await endLeases(pool, epochs, { silent: true });
+        logger.info({ ...done }, 'leases ended: nothing was heard of their agents');
+      }
+    } catch (error) {
+      logger.warn({ error }, 'could not look for silent leases');
+    }
+    if (stopped) return;
+    timer = setTimeout(() => {
+      pass = look();
+    }, EVERY_MS);
+  }
+
+  return async () => {
+    stopped = true;
+    clearTimeout(timer);
+    await pass;
+  };
+}
