@@ -184,8 +184,6 @@ class CatalogueText {
     entry: boolean,
   ): unknown {
     const document = parseDocument(text, { prettyErrors: false });
-    // An alias may point out of the entry: then only the whole file can tell.
-    if (entry && document.errors.length > 0 && this.text.includes('&')) throw new NotPlain();
     let failures: { pos: number; message: string }[] = document.errors.map(({ pos, message }) => ({
       pos: pos[0],
       message,
@@ -198,6 +196,8 @@ class CatalogueText {
         failures = [{ pos: 0, message: (error as Error).message }];
       }
     }
+    // An alias may point out of the entry: then only the whole file can tell.
+    if (entry && failures.length > 0 && this.text.includes('&')) throw new NotPlain();
     if (failures.length > 0) {
       for (const { pos, message } of failures) found.push(placed(notYaml(message), this.at(offset + pos)));
       const stub = {};
