@@ -180,7 +180,7 @@ export const pathWith = (node, env = process.env) =>
     ? env.PATH
     : `${dirname(node)}${delimiter}${env.PATH ?? ''}`;
 
-/** Runs the system's npm under `node`, quietly; its last lines are shown when it fails. */
+/** Runs the system's npm under `node`, quietly; what it said first is shown when it fails. */
 async function runNpm(node, args, { cwd, code, what }) {
   const own = process.env.npm_execpath;
   // Under `npm start` npm tells where it lives, which also works where only a wrapper of it is on PATH.
@@ -221,7 +221,7 @@ async function runNpm(node, args, { cwd, code, what }) {
     if (ended !== 0)
       throw new BootstrapError(
         code,
-        `${what}: npm ended with ${ended}\n${lastLines(output)}`,
+        `${what}: npm ended with ${ended}\n${firstLines(output)}`,
         remedyFor(output),
       );
   } catch (error) {
@@ -247,11 +247,12 @@ function remedyFor(output) {
   return 'Read the lines of npm above; `npm ci` in this folder shows them in full.';
 }
 
-const lastLines = (text) =>
+/** What npm says first is the reason; its help texts and the name of its own log come after. */
+const firstLines = (text) =>
   text
-    .trim()
     .split('\n')
-    .slice(-12)
+    .filter((line) => line.replace(/^npm (error|warn)/, '').trim() !== '')
+    .slice(0, 8)
     .map((line) => `  ${line}`)
     .join('\n');
 
