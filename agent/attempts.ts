@@ -1,0 +1,231 @@
+/**
+ * The attempts this agent answers for, from the claim to the acknowledged result. Each holds a slot (protocol C8).
+ */
+import type { AttemptResult } from '../api/schemas/agent.ts';
+import { noopEnding } from '../platforms/noop.ts';
+import type {
+  Ending,
+  ExecuteContext,
+  Platform,
+  ProgramType,
+  StopReason,
+  Task,
+} from '../platforms/platform.ts';
+import type { ShellPlatform } from '../platforms/shell.ts';
+import type { AttemptLog, LogShipper } from './log-shipper.ts';
+import type { ResultSpool } from './result-spool.ts';
+
+export interface Platforms extends Record<Exclude<ProgramType, 'shell'>, Platform> {
+  readonly shell: ShellPlatform;
+}
+
+/** claimed -> (started was ok) running -> ended -> (acknowledged) forgotten. */
+interface Attempt {
+  readonly epoch: number;
+  /** Undefined for a result that an earlier process left. */
+  readonly task: Task | undefined;
+  state: 'claimed' | 'running' | 'ended';
+  /** Why it is to end early; for one that is only claimed: it is not launched. */
+  stopped: StopReason | undefined;
+  controller: AbortController | undefined;
+  /** performance.now() of the last heartbeat whose answer knew the lease. */
+  contactOn: number;
+}
+
+export interface AttemptsOptions {
+  readonly platforms: Platforms;
+  readonly results: ResultSpool;
+  readonly logs: LogShipper;
+  /** A result is ready to be sent. */
+  readonly onResult: (result: AttemptResult) => void;
+  /** An attempt was forgotten: its slot is free. */
+  readonly onFree: () => void;
+}
+
+export class Attempts {
+  readonly #options: AttemptsOptions;
+  readonly #held = new Map<number, Attempt>();
+
+  constructor(options: AttemptsOptions) {
+    this.#options = options;
+  }
+
+  get size(): number {
+    return this.#held.size;
+  }
+
+  epochs(): number[] {
+    return [...this.#held.keys()];
+  }
+
+  has(epoch: number): boolean {
+    return this.#held.has(epoch);
+  }
+
+  /** Attempts that this process still works on; `inside`: without shell programs, which can do without it. */
+  unfinished(kind: 'inside' | 'all'): number[] {
+    return this.#epochsWhere(({ task }) => kind === 'all' || task?.spec.type !== 'shell');
+  }
+
+  /** Attempts that the next process will find in the spool: shell programs and results on disk. */
+  surviving(): number[] {
+    return this.#epochsWhere(
+      ({ task, state }) =>
+        task === undefined ||
+        (state !== 'claimed' && (task.spec.type === 'shell' || (state === 'ended' && isSpooled(task)))),
+    );
+  }
+
+  /**
+   * Finds what an earlier process left in the spool: undelivered results and shell programs. They are held from now on;
+   * the answer, called once the API knows this process, delivers and goes on with them.
+   */
+  recover(): () => void {
+    const left = this.#options.results.found();
+    for (const result of left) this.#hold(result.epoch, undefined).state = 'ended';
+    const tasks = this.#options.platforms.shell.found();
+    for (const task of tasks) this.#hold(task.lease.epoch, task).state = 'running';
+    return () => {
+      for (const result of left) this.#options.onResult(result);
+      for (const task of tasks) {
+        const attempt = this.#held.get(task.lease.epoch)!;
+        this.#run(attempt, task, (context) => this.#options.platforms.shell.adopt(task, context));
+      }
+    };
+  }
+
+  claim(task: Task): void {
+    this.#hold(task.lease.epoch, task);
+  }
+
+  /** `started` was answered ok (protocol C4): launches the program, unless a stop came meanwhile. */
+  launch(epoch: number): void {
+    const attempt = this.#held.get(epoch);
+    if (attempt?.state !== 'claimed' || attempt.task === undefined) return;
+    const { task } = attempt;
+    attempt.contactOn = performance.now();
+    if (attempt.stopped !== undefined) {
+      this.#end(attempt, task, { outcome: 'cancelled', effect: false }, 0);
+    } else if (task.spec.type === 'noop' && task.spec.ms === 0) {
+      this.#end(attempt, task, noopEnding(task), 0);
+    } else {
+      const platform = this.#options.platforms[task.spec.type];
+      this.#run(attempt, task, (context) => platform.execute(task, context));
+    }
+  }
+
+  /**
+   * Ends running programs early; claimed ones are not launched. Unknown epochs are no error. Returns those that this
+   * call stopped.
+   */
+  stop(epochs: Iterable<number>, reason: StopReason): number[] {
+    const stopped: number[] = [];
+    for (const epoch of epochs) {
+      const attempt = this.#held.get(epoch);
+      if (attempt === undefined || attempt.stopped !== undefined || attempt.state === 'ended') continue;
+      attempt.stopped = reason;
+      attempt.controller?.abort(reason);
+      stopped.push(epoch);
+    }
+    return stopped;
+  }
+
+  /** A heartbeat was answered: these epochs are known to the API. */
+  contact(epochs: Iterable<number>): void {
+    const now = performance.now();
+    const known = new Set(epochs);
+    for (const epoch of known) {
+      const attempt = this.#held.get(epoch);
+      if (attempt !== undefined) attempt.contactOn = now;
+    }
+    this.#options.platforms.shell.touch(known);
+  }
+
+  /** Ends programs inside the agent that had no contact for `orphanMs` (C4); the wrapper does so for shell programs. */
+  endOrphans(): void {
+    const now = performance.now();
+    for (const attempt of this.#held.values()) {
+      const { task, state, contactOn, epoch } = attempt;
+      if (state !== 'running' || task === undefined || task.spec.type === 'shell') continue;
+      if (now - contactOn > task.orphanMs) this.stop([epoch], 'orphan');
+    }
+  }
+
+  /** The API needs nothing more of this attempt. */
+  forget(epoch: number): void {
+    const attempt = this.#held.get(epoch);
+    if (attempt === undefined) return;
+    this.#held.delete(epoch);
+    this.#options.logs.forget(epoch);
+    if (attempt.task?.spec.type === 'shell') this.#options.platforms.shell.clear(epoch);
+    if (attempt.task === undefined || isSpooled(attempt.task)) this.#options.results.remove(epoch);
+    this.#options.onFree();
+  }
+
+  #epochsWhere(condition: (attempt: Attempt) => boolean): number[] {
+    return [...this.#held.values()].filter(condition).map(({ epoch }) => epoch);
+  }
+
+  #hold(epoch: number, task: Task | undefined): Attempt {
+    const attempt: Attempt = {
+      epoch,
+      task,
+      state: 'claimed',
+      stopped: undefined,
+      controller: undefined,
+      contactOn: performance.now(),
+    };
+    this.#held.set(epoch, attempt);
+    return attempt;
+  }
+
+  #run(attempt: Attempt, task: Task, execute: (context: ExecuteContext) => Promise<Ending>): void {
+    const since = performance.now();
+    const controller = new AbortController();
+    attempt.state = 'running';
+    attempt.controller = controller;
+    // Opened with the first line: most noops have none.
+    let log: AttemptLog | undefined;
+    const context: ExecuteContext = {
+      signal: controller.signal,
+      log: (text) => {
+        log ??= this.#options.logs.open(task.lease);
+        log.write(text);
+      },
+      logReady: () => log?.ready() ?? true,
+    };
+    execute(context)
+      .catch(
+        (error: unknown): Ending => ({
+          outcome: 'failed',
+          kind: 'infrastructure',
+          message: `the agent failed: ${error instanceof Error ? error.message : String(error)}`.slice(
+            0,
+            4_000,
+          ),
+        }),
+      )
+      .then(async (ending) => {
+        const ms = Math.round(performance.now() - since);
+        if (isSpooled(task)) this.#options.results.save(resultOf(task, ending, ms));
+        // The last lines are there before the result is.
+        await log?.flush();
+        this.#end(attempt, task, ending, ms);
+      });
+  }
+
+  #end(attempt: Attempt, task: Task, ending: Ending, agentMs: number): void {
+    attempt.state = 'ended';
+    attempt.controller = undefined;
+    this.#options.onResult(resultOf(task, ending, agentMs));
+  }
+}
+
+/** Shell results lie in their own folder; a noop has no effect that a second attempt would double. */
+function isSpooled(task: Task): boolean {
+  return task.spec.type !== 'shell' && task.spec.type !== 'noop';
+}
+
+function resultOf(task: Task, ending: Ending, agentMs: number): AttemptResult {
+  return { ...task.lease, ending, agentMs };
+}

@@ -1,0 +1,83 @@
+/**
+ * The agent's process: one platform, one name, one spool folder (`<home>/agents/<name>`).
+ *
+ * SIGTERM and SIGINT end it politely, a second one at once. With a parent that holds an IPC channel it says
+ * `{ ready: true }` once the API knows it, ends when the parent is gone, and at its end takes its shell programs along;
+ * without one they go on under their wrappers until the next start (protocol C5).
+ */
+import { join } from 'node:path';
+import pino from 'pino';
+import { childEnvironment, loadConfig, projectFolder } from '../config.ts';
+import { SluiceError } from '../errors.ts';
+import packageFile from '../package.json' with { type: 'json' };
+import { createAgent } from './agent.ts';
+import { createApiClient } from './api-client.ts';
+import { takeLock } from './lock.ts';
+import { createPlatforms } from './platforms.ts';
+
+/** What programs inherit; everything else may hold a secret. */
+const INHERITED = /^(PATH|HOME|USER|LOGNAME|SHELL|LANG|LANGUAGE|LC_.*|TZ|TMPDIR)$/;
+/** A parent kills a child that has not ended after 10 s: then draining, interrupting and farewell must fit in. */
+const OWNED = { drainMs: 2_500, graceMs: 2_000, endPrograms: true };
+const FREE = { drainMs: 60_000, graceMs: 10_000, endPrograms: false };
+/** npm, a launcher and the terminal may each pass on one Ctrl-C. */
+const ONE_WISH_MS = 1_500;
+
+const config = loadConfig();
+const { name, platform, slots, labels, connections } = config.agent;
+const logger = pino({ name: 'agent', level: config.logLevel, base: { agent: name } });
+
+async function main(): Promise<void> {
+  if (config.token === undefined || platform === undefined) {
+    throw new SluiceError('invalid_config', 'an agent needs SLUICE_TOKEN and SLUICE_AGENT_PLATFORM');
+  }
+  const spool = join(config.home, 'agents', name);
+  const lock = takeLock(spool);
+  const { drainMs, graceMs, endPrograms } = process.send === undefined ? FREE : OWNED;
+  const environment = Object.entries(childEnvironment()).filter(([key]) => INHERITED.test(key));
+  const agent = createAgent({
+    client: createApiClient({ apiUrl: config.apiUrl, agent: name, token: config.token }),
+    platforms: createPlatforms({
+      agentName: name,
+      platform,
+      connections,
+      spool,
+      environment: Object.fromEntries(environment),
+      cwd: projectFolder,
+      graceMs,
+    }),
+    spool,
+    lockToken: lock.token,
+    platform,
+    slots,
+    labels,
+    version: packageFile.version,
+    talk: logger,
+    drainMs,
+    endPrograms,
+    onReady: () => process.send?.({ ready: true }),
+  });
+  let askedOn = Number.NaN;
+  for (const signal of ['SIGTERM', 'SIGINT'] as const) {
+    process.on(signal, () => {
+      if (performance.now() - askedOn > ONE_WISH_MS) process.exit(130);
+      if (Number.isNaN(askedOn)) askedOn = performance.now();
+      agent.stop();
+    });
+  }
+  process.once('disconnect', () => agent.stop());
+  try {
+    await agent.run();
+  } finally {
+    lock.release();
+  }
+}
+
+try {
+  await main();
+  process.exit(0);
+} catch (error) {
+  if (!(error instanceof SluiceError)) throw error;
+  logger.fatal({ code: error.code, ...error.facts }, error.message);
+  process.exit(error.kind.exit);
+}

@@ -1,0 +1,33 @@
+/** The platforms of one agent, by the type of program they carry out. */
+import { join } from 'node:path';
+import { createExportPlatform } from '../platforms/export.ts';
+import { createImportPlatform } from '../platforms/import.ts';
+import { createNoopPlatform } from '../platforms/noop.ts';
+import { createShellPlatform } from '../platforms/shell.ts';
+import { createSqlPlatform } from '../platforms/sql.ts';
+import type { Platforms } from './attempts.ts';
+
+export interface PlatformsOptions {
+  readonly agentName: string;
+  /** The agent's platform; by custom also the name of its main connection. */
+  readonly platform: string;
+  readonly connections: Readonly<Record<string, string>>;
+  readonly spool: string;
+  /** Environment and working directory that shell programs begin with. */
+  readonly environment: Readonly<Record<string, string>>;
+  readonly cwd: string;
+  /** What shell programs get between SIGTERM and SIGKILL. */
+  readonly graceMs: number;
+}
+
+export function createPlatforms(options: PlatformsOptions): Platforms {
+  const { agentName, connections } = options;
+  const wrapper = join(import.meta.dirname, 'wrapper.mjs');
+  return {
+    sql: createSqlPlatform({ connections, defaultConnection: options.platform }),
+    export: createExportPlatform({ connections, agentName }),
+    import: createImportPlatform({ connections, agentName }),
+    noop: createNoopPlatform(),
+    shell: createShellPlatform({ ...options, wrapper }),
+  };
+}

@@ -1,0 +1,344 @@
+import { existsSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { type Agent, type AgentOptions, createAgent } from '../../agent/agent.ts';
+import { createApiClient } from '../../agent/api-client.ts';
+import { createPlatforms } from '../../agent/platforms.ts';
+import { SluiceError } from '../../errors.ts';
+import type { ProgramSpec, Task } from '../../platforms/platform.ts';
+import { createSimulatedPlatform, type Scripted, type SimulatedPlatform } from '../../platforms/simulated.ts';
+import { sqlSpec, type TaskWish, taskOf } from '../platforms/task.ts';
+import { FakeApi } from './fake-api.ts';
+
+let api: FakeApi;
+let spool: string;
+let sql: SimulatedPlatform;
+let script: (task: Task) => Scripted | undefined;
+const running: { agent: Agent; over: Promise<void> }[] = [];
+
+beforeEach(async () => {
+  spool = mkdtempSync(join(tmpdir(), 'sluice-agent-'));
+  api = new FakeApi();
+  await api.start();
+  script = () => undefined;
+  sql = createSimulatedPlatform((task) => script(task));
+});
+afterEach(async () => {
+  for (const { agent, over } of running.splice(0)) {
+    agent.stop();
+    await over.catch(() => {});
+  }
+  await api.end();
+  rmSync(spool, { recursive: true, force: true });
+});
+
+const platformsOf = () =>
+  createPlatforms({
+    agentName: 'yt-1',
+    platform: 'yt',
+    connections: {},
+    spool,
+    environment: { PATH: process.env.PATH ?? '/usr/bin:/bin' },
+    cwd: spool,
+    graceMs: 200,
+  });
+
+function agentOf(more: Partial<AgentOptions> = {}): { agent: Agent; over: Promise<void> } {
+  const agent = createAgent({
+    client: createApiClient({ apiUrl: api.url, agent: 'yt-1', token: 'secret-token-of-test' }),
+    platforms: { ...platformsOf(), sql },
+    spool,
+    lockToken: '0123456789abcdef',
+    platform: 'yt',
+    slots: 4,
+    labels: ['big'],
+    version: '0',
+    talk: { info() {}, warn() {}, error() {} },
+    drainMs: 200,
+    endPrograms: true,
+    claimWaitMs: 5_000,
+    ...more,
+  });
+  const over = agent.run();
+  over.catch(() => {});
+  running.push({ agent, over });
+  return { agent, over };
+}
+
+async function until(condition: () => boolean): Promise<void> {
+  while (!condition()) await new Promise((resolve) => setTimeout(resolve, 5));
+}
+const noop: ProgramSpec = { type: 'noop', ms: 0, failTimes: 0 };
+const task = (epoch: number, wish: TaskWish = {}, spec = sqlSpec('select 1')) =>
+  taskOf(spec, { epoch, ...wish });
+
+describe('an agent', () => {
+  it('says hello, claims what its slots allow, and reports what it ran', async () => {
+    api.offer(...Array.from({ length: 10 }, (_, index) => task(index + 1, {}, noop)));
+    agentOf();
+    await until(() => api.results.length === 10);
+    expect(JSON.parse(api.calls[0]!.body)).toMatchObject({
+      lockToken: '0123456789abcdef',
+      slots: 4,
+      labels: ['big'],
+      held: [],
+    });
+    const claims = api.of('claim').map(({ body }) => JSON.parse(body));
+    expect(claims.every(({ free }) => free <= 4)).toBe(true);
+    expect(api.results.every(({ ending }) => ending.outcome === 'succeeded')).toBe(true);
+    expect(api.results[0]).toMatchObject({
+      run: 'month-2026-10',
+      flow: 'Flow',
+      generation: 1,
+      attempt: 1,
+      epoch: 1,
+    });
+  });
+
+  it('gathers many tasks into few calls', async () => {
+    api.offer(...Array.from({ length: 400 }, (_, index) => task(index + 1, {}, noop)));
+    agentOf({ slots: 100 });
+    await until(() => api.results.length === 400);
+    expect(new Set(api.results.map(({ epoch }) => epoch)).size).toBe(400);
+    expect(api.of('started').length).toBeLessThanOrEqual(12);
+    expect(api.of('complete').length).toBeLessThanOrEqual(12);
+  });
+
+  it('fails a noop while its attempt is not above failTimes', async () => {
+    const spec: ProgramSpec = { type: 'noop', ms: 5, failTimes: 1 };
+    api.offer(task(1, { attempt: 1 }, spec), task(2, { attempt: 2 }, spec));
+    agentOf();
+    await until(() => api.results.length === 2);
+    expect([1, 2].map((epoch) => api.result(epoch)!.ending.outcome)).toEqual(['failed', 'succeeded']);
+  });
+
+  it.each(['claim', 'started', 'complete'])(
+    'repeats the identical %s when the answer was lost (protocol C1)',
+    async (operation) => {
+      api.mishap = (call, index) => (call.operation === operation && index < 2 ? 'lose' : undefined);
+      api.offer(task(1));
+      agentOf();
+      await until(() => api.result(1) !== undefined && api.of(operation).length >= 3);
+      const [first, second, third] = api.of(operation);
+      expect(second).toEqual(first);
+      expect(third).toEqual(first);
+      expect(sql.executed).toHaveLength(1);
+      expect(api.results).toHaveLength(1);
+    },
+  );
+
+  it('launches nothing before started is answered ok, and not what is refused (protocol C4)', async () => {
+    api.refuseStart.add(2);
+    let launchedBefore = -1;
+    api.mishap = ({ operation }) => {
+      if (operation === 'started' && launchedBefore < 0) launchedBefore = sql.executed.length;
+      return undefined;
+    };
+    api.offer(task(1), task(2), task(3));
+    agentOf();
+    await until(() => api.results.length === 2);
+    expect(launchedBefore).toBe(0);
+    expect(sql.executed.map(({ lease }) => lease.epoch)).toEqual([1, 3]);
+    // The slot of the refused one is free again.
+    api.offer(...[4, 5, 6, 7].map((epoch) => task(epoch)));
+    await until(() => api.results.length === 6);
+  });
+
+  it('cancels what it is told to stop', async () => {
+    script = () => 'never';
+    api.offer(task(1), task(2));
+    agentOf();
+    await until(() => sql.executed.length === 2);
+    api.stop.add(1);
+    await until(() => api.result(1) !== undefined);
+    expect(api.result(1)!.ending).toEqual({ outcome: 'cancelled', effect: false });
+    expect(api.result(2)).toBeUndefined();
+  });
+
+  it('cancels what a heartbeat no longer knows', async () => {
+    script = () => 'never';
+    api.offer(task(1));
+    agentOf();
+    await until(() => sql.executed.length === 1);
+    api.unknown.add(1);
+    await until(() => api.result(1) !== undefined);
+  });
+
+  it('does not launch what is stopped between claim and started', async () => {
+    api.stop.add(1);
+    api.offer(task(1));
+    agentOf();
+    await until(() => api.result(1) !== undefined);
+    expect(api.result(1)!.ending).toEqual({ outcome: 'cancelled', effect: false });
+    expect(sql.executed).toEqual([]);
+  });
+
+  it('keeps running programs while the API is away, and delivers when it is back', async () => {
+    script = () => ({ afterMs: 100, ending: { outcome: 'succeeded', rows: 3 } });
+    api.offer(task(1));
+    agentOf();
+    await until(() => sql.executed.length === 1);
+    await api.end();
+    await until(() => existsSync(join(spool, 'results', '1.json')));
+    await api.startAgain();
+    await until(() => api.result(1) !== undefined);
+    expect(api.result(1)!.ending).toEqual({ outcome: 'succeeded', rows: 3 });
+    await until(() => !existsSync(join(spool, 'results', '1.json')));
+  });
+
+  it('ends programs inside it that had no contact for orphanMs (protocol C4)', async () => {
+    script = () => 'never';
+    api.offer(task(1, { orphanMs: 300 }));
+    agentOf();
+    await until(() => sql.executed.length === 1);
+    await api.end();
+    await until(() => existsSync(join(spool, 'results', '1.json')));
+    await api.startAgain();
+    await until(() => api.result(1) !== undefined);
+    expect(api.result(1)!.ending).toMatchObject({ outcome: 'failed', kind: 'infrastructure' });
+  });
+
+  it('delivers what an earlier process could not', async () => {
+    api.offer(task(1));
+    api.mishap = ({ operation }) =>
+      operation === 'complete' ? { status: 503, code: 'unavailable' } : undefined;
+    const first = agentOf();
+    await until(() => existsSync(join(spool, 'results', '1.json')));
+    first.agent.stop();
+    await first.over;
+    expect(JSON.parse(api.of('leave')[0]!.body).held).toEqual([1]);
+    api.mishap = () => undefined;
+    agentOf();
+    await until(() => api.result(1) !== undefined);
+    expect(JSON.parse(api.of('hello')[1]!.body).held).toEqual([1]);
+    expect(sql.executed).toHaveLength(1);
+  });
+
+  it('sets a result aside that the API will never accept, and delivers the others', async () => {
+    api.mishap = ({ operation, body }) =>
+      operation === 'complete' && body.includes('"epoch":2')
+        ? { status: 422, code: 'invalid_request' }
+        : undefined;
+    api.offer(task(1), task(2), task(3));
+    agentOf();
+    await until(() => api.results.length === 2);
+    await until(() => existsSync(join(spool, 'results', 'refused', '2.json')));
+    expect(api.results.map(({ epoch }) => epoch).sort()).toEqual([1, 3]);
+  });
+
+  it('introduces itself anew when the API does not know it any more', async () => {
+    api.mishap = ({ operation }, index) =>
+      operation === 'claim' && index === 0 ? { status: 409, code: 'agent_name_taken' } : undefined;
+    api.offer(task(1));
+    agentOf();
+    await until(() => api.result(1) !== undefined);
+    expect(api.of('hello')).toHaveLength(2);
+  });
+
+  it('ends when another process holds its name (protocol C8)', async () => {
+    api.mishap = ({ operation }) =>
+      operation === 'hello' ? { status: 409, code: 'agent_name_taken' } : undefined;
+    const { over } = agentOf();
+    await expect(over).rejects.toSatisfy(
+      (error) => error instanceof SluiceError && error.code === 'agent_name_taken',
+    );
+  });
+
+  it('ships the whole log before the result, once, also when answers are lost', async () => {
+    const lines = Array.from({ length: 50 }, (_, index) => `第${index}行 𠀀\n`);
+    api.mishap = ({ operation }, index) => (operation === 'logs' && index === 0 ? 'lose' : undefined);
+    let logged = '';
+    let textAtComplete: string | undefined;
+    const before = api.mishap;
+    api.mishap = (call, index) => {
+      if (call.operation === 'complete') textAtComplete ??= api.logText(1);
+      return before(call, index);
+    };
+    const talking = {
+      async execute(_task: Task, { log }: { log: (text: string) => void }) {
+        for (const line of lines) {
+          log(line);
+          logged += line;
+          await new Promise((resolve) => setTimeout(resolve, 10));
+        }
+        return { outcome: 'succeeded' as const };
+      },
+    };
+    api.offer(task(1));
+    agentOf({ platforms: { ...platformsOf(), sql: talking } });
+    await until(() => api.result(1) !== undefined);
+    expect(textAtComplete).toBe(logged);
+    expect(api.of('logs').length).toBeGreaterThan(2);
+  });
+
+  it('does not hold a result back for an API that takes no logs', async () => {
+    api.mishap = ({ operation }) => (operation === 'logs' ? { status: 500, code: 'internal' } : undefined);
+    api.offer(task(1, {}, { type: 'shell', command: ['echo', 'hello'], env: {} }));
+    agentOf();
+    await until(() => api.result(1) !== undefined);
+  });
+
+  it('drains politely: it claims nothing more, lets programs end, and says farewell', async () => {
+    script = () => ({ afterMs: 100, ending: { outcome: 'succeeded' } });
+    api.offer(task(1));
+    const { agent, over } = agentOf({ drainMs: 5_000 });
+    await until(() => sql.executed.length === 1);
+    agent.stop();
+    api.offer(task(2));
+    await over;
+    expect(api.results.map(({ epoch }) => epoch)).toEqual([1]);
+    expect(api.calls.at(-1)!.operation).toBe('leave');
+    expect(JSON.parse(api.calls.at(-1)!.body).held).toEqual([]);
+  });
+
+  it('leaves a program that does not end in time as lost', async () => {
+    script = () => 'never';
+    api.offer(task(1));
+    const { agent, over } = agentOf({ drainMs: 50 });
+    await until(() => sql.executed.length === 1);
+    agent.stop();
+    await over;
+    expect(api.result(1)!.ending).toMatchObject({ outcome: 'lost' });
+  });
+
+  it('takes its shell programs along when it owns them, and leaves them to their wrappers when not', async () => {
+    const sleeper: ProgramSpec = {
+      type: 'shell',
+      command: ['sh', '-c', 'echo up; while [ ! -e gate ]; do sleep 0.02; done'],
+      env: {},
+    };
+    api.offer(task(1, {}, sleeper));
+    const first = agentOf({ drainMs: 50, endPrograms: false });
+    await until(() => api.logText(1) === 'up\n');
+    first.agent.stop();
+    await first.over;
+    expect(JSON.parse(api.of('leave')[0]!.body).held).toEqual([1]);
+
+    api.offer(task(2, {}, sleeper));
+    const second = agentOf({ drainMs: 50, endPrograms: true });
+    await until(() => api.logText(2) === 'up\n');
+    second.agent.stop();
+    await second.over;
+    expect([1, 2].map((epoch) => api.result(epoch)!.ending.outcome)).toEqual(['lost', 'lost']);
+    expect(readdirSync(join(spool, 'attempts'))).toEqual([]);
+  });
+
+  it('finds a shell program of an earlier process and reports it under its epoch (protocol C5)', async () => {
+    const sleeper: ProgramSpec = {
+      type: 'shell',
+      command: ['sh', '-c', 'echo up; while [ ! -e gate ]; do sleep 0.02; done; exit 3'],
+      env: {},
+    };
+    api.offer(task(7, {}, sleeper));
+    const first = agentOf({ endPrograms: false });
+    await until(() => api.logText(7) === 'up\n');
+    first.agent.stop();
+    await first.over;
+    agentOf();
+    writeFileSync(join(spool, 'gate'), '');
+    await until(() => api.result(7) !== undefined);
+    expect(api.result(7)!.ending).toMatchObject({ outcome: 'failed', exitCode: 3 });
+    expect(api.logText(7)).toBe('up\n');
+  });
+});
