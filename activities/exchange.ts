@@ -53,7 +53,7 @@ export async function exchange(
       values: [request.run],
     });
     const counter = found.rows[0]!;
-    if (counter.exchange >= request.n) return adopt(client, context, request);
+    if (counter.exchange >= request.n) return adopt(client, context, request, counter);
     if (counter.exchange < request.n - 1) return { refused: 'ahead' };
     return write(client, context, request, counter);
   });
@@ -64,6 +64,7 @@ async function adopt(
   client: Queryable,
   context: RunContext,
   request: ExchangeRequest,
+  counter: Counter,
 ): Promise<ExchangeResult> {
   const found = await client.query<{
     decisions_hash: string;
@@ -83,7 +84,9 @@ async function adopt(
     limit: READ_LIMIT,
   });
   const own = stored.decisions_hash === hashOf(request.groups);
-  return { ...stored.answer, entries, adopted: own ? null : stored.decisions };
+  // What came after it was stored: later exchanges, later log rows. Whoever asks must go on.
+  const more = counter.exchange > request.n || stored.seq_to < counter.log_seq;
+  return { ...stored.answer, entries, more, adopted: own ? null : stored.decisions };
 }
 
 async function write(

@@ -67,14 +67,20 @@ async function claimFor(client: Queryable, call: ClaimCall, leaseMs: number): Pr
       limit $3 for update of o skip locked`,
     values: [call.platform, limits.rows[0]!.labels, limit],
   });
-  // The agent's row after the outbox (A10); from here nobody else adds leases to it, so its slots hold (C8).
-  const slots = await client.query<{ free: number }>({
-    name: 'claim-slots',
-    text: `with a as (select name, slots from agents where name = $1 for update)
-      select slots - (select count(*)::int from leases l where l.agent = a.name) as free from a`,
+  // The agent's row after the outbox (A10). Its slots are counted by a statement of their own: one that waited for the lock still sees
+  // the leases as they were before it waited.
+  const slots = await client.query<{ slots: number }>({
+    name: 'lock-agent',
+    text: 'select slots from agents where name = $1 for update',
     values: [call.agent],
   });
-  const candidates = found.rows.slice(0, Math.max(0, Math.min(limit, slots.rows[0]?.free ?? 0)));
+  const open = await client.query<{ open: number }>({
+    name: 'count-leases',
+    text: 'select count(*)::int as open from leases where agent = $1',
+    values: [call.agent],
+  });
+  const room = (slots.rows[0]?.slots ?? 0) - open.rows[0]!.open;
+  const candidates = found.rows.slice(0, Math.max(0, Math.min(limit, room)));
   if (candidates.length === 0) return [];
   const epochs = await client.query<{ epoch: number }>({
     name: 'next-epochs',

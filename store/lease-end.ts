@@ -68,7 +68,11 @@ export async function endLeases(
     await client.query(
       `update outbox o set claimed_epoch = null from unnest($1::bigint[], $2::text[], $3::text[]) as x (epoch, run_id, flow_id)
        where o.run_id = x.run_id and o.flow_id = x.flow_id and o.claimed_epoch = x.epoch`,
-      [requeued.map((row) => row.epoch), requeued.map((row) => row.run_id), requeued.map((row) => row.flow_id)],
+      [
+        requeued.map((row) => row.epoch),
+        requeued.map((row) => row.run_id),
+        requeued.map((row) => row.flow_id),
+      ],
     );
     await client.query(
       `update attempts a set ended_ms = clock_ms(), outcome = x.outcome, failure_kind = case when x.outcome = 'lost' then 'lost' end
