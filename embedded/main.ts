@@ -6,6 +6,7 @@ import { parseArgs } from 'node:util';
 import { loadConfig } from '../config.ts';
 import { SluiceError } from '../errors.ts';
 import { openHome } from './home.ts';
+import { assertFree } from './ports.ts';
 import { startServers } from './servers.ts';
 import { watchSignals } from './shutdown.ts';
 
@@ -27,6 +28,8 @@ async function main(): Promise<void> {
   shutdown.add('home', home.release);
   if (home.leftovers.length > 0) say(`ended what a killed start had left: ${home.leftovers.join(', ')}`);
 
+  // Said now and not after everything else has started; the API itself takes the port last.
+  await assertFree(config.port, 'the API', 'SLUICE_PORT');
   const starting = startServers(config, home, say);
   // Added before it is done, so that a signal in between finds it.
   shutdown.add('servers', () => starting.then((it) => it.stop()).catch(() => undefined));

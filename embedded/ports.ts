@@ -21,7 +21,7 @@ export async function freePort(): Promise<number> {
 }
 
 /** True when `port` of 127.0.0.1 can be listened on now. */
-export async function isFree(port: number): Promise<boolean> {
+async function isFree(port: number): Promise<boolean> {
   return (await tryToListen(port)) !== undefined;
 }
 
@@ -61,7 +61,7 @@ export async function assertFree(port: number, what: string, key: string): Promi
 }
 
 /** Id of the process that listens on `port`, where this system tells and we may know (Linux, own processes or root). */
-export async function portHolder(port: number): Promise<number | undefined> {
+async function portHolder(port: number): Promise<number | undefined> {
   const inode = await listeningSocket(port);
   if (inode === undefined) return undefined;
   for (const pid of await readdir('/proc').then(

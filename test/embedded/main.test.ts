@@ -2,6 +2,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync, readdirSync } from 'node:fs';
 import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { type AddressInfo, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from 'vitest';
@@ -131,7 +132,7 @@ describe('npm start', () => {
     await first.until('Ctrl-C stops everything');
     const { postgres } = await children();
     const other = await mkdtemp(join(tmpdir(), 'sluice-test-'));
-    const second = start({ SLUICE_HOME: other });
+    const second = start({ SLUICE_HOME: other, SLUICE_PORT: String(await freePort()) });
     expect(await second.exit).toEqual([2, null]);
     expect(second.said).toMatch(/port_in_use: .*SLUICE_(POSTGRES|TEMPORAL)_PORT/);
     expect(second.said).toContain(`${postgres}`);
@@ -139,6 +140,19 @@ describe('npm start', () => {
     expect(existsSync(run) ? readdirSync(run) : []).toEqual([]);
     await removeOutsideData(other);
     await rm(other, { recursive: true, force: true });
+  });
+
+  test('a port of the API in use is said before anything is started', async () => {
+    const server = createServer().listen(0, '127.0.0.1');
+    await once(server, 'listening');
+    const { port } = server.address() as AddressInfo;
+    const main = start({ SLUICE_PORT: String(port) });
+    expect(await main.exit).toEqual([2, null]);
+    expect(main.said).toContain(
+      `port_in_use: the API cannot listen on port ${port}: process ${process.pid} has it`,
+    );
+    expect(main.said).not.toContain('PostgreSQL');
+    server.close();
   });
 
   test('a bad setting is said before anything is started', async () => {

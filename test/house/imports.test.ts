@@ -83,6 +83,7 @@ const MAY_IMPORT: Record<string, readonly (string | RegExp)[]> = {
 
 const allowed = (room: string, target: string) =>
   roomOf(target) === room ||
+  target === 'package.json' ||
   (MAY_IMPORT[room] ?? []).some((it) =>
     it instanceof RegExp
       ? it.test(target)

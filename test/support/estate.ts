@@ -8,10 +8,15 @@ import { openRun } from '../../store/open-run.ts';
 import { inTransaction } from '../../store/pool.ts';
 
 /** A flow in few words: `{ id, after, ... }`, names made from the id; platform `yt` and program `noop` unless given. */
-export type ShortFlow = { readonly id: string; readonly after?: readonly unknown[] } & Readonly<Record<string, unknown>>;
+export type ShortFlow = { readonly id: string; readonly after?: readonly unknown[] } & Readonly<
+  Record<string, unknown>
+>;
 
 /** YAML (JSON is YAML) of month flows. */
-export function catalogueText(flows: readonly ShortFlow[], frame: Readonly<Record<string, unknown>> = {}): string {
+export function catalogueText(
+  flows: readonly ShortFlow[],
+  frame: Readonly<Record<string, unknown>> = {},
+): string {
   const written = flows.map((flow) => {
     const person = flow.kind === 'gate' || flow.person !== undefined;
     const engine = flow.kind === 'notify';
@@ -27,7 +32,11 @@ export function catalogueText(flows: readonly ShortFlow[], frame: Readonly<Recor
 }
 
 /** Applies a catalogue; throws with every problem when it has one. */
-export async function applyCatalogue(pool: pg.Pool, text: string, mode: 'apply' | 'import' = 'apply'): Promise<number> {
+export async function applyCatalogue(
+  pool: pg.Pool,
+  text: string,
+  mode: 'apply' | 'import' = 'apply',
+): Promise<number> {
   const files = [{ path: 'test.yaml', text }];
   const checked = checkCatalogue(files, mode);
   if (!checked.ok) throw new Error(checked.problems.map((p) => JSON.stringify(p)).join('\n'));
@@ -40,7 +49,16 @@ export async function applyCatalogue(pool: pg.Pool, text: string, mode: 'apply' 
 }
 
 /** Opens the run of a period over the newest catalogue and answers its id. */
-export async function openTestRun(pool: pg.Pool, period = '2026-10', cycle: Cycle = 'month'): Promise<string> {
-  const run = await openRun(pool, versionReader(pool), { cycle, period, purpose: 'scheduled', procedures: null }, 'test');
+export async function openTestRun(
+  pool: pg.Pool,
+  period = '2026-10',
+  cycle: Cycle = 'month',
+): Promise<string> {
+  const run = await openRun(
+    pool,
+    versionReader(pool),
+    { cycle, period, purpose: 'scheduled', procedures: null },
+    'test',
+  );
   return run.id;
 }

@@ -2,7 +2,6 @@
  * Starts ONE PostgreSQL and ONE Temporal server for the whole test run, in a home of its own, and stops them at its end, also when
  * the run fails or is interrupted. What a killed run left is ended and removed by the next one; runs at the same time do not meet.
  */
-import { existsSync } from 'node:fs';
 import { mkdir, mkdtemp, readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import pg from 'pg';
@@ -14,6 +13,7 @@ import { removeOutsideData } from '../../embedded/postgres-data.ts';
 import { startTemporal } from '../../embedded/temporal.ts';
 import { obtainTemporal } from '../../embedded/temporal-binary.ts';
 import { SluiceError } from '../../errors.ts';
+import { migrate } from '../../store/migrate.ts';
 
 declare module 'vitest' {
   interface ProvidedContext {
@@ -81,9 +81,6 @@ export default async function setup({ provide }: TestProject): Promise<() => Pro
 }
 
 async function migrateTemplate(url: string): Promise<void> {
-  const file = join(projectFolder, 'store', 'migrate.ts');
-  if (!existsSync(file)) return;
-  const { migrate } = (await import(file)) as { migrate: (pool: pg.Pool) => Promise<void> };
   const pool = new pg.Pool({ connectionString: url, max: 1 });
   try {
     await migrate(pool);
