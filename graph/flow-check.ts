@@ -1,5 +1,5 @@
 /** One flow by itself: what its kind needs and forbids, its runner and platform, and the names it uses beside other flows. */
-import { mappedCycle, momentProblem } from './calendar.ts';
+import { momentProblem } from './calendar.ts';
 import type { Draft } from './distribution.ts';
 import type { Catalogue, Flow, Runner } from './model.ts';
 import type { Finding, Path } from './problems.ts';
@@ -132,7 +132,7 @@ export class FlowCheck {
         en,
         `流程自身只有一个周期；${period} 只用于依赖`,
       );
-    } else if (mappedCycle(period, cycle) !== cycle && cycle !== 'month') {
+    } else if (period === 'lastDayOfMonth' && cycle !== 'month') {
       const en = `${period} needs a month flow, this is a ${cycle} flow`;
       this.add('bad_period_mapping', id, [...path, 'period'], en, `${period} 只用于月流程`);
     }

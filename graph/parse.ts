@@ -7,7 +7,8 @@ import type { z } from 'zod';
 import { Catalogue } from './model.ts';
 import { closest, type Finding, type Path, type Problem } from './problems.ts';
 import { findingsOf } from './shape.ts';
-import { type Marks, NotPlain, readYaml } from './yaml-reader.ts';
+import { type Marks, NotPlain } from './yaml-inline.ts';
+import { readYaml } from './yaml-reader.ts';
 
 /** One file of the catalogue; `path` is only shown. */
 export interface SourceFile {
@@ -199,6 +200,8 @@ class CatalogueText {
     // An alias may point out of the entry: then only the whole file can tell.
     if (entry && failures.length > 0 && this.text.includes('&')) throw new NotPlain();
     if (failures.length > 0) {
+      // Within one entry the rest of the errors are mostly echoes of the first.
+      if (entry) failures.length = 1;
       for (const { pos, message } of failures) found.push(placed(notYaml(message), this.at(offset + pos)));
       const stub = {};
       this.broken.add(stub);

@@ -1,7 +1,8 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { parseDocument } from 'yaml';
-import { type Marks, NotPlain, readYaml } from '../../graph/yaml-reader.ts';
+import { type Marks, NotPlain } from '../../graph/yaml-inline.ts';
+import { readYaml } from '../../graph/yaml-reader.ts';
 
 /** What the fast reader says, or null when it leaves the text to the yaml package. */
 function fast(text: string): unknown {
