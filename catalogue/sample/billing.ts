@@ -41,13 +41,15 @@ export function billingStatements(scale: Scale, monthName: string): string[] {
       where ${active}`,
     // Version 1 of a bill adds up the first deliveries; a bill with corrected items has a version 2 that adds up the last ones.
     `insert into ods.bill
-      with items as (
-        select bill_id, item_seq, max(amount_fen) filter (where delivery = 1) as first_fen,
-          (array_agg(amount_fen order by delivery desc))[1] as last_fen, count(*) > 1 as corrected
-        from ods.bill_item where month = '${m}' group by bill_id, item_seq
+      with first as (
+        select bill_id, sum(amount_fen)::bigint as first_fen from ods.bill_item where month = '${m}' and delivery = 1 group by bill_id
+      ), correction as (
+        select bill_id, sum(later.amount_fen - item.amount_fen)::bigint as change_fen
+        from ods.bill_item later join ods.bill_item item using (month, bill_id, item_seq)
+        where later.month = '${m}' and later.delivery = 2 and item.delivery = 1 group by bill_id
       ), bills as (
-        select bill_id, sum(first_fen)::bigint as first_fen, sum(last_fen)::bigint as last_fen, bool_or(corrected) as corrected
-        from items group by bill_id
+        select bill_id, first_fen, first_fen + coalesce(change_fen, 0) as last_fen, change_fen is not null as corrected
+        from first left join correction using (bill_id)
       )
       select '${m}', bill_id, version, bill_id % 10000000000, total_fen,
         total_fen * ${draw.of('bill_id', 65, 4)} / 20, date '${month.last}' + version

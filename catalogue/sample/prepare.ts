@@ -63,13 +63,25 @@ export async function prepareSample(options: SampleOptions): Promise<PreparedSam
     ]);
     if (held.every((found) => found === mark)) return { prepared: false, tookMs: took(), scale };
 
-    // The two databases are filled at the same time; DB24 comes after the appliance, whose bills it copies.
+    for (const client of Object.values(clients)) await refuseForeign(client);
+
+    // The databases are filled at the same time; only DB24's bills wait for the appliance, of which they are copies.
+    const apart = options.db24Url !== undefined;
     await Promise.all([
-      rebuild(clients.yt, ['yt-sources.sql', 'yt-targets.sql'], ytStatements(scale)).then(async () => {
-        await rebuildDb24(clients.yt, clients.db24, scale, options.db24Url !== undefined);
-      }),
+      rebuild(clients.yt, ['yt-sources.sql', 'yt-targets.sql'], ytStatements(scale)),
       rebuild(clients.mpp, ['mpp.sql'], mppStatements(scale)),
+      apart ? rebuild(clients.db24, ['db24.sql'], db24Statements(scale)) : null,
     ]);
+    if (!apart) {
+      await clients.db24.query(await sqlFile('db24.sql'));
+      for (const statement of db24Statements(scale)) await clients.db24.query(statement);
+    }
+    await copyBills(clients.yt, clients.db24, scale.months);
+    // New tables have no statistics: without them the planner guesses, badly where large ones are joined.
+    // Small samples of the rows do; the default ones take a second.
+    await Promise.all(
+      Object.values(clients).map((client) => client.query('set default_statistics_target = 20; analyze')),
+    );
     await setMark(clients.mpp, 'mpp', mark);
     await setMark(clients.db24, 'db24', mark);
     await setMark(clients.yt, 'yt', mark);
@@ -115,29 +127,36 @@ async function setMark(client: pg.Client, part: string, mark: string): Promise<v
 
 const sqlFile = (name: string): Promise<string> => readFile(new URL(name, import.meta.url), 'utf8');
 
+/** Throws `sample_refused` when the database has a schema of the sample's that no sample made. */
+async function refuseForeign(client: pg.Client): Promise<void> {
+  const ours = await client.query(`select to_regclass('sample.prepared') is not null as there`);
+  const names = await schemasOf(client);
+  if (ours.rows[0].there || names.length === 0) return;
+  throw new SluiceError(
+    'sample_refused',
+    `The database ${client.database} has the schema ${names.join(', ')}, which the sample did not make.`,
+    { facts: { database: client.database, schemas: names } },
+  );
+}
+
+async function schemasOf(client: pg.Client): Promise<string[]> {
+  const found = await client.query<{ nspname: string }>(
+    `select nspname from pg_namespace where nspname = any($1) order by nspname`,
+    [SCHEMAS],
+  );
+  return found.rows.map((row) => row.nspname);
+}
+
 /** Drops what an earlier sample made, makes the tables and runs the statements, all in one transaction. */
 async function rebuild(
   client: pg.Client,
   files: readonly string[],
   statements: readonly string[],
 ): Promise<void> {
-  const ours = await client.query(`select to_regclass('sample.prepared') is not null as there`);
-  const found = await client.query<{ nspname: string }>(
-    `select nspname from pg_namespace where nspname = any($1) order by nspname`,
-    [SCHEMAS],
-  );
-  const names = found.rows.map((row) => row.nspname);
-  if (!ours.rows[0].there && names.length > 0) {
-    throw new SluiceError(
-      'sample_refused',
-      `The database ${client.database} has the schema ${names.join(', ')}, which the sample did not make.`,
-      { facts: { database: client.database, schemas: names } },
-    );
-  }
   await client.query('begin');
   // The sample can be made again at any time, so its commit need not wait for the disk.
   await client.query(`set local synchronous_commit = off`);
-  for (const name of names) await client.query(`drop schema ${name} cascade`);
+  for (const name of await schemasOf(client)) await client.query(`drop schema ${name} cascade`);
   await client.query(`drop schema if exists sample cascade`);
   await client.query(await sqlFile('platform.sql'));
   await client.query(
@@ -146,29 +165,26 @@ async function rebuild(
   for (const file of files) await client.query(await sqlFile(file));
   for (const statement of statements) await client.query(statement);
   await client.query('commit');
-  await client.query('analyze');
 }
 
-/** Copies the appliance's bills to DB24, in its own database (`apart`) or beside the appliance's schemas. */
-async function rebuildDb24(yt: pg.Client, db24: pg.Client, scale: Scale, apart: boolean): Promise<void> {
-  const files = ['db24.sql'];
-  if (apart) await rebuild(db24, files, []);
-  else await db24.query(await sqlFile('db24.sql'));
+/** Copies the appliance's bills to DB24 and tells there what billing announced. */
+async function copyBills(yt: pg.Client, db24: pg.Client, months: readonly string[]): Promise<void> {
   await db24.query('begin');
   await db24.query(`set local synchronous_commit = off`);
-  for (const month of scale.months) {
+  for (const month of months) {
     const bills = await yt.query(
-      `select coalesce(jsonb_agg(jsonb_build_array(bill_id, version, account_id, total_fen, discount_fen)), '[]')::text as rows
+      `select array_agg(bill_id) as ids, array_agg(version) as versions, array_agg(account_id) as accounts,
+         array_agg(total_fen) as totals, array_agg(discount_fen) as discounts
        from ods.bill where month = $1`,
       [month],
     );
+    const { ids, versions, accounts, totals, discounts } = bills.rows[0];
     await db24.query(
       `insert into db24.bill
-       select $1, (r->>0)::bigint, (r->>1)::int, (r->>2)::bigint, (r->>3)::bigint, (r->>4)::bigint from jsonb_array_elements($2::jsonb) r`,
-      [month, bills.rows[0].rows],
+       select $1, * from unnest($2::bigint[], $3::int[], $4::bigint[], $5::bigint[], $6::bigint[])`,
+      [month, ids, versions, accounts, totals, discounts],
     );
   }
-  for (const statement of db24Statements(scale)) await db24.query(statement);
   await db24.query(
     `insert into db24.billing_control
      select month, 'bill', count(*), sum(total_fen) from db24.bill group by month
