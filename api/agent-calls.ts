@@ -1,0 +1,3 @@
+export interface AgentCalls {
+  readonly x?: never;
+}

@@ -1,0 +1,210 @@
+/** From a verb's request to its one answer (protocol B1-B4): checked, logged, awaited; or foreseen, without a row. */
+import { randomUUID } from 'node:crypto';
+import { ERRORS, type ErrorCode, SluiceError } from '../errors.ts';
+import { foresee } from '../graph/decide.ts';
+import type { Effect, OperationRequest, Verb } from '../graph/decisions.ts';
+import type { Flow } from '../graph/model.ts';
+import { FLAG } from '../graph/state.ts';
+import { VERBS } from '../graph/verbs.ts';
+import type { Actor } from '../store/actors.ts';
+import { type OperationRow, readOperation, requestOperation } from '../store/operations.ts';
+import { type RunContext, readRun } from '../store/run-context.ts';
+import { readState } from '../store/run-state.ts';
+import { auditedAlready } from './audit-rejection.ts';
+import { authorise } from './auth.ts';
+import type { ApiDeps } from './deps.ts';
+import { flowOfRun, knownFlows, openContext } from './find.ts';
+import type { Foreseen, Operation } from './schemas/operations.ts';
+
+export interface Wish {
+  readonly run: string;
+  readonly verb: Verb;
+  readonly flows?: readonly string[];
+  readonly edges?: readonly { from: string; to: string }[];
+  readonly reason: string;
+  readonly evidence?: string | undefined;
+  readonly partial?: boolean;
+  readonly supersede?: boolean;
+  readonly ran?: boolean | undefined;
+  readonly plan?: OperationRequest['plan'];
+}
+
+/** Idempotency key of a request; without one it is a request of its own. */
+export const keyOf = (headers: { 'idempotency-key'?: string | undefined }, otherwise?: string): string =>
+  headers['idempotency-key'] ?? otherwise ?? `own-${randomUUID()}`;
+
+/** Checks what can be checked before the log: throws `reason_required`, `evidence_required`, `unknown_*`, `out_of_scope`, `run_frozen`. */
+export async function prepare(
+  deps: ApiDeps,
+  actor: Actor,
+  wish: Wish,
+): Promise<{ context: RunContext; request: OperationRequest }> {
+  const rule = VERBS.get(wish.verb)!;
+  const reason = wish.reason.trim();
+  const evidence = wish.evidence?.trim() || null;
+  const context = await openContext(deps, wish.run);
+  if (rule.needsReason && reason === '')
+    throw new SluiceError('reason_required', `${wish.verb} needs a reason`, { facts: { verb: wish.verb } });
+  if (rule.needsEvidence && evidence === null)
+    throw new SluiceError('evidence_required', `${wish.verb} needs evidence`, { facts: { verb: wish.verb } });
+  if (wish.verb === 'resolve' && wish.ran === undefined)
+    throw new SluiceError('invalid_request', 'resolve needs "ran": true when it ran, false when it did not', {
+      facts: { errors: [{ in: 'body', pointer: '/ran', detail: 'required' }] },
+    });
+  const run = await readRun(deps.pool, context.run.id);
+  if (run.frozen !== null)
+    throw new SluiceError('run_frozen', `${run.id}: ${run.frozen}`, { facts: { run: run.id } });
+
+  const flows = knownFlows(context, wish.flows ?? [], wish.partial === true);
+  const edges = (wish.edges ?? []).map(({ from, to }) => ({ from, to: flowOfRun(context, to).id }));
+  const targets = [
+    ...flows,
+    ...edges.map((edge) => edge.to),
+    ...(wish.plan?.members ?? []).map((m) => m.flow),
+  ];
+  const found = targets
+    .map((id) => context.version.flows.get(id))
+    .filter((it): it is Flow => it !== undefined);
+  authorise(actor, wish.verb, rule.target === 'run' ? null : found);
+  return {
+    context,
+    request: {
+      verb: wish.verb,
+      flows,
+      edges,
+      reason,
+      evidence,
+      partial: wish.partial === true,
+      supersede: wish.supersede === true,
+      ran: wish.ran ?? null,
+      plan: wish.plan ?? null,
+    },
+  };
+}
+
+/** Logs the operation and waits for its outcome. The row as it is then: `requested` when the time was over (B2). */
+export async function ask(deps: ApiDeps, actor: Actor, wish: Wish, key: string): Promise<OperationRow> {
+  const { context, request } = await prepare(deps, actor, wish);
+  const row = await requestOperation(deps.pool, {
+    run: context.run.id,
+    actor: actor.name,
+    roles: actor.roles,
+    key,
+    request,
+  });
+  return waitForOutcome(deps, row);
+}
+
+/** Until the exchange that decides it has committed, at most `operationWaitMs`: by NOTIFY, and by looking twice a second. */
+export async function waitForOutcome(deps: ApiDeps, row: OperationRow): Promise<OperationRow> {
+  const until = performance.now() + deps.operationWaitMs;
+  let current = row;
+  let wake = (): void => {};
+  let heard = false;
+  const off = deps.notifications.on('sluice_operation', (id) => {
+    if (id !== row.id) return;
+    heard = true;
+    wake();
+  });
+  try {
+    for (;;) {
+      if (current.state !== 'requested') return current;
+      const left = until - performance.now();
+      if (left <= 0) return current;
+      if (!heard)
+        await new Promise<void>((resolve) => {
+          const timer = setTimeout(resolve, Math.min(500, left));
+          wake = () => {
+            clearTimeout(timer);
+            resolve();
+          };
+        });
+      heard = false;
+      current = await readOperation(deps.pool, row.id);
+    }
+  } finally {
+    off();
+  }
+}
+
+/** 200 when applied; 202 with its address while it waits for the engine or a second person; a refused one is thrown as its problem. */
+export function answerOf(row: OperationRow): { status: 200 | 202; operation: Operation } {
+  if (row.state === 'refused') throw refusal(row);
+  return { status: row.state === 'applied' ? 200 : 202, operation: shown(row) };
+}
+
+function refusal(row: OperationRow): SluiceError {
+  const { code, detail, flows } = row.outcome!;
+  const known: ErrorCode = code !== null && code in ERRORS ? (code as ErrorCode) : 'internal';
+  const first = flows.find((flow) => flow.code !== null);
+  return auditedAlready(
+    new SluiceError(known, detail ?? first?.detail ?? `${row.verb} was refused: ${code}`, {
+      facts: { operation: row.id, run: row.run, verb: row.verb, flows },
+    }),
+  );
+}
+
+export function shown(row: OperationRow): Operation {
+  const { flows, edges, reason, evidence, partial, supersede, ran, plan } = row.body;
+  return {
+    id: row.id,
+    run: row.run,
+    verb: row.verb,
+    actor: row.actor,
+    state: row.state,
+    request: {
+      flows: [...flows],
+      edges: [...edges],
+      reason,
+      evidence,
+      partial,
+      supersede,
+      ran,
+      plan: plan?.id ?? null,
+    },
+    outcome: row.outcome === null ? null : { ...row.outcome, flows: [...row.outcome.flows] },
+    requestedAt: row.requestedAt,
+    approvedBy: row.approvedBy,
+    approvedAt: row.approvedAt,
+    decidedAt: row.decidedAt,
+  };
+}
+
+/** B3: what would happen now, computed on a copy of the record; nothing is written. O(V + E). */
+export async function foreseeWish(deps: ApiDeps, actor: Actor, wish: Wish): Promise<Foreseen> {
+  const { context, request } = await prepare(deps, actor, wish);
+  const { graph } = context;
+  const state = await readState(deps.pool, context, deps.graceMs);
+  const entry = {
+    kind: 'operation' as const,
+    seq: state.cursor + 1,
+    at: state.now,
+    operation: 'dry-run',
+    actor: actor.name,
+    roles: actor.roles,
+    approvedBy: null,
+    request,
+  };
+  // What would happen anyway does not count as freed.
+  const without = foresee(graph, state, [], state.now).after;
+  const { groups, after } = foresee(graph, state, [entry], state.now);
+  const outcome = groups
+    .flatMap((group) => group.effects)
+    .find((effect): effect is Extract<Effect, { t: 'outcome' }> => effect.t === 'outcome')!;
+  const targets = new Set([...request.flows, ...(request.plan?.members ?? []).map((member) => member.flow)]);
+  const freed: string[] = [];
+  for (let v = 0; v < graph.n; v++) {
+    if (targets.has(graph.ids[v]!)) continue;
+    const turn = (s: typeof after): boolean =>
+      s.released[v] !== 0 || s.result[v] !== 0 || (s.flags[v]! & FLAG.DISPATCHED) !== 0;
+    if (turn(after) && !turn(without)) freed.push(graph.ids[v]!);
+  }
+  return {
+    dryRun: true,
+    run: context.run.id,
+    verb: wish.verb,
+    state: outcome.state,
+    outcome: { ...outcome.outcome, flows: [...outcome.outcome.flows] },
+    freed,
+  };
+}

@@ -1,0 +1,38 @@
+/** What the API is built from; only main.ts and tests construct these. */
+
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { FastifyBaseLogger, FastifyInstance, RawServerDefault } from 'fastify';
+import type { ZodTypeProvider } from 'fastify-type-provider-zod';
+import type pg from 'pg';
+import type { CatalogueVersion } from '../store/catalogue.ts';
+import type { RunContext } from '../store/run-context.ts';
+import type { AgentCalls } from './agent-calls.ts';
+import type { LogStore } from './log-store.ts';
+import type { Notifications } from './notifications.ts';
+
+export interface ApiDeps {
+  readonly pool: pg.Pool;
+  readonly versionOf: (version: number) => Promise<CatalogueVersion>;
+  readonly contextOf: (run: string) => Promise<RunContext>;
+  readonly notifications: Notifications;
+  readonly logs: LogStore;
+  readonly agentCalls: AgentCalls;
+  /** Grace after the orphan time of a lost attempt, ms (C4): dry runs compute with it. */
+  readonly graceMs: number;
+  readonly planTtlMs: number;
+  /** How long a verb waits for its outcome before it answers 202 (B2), ms. */
+  readonly operationWaitMs: number;
+  /** Agents that were not heard of for so long are shown as gone, ms. */
+  readonly leaseMs: number;
+  /** Asks the coordinator of a frozen run to go on from the record (A9). */
+  readonly reload: (run: string) => Promise<void>;
+  readonly logLevel: string;
+}
+
+export type Api = FastifyInstance<
+  RawServerDefault,
+  IncomingMessage,
+  ServerResponse,
+  FastifyBaseLogger,
+  ZodTypeProvider
+>;

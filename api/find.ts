@@ -1,0 +1,77 @@
+/** From what somebody typed to what exists, or to a refusal that names what may have been meant. */
+import { SluiceError } from '../errors.ts';
+import type { Flow } from '../graph/model.ts';
+import type { CatalogueVersion } from '../store/catalogue.ts';
+import type { RunContext } from '../store/run-context.ts';
+import type { ApiDeps } from './deps.ts';
+import { near } from './near.ts';
+import { unknown } from './problem.ts';
+
+/** Throws `unknown_run`. */
+export async function openContext(
+  deps: Pick<ApiDeps, 'contextOf' | 'pool'>,
+  run: string,
+): Promise<RunContext> {
+  try {
+    return await deps.contextOf(run);
+  } catch (error) {
+    if (!(error instanceof SluiceError) || error.code !== 'unknown_run') throw error;
+    const runs = await deps.pool.query<{ id: string }>(
+      'select id from runs order by opened_ms desc limit 500',
+    );
+    throw unknown(
+      'unknown_run',
+      `there is no run ${run}`,
+      { run },
+      near(
+        run,
+        runs.rows.map((row) => row.id),
+      ),
+    );
+  }
+}
+
+const aliases = new WeakMap<CatalogueVersion, Map<string, string>>();
+
+/** Former names of flows, as the catalogue version keeps them. */
+function aliasesOf(version: CatalogueVersion): Map<string, string> {
+  let map = aliases.get(version);
+  if (map === undefined) {
+    map = new Map();
+    for (const flow of version.flows.values()) for (const alias of flow.aliases) map.set(alias, flow.id);
+    aliases.set(version, map);
+  }
+  return map;
+}
+
+/** The flow of the run by its id or an alias; throws `unknown_flow`. */
+export function flowOfRun(context: RunContext, given: string): Flow {
+  const id = idOf(context, given);
+  if (id === null) throw unknownFlow(context, [given]);
+  return context.flow(id);
+}
+
+function idOf(context: RunContext, given: string): string | null {
+  if (context.index.has(given)) return given;
+  const id = aliasesOf(context.version).get(given);
+  return id !== undefined && context.index.has(id) ? id : null;
+}
+
+/** Ids of the given flows; with `partial` unknown ones are kept (the outcome lists them) as long as one is known. */
+export function knownFlows(context: RunContext, given: readonly string[], partial: boolean): string[] {
+  const ids = given.map((flow) => idOf(context, flow));
+  const missing = given.filter((_, i) => ids[i] === null);
+  if (missing.length > 0 && !(partial && missing.length < given.length)) throw unknownFlow(context, missing);
+  return given.map((flow, i) => ids[i] ?? flow);
+}
+
+function unknownFlow(context: RunContext, missing: readonly string[]): SluiceError {
+  const shown = missing.slice(0, 10);
+  const meant = [...new Set(shown.slice(0, 3).flatMap((flow) => near(flow, context.graph.ids)))];
+  return unknown(
+    'unknown_flow',
+    `the run ${context.run.id} has no flow ${shown.join(', ')}`,
+    { run: context.run.id, flows: shown },
+    meant,
+  );
+}

@@ -1,0 +1,100 @@
+/** Everything about one flow of a run, at once. */
+import { blockers } from '../graph/blockers.ts';
+import { FLAG, isDone, type RunState } from '../graph/state.ts';
+import { stateOf } from '../graph/state-of.ts';
+import { VERBS } from '../graph/verbs.ts';
+import { claimBlockers } from '../store/claim-blockers.ts';
+import { readAttempts, readFlowStates, readGenerations, readOverrides } from '../store/flows.ts';
+import type { RunContext } from '../store/run-context.ts';
+import { readState } from '../store/run-state.ts';
+import type { ApiDeps } from './deps.ts';
+import { flowOfRun, openContext } from './find.ts';
+import { shownFlow } from './flow-view.ts';
+import type { FlowDetail } from './schemas/flows.ts';
+
+/** Throws `unknown_run`, `unknown_flow`. Reads the run's state: O(flows that have moved). */
+export async function flowDetail(deps: ApiDeps, run: string, given: string): Promise<FlowDetail> {
+  const context = await openContext(deps, run);
+  const flow = flowOfRun(context, given);
+  const v = context.index.get(flow.id)!;
+  const { pool } = deps;
+  const [state, rows, attempts, generations, overrides] = await Promise.all([
+    readState(pool, context, deps.graceMs),
+    readFlowStates(pool, context.run.id, [flow.id]),
+    readAttempts(pool, context.run.id, flow.id),
+    readGenerations(pool, context.run.id, flow.id),
+    readOverrides(pool, context.run.id, flow.id),
+  ]);
+  const row = rows[0]!;
+  const engine = state.result[v] === 0 ? blockers(context.graph, state, v) : [];
+  const waitsForAgent = row.state === 'waiting_agent';
+  const claim = waitsForAgent ? await claimBlockers(pool, context.run.id, flow.id, deps.leaseMs) : [];
+  const waitsForPerson = row.state === 'waiting_person' ? [{ code: 'gate_unconfirmed' }] : [];
+  return {
+    ...shownFlow(flow, row),
+    run: context.run.id,
+    period: context.periodOf(flow),
+    trigger: flow.trigger,
+    role: flow.person?.role ?? null,
+    groups: [...flow.groups],
+    reads: [...flow.reads],
+    writes: [...flow.writes],
+    note: flow.note ?? null,
+    forcePassRequires: [...flow.forcePassRequires],
+    verbs: [...VERBS.values()]
+      .filter((rule) => rule.target === 'flow' || rule.target === 'plan')
+      .filter((rule) => rule.allowedIn.includes(row.state) || rule.withSupersede.includes(row.state))
+      .filter((rule) => !rule.onlyPerson || flow.runner === 'person')
+      .map((rule) => rule.verb),
+    blockers: [
+      ...engine.map((it) => ({ ...it, members: 'members' in it ? [...it.members] : undefined })),
+      ...waitsForPerson,
+      ...claim,
+    ].map(withoutUndefined),
+    upstream: upstreamOf(context, state, v),
+    downstream: downstreamOf(context, state, v),
+    attempts,
+    generations: generations.map(({ flags, ...rest }) => ({
+      ...rest,
+      tainted: (flags & FLAG.TAINTED) !== 0,
+      stale: (flags & FLAG.STALE) !== 0,
+    })),
+    overrides,
+  };
+}
+
+const withoutUndefined = <T extends object>(value: T): T =>
+  Object.fromEntries(Object.entries(value).filter(([, it]) => it !== undefined)) as T;
+
+function upstreamOf({ graph }: RunContext, s: RunState, v: number): FlowDetail['upstream'] {
+  const list: FlowDetail['upstream'] = [];
+  for (let e = graph.upOff[v]!; e < graph.upOff[v + 1]!; e++) {
+    const u = graph.up[e]!;
+    list.push({
+      flow: graph.ids[u]!,
+      kind: 'run',
+      met: s.waived[e] === 1 || isDone(s, u),
+      waived: s.waived[e] === 1,
+      loop: graph.loopEdge[e] === 1,
+      state: stateOf(s, graph, u),
+    });
+  }
+  const outside = { loop: false, state: null } as const;
+  for (let i = graph.foreignOff[v]!; i < graph.foreignOff[v + 1]!; i++) {
+    const waived = s.waivedForeign[i] === 1;
+    const met = waived || s.foreignMet[i] !== 0;
+    list.push({ flow: graph.foreign[i]!.from, kind: 'other_run', met, waived, ...outside });
+  }
+  for (let i = graph.invalidOff[v]!; i < graph.invalidOff[v + 1]!; i++) {
+    const waived = s.waivedInvalid[i] === 1;
+    list.push({ flow: graph.invalid[i]!.from, kind: 'missing', met: waived, waived, ...outside });
+  }
+  return list;
+}
+
+function downstreamOf({ graph }: RunContext, s: RunState, v: number): FlowDetail['downstream'] {
+  const list: FlowDetail['downstream'] = [];
+  for (let k = graph.downOff[v]!; k < graph.downOff[v + 1]!; k++)
+    list.push({ flow: graph.ids[graph.down[k]!]!, state: stateOf(s, graph, graph.down[k]!) });
+  return list;
+}

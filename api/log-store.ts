@@ -1,0 +1,3 @@
+export interface LogStore {
+  readonly x?: never;
+}

@@ -1,0 +1,60 @@
+/** Whether this process lives, whether it can serve, and its numbers. */
+import { z } from 'zod';
+import { SluiceError } from '../../errors.ts';
+import type { Api, ApiDeps } from '../deps.ts';
+import type { Metrics } from '../metrics.ts';
+
+export function healthRoutes(app: Api, deps: ApiDeps, metrics: Metrics): void {
+  app.route({
+    method: 'GET',
+    url: '/healthz',
+    config: { permission: 'public' },
+    schema: { tags: ['health'], response: { 200: z.object({ ok: z.literal(true) }) } },
+    handler: async () => ({ ok: true as const }),
+  });
+
+  app.route({
+    method: 'GET',
+    url: '/readyz',
+    config: { permission: 'public' },
+    schema: {
+      tags: ['health'],
+      response: { 200: z.object({ ok: z.literal(true), catalogueVersion: z.int().nullable() }) },
+    },
+    handler: async () => {
+      try {
+        const found = await deps.pool.query<{ version: number | null }>(
+          'select max(version) as version from catalogue_versions',
+        );
+        return { ok: true as const, catalogueVersion: found.rows[0]?.version ?? null };
+      } catch (cause) {
+        throw new SluiceError('not_ready', 'the database does not answer', {
+          cause,
+          facts: { missing: ['database'] },
+        });
+      }
+    },
+  });
+
+  app.route({
+    method: 'GET',
+    url: '/metrics',
+    config: { permission: 'read' },
+    schema: { tags: ['health'], response: { 200: z.string() } },
+    handler: async (_request, reply) => {
+      const text = await metrics.render();
+      return reply
+        .header('content-type', 'text/plain; version=0.0.4; charset=utf-8')
+        .serializer(String)
+        .send(text);
+    },
+  });
+
+  app.route({
+    method: 'GET',
+    url: '/openapi.json',
+    config: { permission: 'public' },
+    schema: { hide: true },
+    handler: async (_request, reply) => reply.serializer(JSON.stringify).send(app.swagger()),
+  });
+}

@@ -1,0 +1,18 @@
+/** All routes, one file a resource. */
+import type { Api, ApiDeps } from '../deps.ts';
+import type { Metrics } from '../metrics.ts';
+import { flowRoutes } from './flows.ts';
+import { healthRoutes } from './health.ts';
+import { operationRoutes } from './operations.ts';
+import { recordRoutes } from './records.ts';
+import { runRoutes } from './runs.ts';
+import { verbRoutes } from './verbs.ts';
+
+export function registerRoutes(app: Api, deps: ApiDeps, metrics: Metrics): void {
+  healthRoutes(app, deps, metrics);
+  runRoutes(app, deps);
+  flowRoutes(app, deps);
+  verbRoutes(app, deps);
+  operationRoutes(app, deps);
+  recordRoutes(app, deps);
+}

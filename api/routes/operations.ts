@@ -1,0 +1,92 @@
+/** What was asked for: shown, approved or refused by a second person (protocol B4). */
+import type { Flow } from '../../graph/model.ts';
+import type { Actor } from '../../store/actors.ts';
+import {
+  approveOperation,
+  listOperations,
+  type OperationRow,
+  readOperation,
+  refuseOperation,
+} from '../../store/operations.ts';
+import { answerOf, shown, waitForOutcome } from '../ask.ts';
+import { authorise, requirePermission } from '../auth.ts';
+import type { Api, ApiDeps } from '../deps.ts';
+import { AtId, page, positionOf } from '../paging.ts';
+import {
+  Judgement,
+  Operation,
+  OperationPage,
+  OperationParams,
+  OperationsQuery,
+} from '../schemas/operations.ts';
+import { permissionOf } from './verbs.ts';
+
+export function operationRoutes(app: Api, deps: ApiDeps): void {
+  app.route({
+    method: 'GET',
+    url: '/operations',
+    config: { permission: 'read' },
+    schema: { tags: ['operations'], querystring: OperationsQuery, response: { 200: OperationPage } },
+    handler: async (request) => {
+      const { limit, cursor, ...filter } = request.query;
+      const before = positionOf(AtId, cursor);
+      const rows = await listOperations(deps.pool, filter, { before, limit: limit + 1 });
+      return page(rows, limit, shown, (row) => ({ at: row.requestedAt, id: row.id }));
+    },
+  });
+
+  app.route({
+    method: 'GET',
+    url: '/operations/:operation',
+    config: { permission: 'read' },
+    schema: { tags: ['operations'], params: OperationParams, response: { 200: Operation } },
+    handler: async (request) => shown(await readOperation(deps.pool, request.params.operation)),
+  });
+
+  app.route({
+    method: 'POST',
+    url: '/operations/:operation/approve',
+    config: { permission: 'confirm', verb: 'approve' },
+    schema: {
+      tags: ['operations'],
+      params: OperationParams,
+      body: Judgement,
+      response: { 200: Operation, 202: Operation },
+    },
+    handler: async (request, reply) => {
+      const actor = request.actor!;
+      const asked = await readOperation(deps.pool, request.params.operation);
+      await requireSameRight(deps, actor, asked);
+      const row = await approveOperation(deps.pool, asked.id, { name: actor.name, ...request.body });
+      const { status, operation } = answerOf(await waitForOutcome(deps, row));
+      return reply.status(status).header('location', `/api/v1/operations/${row.id}`).send(operation);
+    },
+  });
+
+  app.route({
+    method: 'POST',
+    url: '/operations/:operation/refuse',
+    config: { permission: 'confirm', verb: 'refuse' },
+    schema: { tags: ['operations'], params: OperationParams, body: Judgement, response: { 200: Operation } },
+    handler: async (request) => {
+      const actor = request.actor!;
+      const asked = await readOperation(deps.pool, request.params.operation);
+      await requireSameRight(deps, actor, asked);
+      return shown(await refuseOperation(deps.pool, asked.id, { name: actor.name, ...request.body }));
+    },
+  });
+}
+
+/** Who judges a request must be allowed to make it. */
+async function requireSameRight(deps: ApiDeps, actor: Actor, row: OperationRow): Promise<void> {
+  requirePermission(actor, permissionOf(row.verb), undefined);
+  const { version } = await deps.contextOf(row.run);
+  const { flows, edges, plan } = row.body;
+  const targets = [
+    ...flows,
+    ...edges.map((edge) => edge.to),
+    ...(plan?.members ?? []).map((member) => member.flow),
+  ];
+  const found = targets.map((id) => version.flows.get(id)).filter((it): it is Flow => it !== undefined);
+  authorise(actor, row.verb, targets.length === 0 ? null : found);
+}

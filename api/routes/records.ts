@@ -1,0 +1,45 @@
+/** What was asked, by whom, with which outcome; and what people were told. */
+import { z } from 'zod';
+import { listAudit } from '../../store/audit.ts';
+import { listNotices } from '../../store/notices.ts';
+import type { Api, ApiDeps } from '../deps.ts';
+import { page, positionOf } from '../paging.ts';
+import { AuditPage, AuditQuery, NoticePage, NoticesQuery } from '../schemas/records.ts';
+
+export function recordRoutes(app: Api, deps: ApiDeps): void {
+  app.route({
+    method: 'GET',
+    url: '/audit',
+    config: { permission: 'read' },
+    schema: { tags: ['audit'], querystring: AuditQuery, response: { 200: AuditPage } },
+    handler: async (request) => {
+      const { limit, cursor, ...filter } = request.query;
+      const before = positionOf(z.int(), cursor);
+      const rows = await listAudit(deps.pool, filter, { before, limit: limit + 1 });
+      return page(
+        rows,
+        limit,
+        (row) => ({ ...row, targets: [...row.targets] }) as z.infer<typeof AuditPage>['items'][number],
+        (row) => row.id,
+      );
+    },
+  });
+
+  app.route({
+    method: 'GET',
+    url: '/notices',
+    config: { permission: 'read' },
+    schema: { tags: ['notices'], querystring: NoticesQuery, response: { 200: NoticePage } },
+    handler: async (request) => {
+      const { limit, cursor, ...filter } = request.query;
+      const before = positionOf(z.int(), cursor);
+      const rows = await listNotices(deps.pool, filter, { before, limit: limit + 1 });
+      return page(
+        rows,
+        limit,
+        (row) => row,
+        (row) => row.id,
+      );
+    },
+  });
+}

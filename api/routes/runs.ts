@@ -1,0 +1,139 @@
+/** Runs: opened, listed, shown; paused, resumed, closed and reopened through the log. */
+import { SluiceError } from '../../errors.ts';
+import { STATES } from '../../graph/status.ts';
+import { RUN_VERBS } from '../../graph/verbs.ts';
+import { writeAudit } from '../../store/audit.ts';
+import { countFlows } from '../../store/flows.ts';
+import { inTransaction } from '../../store/pool.ts';
+import { type ListedRun, listRuns, readShownRun } from '../../store/runs.ts';
+import { answerOf, ask, foreseeWish, keyOf } from '../ask.ts';
+import { authorise } from '../auth.ts';
+import type { Api, ApiDeps } from '../deps.ts';
+import { openContext } from '../find.ts';
+import { openOnce } from '../open-once.ts';
+import { AtId, page, positionOf } from '../paging.ts';
+import { Foreseen, KeyHeader, Operation, RunRequest } from '../schemas/operations.ts';
+import { OpenRun, type Run, RunDetail, RunPage, RunParams, RunsQuery } from '../schemas/runs.ts';
+
+export function runRoutes(app: Api, deps: ApiDeps): void {
+  app.route({
+    method: 'POST',
+    url: '/runs',
+    config: { permission: 'operate', verb: 'open' },
+    schema: { tags: ['runs'], headers: KeyHeader, body: OpenRun, response: { 202: RunDetail } },
+    handler: async (request, reply) => {
+      authorise(request.actor!, 'open', null);
+      const id = await openOnce(deps, request.actor!, request.body, request.headers['idempotency-key']);
+      return reply
+        .status(202)
+        .header('location', `/api/v1/runs/${id}`)
+        .send(await detailOf(deps, id));
+    },
+  });
+
+  app.route({
+    method: 'GET',
+    url: '/runs',
+    config: { permission: 'read' },
+    schema: { tags: ['runs'], querystring: RunsQuery, response: { 200: RunPage } },
+    handler: async (request) => {
+      const { limit, cursor, ...filter } = request.query;
+      const before = positionOf(AtId, cursor);
+      const rows = await listRuns(deps.pool, filter, { before, limit: limit + 1 });
+      return page(rows, limit, shownRun, (row) => ({ at: row.openedAt, id: row.id }));
+    },
+  });
+
+  app.route({
+    method: 'GET',
+    url: '/runs/:run',
+    config: { permission: 'read' },
+    schema: { tags: ['runs'], params: RunParams, response: { 200: RunDetail } },
+    handler: async (request) => detailOf(deps, request.params.run),
+  });
+
+  for (const verb of RUN_VERBS)
+    app.route({
+      method: 'POST',
+      url: `/runs/:run/${verb}`,
+      config: { permission: 'operate', verb },
+      schema: {
+        tags: ['runs'],
+        params: RunParams,
+        headers: KeyHeader,
+        body: RunRequest,
+        response: { 200: Operation.or(Foreseen), 202: Operation },
+      },
+      handler: async (request, reply) => {
+        const wish = { ...request.body, run: request.params.run, verb };
+        if (request.body.dryRun) return foreseeWish(deps, request.actor!, wish);
+        const row = await ask(deps, request.actor!, wish, keyOf(request.headers));
+        const { status, operation } = answerOf(row);
+        return reply.status(status).header('location', `/api/v1/operations/${row.id}`).send(operation);
+      },
+    });
+
+  app.route({
+    method: 'POST',
+    url: '/runs/:run/reload',
+    config: { permission: 'maintain', verb: 'reload' },
+    schema: { tags: ['runs'], params: RunParams, body: RunRequest, response: { 202: RunDetail } },
+    handler: async (request, reply) => {
+      const { run } = await openContext(deps, request.params.run);
+      if (request.body.reason.trim() === '')
+        throw new SluiceError('reason_required', 'reload needs a reason', { facts: { verb: 'reload' } });
+      authorise(request.actor!, 'reload', null);
+      await reloadRun(deps, run.id, request.actor!.name, request.body.reason);
+      return reply.status(202).send(await detailOf(deps, run.id));
+    },
+  });
+}
+
+/** Lifts the freeze, then asks the coordinator to begin again from the record (A9). */
+async function reloadRun(deps: ApiDeps, run: string, actor: string, reason: string): Promise<void> {
+  await inTransaction(deps.pool, async (client) => {
+    await client.query('update runs set frozen = null where id = $1', [run]);
+    await writeAudit(client, { actor, verb: 'reload', run, reason, outcome: 'applied' });
+  });
+  await deps.reload(run);
+}
+
+async function detailOf(deps: ApiDeps, id: string): Promise<RunDetail> {
+  const run = await readShownRun(deps.pool, id);
+  if (run === null) {
+    await openContext(deps, id);
+    throw new SluiceError('unknown_run', `there is no run ${id}`, { facts: { run: id } });
+  }
+  const counts = await countFlows(deps.pool, id);
+  return {
+    ...shownRun(run),
+    flows: counts.flows,
+    counts: Object.fromEntries(
+      STATES.map((state) => [state, counts.states.get(state) ?? 0]),
+    ) as RunDetail['counts'],
+    tainted: counts.tainted,
+    stale: counts.stale,
+    held: counts.held,
+    now: run.now,
+    log: { seq: run.seq, cursor: run.cursor, exchange: run.exchange },
+  };
+}
+
+function shownRun(row: ListedRun): Run {
+  return {
+    id: row.id,
+    cycle: row.cycle,
+    period: row.period,
+    purpose: row.purpose,
+    number: row.number,
+    catalogueVersion: row.catalogueVersion,
+    procedures: row.procedures,
+    state: row.state,
+    paused: row.paused,
+    openedBy: row.openedBy,
+    openedAt: row.openedAt,
+    finishedAt: row.finishedAt,
+    closedAt: row.closedAt,
+    frozen: row.frozen,
+  };
+}

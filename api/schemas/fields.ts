@@ -1,0 +1,37 @@
+/** Fields that many requests and answers share. Instants are PostgreSQL's clock in integer ms since 1970. */
+import { z } from 'zod';
+import { STATES, type State } from '../../graph/status.ts';
+
+/** Text that PostgreSQL can keep: without NUL. */
+export const text = (max: number) =>
+  z
+    .string()
+    .max(max)
+    .regex(/^[^\0]*$/, 'must not contain NUL');
+
+/** An id as somebody typed it: whether it exists is found out by looking, so that the answer can say what was meant. */
+export const GivenId = text(160).min(1);
+
+export const Instant = z.int().min(0);
+
+export const StateName = z.enum(STATES as [State, ...State[]]);
+
+export const BothNames = z.object({ en: z.string(), zh: z.string() });
+
+export const PageQuery = {
+  limit: z.coerce.number().int().min(1).max(1_000).default(100),
+  /** `nextCursor` of the page before. */
+  cursor: text(400).optional(),
+};
+
+/** One page of a list; `nextCursor` is null on the last one. */
+export const pageOf = <T extends z.ZodType>(item: T) =>
+  z.object({ items: z.array(item), nextCursor: z.string().nullable() });
+
+/** `a,b` or `a` -> ['a', 'b']. */
+export const listOf = <T extends z.ZodType<unknown, string>>(item: T) =>
+  z
+    .string()
+    .max(2_000)
+    .transform((value) => value.split(',').filter((part) => part !== ''))
+    .pipe(z.array(item));

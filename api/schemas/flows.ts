@@ -1,0 +1,177 @@
+/** Flows of a run: as a row of a list, and in detail. */
+import { z } from 'zod';
+import { FlowKind, Layer } from '../../graph/model.ts';
+import { BothNames, GivenId, Instant, listOf, PageQuery, pageOf, StateName, text } from './fields.ts';
+
+export const FlowParams = z.object({ run: GivenId, flow: GivenId });
+
+/** What is shown beside the state (protocol D4). */
+export const FlowFlag = z.enum([
+  'held',
+  /** Will be skipped when its turn comes. */
+  'skip',
+  'expedite',
+  /** A person confirmed; counts when its turn comes. */
+  'confirmed',
+  'tainted',
+  'stale',
+  /** An attempt of it was told to end. */
+  'stopping',
+  /** An older attempt has not reported its end. */
+  'ending',
+  'rerun_pending',
+  /** Member of a rerun plan that is not done again yet. */
+  'rerun_member',
+  /** start-now: unmet edges and start time are set aside. */
+  'started_now',
+  /** The run was opened for other procedures. */
+  'excluded',
+]);
+export type FlowFlag = z.infer<typeof FlowFlag>;
+
+export const Flow = z.object({
+  id: z.string(),
+  names: BothNames,
+  kind: FlowKind,
+  runner: z.enum(['agent', 'person', 'engine']),
+  layer: Layer,
+  procedure: z.string().nullable(),
+  step: z.int().nullable(),
+  platform: z.string().nullable(),
+  owner: z.string().nullable(),
+  /** Key guarantee 重点保障. */
+  key: z.boolean(),
+  state: StateName,
+  flags: z.array(FlowFlag),
+  generation: z.int(),
+  attempt: z.int(),
+  /** Its turn came in this generation. */
+  releasedAt: Instant.nullable(),
+  /** Of the open attempt. */
+  agent: z.string().nullable(),
+  sentAt: Instant.nullable(),
+  startedAt: Instant.nullable(),
+  resultAt: Instant.nullable(),
+  /** Earliest start, and when it is due; from the catalogue. */
+  startTime: Instant.nullable(),
+  deadline: Instant.nullable(),
+});
+export type Flow = z.infer<typeof Flow>;
+
+export const FlowsQuery = z.strictObject({
+  ...PageQuery,
+  state: listOf(StateName).optional(),
+  kind: listOf(FlowKind).optional(),
+  layer: listOf(Layer).optional(),
+  procedure: listOf(GivenId).optional(),
+  platform: listOf(GivenId).optional(),
+  flag: listOf(FlowFlag).optional(),
+  /** Part of the id or of a name, any case. */
+  q: text(120).optional(),
+});
+export const FlowPage = pageOf(Flow);
+export type FlowPage = z.infer<typeof FlowPage>;
+
+/** Why it may not start yet; `until` where a moment ends it by itself. */
+export const Blocker = z.object({
+  code: z.string(),
+  from: z.string().optional(),
+  until: Instant.optional(),
+  members: z.array(z.string()).optional(),
+  detail: z.string().optional(),
+});
+
+export const Attempt = z.object({
+  /** Number over all generations, from 1: the one in the address of its log. */
+  n: z.int(),
+  generation: z.int(),
+  attempt: z.int(),
+  epoch: z.int(),
+  agent: z.string(),
+  sentAt: Instant,
+  startedAt: Instant.nullable(),
+  endedAt: Instant.nullable(),
+  /** null while it is open. */
+  outcome: z.enum(['succeeded', 'failed', 'false', 'cancelled', 'lost', 'requeued']).nullable(),
+  failure: z.enum(['program', 'infrastructure', 'timeout', 'lost']).nullable(),
+  message: z.string().nullable(),
+  exitCode: z.int().nullable(),
+  rows: z.int().nullable(),
+  /** What an attempt that no longer counted said later: kept, never believed. */
+  remark: z.unknown(),
+});
+export type Attempt = z.infer<typeof Attempt>;
+
+export const Override = z.object({
+  kind: z.string(),
+  /** Of a waive: the upstream. */
+  from: z.string().nullable(),
+  generation: z.int(),
+  actor: z.string(),
+  reason: z.string(),
+  evidence: z.string().nullable(),
+  operation: z.string().nullable(),
+  at: Instant,
+  endedAt: Instant.nullable(),
+  endedBy: z.string().nullable(),
+});
+
+export const Generation = z.object({
+  generation: z.int(),
+  result: z.string().nullable(),
+  tainted: z.boolean(),
+  stale: z.boolean(),
+  from: Instant,
+  releasedAt: Instant.nullable(),
+  resultAt: Instant.nullable(),
+  endedAt: Instant,
+  operation: z.string().nullable(),
+});
+
+export const FlowDetail = z.object({
+  ...Flow.shape,
+  run: z.string(),
+  /** As its program gets it: 202610, 20261031. */
+  period: z.string(),
+  trigger: z.enum(['auto', 'manual', 'time', 'event']),
+  /** Who confirms it, when a person does. */
+  role: z.string().nullable(),
+  groups: z.array(z.string()),
+  reads: z.array(z.string()),
+  writes: z.array(z.string()),
+  note: z.string().nullable(),
+  forcePassRequires: z.array(z.string()),
+  /** Verbs that its state allows now. */
+  verbs: z.array(z.string()),
+  blockers: z.array(Blocker),
+  upstream: z.array(
+    z.object({
+      flow: z.string(),
+      /** `run`: of this run; `other_run`: of another one; `missing`: it does not exist. */
+      kind: z.enum(['run', 'other_run', 'missing']),
+      met: z.boolean(),
+      waived: z.boolean(),
+      loop: z.boolean(),
+      state: StateName.nullable(),
+    }),
+  ),
+  downstream: z.array(z.object({ flow: z.string(), state: StateName })),
+  attempts: z.array(Attempt),
+  generations: z.array(Generation),
+  overrides: z.array(Override),
+});
+export type FlowDetail = z.infer<typeof FlowDetail>;
+
+export const AttemptParams = z.object({
+  run: GivenId,
+  flow: GivenId,
+  n: z.coerce.number().int().min(1).max(1_000_000),
+});
+export const AttemptPage = pageOf(Attempt);
+export const LogQuery = z.strictObject({
+  /** Go on until the attempt ends. */
+  follow: z
+    .enum(['', 'true', 'false', '1', '0'])
+    .transform((value) => value !== 'false' && value !== '0')
+    .optional(),
+});

@@ -1,0 +1,108 @@
+/** What people ask of a run, and what came of it (protocol B). */
+import { z } from 'zod';
+import { GivenId, Instant, PageQuery, pageOf, StateName, text } from './fields.ts';
+
+const Reason = text(2_000).default('');
+
+const asked = {
+  /** Why. Mandatory for most verbs: `GET /verbs`. */
+  reason: Reason,
+  /** What shows that it is right: a ticket, a query, a mail. Mandatory for force-pass. */
+  evidence: text(4_000).optional(),
+  /** Do what is possible; default: all or nothing. */
+  partial: z.boolean().default(false),
+  /** Say what would happen now, change nothing. */
+  dryRun: z.boolean().default(false),
+};
+
+export const FlowRequest = z.strictObject({
+  flows: z.array(GivenId).min(1).max(20_000),
+  ...asked,
+  /** force-pass: also what is sent or running. */
+  supersede: z.boolean().default(false),
+  /** resolve: whether it ran. */
+  ran: z.boolean().optional(),
+});
+export type FlowRequest = z.infer<typeof FlowRequest>;
+
+export const EdgeRequest = z.strictObject({
+  edges: z
+    .array(z.strictObject({ from: GivenId, to: GivenId }))
+    .min(1)
+    .max(20_000),
+  ...asked,
+});
+export type EdgeRequest = z.infer<typeof EdgeRequest>;
+
+export const RunRequest = z.strictObject({ reason: Reason, dryRun: z.boolean().default(false) });
+export type RunRequest = z.infer<typeof RunRequest>;
+
+/** Optional key under which a repeated request has one effect and one answer; unique per actor, kept 30 days. */
+export const KeyHeader = z.object({
+  'idempotency-key': z
+    .string()
+    .regex(/^[\x21-\x7e]{1,200}$/, '1 to 200 visible ASCII characters')
+    .optional(),
+});
+
+export const FlowOutcome = z.object({
+  /** A flow, or `from -> to` for an edge. */
+  flow: z.string(),
+  /** null: done. */
+  code: z.string().nullable(),
+  /** The state that the operation met. */
+  state: StateName.nullable(),
+  detail: z.string().optional(),
+});
+
+export const Outcome = z.object({
+  code: z.string().nullable(),
+  detail: z.string().nullable(),
+  flows: z.array(FlowOutcome),
+});
+
+export const Operation = z.object({
+  id: z.string(),
+  run: z.string(),
+  verb: z.string(),
+  actor: z.string(),
+  state: z.enum(['requested', 'approval_required', 'applied', 'refused']),
+  request: z.object({
+    flows: z.array(z.string()),
+    edges: z.array(z.object({ from: z.string(), to: z.string() })),
+    reason: z.string(),
+    evidence: z.string().nullable(),
+    partial: z.boolean(),
+    supersede: z.boolean(),
+    ran: z.boolean().nullable(),
+    plan: z.string().nullable(),
+  }),
+  outcome: Outcome.nullable(),
+  requestedAt: Instant,
+  approvedBy: z.string().nullable(),
+  approvedAt: Instant.nullable(),
+  decidedAt: Instant.nullable(),
+});
+export type Operation = z.infer<typeof Operation>;
+
+/** Answer to `dryRun`. */
+export const Foreseen = z.object({
+  dryRun: z.literal(true),
+  run: z.string(),
+  verb: z.string(),
+  state: z.enum(['approval_required', 'applied', 'refused']),
+  outcome: Outcome,
+  /** Other flows whose turn would come at once. */
+  freed: z.array(z.string()),
+});
+export type Foreseen = z.infer<typeof Foreseen>;
+
+export const OperationParams = z.object({ operation: GivenId });
+export const Judgement = z.strictObject({ reason: Reason });
+
+export const OperationsQuery = z.strictObject({
+  ...PageQuery,
+  run: GivenId.optional(),
+  state: z.enum(['requested', 'approval_required', 'applied', 'refused']).optional(),
+});
+export const OperationPage = pageOf(Operation);

@@ -1,0 +1,50 @@
+/** Audit and notices as they are listed. */
+import { z } from 'zod';
+import { GivenId, Instant, PageQuery, pageOf, text } from './fields.ts';
+
+export const AuditEntry = z.object({
+  id: z.int(),
+  at: Instant,
+  actor: z.string(),
+  verb: z.string(),
+  run: z.string().nullable(),
+  operation: z.string().nullable(),
+  /** Flows, or `from -> to` of edges. */
+  targets: z.array(z.string()),
+  reason: z.string(),
+  /** `rejected`: turned away before it became an operation. */
+  outcome: z.enum(['applied', 'refused', 'approval_required', 'rejected']),
+  code: z.string().nullable(),
+  detail: z.unknown(),
+});
+export const AuditQuery = z.strictObject({
+  ...PageQuery,
+  run: GivenId.optional(),
+  actor: GivenId.optional(),
+  verb: text(40).optional(),
+  outcome: z.enum(['applied', 'refused', 'approval_required', 'rejected']).optional(),
+  target: text(300).optional(),
+  operation: GivenId.optional(),
+});
+export const AuditPage = pageOf(AuditEntry);
+
+export const Notice = z.object({
+  id: z.int(),
+  run: z.string().nullable(),
+  flow: z.string().nullable(),
+  kind: z.string(),
+  recipient: z.string(),
+  en: z.string(),
+  zh: z.string(),
+  at: Instant,
+  /** null: recorded only, or not sent yet. */
+  sentAt: Instant.nullable(),
+});
+export const NoticesQuery = z.strictObject({
+  ...PageQuery,
+  run: GivenId.optional(),
+  flow: GivenId.optional(),
+  kind: text(40).optional(),
+  recipient: GivenId.optional(),
+});
+export const NoticePage = pageOf(Notice);

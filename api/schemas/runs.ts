@@ -1,0 +1,60 @@
+/** Runs: what is asked of them and how they are shown. */
+import { z } from 'zod';
+import { Cycle, Purpose } from '../../graph/model.ts';
+import { GivenId, Instant, listOf, PageQuery, pageOf, StateName, text } from './fields.ts';
+
+export const RunParams = z.object({ run: GivenId });
+
+export const OpenRun = z.strictObject({
+  cycle: Cycle,
+  period: text(20),
+  purpose: Purpose.default('scheduled'),
+  /** Default: all. Flows of other procedures are `not_triggered` and may be included later. */
+  procedures: z.array(GivenId).min(1).max(200).optional(),
+});
+export type OpenRun = z.infer<typeof OpenRun>;
+
+export const Run = z.object({
+  id: z.string(),
+  cycle: Cycle,
+  period: z.string(),
+  purpose: Purpose,
+  number: z.int(),
+  catalogueVersion: z.int(),
+  procedures: z.array(z.string()).nullable(),
+  state: z.enum(['open', 'closed']),
+  /** Paused: nothing of it is given to agents; an attempt that runs goes on. */
+  paused: z.boolean(),
+  openedBy: z.string(),
+  openedAt: Instant,
+  /** Every flow is done or retired. */
+  finishedAt: Instant.nullable(),
+  closedAt: Instant.nullable(),
+  /** Why nothing moves until a person decides (protocol A9), or null. */
+  frozen: z.string().nullable(),
+});
+export type Run = z.infer<typeof Run>;
+
+export const RunDetail = z.object({
+  ...Run.shape,
+  flows: z.int(),
+  /** Number of flows in every state; what counts as done are three numbers: succeeded, skipped, force_passed. */
+  counts: z.record(StateName, z.int()),
+  tainted: z.int(),
+  stale: z.int(),
+  held: z.int(),
+  /** The record's clock of the run, and how far its coordinator has read the log. */
+  now: Instant,
+  log: z.object({ seq: z.int(), cursor: z.int(), exchange: z.int() }),
+});
+export type RunDetail = z.infer<typeof RunDetail>;
+
+export const RunsQuery = z.strictObject({
+  ...PageQuery,
+  state: z.enum(['open', 'closed']).optional(),
+  cycle: Cycle.optional(),
+  purpose: listOf(Purpose).optional(),
+  period: text(20).optional(),
+});
+export const RunPage = pageOf(Run);
+export type RunPage = z.infer<typeof RunPage>;

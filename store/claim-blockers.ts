@@ -1,0 +1,60 @@
+/** Why a flow that waits in the outbox is not claimed: what a claim would still miss (protocol C8, C9). */
+import type { Queryable } from './pool.ts';
+
+export interface ClaimBlocker {
+  readonly code: 'paused' | 'no_agent' | 'drained' | 'no_label' | 'no_slot' | 'pool_full' | 'locked';
+  readonly detail: string;
+}
+
+/** Everything at once; empty when some agent may take it at its next claim. Mirrors the conditions of store/claims.ts. */
+export async function claimBlockers(
+  client: Queryable,
+  run: string,
+  flow: string,
+  leaseMs: number,
+): Promise<ClaimBlocker[]> {
+  const found = await client.query<{
+    platform: string;
+    pauses: { scope: string; actor: string; reason: string }[] | null;
+    agents: { name: string; drained: boolean; fits: boolean; free: number }[] | null;
+    pools: { name: string; size: number; used: number }[] | null;
+    locks: { key: string; flow: string | null; run: string | null }[] | null;
+  }>(
+    `select o.platform,
+       (select json_agg(json_build_object('scope', p.scope, 'actor', p.actor, 'reason', p.reason)) from pauses p
+         where p.to_ms is null and p.scope in ('platform:' || o.platform, 'run:' || o.run_id)) as pauses,
+       (select json_agg(json_build_object('name', a.name, 'drained', a.drained, 'fits', o.labels <@ a.labels,
+           'free', a.slots - (select count(*) from leases l where l.agent = a.name)))
+         from agents a where a.platform = o.platform and a.seen_ms > clock_ms() - $3) as agents,
+       (select json_agg(json_build_object('name', p.name, 'size', p.size, 'used', p.used)) from pools p
+         join unnest(o.pools, o.pool_amounts) as x (name, n) on x.name = p.name where p.used + x.n > p.size) as pools,
+       (select json_agg(json_build_object('key', k.key, 'flow', l.flow_id, 'run', l.run_id)) from locks k
+         left join leases l on l.epoch = k.epoch where k.key = any(o.locks)) as locks
+     from outbox o where o.run_id = $1 and o.flow_id = $2 and o.claimed_epoch is null`,
+    [run, flow, leaseMs],
+  );
+  const row = found.rows[0];
+  if (row === undefined) return [];
+  const list: ClaimBlocker[] = [];
+  for (const pause of row.pauses ?? [])
+    list.push({ code: 'paused', detail: `${pause.scope} is paused by ${pause.actor}: ${pause.reason}` });
+  const agents = row.agents ?? [];
+  const fitting = agents.filter((agent) => agent.fits);
+  const open = fitting.filter((agent) => !agent.drained);
+  if (agents.length === 0)
+    list.push({ code: 'no_agent', detail: `no agent of platform ${row.platform} is alive` });
+  else if (fitting.length === 0)
+    list.push({ code: 'no_label', detail: `no agent of platform ${row.platform} has its labels` });
+  else if (open.length === 0)
+    list.push({ code: 'drained', detail: `drained: ${fitting.map((agent) => agent.name).join(', ')}` });
+  else if (open.every((agent) => agent.free <= 0))
+    list.push({
+      code: 'no_slot',
+      detail: `all slots are taken on ${open.map((agent) => agent.name).join(', ')}`,
+    });
+  for (const pool of row.pools ?? [])
+    list.push({ code: 'pool_full', detail: `pool ${pool.name}: ${pool.used} of ${pool.size} in use` });
+  for (const lock of row.locks ?? [])
+    list.push({ code: 'locked', detail: `${lock.key} is held by ${lock.flow ?? '?'} of ${lock.run ?? '?'}` });
+  return list;
+}

@@ -1,0 +1,194 @@
+/** Flows of a run as the record shows them: states, attempts, generations, overrides. Reading only. */
+import { FLAG } from '../graph/state.ts';
+import type { Phase, Result, State } from '../graph/status.ts';
+import type { Queryable } from './pool.ts';
+
+export interface FlowStateRow {
+  readonly flow: string;
+  readonly state: State;
+  readonly result: Result | null;
+  readonly phase: Phase;
+  readonly flags: number;
+  readonly generation: number;
+  readonly attempt: number;
+  readonly releasedAt: number | null;
+  readonly resultAt: number | null;
+  /** 0 = none. */
+  readonly start: number;
+  readonly deadline: number;
+  readonly due: number;
+  /** Of the open lease, whether it counts still or is awaited only. */
+  readonly agent: string | null;
+  readonly sentAt: number | null;
+  readonly startedAt: number | null;
+  readonly stopping: boolean;
+}
+
+/**
+ * The derived state (protocol D4): result, then what the lease says, then the phase. An attempt that has ended while its completion is
+ * not read yet still counts as running.
+ */
+const STATE = `case
+    when f.flags & ${FLAG.RETIRED} <> 0 then 'retired'
+    when f.result is not null then f.result
+    when o.claimed_epoch is not null and (l.epoch is distinct from o.claimed_epoch or l.started_ms is not null) then 'running'
+    when o.claimed_epoch is not null then 'sent_to_agent'
+    else f.phase end`;
+
+const FROM = `from run_flows f
+  left join outbox o on o.run_id = f.run_id and o.flow_id = f.flow_id
+  left join leases l on l.run_id = f.run_id and l.flow_id = f.flow_id`;
+
+/** Rows of the given flows (null: all), in no order. With `states`, only those. */
+export async function readFlowStates(
+  client: Queryable,
+  run: string,
+  flows: readonly string[] | null,
+  states: readonly State[] | null = null,
+): Promise<FlowStateRow[]> {
+  const found = await client.query<FlowStateRow>({
+    name: 'flow-states',
+    text: `select * from (
+        select f.flow_id as flow, ${STATE} as state, f.result, f.phase, f.flags, f.generation, f.attempt,
+          f.released_ms as "releasedAt", f.result_ms as "resultAt", f.start_ms as start, f.deadline_ms as deadline, f.due_ms as due,
+          l.agent, l.sent_ms as "sentAt", l.started_ms as "startedAt",
+          coalesce(l.stop, false) or f.flags & ${FLAG.STOPPING} <> 0 as stopping
+        ${FROM} where f.run_id = $1 and ($2::text[] is null or f.flow_id = any($2))
+      ) x where $3::text[] is null or state = any($3)`,
+    values: [run, flows, states],
+  });
+  return found.rows;
+}
+
+export interface FlowCounts {
+  readonly states: ReadonlyMap<State, number>;
+  readonly flows: number;
+  readonly tainted: number;
+  readonly stale: number;
+  readonly held: number;
+}
+
+/** Flows by state; what counts as done stays three numbers (D5). */
+export async function countFlows(client: Queryable, run: string): Promise<FlowCounts> {
+  const found = await client.query<{
+    state: State;
+    n: number;
+    tainted: number;
+    stale: number;
+    held: number;
+  }>({
+    name: 'flow-counts',
+    text: `select ${STATE} as state, count(*)::int as n, count(*) filter (where f.flags & ${FLAG.TAINTED} <> 0)::int as tainted,
+        count(*) filter (where f.flags & ${FLAG.STALE} <> 0)::int as stale, count(*) filter (where f.flags & ${FLAG.HELD} <> 0)::int as held
+      ${FROM} where f.run_id = $1 group by 1`,
+    values: [run],
+  });
+  const sum = (key: 'n' | 'tainted' | 'stale' | 'held'): number =>
+    found.rows.reduce((total, row) => total + row[key], 0);
+  return {
+    states: new Map(found.rows.map((row) => [row.state, row.n])),
+    flows: sum('n'),
+    tainted: sum('tainted'),
+    stale: sum('stale'),
+    held: sum('held'),
+  };
+}
+
+export interface AttemptRow {
+  readonly n: number;
+  readonly generation: number;
+  readonly attempt: number;
+  readonly epoch: number;
+  readonly agent: string;
+  readonly sentAt: number;
+  readonly startedAt: number | null;
+  readonly endedAt: number | null;
+  readonly outcome: 'succeeded' | 'failed' | 'false' | 'cancelled' | 'lost' | 'requeued' | null;
+  readonly failure: 'program' | 'infrastructure' | 'timeout' | 'lost' | null;
+  readonly message: string | null;
+  readonly exitCode: number | null;
+  readonly rows: number | null;
+  readonly remark: unknown;
+}
+
+/** Attempts of a flow in the order in which they were sent, numbered from 1 over all generations. */
+export async function readAttempts(
+  client: Queryable,
+  run: string,
+  flow: string,
+  page: { after: number; limit: number } = { after: 0, limit: 1_000 },
+): Promise<AttemptRow[]> {
+  const found = await client.query<AttemptRow>(
+    `select * from (
+       select row_number() over (order by epoch)::int as n, generation, attempt, epoch, agent, sent_ms as "sentAt", started_ms as "startedAt",
+         ended_ms as "endedAt", outcome, failure_kind as failure, message, exit_code as "exitCode", rows, remark
+       from attempts where run_id = $1 and flow_id = $2) x
+     where n > $3 order by n limit $4`,
+    [run, flow, page.after, page.limit],
+  );
+  return found.rows;
+}
+
+export interface OverrideRow {
+  readonly kind: string;
+  readonly from: string | null;
+  readonly generation: number;
+  readonly actor: string;
+  readonly reason: string;
+  readonly evidence: string | null;
+  readonly operation: string | null;
+  readonly at: number;
+  readonly endedAt: number | null;
+  readonly endedBy: string | null;
+}
+
+/** What people decided about a flow, newest first; `endedAt` null = in force. */
+export async function readOverrides(client: Queryable, run: string, flow: string): Promise<OverrideRow[]> {
+  const found = await client.query<OverrideRow>(
+    `select kind, edge_from as "from", generation, actor, reason, evidence, operation_id as operation, at_ms as at,
+       ended_ms as "endedAt", ended_by as "endedBy"
+     from overrides where run_id = $1 and flow_id = $2 order by id desc limit 500`,
+    [run, flow],
+  );
+  return found.rows;
+}
+
+export interface GenerationRow {
+  readonly generation: number;
+  readonly result: string | null;
+  readonly flags: number;
+  readonly from: number;
+  readonly releasedAt: number | null;
+  readonly resultAt: number | null;
+  readonly endedAt: number;
+  readonly operation: string | null;
+}
+
+/** Superseded generations, oldest first. */
+export async function readGenerations(
+  client: Queryable,
+  run: string,
+  flow: string,
+): Promise<GenerationRow[]> {
+  const found = await client.query<GenerationRow>(
+    `select generation, result, flags, generation_ms as "from", released_ms as "releasedAt", result_ms as "resultAt",
+       ended_ms as "endedAt", operation_id as operation
+     from flow_generations where run_id = $1 and flow_id = $2 order by generation limit 500`,
+    [run, flow],
+  );
+  return found.rows;
+}
+
+/** Waives in force on the given flows. */
+export async function waivesInForce(
+  client: Queryable,
+  run: string,
+  flows: readonly string[],
+): Promise<{ from: string; to: string; reason: string }[]> {
+  const found = await client.query<{ from: string; to: string; reason: string }>(
+    `select edge_from as "from", flow_id as "to", reason from overrides
+     where run_id = $1 and kind = 'waive' and ended_ms is null and flow_id = any($2::text[]) order by flow_id, edge_from`,
+    [run, flows],
+  );
+  return found.rows;
+}

@@ -1,0 +1,215 @@
+/** What people ask of a run (protocol B1): a row here and a row of the run's log, in one transaction. */
+import { createHash, randomBytes } from 'node:crypto';
+import type pg from 'pg';
+import { SluiceError } from '../errors.ts';
+import type { OperationOutcome, OperationRequest } from '../graph/decisions.ts';
+import { canonicalJson } from '../graph/hash.ts';
+import { writeAudit } from './audit.ts';
+import { inTransaction, type Queryable } from './pool.ts';
+import { appendLog, type LogRow, lockCounters } from './run-log.ts';
+
+export interface OperationRow {
+  readonly id: string;
+  readonly run: string;
+  readonly actor: string;
+  readonly verb: string;
+  /** The request, and the roles that the actor had then. */
+  readonly body: OperationRequest & { readonly roles: readonly string[] };
+  readonly bodyHash: string;
+  readonly state: 'requested' | 'approval_required' | 'applied' | 'refused';
+  readonly outcome: OperationOutcome | null;
+  readonly requestedAt: number;
+  readonly approvedBy: string | null;
+  readonly approvedAt: number | null;
+  readonly decidedAt: number | null;
+}
+
+const COLUMNS = `id, run_id as run, actor, verb, body, body_hash as "bodyHash", state, outcome, requested_ms as "requestedAt",
+  approved_by as "approvedBy", approved_ms as "approvedAt", decided_ms as "decidedAt"`;
+
+export interface NewOperation {
+  readonly run: string;
+  readonly actor: string;
+  readonly roles: readonly string[];
+  /** Unique per actor. */
+  readonly key: string;
+  readonly request: OperationRequest;
+}
+
+/**
+ * Writes the operation, once per key: the same key again answers the first one's row, whatever its state; with another body it throws
+ * `idempotency_key_reused`. When this has returned the operation cannot be lost: whoever died after it finds it in the log (A6).
+ */
+export async function requestOperation(pool: pg.Pool, given: NewOperation): Promise<OperationRow> {
+  const { run, actor, roles, key, request } = given;
+  const hash = hashOf(run, request);
+  return inTransaction(pool, async (client) => {
+    await lockCounters(client, [run]);
+    const id = newId('op');
+    const inserted = await client.query<OperationRow>({
+      name: 'insert-operation',
+      text: `insert into operations (id, run_id, actor, idempotency_key, verb, body, body_hash, state, requested_ms)
+        values ($1, $2, $3, $4, $5, $6, $7, 'requested', clock_ms()) on conflict (actor, idempotency_key) do nothing returning ${COLUMNS}`,
+      values: [id, run, actor, key, request.verb, JSON.stringify({ ...request, roles }), hash],
+    });
+    const row = inserted.rows[0];
+    if (row === undefined) return sameRequest(client, { ...given, hash });
+    await appendLog(client, run, [logRow(row, null)]);
+    return row;
+  });
+}
+
+async function sameRequest(client: Queryable, given: NewOperation & { hash: string }): Promise<OperationRow> {
+  const found = await client.query<OperationRow>(
+    `select ${COLUMNS} from operations where actor = $1 and idempotency_key = $2`,
+    [given.actor, given.key],
+  );
+  const row = found.rows[0]!;
+  if (row.bodyHash !== given.hash)
+    throw new SluiceError(
+      'idempotency_key_reused',
+      `the key '${given.key}' belongs to operation ${row.id} (${row.verb} on ${row.run}), whose body was another one`,
+      { facts: { key: given.key, operation: row.id, verb: row.verb } },
+    );
+  return row;
+}
+
+function hashOf(run: string, request: OperationRequest): string {
+  return createHash('sha256').update(run).update(canonicalJson(request)).digest('base64url');
+}
+
+function logRow(row: OperationRow, approvedBy: string | null): LogRow {
+  const { roles, ...request } = row.body;
+  return {
+    kind: 'operation',
+    flow: null,
+    generation: null,
+    attempt: null,
+    epoch: null,
+    outcome: null,
+    operation: row.id,
+    body: { actor: row.actor, roles, approvedBy, request },
+  };
+}
+
+/** Sorts by time, cannot be guessed. */
+export function newId(prefix: string): string {
+  return `${prefix}-${Date.now().toString(36)}${randomBytes(5).toString('hex')}`;
+}
+
+/** Throws `unknown_operation`. */
+export async function readOperation(client: Queryable, id: string): Promise<OperationRow> {
+  const found = await client.query<OperationRow>({
+    name: 'read-operation',
+    text: `select ${COLUMNS} from operations where id = $1`,
+    values: [id],
+  });
+  const row = found.rows[0];
+  if (row === undefined)
+    throw new SluiceError('unknown_operation', `there is no operation ${id}`, { facts: { operation: id } });
+  return row;
+}
+
+/** Newest first; `before` is the last row of the page before. */
+export async function listOperations(
+  client: Queryable,
+  filter: { run?: string | undefined; state?: string | undefined },
+  page: { before: { at: number; id: string } | null; limit: number },
+): Promise<OperationRow[]> {
+  const found = await client.query<OperationRow>(
+    `select ${COLUMNS} from operations where ($1::text is null or run_id = $1) and ($2::text is null or state = $2)
+       and ($3::bigint is null or (requested_ms, id) < ($3, $4)) order by requested_ms desc, id desc limit $5`,
+    [filter.run ?? null, filter.state ?? null, page.before?.at ?? null, page.before?.id ?? null, page.limit],
+  );
+  return found.rows;
+}
+
+/**
+ * The second person says yes (B4): the very request goes into the log again, with the approver's name. Throws `own_approval`,
+ * `not_awaiting_approval`; approving twice by the same person is one approval.
+ */
+export async function approveOperation(
+  pool: pg.Pool,
+  id: string,
+  approver: { name: string; reason: string },
+): Promise<OperationRow> {
+  const before = await readOperation(pool, id);
+  if (before.actor === approver.name)
+    throw new SluiceError('own_approval', `${id} was asked for by ${approver.name}`, {
+      facts: { operation: id, actor: before.actor },
+    });
+  return inTransaction(pool, async (client) => {
+    await lockCounters(client, [before.run]);
+    const found = await client.query<OperationRow>(
+      `update operations set state = 'requested', approved_by = $2, approved_ms = clock_ms()
+       where id = $1 and state = 'approval_required' and approved_by is null returning ${COLUMNS}`,
+      [id, approver.name],
+    );
+    const row = found.rows[0];
+    if (row === undefined) {
+      const now = await readOperation(client, id);
+      if (now.approvedBy === approver.name) return now;
+      throw notAwaiting(now);
+    }
+    await appendLog(client, row.run, [logRow(row, approver.name)]);
+    await writeAudit(client, {
+      actor: approver.name,
+      verb: 'approve',
+      run: row.run,
+      operation: id,
+      targets: row.body.flows,
+      reason: approver.reason,
+      outcome: 'applied',
+    });
+    return row;
+  });
+}
+
+/** Somebody says no: the operation ends with the code `approval_refused`. Whoever asked may take it back this way, too. */
+export async function refuseOperation(
+  pool: pg.Pool,
+  id: string,
+  by: { name: string; reason: string },
+): Promise<OperationRow> {
+  return inTransaction(pool, async (client) => {
+    const outcome: OperationOutcome = {
+      flows: [],
+      code: 'approval_refused',
+      detail: `refused by ${by.name}: ${by.reason}`,
+    };
+    const found = await client.query<OperationRow>(
+      `update operations set state = 'refused', outcome = $2, decided_ms = clock_ms()
+       where id = $1 and state = 'approval_required' returning ${COLUMNS}`,
+      [id, JSON.stringify(outcome)],
+    );
+    const row = found.rows[0];
+    if (row === undefined) throw notAwaiting(await readOperation(client, id));
+    await writeAudit(client, {
+      actor: by.name,
+      verb: 'refuse',
+      run: row.run,
+      operation: id,
+      targets: row.body.flows,
+      reason: by.reason,
+      outcome: 'applied',
+    });
+    await client.query("select pg_notify('sluice_operation', $1)", [id]);
+    return row;
+  });
+}
+
+function notAwaiting(row: OperationRow): SluiceError {
+  return new SluiceError('not_awaiting_approval', `operation ${row.id} is ${row.state}`, {
+    facts: { operation: row.id, state: row.state, approvedBy: row.approvedBy },
+  });
+}
+
+/** Keys live 30 days (B1): afterwards the row stays, its key is free. Returns how many were freed. */
+export async function freeOldKeys(client: Queryable, days = 30): Promise<number> {
+  const freed = await client.query(
+    `update operations set idempotency_key = 'freed:' || id
+     where requested_ms < clock_ms() - $1::bigint * 86400000 and idempotency_key not like 'freed:%'`,
+    [days],
+  );
+  return freed.rowCount ?? 0;
+}

@@ -1,0 +1,100 @@
+/** The API over a test database, asked in-process; with a coordinator unless the test wants to decide when things are decided. */
+import { afterAll } from 'vitest';
+import { buildApp } from '../../api/app.ts';
+import type { Api, ApiDeps } from '../../api/deps.ts';
+import { openNotifications } from '../../api/notifications.ts';
+import { createActor, type NewActor } from '../../store/actors.ts';
+import { versionReader } from '../../store/catalogue.ts';
+import { createPool } from '../../store/pool.ts';
+import { contextReader } from '../../store/run-context.ts';
+import { startCoordinator, type TestCoordinator } from './coordinator.ts';
+
+// biome-ignore lint/suspicious/noExplicitAny: what an answer holds is what the test is about
+export type Json = any;
+
+export interface Answer {
+  readonly status: number;
+  readonly body: Json;
+  readonly headers: Record<string, unknown>;
+}
+
+export interface Caller {
+  get(path: string, headers?: Record<string, string>): Promise<Answer>;
+  post(path: string, body?: unknown, headers?: Record<string, string>): Promise<Answer>;
+  readonly token: string;
+}
+
+export interface TestApi {
+  readonly app: Api;
+  readonly deps: ApiDeps;
+  readonly pool: ApiDeps['pool'];
+  readonly coordinator: TestCoordinator | null;
+  /** A caller with a token of its own; paths are below /api/v1. */
+  actor(actor: NewActor): Promise<Caller>;
+}
+
+/** Call at the top of a test file; everything is stopped when the file is done. */
+export async function startTestApi(
+  database: { url: string },
+  options: { coordinator?: boolean; deps?: Partial<ApiDeps> } = {},
+): Promise<TestApi> {
+  const pool = createPool(database.url, { max: 10, name: 'test-api' });
+  const versionOf = versionReader(pool);
+  const notifications = await openNotifications(database.url, console);
+  const deps: ApiDeps = {
+    pool,
+    versionOf,
+    contextOf: contextReader(pool, versionOf),
+    notifications,
+    logs: {},
+    agentCalls: {},
+    graceMs: 0,
+    planTtlMs: 600_000,
+    operationWaitMs: 10_000,
+    leaseMs: 60_000,
+    reload: async () => {},
+    logLevel: 'error',
+    ...options.deps,
+  };
+  const app = await buildApp(deps);
+  const coordinator = options.coordinator === false ? null : await startCoordinator(database.url);
+  afterAll(async () => {
+    await app.close();
+    await coordinator?.stop();
+    await notifications.close();
+    await pool.end();
+  });
+  return {
+    app,
+    deps,
+    pool,
+    coordinator,
+    async actor(actor) {
+      const token = await createActor(pool, actor);
+      return callerOf(app, token);
+    },
+  };
+}
+
+export function callerOf(app: Api, token: string): Caller {
+  const ask = async (
+    method: 'GET' | 'POST',
+    path: string,
+    payload: unknown,
+    headers: Record<string, string>,
+  ) => {
+    const answer = await app.inject({
+      method,
+      url: `/api/v1${path}`,
+      headers: { authorization: `Bearer ${token}`, ...headers },
+      ...(payload === undefined ? {} : { payload: payload as object }),
+    });
+    const json = String(answer.headers['content-type']).includes('json');
+    return { status: answer.statusCode, body: json ? answer.json() : answer.body, headers: answer.headers };
+  };
+  return {
+    token,
+    get: (path, headers = {}) => ask('GET', path, undefined, headers),
+    post: (path, body = {}, headers = {}) => ask('POST', path, body, headers),
+  };
+}
