@@ -13,6 +13,8 @@ import { watchSignals } from './shutdown.ts';
 const say = (text: string) => void process.stderr.write(`sluice: ${text}\n`);
 
 const shutdown = watchSignals(say);
+// A terminal or pipe that is gone must not end us before the parts are stopped.
+for (const stream of [process.stdout, process.stderr]) stream.on('error', () => undefined);
 
 async function main(): Promise<void> {
   const { values: options } = parseArgs({

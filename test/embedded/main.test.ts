@@ -41,7 +41,8 @@ afterAll(async () => {
 function start(changes: Record<string, string> = {}) {
   const child = spawn(process.execPath, [join(projectFolder, 'embedded', 'launch.mjs'), 'embedded/main.ts'], {
     env: { ...env, ...changes },
-    stdio: ['ignore', 'pipe', 'pipe'],
+    // With a channel it stops by itself when this test is killed.
+    stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
   });
   started.push(child);
   const it = {
@@ -50,10 +51,10 @@ function start(changes: Record<string, string> = {}) {
     printed: '',
     exit: once(child, 'exit') as Promise<[number | null, string | null]>,
   };
-  child.stderr.on('data', (chunk: Buffer) => {
+  child.stderr?.on('data', (chunk: Buffer) => {
     it.said += chunk;
   });
-  child.stdout.on('data', (chunk: Buffer) => {
+  child.stdout?.on('data', (chunk: Buffer) => {
     it.printed += chunk;
   });
   const until = (text: string) =>

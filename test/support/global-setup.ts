@@ -1,6 +1,7 @@
 /**
  * Starts ONE PostgreSQL and ONE Temporal server for the whole test run, in a home of its own, and stops them at its end, also when
- * the run fails or is interrupted. What a killed run left is ended and removed by the next one; runs at the same time do not meet.
+ * the run fails. An interrupted run ends without teardown: then children.ts asks the servers to stop, and the next run removes the
+ * home. What a run killed with -9 left is ended by the next one too. Runs at the same time do not meet.
  */
 import { mkdir, mkdtemp, readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -31,17 +32,9 @@ const homes = join(projectFolder, '.sluice', 'test');
 
 export default async function setup({ provide }: TestProject): Promise<() => Promise<void>> {
   const stops: (() => Promise<unknown>)[] = [];
-  let stopped: Promise<void> | undefined;
-  const teardown = () => {
-    stopped ??= (async () => {
-      await Promise.allSettled(stops.reverse().map((stop) => stop()));
-    })();
-    return stopped;
+  const teardown = async () => {
+    await Promise.allSettled(stops.map((stop) => stop()));
   };
-  const interrupted = (signal: NodeJS.Signals) => {
-    void teardown().then(() => process.exit(signal === 'SIGINT' ? 130 : 143));
-  };
-  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.once(signal, interrupted);
 
   await mkdir(homes, { recursive: true });
   await removeDeadHomes();
