@@ -6,6 +6,7 @@ import { parseArgs } from 'node:util';
 import { loadConfig } from '../config.ts';
 import { SluiceError } from '../errors.ts';
 import { openHome } from './home.ts';
+import { runDemo, startParts } from './installation.ts';
 import { assertFree } from './ports.ts';
 import { startServers } from './servers.ts';
 import { watchSignals } from './shutdown.ts';
@@ -21,8 +22,10 @@ async function main(): Promise<void> {
     options: {
       once: { type: 'boolean', default: false },
       json: { type: 'boolean', default: false },
-      demo: { type: 'boolean', default: false },
+      // Default: on the embedded database yes, on somebody else's no; --no-demo starts the parts only.
+      demo: { type: 'boolean' },
     },
+    allowNegative: true,
   });
   const config = loadConfig();
 
@@ -39,14 +42,17 @@ async function main(): Promise<void> {
   say(`PostgreSQL ${withoutPassword(servers.databaseUrl())}`);
   say(`Temporal   ${servers.temporalAddress}`);
 
-  // Here our own parts plug in, each added to `shutdown` as it starts, so that they stop in the reverse order (api, worker, agents
-  // before the servers): createDatabase when servers.ownsDatabase; migrate, apply the catalogue, sample data (runToEnd of programs.ts);
-  // then api, worker, agents (supervise(name, () => startProgram(...), say)); then the demo.
+  // With somebody else's database the demo, and the sample data it reads, are only made when asked for.
+  const wanted = options.demo ?? servers.ownsDatabase;
+  await startParts({ config, home, servers, shutdown, say, sample: wanted });
+  if (shutdown.signal.aborted) return;
+  say(`API        ${config.apiUrl}`);
+  const code = wanted ? await runDemo(home, config, shutdown, options.json) : 0;
 
   process.send?.({ ready: true, temporalAddress: servers.temporalAddress });
   if (options.once) {
     await shutdown.run();
-    process.exit(0);
+    process.exit(code);
   }
   say('serving; Ctrl-C stops everything');
 }
