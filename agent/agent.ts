@@ -3,22 +3,11 @@
  * running programs while the API is away and delivers their results when it is back.
  */
 import { randomUUID } from 'node:crypto';
-import {
-  type AttemptResult,
-  ClaimAnswer,
-  type ClaimRequest,
-  CompleteAnswer,
-  type CompleteRequest,
-  HeartbeatAnswer,
-  HelloAnswer,
-  type HelloRequest,
-  LeaveAnswer,
-  StartedAnswer,
-  type StartedRequest,
-} from '../api/schemas/agent.ts';
+import type { AttemptResult } from '../api/schemas/agent.ts';
 import { SluiceError } from '../errors.ts';
 import { type ApiClient, ApiRefusal, pause } from './api-client.ts';
 import { Attempts, type Platforms } from './attempts.ts';
+import { createCalls, type Introduction } from './calls.ts';
 import { Gather } from './gather.ts';
 import { LogShipper } from './log-shipper.ts';
 import { ResultSpool } from './result-spool.ts';
@@ -39,17 +28,11 @@ export interface Talk {
   error(facts: object, text: string): void;
 }
 
-export interface AgentOptions {
+export interface AgentOptions extends Omit<Introduction, 'instance'> {
   readonly client: ApiClient;
   readonly platforms: Platforms;
   /** Folder of this agent's name, kept over restarts. */
   readonly spool: string;
-  /** Of the folder's lock: proves a restart (C8). */
-  readonly lockToken: string;
-  readonly platform: string;
-  readonly slots: number;
-  readonly labels: readonly string[];
-  readonly version: string;
   readonly talk: Talk;
   /** How long a polite end waits for programs inside the agent. */
   readonly drainMs: number;
@@ -74,6 +57,7 @@ export interface Agent {
 export function createAgent(options: AgentOptions): Agent {
   const { client, talk } = options;
   const instance = randomUUID();
+  const calls = createCalls(client, { ...options, instance });
   const stopping = new AbortController();
   let fatal: unknown;
   let heartbeatMs = 10_000;
@@ -101,20 +85,8 @@ export function createAgent(options: AgentOptions): Agent {
 
   /** Introduces this process; every epoch the spool answers for goes along. */
   async function hello(signal: AbortSignal): Promise<void> {
-    const body: HelloRequest = {
-      instance,
-      lockToken: options.lockToken,
-      platform: options.platform,
-      slots: options.slots,
-      labels: [...options.labels],
-      version: options.version,
-      held: attempts.epochs(),
-    };
     try {
-      const answer = await client.callUntilAnswered('hello', JSON.stringify(body), HelloAnswer, {
-        ...patient,
-        signal,
-      });
+      const answer = await calls.hello(attempts.epochs(), { ...patient, signal });
       heartbeatMs = answer.heartbeatMs;
     } catch (error) {
       if (!(error instanceof ApiRefusal)) throw error;
@@ -126,13 +98,19 @@ export function createAgent(options: AgentOptions): Agent {
     }
   }
 
-  let again: Promise<void> | undefined;
-  /** The API does not know this instance any more (it was restored, or the lease ran out): introduce it anew, once. */
-  function helloAgain(): Promise<void> {
+  let again: Promise<boolean> | undefined;
+  /**
+   * True when the error meant that the API does not know this instance any more (it was restored, or the lease ran
+   * out) and a new hello, one for all calls that met it, has mended that.
+   */
+  async function knownAgain(error: unknown): Promise<boolean> {
+    const forgotten = error instanceof ApiRefusal && error.code === 'agent_name_taken';
+    if (!forgotten || closing.signal.aborted) return false;
     again ??= hello(closing.signal)
-      .catch((error: unknown) => {
-        if (!closing.signal.aborted) fail(error);
-        throw error;
+      .then(() => true)
+      .catch((refused: unknown) => {
+        if (!closing.signal.aborted) fail(refused);
+        return false;
       })
       .finally(() => {
         again = undefined;
@@ -161,7 +139,8 @@ export function createAgent(options: AgentOptions): Agent {
       }
       await claim(free).catch(async (error: unknown) => {
         if (stopping.signal.aborted) return;
-        if (isConflict(error)) return helloAgain().catch(() => {});
+        if (await knownAgain(error)) return;
+        if (stopping.signal.aborted) return;
         talk.error({ err: error }, 'the API refuses claims');
         await pause(5_000, stopping.signal).catch(() => {});
       });
@@ -170,21 +149,11 @@ export function createAgent(options: AgentOptions): Agent {
 
   async function claim(free: number): Promise<void> {
     // A hello under way names what this agent holds: nothing may be added meanwhile.
-    await again?.catch(() => {});
-    const waitMs = options.claimWaitMs ?? CLAIM_WAIT_MS;
-    const body: ClaimRequest = {
-      claimId: randomUUID(),
-      instance,
-      platform: options.platform,
-      free,
-      labels: [...options.labels],
-      waitMs,
-    };
+    await again;
     const since = performance.now();
-    const answer = await client.callUntilAnswered('claim', JSON.stringify(body), ClaimAnswer, {
+    const answer = await calls.claim(free, options.claimWaitMs ?? CLAIM_WAIT_MS, {
       ...patient,
       signal: stopping.signal,
-      timeoutMs: waitMs + 10_000,
     });
     for (const task of answer.tasks) {
       if (attempts.has(task.lease.epoch)) continue;
@@ -200,18 +169,8 @@ export function createAgent(options: AgentOptions): Agent {
   /** C4: only what is answered ok is launched. */
   async function started(epochs: number[]): Promise<void> {
     for (;;) {
-      const body: StartedRequest = {
-        requestId: randomUUID(),
-        instance,
-        leases: epochs.map((epoch) => ({ epoch })),
-      };
       try {
-        const answer = await client.callUntilAnswered(
-          'started',
-          JSON.stringify(body),
-          StartedAnswer,
-          patient,
-        );
+        const answer = await calls.started(epochs, patient);
         attempts.stop(answer.stop, 'cancel');
         const ok = new Set(answer.ok);
         for (const epoch of epochs) {
@@ -220,14 +179,7 @@ export function createAgent(options: AgentOptions): Agent {
         }
         return;
       } catch (error) {
-        if (
-          isConflict(error) &&
-          (await helloAgain().then(
-            () => true,
-            () => false,
-          ))
-        )
-          continue;
+        if (await knownAgain(error)) continue;
         if (!closing.signal.aborted)
           talk.error({ err: error, epochs }, 'the API refuses started: nothing is launched');
         for (const epoch of epochs) attempts.forget(epoch);
@@ -238,28 +190,15 @@ export function createAgent(options: AgentOptions): Agent {
 
   async function complete(list: AttemptResult[]): Promise<void> {
     for (;;) {
-      const body: CompleteRequest = { requestId: randomUUID(), instance, results: list };
       try {
-        const answer = await client.callUntilAnswered(
-          'complete',
-          JSON.stringify(body),
-          CompleteAnswer,
-          patient,
-        );
+        const answer = await calls.complete(list, patient);
         if (answer.stale.length > 0) talk.warn({ epochs: answer.stale }, 'results came too late');
         for (const { epoch } of list) attempts.forget(epoch);
         attempts.stop(answer.stop, 'cancel');
         return;
       } catch (error) {
         if (closing.signal.aborted) return;
-        if (
-          isConflict(error) &&
-          (await helloAgain().then(
-            () => true,
-            () => false,
-          ))
-        )
-          continue;
+        if (await knownAgain(error)) continue;
         if (closing.signal.aborted || !(error instanceof ApiRefusal)) return;
         if (list.length > 1) {
           // One of them cannot be accepted: the others must not suffer.
@@ -281,7 +220,7 @@ export function createAgent(options: AgentOptions): Agent {
       let failed = false;
       await heartbeat().catch(async (error: unknown) => {
         failed = true;
-        if (isConflict(error) && !closing.signal.aborted) await helloAgain().catch(() => {});
+        await knownAgain(error);
       });
       await pause(failed ? Math.min(heartbeatMs, 1_000) : heartbeatMs, closing.signal).catch(() => {});
     }
@@ -289,9 +228,7 @@ export function createAgent(options: AgentOptions): Agent {
 
   async function heartbeat(): Promise<void> {
     const leases = attempts.epochs();
-    const answer = await client.call('heartbeat', JSON.stringify({ instance, leases }), HeartbeatAnswer, {
-      signal: closing.signal,
-    });
+    const answer = await calls.heartbeat(leases, { signal: closing.signal });
     const unknown = new Set(answer.unknown);
     attempts.contact(leases.filter((epoch) => !unknown.has(epoch)));
     attempts.stop(answer.stop, 'cancel');
@@ -299,9 +236,9 @@ export function createAgent(options: AgentOptions): Agent {
     attempts.stop(answer.unknown, 'cancel');
   }
 
-  /** One line when the API goes away, one when it is back. */
+  /** A line about an API that is away, at most one in 30 s. */
   function outageTalk() {
-    let said = 0;
+    let said = Number.NEGATIVE_INFINITY;
     return (error: Error, tries: number): undefined => {
       if (tries < 3 || performance.now() - said < 30_000) return;
       said = performance.now();
@@ -332,28 +269,26 @@ export function createAgent(options: AgentOptions): Agent {
       await settle(mine, INTERRUPTED_MS);
     }
     if (fatal !== undefined) return;
-    const body = JSON.stringify({ instance, held: attempts.surviving() });
-    await client.call('leave', body, LeaveAnswer, { timeoutMs: FAREWELL_MS }).catch(() => {});
+    await calls.leave(attempts.surviving(), { timeoutMs: FAREWELL_MS }).catch(() => {});
   }
 
   return {
     async run() {
       const goOn = attempts.recover();
-      await hello(stopping.signal).catch((error: unknown) => {
-        if (!stopping.signal.aborted) throw error;
-      });
-      if (stopping.signal.aborted) return;
-      talk.info(
-        { instance, platform: options.platform, slots: options.slots, found: attempts.epochs() },
-        'agent works',
-      );
-      options.onReady?.();
-      goOn();
-      const orphans = setInterval(() => attempts.endOrphans(), ORPHAN_LOOK_MS);
-      const beating = heartbeatLoop();
+      let orphans: NodeJS.Timeout | undefined;
+      let beating: Promise<void> | undefined;
       try {
+        await hello(stopping.signal);
+        const found = attempts.epochs();
+        talk.info({ instance, platform: options.platform, slots: options.slots, found }, 'agent works');
+        options.onReady?.();
+        goOn();
+        orphans = setInterval(() => attempts.endOrphans(), ORPHAN_LOOK_MS);
+        beating = heartbeatLoop();
         await claimLoop();
         await farewell();
+      } catch (error) {
+        if (!stopping.signal.aborted) throw error;
       } finally {
         clearInterval(orphans);
         closing.abort();
@@ -365,9 +300,4 @@ export function createAgent(options: AgentOptions): Agent {
     },
     stop,
   };
-}
-
-/** 409: the API knows another instance under this name, or none. */
-function isConflict(error: unknown): boolean {
-  return error instanceof ApiRefusal && error.status === 409;
 }

@@ -19,7 +19,7 @@ import {
   type Task,
 } from './platform.ts';
 import { ProgramError } from './program-error.ts';
-import { openSession } from './session.ts';
+import { cancelOlderEpochs, openSession } from './session.ts';
 import { type Column, columnsOf, ensureStaging, stagingTable } from './staging.ts';
 import { statementsOf } from './statements.ts';
 
@@ -111,6 +111,8 @@ async function stream(
   try {
     frame.interruption.watch(source);
     frame.interruption.check();
+    // They only read here: nothing is lost by closing them at once.
+    await cancelOlderEpochs(source.client, task, true);
     await source.client.query('begin transaction isolation level repeatable read, read only');
     const select = sourceSelect(task, spec, columns);
     const list = ['sluice_period', 'sluice_run', 'sluice_generation', ...columns.map(({ name }) => name)];

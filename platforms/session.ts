@@ -106,8 +106,8 @@ const OTHERS = `
   where datname = current_database() and pid <> pg_backend_pid() and application_name like 'sluice e%'`;
 
 /**
- * Ends what backends of older epochs of this program and period are doing (protocol C6): asks them to cancel, and
- * after `patienceMs` closes those that do not listen (a backend that waits for its frozen client hears no cancel).
+ * Ends what backends of older epochs of this program and period are doing (protocol C6): asks them to cancel, or with
+ * `terminate` closes them, because a backend that waits for its frozen client hears no cancel.
  * Returns the epochs that were at work. Never waits for the fence: that is what the caller does next.
  */
 export async function cancelOlderEpochs(

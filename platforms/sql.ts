@@ -2,6 +2,7 @@
  * SQL programs: all statements in one fenced transaction (protocol C6). Checks: one boolean, read-only, without fence
  * (protocol D9).
  */
+import pg from 'pg';
 import { type Connections, urlOf } from './connections.ts';
 import { failed } from './failure.ts';
 import { type Frame, inFencedTransaction } from './fenced-transaction.ts';
@@ -29,6 +30,7 @@ const TRANSACTION_CONTROL = new Set([
   'savepoint',
   'release',
 ]);
+const PREPARE_TRANSACTION = /^prepare\s+transaction\b/i;
 const CHANGES_ROWS = new Set(['INSERT', 'UPDATE', 'DELETE', 'MERGE', 'COPY']);
 
 /**
@@ -64,7 +66,8 @@ function programStatements(spec: SpecOf<'sql'>, task: Task): Statement[] {
   const statements = statementsOf(spec.sql, parametersOf(task));
   if (statements.length === 0) throw new ProgramError('the program contains no statement');
   for (const statement of statements) {
-    if (!TRANSACTION_CONTROL.has(statement.verb)) continue;
+    const control = TRANSACTION_CONTROL.has(statement.verb) || PREPARE_TRANSACTION.test(statement.firstLine);
+    if (!control) continue;
     const { line } = statement.place(1);
     throw new ProgramError(
       `"${statement.firstLine}" (near line ${line}): a program is one transaction already and cannot control it`,
@@ -73,24 +76,48 @@ function programStatements(spec: SpecOf<'sql'>, task: Task): Statement[] {
   return statements;
 }
 
-/** Runs one statement, logs first line, rows and ms. `changed` = rows inserted, updated, deleted or copied. */
-async function runStatement(frame: Frame, statement: Statement, context: ExecuteContext) {
+interface Answer {
+  /** Rows inserted, updated, deleted or copied. */
+  readonly changed: number;
+  readonly columns: number;
+  readonly count: number;
+  readonly firstRow: readonly unknown[] | undefined;
+}
+
+/** Runs one statement, logs its first line, rows and ms. */
+async function runStatement(frame: Frame, statement: Statement, context: ExecuteContext): Promise<Answer> {
   frame.interruption.check();
   frame.current = statement;
   context.log(`${statement.firstLine}\n`);
   const since = performance.now();
-  const result = await frame.session.client.query({
-    text: statement.text,
-    values: [...statement.values],
-    rowMode: 'array',
-  });
+  const { result, firstRow } = await stream(frame.session.client, statement);
   const ms = Math.round(performance.now() - since);
   const count = result.rowCount ?? 0;
   context.log(
     `-- ${result.command ?? 'done'} ${result.rowCount === null ? '' : `${count} rows, `}${ms} ms\n`,
   );
   frame.current = undefined;
-  return { result, changed: CHANGES_ROWS.has(result.command) ? count : 0 };
+  return {
+    changed: CHANGES_ROWS.has(result.command) ? count : 0,
+    columns: result.fields.length,
+    count,
+    firstRow,
+  };
+}
+
+/** Keeps the first row only: a program that selects a whole table must not fill the agent's memory. */
+function stream(client: pg.Client, { text, values }: Statement) {
+  return new Promise<{ result: pg.QueryResult; firstRow: unknown[] | undefined }>((resolve, reject) => {
+    let firstRow: unknown[] | undefined;
+    const config: pg.QueryArrayConfig = { text, values: [...values], rowMode: 'array' };
+    const query = new pg.Query(config);
+    query.on('row', (row: unknown) => {
+      firstRow ??= row as unknown[];
+    });
+    query.on('end', (result) => resolve({ result, firstRow }));
+    query.on('error', reject);
+    client.query(query);
+  });
 }
 
 async function runCheck(
@@ -108,17 +135,12 @@ async function runCheck(
     interruption.watch(session);
     interruption.startTimeout(task.timeoutMs);
     await session.client.query('begin transaction read only');
-    let answer: unknown[][] = [];
-    let columns = 0;
-    for (const statement of statements) {
-      const { result } = await runStatement(frame, statement, context);
-      answer = result.rows;
-      columns = result.fields.length;
-    }
-    const value = answer[0]?.[0];
-    if (answer.length !== 1 || columns !== 1 || (typeof value !== 'boolean' && value !== null)) {
+    let answer: Answer | undefined;
+    for (const statement of statements) answer = await runStatement(frame, statement, context);
+    const value = answer?.firstRow?.[0];
+    if (answer?.count !== 1 || answer.columns !== 1 || (typeof value !== 'boolean' && value !== null)) {
       throw new ProgramError(
-        `a check answers one boolean; this one answered ${answer.length} rows of ${columns} columns`,
+        `a check answers one boolean; this one answered ${answer?.count} rows of ${answer?.columns} columns`,
       );
     }
     context.log(`-- answer: ${value === null ? 'null, counted as false' : value}\n`);

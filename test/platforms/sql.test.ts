@@ -66,14 +66,24 @@ describe('a SQL program', () => {
     expect(await fenceRow()).toBeUndefined();
   });
 
-  it('cannot control its own transaction', async () => {
-    const ending = await run(`${REPLACE}commit;`);
-    expect(ending).toMatchObject({
-      outcome: 'failed',
-      kind: 'program',
-      message: expect.stringContaining('"commit"'),
+  it.each(['commit', 'rollback', 'savepoint a', "prepare transaction 'a'", '-- x\nBEGIN', 'end'])(
+    'cannot control its own transaction: %s',
+    async (statement) => {
+      const ending = await run(`${REPLACE}${statement};`);
+      expect(ending).toMatchObject({
+        outcome: 'failed',
+        kind: 'program',
+        message: expect.stringContaining('one transaction'),
+      });
+      expect(await count()).toBe(0);
+    },
+  );
+
+  it('does not count selected rows as changed ones', async () => {
+    expect(await run(`${REPLACE}select * from generate_series(1, 10000);`)).toEqual({
+      outcome: 'succeeded',
+      rows: 5,
     });
-    expect(await count()).toBe(0);
   });
 
   it('gets hostile parameter values byte for byte', async () => {
@@ -211,7 +221,7 @@ describe('the fence (protocol C6)', () => {
     await frozen.query(
       "begin; insert into sluice.sluice_fence values ('Flow', '202610', 1, 'month-2026-10', 1, false)",
     );
-    const newer = await run(REPLACE, { epoch: 2, timeoutMs: 1_000 });
+    const newer = await run(REPLACE, { epoch: 2, timeoutMs: 1_500 });
     expect(newer).toEqual({ outcome: 'succeeded', rows: 5 });
     await expect(frozen.query('commit')).rejects.toThrow();
   });
@@ -223,9 +233,9 @@ describe('the fence (protocol C6)', () => {
     await holder.query(
       "begin; insert into sluice.sluice_fence values ('Flow', '202610', 1, 'month-2026-10', 1, false)",
     );
-    const waiting = run(REPLACE, { epoch: 2, timeoutMs: 200 });
+    const waiting = run(REPLACE, { epoch: 2, timeoutMs: 1_000 });
     await backendOf(2, "wait_event_type = 'Lock'");
-    await new Promise((resolve) => setTimeout(resolve, 400));
+    await new Promise((resolve) => setTimeout(resolve, 1_200));
     await holder.query('rollback');
     await holder.end();
     expect(await waiting).toEqual({ outcome: 'succeeded', rows: 5 });

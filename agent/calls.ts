@@ -1,0 +1,66 @@
+/** The calls of one agent process, each as a function: body, call, parsed answer (contract: api/schemas/agent.ts). */
+import { randomUUID } from 'node:crypto';
+import {
+  type AttemptResult,
+  ClaimAnswer,
+  type ClaimRequest,
+  CompleteAnswer,
+  type CompleteRequest,
+  HeartbeatAnswer,
+  type HeartbeatRequest,
+  HelloAnswer,
+  type HelloRequest,
+  LeaveAnswer,
+  type LeaveRequest,
+  StartedAnswer,
+  type StartedRequest,
+} from '../api/schemas/agent.ts';
+import type { ApiClient, CallOptions, PatientOptions } from './api-client.ts';
+
+/** A claim is answered by work or after its wait; an answer later than that by so much is none. */
+const CLAIM_MARGIN_MS = 10_000;
+
+export interface Introduction {
+  readonly instance: string;
+  /** Of the spool folder's lock: proves a restart (C8). */
+  readonly lockToken: string;
+  readonly platform: string;
+  readonly slots: number;
+  readonly labels: readonly string[];
+  readonly version: string;
+}
+
+/** Every call but heartbeat and leave repeats its identical body until it is answered (C1). */
+export function createCalls(client: ApiClient, who: Introduction) {
+  const { instance, platform } = who;
+  const labels = [...who.labels];
+  return {
+    hello(held: number[], options: PatientOptions): Promise<HelloAnswer> {
+      const { lockToken, slots, version } = who;
+      const body: HelloRequest = { instance, lockToken, platform, slots, labels, version, held };
+      return client.callUntilAnswered('hello', JSON.stringify(body), HelloAnswer, options);
+    },
+    claim(free: number, waitMs: number, options: PatientOptions): Promise<ClaimAnswer> {
+      const body: ClaimRequest = { claimId: randomUUID(), instance, platform, free, labels, waitMs };
+      const timeoutMs = waitMs + CLAIM_MARGIN_MS;
+      return client.callUntilAnswered('claim', JSON.stringify(body), ClaimAnswer, { ...options, timeoutMs });
+    },
+    started(epochs: number[], options: PatientOptions): Promise<StartedAnswer> {
+      const leases = epochs.map((epoch) => ({ epoch }));
+      const body: StartedRequest = { requestId: randomUUID(), instance, leases };
+      return client.callUntilAnswered('started', JSON.stringify(body), StartedAnswer, options);
+    },
+    complete(results: AttemptResult[], options: PatientOptions): Promise<CompleteAnswer> {
+      const body: CompleteRequest = { requestId: randomUUID(), instance, results };
+      return client.callUntilAnswered('complete', JSON.stringify(body), CompleteAnswer, options);
+    },
+    heartbeat(leases: number[], options: CallOptions): Promise<HeartbeatAnswer> {
+      const body: HeartbeatRequest = { instance, leases };
+      return client.call('heartbeat', JSON.stringify(body), HeartbeatAnswer, options);
+    },
+    leave(held: number[], options: CallOptions): Promise<unknown> {
+      const body: LeaveRequest = { instance, held };
+      return client.call('leave', JSON.stringify(body), LeaveAnswer, options);
+    },
+  };
+}
