@@ -78,7 +78,7 @@ export function billingStatements(scale: Scale, monthName: string): string[] {
       where n = 1 or ${draw.of(`${id('a')} + n * 100000000000000`, 88, 5)} < 2`,
     `insert into ods.owe
       select '${m}', a, to_char(date '${month.first}' - make_interval(months => (back * step)::int), 'YYYYMM'), ${draw.between(`${id('a')} + back * 100000000000000`, 90, 500, 20000)}
-      from (select a, ${draw.between(id('a'), 91, 1, 4)} as step from generate_series(1, ${accounts}) a
+      from (select a, ${draw.between(id('a'), 91, 1, 7)} as step from generate_series(1, ${accounts}) a
             where ${draw.of(id('a'), 92, 8)} = 0 or (a <= ${2 * groups} and ${draw.of(id('a'), 93, 3)} = 0)) owing,
         lateral generate_series(1, 1 + step % 3) back`,
     ...dayStatements(scale, month),
@@ -100,16 +100,17 @@ function dayStatements(scale: Scale, month: MonthDays): string[] {
   const draw = users.draw;
   const day = month.lastDay;
   const id = (n: string) => `${n}::bigint * 100000000 + ${day}`;
-  const rows = (count: number, salt: number) =>
-    `(select n, ${draw.between(id('n'), salt, 1, scale.users)} as u from generate_series(1, ${Math.floor(count)}) n) rows
+  const rows = (count: number, salt: number, of = scale.users) =>
+    `(select n, ${draw.between(id('n'), salt, 1, Math.floor(of))} as u from generate_series(1, ${Math.floor(count)}) n) rows
      where ${users.activatedOn('u')} <= date '${month.last}'`;
   return [
     `insert into ods.rc_bill_dtl
       select '${day}', n, u, ${draw.code(id('n'), 121, 'A', 4, ACC_ITEMS)}, ${draw.between(id('n'), 122, 1, 300)} * 100, ${draw.between(id('n'), 123, 1, month.days)}::int
       from ${rows(scale.users, 120)}`,
+    // A tenth of the users gets all promotions, several on the same item.
     `insert into ods.prom_bill
-      select '${day}', n, u, ${draw.code(id('n'), 131, 'M', 2, 15)}, ${draw.code(id('n'), 132, 'A', 4, ACC_ITEMS)}, ${draw.between(id('n'), 133, 10, 900)}
-      from ${rows(scale.users / 3, 130)}`,
+      select '${day}', n, u, ${draw.code(id('n'), 131, 'M', 2, 15)}, ${draw.code(id('n'), 132, 'A', 4, 6)}, ${draw.between(id('n'), 133, 10, 900)}
+      from ${rows(scale.users / 3, 130, scale.users / 10)}`,
     `insert into ods.srvc_dtl1
       select '${day}', n, u, ${draw.code(id('n'), 141, 'S', 2, SERVICES)}, ${draw.between(id('n'), 142, 1, 20)}::int, ${draw.between(id('n'), 143, 10, 2000)}
       from ${rows(scale.users / 2, 140)}`,

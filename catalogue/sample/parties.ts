@@ -88,13 +88,15 @@ export function partyStatements(scale: Scale): string[] {
       select g, g, 'group ' || g, ${draw.word('g', 28, ['finance', 'education', 'logistics', 'health', 'retail'])},
         ${draw.word('g', 29, ['A', 'B', 'B', 'C'])}
       from generate_series(1, ${groups}) g`,
+    // Of those who left, half did so on the last day of a month: on that day they are members no more.
     `insert into ods.group_member
       select ${draw.between('user_id', 30, 1, groups)}, user_id, greatest(activated_on, date '2022-01-01' + ${draw.of('user_id', 31, 1700)}::int),
-        case when ${draw.of('user_id', 32, 10)} = 0 then date '2026-07-15' + ${draw.of('user_id', 33, 110)}::int end
+        case ${draw.of('user_id', 32, 10)} when 0 then date '2026-07-15' + ${draw.of('user_id', 33, 110)}::int
+          when 1 then case when user_id % 8 = 0 then date '2026-09-30' else date '2026-08-31' end end
       from ods.subscriber where user_id % 4 = 0`,
     // A fifth of the attributes changed on 2026-09-15: month programs must take the value of their month's last day.
     `insert into ods.group_service_attr
-      select g, ${numbered('s', 'S', 2)}, attr, (${draw.between('g * 1000 + s * 10 + n', 34, 1, 40)} * version)::int,
+      select g, ${numbered('s', 'S', 2)}, attr, ${draw.between('(g * 1000 + s * 10 + n) * 10 + version', 34, 1, 80)},
         case version when 1 then date '2024-01-01' else date '2026-09-15' end,
         case when version = 1 and changes then date '2026-09-14' end
       from (select g, s, n, attr, ${draw.of('g * 1000 + s * 10 + n', 35, 5)} = 0 as changes
@@ -132,12 +134,12 @@ export function partyStatements(scale: Scale): string[] {
     `insert into ods.wms_nav_tree
       select n, case when n > 3 then (n + 2) / 4 end, 'page ' || n, case when n > 20 then ${draw.code('n', 46, 'A', 4, ACC_ITEMS)} end
       from generate_series(1, 100) n`,
-    // Plan PL01 is maintained every month, the others now and then.
+    // Plan PL01 is maintained every month, the others now and then; the last one is new in the second month.
     `insert into shfin.main_plan_maintained
       select ${numbered('p', 'PL', 2)}, month, 'plan ' || p || case when at > 0 then ' (' || month || ')' else '' end,
         ${draw.word('p', 47, ['family', 'youth', 'business', 'basic'])}, ${draw.between('p * 100 + at', 48, 8, 400)} * 100,
         ${draw.of('p * 100 + at', 49, 6)} > 0
       from generate_series(1, ${PLANS}) p, (values (0, '202601'), ${monthsMaintained}) maintained (at, month)
-      where at = 0 or p = 1 or ${draw.of('p * 100 + at', 50, 4)} = 0`,
+      where (at = 0 and p < ${PLANS}) or p = 1 or (p = ${PLANS} and at = 2) or (p < ${PLANS} and ${draw.of('p * 100 + at', 50, 4)} = 0)`,
   ];
 }

@@ -12,7 +12,7 @@ import { partyStatements } from './parties.ts';
 import { type Scale, scaleOf } from './scale.ts';
 
 /** Raised whenever tables or rows of the sample change, so that an older sample is made anew. */
-const SAMPLE_VERSION = 1;
+const SAMPLE_VERSION = 2;
 
 const SCHEMAS = ['ods', 'dim', 'dwd', 'shfin', 'ods_mpp', 'dwd_mpp', 'app', 'db24'];
 

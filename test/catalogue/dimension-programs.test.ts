@@ -199,7 +199,11 @@ describe('main plans', () => {
             },
           ];
     });
-    expect(await house.run('P03.S2.UpdateMainPlan', of)).toEqual({ outcome: 'succeeded', rows: 24 });
+    expect(expected).toHaveLength(of === MONTHS[0] ? 23 : 24);
+    expect(await house.run('P03.S2.UpdateMainPlan', of)).toEqual({
+      outcome: 'succeeded',
+      rows: expected.length,
+    });
     const actual = await house.rows('yt', 'select * from dim.dim_main_plan where month = $1', [of]);
     expect(sorted(actual)).toEqual(sorted(expected));
     expect(actual.some((it) => it.maintained_month === of)).toBe(true);
