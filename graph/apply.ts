@@ -2,34 +2,43 @@
 import type { Graph } from './compact.ts';
 import type { ExchangeAnswer, Group } from './decisions.ts';
 import { assignListed } from './machine.ts';
-import { assignFlow, assignForeign, FLAG, has, type RunState } from './state.ts';
+import { assignFlow, assignForeign, FLAG, has, lookAtAll, type RunState } from './state.ts';
 
 /**
  * Changes `s` in place: the groups that the exchange wrote, then what it said about claims. `decisions` are those handed in, unless
- * the answer brings adopted ones (A5). Flows of groups that were not written are looked at again.
+ * the answer brings adopted ones (A5). Flows of groups that were not written, and those that were to be looked at with them, are looked
+ * at again.
  */
 export function apply(graph: Graph, s: RunState, decisions: readonly Group[], answer: ExchangeAnswer): void {
   const groups = answer.adopted ?? decisions;
   // Decisions were made for this instant; an adopted exchange may have been decided at another one.
   s.timersAt = answer.adopted === null ? s.now : s.timersAt;
-  s.dirty = [];
-  for (const group of groups.slice(0, answer.written)) applyGroup(graph, s, group, answer.now);
-  // Everything that the written groups could free was decided with them.
-  const dirty = new Set<number>(answer.adopted === null ? [] : s.dirty);
   const lost =
     answer.adopted === null ? groups.slice(answer.written) : [...groups.slice(answer.written), ...decisions];
+  const whole = answer.adopted === null && lost.length === 0;
+  // Everything that the written groups could free, and what was to be looked at before, was decided with them.
+  const asked = whole ? [] : s.dirty;
+  s.dirty = [];
+  for (const group of groups.slice(0, answer.written)) applyGroup(graph, s, group, answer.now);
+  const dirty = new Set<number>(whole ? asked : [...asked, ...s.dirty]);
   for (const group of lost) for (const change of group.changes) dirty.add(change.v);
   if (lost.length > 0) s.timersAt = 0;
-  if (answer.allLeases) s.lease.fill(0);
-  for (const [v, known] of answer.leases) {
-    if (v < 0 || s.lease[v] === known) continue;
-    s.lease[v] = known;
-    dirty.add(v);
-  }
+  applyLeases(s, answer, dirty);
   s.dirty = [...dirty].sort((a, b) => a - b);
   s.exchange = answer.n;
   s.now = answer.now;
   s.cursor = answer.cursor;
+}
+
+/** A flow whose claim is another one than was known is looked at again: it may have to be taken back. */
+function applyLeases(s: RunState, answer: ExchangeAnswer, dirty: Set<number>): void {
+  const known = new Map(answer.leases);
+  if (answer.allLeases) for (let v = 0; v < s.lease.length; v++) if (!known.has(v)) known.set(v, 0);
+  for (const [v, lease] of known) {
+    if (v < 0 || s.lease[v] === lease) continue;
+    s.lease[v] = lease;
+    dirty.add(v);
+  }
 }
 
 function applyGroup(graph: Graph, s: RunState, group: Group, now: number): void {
@@ -39,12 +48,18 @@ function applyGroup(graph: Graph, s: RunState, group: Group, now: number): void 
       assignForeign(graph, s, effect.index, effect.met, s.waivedForeign[effect.index]!);
     else if (effect.t === 'finished') s.finished = effect.on;
     else if (effect.t === 'run' && effect.verb === 'close') s.closed = true;
-    else if (effect.t === 'run' && effect.verb === 'reopen') s.closed = false;
+    else if (effect.t === 'run' && effect.verb === 'reopen') {
+      s.closed = false;
+      lookAtAll(graph, s);
+    }
   }
   for (const change of group.changes) {
     const { v } = change;
+    // A claim belongs to one attempt.
+    const another = s.generation[v] !== change.generation || s.attempt[v] !== change.attempt;
     assignFlow(graph, s, v, change);
-    if (!has(s, v, FLAG.DISPATCHED)) s.lease[v] = 0;
+    s.phase[v] = change.phase;
+    if (another || !has(s, v, FLAG.DISPATCHED)) s.lease[v] = 0;
     if (change.released !== -1) s.released[v] = change.released === 1 ? now : 0;
   }
 }

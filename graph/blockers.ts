@@ -8,6 +8,8 @@ import { edgeMet, FLAG, has, isTriggered, type RunState } from './state.ts';
 export type Blocker =
   | { readonly code: 'not_triggered' }
   | { readonly code: 'retired' }
+  /** The run was closed: what is running ends, nothing begins. */
+  | { readonly code: 'run_closed' }
   | { readonly code: 'held' }
   /** An edge whose upstream is not done; `loop` when the edge lies inside a loop, `dependency_invalid` when the upstream is gone. */
   | { readonly code: 'upstream' | 'loop' | 'dependency_invalid'; readonly from: string }
@@ -21,6 +23,7 @@ export type Blocker =
 /** All engine-side blockers of a flow without result; what a claim may still miss (slot, pool, lock, pause) is in the record. */
 export function blockers(graph: Graph, s: RunState, v: number): Blocker[] {
   const list: Blocker[] = [];
+  if (s.closed) list.push({ code: 'run_closed' });
   if (has(s, v, FLAG.RETIRED)) list.push({ code: 'retired' });
   if (!isTriggered(graph, s, v)) list.push({ code: 'not_triggered' });
   if (has(s, v, FLAG.HELD)) list.push({ code: 'held' });
@@ -44,12 +47,12 @@ export function blockers(graph: Graph, s: RunState, v: number): Blocker[] {
       if (s.foreignMet[i] === 0 && s.waivedForeign[i] === 0)
         list.push({ code: 'other_run', from: graph.foreign[i]!.from });
     if (s.start[v]! > s.now) list.push({ code: 'start_time', until: s.start[v]! });
+    if (has(s, v, FLAG.MEMBER)) {
+      const members = openMembersAbove(graph, s, v);
+      if (members.length > 0) list.push({ code: 'rerun_above', members });
+    }
   }
   if (!has(s, v, FLAG.ENDING) && s.due[v]! > s.now) list.push({ code: 'retry_backoff', until: s.due[v]! });
-  if (has(s, v, FLAG.MEMBER)) {
-    const members = openMembersAbove(graph, s, v);
-    if (members.length > 0) list.push({ code: 'rerun_above', members });
-  }
   return list;
 }
 

@@ -1,7 +1,7 @@
 /** What the end of an attempt means for its flow (protocol C3, C4, C7, D9). */
 import type { CompletionEntry, LostEntry } from './decisions.ts';
 import type { Machine } from './machine.ts';
-import { beginGeneration, finish, markStale } from './settle.ts';
+import { beginGeneration, dropPending, finish, markStale } from './settle.ts';
 import { FAILURE_KINDS, type FailureKind, FLAG, has } from './state.ts';
 import { codeOf } from './status.ts';
 
@@ -27,17 +27,21 @@ export function complete(m: Machine, entry: CompletionEntry): void {
     return;
   }
   s.lease[v] = 0;
+  const { outcome } = entry;
   if (has(s, v, FLAG.RERUN_PENDING)) {
-    m.set(v, { result: codeOf(entry.outcome === 'false' ? 'failed' : entry.outcome) });
-    beginPending(m, v, false, 0);
+    if (outcome === 'requeued') giveBack(m, v);
+    else {
+      m.set(v, { result: codeOf(outcome === 'false' ? 'failed' : outcome) });
+      beginPending(m, v, null);
+    }
     return;
   }
   if (has(s, v, FLAG.STOPPING)) {
     finish(m, v, 'cancelled', false);
-    if (entry.outcome === 'succeeded') m.effect({ t: 'notice', v, kind: 'late_effect', recipient: null });
+    if (outcome === 'succeeded') proveEffect(m, v);
     return;
   }
-  switch (entry.outcome) {
+  switch (outcome) {
     case 'succeeded':
       finish(m, v, 'succeeded', has(s, v, FLAG.TAINTED));
       return;
@@ -51,15 +55,29 @@ export function complete(m: Machine, entry: CompletionEntry): void {
     case 'false':
       tryAgainLater(m, v, entry.at);
       return;
+    case 'requeued':
+      giveBack(m, v);
+      return;
     default:
-      entry.outcome satisfies never;
+      outcome satisfies never;
   }
+}
+
+/** It never started: it waits again, under another attempt because the record still has this one as claimed. */
+function giveBack(m: Machine, v: number): void {
+  dropPending(m, v);
+  nextAttempt(m, v, 0, 0);
+  m.markReleased(v, false);
 }
 
 /** D9: a check that is false is no failure until it gives up. */
 function tryAgainLater(m: Machine, v: number, at: number): void {
   const { s, graph } = m;
-  const { everyMs, giveUpAfterMs } = graph.attrOf(v);
+  const { kind, everyMs, giveUpAfterMs } = graph.attrOf(v);
+  if (kind !== 'check') {
+    fail(m, v, 'program', at);
+    return;
+  }
   if (giveUpAfterMs !== null && at - s.released[v]! >= giveUpAfterMs) {
     finish(m, v, 'failed', false);
     return;
@@ -75,11 +93,12 @@ function fail(m: Machine, v: number, kind: FailureKind, at: number): void {
   else nextAttempt(m, v, at + retries.backoffMs, 0, kind);
 }
 
+/** What was used by an attempt without result counts no more: taint is fixed at the next release, and stale begins anew (D6). */
 function nextAttempt(m: Machine, v: number, due: number, on: number, kind?: FailureKind): void {
   const { s } = m;
   m.set(v, {
     attempt: s.attempt[v]! + 1,
-    flags: (s.flags[v]! & ~(FLAG.DISPATCHED | FLAG.TAINTED)) | on,
+    flags: (s.flags[v]! & ~(FLAG.DISPATCHED | FLAG.TAINTED | FLAG.STALE)) | on,
     due,
     used: kind === undefined ? s.used[v]! : useOne(s.used[v]!, kind),
   });
@@ -97,26 +116,30 @@ export function lose(m: Machine, entry: LostEntry): void {
     return;
   }
   s.lease[v] = 0;
-  const repeatable = attrs.fenced || attrs.idempotent;
-  if (!repeatable) {
-    m.setFlags(v, 0, FLAG.RERUN_PENDING | FLAG.PENDING_ROOT | FLAG.KEEP_WAIVES | FLAG.STOPPING);
+  const orphaned = (): void => {
+    if (!attrs.fenced) m.set(v, { flags: s.flags[v]! | FLAG.ENDING, due: grace });
+  };
+  if (!attrs.fenced && !attrs.idempotent) {
+    // A pending rerun stays pending: a person says first what became of the old attempt.
     finish(m, v, 'outcome_unknown', false);
+    orphaned();
     m.effect({ t: 'notice', v, kind: 'outcome_unknown', recipient: null });
     return;
   }
   if (has(s, v, FLAG.RERUN_PENDING)) {
     m.set(v, { result: codeOf('failed') });
-    beginPending(m, v, !attrs.fenced, attrs.fenced ? 0 : grace);
+    orphaned();
+    beginPending(m, v, null);
     return;
   }
   if (has(s, v, FLAG.STOPPING)) {
     finish(m, v, 'cancelled', false);
-    if (!attrs.fenced) m.set(v, { flags: s.flags[v]! | FLAG.ENDING, due: grace });
+    orphaned();
     return;
   }
   if (usedOf(s.used[v]!, 'lost') >= attrs.retries.lost) {
     finish(m, v, 'failed', false);
-    if (!attrs.fenced) m.set(v, { flags: s.flags[v]! | FLAG.ENDING, due: grace });
+    orphaned();
     return;
   }
   // Fenced: the old attempt can do no harm, the next one goes at once. Otherwise its end is waited out.
@@ -134,16 +157,17 @@ function endOld(m: Machine, v: number, until: number): void {
 
 /** C7, D6: an attempt that no longer counted has left its effect all the same. */
 export function proveEffect(m: Machine, v: number): void {
-  markStale(m, [v], new Set());
+  markStale(m, [v]);
   m.effect({ t: 'notice', v, kind: 'late_effect', recipient: null });
 }
 
 /** `rerunPending` (protocol E): the old end is recorded, frees nothing and is not retried; now the new generation begins. */
-function beginPending(m: Machine, v: number, ending: boolean, endingUntil: number): void {
+export function beginPending(m: Machine, v: number, operation: string | null): void {
   const { s } = m;
   const root = has(s, v, FLAG.PENDING_ROOT);
   const keepWaives = has(s, v, FLAG.KEEP_WAIVES);
-  beginGeneration(m, v, { root, keepWaives, ending, endingUntil, operation: null });
+  beginGeneration(m, v, { root, keepWaives, ending: false, operation });
+  markStale(m, [v]);
 }
 
 function usedOf(used: number, kind: FailureKind): number {

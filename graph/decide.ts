@@ -8,9 +8,12 @@ import type { Entry, ExternalEntry, Group } from './decisions.ts';
 import { Machine } from './machine.ts';
 import { operate, trigger } from './operate.ts';
 import { settle } from './settle.ts';
-import { FLAG, has, isFinished, type RunState } from './state.ts';
+import { FLAG, has, isFinished, type PersonMoment, type RunState } from './state.ts';
 
-/** Decisions in order, one group per log row, then one for timers. `now` is the instant that the last exchange returned. */
+/**
+ * Decisions in order: one group for the time that has passed, one per log row, one for what follows from the whole. After each group
+ * nothing is left undone for `now`, the instant that the last exchange returned; so an operation meets the run as it is.
+ */
 export function decide(graph: Graph, state: RunState, entries: readonly Entry[], now: number): Group[] {
   return run(graph, state, entries, now).groups;
 }
@@ -30,6 +33,11 @@ function run(graph: Graph, state: RunState, entries: readonly Entry[], now: numb
   const m = new Machine(graph, state, now);
   const asked = m.s.dirty;
   m.s.dirty = [];
+  m.begin(0);
+  timers(m);
+  m.s.dirty.push(...asked);
+  settle(m);
+  m.end();
   for (const entry of entries) {
     m.begin(entry.seq);
     take(m, entry);
@@ -37,11 +45,12 @@ function run(graph: Graph, state: RunState, entries: readonly Entry[], now: numb
     m.end();
   }
   m.begin(0);
-  m.s.dirty = [...asked, ...timers(m)];
-  settle(m);
   remind(m);
   const finished = isFinished(graph, m.s);
-  if (finished !== m.s.finished) m.effect({ t: 'finished', on: finished });
+  if (finished !== m.s.finished) {
+    m.s.finished = finished;
+    m.effect({ t: 'finished', on: finished });
+  }
   m.end();
   return m;
 }
@@ -77,8 +86,7 @@ function external(m: Machine, entry: ExternalEntry): void {
     case 'event':
       for (let v = 0; v < m.graph.n; v++) {
         const attrs = m.graph.attrOf(v);
-        if (attrs.trigger === 'event' && attrs.event === body.event && !has(m.s, v, FLAG.TRIGGERED))
-          trigger(m, v, null);
+        if (attrs.trigger === 'event' && attrs.event === body.event) happen(m, v);
       }
       return;
     default:
@@ -86,36 +94,40 @@ function external(m: Machine, entry: ExternalEntry): void {
   }
 }
 
-/** Flows whose moment came since timers were last looked at; an old attempt whose grace is over stands in nobody's way any more. */
-function timers(m: Machine): number[] {
-  const { s, graph } = m;
-  const due: number[] = [];
-  for (let v = 0; v < graph.n; v++) {
-    const at = s.due[v]!;
-    if (at !== 0 && at <= s.now && has(s, v, FLAG.ENDING)) {
-      m.set(v, { flags: s.flags[v]! & ~FLAG.ENDING, due: 0 });
-      due.push(v);
-      continue;
-    }
-    if (s.result[v] !== 0) continue;
-    if (at > s.timersAt && at <= s.now) due.push(v);
-    else if (s.start[v]! > s.timersAt && s.start[v]! <= s.now) due.push(v);
-  }
-  return due;
+/** The event of a flow has come: as the manual trigger, but a flow that was opened for others or has its result is left as it is. */
+function happen(m: Machine, v: number): void {
+  const { s } = m;
+  if ((s.flags[v]! & (FLAG.TRIGGERED | FLAG.EXCLUDED)) !== 0) return;
+  if (s.result[v] === 0 && !has(s, v, FLAG.RETIRED)) trigger(m, v, null);
+  else m.setFlags(v, FLAG.TRIGGERED);
 }
 
-/** Reminders of gates whose turn has come: one notice for what has passed, however much that is. */
+/** Flows whose moment came since timers were last looked at; an old attempt whose grace is over stands in nobody's way any more. */
+function timers(m: Machine): void {
+  const { s, graph } = m;
+  for (let v = 0; v < graph.n; v++) {
+    const at = s.due[v]!;
+    if (at !== 0 && at <= s.now && has(s, v, FLAG.ENDING))
+      m.set(v, { flags: s.flags[v]! & ~FLAG.ENDING, due: 0 });
+    if (s.result[v] !== 0) continue;
+    const start = s.start[v]!;
+    if ((at > s.timersAt && at <= s.now) || (start > s.timersAt && start <= s.now)) s.dirty.push(v);
+  }
+}
+
+/** Reminders of gates whose turn has come: one notice for what has passed, however much that is. O(moments), which are in order of time. */
 function remind(m: Machine): void {
   const { s } = m;
-  const passed = new Map<number, number>();
+  if (s.closed) return;
+  const passed = new Map<number, { count: number; last: PersonMoment }>();
   for (const moment of s.moments) {
+    if (moment.at > s.now) break;
     const { v } = moment;
-    if (s.result[v] !== 0 || s.released[v] === 0 || has(s, v, FLAG.CONFIRMED) || moment.at > s.now) continue;
-    passed.set(v, (passed.get(v) ?? 0) + 1);
+    if (s.result[v] !== 0 || s.released[v] === 0 || has(s, v, FLAG.CONFIRMED)) continue;
+    passed.set(v, { count: (passed.get(v)?.count ?? 0) + 1, last: moment });
   }
-  for (const [v, count] of passed) {
+  for (const [v, { count, last }] of passed) {
     if (count <= s.used[v]!) continue;
-    const last = s.moments.filter((moment) => moment.v === v)[count - 1]!;
     m.effect({ t: 'notice', v, kind: last.kind, recipient: last.recipient });
     m.set(v, { used: count });
   }

@@ -12,7 +12,8 @@ export interface CompletionEntry {
   readonly v: number;
   readonly generation: number;
   readonly attempt: number;
-  readonly outcome: 'succeeded' | 'failed' | 'false' | 'cancelled';
+  /** `requeued`: a claim ended before its program was started, and the flow must not simply go back to the outbox (C4). */
+  readonly outcome: 'succeeded' | 'failed' | 'false' | 'cancelled' | 'requeued';
   readonly failure: FailureKind | null;
 }
 

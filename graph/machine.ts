@@ -38,7 +38,11 @@ export class Machine {
   end(): void {
     if (this.#seq === 0 && this.#touched.size === 0 && this.#effects.length === 0) return;
     const changes: FlowChange[] = [];
-    for (const [v, { expect, released }] of this.#touched) changes.push(this.#change(v, expect, released));
+    for (const [v, { expect, released }] of this.#touched) {
+      const change = this.#change(v, expect, released);
+      this.s.phase[v] = change.phase;
+      changes.push(change);
+    }
     this.groups.push({ seq: this.#seq, changes, effects: this.#effects });
   }
 
@@ -96,10 +100,16 @@ export class Machine {
     this.s.released[v] = on ? this.s.now : 0;
   }
 
-  /** Takes the flow back from the outbox; contradicted when an agent was faster. */
+  /** What is decided about a flow in the outbox rests on what was known of its claim; contradicted when an agent was faster. */
+  expectAsKnown(v: number): void {
+    if ((this.s.flags[v]! & FLAG.DISPATCHED) !== 0) this.expect(v, this.s.lease[v] === 0 ? 1 : 2);
+  }
+
+  /** Takes an unclaimed flow back from the outbox; contradicted when an agent was faster. */
   undispatch(v: number): void {
-    this.setFlags(v, 0, FLAG.DISPATCHED | FLAG.TAINTED);
     this.expect(v, 1);
+    // Nothing was used yet: neither tainted nor stale.
+    this.setFlags(v, 0, FLAG.DISPATCHED | FLAG.TAINTED | FLAG.STALE);
     this.markReleased(v, false);
   }
 

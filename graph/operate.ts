@@ -1,14 +1,16 @@
 /** Carries out what people ask for, in the order of the log (protocol B, E). Each verb has its own function; all are pure. */
 import { isEntitled, neededRoles } from './authorise.ts';
 import { type Graph, indexOf } from './compact.ts';
+import { beginPending } from './completion.ts';
 import { confirm, reject, withdraw } from './confirm.ts';
 import type { Effect, FlowOutcome, OperationEntry, OperationOutcome } from './decisions.ts';
 import { forcePass } from './force-pass.ts';
 import type { Machine } from './machine.ts';
 import { applyRerun } from './rerun.ts';
 import { beginGeneration, finish, markStale } from './settle.ts';
-import { FLAG, has } from './state.ts';
+import { FLAG, has, lacksUpstream, lookAtAll } from './state.ts';
 import { stateOf } from './state-of.ts';
+import { codeOf } from './status.ts';
 import { VERBS, type VerbRule } from './verbs.ts';
 import { checkEdge, unwaive, waive } from './waive.ts';
 
@@ -31,12 +33,20 @@ export function operate(m: Machine, entry: OperationEntry): void {
     refuse(m, entry, 'run_closed', 'the run is closed; reopen it first', []);
     return;
   }
-  const rule = VERBS.get(request.verb)!;
+  const rule = VERBS.get(request.verb);
+  if (rule === undefined) {
+    // A row that cannot be carried out must not stop the run: it is refused like any other.
+    refuse(m, entry, 'unknown_verb', `there is no verb ${request.verb}`, []);
+    return;
+  }
   switch (rule.target) {
     case 'run':
       m.effect({ t: 'run', verb: request.verb as 'pause', operation: entry.operation });
       if (request.verb === 'close') m.s.closed = true;
-      if (request.verb === 'reopen') m.s.closed = false;
+      if (request.verb === 'reopen') {
+        m.s.closed = false;
+        lookAtAll(m.graph, m.s);
+      }
       answer(m, entry, 'applied', { flows: [], code: null, detail: null });
       return;
     case 'plan':
@@ -61,6 +71,8 @@ function onFlows(m: Machine, entry: OperationEntry, rule: VerbRule): void {
   const roles = new Set<string>();
   for (const flow of new Set(request.flows)) {
     const v = vertexOf(m.graph, flow);
+    // What is answered rests on who has claimed the flow, also when the answer is no.
+    if (v >= 0) m.expectAsKnown(v);
     const checked = v < 0 ? { code: 'unknown_flow' } : checkFlow(m, entry, rule, v, together);
     outcomes.push({ flow, state: v < 0 ? null : stateOf(m.s, m.graph, v), ...checked });
     if (checked.code !== null) continue;
@@ -136,8 +148,6 @@ function perform(m: Machine, entry: OperationEntry, v: number): void {
     m.effect({ t: 'override', v, kind: verb, from: null, operation: entry.operation });
   const ended = (kind: string): void =>
     m.effect({ t: 'end_override', v, kinds: [kind], from: null, operation: entry.operation });
-  // Every verb for something not started rests on nobody having claimed it meanwhile.
-  if (has(s, v, FLAG.DISPATCHED)) m.expect(v, s.lease[v] === 0 ? 1 : 2);
   switch (verb) {
     case 'force-pass':
       noted();
@@ -154,7 +164,7 @@ function perform(m: Machine, entry: OperationEntry, v: number): void {
     case 'start-now':
       noted();
       m.effect({ t: 'triggered', v });
-      m.setFlags(v, FLAG.TRIGGERED | FLAG.STARTED_NOW | (s.unmet[v]! > 0 ? FLAG.TAINT_NEXT : 0));
+      m.setFlags(v, FLAG.TRIGGERED | FLAG.STARTED_NOW | (lacksUpstream(s, v) ? FLAG.TAINT_NEXT : 0));
       if (!has(s, v, FLAG.ENDING)) m.set(v, { due: 0 });
       return;
     case 'trigger':
@@ -192,7 +202,7 @@ function perform(m: Machine, entry: OperationEntry, v: number): void {
       return;
     case 'resolve':
       noted();
-      resolve(m, v, entry.request.ran === true);
+      resolve(m, v, entry.request.ran === true, entry.operation);
       return;
     case 'retire':
       noted();
@@ -207,24 +217,38 @@ function perform(m: Machine, entry: OperationEntry, v: number): void {
   }
 }
 
-/** Gives the manual trigger; with `onTrigger: downstream` (D3) descendants that already have a result get a new generation. */
+/**
+ * Gives the manual trigger; with `onTrigger: downstream` (D3) descendants that already have a result get a new generation. One whose
+ * outcome is unknown has none yet: a person resolves it first.
+ */
 export function trigger(m: Machine, v: number, operation: string | null): void {
   m.effect({ t: 'triggered', v });
   m.setFlags(v, FLAG.TRIGGERED);
   if (!m.graph.attrOf(v).onTrigger) return;
-  const again = descendants(m.graph, v).filter((d) => m.s.result[d] !== 0 && !has(m.s, d, FLAG.RETIRED));
+  const unknown = codeOf('outcome_unknown');
+  const again = descendants(m.graph, v).filter(
+    (d) => m.s.result[d] !== 0 && m.s.result[d] !== unknown && !has(m.s, d, FLAG.RETIRED),
+  );
   m.setFlags(v, FLAG.MEMBER);
   for (const d of again) {
     m.setFlags(d, FLAG.MEMBER);
     beginGeneration(m, d, { root: false, keepWaives: false, ending: false, operation });
   }
-  markStale(m, [v], new Set(again));
+  markStale(m, [v]);
 }
 
-/** resolve: it ran -> succeeded, tainted; it did not -> next attempt, outside the budget. */
-function resolve(m: Machine, v: number, ran: boolean): void {
-  if (ran) finish(m, v, 'succeeded', true);
-  else m.set(v, { result: 0, attempt: m.s.attempt[v]! + 1, due: 0 });
+/**
+ * resolve: it ran -> succeeded, tainted; it did not -> next attempt, outside the budget. Either way the person vouches for the end of
+ * the old attempt. A rerun that waited for it begins now.
+ */
+function resolve(m: Machine, v: number, ran: boolean, operation: string): void {
+  m.setFlags(v, 0, FLAG.ENDING);
+  if (has(m.s, v, FLAG.RERUN_PENDING)) {
+    if (ran) m.set(v, { result: codeOf('succeeded'), flags: m.s.flags[v]! | FLAG.TAINTED });
+    m.set(v, { due: 0 });
+    beginPending(m, v, operation);
+  } else if (ran) finish(m, v, 'succeeded', true);
+  else m.set(v, { result: 0, attempt: m.s.attempt[v]! + 1, flags: m.s.flags[v]! & ~FLAG.STALE, due: 0 });
 }
 
 function descendants(graph: Graph, root: number): number[] {
@@ -253,7 +277,10 @@ function onEdges(m: Machine, entry: OperationEntry): void {
     state: c.state,
     ...(c.detail === undefined ? {} : { detail: c.detail }),
   }));
-  const good = checked.filter((c) => c.code === null);
+  // An edge named twice is one edge.
+  const good = checked.filter(
+    (c, i) => c.code === null && checked.findIndex((d) => d.list === c.list && d.edge === c.edge) === i,
+  );
   const bad = outcomes.find((o) => o.code !== null);
   if (bad !== undefined && (!request.partial || good.length === 0)) {
     refuse(m, entry, bad.code!, bad.detail ?? null, outcomes);

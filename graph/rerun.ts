@@ -7,6 +7,7 @@ import { beginGeneration, hasStarted, markStale } from './settle.ts';
 import { FLAG, has, type RunState } from './state.ts';
 import { stateOf } from './state-of.ts';
 import { codeOf } from './status.ts';
+import { VERBS } from './verbs.ts';
 
 export type RerunScope = 'only' | 'downstream' | 'failed-downstream' | 'selection';
 
@@ -34,7 +35,7 @@ export function planMembers(
   if (scope === 'only' || scope === 'selection') for (const v of roots) members.add(v);
   if (scope === 'downstream') for (const v of reach(graph, roots)) members.add(v);
   if (scope === 'failed-downstream') {
-    const failed = [...reach(graph, roots)].filter((v) => isFailed(s, v));
+    const failed = [...reach(graph, roots)].filter((v) => isFailed(s, v) && !has(s, v, FLAG.RETIRED));
     for (const v of failed) members.add(v);
     for (const v of reach(graph, failed)) if (s.result[v] === 0 && !hasStarted(s, v)) members.add(v);
   }
@@ -43,6 +44,19 @@ export function planMembers(
 
 function isFailed(s: RunState, v: number): boolean {
   return s.result[v] === codeOf('failed') || s.result[v] === codeOf('cancelled');
+}
+
+/**
+ * Why a flow may not be a root of a plan; null = it may. With `failed-downstream` a root only says where to look, whatever its state.
+ * Codes: `rerun_pending`, `outcome_unknown`, `wrong_state`.
+ */
+export function rootRefusal(graph: Graph, s: RunState, v: number, scope: RerunScope): string | null {
+  if (has(s, v, FLAG.RERUN_PENDING)) return 'rerun_pending';
+  const state = stateOf(s, graph, v);
+  if (state === 'outcome_unknown') return 'outcome_unknown';
+  return scope === 'failed-downstream' || VERBS.get('rerun')!.allowedIn.includes(state)
+    ? null
+    : 'wrong_state';
 }
 
 /** The flows themselves and everything below them. */
@@ -66,11 +80,15 @@ export function reach(graph: Graph, roots: Iterable<number>): Set<number> {
 export function applyRerun(m: Machine, entry: OperationEntry): void {
   const { graph, s } = m;
   const plan = entry.request.plan;
-  if (plan === null) throw new Error('a rerun operation carries its plan');
+  if (plan === null) {
+    refuse(m, entry, 'unknown_plan', 'a rerun operation carries its plan', []);
+    return;
+  }
   const outcomes: FlowOutcome[] = [];
   const members: number[] = [];
   for (const member of plan.members) {
     const v = vertexOf(graph, member.flow);
+    if (v >= 0) m.expectAsKnown(v);
     const code = v < 0 ? 'unknown_flow' : refusalOf(m, v, member, plan);
     outcomes.push({ flow: member.flow, code, state: v < 0 ? null : stateOf(s, graph, v) });
     if (v >= 0) members.push(v);
@@ -107,7 +125,6 @@ function carryOut(m: Machine, members: readonly number[], plan: RerunPlan, opera
   const redone: number[] = [];
   for (const v of members) {
     const running = s.result[v] === 0 && hasStarted(s, v);
-    if (has(s, v, FLAG.DISPATCHED)) m.expect(v, running ? 2 : 1);
     m.setFlags(v, FLAG.MEMBER);
     const root = roots.has(v);
     if (running && plan.running === 'wait') {
@@ -115,14 +132,17 @@ function carryOut(m: Machine, members: readonly number[], plan: RerunPlan, opera
         v,
         FLAG.RERUN_PENDING | (root ? FLAG.PENDING_ROOT : 0) | (plan.keepWaives ? FLAG.KEEP_WAIVES : 0),
       );
-      redone.push(v);
       continue;
     }
     if (running) m.effect({ t: 'stop', v });
     if (running || s.result[v] !== 0) {
       beginGeneration(m, v, { root, keepWaives: plan.keepWaives, ending: running, operation });
       redone.push(v);
+    } else if (has(s, v, FLAG.STARTED_NOW)) {
+      // The plan's order counts again for what never started.
+      m.setFlags(v, 0, FLAG.STARTED_NOW | FLAG.TAINT_NEXT);
+      m.effect({ t: 'end_override', v, kinds: ['start-now'], from: null, operation });
     }
   }
-  markStale(m, redone, new Set(members));
+  markStale(m, redone);
 }

@@ -11,7 +11,7 @@ export interface StoredRun {
   readonly graceMs: number;
   readonly closed: boolean;
   readonly finished: boolean;
-  /** [v, generation, attempt, result, flags, due, used, released] */
+  /** [v, generation, attempt, result, flags, due, used, released, phase]; without the last, the phase of now is taken for what is stored. */
   readonly rows: readonly (readonly number[])[];
   /** [v, start time] */
   readonly starts: readonly (readonly [number, number])[];
@@ -48,5 +48,6 @@ export function restoreState(graph: Graph, stored: StoredRun): RunState {
   for (const [v, known] of stored.leases) s.lease[v] = known;
   const restored: RunState = { ...s, moments: stored.moments };
   derive(graph, restored);
+  for (const row of stored.rows) restored.phase[row[0]!] = row[8] ?? restored.phase[row[0]!]!;
   return restored;
 }

@@ -1,30 +1,71 @@
 /** What follows from a state by itself: whose turn has come is sent, skipped or asked for; whose turn is gone is taken back. */
 import type { Machine } from './machine.ts';
-import { edgeMet, FLAG, has, isDone, isReady, isSkippable, type RunState } from './state.ts';
-import { codeOf, isReleasing, type Result } from './status.ts';
+import {
+  edgeMet,
+  FLAG,
+  has,
+  isDone,
+  isReady,
+  isSkippable,
+  lacksUpstream,
+  phaseOf,
+  type RunState,
+} from './state.ts';
+import { codeOf, isReleasing, PHASES, type Result } from './status.ts';
 
 const SUCCEEDED = codeOf('succeeded');
 
-/** Looks at every dirty flow until nothing follows any more. O(changed flows and their edges). */
+/**
+ * Looks at every dirty flow until nothing follows any more. First whatever is freed, in any order: it only frees more. Then whatever is
+ * still not ready is taken back, so that an upstream redone within the same group takes nothing back. O(changed flows and their edges).
+ */
 export function settle(m: Machine): void {
   const queue = m.s.dirty;
-  for (let head = 0; head < queue.length; head++) evaluate(m, queue[head]!);
-  queue.length = 0;
+  for (let i = queue.length - 1; i >= 0; i--) noteSetAside(m, queue[i]!);
+  for (let head = 0; head < queue.length; head++) forward(m, queue[head]!);
+  const seen = new Set(queue);
+  for (const v of seen) back(m, v);
+  for (const v of seen) notePhase(m, v);
+  m.s.dirty.length = 0;
 }
 
-function evaluate(m: Machine, v: number): void {
+/** start-now sets aside what is missing now, also when it went missing later; that it did is kept (D6). */
+function noteSetAside(m: Machine, v: number): void {
+  const { s } = m;
+  if (s.result[v] !== 0 || !has(s, v, FLAG.STARTED_NOW) || has(s, v, FLAG.TAINT_NEXT)) return;
+  if (!isInHand(s, v) && lacksUpstream(s, v)) m.setFlags(v, FLAG.TAINT_NEXT);
+}
+
+function forward(m: Machine, v: number): void {
   const { s, graph } = m;
-  if (s.result[v] !== 0) return;
-  if (!has(s, v, FLAG.DISPATCHED)) {
-    if (has(s, v, FLAG.SKIP) && isSkippable(s, v)) finish(m, v, 'skipped', true);
-    else if (isReady(graph, s, v)) release(m, v);
-    else if (s.released[v] !== 0 && graph.attrOf(v).runner === 'person') m.markReleased(v, false);
-    return;
-  }
-  if (s.lease[v] !== 0) return;
-  if (isReady(graph, s, v) && !has(s, v, FLAG.SKIP)) return;
-  m.undispatch(v);
-  if (has(s, v, FLAG.SKIP) && isSkippable(s, v)) finish(m, v, 'skipped', true);
+  if (isInHand(s, v)) return;
+  if (has(s, v, FLAG.SKIP)) {
+    if (!isSkippable(s, v)) return;
+    if (has(s, v, FLAG.DISPATCHED)) m.undispatch(v);
+    finish(m, v, 'skipped', true);
+  } else if (isReady(graph, s, v)) release(m, v);
+}
+
+function back(m: Machine, v: number): void {
+  const { s, graph } = m;
+  if (s.closed || s.result[v] !== 0 || isInHand(s, v) || isReady(graph, s, v)) return;
+  if (has(s, v, FLAG.DISPATCHED)) {
+    m.undispatch(v);
+    dropPending(m, v);
+  } else if (s.released[v] !== 0 && graph.attrOf(v).runner === 'person') m.markReleased(v, false);
+}
+
+/** An agent has it, as far as is known: what it does is taken back by nobody here. */
+function isInHand(s: RunState, v: number): boolean {
+  return s.lease[v] !== 0 && has(s, v, FLAG.DISPATCHED);
+}
+
+/** Moves among the waiting states are written too; of a claimed flow it must be so that it is still claimed (C4). */
+function notePhase(m: Machine, v: number): void {
+  const { s, graph } = m;
+  if (s.result[v] !== 0 || s.phase[v] === PHASES.indexOf(phaseOf(graph, s, v))) return;
+  m.touch(v);
+  if (isInHand(s, v)) m.expect(v, 2);
 }
 
 /** Its turn has come: an agent gets it through the outbox, a person is awaited, the engine does it at once. */
@@ -34,14 +75,17 @@ function release(m: Machine, v: number): void {
   if (s.released[v] === 0) m.markReleased(v, true);
   const tainted = inheritsTaint(m, v);
   switch (attrs.runner) {
-    case 'agent':
-      m.setFlags(v, FLAG.DISPATCHED | (tainted ? FLAG.TAINTED : 0), tainted ? 0 : FLAG.TAINTED);
-      // What is written here was not claimed by anybody yet.
-      s.lease[v] = 0;
+    case 'agent': {
+      const was = s.flags[v]!;
+      const flags = (was & ~FLAG.TAINTED) | FLAG.DISPATCHED | (tainted ? FLAG.TAINTED : 0);
+      if (flags === was) return;
+      // In the outbox already, and an upstream was redone with another taint meanwhile.
+      m.expectAsKnown(v);
+      m.set(v, { flags });
       return;
+    }
     case 'person':
       if (has(s, v, FLAG.CONFIRMED)) finish(m, v, 'succeeded', tainted);
-      else m.touch(v);
       return;
     case 'engine':
       if (!has(s, v, FLAG.KEPT)) m.effect({ t: 'notice', v, kind: 'notify', recipient: null });
@@ -52,16 +96,18 @@ function release(m: Machine, v: number): void {
   }
 }
 
-/** Taint of a flow that is released now (D6): set aside an edge, or uses a tainted result. O(in-degree). */
+/** Taint of a flow that is released now (D6): an edge is set aside, or a tainted result is used. O(in-degree). */
 export function inheritsTaint(m: Machine, v: number): boolean {
   const { s, graph } = m;
   if (has(s, v, FLAG.TAINT_NEXT)) return true;
   for (let e = graph.upOff[v]!; e < graph.upOff[v + 1]!; e++) {
     const u = graph.up[e]!;
-    if (s.waived[e] === 0 && isDone(s, u) && has(s, u, FLAG.TAINTED)) return true;
+    if (s.waived[e] === 1 || (isDone(s, u) && has(s, u, FLAG.TAINTED))) return true;
   }
+  for (let i = graph.invalidOff[v]!; i < graph.invalidOff[v + 1]!; i++)
+    if (s.waivedInvalid[i] === 1) return true;
   for (let i = graph.foreignOff[v]!; i < graph.foreignOff[v + 1]!; i++)
-    if (s.foreignMet[i] === 2 && s.waivedForeign[i] === 0) return true;
+    if (s.waivedForeign[i] === 1 || s.foreignMet[i] === 2) return true;
   return false;
 }
 
@@ -93,7 +139,6 @@ export function beginGeneration(
     root: boolean;
     keepWaives: boolean;
     ending: boolean;
-    endingUntil?: number;
     operation: string | null;
   },
 ): void {
@@ -117,7 +162,7 @@ export function beginGeneration(
     if (attrs.runner === 'engine') flags |= FLAG.KEPT;
   }
   if (options.ending || has(s, v, FLAG.ENDING)) flags |= FLAG.ENDING;
-  const due = options.ending ? (options.endingUntil ?? 0) : has(s, v, FLAG.ENDING) ? before.due : 0;
+  const due = has(s, v, FLAG.ENDING) ? before.due : 0;
   m.effect({
     t: 'end_override',
     v,
@@ -125,17 +170,11 @@ export function beginGeneration(
     from: null,
     operation: options.operation,
   });
-  if (options.keepWaives) {
-    if (hasWaive(m, v)) flags |= FLAG.TAINT_NEXT;
-  } else lapseWaives(m, v, options.operation);
+  if (!options.keepWaives) lapseWaives(m, v, options.operation);
   const used = attrs.runner === 'person' ? before.used : 0;
   m.set(v, { generation: before.generation + 1, attempt: 1, result: 0, flags, due, used });
   m.markReleased(v, false);
   s.lease[v] = 0;
-}
-
-function hasWaive(m: Machine, v: number): boolean {
-  return waivesOf(m, v).length > 0;
 }
 
 function waivesOf(
@@ -161,14 +200,14 @@ function lapseWaives(m: Machine, v: number, operation: string | null): void {
 }
 
 /**
- * Marks as stale what started after using an older effect of `roots` (D6): every flow below them, not in `except`, that has a result
- * or is in progress. O(V + E). An unclaimed flow has not started: that it is unclaimed becomes a condition of the group.
+ * Marks as stale what started after using an older effect of `roots` (D6): every flow below them that has a result or is in progress,
+ * but for those whose attempt is only awaited before they are redone. O(V + E). An unclaimed flow has not started: that it is
+ * unclaimed becomes a condition of the group.
  */
-export function markStale(m: Machine, roots: readonly number[], except: ReadonlySet<number>): number[] {
+export function markStale(m: Machine, roots: readonly number[]): void {
   const { s, graph } = m;
   const seen = new Set<number>(roots);
   const stack = [...roots];
-  const marked: number[] = [];
   while (stack.length > 0) {
     const u = stack.pop()!;
     for (let k = graph.downOff[u]!; k < graph.downOff[u + 1]!; k++) {
@@ -176,22 +215,22 @@ export function markStale(m: Machine, roots: readonly number[], except: Readonly
       if (seen.has(d)) continue;
       seen.add(d);
       stack.push(d);
-      if (except.has(d)) continue;
-      if (hasStarted(s, d)) {
-        if (!has(s, d, FLAG.STALE)) {
-          m.setFlags(d, FLAG.STALE);
-          marked.push(d);
-        }
-        if (has(s, d, FLAG.DISPATCHED)) m.expect(d, 2);
-      } else if (has(s, d, FLAG.DISPATCHED)) m.expect(d, 1);
+      if (has(s, d, FLAG.RERUN_PENDING)) continue;
+      m.expectAsKnown(d);
+      if (hasStarted(s, d) && !has(s, d, FLAG.STALE)) m.setFlags(d, FLAG.STALE);
     }
   }
-  return marked.sort((a, b) => a - b);
 }
 
 /** Has a result of its own, or an attempt that was sent. */
 export function hasStarted(s: RunState, v: number): boolean {
   return s.result[v] !== 0 || (has(s, v, FLAG.DISPATCHED) && s.lease[v] !== 0);
+}
+
+/** The attempt that a rerun waited for is gone without having started: a member like others that never started (protocol E). */
+export function dropPending(m: Machine, v: number): void {
+  if (!has(m.s, v, FLAG.RERUN_PENDING)) return;
+  m.setFlags(v, 0, FLAG.RERUN_PENDING | FLAG.PENDING_ROOT | FLAG.KEEP_WAIVES | FLAG.STOPPING);
 }
 
 /** Which unmet upstream flows start-now and force-pass set aside. O(in-degree). */

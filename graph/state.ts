@@ -3,7 +3,7 @@
  * from them. Everything here is a function of the record: `store/run-state.ts` rebuilds it (A9). No clock, no I/O.
  */
 import type { Graph } from './compact.ts';
-import { isReleasing, type Phase } from './status.ts';
+import { isReleasing, PHASES, type Phase } from './status.ts';
 
 /** Bits of `run_flows.flags`. A bit's number is in databases: never reuse one. */
 export const FLAG = {
@@ -36,7 +36,7 @@ export const FLAG = {
   EXCLUDED: 1 << 16,
   /** Cancel was asked while it was sent or running. */
   STOPPING: 1 << 17,
-  /** An edge was set aside by waive or start-now: the result will be tainted. */
+  /** start-now set an edge, or the wait for a rerun plan, aside: the result will be tainted. */
   TAINT_NEXT: 1 << 18,
 } as const;
 
@@ -82,9 +82,12 @@ export interface RunState {
   readonly waivedInvalid: Uint8Array;
   readonly waivedForeign: Uint8Array;
   readonly foreignMet: Uint8Array;
+  /** In order of time. */
   readonly moments: readonly PersonMoment[];
   /** What the last exchange said of claims: 0 not claimed or unknown, 1 sent, 2 started. Verified by the exchange before use. */
   readonly lease: Uint8Array;
+  /** Index into PHASES as the record has it, so that a move among the waiting states is written (D4). */
+  readonly phase: Uint8Array;
   /** Derived: edges that are not met; open members of rerun plans among or above the upstream flows. */
   readonly unmet: Int32Array;
   readonly above: Int32Array;
@@ -131,6 +134,7 @@ export function emptyState(
     foreignMet: new Uint8Array(graph.foreign.length),
     moments: [],
     lease: new Uint8Array(n),
+    phase: new Uint8Array(n),
     unmet: new Int32Array(n),
     above: new Int32Array(n),
     dirty: [],
@@ -153,13 +157,14 @@ export function cloneState(s: RunState): RunState {
     waivedForeign: s.waivedForeign.slice(),
     foreignMet: s.foreignMet.slice(),
     lease: s.lease.slice(),
+    phase: s.phase.slice(),
     unmet: s.unmet.slice(),
     above: s.above.slice(),
     dirty: s.dirty.slice(),
   };
 }
 
-/** Fills the counters from the stored fields, once after loading, and asks for every flow to be looked at. O(V + E). */
+/** Fills counters and phases from the stored fields, once after loading, and asks for every flow to be looked at. O(V + E). */
 export function derive(graph: Graph, s: RunState): void {
   s.unmet.fill(0);
   s.above.fill(0);
@@ -174,6 +179,12 @@ export function derive(graph: Graph, s: RunState): void {
     for (let i = graph.foreignOff[v]!; i < graph.foreignOff[v + 1]!; i++)
       if (s.foreignMet[i] === 0 && s.waivedForeign[i] === 0) s.unmet[v]!++;
   }
+  for (let v = 0; v < graph.n; v++) s.phase[v] = PHASES.indexOf(phaseOf(graph, s, v));
+  lookAtAll(graph, s);
+}
+
+/** Asks `decide` to evaluate every flow. */
+export function lookAtAll(graph: Graph, s: RunState): void {
   s.dirty = Array.from({ length: graph.n }, (_, v) => v);
 }
 
@@ -278,8 +289,13 @@ export function waitsForMembers(s: RunState, v: number): boolean {
   return s.above[v]! > 0 && has(s, v, FLAG.MEMBER);
 }
 
+/** Something above is missing that start-now would set aside: an edge, or a member of a rerun plan. */
+export function lacksUpstream(s: RunState, v: number): boolean {
+  return s.unmet[v]! > 0 || waitsForMembers(s, v);
+}
+
 function upstreamMet(s: RunState, v: number): boolean {
-  return (s.unmet[v] === 0 || has(s, v, FLAG.STARTED_NOW)) && !waitsForMembers(s, v);
+  return has(s, v, FLAG.STARTED_NOW) || !lacksUpstream(s, v);
 }
 
 function timeReached(s: RunState, v: number): boolean {
@@ -288,18 +304,13 @@ function timeReached(s: RunState, v: number): boolean {
 
 /** Nothing stands in the way but who carries it out. The counters' twin of 'blockers(v) is empty' (protocol D4). */
 export function isReady(graph: Graph, s: RunState, v: number): boolean {
-  return (
-    s.result[v] === 0 &&
-    (s.flags[v]! & (FLAG.RETIRED | FLAG.HELD | FLAG.ENDING | FLAG.RERUN_PENDING)) === 0 &&
-    isTriggered(graph, s, v) &&
-    upstreamMet(s, v) &&
-    timeReached(s, v)
-  );
+  return isSkippable(s, v) && isTriggered(graph, s, v);
 }
 
 /** A skipped flow needs neither trigger nor person: its decision was the operator's (docs/decisions/0003). */
 export function isSkippable(s: RunState, v: number): boolean {
   return (
+    !s.closed &&
     s.result[v] === 0 &&
     (s.flags[v]! & (FLAG.RETIRED | FLAG.HELD | FLAG.ENDING | FLAG.RERUN_PENDING)) === 0 &&
     upstreamMet(s, v) &&
@@ -307,17 +318,24 @@ export function isSkippable(s: RunState, v: number): boolean {
   );
 }
 
-/** Where a flow without result waits (D4): the first that matches wins. */
+/**
+ * Where a flow without result waits, or would wait if its attempt were gone (D4): the first that matches wins. A claim that never
+ * started goes back to the outbox only while this is `waiting_agent` (C4).
+ */
 export function phaseOf(graph: Graph, s: RunState, v: number): Phase {
   if (!isTriggered(graph, s, v)) return 'not_triggered';
   if (has(s, v, FLAG.HELD)) return 'held';
-  if (!upstreamMet(s, v)) return 'waiting_upstream';
+  if (!upstreamMet(s, v) || has(s, v, FLAG.RERUN_PENDING)) return 'waiting_upstream';
   if (!timeReached(s, v)) return 'waiting_time';
   return graph.attrOf(v).runner === 'person' ? 'waiting_person' : 'waiting_agent';
 }
 
-/** Next instant after `s.now` at which `decide` has something to do by itself; 0 = none. O(V). */
+/**
+ * Next instant after `s.now` at which `decide` may have something to do by itself; 0 = none. Ask only when `decide` has nothing to say
+ * for `s.now`: what fell due between the last decision and the exchange's clock is its business. O(V).
+ */
 export function nextDue(graph: Graph, s: RunState): number {
+  if (s.closed) return 0;
   let next = Number.POSITIVE_INFINITY;
   const now = s.now;
   for (let v = 0; v < graph.n; v++) {

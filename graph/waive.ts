@@ -2,7 +2,6 @@
 import { edgeId } from './compact.ts';
 import type { Machine } from './machine.ts';
 import { vertexOf } from './operate.ts';
-import { FLAG, has } from './state.ts';
 import { stateOf } from './state-of.ts';
 import type { State } from './status.ts';
 import type { VerbRule } from './verbs.ts';
@@ -36,6 +35,7 @@ export function checkEdge(m: Machine, rule: VerbRule, from: string, to: string):
   if (v < 0) return missing(from, 'unknown_flow', `${to} is not a flow of this run`);
   const found = findEdge(m, v, from);
   if (found === null) return missing(from, 'unknown_edge', `${to} does not depend on ${from}`);
+  m.expectAsKnown(v);
   const state = stateOf(s, graph, v);
   if (!rule.allowedIn.includes(state))
     return {
@@ -70,28 +70,12 @@ function isWaived(m: Machine, { list, edge }: FoundEdge): boolean {
 }
 
 export function waive(m: Machine, { v, list, edge, from }: FoundEdge, operation: string): void {
-  if (has(m.s, v, FLAG.DISPATCHED)) m.expect(v, 1);
   m.waive(list, edge, true);
-  m.setFlags(v, FLAG.TAINT_NEXT);
   m.effect({ t: 'override', v, kind: 'waive', from, operation });
 }
 
 export function unwaive(m: Machine, found: FoundEdge, operation: string): void {
   const { v, list, edge, from } = found;
-  if (has(m.s, v, FLAG.DISPATCHED)) m.expect(v, 1);
   m.waive(list, edge, false);
-  if (!hasOtherReason(m, v)) m.setFlags(v, 0, FLAG.TAINT_NEXT);
   m.effect({ t: 'end_override', v, kinds: ['waive'], from, operation });
-}
-
-/** Whether the target stays tainted for another reason: another waive, or a start-now that set edges aside. */
-function hasOtherReason(m: Machine, v: number): boolean {
-  const { s, graph } = m;
-  if (has(s, v, FLAG.STARTED_NOW)) return true;
-  for (let e = graph.upOff[v]!; e < graph.upOff[v + 1]!; e++) if (s.waived[e] === 1) return true;
-  for (let i = graph.invalidOff[v]!; i < graph.invalidOff[v + 1]!; i++)
-    if (s.waivedInvalid[i] === 1) return true;
-  for (let i = graph.foreignOff[v]!; i < graph.foreignOff[v + 1]!; i++)
-    if (s.waivedForeign[i] === 1) return true;
-  return false;
 }

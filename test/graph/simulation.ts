@@ -1,0 +1,540 @@
+/**
+ * Random runs: a graph and a list of things that happen to it, played against the engine (decide, apply), a record in memory and the slow
+ * model. After every exchange the three must tell the same story.
+ */
+import { apply } from '../../graph/apply.ts';
+import { blockers } from '../../graph/blockers.ts';
+import type { Graph } from '../../graph/compact.ts';
+import { decide, foresee } from '../../graph/decide.ts';
+import type { Entry, Group, OperationEntry, RerunPlan, Verb } from '../../graph/decisions.ts';
+import { memberOf, planMembers, type RerunScope } from '../../graph/rerun.ts';
+import { cloneState, derive, FLAG, isReady, nextDue, type RunState } from '../../graph/state.ts';
+import { PHASES, resultOf } from '../../graph/status.ts';
+import { MemoryRecord, type Witness } from '../support/memory-record.ts';
+import { type FlowSpec, graphOf } from '../support/run-graph.ts';
+import { type Kind, Model } from './model.ts';
+import { type Ask, ask, happen, membersOf } from './model-verbs.ts';
+
+/** One thing that happens: what, and three numbers that say to whom. */
+export interface Command {
+  readonly k: number;
+  readonly a: number;
+  readonly b: number;
+  readonly c: number;
+}
+
+/** A coordinator: what a workflow holds between two exchanges. */
+interface Coordinator {
+  state: RunState;
+  entries: readonly Entry[];
+  /** Decisions of a worker that was frozen before it could have them written. */
+  frozen: readonly Group[] | null;
+}
+
+export class Simulation {
+  readonly specs: readonly FlowSpec[];
+  readonly graph: Graph;
+  readonly record: MemoryRecord;
+  readonly model: Model;
+  /** What the slow model answered, by operation. */
+  private readonly answers = new Map<string, ReturnType<typeof ask>>();
+  private readonly plans: RerunPlan[] = [];
+  private readonly done = new Map<number, string>();
+  private first: Coordinator;
+  private second: Coordinator;
+  private operations = 0;
+  exchanges = 0;
+
+  constructor(specs: readonly FlowSpec[]) {
+    this.specs = specs;
+    this.graph = graphOf(specs);
+    this.record = new MemoryRecord(this.graph, specs, (event) => this.witness(event));
+    this.model = new Model(specs, { now: this.record.now, graceMs: this.record.graceMs });
+    this.first = this.reload();
+    this.second = this.reload();
+    this.step(this.first);
+  }
+
+  private reload(): Coordinator {
+    return { state: this.record.load(), entries: [], frozen: null };
+  }
+
+  // What happens.
+
+  play({ k, a, b, c }: Command): void {
+    if (k < 18) this.claim(a, b);
+    else if (k < 22) this.start(a);
+    else if (k < 40) this.complete(a, b);
+    else if (k < 45) this.reap(a);
+    else if (k < 47) this.lateEffect(a);
+    else if (k < 66) this.step(this.first);
+    else if (k < 70) this.step(this.second);
+    else if (k < 75) this.fault(a);
+    else if (k < 96) this.operate(a, b, c);
+    else if (k < 100) this.plan(a, b, c);
+    else if (k < 105) this.applyPlan(a);
+    else if (k < 108) this.external(a, b);
+    else this.record.clock += [1, 100, 500, 1000, 2500, 6000, 12_000][a % 7]!;
+  }
+
+  private claim(a: number, b: number): void {
+    const { record, model } = this;
+    const free = record.claimable();
+    const v = free[a % free.length];
+    if (v === undefined) return;
+    const lease = record.claim(v);
+    model.of(this.graph.ids[v]!).claimed = true;
+    if (b % 4 !== 0) record.start(lease.epoch);
+  }
+
+  private pick<T>(list: Iterable<T>, a: number): T | undefined {
+    const all = [...list];
+    return all[a % all.length];
+  }
+
+  private start(a: number): void {
+    const lease = this.pick(
+      [...this.record.leases.values()].filter((it) => !it.started),
+      a,
+    );
+    if (lease !== undefined) this.record.start(lease.epoch);
+  }
+
+  private complete(a: number, b: number): void {
+    const lease = this.pick(
+      [...this.record.leases.values()].filter((it) => it.started || it.stop),
+      a,
+    );
+    if (lease === undefined) return;
+    const { kind } = this.graph.attrOf(lease.v);
+    const outcomes = [
+      'succeeded',
+      'failed',
+      kind === 'check' || b % 50 === 1 ? 'false' : 'failed',
+      'cancelled',
+    ] as const;
+    const outcome = lease.started ? outcomes[[0, 0, 0, 0, 1, 1, 2, 2, 3, 0][b % 10]!]! : 'cancelled';
+    const failures: Kind[] = ['program', 'infrastructure', 'timeout'];
+    this.record.complete(lease.epoch, outcome, outcome === 'failed' ? failures[(b >> 3) % 3]! : null);
+    if (this.record.complete(lease.epoch, 'succeeded')) throw new Error('accepted twice');
+  }
+
+  private reap(a: number): void {
+    const lease = this.pick(this.record.leases.values(), a);
+    if (lease !== undefined && this.record.reap(lease.epoch))
+      this.model.of(this.graph.ids[lease.v]!).claimed = false;
+  }
+
+  private lateEffect(a: number): void {
+    const lease = this.pick(this.record.lost, a);
+    if (lease === undefined) return;
+    const { v, generation, attempt } = lease;
+    this.record.append({ kind: 'external', body: { type: 'effect', v, generation, attempt } });
+  }
+
+  private external(a: number, b: number): void {
+    const { foreign } = this.graph;
+    if (a % 2 === 0 || foreign.length === 0)
+      this.record.append({
+        kind: 'external',
+        body: { type: 'event', event: b % 4 === 0 ? 'other' : 'files' },
+      });
+    else
+      this.record.append({
+        kind: 'external',
+        body: {
+          type: 'upstream',
+          foreign: [b % foreign.length],
+          met: [1, 1, 2, 0][(b >> 4) % 4] as 0 | 1 | 2,
+        },
+      });
+  }
+
+  private operate(a: number, b: number, c: number): void {
+    const verbs: Verb[] = [
+      ...(['force-pass', 'skip', 'start-now', 'trigger', 'hold', 'unhold', 'cancel', 'confirm'] as const),
+      ...(['force-pass', 'skip', 'start-now', 'trigger', 'cancel', 'confirm', 'waive', 'resolve'] as const),
+      ...(['unskip', 'expedite', 'reject', 'withdraw', 'resolve', 'retire', 'unretire', 'unwaive'] as const),
+      ...(['waive', 'unretire', 'unhold', 'confirm', 'pause', 'resume', 'close', 'reopen'] as const),
+    ];
+    let verb = verbs[a % verbs.length]!;
+    if (this.record.closed && a % 3 !== 0) verb = 'reopen';
+    const ids = [...this.graph.ids, ...(c % 40 === 7 ? ['NOBODY'] : [])];
+    const flow = (i: number): string => ids[i % ids.length]!;
+    const flows = c % 3 === 0 ? [flow(b), flow(b >> 3), flow(c >> 2)] : [flow(b)];
+    const edges = flows.map((to) => {
+      const spec = this.specs.find((it) => it.id === to);
+      const from = [...(spec?.after ?? []), ...(spec?.foreign ?? [])];
+      return { from: from[c % from.length] ?? flow(c), to };
+    });
+    this.log({
+      verb,
+      flows,
+      edges: c % 5 === 0 ? [...edges, edges[0]!] : edges,
+      partial: (c & 8) !== 0,
+      supersede: (c & 48) !== 0,
+      ran: (b & 16) !== 0,
+      plan: null,
+      roles: [[], ['key'], ['gatekeeper'], ['gatekeeper', 'key'], ['gatekeeper', 'key']][(a >> 3) % 5]!,
+      approvedBy: (a >> 5) % 4 === 0 ? 'second' : null,
+    });
+  }
+
+  private log({
+    roles,
+    approvedBy,
+    ...request
+  }: Omit<Ask, 'plan' | 'verb'> & { verb: Verb; plan: RerunPlan | null }): void {
+    this.record.append({
+      kind: 'operation',
+      operation: `op${++this.operations}`,
+      actor: 'duty',
+      roles,
+      approvedBy,
+      request: { reason: 'because', evidence: 'ticket', ...request },
+    });
+  }
+
+  /** A plan as the API makes it, from the record as it is now. */
+  private plan(a: number, b: number, c: number): void {
+    const { graph } = this;
+    const state = this.record.load();
+    const scope = (['only', 'downstream', 'failed-downstream', 'selection'] as RerunScope[])[a % 4]!;
+    const roots = [
+      ...new Set(scope === 'selection' || c % 4 === 0 ? [b % graph.n, (b >> 4) % graph.n] : [b % graph.n]),
+    ];
+    const members = planMembers(graph, state, roots, scope);
+    const named = roots.map((v) => graph.ids[v]!);
+    this.plans.push({
+      id: `plan${this.plans.length}`,
+      graphVersion: graph.version,
+      members: members.map((v) => memberOf(graph, state, v)),
+      roots: named,
+      running: (a & 4) === 0 ? 'supersede' : 'wait',
+      keepWaives: (a & 8) !== 0,
+    });
+    // The slow model knows what was written last; the plan rests on the same.
+    if (this.record.n > 0)
+      same(
+        members.map((v) => graph.ids[v]),
+        membersOf(this.model, named, scope),
+        `members of ${scope} ${named}`,
+      );
+    if (c % 8 !== 1) this.applyPlan(this.plans.length - 1);
+  }
+
+  private applyPlan(a: number): void {
+    const plan = this.pick(this.plans, a);
+    if (plan === undefined || plan.members.length === 0) return;
+    const nobody = {
+      flows: [],
+      edges: [],
+      partial: false,
+      supersede: false,
+      ran: null,
+      roles: [],
+      approvedBy: null,
+    };
+    this.log({ verb: 'rerun', ...nobody, plan });
+  }
+
+  private fault(a: number): void {
+    switch (a % 5) {
+      case 0:
+        // The worker died between two exchanges.
+        this.first = this.reload();
+        return;
+      case 1:
+        // The exchange was written and its answer lost with the worker.
+        this.record.exchange(this.first.state.exchange + 1, this.groupsOf(this.first));
+        this.first = this.reload();
+        return;
+      case 2: {
+        // The workflow task timed out: the same call comes again.
+        const groups = this.groupsOf(this.first);
+        this.record.exchange(this.first.state.exchange + 1, groups);
+        this.first.frozen = groups;
+        this.step(this.first);
+        return;
+      }
+      case 3:
+        // Frozen with its decisions in hand; the other worker goes on.
+        this.first.frozen = this.groupsOf(this.first);
+        [this.first, this.second] = [this.second, this.first];
+        return;
+      default:
+        this.second = this.reload();
+    }
+  }
+
+  private groupsOf(it: Coordinator): readonly Group[] {
+    return it.frozen ?? decide(this.graph, it.state, it.entries, it.state.now);
+  }
+
+  /** One exchange of a coordinator, and what must be true of its state afterwards. */
+  step(it: Coordinator): number {
+    const { graph, record } = this;
+    const own = it.frozen === null ? foresee(graph, it.state, it.entries, it.state.now) : null;
+    const groups = it.frozen ?? own!.groups;
+    it.frozen = null;
+    const before = cloneState(it.state);
+    const answer = record.exchange(it.state.exchange + 1, groups);
+    apply(graph, it.state, groups, answer);
+    it.entries = answer.entries;
+    if (own !== null && answer.adopted === null && answer.written === groups.length)
+      sameStates(it.state, own.after, 'foreseen', before);
+    if (it.state.exchange === record.n) {
+      this.sameAsRecord(it.state);
+      sameStates(it.state, record.load(), 'rebuilt');
+    }
+    this.wellDerived(it.state);
+    return groups.length;
+  }
+
+  /** Goes on until nothing is left to do; then nothing may happen before the next due moment. */
+  settleDown(): void {
+    const { graph, record } = this;
+    for (const it of [this.second, this.first]) {
+      for (let i = 0; it.state.exchange < record.n || this.step(it) > 0 || it.entries.length > 0; i++) {
+        if (it.state.exchange < record.n) this.step(it);
+        if (i > 60) throw new Error('never quiet');
+      }
+    }
+    const { state } = this.first;
+    same(decide(graph, record.load(), [], record.now), [], 'decided by a rebuilt state');
+    if (state.closed) return;
+    const due = nextDue(graph, state);
+    record.clock = due === 0 ? record.now + 1_000_000 : due - 1;
+    this.step(this.first);
+    same(decide(graph, state, [], state.now), [], `decided before due moment ${due}`);
+    if (due === 0) return;
+    record.clock = due;
+    for (let i = 0; this.step(this.first) > 0 || i < 2; i++);
+  }
+
+  // What must be true.
+
+  /** Runs the slow model over what an exchange wrote, then compares. */
+  private readonly witness: Witness = ({ now, groups, written, entries }) => {
+    const { model, record } = this;
+    this.exchanges++;
+    model.stamp = record.now;
+    model.notices.length = 0;
+    const accepted = groups.slice(0, written);
+    if (written > 0 || groups[0]?.seq !== 0) model.passTime(now);
+    let next = 0;
+    for (const group of accepted) {
+      if (group.seq === 0) continue;
+      const entry = entries[next++]!;
+      if (entry.seq !== group.seq) throw new Error(`log row ${group.seq} instead of ${entry.seq}`);
+      this.hear(entry, group);
+    }
+    if (written === groups.length) model.finale();
+    this.compare(accepted);
+  };
+
+  private hear(entry: Entry, group: Group): void {
+    const { model } = this;
+    if (entry.kind === 'operation') this.hearOperation(entry, group);
+    else if (entry.kind === 'completion')
+      model.completed(this.graph.ids[entry.v]!, entry, entry.outcome, entry.failure ?? 'program');
+    else if (entry.kind === 'lost') model.lost(this.graph.ids[entry.v]!, entry);
+    else if (entry.body.type === 'event') happen(model, entry.body.event);
+    else if (entry.body.type === 'effect') model.lateEffect(this.graph.ids[entry.body.v]!);
+    else
+      for (const i of entry.body.foreign) {
+        const { v, from } = this.graph.foreign[i]!;
+        model.other.set(`${this.graph.ids[v]} <- ${from}`, entry.body.met);
+      }
+    model.follow();
+  }
+
+  private hearOperation(entry: OperationEntry, group: Group): void {
+    const wanted = ask(this.model, { ...entry.request, roles: entry.roles, approvedBy: entry.approvedBy });
+    const outcomes = group.effects.filter((effect) => effect.t === 'outcome');
+    const [given] = outcomes;
+    same(
+      given === undefined
+        ? null
+        : { state: given.state, code: given.outcome.code, codes: given.outcome.flows.map((f) => f.code) },
+      wanted,
+      `answer to ${entry.request.verb} ${entry.request.flows}`,
+    );
+    same(outcomes.length, 1, 'one outcome');
+    if (this.answers.has(entry.operation)) throw new Error(`${entry.operation} was carried out twice`);
+    this.answers.set(entry.operation, wanted);
+    if (wanted.state !== 'applied') {
+      const others = group.effects.filter((effect) => effect.t !== 'outcome');
+      same(others, [], 'effects of what was not applied');
+    }
+  }
+
+  private compare(groups: readonly Group[]): void {
+    const { graph, record, model } = this;
+    for (let v = 0; v < graph.n; v++) {
+      const id = graph.ids[v]!;
+      const stored = this.readable(v);
+      const wanted = this.asModel(v);
+      for (const key of Object.keys(stored) as (keyof typeof stored)[])
+        if (stored[key] !== wanted[key])
+          throw new Error(`${id}.${key} is ${stored[key]}, should be ${wanted[key]}`);
+      this.invariants(v);
+    }
+    same(record.closed, model.closed, 'closed');
+    if (groups.some((group) => group.effects.some((effect) => effect.t === 'finished')))
+      same(record.finished, model.finished, 'finished');
+    const told = groups
+      .flatMap((group) => group.effects.filter((effect) => effect.t === 'notice'))
+      .map((it) => `${graph.ids[it.v]} ${it.kind} ${it.recipient}`);
+    same(told.sort(), model.notices.map((it) => `${it.flow} ${it.kind} ${it.recipient}`).sort(), 'notices');
+  }
+
+  private readable(v: number) {
+    const { record, graph } = this;
+    const f = record.flows[v]!;
+    const flag = (bit: number): boolean => (f.flags & bit) !== 0;
+    const row = record.outbox.get(v);
+    const waives = [
+      ...[...record.waived.edge].filter((e) => graph.edgeTo[e] === v).map((e) => graph.ids[graph.up[e]!]!),
+      ...[...record.waived.invalid].flatMap((i) => (graph.invalid[i]!.v === v ? graph.invalid[i]!.from : [])),
+      ...[...record.waived.foreign].flatMap((i) => (graph.foreign[i]!.v === v ? graph.foreign[i]!.from : [])),
+    ];
+    return {
+      generation: f.generation,
+      attempt: f.attempt,
+      outcome: resultOf(f.result),
+      held: flag(FLAG.HELD),
+      skip: flag(FLAG.SKIP),
+      expedite: flag(FLAG.EXPEDITE),
+      retired: flag(FLAG.RETIRED),
+      triggered: flag(FLAG.TRIGGERED),
+      startedNow: flag(FLAG.STARTED_NOW),
+      setAside: flag(FLAG.TAINT_NEXT),
+      confirmed: flag(FLAG.CONFIRMED),
+      given: flag(FLAG.KEPT),
+      tainted: flag(FLAG.TAINTED),
+      stale: flag(FLAG.STALE),
+      pending: flag(FLAG.RERUN_PENDING) ? `${flag(FLAG.PENDING_ROOT)} ${flag(FLAG.KEEP_WAIVES)}` : '',
+      member: flag(FLAG.MEMBER),
+      ending: flag(FLAG.ENDING),
+      offered: flag(FLAG.DISPATCHED),
+      inOutbox: row === undefined ? '' : `${row.generation}/${row.attempt}`,
+      claimed: row !== undefined && row.epoch !== null,
+      stopping: flag(FLAG.STOPPING),
+      excluded: flag(FLAG.EXCLUDED),
+      due: f.due,
+      released: f.released,
+      phase: f.result === 0 ? PHASES[f.phase] : '',
+      used: f.used,
+      waived: waives.sort().join(),
+    };
+  }
+
+  private asModel(v: number): ReturnType<Simulation['readable']> {
+    const { model } = this;
+    const id = this.graph.ids[v]!;
+    const f = model.of(id);
+    const { program, infrastructure, timeout, lost } = f.spent;
+    const isPerson = model.attrs(id).runner === 'person';
+    return {
+      generation: f.generation,
+      attempt: f.attempt,
+      outcome: f.outcome,
+      held: f.held,
+      skip: f.skip,
+      expedite: f.expedite,
+      retired: f.retired,
+      triggered: f.triggered,
+      startedNow: f.startedNow,
+      setAside: f.setAside,
+      confirmed: f.confirmed,
+      given: f.given,
+      tainted: f.tainted,
+      stale: f.stale,
+      pending: f.pending === null ? '' : `${f.pending.root} ${f.pending.keepWaives}`,
+      member: f.member,
+      ending: f.previous !== null,
+      offered: f.offered,
+      inOutbox: f.offered ? `${f.generation}/${f.attempt}` : '',
+      claimed: f.claimed,
+      stopping: f.stopping,
+      excluded: this.specs[v]!.excluded === true,
+      due: f.previous !== null ? (f.previous.until ?? 0) : f.notBefore,
+      released: f.turnSince ?? 0,
+      phase: f.outcome === null ? (model.phase(id) as (typeof PHASES)[number]) : '',
+      used: isPerson ? f.remindersPassed : program + (infrastructure << 8) + (timeout << 16) + (lost << 24),
+      waived: [...f.waived].sort().join(),
+    };
+  }
+
+  /** True whatever the model says. */
+  private invariants(v: number): void {
+    const { record, graph } = this;
+    const f = record.flows[v]!;
+    const id = graph.ids[v]!;
+    const done = (r: number, flags: number): boolean => [1, 4, 5].includes(r) && (flags & FLAG.RETIRED) === 0;
+    const key = `${f.generation} ${resultOf(f.result)}`;
+    const before = this.done.get(v);
+    if (before?.startsWith(`${f.generation} `) && before !== key)
+      throw new Error(`${id} was ${before} and became ${key} in the same generation`);
+    if (done(f.result, f.flags)) this.done.set(v, key);
+    const row = record.outbox.get(v);
+    if (row === undefined || row.epoch !== null || (f.flags & FLAG.STARTED_NOW) !== 0) return;
+    if (record.closed) return;
+    for (let e = graph.upOff[v]!; e < graph.upOff[v + 1]!; e++) {
+      const u = record.flows[graph.up[e]!]!;
+      if (!done(u.result, u.flags) && !record.waived.edge.has(e))
+        throw new Error(`${id} is offered before ${graph.ids[graph.up[e]!]}`);
+    }
+    if (f.result !== 0 || (f.flags & (FLAG.HELD | FLAG.RETIRED | FLAG.ENDING)) !== 0)
+      throw new Error(`${id} is offered in spite of its flags`);
+    if ([...record.leases.values()].some((lease) => lease.v === v && lease.epoch !== row.epoch))
+      throw new Error(`${id} is offered while an older attempt is open`);
+  }
+
+  private sameAsRecord(s: RunState): void {
+    const { record, graph } = this;
+    for (let v = 0; v < graph.n; v++) {
+      const f = record.flows[v]!;
+      const { generation, attempt, result, flags, due, used, released, phase } = s;
+      same(
+        [generation[v], attempt[v], result[v], flags[v], due[v], used[v], released[v], phase[v]],
+        [f.generation, f.attempt, f.result, f.flags, f.due, f.used, f.released, f.phase],
+        `state and record of ${graph.ids[v]}`,
+      );
+    }
+  }
+
+  /** D4: the counters are what a fresh count gives, and 'ready' is 'no blockers'. */
+  private wellDerived(s: RunState): void {
+    const { graph } = this;
+    const again = cloneState(s);
+    derive(graph, again);
+    for (let v = 0; v < graph.n; v++) {
+      if (again.unmet[v] !== s.unmet[v] || again.above[v] !== s.above[v])
+        throw new Error(
+          `counters of ${graph.ids[v]}: ${s.unmet[v]} ${s.above[v]}, counted ${again.unmet[v]} ${again.above[v]}`,
+        );
+      if (s.result[v] === 0 && (blockers(graph, s, v).length === 0) !== isReady(graph, s, v))
+        throw new Error(
+          `${graph.ids[v]}: ${JSON.stringify(blockers(graph, s, v))} but ready is ${isReady(graph, s, v)}`,
+        );
+    }
+  }
+}
+
+const STORED = ['generation', 'attempt', 'result', 'flags', 'due', 'used'] as const;
+const EDGES = ['waived', 'waivedInvalid', 'waivedForeign', 'foreignMet', 'unmet', 'above'] as const;
+
+function sameStates(given: RunState, wanted: RunState, what: string, before?: RunState): void {
+  for (const key of [...STORED, ...EDGES]) same([...given[key]], [...wanted[key]], `${key} ${what}`);
+  same([given.closed, given.finished], [wanted.closed, wanted.finished], what);
+  if (before === undefined) same([...given.released], [...wanted.released], `released ${what}`);
+  // The record stamps its own clock on what was foreseen for the last one.
+  else same([...given.released].map(Boolean), [...wanted.released].map(Boolean), `released ${what}`);
+}
+
+function same(given: unknown, wanted: unknown, what: string): void {
+  const [a, b] = [JSON.stringify(given), JSON.stringify(wanted)];
+  if (a !== b) throw new Error(`${what}: ${a}, should be ${b}`);
+}

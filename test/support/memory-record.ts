@@ -1,0 +1,300 @@
+/**
+ * The record of one run in memory: what PostgreSQL, the exchange and the agents' calls do (protocol A1-A6, C3, C4), without them.
+ * A clock that only moves when told, one ordered log, numbered exchanges, outbox rows with claims, leases.
+ */
+import type { Graph } from '../../graph/compact.ts';
+import type { Entry, ExchangeAnswer, FlowChange, Group, RunVerb } from '../../graph/decisions.ts';
+import { restoreState, type StoredRun } from '../../graph/restore.ts';
+import { emptyState, FLAG, type PersonMoment, phaseOf, type RunState } from '../../graph/state.ts';
+import { PHASES } from '../../graph/status.ts';
+import type { FlowSpec } from './run-graph.ts';
+
+export interface StoredFlow {
+  generation: number;
+  attempt: number;
+  result: number;
+  flags: number;
+  due: number;
+  used: number;
+  phase: number;
+  released: number;
+}
+
+export interface OutboxRow {
+  readonly generation: number;
+  readonly attempt: number;
+  epoch: number | null;
+}
+
+export interface StoredLease {
+  readonly epoch: number;
+  readonly v: number;
+  readonly generation: number;
+  readonly attempt: number;
+  started: boolean;
+  stop: boolean;
+}
+
+/** Told for every group that an exchange writes: what was decided for `now`, in order. */
+export type Witness = (event: {
+  readonly n: number;
+  readonly now: number;
+  readonly groups: readonly Group[];
+  readonly written: number;
+  readonly entries: readonly Entry[];
+}) => void;
+
+type Loose<T> = T extends unknown ? Omit<T, 'seq' | 'at'> : never;
+
+export class MemoryRecord {
+  readonly graph: Graph;
+  readonly openedAt = 1000;
+  clock = 1000;
+  now = 1000;
+  n = 0;
+  cursor = 0;
+  closed = false;
+  finished = false;
+  paused = false;
+  readonly log: Entry[] = [];
+  readonly flows: StoredFlow[] = [];
+  readonly outbox = new Map<number, OutboxRow>();
+  readonly leases = new Map<number, StoredLease>();
+  /** Leases that were lost or superseded: what may still report an effect. */
+  readonly lost: StoredLease[] = [];
+  readonly waived = { edge: new Set<number>(), invalid: new Set<number>(), foreign: new Set<number>() };
+  readonly foreignMet = new Map<number, 0 | 1 | 2>();
+  readonly moments: readonly PersonMoment[];
+  readonly graceMs = 500;
+  private readonly starts: readonly number[];
+  private readonly exchanges = new Map<number, { groups: string; answer: ExchangeAnswer }>();
+  private readonly witness: Witness;
+  private epochs = 0;
+
+  constructor(graph: Graph, specs: readonly FlowSpec[], witness: Witness = () => {}) {
+    this.graph = graph;
+    this.witness = witness;
+    this.starts = specs.map((spec) => spec.start ?? 0);
+    this.moments = specs
+      .flatMap((spec, v) => (spec.moments ?? []).map((moment) => ({ ...moment, v })))
+      .sort((a, b) => a.at - b.at || a.v - b.v);
+    for (let v = 0; v < graph.n; v++)
+      this.flows.push({
+        generation: 1,
+        attempt: 1,
+        result: 0,
+        flags: specs[v]!.excluded === true ? FLAG.EXCLUDED : 0,
+        due: 0,
+        used: 0,
+        phase: 0,
+        released: 0,
+      });
+    const opened = this.load();
+    for (let v = 0; v < graph.n; v++) this.flows[v]!.phase = PHASES.indexOf(phaseOf(graph, opened, v));
+  }
+
+  /** A9: the state of the coordinator from nothing but what is stored. */
+  load(): RunState {
+    return restoreState(this.graph, this.snapshot());
+  }
+
+  private snapshot(): StoredRun {
+    return {
+      exchange: this.n,
+      cursor: this.cursor,
+      now: this.now,
+      openedAt: this.openedAt,
+      graceMs: this.graceMs,
+      closed: this.closed,
+      finished: this.finished,
+      rows: this.flows.map((f, v) => [
+        v,
+        f.generation,
+        f.attempt,
+        f.result,
+        f.flags,
+        f.due,
+        f.used,
+        f.released,
+        f.phase,
+      ]),
+      starts: this.starts.map((at, v) => [v, at] as const),
+      waived: [...this.waived.edge],
+      waivedInvalid: [...this.waived.invalid],
+      waivedForeign: [...this.waived.foreign],
+      foreignMet: [...this.foreignMet],
+      moments: this.moments,
+      leases: this.claims().filter((c): c is [number, 1 | 2] => c[1] !== 0),
+    };
+  }
+
+  /** Claimed flows: 1 sent, 2 started, also while the end of the attempt is in the log and not read. */
+  private claims(): [number, 0 | 1 | 2][] {
+    return [...this.outbox].flatMap(([v, { epoch }]): [number, 1 | 2][] => {
+      if (epoch === null) return [];
+      const lease = this.leases.get(epoch);
+      return [[v, lease !== undefined && !lease.started ? 1 : 2]];
+    });
+  }
+
+  append(row: Loose<Entry>): number {
+    const seq = this.log.length + 1;
+    this.log.push({ ...row, seq, at: this.clock } as Entry);
+    return seq;
+  }
+
+  // The exchange (A5).
+
+  exchange(n: number, groups: readonly Group[]): ExchangeAnswer {
+    const stored = this.exchanges.get(n);
+    if (stored !== undefined) {
+      const own = stored.groups === JSON.stringify(groups);
+      return { ...stored.answer, adopted: own ? null : (JSON.parse(stored.groups) as Group[]) };
+    }
+    if (n !== this.n + 1) throw new Error(`exchange ${n} follows ${this.n}`);
+    const before = this.now;
+    this.now = Math.max(this.now, this.clock);
+    const outboxBefore = new Map([...this.outbox].map(([v, row]) => [v, row.epoch]));
+    const contradicting: FlowChange[] = [];
+    let written = 0;
+    for (const group of groups) {
+      contradicting.push(...group.changes.filter((change) => this.contradicts(change)));
+      if (contradicting.length > 0) break;
+      this.write(group);
+      written++;
+    }
+    const verified = verify(groups, outboxBefore);
+    if (verified !== written) throw new Error(`cut at ${written}, checked beforehand at ${verified}`);
+    this.n = n;
+    const seen = groups.slice(0, written);
+    const decidedFor = this.log.slice(this.cursor);
+    this.cursor = seen.reduce((last, group) => Math.max(last, group.seq), this.cursor);
+    const entries = this.log.slice(this.cursor, this.cursor + 500);
+    const asked = entries.some((entry) => entry.kind === 'operation');
+    const open = new Map(this.claims());
+    const answer: ExchangeAnswer = {
+      n,
+      now: this.now,
+      written,
+      adopted: null,
+      cursor: this.cursor,
+      entries,
+      leases: asked ? [...open] : contradicting.map(({ v }) => [v, open.get(v) ?? 0] as const),
+      allLeases: asked,
+      more: entries.length < this.log.length - this.cursor,
+    };
+    this.exchanges.set(n, { groups: JSON.stringify(groups), answer });
+    this.witness({ n, now: before, groups, written, entries: decidedFor });
+    return answer;
+  }
+
+  private contradicts({ v, expect }: FlowChange): boolean {
+    const row = this.outbox.get(v);
+    return expect !== 0 && row !== undefined && (row.epoch !== null) !== (expect === 2);
+  }
+
+  private write(group: Group): void {
+    for (const effect of group.effects) {
+      if (effect.t === 'waive') this.waived[effect.list][effect.on ? 'add' : 'delete'](effect.edge);
+      else if (effect.t === 'foreign') this.foreignMet.set(effect.index, effect.met);
+      else if (effect.t === 'finished') this.finished = effect.on;
+      else if (effect.t === 'run') this.steer(effect.verb);
+      else if (effect.t === 'stop')
+        for (const lease of this.leases.values()) if (lease.v === effect.v) lease.stop = true;
+    }
+    for (const change of group.changes) {
+      const { v, generation, attempt, result, flags, due, used, phase } = change;
+      const released =
+        change.released === -1 ? this.flows[v]!.released : change.released === 1 ? this.now : 0;
+      this.flows[v] = { generation, attempt, result, flags, due, used, phase, released };
+      const row = this.outbox.get(v);
+      if ((flags & FLAG.DISPATCHED) === 0) this.outbox.delete(v);
+      else if (row?.generation !== generation || row.attempt !== attempt)
+        this.outbox.set(v, { generation, attempt, epoch: null });
+    }
+  }
+
+  private steer(verb: RunVerb): void {
+    if (verb === 'pause' || verb === 'resume') this.paused = verb === 'pause';
+    else this.closed = verb === 'close';
+  }
+
+  // The agents' calls.
+
+  /** Flows that an agent may claim. */
+  claimable(): number[] {
+    if (this.closed || this.paused) return [];
+    return [...this.outbox].flatMap(([v, row]) => (row.epoch === null ? [v] : []));
+  }
+
+  claim(v: number): StoredLease {
+    const row = this.outbox.get(v)!;
+    if (row.epoch !== null) throw new Error(`${v} is claimed`);
+    for (const open of this.leases.values()) if (open.v === v) throw new Error(`two open attempts of ${v}`);
+    const { generation, attempt } = row;
+    const lease = { epoch: ++this.epochs, v, generation, attempt, started: false, stop: false };
+    row.epoch = lease.epoch;
+    this.leases.set(lease.epoch, lease);
+    return lease;
+  }
+
+  start(epoch: number): void {
+    const lease = this.leases.get(epoch);
+    if (lease !== undefined && !lease.stop) lease.started = true;
+  }
+
+  /** A result counts under the current epoch only (C3). */
+  complete(epoch: number, outcome: Completion['outcome'], failure: Completion['failure'] = null): boolean {
+    const lease = this.leases.get(epoch);
+    if (lease === undefined) return false;
+    this.leases.delete(epoch);
+    const { v, generation, attempt } = lease;
+    this.append({ kind: 'completion', v, generation, attempt, outcome, failure });
+    return true;
+  }
+
+  /** The reaper (C4). True when the claim just ended and no log row was needed. */
+  reap(epoch: number): boolean {
+    const lease = this.leases.get(epoch);
+    if (lease === undefined) return false;
+    this.leases.delete(epoch);
+    const { v, generation, attempt } = lease;
+    if (lease.started) {
+      this.lost.push(lease);
+      this.append({ kind: 'lost', v, generation, attempt });
+      return false;
+    }
+    const row = this.outbox.get(v);
+    if (!lease.stop && row?.epoch === epoch && PHASES[this.flows[v]!.phase] === 'waiting_agent') {
+      row.epoch = null;
+      return true;
+    }
+    const outcome = lease.stop ? 'cancelled' : 'requeued';
+    this.append({ kind: 'completion', v, generation, attempt, outcome, failure: null });
+    return false;
+  }
+}
+
+type Completion = Extract<Entry, { kind: 'completion' }>;
+
+/**
+ * The check as activities/exchange.ts makes it, before it writes anything: rows as they are before the exchange, flows of earlier groups
+ * left out. It has to cut where the careful check, group by group, cuts.
+ */
+function verify(groups: readonly Group[], outbox: ReadonlyMap<number, number | null>): number {
+  const settled = new Set<number>();
+  for (let i = 0; i < groups.length; i++) {
+    for (const { v, expect } of groups[i]!.changes) {
+      const claim = outbox.get(v);
+      if (expect === 0 || settled.has(v) || claim === undefined) continue;
+      if ((claim !== null) !== (expect === 2)) return i;
+    }
+    for (const { v } of groups[i]!.changes) settled.add(v);
+  }
+  return groups.length;
+}
+
+/** A state as on the morning of the run, for tests that need no record. */
+export function freshState(graph: Graph): RunState {
+  return emptyState(graph, { openedAt: 1000, now: 1000, graceMs: 500 });
+}
