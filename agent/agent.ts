@@ -83,10 +83,17 @@ export function createAgent(options: AgentOptions): Agent {
   const closing = new AbortController();
   const patient = { signal: closing.signal, onFailure: outageTalk() };
 
-  /** Introduces this process; every epoch the spool answers for goes along. */
-  async function hello(signal: AbortSignal): Promise<void> {
+  /**
+   * Introduces this process; every epoch the spool answers for goes along. A wrong token or platform is an error of the
+   * first hello; later, with programs running, it is an outage like any other.
+   */
+  async function hello(signal: AbortSignal, first: boolean): Promise<void> {
+    const onFailure: typeof patient.onFailure = (error, tries) => {
+      const unwelcome = error instanceof ApiRefusal && (error.status === 401 || error.status === 403);
+      return first && unwelcome ? false : patient.onFailure(error, tries);
+    };
     try {
-      const answer = await calls.hello(attempts.epochs(), { ...patient, signal });
+      const answer = await calls.hello(attempts.epochs(), { signal, onFailure });
       heartbeatMs = answer.heartbeatMs;
     } catch (error) {
       if (!(error instanceof ApiRefusal)) throw error;
@@ -106,7 +113,7 @@ export function createAgent(options: AgentOptions): Agent {
   async function knownAgain(error: unknown): Promise<boolean> {
     const forgotten = error instanceof ApiRefusal && error.code === 'agent_name_taken';
     if (!forgotten || closing.signal.aborted) return false;
-    again ??= hello(closing.signal)
+    again ??= hello(closing.signal, false)
       .then(() => true)
       .catch((refused: unknown) => {
         if (!closing.signal.aborted) fail(refused);
@@ -239,10 +246,11 @@ export function createAgent(options: AgentOptions): Agent {
   /** A line about an API that is away, at most one in 30 s. */
   function outageTalk() {
     let said = Number.NEGATIVE_INFINITY;
-    return (error: Error, tries: number): undefined => {
-      if (tries < 3 || performance.now() - said < 30_000) return;
+    return (error: Error, tries: number): boolean | undefined => {
+      if (tries < 3 || performance.now() - said < 30_000) return undefined;
       said = performance.now();
       talk.warn({ reason: error.message, tries }, 'no answer from the API: programs go on, results are kept');
+      return undefined;
     };
   }
 
@@ -278,7 +286,7 @@ export function createAgent(options: AgentOptions): Agent {
       let orphans: NodeJS.Timeout | undefined;
       let beating: Promise<void> | undefined;
       try {
-        await hello(stopping.signal);
+        await hello(stopping.signal, true);
         const found = attempts.epochs();
         talk.info({ instance, platform: options.platform, slots: options.slots, found }, 'agent works');
         options.onReady?.();

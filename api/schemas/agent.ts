@@ -151,9 +151,16 @@ export const CompleteRequest = z.strictObject({
 export const CompleteAnswer = z.object({ accepted: Epochs, stale: Epochs, stop });
 
 /** `offset`: bytes of UTF-8 sent before this text for this attempt. Text below what is stored already is a repeat. */
-export const LogChunk = z.strictObject({ ...Lease.shape, offset: z.int().min(0), text: z.string().max(1_000_000) });
+export const LogChunk = z.strictObject({
+  ...Lease.shape,
+  offset: z.int().min(0),
+  text: z.string().max(1_000_000),
+});
 export type LogChunk = z.infer<typeof LogChunk>;
-export const LogsRequest = z.strictObject({ instance: RequestId, chunks: z.array(LogChunk).min(1).max(1_000) });
+export const LogsRequest = z.strictObject({
+  instance: RequestId,
+  chunks: z.array(LogChunk).min(1).max(1_000),
+});
 export const LogsAnswer = z.object({ stop });
 
 /**

@@ -245,6 +245,15 @@ describe('an agent', () => {
     );
   });
 
+  it.each([401, 403])('ends when the API answers its first hello with %i', async (status) => {
+    api.mishap = ({ operation }) => (operation === 'hello' ? { status, code: 'out_of_scope' } : undefined);
+    const { over } = agentOf();
+    await expect(over).rejects.toMatchObject({
+      code: 'agent_refused',
+      facts: { status, code: 'out_of_scope' },
+    });
+  });
+
   it('ships the whole log before the result, once, also when answers are lost', async () => {
     const lines = Array.from({ length: 50 }, (_, index) => `第${index}行 𠀀\n`);
     api.mishap = ({ operation }, index) => (operation === 'logs' && index === 0 ? 'lose' : undefined);
