@@ -1,3 +1,298 @@
+/**
+ * The agents' calls (protocol C1-C8), gathered into transactions of several agents (C2): one lane per kind of call, so that a claim never
+ * waits behind a completion.
+ */
+import type pg from 'pg';
+import { storeAnswers, storedAnswers } from '../store/agent-calls.ts';
+import { registerAgent, releaseAgent } from '../store/agents.ts';
+import { type AttemptEnd, completeAttempts, heartbeat, startAttempts, stopsOf } from '../store/attempts.ts';
+import { type Claimed, claimTasks } from '../store/claims.ts';
+import type { RunContext } from '../store/run-context.ts';
+import { gather } from './gather.ts';
+import type { LogStore } from './log-store.ts';
+import type { Notifications } from './notifications.ts';
+import type {
+  AttemptResult,
+  ClaimAnswer,
+  ClaimRequest,
+  CompleteAnswer,
+  CompleteRequest,
+  HeartbeatAnswer,
+  HeartbeatRequest,
+  HelloAnswer,
+  HelloRequest,
+  LeaveRequest,
+  LogsRequest,
+  StartedAnswer,
+  StartedRequest,
+  Task,
+} from './schemas/agent.ts';
+import { taskOf } from './tasks.ts';
+import { WaitingClaims } from './waiting-claims.ts';
+
 export interface AgentCalls {
-  readonly x?: never;
+  hello(agent: string, body: HelloRequest): Promise<HelloAnswer>;
+  /** `gone` is aborted when the caller has hung up: nothing is claimed for nobody. */
+  claim(agent: string, body: ClaimRequest, gone: AbortSignal): Promise<ClaimAnswer>;
+  started(agent: string, body: StartedRequest): Promise<StartedAnswer>;
+  heartbeat(agent: string, body: HeartbeatRequest): Promise<HeartbeatAnswer>;
+  complete(agent: string, body: CompleteRequest): Promise<CompleteAnswer>;
+  logs(agent: string, body: LogsRequest): Promise<{ stop: number[] }>;
+  leave(agent: string, body: LeaveRequest): Promise<void>;
+  /** Answers every waiting claim with nothing. */
+  close(): void;
+}
+
+export interface AgentCallsDeps {
+  readonly pool: pg.Pool;
+  readonly contextOf: (run: string) => Promise<RunContext>;
+  readonly notifications: Notifications;
+  readonly logs: LogStore;
+  readonly leaseMs: number;
+  readonly heartbeatMs: number;
+  readonly orphanMs: number;
+  readonly warn: (facts: object, message: string) => void;
+}
+
+type Of<Body> = Body & { readonly agent: string };
+
+export function createAgentCalls(deps: AgentCallsDeps): AgentCalls {
+  const { pool, contextOf, leaseMs } = deps;
+  const waiting = new WaitingClaims(pool, deps.notifications);
+  /** Claims under way in this process, by agent and claim id: a repeated one joins the first. */
+  const claiming = new Map<string, Promise<ClaimAnswer>>();
+  /** Stops that a process was told, by agent and instance. */
+  const told = new Map<string, ReadonlySet<number>>();
+  const own = new OwnEpochs(pool);
+
+  const claimLane = gather<Of<ClaimRequest>, Task[]>(async (calls) => {
+    const before = await storedAnswers(
+      pool,
+      calls.map((call) => ({ agent: call.agent, id: call.claimId })),
+    );
+    const fresh = calls.filter((call) => !before.has(`${call.agent} ${call.claimId}`));
+    const granted = fresh.length === 0 ? [] : await claimTasks(pool, fresh, leaseMs);
+    const tasks = await Promise.all(granted.map((list, i) => tasksOf(fresh[i]!.agent, list)));
+    await storeAnswers(
+      pool,
+      fresh
+        .map((call, i) => ({ agent: call.agent, id: call.claimId, answer: tasks[i]! }))
+        .filter(({ answer }) => answer.length > 0),
+    );
+    const byCall = new Map(fresh.map((call, i) => [call, tasks[i]!]));
+    return calls.map((call) => byCall.get(call) ?? (before.get(`${call.agent} ${call.claimId}`) as Task[]));
+  });
+
+  /** A flow whose task cannot be made (its catalogue version lacks a file) fails; the others go out. */
+  async function tasksOf(agent: string, granted: readonly Claimed[]): Promise<Task[]> {
+    const tasks: Task[] = [];
+    for (const claimed of granted) {
+      try {
+        tasks.push(taskOf(await contextOf(claimed.run), claimed));
+      } catch (error) {
+        deps.warn({ err: error, ...claimed }, 'a claimed flow has no task');
+        const message = error instanceof Error ? error.message : String(error);
+        await completeAttempts(pool, [
+          {
+            agent,
+            results: [
+              {
+                epoch: claimed.epoch,
+                run: claimed.run,
+                outcome: 'failed',
+                failure: 'program',
+                message,
+                exitCode: null,
+                rows: null,
+                effect: false,
+              },
+            ],
+          },
+        ]);
+      }
+    }
+    return tasks;
+  }
+
+  const startedLane = gather(async (calls: readonly Of<StartedRequest>[]) => {
+    const answers = await startAttempts(
+      pool,
+      calls.map(({ agent, instance, leases }) => ({ agent, instance, epochs: leases.map((it) => it.epoch) })),
+    );
+    return answers.map(({ ok, stopping, stale }) => ({
+      ok,
+      refused: [
+        ...stopping.map((epoch) => ({ epoch, code: 'stopping' })),
+        ...stale.map((epoch) => ({ epoch, code: 'stale_lease' })),
+      ],
+    }));
+  });
+
+  const heartbeatLane = gather((calls: readonly Of<HeartbeatRequest>[]) =>
+    heartbeat(
+      pool,
+      calls.map(({ agent, instance, leases }) => ({ agent, instance, epochs: leases })),
+    ),
+  );
+
+  const completeLane = gather(async (calls: readonly Of<CompleteRequest>[]) => {
+    const before = await storedAnswers(
+      pool,
+      calls.map((call) => ({ agent: call.agent, id: call.requestId })),
+    );
+    const fresh = calls.filter((call) => !before.has(`${call.agent} ${call.requestId}`));
+    const answers =
+      fresh.length === 0
+        ? []
+        : await completeAttempts(
+            pool,
+            fresh.map(({ agent, results }) => ({ agent, results: results.map(endOf) })),
+          );
+    await storeAnswers(
+      pool,
+      fresh.map((call, i) => ({ agent: call.agent, id: call.requestId, answer: answers[i] })),
+    );
+    const byCall = new Map(fresh.map((call, i) => [call, answers[i]!]));
+    return calls.map(
+      (call) =>
+        byCall.get(call) ??
+        (before.get(`${call.agent} ${call.requestId}`) as { accepted: number[]; stale: number[] }),
+    );
+  });
+
+  const stopLane = gather(async (agents: readonly string[]) => {
+    const stops = await stopsOf(pool, [...new Set(agents)]);
+    return agents.map((agent) => stops.get(agent) ?? []);
+  });
+
+  async function claim(agent: string, body: ClaimRequest, gone: AbortSignal): Promise<ClaimAnswer> {
+    const until = performance.now() + body.waitMs;
+    const place = waiting.enter({ agent, instance: body.instance, platform: body.platform }, gone);
+    try {
+      for (;;) {
+        if (gone.aborted) return { tasks: [], stop: [] };
+        const tasks = await claimLane({ ...body, agent });
+        const stop = await stopsFor(agent, body.instance);
+        if (tasks.length > 0) {
+          // There may be more than this one could take.
+          waiting.wakePlatform(body.platform);
+          return { tasks, stop: stop.all };
+        }
+        if (stop.news) return { tasks, stop: stop.all };
+        const left = until - performance.now();
+        if (left > 0 && (await place.wait(left)) === 'work') continue;
+        return { tasks, stop: gone.aborted ? [] : (await stopsFor(agent, body.instance)).all };
+      }
+    } finally {
+      place.leave();
+    }
+  }
+
+  /** `news`: a stop that this process has not been told. Those it knows must not end its claims again and again. */
+  async function stopsFor(agent: string, instance: string): Promise<{ all: number[]; news: boolean }> {
+    const all = await stopLane(agent);
+    const key = `${agent} ${instance}`;
+    const before = told.get(key);
+    if (all.length === 0) told.delete(key);
+    else told.set(key, new Set(all));
+    return { all, news: all.some((epoch) => before?.has(epoch) !== true) };
+  }
+
+  return {
+    async hello(agent, body) {
+      await registerAgent(pool, { agent, ...body }, leaseMs);
+      return { leaseMs, heartbeatMs: deps.heartbeatMs, orphanMs: deps.orphanMs };
+    },
+    claim(agent, body, gone) {
+      const id = `${agent} ${body.claimId}`;
+      const first = claiming.get(id);
+      if (first !== undefined) return first;
+      const answer = claim(agent, body, gone).finally(() => claiming.delete(id));
+      claiming.set(id, answer);
+      return answer;
+    },
+    async started(agent, body) {
+      return { ...(await startedLane({ ...body, agent })), stop: await stopLane(agent) };
+    },
+    heartbeat: (agent, body) => heartbeatLane({ ...body, agent }),
+    async complete(agent, body) {
+      return { ...(await completeLane({ ...body, agent })), stop: await stopLane(agent) };
+    },
+    async logs(agent, body) {
+      const places = await own.placesOf(
+        agent,
+        body.chunks.map((chunk) => chunk.epoch),
+      );
+      for (const { epoch, offset, text } of body.chunks) {
+        const place = places.get(epoch);
+        if (place !== undefined) await deps.logs.append({ ...place, epoch }, offset, text);
+      }
+      return { stop: await stopLane(agent) };
+    },
+    async leave(agent, body) {
+      await releaseAgent(pool, agent, body.instance, body.held);
+      waiting.wakeInstance(agent, body.instance);
+    },
+    close: () => waiting.close(),
+  };
+}
+
+/** What an agent says about an end, as the record keeps it; PostgreSQL cannot keep NUL. */
+function endOf({ epoch, run, ending }: AttemptResult): AttemptEnd {
+  const message =
+    'message' in ending && ending.message !== undefined ? ending.message.replaceAll('\0', '') : null;
+  const base = { epoch, run, failure: null, message, exitCode: null, rows: null };
+  switch (ending.outcome) {
+    case 'succeeded':
+      return { ...base, outcome: 'succeeded', rows: ending.rows ?? null, effect: true };
+    case 'false':
+      return { ...base, outcome: 'false', effect: false };
+    case 'cancelled':
+      // null: nobody can tell, so it counts as one (C7).
+      return { ...base, outcome: 'cancelled', effect: ending.effect !== false };
+    case 'failed':
+      return {
+        ...base,
+        outcome: 'failed',
+        failure: ending.kind,
+        exitCode: ending.exitCode ?? null,
+        effect: false,
+      };
+    case 'lost':
+      return { ...base, outcome: 'lost', effect: true };
+    default:
+      return ending satisfies never;
+  }
+}
+
+/** Whose attempt an epoch is: an agent writes logs only of its own. Epochs are never reused, so what was found stays true. */
+class OwnEpochs {
+  readonly #pool: pg.Pool;
+  readonly #known = new Map<number, { agent: string; run: string; flow: string }>();
+
+  constructor(pool: pg.Pool) {
+    this.#pool = pool;
+  }
+
+  async placesOf(
+    agent: string,
+    epochs: readonly number[],
+  ): Promise<Map<number, { run: string; flow: string }>> {
+    const missing = [...new Set(epochs)].filter((epoch) => !this.#known.has(epoch));
+    if (missing.length > 0) {
+      if (this.#known.size > 20_000) this.#known.clear();
+      const found = await this.#pool.query<{ epoch: number; agent: string; run: string; flow: string }>({
+        name: 'own-epochs',
+        text: 'select epoch, agent, run_id as run, flow_id as flow from attempts where epoch = any($1::bigint[])',
+        values: [missing],
+      });
+      for (const { epoch, ...rest } of found.rows) this.#known.set(epoch, rest);
+    }
+    const places = new Map<number, { run: string; flow: string }>();
+    for (const epoch of epochs) {
+      const place = this.#known.get(epoch);
+      if (place?.agent === agent) places.set(epoch, place);
+    }
+    return places;
+  }
 }

@@ -1,8 +1,10 @@
 /** All routes, one file a resource. */
 import type { Api, ApiDeps } from '../deps.ts';
 import type { Metrics } from '../metrics.ts';
+import { agentCallRoutes } from './agent-calls.ts';
 import { flowRoutes } from './flows.ts';
 import { healthRoutes } from './health.ts';
+import { logRoutes } from './logs.ts';
 import { operationRoutes } from './operations.ts';
 import { recordRoutes } from './records.ts';
 import { runRoutes } from './runs.ts';
@@ -14,5 +16,7 @@ export function registerRoutes(app: Api, deps: ApiDeps, metrics: Metrics): void 
   flowRoutes(app, deps);
   verbRoutes(app, deps);
   operationRoutes(app, deps);
+  logRoutes(app, deps);
   recordRoutes(app, deps);
+  agentCallRoutes(app, deps);
 }

@@ -1,7 +1,13 @@
 /** The API over a test database, asked in-process; with a coordinator unless the test wants to decide when things are decided. */
+
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { afterAll } from 'vitest';
+import { createAgentCalls } from '../../api/agent-calls.ts';
 import { buildApp } from '../../api/app.ts';
 import type { Api, ApiDeps } from '../../api/deps.ts';
+import { fileLogStore } from '../../api/log-store.ts';
 import { openNotifications } from '../../api/notifications.ts';
 import { createActor, type NewActor } from '../../store/actors.ts';
 import { versionReader } from '../../store/catalogue.ts';
@@ -41,13 +47,18 @@ export async function startTestApi(
   const pool = createPool(database.url, { max: 10, name: 'test-api' });
   const versionOf = versionReader(pool);
   const notifications = await openNotifications(database.url, console);
+  const contextOf = contextReader(pool, versionOf);
+  const folder = await mkdtemp(join(tmpdir(), 'sluice-test-api-'));
+  const logs = fileLogStore(folder);
+  const times = { leaseMs: 60_000, heartbeatMs: 10_000, orphanMs: 1_800_000 };
+  const warn = (facts: object, message: string): void => console.warn(message, facts);
   const deps: ApiDeps = {
     pool,
     versionOf,
-    contextOf: contextReader(pool, versionOf),
+    contextOf,
     notifications,
-    logs: {},
-    agentCalls: {},
+    logs,
+    agentCalls: createAgentCalls({ pool, contextOf, notifications, logs, ...times, warn }),
     graceMs: 0,
     planTtlMs: 600_000,
     operationWaitMs: 10_000,
@@ -63,6 +74,7 @@ export async function startTestApi(
     await coordinator?.stop();
     await notifications.close();
     await pool.end();
+    await rm(folder, { recursive: true, force: true });
   });
   return {
     app,

@@ -1,0 +1,85 @@
+/** The API connected to the record: everything `buildApp` needs, from values of the configuration. */
+import { hostname } from 'node:os';
+import { join } from 'node:path';
+import { pino } from 'pino';
+import { purgeAnswers } from '../store/agent-calls.ts';
+import { versionReader } from '../store/catalogue.ts';
+import { freeOldKeys } from '../store/operations.ts';
+import { createPool } from '../store/pool.ts';
+import { contextReader } from '../store/run-context.ts';
+import { createAgentCalls } from './agent-calls.ts';
+import { buildApp } from './app.ts';
+import { startBeats } from './beats.ts';
+import type { Api } from './deps.ts';
+import { fileLogStore } from './log-store.ts';
+import { openNotifications } from './notifications.ts';
+
+export interface ApiOptions {
+  readonly databaseUrl: string;
+  /** Folder of the attempts' logs. */
+  readonly logFolder: string;
+  readonly leaseMs: number;
+  readonly heartbeatMs: number;
+  readonly orphanMs: number;
+  readonly graceMs: number;
+  readonly planTtlMs: number;
+  readonly logLevel: string;
+  /** Asks the coordinator of a frozen run to begin again (A9). */
+  readonly reload: (run: string) => Promise<void>;
+}
+
+export interface ConnectedApi {
+  readonly app: Api;
+  /** Answers what is open, then ends. */
+  close(): Promise<void>;
+}
+
+const HOUSEKEEPING_MS = 60_000;
+
+/** Throws when PostgreSQL cannot be reached. `listen` is the caller's. */
+export async function connectApi(options: ApiOptions): Promise<ConnectedApi> {
+  const log = pino({ name: 'api', level: options.logLevel });
+  const pool = createPool(options.databaseUrl, {
+    max: 20,
+    name: 'api',
+    onError: (error) => log.warn({ error: error.message }, 'an idle connection to PostgreSQL broke'),
+  });
+  const notifications = await openNotifications(options.databaseUrl, log).catch(async (error) => {
+    await pool.end();
+    throw error;
+  });
+  const versionOf = versionReader(pool);
+  const contextOf = contextReader(pool, versionOf);
+  const logs = fileLogStore(options.logFolder);
+  const warn = (facts: object, message: string): void => log.warn(facts, message);
+  const agentCalls = createAgentCalls({ ...options, pool, contextOf, notifications, logs, warn });
+  const app = await buildApp({
+    ...options,
+    pool,
+    versionOf,
+    contextOf,
+    notifications,
+    logs,
+    agentCalls,
+    operationWaitMs: 10_000,
+  });
+  const stopBeats = startBeats(pool, `${hostname()}-${process.pid}`, warn);
+  const housekeeping = setInterval(() => {
+    Promise.all([purgeAnswers(pool), freeOldKeys(pool)]).catch((error) =>
+      warn({ error }, 'could not purge old answers and keys'),
+    );
+  }, HOUSEKEEPING_MS);
+  return {
+    app,
+    async close() {
+      clearInterval(housekeeping);
+      await app.close();
+      await stopBeats();
+      await notifications.close();
+      await pool.end();
+    },
+  };
+}
+
+/** Where an installation keeps logs of attempts. */
+export const logFolderOf = (home: string): string => join(home, 'logs', 'attempts');

@@ -1,0 +1,103 @@
+/** What agents say: `POST /agents/:agent/<call>`, in lists, each agent for itself only (protocol C1). */
+import type { FastifyReply } from 'fastify';
+import { z } from 'zod';
+import { SluiceError } from '../../errors.ts';
+import type { Actor } from '../../store/actors.ts';
+import type { Api, ApiDeps } from '../deps.ts';
+import {
+  ClaimAnswer,
+  ClaimRequest,
+  CompleteAnswer,
+  CompleteRequest,
+  HeartbeatAnswer,
+  HeartbeatRequest,
+  HelloAnswer,
+  HelloRequest,
+  LeaveAnswer,
+  LeaveRequest,
+  LogsAnswer,
+  LogsRequest,
+  StartedAnswer,
+  StartedRequest,
+} from '../schemas/agent.ts';
+import { GivenId } from '../schemas/fields.ts';
+
+/** A thousand results with long messages, or a megabyte of log that is all escapes. */
+const BODY_LIMIT = 16 * 1024 * 1024;
+
+export function agentCallRoutes(app: Api, { agentCalls: calls }: ApiDeps): void {
+  const params = z.object({ agent: GivenId });
+  const common = { method: 'POST', config: { permission: 'agent' }, bodyLimit: BODY_LIMIT } as const;
+  const tags = ['agents'];
+
+  app.route({
+    ...common,
+    url: '/agents/:agent/hello',
+    schema: { tags, params, body: HelloRequest, response: { 200: HelloAnswer } },
+    handler: (request) => {
+      requirePlatform(request.actor!, request.body.platform);
+      return calls.hello(request.params.agent, request.body);
+    },
+  });
+  app.route({
+    ...common,
+    url: '/agents/:agent/claim',
+    schema: { tags, params, body: ClaimRequest, response: { 200: ClaimAnswer } },
+    handler: (request, reply) => {
+      requirePlatform(request.actor!, request.body.platform);
+      return calls.claim(request.params.agent, request.body, hungUp(reply));
+    },
+  });
+  app.route({
+    ...common,
+    url: '/agents/:agent/started',
+    schema: { tags, params, body: StartedRequest, response: { 200: StartedAnswer } },
+    handler: (request) => calls.started(request.params.agent, request.body),
+  });
+  app.route({
+    ...common,
+    url: '/agents/:agent/heartbeat',
+    schema: { tags, params, body: HeartbeatRequest, response: { 200: HeartbeatAnswer } },
+    handler: (request) => calls.heartbeat(request.params.agent, request.body),
+  });
+  app.route({
+    ...common,
+    url: '/agents/:agent/complete',
+    schema: { tags, params, body: CompleteRequest, response: { 200: CompleteAnswer } },
+    handler: (request) => calls.complete(request.params.agent, request.body),
+  });
+  app.route({
+    ...common,
+    url: '/agents/:agent/logs',
+    schema: { tags, params, body: LogsRequest, response: { 200: LogsAnswer } },
+    handler: (request) => calls.logs(request.params.agent, request.body),
+  });
+  app.route({
+    ...common,
+    url: '/agents/:agent/leave',
+    schema: { tags, params, body: LeaveRequest, response: { 200: LeaveAnswer } },
+    handler: async (request) => {
+      await calls.leave(request.params.agent, request.body);
+      return {};
+    },
+  });
+  app.addHook('preClose', async () => calls.close());
+}
+
+/** Aborted when the connection ends before the answer is out. */
+function hungUp(reply: FastifyReply): AbortSignal {
+  const gone = new AbortController();
+  reply.raw.once('close', () => {
+    if (!reply.raw.writableFinished) gone.abort();
+  });
+  return gone.signal;
+}
+
+/** An agent whose scope names platforms works for those only. */
+function requirePlatform(actor: Actor, platform: string): void {
+  const { platforms } = actor.scope;
+  if (platforms.length === 0 || platforms.includes(platform)) return;
+  throw new SluiceError('out_of_scope', `${actor.name} is no agent of platform ${platform}`, {
+    facts: { actor: actor.name, platform, platforms },
+  });
+}

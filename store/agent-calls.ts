@@ -1,0 +1,46 @@
+/** Answers of agents' calls, so that a call repeated with the same id gets the same one (protocol C1). Purged by age. */
+import type { Queryable } from './pool.ts';
+
+interface CallId {
+  readonly agent: string;
+  readonly id: string;
+}
+
+/** Answers given before, by `agent id`. */
+export async function storedAnswers(
+  client: Queryable,
+  calls: readonly CallId[],
+): Promise<Map<string, unknown>> {
+  if (calls.length === 0) return new Map();
+  const found = await client.query<{ agent: string; call_id: string; answer: unknown }>({
+    name: 'stored-answers',
+    text: `select c.agent, c.call_id, c.answer from agent_calls c
+      join unnest($1::text[], $2::text[]) as x (agent, call_id) on x.agent = c.agent and x.call_id = c.call_id`,
+    values: [calls.map((call) => call.agent), calls.map((call) => call.id)],
+  });
+  return new Map(found.rows.map((row) => [`${row.agent} ${row.call_id}`, row.answer]));
+}
+
+export async function storeAnswers(
+  client: Queryable,
+  answers: readonly (CallId & { readonly answer: unknown })[],
+): Promise<void> {
+  if (answers.length === 0) return;
+  await client.query({
+    name: 'store-answers',
+    text: `insert into agent_calls (agent, call_id, answer, at_ms)
+      select agent, call_id, answer::json, clock_ms() from unnest($1::text[], $2::text[], $3::text[]) as x (agent, call_id, answer)
+      on conflict do nothing`,
+    values: [
+      answers.map((it) => it.agent),
+      answers.map((it) => it.id),
+      answers.map((it) => JSON.stringify(it.answer)),
+    ],
+  });
+}
+
+/** Forgets answers older than `keepMs`: no agent repeats a call for so long. */
+export async function purgeAnswers(client: Queryable, keepMs = 600_000): Promise<number> {
+  const gone = await client.query('delete from agent_calls where at_ms < clock_ms() - $1::bigint', [keepMs]);
+  return gone.rowCount ?? 0;
+}
