@@ -40,7 +40,7 @@ export async function buildApp(deps: ApiDeps): Promise<Api> {
     requestIdHeader: false,
     bodyLimit: 1_048_576,
     routerOptions: { maxParamLength: 500 },
-    // Open streams and long polls are ended by `preClose` handlers; idle connections must not hold up the end.
+    // Open streams and long polls are ended by `preClose` handlers; kept-alive connections must not hold up the end.
     forceCloseConnections: 'idle',
     // A request that the parser or the router refuses is answered as a problem, too.
     frameworkErrors: (error, request, reply) => sendProblem(error, request, reply as FastifyReply),
@@ -61,6 +61,13 @@ export async function buildApp(deps: ApiDeps): Promise<Api> {
     const changes = methods.some((method) => !['GET', 'HEAD', 'OPTIONS'].includes(method));
     if (changes && route.config.permission !== 'agent' && route.config.verb === undefined)
       throw new Error(`${methods.join()} ${route.url} declares no verb for the audit`);
+  });
+  let closing = false;
+  app.addHook('preClose', async () => {
+    closing = true;
+  });
+  app.addHook('onSend', async (_request, reply) => {
+    if (closing) reply.header('connection', 'close');
   });
   const authenticator = createAuthenticator(deps.pool, deps.notifications);
   app.addHook('onClose', async () => authenticator.close());
