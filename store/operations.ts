@@ -43,20 +43,24 @@ export interface NewOperation {
 export async function requestOperation(pool: pg.Pool, given: NewOperation): Promise<OperationRow> {
   const { run, actor, roles, key, request } = given;
   const hash = hashOf(run, request);
-  return inTransaction(pool, async (client) => {
-    await lockCounters(client, [run]);
-    const id = newId('op');
-    const inserted = await client.query<OperationRow>({
-      name: 'insert-operation',
-      text: `insert into operations (id, run_id, actor, idempotency_key, verb, body, body_hash, state, requested_ms)
+  return inTransaction(
+    pool,
+    async (client) => {
+      await lockCounters(client, [run]);
+      const id = newId('op');
+      const inserted = await client.query<OperationRow>({
+        name: 'insert-operation',
+        text: `insert into operations (id, run_id, actor, idempotency_key, verb, body, body_hash, state, requested_ms)
         values ($1, $2, $3, $4, $5, $6, $7, 'requested', clock_ms()) on conflict (actor, idempotency_key) do nothing returning ${COLUMNS}`,
-      values: [id, run, actor, key, request.verb, JSON.stringify({ ...request, roles }), hash],
-    });
-    const row = inserted.rows[0];
-    if (row === undefined) return sameRequest(client, { ...given, hash });
-    await appendLog(client, run, [logRow(row, null)]);
-    return row;
-  });
+        values: [id, run, actor, key, request.verb, JSON.stringify({ ...request, roles }), hash],
+      });
+      const row = inserted.rows[0];
+      if (row === undefined) return sameRequest(client, { ...given, hash });
+      await appendLog(client, run, [logRow(row, null)]);
+      return row;
+    },
+    PATIENT,
+  );
 }
 
 async function sameRequest(client: Queryable, given: NewOperation & { hash: string }): Promise<OperationRow> {
@@ -73,6 +77,9 @@ async function sameRequest(client: Queryable, given: NewOperation & { hash: stri
     );
   return row;
 }
+
+/** A frozen coordinator gives up its lock after 5 s (A10): an operator's request outlasts that. */
+const PATIENT = { retryForMs: 9_000 };
 
 function hashOf(run: string, request: OperationRequest): string {
   return createHash('sha256').update(run).update(canonicalJson(request)).digest('base64url');
@@ -138,31 +145,35 @@ export async function approveOperation(
     throw new SluiceError('own_approval', `${id} was asked for by ${approver.name}`, {
       facts: { operation: id, actor: before.actor },
     });
-  return inTransaction(pool, async (client) => {
-    await lockCounters(client, [before.run]);
-    const found = await client.query<OperationRow>(
-      `update operations set state = 'requested', approved_by = $2, approved_ms = clock_ms()
+  return inTransaction(
+    pool,
+    async (client) => {
+      await lockCounters(client, [before.run]);
+      const found = await client.query<OperationRow>(
+        `update operations set state = 'requested', approved_by = $2, approved_ms = clock_ms()
        where id = $1 and state = 'approval_required' and approved_by is null returning ${COLUMNS}`,
-      [id, approver.name],
-    );
-    const row = found.rows[0];
-    if (row === undefined) {
-      const now = await readOperation(client, id);
-      if (now.approvedBy === approver.name) return now;
-      throw notAwaiting(now);
-    }
-    await appendLog(client, row.run, [logRow(row, approver.name)]);
-    await writeAudit(client, {
-      actor: approver.name,
-      verb: 'approve',
-      run: row.run,
-      operation: id,
-      targets: row.body.flows,
-      reason: approver.reason,
-      outcome: 'applied',
-    });
-    return row;
-  });
+        [id, approver.name],
+      );
+      const row = found.rows[0];
+      if (row === undefined) {
+        const now = await readOperation(client, id);
+        if (now.approvedBy === approver.name) return now;
+        throw notAwaiting(now);
+      }
+      await appendLog(client, row.run, [logRow(row, approver.name)]);
+      await writeAudit(client, {
+        actor: approver.name,
+        verb: 'approve',
+        run: row.run,
+        operation: id,
+        targets: row.body.flows,
+        reason: approver.reason,
+        outcome: 'applied',
+      });
+      return row;
+    },
+    PATIENT,
+  );
 }
 
 /** Somebody says no: the operation ends with the code `approval_refused`. Whoever asked may take it back this way, too. */
@@ -171,31 +182,35 @@ export async function refuseOperation(
   id: string,
   by: { name: string; reason: string },
 ): Promise<OperationRow> {
-  return inTransaction(pool, async (client) => {
-    const outcome: OperationOutcome = {
-      flows: [],
-      code: 'approval_refused',
-      detail: `refused by ${by.name}: ${by.reason}`,
-    };
-    const found = await client.query<OperationRow>(
-      `update operations set state = 'refused', outcome = $2, decided_ms = clock_ms()
+  return inTransaction(
+    pool,
+    async (client) => {
+      const outcome: OperationOutcome = {
+        flows: [],
+        code: 'approval_refused',
+        detail: `refused by ${by.name}: ${by.reason}`,
+      };
+      const found = await client.query<OperationRow>(
+        `update operations set state = 'refused', outcome = $2, decided_ms = clock_ms()
        where id = $1 and state = 'approval_required' returning ${COLUMNS}`,
-      [id, JSON.stringify(outcome)],
-    );
-    const row = found.rows[0];
-    if (row === undefined) throw notAwaiting(await readOperation(client, id));
-    await writeAudit(client, {
-      actor: by.name,
-      verb: 'refuse',
-      run: row.run,
-      operation: id,
-      targets: row.body.flows,
-      reason: by.reason,
-      outcome: 'applied',
-    });
-    await client.query("select pg_notify('sluice_operation', $1)", [id]);
-    return row;
-  });
+        [id, JSON.stringify(outcome)],
+      );
+      const row = found.rows[0];
+      if (row === undefined) throw notAwaiting(await readOperation(client, id));
+      await writeAudit(client, {
+        actor: by.name,
+        verb: 'refuse',
+        run: row.run,
+        operation: id,
+        targets: row.body.flows,
+        reason: by.reason,
+        outcome: 'applied',
+      });
+      await client.query("select pg_notify('sluice_operation', $1)", [id]);
+      return row;
+    },
+    PATIENT,
+  );
 }
 
 function notAwaiting(row: OperationRow): SluiceError {

@@ -22,14 +22,38 @@ export function createPool(
   return pool;
 }
 
-/**
- * One transaction. With `guarded`, a frozen holder frees its locks by itself (protocol A10): transaction_timeout 5 s, lock_timeout 2 s.
- * The connection is thrown away when the transaction did not end cleanly.
- */
+export interface TransactionOptions {
+  /** Default true: a frozen holder frees its locks by itself (protocol A10): transaction_timeout 5 s, lock_timeout 2 s. */
+  readonly guarded?: boolean;
+  readonly begin?: string;
+  /** Begin again for so long when the transaction was rolled back because of somebody else's lock. */
+  readonly retryForMs?: number;
+}
+
+const AGAIN_MS = 50;
+
+/** One transaction. The connection is thrown away when it did not end cleanly. */
 export async function inTransaction<T>(
   pool: pg.Pool,
   work: (client: pg.PoolClient) => Promise<T>,
-  options: { guarded?: boolean; begin?: string } = {},
+  options: TransactionOptions = {},
+): Promise<T> {
+  const until = performance.now() + (options.retryForMs ?? 0);
+  for (;;) {
+    try {
+      return await once(pool, work, options);
+    } catch (error) {
+      // Lock timeout, deadlock, serialisation: PostgreSQL has rolled back, nothing was done.
+      if (!/^(55P03|40P01|40001)$/.test(sqlState(error) ?? '') || performance.now() > until) throw error;
+      await new Promise((resolve) => setTimeout(resolve, AGAIN_MS));
+    }
+  }
+}
+
+async function once<T>(
+  pool: pg.Pool,
+  work: (client: pg.PoolClient) => Promise<T>,
+  options: TransactionOptions,
 ): Promise<T> {
   const client = await pool.connect();
   let broken: Error | undefined;

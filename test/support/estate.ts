@@ -36,9 +36,11 @@ export async function applyCatalogue(
   pool: pg.Pool,
   text: string,
   mode: 'apply' | 'import' = 'apply',
+  programs: readonly { path: string; text: string }[] = [],
 ): Promise<number> {
-  const files = [{ path: 'test.yaml', text }];
-  const checked = checkCatalogue(files, mode);
+  const yaml = { path: 'test.yaml', text };
+  const files = [yaml, ...programs];
+  const checked = checkCatalogue([yaml], mode);
   if (!checked.ok) throw new Error(checked.problems.map((p) => JSON.stringify(p)).join('\n'));
   const { flows: _flows, distributions: _distributions, ...frame } = checked.catalogue;
   const hash = createHash('sha256').update(text).digest('hex');
