@@ -7,6 +7,7 @@ import { healthRoutes } from './health.ts';
 import { logRoutes } from './logs.ts';
 import { operationRoutes } from './operations.ts';
 import { recordRoutes } from './records.ts';
+import { rerunPlanRoutes } from './rerun-plans.ts';
 import { runRoutes } from './runs.ts';
 import { verbRoutes } from './verbs.ts';
 
@@ -16,6 +17,7 @@ export function registerRoutes(app: Api, deps: ApiDeps, metrics: Metrics): void 
   flowRoutes(app, deps);
   verbRoutes(app, deps);
   operationRoutes(app, deps);
+  rerunPlanRoutes(app, deps);
   logRoutes(app, deps);
   recordRoutes(app, deps);
   agentCallRoutes(app, deps);

@@ -1,0 +1,151 @@
+/** Makes a rerun plan: members, and everything that applying it would touch (protocol E). Nothing is changed by making one. */
+import { createHash } from 'node:crypto';
+import type { z } from 'zod';
+import { SluiceError } from '../errors.ts';
+import type { RerunPlan } from '../graph/decisions.ts';
+import { canonicalJson } from '../graph/hash.ts';
+import type { Flow } from '../graph/model.ts';
+import { lockKeys } from '../graph/program.ts';
+import { memberOf, planMembers, reach } from '../graph/rerun.ts';
+import { hasStarted } from '../graph/settle.ts';
+import { FLAG, has, type RunState } from '../graph/state.ts';
+import { stateOf } from '../graph/state-of.ts';
+import { codeOf } from '../graph/status.ts';
+import type { Actor } from '../store/actors.ts';
+import { readFlowStates, waivesInForce } from '../store/flows.ts';
+import { newId } from '../store/operations.ts';
+import { holdersOf, savePlan } from '../store/rerun-plans.ts';
+import type { RunContext } from '../store/run-context.ts';
+import { readState } from '../store/run-state.ts';
+import { authorise } from './auth.ts';
+import type { ApiDeps } from './deps.ts';
+import { knownFlows, openContext } from './find.ts';
+import type { Plan, PlanRequest } from './schemas/rerun-plans.ts';
+
+/** Throws `unknown_run`, `unknown_flow`, `out_of_scope`, and `wrong_state` when there is nothing to redo. O(V + E). */
+export async function makePlan(
+  deps: ApiDeps,
+  actor: Actor,
+  run: string,
+  asked: z.infer<typeof PlanRequest>,
+): Promise<Plan> {
+  const context = await openContext(deps, run);
+  const { graph } = context;
+  const state = await readState(deps.pool, context, deps.graceMs);
+  const rootIds = [...new Set(knownFlows(context, asked.flows, false))];
+  const roots = rootIds.map((flow) => context.index.get(flow)!).sort((a, b) => a - b);
+  const members = planMembers(graph, state, roots, asked.scope);
+  const flows = members.map((v) => context.flow(graph.ids[v]!));
+  authorise(actor, 'rerun', [...flows, ...rootIds.map((id) => context.flow(id))]);
+  if (members.length === 0)
+    throw new SluiceError(
+      'wrong_state',
+      asked.scope === 'failed-downstream'
+        ? 'nothing at or below these flows has failed or was cancelled'
+        : 'these flows are retired: there is nothing to redo',
+      { facts: { run: context.run.id, flows: rootIds } },
+    );
+
+  const plan: RerunPlan = {
+    id: newId('plan'),
+    graphVersion: graph.version,
+    members: members.map((v) => memberOf(graph, state, v)),
+    roots: roots.map((v) => graph.ids[v]!),
+    running: asked.running,
+    keepWaives: asked.keepWaives,
+  };
+  const { id: _, ...restsOn } = plan;
+  const hash = createHash('sha256').update(canonicalJson(restsOn)).digest('base64url');
+  const shown = {
+    ...asked,
+    roots: [...plan.roots],
+    members: shownMembers(context, state, members, new Set(roots)),
+    undecided: undecided(context, state, members),
+    becomeStale: becomeStale(context, state, members),
+    keyFlows: flows.filter((flow) => flow.key).map((flow) => flow.id),
+    ...(await touched(deps, context, flows, asked.keepWaives)),
+  };
+  const saved = await savePlan(deps.pool, {
+    id: plan.id,
+    run: context.run.id,
+    actor: actor.name,
+    shown,
+    plan,
+    hash,
+    ttlMs: deps.planTtlMs,
+  });
+  const { flows: _flows, ...rest } = shown;
+  return { ...rest, ...saved, id: plan.id, run: context.run.id, actor: actor.name, hash, appliedBy: null };
+}
+
+function shownMembers(
+  context: RunContext,
+  s: RunState,
+  members: readonly number[],
+  roots: ReadonlySet<number>,
+): Plan['members'] {
+  const { graph } = context;
+  return members.map((v) => {
+    const flow = context.flow(graph.ids[v]!);
+    return {
+      flow: flow.id,
+      names: flow.names,
+      root: roots.has(v),
+      state: stateOf(s, graph, v),
+      generation: s.generation[v]!,
+      redone: hasStarted(s, v),
+      key: flow.key,
+      writes: [...flow.writes],
+    };
+  });
+}
+
+function undecided({ graph }: RunContext, s: RunState, members: readonly number[]): Plan['undecided'] {
+  return members.flatMap((v) => {
+    const flow = graph.ids[v]!;
+    if (s.result[v] === codeOf('outcome_unknown')) return [{ flow, code: 'outcome_unknown' }];
+    return has(s, v, FLAG.RERUN_PENDING) ? [{ flow, code: 'rerun_pending' }] : [];
+  });
+}
+
+/** As `markStale` would: below the redone members, started, no member itself. */
+function becomeStale({ graph }: RunContext, s: RunState, members: readonly number[]): string[] {
+  const among = new Set(members);
+  const redone = members.filter((v) => hasStarted(s, v));
+  return [...reach(graph, redone)]
+    .filter((v) => !among.has(v) && hasStarted(s, v))
+    .sort((a, b) => a - b)
+    .map((v) => graph.ids[v]!);
+}
+
+async function touched(
+  { pool }: ApiDeps,
+  context: RunContext,
+  flows: readonly Flow[],
+  keepWaives: boolean,
+): Promise<Pick<Plan, 'collisions' | 'deadlines' | 'lapsingWaives'>> {
+  const run = context.run.id;
+  const ids = flows.map((flow) => flow.id);
+  const locks = flows.flatMap((flow) => lockKeys(flow, context.periodOf(flow)));
+  const [rows, waives, holders, clock] = await Promise.all([
+    readFlowStates(pool, run, ids),
+    keepWaives ? [] : waivesInForce(pool, run, ids),
+    holdersOf(pool, run, locks),
+    pool.query<{ now: number }>('select clock_ms() as now'),
+  ]);
+  const now = clock.rows[0]!.now;
+  const order = new Map(ids.map((id, i) => [id, i]));
+  rows.sort((a, b) => order.get(a.flow)! - order.get(b.flow)!);
+  return {
+    collisions: [
+      ...rows
+        .filter((row) => row.state === 'running' || row.state === 'sent_to_agent')
+        .map((row) => ({ flow: row.flow, run, member: true, since: row.startedAt })),
+      ...holders.map((holder) => ({ ...holder, member: false })),
+    ],
+    lapsingWaives: waives,
+    deadlines: rows
+      .filter((row) => row.deadline !== 0)
+      .map((row) => ({ flow: row.flow, deadline: row.deadline, passed: row.deadline < now })),
+  };
+}

@@ -1,0 +1,85 @@
+/** Rerun by plan: make one, look at it, apply it. */
+import { SluiceError } from '../../errors.ts';
+import { markApplied, readPlan } from '../../store/rerun-plans.ts';
+import { answerOf, ask, keyOf } from '../ask.ts';
+import type { Api, ApiDeps } from '../deps.ts';
+import { openContext } from '../find.ts';
+import { makePlan } from '../rerun-plan.ts';
+import { KeyHeader, Operation } from '../schemas/operations.ts';
+import { Plan, PlanApply, PlanParams, PlanRequest } from '../schemas/rerun-plans.ts';
+import { RunParams } from '../schemas/runs.ts';
+
+type Shown = Omit<Plan, 'id' | 'run' | 'actor' | 'hash' | 'createdAt' | 'expiresAt' | 'appliedBy'>;
+
+export function rerunPlanRoutes(app: Api, deps: ApiDeps): void {
+  app.route({
+    method: 'POST',
+    url: '/runs/:run/rerun-plans',
+    config: { permission: 'operate', verb: 'plan-rerun' },
+    schema: { tags: ['rerun'], params: RunParams, body: PlanRequest, response: { 201: Plan } },
+    handler: async (request, reply) => {
+      const plan = await makePlan(deps, request.actor!, request.params.run, request.body);
+      reply.status(201).header('location', `/api/v1/runs/${plan.run}/rerun-plans/${plan.id}`);
+      return plan;
+    },
+  });
+
+  app.route({
+    method: 'GET',
+    url: '/runs/:run/rerun-plans/:plan',
+    config: { permission: 'read' },
+    schema: { tags: ['rerun'], params: PlanParams, response: { 200: Plan } },
+    handler: async (request) => {
+      const { run } = await openContext(deps, request.params.run);
+      const {
+        shown,
+        plan: _plan,
+        expired: _expired,
+        ...rest
+      } = await readPlan<Shown>(deps.pool, run.id, request.params.plan);
+      return { ...shown, ...rest };
+    },
+  });
+
+  app.route({
+    method: 'POST',
+    url: '/runs/:run/rerun-plans/:plan/apply',
+    config: { permission: 'operate', verb: 'rerun' },
+    schema: {
+      tags: ['rerun'],
+      params: PlanParams,
+      headers: KeyHeader,
+      body: PlanApply,
+      response: { 200: Operation, 202: Operation },
+    },
+    handler: async (request, reply) => {
+      const { run } = await openContext(deps, request.params.run);
+      const actor = request.actor!;
+      const stored = await readPlan<Shown>(deps.pool, run.id, request.params.plan);
+      // Whoever applied it may ask for the answer again; only a new application can come too late.
+      if (stored.expired && stored.appliedBy !== actor.name)
+        throw new SluiceError(
+          'plan_expired',
+          `the plan ${stored.id} could be applied until ${iso(stored.expiresAt)}`,
+          {
+            facts: { plan: stored.id, expiresAt: stored.expiresAt },
+          },
+        );
+      // A plan can be applied once: the same person applying it again asks for the same outcome.
+      const key = keyOf(request.headers, `rerun-plan:${stored.id}`);
+      const { plan } = stored;
+      const row = await ask(
+        deps,
+        actor,
+        { run: run.id, verb: 'rerun', plan, reason: request.body.reason },
+        key,
+      );
+      if (row.state === 'applied') await markApplied(deps.pool, stored.id, actor.name);
+      const { status, operation } = answerOf(row);
+      reply.status(status).header('location', `/api/v1/operations/${row.id}`);
+      return operation;
+    },
+  });
+}
+
+const iso = (ms: number): string => new Date(ms).toISOString();

@@ -1,0 +1,59 @@
+/** Rerun plans (protocol E): what would be redone, looked at before it is applied. */
+import { z } from 'zod';
+import { GivenId, Instant, StateName, text } from './fields.ts';
+
+export const Scope = z.enum(['only', 'downstream', 'failed-downstream', 'selection']);
+
+export const PlanRequest = z.strictObject({
+  flows: z.array(GivenId).min(1).max(20_000),
+  /** 重做后续 is `downstream`. */
+  scope: Scope.default('downstream'),
+  /** What becomes of members that run: end them, or let them end first. */
+  running: z.enum(['supersede', 'wait']).default('wait'),
+  /** Waived dependencies stay waived for the new generation. */
+  keepWaives: z.boolean().default(false),
+});
+
+export const PlanMember = z.object({
+  flow: z.string(),
+  names: z.object({ en: z.string(), zh: z.string() }),
+  root: z.boolean(),
+  state: StateName,
+  generation: z.int(),
+  /** false: it has not started, so it keeps its generation and only waits. */
+  redone: z.boolean(),
+  key: z.boolean(),
+  /** Tables it writes: what is overwritten when it is redone. */
+  writes: z.array(z.string()),
+});
+
+export const Plan = z.object({
+  id: z.string(),
+  run: z.string(),
+  actor: z.string(),
+  scope: Scope,
+  running: z.enum(['supersede', 'wait']),
+  keepWaives: z.boolean(),
+  roots: z.array(z.string()),
+  /** Upstream first. */
+  members: z.array(PlanMember),
+  /** Members that redo nothing because somebody must decide first; the plan is refused while there are any. */
+  undecided: z.array(z.object({ flow: z.string(), code: z.string() })),
+  /** Running members, and running flows elsewhere that hold the same program and period. */
+  collisions: z.array(
+    z.object({ flow: z.string(), run: z.string(), member: z.boolean(), since: Instant.nullable() }),
+  ),
+  /** Flows below that are no members but have started: they become stale. */
+  becomeStale: z.array(z.string()),
+  lapsingWaives: z.array(z.object({ from: z.string(), to: z.string(), reason: z.string() })),
+  keyFlows: z.array(z.string()),
+  deadlines: z.array(z.object({ flow: z.string(), deadline: Instant, passed: z.boolean() })),
+  hash: z.string(),
+  createdAt: Instant,
+  expiresAt: Instant,
+  appliedBy: z.string().nullable(),
+});
+export type Plan = z.infer<typeof Plan>;
+
+export const PlanParams = z.object({ run: GivenId, plan: GivenId });
+export const PlanApply = z.strictObject({ reason: text(2_000).default('') });
