@@ -1,0 +1,142 @@
+/** Answers about a run: why a flow has not run, why the whole run is where it is, which way its time went (design 3). */
+import { z } from 'zod';
+import { CAUSES, type CauseCode } from '../../graph/conditions.ts';
+import { PIECE_KINDS } from '../../graph/critical-path.ts';
+import { BothNames, GivenId, Instant, PageQuery, StateName, text } from './fields.ts';
+
+export const Cause = z.object({
+  /** null: the run as a whole. Of a loop the first member. An id that does not exist when that is the cause. */
+  flow: z.string().nullable(),
+  code: z.enum(Object.keys(CAUSES) as [CauseCode, ...CauseCode[]]),
+  names: BothNames.nullable(),
+  state: StateName.nullable(),
+  /** Key guarantee 重点保障. */
+  key: z.boolean(),
+  owner: z.string().nullable(),
+  /** Since when it stands in the way. */
+  since: Instant.nullable(),
+  /** When it ends by itself, or should have (a gate's deadline). */
+  until: Instant.nullable(),
+  /** An actor, a role, an agent, a pool, the holder of a lock. */
+  by: z.string().nullable(),
+  /** What a person or a program said about it. */
+  reason: z.string().nullable(),
+  /** Shortest way from the asked flow to the cause, both ends included; from the cause alone when no flow was asked for. */
+  chain: z.array(z.string()),
+  /** Open flows that wait for it, directly or through others. */
+  blocks: z.int(),
+  /** Of a loop: the flows of a shortest way round. */
+  members: z.array(z.string()),
+  /** What removes it: a verb with its command, a procedure of the department, or both. */
+  remedy: z.object({
+    verb: z.string().nullable(),
+    command: z.string().nullable(),
+    /** Other verbs that would free what waits for it. */
+    otherwise: z.array(z.string()),
+    procedure: z.string().nullable(),
+  }),
+  /** One sentence. */
+  text: BothNames,
+});
+export type Cause = z.infer<typeof Cause>;
+
+/** What keeps the asked flow itself, as the engine and a claim see it. */
+export const OwnBlocker = z.object({
+  code: z.string(),
+  from: z.string().optional(),
+  until: Instant.optional(),
+  members: z.array(z.string()).optional(),
+  by: z.string().optional(),
+});
+
+export const WhyQuery = z.strictObject({ limit: z.coerce.number().int().min(1).max(1_000).default(100) });
+
+export const WhyFlow = z.object({
+  run: z.string(),
+  flow: z.string(),
+  names: BothNames.nullable(),
+  /** null when there is no such flow, or no such run. */
+  state: StateName.nullable(),
+  /** The record's clock. */
+  now: Instant,
+  blockers: z.array(OwnBlocker),
+  /** Final causes: key flows first, then the longest open, then the one that blocks most. */
+  causes: z.array(Cause),
+  causeCount: z.int(),
+  /** What would still be in the way on the chains when the final causes are gone. */
+  next: z.array(Cause),
+  nextCount: z.int(),
+  /** Names that may have been meant, when there is no such flow. */
+  near: z.array(z.string()),
+  text: BothNames,
+});
+export type WhyFlow = z.infer<typeof WhyFlow>;
+
+export const WhyRunQuery = z.strictObject({
+  ...PageQuery,
+  /** Final causes in the answer. */
+  causes: z.coerce.number().int().min(0).max(1_000).default(100),
+});
+
+/** Of one open flow: its number of final causes and the first of them, as in `causes`. */
+export const WhyLine = z.object({
+  flow: z.string(),
+  state: StateName,
+  causes: z.int(),
+  first: z.object({ flow: z.string().nullable(), code: z.string() }).nullable(),
+});
+
+export const WhyRun = z.object({
+  run: z.string(),
+  now: Instant,
+  /** Flows that are neither done nor retired. */
+  open: z.int(),
+  causes: z.array(Cause),
+  causeCount: z.int(),
+  /** Open flows, upstream first; paged. */
+  items: z.array(WhyLine),
+  nextCursor: z.string().nullable(),
+  text: BothNames,
+});
+export type WhyRun = z.infer<typeof WhyRun>;
+
+export const PathQuery = z.strictObject({
+  /** Default: the flow that ended last; in a run in progress the last open one. */
+  target: text(160).min(1).optional(),
+});
+
+export const Piece = z.object({
+  flow: z.string(),
+  names: BothNames,
+  kind: z.enum(PIECE_KINDS),
+  from: Instant,
+  to: Instant,
+  ms: z.int().min(1),
+  generation: z.int(),
+  /** Of `run` and `failed_attempt`. */
+  attempt: z.int().nullable(),
+  agent: z.string().nullable(),
+  /** Who decided, what was waited for. */
+  by: z.string().nullable(),
+});
+
+export const CriticalPath = z.object({
+  run: z.string(),
+  target: z.string(),
+  openedAt: Instant,
+  /** null: the target is not done; `now` is its end for the time being. */
+  endedAt: Instant.nullable(),
+  now: Instant,
+  /** In order of time, each begins where the one before ends. */
+  pieces: z.array(Piece),
+  /** Flows of the path, also those that took no time. */
+  flows: z.array(z.string()),
+  /** Milliseconds by kind. */
+  kinds: z.partialRecord(z.enum(PIECE_KINDS), z.int()),
+  /** Sum of the pieces: (endedAt or now) - openedAt. */
+  total: z.int(),
+  unattributed: z.int(),
+});
+export type CriticalPath = z.infer<typeof CriticalPath>;
+
+export const AnswerParams = z.object({ run: GivenId, flow: GivenId });

@@ -1,0 +1,188 @@
+/** One sentence for each cause, in English and Chinese. Times are spans seen from now: no zone is needed to read them. */
+import type { CauseCode, Condition } from './conditions.ts';
+
+export interface Sentence {
+  readonly en: string;
+  readonly zh: string;
+}
+
+/** What a sentence may speak of. */
+export interface Told extends Omit<Condition, 'since'> {
+  readonly since: number | null;
+  /** `P04.DwdBill (Bills)`, or the run's id. */
+  readonly subject: Sentence;
+  readonly members: readonly string[];
+  readonly now: number;
+}
+
+/** `3 d 4 h`, `2 h 5 min`, `12 s`: the two largest units. */
+export function span(ms: number): Sentence {
+  const s = Math.max(0, Math.round(ms / 1000));
+  const parts: [number, string, string][] = [
+    [Math.floor(s / 86_400), 'd', '天'],
+    [Math.floor(s / 3_600) % 24, 'h', '小时'],
+    [Math.floor(s / 60) % 60, 'min', '分'],
+    [s % 60, 's', '秒'],
+  ];
+  const first = parts.findIndex(([n]) => n > 0);
+  if (first < 0) return { en: '0 s', zh: '0 秒' };
+  const shown = parts.slice(first, first + 2).filter(([n]) => n > 0);
+  return {
+    en: shown.map(([n, en]) => `${n} ${en}`).join(' '),
+    zh: shown.map(([n, , zh]) => `${n} ${zh}`).join(' '),
+  };
+}
+
+const join = (...parts: Sentence[]): Sentence => ({
+  en: parts.map((part) => part.en).join(''),
+  zh: parts.map((part) => part.zh).join(''),
+});
+const say = (en: string, zh: string): Sentence => ({ en, zh });
+const none = say('', '');
+const end = say('.', '。');
+
+const forLong = (t: Told): Sentence => {
+  if (t.since === null) return none;
+  const { en, zh } = span(t.now - t.since);
+  return say(` for ${en}`, `，已 ${zh}`);
+};
+const ago = (t: Told): Sentence => {
+  if (t.since === null) return none;
+  const { en, zh } = span(t.now - t.since);
+  return say(` ${en} ago`, `（${zh}前）`);
+};
+const inTime = (t: Told): Sentence => {
+  if (t.until === null) return none;
+  const { en, zh } = span(t.until - t.now);
+  return say(`, in ${en}`, `，还有 ${zh}`);
+};
+const due = (t: Told): Sentence => {
+  if (t.until === null) return none;
+  const { en, zh } = span(Math.abs(t.until - t.now));
+  return t.until < t.now
+    ? say(`; it was due ${en} ago`, `；已超过截止时间 ${zh}`)
+    : say(`; it is due in ${en}`, `；距截止时间 ${zh}`);
+};
+const by = (t: Told, en: string, zh: string): Sentence =>
+  t.by === null ? none : say(` ${en} ${t.by}`, `（${zh}${t.by}）`);
+/** One line of what was said: the rest stands in `reason`. */
+const because = (t: Told): Sentence => {
+  if (t.reason === null) return none;
+  const line = t.reason.split('\n', 1)[0]!;
+  const short = line.length > 200 ? `${line.slice(0, 200)}…` : line;
+  return say(`: ${short}`, `：${short}`);
+};
+
+/** Subject first, then these. */
+const PREDICATES: Record<CauseCode, (t: Told) => Sentence> = {
+  agent_hung: (t) =>
+    join(
+      say(' was sent', ' 已下发'),
+      by(t, 'to', '代理 '),
+      ago(t),
+      say(' and has not started', '，一直未启动'),
+    ),
+  agents_drained: (t) =>
+    join(
+      say(' waits', ' 等待代理'),
+      forLong(t),
+      by(t, 'while every agent is drained:', '代理均已停止接单：'),
+    ),
+  already_ran: (t) => join(say(' is done, ', ' 已完成，结果 '), say(t.by ?? '', t.by ?? ''), ago(t)),
+  cancelled: (t) => join(say(' was cancelled', ' 已被取消'), by(t, 'by', '操作人 '), ago(t), because(t)),
+  check_false: (t) =>
+    join(
+      say(' was asked', ' 检查未通过'),
+      ago(t),
+      say(' and said no; it is asked again', '，将再次检查'),
+      inTime(t),
+    ),
+  dependency_invalid: () => say(' does not exist, but other flows wait for it', ' 不存在，但有流程依赖它'),
+  distribution_failed: (t) => join(say(' failed', ' 分发失败'), by(t, 'on', '代理 '), ago(t), because(t)),
+  distribution_pending: (t) =>
+    join(say(' is being distributed', ' 正在分发'), by(t, 'by', '代理 '), forLong(t)),
+  distribution_waiting_import: (t) => join(say(' has waited for its import', ' 等待入库'), forLong(t)),
+  engine_pending: (t) =>
+    join(
+      say(' has its turn; the coordinator has not acted on it yet', ' 已轮到，协调器尚未处理'),
+      forLong(t),
+    ),
+  event_condition_unmet: (t) =>
+    join(say(' waits for its event', ' 等待触发事件'), by(t, '', '事件 '), forLong(t)),
+  gate_rejected: (t) => join(say(' was rejected', ' 被驳回'), by(t, 'by', '操作人 '), ago(t), because(t)),
+  gate_unconfirmed: (t) =>
+    join(say(' is not confirmed', ' 未确认'), by(t, 'by role', '角色 '), forLong(t), due(t)),
+  held: (t) => join(say(' is held', ' 被挂起'), by(t, 'by', '操作人 '), forLong(t), because(t)),
+  interface_failed: (t) => join(say(' was not loaded: it failed', ' 接口装载失败'), ago(t), because(t)),
+  interface_late: (t) =>
+    join(say(' is loading', ' 接口正在装载'), forLong(t), say(' and past its deadline', '，已超过截止时间')),
+  interface_not_due: (t) => join(say(' is an interface that is not due yet', ' 接口未到时间'), inTime(t)),
+  lock_held: (t) =>
+    join(say(' waits', ' 等待锁'), forLong(t), by(t, 'for a lock that is held by', '被占用：')),
+  loop: (t) =>
+    t.members.length < 2
+      ? say(' waits for itself', ' 依赖自身')
+      : say(
+          ` is in a loop: ${[...t.members, t.members[0]].join(' -> ')}`,
+          ` 处于互相依赖的环中：${[...t.members, t.members[0]].join(' -> ')}`,
+        ),
+  no_fitting_agent: (t) =>
+    join(
+      say(' waits', ' 等待代理'),
+      forLong(t),
+      say(`; no agent has the labels ${t.reason ?? ''}`, `；没有代理具有标签 ${t.reason ?? ''}`),
+    ),
+  no_free_slot: (t) => join(say(' waits', ' 等待空闲槽位'), forLong(t), by(t, 'for a free slot of', '代理 ')),
+  no_live_agent: (t) =>
+    join(
+      say(' waits', ' 等待代理'),
+      forLong(t),
+      by(t, '; no agent is alive on platform', '平台无存活代理：'),
+    ),
+  not_in_catalogue: (t) =>
+    t.reason === null
+      ? say(' is no flow of the catalogue', ' 不在流程目录中')
+      : say(
+          ` is no flow of the catalogue; did you mean ${t.reason}?`,
+          ` 不在流程目录中；是否指 ${t.reason}？`,
+        ),
+  not_in_run: (t) => join(say(' is not part of this run', ' 不属于该运行'), because(t)),
+  not_triggered: (t) =>
+    join(say(' has been ready and waits to be triggered', ' 已就绪，等待人工触发'), forLong(t)),
+  other_run: (t) => join(say(' has not ended in another run', ' 在其他运行中未完成'), by(t, '', '')),
+  outcome_unknown: (t) =>
+    join(
+      say(' lost its agent', ' 代理失联'),
+      by(t, '', ''),
+      ago(t),
+      say('; whether it ran has to be resolved', '，是否已执行需人工裁定'),
+    ),
+  paused: (t) =>
+    join(say(' waits', ' 等待'), forLong(t), by(t, 'during the pause of', '已暂停：'), because(t)),
+  pool_full: (t) => join(say(' waits', ' 等待'), forLong(t), by(t, 'for the pool', '资源池 '), because(t)),
+  previous_attempt_ending: (t) =>
+    join(
+      say(' waits for the end of its previous attempt', ' 等待上一次执行结束'),
+      by(t, 'on', '代理 '),
+      forLong(t),
+    ),
+  procedure_excluded: () =>
+    say(' is not among the procedures that the run was opened for', ' 不在该运行所打开的规程之内'),
+  rerun_pending: (t) => join(say(' is about to be rerun', ' 即将重跑'), forLong(t)),
+  retired: (t) => join(say(' was retired', ' 已下线'), by(t, 'by', '操作人 '), ago(t), because(t)),
+  retry_backoff: (t) =>
+    join(say(' failed', ' 执行失败'), ago(t), say(' and is tried again', '，将重试'), inTime(t), because(t)),
+  run_closed: (t) => join(say(' is closed', ' 已关闭'), forLong(t)),
+  run_frozen: (t) => join(say(' is frozen', ' 已冻结，等待人工处理'), because(t)),
+  run_not_opened: (t) => join(say(' was not opened', ' 尚未打开'), because(t)),
+  schedule_not_reached: (t) => join(say(' starts at a later time', ' 未到启动时间'), inTime(t)),
+  sent_to_agent: (t) => join(say(' was sent', ' 已下发'), by(t, 'to', '代理 '), ago(t)),
+  upstream_failed: (t) => join(say(' failed', ' 执行失败'), ago(t), because(t)),
+  upstream_running: (t) => join(say(' is running', ' 正在执行'), by(t, 'on', '代理 '), forLong(t)),
+  upstream_running_long: (t) =>
+    join(say(' has been running', ' 执行时间过长'), by(t, 'on', '代理 '), forLong(t)),
+  waiting_agent: (t) => join(say(' waits for an agent', ' 等待代理'), forLong(t)),
+};
+
+export const sentenceOf = (code: CauseCode, told: Told): Sentence =>
+  join(told.subject, PREDICATES[code](told), end);

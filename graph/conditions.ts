@@ -1,0 +1,281 @@
+/**
+ * What stands in the way of one flow by itself, apart from flows above it: codes of `why` (domain Q17). The engine's side is asked of
+ * graph/blockers.ts, so the answer cannot contradict the engine; the claim's side (slot, pool, lock, pause, agents) is in the record.
+ */
+import { type Blocker, blockers } from './blockers.ts';
+import type { Graph } from './compact.ts';
+import type { Override, WaitingClaim, WhyFacts } from './run-facts.ts';
+import { FLAG, has, type RunState } from './state.ts';
+import { resultOf } from './status.ts';
+import { isInHand } from './unmet.ts';
+
+/** Codes of `why`, each with what it means. Served with the API's schema. */
+export const CAUSES = {
+  agent_hung: 'sent to an agent more than 10 minutes ago and not started',
+  agents_drained: 'every agent that could take it is drained',
+  already_ran: 'it is done',
+  cancelled: 'its execution was cancelled',
+  check_false: 'a check on data says no; it is tried again',
+  dependency_invalid: 'it waits for a flow that does not exist',
+  distribution_failed: 'a distribution failed',
+  distribution_pending: 'a distribution is not complete',
+  distribution_waiting_import: 'a distribution has waited more than 10 minutes for its import',
+  engine_pending: 'its turn has come; the coordinator has not acted on it yet',
+  event_condition_unmet: 'the event that triggers it has not come',
+  gate_rejected: 'a person rejected it',
+  gate_unconfirmed: 'a person has not confirmed it',
+  held: 'an operator holds it',
+  interface_failed: 'the load of an interface failed',
+  interface_late: 'an interface is not loaded and its deadline has passed',
+  interface_not_due: 'an interface is not due yet',
+  lock_held: 'another flow holds a lock that it needs',
+  loop: 'flows wait for one another',
+  no_fitting_agent: 'no agent of the platform has the labels that it needs',
+  no_free_slot: 'all slots of the agents that could take it are in use',
+  no_live_agent: 'no agent of its platform is alive',
+  not_in_catalogue: 'the catalogue has no such flow',
+  not_in_run: 'the run does not contain it: another cycle, or another catalogue version',
+  not_triggered: 'it starts only when somebody triggers it',
+  other_run: 'it waits for a flow of another run',
+  outcome_unknown: 'its agent was lost; nobody knows whether it ran',
+  paused: 'its run or platform is paused',
+  pool_full: 'a pool that it needs is full',
+  previous_attempt_ending: 'an older attempt has not reported its end',
+  procedure_excluded: 'the run was opened for other procedures',
+  rerun_pending: 'it is about to be rerun',
+  retired: 'it was retired',
+  retry_backoff: 'it failed and waits for the next attempt',
+  run_closed: 'the run is closed',
+  run_frozen: 'the run is frozen until a person decides',
+  run_not_opened: 'the run of this period was not opened',
+  schedule_not_reached: 'its start time has not come',
+  sent_to_agent: 'it was sent to an agent and starts in a moment',
+  upstream_failed: 'it failed',
+  upstream_running: 'it is running',
+  upstream_running_long: 'it has been running for more than an hour',
+  waiting_agent: 'it waits for an agent to take it',
+} as const;
+export type CauseCode = keyof typeof CAUSES;
+
+export interface Condition {
+  readonly code: CauseCode;
+  /** Since when it stands in the way, ms. */
+  readonly since: number;
+  /** When it ends by itself, ms; null = not by itself, or unknown. */
+  readonly until: number | null;
+  /** Who or what: an actor, an agent, a pool, the flow that holds a lock. */
+  readonly by: string | null;
+  /** What somebody or a program said about it. */
+  readonly reason: string | null;
+}
+
+/** Domain Q17 and M01, M16: sent to an agent for so long means hung; running for so long is long. */
+export const HUNG_MS = 10 * 60_000;
+export const LONG_RUN_MS = 60 * 60_000;
+
+export type Situation = {
+  readonly graph: Graph;
+  /** With `now` = the facts' clock, so that moments are judged as the engine will judge them next. */
+  readonly s: RunState;
+  readonly facts: WhyFacts;
+};
+
+const condition = (code: CauseCode, since: number, rest: Partial<Condition> = {}): Condition => ({
+  code,
+  since,
+  until: null,
+  by: null,
+  reason: null,
+  ...rest,
+});
+
+/**
+ * All conditions of a flow that is not done. `final`: nothing above it is unmet, so who carries it out counts too; never empty then.
+ * Otherwise only what would still hold it back when everything above is done.
+ */
+export function conditionsOf(at: Situation, v: number, final: boolean): Condition[] {
+  const { graph, s, facts } = at;
+  if (has(s, v, FLAG.RETIRED)) return [byOverride(at, v, 'retired', 'retire', facts.generationAt[v]!)];
+  const result = resultOf(s.result[v]!);
+  if (result !== null) return [ended(at, v)];
+  if (isInHand(s, v)) return [inHand(at, v)];
+  const list = blockers(graph, s, v).flatMap((blocker) => fromBlocker(at, v, blocker));
+  if (!final) return list;
+  const { runner } = graph.attrOf(v);
+  if (runner === 'person' && !has(s, v, FLAG.CONFIRMED)) list.push(unconfirmed(at, v));
+  const claim = facts.claims.get(v);
+  if (list.length === 0 && runner === 'agent' && claim !== undefined) list.push(...claimSide(at, v, claim));
+  return list.length > 0 ? list : [condition('engine_pending', readySince(at, v))];
+}
+
+/** When the last of its upstream flows was done: before, its own conditions were in nobody's way. O(in-degree). */
+function readySince({ graph, facts }: Situation, v: number): number {
+  let since = Math.max(facts.generationAt[v]!, facts.openedAt);
+  for (let e = graph.upOff[v]!; e < graph.upOff[v + 1]!; e++)
+    since = Math.max(since, facts.resultAt[graph.up[e]!]!);
+  return since;
+}
+
+function overrideOf(facts: WhyFacts, v: number, kind: string): Override | undefined {
+  return facts.overrides.get(v)?.findLast((it) => it.kind === kind);
+}
+
+function byOverride(
+  { facts }: Situation,
+  v: number,
+  code: CauseCode,
+  kind: string,
+  otherwise: number,
+): Condition {
+  const found = overrideOf(facts, v, kind);
+  return condition(code, found?.at ?? otherwise, {
+    by: found?.actor ?? null,
+    reason: found?.reason || null,
+  });
+}
+
+/** It has a result that frees nothing. */
+function ended(at: Situation, v: number): Condition {
+  const { graph, s, facts } = at;
+  const attempt = facts.lastAttempts.get(v);
+  const since = facts.resultAt[v]!;
+  const said = { by: attempt?.agent ?? null, reason: attempt?.message ?? null };
+  const result = resultOf(s.result[v]!);
+  if (result === 'cancelled') return byOverride(at, v, 'cancelled', 'cancel', since);
+  if (result === 'outcome_unknown') return condition('outcome_unknown', since, said);
+  const { kind, runner } = graph.attrOf(v);
+  if (runner === 'person') return byOverride(at, v, 'gate_rejected', 'reject', since);
+  if (kind === 'distribution') return condition('distribution_failed', since, said);
+  return condition(kind === 'interface' ? 'interface_failed' : 'upstream_failed', since, said);
+}
+
+function inHand({ graph, s, facts }: Situation, v: number): Condition {
+  const lease = facts.leases.get(v);
+  const { kind } = graph.attrOf(v);
+  // Its end is in the log and not read yet.
+  if (lease === undefined) return condition('engine_pending', facts.unread.since);
+  const by = lease.agent;
+  if (lease.startedAt === null) {
+    const hung = facts.now - lease.sentAt > HUNG_MS;
+    return condition(hung ? 'agent_hung' : 'sent_to_agent', lease.sentAt, { by });
+  }
+  const since = lease.startedAt;
+  const late = facts.deadline[v]! !== 0 && facts.now > facts.deadline[v]!;
+  if (kind === 'interface' && late) return condition('interface_late', since, { by });
+  const long = facts.now - since > LONG_RUN_MS;
+  if (kind === 'distribution' && !long) return condition('distribution_pending', since, { by });
+  const pending = has(s, v, FLAG.RERUN_PENDING) ? 'rerun_pending' : null;
+  return condition(long ? 'upstream_running_long' : 'upstream_running', since, { by, reason: pending });
+}
+
+function fromBlocker(at: Situation, v: number, blocker: Blocker): Condition[] {
+  const { graph, s, facts } = at;
+  switch (blocker.code) {
+    case 'upstream':
+    case 'loop':
+    case 'dependency_invalid':
+    case 'other_run':
+    case 'rerun_above':
+      // Something above it: the walk goes there.
+      return [];
+    case 'run_closed':
+      // A cause of the run as a whole.
+      return [];
+    case 'retired':
+      return [byOverride(at, v, 'retired', 'retire', facts.generationAt[v]!)];
+    case 'held':
+      return [byOverride(at, v, 'held', 'hold', facts.generationAt[v]!)];
+    case 'not_triggered': {
+      if (has(s, v, FLAG.EXCLUDED)) return [condition('procedure_excluded', facts.openedAt)];
+      const { trigger, event } = graph.attrOf(v);
+      const code = trigger === 'event' ? 'event_condition_unmet' : 'not_triggered';
+      return [condition(code, readySince(at, v), { by: event })];
+    }
+    case 'start_time': {
+      const code = graph.attrOf(v).kind === 'interface' ? 'interface_not_due' : 'schedule_not_reached';
+      return [condition(code, readySince(at, v), { until: blocker.until })];
+    }
+    case 'retry_backoff': {
+      const last = facts.lastAttempts.get(v);
+      const code = last?.outcome === 'false' ? 'check_false' : 'retry_backoff';
+      const since = last?.endedAt ?? readySince(at, v);
+      return [condition(code, since, { until: blocker.until, reason: last?.message ?? null })];
+    }
+    case 'previous_attempt_ending': {
+      const lease = facts.leases.get(v);
+      const until = blocker.until === 0 ? null : blocker.until;
+      return [condition(blocker.code, facts.generationAt[v]!, { until, by: lease?.agent ?? null })];
+    }
+    case 'rerun_pending':
+      return [condition('rerun_pending', facts.generationAt[v]!)];
+    default:
+      blocker satisfies never;
+      return [];
+  }
+}
+
+function unconfirmed(at: Situation, v: number): Condition {
+  const { graph, s, facts } = at;
+  const since = s.released[v]! || readySince(at, v);
+  const deadline = facts.deadline[v]!;
+  return condition('gate_unconfirmed', since, {
+    until: deadline === 0 ? null : deadline,
+    by: graph.attrOf(v).role,
+  });
+}
+
+/** Why no agent has taken it: everything that a claim would find in the way now (protocol C8, C9). */
+export function claimSide({ graph, facts }: Situation, v: number, claim: WaitingClaim): Condition[] {
+  const list: Condition[] = [];
+  const since = claim.releasedAt;
+  const scopes = [`run:${facts.run}`, `platform:${claim.platform}`];
+  for (const pause of facts.pauses)
+    if (scopes.includes(pause.scope))
+      list.push(
+        condition('paused', Math.max(pause.from, since), {
+          by: `${pause.scope} ${pause.actor}`,
+          reason: pause.reason || null,
+        }),
+      );
+  list.push(...agentSide(facts, claim));
+  claim.pools.forEach((name, i) => {
+    const pool = facts.pools.get(name);
+    if (pool === undefined || pool.used + claim.poolAmounts[i]! > pool.size)
+      list.push(condition('pool_full', since, { by: name, reason: poolText(pool, claim.poolAmounts[i]!) }));
+  });
+  for (const key of claim.locks) {
+    const holder = facts.locks.get(key);
+    if (holder === undefined) continue;
+    const where = holder.run === facts.run ? '' : `${holder.run} `;
+    list.push(
+      condition('lock_held', Math.max(holder.since, since), { by: where + holder.flow, reason: key }),
+    );
+  }
+  if (list.length > 0) return list;
+  const late = graph.ids[v]!.endsWith('.import') && graph.attrOf(v).kind === 'distribution';
+  const waited = facts.now - since > HUNG_MS;
+  return [condition(late && waited ? 'distribution_waiting_import' : 'waiting_agent', since)];
+}
+
+function agentSide(facts: WhyFacts, claim: WaitingClaim): Condition[] {
+  const { platform, releasedAt: since, labels } = claim;
+  const ofPlatform = facts.agents.filter((agent) => agent.platform === platform);
+  const live = ofPlatform.filter((agent) => agent.live);
+  if (live.length === 0) {
+    const seen = Math.max(0, ...ofPlatform.map((agent) => agent.seenAt));
+    return [condition('no_live_agent', Math.max(since, seen), { by: platform })];
+  }
+  const fitting = live.filter((agent) => labels.every((label) => agent.labels.includes(label)));
+  const by = (agents: typeof live): string => agents.map((agent) => agent.name).join(', ');
+  if (fitting.length === 0)
+    return [condition('no_fitting_agent', since, { by: by(live), reason: labels.join(', ') })];
+  const taking = fitting.filter((agent) => !agent.drained);
+  if (taking.length === 0) return [condition('agents_drained', since, { by: by(fitting) })];
+  const free = taking.some((agent) => agent.used < agent.slots);
+  return free ? [] : [condition('no_free_slot', since, { by: by(taking) })];
+}
+
+const poolText = (pool: { size: number; used: number } | undefined, n: number): string =>
+  pool === undefined
+    ? `needs ${n} of a pool that does not exist`
+    : `needs ${n}, ${pool.used} of ${pool.size} used`;

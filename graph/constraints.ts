@@ -1,0 +1,160 @@
+/** What stood in the way of a flow during a stretch in which nothing of it ran (design 3, critical path). Pure. */
+import type { FlowAttrs } from './compact.ts';
+import { type Generation, type History, lastEnd, type PieceKind } from './flow-history.ts';
+import type { AttemptOutcome, Override } from './run-facts.ts';
+import { FLAG, has, isTriggered } from './state.ts';
+import { RESULTS } from './status.ts';
+
+/** Something that stands in the way from `from` to `to`; the order of kinds decides between equal ends. */
+export interface Constraint {
+  readonly kind: PieceKind;
+  readonly from: number;
+  readonly to: number;
+  readonly by: string | null;
+}
+
+const ENDLESS = Number.POSITIVE_INFINITY;
+/** Equal instants: a gate before hold, time and the rest (design 3). */
+export const PRIORITY: readonly PieceKind[] = [
+  'waiting_person',
+  'held',
+  'manual_start',
+  'waiting_time',
+  'retry_backoff',
+  'paused',
+  'rework',
+];
+
+/** How the stretch ended: an attempt was sent, the generation ended, or it goes on now. */
+export type Ending = 'sent' | 'result' | 'now';
+
+/** In no order. `before`: the row of the attempt before the stretch, -1 = none; `to`: its end. O(decisions about the flow). */
+export function constraintsOf(
+  at: History,
+  v: number,
+  gen: Generation,
+  to: number,
+  before: number,
+  ending: Ending,
+): Constraint[] {
+  const { graph, s, facts } = at;
+  const attrs = graph.attrOf(v);
+  const overrides = facts.overrides.get(v) ?? [];
+  const begun = gen.index === 0 ? facts.openedAt : gen.begunAt;
+  const list: Constraint[] = [];
+  const add = (kind: PieceKind, from: number, end: number, by: string | null): void => {
+    list.push({ kind, from, to: end, by });
+  };
+  const startNow = overrides.findLast((it) => it.kind === 'start-now' && it.at >= begun && it.at <= to);
+  // After a failed attempt start-now only cuts the back-off short.
+  if (startNow !== undefined && before < 0) add('manual_start', begun, startNow.at, startNow.actor);
+  for (const it of overrides) {
+    if (it.kind === 'hold') add('held', it.at, it.endedAt ?? ENDLESS, it.actor);
+    if (it.kind === 'retire') add('waiting_person', it.at, it.endedAt ?? ENDLESS, it.actor);
+    if (it.kind === 'waive' && it.at <= to && setAside(at, it)) add('waiting_person', begun, it.at, it.actor);
+  }
+  const trigger = triggerOf(at, v, gen, begun, overrides);
+  if (trigger !== null) add('manual_start', begun, trigger.at, trigger.by);
+  if (s.start[v]! > 0)
+    add('waiting_time', facts.openedAt, Math.min(s.start[v]!, startNow?.at ?? ENDLESS), attrs.startAt);
+  if (attrs.runner === 'person') {
+    const said = overrides.findLast((it) => isConfirm(it, begun, to));
+    // Without a word of this generation the one of an older generation was kept (onRerun), or nobody has confirmed.
+    const kept = ending === 'now' ? has(s, v, FLAG.CONFIRMED) : gen.result === RESULTS.succeeded.code;
+    if (said !== undefined || !kept)
+      add('waiting_person', begun, said?.at ?? ENDLESS, said?.actor ?? attrs.role);
+  }
+  if (attrs.runner === 'agent') {
+    const scopes = [`run:${facts.run}`, `platform:${attrs.platform}`];
+    for (const it of facts.pauses)
+      if (scopes.includes(it.scope)) add('paused', it.from, it.to ?? ENDLESS, it.scope);
+    const old = oldAttemptEnd(at, v, gen);
+    if (old > begun) add('rework', begun, old, null);
+  }
+  if (before >= 0) afterAttempt(at, v, gen, before, to, ending, add);
+  if (ending === 'now' && isStuck(at, v)) add('waiting_person', begun, ENDLESS, null);
+  return list;
+}
+
+const isConfirm = (it: Override, from: number, to: number): boolean =>
+  it.kind === 'confirm' && it.at >= from && it.at <= to && (it.endedAt === null || it.endedAt > to);
+
+/** A waive that freed something: its upstream was not done by then. */
+function setAside(at: History, it: Override): boolean {
+  const u = at.facts.vertexOf(it.from ?? '');
+  return u < 0 || lastEnd(at, u, it.at) === null;
+}
+
+/** When the trigger of this generation came; null when it needs none, or kept that of an older generation. */
+function triggerOf(
+  { graph, s, facts }: History,
+  v: number,
+  gen: Generation,
+  begun: number,
+  overrides: readonly Override[],
+): { at: number; by: string | null } | null {
+  const attrs = graph.attrOf(v);
+  const needs = attrs.trigger === 'manual' || attrs.trigger === 'event' || has(s, v, FLAG.EXCLUDED);
+  if (!needs) return null;
+  const given = overrides.filter((it) => it.kind === 'trigger' || it.kind === 'start-now');
+  const own = given.find((it) => it.at >= begun);
+  if (attrs.onRerun === 'keep' && gen.index > 0 && given.some((it) => it.at < begun)) return null;
+  if (own !== undefined) return { at: own.at, by: own.actor };
+  if (facts.triggeredAt[v]! >= begun) return { at: facts.triggeredAt[v]!, by: attrs.event };
+  const open = gen.present && !isTriggered(graph, s, v);
+  return open ? { at: ENDLESS, by: null } : null;
+}
+
+/** C7: attempts of older generations must report their end before this one may start. */
+function oldAttemptEnd({ facts }: History, v: number, gen: Generation): number {
+  const { off, generation, endedAt } = facts.attempts;
+  let end = 0;
+  if (gen.index === 0) return end;
+  for (let i = off[v]!; i < off[v + 1]!; i++)
+    if (generation[i]! < gen.generation) end = Math.max(end, endedAt[i] === 0 ? ENDLESS : endedAt[i]!);
+  return end;
+}
+
+/** Back-off, grace, the next try of a check; or the wait for a person when the attempt's outcome was unknown or final. */
+function afterAttempt(
+  { graph, s, facts }: History,
+  v: number,
+  gen: Generation,
+  before: number,
+  to: number,
+  ending: Ending,
+  add: (kind: PieceKind, from: number, end: number, by: string | null) => void,
+): void {
+  const { endedAt, outcome, attempt } = facts.attempts;
+  const attrs = graph.attrOf(v);
+  const ended = endedAt[before]!;
+  const since = (facts.overrides.get(v) ?? []).filter((it) => it.at >= ended && it.at <= to);
+  const another = gen.present ? s.attempt[v]! > attempt[before]! : gen.result === 0;
+  const retried = ending === 'sent' || another;
+  const decided = since.find((it) => it.kind === 'resolve' || (it.kind === 'force-pass' && !retried));
+  if (decided !== undefined) add('waiting_person', ended, decided.at, decided.actor);
+  if (!retried || decided !== undefined) return;
+  const cut = since.find((it) => it.kind === 'start-now')?.at ?? ENDLESS;
+  add('retry_backoff', ended, Math.min(ended + delayAfter(outcome[before]!, attrs, s.graceMs), cut), null);
+}
+
+/** How long the next attempt waits (protocol C4, D9); the same rules as graph/completion.ts. */
+function delayAfter(outcome: AttemptOutcome | null, attrs: FlowAttrs, graceMs: number): number {
+  switch (outcome) {
+    case 'failed':
+    case 'cancelled':
+      return attrs.retries.backoffMs;
+    case 'false':
+      return attrs.everyMs;
+    case 'lost':
+      return attrs.fenced ? 0 : attrs.orphanMs + graceMs;
+    default:
+      return 0;
+  }
+}
+
+/** Nothing in this run will free it by itself. */
+function isStuck({ s }: History, v: number): boolean {
+  if (has(s, v, FLAG.RETIRED)) return true;
+  return s.unmet[v]! > 0 && !has(s, v, FLAG.STARTED_NOW);
+}

@@ -1,0 +1,120 @@
+/** What removes a cause: the verb (graph/verbs.ts) with a command ready to run, and the procedure of the department (domain Q17). */
+import type { CauseCode } from './conditions.ts';
+import type { Verb } from './decisions.ts';
+import { VERBS } from './verbs.ts';
+
+export interface Remedy {
+  readonly verb: Verb | 'open' | null;
+  readonly command: string | null;
+  readonly otherwise: readonly Verb[];
+  readonly procedure: string | null;
+}
+
+interface Rule {
+  readonly verb?: Verb;
+  /** Verbs that would free what waits, without mending the cause. */
+  readonly otherwise?: readonly Verb[];
+  readonly procedure?: string;
+}
+
+const mend: Rule = { verb: 'rerun', otherwise: ['force-pass', 'waive'], procedure: 'P26' };
+
+const RULES: Record<CauseCode, Rule> = {
+  agent_hung: { otherwise: ['cancel'], procedure: 'P13' },
+  agents_drained: {},
+  already_ran: { otherwise: ['rerun'] },
+  cancelled: { verb: 'rerun', otherwise: ['force-pass', 'waive'] },
+  check_false: { otherwise: ['force-pass', 'skip'], procedure: 'P22' },
+  dependency_invalid: { verb: 'waive', procedure: 'P34' },
+  distribution_failed: { ...mend, procedure: 'P23' },
+  distribution_pending: { procedure: 'P23' },
+  distribution_waiting_import: { otherwise: ['expedite'], procedure: 'P19' },
+  engine_pending: {},
+  event_condition_unmet: { verb: 'trigger', otherwise: ['skip'], procedure: 'P22' },
+  gate_rejected: { verb: 'rerun', otherwise: ['force-pass'] },
+  gate_unconfirmed: { verb: 'confirm', otherwise: ['force-pass', 'skip'] },
+  held: { verb: 'unhold', otherwise: ['waive'] },
+  interface_failed: mend,
+  interface_late: { otherwise: ['force-pass', 'waive'], procedure: 'P26' },
+  interface_not_due: { otherwise: ['start-now', 'waive'] },
+  lock_held: { otherwise: ['expedite'] },
+  loop: { verb: 'waive', otherwise: ['start-now', 'force-pass'], procedure: 'P34' },
+  no_fitting_agent: {},
+  no_free_slot: { otherwise: ['expedite'] },
+  no_live_agent: { procedure: 'P19' },
+  not_in_catalogue: {},
+  not_in_run: {},
+  not_triggered: { verb: 'trigger', otherwise: ['skip', 'force-pass'] },
+  other_run: { verb: 'waive', procedure: 'P21' },
+  outcome_unknown: { verb: 'resolve', otherwise: ['force-pass'], procedure: 'P26' },
+  paused: { verb: 'resume' },
+  pool_full: { otherwise: ['expedite'] },
+  previous_attempt_ending: {},
+  procedure_excluded: { verb: 'trigger', otherwise: ['waive'] },
+  rerun_pending: {},
+  retired: { verb: 'waive', otherwise: ['unretire'], procedure: 'P20' },
+  retry_backoff: { otherwise: ['start-now'] },
+  run_closed: { verb: 'reopen' },
+  run_frozen: {},
+  run_not_opened: { procedure: 'P21' },
+  schedule_not_reached: { verb: 'start-now' },
+  sent_to_agent: {},
+  upstream_failed: mend,
+  upstream_running: { otherwise: ['cancel'] },
+  upstream_running_long: { otherwise: ['cancel'] },
+  waiting_agent: { otherwise: ['expedite'] },
+};
+
+/** What the command needs to know. `to`: the flow that waits for `flow`, for verbs about an edge. */
+export interface RemedyOf {
+  readonly code: CauseCode;
+  readonly run: string;
+  readonly flow: string | null;
+  readonly to: string | null;
+  /** Of the flow's own definition: the month start is mended by its own procedure. */
+  readonly procedure: string | null;
+  /** Scope of a pause, `platform:yt`. */
+  readonly scope: string | null;
+}
+
+export function remedyOf(given: RemedyOf): Remedy {
+  const rule = RULES[given.code];
+  const people = given.code === 'gate_unconfirmed' || given.code === 'gate_rejected';
+  const procedure = people ? given.procedure : (rule.procedure ?? null);
+  const otherwise = rule.otherwise ?? [];
+  if (given.code === 'run_not_opened')
+    return { verb: 'open', command: openCommand(given.run), otherwise, procedure };
+  if (given.code === 'run_frozen')
+    return { verb: null, command: `sluice run reload ${given.run} --reason "..."`, otherwise, procedure };
+  // Without a flow below, nobody waits over an edge that could be waived: it is brought back instead.
+  const verb =
+    rule.verb === 'waive' && given.to === null ? (given.code === 'retired' ? 'unretire' : null) : rule.verb;
+  if (verb === undefined || verb === null) return { verb: null, command: null, otherwise, procedure };
+  return { verb, command: command(verb, given), otherwise, procedure };
+}
+
+/** The line to type. Words in quotes are the operator's to fill in. */
+function command(verb: Verb, { run, flow, to, scope }: RemedyOf): string {
+  const rule = VERBS.get(verb)!;
+  const said = `${rule.needsReason ? ' --reason "..."' : ''}${rule.needsEvidence ? ' --evidence "..."' : ''}`;
+  switch (rule.target) {
+    case 'run':
+      return scope?.startsWith('platform:')
+        ? `sluice platform ${verb} ${scope.slice('platform:'.length)}${said}`
+        : `sluice run ${verb} ${run}${said}`;
+    case 'plan':
+      return `sluice rerun ${flow} --run ${run} --scope downstream --apply${said}`;
+    case 'edge':
+      return `sluice ${verb} ${flow} ${to} --run ${run}${said}`;
+    case 'flow':
+      return `sluice ${verb} ${flow} --run ${run}${verb === 'resolve' ? ' --did-not-run' : ''}${said}`;
+    default:
+      return rule.target satisfies never;
+  }
+}
+
+function openCommand(run: string): string {
+  const [, cycle, rest] = /^([a-z]+)-(.*)$/.exec(run) ?? ['', '', run];
+  const [, period, purpose] = /^(.*?)(?:-(backfill|rehearsal)-\d+)?$/.exec(rest!) ?? ['', rest];
+  return `sluice run open ${period} --cycle ${cycle}${purpose === undefined ? '' : ` --purpose ${purpose}`}`;
+}

@@ -1,0 +1,279 @@
+/**
+ * Why a flow has not run (design 3, domain Q17): upward from it over unmet conditions only; a flow with no unmet upstream is a final
+ * cause, a loop counts as one vertex. Pure: `facts.now` is the clock. One flow or all flows at once, by the same rules.
+ */
+
+import { countBlocked, firstCauses } from './blocked.ts';
+import { blockers } from './blockers.ts';
+import { type Sentence, sentenceOf } from './cause-text.ts';
+import type { Graph } from './compact.ts';
+import { type CauseCode, type Condition, claimSide, type Situation } from './conditions.ts';
+import {
+  compare,
+  type Found,
+  finalCauses,
+  isWaitedFor,
+  joined,
+  localConditions,
+  sorted,
+} from './found-causes.ts';
+import { shortestWayRound } from './loops.ts';
+import { type Remedy, remedyOf } from './remedies.ts';
+import type { WhyFacts } from './run-facts.ts';
+import { FLAG, has, isDone, type RunState } from './state.ts';
+import { stateOf } from './state-of.ts';
+import type { State } from './status.ts';
+import { innerEdges, isInHand, isOpen, type Unmet, unmetOf, waitsForOthers } from './unmet.ts';
+import { chainOf, walkUp } from './unmet-walk.ts';
+
+export interface Cause extends Omit<Condition, 'since'> {
+  /** null: the run as a whole. */
+  readonly flow: string | null;
+  readonly since: number | null;
+  readonly names: Sentence | null;
+  readonly state: State | null;
+  readonly key: boolean;
+  readonly owner: string | null;
+  /** From the asked flow to the cause, both included. */
+  readonly chain: readonly string[];
+  readonly blocks: number;
+  /** Of a loop: a shortest way round, upstream first. */
+  readonly members: readonly string[];
+  readonly remedy: Remedy;
+  readonly text: Sentence;
+}
+
+export interface OwnBlocker {
+  readonly code: string;
+  readonly from?: string;
+  readonly until?: number;
+  readonly members?: readonly string[];
+  readonly by?: string;
+}
+
+export interface WhyFlow {
+  readonly flow: string;
+  readonly state: State;
+  readonly blockers: readonly OwnBlocker[];
+  readonly causes: readonly Cause[];
+  readonly causeCount: number;
+  /** Conditions on the chains that would still hold when all final causes are gone. */
+  readonly next: readonly Cause[];
+  readonly nextCount: number;
+  readonly text: Sentence;
+}
+
+export interface WhyRun {
+  readonly open: number;
+  readonly causes: readonly Cause[];
+  readonly causeCount: number;
+  /** Open flows in topological order. */
+  readonly flows: readonly WhyLine[];
+  readonly text: Sentence;
+}
+
+export interface WhyLine {
+  readonly flow: string;
+  readonly state: State;
+  readonly causes: number;
+  readonly first: { readonly flow: string | null; readonly code: CauseCode } | null;
+}
+
+/** O(V + E) and a little for each of its final causes; a few ms for 13,000 flows. */
+export function whyFlow(graph: Graph, s: RunState, facts: WhyFacts, v: number, limit = 100): WhyFlow {
+  const at: Situation = { graph, s: { ...s, now: facts.now }, facts };
+  const flow = graph.ids[v]!;
+  const state = stateOf(s, graph, v);
+  if (isDone(s, v)) return done(at, v, state);
+  const unmet = unmetOf(graph, s);
+  const walk = walkUp(graph, unmet, v);
+  const found = sorted(at, finalCauses(at, unmet, walk.finals, walk.visited), unmet);
+  const next = walk.symptoms.flatMap((u) => localConditions(at, unmet, u));
+  const later = sorted(at, next, unmet);
+  const general = ofRun(at, unmet);
+  const causes = [
+    ...general.map((it) => ({ ...it, chain: [flow] })),
+    ...found.slice(0, limit).map((it) => tell(at, it, unmet, chainOf(graph, unmet, walk, it))),
+  ];
+  return {
+    flow,
+    state,
+    blockers: ownBlockers(at, v),
+    causes,
+    causeCount: general.length + found.length,
+    next: later.slice(0, limit).map((it) => tell(at, it, unmet, chainOf(graph, unmet, walk, it))),
+    nextCount: later.length,
+    text: summary(flow, causes, general.length + found.length),
+  };
+}
+
+/** All open flows in one pass: per flow the number of final causes and the first, per cause the flows it blocks. */
+export function whyRun(graph: Graph, s: RunState, facts: WhyFacts, limit = 100): WhyRun {
+  const at: Situation = { graph, s: { ...s, now: facts.now }, facts };
+  const unmet = unmetOf(graph, s);
+  const finals: number[] = [];
+  const all: number[] = [];
+  for (let v = 0; v < graph.n; v++) {
+    if (isDone(s, v) || (has(s, v, FLAG.RETIRED) && !isWaitedFor(at, unmet, v))) continue;
+    all.push(v);
+    if (unmet.rep[v] === v && !waitsForOthers(graph, unmet, v)) finals.push(v);
+  }
+  const found = finalCauses(at, unmet, finals, all);
+  const sources = joined(found);
+  const counted = countBlocked(graph, s, unmet, sources.list, sources.weights);
+  found.forEach((it, i) => {
+    it.blocks = counted.flows[sources.of[i]!]!;
+  });
+  const order = found.sort((a, b) => compare(at, a, b));
+  const first = firstCauses(graph, unmet, order);
+  const general = ofRun(at, unmet);
+  const top = general[0];
+  const flows = all.flatMap((v): WhyLine[] => {
+    if (!isOpen(s, v)) return [];
+    const mine = order[first[v]!];
+    const told = top ?? (mine === undefined ? undefined : { flow: mine.flow, code: mine.condition.code });
+    return [
+      {
+        flow: graph.ids[v]!,
+        state: stateOf(s, graph, v),
+        causes: counted.causes[v]! + general.length,
+        first: told === undefined ? null : { flow: told.flow, code: told.code },
+      },
+    ];
+  });
+  const causes = [...general, ...order.slice(0, limit).map((it) => tell(at, it, unmet, [it.flow]))];
+  const causeCount = general.length + order.length;
+  return {
+    open: flows.length,
+    causes,
+    causeCount,
+    flows,
+    text:
+      flows.length === 0
+        ? {
+            en: `Every flow of ${facts.run} is done or retired.`,
+            zh: `${facts.run} 的全部流程均已完成或下线。`,
+          }
+        : {
+            en: `${flows.length} flows of ${facts.run} are open, by ${causeCount} final causes. ${causes[0]?.text.en ?? ''}`.trim(),
+            zh: `${facts.run} 有 ${flows.length} 个流程未完成，最终原因 ${causeCount} 个。${causes[0]?.text.zh ?? ''}`,
+          },
+  };
+}
+
+function done(at: Situation, v: number, state: State): WhyFlow {
+  const { graph, facts } = at;
+  const flow = graph.ids[v]!;
+  const condition: Condition = {
+    code: 'already_ran',
+    since: facts.resultAt[v]!,
+    until: null,
+    by: state,
+    reason: has(at.s, v, FLAG.STALE) ? 'stale' : has(at.s, v, FLAG.TAINTED) ? 'tainted' : null,
+  };
+  const found: Found = { flow, condition, own: v, at: [v], to: null, blocks: 0 };
+  const cause = tell(at, found, null, [flow]);
+  return {
+    flow,
+    state,
+    blockers: [],
+    causes: [cause],
+    causeCount: 1,
+    next: [],
+    nextCount: 0,
+    text: cause.text,
+  };
+}
+
+/** Causes of the run as a whole: they stand before all others. */
+function ofRun(at: Situation, unmet: Unmet): Cause[] {
+  const { facts, s, graph } = at;
+  let open = 0;
+  for (let v = 0; v < graph.n; v++) if (isOpen(s, v)) open++;
+  const cause = (code: CauseCode, since: number | null, reason: string | null): Cause => {
+    const subject = { en: `The run ${facts.run}`, zh: `运行 ${facts.run}` };
+    const rest = { since, until: null, by: null, reason };
+    return {
+      ...rest,
+      ...{ flow: null, code, names: null, state: null, key: false, owner: null, chain: [], members: [] },
+      blocks: open,
+      remedy: remedyOf({ code, run: facts.run, flow: null, to: null, procedure: null, scope: null }),
+      text: sentenceOf(code, { code, ...rest, subject, members: [], now: facts.now }),
+    };
+  };
+  const list: Cause[] = [];
+  if (s.closed) list.push(cause('run_closed', facts.closedAt, null));
+  if (facts.frozen !== null) list.push(cause('run_frozen', null, facts.frozen));
+  const { rows, since } = facts.unread;
+  if (rows > 0 && facts.now - since > UNREAD_MS && !s.closed)
+    list.push(cause('engine_pending', since, `${rows} log rows are not read`));
+  return unmet.order.length === 0 ? [] : list;
+}
+
+/** A coordinator reads a log row within milliseconds; one that was not read for so long means that none is at work. */
+const UNREAD_MS = 2_000;
+
+function tell(at: Situation, it: Found, unmet: Unmet | null, chain: readonly string[]): Cause {
+  const { graph, s, facts } = at;
+  const { condition, own } = it;
+  const flow = own < 0 ? null : facts.flowOf(own);
+  const person = own >= 0 && graph.attrOf(own).runner === 'person';
+  const members = condition.code === 'loop' && unmet !== null ? wayRound(graph, unmet, own) : [];
+  const keeper = flow ?? (it.at[0] === undefined ? null : facts.flowOf(it.at[0]));
+  const owner =
+    keeper?.owner ?? (keeper?.procedure === undefined ? null : facts.procedureOwner(keeper.procedure));
+  const before = chain.at(-2) ?? it.to;
+  const to = condition.code === 'loop' ? (members[1] ?? members[0] ?? null) : (before ?? null);
+  const scope = condition.code === 'paused' ? condition.by!.split(' ')[0]! : null;
+  const name = flow === null ? '' : ` (${flow.names.en})`;
+  const subject = { en: `${it.flow}${name}`, zh: flow === null ? it.flow : `${it.flow}（${flow.names.zh}）` };
+  return {
+    ...condition,
+    flow: it.flow,
+    names: flow?.names ?? null,
+    state: own < 0 ? null : stateOf(s, graph, own),
+    key: own >= 0 && graph.attrOf(own).key,
+    owner: owner ?? (person ? graph.attrOf(own).role : null),
+    chain,
+    blocks: it.blocks,
+    members,
+    remedy: remedyOf({
+      code: condition.code,
+      run: facts.run,
+      flow: condition.code === 'loop' ? members[0]! : it.flow,
+      to,
+      procedure: flow?.procedure ?? null,
+      scope,
+    }),
+    text: sentenceOf(condition.code, { ...condition, subject, members, now: facts.now }),
+  };
+}
+
+function wayRound(graph: Graph, unmet: Unmet, v: number): string[] {
+  const members = unmet.loops.get(v)!;
+  const { upOff, up } = innerEdges(graph, unmet.edge, members);
+  const places = members.map((_, i) => i);
+  return shortestWayRound({ upOff, up }, places).map((i) => graph.ids[members[i]!]!);
+}
+
+/** The asked flow's own: everything that blockers.ts lists, and what a claim would meet. */
+function ownBlockers(at: Situation, v: number): OwnBlocker[] {
+  const { graph, s, facts } = at;
+  if (s.result[v] !== 0 || isInHand(s, v)) return [];
+  const list: OwnBlocker[] = blockers(graph, s, v);
+  if (list.length > 0) return list;
+  const attrs = graph.attrOf(v);
+  if (attrs.runner === 'person') return [{ code: 'gate_unconfirmed', by: attrs.role ?? '' }];
+  const claim = facts.claims.get(v);
+  if (claim === undefined) return [];
+  return claimSide(at, v, claim).map(({ code, by }) => ({ code, ...(by === null ? {} : { by }) }));
+}
+
+function summary(flow: string, causes: readonly Cause[], count: number): Sentence {
+  const first = causes[0];
+  if (first === undefined)
+    return { en: `Nothing is in the way of ${flow}.`, zh: `${flow} 前面没有未满足的条件。` };
+  const more =
+    count > 1 ? { en: ` And ${count - 1} more final causes.`, zh: `另有 ${count - 1} 个最终原因。` } : null;
+  return { en: `${first.text.en}${more?.en ?? ''}`, zh: `${first.text.zh}${more?.zh ?? ''}` };
+}
