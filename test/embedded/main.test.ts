@@ -39,11 +39,15 @@ afterAll(async () => {
 
 /** `npm start` without npm; `said` grows with what it says. */
 function start(changes: Record<string, string> = {}) {
-  const child = spawn(process.execPath, [join(projectFolder, 'embedded', 'launch.mjs'), 'embedded/main.ts'], {
-    env: { ...env, ...changes },
-    // With a channel it stops by itself when this test is killed.
-    stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
-  });
+  const child = spawn(
+    process.execPath,
+    [join(projectFolder, 'embedded', 'launch.mjs'), 'embedded/main.ts', '--no-demo'],
+    {
+      env: { ...env, ...changes },
+      // With a channel it stops by itself when this test is killed.
+      stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
+    },
+  );
   started.push(child);
   const it = {
     child,
