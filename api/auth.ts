@@ -63,6 +63,19 @@ export function authorise(actor: Actor, verb: string, flows: readonly Flow[] | n
   });
 }
 
+/** The same question for a platform and its agents. Throws `out_of_scope`. */
+export function authorisePlatform(actor: Actor, verb: string, platform: string): void {
+  const { procedures, flows, platforms } = actor.scope;
+  if (procedures.length + flows.length + platforms.length === 0 || platforms.includes(platform)) return;
+  throw new SluiceError(
+    'out_of_scope',
+    `the scope of ${actor.name} does not contain the platform ${platform}`,
+    {
+      facts: { actor: actor.name, verb, platform },
+    },
+  );
+}
+
 export interface Authenticator {
   /** The actor of an Authorization header; throws `unauthenticated`. */
   authenticate(header: string | undefined): Promise<Actor>;

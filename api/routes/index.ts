@@ -2,6 +2,9 @@
 import type { Api, ApiDeps } from '../deps.ts';
 import type { Metrics } from '../metrics.ts';
 import { agentCallRoutes } from './agent-calls.ts';
+import { agentRoutes } from './agents.ts';
+import { catalogueRoutes } from './catalogue.ts';
+import { eventRoutes } from './events.ts';
 import { flowRoutes } from './flows.ts';
 import { healthRoutes } from './health.ts';
 import { logRoutes } from './logs.ts';
@@ -19,6 +22,9 @@ export function registerRoutes(app: Api, deps: ApiDeps, metrics: Metrics): void 
   operationRoutes(app, deps);
   rerunPlanRoutes(app, deps);
   logRoutes(app, deps);
+  eventRoutes(app, deps);
+  agentRoutes(app, deps);
+  catalogueRoutes(app, deps);
   recordRoutes(app, deps);
   agentCallRoutes(app, deps);
 }

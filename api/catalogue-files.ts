@@ -1,0 +1,118 @@
+/** Files of a catalogue: checked, compared, hashed. */
+import { createHash } from 'node:crypto';
+import { type CheckedCatalogue, checkCatalogue } from '../graph/check.ts';
+import { canonicalJson } from '../graph/hash.ts';
+import type { Flow } from '../graph/model.ts';
+import type { Problem } from '../graph/problems.ts';
+import type { CatalogueFile, CatalogueVersion, Frame } from '../store/catalogue.ts';
+import type { DiffAnswer } from './schemas/catalogue.ts';
+
+export interface CheckedFiles {
+  readonly files: readonly CatalogueFile[];
+  readonly hash: string;
+  readonly flows: readonly Flow[];
+  readonly frame: Frame;
+  readonly problems: readonly Problem[];
+  readonly ok: boolean;
+}
+
+const isYaml = (path: string): boolean => /\.ya?ml$/.test(path);
+
+/** All problems at once: of form, of meaning, programs whose file is missing, paths given twice. */
+export function checkFiles(given: readonly CatalogueFile[], mode: 'apply' | 'import'): CheckedFiles {
+  const files = given.map(({ path, text }) => ({ path, text })).sort((a, b) => (a.path < b.path ? -1 : 1));
+  const checked = checkCatalogue(
+    files.filter((file) => isYaml(file.path)),
+    mode,
+  );
+  const problems = [...checked.problems, ...pathsGivenTwice(files), ...missingPrograms(checked, files, mode)];
+  const { flows: _flows, distributions: _distributions, ...frame } = checked.catalogue;
+  return {
+    files,
+    hash: createHash('sha256').update(JSON.stringify(files)).digest('hex'),
+    flows: checked.flows,
+    frame,
+    problems,
+    ok: problems.every((problem) => problem.severity !== 'error'),
+  };
+}
+
+function pathsGivenTwice(files: readonly CatalogueFile[]): Problem[] {
+  const twice = files.filter((file, i) => files[i - 1]?.path === file.path);
+  return twice.map(({ path }) => ({
+    code: 'duplicate_id',
+    severity: 'error',
+    message: { en: `the file '${path}' is given twice`, zh: `文件 '${path}' 重复` },
+    path: [],
+    id: null,
+    file: path,
+    line: null,
+    column: null,
+  }));
+}
+
+/** A SQL program is a file below `programs/` that comes with the catalogue. */
+function missingPrograms(
+  { catalogue, locate }: CheckedCatalogue,
+  files: readonly CatalogueFile[],
+  mode: 'apply' | 'import',
+): Problem[] {
+  const known = new Set(files.map((file) => file.path));
+  return catalogue.flows.flatMap(({ id, program }, i): Problem[] => {
+    if (program?.type !== 'sql' || known.has(`programs/${program.file}`)) return [];
+    const path = ['flows', i, 'program', 'file'];
+    const place = locate(path);
+    return [
+      {
+        code: 'unknown_reference',
+        severity: mode === 'apply' ? 'error' : 'warning',
+        message: {
+          en: `there is no file programs/${program.file}`,
+          zh: `没有文件 programs/${program.file}`,
+        },
+        path,
+        id,
+        file: place?.file ?? null,
+        line: place?.line ?? null,
+        column: place?.column ?? null,
+      },
+    ];
+  });
+}
+
+/** What applying the files would change. O(flows). */
+export function diffWith(before: CatalogueVersion | null, now: CheckedFiles): DiffAnswer {
+  const flows = new Map(now.flows.map((flow) => [flow.id, flow]));
+  const old = before?.flows ?? new Map<string, Flow>();
+  const changed: DiffAnswer['changed'] = [];
+  for (const [id, flow] of flows) {
+    const was = old.get(id);
+    if (was === undefined) continue;
+    const fields = differing(was, flow);
+    if (fields.length > 0) changed.push({ flow: id, fields });
+  }
+  const programs = new Map(
+    now.files.filter((file) => !isYaml(file.path)).map((file) => [file.path, file.text]),
+  );
+  const oldPrograms = new Map([...(before?.files ?? [])].filter(([path]) => !isYaml(path)));
+  return {
+    against: before?.version ?? null,
+    added: [...flows.keys()].filter((id) => !old.has(id)),
+    removed: [...old.keys()].filter((id) => !flows.has(id)),
+    changed,
+    frame: before === null ? [] : differing(before.frame, now.frame),
+    programs: [...new Set([...programs.keys(), ...oldPrograms.keys()])]
+      .filter((path) => before !== null && programs.get(path) !== oldPrograms.get(path))
+      .sort(),
+  };
+}
+
+/** Keys whose values differ; what was stored has passed through JSON, where undefined fields are absent. */
+function differing(a: object, b: object): string[] {
+  const left = a as Record<string, unknown>;
+  const right = b as Record<string, unknown>;
+  const text = (value: unknown): string => (value === undefined ? '' : canonicalJson(value));
+  return [...new Set([...Object.keys(left), ...Object.keys(right)])]
+    .filter((key) => text(left[key]) !== text(right[key]))
+    .sort();
+}

@@ -1,0 +1,49 @@
+/** Agents and platforms as people see and steer them. */
+import { z } from 'zod';
+import { GivenId, Instant, text } from './fields.ts';
+
+export const Agent = z.object({
+  name: z.string(),
+  platform: z.string(),
+  labels: z.array(z.string()),
+  slots: z.int(),
+  /** Slots in use: its open leases. */
+  used: z.int(),
+  /** Heard of within the lease time. */
+  alive: z.boolean(),
+  /** No new claims; what runs goes on. */
+  drained: z.boolean(),
+  failoverTo: z.string().nullable(),
+  version: z.string(),
+  helloAt: Instant,
+  /** 0: it has left on purpose. */
+  seenAt: Instant,
+});
+export const AgentList = z.object({ items: z.array(Agent) });
+export const AgentParams = z.object({ agent: GivenId });
+export const PlatformParams = z.object({ platform: GivenId });
+
+export const Steer = z.strictObject({ reason: text(2_000).default('') });
+export const Failover = z.strictObject({
+  to: GivenId,
+  reason: text(2_000).default(''),
+  /** The agent's programs are known to have ended: what it holds moves at once, not after lease and grace. */
+  fenced: z.boolean().default(false),
+});
+export const FailoverAnswer = z.object({
+  agent: Agent,
+  /** Leases ended at once: back to the outbox, and told to the coordinator as lost. */
+  requeued: z.int(),
+  lost: z.int(),
+});
+
+export const Platform = z.object({
+  platform: z.string(),
+  agents: z.int(),
+  slots: z.int(),
+  used: z.int(),
+  /** Flows in the outbox that nobody has claimed. */
+  waiting: z.int(),
+  pause: z.object({ by: z.string(), reason: z.string(), since: Instant }).nullable(),
+});
+export const PlatformList = z.object({ items: z.array(Platform) });
