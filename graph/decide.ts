@@ -7,7 +7,7 @@ import { complete, lose, proveEffect } from './completion.ts';
 import type { Entry, ExternalEntry, Group } from './decisions.ts';
 import { Machine } from './machine.ts';
 import { operate, trigger } from './operate.ts';
-import { settle } from './settle.ts';
+import { releaseAnew, settle } from './settle.ts';
 import { FLAG, has, isFinished, type PersonMoment, type RunState } from './state.ts';
 
 /**
@@ -78,7 +78,10 @@ function external(m: Machine, entry: ExternalEntry): void {
   const { body } = entry;
   switch (body.type) {
     case 'upstream':
-      for (const index of body.foreign) m.foreign(index, body.met);
+      for (const index of body.foreign) {
+        if (m.s.foreignMet[index] !== body.met) releaseAnew(m, m.graph.foreign[index]!.v);
+        m.foreign(index, body.met);
+      }
       return;
     case 'effect':
       if (body.v >= 0) proveEffect(m, body.v);

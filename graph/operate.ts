@@ -115,7 +115,6 @@ function checkFlow(
       detail: `${graph.ids[v]} is about to be rerun; its running attempt is awaited`,
     };
   if (request.verb === 'confirm' && has(s, v, FLAG.CONFIRMED)) return { code: 'already_confirmed' };
-  if (request.verb === 'confirm' && state === 'succeeded') return { code: 'already_confirmed' };
   const allowed = rule.allowedIn.includes(state) || (request.supersede && rule.withSupersede.includes(state));
   if (!allowed)
     return {

@@ -16,16 +16,18 @@ import { codeOf, isReleasing, PHASES, type Result } from './status.ts';
 const SUCCEEDED = codeOf('succeeded');
 
 /**
- * Looks at every dirty flow until nothing follows any more. First whatever is freed, in any order: it only frees more. Then whatever is
- * still not ready is taken back, so that an upstream redone within the same group takes nothing back. O(changed flows and their edges).
+ * Looks at every dirty flow until nothing follows any more. First what is not ready now is taken back, also when it will be ready again
+ * in a moment: its release rested on what is gone. Then whatever is free goes, in any order: it only frees more. O(changed flows and
+ * their edges).
  */
 export function settle(m: Machine): void {
   const queue = m.s.dirty;
-  for (let i = queue.length - 1; i >= 0; i--) noteSetAside(m, queue[i]!);
+  for (let i = queue.length - 1; i >= 0; i--) {
+    noteSetAside(m, queue[i]!);
+    back(m, queue[i]!);
+  }
   for (let head = 0; head < queue.length; head++) forward(m, queue[head]!);
-  const seen = new Set(queue);
-  for (const v of seen) back(m, v);
-  for (const v of seen) notePhase(m, v);
+  for (const v of new Set(queue)) notePhase(m, v);
   m.s.dirty.length = 0;
 }
 
@@ -33,26 +35,33 @@ export function settle(m: Machine): void {
 function noteSetAside(m: Machine, v: number): void {
   const { s } = m;
   if (s.result[v] !== 0 || !has(s, v, FLAG.STARTED_NOW) || has(s, v, FLAG.TAINT_NEXT)) return;
-  if (!isInHand(s, v) && lacksUpstream(s, v)) m.setFlags(v, FLAG.TAINT_NEXT);
-}
-
-function forward(m: Machine, v: number): void {
-  const { s, graph } = m;
-  if (isInHand(s, v)) return;
-  if (has(s, v, FLAG.SKIP)) {
-    if (!isSkippable(s, v)) return;
-    if (has(s, v, FLAG.DISPATCHED)) m.undispatch(v);
-    finish(m, v, 'skipped', true);
-  } else if (isReady(graph, s, v)) release(m, v);
+  if (!lacksUpstream(s, v)) return;
+  releaseAnew(m, v);
+  m.setFlags(v, FLAG.TAINT_NEXT);
 }
 
 function back(m: Machine, v: number): void {
   const { s, graph } = m;
-  if (s.closed || s.result[v] !== 0 || isInHand(s, v) || isReady(graph, s, v)) return;
+  if (s.closed || s.result[v] !== 0 || isInHand(s, v)) return;
+  if (isReady(graph, s, v) && !has(s, v, FLAG.SKIP)) return;
   if (has(s, v, FLAG.DISPATCHED)) {
     m.undispatch(v);
     dropPending(m, v);
   } else if (s.released[v] !== 0 && graph.attrOf(v).runner === 'person') m.markReleased(v, false);
+}
+
+function forward(m: Machine, v: number): void {
+  const { s, graph } = m;
+  if (has(s, v, FLAG.DISPATCHED)) return;
+  if (has(s, v, FLAG.SKIP)) {
+    if (isSkippable(s, v)) finish(m, v, 'skipped', true);
+  } else if (isReady(graph, s, v)) release(m, v);
+}
+
+/** What a release rests on changes: while nobody has claimed the flow it is taken back, to be released again at once. */
+export function releaseAnew(m: Machine, v: number): void {
+  m.expectAsKnown(v);
+  if (has(m.s, v, FLAG.DISPATCHED) && !isInHand(m.s, v)) m.undispatch(v);
 }
 
 /** An agent has it, as far as is known: what it does is taken back by nobody here. */
@@ -75,15 +84,9 @@ function release(m: Machine, v: number): void {
   if (s.released[v] === 0) m.markReleased(v, true);
   const tainted = inheritsTaint(m, v);
   switch (attrs.runner) {
-    case 'agent': {
-      const was = s.flags[v]!;
-      const flags = (was & ~FLAG.TAINTED) | FLAG.DISPATCHED | (tainted ? FLAG.TAINTED : 0);
-      if (flags === was) return;
-      // In the outbox already, and an upstream was redone with another taint meanwhile.
-      m.expectAsKnown(v);
-      m.set(v, { flags });
+    case 'agent':
+      m.setFlags(v, FLAG.DISPATCHED | (tainted ? FLAG.TAINTED : 0));
       return;
-    }
     case 'person':
       if (has(s, v, FLAG.CONFIRMED)) finish(m, v, 'succeeded', tainted);
       return;

@@ -2,6 +2,7 @@
 import { edgeId } from './compact.ts';
 import type { Machine } from './machine.ts';
 import { vertexOf } from './operate.ts';
+import { releaseAnew } from './settle.ts';
 import { stateOf } from './state-of.ts';
 import type { State } from './status.ts';
 import type { VerbRule } from './verbs.ts';
@@ -70,12 +71,14 @@ function isWaived(m: Machine, { list, edge }: FoundEdge): boolean {
 }
 
 export function waive(m: Machine, { v, list, edge, from }: FoundEdge, operation: string): void {
+  releaseAnew(m, v);
   m.waive(list, edge, true);
   m.effect({ t: 'override', v, kind: 'waive', from, operation });
 }
 
 export function unwaive(m: Machine, found: FoundEdge, operation: string): void {
   const { v, list, edge, from } = found;
+  releaseAnew(m, v);
   m.waive(list, edge, false);
   m.effect({ t: 'end_override', v, kinds: ['waive'], from, operation });
 }

@@ -252,6 +252,7 @@ function onEdges(m: Model, it: Ask): Answer {
     act: ({ from, to }) => {
       if (seen.has(`${from} ${to}`)) return;
       seen.add(`${from} ${to}`);
+      m.releaseAnew(to);
       if (on) m.of(to).waived.add(from);
       else m.of(to).waived.delete(from);
     },

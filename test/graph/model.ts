@@ -2,6 +2,7 @@
  * A run as protocol.md tells it, slow and obvious: plain objects by flow id, everything that follows is worked out again from the facts
  * after each event. It shares no code with graph/: what the two agree on was said twice.
  */
+import type { FlowAttrs } from '../../graph/compact.ts';
 import { attrsOf, type FlowSpec, loopsOf } from '../support/run-graph.ts';
 
 export type Outcome = 'succeeded' | 'failed' | 'cancelled' | 'skipped' | 'force_passed' | 'outcome_unknown';
@@ -50,6 +51,7 @@ export interface Notice {
 
 export class Model {
   readonly specs: ReadonlyMap<string, FlowSpec>;
+  private readonly definitions: ReadonlyMap<string, FlowAttrs>;
   readonly ids: readonly string[];
   readonly facts = new Map<string, Facts>();
   readonly inLoop: (from: string, to: string) => boolean;
@@ -65,6 +67,7 @@ export class Model {
 
   constructor(specs: readonly FlowSpec[], given: { now: number; graceMs: number }) {
     this.specs = new Map(specs.map((spec) => [spec.id, spec]));
+    this.definitions = new Map(specs.map((spec) => [spec.id, attrsOf(spec)]));
     this.ids = specs.map((spec) => spec.id);
     this.now = given.now;
     this.stamp = given.now;
@@ -78,8 +81,8 @@ export class Model {
     return this.specs.get(id)!;
   }
 
-  attrs(id: string): ReturnType<typeof attrsOf> {
-    return attrsOf(this.spec(id));
+  attrs(id: string): FlowAttrs {
+    return this.definitions.get(id)!;
   }
 
   of(id: string): Facts {
@@ -89,7 +92,7 @@ export class Model {
   // The graph.
 
   upstreams(id: string): readonly string[] {
-    return [...new Set(this.spec(id).after ?? [])];
+    return this.spec(id).after ?? [];
   }
 
   downstreams(id: string): string[] {
@@ -220,7 +223,16 @@ export class Model {
   follow(): void {
     for (const id of this.ids) {
       const f = this.of(id);
-      if (f.startedNow && f.outcome === null && !this.inHand(id) && this.lacksUpstream(id)) f.setAside = true;
+      if (f.outcome !== null) continue;
+      if (f.startedNow && !f.setAside && this.lacksUpstream(id)) {
+        f.setAside = true;
+        this.releaseAnew(id);
+      }
+      if (this.inHand(id)) continue;
+      if (!this.closed && (!this.isReady(id) || f.skip)) {
+        if (f.offered) this.withdraw(id);
+        else if (this.attrs(id).runner === 'person') f.turnSince = null;
+      }
     }
     while (this.ids.some((id) => this.endsByItself(id)));
     if (this.closed) return;
@@ -232,7 +244,6 @@ export class Model {
     if (f.outcome !== null || this.inHand(id)) return false;
     if (f.skip) {
       if (this.obstacles(id).length > 0) return false;
-      if (f.offered) this.withdraw(id);
       this.end(id, 'skipped', true);
       return true;
     }
@@ -247,15 +258,16 @@ export class Model {
   private offer(id: string): void {
     const f = this.of(id);
     if (f.outcome !== null || this.inHand(id)) return;
-    const { runner } = this.attrs(id);
-    if (this.isReady(id)) {
-      f.turnSince ??= this.stamp;
-      if (runner === 'agent') {
-        f.offered = true;
-        f.tainted = this.taintOf(id);
-      }
-    } else if (f.offered) this.withdraw(id);
-    else if (runner === 'person') f.turnSince = null;
+    if (!this.isReady(id)) return;
+    f.turnSince ??= this.stamp;
+    if (f.offered || this.attrs(id).runner !== 'agent') return;
+    f.offered = true;
+    f.tainted = this.taintOf(id);
+  }
+
+  /** D6: taint is fixed at release. When what it rests on changes before anybody claims the flow, it is released anew. */
+  releaseAnew(id: string): void {
+    if (this.of(id).offered && !this.inHand(id)) this.withdraw(id);
   }
 
   private withdraw(id: string): void {

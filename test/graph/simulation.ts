@@ -13,7 +13,7 @@ import { PHASES, resultOf } from '../../graph/status.ts';
 import { MemoryRecord, type Witness } from '../support/memory-record.ts';
 import { type FlowSpec, graphOf } from '../support/run-graph.ts';
 import { type Kind, Model } from './model.ts';
-import { type Ask, ask, happen, membersOf } from './model-verbs.ts';
+import { ALLOWED, type Ask, ask, happen, membersOf } from './model-verbs.ts';
 
 /** One thing that happens: what, and three numbers that say to whom. */
 export interface Command {
@@ -62,18 +62,18 @@ export class Simulation {
   // What happens.
 
   play({ k, a, b, c }: Command): void {
-    if (k < 18) this.claim(a, b);
-    else if (k < 22) this.start(a);
-    else if (k < 40) this.complete(a, b);
-    else if (k < 45) this.reap(a);
-    else if (k < 47) this.lateEffect(a);
-    else if (k < 66) this.step(this.first);
-    else if (k < 70) this.step(this.second);
-    else if (k < 75) this.fault(a);
-    else if (k < 96) this.operate(a, b, c);
-    else if (k < 100) this.plan(a, b, c);
-    else if (k < 105) this.applyPlan(a);
-    else if (k < 108) this.external(a, b);
+    if (k < 16) this.claim(a, b);
+    else if (k < 21) this.start(a);
+    else if (k < 41) this.complete(a, b);
+    else if (k < 49) this.reap(a);
+    else if (k < 51) this.lateEffect(a);
+    else if (k < 69) this.step(this.first);
+    else if (k < 73) this.step(this.second);
+    else if (k < 77) this.fault(a);
+    else if (k < 97) this.operate(a, b, c);
+    else if (k < 106) this.plan(a, b, c);
+    else if (k < 109) this.applyPlan(a);
+    else if (k < 112) this.external(a, b);
     else this.record.clock += [1, 100, 500, 1000, 2500, 6000, 12_000][a % 7]!;
   }
 
@@ -84,7 +84,7 @@ export class Simulation {
     if (v === undefined) return;
     const lease = record.claim(v);
     model.of(this.graph.ids[v]!).claimed = true;
-    if (b % 4 !== 0) record.start(lease.epoch);
+    if (b % 2 === 0) record.start(lease.epoch);
   }
 
   private pick<T>(list: Iterable<T>, a: number): T | undefined {
@@ -161,6 +161,11 @@ export class Simulation {
     if (this.record.closed && a % 3 !== 0) verb = 'reopen';
     const ids = [...this.graph.ids, ...(c % 40 === 7 ? ['NOBODY'] : [])];
     const flow = (i: number): string => ids[i % ids.length]!;
+    // Mostly what is allowed, so that much comes of it.
+    const legal = Object.keys(ALLOWED).filter(
+      (it) => this.model.specs.has(flow(b)) && this.isLegal(it, flow(b)),
+    );
+    if ((c >> 6) % 3 !== 0 && legal.length > 0) verb = legal[a % legal.length] as Verb;
     const flows = c % 3 === 0 ? [flow(b), flow(b >> 3), flow(c >> 2)] : [flow(b)];
     const edges = flows.map((to) => {
       const spec = this.specs.find((it) => it.id === to);
@@ -178,6 +183,17 @@ export class Simulation {
       roles: [[], ['key'], ['gatekeeper'], ['gatekeeper', 'key'], ['gatekeeper', 'key']][(a >> 3) % 5]!,
       approvedBy: (a >> 5) % 4 === 0 ? 'second' : null,
     });
+  }
+
+  private isLegal(verb: string, flow: string): boolean {
+    const { model } = this;
+    const f = model.of(flow);
+    if (verb === 'withdraw' && !f.confirmed) return false;
+    const personal = ['confirm', 'reject', 'withdraw'].includes(verb);
+    if (personal && model.attrs(flow).runner !== 'person') return false;
+    // Few flows leave the graph, or nothing would be left to see.
+    if (verb === 'retire' && flow !== this.graph.ids[1]) return false;
+    return ALLOWED[verb]!.includes(model.state(flow));
   }
 
   private log({
@@ -344,7 +360,9 @@ export class Simulation {
     else
       for (const i of entry.body.foreign) {
         const { v, from } = this.graph.foreign[i]!;
-        model.other.set(`${this.graph.ids[v]} <- ${from}`, entry.body.met);
+        const edge = `${this.graph.ids[v]} <- ${from}`;
+        if ((model.other.get(edge) ?? 0) !== entry.body.met) model.releaseAnew(this.graph.ids[v]!);
+        model.other.set(edge, entry.body.met);
       }
     model.follow();
   }
