@@ -55,7 +55,9 @@ export function createSqlPlatform(options: {
       if (spec.check) return runCheck(url, task, statements, context);
       return inFencedTransaction(url, task, context, async (frame) => {
         let rows = 0;
-        for (const statement of statements) rows += (await runStatement(frame, statement, context)).changed;
+        // A program replaces its period: what its last changing statement wrote, not what it took away before.
+        for (const statement of statements)
+          rows = (await runStatement(frame, statement, context)).changed ?? rows;
         return { rows };
       });
     },
@@ -77,8 +79,8 @@ function programStatements(spec: SpecOf<'sql'>, task: Task): Statement[] {
 }
 
 interface Answer {
-  /** Rows inserted, updated, deleted or copied. */
-  readonly changed: number;
+  /** Rows inserted, updated, deleted or copied; null when the statement is of another kind. */
+  readonly changed: number | null;
   readonly columns: number;
   readonly count: number;
   readonly firstRow: readonly unknown[] | undefined;
@@ -98,7 +100,7 @@ async function runStatement(frame: Frame, statement: Statement, context: Execute
   );
   frame.current = undefined;
   return {
-    changed: CHANGES_ROWS.has(result.command) ? count : 0,
+    changed: CHANGES_ROWS.has(result.command) ? count : null,
     columns: result.fields.length,
     count,
     firstRow,
