@@ -177,7 +177,7 @@ describe('the fence (protocol C6)', () => {
 
   it('forgets done for a new generation and for another run', async () => {
     await run(REPLACE, { epoch: 1 });
-    expect(await run(REPLACE, { epoch: 2, generation: 2 })).toEqual({ outcome: 'succeeded', rows: 10 });
+    expect(await run(REPLACE, { epoch: 2, generation: 2 })).toEqual({ outcome: 'succeeded', rows: 5 });
     expect(await run(REPLACE, { epoch: 3, run: 'month-2026-10-rehearsal-1' })).toEqual({
       outcome: 'succeeded',
       rows: 10,
