@@ -180,7 +180,7 @@ describe('the fence (protocol C6)', () => {
     expect(await run(REPLACE, { epoch: 2, generation: 2 })).toEqual({ outcome: 'succeeded', rows: 5 });
     expect(await run(REPLACE, { epoch: 3, run: 'month-2026-10-rehearsal-1' })).toEqual({
       outcome: 'succeeded',
-      rows: 10,
+      rows: 5,
     });
     expect(await count()).toBe(5);
   });

@@ -29,6 +29,8 @@ export interface Installation {
     headers?: Record<string, string>,
   ): Promise<{ status: number; body: Answer }>;
   log(name: string): Promise<string>;
+  /** Ends every process now; otherwise it is done after the file's tests. */
+  stopAll(): Promise<void>;
 }
 
 // biome-ignore lint/suspicious/noExplicitAny: bodies of many routes, looked into by tests
@@ -44,8 +46,10 @@ const TIMES = {
 
 /** Everything that was started is ended after the file's tests; connections of agents: name -> URL. */
 export async function createInstallation(
-  database: TestDatabase,
+  database: Pick<TestDatabase, 'url'>,
   connections: Record<string, string> = {},
+  /** Of the whole installation, e.g. the address of another Temporal server. */
+  common: Record<string, string> = {},
 ): Promise<Installation> {
   const home = await openHome(await mkdtemp(join(tmpdir(), 'sluice-installation-')));
   const port = await freePort();
@@ -59,20 +63,25 @@ export async function createInstallation(
     kind: 'person',
     roles: ['maintainer', 'key', 'customer'],
   });
-  afterAll(async () => {
+  let stopped = false;
+  const stopAll = async (): Promise<void> => {
+    if (stopped) return;
+    stopped = true;
     await Promise.allSettled(children.map((child) => child.kill9()));
     await pool.end();
     await home.release();
     await rm(home.path, { recursive: true, force: true });
-  });
+  };
+  afterAll(stopAll);
   const env = {
     ...TIMES,
     SLUICE_HOME: home.path,
     DATABASE_URL: database.url,
-    TEMPORAL_ADDRESS: temporalAddress(),
+    TEMPORAL_ADDRESS: common.TEMPORAL_ADDRESS ?? temporalAddress(),
     SLUICE_TASK_QUEUE: taskQueue,
     SLUICE_PORT: String(port),
     SLUICE_API_URL: url,
+    ...common,
   };
   const start = async (name: string, file: string, changes: Record<string, string>): Promise<Child> => {
     const child = await startProgram(home, name, join(projectFolder, file), { ...env, ...changes });
@@ -96,6 +105,7 @@ export async function createInstallation(
   return {
     url,
     taskQueue,
+    stopAll,
     call: callTo(url),
     startApi: (name = 'api') => start(name, 'api/main.ts', {}),
     async startApiElsewhere() {
