@@ -50,15 +50,16 @@ export function processIdentity(pid) {
   }
 }
 
+/** Who stands in the lock file; undefined when there is no file. What cannot be read as a holder is nobody alive. */
 async function holderOf(file) {
   try {
     return JSON.parse(await readFile(file, 'utf8'));
-  } catch {
-    return undefined;
+  } catch (error) {
+    return error.code === 'ENOENT' ? undefined : {};
   }
 }
 
-const alive = (holder) => holder?.identity !== undefined && processIdentity(holder.pid) === holder.identity;
+const alive = (holder) => holder.identity !== undefined && processIdentity(holder.pid) === holder.identity;
 
 /**
  * Takes the lock `file` for this process. Answers `{ release }`, or `{ holder: { pid, identity } }` when a living process has it.
@@ -87,6 +88,7 @@ export async function tryLock(file) {
         if (error.code !== 'EEXIST') throw error;
       }
       const holder = await holderOf(file);
+      if (holder === undefined) continue;
       if (alive(holder)) return { holder };
       await removeStale(file);
     }
@@ -111,7 +113,10 @@ async function removeStale(file) {
     return;
   }
   try {
-    if (!alive(await holderOf(file))) await rm(file, { force: true });
+    // Only what was read may be removed: where there was no file, the next moment there may be a living holder's. A dead holder's
+    // file stays as it is while we have the gate.
+    const holder = await holderOf(file);
+    if (holder !== undefined && !alive(holder)) await rm(file, { force: true });
   } finally {
     await rmdir(gate).catch(() => undefined);
   }

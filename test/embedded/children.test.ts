@@ -123,7 +123,7 @@ describe('a home', () => {
 
   test('of a dead process is taken over by exactly one of many that try at once', async () => {
     const file = join(path, 'owner.lock');
-    for (let round = 0; round < 20; round++) {
+    for (let round = 0; round < 100; round++) {
       await mkdir(path, { recursive: true });
       await writeFile(file, JSON.stringify({ pid: 2 ** 22 - 1, identity: 'dead/1', nonce: 'x' }));
       const taken = await Promise.all(Array.from({ length: 8 }, () => tryLock(file)));
