@@ -1,0 +1,160 @@
+/** `sluice catalogue check|diff|apply|import|export|versions`. */
+import { Option } from 'commander';
+import type { z } from 'zod';
+import type {
+  ApplyAnswer,
+  CheckAnswer,
+  DiffAnswer,
+  Exported,
+  VersionList,
+} from '../../api/schemas/catalogue.ts';
+import { readCatalogueFolder, writeCatalogueFolder } from '../catalogue-folder.ts';
+import { type Tree, wholeNumber } from '../program.ts';
+import type { Session } from '../session.ts';
+import { catalogueProblemLine } from '../text/catalogue-problem.ts';
+import type { HelpKey } from '../text/help.ts';
+import { instant } from '../text/instant.ts';
+import { table } from '../text/table.ts';
+import { oneLine } from '../text/width.ts';
+
+type Applied = z.infer<typeof ApplyAnswer>;
+
+export function addCatalogueCommands(tree: Tree): void {
+  const { root, help } = tree;
+  const catalogue = root.command('catalogue').description(help('catalogue'));
+  const mode = () =>
+    new Option('--mode <mode>', help('catalogue_mode')).choices(['apply', 'import']).default('apply');
+
+  catalogue
+    .command('check <folder>')
+    .description(help('catalogue_check'))
+    .addOption(mode())
+    .action(
+      tree.does<{ mode: string }>(async (session, [folder], options) => {
+        const files = await readCatalogueFolder(folder!);
+        const answer = await session.client.post<z.infer<typeof CheckAnswer>>('/catalogue/check', {
+          files,
+          mode: options.mode,
+        });
+        session.answer(answer, (it) => [
+          ...it.problems.map((problem) => catalogueProblemLine(problem, session)),
+          session.paint(
+            it.ok ? 'green' : 'red',
+            session.phrase('catalogue_checked', {
+              files: files.length,
+              flows: it.flows,
+              n: it.problems.length,
+            }),
+          ),
+        ]);
+        return answer.ok ? 0 : 6;
+      }),
+    );
+
+  catalogue
+    .command('diff <folder>')
+    .description(help('catalogue_diff'))
+    .addOption(mode())
+    .action(
+      tree.does<{ mode: string }>(async (session, [folder], options) => {
+        const body = { files: await readCatalogueFolder(folder!), mode: options.mode };
+        session.answer(await session.client.post<DiffAnswer>('/catalogue/diff', body), (it) =>
+          diffLines(it, session),
+        );
+        return undefined;
+      }),
+    );
+
+  for (const verb of ['apply', 'import'] as const)
+    catalogue
+      .command(`${verb} <folder>`)
+      .description(help(`catalogue_${verb}` as HelpKey))
+      .option('--reason <text>', help('reason'))
+      .option('--dry-run', help('dry_run'))
+      .action(
+        tree.does<{ reason?: string; dryRun?: boolean }>(async (session, [folder], { reason, dryRun }) => {
+          const body = {
+            files: await readCatalogueFolder(folder!),
+            ...(reason === undefined ? {} : { reason }),
+            ...(dryRun ? { dryRun } : {}),
+          };
+          const answer = await session.client.post<Applied>(`/catalogue/${verb}`, body);
+          session.answer(answer, (it) => appliedLines(it, session));
+          return undefined;
+        }),
+      );
+
+  catalogue
+    .command('export <folder>')
+    .description(help('catalogue_export'))
+    .option('--version <n>', help('catalogue_version'), wholeNumber(1))
+    .option('--force', help('force'))
+    .action(
+      tree.does<{ version?: number; force?: boolean }>(async (session, [folder], { version, force }) => {
+        const answer = await session.client.get<z.infer<typeof Exported>>('/catalogue/export', { version });
+        await writeCatalogueFolder(folder!, answer.files, force === true);
+        session.answer(answer, (it) => [
+          session.phrase('catalogue_exported', {
+            version: it.version,
+            files: it.files.length,
+            folder: folder!,
+          }),
+        ]);
+        return undefined;
+      }),
+    );
+
+  catalogue
+    .command('versions')
+    .description(help('catalogue_versions'))
+    .action(
+      tree.does(async (session) => {
+        const { phrase, paint } = session;
+        const answer = await session.client.get<z.infer<typeof VersionList>>('/catalogue/versions');
+        session.answer(answer, ({ items }) =>
+          table(
+            items,
+            [
+              { title: phrase('version'), cell: (it) => String(it.version), align: 'right', gives: 0 },
+              { title: phrase('flows'), cell: (it) => String(it.flowCount), align: 'right', gives: 0 },
+              { title: phrase('mode'), cell: (it) => it.mode, gives: 0 },
+              { title: phrase('by'), cell: (it) => oneLine(it.createdBy) },
+              { title: phrase('at'), cell: (it) => instant(it.createdAt), gives: 0 },
+              { title: 'hash', cell: (it) => it.hash.slice(0, 12), gives: 2 },
+            ],
+            session.columns,
+            (text) => paint('bold', text),
+          ),
+        );
+        return undefined;
+      }),
+    );
+}
+
+function appliedLines(it: Applied, session: Session): string[] {
+  const { phrase, paint } = session;
+  const head =
+    it.version === null
+      ? phrase('dry_run_changed_nothing')
+      : phrase(it.created ? 'catalogue_applied' : 'catalogue_same', { version: it.version, flows: it.flows });
+  return [
+    ...it.problems.map((problem) => catalogueProblemLine(problem, session)),
+    ...diffLines(it.diff, session),
+    paint('green', head),
+  ];
+}
+
+function diffLines(it: DiffAnswer, { phrase, paint }: Session): string[] {
+  const lines = [
+    ...it.added.map((flow) => paint('green', `+ ${oneLine(flow)}`)),
+    ...it.removed.map((flow) => paint('red', `- ${oneLine(flow)}`)),
+    ...it.changed.map(({ flow, fields }) =>
+      paint('yellow', `~ ${oneLine(flow)}  ${oneLine(fields.join(' '))}`),
+    ),
+    ...it.frame.map((section) => paint('yellow', `~ ${oneLine(section)}`)),
+    ...it.programs.map((program) => paint('yellow', `~ ${oneLine(program)}`)),
+  ];
+  const against =
+    it.against === null ? phrase('catalogue_first') : phrase('catalogue_against', { version: it.against });
+  return [...lines, lines.length === 0 ? `${phrase('no_differences')} (${against})` : paint('dim', against)];
+}

@@ -1,0 +1,78 @@
+/** `sluice critical-path [FLOW]`: what the end of a flow rested on, piece by piece, from the opening of the run. */
+import type { CriticalPath } from '../../api/schemas/answers.ts';
+import type { Tree } from '../program.ts';
+import { ofRun, runOf, type Session } from '../session.ts';
+import type { Colour } from '../text/colour.ts';
+import { duration, instant, time } from '../text/instant.ts';
+import { kindText } from '../text/kinds.ts';
+import { oneLine, padEnd, padStart, truncate, widthOf } from '../text/width.ts';
+
+export function addCriticalPathCommand(tree: Tree): void {
+  const { root, help } = tree;
+  root
+    .command('critical-path [flow]')
+    .description(help('critical_path'))
+    .option('--run <run>', help('run_option'))
+    .action(
+      tree.does<{ run?: string }>(async (session, [target], { run }) => {
+        const id = await runOf(session, run);
+        const path = await session.client.get<CriticalPath>(ofRun(id, '/critical-path'), { target });
+        session.answer(path, (it) => pathLines(it, session, session.columns));
+        return undefined;
+      }),
+    );
+}
+
+/** What took time by itself, what was waited for, and what went wrong. */
+const COLOURS: Readonly<Record<string, Colour>> = {
+  run: 'green',
+  failed_attempt: 'red',
+  retry_backoff: 'red',
+  rework: 'red',
+  person: 'blue',
+  manual_start: 'blue',
+  time: 'cyan',
+  held: 'magenta',
+  paused: 'magenta',
+  engine: 'dim',
+};
+
+const MAX_BAR = 60;
+
+/** One line a piece, its bar where it lies in time; at the end the sum by kind. Also the demo prints these. */
+export function pathLines(
+  it: CriticalPath,
+  { lang, phrase, paint }: Pick<Session, 'lang' | 'phrase' | 'paint'>,
+  columns: number,
+): string[] {
+  const end = it.endedAt ?? it.now;
+  const lines = [
+    `${paint('bold', phrase('critical_path'))}  ${it.run}  ${oneLine(it.target)}${it.endedAt === null ? `  (${phrase('not_done')})` : ''}`,
+    paint('dim', `${instant(it.openedAt)} .. ${instant(end)}  ${duration(it.total)}`),
+  ];
+  const took = it.pieces.map((piece) => duration(piece.ms));
+  const kinds = it.pieces.map((piece) => kindText(piece.kind, lang));
+  const tookWidth = Math.max(0, ...took.map(widthOf));
+  const kindWidth = Math.max(0, ...kinds.map(widthOf));
+  const flowWidth = Math.max(0, ...it.pieces.map((piece) => widthOf(piece.flow)));
+  const room = Math.min(columns, 160) - 8 - tookWidth - kindWidth - 8;
+  const names = Math.min(flowWidth, Math.max(16, Math.floor(room * 0.55)));
+  const bar = Math.max(8, Math.min(MAX_BAR, room - names));
+  it.pieces.forEach((piece, i) => {
+    const from = Math.min(bar - 1, Math.floor(((piece.from - it.openedAt) / it.total) * bar));
+    const to = Math.max(from + 1, Math.round(((piece.to - it.openedAt) / it.total) * bar));
+    const drawn = `${' '.repeat(from)}${paint(COLOURS[piece.kind] ?? 'yellow', '#'.repeat(Math.min(bar, to) - from))}${' '.repeat(bar - Math.min(bar, to))}`;
+    const by = piece.by === null ? '' : `  ${paint('dim', oneLine(piece.by))}`;
+    lines.push(
+      `${time(piece.from)} ${padEnd(truncate(oneLine(piece.flow), names), names)}  ${padEnd(kinds[i]!, kindWidth)}  ${padStart(took[i]!, tookWidth)}  |${drawn}|${columns > 160 || by === '' ? by : ''}`.trimEnd(),
+    );
+  });
+  const sums = Object.entries(it.kinds).sort(([, a], [, b]) => b - a);
+  const sum = sums.reduce((total, [, ms]) => total + ms, 0);
+  lines.push(
+    `${phrase('sum')}: ${sums.map(([kind, ms]) => `${kindText(kind, lang)} ${duration(ms)}`).join(' + ')} = ${duration(sum)}`,
+  );
+  if (it.unattributed !== 0)
+    lines.push(paint('red', `${phrase('unattributed')}: ${duration(it.unattributed)}`));
+  return lines;
+}

@@ -1,0 +1,126 @@
+/** `sluice doctor`: is everything there that a month start needs? Fit for pasting into a ticket: no token, no password. */
+import type { z } from 'zod';
+import type { AgentList, PlatformList } from '../../api/schemas/agents.ts';
+import type { Run } from '../../api/schemas/runs.ts';
+import { problemFrom } from '../problem.ts';
+import type { Tree } from '../program.ts';
+import type { Session } from '../session.ts';
+import { duration } from '../text/instant.ts';
+import { oneLine } from '../text/width.ts';
+
+interface Finding {
+  readonly check: string;
+  readonly ok: boolean;
+  readonly detail: string;
+  /** What to do, when something is wrong. */
+  readonly remedy?: string;
+}
+
+/** The clock of this machine may differ by so much from the API's; dates of HTTP have whole seconds only. */
+const CLOCK_MS = 5_000;
+
+export function addDoctorCommand(tree: Tree): void {
+  tree.root
+    .command('doctor')
+    .description(tree.help('doctor'))
+    .action(
+      tree.does(async (session) => {
+        const findings = await examine(session, tree.version);
+        const answer = { ok: findings.every((it) => it.ok), findings };
+        session.answer(answer, (it) => it.findings.map((finding) => findingLine(finding, session)));
+        return answer.ok ? 0 : 6;
+      }),
+    );
+}
+
+async function examine(session: Session, version: string): Promise<Finding[]> {
+  const { client, phrase } = session;
+  const findings: Finding[] = [
+    {
+      check: 'command line',
+      ok: true,
+      detail: `sluice ${version}, Node ${process.versions.node}, ${process.platform} ${process.arch}`,
+    },
+  ];
+  const look = async (check: string, how: () => Promise<Omit<Finding, 'check'>>): Promise<boolean> => {
+    try {
+      const found = await how();
+      findings.push({ check, ...found });
+      return found.ok;
+    } catch (error) {
+      const { problem } = problemFrom(error, session.lang);
+      findings.push({
+        check,
+        ok: false,
+        detail: `${problem.code}: ${problem.detail}`,
+        remedy: problem.remedy,
+      });
+      return false;
+    }
+  };
+
+  const answers = await look('API', async () => {
+    const begun = performance.now();
+    await client.get('/healthz');
+    return { ok: true, detail: `${client.apiUrl}, ${duration(performance.now() - begun)}` };
+  });
+  if (!answers) return findings;
+  await look('clock', async () => {
+    const offMs = await client.clockOffset();
+    const ok = Math.abs(offMs) <= CLOCK_MS;
+    return {
+      ok,
+      detail: phrase('clock_differs', { ms: offMs }),
+      ...(ok ? {} : { remedy: phrase('set_clock') }),
+    };
+  });
+  await look('record', async () => {
+    const { catalogueVersion } = await client.get<{ catalogueVersion: number | null }>('/readyz');
+    return catalogueVersion === null
+      ? { ok: false, detail: phrase('no_catalogue'), remedy: 'sluice catalogue apply catalogue/month-start' }
+      : { ok: true, detail: `${phrase('version')} ${catalogueVersion}` };
+  });
+  const known = await look('actor', async () => {
+    await client.get('/verbs');
+    return { ok: true, detail: session.actor ?? 'SLUICE_TOKEN' };
+  });
+  if (!known) return findings;
+  await look('agents', async () => {
+    const { items } = await client.get<z.infer<typeof AgentList>>('/agents');
+    const alive = items.filter((agent) => agent.alive);
+    const detail = items.map(
+      (agent) => `${agent.name} ${agent.alive ? `${agent.used}/${agent.slots}` : phrase('gone')}`,
+    );
+    return {
+      ok: alive.length > 0,
+      detail: detail.join(', ') || phrase('none'),
+      ...(alive.length > 0 ? {} : { remedy: 'sluice agent start NAME --platform PLATFORM' }),
+    };
+  });
+  await look('platforms', async () => {
+    const { items } = await client.get<z.infer<typeof PlatformList>>('/platforms');
+    const stuck = items.filter((it) => it.pause !== null || (it.waiting > 0 && it.agents === 0));
+    const detail = items.map(
+      (it) =>
+        `${it.platform} ${it.used}/${it.slots}, ${it.waiting} ${phrase('waiting')}${it.pause === null ? '' : `, ${phrase('run_paused')}`}`,
+    );
+    return { ok: stuck.length === 0, detail: detail.join('; ') || phrase('none') };
+  });
+  await look('runs', async () => {
+    const { items } = await client.list<Run>('/runs', { state: 'open' }, 1_000);
+    const frozen = items.filter((run) => run.frozen !== null);
+    return {
+      ok: frozen.length === 0,
+      detail: `${items.length} ${phrase('run_open')}${frozen.length === 0 ? '' : `; ${phrase('run_frozen')}: ${frozen.map((run) => run.id).join(', ')}`}`,
+      ...(frozen.length === 0 ? {} : { remedy: `sluice run reload ${frozen[0]!.id} --reason ...` }),
+    };
+  });
+  return findings;
+}
+
+function findingLine(it: Finding, { paint, phrase }: Session): string {
+  const line = `${it.ok ? paint('green', '✓') : paint('red', '✗')} ${it.check.padEnd(12)}  ${oneLine(it.detail)}`;
+  return it.remedy === undefined
+    ? line
+    : `${line}\n  ${paint('dim', `${phrase('to_mend')}: ${oneLine(it.remedy)}`)}`;
+}

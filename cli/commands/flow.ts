@@ -1,0 +1,161 @@
+/** `sluice flow list|show`. */
+import type { Attempt, Flow, FlowDetail } from '../../api/schemas/flows.ts';
+import { part } from '../client.ts';
+import { type Tree, wholeNumber } from '../program.ts';
+import { ofRun, runOf, type Session } from '../session.ts';
+import { duration, instant, time } from '../text/instant.ts';
+import { flagText, stateColour, stateText, stateWord } from '../text/states.ts';
+import { table } from '../text/table.ts';
+import { oneLine } from '../text/width.ts';
+
+type Filters = Record<
+  'state' | 'kind' | 'layer' | 'procedure' | 'platform' | 'flag' | 'q',
+  string | undefined
+>;
+
+export function addFlowCommands(tree: Tree): void {
+  const { root, help } = tree;
+  const flow = root.command('flow').description(help('flow'));
+  flow
+    .command('list')
+    .description(help('flow_list'))
+    .option('--run <run>', help('run_option'))
+    .option('--state <states>', help('state_filter'))
+    .option('--kind <kinds>', help('kind_filter'))
+    .option('--layer <layers>', help('layer_filter'))
+    .option('--procedure <ids>', help('procedure_filter'))
+    .option('--platform <ids>', help('platform_filter'))
+    .option('--flag <flags>', help('flag_filter'))
+    .option('-q, --q <text>', help('q_filter'))
+    .option('--limit <n>', help('limit'), wholeNumber(1))
+    .action(
+      tree.does<Filters & { run?: string; limit?: number }>(
+        async (session, _args, { run, limit, state, kind, layer, procedure, platform, flag, q }) => {
+          const id = await runOf(session, run);
+          const query = { state, kind, layer, procedure, platform, flag, q };
+          const page = await session.client.list<Flow>(ofRun(id, '/flows'), query, limit);
+          session.answer(page, ({ items }) => flowTable(items, session));
+          return undefined;
+        },
+      ),
+    );
+  flow
+    .command('show <flow>')
+    .description(help('flow_show'))
+    .option('--run <run>', help('run_option'))
+    .action(
+      tree.does<{ run?: string }>(async (session, [id], { run }) => {
+        const of = await runOf(session, run);
+        const detail = await session.client.get<FlowDetail>(ofRun(of, `/flows/${part(id!)}`));
+        session.answer(detail, (it) => flowLines(it, session));
+        return undefined;
+      }),
+    );
+}
+
+export function flowTable(flows: readonly Flow[], session: Session): string[] {
+  const { lang, phrase, paint } = session;
+  return table(
+    flows,
+    [
+      { title: phrase('flow'), cell: (it) => it.id, gives: 1 },
+      {
+        title: phrase('state'),
+        cell: (it) => stateText(it.state, lang),
+        paint: (text, it) => paint(stateColour(it.state), text),
+        gives: 0,
+      },
+      { title: phrase('flags'), cell: (it) => it.flags.map((flag) => flagText(flag, lang)).join(' ') },
+      {
+        title: phrase('generation'),
+        cell: (it) => `${it.generation}.${it.attempt}`,
+        align: 'right',
+        gives: 0,
+      },
+      { title: phrase('ended'), cell: (it) => (it.resultAt === null ? '' : time(it.resultAt)), gives: 0 },
+      { title: phrase('kind'), cell: (it) => it.kind },
+      { title: phrase('name'), cell: (it) => oneLine(it.names[lang]), gives: 2 },
+    ],
+    session.columns,
+    (text) => paint('bold', text),
+  );
+}
+
+function flowLines(it: FlowDetail, session: Session): string[] {
+  const { lang, phrase, paint } = session;
+  const flags = it.flags.map((flag) => flagText(flag, lang)).join(' ');
+  const lines = [
+    `${paint('bold', it.id)}  ${oneLine(it.names[lang])}`,
+    `  ${phrase('state')}: ${paint(stateColour(it.state), stateText(it.state, lang))}${flags === '' ? '' : `  ${paint('yellow', flags)}`}`,
+    `  ${phrase('run')}: ${it.run}  ${phrase('period')}: ${it.period}  ${phrase('generation')}: ${it.generation}.${it.attempt}`,
+    `  ${[it.kind, it.layer, it.platform, it.procedure, it.key ? phrase('key') : null].filter((word) => word !== null).join('  ')}  ${phrase('owner')}: ${oneLine(it.owner ?? '-')}`,
+  ];
+  const moments: [string, number | null][] = [
+    [phrase('released'), it.releasedAt],
+    [phrase('started'), it.startedAt],
+    [phrase('ended'), it.resultAt],
+    [phrase('deadline'), it.deadline],
+  ];
+  const told = moments.filter(([, at]) => at !== null).map(([word, at]) => `${word}: ${instant(at)}`);
+  if (told.length > 0) lines.push(`  ${told.join('  ')}`);
+  if (it.role !== null) lines.push(`  ${phrase('role')}: ${it.role}`);
+  if (it.reads.length > 0) lines.push(`  ${phrase('reads')}: ${oneLine(it.reads.join(', '))}`);
+  if (it.writes.length > 0) lines.push(`  ${phrase('writes')}: ${oneLine(it.writes.join(', '))}`);
+  if (it.note !== null) lines.push(`  ${phrase('note')}: ${oneLine(it.note)}`);
+  if (it.blockers.length > 0) {
+    lines.push(`  ${phrase('blockers')}:`);
+    for (const blocker of it.blockers) {
+      const more = [
+        blocker.from,
+        blocker.members?.join(' '),
+        blocker.until === undefined ? undefined : `-> ${instant(blocker.until)}`,
+        blocker.detail,
+      ].filter((text) => text !== undefined);
+      lines.push(`    ${paint('yellow', blocker.code)}  ${oneLine(more.join('  '))}`);
+    }
+  }
+  if (it.upstream.length > 0) {
+    lines.push(`  ${phrase('upstream')}:`);
+    for (const edge of it.upstream) {
+      const state = edge.state === null ? edge.kind : stateWord(edge.state, lang);
+      const beside = [edge.waived ? phrase('waived') : null, edge.loop ? phrase('loop') : null]
+        .filter(Boolean)
+        .join(' ');
+      lines.push(
+        `    ${edge.met ? paint('green', '✓') : paint('yellow', '.')} ${oneLine(edge.flow)}  ${state} ${beside}`.trimEnd(),
+      );
+    }
+  }
+  if (it.downstream.length > 0) {
+    lines.push(`  ${phrase('downstream')}:`);
+    for (const edge of it.downstream) lines.push(`    ${oneLine(edge.flow)}  ${stateWord(edge.state, lang)}`);
+  }
+  for (const generation of it.generations)
+    lines.push(
+      `  ${phrase('generation')} ${generation.generation}: ${generation.result === null ? '-' : stateWord(generation.result, lang)}  ${instant(generation.resultAt)}`,
+    );
+  if (it.attempts.length > 0)
+    lines.push(`  ${phrase('attempts')}:`, ...it.attempts.map((a) => attemptLine(a, session)));
+  if (it.overrides.length > 0) lines.push(`  ${phrase('overrides')}:`);
+  for (const override of it.overrides) {
+    const ended = override.endedAt === null ? '' : ` (${phrase('until')} ${instant(override.endedAt)})`;
+    const edge = override.from === null ? '' : ` ${override.from} ->`;
+    lines.push(
+      `    ${oneLine(`${override.kind}${edge}  ${override.actor}  ${instant(override.at)}${ended}  ${override.reason}`)}`,
+    );
+    if (override.evidence !== null) lines.push(`      ${phrase('evidence')}: ${oneLine(override.evidence)}`);
+  }
+  lines.push(paint('dim', `  ${phrase('possible_now')}: ${it.verbs.join(' ')}`));
+  return lines;
+}
+
+function attemptLine(it: Attempt, { paint }: Session): string {
+  const from = it.startedAt ?? it.sentAt;
+  const took = it.endedAt === null ? '' : `  ${duration(it.endedAt - from)}`;
+  const rows = it.rows === null ? '' : `  ${it.rows} rows`;
+  const outcome = it.outcome ?? 'open';
+  const why = it.message === null ? '' : `  ${oneLine(it.message)}`;
+  const colour =
+    outcome === 'succeeded' ? 'green' : outcome === 'failed' || outcome === 'lost' ? 'red' : 'cyan';
+  return `    #${it.n}  ${it.generation}.${it.attempt}  ${it.agent}  ${time(from)}${took}  ${paint(colour, outcome)}${it.failure === null ? '' : ` (${it.failure})`}${rows}${why}`;
+}

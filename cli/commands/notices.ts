@@ -1,0 +1,46 @@
+/** `sluice notices`: what people were told. */
+import type { z } from 'zod';
+import type { Notice } from '../../api/schemas/records.ts';
+import { type Tree, wholeNumber } from '../program.ts';
+import { instant } from '../text/instant.ts';
+import { table } from '../text/table.ts';
+import { oneLine } from '../text/width.ts';
+
+type Filters = Record<'run' | 'flow' | 'kind' | 'recipient', string | undefined>;
+
+export function addNoticesCommand(tree: Tree): void {
+  const { root, help } = tree;
+  root
+    .command('notices')
+    .description(help('notices'))
+    .option('--run <run>', help('run_filter'))
+    .option('--flow <flow>', help('flow_filter'))
+    .option('--kind <kind>', help('kind_of_notice'))
+    .option('--recipient <name>', help('recipient_filter'))
+    .option('--limit <n>', help('limit'), wholeNumber(1), 50)
+    .action(
+      tree.does<Filters & { limit: number }>(
+        async (session, _args, { limit, run, flow, kind, recipient }) => {
+          const { phrase, paint, lang } = session;
+          const query = { run, flow, kind, recipient };
+          const page = await session.client.list<z.infer<typeof Notice>>('/notices', query, limit);
+          session.answer(page, ({ items }) =>
+            table(
+              items,
+              [
+                { title: phrase('at'), cell: (it) => instant(it.at), gives: 0 },
+                { title: phrase('kind'), cell: (it) => it.kind },
+                { title: phrase('recipient'), cell: (it) => oneLine(it.recipient) },
+                { title: phrase('run'), cell: (it) => it.run ?? '' },
+                { title: phrase('flow'), cell: (it) => it.flow ?? '' },
+                { title: phrase('text'), cell: (it) => oneLine(it[lang]), gives: 2 },
+              ],
+              session.columns,
+              (text) => paint('bold', text),
+            ),
+          );
+          return undefined;
+        },
+      ),
+    );
+}

@@ -1,0 +1,119 @@
+/** What was asked for: `approve`, `refuse`, `operations list|show`, `audit`. */
+import type { z } from 'zod';
+import type { Operation } from '../../api/schemas/operations.ts';
+import type { AuditEntry } from '../../api/schemas/records.ts';
+import { part } from '../client.ts';
+import { type Tree, wholeNumber } from '../program.ts';
+import { instant } from '../text/instant.ts';
+import { operationLines, targetsOf } from '../text/operation.ts';
+import { table } from '../text/table.ts';
+import { oneLine } from '../text/width.ts';
+import { showOperation } from './verb.ts';
+
+export function addOperationCommands(tree: Tree): void {
+  const { root, help } = tree;
+  for (const verb of ['approve', 'refuse'] as const)
+    root
+      .command(`${verb} <operation>`)
+      .description(help(verb))
+      .option('--reason <text>', help('reason'))
+      .action(
+        tree.does<{ reason?: string }>(async (session, [operation], { reason }) => {
+          const body = reason === undefined ? {} : { reason };
+          const judged = await session.client.operate(`/operations/${part(operation!)}/${verb}`, body);
+          if (verb === 'approve') return showOperation(session, judged);
+          session.answer(judged, (it) => operationLines(it, session));
+          return 0;
+        }),
+      );
+
+  const operations = root.command('operations').description(help('operations'));
+  operations
+    .command('show <operation>')
+    .description(help('operations_show'))
+    .action(
+      tree.does(async (session, [operation]) => {
+        const found = await session.client.get<Operation>(`/operations/${part(operation!)}`);
+        session.answer(found, (it) => [
+          ...operationLines(it, session),
+          `  ${it.actor}  ${instant(it.requestedAt)}${it.request.reason ? `  ${oneLine(it.request.reason)}` : ''}`,
+          ...(it.request.evidence
+            ? [`  ${session.phrase('evidence')}: ${oneLine(it.request.evidence)}`]
+            : []),
+          ...(it.approvedBy
+            ? [`  ${session.phrase('approved_by')}: ${it.approvedBy}  ${instant(it.approvedAt)}`]
+            : []),
+        ]);
+        return undefined;
+      }),
+    );
+  operations
+    .command('list')
+    .description(help('operations_list'))
+    .option('--run <run>', help('run_filter'))
+    .option('--state <state>', help('operation_state'))
+    .option('--limit <n>', help('limit'), wholeNumber(1), 50)
+    .action(
+      tree.does<{ run?: string; state?: string; limit: number }>(
+        async (session, _args, { run, state, limit }) => {
+          const page = await session.client.list<Operation>('/operations', { run, state }, limit);
+          session.answer(page, ({ items }) =>
+            table(
+              items,
+              [
+                { title: session.phrase('at'), cell: (it) => instant(it.requestedAt), gives: 0 },
+                { title: session.phrase('operation'), cell: (it) => it.id, gives: 0 },
+                { title: session.phrase('actor'), cell: (it) => oneLine(it.actor) },
+                { title: session.phrase('verb'), cell: (it) => it.verb, gives: 0 },
+                { title: session.phrase('state'), cell: (it) => it.state, gives: 0 },
+                { title: session.phrase('targets'), cell: targetsOf, gives: 2 },
+                { title: session.phrase('reason'), cell: (it) => oneLine(it.request.reason), gives: 2 },
+              ],
+              session.columns,
+              (text) => session.paint('bold', text),
+            ),
+          );
+          return undefined;
+        },
+      ),
+    );
+
+  root
+    .command('audit')
+    .description(help('audit'))
+    .option('--run <run>', help('run_filter'))
+    .option('--actor <actor>', help('actor_filter'))
+    .option('--verb <verb>', help('verb_filter'))
+    .option('--outcome <outcome>', help('outcome_filter'))
+    .option('--flow <flow>', help('flow_filter'))
+    .option('--limit <n>', help('limit'), wholeNumber(1), 50)
+    .action(
+      tree.does<
+        { flow?: string; limit: number } & Record<'run' | 'actor' | 'verb' | 'outcome', string | undefined>
+      >(async (session, _args, { limit, flow, run, actor, verb, outcome }) => {
+        const query = { run, actor, verb, outcome, target: flow };
+        const page = await session.client.list<z.infer<typeof AuditEntry>>('/audit', query, limit);
+        session.answer(page, ({ items }) =>
+          table(
+            items,
+            [
+              { title: session.phrase('at'), cell: (it) => instant(it.at), gives: 0 },
+              { title: session.phrase('actor'), cell: (it) => oneLine(it.actor) },
+              { title: session.phrase('verb'), cell: (it) => it.verb, gives: 0 },
+              { title: session.phrase('run'), cell: (it) => it.run ?? '' },
+              {
+                title: session.phrase('outcome'),
+                cell: (it) => (it.code === null ? it.outcome : `${it.outcome} ${it.code}`),
+                paint: (text, it) => session.paint(it.outcome === 'applied' ? 'green' : 'yellow', text),
+              },
+              { title: session.phrase('targets'), cell: (it) => oneLine(it.targets.join(' ')), gives: 2 },
+              { title: session.phrase('reason'), cell: (it) => oneLine(it.reason), gives: 2 },
+            ],
+            session.columns,
+            (text) => session.paint('bold', text),
+          ),
+        );
+        return undefined;
+      }),
+    );
+}

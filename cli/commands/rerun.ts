@@ -1,0 +1,137 @@
+/** `sluice rerun FLOW... --scope downstream`: the plan first, and only with `--apply` the deed. */
+import { Option } from 'commander';
+import type { Plan } from '../../api/schemas/rerun-plans.ts';
+import { part } from '../client.ts';
+import { seconds, type Tree } from '../program.ts';
+import { ofRun, runOf, type Session } from '../session.ts';
+import { instant } from '../text/instant.ts';
+import { stateColour, stateText } from '../text/states.ts';
+import { table } from '../text/table.ts';
+import { oneLine } from '../text/width.ts';
+import { showOperation } from './verb.ts';
+
+interface RerunOptions {
+  readonly run?: string;
+  readonly scope: string;
+  readonly running: string;
+  readonly keepWaives?: boolean;
+  readonly plan?: string;
+  readonly apply?: boolean;
+  readonly reason?: string;
+  readonly key?: string;
+  readonly timeout?: number;
+}
+
+export function addRerunCommand(tree: Tree): void {
+  const { root, help } = tree;
+  const command = root
+    .command('rerun [flow...]')
+    .description(help('rerun'))
+    .option('--run <run>', help('run_option'))
+    .addOption(
+      new Option('--scope <scope>', help('scope'))
+        .choices(['only', 'downstream', 'failed-downstream', 'selection'])
+        .default('downstream'),
+    )
+    .addOption(new Option('--running <rule>', help('running')).choices(['wait', 'supersede']).default('wait'))
+    .option('--keep-waives', help('keep_waives'))
+    .addOption(new Option('--plan <id>', help('plan')).conflicts('keepWaives'))
+    .option('--apply', help('apply'))
+    .option('--reason <text>', help('reason'))
+    .option('--key <key>', help('key'))
+    .option('--timeout <seconds>', help('timeout'), seconds);
+  command.action(
+    tree.does<RerunOptions>(async (session, flows, options) => {
+      if ((flows.length === 0) === (options.plan === undefined))
+        command.error('error: give flows, or an existing plan with --plan');
+      const run = await runOf(session, options.run);
+      const plan = await planOf(session, run, flows, options);
+      if (!options.apply) {
+        session.answer(plan, (it) => [
+          ...planLines(it, session),
+          session.paint(
+            'dim',
+            session.phrase('plan_apply', { plan: it.id, run: it.run, at: instant(it.expiresAt) }),
+          ),
+        ]);
+        return undefined;
+      }
+      for (const line of planLines(plan, { ...session, paint: session.paintTalk })) session.say(line);
+      const path = ofRun(run, `/rerun-plans/${part(plan.id)}/apply`);
+      const operation = await session.client.operate(
+        path,
+        { reason: options.reason ?? '' },
+        {
+          // The same plan applied twice by the same person is one application.
+          key: options.key ?? `rerun-plan:${plan.id}`,
+          ...(options.timeout === undefined ? {} : { waitMs: options.timeout }),
+        },
+      );
+      return showOperation(session, operation);
+    }),
+  );
+}
+
+function planOf(
+  session: Session,
+  run: string,
+  flows: readonly string[],
+  options: RerunOptions,
+): Promise<Plan> {
+  if (options.plan !== undefined) return session.client.get(ofRun(run, `/rerun-plans/${part(options.plan)}`));
+  const { scope, running, keepWaives = false } = options;
+  return session.client.post(ofRun(run, '/rerun-plans'), {
+    flows: [...new Set(flows)],
+    scope,
+    running,
+    keepWaives,
+  });
+}
+
+/** Also the demo prints these. */
+export function planLines(
+  it: Plan,
+  { phrase, paint, lang, columns }: Pick<Session, 'phrase' | 'paint' | 'lang' | 'columns'>,
+): string[] {
+  const redone = it.members.filter((member) => member.redone).length;
+  const lines = [
+    `${paint('bold', `${phrase('plan')} ${it.id}`)}  ${it.run}  ${it.scope}  ${phrase('plan_counts', { redone, waiting: it.members.length - redone })}`,
+    ...table(
+      it.members,
+      [
+        { title: phrase('flow'), cell: (row) => `${row.root ? '* ' : '  '}${row.flow}` },
+        {
+          title: phrase('state'),
+          cell: (row) => stateText(row.state, lang),
+          paint: (text, row) => paint(stateColour(row.state), text),
+          gives: 0,
+        },
+        {
+          title: phrase('generation'),
+          cell: (row) => (row.redone ? `${row.generation} -> ${row.generation + 1}` : String(row.generation)),
+          gives: 0,
+        },
+        { title: phrase('key'), cell: (row) => (row.key ? phrase('key') : '') },
+        {
+          title: phrase('overwrites'),
+          cell: (row) => (row.redone ? oneLine(row.writes.join(' ')) : ''),
+          gives: 2,
+        },
+      ],
+      columns,
+      (text) => paint('bold', text),
+    ).map((line) => `  ${line}`),
+  ];
+  for (const { flow, code } of it.undecided)
+    lines.push(paint('red', `  ${phrase('undecided')}: ${flow} ${code}`));
+  for (const { flow, run, member } of it.collisions)
+    lines.push(paint('yellow', `  ${phrase(member ? 'runs_now' : 'collision')}: ${run} ${flow}`));
+  if (it.becomeStale.length > 0)
+    lines.push(paint('yellow', `  ${phrase('become_stale')}: ${it.becomeStale.join(' ')}`));
+  for (const { from, to, reason } of it.lapsingWaives)
+    lines.push(paint('yellow', `  ${phrase('waive_lapses')}: ${from} -> ${to}  ${oneLine(reason)}`));
+  for (const { flow, deadline, passed } of it.deadlines.slice(0, 5))
+    lines.push(`  ${phrase(passed ? 'deadline_passed' : 'deadline')}: ${flow}  ${instant(deadline)}`);
+  if (it.deadlines.length > 5) lines.push(`  ${phrase('and_more', { n: it.deadlines.length - 5 })}`);
+  return lines;
+}

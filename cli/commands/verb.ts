@@ -1,0 +1,117 @@
+/** The verbs for flows and edges: all alike, `sluice force-pass FLOW... --run R --reason ...` is `POST /runs/R/force-pass`. */
+import { Option } from 'commander';
+import type { Foreseen, Operation } from '../../api/schemas/operations.ts';
+import { seconds, type Tree } from '../program.ts';
+import { ofRun, runOf, type Session } from '../session.ts';
+import type { HelpKey } from '../text/help.ts';
+import { foreseenLines, operationLines } from '../text/operation.ts';
+
+interface VerbOptions {
+  readonly run?: string;
+  readonly reason?: string;
+  readonly evidence?: string;
+  readonly partial?: boolean;
+  readonly dryRun?: boolean;
+  readonly supersede?: boolean;
+  readonly ran?: boolean;
+  readonly didNotRun?: boolean;
+  readonly key?: string;
+  readonly timeout?: number;
+}
+
+const FLOW_VERBS = [
+  ...['force-pass', 'skip', 'unskip', 'start-now', 'trigger', 'hold', 'unhold', 'expedite', 'cancel'],
+  ...['confirm', 'reject', 'withdraw', 'resolve', 'retire', 'unretire'],
+] as const;
+const EDGE_VERBS = ['waive', 'unwaive'] as const;
+
+export function addVerbCommands(tree: Tree): void {
+  const { root, help } = tree;
+  for (const verb of FLOW_VERBS) {
+    const command = root
+      .command(`${verb} <flow...>`)
+      .summary(help(`verb_${verb}` as HelpKey))
+      .description(help(`verb_${verb}` as HelpKey));
+    addAsking(tree, command);
+    command.option('--partial', help('partial'));
+    if (verb === 'force-pass') command.option('--supersede', help('supersede'));
+    if (verb === 'resolve')
+      command
+        .addOption(new Option('--ran', help('ran')).conflicts('didNotRun'))
+        .addOption(new Option('--did-not-run', help('did_not_run')));
+    command.action(
+      tree.does<VerbOptions>(async (session, flows, options) => {
+        if (verb === 'resolve' && options.ran !== true && options.didNotRun !== true)
+          command.error("error: 'resolve' needs --ran or --did-not-run");
+        const body = {
+          flows: [...new Set(flows)],
+          ...asked(options),
+          ...(options.partial ? { partial: true } : {}),
+          ...(options.supersede ? { supersede: true } : {}),
+          ...(verb === 'resolve' ? { ran: options.ran === true } : {}),
+        };
+        return askRun(session, verb, body, options);
+      }),
+    );
+  }
+  for (const verb of EDGE_VERBS) {
+    const command = root
+      .command(`${verb} <from> <to>`)
+      .summary(help(`verb_${verb}`))
+      .description(help(`verb_${verb}`));
+    addAsking(tree, command);
+    command.action(
+      tree.does<VerbOptions>(async (session, [from, to], options) =>
+        askRun(session, verb, { edges: [{ from, to }], ...asked(options) }, options),
+      ),
+    );
+  }
+}
+
+type AnyCommand = Tree['root'];
+
+/** The options of whatever is asked of a run. */
+export function addAsking({ help }: Tree, command: AnyCommand): void {
+  command
+    .option('--run <run>', help('run_option'))
+    .option('--reason <text>', help('reason'))
+    .option('--evidence <text>', help('evidence'))
+    .option('--dry-run', help('dry_run'))
+    .option('--key <key>', help('key'))
+    .option('--timeout <seconds>', help('timeout'), seconds);
+}
+
+export const asked = (options: VerbOptions): Record<string, unknown> => ({
+  ...(options.reason === undefined ? {} : { reason: options.reason }),
+  ...(options.evidence === undefined ? {} : { evidence: options.evidence }),
+  ...(options.dryRun ? { dryRun: true } : {}),
+});
+
+async function askRun(session: Session, verb: string, body: unknown, options: VerbOptions): Promise<number> {
+  const run = await runOf(session, options.run);
+  return askVerb(session, ofRun(run, `/${verb}`), body, options);
+}
+
+/** Posts a verb, waits for its outcome and shows it; 7 when a second person must approve, 5 when a dry run foresees a refusal. */
+export async function askVerb(
+  session: Session,
+  path: string,
+  body: unknown,
+  options: { readonly dryRun?: boolean; readonly key?: string; readonly timeout?: number },
+): Promise<number> {
+  if (options.dryRun) {
+    const foreseen = await session.client.post<Foreseen>(path, body);
+    session.answer(foreseen, (it) => foreseenLines(it, session));
+    return { applied: 0, refused: 5, approval_required: 7 }[foreseen.state];
+  }
+  const operation = await session.client.operate(path, body, {
+    ...(options.key === undefined ? {} : { key: options.key }),
+    ...(options.timeout === undefined ? {} : { waitMs: options.timeout }),
+  });
+  return showOperation(session, operation);
+}
+
+export function showOperation(session: Session, operation: Operation): number {
+  session.answer(operation, (it) => operationLines(it, session));
+  return operation.state === 'approval_required' ? 7 : operation.state === 'refused' ? 5 : 0;
+}

@@ -1,0 +1,52 @@
+/** `sluice verbs`: which verb is possible in which state. */
+import type { z } from 'zod';
+import type { VerbList } from '../../api/schemas/verbs.ts';
+import type { Tree } from '../program.ts';
+import { stateWord } from '../text/states.ts';
+import { table } from '../text/table.ts';
+
+export function addVerbsCommand(tree: Tree): void {
+  tree.root
+    .command('verbs')
+    .description(tree.help('verbs'))
+    .action(
+      tree.does(async (session) => {
+        const { lang, phrase, paint } = session;
+        const list = await session.client.get<z.infer<typeof VerbList>>('/verbs');
+        const states = (it: (typeof list)['items'][number]): string =>
+          [
+            ...it.allowedIn.map((state) => stateWord(state, lang)),
+            ...it.withSupersede.map((state) => `${stateWord(state, lang)}*`),
+          ].join(' ');
+        session.answer(list, ({ items }) => [
+          ...table(
+            items,
+            [
+              {
+                title: phrase('verb'),
+                cell: (it) => (lang === 'zh' ? `${it.verb} ${it.zh}` : it.verb),
+                gives: 0,
+              },
+              { title: phrase('target'), cell: (it) => it.target, gives: 0 },
+              {
+                title: phrase('needs'),
+                cell: (it) =>
+                  [
+                    it.needsReason ? '--reason' : '',
+                    it.needsEvidence ? '--evidence' : '',
+                    it.onlyPerson ? phrase('gates_only') : '',
+                  ]
+                    .filter((text) => text !== '')
+                    .join(' '),
+              },
+              { title: phrase('possible_in'), cell: states, gives: 2 },
+            ],
+            session.columns,
+            (text) => paint('bold', text),
+          ),
+          paint('dim', phrase('with_supersede')),
+        ]);
+        return undefined;
+      }),
+    );
+}

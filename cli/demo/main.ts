@@ -1,0 +1,121 @@
+/**
+ * The demo: two month starts through the API alone, as people do them. Reads `<home>/cli.json` (actors) and `<home>/platforms.json` (for the
+ * sample's helpers). Talk goes to stderr; with `--json` one object to stdout. Exit 0 only when everything is as it should be.
+ *
+ * Months that were opened before are gone on with where they stand; finished ones are only shown (`existing: true`).
+ */
+import { join } from 'node:path';
+import { parseArgs } from 'node:util';
+import { childEnvironment, loadConfig } from '../../config.ts';
+import { SluiceError } from '../../errors.ts';
+import { createClient } from '../client.ts';
+import { pathLines } from '../commands/critical-path.ts';
+import { problemFrom, problemLines } from '../problem.ts';
+import { identityOf } from '../profile.ts';
+import { painter } from '../text/colour.ts';
+import { stateText } from '../text/states.ts';
+import { type Expectation, quietRun, soundRun, troubledRun } from './expectations.ts';
+import { monthBefore } from './months.ts';
+import { tellPhrases } from './phrases.ts';
+import { quietMonth } from './quiet-month.ts';
+import { type Stage, sampleHelper } from './stage.ts';
+import { type Account, accountOf, figuresOf } from './summary.ts';
+import { createTalk, type Talk } from './talk.ts';
+import { troubledMonth } from './troubled-month.ts';
+
+/** No single wait of the story takes longer, also on a slow machine. */
+const DEADLINE_MS = 120_000;
+
+async function main(): Promise<number> {
+  const { values } = parseArgs({ options: { json: { type: 'boolean', default: false } } });
+  const { home, apiUrl, lang } = loadConfig();
+  const { NO_COLOR } = childEnvironment();
+  const talk = createTalk(process.stderr, lang, !NO_COLOR);
+  const interrupt = new AbortController();
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => interrupt.abort());
+  const as = (actor: string) => {
+    const identity = identityOf({ home, apiUrl, token: undefined, as: actor });
+    // An API that is started again takes some seconds.
+    return createClient({ ...identity, lang, patienceMs: 30_000, signal: interrupt.signal });
+  };
+  const stage: Stage = {
+    demo: as('demo'),
+    viewer: as('viewer'),
+    talk,
+    sample: sampleHelper(join(home, 'platforms.json')),
+    deadlineMs: DEADLINE_MS,
+  };
+  try {
+    const begun = performance.now();
+    const quiet = await quietMonth(stage, monthBefore(2));
+    const troubled = await troubledMonth(stage, monthBefore(1), monthBefore(2));
+    const durationMs = Math.round(performance.now() - begun);
+    talk.end();
+
+    const [first, second] = await Promise.all([
+      accountOf(stage.demo, quiet.run),
+      accountOf(stage.demo, troubled.run),
+    ]);
+    const expectations = [
+      // Of a run that was there before, people may have done with it what they liked.
+      ...(quiet.before ? [] : [...soundRun(first), ...quietRun(first)]),
+      ...(troubled.before ? [] : [...soundRun(second), ...troubledRun(second, troubled.seen)]),
+    ];
+    const problems = expectations.map((it) => it.problem).filter((problem) => problem !== null);
+    tellSummary(talk, first, second, expectations);
+    const { run: previous, states, flows } = figuresOf(first);
+    const answer = {
+      ...figuresOf(second),
+      previous: { run: previous, flows, states },
+      existing: quiet.before && troubled.before,
+      durationMs,
+      checks: expectations.length,
+      problems,
+      ok: problems.length === 0,
+    };
+    if (values.json) process.stdout.write(`${JSON.stringify(answer, null, 2)}\n`);
+    return answer.ok ? 0 : 1;
+  } catch (error) {
+    talk.end();
+    const { problem, exit } = problemFrom(error, lang);
+    for (const line of problemLines(problem, lang, painter(!NO_COLOR && process.stderr.isTTY === true)))
+      process.stderr.write(`${line}\n`);
+    if (values.json)
+      process.stdout.write(
+        `${JSON.stringify({ ok: false, problems: [`${problem.code}: ${problem.detail}`] }, null, 2)}\n`,
+      );
+    return error instanceof SluiceError && error.code === 'interrupted' ? 130 : exit;
+  }
+}
+
+function tellSummary(
+  talk: Talk,
+  first: Account,
+  second: Account,
+  expectations: readonly Expectation[],
+): void {
+  const { lang, paint } = talk;
+  const words = tellPhrases(lang);
+  for (const account of [first, second]) {
+    const it = figuresOf(account);
+    const states = Object.entries(it.states).map(([state, count]) => `${stateText(state, lang)} ${count}`);
+    const list = (ids: readonly string[]): string => (ids.length === 0 ? words('none') : ids.join(', '));
+    talk.lines([
+      '',
+      paint('bold', it.run),
+      `${words('sum_states')}: ${states.join('  ')}`,
+      `${words('sum_forced')}: ${list(it.forcePassed)}`,
+      `${words('sum_tainted')}: ${list(it.tainted)}`,
+      `${words('sum_stale')}: ${list(it.stale)}`,
+      `${words('sum_reruns')}: ${list(it.redone.map(({ flow, generation }) => `${flow} (${generation})`))}`,
+      `${words('sum_refused')}: ${list(it.refused.map(({ verb, flows, actor, code }) => `${verb} ${flows.join(' ')} (${actor}: ${code})`))}`,
+      ...pathLines(account.path, talk, talk.columns),
+      '',
+    ]);
+  }
+  for (const { problem } of expectations) if (problem !== null) talk.tell('problem', { problem });
+  if (expectations.length > 0 && expectations.every((it) => it.problem === null))
+    talk.tell('all_good', { n: expectations.length });
+}
+
+process.exitCode = await main();

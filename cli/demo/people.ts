@@ -1,0 +1,68 @@
+/** The people of the month start: each confirms when the turn comes, and starts by hand what starts no other way. */
+import { ApiProblem } from '../client.ts';
+import { isDone, type RunView } from './run-view.ts';
+import { type Stage, verb } from './stage.ts';
+
+export interface People {
+  /** From now on this flow is no longer left out. */
+  include(flow: string): void;
+  /** Fulfilled when nothing is under way any more; throws what a person could not do. */
+  stop(): Promise<void>;
+}
+
+/** Confirms every gate and person's check when its turn comes, once a generation, save those left out. */
+export function confirmTurns(stage: Stage, view: RunView, leftOut: readonly string[]): People {
+  const without = new Set(leftOut);
+  const asked = new Set<string>();
+  let failure: unknown = null;
+  let busy = Promise.resolve();
+  const off = view.on(({ flows }) => {
+    const turns = flows.filter(
+      (flow) =>
+        flow.state === 'waiting_person' &&
+        !flow.flags.includes('confirmed') &&
+        !without.has(flow.id) &&
+        !asked.has(`${flow.id} ${flow.generation}`),
+    );
+    if (turns.length === 0) return;
+    for (const flow of turns) asked.add(`${flow.id} ${flow.generation}`);
+    const ids = turns.map((flow) => flow.id);
+    busy = busy.then(async () => {
+      try {
+        await verb(stage.demo, view, 'confirm', ids, {
+          evidence: 'demo: seen and found in order',
+          partial: true,
+        });
+        stage.talk.tell('confirmed', { n: ids.length, flows: shortList(ids) });
+      } catch (error) {
+        // Somebody else (a second start, an operator) was quicker: that is as good.
+        if (!(error instanceof ApiProblem) || error.code !== 'already_confirmed') failure ??= error;
+      }
+    });
+  });
+  return {
+    include: (flow) => void without.delete(flow),
+    async stop() {
+      off();
+      await busy;
+      if (failure !== null) throw failure;
+    },
+  };
+}
+
+/** Triggers a flow once everything above it is done; nothing to do when it was triggered before. */
+export async function triggerWhenReady(
+  stage: Stage,
+  view: RunView,
+  flow: string,
+  after: string,
+): Promise<void> {
+  await view.until(`the end of ${after}`, ({ flows }) => flows.some((it) => it.id === after && isDone(it)));
+  if (view.flow(flow)?.state !== 'not_triggered') return;
+  await verb(stage.demo, view, 'trigger', [flow]);
+  stage.talk.tell('triggered', { flow });
+}
+
+/** `A, B and 11 more` for narrow lines. */
+export const shortList = (ids: readonly string[]): string =>
+  ids.length <= 3 ? ids.join(', ') : `${ids.slice(0, 2).join(', ')} + ${ids.length - 2}`;

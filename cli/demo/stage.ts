@@ -1,0 +1,92 @@
+/** What the story of the demo plays on: actors with their clients, the sample's helper programs, one talk. */
+import { execFile } from 'node:child_process';
+import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
+import type { Flow } from '../../api/schemas/flows.ts';
+import type { Operation } from '../../api/schemas/operations.ts';
+import type { RunDetail } from '../../api/schemas/runs.ts';
+import { SluiceError } from '../../errors.ts';
+import { ApiProblem, type Client } from '../client.ts';
+import { ofRun } from '../session.ts';
+import { RunView } from './run-view.ts';
+import type { Talk } from './talk.ts';
+
+export interface Stage {
+  /** Operates, and has the roles of all gates. */
+  readonly demo: Client;
+  /** Reads only. */
+  readonly viewer: Client;
+  readonly talk: Talk;
+  /** Runs `catalogue/sample/main.ts COMMAND FILE ...months`; answers what it answered. */
+  readonly sample: (
+    command: 'withhold' | 'supply' | 'carry-over',
+    ...months: string[]
+  ) => Promise<SampleAnswer>;
+  /** Bounds every single wait, ms. */
+  readonly deadlineMs: number;
+}
+
+export interface SampleAnswer {
+  readonly rows: number;
+  readonly flow?: string;
+}
+
+const sampleProgram = fileURLToPath(new URL('../../catalogue/sample/main.ts', import.meta.url));
+const run = promisify(execFile);
+
+/** The sample's helper as a program of its own: the demo holds no credentials of platforms, only the file's name. */
+export const sampleHelper =
+  (platformsFile: string): Stage['sample'] =>
+  async (command, ...months) => {
+    try {
+      const { stdout } = await run(process.execPath, [sampleProgram, command, platformsFile, ...months]);
+      return JSON.parse(stdout) as SampleAnswer;
+    } catch (error) {
+      const said = (error as { stderr?: string }).stderr?.trim();
+      throw new SluiceError('child_failed', `sample ${command}: ${said || (error as Error).message}`, {
+        cause: error,
+      });
+    }
+  };
+
+/** Opens the run of a month, or finds it when it was opened before. */
+export async function openMonth(stage: Stage, period: string): Promise<{ view: RunView; existed: boolean }> {
+  const { demo, talk } = stage;
+  let id: string;
+  let existed = false;
+  try {
+    const opened = await demo.post<RunDetail>('/runs', { cycle: 'month', period });
+    id = opened.id;
+    talk.tell('opened', { actor: 'demo', run: id, flows: opened.flows });
+  } catch (error) {
+    if (!(error instanceof ApiProblem) || error.code !== 'run_exists') throw error;
+    id = `month-${period}`;
+    existed = true;
+    const found = await demo.get<RunDetail>(ofRun(id));
+    talk.tell(found.finishedAt === null ? 'exists' : 'finished_before', { run: id });
+  }
+  const view = new RunView(demo, id, stage.deadlineMs);
+  view.on((sight) => talk.progress(sight));
+  return { view, existed };
+}
+
+/** One verb on flows of a run; the outcome, or the refusal of the API as it came. */
+export function verb(
+  client: Client,
+  view: RunView,
+  name: string,
+  flows: readonly string[],
+  more: { reason?: string; evidence?: string; partial?: boolean } = {},
+): Promise<Operation> {
+  return client.operate(ofRun(view.run, `/${name}`), { flows, ...more });
+}
+
+/** The flow that is there for sure: the story knows the shipped catalogue. */
+export function flowIn(flows: readonly Flow[], id: string): Flow {
+  const found = flows.find((flow) => flow.id === id);
+  if (found === undefined)
+    throw new SluiceError('unknown_flow', `the catalogue of this run has no flow ${id}`, {
+      facts: { flow: id },
+    });
+  return found;
+}

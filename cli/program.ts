@@ -1,0 +1,115 @@
+/** The tree of commands: what each is called, takes and says of itself. What a command does stands in `commands/`. */
+import { Command, InvalidArgumentError, Option } from 'commander';
+import { addAgentCommands } from './commands/agent.ts';
+import { addCatalogueCommands } from './commands/catalogue.ts';
+import { addCriticalPathCommand } from './commands/critical-path.ts';
+import { addDoctorCommand } from './commands/doctor.ts';
+import { addFlowCommands } from './commands/flow.ts';
+import { addLogsCommand } from './commands/logs.ts';
+import { addNoticesCommand } from './commands/notices.ts';
+import { addOperationCommands } from './commands/operation.ts';
+import { addPlatformCommands } from './commands/platform.ts';
+import { addRerunCommand } from './commands/rerun.ts';
+import { addRunCommands } from './commands/run.ts';
+import { addVerbCommands } from './commands/verb.ts';
+import { addVerbsCommand } from './commands/verbs.ts';
+import { addWhyCommand } from './commands/why.ts';
+import type { Session } from './session.ts';
+import { type Help, helpPhrases } from './text/help.ts';
+import type { Lang } from './text/phrases.ts';
+
+/** Options that every command takes, before or after its name. */
+export interface GlobalOptions {
+  readonly json: boolean;
+  readonly lang?: Lang;
+  readonly as?: string;
+  readonly color: boolean;
+}
+
+type Action = (
+  session: Session,
+  args: string[],
+  options: Record<string, never>,
+) => Promise<number | undefined>;
+
+/** What a command module needs to hang its commands into the tree. */
+export interface Tree {
+  readonly root: Command;
+  readonly help: Help;
+  readonly version: string;
+  /** Makes an action of commander out of one of ours; its number is the exit code, undefined is 0. */
+  does<Options>(
+    action: (session: Session, args: string[], options: Options) => Promise<number | undefined>,
+  ): (...given: unknown[]) => Promise<void>;
+}
+
+/**
+ * Builds the tree. `perform` gets the action that the arguments chose, with the options of everybody; it makes the session, so that
+ * nothing is loaded or asked for a mere `--help`.
+ */
+export function buildProgram(
+  lang: Lang,
+  version: string,
+  perform: (globals: GlobalOptions, run: (session: Session) => Promise<number | undefined>) => Promise<void>,
+): Command {
+  const help = helpPhrases(lang);
+  const root = new Command('sluice')
+    .description(help('sluice'))
+    .version(version, '-V, --version', help('version'))
+    .helpOption('-h, --help', help('help'))
+    .helpCommand('help [command]', help('help'))
+    .option('--json', help('json'), false)
+    .addOption(new Option('--lang <language>', help('lang')).choices(['en', 'zh']))
+    .option('--as <actor>', help('as'))
+    .option('--no-color', help('no_color'))
+    .showSuggestionAfterError(true)
+    .addHelpText('after', `\n${help('exit_codes')}`);
+  const tree: Tree = {
+    root,
+    help,
+    version,
+    does:
+      (action) =>
+      async (...given) => {
+        const command = given.at(-1) as Command;
+        const args = given
+          .slice(0, -2)
+          .flat()
+          .filter((it): it is string => typeof it === 'string');
+        const globals = command.optsWithGlobals() as GlobalOptions;
+        await perform(globals, (session) => (action as unknown as Action)(session, args, command.opts()));
+      },
+  };
+  addRunCommands(tree);
+  addFlowCommands(tree);
+  addWhyCommand(tree);
+  addCriticalPathCommand(tree);
+  addLogsCommand(tree);
+  addVerbCommands(tree);
+  addRerunCommand(tree);
+  addOperationCommands(tree);
+  addVerbsCommand(tree);
+  addCatalogueCommands(tree);
+  addAgentCommands(tree);
+  addPlatformCommands(tree);
+  addNoticesCommand(tree);
+  addDoctorCommand(tree);
+  return root;
+}
+
+/** Reads a whole number of at least `least`. */
+export const wholeNumber =
+  (least: number) =>
+  (text: string): number => {
+    const number = Number(text);
+    if (!/^\d+$/.test(text) || number < least)
+      throw new InvalidArgumentError(`a whole number, at least ${least}`);
+    return number;
+  };
+
+/** `--timeout SECONDS` as milliseconds. */
+export function seconds(text: string): number {
+  const number = Number(text);
+  if (!/^\d+(\.\d+)?$/.test(text) || number <= 0) throw new InvalidArgumentError('seconds, more than 0');
+  return Math.round(number * 1_000);
+}

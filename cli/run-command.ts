@@ -1,0 +1,112 @@
+/** From the words of a command line to its exit code: everything but the process itself, so that tests run it as it is. */
+import { CommanderError } from 'commander';
+import { SluiceError } from '../errors.ts';
+import { createClient } from './client.ts';
+import { problemFrom, problemLines } from './problem.ts';
+import { identityOf, readProfile } from './profile.ts';
+import { buildProgram, type GlobalOptions } from './program.ts';
+import { createSession, type Session, type Stream } from './session.ts';
+import { painter } from './text/colour.ts';
+import { type Lang, phrases } from './text/phrases.ts';
+
+/** What the command line needs of the configuration. */
+export interface Settings {
+  readonly home: string;
+  readonly apiUrl: string;
+  readonly token: string | undefined;
+  readonly lang: Lang;
+}
+
+export interface Surroundings {
+  readonly version: string;
+  readonly loadConfig: () => Settings;
+  /** Whether colours are wanted at all; a stream that is no terminal gets none anyway. */
+  readonly colour: boolean;
+  readonly out: Stream;
+  readonly err: Stream;
+  readonly signal: AbortSignal;
+  /** Runs a program of the project until it ends. */
+  readonly launch: Session['launch'];
+  /** How long an API that does not answer is asked again, ms. */
+  readonly patienceMs?: number;
+}
+
+/** Somebody sits and waits: a restart of the API is bridged, its absence told soon. */
+const PATIENCE_MS = 2_000;
+
+/** Runs one command and answers its exit code: 0, those of errors.ts, or what the command says. Never throws. */
+export async function runCommand(args: readonly string[], given: Surroundings): Promise<number> {
+  const json = args.includes('--json');
+  let lang = langOf(args) ?? 'en';
+  let exit = 0;
+  try {
+    const config = given.loadConfig();
+    lang = langOf(args) ?? config.lang;
+    const perform = async (
+      globals: GlobalOptions,
+      run: (session: Session) => Promise<number | undefined>,
+    ): Promise<void> => {
+      const identity = identityOf({ ...config, as: globals.as });
+      const colour = given.colour && globals.color;
+      if (identity.exposed) given.err.write(`sluice: ${phrases(lang)('profile_exposed')}\n`);
+      const session = createSession({
+        client: createClient({
+          apiUrl: identity.apiUrl,
+          token: identity.token,
+          lang,
+          signal: given.signal,
+          patienceMs: given.patienceMs ?? PATIENCE_MS,
+        }),
+        actor: identity.actor,
+        tokenOf: (actor) => readProfile(config.home)?.actors[actor],
+        launch: given.launch,
+        lang,
+        json: globals.json,
+        colour,
+        out: given.out,
+        err: given.err,
+        signal: given.signal,
+      });
+      exit = (await run(session)) ?? 0;
+    };
+    const program = buildProgram(lang, given.version, perform);
+    const quiet = {
+      writeOut: (text: string) => void given.out.write(text),
+      // Told below, in the shape that was asked for.
+      writeErr: (text: string) => void (text.startsWith('error:') ? undefined : given.err.write(text)),
+      getOutHelpWidth: () => given.out.columns ?? 100,
+      getErrHelpWidth: () => given.err.columns ?? 100,
+    };
+    everyCommand(program, (command) => command.exitOverride().configureOutput(quiet));
+    await program.parseAsync([...args], { from: 'user' });
+    return exit;
+  } catch (error) {
+    if (error instanceof CommanderError && error.exitCode === 0) return 0;
+    // `sluice` or `sluice run` alone: the help was shown already.
+    if (error instanceof CommanderError && error.code === 'commander.help') return 2;
+    const failure =
+      error instanceof CommanderError
+        ? new SluiceError('usage', error.message.replace(/^error: /, ''), { facts: { usage: error.code } })
+        : error;
+    const { problem, exit: code } = problemFrom(failure, lang);
+    if (json) given.err.write(`${JSON.stringify(problem)}\n`);
+    else
+      for (const line of problemLines(problem, lang, painter(given.colour && given.err.isTTY === true)))
+        given.err.write(`${line}\n`);
+    return code;
+  }
+}
+
+/** The language of `--lang` before anything is parsed: the help itself is in it. */
+function langOf(args: readonly string[]): Lang | undefined {
+  const at = args.findIndex((it) => it === '--lang' || it.startsWith('--lang='));
+  const value = at < 0 ? undefined : args[at] === '--lang' ? args[at + 1] : args[at]!.slice('--lang='.length);
+  return value === 'en' || value === 'zh' ? value : undefined;
+}
+
+type AnyCommand = ReturnType<typeof buildProgram>;
+
+function everyCommand(command: AnyCommand, change: (command: AnyCommand) => void): void {
+  change(command);
+  for (const below of command.commands) everyCommand(below, change);
+}

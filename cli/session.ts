@@ -1,0 +1,94 @@
+/** What a command works with: the API, the two streams, the language. Data goes to stdout, talk to stderr. */
+import { SluiceError } from '../errors.ts';
+import type { Client, Page } from './client.ts';
+import { type Paint, painter } from './text/colour.ts';
+import { type Lang, type Phrase, phrases } from './text/phrases.ts';
+
+/** One of the two output streams, as much of it as is needed. */
+export interface Stream {
+  write(text: string): unknown;
+  readonly isTTY?: boolean | undefined;
+  readonly columns?: number | undefined;
+}
+
+export interface Session {
+  readonly client: Client;
+  /** The actor of the profile; null when a token was given instead. */
+  readonly actor: string | null;
+  readonly lang: Lang;
+  readonly json: boolean;
+  readonly out: Stream;
+  readonly err: Stream;
+  /** Token of an actor of the profile. */
+  readonly tokenOf: (actor: string) => string | undefined;
+  /** Runs a program of the project with changes of the environment, until it ends; answers its exit code. */
+  readonly launch: (file: string, changes: Readonly<Record<string, string>>) => Promise<number>;
+  /** For stdout and for stderr. */
+  readonly paint: Paint;
+  readonly paintTalk: Paint;
+  readonly phrase: Phrase;
+  /** Columns that text on stdout may take; wide when it goes into a file or a pipe. */
+  readonly columns: number;
+  /** Aborted by Ctrl-C. */
+  readonly signal: AbortSignal;
+  /** A line of data. */
+  line(text?: string): void;
+  /** A line of talk; silent with `--json`, whose stderr holds nothing but a problem. */
+  say(text: string): void;
+  /** The payload of the API as it came with `--json`, otherwise the lines that `show` makes of it. */
+  answer<T>(payload: T, show: (payload: T) => readonly string[]): void;
+}
+
+const PIPE_COLUMNS = 10_000;
+
+type Given = Pick<
+  Session,
+  'client' | 'actor' | 'lang' | 'json' | 'out' | 'err' | 'tokenOf' | 'launch' | 'signal'
+>;
+
+export function createSession(given: Given & { readonly colour: boolean }): Session {
+  const { out, err, json } = given;
+  const session: Session = {
+    ...given,
+    paint: painter(given.colour && out.isTTY === true),
+    paintTalk: painter(given.colour && err.isTTY === true),
+    phrase: phrases(given.lang),
+    columns: out.isTTY === true ? Math.max(40, out.columns ?? 80) : PIPE_COLUMNS,
+    line: (text = '') => void out.write(`${text}\n`),
+    say: (text) => {
+      if (!json) err.write(`${text}\n`);
+    },
+    answer: (payload, show) => {
+      if (json) out.write(`${JSON.stringify(payload, null, 2)}\n`);
+      else for (const text of show(payload)) session.line(text);
+    },
+  };
+  return session;
+}
+
+interface OpenRun {
+  readonly id: string;
+  readonly period: string;
+  readonly openedAt: number;
+}
+
+/**
+ * The run that a command is about: the given one, or the newest open month run, which is said on stderr.
+ * Throws `unknown_run` when none is given and none is open.
+ */
+export async function runOf(session: Session, given: string | undefined): Promise<string> {
+  if (given !== undefined) return given;
+  const open: Page<OpenRun> = await session.client.list('/runs', {
+    state: 'open',
+    cycle: 'month',
+    purpose: 'scheduled',
+  });
+  const newest = [...open.items].sort((a, b) => b.period.localeCompare(a.period))[0];
+  if (newest === undefined)
+    throw new SluiceError('unknown_run', 'no --run was given and no month run is open');
+  session.say(session.paintTalk('dim', session.phrase('run_chosen', { run: newest.id })));
+  return newest.id;
+}
+
+/** `/runs/<run>/<rest>` */
+export const ofRun = (run: string, rest = ''): string => `/runs/${encodeURIComponent(run)}${rest}`;

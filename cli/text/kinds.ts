@@ -1,0 +1,22 @@
+/** Kinds of pieces of a critical path in both languages; a test holds them to the API's list. */
+import type { Lang } from './phrases.ts';
+
+// biome-ignore format: a table
+export const KINDS: Readonly<Record<string, readonly [en: string, zh: string]>> = {
+  run: ['run', '运行'],
+  failed_attempt: ['failed attempt', '失败的执行'],
+  retry_backoff: ['retry back-off', '重试等待'],
+  waiting_agent: ['waiting for agent', '等待代理'],
+  waiting_pool: ['waiting for pool', '等待资源池'],
+  waiting_lock: ['waiting for lock', '等待锁'],
+  held: ['held', '挂起'],
+  manual_start: ['manual start', '手工启动'],
+  time: ['start time', '开始时间'],
+  person: ['person', '人工确认'],
+  paused: ['paused', '暂停'],
+  rework: ['rework', '返工'],
+  engine: ['engine', '引擎'],
+};
+
+export const kindText = (kind: string, lang: Lang): string =>
+  KINDS[kind]?.[lang === 'zh' ? 1 : 0] ?? kind.replaceAll('_', ' ');
