@@ -240,7 +240,9 @@ export function createAgentCalls(deps: AgentCallsDeps): AgentCalls {
 /** What an agent says about an end, as the record keeps it; PostgreSQL cannot keep NUL. */
 function endOf({ epoch, run, ending }: AttemptResult): AttemptEnd {
   const message =
-    'message' in ending && ending.message !== undefined ? ending.message.replaceAll('\0', '') : null;
+    'message' in ending && ending.message !== undefined
+      ? ending.message.replaceAll('\0', '').toWellFormed()
+      : null;
   const base = { epoch, run, failure: null, message, exitCode: null, rows: null };
   switch (ending.outcome) {
     case 'succeeded':

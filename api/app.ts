@@ -16,6 +16,7 @@ import type { Api, ApiDeps } from './deps.ts';
 import { createMetrics } from './metrics.ts';
 import { PROBLEM_TYPE, problemOf, toSluiceError } from './problem.ts';
 import { registerRoutes } from './routes/index.ts';
+import { Problem } from './schemas/problem.ts';
 
 declare module 'fastify' {
   interface FastifyContextConfig {
@@ -29,6 +30,11 @@ declare module 'fastify' {
     actor: Actor | null;
   }
 }
+
+const FAILURE = {
+  description: 'Any failure: `code` is one of docs/errors.md',
+  content: { 'application/problem+json': { schema: Problem } },
+};
 
 export const PREFIX = '/api/v1';
 
@@ -54,13 +60,11 @@ export async function buildApp(deps: ApiDeps): Promise<Api> {
   // Only JSON is read: anything else is 415, not a string that a handler has to guess about.
   app.removeContentTypeParser('text/plain');
 
+  demandDeclarations(app);
   app.addHook('onRoute', (route) => {
-    const methods = [route.method].flat();
-    if (route.config?.permission === undefined)
-      throw new Error(`${methods.join()} ${route.url} declares no permission`);
-    const changes = methods.some((method) => !['GET', 'HEAD', 'OPTIONS'].includes(method));
-    if (changes && route.config.permission !== 'agent' && route.config.verb === undefined)
-      throw new Error(`${methods.join()} ${route.url} declares no verb for the audit`);
+    // So that the OpenAPI document says of every route how it fails.
+    if (route.schema !== undefined && route.schema.hide !== true)
+      route.schema.response = { ...(route.schema.response as object), default: FAILURE };
   });
   let closing = false;
   app.addHook('preClose', async () => {
@@ -79,6 +83,12 @@ export async function buildApp(deps: ApiDeps): Promise<Api> {
     if (permission === undefined)
       throw new Error(`no permission is declared for ${request.routeOptions.url}`);
     request.actor = await authenticator.authenticate(request.headers.authorization);
+  });
+  // After the body was read, so that the audit of a refusal can say what was asked for.
+  app.addHook('preValidation', async (request) => {
+    const permission = request.routeOptions.config.permission;
+    if (request.is404 || permission === 'public') return;
+    if (request.actor === null || permission === undefined) throw new Error('nobody was authenticated');
     requirePermission(request.actor, permission, (request.params as { agent?: string }).agent);
   });
 
@@ -134,6 +144,18 @@ export async function buildApp(deps: ApiDeps): Promise<Api> {
   );
   await app.ready();
   return app;
+}
+
+/** Deny by default: a route without a declared permission, or one that changes something without a name for the audit, ends the start. */
+export function demandDeclarations(app: Pick<Api, 'addHook'>): void {
+  app.addHook('onRoute', (route) => {
+    const methods = [route.method].flat();
+    if (route.config?.permission === undefined)
+      throw new Error(`${methods.join()} ${route.url} declares no permission`);
+    const changes = methods.some((method) => !['GET', 'HEAD', 'OPTIONS'].includes(method));
+    if (changes && route.config.permission !== 'agent' && route.config.verb === undefined)
+      throw new Error(`${methods.join()} ${route.url} declares no verb for the audit`);
+  });
 }
 
 /** For what is not even HTTP: the same shape, written by hand. */

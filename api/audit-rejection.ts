@@ -45,4 +45,4 @@ function targetsOf(body: Record<string, unknown> | null): string[] {
     .map((it) => clean(it, 300));
 }
 
-const clean = (value: string, max: number): string => value.slice(0, max).replaceAll('\0', '');
+const clean = (value: string, max: number): string => value.slice(0, max).replaceAll('\0', '').toWellFormed();

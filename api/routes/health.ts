@@ -55,6 +55,10 @@ export function healthRoutes(app: Api, deps: ApiDeps, metrics: Metrics): void {
     url: '/openapi.json',
     config: { permission: 'public' },
     schema: { hide: true },
-    handler: async (_request, reply) => reply.serializer(JSON.stringify).send(app.swagger()),
+    handler: async (_request, reply) =>
+      reply
+        .header('content-type', 'application/json; charset=utf-8')
+        .serializer(JSON.stringify)
+        .send(app.swagger()),
   });
 }

@@ -8,7 +8,8 @@ export const CatalogueFile = z.strictObject({
     .string()
     .min(1)
     .max(300)
-    .regex(/^(?!\/)(?!.*(^|\/)\.\.?(\/|$))[^\0\\]+$/, 'a relative path without . and ..'),
+    .regex(/^(?!\/)(?!.*(^|\/)\.\.?(\/|$))[^\0\\]+$/, 'a relative path without . and ..')
+    .refine((value) => value.isWellFormed(), 'must be well-formed Unicode'),
   text: text(8 * 1024 * 1024),
 });
 export type CatalogueFile = z.infer<typeof CatalogueFile>;

@@ -2,12 +2,16 @@
 import { z } from 'zod';
 import { STATES, type State } from '../../graph/status.ts';
 
-/** Text that PostgreSQL can keep: without NUL. */
+/**
+ * Text that PostgreSQL can keep and read out of JSON: without NUL, well-formed Unicode. A lone surrogate in a logged operation would
+ * stop its run: every exchange that reads it fails.
+ */
 export const text = (max: number) =>
   z
     .string()
     .max(max)
-    .regex(/^[^\0]*$/, 'must not contain NUL');
+    .regex(/^[^\0]*$/, 'must not contain NUL')
+    .refine((value) => value.isWellFormed(), 'must be well-formed Unicode');
 
 /** An id as somebody typed it: whether it exists is found out by looking, so that the answer can say what was meant. */
 export const GivenId = text(160).min(1);

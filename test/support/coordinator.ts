@@ -60,6 +60,7 @@ export async function startCoordinator(
   const contextOf = contextReader(pool, versionReader(pool));
   const passes = new Map<string, { running: Promise<void>; again: boolean }>();
   const timers = new Map<string, NodeJS.Timeout>();
+  const failures: unknown[] = [];
   let stopped = false;
 
   function wake(run: string): Promise<void> {
@@ -78,24 +79,30 @@ export async function startCoordinator(
         if (due > 0 && !stopped)
           timers.set(
             run,
-            setTimeout(() => void wake(run), Math.max(1, due - state.now)),
+            setTimeout(() => start(run), Math.max(1, due - state.now)),
           );
       } while (next.again && !stopped);
     })().finally(() => passes.delete(run));
     return next.running;
   }
 
-  const stopListening = await listen(url, ['sluice_log'], (_channel, run) => void wake(run), console);
+  /** Nobody waits for this pass: what it throws is thrown by `stop`. */
+  function start(run: string): void {
+    wake(run).catch((error) => failures.push(error));
+  }
+
+  const stopListening = await listen(url, ['sluice_log'], (_channel, run) => start(run), console);
   const known = await pool.query<{ id: string }>('select id from runs');
-  for (const { id } of known.rows) void wake(id);
+  for (const { id } of known.rows) start(id);
   return {
     settled: (run) => wake(run),
     async stop() {
       stopped = true;
       for (const timer of timers.values()) clearTimeout(timer);
       await stopListening();
-      await Promise.all([...passes.values()].map((pass) => pass.running));
+      await Promise.allSettled([...passes.values()].map((pass) => pass.running));
       await pool.end();
+      if (failures.length > 0) throw failures[0];
     },
   };
 }
