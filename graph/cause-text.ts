@@ -7,7 +7,7 @@ export interface Sentence {
 }
 
 /** What a sentence may speak of. */
-export interface Told extends Omit<Condition, 'since'> {
+export interface Told extends Omit<Condition, 'since' | 'code'> {
   readonly since: number | null;
   /** `P04.DwdBill (Bills)`, or the run's id. */
   readonly subject: Sentence;
@@ -39,7 +39,6 @@ const join = (...parts: Sentence[]): Sentence => ({
 });
 const say = (en: string, zh: string): Sentence => ({ en, zh });
 const none = say('', '');
-const end = say('.', '。');
 
 const forLong = (t: Told): Sentence => {
   if (t.since === null) return none;
@@ -184,5 +183,8 @@ const PREDICATES: Record<CauseCode, (t: Told) => Sentence> = {
   waiting_agent: (t) => join(say(' waits for an agent', ' 等待代理'), forLong(t)),
 };
 
-export const sentenceOf = (code: CauseCode, told: Told): Sentence =>
-  join(told.subject, PREDICATES[code](told), end);
+export function sentenceOf(code: CauseCode, told: Told): Sentence {
+  const { en, zh } = join(told.subject, PREDICATES[code](told));
+  // What was said may bring an end of its own.
+  return { en: /[.?!。？！…]$/.test(en) ? en : `${en}.`, zh: /[.?!。？！…]$/.test(zh) ? zh : `${zh}。` };
+}

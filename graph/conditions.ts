@@ -103,7 +103,7 @@ export function conditionsOf(at: Situation, v: number, final: boolean): Conditio
   if (!final) return list;
   const { runner } = graph.attrOf(v);
   if (runner === 'person' && !has(s, v, FLAG.CONFIRMED)) list.push(unconfirmed(at, v));
-  const claim = facts.claims.get(v);
+  const claim = facts.claimOf(v);
   if (list.length === 0 && runner === 'agent' && claim !== undefined) list.push(...claimSide(at, v, claim));
   return list.length > 0 ? list : [condition('engine_pending', readySince(at, v))];
 }

@@ -16,9 +16,9 @@ import {
 } from './flow-history.ts';
 import { planMemberEnd } from './plan-order.ts';
 import type { PathFacts } from './run-facts.ts';
-import { edgeMet, FLAG, has, isDone, type RunState } from './state.ts';
+import { edgeMet, FLAG, has, isDone, isTriggered, type RunState } from './state.ts';
 import { isReleasing, RESULTS } from './status.ts';
-import { isWaiting } from './unmet.ts';
+import { isOpen, isWaiting } from './unmet.ts';
 
 export { PIECE_KINDS, type PieceKind } from './flow-history.ts';
 
@@ -79,6 +79,17 @@ export function criticalPath(graph: Graph, s: RunState, facts: PathFacts, target
     total,
     unattributed: end - facts.openedAt - total,
   };
+}
+
+/** Without a target: the last open flow of the run's own procedures; of a run in which all is done the flow that ended last. O(V). */
+export function defaultTarget(graph: Graph, s: RunState, facts: PathFacts): number {
+  let last = 0;
+  for (let v = graph.n - 1; v >= 0; v--) {
+    const excluded = has(s, v, FLAG.EXCLUDED) && !isTriggered(graph, s, v);
+    if (isOpen(s, v) && !excluded) return v;
+    if (isDone(s, v) && facts.resultAt[v]! > (isDone(s, last) ? facts.resultAt[last]! : 0)) last = v;
+  }
+  return last;
 }
 
 class Walk {

@@ -93,7 +93,8 @@ export interface WhyFacts extends FlowInstants {
   readonly frozen: string | null;
   /** Log rows that the coordinator has not read yet, and when the first of them was written. */
   readonly unread: { readonly rows: number; readonly since: number };
-  readonly claims: ReadonlyMap<number, WaitingClaim>;
+  /** Undefined: it is not in the outbox, or claimed. */
+  readonly claimOf: (v: number) => WaitingClaim | undefined;
   readonly leases: ReadonlyMap<number, OpenLease>;
   readonly agents: readonly AgentFacts[];
   readonly pools: ReadonlyMap<string, { readonly size: number; readonly used: number }>;

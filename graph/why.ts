@@ -198,7 +198,7 @@ function ofRun(at: Situation, unmet: Unmet): Cause[] {
       ...{ flow: null, code, names: null, state: null, key: false, owner: null, chain: [], members: [] },
       blocks: open,
       remedy: remedyOf({ code, run: facts.run, flow: null, to: null, procedure: null, scope: null }),
-      text: sentenceOf(code, { code, ...rest, subject, members: [], now: facts.now }),
+      text: sentenceOf(code, { ...rest, subject, members: [], now: facts.now }),
     };
   };
   const list: Cause[] = [];
@@ -225,8 +225,10 @@ function tell(at: Situation, it: Found, unmet: Unmet | null, chain: readonly str
   const before = chain.at(-2) ?? it.to;
   const to = condition.code === 'loop' ? (members[1] ?? members[0] ?? null) : (before ?? null);
   const scope = condition.code === 'paused' ? condition.by!.split(' ')[0]! : null;
-  const name = flow === null ? '' : ` (${flow.names.en})`;
-  const subject = { en: `${it.flow}${name}`, zh: flow === null ? it.flow : `${it.flow}（${flow.names.zh}）` };
+  const subject = {
+    en: flow === null || flow.names.en === flow.id ? it.flow : `${flow.id} (${flow.names.en})`,
+    zh: flow === null || flow.names.zh === flow.id ? it.flow : `${flow.id}（${flow.names.zh}）`,
+  };
   return {
     ...condition,
     flow: it.flow,
@@ -264,7 +266,7 @@ function ownBlockers(at: Situation, v: number): OwnBlocker[] {
   if (list.length > 0) return list;
   const attrs = graph.attrOf(v);
   if (attrs.runner === 'person') return [{ code: 'gate_unconfirmed', by: attrs.role ?? '' }];
-  const claim = facts.claims.get(v);
+  const claim = facts.claimOf(v);
   if (claim === undefined) return [];
   return claimSide(at, v, claim).map(({ code, by }) => ({ code, ...(by === null ? {} : { by }) }));
 }

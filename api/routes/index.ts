@@ -3,6 +3,7 @@ import type { Api, ApiDeps } from '../deps.ts';
 import type { Metrics } from '../metrics.ts';
 import { agentCallRoutes } from './agent-calls.ts';
 import { agentRoutes } from './agents.ts';
+import { answerRoutes } from './answers.ts';
 import { catalogueRoutes } from './catalogue.ts';
 import { eventRoutes } from './events.ts';
 import { flowRoutes } from './flows.ts';
@@ -21,6 +22,7 @@ export function registerRoutes(app: Api, deps: ApiDeps, metrics: Metrics): void 
   verbRoutes(app, deps);
   operationRoutes(app, deps);
   rerunPlanRoutes(app, deps);
+  answerRoutes(app, deps);
   logRoutes(app, deps);
   eventRoutes(app, deps);
   agentRoutes(app, deps);

@@ -1,0 +1,166 @@
+/** Answers about a run (design 3): why, and the critical path. Computed on one snapshot of the record; nothing is changed. */
+import { z } from 'zod';
+import { SluiceError } from '../../errors.ts';
+import { absentFlow, absentRun } from '../../graph/absent.ts';
+import { criticalPath, defaultTarget } from '../../graph/critical-path.ts';
+import { type Cause, whyFlow, whyRun } from '../../graph/why.ts';
+import { findElsewhere } from '../../store/elsewhere.ts';
+import { readPathFacts, readWhyFacts } from '../../store/history.ts';
+import { DEFAULT_ZONE } from '../../store/open-run.ts';
+import type { RunContext } from '../../store/run-context.ts';
+import { readClock } from '../../store/snapshot.ts';
+import type { Api, ApiDeps } from '../deps.ts';
+import { flowOfRun, openContext } from '../find.ts';
+import { near } from '../near.ts';
+import { cursorOf, positionOf } from '../paging.ts';
+import {
+  AnswerParams,
+  CriticalPath,
+  PathQuery,
+  WhyFlow,
+  WhyQuery,
+  WhyRun,
+  WhyRunQuery,
+} from '../schemas/answers.ts';
+import { RunParams } from '../schemas/runs.ts';
+
+export function answerRoutes(app: Api, deps: ApiDeps): void {
+  app.route({
+    method: 'GET',
+    url: '/runs/:run/flows/:flow/why',
+    config: { permission: 'read' },
+    schema: { tags: ['answers'], params: AnswerParams, querystring: WhyQuery, response: { 200: WhyFlow } },
+    handler: async (request) => {
+      const { run, flow } = request.params;
+      const found = await contextOrCause(deps, run, flow);
+      if ('cause' in found) return onlyCause(run, flow, found.now, [found.cause], []);
+      return whyOfFlow(deps, found.context, flow, request.query.limit);
+    },
+  });
+
+  app.route({
+    method: 'GET',
+    url: '/runs/:run/why',
+    config: { permission: 'read' },
+    schema: { tags: ['answers'], params: RunParams, querystring: WhyRunQuery, response: { 200: WhyRun } },
+    handler: async (request) => {
+      const { run } = request.params;
+      const { limit, cursor, causes: shown } = request.query;
+      const found = await contextOrCause(deps, run, null);
+      if ('cause' in found) {
+        const { cause, now } = found;
+        const none = { open: 0, items: [], nextCursor: null };
+        return { run, now, ...none, causes: [cause], causeCount: 1, text: cause.text };
+      }
+      const { context } = found;
+      const after = positionOf(z.string().max(200), cursor);
+      const { state, facts } = await readWhyFacts(deps.pool, context, deps);
+      const { flows, causes, ...rest } = whyRun(context.graph, state, facts, shown);
+      // The place of a flow in the graph outlives its being open.
+      const from = after === null ? -1 : (context.index.get(after) ?? -1);
+      const first = from < 0 ? 0 : flows.findIndex((line) => context.index.get(line.flow)! > from);
+      const items = first < 0 ? [] : flows.slice(first, first + limit);
+      const more = first >= 0 && flows.length > first + limit;
+      return {
+        ...{ run, now: facts.now },
+        ...rest,
+        causes: causes.map(plain),
+        items: items.map((line) => ({ ...line })),
+        nextCursor: more ? cursorOf(items.at(-1)!.flow) : null,
+      };
+    },
+  });
+
+  app.route({
+    method: 'GET',
+    url: '/runs/:run/critical-path',
+    config: { permission: 'read' },
+    schema: { tags: ['answers'], params: RunParams, querystring: PathQuery, response: { 200: CriticalPath } },
+    handler: async (request) => {
+      const context = await openContext(deps, request.params.run);
+      const { target } = request.query;
+      const asked = target === undefined ? null : vertexOf(context, target);
+      if (asked === -1) flowOfRun(context, target!);
+      const { state, facts } = await readPathFacts(deps.pool, context, deps.graceMs);
+      const v = asked ?? defaultTarget(context.graph, state, facts);
+      const path = criticalPath(context.graph, state, facts, v);
+      return {
+        ...path,
+        flows: [...path.flows],
+        pieces: path.pieces.map((piece) => ({ ...piece, names: context.flow(piece.flow).names })),
+      };
+    },
+  });
+}
+
+/** An unopened run is an answer; an id that can be no run's is a mistake (`unknown_run`). */
+async function contextOrCause(
+  deps: ApiDeps,
+  run: string,
+  flow: string | null,
+): Promise<{ context: RunContext } | { cause: Plain<Cause>; now: number }> {
+  try {
+    return { context: await openContext(deps, run) };
+  } catch (error) {
+    if (!(error instanceof SluiceError) || error.code !== 'unknown_run') throw error;
+    const now = await readClock(deps.pool);
+    const cause = absentRun(run, flow, now, DEFAULT_ZONE);
+    if (cause === null) throw error;
+    return { cause: plain(cause), now };
+  }
+}
+
+/** By id, by former name, or by the name of a distribution, which means its import; -1 when the run has none such. */
+function vertexOf(context: RunContext, given: string): number {
+  const half = context.index.get(`${given}.import`);
+  if (half !== undefined && !context.index.has(given)) return half;
+  try {
+    return context.index.get(flowOfRun(context, given).id)!;
+  } catch (error) {
+    if (error instanceof SluiceError && error.code === 'unknown_flow') return -1;
+    throw error;
+  }
+}
+
+async function whyOfFlow(deps: ApiDeps, context: RunContext, given: string, limit: number): Promise<WhyFlow> {
+  const { run } = context;
+  const v = vertexOf(context, given);
+  if (v < 0) {
+    const now = await readClock(deps.pool);
+    const meant = near(given, context.graph.ids);
+    const found = (await findElsewhere(deps.pool, context, given)) ?? { in: 'nowhere', near: meant };
+    return onlyCause(run.id, given, now, [plain(absentFlow(run.id, given, found, now))], meant);
+  }
+  const { state, facts } = await readWhyFacts(deps.pool, context, deps);
+  const { causes, next, blockers, ...answer } = whyFlow(context.graph, state, facts, v, limit);
+  return {
+    ...answer,
+    run: run.id,
+    names: context.flow(answer.flow).names,
+    now: facts.now,
+    blockers: blockers.map(({ members, ...it }) => ({
+      ...it,
+      ...(members === undefined ? {} : { members: [...members] }),
+    })),
+    causes: causes.map(plain),
+    next: next.map(plain),
+    near: [],
+  };
+}
+
+function onlyCause(run: string, flow: string, now: number, causes: Plain<Cause>[], meant: string[]): WhyFlow {
+  return {
+    ...{ run, flow, now, names: null, state: null, blockers: [], next: [], nextCount: 0 },
+    ...{ causes, causeCount: causes.length, near: meant, text: causes[0]!.text },
+  };
+}
+
+/** As the serializer types it: lists that it could change. */
+type Plain<T> = Omit<T, 'chain' | 'members' | 'remedy'> & WhyFlow['causes'][number];
+
+const plain = (cause: Cause): Plain<Cause> => ({
+  ...cause,
+  chain: [...cause.chain],
+  members: [...cause.members],
+  remedy: { ...cause.remedy, otherwise: [...cause.remedy.otherwise] },
+});

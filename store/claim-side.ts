@@ -1,0 +1,95 @@
+/** What a claim would meet now: the outbox, open leases, agents, pools, locks (protocol C8, C9). Read in a run's snapshot. */
+
+import { lockKeys } from '../graph/program.ts';
+import type { AgentFacts, Contention, LockHolder, OpenLease, WhyFacts } from '../graph/run-facts.ts';
+import type { RunContext } from './run-context.ts';
+import { readRows, type Snapshot } from './snapshot.ts';
+
+/** Rows of the outbox that nobody has claimed, with the instant of their release. */
+export async function readReleased(snapshot: Snapshot): Promise<Map<number, number>> {
+  const from = 'from outbox where run_id = $1 and claimed_epoch is null';
+  const released = new Map<number, number>();
+  for (const [flow, at] of await readRows(snapshot, 'outbox-text', ['flow_id', 'released_ms'], from))
+    released.set(snapshot.context.index.get(flow!) ?? -1, Number(at));
+  return released;
+}
+
+export async function readLeases(snapshot: Snapshot): Promise<Map<number, OpenLease>> {
+  const leases = new Map<number, OpenLease>();
+  const columns = ['flow_id', 'agent', 'sent_ms', 'started_ms'];
+  for (const [flow, agent, sent, started] of await readRows(
+    snapshot,
+    'leases-text',
+    columns,
+    'from leases where run_id = $1',
+  ))
+    leases.set(snapshot.context.index.get(flow!) ?? -1, {
+      agent: agent!,
+      sentAt: Number(sent),
+      startedAt: started === '' ? null : Number(started),
+    });
+  return leases;
+}
+
+export async function readAgents({ client, now }: Snapshot, leaseMs: number): Promise<AgentFacts[]> {
+  const found = await client.query<Omit<AgentFacts, 'live'>>({
+    name: 'why-agents',
+    text: `select a.name, a.platform, a.slots, a.drained, a.seen_ms as "seenAt",
+        a.labels || coalesce((select array_agg(distinct x.label) from agents b, unnest(b.labels) as x (label) where b.failover_to = a.name), '{}') as labels,
+        (select count(*)::int from leases l where l.agent = a.name) as used
+      from agents a order by a.name`,
+  });
+  return found.rows.map((row) => ({ ...row, live: row.seenAt > now - leaseMs }));
+}
+
+export async function readPools({ client }: Snapshot): Promise<WhyFacts['pools']> {
+  const found = await client.query<{ name: string; size: number; used: number }>({
+    name: 'why-pools',
+    text: 'select name, size, used from pools',
+  });
+  return new Map(found.rows.map(({ name, size, used }) => [name, { size, used }]));
+}
+
+export async function readLocks({ client }: Snapshot): Promise<Map<string, LockHolder>> {
+  const found = await client.query<LockHolder & { key: string }>({
+    name: 'why-locks',
+    text: `select k.key, l.run_id as run, l.flow_id as flow, l.agent, l.sent_ms as since from locks k join leases l on l.epoch = k.epoch`,
+  });
+  return new Map(found.rows.map(({ key, ...holder }) => [key, holder]));
+}
+
+const contentions = new WeakMap<RunContext, Contention>();
+
+/** The same for the life of a context; the index of takers is made when it is first asked for. O(V). */
+export function contentionOf(context: RunContext): Contention {
+  let contention = contentions.get(context);
+  if (contention !== undefined) return contention;
+  const { graph, version } = context;
+  const sizes = new Map(version.frame.pools.map((pool) => [pool.id, pool.size]));
+  const locksOf = (v: number): readonly string[] => {
+    const flow = context.flow(graph.ids[v]!);
+    return lockKeys(flow, context.periodOf(flow));
+  };
+  const usesOf = (v: number) => context.flow(graph.ids[v]!).uses;
+  let takers: Map<string, number[]> | undefined;
+  const all = (): Map<string, number[]> => {
+    if (takers !== undefined) return takers;
+    takers = new Map();
+    for (let v = 0; v < graph.n; v++)
+      for (const key of [...locksOf(v), ...usesOf(v).map((use) => `pool:${use.pool}`)]) {
+        const list = takers.get(key);
+        if (list === undefined) takers.set(key, [v]);
+        else list.push(v);
+      }
+    return takers;
+  };
+  contention = {
+    locksOf,
+    usesOf,
+    poolSize: (pool) => sizes.get(pool) ?? 0,
+    takersOf: (lock) => all().get(lock) ?? [],
+    usersOf: (pool) => all().get(`pool:${pool}`) ?? [],
+  };
+  contentions.set(context, contention);
+  return contention;
+}

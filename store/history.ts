@@ -1,0 +1,282 @@
+/** What the answers read of the record, each in one snapshot with the run's state (graph/run-facts.ts says what is in it). */
+import type pg from 'pg';
+import type {
+  AppliedPlan,
+  AttemptColumns,
+  AttemptOutcome,
+  LastAttempt,
+  Override,
+  PastGeneration,
+  PathFacts,
+  Pause,
+  WaitingClaim,
+  WhyFacts,
+} from '../graph/run-facts.ts';
+import type { FailureKind, RunState } from '../graph/state.ts';
+import { codeOf, type Result } from '../graph/status.ts';
+import { contentionOf, readAgents, readLeases, readLocks, readPools, readReleased } from './claim-side.ts';
+import type { RunContext } from './run-context.ts';
+import { inSnapshot, readRows, type Snapshot } from './snapshot.ts';
+
+/** State and facts for `why`. `leaseMs`: an agent that was not heard of for so long counts as gone (protocol C8). */
+export async function readWhyFacts(
+  pool: pg.Pool,
+  context: RunContext,
+  limits: { readonly graceMs: number; readonly leaseMs: number },
+): Promise<{ state: RunState; facts: WhyFacts }> {
+  return inSnapshot(pool, context, limits.graceMs, async (snapshot) => {
+    const { run, graph, version } = context;
+    const released = await readReleased(snapshot);
+    const { locksOf, usesOf } = contentionOf(context);
+    const owners = new Map(version.frame.procedures.map((p) => [p.id, p.owner]));
+    const claimOf = (v: number): WaitingClaim | undefined => {
+      const releasedAt = released.get(v);
+      if (releasedAt === undefined) return undefined;
+      const uses = usesOf(v);
+      const flow = context.flow(graph.ids[v]!);
+      return {
+        releasedAt,
+        platform: flow.platform!,
+        labels: flow.labels,
+        pools: uses.map((use) => use.pool),
+        poolAmounts: uses.map((use) => use.n),
+        locks: locksOf(v),
+      };
+    };
+    return {
+      state: snapshot.state,
+      facts: {
+        ...instantsOf(snapshot),
+        run: run.id,
+        period: run.period,
+        openedAt: run.openedAt,
+        now: snapshot.now,
+        closedAt: snapshot.closedAt,
+        frozen: snapshot.frozen,
+        unread: snapshot.unread,
+        claimOf,
+        leases: await readLeases(snapshot),
+        agents: await readAgents(snapshot, limits.leaseMs),
+        pools: await readPools(snapshot),
+        locks: await readLocks(snapshot),
+        pauses: await readPauses(snapshot, false),
+        overrides: await readOverrides(snapshot, false),
+        lastAttempts: await readLastAttempts(snapshot),
+        flowOf: (v) => context.flow(graph.ids[v]!),
+        procedureOwner: (procedure) => owners.get(procedure) ?? null,
+      },
+    };
+  });
+}
+
+/** State and facts for the critical path. */
+export async function readPathFacts(
+  pool: pg.Pool,
+  context: RunContext,
+  graceMs: number,
+): Promise<{ state: RunState; facts: PathFacts }> {
+  return inSnapshot(pool, context, graceMs, async (snapshot) => ({
+    state: snapshot.state,
+    facts: {
+      ...instantsOf(snapshot),
+      run: context.run.id,
+      openedAt: context.run.openedAt,
+      now: snapshot.now,
+      past: await readPast(snapshot),
+      attempts: await readAttemptColumns(snapshot),
+      overrides: await readOverrides(snapshot, true),
+      pauses: await readPauses(snapshot, true),
+      plans: await readPlans(snapshot),
+      contention: contentionOf(context),
+      vertexOf: (flow) => context.index.get(flow) ?? -1,
+    },
+  }));
+}
+
+const instantsOf = ({ generationAt, triggeredAt, releasedAt, resultAt, deadline }: Snapshot) => ({
+  ...{ generationAt, triggeredAt, releasedAt, resultAt, deadline },
+});
+
+/** With `all`, also those that are over, and the time in which the run was closed. */
+async function readPauses({ client, context }: Snapshot, all: boolean): Promise<Pause[]> {
+  const found = await client.query<Pause>({
+    name: 'answer-pauses',
+    text: `select scope, from_ms as from, to_ms as to, actor, reason from pauses
+      where (scope = $1 or scope like 'platform:%') and (to_ms is null or $2 and to_ms > $3) order by from_ms, id`,
+    values: [`run:${context.run.id}`, all, context.run.openedAt],
+  });
+  return all ? [...found.rows, ...(await readClosings({ client, context }))] : found.rows;
+}
+
+async function readClosings({ client, context }: Pick<Snapshot, 'client' | 'context'>): Promise<Pause[]> {
+  const found = await client.query<{ verb: string; at: number; actor: string; reason: string }>({
+    name: 'answer-closings',
+    text: `select verb, decided_ms as at, actor, coalesce(body->>'reason', '') as reason from operations
+      where run_id = $1 and verb in ('close', 'reopen') and state = 'applied' order by decided_ms`,
+    values: [context.run.id],
+  });
+  return found.rows
+    .filter((row) => row.verb === 'close')
+    .map(({ at, actor, reason }) => ({
+      scope: `run:${context.run.id}`,
+      from: at,
+      to: found.rows.find((row) => row.verb === 'reopen' && row.at >= at)?.at ?? null,
+      actor,
+      reason,
+    }));
+}
+
+/** In force only, unless `all`. */
+async function readOverrides(snapshot: Snapshot, all: boolean): Promise<Map<number, Override[]>> {
+  const byFlow = new Map<number, Override[]>();
+  const columns = ['flow_id', 'kind', 'edge_from', 'at_ms', 'ended_ms', 'actor', 'reason'];
+  const from = all
+    ? 'from overrides where run_id = $1'
+    : "from overrides where run_id = $1 and ended_ms is null and kind in ('hold', 'retire', 'cancel', 'reject')";
+  const name = all ? 'overrides-text' : 'overrides-in-force-text';
+  for (const [flow, kind, edge, at, ended, actor, reason] of await readRows(
+    snapshot,
+    name,
+    columns,
+    from,
+    'at_ms, id',
+  )) {
+    const v = snapshot.context.index.get(flow!) ?? -1;
+    const list = byFlow.get(v) ?? [];
+    list.push({
+      kind: kind!,
+      from: edge === '' ? null : edge!,
+      at: Number(at),
+      endedAt: ended === '' ? null : Number(ended),
+      actor: actor!,
+      reason: reason!,
+    });
+    byFlow.set(v, list);
+  }
+  return byFlow;
+}
+
+/** Of flows whose last attempt explains something: it ended without a releasing result. */
+async function readLastAttempts(snapshot: Snapshot): Promise<Map<number, LastAttempt>> {
+  const last = new Map<number, LastAttempt>();
+  const columns = ['flow_id', 'ended_ms', 'agent', 'outcome', 'failure_kind', 'left(message, 2000)'];
+  const from = `from (
+      select distinct on (a.flow_id) a.* from run_flows f join attempts a on a.run_id = f.run_id and a.flow_id = f.flow_id
+      where f.run_id = $1 and a.ended_ms is not null
+        and (f.result in ('failed', 'cancelled', 'outcome_unknown') or f.result is null and f.attempt > 1)
+      order by a.flow_id, a.epoch desc) x`;
+  for (const [flow, ended, agent, outcome, failure, message] of await readRows(
+    snapshot,
+    'last-attempts-text',
+    columns,
+    from,
+  ))
+    last.set(snapshot.context.index.get(flow!) ?? -1, {
+      endedAt: Number(ended),
+      agent: agent!,
+      outcome: outcome!,
+      failure: failure === '' ? null : (failure as FailureKind),
+      message: message === '' ? null : message!,
+    });
+  return last;
+}
+
+async function readPast(snapshot: Snapshot): Promise<Map<number, PastGeneration[]>> {
+  const past = new Map<number, PastGeneration[]>();
+  const columns = [
+    'flow_id',
+    'generation',
+    'generation_ms',
+    'released_ms',
+    'result_ms',
+    'result',
+    'ended_ms',
+  ];
+  const from = 'from flow_generations where run_id = $1';
+  for (const [flow, generation, begun, released, resultAt, result, ended] of await readRows(
+    snapshot,
+    'generations-text',
+    columns,
+    from,
+    'flow_id, generation',
+  )) {
+    const v = snapshot.context.index.get(flow!) ?? -1;
+    const list = past.get(v) ?? [];
+    list.push({
+      generation: Number(generation),
+      begunAt: Number(begun),
+      releasedAt: Number(released),
+      resultAt: Number(resultAt),
+      result: codeOf(result === '' ? null : (result as Result)),
+      endedAt: Number(ended),
+    });
+    past.set(v, list);
+  }
+  return past;
+}
+
+/** All attempts of the run, sorted by flow, then by epoch: the order in which they were sent. */
+async function readAttemptColumns(snapshot: Snapshot): Promise<AttemptColumns> {
+  const { graph, index } = snapshot.context;
+  const columns = [
+    'flow_id',
+    'generation',
+    'attempt',
+    'sent_ms',
+    'started_ms',
+    'ended_ms',
+    'outcome',
+    'agent',
+  ];
+  const rows: [number, string[]][] = [];
+  for (const row of await readRows(
+    snapshot,
+    'attempts-text',
+    columns,
+    'from attempts where run_id = $1',
+    'epoch',
+  )) {
+    const v = index.get(row[0]!);
+    if (v !== undefined) rows.push([v, row]);
+  }
+  const off = new Int32Array(graph.n + 1);
+  for (const [v] of rows) off[v + 1]!++;
+  for (let v = 0; v < graph.n; v++) off[v + 1]! += off[v]!;
+  const next = off.slice(0, graph.n);
+  const size = rows.length;
+  const attempts = {
+    off,
+    generation: new Int32Array(size),
+    attempt: new Int32Array(size),
+    sentAt: new Float64Array(size),
+    startedAt: new Float64Array(size),
+    endedAt: new Float64Array(size),
+    outcome: new Array<AttemptOutcome | null>(size),
+    agent: new Array<string>(size),
+  };
+  for (const [v, [, generation, attempt, sent, started, ended, outcome, agent]] of rows) {
+    const i = next[v]!++;
+    attempts.generation[i] = Number(generation);
+    attempts.attempt[i] = Number(attempt);
+    attempts.sentAt[i] = Number(sent);
+    attempts.startedAt[i] = Number(started);
+    attempts.endedAt[i] = Number(ended);
+    attempts.outcome[i] = outcome === '' ? null : (outcome as AttemptOutcome);
+    attempts.agent[i] = agent!;
+  }
+  return attempts;
+}
+
+async function readPlans(snapshot: Snapshot): Promise<AppliedPlan[]> {
+  const { client, context } = snapshot;
+  const found = await client.query<{ at: number; members: string[] }>({
+    name: 'answer-plans',
+    text: `select decided_ms as at, array(select m->>'flow' from json_array_elements(body->'plan'->'members') m) as members
+      from operations where run_id = $1 and verb = 'rerun' and state = 'applied' and json_typeof(body->'plan') = 'object' order by decided_ms`,
+    values: [context.run.id],
+  });
+  return found.rows.map(({ at, members }) => ({
+    at,
+    members: new Set(members.flatMap((flow) => context.index.get(flow) ?? [])),
+  }));
+}
