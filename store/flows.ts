@@ -39,6 +39,9 @@ const FROM = `from run_flows f
   left join outbox o on o.run_id = f.run_id and o.flow_id = f.flow_id
   left join leases l on l.run_id = f.run_id and l.flow_id = f.flow_id`;
 
+/** More flows than this are found faster by reading the whole run (measured with 13,000: 1.7 s by an array, 40 ms as a whole). */
+const FEW = 500;
+
 /** Rows of the given flows (null: all), in no order. With `states`, only those. */
 export async function readFlowStates(
   client: Queryable,
@@ -46,18 +49,21 @@ export async function readFlowStates(
   flows: readonly string[] | null,
   states: readonly State[] | null = null,
 ): Promise<FlowStateRow[]> {
+  const few = flows !== null && flows.length <= FEW;
   const found = await client.query<FlowStateRow>({
-    name: 'flow-states',
+    name: few ? 'few-flow-states' : 'flow-states',
     text: `select * from (
         select f.flow_id as flow, ${STATE} as state, f.result, f.phase, f.flags, f.generation, f.attempt,
           f.released_ms as "releasedAt", f.result_ms as "resultAt", f.start_ms as start, f.deadline_ms as deadline, f.due_ms as due,
           l.agent, l.sent_ms as "sentAt", l.started_ms as "startedAt",
           coalesce(l.stop, false) or f.flags & ${FLAG.STOPPING} <> 0 as stopping
-        ${FROM} where f.run_id = $1 and ($2::text[] is null or f.flow_id = any($2))
-      ) x where $3::text[] is null or state = any($3)`,
-    values: [run, flows, states],
+        ${FROM} where f.run_id = $1 ${few ? 'and f.flow_id = any($3::text[])' : ''}
+      ) x where $2::text[] is null or state = any($2)`,
+    values: few ? [run, states, flows] : [run, states],
   });
-  return found.rows;
+  if (few || flows === null) return found.rows;
+  const wanted = new Set(flows);
+  return found.rows.filter((row) => wanted.has(row.flow));
 }
 
 export interface FlowCounts {
