@@ -78,14 +78,14 @@ function parametersOf(
   };
   const declared = Object.entries(flow.parameters).map(([name, parameter]) => [
     name,
-    valueOf(parameter, p, run.id, generation),
+    boundValue(parameter, p, run.id, generation),
   ]);
   return { ...standard, ...Object.fromEntries(declared) };
 }
 
 type Periods = ReturnType<typeof programPeriods>;
 
-function valueOf(
+function boundValue(
   parameter: Parameter,
   p: Periods,
   run: string,

@@ -50,7 +50,7 @@ export async function startParts({ config, home, servers, shutdown, say, sample 
   };
 
   const actorsFile = join(home.path, 'cli.json');
-  const setUp = runToEnd(home, 'setup', program('api/setup.ts'), env, [
+  const setUp = runToEnd(home, 'setup', program('api/setup/main.ts'), env, [
     actorsFile,
     program('catalogue/month-start'),
     ...AGENTS.map((agent) => agent.name),

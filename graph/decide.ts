@@ -5,10 +5,11 @@
 import type { Graph } from './compact.ts';
 import { complete, lose, proveEffect } from './completion.ts';
 import type { Entry, ExternalEntry, Group } from './decisions.ts';
+import { isFinished } from './due.ts';
 import { Machine } from './machine.ts';
 import { operate, trigger } from './operate.ts';
 import { releaseAnew, settle } from './settle.ts';
-import { FLAG, has, isFinished, type PersonMoment, type RunState } from './state.ts';
+import { FLAG, has, type PersonMoment, type RunState } from './state.ts';
 
 /**
  * Decisions in order: one group for the time that has passed, one per log row, one for what follows from the whole. After each group

@@ -329,28 +329,3 @@ export function phaseOf(graph: Graph, s: RunState, v: number): Phase {
   if (!timeReached(s, v)) return 'waiting_time';
   return graph.attrOf(v).runner === 'person' ? 'waiting_person' : 'waiting_agent';
 }
-
-/**
- * Next instant after `s.now` at which `decide` may have something to do by itself; 0 = none. Ask only when `decide` has nothing to say
- * for `s.now`: what fell due between the last decision and the exchange's clock is its business. O(V).
- */
-export function nextDue(graph: Graph, s: RunState): number {
-  if (s.closed) return 0;
-  let next = Number.POSITIVE_INFINITY;
-  const now = s.now;
-  for (let v = 0; v < graph.n; v++) {
-    if (s.result[v] !== 0 && !has(s, v, FLAG.ENDING)) continue;
-    const due = s.due[v]!;
-    if (due > now && due < next) next = due;
-    const start = s.start[v]!;
-    if (start > now && start < next) next = start;
-  }
-  for (const { v, at } of s.moments) if (at > now && at < next && s.result[v] === 0) next = at;
-  return Number.isFinite(next) ? next : 0;
-}
-
-/** All flows have a releasing result or left the graph. */
-export function isFinished(graph: Graph, s: RunState): boolean {
-  for (let v = 0; v < graph.n; v++) if (!isDone(s, v) && !has(s, v, FLAG.RETIRED)) return false;
-  return true;
-}

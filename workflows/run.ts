@@ -6,8 +6,9 @@ import { condition, continueAsNew, defineSignal, setHandler, workflowInfo } from
 import { apply } from '../graph/apply.ts';
 import { type Graph, inflate } from '../graph/compact.ts';
 import { decide } from '../graph/decide.ts';
+import { nextDue } from '../graph/due.ts';
 import { restoreState } from '../graph/restore.ts';
-import { nextDue, type RunState } from '../graph/state.ts';
+import type { RunState } from '../graph/state.ts';
 import { exchange, freezeRun, loadRun } from './activity-proxies.ts';
 import { RELOAD_SIGNAL, type RunInput, WAKE_SIGNAL } from './messages.ts';
 

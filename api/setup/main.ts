@@ -1,6 +1,6 @@
 /**
  * Makes an installation ready, any number of times: schema, shipped catalogue, actors with tokens. A program of its own, run by `npm start`:
- * `node api/setup.ts <file of actors> <folder of a catalogue>`. It is the only place where an actor comes from nothing.
+ * `node api/setup/main.ts <file of actors> <folder of a catalogue>`. It is the only place where an actor comes from nothing.
  *
  * The file of actors (0600) is what the command line and agents of this machine read: `{ apiUrl, actors: { name: token } }`.
  */
@@ -8,13 +8,13 @@ import { createHash } from 'node:crypto';
 import { chmod, readdir, readFile, rename, writeFile } from 'node:fs/promises';
 import { join, relative } from 'node:path';
 import type pg from 'pg';
-import { loadConfig } from '../config.ts';
-import { SluiceError } from '../errors.ts';
-import { checkCatalogue } from '../graph/check.ts';
-import { actorOfToken, createActor, type NewActor } from '../store/actors.ts';
-import { type CatalogueFile, newestVersion, saveVersion } from '../store/catalogue.ts';
-import { migrate } from '../store/migrate.ts';
-import { createPool, inTransaction } from '../store/pool.ts';
+import { loadConfig } from '../../config.ts';
+import { SluiceError } from '../../errors.ts';
+import { checkCatalogue } from '../../graph/check.ts';
+import { actorOfToken, createActor, type NewActor } from '../../store/actors.ts';
+import { type CatalogueFile, newestVersion, saveVersion } from '../../store/catalogue.ts';
+import { migrate } from '../../store/migrate.ts';
+import { createPool, inTransaction } from '../../store/pool.ts';
 
 interface ActorsFile {
   readonly apiUrl: string;
@@ -93,7 +93,7 @@ async function writeActors(
 const config = loadConfig();
 const [actorsFile, catalogueFolder, ...agents] = process.argv.slice(2);
 if (config.databaseUrl === undefined || actorsFile === undefined || catalogueFolder === undefined)
-  throw new SluiceError('usage', 'DATABASE_URL=... node api/setup.ts ACTORS_FILE CATALOGUE_FOLDER AGENT...');
+  throw new SluiceError('usage', 'DATABASE_URL=... node api/setup/main.ts ACTORS_FILE CATALOGUE_FOLDER AGENT...');
 const pool = createPool(config.databaseUrl, { max: 2, name: 'setup' });
 try {
   await migrate(pool);
