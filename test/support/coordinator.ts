@@ -80,7 +80,7 @@ export async function startCoordinator(
         if (due > 0 && !stopped)
           timers.set(
             run,
-            setTimeout(() => start(run), Math.max(1, due - state.now)),
+            setTimeout(() => start(run), Math.min(Math.max(1, due - state.now), 2 ** 31 - 1)),
           );
       } while (next.again && !stopped);
     })().finally(() => passes.delete(run));
