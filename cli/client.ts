@@ -200,7 +200,7 @@ export function createClient(options: ClientOptions): Client {
       const answer = await ask('GET', '/healthz', {}, {}, timeoutMs);
       await answer.body?.cancel();
       const told = Date.parse(answer.headers.get('date') ?? '');
-      return Number.isNaN(told) ? 0 : Math.round((Date.now() - told) / 1_000) * 1_000;
+      return Number.isNaN(told) ? 0 : Math.trunc((Date.now() - told) / 1_000) * 1_000;
     },
     async *text(path, query = {}, signal) {
       const answer = await ask('GET', path, query, {

@@ -29,9 +29,9 @@ const COLOURS: Readonly<Record<string, Colour>> = {
   failed_attempt: 'red',
   retry_backoff: 'red',
   rework: 'red',
-  person: 'blue',
+  waiting_person: 'blue',
   manual_start: 'blue',
-  time: 'cyan',
+  waiting_time: 'cyan',
   held: 'magenta',
   paused: 'magenta',
   engine: 'dim',
@@ -50,15 +50,16 @@ export function pathLines(
     `${paint('bold', phrase('critical_path'))}  ${it.run}  ${oneLine(it.target)}${it.endedAt === null ? `  (${phrase('not_done')})` : ''}`,
     paint('dim', `${instant(it.openedAt)} .. ${instant(end)}  ${duration(it.total)}`),
   ];
-  const took = it.pieces.map((piece) => duration(piece.ms));
-  const kinds = it.pieces.map((piece) => kindText(piece.kind, lang));
+  const pieces = merged(it.pieces);
+  const took = pieces.map((piece) => duration(piece.ms));
+  const kinds = pieces.map((piece) => kindText(piece.kind, lang));
   const tookWidth = Math.max(0, ...took.map(widthOf));
   const kindWidth = Math.max(0, ...kinds.map(widthOf));
-  const flowWidth = Math.max(0, ...it.pieces.map((piece) => widthOf(piece.flow)));
+  const flowWidth = Math.max(0, ...pieces.map((piece) => widthOf(piece.flow)));
   const room = Math.min(columns, 160) - 8 - tookWidth - kindWidth - 8;
   const names = Math.min(flowWidth, Math.max(16, Math.floor(room * 0.55)));
   const bar = Math.max(8, Math.min(MAX_BAR, room - names));
-  it.pieces.forEach((piece, i) => {
+  pieces.forEach((piece, i) => {
     const from = Math.min(bar - 1, Math.floor(((piece.from - it.openedAt) / it.total) * bar));
     const to = Math.max(from + 1, Math.round(((piece.to - it.openedAt) / it.total) * bar));
     const drawn = `${' '.repeat(from)}${paint(COLOURS[piece.kind] ?? 'yellow', '#'.repeat(Math.min(bar, to) - from))}${' '.repeat(bar - Math.min(bar, to))}`;
@@ -74,5 +75,21 @@ export function pathLines(
   );
   if (it.unattributed !== 0)
     lines.push(paint('red', `${phrase('unattributed')}: ${duration(it.unattributed)}`));
+  return lines;
+}
+
+/** Neighbours that a reader does not tell apart, as one line: the same flow and kind, one decider at most. */
+function merged(pieces: CriticalPath['pieces']): CriticalPath['pieces'] {
+  const lines: CriticalPath['pieces'] = [];
+  for (const piece of pieces) {
+    const last = lines.at(-1);
+    const alike =
+      last?.flow === piece.flow &&
+      last.kind === piece.kind &&
+      (last.by ?? piece.by) === (piece.by ?? last.by);
+    if (last === undefined || !alike || piece.kind === 'run' || piece.kind === 'failed_attempt')
+      lines.push(piece);
+    else lines[lines.length - 1] = { ...last, to: piece.to, ms: last.ms + piece.ms, by: last.by ?? piece.by };
+  }
   return lines;
 }

@@ -23,8 +23,6 @@ export async function watchRun(
   } catch (error) {
     if (timeout?.aborted && !session.signal.aborted) throw timedOut(run, timeoutMs!);
     throw error;
-  } finally {
-    if (timeout?.aborted && !session.signal.aborted) session.say('');
   }
 }
 

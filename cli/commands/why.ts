@@ -21,11 +21,11 @@ export function addWhyCommand(tree: Tree): void {
         if (flow === undefined) {
           const answer = await session.client.get<WhyRun>(ofRun(id, '/why'), { causes: limit, limit });
           session.answer(answer, (it) => runLines(it, session));
-          // An answer about what does not exist is an answer, but the thing asked for was not found.
           return undefined;
         }
         const answer = await session.client.get<WhyFlow>(ofRun(id, `/flows/${part(flow)}/why`), { limit });
         session.answer(answer, (it) => whyLines(it, session));
+        // An answer about what does not exist is an answer; that it does not exist is told by the exit code.
         return answer.state === null ? 3 : undefined;
       }),
     );
@@ -38,7 +38,7 @@ export function whyLines(it: WhyFlow, session: Shown): string[] {
   const { lang, phrase, paint } = session;
   const state = it.state === null ? '' : `  ${stateText(it.state, lang)}`;
   const lines = [`${paint('bold', oneLine(it.flow))}  ${it.run}${state}`, oneLine(it.text[lang])];
-  for (const cause of it.causes) lines.push('', ...causeLines(cause, it.now, session));
+  for (const cause of it.causes) lines.push('', ...causeLines(cause, it.now, session, it.text[lang]));
   if (it.causeCount > it.causes.length)
     lines.push('', phrase('and_more', { n: it.causeCount - it.causes.length }));
   if (it.next.length > 0) {
@@ -49,22 +49,25 @@ export function whyLines(it: WhyFlow, session: Shown): string[] {
   return lines;
 }
 
-function causeLines(it: Cause, now: number, { lang, phrase, paint }: Shown): string[] {
+/** `said` is what stands above already. */
+function causeLines(it: Cause, now: number, { lang, phrase, paint }: Shown, said = ''): string[] {
   const who = [
     it.key ? phrase('key') : '',
     it.owner === null ? '' : `${phrase('owner')} ${oneLine(it.owner)}`,
   ];
   const lines = [
     `${paint('red', '●')} ${paint('bold', it.flow ?? phrase('whole_run'))}  ${paint('yellow', it.code)}  ${who.filter((text) => text !== '').join('  ')}`,
-    `  ${oneLine(it.text[lang])}`,
   ];
+  const text = it.text[lang];
+  if (text !== said) lines.push(`  ${oneLine(text)}`);
   const moments = [
     it.since === null ? '' : phrase('since', { at: instant(it.since), for: duration(now - it.since) }),
     it.until === null ? '' : `${phrase('until')} ${instant(it.until)}`,
     phrase('blocks', { n: it.blocks }),
   ];
   lines.push(`  ${moments.filter((text) => text !== '').join('; ')}`);
-  if (it.reason !== null) lines.push(`  ${phrase('said')}: ${oneLine(it.reason)}`);
+  if (it.reason !== null && !text.includes(it.reason.slice(0, 60)))
+    lines.push(`  ${phrase('said')}: ${oneLine(it.reason)}`);
   if (it.chain.length > 1) lines.push(`  ${it.chain.map(oneLine).join(paint('dim', ' <- '))}`);
   if (it.members.length > 0) lines.push(`  ${phrase('loop')}: ${it.members.map(oneLine).join(' -> ')}`);
   if (it.remedy.command !== null) lines.push(`  ${paint('green', it.remedy.command)}`);

@@ -13,7 +13,7 @@ const TELL = {
   refused: ['force-pass of {flow} by {actor} is refused: {status} {code}', '{actor} 强制通过 {flow} 被拒绝：{status} {code}'],
   carried_over: ['{rows} account items of last month are carried over, so that programs can begin early', '沿用上月账单科目 {rows} 行，使程序可提前开始'],
   started_now: ['started now, without waiting for {upstream}: {flows}', '不等 {upstream}，立即启动：{flows}'],
-  downstream_again: ['{flow} triggered; {flows} run again with it (generation 2)', '触发 {flow}；{flows} 随之重跑（第 2 代）'],
+  downstream_again: ['{flows} run again with {flow} (generation 2)', '{flows} 随 {flow} 重跑（第 2 代）'],
   failed: ['{flow} fails: {message}', '{flow} 失败：{message}'],
   why: ['why has {flow} not run?', '{flow} 为何未运行？'],
   late: ['{flow} confirms late: everything of P01 had waited for it', '{flow} 迟到确认：P01 一直在等它'],

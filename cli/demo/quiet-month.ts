@@ -2,14 +2,17 @@
 
 import { duration } from '../text/instant.ts';
 import { confirmTurns, triggerWhenReady } from './people.ts';
-import { openMonth, type Stage } from './stage.ts';
+import { findMonth, openMonth, type Stage } from './stage.ts';
 
 /** Opens the month and sees it through to its end; answers the run's id and whether it was finished before. */
 export async function quietMonth(stage: Stage, period: string): Promise<{ run: string; before: boolean }> {
-  const { view, existed } = await openMonth(stage, period);
+  const found = await findMonth(stage, period);
+  if (found !== null && found.finishedAt !== null) {
+    stage.talk.tell('finished_before', { run: found.id });
+    return { run: found.id, before: true };
+  }
+  const view = await openMonth(stage, period, found);
   try {
-    const first = await view.until('a first look', (sight) => sight);
-    if (existed && first.run.finishedAt !== null) return { run: view.run, before: true };
     const people = confirmTurns(stage, view, []);
     await Promise.all([
       triggerWhenReady(stage, view, 'P02.S4.DimAccItemCode', 'P02.S3.CheckRptVr011'),

@@ -49,25 +49,25 @@ export const sampleHelper =
     }
   };
 
-/** Opens the run of a month, or finds it when it was opened before. */
-export async function openMonth(stage: Stage, period: string): Promise<{ view: RunView; existed: boolean }> {
-  const { demo, talk } = stage;
-  let id: string;
-  let existed = false;
+/** The run of a month as it stands; null when it was not opened. */
+export async function findMonth(stage: Stage, period: string): Promise<RunDetail | null> {
   try {
-    const opened = await demo.post<RunDetail>('/runs', { cycle: 'month', period });
-    id = opened.id;
-    talk.tell('opened', { actor: 'demo', run: id, flows: opened.flows });
+    return await stage.demo.get<RunDetail>(ofRun(`month-${period}`));
   } catch (error) {
-    if (!(error instanceof ApiProblem) || error.code !== 'run_exists') throw error;
-    id = `month-${period}`;
-    existed = true;
-    const found = await demo.get<RunDetail>(ofRun(id));
-    talk.tell(found.finishedAt === null ? 'exists' : 'finished_before', { run: id });
+    if (error instanceof ApiProblem && error.code === 'unknown_run') return null;
+    throw error;
   }
-  const view = new RunView(demo, id, stage.deadlineMs);
+}
+
+/** Opens the run of a month unless it was opened before, and follows it. */
+export async function openMonth(stage: Stage, period: string, found: RunDetail | null): Promise<RunView> {
+  const { demo, talk } = stage;
+  const run = found ?? (await demo.post<RunDetail>('/runs', { cycle: 'month', period }));
+  if (found === null) talk.tell('opened', { actor: 'demo', run: run.id, flows: run.flows });
+  else talk.tell('exists', { run: run.id });
+  const view = new RunView(demo, run.id, stage.deadlineMs);
   view.on((sight) => talk.progress(sight));
-  return { view, existed };
+  return view;
 }
 
 /** One verb on flows of a run; the outcome, or the refusal of the API as it came. */

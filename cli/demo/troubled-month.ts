@@ -14,7 +14,7 @@ import { oneLine } from '../text/width.ts';
 import { compactMonth } from './months.ts';
 import { confirmTurns, type People, shortList, triggerWhenReady } from './people.ts';
 import { isDone, isWaiting, type RunView } from './run-view.ts';
-import { flowIn, openMonth, type Stage, verb } from './stage.ts';
+import { findMonth, flowIn, openMonth, type Stage, verb } from './stage.ts';
 
 type Attempts = (typeof AttemptPage)['_output'];
 
@@ -40,16 +40,17 @@ export async function troubledMonth(
 ): Promise<{ run: string; before: boolean; seen: Seen }> {
   const month = compactMonth(period);
   const seen: Seen = { why: null, whyLate: null, withheld: null };
+  const found = await findMonth(stage, period);
+  if (found !== null && found.finishedAt !== null) {
+    stage.talk.tell('finished_before', { run: found.id });
+    return { run: found.id, before: true, seen };
+  }
   // Before the run is opened: afterwards the program could be quicker.
   const withheld = await stage.sample('withhold', month);
   seen.withheld = withheld.flow ?? null;
-  const { view, existed } = await openMonth(stage, period);
+  const view = await openMonth(stage, period, found);
   try {
     const first = await view.until('a first look', (sight) => sight);
-    if (existed && first.run.finishedAt !== null) {
-      await stage.sample('supply', month);
-      return { run: view.run, before: true, seen };
-    }
     if (withheld.rows > 0) stage.talk.tell('withheld', { rows: withheld.rows, flow: seen.withheld ?? '' });
 
     const regions = first.flows.filter((flow) => flow.kind === 'gate' && flow.procedure === 'P01');
