@@ -5,8 +5,16 @@
 import type pg from 'pg';
 import { storeAnswers, storedAnswers } from '../store/agent-calls.ts';
 import { registerAgent, releaseAgent } from '../store/agents.ts';
-import { type AttemptEnd, completeAttempts, heartbeat, startAttempts, stopsOf } from '../store/attempts.ts';
+import {
+  type AttemptAnswer,
+  type AttemptEnd,
+  completeAttempts,
+  heartbeat,
+  startAttempts,
+  stopsOf,
+} from '../store/attempts.ts';
 import { type Claimed, claimTasks } from '../store/claims.ts';
+import type { Queryable } from '../store/pool.ts';
 import type { RunContext } from '../store/run-context.ts';
 import { gather } from './gather.ts';
 import type { LogStore } from './log-store.ts';
@@ -71,16 +79,20 @@ export function createAgentCalls(deps: AgentCallsDeps): AgentCalls {
       calls.map((call) => ({ agent: call.agent, id: call.claimId })),
     );
     const fresh = calls.filter((call) => !before.has(`${call.agent} ${call.claimId}`));
-    const granted = fresh.length === 0 ? [] : await claimTasks(pool, fresh, leaseMs);
-    const tasks = await Promise.all(granted.map((list, i) => tasksOf(fresh[i]!.agent, list)));
-    await storeAnswers(
-      pool,
-      fresh
-        .map((call, i) => ({ agent: call.agent, id: call.claimId, answer: tasks[i]! }))
-        .filter(({ answer }) => answer.length > 0),
+    const keep = (client: Queryable, granted: readonly Claimed[][]) =>
+      storeAnswers(
+        client,
+        fresh
+          .map((call, i) => ({ agent: call.agent, id: call.claimId, answer: granted[i]! }))
+          .filter(({ answer }) => answer.length > 0),
+      );
+    const granted = fresh.length === 0 ? [] : await claimTasks(pool, fresh, leaseMs, keep);
+    const byCall = new Map(fresh.map((call, i) => [call, granted[i]!]));
+    return Promise.all(
+      calls.map((call) =>
+        tasksOf(call.agent, byCall.get(call) ?? (before.get(`${call.agent} ${call.claimId}`) as Claimed[])),
+      ),
     );
-    const byCall = new Map(fresh.map((call, i) => [call, tasks[i]!]));
-    return calls.map((call) => byCall.get(call) ?? (before.get(`${call.agent} ${call.claimId}`) as Task[]));
   });
 
   /** A flow whose task cannot be made (its catalogue version lacks a file) fails; the others go out. */
@@ -147,16 +159,15 @@ export function createAgentCalls(deps: AgentCallsDeps): AgentCalls {
         : await completeAttempts(
             pool,
             fresh.map(({ agent, results }) => ({ agent, results: results.map(endOf) })),
+            (client, given) =>
+              storeAnswers(
+                client,
+                fresh.map((call, i) => ({ agent: call.agent, id: call.requestId, answer: given[i] })),
+              ),
           );
-    await storeAnswers(
-      pool,
-      fresh.map((call, i) => ({ agent: call.agent, id: call.requestId, answer: answers[i] })),
-    );
     const byCall = new Map(fresh.map((call, i) => [call, answers[i]!]));
     return calls.map(
-      (call) =>
-        byCall.get(call) ??
-        (before.get(`${call.agent} ${call.requestId}`) as { accepted: number[]; stale: number[] }),
+      (call) => byCall.get(call) ?? (before.get(`${call.agent} ${call.requestId}`) as AttemptAnswer),
     );
   });
 

@@ -6,7 +6,6 @@ import type { Actor } from '../store/actors.ts';
 import { writeAudit } from '../store/audit.ts';
 import { openRun } from '../store/open-run.ts';
 import { newId } from '../store/operations.ts';
-import { inTransaction } from '../store/pool.ts';
 import type { ApiDeps } from './deps.ts';
 import { near } from './near.ts';
 import { unknown } from './problem.ts';
@@ -53,17 +52,15 @@ async function open(deps: ApiDeps, actor: Actor, asked: OpenRun, hash: string, k
     purpose: asked.purpose,
     procedures: asked.procedures ?? null,
   };
-  const run = await openRun(deps.pool, deps.versionOf, request, actor.name).catch(async (error) => {
-    throw await withNearProcedures(deps, asked, error);
-  });
-  await inTransaction(deps.pool, async (client) => {
+  // One transaction: a key that is known has its run, and a run that was opened has its key.
+  const run = await openRun(deps.pool, deps.versionOf, request, actor.name, async (client, id) => {
     const operation = newId('op');
     await client.query(
       `insert into operations (id, run_id, actor, idempotency_key, verb, body, body_hash, state, outcome, requested_ms, decided_ms)
-       values ($1, $2, $3, $4, 'open', $5, $6, 'applied', $7, clock_ms(), clock_ms()) on conflict do nothing`,
+       values ($1, $2, $3, $4, 'open', $5, $6, 'applied', $7, clock_ms(), clock_ms())`,
       [
         operation,
-        run.id,
+        id,
         actor.name,
         key,
         JSON.stringify({ ...NOTHING_ELSE, roles: actor.roles, opened: request }),
@@ -74,11 +71,13 @@ async function open(deps: ApiDeps, actor: Actor, asked: OpenRun, hash: string, k
     await writeAudit(client, {
       actor: actor.name,
       verb: 'open',
-      run: run.id,
+      run: id,
       operation,
       outcome: 'applied',
       detail: request,
     });
+  }).catch(async (error) => {
+    throw await withNearProcedures(deps, asked, error);
   });
   return run.id;
 }

@@ -46,9 +46,6 @@ export function isReleasing(code: number): boolean {
   return releases[code]!;
 }
 
-/** The three numbers that count as done, always shown apart (D5). */
-export const DONE: readonly Result[] = ['succeeded', 'skipped', 'force_passed'];
-
 /** Every state in the order of D4: the first that matches wins. */
 export const STATES: readonly State[] = [
   ...(Object.keys(RESULTS) as Result[]),
@@ -59,4 +56,4 @@ export const STATES: readonly State[] = [
 ];
 
 /** `ns` of protocol E: no attempt sent or running and no result. */
-export const NOT_STARTED: readonly State[] = PHASES;
+export const NOT_STARTED: readonly State[] = [...PHASES];

@@ -1,7 +1,7 @@
 /** What agents say about their attempts: started, alive, ended (protocol C1-C4, C7). Lock order A10: counter rows first. */
 import type pg from 'pg';
 import { releaseHoldings } from './lease-end.ts';
-import { inTransaction } from './pool.ts';
+import { inTransaction, type Queryable } from './pool.ts';
 import { appendLog, type LogRow, lockCounters } from './run-log.ts';
 
 export interface AttemptEnd {
@@ -90,16 +90,23 @@ interface EndedLease {
   attempt: number;
 }
 
+export interface AttemptAnswer {
+  readonly accepted: number[];
+  readonly stale: number[];
+}
+
 /**
  * Ends attempts of several agents in one transaction. Only under the current epoch, by deleting its lease: the one conditional update of
- * C3. Any other result is kept as a remark and answered `stale`; one that left an effect is told to the coordinator (C7).
+ * C3. Any other result is kept as a remark and answered `stale`; one that left an effect is told to the coordinator (C7). `within` does what
+ * must be done or not done with it: the answers are kept for repeated calls (C1).
  */
 export async function completeAttempts(
   pool: pg.Pool,
   calls: readonly { agent: string; results: readonly AttemptEnd[] }[],
-): Promise<{ accepted: number[]; stale: number[] }[]> {
+  within: (client: Queryable, answers: readonly AttemptAnswer[]) => Promise<void> = async () => {},
+): Promise<AttemptAnswer[]> {
   const all = calls.flatMap((call) => call.results.map((result) => ({ ...result, agent: call.agent })));
-  const accepted = await inTransaction(pool, async (client) => {
+  return inTransaction(pool, async (client) => {
     await lockCounters(client, [...new Set(all.map((r) => r.run))]);
     const ended = await client.query<
       EndedLease & { pools: string[]; pool_amounts: number[]; locks: string[] }
@@ -135,12 +142,13 @@ export async function completeAttempts(
     for (const late of await remark(client, stale)) add(late.run_id, effectRow(late));
     for (const [run, list] of rows) await appendLog(client, run, list);
     await releaseHoldings(client, ended.rows);
-    return new Set(byEpoch.keys());
+    const answers = calls.map(({ results }) => ({
+      accepted: results.map((r) => r.epoch).filter((epoch) => byEpoch.has(epoch)),
+      stale: results.map((r) => r.epoch).filter((epoch) => !byEpoch.has(epoch)),
+    }));
+    await within(client, answers);
+    return answers;
   });
-  return calls.map(({ results }) => ({
-    accepted: results.map((r) => r.epoch).filter((epoch) => accepted.has(epoch)),
-    stale: results.map((r) => r.epoch).filter((epoch) => !accepted.has(epoch)),
-  }));
 }
 
 function endRow(lease: EndedLease, result: AttemptEnd): LogRow {

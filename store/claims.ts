@@ -31,16 +31,21 @@ interface Candidate {
   lease_ms: number | null;
 }
 
-/** Serves several agents' claims in one transaction, in the order of the calls. `leaseMs` is the default lease time. */
+/**
+ * Serves several agents' claims in one transaction, in the order of the calls. `leaseMs` is the default lease time. `within` does what must be
+ * done or not done with it: the answers are kept for repeated calls (C1).
+ */
 export async function claimTasks(
   pool: pg.Pool,
   calls: readonly ClaimCall[],
   leaseMs: number,
+  within: (client: Queryable, answers: readonly Claimed[][]) => Promise<void> = async () => {},
 ): Promise<Claimed[][]> {
   return inTransaction(pool, async (client) => {
     await requireInstance(client, calls);
     const answers: Claimed[][] = [];
     for (const call of calls) answers.push(await claimFor(client, call, leaseMs));
+    await within(client, answers);
     return answers;
   });
 }

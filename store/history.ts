@@ -1,5 +1,6 @@
 /** What the answers read of the record, each in one snapshot with the run's state (graph/run-facts.ts says what is in it). */
 import type pg from 'pg';
+import { mapPeriod, mappedCycle, runId } from '../graph/calendar.ts';
 import type {
   AppliedPlan,
   AttemptColumns,
@@ -48,12 +49,12 @@ export async function readWhyFacts(
       facts: {
         ...instantsOf(snapshot),
         run: run.id,
-        period: run.period,
         openedAt: run.openedAt,
         now: snapshot.now,
         closedAt: snapshot.closedAt,
         frozen: snapshot.frozen,
         unread: snapshot.unread,
+        otherRun: (i) => otherRun(context, i),
         claimOf,
         leases: await readLeases(snapshot),
         agents: await readAgents(snapshot, limits.leaseMs),
@@ -91,6 +92,15 @@ export async function readPathFacts(
       vertexOf: (flow) => context.index.get(flow) ?? -1,
     },
   }));
+}
+
+/** Edges to another run resolve to the scheduled run of the mapped period. */
+function otherRun({ run, graph }: RunContext, foreign: number): string {
+  const { v, cycle, period } = graph.foreign[foreign]!;
+  const own = graph.attrOf(v).period;
+  const seen = mapPeriod(own, run.cycle, run.period)[0]!;
+  const runs = mapPeriod(period, mappedCycle(own, run.cycle), seen, cycle).map((it) => runId(cycle, it));
+  return runs.length > 3 ? `${runs[0]} ... ${runs.at(-1)}` : runs.join(', ');
 }
 
 const instantsOf = ({ generationAt, triggeredAt, releasedAt, resultAt, deadline }: Snapshot) => ({

@@ -6,7 +6,7 @@ import { inflate } from '../graph/compact.ts';
 import type { Cycle, Purpose } from '../graph/model.ts';
 import { derive, emptyState, FLAG, phaseOf } from '../graph/state.ts';
 import { type CatalogueVersion, newestVersion } from './catalogue.ts';
-import { inTransaction } from './pool.ts';
+import { inTransaction, type Queryable } from './pool.ts';
 import { type RunRow, readRun } from './run-context.ts';
 
 export interface OpenRequest {
@@ -20,7 +20,7 @@ export interface OpenRequest {
 export const DEFAULT_ZONE = 'Asia/Shanghai';
 
 /**
- * Opens a run over the newest catalogue version. Throws `invalid_period`, `no_catalogue`, `no_flows`, `unknown_procedure`, and
+ * Opens a run over the newest catalogue version. `within` does what must be done or not done with it. Throws `invalid_period`, `no_catalogue`, `no_flows`, `unknown_procedure`, and
  * `run_exists` with the run's id when the scheduled run of the period was opened before.
  */
 export async function openRun(
@@ -28,6 +28,7 @@ export async function openRun(
   versionOf: (version: number) => Promise<CatalogueVersion>,
   request: OpenRequest,
   actor: string,
+  within: (client: Queryable, run: string) => Promise<void> = async () => {},
 ): Promise<RunRow> {
   const { cycle, period, purpose } = request;
   if (!isPeriod(cycle, period))
@@ -93,6 +94,7 @@ export async function openRun(
         [id, ...columns, openedAt],
       );
       await client.query('insert into run_counters (run_id, now_ms) values ($1, $2)', [id, openedAt]);
+      await within(client, id);
       await client.query("select pg_notify('sluice_log', $1)", [id]);
       return id;
     },

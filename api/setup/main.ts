@@ -93,7 +93,10 @@ async function writeActors(
 const config = loadConfig();
 const [actorsFile, catalogueFolder, ...agents] = process.argv.slice(2);
 if (config.databaseUrl === undefined || actorsFile === undefined || catalogueFolder === undefined)
-  throw new SluiceError('usage', 'DATABASE_URL=... node api/setup/main.ts ACTORS_FILE CATALOGUE_FOLDER AGENT...');
+  throw new SluiceError(
+    'usage',
+    'DATABASE_URL=... node api/setup/main.ts ACTORS_FILE CATALOGUE_FOLDER AGENT...',
+  );
 const pool = createPool(config.databaseUrl, { max: 2, name: 'setup' });
 try {
   await migrate(pool);
