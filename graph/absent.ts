@@ -79,7 +79,7 @@ function absent(
     chain: flow === null ? [] : [flow],
     // A verb needs a flow of the run; what is left is a procedure, or the opening.
     remedy: {
-      ...remedyOf({ code, run, flow: null, to: null, procedure: null, scope: null }),
+      ...remedyOf({ code, run, flow: null, to: null, state: null, procedure: null, scope: null }),
       ...NO_FLOW_VERB[code],
     },
     text: { en: told(said?.en ?? null).en, zh: told(said?.zh ?? null).zh },

@@ -12,42 +12,88 @@ export interface CauseSource {
 export interface Blocked {
   /** Per cause: open flows that wait for it directly or through others; the cause itself does not count. */
   readonly flows: Int32Array;
-  /** Per vertex: sum of the weights of its final causes. */
+  /** Per vertex: sum of the weights of its final causes; zeros when no weights were given. */
   readonly causes: Int32Array;
 }
 
 /** Words of 32 causes that are carried through the graph at once: bounds the memory to `4 x WORDS x V` bytes. */
 const WORDS = 16;
 
-/** O((V + E) x causes / 32), plus one step for each pair of cause and blocked flow. */
+/** O((V + E) x causes / 32). */
 export function countBlocked(
   graph: Graph,
   s: RunState,
   unmet: Unmet,
   sources: readonly CauseSource[],
-  weights: ArrayLike<number>,
+  weights: ArrayLike<number> | null,
 ): Blocked {
   const flows = new Int32Array(sources.length);
   const causes = new Int32Array(graph.n);
+  const open: number[] = [];
+  const openIn = new Int32Array(graph.n);
+  for (let v = 0; v < graph.n; v++)
+    if (isOpen(s, v)) {
+      open.push(v);
+      openIn[unmet.rep[v]!]!++;
+    }
+  const planes = new Int32Array(32);
   for (let first = 0; first < sources.length; first += 32 * WORDS) {
     const count = Math.min(32 * WORDS, sources.length - first);
     const words = Math.ceil(count / 32);
     const bits = spread(graph, unmet, sources.slice(first, first + count), words);
-    for (let v = 0; v < graph.n; v++) {
-      if (!isOpen(s, v)) continue;
-      const r = unmet.rep[v]!;
-      for (let w = 0; w < words; w++) {
-        let word = bits[r * words + w]!;
-        while (word !== 0) {
-          const k = first + 32 * w + 31 - Math.clz32(word & -word);
-          word &= word - 1;
-          causes[v]! += weights[k]!;
-          if (sources[k]!.own !== r) flows[k]!++;
-        }
+    const masks = weights === null ? [] : masksOf(weights, first, count, words);
+    for (let w = 0; w < words; w++) {
+      planes.fill(0);
+      for (let i = 0; i < open.length; i++) {
+        const v = open[i]!;
+        const word = bits[unmet.rep[v]! * words + w]!;
+        if (word === 0) continue;
+        addBits(planes, word);
+        for (const mask of masks) causes[v]! += ones(word & mask[w]!);
       }
+      const end = Math.min(count, 32 * (w + 1));
+      for (let k = 32 * w; k < end; k++) flows[first + k] = sumOf(planes, k & 31);
+    }
+    for (let k = 0; k < count; k++) {
+      const { own } = sources[first + k]!;
+      // The cause itself, all members of a loop, do not count as blocked by it.
+      if (own >= 0) flows[first + k]! -= openIn[own]!;
     }
   }
   return { flows, causes };
+}
+
+/** Per weight 1, 2, ...: the causes that weigh at least so much. */
+function masksOf(weights: ArrayLike<number>, first: number, count: number, words: number): Int32Array[] {
+  const masks: Int32Array[] = [];
+  for (let k = 0; k < count; k++)
+    for (let level = 0; level < weights[first + k]!; level++) {
+      masks[level] ??= new Int32Array(words);
+      masks[level]![k >> 5]! |= 1 << (k & 31);
+    }
+  return masks;
+}
+
+/** Counts how often every bit of a word was set: 32 binary numbers side by side, two steps a word instead of one for every bit. */
+function addBits(planes: Int32Array, word: number): void {
+  let carry = word;
+  for (let p = 0; carry !== 0; p++) {
+    const plane = planes[p]!;
+    planes[p] = plane ^ carry;
+    carry &= plane;
+  }
+}
+
+function sumOf(planes: Int32Array, bit: number): number {
+  let sum = 0;
+  for (let p = 0; p < planes.length; p++) sum += ((planes[p]! >>> bit) & 1) * 2 ** p;
+  return sum;
+}
+
+function ones(word: number): number {
+  let w = word - ((word >>> 1) & 0x55555555);
+  w = (w & 0x33333333) + ((w >>> 2) & 0x33333333);
+  return Math.imul((w + (w >>> 4)) & 0x0f0f0f0f, 0x01010101) >>> 24;
 }
 
 /** Bits of the causes of every vertex; those of a loop stand at its first member. */

@@ -1,6 +1,5 @@
 /** Which final causes there are, what each of them blocks, and which comes first (domain Q17). The words for them: graph/why.ts. */
 import { type CauseSource, countBlocked } from './blocked.ts';
-import { mapPeriod, runId } from './calendar.ts';
 import { type CauseCode, type Condition, conditionsOf, type Situation } from './conditions.ts';
 import { FLAG, isTriggered } from './state.ts';
 import type { Unmet } from './unmet.ts';
@@ -50,7 +49,10 @@ function waitingFor({ graph }: Situation, unmet: Unmet, v: number): string | nul
   return null;
 }
 
-/** Flows that do not exist, or belong to another run: each is one cause for all that wait for it. */
+/**
+ * Flows that do not exist, or belong to another run: each is one cause for all that wait for it. Only what a visited flow waits for is a
+ * cause here; what it blocks is counted over all.
+ */
 function outside(at: Situation, unmet: Unmet, visited: Iterable<number>): Found[] {
   const { graph, facts } = at;
   const causes = new Map<string, Found & { at: number[] }>();
@@ -65,16 +67,12 @@ function outside(at: Situation, unmet: Unmet, visited: Iterable<number>): Found[
     const condition: Condition = { code, since, until: null, by, reason: null };
     causes.set(id, { flow, condition, own: -1, at: [v], to: graph.ids[v]!, blocks: 0 });
   };
-  for (const v of visited) {
-    for (const i of unmet.missing.get(v) ?? []) add(v, graph.invalid[i]!.from, 'dependency_invalid', null);
-    for (const i of unmet.foreign.get(v) ?? []) {
-      const { from, cycle, period } = graph.foreign[i]!;
-      const own = mapPeriod(graph.attrOf(v).period, graph.cycle, facts.period)[0]!;
-      const runs = mapPeriod(period, graph.cycle, own, cycle).map((it) => runId(cycle, it));
-      add(v, from, 'other_run', runs.length > 3 ? `${runs[0]} ... ${runs.at(-1)}` : runs.join(', '));
-    }
-  }
-  return [...causes.values()];
+  for (const [v, list] of unmet.missing)
+    for (const i of list) add(v, graph.invalid[i]!.from, 'dependency_invalid', null);
+  for (const [v, list] of unmet.foreign)
+    for (const i of list) add(v, graph.foreign[i]!.from, 'other_run', facts.otherRun(i));
+  const reached = new Set(visited);
+  return [...causes.values()].filter((it) => it.at.some((v) => reached.has(v)));
 }
 
 /** Of a flow, or a loop by its first member, that waits for others: what it will still lack when they are done. */
@@ -122,7 +120,7 @@ export function joined(found: readonly Found[]): { list: CauseSource[]; weights:
 export function sorted(at: Situation, found: Found[], unmet: Unmet): Found[] {
   if (found.length === 0) return found;
   const sources = joined(found);
-  const { flows } = countBlocked(at.graph, at.s, unmet, sources.list, sources.weights);
+  const { flows } = countBlocked(at.graph, at.s, unmet, sources.list, null);
   found.forEach((it, i) => {
     it.blocks = flows[sources.of[i]!]!;
   });

@@ -1,6 +1,7 @@
 /** What removes a cause: the verb (graph/verbs.ts) with a command ready to run, and the procedure of the department (domain Q17). */
 import type { CauseCode } from './conditions.ts';
 import type { Verb } from './decisions.ts';
+import type { State } from './status.ts';
 import { VERBS } from './verbs.ts';
 
 export interface Remedy {
@@ -71,6 +72,8 @@ export interface RemedyOf {
   readonly run: string;
   readonly flow: string | null;
   readonly to: string | null;
+  /** Of the flow: a verb that it does not allow is not offered. */
+  readonly state: State | null;
   /** Of the flow's own definition: the month start is mended by its own procedure. */
   readonly procedure: string | null;
   /** Scope of a pause, `platform:yt`. */
@@ -81,16 +84,22 @@ export function remedyOf(given: RemedyOf): Remedy {
   const rule = RULES[given.code];
   const people = given.code === 'gate_unconfirmed' || given.code === 'gate_rejected';
   const procedure = people ? given.procedure : (rule.procedure ?? null);
-  const otherwise = rule.otherwise ?? [];
+  const otherwise = (rule.otherwise ?? []).filter((verb) => isPossible(verb, given));
   if (given.code === 'run_not_opened')
     return { verb: 'open', command: openCommand(given.run), otherwise, procedure };
   if (given.code === 'run_frozen')
     return { verb: null, command: `sluice run reload ${given.run} --reason "..."`, otherwise, procedure };
   // Without a flow below, nobody waits over an edge that could be waived: it is brought back instead.
-  const verb =
-    rule.verb === 'waive' && given.to === null ? (given.code === 'retired' ? 'unretire' : null) : rule.verb;
-  if (verb === undefined || verb === null) return { verb: null, command: null, otherwise, procedure };
+  const wanted = given.code === 'retired' && given.to === null ? 'unretire' : rule.verb;
+  const verb = wanted !== undefined && isPossible(wanted, given) ? wanted : null;
+  if (verb === null) return { verb: null, command: null, otherwise, procedure };
   return { verb, command: command(verb, given), otherwise, procedure };
+}
+
+function isPossible(verb: Verb, { state, to }: RemedyOf): boolean {
+  const { target, allowedIn } = VERBS.get(verb)!;
+  if (target === 'edge') return to !== null;
+  return target === 'run' || state === null || allowedIn.includes(state);
 }
 
 /** The line to type. Words in quotes are the operator's to fill in. */

@@ -85,7 +85,6 @@ export interface LockHolder {
 /** What `why` reads beside graph and state. */
 export interface WhyFacts extends FlowInstants {
   readonly run: string;
-  readonly period: string;
   readonly openedAt: number;
   /** PostgreSQL's clock at the snapshot. */
   readonly now: number;
@@ -93,6 +92,8 @@ export interface WhyFacts extends FlowInstants {
   readonly frozen: string | null;
   /** Log rows that the coordinator has not read yet, and when the first of them was written. */
   readonly unread: { readonly rows: number; readonly since: number };
+  /** The run, or runs, that an edge to another run means (protocol A11), by its place in `graph.foreign`. */
+  readonly otherRun: (foreign: number) => string;
   /** Undefined: it is not in the outbox, or claimed. */
   readonly claimOf: (v: number) => WaitingClaim | undefined;
   readonly leases: ReadonlyMap<number, OpenLease>;

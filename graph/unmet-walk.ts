@@ -61,7 +61,7 @@ export function chainOf(
   cause: { readonly own: number; readonly flow: string; readonly at: readonly number[] },
 ): string[] {
   if (cause.own < 0) {
-    const ways = cause.at.map((v) => wayTo(graph, walk, v));
+    const ways = cause.at.filter((v) => isReached(walk, v)).map((v) => wayTo(graph, walk, v));
     ways.sort((a, b) => a.length - b.length);
     return [...ways[0]!, cause.flow];
   }
@@ -72,6 +72,8 @@ export function chainOf(
   ways.sort((a, b) => a.length - b.length);
   return ways[0] ?? [cause.flow];
 }
+
+const isReached = (walk: Walk, v: number): boolean => v === walk.target || walk.from[v] !== -1;
 
 function wayTo(graph: Graph, walk: Walk, v: number): string[] {
   const way: string[] = [];

@@ -6,7 +6,7 @@
 import { countBlocked, firstCauses } from './blocked.ts';
 import { blockers } from './blockers.ts';
 import { type Sentence, sentenceOf } from './cause-text.ts';
-import type { Graph } from './compact.ts';
+import { edgeId, type Graph } from './compact.ts';
 import { type CauseCode, type Condition, claimSide, type Situation } from './conditions.ts';
 import {
   compare,
@@ -18,6 +18,7 @@ import {
   sorted,
 } from './found-causes.ts';
 import { shortestWayRound } from './loops.ts';
+import { vertexOf } from './operate.ts';
 import { type Remedy, remedyOf } from './remedies.ts';
 import type { WhyFacts } from './run-facts.ts';
 import { FLAG, has, isDone, type RunState } from './state.ts';
@@ -197,7 +198,15 @@ function ofRun(at: Situation, unmet: Unmet): Cause[] {
       ...rest,
       ...{ flow: null, code, names: null, state: null, key: false, owner: null, chain: [], members: [] },
       blocks: open,
-      remedy: remedyOf({ code, run: facts.run, flow: null, to: null, procedure: null, scope: null }),
+      remedy: remedyOf({
+        code,
+        run: facts.run,
+        flow: null,
+        to: null,
+        state: null,
+        procedure: null,
+        scope: null,
+      }),
       text: sentenceOf(code, { ...rest, subject, members: [], now: facts.now }),
     };
   };
@@ -222,8 +231,8 @@ function tell(at: Situation, it: Found, unmet: Unmet | null, chain: readonly str
   const keeper = flow ?? (it.at[0] === undefined ? null : facts.flowOf(it.at[0]));
   const owner =
     keeper?.owner ?? (keeper?.procedure === undefined ? null : facts.procedureOwner(keeper.procedure));
-  const before = chain.at(-2) ?? it.to;
-  const to = condition.code === 'loop' ? (members[1] ?? members[0] ?? null) : (before ?? null);
+  const state = own < 0 ? null : stateOf(s, graph, own);
+  const to = condition.code === 'loop' ? (members[1] ?? members[0]!) : waiter(at, it, unmet, chain);
   const scope = condition.code === 'paused' ? condition.by!.split(' ')[0]! : null;
   const subject = {
     en: flow === null || flow.names.en === flow.id ? it.flow : `${flow.id} (${flow.names.en})`,
@@ -233,7 +242,7 @@ function tell(at: Situation, it: Found, unmet: Unmet | null, chain: readonly str
     ...condition,
     flow: it.flow,
     names: flow?.names ?? null,
-    state: own < 0 ? null : stateOf(s, graph, own),
+    state,
     key: own >= 0 && graph.attrOf(own).key,
     owner: owner ?? (person ? graph.attrOf(own).role : null),
     chain,
@@ -244,11 +253,25 @@ function tell(at: Situation, it: Found, unmet: Unmet | null, chain: readonly str
       run: facts.run,
       flow: condition.code === 'loop' ? members[0]! : it.flow,
       to,
+      state,
       procedure: flow?.procedure ?? null,
       scope,
     }),
     text: sentenceOf(condition.code, { ...condition, subject, members, now: facts.now }),
   };
+}
+
+/** Who waits for the cause over an edge that a verb could name: on the way from the asked flow if possible. */
+function waiter(
+  { graph }: Situation,
+  it: Found,
+  unmet: Unmet | null,
+  chain: readonly string[],
+): string | null {
+  const before = chain.at(-2);
+  if (before === undefined || unmet === null || it.own < 0) return before ?? it.to;
+  const edge = edgeId(graph, it.own, vertexOf(graph, before));
+  return edge >= 0 && unmet.edge[edge] === 1 ? before : it.to;
 }
 
 function wayRound(graph: Graph, unmet: Unmet, v: number): string[] {
