@@ -2,12 +2,12 @@
 import type { Graph } from './compact.ts';
 import type { ExchangeAnswer, Group } from './decisions.ts';
 import { assignListed } from './machine.ts';
-import { assignFlow, assignForeign, FLAG, has, lookAtAll, type RunState } from './state.ts';
+import { assignFlow, assignForeign, FLAG, has, type RunState } from './state.ts';
 
 /**
  * Changes `s` in place: the groups that the exchange wrote, then what it said about claims. `decisions` are those handed in, unless
- * the answer brings adopted ones (A5). Flows of groups that were not written, and those that were to be looked at with them, are looked
- * at again.
+ * the answer brings adopted ones (A5). A group that was written leaves nothing undone; flows of groups that were not are looked at
+ * again.
  */
 export function apply(graph: Graph, s: RunState, decisions: readonly Group[], answer: ExchangeAnswer): void {
   const groups = answer.adopted ?? decisions;
@@ -15,12 +15,8 @@ export function apply(graph: Graph, s: RunState, decisions: readonly Group[], an
   s.timersAt = answer.adopted === null ? s.now : s.timersAt;
   const lost =
     answer.adopted === null ? groups.slice(answer.written) : [...groups.slice(answer.written), ...decisions];
-  const whole = answer.adopted === null && lost.length === 0;
-  // Everything that the written groups could free, and what was to be looked at before, was decided with them.
-  const asked = whole ? [] : s.dirty;
-  s.dirty = [];
   for (const group of groups.slice(0, answer.written)) applyGroup(graph, s, group, answer.now);
-  const dirty = new Set<number>(whole ? asked : [...asked, ...s.dirty]);
+  const dirty = new Set<number>();
   for (const group of lost) for (const change of group.changes) dirty.add(change.v);
   if (lost.length > 0) s.timersAt = 0;
   applyLeases(s, answer, dirty);
@@ -48,10 +44,7 @@ function applyGroup(graph: Graph, s: RunState, group: Group, now: number): void 
       assignForeign(graph, s, effect.index, effect.met, s.waivedForeign[effect.index]!);
     else if (effect.t === 'finished') s.finished = effect.on;
     else if (effect.t === 'run' && effect.verb === 'close') s.closed = true;
-    else if (effect.t === 'run' && effect.verb === 'reopen') {
-      s.closed = false;
-      lookAtAll(graph, s);
-    }
+    else if (effect.t === 'run' && effect.verb === 'reopen') s.closed = false;
   }
   for (const change of group.changes) {
     const { v } = change;

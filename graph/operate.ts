@@ -193,7 +193,7 @@ function perform(m: Machine, entry: OperationEntry, v: number): void {
       return;
     case 'reject':
       noted();
-      reject(m, v);
+      reject(m, v, entry.operation);
       return;
     case 'withdraw':
       ended('confirm');

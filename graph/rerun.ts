@@ -3,7 +3,7 @@ import type { Graph } from './compact.ts';
 import type { FlowOutcome, OperationEntry, RerunMember, RerunPlan } from './decisions.ts';
 import type { Machine } from './machine.ts';
 import { answer, refuse, vertexOf } from './operate.ts';
-import { beginGeneration, hasStarted, markStale } from './settle.ts';
+import { beginGeneration, endOverrides, hasStarted, markStale } from './settle.ts';
 import { FLAG, has, type RunState } from './state.ts';
 import { stateOf } from './state-of.ts';
 import { codeOf } from './status.ts';
@@ -138,10 +138,10 @@ function carryOut(m: Machine, members: readonly number[], plan: RerunPlan, opera
     if (running || s.result[v] !== 0) {
       beginGeneration(m, v, { root, keepWaives: plan.keepWaives, ending: running, operation });
       redone.push(v);
-    } else if (has(s, v, FLAG.STARTED_NOW)) {
+    } else {
       // The plan's order counts again for what never started.
+      endOverrides(m, v, FLAG.STARTED_NOW, [], operation);
       m.setFlags(v, 0, FLAG.STARTED_NOW | FLAG.TAINT_NEXT);
-      m.effect({ t: 'end_override', v, kinds: ['start-now'], from: null, operation });
     }
   }
   markStale(m, redone);

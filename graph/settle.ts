@@ -14,6 +14,28 @@ import {
 import { codeOf, isReleasing, PHASES, type Result } from './status.ts';
 
 const SUCCEEDED = codeOf('succeeded');
+const FORCE_PASSED = codeOf('force_passed');
+
+/** Overrides that are in force as long as a flag stands. */
+const OVERRIDES: readonly (readonly [number, string])[] = [
+  [FLAG.SKIP, 'skip'],
+  [FLAG.EXPEDITE, 'expedite'],
+  [FLAG.STARTED_NOW, 'start-now'],
+  [FLAG.CONFIRMED, 'confirm'],
+];
+
+/** Says of the flow's overrides, those whose flag is among `off` and `more`, that they are no longer in force. */
+export function endOverrides(
+  m: Machine,
+  v: number,
+  off: number,
+  more: readonly string[],
+  operation: string | null,
+): void {
+  const gone = m.s.flags[v]! & off;
+  const kinds = [...OVERRIDES.flatMap(([flag, kind]) => ((gone & flag) === 0 ? [] : [kind])), ...more];
+  if (kinds.length > 0) m.effect({ t: 'end_override', v, kinds, from: null, operation });
+}
 
 /**
  * Looks at every dirty flow until nothing follows any more. First what is not ready now is taken back, also when it will be ready again
@@ -126,6 +148,7 @@ export function finish(m: Machine, v: number, result: Result, tainted: boolean):
     (isReleasing(code) ? FLAG.MEMBER : 0) |
     (result === 'skipped' ? 0 : FLAG.SKIP);
   const on = tainted ? FLAG.TAINTED : 0;
+  endOverrides(m, v, off, [], null);
   const ending = has(s, v, FLAG.ENDING);
   m.set(v, { result: code, flags: (s.flags[v]! & ~off) | on, due: ending ? s.due[v]! : 0 });
   s.lease[v] = 0;
@@ -166,13 +189,7 @@ export function beginGeneration(
   }
   if (options.ending || has(s, v, FLAG.ENDING)) flags |= FLAG.ENDING;
   const due = has(s, v, FLAG.ENDING) ? before.due : 0;
-  m.effect({
-    t: 'end_override',
-    v,
-    kinds: ['skip', 'force-pass', 'expedite', 'start-now'],
-    from: null,
-    operation: options.operation,
-  });
+  endOverrides(m, v, ~flags, before.result === FORCE_PASSED ? ['force-pass'] : [], options.operation);
   if (!options.keepWaives) lapseWaives(m, v, options.operation);
   const used = attrs.runner === 'person' ? before.used : 0;
   m.set(v, { generation: before.generation + 1, attempt: 1, result: 0, flags, due, used });

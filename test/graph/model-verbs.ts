@@ -229,7 +229,7 @@ export function happen(m: Model, event: string): void {
 function resolve(m: Model, id: string, ran: boolean): void {
   const f = m.of(id);
   f.previous = null;
-  if (f.pending !== null) m.beginPending(id);
+  if (f.pending !== null) m.beginPending(id, ran ? 'succeeded' : 'outcome_unknown');
   else if (ran) m.end(id, 'succeeded', true);
   else {
     Object.assign(f, { outcome: null, stale: false, notBefore: 0 });

@@ -41,6 +41,8 @@ export interface Facts {
   turnSince: number | null;
   spent: Record<Kind, number>;
   remindersPassed: number;
+  /** How earlier generations ended. */
+  history: readonly string[];
 }
 
 export interface Notice {
@@ -331,7 +333,7 @@ export class Model {
         Object.assign(f, { pending: null, stopping: false, turnSince: null });
         this.tryAgain(id, 0);
       }
-    } else if (f.pending !== null) this.beginPending(id);
+    } else if (f.pending !== null) this.beginPending(id, outcome === 'false' ? 'failed' : outcome);
     else if (f.stopping) {
       this.end(id, 'cancelled', false);
       if (outcome === 'succeeded') this.lateEffect(id);
@@ -385,7 +387,7 @@ export class Model {
       this.tell(id, 'outcome_unknown');
     } else if (f.pending !== null) {
       orphan();
-      this.beginPending(id);
+      this.beginPending(id, 'failed');
       return;
     } else if (f.stopping) this.end(id, 'cancelled', false);
     else if (f.spent.lost >= retries.lost) this.end(id, 'failed', false);
@@ -414,7 +416,11 @@ export class Model {
 
   // Generations (E, 'at a new generation').
 
-  newGeneration(id: string, how: { root: boolean; keepWaives: boolean }): void {
+  newGeneration(
+    id: string,
+    how: { root: boolean; keepWaives: boolean },
+    ended: Outcome | null = this.of(id).outcome,
+  ): void {
     const f = this.of(id);
     const { onRerun, runner } = this.attrs(id);
     const keeps = onRerun === 'keep';
@@ -431,11 +437,13 @@ export class Model {
     // Somebody is still at it: told to stop, and awaited (C7).
     next.previous = this.inHand(id) ? { until: null } : f.previous;
     next.remindersPassed = f.remindersPassed;
+    next.history = [...f.history, `${f.generation} ${ended}`];
     this.facts.set(id, next);
   }
 
-  beginPending(id: string): void {
-    this.newGeneration(id, this.of(id).pending!);
+  /** The old end is recorded, frees nothing and is not retried. */
+  beginPending(id: string, ended: Outcome): void {
+    this.newGeneration(id, this.of(id).pending!, ended);
     this.markStale([id]);
   }
 }
@@ -467,5 +475,6 @@ function freshFacts(): Facts {
     turnSince: null,
     spent: { program: 0, infrastructure: 0, timeout: 0, lost: 0 },
     remindersPassed: 0,
+    history: [],
   };
 }

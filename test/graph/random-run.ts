@@ -81,9 +81,10 @@ function specOf({ up, kind, bits }: Seeded, v: number, partly: boolean): FlowSpe
   const key = next(7) === 6;
   const requires = next(9);
   const excluded = partly && next(2) === 0;
-  // 0 to 12: a job.
-  const what = (['gate', 'gate', 'check', 'check', 'check', 'notify', 'gate'] as const)[kind - 13] ?? 'job';
-  const personal = what === 'gate' || kind === 15;
+  // 0 to 11: a job.
+  const what =
+    (['gate', 'gate', 'gate', 'gate', 'check', 'check', 'check', 'notify'] as const)[kind - 12] ?? 'job';
+  const personal = what === 'gate' || kind === 16;
   const keeps = (what === 'gate' || what === 'notify') !== swap;
   return {
     id,

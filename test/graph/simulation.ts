@@ -190,6 +190,9 @@ export class Simulation {
     const { model } = this;
     const f = model.of(flow);
     if (verb === 'withdraw' && !f.confirmed) return false;
+    if (verb === 'unskip' && !f.skip) return false;
+    if (verb === 'unhold' && !f.held) return false;
+    if (verb === 'unwaive' && f.waived.size === 0) return false;
     const personal = ['confirm', 'reject', 'withdraw'].includes(verb);
     if (personal && model.attrs(flow).runner !== 'person') return false;
     // Few flows leave the graph, or nothing would be left to see.
@@ -294,15 +297,18 @@ export class Simulation {
     const own = it.frozen === null ? foresee(graph, it.state, it.entries, it.state.now) : null;
     const groups = it.frozen ?? own!.groups;
     it.frozen = null;
-    const before = cloneState(it.state);
     const answer = record.exchange(it.state.exchange + 1, groups);
     apply(graph, it.state, groups, answer);
     it.entries = answer.entries;
-    if (own !== null && answer.adopted === null && answer.written === groups.length)
-      sameStates(it.state, own.after, 'foreseen', before);
+    if (own !== null && answer.adopted === null && answer.written === groups.length) {
+      sameStates(it.state, own.after, 'foreseen', false);
+      // What the answer itself says of claims is not foreseen.
+      if (!answer.allLeases && answer.leases.length === 0)
+        same(inHand(it.state), inHand(own.after), 'claims foreseen');
+    }
     if (it.state.exchange === record.n) {
       this.sameAsRecord(it.state);
-      sameStates(it.state, record.load(), 'rebuilt');
+      sameStates(it.state, record.load(), 'rebuilt', true);
     }
     this.wellDerived(it.state);
     return groups.length;
@@ -400,8 +406,7 @@ export class Simulation {
       this.invariants(v);
     }
     same(record.closed, model.closed, 'closed');
-    if (groups.some((group) => group.effects.some((effect) => effect.t === 'finished')))
-      same(record.finished, model.finished, 'finished');
+    same(record.finished, model.finished, 'finished');
     const told = groups
       .flatMap((group) => group.effects.filter((effect) => effect.t === 'notice'))
       .map((it) => `${graph.ids[it.v]} ${it.kind} ${it.recipient}`);
@@ -409,15 +414,13 @@ export class Simulation {
   }
 
   private readable(v: number) {
-    const { record, graph } = this;
+    const { record } = this;
     const f = record.flows[v]!;
     const flag = (bit: number): boolean => (f.flags & bit) !== 0;
     const row = record.outbox.get(v);
-    const waives = [
-      ...[...record.waived.edge].filter((e) => graph.edgeTo[e] === v).map((e) => graph.ids[graph.up[e]!]!),
-      ...[...record.waived.invalid].flatMap((i) => (graph.invalid[i]!.v === v ? graph.invalid[i]!.from : [])),
-      ...[...record.waived.foreign].flatMap((i) => (graph.foreign[i]!.v === v ? graph.foreign[i]!.from : [])),
-    ];
+    const mine = [...record.overrides].filter((it) => it.startsWith(`${v} `)).map((it) => it.split(' '));
+    const lasting = ['hold', 'skip', 'retire', 'expedite', 'start-now', 'confirm', 'force-pass'];
+    const waives = mine.flatMap(([, kind, from]) => (kind === 'waive' ? [from!] : []));
     return {
       generation: f.generation,
       attempt: f.attempt,
@@ -446,6 +449,11 @@ export class Simulation {
       phase: f.result === 0 ? PHASES[f.phase] : '',
       used: f.used,
       waived: waives.sort().join(),
+      inForce: lasting.filter((kind) => mine.some((it) => it[1] === kind)).join(),
+      history: record.generations
+        .filter((it) => it.v === v)
+        .map((it) => `${it.generation} ${resultOf(it.result)}`)
+        .join(),
     };
   }
 
@@ -483,6 +491,18 @@ export class Simulation {
       phase: f.outcome === null ? (model.phase(id) as (typeof PHASES)[number]) : '',
       used: isPerson ? f.remindersPassed : program + (infrastructure << 8) + (timeout << 16) + (lost << 24),
       waived: [...f.waived].sort().join(),
+      inForce: Object.entries({
+        hold: f.held,
+        skip: f.skip,
+        retire: f.retired,
+        expedite: f.expedite,
+        'start-now': f.startedNow,
+        confirm: f.confirmed,
+        'force-pass': f.outcome === 'force_passed',
+      })
+        .flatMap(([kind, on]) => (on ? [kind] : []))
+        .join(),
+      history: f.history.join(),
     };
   }
 
@@ -498,11 +518,15 @@ export class Simulation {
       throw new Error(`${id} was ${before} and became ${key} in the same generation`);
     if (done(f.result, f.flags)) this.done.set(v, key);
     const row = record.outbox.get(v);
+    const stopping = (f.flags & FLAG.STOPPING) !== 0;
+    for (const lease of record.leases.values())
+      if (lease.v === v && lease.stop !== (lease.epoch === row?.epoch ? stopping : true))
+        throw new Error(`${id} is ${lease.stop ? '' : 'not '}told to stop`);
     if (row === undefined || row.epoch !== null || (f.flags & FLAG.STARTED_NOW) !== 0) return;
     if (record.closed) return;
     for (let e = graph.upOff[v]!; e < graph.upOff[v + 1]!; e++) {
       const u = record.flows[graph.up[e]!]!;
-      if (!done(u.result, u.flags) && !record.waived.edge.has(e))
+      if (!done(u.result, u.flags) && !record.overrides.has(`${v} waive ${graph.ids[graph.up[e]!]}`))
         throw new Error(`${id} is offered before ${graph.ids[graph.up[e]!]}`);
     }
     if (f.result !== 0 || (f.flags & (FLAG.HELD | FLAG.RETIRED | FLAG.ENDING)) !== 0)
@@ -545,12 +569,16 @@ export class Simulation {
 const STORED = ['generation', 'attempt', 'result', 'flags', 'due', 'used'] as const;
 const EDGES = ['waived', 'waivedInvalid', 'waivedForeign', 'foreignMet', 'unmet', 'above'] as const;
 
-function sameStates(given: RunState, wanted: RunState, what: string, before?: RunState): void {
+function sameStates(given: RunState, wanted: RunState, what: string, exactly: boolean): void {
   for (const key of [...STORED, ...EDGES]) same([...given[key]], [...wanted[key]], `${key} ${what}`);
   same([given.closed, given.finished], [wanted.closed, wanted.finished], what);
-  if (before === undefined) same([...given.released], [...wanted.released], `released ${what}`);
+  if (exactly) same([...given.released], [...wanted.released], `released ${what}`);
   // The record stamps its own clock on what was foreseen for the last one.
   else same([...given.released].map(Boolean), [...wanted.released].map(Boolean), `released ${what}`);
+}
+
+function inHand(s: RunState): number[] {
+  return [...s.lease].map((lease, v) => ((s.flags[v]! & FLAG.DISPATCHED) === 0 ? 0 : lease));
 }
 
 function same(given: unknown, wanted: unknown, what: string): void {

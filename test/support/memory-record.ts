@@ -3,7 +3,7 @@
  * A clock that only moves when told, one ordered log, numbered exchanges, outbox rows with claims, leases.
  */
 import type { Graph } from '../../graph/compact.ts';
-import type { Entry, ExchangeAnswer, FlowChange, Group, RunVerb } from '../../graph/decisions.ts';
+import type { Effect, Entry, ExchangeAnswer, FlowChange, Group, RunVerb } from '../../graph/decisions.ts';
 import { restoreState, type StoredRun } from '../../graph/restore.ts';
 import { emptyState, FLAG, type PersonMoment, phaseOf, type RunState } from '../../graph/state.ts';
 import { PHASES } from '../../graph/status.ts';
@@ -62,7 +62,9 @@ export class MemoryRecord {
   readonly leases = new Map<number, StoredLease>();
   /** Leases that were lost or superseded: what may still report an effect. */
   readonly lost: StoredLease[] = [];
-  readonly waived = { edge: new Set<number>(), invalid: new Set<number>(), foreign: new Set<number>() };
+  /** In force: `vertex kind` or `vertex waive upstream`. */
+  readonly overrides = new Set<string>();
+  readonly generations: { v: number; generation: number; result: number }[] = [];
   readonly foreignMet = new Map<number, 0 | 1 | 2>();
   readonly moments: readonly PersonMoment[];
   readonly graceMs = 500;
@@ -119,9 +121,9 @@ export class MemoryRecord {
         f.phase,
       ]),
       starts: this.starts.map((at, v) => [v, at] as const),
-      waived: [...this.waived.edge],
-      waivedInvalid: [...this.waived.invalid],
-      waivedForeign: [...this.waived.foreign],
+      waived: this.waived('edge'),
+      waivedInvalid: this.waived('invalid'),
+      waivedForeign: this.waived('foreign'),
       foreignMet: [...this.foreignMet],
       moments: this.moments,
       leases: this.claims().filter((c): c is [number, 1 | 2] => c[1] !== 0),
@@ -195,7 +197,10 @@ export class MemoryRecord {
 
   private write(group: Group): void {
     for (const effect of group.effects) {
-      if (effect.t === 'waive') this.waived[effect.list][effect.on ? 'add' : 'delete'](effect.edge);
+      if (effect.t === 'override') this.override(effect);
+      else if (effect.t === 'end_override') this.endOverride(effect);
+      else if (effect.t === 'generation')
+        this.generations.push({ v: effect.v, generation: effect.generation, result: effect.result });
       else if (effect.t === 'foreign') this.foreignMet.set(effect.index, effect.met);
       else if (effect.t === 'finished') this.finished = effect.on;
       else if (effect.t === 'run') this.steer(effect.verb);
@@ -212,6 +217,26 @@ export class MemoryRecord {
       else if (row?.generation !== generation || row.attempt !== attempt)
         this.outbox.set(v, { generation, attempt, epoch: null });
     }
+  }
+
+  private override({ v, kind, from }: Extract<Effect, { t: 'override' }>): void {
+    this.overrides.add(from === null ? `${v} ${kind}` : `${v} ${kind} ${from}`);
+  }
+
+  private endOverride({ v, kinds, from }: Extract<Effect, { t: 'end_override' }>): void {
+    for (const kind of kinds)
+      for (const key of this.overrides)
+        if (key === `${v} ${kind}` || key === `${v} ${kind} ${from}`) this.overrides.delete(key);
+  }
+
+  /** Edges in force as waived, as store/run-state.ts finds them: by the overrides. */
+  waived(list: 'edge' | 'invalid' | 'foreign'): number[] {
+    const { graph } = this;
+    const edges: (readonly [number, string])[] =
+      list === 'edge'
+        ? [...graph.up].map((u, e) => [graph.edgeTo[e]!, graph.ids[u]!])
+        : graph[list].map((edge) => [edge.v, edge.from]);
+    return edges.flatMap(([v, from], i) => (this.overrides.has(`${v} waive ${from}`) ? [i] : []));
   }
 
   private steer(verb: RunVerb): void {
