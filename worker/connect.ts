@@ -22,6 +22,8 @@ export interface WorkerOptions {
   readonly logger: Logger;
   /** 0: when the server suggests it. */
   readonly continueAfterEvents: number;
+  /** How long finished runs stay parked, by cycle, ms (A8); default 24 h, 7 d, 45 d. */
+  readonly keepMs?: Record<Cycle, number>;
 }
 
 const DAY_MS = 24 * 3_600_000;
@@ -69,7 +71,7 @@ export async function startWorker(options: WorkerOptions): Promise<RunningWorker
     client,
     taskQueue,
     logger,
-    keepMs: KEEP_MS,
+    keepMs: options.keepMs ?? KEEP_MS,
     continueAfterEvents: options.continueAfterEvents,
   });
   await deliverer.start();

@@ -44,7 +44,12 @@ export class Deliverer {
 
   async start(): Promise<void> {
     const { databaseUrl, logger } = this.#deps;
-    this.#stopListening = await listen(databaseUrl, ['sluice_log'], (_channel, run) => this.wake(run), logger);
+    this.#stopListening = await listen(
+      databaseUrl,
+      ['sluice_log'],
+      (_channel, run) => this.wake(run),
+      logger,
+    );
     this.#polling = this.#poll();
   }
 
@@ -74,7 +79,12 @@ export class Deliverer {
       delivery.again = false;
       const begun = performance.now();
       try {
-        const input: RunInput = { run, seen: 0, keepMs: keepMs[await this.#cycleOf(run)], continueAfterEvents };
+        const input: RunInput = {
+          run,
+          seen: 0,
+          keepMs: keepMs[await this.#cycleOf(run)],
+          continueAfterEvents,
+        };
         await client.workflow.signalWithStart(RUN_WORKFLOW, {
           workflowId: runWorkflowId(taskQueue, run),
           taskQueue,
@@ -95,7 +105,9 @@ export class Deliverer {
   async #cycleOf(run: string): Promise<Cycle> {
     const known = this.#cycles.get(run);
     if (known !== undefined) return known;
-    const found = await this.#deps.pool.query<{ cycle: Cycle }>('select cycle from runs where id = $1', [run]);
+    const found = await this.#deps.pool.query<{ cycle: Cycle }>('select cycle from runs where id = $1', [
+      run,
+    ]);
     const cycle = found.rows[0]!.cycle;
     this.#cycles.set(run, cycle);
     return cycle;

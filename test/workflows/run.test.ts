@@ -4,8 +4,8 @@ import type pg from 'pg';
 import pino from 'pino';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { projectFolder } from '../../config.ts';
-import { type AttemptEnd, completeAttempts, startAttempts } from '../../store/attempts.ts';
 import { registerAgent } from '../../store/agents.ts';
+import { type AttemptEnd, completeAttempts, startAttempts } from '../../store/attempts.ts';
 import { type Claimed, claimTasks } from '../../store/claims.ts';
 import { createPool } from '../../store/pool.ts';
 import { type RunningWorker, startWorker } from '../../worker/connect.ts';
@@ -61,7 +61,10 @@ const success = (task: Claimed): AttemptEnd => ({
 });
 
 test('three flows in a chain run one after the other, each released by the end of the one before', async () => {
-  await applyCatalogue(pool, catalogueText([{ id: 'A' }, { id: 'B', after: ['A'] }, { id: 'C', after: ['B'] }]));
+  await applyCatalogue(
+    pool,
+    catalogueText([{ id: 'A' }, { id: 'B', after: ['A'] }, { id: 'C', after: ['B'] }]),
+  );
   const run = await openTestRun(pool);
   for (const flow of ['A', 'B', 'C']) {
     const tasks = await claim();
@@ -75,9 +78,13 @@ test('three flows in a chain run one after the other, each released by the end o
     expect(again!.stale).toEqual([tasks[0]!.epoch]);
   }
   await expect
-    .poll(async () => (await pool.query('select finished_ms from runs where id = $1', [run])).rows[0].finished_ms)
+    .poll(
+      async () => (await pool.query('select finished_ms from runs where id = $1', [run])).rows[0].finished_ms,
+    )
     .not.toBeNull();
-  const rows = await pool.query('select flow_id, result from run_flows where run_id = $1 order by flow_id', [run]);
+  const rows = await pool.query('select flow_id, result from run_flows where run_id = $1 order by flow_id', [
+    run,
+  ]);
   expect(rows.rows).toEqual([
     { flow_id: 'A', result: 'succeeded' },
     { flow_id: 'B', result: 'succeeded' },
