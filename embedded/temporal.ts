@@ -79,7 +79,26 @@ const pickPort = (options: TemporalOptions, kept: number | undefined) =>
     liked: [kept, DEFAULT_PORT],
   });
 
-async function launch(
+/**
+ * The server picks free ports for its own services and panics when another process takes one before it does (seen with several servers
+ * starting at once): such a start is made again, with other ports.
+ */
+const LOST_A_PORT = /failed to assign a free port|commands\.server\.go:\d+/;
+const LAUNCHES = 4;
+
+async function launch(options: TemporalOptions, port: number): Promise<Child> {
+  for (let nth = 1; ; nth++) {
+    try {
+      return await launchOnce(options, port);
+    } catch (error) {
+      const lostAPort =
+        error instanceof SluiceError && error.code === 'temporal_failed' && LOST_A_PORT.test(error.message);
+      if (!lostAPort || nth === LAUNCHES) throw error;
+    }
+  }
+}
+
+async function launchOnce(
   { home, program, namespace = 'default' }: TemporalOptions,
   port: number,
 ): Promise<Child> {
