@@ -1,5 +1,13 @@
 #!/usr/bin/env node
 /** The command `sluice`: runs `cli/main.ts` in this process, or fetches first what it needs to run. */
-import { launch } from '../embedded/bootstrap.mjs';
+import { readFileSync } from 'node:fs';
 
-await launch(['cli/main.ts', ...process.argv.slice(2)]);
+const args = process.argv.slice(2);
+if (args.length === 1 && (args[0] === '--version' || args[0] === '-V')) {
+  // Answered without loading anything else: half the time would go into making TypeScript runnable.
+  const file = new URL('../package.json', import.meta.url);
+  process.stdout.write(`${JSON.parse(readFileSync(file, 'utf8')).version}\n`);
+} else {
+  const { launch } = await import('../embedded/bootstrap.mjs');
+  await launch(['cli/main.ts', ...args]);
+}

@@ -85,12 +85,12 @@ export function addCatalogueCommands(tree: Tree): void {
       );
 
   catalogue
-    .command('export <folder>')
+    .command('export <folder> [version]')
     .description(help('catalogue_export'))
-    .option('--version <n>', help('catalogue_version'), wholeNumber(1))
     .option('--force', help('force'))
     .action(
-      tree.does<{ version?: number; force?: boolean }>(async (session, [folder], { version, force }) => {
+      tree.does<{ force?: boolean }>(async (session, [folder, given], { force }) => {
+        const version = given === undefined ? undefined : wholeNumber(1)(given);
         const answer = await session.client.get<z.infer<typeof Exported>>('/catalogue/export', { version });
         await writeCatalogueFolder(folder!, answer.files, force === true);
         session.answer(answer, (it) => [

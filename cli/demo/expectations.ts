@@ -165,10 +165,10 @@ const counts = (run: Account['run']): Readonly<Record<string, number>> => run.co
 const ids = (flows: readonly { readonly id: string; readonly state: string }[]): string =>
   flows.map((flow) => `${flow.id} ${flow.state}`).join(', ');
 
-/** Flows by failed attempts, once for each. */
+/** Flows by attempts whose program failed, once for each; what a killed process lost was tried again and is no failure. */
 const failures = (attempts: Account['attempts']): string[] =>
   [...attempts].flatMap(([id, list]) =>
-    list.filter((it) => it.outcome === 'failed' || it.outcome === 'lost').map(() => id),
+    list.filter((it) => it.outcome === 'failed' && it.failure === 'program').map(() => id),
   );
 
 const same = (a: readonly string[], b: readonly string[]): boolean =>

@@ -33,6 +33,11 @@ async function main(): Promise<number> {
   const talk = createTalk(process.stderr, lang, !NO_COLOR);
   const interrupt = new AbortController();
   for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => interrupt.abort());
+  // Whoever started it is gone: nobody would look, and the next start goes on with the months itself.
+  const parent = process.ppid;
+  setInterval(() => {
+    if (process.ppid !== parent) process.exit(1);
+  }, 500).unref();
   const as = (actor: string) => {
     const identity = identityOf({ home, apiUrl, token: undefined, as: actor });
     // An API that is started again takes some seconds.

@@ -107,11 +107,10 @@ const HELP = {
   catalogue_diff: ['what applying the folder would change', '应用该目录会带来的变化'],
   catalogue_apply: ['apply the folder as a new version', '应用该目录为新版本'],
   catalogue_import: ['like apply, but loops and broken references are let in and marked', '类似 apply，但允许循环与失效引用并予以标记'],
-  catalogue_export: ['write the files of a version into a folder', '将某版本导出到目录'],
+  catalogue_export: ['write the files of a version (default: the newest) into a folder', '将某版本（默认最新）导出到目录'],
   catalogue_versions: ['list versions', '列出版本'],
   catalogue_mode: ['check as for apply or for import', '按 apply 或 import 的规则检查'],
   force: ['replace files that differ', '覆盖内容不同的文件'],
-  catalogue_version: ['the version (default: the newest)', '版本（默认最新）'],
   // agents
   agent: ['agents: processes on platform hosts', '代理：平台主机上的进程'],
   agent_list: ['list agents with their slots', '列出代理及其槽位'],

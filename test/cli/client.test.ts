@@ -1,0 +1,230 @@
+/** The client against a server that misbehaves on purpose. */
+import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { afterEach, describe, expect, test } from 'vitest';
+import { ApiProblem, type ClientOptions, createClient } from '../../cli/client.ts';
+import { followRun } from '../../cli/follow.ts';
+
+interface Heard {
+  readonly method: string;
+  readonly url: string;
+  readonly headers: IncomingMessage['headers'];
+  readonly body: string;
+}
+
+const closers: (() => Promise<void>)[] = [];
+afterEach(async () => {
+  for (const close of closers.splice(0)) await close();
+});
+
+/** A server whose answers are the test's, one function a request in turn; the last one goes on. */
+async function serve(...answers: ((response: ServerResponse, heard: Heard) => void)[]) {
+  const heard: Heard[] = [];
+  const server = createServer((request, response) => {
+    let body = '';
+    request.on('data', (chunk: Buffer) => {
+      body += chunk;
+    });
+    request.on('end', () => {
+      const it = { method: request.method!, url: request.url!, headers: request.headers, body };
+      heard.push(it);
+      answers[Math.min(heard.length, answers.length) - 1]!(response, it);
+    });
+  });
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  closers.push(
+    () =>
+      new Promise((resolve) => {
+        server.closeAllConnections();
+        server.close(() => resolve());
+      }),
+  );
+  const apiUrl = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+  return {
+    heard,
+    client: (options: Partial<ClientOptions> = {}) => createClient({ apiUrl, patienceMs: 5_000, ...options }),
+  };
+}
+
+const json =
+  (status: number, body: unknown) =>
+  (response: ServerResponse): void => {
+    response.writeHead(status, { 'content-type': 'application/json' }).end(JSON.stringify(body));
+  };
+const problem = (status: number, code: string, retryable = false) =>
+  json(status, {
+    type: '',
+    title: code,
+    status,
+    detail: code,
+    instance: '',
+    code,
+    remedy: '',
+    retryable,
+    facts: {},
+    traceId: 't',
+  });
+const hangUp = (response: ServerResponse): void => void response.destroy();
+const keys = (heard: readonly Heard[]) => heard.map((it) => it.headers['idempotency-key']);
+
+describe('a change', () => {
+  test('carries an idempotency key, another one each time', async () => {
+    const { client, heard } = await serve(json(200, {}));
+    await client().post('/runs', {});
+    await client().post('/runs', {});
+    expect(keys(heard).every((key) => /^[0-9a-f-]{36}$/.test(String(key)))).toBe(true);
+    expect(new Set(keys(heard)).size).toBe(2);
+  });
+
+  test('that got no answer is sent again with the same key and the same body', async () => {
+    const { client, heard } = await serve(
+      hangUp,
+      problem(503, 'record_unavailable', true),
+      json(200, { ok: 1 }),
+    );
+    expect(await client().post('/runs', { period: '2026-10' })).toEqual({ ok: 1 });
+    expect(heard).toHaveLength(3);
+    expect(new Set(keys(heard)).size).toBe(1);
+    expect(new Set(heard.map((it) => it.body))).toEqual(new Set(['{"period":"2026-10"}']));
+  });
+
+  test('that was refused is not sent again', async () => {
+    const { client, heard } = await serve(problem(409, 'wrong_state'));
+    await expect(client().post('/runs', {})).rejects.toMatchObject({ code: 'wrong_state', exit: 5 });
+    expect(heard).toHaveLength(1);
+  });
+
+  test('takes the key that it is given', async () => {
+    const { client, heard } = await serve(json(200, {}));
+    await client().post('/runs', {}, 'mine-1');
+    expect(keys(heard)).toEqual(['mine-1']);
+  });
+
+  test('that is not decided yet is awaited at the address of its operation', async () => {
+    const { client, heard } = await serve(
+      json(202, { id: 'op-1', state: 'requested' }),
+      json(200, { id: 'op-1', state: 'requested' }),
+      json(200, { id: 'op-1', state: 'applied' }),
+    );
+    expect(await client().operate('/runs/r/hold', {})).toMatchObject({ state: 'applied' });
+    expect(heard.map((it) => `${it.method} ${it.url}`)).toEqual([
+      'POST /api/v1/runs/r/hold',
+      'GET /api/v1/operations/op-1',
+      'GET /api/v1/operations/op-1',
+    ]);
+  });
+
+  test('that is not decided in time ends with timed_out', async () => {
+    const { client } = await serve(json(202, { id: 'op-1', state: 'requested' }));
+    await expect(client().operate('/runs/r/hold', {}, { waitMs: 300 })).rejects.toMatchObject({
+      code: 'timed_out',
+    });
+  });
+});
+
+describe('an answer', () => {
+  test('that never comes is told with the address', async () => {
+    const client = createClient({ apiUrl: 'http://127.0.0.1:9', patienceMs: 0 });
+    await expect(client.get('/runs')).rejects.toMatchObject({
+      code: 'api_unreachable',
+      message: expect.stringContaining('127.0.0.1:9'),
+    });
+  });
+
+  test('that takes too long ends with timed_out', async () => {
+    const { client } = await serve(() => {});
+    await expect(client({ timeoutMs: 100 }).get('/runs')).rejects.toMatchObject({ code: 'timed_out' });
+  });
+
+  test('is given up when the person stops waiting', async () => {
+    const { client } = await serve(() => {});
+    const stop = new AbortController();
+    const asked = client({ signal: stop.signal }).get('/runs');
+    stop.abort();
+    await expect(asked).rejects.toMatchObject({ code: 'interrupted' });
+  });
+
+  test.each([
+    [404, 'newer_not_found', 3],
+    [403, 'newer_forbidden', 4],
+    [401, 'newer_unauthenticated', 4],
+    [400, 'newer_invalid', 2],
+    [409, 'newer_conflict', 5],
+    [500, 'newer_failure', 1],
+  ])('%i with an unknown code %s has the exit code of its status: %i', async (status, code, exit) => {
+    const { client } = await serve(problem(status, code));
+    await expect(client().get('/x')).rejects.toMatchObject({ exit });
+  });
+
+  test('of a proxy that is no problem document is told with its status', async () => {
+    const { client } = await serve((response) => void response.writeHead(500).end('<html>'));
+    const error: unknown = await client()
+      .get('/x')
+      .catch((it: unknown) => it);
+    expect(error).toBeInstanceOf(ApiProblem);
+    expect((error as ApiProblem).message).toContain('500');
+  });
+
+  test('of several pages is one list, up to the limit', async () => {
+    const page = (from: number, next: string | null) =>
+      json(200, { items: [from, from + 1], nextCursor: next });
+    const { client, heard } = await serve(page(0, 'c1'), page(2, 'c2'), page(4, null));
+    expect(await client().list('/runs')).toEqual({ items: [0, 1, 2, 3, 4, 5], nextCursor: null });
+    expect(heard.map((it) => new URL(it.url, 'http://x').searchParams.get('cursor'))).toEqual([
+      null,
+      'c1',
+      'c2',
+    ]);
+  });
+});
+
+describe('server-sent events', () => {
+  const stream =
+    (text: string, end = true) =>
+    (response: ServerResponse) => {
+      response.writeHead(200, { 'content-type': 'text/event-stream' }).write(text);
+      if (end) response.end();
+    };
+
+  test('go on from the last one seen when the stream breaks', async () => {
+    const { client, heard } = await serve(
+      stream(
+        ': hello\n\nevent: decided\nid: 7\ndata: {"a":\ndata: 1}\n\nid: 8\r\ndata: x\r\n\r\nid: 9\ndata: cut',
+      ),
+      hangUp,
+      stream('id: 10\ndata: y\n\n', false),
+    );
+    const got = [];
+    for await (const event of client().events('/runs/r/events')) {
+      got.push(event);
+      if (event.data === 'y') break;
+    }
+    expect(got).toEqual([
+      { id: '7', event: 'decided', data: '{"a":\n1}' },
+      { id: '8', event: 'message', data: 'x' },
+      { id: '10', event: 'message', data: 'y' },
+    ]);
+    expect(heard.map((it) => it.headers['last-event-id'])).toEqual([undefined, '8', '8']);
+  });
+
+  test('a run is looked at again at once when an event comes, and not before', async () => {
+    let send: ((text: string) => void) | null = null;
+    let looks = 0;
+    const { client } = await serve((response, { url }) => {
+      if (url.includes('/events')) {
+        response.writeHead(200, { 'content-type': 'text/event-stream' }).write(': here\n\n');
+        send = (text) => void response.write(text);
+      } else if (url.includes('/flows')) json(200, { items: [], nextCursor: null })(response);
+      else json(200, { finishedAt: null, looks: ++looks })(response);
+    });
+    const sights = followRun(client(), 'r', { pollMs: 60_000, gapMs: 10 });
+    await sights.next();
+    const before = looks;
+    const second = sights.next();
+    await expect.poll(() => send).not.toBeNull();
+    send!('id: 1\ndata: {}\n\n');
+    await second;
+    expect(looks).toBeGreaterThan(before);
+    await sights.return(undefined);
+  });
+});

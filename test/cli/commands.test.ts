@@ -1,0 +1,415 @@
+/** Every command against a real API: with --json the API's own payload, otherwise what people read, in both languages. */
+import { randomUUID } from 'node:crypto';
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, describe, expect, test } from 'vitest';
+import { widthOf } from '../../cli/text/width.ts';
+import { createTestDatabase } from '../support/database.ts';
+import { applyCatalogue, catalogueText, openTestRun } from '../support/estate.ts';
+import { playAgent } from '../support/play.ts';
+import { startCliEstate } from './estate.ts';
+
+const { api, sluice, direct } = await startCliEstate(await createTestDatabase('commands'));
+const text = catalogueText([
+  { id: 'A', names: { en: 'First program', zh: '第一个程序' } },
+  { id: 'B', after: ['A'], names: { en: 'Second program', zh: '第二个程序' } },
+  { id: 'C', after: ['B'], trigger: 'manual', names: { en: 'Third\u001b[31m program', zh: '第三个程序' } },
+  { id: 'GATE', kind: 'gate', person: { role: 'billing' }, names: { en: 'Gate', zh: '账务确认' } },
+  { id: 'KEY', after: ['GATE'], key: true, names: { en: 'Key program', zh: '重点程序' } },
+]);
+await applyCatalogue(api.pool, text);
+const played = await playAgent(api.pool, 'agent-1');
+const folder = await mkdtemp(join(tmpdir(), 'sluice-test-catalogue-'));
+afterAll(() => rm(folder, { recursive: true, force: true }));
+
+let year = 2000;
+/** A run of its own with A failed. */
+async function freshRun(): Promise<string> {
+  const run = await openTestRun(api.pool, `${++year}-01`);
+  await api.coordinator!.settled(run);
+  const tasks = (await played.claim()).filter((task) => task.run === run);
+  await played.start(tasks);
+  await played.end(tasks, {
+    outcome: 'failed',
+    failure: 'program',
+    message: 'no \u001b]0;x\u0007rows',
+    effect: false,
+  });
+  await api.coordinator!.settled(run);
+  return run;
+}
+const asked = (verb: string, run: string, ...more: string[]) =>
+  sluice([verb, ...more, '--run', run, '--reason', 'test']);
+
+describe('what is read', () => {
+  test.each<[string, (run: string) => string[], (run: string) => string]>([
+    ['run list', () => ['run', 'list'], () => '/runs?limit=50'],
+    ['run show', (run) => ['run', 'show', run], (run) => `/runs/${run}`],
+    ['flow show', (run) => ['flow', 'show', 'A', '--run', run], (run) => `/runs/${run}/flows/A`],
+    ['operations list', (run) => ['operations', 'list', '--run', run], (run) => `/operations?run=${run}`],
+    ['audit', (run) => ['audit', '--run', run], (run) => `/audit?run=${run}`],
+    ['notices', (run) => ['notices', '--run', run], (run) => `/notices?run=${run}`],
+    ['verbs', () => ['verbs'], () => '/verbs'],
+    ['catalogue versions', () => ['catalogue', 'versions'], () => '/catalogue/versions'],
+    ['flow list', (run) => ['flow', 'list', '--run', run], (run) => `/runs/${run}/flows?limit=1000`],
+    [
+      'flow list by state',
+      (run) => ['flow', 'list', '--run', run, '--state', 'held,skipped'],
+      (run) => `/runs/${run}/flows?state=held,skipped`,
+    ],
+    ['agent list', () => ['agent', 'list'], () => '/agents'],
+    ['platform list', () => ['platform', 'list'], () => '/platforms'],
+  ])('%s --json is the payload of the API, also when it is empty', async (_name, args, path) => {
+    const run = await freshRun();
+    const ran = await sluice([...args(run), '--json']);
+    expect(ran).toMatchObject({ exit: 0, err: '' });
+    expect(ran.json()).toEqual((await direct('admin').get(path(run))).body);
+  });
+
+  test.each<[string, (run: string) => string[], (run: string) => string]>([
+    ['why of a flow', (run) => ['why', 'C', '--run', run], (run) => `/runs/${run}/flows/C/why`],
+    ['why of a run', (run) => ['why', '--run', run], (run) => `/runs/${run}/why`],
+    [
+      'critical-path',
+      (run) => ['critical-path', 'B', '--run', run],
+      (run) => `/runs/${run}/critical-path?target=B`,
+    ],
+  ])('%s --json is the payload of the API but for its clock', async (_name, args, path) => {
+    const run = await freshRun();
+    const ran = await sluice([...args(run), '--json']);
+    const own = (await direct('admin').get(path(run))).body;
+    expect(Object.keys(ran.json())).toEqual(Object.keys(own));
+    expect(ran.json().causes?.map((it: { flow: string }) => it.flow)).toEqual(
+      own.causes?.map((it: { flow: string }) => it.flow),
+    );
+  });
+
+  test('why names the final cause, its chain and the command that removes it, in both languages', async () => {
+    const run = await freshRun();
+    const en = await sluice(['why', 'B', '--run', run]);
+    expect(en.out).toContain('B <- A');
+    expect(en.out).toContain('upstream_failed');
+    expect(en.out).toMatch(/sluice rerun A --run \S+ --scope downstream/);
+    const zh = await sluice(['why', 'B', '--run', run, '--lang', 'zh']);
+    expect(zh.out).toContain('第一个程序');
+    expect(zh.out).toContain('等待前置');
+  });
+
+  test('why of a flow that does not exist says so, says what may be meant, and exits with 3', async () => {
+    const run = await freshRun();
+    const ran = await sluice(['why', 'GAT', '--run', run]);
+    expect(ran.exit).toBe(3);
+    expect(ran.out).toContain('GATE');
+  });
+
+  test('the critical path draws a bar for each piece, and the sum of its kinds is its length', async () => {
+    const run = await freshRun();
+    const { out } = await sluice(['critical-path', 'A', '--run', run], { columns: 100 });
+    expect(out).toContain('failed attempt');
+    expect(out).toMatch(/#/);
+    for (const line of out.split('\n')) expect(widthOf(line)).toBeLessThanOrEqual(100);
+    const path = (await sluice(['critical-path', 'A', '--run', run, '--json'])).json();
+    const sum = Object.values<number>(path.kinds).reduce((a, b) => a + b, 0);
+    expect(sum).toBe(path.total);
+  });
+
+  test.each([80, 120])('tables stay within %i columns in both languages', async (columns) => {
+    const run = await freshRun();
+    for (const lang of ['en', 'zh'])
+      for (const args of [
+        ['flow', 'list', '--run', run],
+        ['run', 'list'],
+        ['audit'],
+        ['agent', 'list'],
+        ['notices'],
+      ]) {
+        const { out } = await sluice([...args, '--lang', lang], { columns });
+        for (const line of out.split('\n')) expect(widthOf(line), line).toBeLessThanOrEqual(columns);
+      }
+  });
+
+  test('control sequences in names and messages of others never reach the terminal', async () => {
+    const run = await freshRun();
+    for (const args of [
+      ['flow', 'list'],
+      ['flow', 'show', 'A'],
+      ['flow', 'show', 'C'],
+      ['why', 'B'],
+    ]) {
+      const { out } = await sluice([...args, '--run', run]);
+      // biome-ignore lint/suspicious/noControlCharactersInRegex: that is what must not be there
+      expect(out).not.toMatch(/[\x00-\x08\x0b-\x1f\x7f-\x9f]/);
+    }
+    expect((await sluice(['flow', 'show', 'A', '--run', run])).out).toContain('no rows');
+  });
+
+  test('colours are for terminals that want them', async () => {
+    const run = await freshRun();
+    const colour = '\x1b[31m';
+    expect((await sluice(['flow', 'list', '--run', run], { columns: 100 })).out).toContain(colour);
+    expect((await sluice(['flow', 'list', '--run', run, '--no-color'], { columns: 100 })).out).not.toContain(
+      '\x1b',
+    );
+    expect((await sluice(['flow', 'list', '--run', run])).out).not.toContain('\x1b');
+  });
+
+  test('without --run the newest open month is meant, and stderr says which', async () => {
+    await freshRun();
+    const newest = await freshRun();
+    const ran = await sluice(['flow', 'list', '--state', 'failed']);
+    expect(ran.err).toContain(newest);
+    expect((await sluice(['run', 'show', '--json'])).json().id).toBe(newest);
+  });
+
+  test('logs show what an attempt wrote; the last one unless another is named', async () => {
+    const run = await freshRun();
+    const [attempt] = (await direct('admin').get(`/runs/${run}/flows/A/attempts`)).body.items;
+    await api.deps.logs.append({ run, flow: 'A', epoch: attempt.epoch }, 0, 'one\u001b[2J\ntwo\n');
+    const ran = await sluice(['logs', 'A', '--run', run]);
+    expect(ran.out).toBe('one\ntwo\n');
+    expect(ran.err).toContain('#1');
+    expect((await sluice(['logs', 'A', '--run', run, '--json'])).json()).toMatchObject({
+      run,
+      flow: 'A',
+      attempt: 1,
+    });
+    expect((await sluice(['logs', 'A', '--run', run, '--attempt', '9'])).exit).toBe(3);
+  });
+
+  test('doctor finds everything in order, and says what is not', async () => {
+    const good = await sluice(['doctor', '--json']);
+    expect(good.json().findings.filter((it: { ok: boolean }) => !it.ok)).toEqual([]);
+    expect(good.exit).toBe(0);
+    await asked('hold', await freshRun(), 'A');
+    await sluice(['platform', 'pause', 'yt', '--reason', 'window']);
+    const paused = await sluice(['doctor']);
+    expect(paused.exit).toBe(6);
+    expect(paused.out).toMatch(/✗ platforms/);
+    await sluice(['platform', 'resume', 'yt']);
+  });
+});
+
+describe('what is asked', () => {
+  test('open says the cycle by the form of the period', async () => {
+    const ran = await sluice(['run', 'open', '2031-01', '--purpose', 'rehearsal', '--json']);
+    expect(ran.json()).toMatchObject({ cycle: 'month', period: '2031-01', purpose: 'rehearsal' });
+    expect((await sluice(['run', 'open', 'month-2031-02'])).out).toContain('month-2031-02');
+  });
+
+  test('the same key twice is one request with one effect', async () => {
+    const run = await freshRun();
+    const key = randomUUID();
+    const first = (await asked('hold', run, 'B', '--key', key, '--json')).json();
+    const again = (await asked('hold', run, 'B', '--key', key, '--json')).json();
+    expect(again).toEqual(first);
+  });
+
+  test('every verb of flows: done by the command of the same name', async () => {
+    const run = await freshRun();
+    const state = async (flow: string) => (await direct('admin').get(`/runs/${run}/flows/${flow}`)).body;
+    const ok = async (verb: string, ...more: string[]) => {
+      const ran = await asked(verb, run, ...more);
+      expect([verb, ran.exit, ran.err]).toEqual([verb, 0, '']);
+      expect(ran.out).toContain(`${verb} ${more[0]}`);
+    };
+    await ok('hold', 'B');
+    expect((await state('B')).flags).toContain('held');
+    await ok('unhold', 'B');
+    await ok('skip', 'B');
+    await ok('unskip', 'B');
+    await ok('expedite', 'B');
+    expect((await state('B')).flags).toEqual(['expedite']);
+    await ok('trigger', 'C');
+    expect((await state('C')).state).toBe('waiting_upstream');
+    await ok('confirm', 'GATE', '--as', 'billing', '--evidence', 'mail 3');
+    expect((await state('GATE')).state).toBe('succeeded');
+    await ok('force-pass', 'A', '--evidence', 'ticket 1');
+    expect(await state('A')).toMatchObject({ state: 'force_passed', flags: ['tainted'] });
+    await ok('retire', 'C');
+    expect((await state('C')).state).toBe('retired');
+    await ok('unretire', 'C');
+    await ok('start-now', 'C');
+    expect((await state('C')).state).toBe('waiting_agent');
+  });
+
+  test('a gate is confirmed early, withdrawn, rejected', async () => {
+    const run = await freshRun();
+    await asked('hold', run, 'GATE');
+    expect((await asked('confirm', run, 'GATE', '--as', 'billing')).exit).toBe(0);
+    expect((await asked('confirm', run, 'GATE', '--as', 'billing')).err).toContain('already_confirmed');
+    expect((await asked('withdraw', run, 'GATE', '--as', 'billing')).exit).toBe(0);
+    expect((await asked('reject', run, 'GATE', '--as', 'billing')).exit).toBe(0);
+    expect((await direct('admin').get(`/runs/${run}/flows/GATE`)).body.state).toBe('failed');
+  });
+
+  test('cancel and resolve', async () => {
+    const run = await openTestRun(api.pool, `${++year}-01`);
+    await api.coordinator!.settled(run);
+    const tasks = (await played.claim()).filter((task) => task.run === run && task.flow === 'A');
+    await played.start(tasks);
+    expect((await asked('cancel', run, 'A')).exit).toBe(0);
+    expect((await direct('admin').get(`/runs/${run}/flows/A`)).body.flags).toContain('stopping');
+    const resolved = await sluice(['resolve', 'A', '--run', run, '--ran', '--reason', 'seen']);
+    expect([resolved.exit, resolved.err]).toEqual([5, expect.stringContaining('wrong_state')]);
+    expect((await sluice(['resolve', 'A', '--run', run, '--ran', '--did-not-run'])).exit).toBe(2);
+  });
+
+  test('a dependency is waived and unwaived', async () => {
+    const run = await freshRun();
+    const waived = await asked('waive', run, 'A', 'B');
+    expect(waived.out).toContain('A -> B');
+    expect((await asked('waive', run, 'A', 'B')).err).toContain('already_waived');
+    expect((await direct('admin').get(`/runs/${run}/flows/B`)).body.upstream).toMatchObject([
+      { waived: true },
+    ]);
+  });
+
+  test('nothing is changed under --dry-run, and what would start is named', async () => {
+    const run = await freshRun();
+    const count = async () =>
+      (await api.pool.query('select count(*)::int as n from operations where run_id = $1', [run])).rows[0].n;
+    const before = await count();
+    for (const args of [
+      ['force-pass', 'A', '--evidence', 'e'],
+      ['hold', 'B'],
+      ['skip', 'B'],
+      ['waive', 'A', 'B'],
+      ['trigger', 'C'],
+      ['start-now', 'B'],
+      ['retire', 'B'],
+    ]) {
+      const ran = await asked(args[0]!, run, ...args.slice(1), '--dry-run');
+      expect([args[0], ran.exit]).toEqual([args[0], 0]);
+      expect(ran.out).toContain('nothing was changed');
+    }
+    expect((await asked('force-pass', run, 'A', '--evidence', 'e', '--dry-run')).out).toMatch(
+      /starts at once \(1\):\n {2}B/,
+    );
+    expect(await count()).toBe(before);
+  });
+
+  test('all or nothing, unless --partial; then each flow has its line', async () => {
+    const run = await freshRun();
+    const none = await asked('skip', run, 'A', 'B');
+    expect(none.exit).toBe(5);
+    expect((await direct('admin').get(`/runs/${run}/flows/B`)).body.flags).toEqual([]);
+    const some = await asked('skip', run, 'A', 'B', '--partial');
+    expect(some.exit).toBe(0);
+    expect(some.out).toMatch(/✗ A \(failed\): wrong_state/);
+    expect(some.out).toMatch(/✓ B/);
+  });
+
+  test('what needs a second person is approved, or refused, by another one', async () => {
+    const run = await freshRun();
+    await asked('confirm', run, 'GATE', '--as', 'billing');
+    const wait = async () => {
+      const ran = await asked('force-pass', run, 'KEY', '--evidence', 'e', '--as', 'operator');
+      expect(ran.exit).toBe(7);
+      return /sluice approve (\S+)/.exec(ran.out)![1]!;
+    };
+    const first = await wait();
+    expect((await sluice(['approve', first, '--as', 'operator'])).err).toContain('own_approval');
+    expect((await sluice(['refuse', first, '--reason', 'no'])).exit).toBe(0);
+    const second = await wait();
+    const approved = await sluice(['approve', second]);
+    expect([approved.exit, approved.out]).toEqual([0, expect.stringContaining('force-pass KEY applied')]);
+    const shown = await sluice(['operations', 'show', second]);
+    expect(shown.out).toContain('approved by: admin');
+  });
+
+  test('a rerun is a plan first; --apply carries it out; the plan applied again is the same', async () => {
+    const run = await freshRun();
+    const plan = await sluice(['rerun', 'A', '--run', run]);
+    expect(plan.out).toMatch(/1 redone, 2 wait/);
+    const id = /plan (plan-\S+)/.exec(plan.out)![1]!;
+    expect((await direct('admin').get(`/runs/${run}/flows/A`)).body.generation).toBe(1);
+    expect((await sluice(['rerun', '--plan', id, '--run', run, '--apply'])).err).toContain('reason_required');
+    const applied = await sluice([
+      'rerun',
+      '--plan',
+      id,
+      '--run',
+      run,
+      '--apply',
+      '--reason',
+      'fixed',
+      '--json',
+    ]);
+    expect(applied.json()).toMatchObject({ verb: 'rerun', state: 'applied' });
+    expect((await direct('admin').get(`/runs/${run}/flows/A`)).body.generation).toBe(2);
+    const again = await sluice([
+      'rerun',
+      '--plan',
+      id,
+      '--run',
+      run,
+      '--apply',
+      '--reason',
+      'fixed',
+      '--json',
+    ]);
+    expect(again.json()).toEqual(applied.json());
+    expect(
+      (await sluice(['rerun', 'A', 'B', '--run', run, '--scope', 'selection', '--json'])).json().scope,
+    ).toBe('selection');
+    expect((await sluice(['rerun', '--run', run])).exit).toBe(2);
+  });
+
+  test('a run is paused, goes on, is closed and opened again', async () => {
+    const run = await freshRun();
+    for (const [verb, field, value] of [
+      ['pause', 'paused', true],
+      ['resume', 'paused', false],
+      ['close', 'state', 'closed'],
+      ['reopen', 'state', 'open'],
+    ] as const) {
+      expect((await sluice(['run', verb, run, '--reason', 'test'])).exit).toBe(0);
+      expect((await direct('admin').get(`/runs/${run}`)).body[field]).toBe(value);
+    }
+    expect((await sluice(['run', 'reopen', '--reason', 'x'])).exit).toBe(2);
+  });
+
+  test('an agent is drained and undrained; a platform paused and resumed', async () => {
+    expect((await sluice(['agent', 'drain', 'agent-1', '--reason', 'x'])).out).toContain('drained');
+    expect((await sluice(['agent', 'undrain', 'agent-1', '--json'])).json()).toMatchObject({
+      drained: false,
+    });
+    expect((await sluice(['platform', 'pause', 'yt'])).err).toContain('reason_required');
+    expect((await sluice(['platform', 'pause', 'yt', '--reason', 'x'])).out).toContain('paused');
+    expect((await sluice(['platform', 'resume', 'yt', '--json'])).json().pause).toBeNull();
+  });
+});
+
+describe('a catalogue', () => {
+  test('is exported as it was applied, checked, compared, applied and imported', async () => {
+    const place = join(folder, 'exported');
+    expect((await sluice(['catalogue', 'export', place])).exit).toBe(0);
+    expect(await readFile(join(place, 'test.yaml'), 'utf8')).toBe(text);
+    expect((await sluice(['catalogue', 'check', place, '--json'])).json()).toEqual({
+      ok: true,
+      flows: 5,
+      problems: [],
+    });
+    expect((await sluice(['catalogue', 'diff', place])).out).toContain('no differences');
+    const changed = JSON.parse(text);
+    changed.flows.push({ ...changed.flows[0], id: 'NEW' });
+    await writeFile(join(place, 'test.yaml'), JSON.stringify(changed));
+    expect((await sluice(['catalogue', 'diff', place])).out).toContain('+ NEW');
+    expect((await sluice(['catalogue', 'apply', place, '--dry-run'])).out).toContain('nothing was changed');
+    expect((await sluice(['catalogue', 'export', place])).err).toContain('--force');
+    expect((await sluice(['catalogue', 'apply', place, '--reason', 'grows'])).out).toContain('version 2');
+    expect((await sluice(['catalogue', 'import', place, '--json'])).json()).toMatchObject({ created: false });
+    expect((await sluice(['catalogue', 'apply', place, '--as', 'operator'])).exit).toBe(4);
+    expect((await sluice(['catalogue', 'export', place, '1', '--force'])).exit).toBe(0);
+    expect(await readFile(join(place, 'test.yaml'), 'utf8')).toBe(text);
+  });
+
+  test('with problems: each has file, line and column', async () => {
+    const place = join(folder, 'bad.yaml');
+    await writeFile(place, 'flows:\n  - id: X\n    nonsense: 1\n');
+    const ran = await sluice(['catalogue', 'check', folder]);
+    expect(ran.exit).toBe(6);
+    expect(ran.out).toMatch(/^bad\.yaml:3:5: error unknown_field: /m);
+  });
+});
