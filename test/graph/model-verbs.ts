@@ -1,5 +1,7 @@
 /** What people may ask for, and what it does: the table of protocol E and the rules B3, B4, for the slow model of test/graph/model.ts. */
+
 import type { Model } from './model.ts';
+import { beginPending, markStale, newGeneration } from './model-attempts.ts';
 
 export interface Ask {
   readonly verb: string;
@@ -209,9 +211,9 @@ export function trigger(m: Model, id: string): void {
     const f = m.of(d);
     if (d === id || f.retired || f.outcome === null || f.outcome === 'outcome_unknown') continue;
     f.member = true;
-    m.newGeneration(d, { root: false, keepWaives: false });
+    newGeneration(m, d, { root: false, keepWaives: false });
   }
-  m.markStale([id]);
+  markStale(m, [id]);
 }
 
 /** A named event (D1): the trigger of flows that wait for it. */
@@ -229,7 +231,7 @@ export function happen(m: Model, event: string): void {
 function resolve(m: Model, id: string, ran: boolean): void {
   const f = m.of(id);
   f.previous = null;
-  if (f.pending !== null) m.beginPending(id, ran ? 'succeeded' : 'outcome_unknown');
+  if (f.pending !== null) beginPending(m, id, ran ? 'succeeded' : 'outcome_unknown');
   else if (ran) m.end(id, 'succeeded', true);
   else {
     Object.assign(f, { outcome: null, stale: false, notBefore: 0 });
@@ -288,11 +290,11 @@ function rerun(m: Model, plan: AskedPlan): Answer {
     f.member = true;
     if (m.inHand(flow) && plan.running === 'wait') f.pending = how;
     else if (m.inHand(flow) || f.outcome !== null) {
-      m.newGeneration(flow, how);
+      newGeneration(m, flow, how);
       redone.push(flow);
     } else Object.assign(f, { startedNow: false, setAside: false });
   }
-  m.markStale(redone);
+  markStale(m, redone);
   return { state: 'applied', code: null, codes };
 }
 

@@ -3,18 +3,18 @@
  * model. After every exchange the three must tell the same story.
  */
 import { apply } from '../../graph/apply.ts';
-import { blockers } from '../../graph/blockers.ts';
 import type { Graph } from '../../graph/compact.ts';
 import { decide, foresee } from '../../graph/decide.ts';
-import type { Entry, Group, OperationEntry, RerunPlan, Verb } from '../../graph/decisions.ts';
+import type { Entry, Group, RerunPlan, Verb } from '../../graph/decisions.ts';
 import { nextDue } from '../../graph/due.ts';
 import { memberOf, planMembers, type RerunScope } from '../../graph/rerun.ts';
-import { cloneState, derive, FLAG, isReady, type RunState } from '../../graph/state.ts';
-import { PHASES, resultOf } from '../../graph/status.ts';
-import { MemoryRecord, type Witness } from '../support/memory-record.ts';
+import type { RunState } from '../../graph/state.ts';
+import { MemoryRecord } from '../support/memory-record.ts';
 import { type FlowSpec, graphOf } from '../support/run-graph.ts';
+import { inHand, isWellDerived, same, sameAsRecord, sameStates } from './agreement.ts';
 import { type Kind, Model } from './model.ts';
-import { ALLOWED, type Ask, ask, happen, membersOf } from './model-verbs.ts';
+import { ALLOWED, type Ask, type ask, membersOf } from './model-verbs.ts';
+import { witness } from './witness.ts';
 
 /** One thing that happens: what, and three numbers that say to whom. */
 export interface Command {
@@ -37,10 +37,9 @@ export class Simulation {
   readonly graph: Graph;
   readonly record: MemoryRecord;
   readonly model: Model;
-  /** What the slow model answered, by operation. */
-  private readonly answers = new Map<string, ReturnType<typeof ask>>();
+  readonly answers = new Map<string, ReturnType<typeof ask>>();
   private readonly plans: RerunPlan[] = [];
-  private readonly done = new Map<number, string>();
+  readonly done = new Map<number, string>();
   private first: Coordinator;
   private second: Coordinator;
   private operations = 0;
@@ -49,7 +48,15 @@ export class Simulation {
   constructor(specs: readonly FlowSpec[]) {
     this.specs = specs;
     this.graph = graphOf(specs);
-    this.record = new MemoryRecord(this.graph, specs, (event) => this.witness(event));
+    this.record = new MemoryRecord(
+      this.graph,
+      specs,
+      (event) => {
+        this.exchanges++;
+        witness(this, event);
+      },
+      4,
+    );
     this.model = new Model(specs, { now: this.record.now, graceMs: this.record.graceMs });
     this.first = this.reload();
     this.second = this.reload();
@@ -307,10 +314,10 @@ export class Simulation {
         same(inHand(it.state), inHand(own.after), 'claims foreseen');
     }
     if (it.state.exchange === record.n) {
-      this.sameAsRecord(it.state);
+      sameAsRecord(this, it.state);
       sameStates(it.state, record.load(), 'rebuilt', true);
     }
-    this.wellDerived(it.state);
+    isWellDerived(this, it.state);
     return groups.length;
   }
 
@@ -334,254 +341,4 @@ export class Simulation {
     record.clock = due;
     for (let i = 0; this.step(this.first) > 0 || i < 2; i++);
   }
-
-  // What must be true.
-
-  /** Runs the slow model over what an exchange wrote, then compares. */
-  private readonly witness: Witness = ({ now, groups, written, entries }) => {
-    const { model, record } = this;
-    this.exchanges++;
-    model.stamp = record.now;
-    model.notices.length = 0;
-    const accepted = groups.slice(0, written);
-    if (written > 0 || groups[0]?.seq !== 0) model.passTime(now);
-    let next = 0;
-    for (const group of accepted) {
-      if (group.seq === 0) continue;
-      const entry = entries[next++]!;
-      if (entry.seq !== group.seq) throw new Error(`log row ${group.seq} instead of ${entry.seq}`);
-      this.hear(entry, group);
-    }
-    if (written === groups.length) model.finale();
-    this.compare(accepted);
-  };
-
-  private hear(entry: Entry, group: Group): void {
-    const { model } = this;
-    if (entry.kind === 'operation') this.hearOperation(entry, group);
-    else if (entry.kind === 'completion')
-      model.completed(this.graph.ids[entry.v]!, entry, entry.outcome, entry.failure ?? 'program');
-    else if (entry.kind === 'lost') model.lost(this.graph.ids[entry.v]!, entry);
-    else if (entry.body.type === 'event') happen(model, entry.body.event);
-    else if (entry.body.type === 'effect') model.lateEffect(this.graph.ids[entry.body.v]!);
-    else
-      for (const i of entry.body.foreign) {
-        const { v, from } = this.graph.foreign[i]!;
-        const edge = `${this.graph.ids[v]} <- ${from}`;
-        if ((model.other.get(edge) ?? 0) !== entry.body.met) model.releaseAnew(this.graph.ids[v]!);
-        model.other.set(edge, entry.body.met);
-      }
-    model.follow();
-  }
-
-  private hearOperation(entry: OperationEntry, group: Group): void {
-    const wanted = ask(this.model, { ...entry.request, roles: entry.roles, approvedBy: entry.approvedBy });
-    const outcomes = group.effects.filter((effect) => effect.t === 'outcome');
-    const [given] = outcomes;
-    same(
-      given === undefined
-        ? null
-        : { state: given.state, code: given.outcome.code, codes: given.outcome.flows.map((f) => f.code) },
-      wanted,
-      `answer to ${entry.request.verb} ${entry.request.flows}`,
-    );
-    same(outcomes.length, 1, 'one outcome');
-    if (this.answers.has(entry.operation)) throw new Error(`${entry.operation} was carried out twice`);
-    this.answers.set(entry.operation, wanted);
-    if (wanted.state !== 'applied') {
-      const others = group.effects.filter((effect) => effect.t !== 'outcome');
-      same(others, [], 'effects of what was not applied');
-    }
-  }
-
-  private compare(groups: readonly Group[]): void {
-    const { graph, record, model } = this;
-    for (let v = 0; v < graph.n; v++) {
-      const id = graph.ids[v]!;
-      const stored = this.readable(v);
-      const wanted = this.asModel(v);
-      for (const key of Object.keys(stored) as (keyof typeof stored)[])
-        if (stored[key] !== wanted[key])
-          throw new Error(`${id}.${key} is ${stored[key]}, should be ${wanted[key]}`);
-      this.invariants(v);
-    }
-    same(record.closed, model.closed, 'closed');
-    same(record.finished, model.finished, 'finished');
-    const told = groups
-      .flatMap((group) => group.effects.filter((effect) => effect.t === 'notice'))
-      .map((it) => `${graph.ids[it.v]} ${it.kind} ${it.recipient}`);
-    same(told.sort(), model.notices.map((it) => `${it.flow} ${it.kind} ${it.recipient}`).sort(), 'notices');
-  }
-
-  private readable(v: number) {
-    const { record } = this;
-    const f = record.flows[v]!;
-    const flag = (bit: number): boolean => (f.flags & bit) !== 0;
-    const row = record.outbox.get(v);
-    const mine = [...record.overrides].filter((it) => it.startsWith(`${v} `)).map((it) => it.split(' '));
-    const lasting = ['hold', 'skip', 'retire', 'expedite', 'start-now', 'confirm', 'force-pass'];
-    const waives = mine.flatMap(([, kind, from]) => (kind === 'waive' ? [from!] : []));
-    return {
-      generation: f.generation,
-      attempt: f.attempt,
-      outcome: resultOf(f.result),
-      held: flag(FLAG.HELD),
-      skip: flag(FLAG.SKIP),
-      expedite: flag(FLAG.EXPEDITE),
-      retired: flag(FLAG.RETIRED),
-      triggered: flag(FLAG.TRIGGERED),
-      startedNow: flag(FLAG.STARTED_NOW),
-      setAside: flag(FLAG.TAINT_NEXT),
-      confirmed: flag(FLAG.CONFIRMED),
-      given: flag(FLAG.KEPT),
-      tainted: flag(FLAG.TAINTED),
-      stale: flag(FLAG.STALE),
-      pending: flag(FLAG.RERUN_PENDING) ? `${flag(FLAG.PENDING_ROOT)} ${flag(FLAG.KEEP_WAIVES)}` : '',
-      member: flag(FLAG.MEMBER),
-      ending: flag(FLAG.ENDING),
-      offered: flag(FLAG.DISPATCHED),
-      inOutbox: row === undefined ? '' : `${row.generation}/${row.attempt}`,
-      claimed: row !== undefined && row.epoch !== null,
-      stopping: flag(FLAG.STOPPING),
-      excluded: flag(FLAG.EXCLUDED),
-      due: f.due,
-      released: f.released,
-      phase: f.result === 0 ? PHASES[f.phase] : '',
-      used: f.used,
-      waived: waives.sort().join(),
-      inForce: lasting.filter((kind) => mine.some((it) => it[1] === kind)).join(),
-      history: record.generations
-        .filter((it) => it.v === v)
-        .map((it) => `${it.generation} ${resultOf(it.result)}`)
-        .join(),
-    };
-  }
-
-  private asModel(v: number): ReturnType<Simulation['readable']> {
-    const { model } = this;
-    const id = this.graph.ids[v]!;
-    const f = model.of(id);
-    const { program, infrastructure, timeout, lost } = f.spent;
-    const isPerson = model.attrs(id).runner === 'person';
-    return {
-      generation: f.generation,
-      attempt: f.attempt,
-      outcome: f.outcome,
-      held: f.held,
-      skip: f.skip,
-      expedite: f.expedite,
-      retired: f.retired,
-      triggered: f.triggered,
-      startedNow: f.startedNow,
-      setAside: f.setAside,
-      confirmed: f.confirmed,
-      given: f.given,
-      tainted: f.tainted,
-      stale: f.stale,
-      pending: f.pending === null ? '' : `${f.pending.root} ${f.pending.keepWaives}`,
-      member: f.member,
-      ending: f.previous !== null,
-      offered: f.offered,
-      inOutbox: f.offered ? `${f.generation}/${f.attempt}` : '',
-      claimed: f.claimed,
-      stopping: f.stopping,
-      excluded: this.specs[v]!.excluded === true,
-      due: f.previous !== null ? (f.previous.until ?? 0) : f.notBefore,
-      released: f.turnSince ?? 0,
-      phase: f.outcome === null ? (model.phase(id) as (typeof PHASES)[number]) : '',
-      used: isPerson ? f.remindersPassed : program + (infrastructure << 8) + (timeout << 16) + (lost << 24),
-      waived: [...f.waived].sort().join(),
-      inForce: Object.entries({
-        hold: f.held,
-        skip: f.skip,
-        retire: f.retired,
-        expedite: f.expedite,
-        'start-now': f.startedNow,
-        confirm: f.confirmed,
-        'force-pass': f.outcome === 'force_passed',
-      })
-        .flatMap(([kind, on]) => (on ? [kind] : []))
-        .join(),
-      history: f.history.join(),
-    };
-  }
-
-  /** True whatever the model says. */
-  private invariants(v: number): void {
-    const { record, graph } = this;
-    const f = record.flows[v]!;
-    const id = graph.ids[v]!;
-    const done = (r: number, flags: number): boolean => [1, 4, 5].includes(r) && (flags & FLAG.RETIRED) === 0;
-    const key = `${f.generation} ${resultOf(f.result)}`;
-    const before = this.done.get(v);
-    if (before?.startsWith(`${f.generation} `) && before !== key)
-      throw new Error(`${id} was ${before} and became ${key} in the same generation`);
-    if (done(f.result, f.flags)) this.done.set(v, key);
-    const row = record.outbox.get(v);
-    const stopping = (f.flags & FLAG.STOPPING) !== 0;
-    for (const lease of record.leases.values())
-      if (lease.v === v && lease.stop !== (lease.epoch === row?.epoch ? stopping : true))
-        throw new Error(`${id} is ${lease.stop ? '' : 'not '}told to stop`);
-    if (row === undefined || row.epoch !== null || (f.flags & FLAG.STARTED_NOW) !== 0) return;
-    if (record.closed) return;
-    for (let e = graph.upOff[v]!; e < graph.upOff[v + 1]!; e++) {
-      const u = record.flows[graph.up[e]!]!;
-      if (!done(u.result, u.flags) && !record.overrides.has(`${v} waive ${graph.ids[graph.up[e]!]}`))
-        throw new Error(`${id} is offered before ${graph.ids[graph.up[e]!]}`);
-    }
-    if (f.result !== 0 || (f.flags & (FLAG.HELD | FLAG.RETIRED | FLAG.ENDING)) !== 0)
-      throw new Error(`${id} is offered in spite of its flags`);
-    if ([...record.leases.values()].some((lease) => lease.v === v && lease.epoch !== row.epoch))
-      throw new Error(`${id} is offered while an older attempt is open`);
-  }
-
-  private sameAsRecord(s: RunState): void {
-    const { record, graph } = this;
-    for (let v = 0; v < graph.n; v++) {
-      const f = record.flows[v]!;
-      const { generation, attempt, result, flags, due, used, released, phase } = s;
-      same(
-        [generation[v], attempt[v], result[v], flags[v], due[v], used[v], released[v], phase[v]],
-        [f.generation, f.attempt, f.result, f.flags, f.due, f.used, f.released, f.phase],
-        `state and record of ${graph.ids[v]}`,
-      );
-    }
-  }
-
-  /** D4: the counters are what a fresh count gives, and 'ready' is 'no blockers'. */
-  private wellDerived(s: RunState): void {
-    const { graph } = this;
-    const again = cloneState(s);
-    derive(graph, again);
-    for (let v = 0; v < graph.n; v++) {
-      if (again.unmet[v] !== s.unmet[v] || again.above[v] !== s.above[v])
-        throw new Error(
-          `counters of ${graph.ids[v]}: ${s.unmet[v]} ${s.above[v]}, counted ${again.unmet[v]} ${again.above[v]}`,
-        );
-      if (s.result[v] === 0 && (blockers(graph, s, v).length === 0) !== isReady(graph, s, v))
-        throw new Error(
-          `${graph.ids[v]}: ${JSON.stringify(blockers(graph, s, v))} but ready is ${isReady(graph, s, v)}`,
-        );
-    }
-  }
-}
-
-const STORED = ['generation', 'attempt', 'result', 'flags', 'due', 'used'] as const;
-const EDGES = ['waived', 'waivedInvalid', 'waivedForeign', 'foreignMet', 'unmet', 'above'] as const;
-
-function sameStates(given: RunState, wanted: RunState, what: string, exactly: boolean): void {
-  for (const key of [...STORED, ...EDGES]) same([...given[key]], [...wanted[key]], `${key} ${what}`);
-  same([given.closed, given.finished], [wanted.closed, wanted.finished], what);
-  if (exactly) same([...given.released], [...wanted.released], `released ${what}`);
-  // The record stamps its own clock on what was foreseen for the last one.
-  else same([...given.released].map(Boolean), [...wanted.released].map(Boolean), `released ${what}`);
-}
-
-function inHand(s: RunState): number[] {
-  return [...s.lease].map((lease, v) => ((s.flags[v]! & FLAG.DISPATCHED) === 0 ? 0 : lease));
-}
-
-function same(given: unknown, wanted: unknown, what: string): void {
-  const [a, b] = [JSON.stringify(given), JSON.stringify(wanted)];
-  if (a !== b) throw new Error(`${what}: ${a}, should be ${b}`);
 }

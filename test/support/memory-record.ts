@@ -36,13 +36,14 @@ export interface StoredLease {
 }
 
 /** Told for every group that an exchange writes: what was decided for `now`, in order. */
-export type Witness = (event: {
+export interface Exchanged {
   readonly n: number;
   readonly now: number;
   readonly groups: readonly Group[];
   readonly written: number;
   readonly entries: readonly Entry[];
-}) => void;
+}
+export type Witness = (event: Exchanged) => void;
 
 type Loose<T> = T extends unknown ? Omit<T, 'seq' | 'at'> : never;
 
@@ -71,9 +72,12 @@ export class MemoryRecord {
   private readonly starts: readonly number[];
   private readonly exchanges = new Map<number, { groups: string; answer: ExchangeAnswer }>();
   private readonly witness: Witness;
+  private readonly readLimit: number;
   private epochs = 0;
 
-  constructor(graph: Graph, specs: readonly FlowSpec[], witness: Witness = () => {}) {
+  /** `readLimit`: log rows given with one answer (A6). */
+  constructor(graph: Graph, specs: readonly FlowSpec[], witness: Witness = () => {}, readLimit = 500) {
+    this.readLimit = readLimit;
     this.graph = graph;
     this.witness = witness;
     this.starts = specs.map((spec) => spec.start ?? 0);
@@ -171,7 +175,7 @@ export class MemoryRecord {
     const seen = groups.slice(0, written);
     const decidedFor = this.log.slice(this.cursor);
     this.cursor = seen.reduce((last, group) => Math.max(last, group.seq), this.cursor);
-    const entries = this.log.slice(this.cursor, this.cursor + 500);
+    const entries = this.log.slice(this.cursor, this.cursor + this.readLimit);
     const asked = entries.some((entry) => entry.kind === 'operation');
     const open = new Map(this.claims());
     const answer: ExchangeAnswer = {

@@ -81,10 +81,10 @@ export function loopsOf(specs: readonly FlowSpec[]): string[][] {
   return loops;
 }
 
-export function graphOf(specs: readonly FlowSpec[]): Graph {
+/** Large graphs, which are known to have no loops, pass `[]`: the obvious search for them is slow. */
+export function graphOf(specs: readonly FlowSpec[], loops: readonly string[][] = loopsOf(specs)): Graph {
   const ids = specs.map((spec) => spec.id);
   const at = new Map(ids.map((id, v) => [id, v]));
-  const loops = loopsOf(specs);
   const inDegree: number[] = [];
   const upGaps: number[] = [];
   const loopEdges: number[] = [];

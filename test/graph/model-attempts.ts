@@ -1,0 +1,136 @@
+/** Ends of attempts and new generations (protocol C3, C4, C7, D9, E), for the slow model of test/graph/model.ts. */
+import { freshFacts, type Kind, type Model, type Outcome } from './model.ts';
+
+export function completed(
+  m: Model,
+  id: string,
+  of: { generation: number; attempt: number; at: number },
+  outcome: 'succeeded' | 'failed' | 'false' | 'cancelled' | 'requeued',
+  failure: Kind,
+): void {
+  const f = m.of(id);
+  if (!counts(m, id, of)) {
+    f.previous = null;
+    if (outcome === 'succeeded') lateEffect(m, id);
+    return;
+  }
+  f.claimed = false;
+  if (outcome === 'requeued') {
+    if (f.stopping && f.pending === null) m.end(id, 'cancelled', false);
+    else {
+      Object.assign(f, { pending: null, stopping: false, turnSince: null });
+      tryAgain(m, id, 0);
+    }
+  } else if (f.pending !== null) beginPending(m, id, outcome === 'false' ? 'failed' : outcome);
+  else if (f.stopping) {
+    m.end(id, 'cancelled', false);
+    if (outcome === 'succeeded') lateEffect(m, id);
+  } else if (outcome === 'succeeded') m.end(id, 'succeeded', f.tainted);
+  else if (outcome === 'false' && m.attrs(id).kind === 'check') {
+    const { giveUpAfterMs, everyMs } = m.attrs(id);
+    if (giveUpAfterMs !== null && of.at - f.turnSince! >= giveUpAfterMs) m.end(id, 'failed', false);
+    else tryAgain(m, id, of.at + everyMs);
+  } else
+    failed(
+      m,
+      id,
+      outcome === 'cancelled' ? 'infrastructure' : outcome === 'false' ? 'program' : failure,
+      of.at,
+    );
+}
+
+function counts(m: Model, id: string, of: { generation: number; attempt: number }): boolean {
+  const f = m.of(id);
+  return f.outcome === null && f.offered && f.generation === of.generation && f.attempt === of.attempt;
+}
+
+function failed(m: Model, id: string, kind: Kind, at: number): void {
+  const { retries } = m.attrs(id);
+  if (m.of(id).spent[kind] >= retries[kind]) m.end(id, 'failed', false);
+  else {
+    m.of(id).spent[kind]++;
+    tryAgain(m, id, at + retries.backoffMs);
+  }
+}
+
+function tryAgain(m: Model, id: string, notBefore: number): void {
+  const f = m.of(id);
+  Object.assign(f, { offered: false, claimed: false, tainted: false, stale: false, notBefore });
+  f.attempt++;
+}
+
+export function lost(m: Model, id: string, of: { generation: number; attempt: number; at: number }): void {
+  const f = m.of(id);
+  const { fenced, idempotent, orphanMs, retries } = m.attrs(id);
+  const over = { until: of.at + orphanMs + m.graceMs };
+  if (!counts(m, id, of)) {
+    if (f.previous !== null) f.previous = fenced ? null : over;
+    return;
+  }
+  f.claimed = false;
+  const orphan = (): void => {
+    if (!fenced) f.previous = over;
+  };
+  if (!fenced && !idempotent) {
+    m.end(id, 'outcome_unknown', false);
+    m.tell(id, 'outcome_unknown');
+  } else if (f.pending !== null) {
+    orphan();
+    beginPending(m, id, 'failed');
+    return;
+  } else if (f.stopping) m.end(id, 'cancelled', false);
+  else if (f.spent.lost >= retries.lost) m.end(id, 'failed', false);
+  else {
+    f.spent.lost++;
+    tryAgain(m, id, 0);
+  }
+  orphan();
+}
+
+/** C7: an attempt that no longer counts has left its effect. */
+export function lateEffect(m: Model, id: string): void {
+  markStale(m, [id]);
+  m.tell(id, 'late_effect');
+}
+
+/** D6: what has a result or is being worked on below redone flows. */
+export function markStale(m: Model, roots: readonly string[]): void {
+  for (const root of roots)
+    for (const id of m.below(root)) {
+      if (roots.includes(id)) continue;
+      const f = m.of(id);
+      if (f.pending === null && (f.outcome !== null || m.inHand(id))) f.stale = true;
+    }
+}
+
+export function newGeneration(
+  m: Model,
+  id: string,
+  how: { root: boolean; keepWaives: boolean },
+  ended: Outcome | null = m.of(id).outcome,
+): void {
+  const f = m.of(id);
+  const { onRerun, runner } = m.attrs(id);
+  const keeps = onRerun === 'keep';
+  const again = keeps && !how.root && f.outcome === 'succeeded';
+  const next = freshFacts();
+  next.generation = f.generation + 1;
+  next.held = f.held;
+  next.retired = f.retired;
+  next.member = f.member;
+  next.triggered = keeps && f.triggered;
+  next.confirmed = again && runner === 'person';
+  next.given = again && runner === 'engine';
+  if (how.keepWaives) next.waived = f.waived;
+  // Somebody is still at it: told to stop, and awaited (C7).
+  next.previous = m.inHand(id) ? { until: null } : f.previous;
+  next.remindersPassed = f.remindersPassed;
+  next.history = [...f.history, `${f.generation} ${ended}`];
+  m.facts.set(id, next);
+}
+
+/** The old end is recorded, frees nothing and is not retried. */
+export function beginPending(m: Model, id: string, ended: Outcome): void {
+  newGeneration(m, id, m.of(id).pending!, ended);
+  markStale(m, [id]);
+}
