@@ -9,7 +9,10 @@ import { z } from 'zod';
 /** Ids of flows, pools, procedures ...: what an operator types and an URL carries unescaped. */
 export const Id = z
   .string()
-  .regex(/^[A-Za-z][A-Za-z0-9_.-]{0,119}$/, 'an id starts with a letter, then letters, digits, _ . -, at most 120');
+  .regex(
+    /^[A-Za-z][A-Za-z0-9_.-]{0,119}$/,
+    'an id starts with a letter, then letters, digits, _ . -, at most 120',
+  );
 
 export const Cycle = z.enum(['hour', 'day', 'month']);
 export type Cycle = z.infer<typeof Cycle>;
@@ -37,12 +40,17 @@ export type PeriodMapping = z.infer<typeof PeriodMapping>;
  * A moment seen from the period, in the calendar's zone (`+1 month, day 1, 23:59`, `+1 day, 02:00`, `+1 hour, 00:10`), or from the
  * opening of the run (`open + 20 s`, units ms, s, min, h). Grammar and meaning: graph/calendar.ts.
  */
-export const Moment = z.string().regex(
-  /^(open \+ \d+ (ms|s|min|h)|\+\d+ (month|day|hour)(, day (\d{1,2}|last))?, \d{2}:\d{2}(:\d{2})?)$/,
-  'a moment is written like "+1 month, day 1, 23:59", "+1 day, 02:00" or "open + 20 s"',
-);
+export const Moment = z
+  .string()
+  .regex(
+    /^(open \+ \d+ (ms|s|min|h)|\+\d+ (month|day|hour)(, day (\d{1,2}|last))?, \d{2}:\d{2}(:\d{2})?)$/,
+    'a moment is written like "+1 month, day 1, 23:59", "+1 day, 02:00" or "open + 20 s"',
+  );
 
-const Ms = z.int().min(0).max(45 * 24 * 3_600_000);
+const Ms = z
+  .int()
+  .min(0)
+  .max(45 * 24 * 3_600_000);
 
 export const Names = z.strictObject({ en: z.string().min(1), zh: z.string().min(1) });
 
@@ -55,7 +63,9 @@ export const Edge = z.union([
 /** A typed parameter of a program; `period` and friends are filled from the business period and bound, never pasted. */
 export const Parameter = z.union([
   z.strictObject({ value: z.union([z.string(), z.number(), z.boolean()]) }),
-  z.strictObject({ from: z.enum(['period', 'month', 'day', 'firstDay', 'lastDay', 'previousMonth', 'run', 'generation']) }),
+  z.strictObject({
+    from: z.enum(['period', 'month', 'day', 'firstDay', 'lastDay', 'previousMonth', 'run', 'generation']),
+  }),
 ]);
 export type Parameter = z.infer<typeof Parameter>;
 
@@ -71,9 +81,22 @@ export const Program = z.discriminatedUnion('type', [
     env: z.record(z.string(), z.string()).default({}),
   }),
   /** First half of a distribution: source rows into the target's staging table, keyed by distribution, period, run, generation (D3). */
-  z.strictObject({ type: z.literal('export'), distribution: Id, from: CopySide, to: CopySide, columns: z.array(z.string()).min(1), where: z.string().optional() }),
+  z.strictObject({
+    type: z.literal('export'),
+    distribution: Id,
+    from: CopySide,
+    to: CopySide,
+    columns: z.array(z.string()).min(1),
+    where: z.string().optional(),
+  }),
   /** Second half: one fenced insert-select from staging into the target; the control rows commit with it (D3). */
-  z.strictObject({ type: z.literal('import'), distribution: Id, to: CopySide, columns: z.array(z.string()).min(1), periodColumn: z.string() }),
+  z.strictObject({
+    type: z.literal('import'),
+    distribution: Id,
+    to: CopySide,
+    columns: z.array(z.string()).min(1),
+    periodColumn: z.string(),
+  }),
   /** Does nothing, inside the agent; `ms` it takes, `failTimes` attempts that fail first. Load and tests. */
   z.strictObject({ type: z.literal('noop'), ms: Ms.default(0), failTimes: z.int().min(0).default(0) }),
 ]);
@@ -174,7 +197,13 @@ export const Calendar = z.strictObject({
 /** A named connection: the engine knows the name and the platform; credentials live with the agent (C1). */
 export const Connection = z.strictObject({ id: Id, platform: Id, names: Names.optional() });
 export const Pool = z.strictObject({ id: Id, size: z.int().min(0).max(100_000) });
-export const Procedure = z.strictObject({ id: Id, names: Names, owner: Id, cycle: Cycle, note: z.string().optional() });
+export const Procedure = z.strictObject({
+  id: Id,
+  names: Names,
+  owner: Id,
+  cycle: Cycle,
+  note: z.string().optional(),
+});
 export const Schedule = z.strictObject({
   id: Id,
   cycle: Cycle,
