@@ -148,7 +148,7 @@ test('force-pass, hold and skip of 9,000 flows in one operation', () => {
   }
 });
 
-test('200 operations and 300 late effects in one exchange', () => {
+test('300 late effects in one exchange', () => {
   const c = new Coordinator(layers());
   c.runAll(500);
   c.spentMs = [];
