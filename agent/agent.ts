@@ -81,6 +81,9 @@ export function createAgent(options: AgentOptions): Agent {
     },
   });
   const closing = new AbortController();
+  /** Ends the heartbeats before the farewell: one that arrives after it would take the name again. */
+  const silence = new AbortController();
+  let beating: Promise<void> | undefined;
   const patient = { signal: closing.signal, onFailure: outageTalk() };
 
   /**
@@ -223,13 +226,14 @@ export function createAgent(options: AgentOptions): Agent {
   }
 
   async function heartbeatLoop(): Promise<void> {
-    while (!closing.signal.aborted) {
+    const quiet = AbortSignal.any([closing.signal, silence.signal]);
+    while (!closing.signal.aborted && !silence.signal.aborted) {
       let failed = false;
       await heartbeat().catch(async (error: unknown) => {
         failed = true;
         await knownAgain(error);
       });
-      await pause(failed ? Math.min(heartbeatMs, 1_000) : heartbeatMs, closing.signal).catch(() => {});
+      await pause(failed ? Math.min(heartbeatMs, 1_000) : heartbeatMs, quiet).catch(() => {});
     }
   }
 
@@ -277,6 +281,8 @@ export function createAgent(options: AgentOptions): Agent {
       await settle(mine, INTERRUPTED_MS);
     }
     if (fatal !== undefined) return;
+    silence.abort();
+    await Promise.race([beating, pause(FAREWELL_MS)]);
     await calls.leave(attempts.surviving(), { timeoutMs: FAREWELL_MS }).catch(() => {});
   }
 
@@ -284,7 +290,6 @@ export function createAgent(options: AgentOptions): Agent {
     async run() {
       const goOn = attempts.recover();
       let orphans: NodeJS.Timeout | undefined;
-      let beating: Promise<void> | undefined;
       try {
         await hello(stopping.signal, true);
         const found = attempts.epochs();

@@ -51,17 +51,17 @@ export async function registerAgent(pool: pg.Pool, hello: Hello, leaseMs: number
   await endUnheld(pool, hello.agent, hello.held);
 }
 
-/** A process leaves on purpose: what it does not hold any more ends, the name is free. */
+/** A process leaves on purpose: what it does not hold any more ends, the name is free; nothing it still says takes the name again. */
 export async function releaseAgent(
   pool: pg.Pool,
   agent: string,
   instance: string,
   held: readonly number[],
 ): Promise<void> {
-  const left = await pool.query('update agents set seen_ms = 0 where name = $1 and instance = $2', [
-    agent,
-    instance,
-  ]);
+  const left = await pool.query(
+    "update agents set seen_ms = 0, instance = '' where name = $1 and instance = $2",
+    [agent, instance],
+  );
   if (left.rowCount === 1) await endUnheld(pool, agent, held);
 }
 
