@@ -15,7 +15,8 @@ export function operationLines(it: Operation, session: Shown): string[] {
     case 'applied':
       return [
         `${paint('green', '✓')} ${phrase('operation_applied', head)}`,
-        ...outcomeLines(it.outcome?.flows ?? [], session),
+        // The members of a plan were listed with it.
+        ...(it.verb === 'rerun' ? [] : outcomeLines(it.outcome?.flows ?? [], session)),
       ];
     case 'approval_required':
       return [

@@ -1,4 +1,5 @@
 /** The words of the command line, held to what the API and the engine have. */
+import { readFileSync } from 'node:fs';
 import type { Command } from 'commander';
 import { describe, expect, test } from 'vitest';
 import { FlowFlag } from '../../api/schemas/flows.ts';
@@ -55,4 +56,11 @@ test('the exit codes are documented in the help', async () => {
     for (const code of [0, 1, 2, 3, 4, 5, 6, 7, 124, 130]) expect(out).toMatch(new RegExp(`\\b${code} `));
   }
   expect(helpPhrases('zh')('exit_codes')).toContain('退出码');
+});
+
+test('docs/command-line.md names every command and every exit code', () => {
+  const docs = readFileSync(new URL('../../docs/command-line.md', import.meta.url), 'utf8');
+  const missing = leaves(program).filter(({ path }) => !new RegExp(`\`${path.join(' ')}[\` ]`).test(docs));
+  expect(missing.map(({ path }) => path.join(' '))).toEqual([]);
+  for (const code of [0, 1, 2, 3, 4, 5, 6, 7, 124, 130]) expect(docs).toContain(`| ${code} |`);
 });
