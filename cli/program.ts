@@ -1,5 +1,5 @@
 /** The tree of commands: what each is called, takes and says of itself. What a command does stands in `commands/`. */
-import { Command, InvalidArgumentError, Option } from 'commander';
+import { Command, Option } from 'commander';
 import { addAgentCommands } from './commands/agent.ts';
 import { addCatalogueCommands } from './commands/catalogue.ts';
 import { addCriticalPathCommand } from './commands/critical-path.ts';
@@ -15,8 +15,9 @@ import { addVerbCommands } from './commands/verb.ts';
 import { addVerbsCommand } from './commands/verbs.ts';
 import { addWhyCommand } from './commands/why.ts';
 import type { Session } from './session.ts';
-import { type Help, helpPhrases } from './text/help.ts';
+import { helpPhrases } from './text/help.ts';
 import type { Lang } from './text/phrases.ts';
+import type { Tree } from './tree.ts';
 
 /** Options that every command takes, before or after its name. */
 export interface GlobalOptions {
@@ -31,17 +32,6 @@ type Action = (
   args: string[],
   options: Record<string, never>,
 ) => Promise<number | undefined>;
-
-/** What a command module needs to hang its commands into the tree. */
-export interface Tree {
-  readonly root: Command;
-  readonly help: Help;
-  readonly version: string;
-  /** Makes an action of commander out of one of ours; its number is the exit code, undefined is 0. */
-  does<Options>(
-    action: (session: Session, args: string[], options: Options) => Promise<number | undefined>,
-  ): (...given: unknown[]) => Promise<void>;
-}
 
 /**
  * Builds the tree. `perform` gets the action that the arguments chose, with the options of everybody; it makes the session, so that
@@ -95,21 +85,4 @@ export function buildProgram(
   addNoticesCommand(tree);
   addDoctorCommand(tree);
   return root;
-}
-
-/** Reads a whole number of at least `least`. */
-export const wholeNumber =
-  (least: number) =>
-  (text: string): number => {
-    const number = Number(text);
-    if (!/^\d+$/.test(text) || number < least)
-      throw new InvalidArgumentError(`a whole number, at least ${least}`);
-    return number;
-  };
-
-/** `--timeout SECONDS` as milliseconds. */
-export function seconds(text: string): number {
-  const number = Number(text);
-  if (!/^\d+(\.\d+)?$/.test(text) || number <= 0) throw new InvalidArgumentError('seconds, more than 0');
-  return Math.round(number * 1_000);
 }

@@ -1,11 +1,12 @@
 /** Carries out what people ask for, in the order of the log (protocol B, E). Each verb has its own function; all are pure. */
 import { isEntitled, neededRoles } from './authorise.ts';
-import { type Graph, indexOf } from './compact.ts';
+import type { Graph } from './compact.ts';
 import { beginPending } from './completion.ts';
 import { confirm, reject, withdraw } from './confirm.ts';
-import type { Effect, FlowOutcome, OperationEntry, OperationOutcome } from './decisions.ts';
+import type { FlowOutcome, OperationEntry } from './decisions.ts';
 import { forcePass } from './force-pass.ts';
 import type { Machine } from './machine.ts';
+import { answer, askApproval, refuse, vertexOf } from './outcome.ts';
 import { applyRerun } from './rerun.ts';
 import { beginGeneration, finish, markStale } from './settle.ts';
 import { FLAG, has, lacksUpstream, lookAtAll } from './state.ts';
@@ -13,18 +14,6 @@ import { stateOf } from './state-of.ts';
 import { codeOf } from './status.ts';
 import { VERBS, type VerbRule } from './verbs.ts';
 import { checkEdge, unwaive, waive } from './waive.ts';
-
-const indices = new WeakMap<readonly string[], Map<string, number>>();
-
-/** Vertex of a flow id, -1 when the run has no such flow. The index is made once per graph. */
-export function vertexOf(graph: Graph, flow: string): number {
-  let index = indices.get(graph.ids);
-  if (index === undefined) {
-    index = indexOf(graph);
-    indices.set(graph.ids, index);
-  }
-  return index.get(flow) ?? -1;
-}
 
 /** One operation: all or nothing unless `partial` (B3); its outcome is an effect of the same group (B2). */
 export function operate(m: Machine, entry: OperationEntry): void {
@@ -295,36 +284,4 @@ function onEdges(m: Machine, entry: OperationEntry): void {
     else unwaive(m, edge, entry.operation);
   }
   answer(m, entry, 'applied', { flows: outcomes, code: null, detail: null });
-}
-
-export function answer(
-  m: Machine,
-  entry: OperationEntry,
-  state: Extract<Effect, { t: 'outcome' }>['state'],
-  outcome: OperationOutcome,
-): void {
-  m.effect({ t: 'outcome', operation: entry.operation, state, outcome });
-}
-
-export function refuse(
-  m: Machine,
-  entry: OperationEntry,
-  code: string,
-  detail: string | null,
-  flows: readonly FlowOutcome[],
-): void {
-  answer(m, entry, 'refused', { flows, code, detail });
-}
-
-export function askApproval(
-  m: Machine,
-  entry: OperationEntry,
-  roles: string[],
-  flows: readonly FlowOutcome[],
-): void {
-  answer(m, entry, 'approval_required', {
-    flows,
-    code: 'approval_required',
-    detail: `needs the role ${roles.join(', ')} or a second person`,
-  });
 }

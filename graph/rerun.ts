@@ -2,7 +2,7 @@
 import type { Graph } from './compact.ts';
 import type { FlowOutcome, OperationEntry, RerunMember, RerunPlan } from './decisions.ts';
 import type { Machine } from './machine.ts';
-import { answer, refuse, vertexOf } from './operate.ts';
+import { answer, refuse, vertexOf } from './outcome.ts';
 import { beginGeneration, endOverrides, hasStarted, markStale } from './settle.ts';
 import { FLAG, has, type RunState } from './state.ts';
 import { stateOf } from './state-of.ts';

@@ -1,7 +1,7 @@
 /** waive 豁免 an edge: it counts as met for this generation of its target, whose result will be tainted (protocol E, D6). */
 import { edgeId } from './compact.ts';
 import type { Machine } from './machine.ts';
-import { vertexOf } from './operate.ts';
+import { vertexOf } from './outcome.ts';
 import { releaseAnew } from './settle.ts';
 import { stateOf } from './state-of.ts';
 import type { State } from './status.ts';

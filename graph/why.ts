@@ -18,7 +18,7 @@ import {
   sorted,
 } from './found-causes.ts';
 import { shortestWayRound } from './loops.ts';
-import { vertexOf } from './operate.ts';
+import { vertexOf } from './outcome.ts';
 import { type Remedy, remedyOf } from './remedies.ts';
 import type { WhyFacts } from './run-facts.ts';
 import { FLAG, has, isDone, type RunState } from './state.ts';

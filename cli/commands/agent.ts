@@ -3,12 +3,12 @@ import type { z } from 'zod';
 import type { Agent, AgentList, FailoverAnswer } from '../../api/schemas/agents.ts';
 import { SluiceError } from '../../errors.ts';
 import { part } from '../client.ts';
-import { type Tree, wholeNumber } from '../program.ts';
 import type { Session } from '../session.ts';
 import type { HelpKey } from '../text/help.ts';
 import { instant } from '../text/instant.ts';
 import { table } from '../text/table.ts';
 import { oneLine } from '../text/width.ts';
+import { type Tree, wholeNumber } from '../tree.ts';
 
 type AgentRow = z.infer<typeof Agent>;
 

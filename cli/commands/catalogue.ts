@@ -9,13 +9,13 @@ import type {
   VersionList,
 } from '../../api/schemas/catalogue.ts';
 import { readCatalogueFolder, writeCatalogueFolder } from '../catalogue-folder.ts';
-import { type Tree, wholeNumber } from '../program.ts';
 import type { Session } from '../session.ts';
 import { catalogueProblemLine } from '../text/catalogue-problem.ts';
 import type { HelpKey } from '../text/help.ts';
 import { instant } from '../text/instant.ts';
 import { table } from '../text/table.ts';
 import { oneLine } from '../text/width.ts';
+import { type Tree, wholeNumber } from '../tree.ts';
 
 type Applied = z.infer<typeof ApplyAnswer>;
 

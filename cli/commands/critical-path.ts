@@ -1,11 +1,11 @@
 /** `sluice critical-path [FLOW]`: what the end of a flow rested on, piece by piece, from the opening of the run. */
 import type { CriticalPath } from '../../api/schemas/answers.ts';
-import type { Tree } from '../program.ts';
 import { ofRun, runOf, type Session } from '../session.ts';
 import type { Colour } from '../text/colour.ts';
 import { duration, instant, time } from '../text/instant.ts';
 import { kindText } from '../text/kinds.ts';
 import { oneLine, padEnd, padStart, truncate, widthOf } from '../text/width.ts';
+import type { Tree } from '../tree.ts';
 
 export function addCriticalPathCommand(tree: Tree): void {
   const { root, help } = tree;

@@ -3,10 +3,10 @@ import type { z } from 'zod';
 import type { AgentList, PlatformList } from '../../api/schemas/agents.ts';
 import type { Run } from '../../api/schemas/runs.ts';
 import { problemFrom } from '../problem.ts';
-import type { Tree } from '../program.ts';
 import type { Session } from '../session.ts';
 import { duration } from '../text/instant.ts';
 import { oneLine } from '../text/width.ts';
+import type { Tree } from '../tree.ts';
 
 interface Finding {
   readonly check: string;

@@ -1,12 +1,12 @@
 /** `sluice flow list|show`. */
 import type { Attempt, Flow, FlowDetail } from '../../api/schemas/flows.ts';
 import { part } from '../client.ts';
-import { type Tree, wholeNumber } from '../program.ts';
 import { ofRun, runOf, type Session } from '../session.ts';
 import { duration, instant, time } from '../text/instant.ts';
 import { flagText, stateColour, stateText, stateWord } from '../text/states.ts';
 import { table } from '../text/table.ts';
 import { oneLine } from '../text/width.ts';
+import { type Tree, wholeNumber } from '../tree.ts';
 
 type Filters = Record<
   'state' | 'kind' | 'layer' | 'procedure' | 'platform' | 'flag' | 'q',

@@ -2,9 +2,9 @@
 import type { Attempt, FlowDetail } from '../../api/schemas/flows.ts';
 import { SluiceError } from '../../errors.ts';
 import { part } from '../client.ts';
-import { type Tree, wholeNumber } from '../program.ts';
 import { ofRun, runOf } from '../session.ts';
 import { harmless } from '../text/width.ts';
+import { type Tree, wholeNumber } from '../tree.ts';
 
 export function addLogsCommand(tree: Tree): void {
   const { root, help } = tree;

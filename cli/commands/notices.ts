@@ -1,10 +1,10 @@
 /** `sluice notices`: what people were told. */
 import type { z } from 'zod';
 import type { Notice } from '../../api/schemas/records.ts';
-import { type Tree, wholeNumber } from '../program.ts';
 import { instant } from '../text/instant.ts';
 import { table } from '../text/table.ts';
 import { oneLine } from '../text/width.ts';
+import { type Tree, wholeNumber } from '../tree.ts';
 
 type Filters = Record<'run' | 'flow' | 'kind' | 'recipient', string | undefined>;
 

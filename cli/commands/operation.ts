@@ -3,11 +3,11 @@ import type { z } from 'zod';
 import type { Operation } from '../../api/schemas/operations.ts';
 import type { AuditEntry } from '../../api/schemas/records.ts';
 import { part } from '../client.ts';
-import { type Tree, wholeNumber } from '../program.ts';
 import { instant } from '../text/instant.ts';
 import { operationLines, targetsOf } from '../text/operation.ts';
 import { table } from '../text/table.ts';
 import { oneLine } from '../text/width.ts';
+import { type Tree, wholeNumber } from '../tree.ts';
 import { showOperation } from './verb.ts';
 
 export function addOperationCommands(tree: Tree): void {

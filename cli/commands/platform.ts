@@ -2,12 +2,12 @@
 import type { z } from 'zod';
 import type { Platform, PlatformList } from '../../api/schemas/agents.ts';
 import { part } from '../client.ts';
-import type { Tree } from '../program.ts';
 import type { Session } from '../session.ts';
 import type { HelpKey } from '../text/help.ts';
 import { instant } from '../text/instant.ts';
 import { table } from '../text/table.ts';
 import { oneLine } from '../text/width.ts';
+import type { Tree } from '../tree.ts';
 
 type PlatformRow = z.infer<typeof Platform>;
 

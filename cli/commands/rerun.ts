@@ -2,12 +2,12 @@
 import { Option } from 'commander';
 import type { Plan } from '../../api/schemas/rerun-plans.ts';
 import { part } from '../client.ts';
-import { seconds, type Tree } from '../program.ts';
 import { ofRun, runOf, type Session } from '../session.ts';
 import { instant } from '../text/instant.ts';
 import { stateColour, stateText } from '../text/states.ts';
 import { table } from '../text/table.ts';
 import { oneLine } from '../text/width.ts';
+import { seconds, type Tree } from '../tree.ts';
 import { showOperation } from './verb.ts';
 
 interface RerunOptions {

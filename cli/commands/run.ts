@@ -1,13 +1,13 @@
 /** `sluice run open|list|show|watch|pause|resume|close|reopen|reload`. */
 import { Option } from 'commander';
 import type { Run, RunDetail } from '../../api/schemas/runs.ts';
-import { seconds, type Tree, wholeNumber } from '../program.ts';
 import { ofRun, runOf, type Session } from '../session.ts';
 import type { HelpKey } from '../text/help.ts';
 import { duration, instant } from '../text/instant.ts';
 import { STATES, stateColour, stateText } from '../text/states.ts';
 import { table } from '../text/table.ts';
 import { oneLine } from '../text/width.ts';
+import { seconds, type Tree, wholeNumber } from '../tree.ts';
 import { askVerb } from './verb.ts';
 import { watchRun } from './watch.ts';
 

@@ -1,9 +1,9 @@
 /** `sluice verbs`: which verb is possible in which state. */
 import type { z } from 'zod';
 import type { VerbList } from '../../api/schemas/verbs.ts';
-import type { Tree } from '../program.ts';
 import { stateWord } from '../text/states.ts';
 import { table } from '../text/table.ts';
+import type { Tree } from '../tree.ts';
 
 export function addVerbsCommand(tree: Tree): void {
   tree.root

@@ -1,12 +1,12 @@
 /** `sluice why FLOW --run R`, `sluice why --run R`: the final causes, not the symptoms. */
 import type { Cause, WhyFlow, WhyRun } from '../../api/schemas/answers.ts';
 import { part } from '../client.ts';
-import { type Tree, wholeNumber } from '../program.ts';
 import { ofRun, runOf, type Session } from '../session.ts';
 import { duration, instant } from '../text/instant.ts';
 import { stateText, stateWord } from '../text/states.ts';
 import { table } from '../text/table.ts';
 import { oneLine, widthOf } from '../text/width.ts';
+import { type Tree, wholeNumber } from '../tree.ts';
 
 export function addWhyCommand(tree: Tree): void {
   const { root, help } = tree;

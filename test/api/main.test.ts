@@ -1,7 +1,7 @@
 import { type ChildProcess, fork } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtemp, rm } from 'node:fs/promises';
-import { createServer } from 'node:net';
+import { connect, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, expect, test } from 'vitest';
@@ -72,6 +72,18 @@ test('the process serves on loopback, beats, answers what is open at SIGTERM and
   expect(await (await waiting).json()).toEqual({ tasks: [], stop: [] });
   expect(await ended).toEqual([0, null]);
   expect((await pool.query('select count(*)::int as n from api_beats')).rows[0].n).toBe(0);
+});
+
+test('a connection that never asked anything does not hold up the end', async () => {
+  const port = await freePort();
+  const { child, first } = await start(port);
+  await first;
+  const idle = connect(port, '127.0.0.1');
+  idle.on('error', () => {});
+  await once(idle, 'connect');
+  const ended = once(child, 'exit');
+  child.kill('SIGTERM');
+  expect(await ended).toEqual([0, null]);
 });
 
 test('it ends when its parent is gone', async () => {
