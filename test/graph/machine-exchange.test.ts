@@ -2,7 +2,7 @@ import { describe, expect, test } from 'vitest';
 import { apply } from '../../graph/apply.ts';
 import { decide, foresee } from '../../graph/decide.ts';
 import { nextDue } from '../../graph/due.ts';
-import type { RunState } from '../../graph/state.ts';
+import { FLAG, type RunState } from '../../graph/state.ts';
 import { freshState } from '../support/memory-record.ts';
 import { graphOf } from '../support/run-graph.ts';
 import { chain, SmallRun } from '../support/small-run.ts';
@@ -184,11 +184,28 @@ describe('A5: the exchange', () => {
     const graph = graphOf([{ id: 'A' }]);
     const s = freshState(graph);
     // Known as sent, held since: the next answer says that nobody has it.
-    s.flags[0] = (1 << 0) | (1 << 15);
+    s.flags[0] = FLAG.HELD | FLAG.DISPATCHED;
     s.lease[0] = 1;
     const answer = { n: 1, now: 1000, written: 0, adopted: null, cursor: 0, entries: [], more: false };
     apply(graph, s, [], { ...answer, leases: [], allLeases: true });
     const [group] = decide(graph, s, [], 1000);
-    expect(group!.changes[0]).toMatchObject({ flags: 1, expect: 1 });
+    expect(group!.changes[0]).toMatchObject({ flags: FLAG.HELD, expect: 1 });
+  });
+
+  test('likewise one whose end a rerun waits for: it becomes a member that never started', () => {
+    const graph = graphOf([{ id: 'A' }]);
+    const s = freshState(graph);
+    const { DISPATCHED, MEMBER, RERUN_PENDING, PENDING_ROOT } = FLAG;
+    s.flags[0] = DISPATCHED | MEMBER | RERUN_PENDING | PENDING_ROOT;
+    s.lease[0] = 1;
+    const answer = { n: 1, now: 1000, written: 0, adopted: null, cursor: 0, entries: [], more: false };
+    apply(graph, s, [], { ...answer, leases: [], allLeases: true });
+    const [group] = decide(graph, s, [], 1000);
+    expect(group!.changes[0]).toMatchObject({
+      generation: 1,
+      flags: DISPATCHED | MEMBER,
+      expect: 1,
+      released: 1,
+    });
   });
 });

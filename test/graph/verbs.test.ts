@@ -252,6 +252,50 @@ describe('E: effect on the flow and downstream', () => {
     },
   );
 
+  test('what an operator did is kept as an override; what he took back ends one', () => {
+    for (const [verb, state, as] of [
+      ['force-pass', 'failed', {}],
+      ['skip', 'waiting_upstream', {}],
+      ['start-now', 'waiting_upstream', {}],
+      ['trigger', 'not_triggered', undefined],
+      ['hold', 'waiting_agent', undefined],
+      ['expedite', 'waiting_agent', undefined],
+      ['cancel', 'running', undefined],
+      ['confirm', 'waiting_person', undefined],
+      ['reject', 'waiting_person', undefined],
+      ['resolve', 'outcome_unknown', undefined],
+      ['retire', 'failed', {}],
+    ] as const) {
+      const run = into[state](as);
+      const before = run.effects.length;
+      run.ask(verb, 'B', verb === 'resolve' ? { ran: true } : {});
+      const kept = run.effects.slice(before).filter((effect) => effect.t === 'override');
+      expect(kept).toMatchObject([{ v: 1, kind: verb, from: null }]);
+    }
+    for (const [verb, back] of [
+      ['skip', 'unskip'],
+      ['hold', 'unhold'],
+      ['retire', 'unretire'],
+    ] as const) {
+      const run = into.waiting_upstream();
+      run.ask(verb, 'B');
+      expect([...run.record.overrides]).toEqual([`1 ${verb}`]);
+      run.ask(back, 'B');
+      expect([...run.record.overrides]).toEqual([]);
+    }
+  });
+
+  test('the instant of a trigger is stamped, by trigger and start-now alike', () => {
+    for (const [verb, state] of [
+      ['trigger', 'not_triggered'],
+      ['start-now', 'waiting_upstream'],
+    ] as const) {
+      const run = into[state]();
+      run.ask(verb, 'B');
+      expect(run.effects).toContainEqual({ t: 'triggered', v: 1 });
+    }
+  });
+
   test('waive: the edge counts as met, the result is tainted', () => {
     const run = into.waiting_upstream();
     run.waive('A', 'B');
