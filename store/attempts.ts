@@ -112,12 +112,16 @@ export async function completeAttempts(
       EndedLease & { pools: string[]; pool_amounts: number[]; locks: string[] }
     >({
       name: 'end-leases',
-      text: `delete from leases l using unnest($1::bigint[], $2::text[]) as x (epoch, agent) where l.epoch = x.epoch and l.agent = x.agent
+      text: `delete from leases l using unnest($1::bigint[], $2::text[], $3::text[]) as x (epoch, agent, run_id)
+        where l.epoch = x.epoch and l.agent = x.agent and l.run_id = x.run_id
         returning l.epoch, l.run_id, l.flow_id, l.generation, l.attempt, l.pools, l.pool_amounts, l.locks`,
-      values: [all.map((r) => r.epoch), all.map((r) => r.agent)],
+      values: [all.map((r) => r.epoch), all.map((r) => r.agent), all.map((r) => r.run)],
     });
     const byEpoch = new Map(ended.rows.map((row) => [row.epoch, row]));
-    const good = all.filter((r) => byEpoch.has(r.epoch));
+    // A call that was repeated may stand in one group with its first: the attempt ended once.
+    const good = [
+      ...new Map(all.filter((r) => byEpoch.has(r.epoch)).map((r) => [r.epoch, r] as const)).values(),
+    ];
     await client.query({
       name: 'note-ends',
       text: `update attempts a set ended_ms = clock_ms(), outcome = x.outcome, failure_kind = x.failure, message = x.message,
@@ -179,16 +183,26 @@ function effectRow(late: EndedLease): LogRow {
 }
 
 /** Keeps what stale epochs say; returns those that speak of an effect for the first time. */
-async function remark(client: pg.PoolClient, stale: readonly AttemptEnd[]): Promise<EndedLease[]> {
+async function remark(
+  client: pg.PoolClient,
+  stale: readonly (AttemptEnd & { readonly agent: string })[],
+): Promise<EndedLease[]> {
   if (stale.length === 0) return [];
   const found = await client.query<EndedLease & { first: boolean; effect: boolean }>(
     `with late as (
        select a.epoch, a.remark is null and a.outcome is distinct from 'succeeded' as first, x.said, x.effect from attempts a
-       join unnest($1::bigint[], $2::text[], $3::boolean[]) as x (epoch, said, effect) on a.epoch = x.epoch
+       join unnest($1::bigint[], $2::text[], $3::boolean[], $4::text[], $5::text[]) as x (epoch, said, effect, agent, run_id)
+         on a.epoch = x.epoch and a.agent = x.agent and a.run_id = x.run_id
      )
      update attempts a set remark = coalesce(a.remark, late.said::json) from late where a.epoch = late.epoch
      returning a.epoch, a.run_id, a.flow_id, a.generation, a.attempt, late.first, late.effect`,
-    [stale.map((r) => r.epoch), stale.map((r) => JSON.stringify(r)), stale.map((r) => r.effect)],
+    [
+      stale.map((r) => r.epoch),
+      stale.map((r) => JSON.stringify(r)),
+      stale.map((r) => r.effect),
+      stale.map((r) => r.agent),
+      stale.map((r) => r.run),
+    ],
   );
   return found.rows.filter((row) => row.first && row.effect);
 }

@@ -63,10 +63,14 @@ async function claimFor(client: Queryable, call: ClaimCall, leaseMs: number): Pr
   if (limit <= 0) return [];
   const found = await client.query<Candidate>({
     name: 'claim-candidates',
+    // Nothing begins in a closed or frozen run. What does not fit into its pools now must not stand before what does.
     text: `select run_id, flow_id, generation, attempt, pools, pool_amounts, locks, lease_ms from outbox o
       where claimed_epoch is null and platform = $1 and labels <@ $2
+        and (select r.state = 'open' and r.frozen is null from runs r where r.id = o.run_id)
+        and exists (select 1 from runs r where r.id = o.run_id and r.state = 'open' and r.frozen is null)
         and not exists (select 1 from pauses p where p.to_ms is null and p.scope in ('platform:' || o.platform, 'run:' || o.run_id))
-        and (pools = '{}' or not exists (select 1 from pools p where p.name = any(o.pools) and p.used >= p.size))
+        and (pools = '{}' or not exists (select 1 from unnest(o.pools, o.pool_amounts) as x (name, n)
+          left join pools p on p.name = x.name where p.name is null or p.used + x.n > p.size))
         and (locks = '{}' or not exists (select 1 from locks l where l.key = any(o.locks)))
       order by expedite desc, latest_start_ms, key desc, released_ms, flow_id
       limit $3 for update of o skip locked`,

@@ -26,7 +26,8 @@ export async function releaseHoldings(client: Queryable, ended: readonly Holding
 }
 
 /**
- * Ends the given leases: never started -> back to the outbox by ending the epoch; to be stopped -> cancelled; else a `lost` row.
+ * Ends the given leases: never started -> back to the outbox by ending the epoch, if the flow would still wait for an agent, otherwise a
+ * completion `requeued` (an upstream is being redone, say); to be stopped -> cancelled; else a `lost` row.
  * With `silentMs`, only those of which nothing was heard for their lease time when the transaction looks. Returns what was done.
  */
 export async function endLeases(
@@ -57,14 +58,18 @@ export async function endLeases(
         started: boolean;
         stop: boolean;
         platform: string;
+        waits: boolean | null;
       }
     >(
-      `delete from leases where epoch = any($1::bigint[]) and ($2::boolean is false or seen_ms < clock_ms() - lease_ms)
-       returning epoch, run_id, flow_id, generation, attempt, started_ms is not null as started, stop, platform, pools, pool_amounts, locks`,
+      // The phase stands still: the counter rows are locked.
+      `delete from leases l where epoch = any($1::bigint[]) and ($2::boolean is false or seen_ms < clock_ms() - lease_ms)
+       returning epoch, run_id, flow_id, generation, attempt, started_ms is not null as started, stop, platform, pools, pool_amounts, locks,
+         (select f.phase = 'waiting_agent' from run_flows f where f.run_id = l.run_id and f.flow_id = l.flow_id) as waits`,
       [epochs, onlySilent !== null],
     );
-    const requeued = ended.rows.filter((row) => !row.started && !row.stop);
-    const told = ended.rows.filter((row) => row.started || row.stop);
+    const unstarted = ended.rows.filter((row) => !row.started && !row.stop);
+    const requeued = unstarted.filter((row) => row.waits === true);
+    const told = ended.rows.filter((row) => row.started || row.stop || row.waits !== true);
     await client.query(
       `update outbox o set claimed_epoch = null from unnest($1::bigint[], $2::text[], $3::text[]) as x (epoch, run_id, flow_id)
        where o.run_id = x.run_id and o.flow_id = x.flow_id and o.claimed_epoch = x.epoch`,
@@ -92,7 +97,7 @@ export async function endLeases(
           generation: row.generation,
           attempt: row.attempt,
           epoch: row.epoch,
-          outcome: row.started ? 'lost' : 'cancelled',
+          outcome: row.started ? 'lost' : row.stop ? 'cancelled' : 'requeued',
           operation: null,
           body: null,
         },
@@ -101,7 +106,7 @@ export async function endLeases(
     await releaseHoldings(client, ended.rows);
     for (const platform of new Set(requeued.map((row) => row.platform)))
       await client.query("select pg_notify('sluice_outbox', $1)", [platform]);
-    return { requeued: requeued.length, lost: told.length };
+    return { requeued: unstarted.length, lost: ended.rows.length - unstarted.length };
   });
 }
 

@@ -89,9 +89,9 @@ function toEntry({ index }: RunContext, row: StoredEntry): Entry {
   const attempt = { v, generation: row.generation ?? 0, attempt: row.attempt ?? 0 };
   switch (row.kind) {
     case 'completion': {
-      // outcome is 'succeeded', 'false', 'cancelled' or 'failed:<kind>'
+      // outcome is 'succeeded', 'false', 'cancelled', 'requeued' or 'failed:<kind>'
       const [outcome, failure] = (row.outcome ?? '').split(':') as [
-        'succeeded' | 'failed' | 'false' | 'cancelled',
+        'succeeded' | 'failed' | 'false' | 'cancelled' | 'requeued',
         FailureKind | undefined,
       ];
       return { kind: 'completion', ...base, ...attempt, outcome, failure: failure ?? null };

@@ -12,8 +12,11 @@ const database = await createTestDatabase('agents');
 const pool = createPool(database.url, { max: 20, name: 'test' });
 afterAll(() => pool.end());
 
-let period = 1;
-const nextPeriod = (): string => `2031-${String(period++).padStart(2, '0')}`;
+let opened = 0;
+const nextPeriod = (): string => {
+  const n = opened++;
+  return `${2031 + Math.floor(n / 12)}-${String((n % 12) + 1).padStart(2, '0')}`;
+};
 
 async function open(flows: Parameters<typeof catalogueText>[0], frame = {}): Promise<string> {
   await applyCatalogue(pool, catalogueText(flows, frame));
@@ -62,7 +65,49 @@ describe('C3: a result counts only under the current epoch', () => {
   });
 });
 
+describe('C3: what an agent says is believed once, of its own attempts, in their run', () => {
+  test('a call repeated in one group with its first logs one end', async () => {
+    const run = await open([{ id: 'A' }]);
+    const agent = await playAgent(pool, 'repeated');
+    const tasks = await agent.claim();
+    await agent.start(tasks);
+    expect(await agent.end([...tasks, ...tasks])).toEqual([tasks[0]!.epoch, tasks[0]!.epoch]);
+    const log = await pool.query('select kind from run_log where run_id = $1', [run]);
+    expect(log.rows).toEqual([{ kind: 'completion' }]);
+  });
+
+  test('a result that names another run, or comes from another agent, is stale and leaves no trace in any log', async () => {
+    const other = await open([{ id: 'A' }]);
+    await cleanUp();
+    const run = await open([{ id: 'A' }]);
+    const agent = await playAgent(pool, 'owner');
+    const stranger = await playAgent(pool, 'stranger');
+    const tasks = await agent.claim();
+    await agent.start(tasks);
+    expect(await agent.end(tasks, { run: other })).toEqual([]);
+    expect(await stranger.end(tasks)).toEqual([]);
+    const log = await pool.query('select 1 from run_log where run_id = any($1::text[])', [[run, other]]);
+    expect(log.rowCount).toBe(0);
+    expect(await agent.end(tasks)).toEqual([tasks[0]!.epoch]);
+  });
+});
+
 describe('C4: silence', () => {
+  test('a claim that never started is not given to another agent while its flow waits for something else', async () => {
+    const run = await open([{ id: 'A' }]);
+    const agent = await playAgent(pool, 'unstarted');
+    const [task] = await agent.claim();
+    // As an exchange writes it when an upstream of a claimed flow is redone.
+    await pool.query("update run_flows set phase = 'waiting_upstream' where run_id = $1", [run]);
+    expect(await endLeases(pool, [task!.epoch], null)).toEqual({ requeued: 1, lost: 0 });
+    expect(await agent.claim()).toEqual([]);
+    const log = await pool.query('select kind, outcome from run_log where run_id = $1', [run]);
+    expect(log.rows).toEqual([{ kind: 'completion', outcome: 'requeued' }]);
+    await settleRun(pool, run);
+    const [next] = await agent.claim();
+    expect(next).toMatchObject({ flow: 'A', generation: 1, attempt: 2 });
+  });
+
   test('a started attempt is lost, and a fenced program gets its next attempt at once', async () => {
     const run = await open([{ id: 'A' }]);
     const agent = await playAgent(pool, 'silent');
@@ -174,6 +219,26 @@ describe('C9: pools, locks, pauses', () => {
     await agents[owner]!.end(claims[owner]!);
     const left = claims.flat().length - claims[owner]!.length;
     expect((await pool.query("select used from pools where name = 'sessions'")).rows[0].used).toBe(2 * left);
+  });
+
+  test('C9: a flow that does not fit into its pool does not stand before one that needs none', async () => {
+    await open([{ id: 'BIG', uses: [{ pool: 'wide', n: 2 }] }, { id: 'SMALL' }], {
+      pools: [{ id: 'wide', size: 2 }],
+    });
+    await pool.query("update pools set used = 1 where name = 'wide'");
+    const agent = await playAgent(pool, 'passing', { slots: 1 });
+    expect((await agent.claim()).map((task) => task.flow)).toEqual(['SMALL']);
+  });
+
+  test('nothing begins in a closed or a frozen run', async () => {
+    const run = await open([{ id: 'A' }]);
+    const agent = await playAgent(pool, 'outside');
+    await pool.query("update runs set state = 'closed' where id = $1", [run]);
+    expect(await agent.claim()).toEqual([]);
+    await pool.query("update runs set state = 'open', frozen = 'ahead' where id = $1", [run]);
+    expect(await agent.claim()).toEqual([]);
+    await pool.query('update runs set frozen = null where id = $1', [run]);
+    expect(await agent.claim()).toHaveLength(1);
   });
 
   test('two flows with the same lock exclude each other', async () => {
