@@ -117,7 +117,9 @@ export class Deliverer {
     const { pool, logger } = this.#deps;
     try {
       const behind = await pool.query<{ run_id: string }>(
-        'select run_id from run_counters where log_seq > cursor or exchange = 0',
+        // A frozen run stands still until a person decides (A9): a signal a second would only fill its history.
+        `select c.run_id from run_counters c join runs r on r.id = c.run_id
+         where (c.log_seq > c.cursor or c.exchange = 0) and r.frozen is null`,
       );
       for (const row of behind.rows) this.wake(row.run_id);
     } catch (error) {
