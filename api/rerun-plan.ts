@@ -6,7 +6,7 @@ import type { RerunPlan } from '../graph/decisions.ts';
 import { canonicalJson } from '../graph/hash.ts';
 import type { Flow } from '../graph/model.ts';
 import { lockKeys } from '../graph/program.ts';
-import { memberOf, planMembers, reach } from '../graph/rerun.ts';
+import { memberOf, planMembers, reach, rootRefusal } from '../graph/rerun.ts';
 import { hasStarted } from '../graph/settle.ts';
 import { FLAG, has, type RunState } from '../graph/state.ts';
 import { stateOf } from '../graph/state-of.ts';
@@ -34,6 +34,13 @@ export async function makePlan(
   const state = await readState(deps.pool, context, deps.graceMs);
   const rootIds = [...new Set(knownFlows(context, asked.flows, false))];
   const roots = rootIds.map((flow) => context.index.get(flow)!).sort((a, b) => a - b);
+  for (const v of roots) {
+    const code = rootRefusal(graph, state, v, asked.scope);
+    if (code !== null)
+      throw new SluiceError(code, `${graph.ids[v]} is ${stateOf(state, graph, v)}: it cannot be redone now`, {
+        facts: { run: context.run.id, flow: graph.ids[v], state: stateOf(state, graph, v) },
+      });
+  }
   const members = planMembers(graph, state, roots, asked.scope);
   const flows = members.map((v) => context.flow(graph.ids[v]!));
   authorise(actor, 'rerun', [...flows, ...rootIds.map((id) => context.flow(id))]);
@@ -61,7 +68,7 @@ export async function makePlan(
     roots: [...plan.roots],
     members: shownMembers(context, state, members, new Set(roots)),
     undecided: undecided(context, state, members),
-    becomeStale: becomeStale(context, state, members),
+    becomeStale: becomeStale(context, state, members, asked.running),
     keyFlows: flows.filter((flow) => flow.key).map((flow) => flow.id),
     ...(await touched(deps, context, flows, asked.keepWaives)),
   };
@@ -108,10 +115,16 @@ function undecided({ graph }: RunContext, s: RunState, members: readonly number[
   });
 }
 
-/** As `markStale` would: below the redone members, started, no member itself. */
-function becomeStale({ graph }: RunContext, s: RunState, members: readonly number[]): string[] {
+/** As `markStale` would: below the members that are redone at once, started, no member itself. */
+function becomeStale(
+  { graph }: RunContext,
+  s: RunState,
+  members: readonly number[],
+  running: RerunPlan['running'],
+): string[] {
   const among = new Set(members);
-  const redone = members.filter((v) => hasStarted(s, v));
+  // A running member that is waited for makes nothing stale before its new generation begins.
+  const redone = members.filter((v) => hasStarted(s, v) && (s.result[v] !== 0 || running === 'supersede'));
   return [...reach(graph, redone)]
     .filter((v) => !among.has(v) && hasStarted(s, v))
     .sort((a, b) => a - b)

@@ -50,7 +50,12 @@ function isFailed(s: RunState, v: number): boolean {
  * Why a flow may not be a root of a plan; null = it may. With `failed-downstream` a root only says where to look, whatever its state.
  * Codes: `rerun_pending`, `outcome_unknown`, `wrong_state`.
  */
-export function rootRefusal(graph: Graph, s: RunState, v: number, scope: RerunScope): string | null {
+export function rootRefusal(
+  graph: Graph,
+  s: RunState,
+  v: number,
+  scope: RerunScope,
+): 'rerun_pending' | 'outcome_unknown' | 'wrong_state' | null {
   if (has(s, v, FLAG.RERUN_PENDING)) return 'rerun_pending';
   const state = stateOf(s, graph, v);
   if (state === 'outcome_unknown') return 'outcome_unknown';

@@ -38,19 +38,46 @@ async function writeOverrides(
   effects: readonly Effect[],
 ): Promise<void> {
   let begun: Of<'override'>[] = [];
+  let ended: Of<'end_override'>[] = [];
   for (const effect of effects) {
-    if (effect.t === 'override') begun.push(effect);
-    if (effect.t !== 'end_override') continue;
-    await begin(client, context, now, begun);
-    begun = [];
-    await client.query({
-      name: 'end-override',
-      text: `update overrides set ended_ms = $3, ended_by = coalesce((select actor from operations where id = $6), 'engine')
-        where run_id = $1 and flow_id = $2 and kind = any($4::text[]) and ended_ms is null and ($5::text is null or edge_from = $5)`,
-      values: [context.run.id, context.graph.ids[effect.v], now, effect.kinds, effect.from, effect.operation],
-    });
+    if (effect.t === 'override') {
+      await end(client, context, now, ended);
+      ended = [];
+      begun.push(effect);
+    } else if (effect.t === 'end_override') {
+      await begin(client, context, now, begun);
+      begun = [];
+      ended.push(effect);
+    }
   }
   await begin(client, context, now, begun);
+  await end(client, context, now, ended);
+}
+
+async function end(
+  client: Queryable,
+  context: RunContext,
+  now: number,
+  ended: readonly Of<'end_override'>[],
+): Promise<void> {
+  if (ended.length === 0) return;
+  const rows = ended.flatMap((effect) => effect.kinds.map((kind) => ({ ...effect, kind })));
+  await client.query({
+    name: 'end-overrides',
+    text: `update overrides o set ended_ms = $2, ended_by = coalesce(p.actor, 'engine')
+      from unnest($3::text[], $4::text[], $5::text[], $6::text[]) as x (flow_id, kind, edge_from, operation_id)
+      left join operations p on p.id = x.operation_id
+      where o.run_id = $1 and o.flow_id = x.flow_id and o.kind = x.kind and o.ended_ms is null
+        and (x.edge_from is null or o.edge_from = x.edge_from)`,
+    values: [
+      context.run.id,
+      now,
+      rows.map((row) => context.graph.ids[row.v]),
+      rows.map((row) => row.kind),
+      rows.map((row) => row.from),
+      rows.map((row) => row.operation),
+    ],
+  });
 }
 
 async function begin(

@@ -5,7 +5,7 @@ import { resolveMoment } from '../graph/calendar.ts';
 import { type CompactGraph, edgeId } from '../graph/compact.ts';
 import { restoreState, type StoredRun } from '../graph/restore.ts';
 import type { PersonMoment, RunState } from '../graph/state.ts';
-import { codeOf, type Result } from '../graph/status.ts';
+import { codeOf, PHASES, type Phase, type Result } from '../graph/status.ts';
 import { zones } from './open-run.ts';
 import { inTransaction } from './pool.ts';
 import type { RunContext } from './run-context.ts';
@@ -45,8 +45,9 @@ export async function loadRun(pool: pg.Pool, context: RunContext, graceMs: numbe
         due_ms: number;
         used_budget: number;
         released_ms: number | null;
+        phase: Phase;
       }>(
-        `select flow_id, generation, attempt, result, flags, due_ms, used_budget, released_ms from run_flows
+        `select flow_id, generation, attempt, result, flags, due_ms, used_budget, released_ms, phase from run_flows
          where run_id = $1 and (generation <> 1 or attempt <> 1 or result is not null or flags <> 0 or due_ms <> 0 or used_budget <> 0
            or released_ms is not null)`,
         [run.id],
@@ -82,6 +83,7 @@ export async function loadRun(pool: pg.Pool, context: RunContext, graceMs: numbe
             row.due_ms,
             row.used_budget,
             row.released_ms ?? 0,
+            PHASES.indexOf(row.phase),
           ]),
         starts: starts.rows
           .filter((row) => index.has(row.flow_id))
