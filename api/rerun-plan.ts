@@ -34,6 +34,9 @@ export async function makePlan(
   const state = await readState(deps.pool, context, deps.graceMs);
   const rootIds = [...new Set(knownFlows(context, asked.flows, false))];
   const roots = rootIds.map((flow) => context.index.get(flow)!).sort((a, b) => a - b);
+  const members = planMembers(graph, state, roots, asked.scope);
+  const flows = members.map((v) => context.flow(graph.ids[v]!));
+  authorise(actor, 'rerun', [...flows, ...rootIds.map((id) => context.flow(id))]);
   for (const v of roots) {
     const code = rootRefusal(graph, state, v, asked.scope);
     if (code !== null)
@@ -41,9 +44,6 @@ export async function makePlan(
         facts: { run: context.run.id, flow: graph.ids[v], state: stateOf(state, graph, v) },
       });
   }
-  const members = planMembers(graph, state, roots, asked.scope);
-  const flows = members.map((v) => context.flow(graph.ids[v]!));
-  authorise(actor, 'rerun', [...flows, ...rootIds.map((id) => context.flow(id))]);
   if (members.length === 0)
     throw new SluiceError(
       'wrong_state',

@@ -67,7 +67,6 @@ async function claimFor(client: Queryable, call: ClaimCall, leaseMs: number): Pr
     text: `select run_id, flow_id, generation, attempt, pools, pool_amounts, locks, lease_ms from outbox o
       where claimed_epoch is null and platform = $1 and labels <@ $2
         and (select r.state = 'open' and r.frozen is null from runs r where r.id = o.run_id)
-        and exists (select 1 from runs r where r.id = o.run_id and r.state = 'open' and r.frozen is null)
         and not exists (select 1 from pauses p where p.to_ms is null and p.scope in ('platform:' || o.platform, 'run:' || o.run_id))
         and (pools = '{}' or not exists (select 1 from unnest(o.pools, o.pool_amounts) as x (name, n)
           left join pools p on p.name = x.name where p.name is null or p.used + x.n > p.size))
