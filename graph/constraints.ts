@@ -1,8 +1,9 @@
 /** What stood in the way of a flow during a stretch in which nothing of it ran (design 3, critical path). Pure. */
 import type { FlowAttrs } from './compact.ts';
-import { type Generation, type History, lastEnd, type PieceKind } from './flow-history.ts';
+import { type Generation, type History, type PieceKind, undoneSince } from './flow-history.ts';
+import { memberMissingSince } from './plan-order.ts';
 import type { AttemptOutcome, Override } from './run-facts.ts';
-import { FLAG, has, isTriggered } from './state.ts';
+import { FLAG, has, isTriggered, type RunState } from './state.ts';
 import { RESULTS } from './status.ts';
 
 /** Something that stands in the way from `from` to `to`; the order of kinds decides between equal ends. */
@@ -13,7 +14,7 @@ export interface Constraint {
   readonly by: string | null;
 }
 
-const ENDLESS = Number.POSITIVE_INFINITY;
+const ENDLESS = Number.MAX_SAFE_INTEGER;
 /** Equal instants: a gate before hold, time and the rest (design 3). */
 export const PRIORITY: readonly PieceKind[] = [
   'waiting_person',
@@ -46,17 +47,35 @@ export function constraintsOf(
     list.push({ kind, from, to: end, by });
   };
   const startNow = overrides.findLast((it) => it.kind === 'start-now' && it.at >= begun && it.at <= to);
-  // After a failed attempt start-now only cuts the back-off short.
-  if (startNow !== undefined && before < 0) add('manual_start', begun, startNow.at, startNow.actor);
+  if (startNow !== undefined) {
+    const since = setAsideSince(at, v, begun, startNow.at);
+    if (since !== null) add('manual_start', Math.max(begun, since), startNow.at, startNow.actor);
+  }
+  if (ending === 'result' && gen.result === RESULTS.force_passed.code) {
+    const since = setAsideSince(at, v, begun, gen.resultAt);
+    if (since !== null) add('waiting_person', Math.max(begun, since), gen.resultAt, null);
+  }
+  if (ending === 'now' && isStuck(s, v)) {
+    // Round a loop, or for what does not exist: everything else ends sooner.
+    const since = setAsideSince(at, v, begun, to);
+    if (since !== null) add('waiting_person', Math.max(begun, since), Number.POSITIVE_INFINITY, null);
+  }
   for (const it of overrides) {
     if (it.kind === 'hold') add('held', it.at, it.endedAt ?? ENDLESS, it.actor);
     if (it.kind === 'retire') add('waiting_person', it.at, it.endedAt ?? ENDLESS, it.actor);
-    if (it.kind === 'waive' && it.at <= to && setAside(at, it)) add('waiting_person', begun, it.at, it.actor);
+    // After start-now no edge counted any more.
+    const counted = it.at <= to && (startNow === undefined || startNow.at > it.at);
+    if (it.kind !== 'waive' || !counted) continue;
+    const u = facts.vertexOf(it.from ?? '');
+    const since = u < 0 ? 0 : undoneSince(at, v, u, it.at);
+    if (since !== null) add('waiting_person', Math.max(begun, since), it.at, it.actor);
   }
-  const trigger = triggerOf(at, v, gen, begun, overrides);
+  const trigger = triggerOf(at, v, gen, begun, to, overrides);
   if (trigger !== null) add('manual_start', begun, trigger.at, trigger.by);
-  if (s.start[v]! > 0)
-    add('waiting_time', facts.openedAt, Math.min(s.start[v]!, startNow?.at ?? ENDLESS), attrs.startAt);
+  if (s.start[v]! > 0) {
+    const first = overrides.find((it) => it.kind === 'start-now' && it.at >= begun);
+    add('waiting_time', facts.openedAt, Math.min(s.start[v]!, first?.at ?? ENDLESS), attrs.startAt);
+  }
   if (attrs.runner === 'person') {
     const said = overrides.findLast((it) => isConfirm(it, begun, to));
     // Without a word of this generation the one of an older generation was kept (onRerun), or nobody has confirmed.
@@ -72,17 +91,35 @@ export function constraintsOf(
     if (old > begun) add('rework', begun, old, null);
   }
   if (before >= 0) afterAttempt(at, v, gen, before, to, ending, add);
-  if (ending === 'now' && isStuck(at, v)) add('waiting_person', begun, ENDLESS, null);
   return list;
 }
 
 const isConfirm = (it: Override, from: number, to: number): boolean =>
   it.kind === 'confirm' && it.at >= from && it.at <= to && (it.endedAt === null || it.endedAt > to);
 
-/** A waive that freed something: its upstream was not done by then. */
-function setAside(at: History, it: Override): boolean {
-  const u = at.facts.vertexOf(it.from ?? '');
-  return u < 0 || lastEnd(at, u, it.at) === null;
+/** Since when something above was missing that start-now or force-pass set aside; null when nothing was. O(in-degree). */
+function setAsideSince(at: History, v: number, begun: number, decidedAt: number): number | null {
+  const { graph, facts } = at;
+  const before = (facts.overrides.get(v) ?? []).filter((it) => it.at <= decidedAt);
+  if (before.some((it) => it.kind === 'start-now' && it.at >= begun && it.at < decidedAt)) return null;
+  const waives = before.filter(
+    (it) => it.kind === 'waive' && (it.endedAt === null || it.endedAt >= decidedAt),
+  );
+  const isWaived = (from: string): boolean => waives.some((it) => it.from === from);
+  let since = memberMissingSince(at, v, decidedAt);
+  const note = (instant: number): void => {
+    since = Math.min(since ?? instant, instant);
+  };
+  for (let e = graph.upOff[v]!; e < graph.upOff[v + 1]!; e++) {
+    const u = graph.up[e]!;
+    const missing = isWaived(graph.ids[u]!) ? null : undoneSince(at, v, u, decidedAt);
+    if (missing !== null) note(missing);
+  }
+  for (let i = graph.invalidOff[v]!; i < graph.invalidOff[v + 1]!; i++)
+    if (!isWaived(graph.invalid[i]!.from)) note(begun);
+  for (let i = graph.foreignOff[v]!; i < graph.foreignOff[v + 1]!; i++)
+    if (!isWaived(graph.foreign[i]!.from)) note(begun);
+  return since;
 }
 
 /** When the trigger of this generation came; null when it needs none, or kept that of an older generation. */
@@ -91,18 +128,21 @@ function triggerOf(
   v: number,
   gen: Generation,
   begun: number,
+  to: number,
   overrides: readonly Override[],
 ): { at: number; by: string | null } | null {
   const attrs = graph.attrOf(v);
   const needs = attrs.trigger === 'manual' || attrs.trigger === 'event' || has(s, v, FLAG.EXCLUDED);
   if (!needs) return null;
   const given = overrides.filter((it) => it.kind === 'trigger' || it.kind === 'start-now');
-  const own = given.find((it) => it.at >= begun);
   if (attrs.onRerun === 'keep' && gen.index > 0 && given.some((it) => it.at < begun)) return null;
+  const own = given.find((it) => it.at >= begun && it.at <= to);
   if (own !== undefined) return { at: own.at, by: own.actor };
-  if (facts.triggeredAt[v]! >= begun) return { at: facts.triggeredAt[v]!, by: attrs.event };
-  const open = gen.present && !isTriggered(graph, s, v);
-  return open ? { at: ENDLESS, by: null } : null;
+  const at = facts.triggeredAt[v]!;
+  if (at >= begun && at <= to) return { at, by: attrs.event };
+  // Of an event only the last instant is kept, so of an older generation it cannot be said when it came.
+  const missing = gen.present ? !isTriggered(graph, s, v) : attrs.trigger !== 'event';
+  return missing ? { at: ENDLESS, by: null } : null;
 }
 
 /** C7: attempts of older generations must report their end before this one may start. */
@@ -154,7 +194,5 @@ function delayAfter(outcome: AttemptOutcome | null, attrs: FlowAttrs, graceMs: n
 }
 
 /** Nothing in this run will free it by itself. */
-function isStuck({ s }: History, v: number): boolean {
-  if (has(s, v, FLAG.RETIRED)) return true;
-  return s.unmet[v]! > 0 && !has(s, v, FLAG.STARTED_NOW);
-}
+export const isStuck = (s: RunState, v: number): boolean =>
+  has(s, v, FLAG.RETIRED) || (s.unmet[v]! > 0 && !has(s, v, FLAG.STARTED_NOW));

@@ -10,6 +10,7 @@ import {
   generationCount,
   type History,
   lastEnd,
+  lastEndBefore,
   type PieceKind,
   type Span,
   spansOf,
@@ -176,9 +177,12 @@ class Walk {
   /** The instant by which the flow was free to go: ends of upstream flows after it did not count. */
   #limit(v: number, gen: Generation, t: number, live: boolean): number {
     const { s, facts } = this.#at;
-    const sent = attemptsOf(this.#at, v, gen.generation, t).at(-1);
-    const inHand = live && !isWaiting(s, v);
-    let limit = sent === undefined || (live && !inHand) ? t : facts.attempts.sentAt[sent]!;
+    const last = attemptsOf(this.#at, v, gen.generation, t).at(-1);
+    // Not by an attempt: it waits, or somebody's word came while another attempt stood out.
+    const waits = live
+      ? isWaiting(s, v)
+      : last !== undefined && gen.present && s.attempt[v]! > facts.attempts.attempt[last]!;
+    let limit = last === undefined || waits ? t : facts.attempts.sentAt[last]!;
     const begun = gen.index === 0 ? facts.openedAt : gen.begunAt;
     for (const it of facts.overrides.get(v) ?? [])
       if (it.kind === 'start-now' && it.at >= begun && it.at <= limit) limit = it.at;
@@ -195,12 +199,17 @@ class Walk {
     const waives = (facts.overrides.get(v) ?? []).filter(
       (it) => it.kind === 'waive' && it.at <= limit && (it.endedAt === null || it.endedAt > limit),
     );
+    const startNow = (facts.overrides.get(v) ?? []).find((it) => it.kind === 'start-now' && it.at === limit);
+    const decidedAt = gen.result === RESULTS.force_passed.code ? gen.resultAt : startNow?.at;
     let best: { v: number; index: number; at: number } | null = null;
     for (let e = graph.upOff[v]!; e < graph.upOff[v + 1]!; e++) {
       const u = graph.up[e]!;
-      if (waives.length > 0 && waives.some((it) => it.from === graph.ids[u])) continue;
-      const end = lastEnd(this.#at, u, limit);
+      const waive = waives.find((it) => it.from === graph.ids[u]);
+      // Once waived an edge holds nothing back; what was done by then had its say.
+      const end = waive === undefined ? lastEnd(this.#at, u, limit) : lastEndBefore(this.#at, v, u, waive.at);
       if (end === null || end.at < (best?.at ?? 0) || this.#isHere(u, end.index, end.at)) continue;
+      // Round a loop an end at the very instant of a decision about this flow is its consequence.
+      if (graph.loopEdge[e] === 1 && end.at === decidedAt) continue;
       if (best === null || end.at > best.at || this.#precedes(u, best.v)) best = { v: u, ...end };
     }
     const member = planMemberEnd(this.#at, v, gen, limit);

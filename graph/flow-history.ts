@@ -1,7 +1,7 @@
 /** One flow's own time: what it did or waited for in every millisecond of a window, from the facts of the record. Pure. */
 import type { Graph } from './compact.ts';
-import { constraintsOf, type Ending, PRIORITY } from './constraints.ts';
-import type { PathFacts } from './run-facts.ts';
+import { constraintsOf, type Ending, isStuck, PRIORITY } from './constraints.ts';
+import type { AttemptOutcome, PathFacts } from './run-facts.ts';
 import { slotWaits } from './slot-waits.ts';
 import { FLAG, has, type RunState } from './state.ts';
 import { isReleasing, RESULTS } from './status.ts';
@@ -85,6 +85,51 @@ export function lastEnd(at: History, u: number, limit: number): { at: number; in
   return null;
 }
 
+/** The last end of `u` until somebody decided about `v`; round a loop an end at that very instant is the decision's consequence. */
+export function lastEndBefore(
+  at: History,
+  v: number,
+  u: number,
+  decidedAt: number,
+): { at: number; index: number } | null {
+  const { loopOf } = at.graph;
+  return lastEnd(at, u, loopOf[u]! >= 0 && loopOf[u] === loopOf[v] ? decidedAt - 1 : decidedAt);
+}
+
+/**
+ * The end of `u` that counted for `v` when somebody set the edge aside; null when there was something to set aside.
+ */
+export function endBefore(
+  at: History,
+  v: number,
+  u: number,
+  decidedAt: number,
+): { at: number; index: number } | null {
+  const end = lastEndBefore(at, v, u, decidedAt);
+  return end === null || isSuperseded(at, u, end.index, decidedAt) ? null : end;
+}
+
+function isSuperseded({ facts }: History, u: number, index: number, t: number): boolean {
+  const ended = facts.past.get(u)?.[index]?.endedAt;
+  return ended !== undefined && ended <= t;
+}
+
+function isDoneAt(at: History, u: number, t: number): boolean {
+  const end = lastEnd(at, u, t);
+  return end !== null && !isSuperseded(at, u, end.index, t);
+}
+
+/** Since when `u` had not been done at `decidedAt`: since it was asked for again, else from the beginning (0); null when it was done. */
+export function undoneSince(at: History, v: number, u: number, decidedAt: number): number | null {
+  if (endBefore(at, v, u, decidedAt) !== null) return null;
+  const past = at.facts.past.get(u) ?? [];
+  // A result that was taken back at once freed nothing.
+  const last = past.findLast(
+    (it) => isReleasing(it.result) && it.resultAt < it.endedAt && it.endedAt <= decidedAt,
+  );
+  return last?.endedAt ?? 0;
+}
+
 /** Rows of the attempts of a generation that were sent by `until`. */
 export function attemptsOf({ facts }: History, v: number, generation: number, until: number): number[] {
   const { off, sentAt, generation: of } = facts.attempts;
@@ -122,8 +167,8 @@ export function spansOf(
       cursor = until(sentAt[i]!);
     }
     add('waiting_agent', until(startedAt[i] === 0 ? ended : startedAt[i]!), { by: agent[i]! });
-    const kind = executed(outcome[i]!, gen.present && (endedAt[i] === 0 || endedAt[i]! > t));
-    const shown = gen.present || kind !== 'run' ? kind : 'rework';
+    const cut = endedAt[i] === 0 || endedAt[i]! > t;
+    const shown = executed(outcome[i]!, cut, gen.present);
     const about = shown === 'run' || shown === 'failed_attempt';
     add(shown, until(ended), { attempt: about ? attempt[i]! : null, agent: agent[i]! });
     before = i;
@@ -132,12 +177,12 @@ export function spansOf(
   return spans;
 }
 
-/** What an attempt's time was. One that was cut off by a newer decision did not count in the end, unless it still goes on. */
-function executed(outcome: PathFacts['attempts']['outcome'][number], open: boolean): PieceKind {
+/** What an attempt's time was. `cut`: it went on after the end of what is told; of an older generation only failures are more than rework. */
+function executed(outcome: AttemptOutcome | null, cut: boolean, present: boolean): PieceKind {
   switch (outcome) {
     case null:
     case 'succeeded':
-      return 'run';
+      return present ? 'run' : 'rework';
     case 'false':
       // A check that says no is no failure: it waits for its next try (D9).
       return 'retry_backoff';
@@ -146,7 +191,8 @@ function executed(outcome: PathFacts['attempts']['outcome'][number], open: boole
     case 'failed':
     case 'cancelled':
     case 'lost':
-      return open ? 'run' : 'failed_attempt';
+      if (!cut) return 'failed_attempt';
+      return present ? 'run' : 'rework';
     default:
       return outcome satisfies never;
   }
@@ -177,7 +223,10 @@ function waits(
     const [a, b] = [instants[i]!, instants[i + 1]!];
     const owner = constraints.find((it) => it.from <= a && it.to >= b);
     if (owner !== undefined) spans.push({ kind: owner.kind, from: a, to: b, ...plain, by: owner.by });
-    else spans.push(...uncovered(at, v, gen, a, b, before, ending));
+    else {
+      const takenBack = constraints.some((it) => it.from >= b && it.kind === 'held');
+      spans.push(...uncovered(at, v, gen, a, b, before, ending, takenBack));
+    }
   }
   return spans;
 }
@@ -190,17 +239,27 @@ function uncovered(
   b: number,
   before: number,
   ending: Ending,
+  takenBack: boolean,
 ): Span[] {
-  const { graph, s } = at;
+  const { graph, s, facts } = at;
   const whole = (kind: PieceKind): Span[] => [{ kind, from: a, to: b, attempt: null, agent: null, by: null }];
-  if (graph.attrOf(v).runner !== 'agent') return whole('engine');
+  const spoken = spokenFor(at, v, gen, ending);
+  const stuck = ending === 'now' && isStuck(s, v);
+  const idle = spoken || stuck ? 'waiting_person' : 'engine';
+  if (graph.attrOf(v).runner !== 'agent') return whole(idle);
   if (before >= 0) {
-    const waiting = ending === 'sent' || (ending === 'now' && has(s, v, FLAG.DISPATCHED) && s.lease[v] === 0);
+    const inOutbox = ending === 'now' && has(s, v, FLAG.DISPATCHED) && s.lease[v] === 0;
+    const another = spoken && gen.present && s.attempt[v]! > facts.attempts.attempt[before]!;
+    const waiting = ending === 'sent' || takenBack || inOutbox || another;
     if (waiting) return slotWaits(at, v, a, b);
-    return whole(forced(gen, ending) ? 'waiting_person' : 'engine');
+    return whole(idle);
   }
-  const released = gen.releasedAt;
-  if (released === 0) return whole(forced(gen, ending) ? 'waiting_person' : 'engine');
+  // A release that was taken back later is not on record; it had been released when it was sent, or nothing else was in its way.
+  const lost =
+    gen.releasedAt === 0 &&
+    (ending === 'sent' || ((takenBack || spoken || stuck) && upstreamDone(at, v, gen, a)));
+  const released = lost ? a : gen.releasedAt;
+  if (released === 0) return whole(idle);
   // An earlier release, taken back by what covers the time after it.
   if (b < released) return slotWaits(at, v, a, b);
   const split = Math.max(a, Math.min(released, b));
@@ -208,5 +267,22 @@ function uncovered(
   return b > split ? [...engine, ...slotWaits(at, v, split, b)] : engine;
 }
 
-const forced = (gen: Generation, ending: Ending): boolean =>
-  ending === 'result' && gen.result === RESULTS.force_passed.code;
+/** No edge held it back at that instant. O(in-degree). */
+function upstreamDone(at: History, v: number, gen: Generation, t: number): boolean {
+  const { graph, facts } = at;
+  const decisions = (facts.overrides.get(v) ?? []).filter((it) => it.at <= t);
+  if (decisions.some((it) => it.kind === 'start-now' && it.at >= gen.begunAt)) return true;
+  const waives = decisions.filter((it) => it.kind === 'waive' && (it.endedAt === null || it.endedAt > t));
+  for (let e = graph.upOff[v]!; e < graph.upOff[v + 1]!; e++) {
+    const u = graph.up[e]!;
+    if (!isDoneAt(at, u, t) && !waives.some((it) => it.from === graph.ids[u])) return false;
+  }
+  return true;
+}
+
+/** Its generation ended by somebody's word, not in its turn: force-pass, or the rejection of a gate. */
+function spokenFor({ graph }: History, v: number, gen: Generation, ending: Ending): boolean {
+  if (ending !== 'result') return false;
+  const rejected = gen.result === RESULTS.failed.code && graph.attrOf(v).runner === 'person';
+  return rejected || gen.result === RESULTS.force_passed.code;
+}

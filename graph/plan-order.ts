@@ -1,6 +1,6 @@
 /** Members of a rerun plan wait for the members above them, whatever lies between (protocol E): an end that released without an edge. */
 import type { Graph } from './compact.ts';
-import { type Generation, type History, lastEnd } from './flow-history.ts';
+import { type Generation, type History, lastEnd, undoneSince } from './flow-history.ts';
 import type { AppliedPlan } from './run-facts.ts';
 
 const memberAbove = new WeakMap<AppliedPlan, Uint8Array>();
@@ -19,34 +19,63 @@ function aboveOf(graph: Graph, plan: AppliedPlan): Uint8Array {
   return above;
 }
 
-/** The latest end, after the plan's application and by `limit`, of a member above `v` that is reached over flows that are no members. */
+/** Visits the members of any of the plans above `v`. O(V + E) at worst. */
+function forMembersAbove(
+  graph: Graph,
+  plans: readonly AppliedPlan[],
+  v: number,
+  visit: (u: number) => void,
+): void {
+  const seen = new Set<number>();
+  const stack = [v];
+  while (stack.length > 0) {
+    const d = stack.pop()!;
+    for (let e = graph.upOff[d]!; e < graph.upOff[d + 1]!; e++) {
+      const u = graph.up[e]!;
+      if (graph.loopEdge[e] === 1 || seen.has(u) || !plans.some((plan) => aboveOf(graph, plan)[u] === 1))
+        continue;
+      seen.add(u);
+      stack.push(u);
+      if (plans.some((plan) => plan.members.has(u))) visit(u);
+    }
+  }
+}
+
+/**
+ * The latest end by `limit`, after the application of its plan, of a member above `v`, whatever lies between; `v` must be a member itself,
+ * of the same plan or another. Null when there is none. O(V + E) at worst, and only for members.
+ */
 export function planMemberEnd(
   at: History,
   v: number,
   gen: Generation,
   limit: number,
 ): { v: number; index: number; at: number } | null {
-  const { graph, facts } = at;
+  const plans = at.facts.plans.filter((plan) => plan.at <= limit);
+  if (!plans.some((plan) => plan.members.has(v) && (gen.index === 0 || plan.at >= gen.begunAt))) return null;
   let best: { v: number; index: number; at: number } | null = null;
-  for (const plan of facts.plans) {
-    if (plan.at > limit || !plan.members.has(v) || (gen.index > 0 && plan.at < gen.begunAt)) continue;
-    const above = aboveOf(graph, plan);
-    const seen = new Set<number>();
-    const stack = [v];
-    while (stack.length > 0) {
-      const d = stack.pop()!;
-      for (let e = graph.upOff[d]!; e < graph.upOff[d + 1]!; e++) {
-        const u = graph.up[e]!;
-        if (graph.loopEdge[e] === 1 || above[u] === 0 || seen.has(u)) continue;
-        seen.add(u);
-        if (!plan.members.has(u)) {
-          stack.push(u);
-          continue;
-        }
-        const end = lastEnd(at, u, limit);
-        if (end !== null && end.at > plan.at && end.at > (best?.at ?? 0)) best = { v: u, ...end };
-      }
-    }
-  }
+  forMembersAbove(at.graph, plans, v, (u) => {
+    const end = lastEnd(at, u, limit);
+    if (end === null || end.at <= (best?.at ?? 0)) return;
+    // One that ended before its plan had no say as a member.
+    if (plans.some((plan) => plan.members.has(u) && plan.at < end.at)) best = { v: u, ...end };
+  });
   return best;
 }
+
+/** Since when a member above `v` had not been done again at `decidedAt`; null when none was missing, or `v` was no member. */
+export function memberMissingSince(at: History, v: number, decidedAt: number): number | null {
+  const plans = at.facts.plans.filter((plan) => plan.at < decidedAt);
+  if (!plans.some((plan) => plan.members.has(v))) return null;
+  let since: number | null = null;
+  forMembersAbove(at.graph, plans, v, (u) => {
+    const missing = undoneSince(at, v, u, decidedAt);
+    if (missing === null) return;
+    const both = Math.max(missing, memberSince(plans, u), memberSince(plans, v));
+    since = Math.min(since ?? both, both);
+  });
+  return since;
+}
+
+const memberSince = (plans: readonly AppliedPlan[], v: number): number =>
+  plans.find((plan) => plan.members.has(v))?.at ?? 0;
