@@ -7,7 +7,8 @@ import type { Flow } from '../graph/model.ts';
 import { FLAG } from '../graph/state.ts';
 import { VERBS } from '../graph/verbs.ts';
 import type { Actor } from '../store/actors.ts';
-import { type OperationRow, readOperation, requestOperation } from '../store/operations.ts';
+import { isKnownKey, type OperationRow, readOperation, requestOperation } from '../store/operations.ts';
+import { pausesInForce } from '../store/pauses.ts';
 import { type RunContext, readRun } from '../store/run-context.ts';
 import { readState } from '../store/run-state.ts';
 import { auditedAlready } from './audit-rejection.ts';
@@ -33,11 +34,15 @@ export interface Wish {
 export const keyOf = (headers: { 'idempotency-key'?: string | undefined }, otherwise?: string): string =>
   headers['idempotency-key'] ?? otherwise ?? `own-${randomUUID()}`;
 
-/** Checks what can be checked before the log: throws `reason_required`, `evidence_required`, `unknown_*`, `out_of_scope`, `run_frozen`. */
+/**
+ * Checks what can be checked before the log: throws `reason_required`, `evidence_required`, `unknown_*`, `out_of_scope`, `run_frozen`,
+ * `already_paused`, `not_paused`, `not_closed`. A repeated request is owed its first outcome, whatever has changed since (B1).
+ */
 export async function prepare(
   deps: ApiDeps,
   actor: Actor,
   wish: Wish,
+  repeated = false,
 ): Promise<{ context: RunContext; request: OperationRequest }> {
   const rule = VERBS.get(wish.verb)!;
   const reason = wish.reason.trim();
@@ -51,9 +56,7 @@ export async function prepare(
     throw new SluiceError('invalid_request', 'resolve needs "ran": true when it ran, false when it did not', {
       facts: { errors: [{ in: 'body', pointer: '/ran', detail: 'required' }] },
     });
-  const run = await readRun(deps.pool, context.run.id);
-  if (run.frozen !== null)
-    throw new SluiceError('run_frozen', `${run.id}: ${run.frozen}`, { facts: { run: run.id } });
+  if (!repeated) await refuseRun(deps, context.run.id, wish.verb);
 
   const flows = knownFlows(context, wish.flows ?? [], wish.partial === true);
   const edges = (wish.edges ?? []).map(({ from, to }) => ({ from, to: flowOfRun(context, to).id }));
@@ -65,7 +68,7 @@ export async function prepare(
   const found = targets
     .map((id) => context.version.flows.get(id))
     .filter((it): it is Flow => it !== undefined);
-  authorise(actor, wish.verb, rule.target === 'run' ? null : found);
+  if (!repeated) authorise(actor, wish.verb, rule.target === 'run' ? null : found);
   return {
     context,
     request: {
@@ -82,9 +85,25 @@ export async function prepare(
   };
 }
 
+/** What the run itself says against the verb. */
+async function refuseRun(deps: ApiDeps, id: string, verb: Verb): Promise<void> {
+  const run = await readRun(deps.pool, id);
+  if (run.frozen !== null)
+    throw new SluiceError('run_frozen', `${run.id}: ${run.frozen}`, { facts: { run: run.id } });
+  if (verb === 'reopen' && run.state === 'open')
+    throw new SluiceError('not_closed', `${run.id} is open`, { facts: { run: run.id } });
+  if (verb !== 'pause' && verb !== 'resume') return;
+  const paused = (await pausesInForce(deps.pool, `run:${id}`)) > 0;
+  if (verb === 'pause' && paused)
+    throw new SluiceError('already_paused', `${run.id} is paused`, { facts: { run: run.id } });
+  if (verb === 'resume' && !paused)
+    throw new SluiceError('not_paused', `${run.id} is not paused`, { facts: { run: run.id } });
+}
+
 /** Logs the operation and waits for its outcome. The row as it is then: `requested` when the time was over (B2). */
 export async function ask(deps: ApiDeps, actor: Actor, wish: Wish, key: string): Promise<OperationRow> {
-  const { context, request } = await prepare(deps, actor, wish);
+  const repeated = await isKnownKey(deps.pool, actor.name, key);
+  const { context, request } = await prepare(deps, actor, wish, repeated);
   const row = await requestOperation(deps.pool, {
     run: context.run.id,
     actor: actor.name,

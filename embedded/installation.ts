@@ -77,13 +77,14 @@ export async function startParts({ config, home, servers, shutdown, say, sample 
     shutdown.add(name, () => part.stop());
   };
   // Platforms' credentials are the agents' alone.
-  const none = { SLUICE_CONNECTIONS: undefined };
+  // An empty value, not a missing one: a missing one would be read from .env.
+  const none = { SLUICE_CONNECTIONS: '' };
   await keep('api', 'api/main.ts', none);
   await Promise.all([
     keep('worker', 'worker/main.ts', none),
     ...AGENTS.map((agent) =>
       keep(agent.name, 'agent/main.ts', {
-        DATABASE_URL: undefined,
+        DATABASE_URL: '',
         SLUICE_TOKEN: note.actors[agent.name],
         SLUICE_AGENT_NAME: agent.name,
         SLUICE_AGENT_PLATFORM: agent.platform,

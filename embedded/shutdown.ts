@@ -49,5 +49,10 @@ export function watchSignals(say: (text: string) => void): Shutdown {
   if (process.connected)
     process.once('disconnect', () => asked('the process that started this one is gone', 1));
 
-  return { add: (name, stop) => void parts.push({ name, stop }), run, signal: aborter.signal };
+  const add = (name: string, stop: () => Promise<unknown>) => {
+    parts.push({ name, stop });
+    // It came up while everything was going down.
+    if (stopped !== undefined) void stopParts();
+  };
+  return { add, run, signal: aborter.signal };
 }

@@ -21,7 +21,7 @@ export interface Hello {
  * file: then it is a restart and takes over at once. Open leases that it does not hold any more end by its own word.
  */
 export async function registerAgent(pool: pg.Pool, hello: Hello, leaseMs: number): Promise<void> {
-  await inTransaction(pool, async (client) => {
+  const newest = await inTransaction(pool, async (client) => {
     const taken = await client.query<{ lock_token: string; live: boolean; instance: string }>(
       'select instance, lock_token, seen_ms > clock_ms() - $2 as live from agents where name = $1 for update',
       [hello.agent, leaseMs],
@@ -47,8 +47,9 @@ export async function registerAgent(pool: pg.Pool, hello: Hello, leaseMs: number
         hello.version,
       ],
     );
+    return newestEpoch(client);
   });
-  await endUnheld(pool, hello.agent, hello.held);
+  await endUnheld(pool, hello.agent, hello.held, newest);
 }
 
 /** A process leaves on purpose: what it does not hold any more ends, the name is free; nothing it still says takes the name again. */
@@ -58,17 +59,31 @@ export async function releaseAgent(
   instance: string,
   held: readonly number[],
 ): Promise<void> {
-  const left = await pool.query(
-    "update agents set seen_ms = 0, instance = '' where name = $1 and instance = $2",
-    [agent, instance],
-  );
-  if (left.rowCount === 1) await endUnheld(pool, agent, held);
+  const newest = await inTransaction(pool, async (client) => {
+    const left = await client.query(
+      "update agents set seen_ms = 0, instance = '' where name = $1 and instance = $2",
+      [agent, instance],
+    );
+    return left.rowCount === 1 ? newestEpoch(client) : null;
+  });
+  if (newest !== null) await endUnheld(pool, agent, held, newest);
 }
 
-async function endUnheld(pool: pg.Pool, agent: string, held: readonly number[]): Promise<void> {
+/** Epochs after this one belong to whoever takes the name next: the caller holds the agent's row, without which none is given out. */
+async function newestEpoch(client: Queryable): Promise<number> {
+  const found = await client.query<{ epoch: number }>('select last_value as epoch from epochs');
+  return found.rows[0]!.epoch;
+}
+
+async function endUnheld(
+  pool: pg.Pool,
+  agent: string,
+  held: readonly number[],
+  newest: number,
+): Promise<void> {
   const open = await pool.query<{ epoch: number }>(
-    'select epoch from leases where agent = $1 and epoch <> all($2::bigint[])',
-    [agent, held],
+    'select epoch from leases where agent = $1 and epoch <> all($2::bigint[]) and epoch <= $3',
+    [agent, held, newest],
   );
   const epochs = open.rows.map((row) => row.epoch);
   if (epochs.length > 0) await endLeases(pool, epochs, null);

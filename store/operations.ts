@@ -63,6 +63,16 @@ export async function requestOperation(pool: pg.Pool, given: NewOperation): Prom
   );
 }
 
+/** Whether this actor's key belongs to a request already. */
+export async function isKnownKey(client: Queryable, actor: string, key: string): Promise<boolean> {
+  const found = await client.query({
+    name: 'known-key',
+    text: 'select 1 from operations where actor = $1 and idempotency_key = $2',
+    values: [actor, key],
+  });
+  return found.rowCount === 1;
+}
+
 async function sameRequest(client: Queryable, given: NewOperation & { hash: string }): Promise<OperationRow> {
   const found = await client.query<OperationRow>(
     `select ${COLUMNS} from operations where actor = $1 and idempotency_key = $2`,

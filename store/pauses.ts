@@ -2,7 +2,13 @@
 import type pg from 'pg';
 import { SluiceError } from '../errors.ts';
 import { writeAudit } from './audit.ts';
-import { inTransaction } from './pool.ts';
+import { inTransaction, type Queryable } from './pool.ts';
+
+/** How many pauses of a scope (`run:...`, `platform:...`) are in force. */
+export async function pausesInForce(client: Queryable, scope: string): Promise<number> {
+  const found = await client.query('select 1 from pauses where scope = $1 and to_ms is null', [scope]);
+  return found.rowCount ?? 0;
+}
 
 /** Throws `already_paused`. */
 export async function pausePlatform(

@@ -66,7 +66,8 @@ export async function inSnapshot<T>(
       if (counter === undefined)
         throw new SluiceError('unknown_run', `there is no run ${run.id}`, { facts: { run: run.id } });
       let known = decided.get(context);
-      if (known?.exchange !== counter.exchange) {
+      // The instant as well: a restored database counts the same numbers once more (A9).
+      if (known?.exchange !== counter.exchange || known.state.now !== counter.now_ms) {
         known = await readDecided(client, context, { ...counter, graceMs });
         decided.set(context, known);
       }

@@ -1,5 +1,6 @@
 /** Rerun by plan: make one, look at it, apply it. */
 import { SluiceError } from '../../errors.ts';
+import { isKnownKey } from '../../store/operations.ts';
 import { markApplied, readPlan } from '../../store/rerun-plans.ts';
 import { answerOf, ask, keyOf } from '../ask.ts';
 import type { Api, ApiDeps } from '../deps.ts';
@@ -56,8 +57,10 @@ export function rerunPlanRoutes(app: Api, deps: ApiDeps): void {
       const { run } = await openContext(deps, request.params.run);
       const actor = request.actor!;
       const stored = await readPlan<Shown>(deps.pool, run.id, request.params.plan);
-      // Whoever applied it may ask for the answer again; only a new application can come too late.
-      if (stored.expired && stored.appliedBy !== actor.name)
+      // A plan can be applied once: the same person applying it again asks for the same outcome.
+      const key = keyOf(request.headers, `rerun-plan:${stored.id}`);
+      // Whoever applied it may ask for the answer again (B1); only a new application can come too late.
+      if (stored.expired && !(await isKnownKey(deps.pool, actor.name, key)))
         throw new SluiceError(
           'plan_expired',
           `the plan ${stored.id} could be applied until ${iso(stored.expiresAt)}`,
@@ -65,8 +68,6 @@ export function rerunPlanRoutes(app: Api, deps: ApiDeps): void {
             facts: { plan: stored.id, expiresAt: stored.expiresAt },
           },
         );
-      // A plan can be applied once: the same person applying it again asks for the same outcome.
-      const key = keyOf(request.headers, `rerun-plan:${stored.id}`);
       const { plan } = stored;
       const row = await ask(
         deps,

@@ -38,7 +38,7 @@ async function agent(name: string, platform = 'yt') {
   return { claim };
 }
 
-test('a drained agent claims nothing; undrained it goes on', async () => {
+test('C8: a drained agent claims nothing; undrained it goes on', async () => {
   const run = await openTestRun(api.pool);
   await api.coordinator!.settled(run);
   const a = await agent('a1');
@@ -54,7 +54,7 @@ test('a drained agent claims nothing; undrained it goes on', async () => {
   expect((await ann.get('/agents')).body.items).toMatchObject([{ name: 'a1', used: 2, drained: false }]);
 });
 
-test('with fenced: true everything that an agent held goes to the others at once', async () => {
+test('C8: with fenced: true everything that an agent held goes to the others at once', async () => {
   const b = await agent('b1');
   const answer = await ann.post('/agents/a1/failover', { to: 'b1', fenced: true, reason: 'host is gone' });
   expect(answer).toMatchObject({
@@ -74,7 +74,7 @@ test('with fenced: true everything that an agent held goes to the others at once
   });
 });
 
-test('a paused platform gives nothing out; pauses are audited and within scope', async () => {
+test('C9: a paused platform gives nothing out; pauses are audited and within scope', async () => {
   expect(await yan.post('/platforms/yt/pause', { reason: 'r' })).toMatchObject({
     status: 403,
     body: { code: 'out_of_scope' },

@@ -21,7 +21,7 @@ function lane(fail: (calls: readonly number[]) => boolean = () => false) {
   return { groups, submit, end };
 }
 
-test('calls that come while a group is carried out become the next group', async () => {
+test('C2: calls that come while a group is carried out become the next group', async () => {
   const { groups, submit, end } = lane();
   const first = [submit(1), submit(2)];
   await new Promise((resolve) => setImmediate(resolve));

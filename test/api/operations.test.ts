@@ -25,7 +25,7 @@ const because = { reason: 'checked by hand', evidence: 'ticket 7' };
 let month = 0;
 const freshRun = () => openTestRun(api.pool, `${2000 + ++month}-01`);
 
-test('a force-passed flow releases its downstream flows, and the answer comes after that', async () => {
+test('B2: a force-passed flow releases its downstream flows, and the answer comes after that', async () => {
   const run = await freshRun();
   const answer = await ann.post(`/runs/${run}/force-pass`, { flows: ['A'], ...because });
   expect(answer).toMatchObject({
@@ -49,7 +49,7 @@ test('a force-passed flow releases its downstream flows, and the answer comes af
   expect(shown.body).toMatchObject({ counts: { force_passed: 1, succeeded: 0, skipped: 0 }, tainted: 2 });
 });
 
-test('the same key again has one effect and one answer; with another body it is refused', async () => {
+test('B1: the same key again has one effect and one answer; with another body it is refused', async () => {
   const run = await freshRun();
   const key = { 'idempotency-key': 'k-1' };
   const first = await ann.post(`/runs/${run}/hold`, { flows: ['A'], reason: 'wait' }, key);
@@ -61,7 +61,7 @@ test('the same key again has one effect and one answer; with another body it is 
   expect(sameKeyOfAnother.status).toBe(200);
 });
 
-test('fifty requests with one key at once are one operation', async () => {
+test('B1: fifty requests with one key at once are one operation', async () => {
   const run = await freshRun();
   const answers = await Promise.all(
     Array.from({ length: 50 }, () =>
@@ -130,7 +130,19 @@ test('a verb in the wrong state changes nothing, says the state, and is audited'
   ]);
 });
 
-test('all or nothing, unless partial', async () => {
+test('B1: a repeated key answers its first outcome, whatever has changed since', async () => {
+  const run = await freshRun();
+  const key = { 'idempotency-key': `frozen-since-${run}` };
+  const first = await ann.post(`/runs/${run}/hold`, { flows: ['C'], ...because }, key);
+  expect(first.status).toBe(200);
+  await api.pool.query("update runs set frozen = 'restored' where id = $1", [run]);
+  const again = await ann.post(`/runs/${run}/hold`, { flows: ['C'], ...because }, key);
+  expect(again).toMatchObject({ status: 200, body: { id: first.body.id } });
+  const other = await ann.post(`/runs/${run}/hold`, { flows: ['B'], ...because });
+  expect(other.body.code).toBe('run_frozen');
+});
+
+test('B3: all or nothing, unless partial', async () => {
   const run = await freshRun();
   await ann.post(`/runs/${run}/force-pass`, { flows: ['A'], ...because });
   const all = await ann.post(`/runs/${run}/hold`, { flows: ['A', 'B'], reason: 'r' });
@@ -150,7 +162,7 @@ test('all or nothing, unless partial', async () => {
   expect((await ann.get(`/runs/${run}/flows/B`)).body.flags).toContain('held');
 });
 
-test('a dry run says what would happen and leaves no row', async () => {
+test('B3: a dry run says what would happen and leaves no row', async () => {
   const run = await freshRun();
   await api.coordinator!.settled(run);
   const count = async () =>
@@ -166,7 +178,7 @@ test('a dry run says what would happen and leaves no row', async () => {
   expect((await ann.get(`/runs/${run}/flows/A`)).body.state).toBe('waiting_agent');
 });
 
-test('a force-pass of a key flow waits for a second person, who is not the first', async () => {
+test('B4: a force-pass of a key flow waits for a second person, who is not the first', async () => {
   const run = await freshRun();
   const asked = await ann.post(`/runs/${run}/force-pass`, { flows: ['KEY'], ...because });
   expect(asked).toMatchObject({ status: 202, body: { state: 'approval_required' } });

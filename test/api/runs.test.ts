@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import { type Json, startTestApi } from '../support/api.ts';
 import { createTestDatabase } from '../support/database.ts';
-import { applyCatalogue, catalogueText } from '../support/estate.ts';
+import { applyCatalogue, catalogueText, openTestRun } from '../support/estate.ts';
 
 const database = await createTestDatabase('runs');
 const api = await startTestApi(database);
@@ -147,6 +147,16 @@ test('a paused run says so; a closed one refuses verbs until it is reopened', as
   });
   expect((await ann.post(`/runs/${run}/reopen`, { reason: 'not done' })).status).toBe(200);
   expect((await ann.post(`/runs/${run}/hold`, { flows: ['A'], reason: 'r' })).status).toBe(200);
+});
+
+test('pausing twice, resuming what runs and reopening what is open are refused by their own codes', async () => {
+  const run = await openTestRun(api.pool, '2077-01');
+  const say = (verb: string) => ann.post(`/runs/${run}/${verb}`, { reason: 'x' });
+  expect((await say('resume')).body.code).toBe('not_paused');
+  expect((await say('pause')).status).toBe(200);
+  expect((await say('pause')).body.code).toBe('already_paused');
+  expect((await say('resume')).status).toBe(200);
+  expect((await say('reopen')).body.code).toBe('not_closed');
 });
 
 test('a frozen run takes no verbs until a maintainer reloads it', async () => {
