@@ -350,9 +350,14 @@ describe('what is asked', () => {
       '--json',
     ]);
     expect(again.json()).toEqual(applied.json());
-    expect(
-      (await sluice(['rerun', 'A', 'B', '--run', run, '--scope', 'selection', '--json'])).json().scope,
-    ).toBe('selection');
+    const other = await freshRun();
+    const selection = (...flows: string[]) =>
+      sluice(['rerun', ...flows, '--run', other, '--scope', 'selection', '--json']);
+    expect((await selection('A')).json().scope).toBe('selection');
+    // Protocol E: what never ran is not redone.
+    const refused = await selection('A', 'B');
+    expect(refused.exit).toBe(5);
+    expect(JSON.parse(refused.err)).toMatchObject({ code: 'wrong_state', facts: { flow: 'B' } });
     expect((await sluice(['rerun', '--run', run])).exit).toBe(2);
   });
 
