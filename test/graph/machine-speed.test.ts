@@ -27,7 +27,7 @@ class Coordinator {
 
   exchange(entries: readonly Entry[]): Group[] {
     const { graph, state } = this;
-    const started = performance.now();
+    const started = process.cpuUsage();
     const groups = decide(graph, state, entries, state.now);
     const answer: ExchangeAnswer = {
       n: state.exchange + 1,
@@ -42,7 +42,9 @@ class Coordinator {
     };
     apply(graph, state, groups, answer);
     nextDue(graph, state);
-    this.spentMs.push(performance.now() - started);
+    const spent = process.cpuUsage(started);
+    // Processor time: what others do on the machine is not the machine's.
+    this.spentMs.push((spent.user + spent.system) / 1000);
     return groups;
   }
 
