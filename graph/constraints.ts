@@ -46,10 +46,10 @@ export function constraintsOf(
   const add = (kind: PieceKind, from: number, end: number, by: string | null): void => {
     list.push({ kind, from, to: end, by });
   };
-  const startNow = overrides.findLast((it) => it.kind === 'start-now' && it.at >= begun && it.at <= to);
-  if (startNow !== undefined) {
-    const since = setAsideSince(at, v, begun, startNow.at);
-    if (since !== null) add('manual_start', Math.max(begun, since), startNow.at, startNow.actor);
+  const startNows = overrides.filter((it) => it.kind === 'start-now' && it.at >= begun && it.at <= to);
+  for (const it of startNows) {
+    const since = setAsideSince(at, v, begun, it.at);
+    if (since !== null) add('manual_start', Math.max(begun, since), it.at, it.actor);
   }
   if (ending === 'result' && gen.result === RESULTS.force_passed.code) {
     const since = setAsideSince(at, v, begun, gen.resultAt);
@@ -63,19 +63,26 @@ export function constraintsOf(
   for (const it of overrides) {
     if (it.kind === 'hold') add('held', it.at, it.endedAt ?? ENDLESS, it.actor);
     if (it.kind === 'retire') add('waiting_person', it.at, it.endedAt ?? ENDLESS, it.actor);
+    if (it.kind !== 'waive' || it.at > to) continue;
     // After start-now no edge counted any more.
-    const counted = it.at <= to && (startNow === undefined || startNow.at > it.at);
-    if (it.kind !== 'waive' || !counted) continue;
+    if (startNows.some((now) => now.at <= it.at && (now.endedAt === null || now.endedAt >= it.at))) continue;
     const u = facts.vertexOf(it.from ?? '');
     const since = u < 0 ? 0 : undoneSince(at, v, u, it.at);
-    if (since !== null) add('waiting_person', Math.max(begun, since), it.at, it.actor);
+    if (since === null) continue;
+    const again = Math.max(
+      lastEnded(at, v, 'start-now', null, it.at),
+      lastEnded(at, v, 'waive', it.from, it.at),
+    );
+    add('waiting_person', Math.max(begun, since, again), it.at, it.actor);
   }
   const trigger = triggerOf(at, v, gen, begun, to, overrides);
   if (trigger !== null) add('manual_start', begun, trigger.at, trigger.by);
-  if (s.start[v]! > 0) {
-    const first = overrides.find((it) => it.kind === 'start-now' && it.at >= begun);
-    add('waiting_time', facts.openedAt, Math.min(s.start[v]!, first?.at ?? ENDLESS), attrs.startAt);
+  let early = s.start[v]! > 0 ? facts.openedAt : ENDLESS;
+  for (const it of startNows) {
+    add('waiting_time', early, Math.min(s.start[v]!, it.at), attrs.startAt);
+    early = it.endedAt ?? ENDLESS;
   }
+  add('waiting_time', early, s.start[v]!, attrs.startAt);
   if (attrs.runner === 'person') {
     const said = overrides.findLast((it) => isConfirm(it, begun, to));
     // Without a word of this generation the one of an older generation was kept (onRerun), or nobody has confirmed.
@@ -94,32 +101,46 @@ export function constraintsOf(
   return list;
 }
 
+/** At that instant; what ended in it is not in force any more. */
+export const isInForce = (it: Override, t: number): boolean =>
+  it.at <= t && (it.endedAt === null || it.endedAt > t);
+
 const isConfirm = (it: Override, from: number, to: number): boolean =>
-  it.kind === 'confirm' && it.at >= from && it.at <= to && (it.endedAt === null || it.endedAt > to);
+  it.kind === 'confirm' && it.at >= from && isInForce(it, to);
 
 /** Since when something above was missing that start-now or force-pass set aside; null when nothing was. O(in-degree). */
 function setAsideSince(at: History, v: number, begun: number, decidedAt: number): number | null {
   const { graph, facts } = at;
-  const before = (facts.overrides.get(v) ?? []).filter((it) => it.at <= decidedAt);
-  if (before.some((it) => it.kind === 'start-now' && it.at >= begun && it.at < decidedAt)) return null;
-  const waives = before.filter(
-    (it) => it.kind === 'waive' && (it.endedAt === null || it.endedAt >= decidedAt),
+  const before = (facts.overrides.get(v) ?? []).filter(
+    (it) => it.at <= decidedAt && (it.endedAt === null || it.endedAt >= decidedAt),
   );
+  if (before.some((it) => it.kind === 'start-now' && it.at >= begun && it.at < decidedAt)) return null;
+  const waives = before.filter((it) => it.kind === 'waive');
   const isWaived = (from: string): boolean => waives.some((it) => it.from === from);
   let since = memberMissingSince(at, v, decidedAt);
-  const note = (instant: number): void => {
-    since = Math.min(since ?? instant, instant);
+  const note = (from: string, instant: number): void => {
+    const counted = Math.max(instant, lastEnded(at, v, 'waive', from, decidedAt));
+    since = Math.min(since ?? counted, counted);
   };
   for (let e = graph.upOff[v]!; e < graph.upOff[v + 1]!; e++) {
     const u = graph.up[e]!;
     const missing = isWaived(graph.ids[u]!) ? null : undoneSince(at, v, u, decidedAt);
-    if (missing !== null) note(missing);
+    if (missing !== null) note(graph.ids[u]!, missing);
   }
   for (let i = graph.invalidOff[v]!; i < graph.invalidOff[v + 1]!; i++)
-    if (!isWaived(graph.invalid[i]!.from)) note(begun);
+    if (!isWaived(graph.invalid[i]!.from)) note(graph.invalid[i]!.from, begun);
   for (let i = graph.foreignOff[v]!; i < graph.foreignOff[v + 1]!; i++)
-    if (!isWaived(graph.foreign[i]!.from)) note(begun);
-  return since;
+    if (!isWaived(graph.foreign[i]!.from)) note(graph.foreign[i]!.from, begun);
+  return since === null ? null : Math.max(since, lastEnded(at, v, 'start-now', null, decidedAt));
+}
+
+/** When what had set an edge aside before ended, so that the edge counted again: start-now by a plan, a waive by unwaive; 0 = never. */
+function lastEnded({ facts }: History, v: number, kind: string, from: string | null, before: number): number {
+  let last = 0;
+  for (const it of facts.overrides.get(v) ?? [])
+    if (it.kind === kind && it.from === from && it.endedAt !== null && it.endedAt < before)
+      last = Math.max(last, it.endedAt);
+  return last;
 }
 
 /** When the trigger of this generation came; null when it needs none, or kept that of an older generation. */

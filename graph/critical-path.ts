@@ -3,6 +3,7 @@
  * or overlap. At each flow its own time down to the last upstream end that released it, then on to that upstream. Pure; integer ms.
  */
 import type { Graph } from './compact.ts';
+import { isInForce } from './constraints.ts';
 import {
   attemptsOf,
   type Generation,
@@ -185,7 +186,7 @@ class Walk {
     let limit = last === undefined || waits ? t : facts.attempts.sentAt[last]!;
     const begun = gen.index === 0 ? facts.openedAt : gen.begunAt;
     for (const it of facts.overrides.get(v) ?? [])
-      if (it.kind === 'start-now' && it.at >= begun && it.at <= limit) limit = it.at;
+      if (it.kind === 'start-now' && it.at >= begun && isInForce(it, limit)) limit = it.at;
     return Math.min(t, limit);
   }
 
@@ -196,9 +197,7 @@ class Walk {
     limit: number,
   ): { v: number; index: number; at: number } | null {
     const { graph, facts } = this.#at;
-    const waives = (facts.overrides.get(v) ?? []).filter(
-      (it) => it.kind === 'waive' && it.at <= limit && (it.endedAt === null || it.endedAt > limit),
-    );
+    const waives = (facts.overrides.get(v) ?? []).filter((it) => it.kind === 'waive' && isInForce(it, limit));
     const startNow = (facts.overrides.get(v) ?? []).find((it) => it.kind === 'start-now' && it.at === limit);
     const decidedAt = gen.result === RESULTS.force_passed.code ? gen.resultAt : startNow?.at;
     let best: { v: number; index: number; at: number } | null = null;

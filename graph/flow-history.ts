@@ -1,6 +1,6 @@
 /** One flow's own time: what it did or waited for in every millisecond of a window, from the facts of the record. Pure. */
 import type { Graph } from './compact.ts';
-import { constraintsOf, type Ending, isStuck, PRIORITY } from './constraints.ts';
+import { constraintsOf, type Ending, isInForce, isStuck, PRIORITY } from './constraints.ts';
 import type { AttemptOutcome, PathFacts } from './run-facts.ts';
 import { slotWaits } from './slot-waits.ts';
 import { FLAG, has, type RunState } from './state.ts';
@@ -270,9 +270,9 @@ function uncovered(
 /** No edge held it back at that instant. O(in-degree). */
 function upstreamDone(at: History, v: number, gen: Generation, t: number): boolean {
   const { graph, facts } = at;
-  const decisions = (facts.overrides.get(v) ?? []).filter((it) => it.at <= t);
+  const decisions = (facts.overrides.get(v) ?? []).filter((it) => isInForce(it, t));
   if (decisions.some((it) => it.kind === 'start-now' && it.at >= gen.begunAt)) return true;
-  const waives = decisions.filter((it) => it.kind === 'waive' && (it.endedAt === null || it.endedAt > t));
+  const waives = decisions.filter((it) => it.kind === 'waive');
   for (let e = graph.upOff[v]!; e < graph.upOff[v + 1]!; e++) {
     const u = graph.up[e]!;
     if (!isDoneAt(at, u, t) && !waives.some((it) => it.from === graph.ids[u])) return false;

@@ -2,27 +2,34 @@
 
 import { lockKeys } from '../graph/program.ts';
 import type { AgentFacts, Contention, LockHolder, OpenLease, WhyFacts } from '../graph/run-facts.ts';
+import { freeText, readRows } from './rows-as-text.ts';
 import type { RunContext } from './run-context.ts';
-import { readRows, type Snapshot } from './snapshot.ts';
+import type { Snapshot } from './snapshot.ts';
 
 /** Rows of the outbox that nobody has claimed, with the instant of their release. */
 export async function readReleased(snapshot: Snapshot): Promise<Map<number, number>> {
   const from = 'from outbox where run_id = $1 and claimed_epoch is null';
+  const columns = ['flow_id', 'released_ms'];
   const released = new Map<number, number>();
-  for (const [flow, at] of await readRows(snapshot, 'outbox-text', ['flow_id', 'released_ms'], from))
+  for (const [flow, at] of await readRows(snapshot.client, {
+    name: 'outbox-text',
+    columns,
+    from,
+    values: [snapshot.context.run.id],
+  }))
     released.set(snapshot.context.index.get(flow!) ?? -1, Number(at));
   return released;
 }
 
 export async function readLeases(snapshot: Snapshot): Promise<Map<number, OpenLease>> {
   const leases = new Map<number, OpenLease>();
-  const columns = ['flow_id', 'agent', 'sent_ms', 'started_ms'];
-  for (const [flow, agent, sent, started] of await readRows(
-    snapshot,
-    'leases-text',
+  const columns = ['flow_id', freeText('agent'), 'sent_ms', 'started_ms'];
+  for (const [flow, agent, sent, started] of await readRows(snapshot.client, {
+    name: 'leases-text',
     columns,
-    'from leases where run_id = $1',
-  ))
+    from: 'from leases where run_id = $1',
+    values: [snapshot.context.run.id],
+  }))
     leases.set(snapshot.context.index.get(flow!) ?? -1, {
       agent: agent!,
       sentAt: Number(sent),

@@ -14,10 +14,11 @@ import type {
   WhyFacts,
 } from '../graph/run-facts.ts';
 import type { FailureKind, RunState } from '../graph/state.ts';
-import { codeOf, type Result } from '../graph/status.ts';
+import { codeOf, isReleasing, type Result } from '../graph/status.ts';
 import { contentionOf, readAgents, readLeases, readLocks, readPools, readReleased } from './claim-side.ts';
+import { freeText, readRows } from './rows-as-text.ts';
 import type { RunContext } from './run-context.ts';
-import { inSnapshot, readRows, type Snapshot } from './snapshot.ts';
+import { inSnapshot, type Snapshot } from './snapshot.ts';
 
 /** State and facts for `why`. `leaseMs`: an agent that was not heard of for so long counts as gone (protocol C8). */
 export async function readWhyFacts(
@@ -139,18 +140,19 @@ async function readClosings({ client, context }: Pick<Snapshot, 'client' | 'cont
 /** In force only, unless `all`. */
 async function readOverrides(snapshot: Snapshot, all: boolean): Promise<Map<number, Override[]>> {
   const byFlow = new Map<number, Override[]>();
-  const columns = ['flow_id', 'kind', 'edge_from', 'at_ms', 'ended_ms', 'actor', 'reason'];
+  const columns = [
+    ...['flow_id', 'kind', 'edge_from', 'at_ms', 'ended_ms'],
+    ...[freeText('actor'), freeText('reason')],
+  ];
+  const values = [snapshot.context.run.id];
   const from = all
     ? 'from overrides where run_id = $1'
     : "from overrides where run_id = $1 and ended_ms is null and kind in ('hold', 'retire', 'cancel', 'reject')";
   const name = all ? 'overrides-text' : 'overrides-in-force-text';
-  for (const [flow, kind, edge, at, ended, actor, reason] of await readRows(
-    snapshot,
-    name,
-    columns,
-    from,
-    'at_ms, id',
-  )) {
+  for (const [flow, kind, edge, at, ended, actor, reason] of await readRows(snapshot.client, {
+    ...{ name, columns, from, values },
+    order: 'at_ms, id',
+  })) {
     const v = snapshot.context.index.get(flow!) ?? -1;
     const list = byFlow.get(v) ?? [];
     list.push({
@@ -168,20 +170,27 @@ async function readOverrides(snapshot: Snapshot, all: boolean): Promise<Map<numb
 
 /** Of flows whose last attempt explains something: it ended without a releasing result. */
 async function readLastAttempts(snapshot: Snapshot): Promise<Map<number, LastAttempt>> {
+  const { client, context, state } = snapshot;
+  const { graph, run } = context;
   const last = new Map<number, LastAttempt>();
-  const columns = ['flow_id', 'ended_ms', 'agent', 'outcome', 'failure_kind', 'left(message, 2000)'];
-  const from = `from (
-      select distinct on (a.flow_id) a.* from run_flows f join attempts a on a.run_id = f.run_id and a.flow_id = f.flow_id
-      where f.run_id = $1 and a.ended_ms is not null
-        and (f.result in ('failed', 'cancelled', 'outcome_unknown') or f.result is null and f.attempt > 1)
-      order by a.flow_id, a.epoch desc) x`;
-  for (const [flow, ended, agent, outcome, failure, message] of await readRows(
-    snapshot,
-    'last-attempts-text',
-    columns,
-    from,
-  ))
-    last.set(snapshot.context.index.get(flow!) ?? -1, {
+  const asked: string[] = [];
+  for (let v = 0; v < graph.n; v++) {
+    const ended = state.result[v] !== 0 && !isReleasing(state.result[v]!);
+    if (ended || (state.result[v] === 0 && state.attempt[v]! > 1)) asked.push(graph.ids[v]!);
+  }
+  if (asked.length === 0) return last;
+  const rows = await readRows(client, {
+    name: 'last-attempts-text',
+    columns: [
+      ...['flow_id', 'ended_ms', freeText('agent'), 'outcome', 'failure_kind'],
+      freeText('left(message, 2000)'),
+    ],
+    from: `from (select distinct on (flow_id) * from attempts
+      where run_id = $1 and flow_id = any($2::text[]) and ended_ms is not null order by flow_id, epoch desc) x`,
+    values: [run.id, asked],
+  });
+  for (const [flow, ended, agent, outcome, failure, message] of rows)
+    last.set(context.index.get(flow!) ?? -1, {
       endedAt: Number(ended),
       agent: agent!,
       outcome: outcome!,
@@ -203,13 +212,10 @@ async function readPast(snapshot: Snapshot): Promise<Map<number, PastGeneration[
     'ended_ms',
   ];
   const from = 'from flow_generations where run_id = $1';
-  for (const [flow, generation, begun, released, resultAt, result, ended] of await readRows(
-    snapshot,
-    'generations-text',
-    columns,
-    from,
-    'flow_id, generation',
-  )) {
+  for (const [flow, generation, begun, released, resultAt, result, ended] of await readRows(snapshot.client, {
+    ...{ name: 'generations-text', columns, from, values: [snapshot.context.run.id] },
+    order: 'flow_id, generation',
+  })) {
     const v = snapshot.context.index.get(flow!) ?? -1;
     const list = past.get(v) ?? [];
     list.push({
@@ -229,23 +235,14 @@ async function readPast(snapshot: Snapshot): Promise<Map<number, PastGeneration[
 async function readAttemptColumns(snapshot: Snapshot): Promise<AttemptColumns> {
   const { graph, index } = snapshot.context;
   const columns = [
-    'flow_id',
-    'generation',
-    'attempt',
-    'sent_ms',
-    'started_ms',
-    'ended_ms',
-    'outcome',
-    'agent',
+    ...['flow_id', 'generation', 'attempt', 'sent_ms', 'started_ms', 'ended_ms', 'outcome'],
+    freeText('agent'),
   ];
   const rows: [number, string[]][] = [];
-  for (const row of await readRows(
-    snapshot,
-    'attempts-text',
-    columns,
-    'from attempts where run_id = $1',
-    'epoch',
-  )) {
+  for (const row of await readRows(snapshot.client, {
+    ...{ name: 'attempts-text', columns, from: 'from attempts where run_id = $1', order: 'epoch' },
+    values: [snapshot.context.run.id],
+  })) {
     const v = index.get(row[0]!);
     if (v !== undefined) rows.push([v, row]);
   }

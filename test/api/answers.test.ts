@@ -235,21 +235,27 @@ test('the critical path of a real run adds up: gate, runs, a failed attempt and 
   expect(await operator.get(`/runs/${run}/critical-path?target=Nobody`)).toMatchObject({ status: 404 });
 });
 
-test('the state that answers are computed on is the one that the coordinator would load', async () => {
+test('the state that answers are computed on is the one that the coordinator would load, also when it is brought up to date', async () => {
   const run = await freshRun();
+  const context = await api.deps.contextOf(run);
+  await readWhyFacts(api.pool, context, api.deps);
   const agent = await playAgent(api.pool, 'a3');
   await agent.start(await agent.claim());
   await verb(run, 'hold', ['Load']);
+  await verb(run, 'confirm', ['Gate']);
   await operator.post(
     `/runs/${run}/waive`,
     { edges: [{ from: 'Load', to: 'Sum' }], reason: 'test' },
     { 'idempotency-key': `w-${run}` },
   );
   await api.coordinator!.settled(run);
-  const context = await api.deps.contextOf(run);
-  const { state } = await readWhyFacts(api.pool, context, api.deps);
+  // Brought up to date by the exchanges since, and read as a whole.
+  const kept = await readWhyFacts(api.pool, context, api.deps);
+  const whole = await readWhyFacts(api.pool, { ...context }, api.deps);
   const loaded = restoreState(context.graph, (await loadRun(api.pool, context, 0)).stored);
-  expect({ ...state, moments: [] }).toEqual({ ...loaded, moments: [] });
-  // The second reading uses what the first one kept.
-  expect((await readWhyFacts(api.pool, context, api.deps)).state).toEqual(state);
+  expect({ ...kept.state, moments: [] }).toEqual({ ...loaded, moments: [] });
+  expect(whole.state).toEqual(kept.state);
+  for (const name of ['generationAt', 'triggeredAt', 'releasedAt', 'resultAt', 'deadline'] as const)
+    expect([name, kept.facts[name]]).toEqual([name, whole.facts[name]]);
+  expect((await readWhyFacts(api.pool, context, api.deps)).state).toEqual(kept.state);
 });

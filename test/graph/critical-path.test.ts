@@ -92,8 +92,8 @@ const MEANS: Record<PieceKind, (doing: ReadonlySet<Doing>) => boolean> = {
   // Also until a waive, a force-pass: somebody had to decide.
   // The verb that decided after an attempt stands for the result before it, whose own instant it replaced.
   waiting_person: (it) =>
-    (['unconfirmed', 'upstream', 'ended', 'untriggered', 'undecided', 'ready'] as const).some((doing) =>
-      it.has(doing),
+    (['unconfirmed', 'upstream', 'ended', 'untriggered', 'undecided', 'due', 'ready'] as const).some(
+      (doing) => it.has(doing),
     ),
   paused: (it) => it.has('paused'),
   rework: (it) => it.has('ended') || it.has('running') || it.has('old_attempt') || it.has('sent'),

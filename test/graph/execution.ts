@@ -447,7 +447,12 @@ export class Execution {
       const attempt = this.openAttempt(v);
       const begun = it.result !== null || (attempt !== undefined && attempt.generation === it.generation);
       it.flags |= FLAG.MEMBER;
-      if (!begun) continue;
+      if (!begun) {
+        // The plan's order counts again for what never started.
+        it.flags &= ~FLAG.STARTED_NOW;
+        this.end(v, 'start-now');
+        continue;
+      }
       if (attempt !== undefined) {
         attempt.superseded = true;
         attempt.endAt = Math.min(attempt.endAt, this.t + 3);
