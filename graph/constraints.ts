@@ -86,7 +86,7 @@ export function constraintsOf(
   if (attrs.runner === 'person') {
     const said = overrides.findLast((it) => isConfirm(it, begun, to));
     // Without a word of this generation the one of an older generation was kept (onRerun), or nobody has confirmed.
-    const kept = ending === 'now' ? has(s, v, FLAG.CONFIRMED) : gen.result === RESULTS.succeeded.code;
+    const kept = ending === 'now' ? has(s, v, FLAG.CONFIRMED) : isKept(at, v, gen);
     if (said !== undefined || !kept)
       add('waiting_person', begun, said?.at ?? ENDLESS, said?.actor ?? attrs.role);
   }
@@ -99,6 +99,13 @@ export function constraintsOf(
   }
   if (before >= 0) afterAttempt(at, v, gen, before, to, ending, add);
   return list;
+}
+
+/** Whether a gate's word of an older generation counted in this one; of one that was force-passed it is as good as known. */
+function isKept({ graph, facts }: History, v: number, gen: Generation): boolean {
+  if (gen.result === RESULTS.succeeded.code) return true;
+  const before = facts.past.get(v)?.[gen.index - 1];
+  return graph.attrOf(v).onRerun === 'keep' && before?.result === RESULTS.succeeded.code;
 }
 
 /** At that instant; what ended in it is not in force any more. */

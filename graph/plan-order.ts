@@ -1,6 +1,13 @@
 /** Members of a rerun plan wait for the members above them, whatever lies between (protocol E): an end that released without an edge. */
 import type { Graph } from './compact.ts';
-import { type Generation, type History, lastEnd, undoneSince } from './flow-history.ts';
+import {
+  attemptsOf,
+  type Generation,
+  generationAt,
+  type History,
+  lastEnd,
+  undoneSince,
+} from './flow-history.ts';
 import type { AppliedPlan } from './run-facts.ts';
 
 const memberAbove = new WeakMap<AppliedPlan, Uint8Array>();
@@ -19,12 +26,12 @@ function aboveOf(graph: Graph, plan: AppliedPlan): Uint8Array {
   return above;
 }
 
-/** Visits the members of any of the plans above `v`. O(V + E) at worst. */
+/** Visits the members of any of the plans above `v`; not beyond one that `visit` answers with true. O(V + E) at worst. */
 function forMembersAbove(
   graph: Graph,
   plans: readonly AppliedPlan[],
   v: number,
-  visit: (u: number) => void,
+  visit: (u: number) => boolean,
 ): void {
   const seen = new Set<number>();
   const stack = [v];
@@ -35,8 +42,8 @@ function forMembersAbove(
       if (graph.loopEdge[e] === 1 || seen.has(u) || !plans.some((plan) => aboveOf(graph, plan)[u] === 1))
         continue;
       seen.add(u);
-      stack.push(u);
-      if (plans.some((plan) => plan.members.has(u))) visit(u);
+      const settled = plans.some((plan) => plan.members.has(u)) && visit(u);
+      if (!settled) stack.push(u);
     }
   }
 }
@@ -53,12 +60,17 @@ export function planMemberEnd(
 ): { v: number; index: number; at: number } | null {
   const plans = at.facts.plans.filter((plan) => plan.at <= limit);
   if (!plans.some((plan) => plan.members.has(v) && (gen.index === 0 || plan.at >= gen.begunAt))) return null;
+  const latest = Math.max(...plans.map((plan) => plan.at));
   let best: { v: number; index: number; at: number } | null = null;
   forMembersAbove(at.graph, plans, v, (u) => {
     const end = lastEnd(at, u, limit);
-    if (end === null || end.at <= (best?.at ?? 0)) return;
     // One that ended before its plan had no say as a member.
-    if (plans.some((plan) => plan.members.has(u) && plan.at < end.at)) best = { v: u, ...end };
+    if (end === null || !plans.some((plan) => plan.members.has(u) && plan.at < end.at)) return false;
+    if (end.at > (best?.at ?? 0)) best = { v: u, ...end };
+    // Sent after the last plan it had waited for everybody above it, unless start-now had set them aside.
+    if ((at.facts.overrides.get(u) ?? []).some((it) => it.kind === 'start-now')) return false;
+    const sent = attemptsOf(at, u, generationAt(at, u, end.index).generation, end.at).at(-1);
+    return sent !== undefined && at.facts.attempts.sentAt[sent]! > latest;
   });
   return best;
 }
@@ -70,9 +82,10 @@ export function memberMissingSince(at: History, v: number, decidedAt: number): n
   let since: number | null = null;
   forMembersAbove(at.graph, plans, v, (u) => {
     const missing = undoneSince(at, v, u, decidedAt);
-    if (missing === null) return;
+    if (missing === null) return false;
     const both = Math.max(missing, memberSince(plans, u), memberSince(plans, v));
     since = Math.min(since ?? both, both);
+    return false;
   });
   return since;
 }
