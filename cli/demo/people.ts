@@ -1,11 +1,12 @@
 /** The people of the month start: each confirms when the turn comes, and starts by hand what starts no other way. */
+import type { Flow } from '../../api/schemas/flows.ts';
 import { ApiProblem } from '../client.ts';
 import { isDone, type RunView } from './run-view.ts';
 import { type Stage, verb } from './stage.ts';
 
 export interface People {
-  /** From now on this flow is no longer left out. */
-  include(flow: string): void;
+  /** Confirms a flow that was left out; from now on it is no longer. Marked before it is sent: a sight from before that must not confirm it twice. */
+  confirm(flow: Flow, evidence: string): Promise<void>;
   /** Fulfilled when nothing is under way any more; throws what a person could not do. */
   stop(): Promise<void>;
 }
@@ -41,7 +42,11 @@ export function confirmTurns(stage: Stage, view: RunView, leftOut: readonly stri
     });
   });
   return {
-    include: (flow) => void without.delete(flow),
+    async confirm(flow, evidence) {
+      asked.add(`${flow.id} ${flow.generation}`);
+      without.delete(flow.id);
+      await verb(stage.demo, view, 'confirm', [flow.id], { evidence });
+    },
     async stop() {
       off();
       await busy;

@@ -54,10 +54,12 @@ export async function troubledMonth(
     if (withheld.rows > 0) stage.talk.tell('withheld', { rows: withheld.rows, flow: seen.withheld ?? '' });
 
     const regions = first.flows.filter((flow) => flow.kind === 'gate' && flow.procedure === 'P01');
-    await early(stage, view, regions[0]!);
-    await refusedPasses(stage, view);
+    const earlyRegion = regions[0]!;
     const lateRegion = regions.at(-1)!;
-    const people = confirmTurns(stage, view, [lateRegion.id]);
+    const ahead = earlyRegion.state === 'waiting_upstream' && !earlyRegion.flags.includes('confirmed');
+    const people = confirmTurns(stage, view, ahead ? [earlyRegion.id, lateRegion.id] : [lateRegion.id]);
+    if (ahead) await early(stage, people, earlyRegion);
+    await refusedPasses(stage, view);
     await Promise.all([
       brokenChain(stage, view, month, lateRegion, people, seen),
       lateDimension(stage, view, month, compactMonth(previous)),
@@ -77,9 +79,8 @@ export async function troubledMonth(
 }
 
 /** A region confirms before it was called: it counts when its turn comes. */
-async function early(stage: Stage, view: RunView, region: Flow): Promise<void> {
-  if (region.state !== 'waiting_upstream' || region.flags.includes('confirmed')) return;
-  await verb(stage.demo, view, 'confirm', [region.id], { evidence: 'demo: maintained ahead of time' });
+async function early(stage: Stage, people: People, region: Flow): Promise<void> {
+  await people.confirm(region, 'demo: maintained ahead of time');
   stage.talk.tell('early', { flow: region.id });
 }
 
@@ -142,9 +143,8 @@ async function confirmLate(
   });
   if (isDone(waiting)) return;
   seen.whyLate = await why(stage.demo, view, 'P01.S4.VerifyStations');
-  await verb(stage.demo, view, 'confirm', [region.id], { evidence: 'demo: maintained at last' });
+  await people.confirm(region, 'demo: maintained at last');
   stage.talk.tell('late', { flow: region.id });
-  people.include(region.id);
 }
 
 /**
