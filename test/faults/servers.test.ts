@@ -94,6 +94,30 @@ const done = async (run: string): Promise<number> => {
 const reached = (run: string, n: number, timeout: number) =>
   expect.poll(() => done(run).catch(() => -1), { timeout, interval: 50 }).toBeGreaterThanOrEqual(n);
 
+/**
+ * The worker may be inside a workflow task when the server dies, and then reads the log to its end, operations among it: what it has not
+ * read for longer than the deliverer's poll, with no exchange in between, nobody reads until the server is back.
+ */
+async function coordinatorStandsStill(run: string): Promise<void> {
+  let seen = -1;
+  let since = performance.now();
+  await expect
+    .poll(
+      async () => {
+        const found = await pool.query<{ exchange: number; behind: boolean }>(
+          'select exchange, log_seq > cursor as behind from run_counters where run_id = $1',
+          [run],
+        );
+        const { exchange, behind } = found.rows[0]!;
+        if (exchange !== seen || !behind) since = performance.now();
+        seen = exchange;
+        return performance.now() - since;
+      },
+      { timeout: 20_000, interval: 50 },
+    )
+    .toBeGreaterThan(1_500);
+}
+
 async function oneEffectEach(period: string): Promise<void> {
   const found = await yt.query(
     'select program, count(*)::int as n from ledger where period = $1 group by program order by program',
@@ -107,6 +131,7 @@ describe('A1, A6, C4: kill -9 of a server in the middle of a run', () => {
     const run = await openTestRun(pool, '2041-01');
     await reached(run, 4, 20_000);
     await temporal.kill9();
+    await coordinatorStandsStill(run);
     const held = await installation.call('POST', `/runs/${run}/hold`, {
       flows: [ids[23]],
       reason: 'while Temporal is away',
