@@ -4,6 +4,7 @@ import { type CheckedCatalogue, checkCatalogue } from '../graph/check.ts';
 import { canonicalJson } from '../graph/hash.ts';
 import type { Flow } from '../graph/model.ts';
 import type { Problem } from '../graph/problems.ts';
+import { unknownHolidays } from '../graph/schedule-check.ts';
 import type { CatalogueFile, CatalogueVersion, Frame } from '../store/catalogue.ts';
 import type { DiffAnswer } from './schemas/catalogue.ts';
 
@@ -18,14 +19,23 @@ export interface CheckedFiles {
 
 const isYaml = (path: string): boolean => /\.ya?ml$/.test(path);
 
-/** All problems at once: of form, of meaning, programs whose file is missing, paths given twice. */
-export function checkFiles(given: readonly CatalogueFile[], mode: 'apply' | 'import'): CheckedFiles {
+/** All problems at once: of form, of meaning, programs whose file is missing, paths given twice, calendars that do not know the year. */
+export function checkFiles(
+  given: readonly CatalogueFile[],
+  mode: 'apply' | 'import',
+  now = Date.now(),
+): CheckedFiles {
   const files = given.map(({ path, text }) => ({ path, text })).sort((a, b) => (a.path < b.path ? -1 : 1));
   const checked = checkCatalogue(
     files.filter((file) => isYaml(file.path)),
     mode,
   );
-  const problems = [...checked.problems, ...pathsGivenTwice(files), ...missingPrograms(checked, files, mode)];
+  const problems = [
+    ...checked.problems,
+    ...pathsGivenTwice(files),
+    ...missingPrograms(checked, files, mode),
+    ...missingHolidays(checked, now),
+  ];
   const { flows: _flows, distributions: _distributions, ...frame } = checked.catalogue;
   return {
     files,
@@ -77,6 +87,31 @@ function missingPrograms(
         column: place?.column ?? null,
       },
     ];
+  });
+}
+
+/** A new year's holidays are announced late in the old one, and somebody has to enter them. */
+function missingHolidays({ catalogue, flows, locate }: CheckedCatalogue, now: number): Problem[] {
+  return unknownHolidays(catalogue, flows, now).map(({ calendar, year, usedBy }) => {
+    const path = ['calendars', catalogue.calendars.findIndex(({ id }) => id === calendar), 'holidays'];
+    const place = locate(path);
+    const more =
+      usedBy.length > 1
+        ? { en: ` and ${usedBy.length - 1} more`, zh: ` 等 ${usedBy.length} 项` }
+        : { en: '', zh: '' };
+    return {
+      code: 'holidays_unknown',
+      severity: 'warning',
+      message: {
+        en: `${calendar} has no holidays for ${year}, but work days of that year are counted by it (${usedBy[0]}${more.en})`,
+        zh: `日历 ${calendar} 没有 ${year} 年的节假日，但 ${usedBy[0]}${more.zh}按其计算该年的工作日`,
+      },
+      path,
+      id: calendar,
+      file: place?.file ?? null,
+      line: place?.line ?? null,
+      column: place?.column ?? null,
+    };
   });
 }
 

@@ -5,11 +5,11 @@
 import { DirectedGraph } from 'graphology';
 import { mappedCycle, mappingProblem, shiftOf } from './calendar.ts';
 import { type Draft, halves } from './distribution.ts';
-import { FlowCheck } from './flow-check.ts';
+import { type CheckReference, FlowCheck } from './flow-check.ts';
 import { components, shortestWayRound, type Upstreams } from './loops.ts';
 import type { Catalogue, EdgeSpec, Flow, PeriodMapping } from './model.ts';
 import { type Finding, hint, type Path } from './problems.ts';
-import { isTimeZone } from './time-zone.ts';
+import { ScheduleCheck } from './schedule-check.ts';
 
 /** `apply` refuses loops and broken references; `import` loads them and only warns (protocol D7). */
 export type BuildMode = 'apply' | 'import';
@@ -126,15 +126,14 @@ class Builder {
       for (const draft of halves(entry, platform)) this.drafts.push({ draft, path });
     });
     this.nameAll();
-    const check = new FlowCheck(catalogue, connections, this.problems, (known, name, what, zh, id, path) =>
-      this.reference(known, name, what, zh, id, path),
-    );
+    const reference: CheckReference = (...asked) => this.reference(...asked);
+    const check = new FlowCheck(catalogue, connections, this.problems, reference);
     const flows = this.drafts.map(({ draft, path }) => ({
       ...check.complete(draft, path),
       after: this.edges(draft, path),
       forcePassRequires: this.requirements(draft, path),
     }));
-    this.surroundings();
+    new ScheduleCheck(this.problems, reference).all(catalogue);
     this.loops(flows);
     return flows;
   }
@@ -267,36 +266,6 @@ class Builder {
         this.add('unknown_reference', draft.id, at, en, zh, this.broken);
       }
       return required.id;
-    });
-  }
-
-  /** Calendars and schedules. */
-  private surroundings(): void {
-    const { calendars, schedules } = this.catalogue;
-    const known = new Map(calendars.map(({ id }) => [id, true]));
-    calendars.forEach(({ id, timeZone }, i) => {
-      if (!isTimeZone(timeZone))
-        this.add(
-          'bad_time_zone',
-          id,
-          ['calendars', i, 'timeZone'],
-          `there is no time zone '${timeZone}'`,
-          `没有时区 '${timeZone}'`,
-        );
-    });
-    schedules.forEach(({ id, calendar, cycle, dayOfMonth, at }, i) => {
-      if (calendar !== undefined)
-        this.reference(known, calendar, 'calendar', '日历', id, ['schedules', i, 'calendar']);
-      if (dayOfMonth !== undefined && cycle !== 'month')
-        this.add(
-          'bad_combination',
-          id,
-          ['schedules', i, 'dayOfMonth'],
-          'dayOfMonth is for month schedules',
-          'dayOfMonth 只用于月计划',
-        );
-      if (at > '23:59' || Number(at.slice(3)) > 59)
-        this.add('bad_moment', id, ['schedules', i, 'at'], `there is no time ${at}`, `没有时刻 ${at}`);
     });
   }
 

@@ -1,5 +1,5 @@
 /**
- * Business periods, how one follows from another, moments seen from a period, run ids. Pure; usable in workflow code.
+ * Business periods, how one follows from another, run ids. Pure; usable in workflow code. Moments seen from a period: moment.ts.
  *
  * A period is text: hour `2026112208`, day `2026-11-22`, month `2026-10`. Within a cycle the order of the text is the order of time.
  */
@@ -167,74 +167,6 @@ export function mappingProblem(
   return cycle === 'month' ? null : `${mapping} needs a month flow, this is a ${cycle} flow`;
 }
 
-/** A moment taken apart. `open + 20 s` counts from the opening; the others from the first clock face of the run's period. */
-type ParsedMoment =
-  | { from: 'open'; ms: number }
-  | { from: 'period'; n: number; unit: Cycle; day: number | 'last'; clockMs: number };
-
-const UNIT_MS: Record<string, number> = { ms: 1, s: 1000, min: 60_000, h: HOUR_MS };
-
-function parseMoment(text: string): ParsedMoment | string {
-  const open = /^open \+ (\d+) (ms|s|min|h)$/.exec(text);
-  if (open !== null) return { from: 'open', ms: Number(open[1]) * UNIT_MS[open[2]!]! };
-  const match = /^\+(\d+) (month|day|hour)(?:, day (\d{1,2}|last))?, (\d{2}):(\d{2})(?::(\d{2}))?$/.exec(
-    text,
-  );
-  if (match === null) return 'write a moment like "+1 month, day 1, 23:59", "+1 day, 02:00" or "open + 20 s"';
-  const [, n, unit, day, hour, minute, second = '00'] = match;
-  if (day !== undefined && unit !== 'month') return '"day" goes with months only: "+1 month, day 1, 23:59"';
-  if (day !== undefined && day !== 'last' && (Number(day) < 1 || Number(day) > 31))
-    return `there is no day ${day} in a month`;
-  if (Number(hour) > 23 || Number(minute) > 59 || Number(second) > 59)
-    return `there is no time ${hour}:${minute}:${second}`;
-  if (unit === 'hour' && Number(hour) > 0)
-    return 'after "+N hour" the time counts minutes into that hour: "+1 hour, 00:10"';
-  return {
-    from: 'period',
-    n: Number(n),
-    unit: unit as Cycle,
-    day: day === undefined ? 1 : day === 'last' ? 'last' : Number(day),
-    clockMs: Number(hour) * HOUR_MS + Number(minute) * 60_000 + Number(second) * 1000,
-  };
-}
-
-/** Why a moment means nothing although it has the right form (25:00, day 40, `day` after `+1 day`), or null. */
-export function momentProblem(text: string): string | null {
-  const parsed = parseMoment(text);
-  return typeof parsed === 'string' ? parsed : null;
-}
-
-/**
- * The instant of a moment for the run of `period`, ms. Protocol D1.
- *
- * - `+N month, day D, HH:MM`: N months after the month of the period, day D of it (default 1; a day that month lacks is its last).
- * - `+N day, HH:MM`: N days after the period's first day.
- * - `+N hour, 00:MM`: MM minutes into the hour N hours after the period's first instant (elapsed hours, also over summer time).
- * - `open + 20 s`: from the opening of the run.
- *
- * Clock times are `zone`'s; those that summer time skips or repeats: graph/time-zone.ts. Throws `invalid_period` for a moment that means nothing.
- */
-export function resolveMoment(
-  moment: string,
-  cycle: Cycle,
-  period: string,
-  zone: string,
-  openedAtMs: number,
-): number {
-  const parsed = parseMoment(moment);
-  if (typeof parsed === 'string')
-    throw new SluiceError('invalid_period', `'${moment}' is not a moment: ${parsed}`, { facts: { moment } });
-  if (parsed.from === 'open') return openedAtMs + parsed.ms;
-  const start = periodStartLocal(cycle, period);
-  if (parsed.unit === 'hour') return toInstant(zone, start) + parsed.n * HOUR_MS + parsed.clockMs;
-  const midnight = start - (start % DAY_MS);
-  if (parsed.unit === 'day') return toInstant(zone, midnight + parsed.n * DAY_MS + parsed.clockMs);
-  const month = addMonths(midnight, parsed.n);
-  const length = (addMonths(month, 1) - month) / DAY_MS;
-  const day = parsed.day === 'last' ? length : Math.min(parsed.day, length);
-  return toInstant(zone, month + (day - 1) * DAY_MS + parsed.clockMs);
-}
-
 /** What a run is known by. `n` counts the backfills or rehearsals of a period from 1; null for the scheduled run. */
 export interface RunKey {
   readonly cycle: Cycle;
@@ -264,7 +196,7 @@ export function parseRunId(id: string): RunKey | null {
 const int = (text: string, from: number, to: number): number => Number(text.slice(from, to));
 
 /** The first of the month that is `n` months after the month of a clock face. */
-function addMonths(localMs: number, n: number): number {
+export function addMonths(localMs: number, n: number): number {
   const date = new Date(localMs);
   return Date.UTC(date.getUTCFullYear(), date.getUTCMonth() + n, 1);
 }

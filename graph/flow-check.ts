@@ -1,7 +1,7 @@
 /** One flow by itself: what its kind needs and forbids, its runner and platform, and the names it uses beside other flows. */
-import { momentProblem } from './calendar.ts';
 import type { Draft } from './distribution.ts';
 import type { Catalogue, Flow, Runner } from './model.ts';
+import { countsWorkDays, momentProblem } from './moment.ts';
 import type { Finding, Path } from './problems.ts';
 
 /** Whether `name` is known; reports it otherwise. `what` and `zh` say what kind of name it is. */
@@ -139,17 +139,28 @@ export class FlowCheck {
   }
 
   private times(draft: Draft, path: Path): void {
-    this.moment(draft.startAt, draft.id, path, 'startAt');
-    this.moment(draft.deadline, draft.id, path, 'deadline');
+    this.moment(draft.startAt, draft, path, 'startAt');
+    this.moment(draft.deadline, draft, path, 'deadline');
     if (draft.person === undefined) return;
-    this.moment(draft.person.escalateAt, draft.id, path, 'person', 'escalateAt');
+    this.moment(draft.person.escalateAt, draft, path, 'person', 'escalateAt');
     draft.person.remindAt.forEach((moment, i) => {
-      this.moment(moment, draft.id, path, 'person', 'remindAt', i);
+      this.moment(moment, draft, path, 'person', 'remindAt', i);
     });
   }
 
-  private moment(moment: string | undefined, id: string, path: Path, ...field: (string | number)[]): void {
+  private moment(moment: string | undefined, draft: Draft, path: Path, ...field: (string | number)[]): void {
     if (moment === undefined) return;
+    const { id, calendar } = draft;
+    if (calendar === undefined && countsWorkDays(moment)) {
+      const en = `'${moment}' counts work days: say by which calendar, with 'calendar'`;
+      this.add(
+        'missing_field',
+        id,
+        [...path, ...field],
+        en,
+        `'${moment}' 按工作日计算，需要 calendar 指定日历`,
+      );
+    }
     let problem = this.moments.get(moment);
     if (problem === undefined) {
       problem = momentProblem(moment);

@@ -37,13 +37,13 @@ export const PeriodMapping = z.union([
 export type PeriodMapping = z.infer<typeof PeriodMapping>;
 
 /**
- * A moment seen from the period, in the calendar's zone (`+1 month, day 1, 23:59`, `+1 day, 02:00`, `+1 hour, 00:10`), or from the
- * opening of the run (`open + 20 s`, units ms, s, min, h). Grammar and meaning: graph/calendar.ts.
+ * A moment seen from the period, in the calendar's zone (`+1 month, day 1, 23:59`, `+1 month, workday 3, 10:00`, `+1 day, 02:00`,
+ * `+1 hour, 00:10`), or from the opening of the run (`open + 20 s`, units ms, s, min, h). Grammar and meaning: graph/moment.ts.
  */
 export const Moment = z
   .string()
   .regex(
-    /^(open \+ \d+ (ms|s|min|h)|\+\d+ (month|day|hour)(, day (\d{1,2}|last))?, \d{2}:\d{2}(:\d{2})?)$/,
+    /^(open \+ \d+ (ms|s|min|h)|\+\d+ (month|day|hour|workday)(, ((day|workday) (\d{1,2}|last)|last (day|workday)))?, \d{2}:\d{2}(:\d{2})?)$/,
     'a moment is written like "+1 month, day 1, 23:59", "+1 day, 02:00" or "open + 20 s"',
   );
 
@@ -185,13 +185,40 @@ export const DistributionDefinition = z.strictObject({
 });
 export type DistributionDefinition = z.infer<typeof DistributionDefinition>;
 
+/** A bound of a blackout: a day, or a clock time of it. */
+const DayOrTime = z.union([
+  z.iso.date(),
+  z
+    .string()
+    .regex(/^\d{4}-\d{2}-\d{2} ([01]\d|2[0-3]):[0-5]\d$/, 'a day 2026-12-01, or a time 2026-12-01 22:00'),
+]);
+
 export const Calendar = z.strictObject({
   id: Id,
   timeZone: z.string().default('Asia/Shanghai'),
   weekend: z.array(z.int().min(1).max(7)).default([6, 7]),
-  holidays: z.array(z.iso.date()).default([]),
+  /** Single dates, or ranges with a name: `{ from: 2026-10-01, to: 2026-10-07, names: ... }`, both days included. */
+  holidays: z
+    .array(
+      z.union([
+        z.iso.date(),
+        z.strictObject({ from: z.iso.date(), to: z.iso.date().optional(), names: Names }),
+      ]),
+    )
+    .default([]),
   /** Make-up work days 调休: worked although weekend or holiday. */
   makeUpDays: z.array(z.iso.date()).default([]),
+  /** Ranges in which schedules open no run; a `to` without time counts whole. `afterwards`: open what was due when it is over, or skip it. */
+  blackouts: z
+    .array(
+      z.strictObject({
+        from: DayOrTime,
+        to: DayOrTime,
+        names: Names.optional(),
+        afterwards: z.enum(['open', 'skip']).default('open'),
+      }),
+    )
+    .default([]),
 });
 
 /** A named connection: the engine knows the name and the platform; credentials live with the agent (C1). */
@@ -204,14 +231,36 @@ export const Procedure = z.strictObject({
   cycle: Cycle,
   note: z.string().optional(),
 });
+/** Days on which a schedule opens its run. What a month lacks (day 31, work day 23) is its last day, its last work day. */
+export const DayRule = z.union([
+  z.enum(['everyDay', 'workDays', 'lastDay']),
+  z.strictObject({ workDay: z.union([z.int().min(1).max(23), z.literal('last')]) }),
+  z.strictObject({ dayOfMonth: z.int().min(1).max(31) }),
+]);
+export type DayRule = z.infer<typeof DayRule>;
+
+/** Opens the scheduled run of a period by itself. Which day and which period: graph/schedule.ts. */
 export const Schedule = z.strictObject({
   id: Id,
+  names: Names.optional(),
   cycle: Cycle,
-  /** Local time of the calendar's zone at which the run of the period just ended is opened. */
+  /** Local time of the calendar's zone; of an hour schedule the minute of each hour, `00:10`. */
   at: z.string().regex(/^\d{2}:\d{2}$/),
-  dayOfMonth: z.int().min(1).max(31).optional(),
+  /** Default: day 1 for months, every day for days and hours. A month is opened on such a day; a day or an hour is opened if it is such a day. */
+  on: DayRule.optional(),
+  /** The period just ended, or the one that the moment lies in. */
+  period: z.enum(['previous', 'same']).default('previous'),
   calendar: Id.optional(),
+  /** While an earlier scheduled run of the cycle is unfinished: open all the same, leave the period out, or wait for its end. */
+  overlap: z.enum(['allow', 'skip', 'wait']).default('allow'),
+  /** A period whose moment was missed (everything was down) is opened later if it is no older than this; default 1, 7, 45 days by cycle. */
+  catchUpMs: Ms.optional(),
+  /** Only these procedures; the other flows stay not triggered. */
+  procedures: z.array(Id).optional(),
+  /** Whether it begins paused, until an operator resumes it. Later applies leave pauses as operators have set them. */
+  paused: z.boolean().default(false),
 });
+export type Schedule = z.infer<typeof Schedule>;
 
 /** The whole catalogue, all files merged. */
 export const Catalogue = z.strictObject({

@@ -8,6 +8,7 @@ export const PROBLEMS = {
   bad_time_zone: 'no such IANA time zone',
   duplicate_edge: 'the same dependency twice',
   duplicate_id: 'an id or alias that something else has already',
+  holidays_unknown: 'work days are counted by a calendar that has no holidays for a year that is near',
   invalid_value: 'a value of the wrong type, form or range',
   loop: 'flows that wait for one another',
   missing_connection: 'a SQL program without connection on a platform that has none or several',

@@ -1,18 +1,78 @@
 /** Business calendars: which days are worked, with holidays and make-up work days 调休. Dates are day periods, `2026-11-22`. */
 import { firstDay, lastDay, shiftPeriod } from './calendar.ts';
 
+/** Holidays with their name, both days included; `to` is missing for one day. */
+export interface Holiday {
+  readonly from: string;
+  readonly to?: string | undefined;
+  readonly names: { readonly en: string; readonly zh: string };
+}
+
 /** The part of a catalogue calendar that decides about days; `weekend` counts Monday as 1. */
 export interface WorkCalendar {
   readonly weekend: readonly number[];
-  readonly holidays: readonly string[];
+  /** Single dates, or ranges that have a name. */
+  readonly holidays: readonly (string | Holiday)[];
   readonly makeUpDays: readonly string[];
 }
 
-/** Whether the day is worked. A make-up day wins over holiday and weekend. */
-export function isWorkDay(calendar: WorkCalendar, date: string): boolean {
-  if (calendar.makeUpDays.includes(date)) return true;
-  if (calendar.holidays.includes(date)) return false;
-  return !calendar.weekend.includes(weekday(date));
+/** A calendar of the catalogue. Versions stored before there were blackouts have none. */
+export interface BusinessCalendar extends WorkCalendar {
+  readonly timeZone: string;
+  readonly blackouts?: readonly Blackout[];
+}
+
+/** A range in which schedules open nothing: graph/blackout.ts. */
+export interface Blackout {
+  readonly from: string;
+  readonly to: string;
+  readonly names?: { readonly en: string; readonly zh: string } | undefined;
+  readonly afterwards: 'open' | 'skip';
+}
+
+/** What counts where no calendar is named. */
+export const DEFAULT_CALENDAR: BusinessCalendar = {
+  timeZone: 'Asia/Shanghai',
+  weekend: [6, 7],
+  holidays: [],
+  makeUpDays: [],
+};
+
+/** Why a day is worked, or is not. */
+export type DayKind =
+  | { readonly worked: true; readonly why: 'weekday' | 'make_up_day' }
+  | { readonly worked: false; readonly why: 'weekend' }
+  | { readonly worked: false; readonly why: 'holiday'; readonly names: Holiday['names'] | null };
+
+/** A make-up day wins over holiday and weekend, a holiday over the weekend. */
+export function dayKind(calendar: WorkCalendar, date: string): DayKind {
+  if (calendar.makeUpDays.includes(date)) return { worked: true, why: 'make_up_day' };
+  const holiday = calendar.holidays.find((it) =>
+    typeof it === 'string' ? it === date : it.from <= date && date <= (it.to ?? it.from),
+  );
+  if (holiday !== undefined)
+    return { worked: false, why: 'holiday', names: typeof holiday === 'string' ? null : holiday.names };
+  return calendar.weekend.includes(weekday(date))
+    ? { worked: false, why: 'weekend' }
+    : { worked: true, why: 'weekday' };
+}
+
+/** Whether the day is worked. */
+export const isWorkDay = (calendar: WorkCalendar, date: string): boolean => dayKind(calendar, date).worked;
+
+/**
+ * Whether somebody has entered the holidays of a year, `2026`. A calendar without any holiday knows every year: it has weekends only, on
+ * purpose. Otherwise a year without one is a year whose list nobody has entered yet.
+ */
+export function knowsHolidays({ holidays }: WorkCalendar, year: string): boolean {
+  return (
+    holidays.length === 0 ||
+    holidays.some((it) =>
+      typeof it === 'string'
+        ? it.startsWith(year)
+        : it.from.slice(0, 4) <= year && year <= (it.to ?? it.from).slice(0, 4),
+    )
+  );
 }
 
 /** Day of the week, Monday 1 to Sunday 7. */
@@ -33,10 +93,6 @@ export function workDays(calendar: WorkCalendar, month: string): string[] {
 export function nthWorkDay(calendar: WorkCalendar, month: string, n: number): string | null {
   return n === 0 ? null : (workDays(calendar, month).at(n > 0 ? n - 1 : n) ?? null);
 }
-
-/** The last work day of a month, null for a month without any. */
-export const lastWorkDay = (calendar: WorkCalendar, month: string): string | null =>
-  nthWorkDay(calendar, month, -1);
 
 /** The nth work day after a date (before it when negative); null when there is none within ten years. */
 export function addWorkDays(calendar: WorkCalendar, date: string, n: number): string | null {

@@ -1,10 +1,12 @@
 /** The opening of a run: one transaction (protocol A8). */
 import type pg from 'pg';
 import { SluiceError } from '../errors.ts';
-import { isPeriod, resolveMoment, runId } from '../graph/calendar.ts';
+import { isPeriod, runId } from '../graph/calendar.ts';
 import { inflate } from '../graph/compact.ts';
 import type { Cycle, Purpose } from '../graph/model.ts';
+import { resolveMoment } from '../graph/moment.ts';
 import { derive, emptyState, FLAG, phaseOf } from '../graph/state.ts';
+import { type BusinessCalendar, DEFAULT_CALENDAR } from '../graph/work-days.ts';
 import { type CatalogueVersion, newestVersion } from './catalogue.ts';
 import { inTransaction, type Queryable } from './pool.ts';
 import { type RunRow, readRun } from './run-context.ts';
@@ -17,7 +19,7 @@ export interface OpenRequest {
   readonly procedures: readonly string[] | null;
 }
 
-export const DEFAULT_ZONE = 'Asia/Shanghai';
+export const DEFAULT_ZONE = DEFAULT_CALENDAR.timeZone;
 
 /**
  * Opens a run over the newest catalogue version. `within` does what must be done or not done with it. Throws `invalid_period`, `no_catalogue`, `no_flows`, `unknown_procedure`, and
@@ -63,7 +65,7 @@ export async function openRun(
       const openedAt = inserted.rows[0]?.opened_ms;
       if (openedAt === undefined)
         throw new SluiceError('run_exists', `the run ${id} was opened before`, { facts: { run: id } });
-      const zoneOf = zones(catalogue);
+      const calendarOf = calendars(catalogue);
       const columns: [string[], string[], number[], number[], number[]] = [[], [], [], [], []];
       const s = emptyState(graph, { openedAt, now: openedAt, graceMs: 0 });
       const wanted = request.procedures === null ? null : new Set(request.procedures);
@@ -72,7 +74,7 @@ export async function openRun(
         if (wanted !== null && (attrs.procedure === null || !wanted.has(attrs.procedure)))
           s.flags[v] = FLAG.EXCLUDED;
         if (attrs.startAt !== null)
-          s.start[v] = resolveMoment(attrs.startAt, cycle, period, zoneOf(attrs.calendar), openedAt);
+          s.start[v] = resolveMoment(attrs.startAt, cycle, period, calendarOf(attrs.calendar), openedAt);
       }
       derive(graph, s);
       for (let v = 0; v < graph.n; v++) {
@@ -84,7 +86,7 @@ export async function openRun(
         columns[4].push(
           attrs.deadline === null
             ? 0
-            : resolveMoment(attrs.deadline, cycle, period, zoneOf(attrs.calendar), openedAt),
+            : resolveMoment(attrs.deadline, cycle, period, calendarOf(attrs.calendar), openedAt),
         );
       }
       await client.query(
@@ -114,8 +116,8 @@ async function nextNumber(client: pg.PoolClient, request: OpenRequest): Promise<
   return found.rows[0]!.number;
 }
 
-/** Time zone of a flow's calendar. */
-export function zones(catalogue: CatalogueVersion): (calendar: string | null) => string {
-  const byId = new Map(catalogue.frame.calendars.map((c) => [c.id, c.timeZone]));
-  return (calendar) => (calendar === null ? undefined : byId.get(calendar)) ?? DEFAULT_ZONE;
+/** Calendars of a version by id; without one, or for an unknown one, weekends of Asia/Shanghai. */
+export function calendars({ frame }: CatalogueVersion): (id: string | null | undefined) => BusinessCalendar {
+  const byId = new Map<string, BusinessCalendar>(frame.calendars.map((it) => [it.id, it]));
+  return (id) => byId.get(id ?? '') ?? DEFAULT_CALENDAR;
 }

@@ -1,12 +1,12 @@
 /** The state of a run from the record, in one snapshot (protocol A9). */
 import type pg from 'pg';
 import { SluiceError } from '../errors.ts';
-import { resolveMoment } from '../graph/calendar.ts';
+import { resolveMoment } from '../graph/moment.ts';
 import { type CompactGraph, edgeId } from '../graph/compact.ts';
 import { restoreState, type StoredRun } from '../graph/restore.ts';
 import type { PersonMoment, RunState } from '../graph/state.ts';
 import { codeOf, PHASES, type Phase, type Result } from '../graph/status.ts';
-import { zones } from './open-run.ts';
+import { calendars } from './open-run.ts';
 import { inTransaction } from './pool.ts';
 import type { RunContext } from './run-context.ts';
 import { claimedFlows } from './run-flows.ts';
@@ -127,13 +127,13 @@ function locate(
 
 /** Reminders, escalation and deadline of everything that a person confirms, in order of time. */
 function momentsOf({ run, graph, version }: RunContext): PersonMoment[] {
-  const zoneOf = zones(version);
+  const calendarOf = calendars(version);
   const moments: PersonMoment[] = [];
   for (let v = 0; v < graph.n; v++) {
     const { runner, role, remindAt, escalateAt, escalateTo, deadline, calendar } = graph.attrOf(v);
     if (runner !== 'person' || role === null) continue;
     const at = (moment: string): number =>
-      resolveMoment(moment, run.cycle, run.period, zoneOf(calendar), run.openedAt);
+      resolveMoment(moment, run.cycle, run.period, calendarOf(calendar), run.openedAt);
     for (const moment of remindAt)
       moments.push({ v, at: at(moment), kind: 'gate_reminder', recipient: role });
     if (escalateAt !== null)

@@ -183,13 +183,16 @@ describe('kinds and their runners', () => {
     const text = `calendars: [{ id: here, timeZone: Asia/Shangai }]
 schedules:
   - { id: s1, cycle: day, at: "25:00", calendar: there }
-  - { id: s2, cycle: day, at: "02:00", dayOfMonth: 1 }
+  - { id: s2, cycle: hour, at: "02:00" }
+  - { id: s3, cycle: month, at: "02:00", on: { workDay: 3 }, procedures: [P99] }
 `;
     expect(check(text).problems.map(({ code, line, column }) => [code, line, column])).toEqual([
       ['bad_time_zone', 1, 35],
       ['bad_moment', 3, 31],
       ['unknown_reference', 3, 50],
-      ['bad_combination', 4, 52],
+      ['bad_moment', 4, 32],
+      ['missing_field', 5, 46],
+      ['unknown_reference', 5, 75],
     ]);
   });
 });

@@ -1,5 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
+import { blackoutAt, isForward } from '../../graph/blackout.ts';
 import {
   comparePeriods,
   formatPeriod,
@@ -7,7 +8,6 @@ import {
   lastDay,
   mapPeriod,
   mappingProblem,
-  momentProblem,
   nextPeriod,
   parsePeriod,
   parseRunId,
@@ -15,13 +15,22 @@ import {
   periodSpan,
   previousPeriod,
   programPeriods,
-  resolveMoment,
   runId,
   shiftPeriod,
 } from '../../graph/calendar.ts';
 import type { Cycle, PeriodMapping } from '../../graph/model.ts';
+import { momentProblem, resolveMoment } from '../../graph/moment.ts';
 import { toInstant, toLocal, zoneOffsetMs } from '../../graph/time-zone.ts';
-import { addWorkDays, isWorkDay, lastWorkDay, nthWorkDay, weekday, workDays } from '../../graph/work-days.ts';
+import {
+  addWorkDays,
+  DEFAULT_CALENDAR,
+  dayKind,
+  isWorkDay,
+  knowsHolidays,
+  nthWorkDay,
+  weekday,
+  workDays,
+} from '../../graph/work-days.ts';
 
 const SHANGHAI = 'Asia/Shanghai';
 const iso = (ms: number) => new Date(ms).toISOString().replace('.000Z', 'Z');
@@ -184,6 +193,12 @@ describe('moments', () => {
     ['+0 day, 02:00:30', 'hour', '2026112208', SHANGHAI, '2026-11-21T18:00:30Z'],
     ['+1 hour, 00:10', 'hour', '2026112208', SHANGHAI, '2026-11-22T01:10:00Z'],
     ['+1 hour, 00:10', 'hour', '2026123123', SHANGHAI, '2026-12-31T16:10:00Z'],
+    ['+1 workday, 09:00', 'day', '2026-11-20', SHANGHAI, '2026-11-23T01:00:00Z'],
+    ['+1 month, workday 3, 10:00', 'month', '2026-10', SHANGHAI, '2026-11-04T02:00:00Z'],
+    ['+0 month, workday last, 10:00', 'month', '2026-10', SHANGHAI, '2026-10-30T02:00:00Z'],
+    ['+0 month, last workday, 10:00', 'month', '2026-10', SHANGHAI, '2026-10-30T02:00:00Z'],
+    ['+0 month, last day, 10:00', 'month', '2026-10', SHANGHAI, '2026-10-31T02:00:00Z'],
+    ['+0 month, workday 23, 10:00', 'month', '2026-02', SHANGHAI, '2026-02-27T02:00:00Z'],
     ['open + 20 s', 'month', '2026-10', SHANGHAI, '2026-11-01T04:00:20Z'],
     ['open + 2 h', 'day', '2026-10-31', SHANGHAI, '2026-11-01T06:00:00Z'],
     // Summer time in Berlin begins on 2026-03-29 at 02:00 and ends on 2026-10-25 at 03:00.
@@ -194,7 +209,9 @@ describe('moments', () => {
     ['+1 day, 00:00', 'day', '2026-11-22', 'UTC', '2026-11-23T00:00:00Z'],
     ['+1 day, 00:00', 'day', '2026-11-22', 'Asia/Kathmandu', '2026-11-22T18:15:00Z'],
   ])('%s of %s %s in %s is %s', (moment, cycle, period, zone, want) => {
-    expect(iso(resolveMoment(moment, cycle, period, zone, opened))).toBe(want);
+    expect(iso(resolveMoment(moment, cycle, period, { ...DEFAULT_CALENDAR, timeZone: zone }, opened))).toBe(
+      want,
+    );
   });
 
   test.each([
@@ -203,11 +220,14 @@ describe('moments', () => {
     '+1 month, day 0, 10:00',
     '+1 month, day 32, 10:00',
     '+1 day, day 3, 10:00',
+    '+1 month, workday 0, 10:00',
+    '+1 month, workday 24, 10:00',
+    '+1 day, last workday, 10:00',
     '+1 hour, 02:00',
     'tomorrow',
   ])("'%s' means nothing, and is refused with a reason", (moment) => {
     expect(momentProblem(moment)).toEqual(expect.any(String));
-    expect(() => resolveMoment(moment, 'day', '2026-11-22', SHANGHAI, 0)).toThrow(
+    expect(() => resolveMoment(moment, 'day', '2026-11-22', DEFAULT_CALENDAR, 0)).toThrow(
       expect.objectContaining({ code: 'invalid_period' }),
     );
   });
@@ -259,45 +279,110 @@ describe('run ids', () => {
 });
 
 describe('business calendars', () => {
-  // National Day 2026: 1 to 7 October off, 27 September and 10 October worked instead (a Sunday and a Saturday).
+  // 2026 as announced: National Day off from 1 to 7 October, 20 September and 10 October worked instead (a Sunday and a Saturday).
   const china = {
-    weekend: [6, 7],
+    ...DEFAULT_CALENDAR,
     holidays: [
-      '2026-10-01',
-      '2026-10-02',
-      '2026-10-03',
-      '2026-10-04',
-      '2026-10-05',
-      '2026-10-06',
-      '2026-10-07',
+      { from: '2026-09-25', to: '2026-09-27', names: { en: 'Mid-Autumn', zh: '中秋节' } },
+      { from: '2026-10-01', to: '2026-10-07', names: { en: 'National Day', zh: '国庆节' } },
+      '2027-01-01',
     ],
-    makeUpDays: ['2026-09-27', '2026-10-10'],
+    makeUpDays: ['2026-09-20', '2026-10-10'],
   };
 
-  test('a make-up Saturday is worked, a holiday Thursday is not', () => {
-    expect(weekday('2026-10-10')).toBe(6);
-    expect(isWorkDay(china, '2026-10-10')).toBe(true);
-    expect(isWorkDay(china, '2026-10-01')).toBe(false);
-    expect(isWorkDay(china, '2026-10-11')).toBe(false);
-    expect(isWorkDay(china, '2026-10-12')).toBe(true);
+  test.each<[string, object]>([
+    ['2026-09-20', { worked: true, why: 'make_up_day' }],
+    ['2026-09-24', { worked: true, why: 'weekday' }],
+    ['2026-09-26', { worked: false, why: 'holiday', names: { en: 'Mid-Autumn', zh: '中秋节' } }],
+    ['2026-09-30', { worked: true, why: 'weekday' }],
+    ['2026-10-01', { worked: false, why: 'holiday', names: { en: 'National Day', zh: '国庆节' } }],
+    ['2026-10-07', { worked: false, why: 'holiday', names: { en: 'National Day', zh: '国庆节' } }],
+    ['2026-10-08', { worked: true, why: 'weekday' }],
+    ['2026-10-10', { worked: true, why: 'make_up_day' }],
+    ['2026-10-11', { worked: false, why: 'weekend' }],
+    ['2026-12-31', { worked: true, why: 'weekday' }],
+    ['2027-01-01', { worked: false, why: 'holiday', names: null }],
+  ])('%s is %j', (day, want) => {
+    expect(dayKind(china, day)).toEqual(want);
+    expect(isWorkDay(china, day)).toBe('worked' in want && want.worked);
+  });
+
+  test('a day that is holiday and make-up day is worked: who says so later knows more', () => {
+    expect(isWorkDay({ ...china, makeUpDays: ['2026-10-05'] }, '2026-10-05')).toBe(true);
   });
 
   test('the nth work day counts from the front and from the back', () => {
+    expect(weekday('2026-10-10')).toBe(6);
     expect(nthWorkDay(china, '2026-10', 1)).toBe('2026-10-08');
     expect(nthWorkDay(china, '2026-10', 3)).toBe('2026-10-10');
     expect(nthWorkDay(china, '2026-10', -1)).toBe('2026-10-30');
-    expect(lastWorkDay(china, '2026-10')).toBe('2026-10-30');
     expect(nthWorkDay(china, '2026-10', 40)).toBeNull();
     expect(nthWorkDay(china, '2026-10', 0)).toBeNull();
     expect(workDays(china, '2026-10')).toHaveLength(18);
+    // A month that ends on a weekend, and one that begins with a holiday of another year.
+    expect(nthWorkDay(china, '2026-02', -1)).toBe('2026-02-27');
+    expect(nthWorkDay(china, '2027-01', 1)).toBe('2027-01-04');
+    expect(nthWorkDay({ ...china, weekend: [1, 2, 3, 4, 5, 6, 7] }, '2026-09', -1)).toBe('2026-09-20');
+    expect(nthWorkDay(DEFAULT_CALENDAR, '2024-02', -1)).toBe('2024-02-29');
   });
 
   test('work days after and before a date step over what is not worked', () => {
     expect(addWorkDays(china, '2026-09-30', 1)).toBe('2026-10-08');
     expect(addWorkDays(china, '2026-10-08', -1)).toBe('2026-09-30');
     expect(addWorkDays(china, '2026-10-08', 0)).toBe('2026-10-08');
-    expect(
-      addWorkDays({ ...china, weekend: [1, 2, 3, 4, 5, 6, 7], makeUpDays: [] }, '2026-10-08', 1),
-    ).toBeNull();
+    expect(addWorkDays(china, '2026-12-31', 1)).toBe('2027-01-04');
+    const never = { ...china, weekend: [1, 2, 3, 4, 5, 6, 7], makeUpDays: [] };
+    expect(addWorkDays(never, '2026-10-08', 1)).toBeNull();
+  });
+
+  test('counting work days agrees with listing them, in whatever calendar', () => {
+    const day = fc.integer({ min: 0, max: 800 }).map((n) => shiftPeriod('day', '2026-01-01', n));
+    const calendar = fc.record({
+      timeZone: fc.constant(SHANGHAI),
+      weekend: fc.uniqueArray(fc.integer({ min: 1, max: 7 }), { maxLength: 6 }),
+      holidays: fc.array(day, { maxLength: 20 }),
+      makeUpDays: fc.array(day, { maxLength: 20 }),
+    });
+    fc.assert(
+      fc.property(calendar, day, fc.integer({ min: 1, max: 25 }), (it, from, n) => {
+        const listed = Array.from({ length: 400 }, (_, k) => shiftPeriod('day', from, k + 1)).filter((d) =>
+          isWorkDay(it, d),
+        );
+        expect(addWorkDays(it, from, n)).toBe(listed[n - 1]);
+        const days = workDays(it, from.slice(0, 7));
+        expect(nthWorkDay(it, from.slice(0, 7), n)).toBe(days[n - 1] ?? null);
+        expect(nthWorkDay(it, from.slice(0, 7), -n)).toBe(days.at(-n) ?? null);
+        for (const moment of [
+          `+0 month, workday ${Math.min(n, 23)}, 10:00`,
+          '+0 month, last workday, 10:00',
+        ]) {
+          const at = formatPeriod('day', toLocal(SHANGHAI, resolveMoment(moment, 'day', from, it, 0)));
+          if (days.length > 0) expect(days).toContain(at);
+          else expect(at).toBe(lastDay('month', from.slice(0, 7)));
+        }
+      }),
+    );
+  });
+
+  test('a calendar knows the holidays of the years that it has some of, and of all when it has none', () => {
+    expect(['2025', '2026', '2027', '2028'].filter((year) => knowsHolidays(china, year))).toEqual([
+      '2026',
+      '2027',
+    ]);
+    expect(knowsHolidays(DEFAULT_CALENDAR, '2031')).toBe(true);
+  });
+
+  test.each<[string, string, string, number | null]>([
+    ['2026-12-01', '2026-12-02', '2026-12-02T15:59:59Z', Date.UTC(2026, 11, 2, 16)],
+    ['2026-12-01', '2026-12-02', '2026-12-02T16:00:00Z', null],
+    ['2026-12-01', '2026-12-02', '2026-11-30T16:00:00Z', Date.UTC(2026, 11, 2, 16)],
+    ['2026-12-01', '2026-12-02', '2026-11-30T15:59:59Z', null],
+    ['2026-12-01 22:00', '2026-12-02 06:30', '2026-12-01T14:00:00Z', Date.UTC(2026, 11, 1, 22, 30)],
+    ['2026-12-01 22:00', '2026-12-02 06:30', '2026-12-01T22:30:00Z', null],
+  ])('the blackout %s to %s at %s ends at %s', (from, to, at, want) => {
+    const calendar = { ...china, blackouts: [{ from, to, afterwards: 'open' as const }] };
+    expect(blackoutAt(calendar, Date.parse(at))?.endMs ?? null).toBe(want);
+    expect(isForward({ from, to, afterwards: 'open' })).toBe(true);
+    expect(isForward({ from: to, to: from, afterwards: 'open' })).toBe(false);
   });
 });

@@ -1,0 +1,105 @@
+/** Calendars and schedules of a catalogue: what is wrong with them, and what they do not know yet. */
+import { isForward } from './blackout.ts';
+import { formatPeriod } from './calendar.ts';
+import type { CheckReference } from './flow-check.ts';
+import type { Catalogue, Flow, Schedule } from './model.ts';
+import { countsWorkDays } from './moment.ts';
+import type { Finding, Path } from './problems.ts';
+import { needsHolidays } from './schedule.ts';
+import { isTimeZone } from './time-zone.ts';
+import { knowsHolidays } from './work-days.ts';
+
+export class ScheduleCheck {
+  private readonly problems: Finding[];
+  private readonly reference: CheckReference;
+
+  constructor(problems: Finding[], reference: CheckReference) {
+    this.problems = problems;
+    this.reference = reference;
+  }
+
+  all({ calendars, schedules, procedures }: Catalogue): void {
+    const known = new Map(calendars.map(({ id }) => [id, true]));
+    const named = new Map(procedures.map(({ id }) => [id, true]));
+    calendars.forEach(({ id, timeZone, blackouts }, i) => {
+      const path = ['calendars', i];
+      if (!isTimeZone(timeZone)) {
+        const at = [...path, 'timeZone'];
+        this.add('bad_time_zone', id, at, `there is no time zone '${timeZone}'`, `没有时区 '${timeZone}'`);
+      }
+      blackouts.forEach((blackout, k) => {
+        if (isForward(blackout)) return;
+        const at = [...path, 'blackouts', k, 'to'];
+        this.add('bad_combination', id, at, 'a blackout ends after it begins', '停开时段的结束须晚于开始');
+      });
+    });
+    schedules.forEach((schedule, i) => {
+      const { id, calendar } = schedule;
+      const path = ['schedules', i];
+      if (calendar !== undefined)
+        this.reference(known, calendar, 'calendar', '日历', id, [...path, 'calendar']);
+      else if (needsHolidays(schedule)) {
+        const en = "work days are counted by a calendar: name it with 'calendar'";
+        this.add('missing_field', id, [...path, 'on'], en, '按工作日计算，需要 calendar 指定日历');
+      }
+      this.clock(schedule, [...path, 'at']);
+      schedule.procedures?.forEach((procedure, k) => {
+        this.reference(named, procedure, 'procedure', '规程', id, [...path, 'procedures', k]);
+      });
+    });
+  }
+
+  private clock({ id, cycle, at }: Schedule, path: Path): void {
+    if (at > '23:59' || Number(at.slice(3)) > 59)
+      this.add('bad_moment', id, path, `there is no time ${at}`, `没有时刻 ${at}`);
+    else if (cycle === 'hour' && !at.startsWith('00:')) {
+      const en = 'an hour schedule counts minutes into the hour: "00:10"';
+      this.add('bad_moment', id, path, en, '小时计划只计每小时的分钟："00:10"');
+    }
+  }
+
+  private add(code: Finding['code'], id: string, path: Path, en: string, zh: string): void {
+    this.problems.push({ code, severity: 'error', message: { en, zh }, path, id, at: 'value' });
+  }
+}
+
+export interface UnknownHolidays {
+  readonly calendar: string;
+  readonly year: string;
+  /** Schedules and flows that count work days by it. */
+  readonly usedBy: readonly string[];
+}
+
+/** How far ahead work days are counted: the runs of this month have moments in the month after the next. */
+const AHEAD_MS = 62 * 24 * 3_600_000;
+
+/**
+ * Calendars by which work days are counted, without holidays for this year or for the one that the next two months reach into. O(flows).
+ */
+export function unknownHolidays(
+  { calendars, schedules }: Pick<Catalogue, 'calendars' | 'schedules'>,
+  flows: Iterable<Flow>,
+  nowMs: number,
+): UnknownHolidays[] {
+  const years = [...new Set([nowMs, nowMs + AHEAD_MS].map((at) => formatPeriod('day', at).slice(0, 4)))];
+  const gaps = calendars.flatMap((calendar) =>
+    years.filter((year) => !knowsHolidays(calendar, year)).map((year) => ({ calendar: calendar.id, year })),
+  );
+  if (gaps.length === 0) return [];
+  const uses = new Map<string, string[]>();
+  const use = (calendar: string | undefined, by: string): void => {
+    if (calendar === undefined) return;
+    const list = uses.get(calendar);
+    if (list === undefined) uses.set(calendar, [by]);
+    else list.push(by);
+  };
+  for (const schedule of schedules) if (needsHolidays(schedule)) use(schedule.calendar, schedule.id);
+  for (const { id, calendar, startAt, deadline, person } of flows) {
+    const moments = [startAt, deadline, person?.escalateAt, ...(person?.remindAt ?? [])];
+    if (moments.some((moment) => moment !== undefined && countsWorkDays(moment))) use(calendar, id);
+  }
+  return gaps.flatMap((gap) => {
+    const usedBy = uses.get(gap.calendar);
+    return usedBy === undefined ? [] : [{ ...gap, usedBy }];
+  });
+}

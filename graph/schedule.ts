@@ -1,0 +1,236 @@
+/**
+ * Schedules: at which moments one looks, which period it opens then, and whether the calendar lets it. Pure; the firing itself is
+ * Temporal's, whose schedules know no last day of a month and no holidays: they fire daily (hourly), and this file decides.
+ *
+ * A **slot** is a moment at which a schedule fires: each day at `at` in the zone of its calendar, of an hour schedule each hour at that
+ * minute. A month schedule opens in the slots of days that `on` names; a day or hour schedule opens every period whose day `on` names.
+ */
+import { blackoutAt } from './blackout.ts';
+import { firstDay, formatPeriod, lastDay, nextPeriod, periodStartLocal, shiftPeriod } from './calendar.ts';
+import type { Cycle, DayRule, Schedule } from './model.ts';
+import { toInstant, toLocal } from './time-zone.ts';
+import { type Blackout, type BusinessCalendar, DEFAULT_CALENDAR, dayKind, nthWorkDay } from './work-days.ts';
+
+const HOUR_MS = 3_600_000;
+const DAY_MS = 24 * HOUR_MS;
+
+/** How late a missed period is opened by itself when the schedule does not say. */
+const CATCH_UP_MS: Record<Cycle, number> = { hour: DAY_MS, day: 7 * DAY_MS, month: 45 * DAY_MS };
+
+export interface Text {
+  readonly en: string;
+  readonly zh: string;
+}
+
+export interface Slot {
+  /** Instant, ms. */
+  readonly at: number;
+  /** Clock face in the calendar's zone (graph/time-zone.ts). */
+  readonly face: number;
+}
+
+/** What the calendar says of a slot: `period` is opened, or why it is not. */
+export type Verdict =
+  | { readonly opens: true; readonly period: string }
+  | { readonly opens: false; readonly period: string; readonly code: NotItsDay; readonly text: Text };
+export type NotItsDay = 'weekend' | 'holiday' | 'not_its_day';
+
+/** The calendar of a schedule; without one, or for one that is unknown, weekends of Asia/Shanghai. */
+export function calendarOf(
+  { calendar }: Pick<Schedule, 'calendar'>,
+  calendars: readonly (BusinessCalendar & { readonly id: string })[],
+): BusinessCalendar {
+  return calendars.find((it) => it.id === calendar) ?? DEFAULT_CALENDAR;
+}
+
+export const catchUpMs = ({ cycle, catchUpMs }: Schedule): number => catchUpMs ?? CATCH_UP_MS[cycle];
+
+/**
+ * Slots later than `after`, in order, without end. A clock face that summer time skips is its later one, one that happens twice its
+ * first; two hours that summer time makes one are one slot.
+ */
+export function* slotsAfter(
+  { cycle, at }: Pick<Schedule, 'cycle' | 'at'>,
+  zone: string,
+  after: number,
+): Generator<Slot> {
+  const step = cycle === 'hour' ? HOUR_MS : DAY_MS;
+  const offset = (cycle === 'hour' ? 0 : Number(at.slice(0, 2)) * HOUR_MS) + Number(at.slice(3)) * 60_000;
+  const local = toLocal(zone, after);
+  let last = after;
+  // A day early: the offset of the zone may differ between the two.
+  for (let face = local - (local % step) - DAY_MS + offset; ; face += step) {
+    const instant = toInstant(zone, face);
+    if (instant <= last) continue;
+    last = instant;
+    yield { at: instant, face };
+  }
+}
+
+/** Which period the slot is about, and whether the rule of days lets it be opened. Blackouts: `blackoutAt` of the slot's instant. */
+export function judge(schedule: Schedule, calendar: BusinessCalendar, { face }: Slot): Verdict {
+  const { cycle } = schedule;
+  const here = formatPeriod(cycle, face);
+  const period = schedule.period === 'same' ? here : shiftPeriod(cycle, here, -1);
+  const day = cycle === 'month' ? formatPeriod('day', face) : firstDay(cycle, period);
+  const refusal = refusalOf(ruleOf(schedule), calendar, day);
+  return refusal === null ? { opens: true, period } : { opens: false, period, ...refusal };
+}
+
+/**
+ * The slot that opens a period: of a month schedule the first that may. When none does, why; `slot` is then the one that would have
+ * (null: a month without any such day).
+ */
+export function slotOf(
+  schedule: Schedule,
+  calendar: BusinessCalendar,
+  period: string,
+): { slot: Slot | null; verdict: Verdict } {
+  const { cycle, at } = schedule;
+  const from = periodStartLocal(cycle, schedule.period === 'same' ? period : nextPeriod(cycle, period));
+  const offset = (cycle === 'hour' ? 0 : Number(at.slice(0, 2)) * HOUR_MS) + Number(at.slice(3)) * 60_000;
+  const slotAt = (face: number): Slot => ({ at: toInstant(calendar.timeZone, face), face });
+  if (cycle !== 'month') {
+    const slot = slotAt(from + offset);
+    const refusal = refusalOf(ruleOf(schedule), calendar, firstDay(cycle, period));
+    return {
+      slot,
+      verdict: refusal === null ? { opens: true, period } : { opens: false, period, ...refusal },
+    };
+  }
+  const month = formatPeriod('month', from);
+  const last = periodStartLocal('day', lastDay('month', month));
+  for (let face = from + offset; face <= last + offset; face += DAY_MS)
+    if (refusalOf(ruleOf(schedule), calendar, formatPeriod('day', face)) === null)
+      return { slot: slotAt(face), verdict: { opens: true, period } };
+  const text = { en: `${month} has no work day`, zh: `${month} 没有工作日` };
+  return { slot: null, verdict: { opens: false, period, code: 'not_its_day', text } };
+}
+
+/** The next openings after an instant, with the period of each; fewer than `n` when five years have fewer. */
+export function nextOpenings(
+  schedule: Schedule,
+  calendar: BusinessCalendar,
+  after: number,
+  n: number,
+): { at: number; period: string }[] {
+  const found: { at: number; period: string }[] = [];
+  for (const slot of slotsAfter(schedule, calendar.timeZone, after)) {
+    if (found.length === n || slot.at > after + 5 * 366 * DAY_MS) return found;
+    const { opens, period } = judge(schedule, calendar, slot);
+    if (!opens || found.at(-1)?.period === period) continue;
+    const dark = blackoutAt(calendar, slot.at);
+    if (dark === null) found.push({ at: slot.at, period });
+    else if (dark.blackout.afterwards === 'open') found.push({ at: dark.endMs, period });
+  }
+  return found;
+}
+
+const ruleOf = ({ cycle, on }: Schedule): DayRule =>
+  on ?? (cycle === 'month' ? { dayOfMonth: 1 } : 'everyDay');
+
+/** Whether the rule names the day; null = it does. */
+function refusalOf(
+  rule: DayRule,
+  calendar: BusinessCalendar,
+  day: string,
+): { code: NotItsDay; text: Text } | null {
+  if (rule === 'everyDay') return null;
+  if (rule === 'workDays') {
+    const kind = dayKind(calendar, day);
+    if (kind.worked) return null;
+    const names = kind.why === 'holiday' ? kind.names : null;
+    return kind.why === 'weekend'
+      ? { code: 'weekend', text: { en: `${day} is not a work day: weekend`, zh: `${day} 不是工作日：周末` } }
+      : {
+          code: 'holiday',
+          text: {
+            en: `${day} is not a work day: holiday${names === null ? '' : ` ${names.en}`}`,
+            zh: `${day} 不是工作日：${names === null ? '节假日' : `${names.zh}假期`}`,
+          },
+        };
+  }
+  const month = day.slice(0, 7);
+  const wanted = dayOfRule(rule, calendar, month);
+  if (wanted === day) return null;
+  const said = wanted ?? '-';
+  const { en, zh } = ruleDay(rule);
+  const text = {
+    en: `${day} is not ${en} of ${month}, which is ${said}`,
+    zh: `${day} 不是 ${month} 的${zh}（${said}）`,
+  };
+  return { code: 'not_its_day', text };
+}
+
+/** The one day of a month that a rule names; null for a month without work days. */
+function dayOfRule(
+  rule: Exclude<DayRule, 'everyDay' | 'workDays'>,
+  calendar: BusinessCalendar,
+  month: string,
+): string | null {
+  const last = lastDay('month', month);
+  if (rule === 'lastDay') return last;
+  if ('dayOfMonth' in rule) {
+    const day = `${month}-${String(rule.dayOfMonth).padStart(2, '0')}`;
+    return day < last ? day : last;
+  }
+  const nth = rule.workDay === 'last' ? null : nthWorkDay(calendar, month, rule.workDay);
+  return nth ?? nthWorkDay(calendar, month, -1);
+}
+
+function ruleDay(rule: DayRule): Text {
+  if (rule === 'everyDay') return { en: 'every day', zh: '每天' };
+  if (rule === 'workDays') return { en: 'every work day', zh: '每个工作日' };
+  if (rule === 'lastDay') return { en: 'the last day', zh: '最后一天' };
+  if ('dayOfMonth' in rule) return { en: `day ${rule.dayOfMonth}`, zh: `${rule.dayOfMonth} 日` };
+  return rule.workDay === 'last'
+    ? { en: 'the last work day', zh: '最后一个工作日' }
+    : { en: `work day ${rule.workDay}`, zh: `第 ${rule.workDay} 个工作日` };
+}
+
+/** What a schedule does, in a few words: `opens the month before, day 1 of each month at 00:30`. */
+export function scheduleText(schedule: Schedule): Text {
+  const { cycle, at } = schedule;
+  const rule = ruleOf(schedule);
+  const { en, zh } = ruleDay(rule);
+  const which = schedule.period === 'same' ? SAME[cycle] : PREVIOUS[cycle];
+  if (cycle === 'month') {
+    const often = rule === 'everyDay' || rule === 'workDays';
+    return {
+      en: `opens ${which.en}, ${en}${often ? '' : ' of each month'} at ${at}`,
+      zh: `${often ? '' : '每月'}${/^\d/.test(zh) ? ' ' : ''}${zh} ${at} 打开${which.zh}`,
+    };
+  }
+  const days =
+    rule === 'everyDay'
+      ? { en: '', zh: '' }
+      : { en: ` if that is ${en.replace('every', 'a')}`, zh: `（仅${zh}）` };
+  const when =
+    cycle === 'hour'
+      ? { en: `each hour at :${at.slice(3)}`, zh: `每小时第 ${at.slice(3)} 分` }
+      : { en: `each day at ${at}`, zh: `每天 ${at}` };
+  return { en: `opens ${which.en} ${when.en}${days.en}`, zh: `${when.zh} 打开${which.zh}${days.zh}` };
+}
+
+const PREVIOUS: Record<Cycle, Text> = {
+  hour: { en: 'the hour just ended', zh: '上一小时' },
+  day: { en: 'the day before', zh: '前一日' },
+  month: { en: 'the month before', zh: '上月' },
+};
+const SAME: Record<Cycle, Text> = {
+  hour: { en: 'the present hour', zh: '当前小时' },
+  day: { en: 'the present day', zh: '当日' },
+  month: { en: 'the present month', zh: '当月' },
+};
+
+/** What is said of a slot in a blackout. */
+export function blackoutText({ from, to, names }: Blackout): Text {
+  return {
+    en: `blackout${names === undefined ? '' : ` ${names.en}`}, ${from} to ${to}`,
+    zh: `停开时段${names === undefined ? '' : `“${names.zh}”`}（${from} 至 ${to}）`,
+  };
+}
+
+/** Whether what the schedule decides hangs on work days, so that its calendar must know the holidays of the year. */
+export const needsHolidays = ({ on }: Pick<Schedule, 'on'>): boolean =>
+  on === 'workDays' || (typeof on === 'object' && 'workDay' in on);
