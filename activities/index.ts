@@ -1,11 +1,14 @@
-/** The activities of the run's workflow, built from their parts (only main.ts constructs those). */
+/** The activities of the workflows, built from their parts (only main.ts constructs those). */
 import type pg from 'pg';
+import type { CatalogueVersion } from '../store/catalogue.ts';
+import { openDue } from '../store/open-due.ts';
 import type { RunContext } from '../store/run-context.ts';
 import { type LoadedRun, loadRun } from '../store/run-state.ts';
 import { type ExchangeRequest, type ExchangeResult, exchange } from './exchange.ts';
 
 export interface ActivityDeps {
   readonly pool: pg.Pool;
+  readonly versionOf: (version: number) => Promise<CatalogueVersion>;
   readonly contextOf: (run: string) => Promise<RunContext>;
   /** Grace after the orphan time of a lost attempt, ms (C4). */
   readonly graceMs: number;
@@ -15,9 +18,11 @@ export interface Activities {
   loadRun(run: string): Promise<LoadedRun>;
   exchange(request: ExchangeRequest): Promise<ExchangeResult>;
   freezeRun(run: string, exchangeOfRecord: number): Promise<void>;
+  /** Decides everything that a schedule has due; fails, to be repeated, before the moment for which it fired, ms. */
+  openDue(schedule: string, firedMs: number): Promise<void>;
 }
 
-export function createActivities({ pool, contextOf, graceMs }: ActivityDeps): Activities {
+export function createActivities({ pool, versionOf, contextOf, graceMs }: ActivityDeps): Activities {
   return {
     async loadRun(run) {
       return loadRun(pool, await contextOf(run), graceMs);
@@ -31,5 +36,6 @@ export function createActivities({ pool, contextOf, graceMs }: ActivityDeps): Ac
         `the workflow has seen more exchanges than the record (${exchangeOfRecord}): was the database restored?`,
       ]);
     },
+    openDue: (schedule, firedMs) => openDue({ pool, versionOf }, schedule, firedMs),
   };
 }

@@ -5,6 +5,7 @@ import type { CompactGraph } from '../graph/compact.ts';
 import { compact } from '../graph/compile.ts';
 import type { Catalogue, Cycle, Flow } from '../graph/model.ts';
 import type { Queryable } from './pool.ts';
+import { keepSchedules } from './schedules.ts';
 
 export interface CatalogueFile {
   readonly path: string;
@@ -33,7 +34,7 @@ export interface VersionRow {
   readonly flowCount: number;
 }
 
-/** Stores a new version; the same hash as the newest one gives that version back. Pools take their sizes from it. */
+/** Stores a new version; the same hash as the newest one gives that version back. Pools take their sizes from it, schedules begin and end with it. */
 export async function saveVersion(
   client: Queryable,
   given: {
@@ -71,6 +72,7 @@ export async function saveVersion(
      on conflict (name) do update set size = excluded.size`,
     [given.frame.pools.map((p) => p.id), given.frame.pools.map((p) => p.size)],
   );
+  await keepSchedules(client, given.frame.schedules);
   return { version, created: true };
 }
 

@@ -1,4 +1,4 @@
-/** The worker put together: Temporal worker, deliverer of wake signals, reaper of leases. */
+/** The worker put together: Temporal worker, deliverer of wake signals, reaper of leases, keeper of schedules, opener of runs. */
 import { Client, Connection } from '@temporalio/client';
 import { NativeConnection, Worker } from '@temporalio/worker';
 import type { Logger } from 'pino';
@@ -9,7 +9,9 @@ import { createPool } from '../store/pool.ts';
 import { contextReader } from '../store/run-context.ts';
 import { workflowBundle } from './bundle.ts';
 import { Deliverer } from './deliverer.ts';
+import { startOpener } from './opener.ts';
 import { startReaper } from './reaper.ts';
+import { startScheduleKeeper } from './schedule-keeper.ts';
 
 export interface WorkerOptions {
   readonly databaseUrl: string;
@@ -44,7 +46,8 @@ export async function startWorker(options: WorkerOptions): Promise<RunningWorker
     name: 'worker',
     onError: (error) => logger.warn({ error: error.message }, 'an idle connection to PostgreSQL broke'),
   });
-  const contextOf = contextReader(pool, versionReader(pool));
+  const versionOf = versionReader(pool);
+  const contextOf = contextReader(pool, versionOf);
   const [native, connection, codePath] = await Promise.all([
     NativeConnection.connect({ address: temporalAddress }),
     Connection.connect({ address: temporalAddress }),
@@ -55,7 +58,7 @@ export async function startWorker(options: WorkerOptions): Promise<RunningWorker
     namespace,
     taskQueue,
     workflowBundle: { codePath },
-    activities: { ...createActivities({ pool, contextOf, graceMs: options.graceMs }) },
+    activities: { ...createActivities({ pool, versionOf, contextOf, graceMs: options.graceMs }) },
     // All live runs must fit: an evicted one replays its whole history at the next wake.
     maxCachedWorkflows: 200,
     maxConcurrentWorkflowTaskExecutions: 10,
@@ -76,8 +79,12 @@ export async function startWorker(options: WorkerOptions): Promise<RunningWorker
   });
   await deliverer.start();
   const stopReaper = startReaper(pool, logger);
+  const stopOpener = startOpener({ pool, versionOf }, logger);
+  const stopKeeper = await startScheduleKeeper({ pool, databaseUrl, versionOf, client, taskQueue, logger });
   const ended = worker.run().finally(async () => {
     await stopReaper();
+    await stopOpener();
+    await stopKeeper();
     await deliverer.stop();
     await connection.close();
     await native.close();

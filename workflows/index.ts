@@ -1,2 +1,3 @@
 /** What the worker bundles. */
 export { run } from './run.ts';
+export { openScheduled } from './schedule.ts';

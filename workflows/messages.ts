@@ -1,4 +1,4 @@
-/** Names and messages of the run's workflow, shared by those who start, wake and ask it. No imports: anybody may read this file. */
+/** Names and messages of the workflows, shared by those who start, wake and ask them. No imports: anybody may read this file. */
 
 export const RUN_WORKFLOW = 'run';
 
@@ -14,6 +14,16 @@ export const RELOAD_SIGNAL = 'reload';
 export function runWorkflowId(taskQueue: string, run: string): string {
   return `${taskQueue}/${run}`;
 }
+
+/** What a schedule starts when it fires. */
+export const OPEN_WORKFLOW = 'openScheduled';
+
+export interface OpenInput {
+  readonly schedule: string;
+}
+
+/** What ids of an installation's schedules at Temporal begin with; whatever begins otherwise is not ours to touch. */
+export const schedulePrefix = (taskQueue: string): string => `${taskQueue}/schedule/`;
 
 export interface RunInput {
   readonly run: string;

@@ -1,0 +1,169 @@
+/**
+ * Keeps Temporal's schedules as the newest catalogue version has them: created, changed, removed; only those whose id begins with our
+ * prefix are touched. Each worker does it, any number of times. What a firing means is decided in the record (store/open-due.ts), pauses
+ * included: Temporal's part is to fire at the right moment, daily or hourly, also after it was down.
+ */
+import {
+  type Client,
+  ScheduleAlreadyRunning,
+  ScheduleNotFoundError,
+  type ScheduleOptions,
+  ScheduleOverlapPolicy,
+} from '@temporalio/client';
+import type pg from 'pg';
+import type { Logger } from 'pino';
+import type { Schedule } from '../graph/model.ts';
+import { calendarOf, scheduleText } from '../graph/schedule.ts';
+import { toLocal } from '../graph/time-zone.ts';
+import { type CatalogueVersion, newestVersion } from '../store/catalogue.ts';
+import { listen } from '../store/listen.ts';
+import { openDue } from '../store/open-due.ts';
+import { keepSchedules } from '../store/schedules.ts';
+import { OPEN_WORKFLOW, type OpenInput, schedulePrefix } from '../workflows/messages.ts';
+
+export interface ScheduleKeeperDeps {
+  readonly pool: pg.Pool;
+  readonly databaseUrl: string;
+  readonly versionOf: (version: number) => Promise<CatalogueVersion>;
+  readonly client: Client;
+  readonly taskQueue: string;
+  readonly logger: Logger;
+}
+
+/** How often what somebody changed at Temporal, or a failed look, is set right. */
+const EVERY_MS = 60_000;
+const AGAIN_MS = 5_000;
+
+/** Looks now, whenever the schedules change, and every minute, until the returned function is called. */
+export async function startScheduleKeeper(deps: ScheduleKeeperDeps): Promise<() => Promise<void>> {
+  const { databaseUrl, logger } = deps;
+  let stopped = false;
+  let timer: NodeJS.Timeout | undefined;
+  let pass: Promise<void> | undefined;
+  let again = false;
+  let kept: number | null = null;
+
+  function look(): void {
+    if (stopped) return;
+    if (pass !== undefined) {
+      again = true;
+      return;
+    }
+    clearTimeout(timer);
+    pass = (async () => {
+      let next = EVERY_MS;
+      try {
+        kept = await keep(deps, kept);
+      } catch (error) {
+        logger.warn({ error }, 'could not bring the schedules in line');
+        kept = null;
+        next = AGAIN_MS;
+      }
+      pass = undefined;
+      if (stopped) return;
+      timer = setTimeout(look, again ? 0 : next);
+      again = false;
+    })();
+  }
+
+  const stopListening = await listen(databaseUrl, ['sluice_schedules'], look, logger);
+  look();
+  return async () => {
+    stopped = true;
+    clearTimeout(timer);
+    await stopListening();
+    await pass;
+  };
+}
+
+/** One look; answers the version that Temporal's schedules are of now. `kept` is the one they were of before, null = unknown. */
+async function keep(deps: ScheduleKeeperDeps, kept: number | null): Promise<number | null> {
+  const { pool, versionOf, client, taskQueue } = deps;
+  const version = await newestVersion(pool);
+  if (version === null) return null;
+  const { frame } = await versionOf(version);
+  const changed = version !== kept;
+  // Versions that were stored before the record kept schedules have rows from here on.
+  if (changed) await addRows(pool, frame.schedules);
+  const prefix = schedulePrefix(taskQueue);
+  const there = new Set<string>();
+  for await (const { scheduleId } of client.schedule.list())
+    if (scheduleId.startsWith(prefix)) there.add(scheduleId);
+  for (const schedule of frame.schedules) {
+    const id = `${prefix}${schedule.id}`;
+    const options = optionsOf(schedule, calendarOf(schedule, frame.calendars).timeZone, taskQueue);
+    if (there.delete(id)) {
+      if (changed) await client.schedule.getHandle(id).update(() => options);
+    } else await create(client, id, options);
+  }
+  for (const id of there) await client.schedule.getHandle(id).delete().catch(ignore(ScheduleNotFoundError));
+  // What became due while nobody fired is not left to the next firing.
+  for (const schedule of frame.schedules) await openDue(deps, schedule.id);
+  return version;
+}
+
+async function addRows(pool: pg.Pool, schedules: readonly Schedule[]): Promise<void> {
+  const known = await pool.query<{ id: string }>('select id from schedules where removed_ms is null');
+  const ids = new Set(known.rows.map((row) => row.id));
+  if (schedules.some(({ id }) => !ids.has(id)) || ids.size > schedules.length)
+    await keepSchedules(pool, schedules);
+}
+
+async function create(client: Client, scheduleId: string, options: Options): Promise<void> {
+  try {
+    await client.schedule.create({ ...options, scheduleId });
+  } catch (error) {
+    // Another worker was quicker, or the list is behind.
+    if (!(error instanceof ScheduleAlreadyRunning)) throw error;
+    await client.schedule.getHandle(scheduleId).update(() => options);
+  }
+}
+
+const ignore =
+  (kind: new (...args: never[]) => Error) =>
+  (error: unknown): void => {
+    if (!(error instanceof kind)) throw error;
+  };
+
+type Options = Omit<ScheduleOptions, 'scheduleId' | 'action' | 'state'> & {
+  action: Extract<ScheduleOptions['action'], { type: 'startWorkflow' }>;
+  state: { note: string; paused: boolean };
+};
+
+/** How Temporal knows a schedule. Its own pause, note and policies are ours to set, too. */
+export function optionsOf(schedule: Schedule, timezone: string, taskQueue: string): Options {
+  const minute = Number(schedule.at.slice(3));
+  const hour = Number(schedule.at.slice(0, 2));
+  const input: OpenInput = { schedule: schedule.id };
+  return {
+    spec: {
+      calendars:
+        schedule.cycle === 'hour'
+          ? [{ minute, hour: '*' }]
+          : [{ minute, hour }, ...(hasSummerTime(timezone) ? [{ minute, hour: (hour + 1) % 24 }] : [])],
+      timezone,
+    },
+    action: {
+      type: 'startWorkflow',
+      workflowType: OPEN_WORKFLOW,
+      args: [input],
+      taskQueue,
+      workflowId: `${taskQueue}/open/${schedule.id}`,
+    },
+    policies: {
+      // A firing decides everything that is due, so one that waits stands for all. How late is too late is the schedule's own rule.
+      overlap: ScheduleOverlapPolicy.BUFFER_ONE,
+      catchupWindow: '365 days',
+    },
+    state: { note: scheduleText(schedule).en, paused: false },
+  };
+}
+
+/** A time that summer time skips is not fired at all: there a second firing an hour later looks after it, idle on every other day. */
+function hasSummerTime(timezone: string): boolean {
+  const year = new Date().getUTCFullYear();
+  const offsets = [0, 3, 6, 9].map(
+    (month) => toLocal(timezone, Date.UTC(year, month)) - Date.UTC(year, month),
+  );
+  return new Set(offsets).size > 1;
+}
