@@ -80,7 +80,9 @@ export function parseCatalogue(files: readonly SourceFile[]): ParsedCatalogue {
         const id = idOf(entry);
         const result = schema.safeParse(entry);
         if (!result.success) {
-          if (id !== null) leftOut.add(id);
+          // Others may name a distribution by its halves.
+          const halves = section === 'distributions' ? ['', '.export', '.import'] : [''];
+          if (id !== null) for (const half of halves) leftOut.add(id + half);
           for (const finding of findingsOf(schema, entry, [section, index], id)) report(finding);
           return;
         }

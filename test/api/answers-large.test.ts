@@ -4,19 +4,18 @@ import { checkCatalogue } from '../../graph/check.ts';
 import { saveVersion } from '../../store/catalogue.ts';
 import { openRun } from '../../store/open-run.ts';
 import { inTransaction } from '../../store/pool.ts';
-import { estate } from '../graph/estate.ts';
 import { startTestApi } from '../support/api.ts';
 import { settleRun } from '../support/coordinator.ts';
 import { createTestDatabase } from '../support/database.ts';
+import { denseCatalogue } from '../support/dense-catalogue.ts';
 
-const FLOWS = 13_000;
 const database = await createTestDatabase('answers_large');
 const api = await startTestApi(database, { coordinator: false });
 const reader = await api.actor({ name: 'li', kind: 'person', roles: ['viewer'] });
 
 /** A run of the whole estate: the first layers done, a few flows failed, the rest waits. */
 async function openEstate(): Promise<string> {
-  const files = estate(FLOWS);
+  const files = denseCatalogue();
   const checked = checkCatalogue(files, 'apply');
   if (!checked.ok) throw new Error('the estate has problems');
   const { flows: _, distributions: __, ...frame } = checked.catalogue;

@@ -1,9 +1,9 @@
 import { describe, expect, test } from 'vitest';
+import { estate } from '../../bench/estate/catalogue.ts';
 import { WORKLOADS } from '../../bench/graphs.ts';
 import { checkCatalogue } from '../../graph/check.ts';
 import { inflate } from '../../graph/compact.ts';
 import { compact } from '../../graph/compile.ts';
-import { estate } from './estate.ts';
 
 /** Goal of design 5 for 13,000 flows: 1 s. The ceiling only catches a loss of an order of magnitude on a busy machine. */
 const CEILING_MS = 3000;
@@ -34,7 +34,8 @@ describe('a catalogue of 13,000 flows', () => {
     console.log(`compact graph: ${json.upGaps.length} edges, ${text.length} bytes of JSON`);
     expect(text.length).toBeLessThan(1_000_000);
     const { value: graph } = timed('inflate', () => inflate(JSON.parse(text)));
-    expect(graph.n).toBe(13_000);
+    expect(graph.n).toBe(json.ids.length);
+    expect(graph.n).toBeGreaterThan(12_500);
     expect(graph.m).toBe(json.upGaps.length);
   });
 
@@ -43,8 +44,9 @@ describe('a catalogue of 13,000 flows', () => {
     const broken = files.map(({ path, text }, f) => ({
       path,
       text: text
-        .replaceAll(/^( {6}- DwdSubscriberUsageDetail\d{4}0)D$/gm, '$1X')
-        .replaceAll(/^( {4})owner: team1$/gm, '$1ownr: team1')
+        .replaceAll(/^( {6}- [A-Z]\w+\d{3}0)D$/gm, '$1X')
+        .replaceAll(/^( {6}- I\d+\.Prepare)$/gm, '$1X')
+        .replaceAll(/^( {4})owner: billing$/gm, '$1ownr: billing')
         .replace(/^( {4}names: )\{/m, f === 9 ? '$1{{' : '$1{'),
     }));
     const { value, ms } = timed('check of 13,000 flows with thousands of problems', () =>
@@ -53,14 +55,14 @@ describe('a catalogue of 13,000 flows', () => {
     const codes = new Map<string, number>();
     for (const { code } of value.problems) codes.set(code, (codes.get(code) ?? 0) + 1);
     console.log(Object.fromEntries(codes));
-    expect(codes.get('unknown_reference')).toBeGreaterThan(4000);
+    expect(codes.get('unknown_reference')).toBeGreaterThan(1000);
     expect(codes.get('unknown_field')).toBeGreaterThan(1400);
     expect(codes.get('yaml_syntax')).toBe(1);
     const lines = new Map(broken.map(({ path, text }) => [path, text.split('\n')]));
     for (const { code, file, line, column } of value.problems) {
       const rest = lines.get(file!)![line! - 1]!.slice(column! - 1);
-      if (code === 'unknown_reference') expect(rest).toMatch(/^DwdSubscriberUsageDetail\d{4}0X$/);
-      if (code === 'unknown_field') expect(rest).toBe('ownr: team1');
+      if (code === 'unknown_reference') expect(rest).toMatch(/^([A-Z]\w+\d{3}0X|I\d+\.PrepareX)$/);
+      if (code === 'unknown_field') expect(rest).toBe('ownr: billing');
     }
     expect(ms).toBeLessThan(CEILING_MS);
   });

@@ -1,0 +1,135 @@
+/**
+ * `npm run estate`: a catalogue the size of the estate from a seed, or one from a recorded workflow; sent to the API with `--apply`, given a
+ * past with `--history DAYS`. One JSON object on stdout, talk on stderr.
+ */
+import { mkdir, readFile, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { parseArgs } from 'node:util';
+import { createClient } from '../../cli/client.ts';
+import { identityOf } from '../../cli/profile.ts';
+import { type Config, loadConfig } from '../../config.ts';
+import { SluiceError } from '../../errors.ts';
+import { createPool } from '../../store/pool.ts';
+import { catalogueOf as catalogueOfGraph } from '../graph-catalogue.ts';
+import { readGraphFile } from '../graph-file.ts';
+import { catalogueOf, type EstateFile } from './catalogue.ts';
+import { FEWEST, makeEstate } from './estate.ts';
+import { periodOfDay, yesterday } from './moments.ts';
+import { pastRuns } from './past.ts';
+import { tracedRun } from './trace.ts';
+import { writePast } from './write-past.ts';
+
+const say = (text: string): void => void process.stderr.write(`estate: ${text}\n`);
+const usage = (detail: string): SluiceError => new SluiceError('usage', detail);
+
+async function main(): Promise<unknown> {
+  const { values: options } = parseArgs({
+    options: {
+      flows: { type: 'string', default: '13000' },
+      seed: { type: 'string', default: '42' },
+      // Programs take their typical or recorded time divided by this.
+      speedup: { type: 'string', default: '1000' },
+      // Distributions as pairs of programs that do nothing, so that agents can carry everything out.
+      noop: { type: 'boolean', default: false },
+      trace: { type: 'string' },
+      out: { type: 'string' },
+      apply: { type: 'boolean', default: false },
+      as: { type: 'string' },
+      history: { type: 'string' },
+      // Last day of the history; of a recorded workflow, its period. Default: yesterday.
+      until: { type: 'string' },
+    },
+  });
+  const config = loadConfig();
+  const seed = wholeNumber('seed', options.seed, 0);
+  const speedup = wholeNumber('speedup', options.speedup, 1);
+  const until = periodOfDay(options.until ?? yesterday(Date.now()));
+  if (until === null) throw usage(`--until wants a day like 2026-11-21, not '${options.until}'`);
+
+  const made = options.trace === undefined ? ofEstate() : await ofTrace(options.trace);
+  if (options.out !== undefined) await writeFolder(options.out, made.files);
+  const answer: Record<string, unknown> = {
+    flows: made.flows,
+    files: made.files.length,
+    bytes: made.files.reduce((sum, { text }) => sum + Buffer.byteLength(text), 0),
+    ...(options.out === undefined ? {} : { out: options.out }),
+  };
+  if (options.apply) answer.version = await applyTo(config, options.as, made.files);
+  if (options.history !== undefined) {
+    const pool = createPool(await databaseUrl(config), { max: 2, name: 'estate' });
+    try {
+      answer.history = await writePast(pool, made.runs(wholeNumber('history', options.history, 1)), say);
+    } finally {
+      await pool.end();
+    }
+  }
+  return answer;
+
+  function ofEstate() {
+    const flows = wholeNumber('flows', options.flows, FEWEST);
+    const estate = makeEstate({ flows, seed });
+    return {
+      flows: estate.flows.length,
+      files: catalogueOf(estate, { speedup, noop: options.noop }),
+      runs: (days: number) => pastRuns(estate, { last: until!, days }),
+    };
+  }
+
+  /** `--history N` of a recorded workflow: N runs of it, on N days. */
+  async function ofTrace(path: string) {
+    const graph = await readGraphFile(path);
+    const texts = catalogueOfGraph(graph, { program: 'noop', speedup });
+    return {
+      flows: graph.tasks.length,
+      files: Object.entries(texts).map(([path, text]) => ({ path, text })),
+      runs: (days: number) => tracedRun(graph, { last: until!, days }),
+    };
+  }
+}
+
+function wholeNumber(option: string, text: string, least: number): number {
+  const value = Number(text);
+  if (!Number.isInteger(value) || value < least)
+    throw usage(`--${option} wants a whole number from ${least} on, not '${text}'`);
+  return value;
+}
+
+async function writeFolder(folder: string, files: readonly EstateFile[]): Promise<void> {
+  await mkdir(folder, { recursive: true });
+  for (const { path, text } of files) await writeFile(join(folder, path), text);
+  say(`${files.length} files in ${folder}`);
+}
+
+async function applyTo(
+  config: Config,
+  as: string | undefined,
+  files: readonly EstateFile[],
+): Promise<number> {
+  const { apiUrl, token } = identityOf({ ...config, as });
+  const client = createClient({ apiUrl, token, timeoutMs: 120_000 });
+  const { version } = await client.post<{ version: number }>('/catalogue/apply', { files });
+  say(`applied as version ${version}`);
+  return version;
+}
+
+/** DATABASE_URL, or the embedded server of the home, which must be running. */
+async function databaseUrl(config: Config): Promise<string> {
+  if (config.databaseUrl !== undefined) return config.databaseUrl;
+  const note = await readFile(join(config.home, 'postgres.json'), 'utf8').then(
+    (text) => JSON.parse(text) as { port?: number; password: string },
+    () => null,
+  );
+  if (note?.port === undefined)
+    throw usage('where is the record? Set DATABASE_URL, or start Sluice with npm start first');
+  return `postgres://sluice:${note.password}@127.0.0.1:${note.port}/sluice`;
+}
+
+try {
+  process.stdout.write(`${JSON.stringify(await main(), null, 2)}\n`);
+} catch (error) {
+  if (!(error instanceof SluiceError) && !(error instanceof TypeError && 'code' in error)) throw error;
+  const told = error instanceof SluiceError ? error : usage(error.message);
+  say(`${told.code}: ${told.message}`);
+  say(told.kind.remedy.en);
+  process.exitCode = told.kind.exit;
+}
