@@ -7,6 +7,7 @@ import { versionReader } from '../store/catalogue.ts';
 import { freeOldKeys } from '../store/operations.ts';
 import { createPool } from '../store/pool.ts';
 import { contextReader } from '../store/run-context.ts';
+import { purgeSlots } from '../store/schedules.ts';
 import { createAgentCalls } from './agent-calls.ts';
 import { buildApp } from './app.ts';
 import { startBeats } from './beats.ts';
@@ -67,8 +68,8 @@ export async function connectApi(options: ApiOptions): Promise<ConnectedApi> {
   });
   const stopBeats = startBeats(pool, `${hostname()}-${process.pid}`, warn);
   const housekeeping = setInterval(() => {
-    Promise.all([purgeAnswers(pool), freeOldKeys(pool)]).catch((error) =>
-      warn({ error }, 'could not purge old answers and keys'),
+    Promise.all([purgeAnswers(pool), freeOldKeys(pool), purgeSlots(pool)]).catch((error) =>
+      warn({ error }, 'could not purge old answers, keys and decisions of schedules'),
     );
   }, HOUSEKEEPING_MS);
   return {

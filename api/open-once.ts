@@ -6,6 +6,7 @@ import type { Actor } from '../store/actors.ts';
 import { writeAudit } from '../store/audit.ts';
 import { openRun } from '../store/open-run.ts';
 import { newId } from '../store/operations.ts';
+import type { Queryable } from '../store/pool.ts';
 import type { ApiDeps } from './deps.ts';
 import { near } from './near.ts';
 import { unknown } from './problem.ts';
@@ -14,17 +15,21 @@ import type { OpenRun } from './schemas/runs.ts';
 /** Openings under way in this process, by actor and key. */
 const underWay = new Map<string, { hash: string; opening: Promise<string> }>();
 
+/** What belongs to the same transaction as the opening. */
+type Also = (client: Queryable, run: string) => Promise<void>;
+
 /** Opens the run and answers its id. Throws what `openRun` throws, and `idempotency_key_reused`. */
 export async function openOnce(
   deps: ApiDeps,
   actor: Actor,
   asked: OpenRun,
   key: string | undefined,
+  also: Also = async () => {},
 ): Promise<string> {
   const hash = createHash('sha256')
     .update(canonicalJson({ verb: 'open', asked }))
     .digest('base64url');
-  if (key === undefined) return open(deps, actor, asked, hash, newId('own'));
+  if (key === undefined) return open(deps, actor, asked, hash, newId('own'), also);
   const place = JSON.stringify([actor.name, key]);
   const other = underWay.get(place);
   if (other !== undefined) {
@@ -37,7 +42,7 @@ export async function openOnce(
       [actor.name, key],
     );
     const before = known.rows[0];
-    if (before === undefined) return open(deps, actor, asked, hash, key);
+    if (before === undefined) return open(deps, actor, asked, hash, key, also);
     if (before.body_hash !== hash) throw reused(key);
     return before.run_id;
   })().finally(() => underWay.delete(place));
@@ -45,7 +50,14 @@ export async function openOnce(
   return opening;
 }
 
-async function open(deps: ApiDeps, actor: Actor, asked: OpenRun, hash: string, key: string): Promise<string> {
+async function open(
+  deps: ApiDeps,
+  actor: Actor,
+  asked: OpenRun,
+  hash: string,
+  key: string,
+  also: Also,
+): Promise<string> {
   const request = {
     cycle: asked.cycle,
     period: asked.period,
@@ -76,6 +88,7 @@ async function open(deps: ApiDeps, actor: Actor, asked: OpenRun, hash: string, k
       outcome: 'applied',
       detail: request,
     });
+    await also(client, id);
   }).catch(async (error) => {
     throw await withNearProcedures(deps, asked, error);
   });

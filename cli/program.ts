@@ -11,6 +11,7 @@ import { addOperationCommands } from './commands/operation.ts';
 import { addPlatformCommands } from './commands/platform.ts';
 import { addRerunCommand } from './commands/rerun.ts';
 import { addRunCommands } from './commands/run.ts';
+import { addScheduleCommands } from './commands/schedule.ts';
 import { addVerbCommands } from './commands/verb.ts';
 import { addVerbsCommand } from './commands/verbs.ts';
 import { addWhyCommand } from './commands/why.ts';
@@ -82,6 +83,7 @@ export function buildProgram(
   addCatalogueCommands(tree);
   addAgentCommands(tree);
   addPlatformCommands(tree);
+  addScheduleCommands(tree);
   addNoticesCommand(tree);
   addDoctorCommand(tree);
   return root;

@@ -1,8 +1,9 @@
 /** Why something has not run that does not exist: the run, or the flow in it. An answer like any other (design 3). */
-import { parseRunId, periodSpan } from './calendar.ts';
-import { type Sentence, sentenceOf, span } from './cause-text.ts';
+import { parseRunId } from './calendar.ts';
+import { type Sentence, sentenceOf } from './cause-text.ts';
 import type { CauseCode } from './conditions.ts';
 import { remedyOf } from './remedies.ts';
+import { explainUnopened, type ScheduleFacts } from './unopened.ts';
 import type { Cause } from './why.ts';
 
 /** Where a flow was found that the run does not contain. */
@@ -39,22 +40,22 @@ export function absentFlow(run: string, flow: string, found: Elsewhere, now: num
   }
 }
 
-/** A run that was not opened; null when the id can be no run's. `zone` tells when its period is over. */
-export function absentRun(run: string, flow: string | null, now: number, zone: string): Cause | null {
+/** A run that was not opened; null when the id can be no run's. `schedules`: those that could have. */
+export function absentRun(
+  run: string,
+  flow: string | null,
+  now: number,
+  schedules: readonly ScheduleFacts[],
+): Cause | null {
   const key = parseRunId(run);
   if (key === null) return null;
-  const { endMs } = periodSpan(key.cycle, key.period, zone);
-  const away = span(Math.abs(endMs - now));
-  const said =
-    endMs > now
-      ? { en: `its period ends in ${away.en}`, zh: `其周期还有 ${away.zh}结束` }
-      : { en: `its period ended ${away.en} ago`, zh: `其周期已结束 ${away.zh}` };
-  const cause = absent('run_not_opened', run, null, now, said);
-  return {
-    ...cause,
-    chain: flow === null ? [] : [flow],
-    ...(endMs > now ? { until: endMs } : { since: endMs }),
-  };
+  // Backfills and rehearsals are opened by people only.
+  const { text, since, until } =
+    key.purpose === 'scheduled'
+      ? explainUnopened(key.cycle, key.period, schedules, now)
+      : { text: null, since: null, until: null };
+  const cause = absent('run_not_opened', run, null, now, text);
+  return { ...cause, chain: flow === null ? [] : [flow], since, until };
 }
 
 const CYCLES: Record<string, string> = { hour: '小时', day: '日', month: '月' };

@@ -17,6 +17,27 @@ const DAY_MS = 24 * HOUR_MS;
 /** How late a missed period is opened by itself when the schedule does not say. */
 const CATCH_UP_MS: Record<Cycle, number> = { hour: DAY_MS, day: 7 * DAY_MS, month: 45 * DAY_MS };
 
+/** What became of a slot. The first four have a run, or say why it could not be; `waiting_...` are opened later; the others stay closed. */
+export const SLOT_DECISIONS = [
+  'opened',
+  'run_exists',
+  'triggered',
+  'refused',
+  'waiting_blackout',
+  'waiting_previous',
+  'weekend',
+  'holiday',
+  'not_its_day',
+  'paused',
+  /** Found later than the catch-up window. */
+  'missed',
+  'blackout',
+  'previous_unfinished',
+  /** It waited, then its schedule left the catalogue. */
+  'removed',
+] as const;
+export type SlotDecision = (typeof SLOT_DECISIONS)[number];
+
 export interface Text {
   readonly en: string;
   readonly zh: string;

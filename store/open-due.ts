@@ -166,9 +166,10 @@ async function decideSlot(
 
 export function pausedText({ changedBy, reason }: ScheduleRow): Text {
   // A schedule that begins paused was paused by nobody.
-  if (changedBy === 'catalogue') return { en: 'it begins paused', zh: '初始即为暂停' };
-  const why = reason === '' ? '' : `: ${reason}`;
-  return { en: `paused by ${changedBy}${why}`, zh: `由 ${changedBy} 暂停${why}` };
+  if (changedBy === 'catalogue')
+    return { en: 'paused: nobody has resumed it yet', zh: '处于暂停，尚无人恢复' };
+  const why = reason === '' ? { en: '', zh: '' } : { en: `: ${reason}`, zh: `：${reason}` };
+  return { en: `paused by ${changedBy}${why.en}`, zh: `已由 ${changedBy} 暂停${why.zh}` };
 }
 
 /** The earliest scheduled run of the cycle, or waiting period of the schedule, that stands before this one; null = nothing does. */

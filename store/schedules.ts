@@ -2,7 +2,7 @@
 import type pg from 'pg';
 import { SluiceError } from '../errors.ts';
 import type { Schedule } from '../graph/model.ts';
-import type { Text } from '../graph/schedule.ts';
+import type { SlotDecision, Text } from '../graph/schedule.ts';
 import { writeAudit } from './audit.ts';
 import { inTransaction, type Queryable } from './pool.ts';
 
@@ -16,23 +16,7 @@ export interface ScheduleRow {
   readonly decidedAt: number;
 }
 
-export type SlotDecision =
-  | 'opened'
-  | 'run_exists'
-  | 'triggered'
-  | 'weekend'
-  | 'holiday'
-  | 'not_its_day'
-  | 'paused'
-  | 'missed'
-  | 'blackout'
-  | 'previous_unfinished'
-  | 'waiting_blackout'
-  | 'waiting_previous'
-  | 'refused'
-  | 'removed';
-
-/** What was decided in one slot. `removed`: it waited, then its schedule left the catalogue. */
+/** What was decided in one slot. */
 export interface SlotRow {
   readonly schedule: string;
   readonly slot: number;

@@ -2,12 +2,13 @@
 import { z } from 'zod';
 import { SluiceError } from '../../errors.ts';
 import { absentFlow, absentRun } from '../../graph/absent.ts';
+import { parseRunId } from '../../graph/calendar.ts';
 import { criticalPath, defaultTarget } from '../../graph/critical-path.ts';
 import { type Cause, whyFlow, whyRun } from '../../graph/why.ts';
 import { findElsewhere } from '../../store/elsewhere.ts';
 import { readPathFacts, readWhyFacts } from '../../store/history.ts';
-import { DEFAULT_ZONE } from '../../store/open-run.ts';
 import type { RunContext } from '../../store/run-context.ts';
+import { readScheduleFacts } from '../../store/schedule-facts.ts';
 import { readClock } from '../../store/snapshot.ts';
 import type { Api, ApiDeps } from '../deps.ts';
 import { flowOfRun, openContext } from '../find.ts';
@@ -104,7 +105,10 @@ async function contextOrCause(
   } catch (error) {
     if (!(error instanceof SluiceError) || error.code !== 'unknown_run') throw error;
     const now = await readClock(deps.pool);
-    const cause = absentRun(run, flow, now, DEFAULT_ZONE);
+    const key = parseRunId(run);
+    const schedules =
+      key === null ? [] : await readScheduleFacts(deps.pool, deps.versionOf, key.cycle, key.period);
+    const cause = absentRun(run, flow, now, schedules);
     if (cause === null) throw error;
     return { cause: plain(cause), now };
   }

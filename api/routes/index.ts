@@ -13,6 +13,7 @@ import { operationRoutes } from './operations.ts';
 import { recordRoutes } from './records.ts';
 import { rerunPlanRoutes } from './rerun-plans.ts';
 import { runRoutes } from './runs.ts';
+import { scheduleRoutes } from './schedules.ts';
 import { verbRoutes } from './verbs.ts';
 
 export function registerRoutes(app: Api, deps: ApiDeps, metrics: Metrics): void {
@@ -28,5 +29,6 @@ export function registerRoutes(app: Api, deps: ApiDeps, metrics: Metrics): void 
   agentRoutes(app, deps);
   catalogueRoutes(app, deps);
   recordRoutes(app, deps);
+  scheduleRoutes(app, deps);
   agentCallRoutes(app, deps);
 }

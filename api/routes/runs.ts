@@ -98,7 +98,8 @@ async function reloadRun(deps: ApiDeps, run: string, actor: string, reason: stri
   await deps.reload(run);
 }
 
-async function detailOf(deps: ApiDeps, id: string): Promise<RunDetail> {
+/** One run as it is shown. Throws `unknown_run`. */
+export async function detailOf(deps: ApiDeps, id: string): Promise<RunDetail> {
   const run = await readShownRun(deps.pool, id);
   if (run === null) {
     await openContext(deps, id);

@@ -2,6 +2,7 @@
 import type { z } from 'zod';
 import type { AgentList, PlatformList } from '../../api/schemas/agents.ts';
 import type { Run } from '../../api/schemas/runs.ts';
+import type { ScheduleList } from '../../api/schemas/schedules.ts';
 import { problemFrom } from '../problem.ts';
 import type { Session } from '../session.ts';
 import { duration } from '../text/instant.ts';
@@ -113,6 +114,19 @@ async function examine(session: Session, version: string): Promise<Finding[]> {
       ok: frozen.length === 0,
       detail: `${items.length} ${phrase('run_open')}${frozen.length === 0 ? '' : `; ${phrase('run_frozen')}: ${frozen.map((run) => run.id).join(', ')}`}`,
       ...(frozen.length === 0 ? {} : { remedy: `sluice run reload ${frozen[0]!.id} --reason ...` }),
+    };
+  });
+  await look('schedules', async () => {
+    const { items, unknownHolidays } = await client.get<ScheduleList>('/schedules');
+    const paused = items.filter((it) => it.paused).length;
+    const gaps = unknownHolidays.map((it) =>
+      phrase('holidays_unknown', { calendar: it.calendar, year: it.year }),
+    );
+    const count = `${items.length}${paused === 0 ? '' : `, ${paused} ${phrase('run_paused')}`}`;
+    return {
+      ok: gaps.length === 0,
+      detail: [count, ...gaps].join('; '),
+      ...(gaps.length === 0 ? {} : { remedy: phrase('enter_holidays') }),
     };
   });
   return findings;

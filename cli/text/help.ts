@@ -126,6 +126,13 @@ const HELP = {
   platform_list: ['list platforms with slots and what waits', '列出平台、槽位与等待数'],
   platform_pause: ['give nothing more to the agents of a platform', '暂停向平台代理下发'],
   platform_resume: ['end the pause of a platform', '结束平台暂停'],
+  schedule: ['schedules: runs that are opened by themselves', '调度计划：自动打开运行'],
+  schedule_list: ['list schedules: what they do, what comes next, what was decided last', '列出计划：内容、下次打开、最近决定'],
+  schedule_show: ['a schedule with its next openings and its last decisions', '查看计划的后续时刻与最近决定'],
+  schedule_pause: ['open nothing by this schedule', '暂停计划'],
+  schedule_resume: ['let it open again, from now on', '恢复计划（自此刻起）'],
+  schedule_trigger: ['open the run of its period now, whatever the calendar says', '立即打开其账期的运行（不受日历限制）'],
+  trigger_period: ['another period (default: the one that a firing now would open)', '指定账期（默认此刻触发时应打开的账期）'],
   notices: ['what people were told, the newest first', '通知记录（新的在前）'],
   doctor: ['look at configuration, API, record, agents and clock; exit 6 when something is wrong', '检查配置、API、数据库、代理与时钟；有问题则退出码 6'],
 } as const satisfies Record<string, readonly [en: string, zh: string]>;

@@ -1,5 +1,6 @@
 /** What schedules open, decided in the record: each slot once, by calendar, pause, catch-up window, blackout and overlap policy. */
 import { afterAll, beforeEach, expect, test } from 'vitest';
+import { SLOT_DECISIONS } from '../../graph/schedule.ts';
 import { versionReader } from '../../store/catalogue.ts';
 import { openDue, openWaiting } from '../../store/open-due.ts';
 import { openRun } from '../../store/open-run.ts';
@@ -99,7 +100,7 @@ test('while it is paused each slot is refused, and resuming does not open them a
   const [last] = await lastSlots(pool, ['days'], 1);
   expect(last).toMatchObject({
     decision: 'paused',
-    text: { en: 'paused by duty: cutover', zh: '由 duty 暂停: cutover' },
+    text: { en: 'paused by duty: cutover', zh: '已由 duty 暂停：cutover' },
   });
 });
 
@@ -246,4 +247,12 @@ test('a firing that is ahead of the clock of the record is refused, so that it c
   await begin('2026-11-22T12:00:00Z');
   await expect(openDue(deps, 'days', Date.parse('2026-11-22T18:00:00Z'))).rejects.toThrow('before its time');
   await openDue(deps, 'gone', Date.parse('2026-11-22T18:00:00Z'));
+});
+
+test('the table allows exactly the decisions that there are', async () => {
+  const found = await pool.query<{ text: string }>(
+    "select pg_get_constraintdef(oid) as text from pg_constraint where conrelid = 'schedule_slots'::regclass and contype = 'c'",
+  );
+  const allowed = [...found.rows[0]!.text.matchAll(/'([a-z_]+)'/g)].map((match) => match[1]);
+  expect(allowed.sort()).toEqual([...SLOT_DECISIONS].sort());
 });

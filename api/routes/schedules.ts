@@ -1,0 +1,198 @@
+/** Schedules: listed with what comes next, paused, resumed; triggered by hand whatever the calendar says. */
+import { SluiceError } from '../../errors.ts';
+import { formatPeriod, shiftPeriod } from '../../graph/calendar.ts';
+import type { Schedule as Definition } from '../../graph/model.ts';
+import { calendarOf, nextOpenings, scheduleText } from '../../graph/schedule.ts';
+import { unknownHolidays } from '../../graph/schedule-check.ts';
+import { toLocal } from '../../graph/time-zone.ts';
+import { type CatalogueVersion, newestVersion } from '../../store/catalogue.ts';
+import {
+  lastSlots,
+  listSchedules,
+  noteTrigger,
+  type ScheduleRow,
+  type SlotRow,
+  setPaused,
+} from '../../store/schedules.ts';
+import { readClock } from '../../store/snapshot.ts';
+import { authorise } from '../auth.ts';
+import type { Api, ApiDeps } from '../deps.ts';
+import { near } from '../near.ts';
+import { openOnce } from '../open-once.ts';
+import { unknown } from '../problem.ts';
+import { KeyHeader } from '../schemas/operations.ts';
+import { RunDetail } from '../schemas/runs.ts';
+import {
+  type Schedule,
+  ScheduleDetail,
+  ScheduleList,
+  ScheduleParams,
+  type Slot,
+  SteerSchedule,
+  TriggerSchedule,
+} from '../schemas/schedules.ts';
+import { detailOf } from './runs.ts';
+
+const tags = ['schedules'];
+const NEXT = 3;
+const SHOWN_SLOTS = 100;
+
+export function scheduleRoutes(app: Api, deps: ApiDeps): void {
+  app.route({
+    method: 'GET',
+    url: '/schedules',
+    config: { permission: 'read' },
+    schema: { tags, response: { 200: ScheduleList } },
+    handler: async () => {
+      const all = await readAll(deps);
+      if (all === null) return { items: [], unknownHolidays: [] };
+      const { version, rows, now } = all;
+      const gaps = unknownHolidays(version.frame, version.flows.values(), now);
+      const slots = await lastSlots(deps.pool, [...rows.keys()], SHOWN_SLOTS);
+      return {
+        items: version.frame.schedules.flatMap((it) => {
+          const row = rows.get(it.id);
+          return row === undefined ? [] : [shownSchedule(version, it, row, slots, now)];
+        }),
+        unknownHolidays: gaps.map((gap) => ({ ...gap, usedBy: [...gap.usedBy] })),
+      };
+    },
+  });
+
+  app.route({
+    method: 'GET',
+    url: '/schedules/:schedule',
+    config: { permission: 'read' },
+    schema: { tags, params: ScheduleParams, response: { 200: ScheduleDetail } },
+    handler: async (request) => detail(deps, request.params.schedule),
+  });
+
+  for (const verb of ['pause', 'resume'] as const)
+    app.route({
+      method: 'POST',
+      url: `/schedules/:schedule/${verb}`,
+      config: { permission: 'operate', verb: `${verb}-schedule` },
+      schema: { tags, params: ScheduleParams, body: SteerSchedule, response: { 200: ScheduleDetail } },
+      handler: async (request) => {
+        const { schedule } = request.params;
+        const reason = request.body.reason.trim();
+        if (verb === 'pause' && reason === '')
+          throw new SluiceError('reason_required', `${verb} needs a reason`, { facts: { verb } });
+        authorise(request.actor!, `${verb}-schedule`, null);
+        await find(deps, schedule);
+        await setPaused(deps.pool, schedule, verb === 'pause', { actor: request.actor!.name, reason });
+        return detail(deps, schedule);
+      },
+    });
+
+  app.route({
+    method: 'POST',
+    url: '/schedules/:schedule/trigger',
+    config: { permission: 'operate', verb: 'trigger-schedule' },
+    schema: {
+      tags,
+      params: ScheduleParams,
+      headers: KeyHeader,
+      body: TriggerSchedule,
+      response: { 202: RunDetail },
+    },
+    handler: async (request, reply) => {
+      const actor = request.actor!;
+      const reason = request.body.reason.trim();
+      if (reason === '')
+        throw new SluiceError('reason_required', 'trigger needs a reason', { facts: { verb: 'trigger' } });
+      authorise(actor, 'trigger-schedule', null);
+      const { definition, version, now } = await find(deps, request.params.schedule);
+      const { id, cycle, procedures } = definition;
+      const { timeZone } = calendarOf(definition, version.frame.calendars);
+      const here = formatPeriod(cycle, toLocal(timeZone, now));
+      const period = request.body.period ?? shiftPeriod(cycle, here, definition.period === 'same' ? 0 : -1);
+      const asked = { cycle, period, purpose: 'scheduled' as const, ...(procedures && { procedures }) };
+      const run = await openOnce(deps, actor, asked, request.headers['idempotency-key'], (client, opened) =>
+        noteTrigger(client, { schedule: id, period, run: opened, actor: actor.name, reason }),
+      );
+      return reply
+        .status(202)
+        .header('location', `/api/v1/runs/${run}`)
+        .send(await detailOf(deps, run));
+    },
+  });
+}
+
+interface Known {
+  readonly version: CatalogueVersion;
+  readonly rows: ReadonlyMap<string, ScheduleRow>;
+  readonly now: number;
+}
+
+async function readAll(deps: ApiDeps): Promise<Known | null> {
+  const newest = await newestVersion(deps.pool);
+  if (newest === null) return null;
+  const version = await deps.versionOf(newest);
+  const rows = new Map((await listSchedules(deps.pool)).map((row) => [row.id, row]));
+  return { version, rows, now: await readClock(deps.pool) };
+}
+
+/** Throws `unknown_schedule`. */
+async function find(
+  deps: ApiDeps,
+  id: string,
+): Promise<Known & { definition: Definition; row: ScheduleRow }> {
+  const all = await readAll(deps);
+  const definition = all?.version.frame.schedules.find((it) => it.id === id);
+  const row = all?.rows.get(id);
+  if (all === null || definition === undefined || row === undefined)
+    throw unknown(
+      'unknown_schedule',
+      `there is no schedule ${id}`,
+      { schedule: id },
+      near(id, all?.rows.keys() ?? []),
+    );
+  return { ...all, definition, row };
+}
+
+async function detail(deps: ApiDeps, id: string): Promise<ScheduleDetail> {
+  const { version, definition, row, now } = await find(deps, id);
+  const slots = await lastSlots(deps.pool, [id], SHOWN_SLOTS);
+  return { ...shownSchedule(version, definition, row, slots, now), slots: slots.map(shownSlot) };
+}
+
+/** Days on which nothing was to be opened anyway are not what somebody wants to hear of first. */
+const IDLE: readonly string[] = ['not_its_day'];
+
+function shownSchedule(
+  { frame }: CatalogueVersion,
+  schedule: Definition,
+  row: ScheduleRow,
+  slots: readonly SlotRow[],
+  now: number,
+): Schedule {
+  const calendar = calendarOf(schedule, frame.calendars);
+  const own = slots.filter((slot) => slot.schedule === schedule.id);
+  const last = own.find((slot) => !IDLE.includes(slot.decision));
+  return {
+    id: schedule.id,
+    names: schedule.names ?? null,
+    cycle: schedule.cycle,
+    text: { ...scheduleText(schedule) },
+    calendar: schedule.calendar ?? null,
+    timeZone: calendar.timeZone,
+    overlap: schedule.overlap,
+    procedures: schedule.procedures ?? null,
+    paused: row.paused,
+    changedBy: row.changedBy,
+    changedAt: row.changedAt,
+    reason: row.reason,
+    next: nextOpenings(schedule, calendar, now, NEXT).map(({ at, period }) => ({
+      at,
+      local: new Date(toLocal(calendar.timeZone, at)).toISOString().slice(0, 16).replace('T', ' '),
+      period,
+    })),
+    last: last === undefined ? null : shownSlot(last),
+    lastLook: own[0] === undefined ? null : shownSlot(own[0]),
+  };
+}
+
+function shownSlot({ slot, period, decision, run, text, until, decidedAt, actor }: SlotRow): Slot {
+  return { at: slot, period, decision, run, text: { ...text }, until, decidedAt, actor };
+}
