@@ -17,7 +17,13 @@ import {
   writeFlows,
   writeOutbox,
 } from '../store/run-flows.ts';
-import { readLog } from '../store/run-log.ts';
+import { lockCounters, readLog } from '../store/run-log.ts';
+import {
+  learnSubscribers,
+  likelySubscribers,
+  subscribersOf,
+  tellSubscribers,
+} from '../store/subscriptions.ts';
 
 export interface ExchangeRequest {
   readonly run: string;
@@ -39,6 +45,7 @@ interface Counter {
   log_seq: number;
   now_ms: number;
   clock: number;
+  subscribed: boolean;
 }
 
 export async function exchange(
@@ -46,15 +53,36 @@ export async function exchange(
   context: RunContext,
   request: ExchangeRequest,
 ): Promise<ExchangeResult> {
+  for (let subscribers: readonly string[] = likelySubscribers(context, request.groups); ; ) {
+    const result = await once(pool, context, request, subscribers);
+    if (!('tell' in result)) return result;
+    subscribers = result.tell;
+    await learnSubscribers(pool, context);
+  }
+}
+
+/** `tell`: nothing was done, because counter rows of these runs have to be locked together with the run's own, by run id (A10, A11). */
+async function once(
+  pool: pg.Pool,
+  context: RunContext,
+  request: ExchangeRequest,
+  subscribers: readonly string[],
+): Promise<ExchangeResult | { readonly tell: readonly string[] }> {
   return inTransaction(pool, async (client) => {
+    if (subscribers.length > 0) await lockCounters(client, [request.run, ...subscribers]);
     const found = await client.query<Counter>({
       name: 'lock-counter',
-      text: 'select exchange, cursor, log_seq, now_ms, clock_ms() as clock from run_counters where run_id = $1 for update',
+      text: `select exchange, cursor, log_seq, now_ms, clock_ms() as clock, subscribed
+        from run_counters where run_id = $1 for update`,
       values: [request.run],
     });
     const counter = found.rows[0]!;
     if (counter.exchange >= request.n) return adopt(client, context, request, counter);
     if (counter.exchange < request.n - 1) return { refused: 'ahead' };
+    if (counter.subscribed && request.groups.length > 0) {
+      const needed = await subscribersOf(client, context, request.groups);
+      if (needed.some((run) => run !== request.run && !subscribers.includes(run))) return { tell: needed };
+    }
     return write(client, context, request, counter);
   });
 }
@@ -99,7 +127,7 @@ async function write(
   const now = Math.max(counter.now_ms, counter.clock);
   const { written, contradicting } = await verify(client, context, groups);
   const accepted = groups.slice(0, written);
-  await writeGroups(client, context, now, accepted);
+  await writeGroups(client, context, now, accepted, counter.subscribed);
   const cursor = accepted.reduce((last, group) => Math.max(last, group.seq), counter.cursor);
   const entries = await readLog(client, context, { from: cursor, limit: READ_LIMIT });
   const seqTo = entries.at(-1)?.seq ?? cursor;
@@ -201,6 +229,7 @@ async function writeGroups(
   context: RunContext,
   now: number,
   groups: readonly Group[],
+  subscribed: boolean,
 ): Promise<void> {
   const effects: Effect[] = groups.flatMap((group) => group.effects);
   const triggered = new Set(effects.flatMap((effect) => (effect.t === 'triggered' ? [effect.v] : [])));
@@ -220,6 +249,7 @@ async function writeGroups(
   );
   await writeEffects(client, context, now, effects);
   await writeFlows(client, context, now, writes);
+  if (subscribed && groups.length > 0) await tellSubscribers(client, context, writes, effects);
   for (const platform of platforms) await client.query("select pg_notify('sluice_outbox', $1)", [platform]);
 }
 

@@ -1,8 +1,9 @@
 /** From a verb's request to its one answer (protocol B1-B4): checked, logged, awaited; or foreseen, without a row. */
 import { randomUUID } from 'node:crypto';
 import { ERRORS, type ErrorCode, SluiceError } from '../errors.ts';
+import { parseRunId } from '../graph/calendar.ts';
 import { foresee } from '../graph/decide.ts';
-import type { Effect, OperationRequest, Verb } from '../graph/decisions.ts';
+import type { EdgeName, Effect, OperationRequest, Verb } from '../graph/decisions.ts';
 import type { Flow } from '../graph/model.ts';
 import { FLAG } from '../graph/state.ts';
 import { VERBS } from '../graph/verbs.ts';
@@ -17,11 +18,19 @@ import type { ApiDeps } from './deps.ts';
 import { flowOfRun, knownFlows, openContext } from './find.ts';
 import type { Foreseen, Operation } from './schemas/operations.ts';
 
+/** An edge as people name it: an upstream in another run by that run or by its period. */
+export interface EdgeWish {
+  readonly from: string;
+  readonly to: string;
+  readonly run?: string | undefined;
+  readonly period?: string | undefined;
+}
+
 export interface Wish {
   readonly run: string;
   readonly verb: Verb;
   readonly flows?: readonly string[];
-  readonly edges?: readonly { from: string; to: string }[];
+  readonly edges?: readonly EdgeWish[];
   readonly reason: string;
   readonly evidence?: string | undefined;
   readonly partial?: boolean;
@@ -59,7 +68,7 @@ export async function prepare(
   if (!repeated) await refuseRun(deps, context.run.id, wish.verb);
 
   const flows = knownFlows(context, wish.flows ?? [], wish.partial === true);
-  const edges = (wish.edges ?? []).map(({ from, to }) => ({ from, to: flowOfRun(context, to).id }));
+  const edges = (wish.edges ?? []).flatMap((edge) => edgesMeant(context, edge));
   const targets = [
     ...flows,
     ...edges.map((edge) => edge.to),
@@ -83,6 +92,22 @@ export async function prepare(
       plan: wish.plan ?? null,
     },
   };
+}
+
+/** Throws `unknown_edge` when no run of the given period is waited for. */
+function edgesMeant(context: RunContext, { from, to: given, run, period }: EdgeWish): EdgeName[] {
+  const to = flowOfRun(context, given).id;
+  if (period === undefined) return [run === undefined ? { from, to } : { from, to, run }];
+  const v = context.index.get(to)!;
+  const waitsFor = context.subscriptions.list.filter((it) => it.v === v && it.from === from);
+  const meant = waitsFor.filter(
+    (it) => parseRunId(it.run)?.period === period && (run === undefined || it.run === run),
+  );
+  if (meant.length === 0)
+    throw new SluiceError('unknown_edge', `${to} does not wait for ${from} of ${period}`, {
+      facts: { run: context.run.id, from, to, period, waitsFor: waitsFor.map((it) => it.run) },
+    });
+  return meant.map((it) => ({ from, to, run: it.run }));
 }
 
 /** What the run itself says against the verb. */

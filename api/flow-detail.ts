@@ -80,10 +80,11 @@ function upstreamOf({ graph }: RunContext, s: RunState, v: number): FlowDetail['
     });
   }
   const outside = { loop: false, state: null } as const;
-  for (let i = graph.foreignOff[v]!; i < graph.foreignOff[v + 1]!; i++) {
+  for (let i = s.subscriptions.off[v]!; i < s.subscriptions.off[v + 1]!; i++) {
+    const { from, run } = s.subscriptions.list[i]!;
     const waived = s.waivedForeign[i] === 1;
     const met = waived || s.foreignMet[i] !== 0;
-    list.push({ flow: graph.foreign[i]!.from, kind: 'other_run', met, waived, ...outside });
+    list.push({ flow: from, kind: 'other_run', run, met, waived, ...outside });
   }
   for (let i = graph.invalidOff[v]!; i < graph.invalidOff[v + 1]!; i++) {
     const waived = s.waivedInvalid[i] === 1;

@@ -41,7 +41,7 @@ function applyGroup(graph: Graph, s: RunState, group: Group, now: number): void 
   for (const effect of group.effects) {
     if (effect.t === 'waive') assignListed(graph, s, effect.list, effect.edge, effect.on);
     else if (effect.t === 'foreign')
-      assignForeign(graph, s, effect.index, effect.met, s.waivedForeign[effect.index]!);
+      assignForeign(s, effect.index, effect.met, s.waivedForeign[effect.index]!);
     else if (effect.t === 'finished') s.finished = effect.on;
     else if (effect.t === 'run' && effect.verb === 'close') s.closed = true;
     else if (effect.t === 'run' && effect.verb === 'reopen') s.closed = false;

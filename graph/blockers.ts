@@ -13,7 +13,7 @@ export type Blocker =
   | { readonly code: 'held' }
   /** An edge whose upstream is not done; `loop` when the edge lies inside a loop, `dependency_invalid` when the upstream is gone. */
   | { readonly code: 'upstream' | 'loop' | 'dependency_invalid'; readonly from: string }
-  | { readonly code: 'other_run'; readonly from: string }
+  | { readonly code: 'other_run'; readonly from: string; readonly run: string }
   /** Members of a rerun plan above it are not done again. */
   | { readonly code: 'rerun_above'; readonly members: readonly string[] }
   | { readonly code: 'start_time' | 'retry_backoff'; readonly until: number }
@@ -43,9 +43,10 @@ export function blockers(graph: Graph, s: RunState, v: number): Blocker[] {
     }
     for (let i = graph.invalidOff[v]!; i < graph.invalidOff[v + 1]!; i++)
       if (s.waivedInvalid[i] === 0) list.push({ code: 'dependency_invalid', from: graph.invalid[i]!.from });
-    for (let i = graph.foreignOff[v]!; i < graph.foreignOff[v + 1]!; i++)
-      if (s.foreignMet[i] === 0 && s.waivedForeign[i] === 0)
-        list.push({ code: 'other_run', from: graph.foreign[i]!.from });
+    for (let i = s.subscriptions.off[v]!; i < s.subscriptions.off[v + 1]!; i++) {
+      const { from, run } = s.subscriptions.list[i]!;
+      if (s.foreignMet[i] === 0 && s.waivedForeign[i] === 0) list.push({ code: 'other_run', from, run });
+    }
     if (s.start[v]! > s.now) list.push({ code: 'start_time', until: s.start[v]! });
     if (has(s, v, FLAG.MEMBER)) {
       const members = openMembersAbove(graph, s, v);

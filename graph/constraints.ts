@@ -17,6 +17,7 @@ export interface Constraint {
 const ENDLESS = Number.MAX_SAFE_INTEGER;
 /** Equal instants: a gate before hold, time and the rest (design 3). */
 export const PRIORITY: readonly PieceKind[] = [
+  'other_run',
   'waiting_person',
   'held',
   'manual_start',
@@ -55,7 +56,12 @@ export function constraintsOf(
     const since = setAsideSince(at, v, begun, gen.resultAt);
     if (since !== null) add('waiting_person', Math.max(begun, since), gen.resultAt, null);
   }
-  if (ending === 'now' && isStuck(s, v)) {
+  for (const it of waitsForRuns(at, v, to)) {
+    // start-now set it aside; what went missing after it, too.
+    const until = Math.min(it.until, ...startNows.map((now) => now.at));
+    if (until > begun) add('other_run', begun, until, `${it.run} ${it.from}`);
+  }
+  if (ending === 'now' && isStuck(s, v) && (has(s, v, FLAG.RETIRED) || s.unmet[v]! > unmetRuns(s, v))) {
     // Round a loop, or for what does not exist: everything else ends sooner.
     const since = setAsideSince(at, v, begun, to);
     if (since !== null) add('waiting_person', Math.max(begun, since), Number.POSITIVE_INFINITY, null);
@@ -66,7 +72,7 @@ export function constraintsOf(
     if (it.kind !== 'waive' || it.at > to) continue;
     // After start-now no edge counted any more.
     if (startNows.some((now) => now.at <= it.at && (now.endedAt === null || now.endedAt >= it.at))) continue;
-    const u = facts.vertexOf(it.from ?? '');
+    const u = it.run === undefined ? facts.vertexOf(it.from ?? '') : -1;
     const since = u < 0 ? 0 : undoneSince(at, v, u, it.at);
     if (since === null) continue;
     const again = Math.max(
@@ -101,6 +107,33 @@ export function constraintsOf(
   return list;
 }
 
+/** Until when each upstream in another run was waited for by `to`; one that was waived is a person's matter. O(its subscriptions). */
+function waitsForRuns(
+  { s, facts }: History,
+  v: number,
+  to: number,
+): { from: string; run: string; until: number }[] {
+  const { off, list } = s.subscriptions;
+  const waits: { from: string; run: string; until: number }[] = [];
+  for (let i = off[v]!; i < off[v + 1]!; i++) {
+    const { from, run } = list[i]!;
+    const waives = (facts.overrides.get(v) ?? []).filter((it) => it.kind === 'waive' && it.run === run);
+    if (waives.some((it) => it.from === from && isInForce(it, to))) continue;
+    const metAt = facts.metAt[i]!;
+    // Only the last time is kept: that it was met before, and then not any more, is not known.
+    if (metAt === 0) waits.push({ from, run, until: ENDLESS });
+    else if (metAt <= to) waits.push({ from, run, until: metAt });
+  }
+  return waits;
+}
+
+function unmetRuns(s: RunState, v: number): number {
+  const { off } = s.subscriptions;
+  let unmet = 0;
+  for (let i = off[v]!; i < off[v + 1]!; i++) if (s.foreignMet[i] === 0 && s.waivedForeign[i] === 0) unmet++;
+  return unmet;
+}
+
 /** Whether a gate's word of an older generation counted in this one; of one that was force-passed it is as good as known. */
 function isKept({ graph, facts }: History, v: number, gen: Generation): boolean {
   if (gen.result === RESULTS.succeeded.code) return true;
@@ -123,10 +156,10 @@ function setAsideSince(at: History, v: number, begun: number, decidedAt: number)
   );
   if (before.some((it) => it.kind === 'start-now' && it.at >= begun && it.at < decidedAt)) return null;
   const waives = before.filter((it) => it.kind === 'waive');
-  const isWaived = (from: string): boolean => waives.some((it) => it.from === from);
+  const isWaived = (from: string): boolean => waives.some((it) => it.from === from && it.run === undefined);
   let since = memberMissingSince(at, v, decidedAt);
-  const note = (from: string, instant: number): void => {
-    const counted = Math.max(instant, lastEnded(at, v, 'waive', from, decidedAt));
+  const note = (from: string, instant: number, run?: string): void => {
+    const counted = Math.max(instant, lastEnded(at, v, 'waive', from, decidedAt, run));
     since = Math.min(since ?? counted, counted);
   };
   for (let e = graph.upOff[v]!; e < graph.upOff[v + 1]!; e++) {
@@ -136,16 +169,28 @@ function setAsideSince(at: History, v: number, begun: number, decidedAt: number)
   }
   for (let i = graph.invalidOff[v]!; i < graph.invalidOff[v + 1]!; i++)
     if (!isWaived(graph.invalid[i]!.from)) note(graph.invalid[i]!.from, begun);
-  for (let i = graph.foreignOff[v]!; i < graph.foreignOff[v + 1]!; i++)
-    if (!isWaived(graph.foreign[i]!.from)) note(graph.foreign[i]!.from, begun);
+  const { off, list } = at.s.subscriptions;
+  for (let i = off[v]!; i < off[v + 1]!; i++) {
+    const { from, run } = list[i]!;
+    const metAt = facts.metAt[i]!;
+    const met = metAt !== 0 && metAt <= decidedAt;
+    if (!met && !waives.some((it) => it.from === from && it.run === run)) note(from, begun, run);
+  }
   return since === null ? null : Math.max(since, lastEnded(at, v, 'start-now', null, decidedAt));
 }
 
 /** When what had set an edge aside before ended, so that the edge counted again: start-now by a plan, a waive by unwaive; 0 = never. */
-function lastEnded({ facts }: History, v: number, kind: string, from: string | null, before: number): number {
+function lastEnded(
+  { facts }: History,
+  v: number,
+  kind: string,
+  from: string | null,
+  before: number,
+  run?: string,
+): number {
   let last = 0;
   for (const it of facts.overrides.get(v) ?? [])
-    if (it.kind === kind && it.from === from && it.endedAt !== null && it.endedAt < before)
+    if (it.kind === kind && it.from === from && it.run === run && it.endedAt !== null && it.endedAt < before)
       last = Math.max(last, it.endedAt);
   return last;
 }

@@ -203,7 +203,7 @@ class Walk {
     let best: { v: number; index: number; at: number } | null = null;
     for (let e = graph.upOff[v]!; e < graph.upOff[v + 1]!; e++) {
       const u = graph.up[e]!;
-      const waive = waives.find((it) => it.from === graph.ids[u]);
+      const waive = waives.find((it) => it.from === graph.ids[u] && it.run === undefined);
       // Once waived an edge holds nothing back; what was done by then had its say.
       const end = waive === undefined ? lastEnd(this.#at, u, limit) : lastEndBefore(this.#at, v, u, waive.at);
       if (end === null || end.at < (best?.at ?? 0) || this.#isHere(u, end.index, end.at)) continue;

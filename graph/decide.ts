@@ -8,7 +8,7 @@ import type { Entry, ExternalEntry, Group } from './decisions.ts';
 import { isFinished } from './due.ts';
 import { Machine } from './machine.ts';
 import { operate, trigger } from './operate.ts';
-import { releaseAnew, settle } from './settle.ts';
+import { markStaleFrom, releaseAnew, settle } from './settle.ts';
 import { FLAG, has, type PersonMoment, type RunState } from './state.ts';
 
 /**
@@ -78,12 +78,18 @@ function take(m: Machine, entry: Entry): void {
 function external(m: Machine, entry: ExternalEntry): void {
   const { body } = entry;
   switch (body.type) {
-    case 'upstream':
-      for (const index of body.foreign) {
-        if (m.s.foreignMet[index] !== body.met) releaseAnew(m, m.graph.foreign[index]!.v);
-        m.foreign(index, body.met);
+    case 'upstream': {
+      const redone = new Set<number>();
+      for (const { index, met, redone: again } of body.changes) {
+        const { v } = m.s.subscriptions.list[index]!;
+        if (again) redone.add(v);
+        if (m.s.foreignMet[index] === met) continue;
+        releaseAnew(m, v);
+        m.foreign(index, met);
       }
+      markStaleFrom(m, [...redone], body.via);
       return;
+    }
     case 'effect':
       if (body.v >= 0) proveEffect(m, body.v);
       return;

@@ -42,12 +42,23 @@ export interface ExternalEntry {
   readonly kind: 'external';
   readonly seq: number;
   readonly at: number;
-  readonly body: /** Another run released (or took back) an upstream of this one (A11). */
-    | { readonly type: 'upstream'; readonly foreign: readonly number[]; readonly met: 0 | 1 | 2 }
+  readonly body: /** What became of upstreams in another run (A11); `via`: runs through which the news of a redo came, that one among them. */
+    | {
+        readonly type: 'upstream';
+        readonly changes: readonly UpstreamChange[];
+        readonly via: readonly string[];
+      }
     /** A superseded or lost attempt proved a committed effect afterwards (C7). */
     | { readonly type: 'effect'; readonly v: number; readonly generation: number; readonly attempt: number }
     /** A named event: triggers the flows that wait for it. */
     | { readonly type: 'event'; readonly event: string };
+}
+
+/** `index`: the subscription. `met`: 0 not (any more), 1 done, 2 done and tainted. `redone`: what was used of it is not what counts now. */
+export interface UpstreamChange {
+  readonly index: number;
+  readonly met: 0 | 1 | 2;
+  readonly redone: boolean;
 }
 
 export type FlowVerb =
@@ -70,10 +81,17 @@ export type EdgeVerb = 'waive' | 'unwaive';
 export type RunVerb = 'pause' | 'resume' | 'close' | 'reopen';
 export type Verb = FlowVerb | EdgeVerb | RunVerb | 'rerun';
 
+/** `run`: of an upstream in another run, when `to` waits for it in several. */
+export interface EdgeName {
+  readonly from: string;
+  readonly to: string;
+  readonly run?: string;
+}
+
 export interface OperationRequest {
   readonly verb: Verb;
   readonly flows: readonly string[];
-  readonly edges: readonly { readonly from: string; readonly to: string }[];
+  readonly edges: readonly EdgeName[];
   readonly reason: string;
   readonly evidence: string | null;
   readonly partial: boolean;
@@ -146,6 +164,8 @@ export type Effect =
       readonly v: number;
       readonly kind: string;
       readonly from: string | null;
+      /** Of a waive: the other run that the edge comes from. */
+      readonly run?: string;
       readonly operation: string;
     }
   | {
@@ -153,6 +173,7 @@ export type Effect =
       readonly v: number;
       readonly kinds: readonly string[];
       readonly from: string | null;
+      readonly run?: string;
       readonly operation: string | null;
     }
   | {
@@ -162,6 +183,8 @@ export type Effect =
       readonly list: 'edge' | 'invalid' | 'foreign';
     }
   | { readonly t: 'foreign'; readonly index: number; readonly met: 0 | 1 | 2 }
+  /** A newer generation, or another effect, of these flows: whoever used them, or what lies below, in other runs is stale (A11, D6). */
+  | { readonly t: 'redone'; readonly roots: readonly number[]; readonly via: readonly string[] }
   /** The generation that ends, as it ended. */
   | {
       readonly t: 'generation';

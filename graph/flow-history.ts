@@ -18,6 +18,7 @@ export const PIECE_KINDS = [
   'manual_start',
   'waiting_time',
   'waiting_person',
+  'other_run',
   'paused',
   'rework',
   'engine',

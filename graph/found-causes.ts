@@ -70,7 +70,10 @@ function outside(at: Situation, unmet: Unmet, visited: Iterable<number>): Found[
   for (const [v, list] of unmet.missing)
     for (const i of list) add(v, graph.invalid[i]!.from, 'dependency_invalid', null);
   for (const [v, list] of unmet.foreign)
-    for (const i of list) add(v, graph.foreign[i]!.from, 'other_run', facts.otherRun(i));
+    for (const i of list) {
+      const { from, run } = at.s.subscriptions.list[i]!;
+      add(v, from, 'other_run', run);
+    }
   const reached = new Set(visited);
   return [...causes.values()].filter((it) => it.at.some((v) => reached.has(v)));
 }

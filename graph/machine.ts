@@ -119,7 +119,7 @@ export class Machine {
   }
 
   foreign(index: number, met: 0 | 1 | 2): void {
-    assignForeign(this.graph, this.s, index, met, this.s.waivedForeign[index]!);
+    assignForeign(this.s, index, met, this.s.waivedForeign[index]!);
     this.#effects.push({ t: 'foreign', index, met });
   }
 
@@ -138,5 +138,5 @@ export function assignListed(
 ): void {
   if (list === 'edge') assignWaive(graph, s, edge, on);
   else if (list === 'invalid') assignWaiveInvalid(graph, s, edge, on);
-  else assignForeign(graph, s, edge, s.foreignMet[edge]!, on ? 1 : 0);
+  else assignForeign(s, edge, s.foreignMet[edge]!, on ? 1 : 0);
 }

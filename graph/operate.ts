@@ -3,7 +3,7 @@ import { isEntitled, neededRoles } from './authorise.ts';
 import type { Graph } from './compact.ts';
 import { beginPending } from './completion.ts';
 import { confirm, reject, withdraw } from './confirm.ts';
-import type { FlowOutcome, OperationEntry } from './decisions.ts';
+import type { EdgeName, FlowOutcome, OperationEntry } from './decisions.ts';
 import { forcePass } from './force-pass.ts';
 import type { Machine } from './machine.ts';
 import { answer, askApproval, refuse, vertexOf } from './outcome.ts';
@@ -255,20 +255,20 @@ function descendants(graph: Graph, root: number): number[] {
   return [...seen].sort((a, b) => a - b);
 }
 
+const edgeName = ({ from, to, run }: EdgeName): string =>
+  `${from}${run === undefined ? '' : ` (${run})`} -> ${to}`;
+
 function onEdges(m: Machine, entry: OperationEntry): void {
   const { request } = entry;
   const rule = VERBS.get(request.verb)!;
-  const checked = request.edges.map((edge) => checkEdge(m, rule, edge.from, edge.to));
+  const checked = request.edges.map((edge) => checkEdge(m, rule, edge));
   const outcomes: FlowOutcome[] = checked.map((c, i) => ({
-    flow: `${request.edges[i]!.from} -> ${request.edges[i]!.to}`,
+    flow: edgeName(request.edges[i]!),
     code: c.code,
     state: c.state,
     ...(c.detail === undefined ? {} : { detail: c.detail }),
   }));
-  // An edge named twice is one edge.
-  const good = checked.filter(
-    (c, i) => c.code === null && checked.findIndex((d) => d.list === c.list && d.edge === c.edge) === i,
-  );
+  const good = checked.filter((c) => c.code === null);
   const bad = outcomes.find((o) => o.code !== null);
   if (bad !== undefined && (!request.partial || good.length === 0)) {
     refuse(m, entry, bad.code!, bad.detail ?? null, outcomes);

@@ -72,6 +72,8 @@ export interface RemedyOf {
   readonly run: string;
   readonly flow: string | null;
   readonly to: string | null;
+  /** Of an upstream in another run. */
+  readonly upstreamRun?: string | null;
   /** Of the flow: a verb that it does not allow is not offered. */
   readonly state: State | null;
   /** Of the flow's own definition: the month start is mended by its own procedure. */
@@ -103,7 +105,7 @@ function isPossible(verb: Verb, { state, to }: RemedyOf): boolean {
 }
 
 /** The line to type. Words in quotes are the operator's to fill in. */
-function command(verb: Verb, { run, flow, to, scope }: RemedyOf): string {
+function command(verb: Verb, { run, flow, to, scope, upstreamRun }: RemedyOf): string {
   const rule = VERBS.get(verb)!;
   const said = `${rule.needsReason ? ' --reason "..."' : ''}${rule.needsEvidence ? ' --evidence "..."' : ''}`;
   switch (rule.target) {
@@ -114,7 +116,7 @@ function command(verb: Verb, { run, flow, to, scope }: RemedyOf): string {
     case 'plan':
       return `sluice rerun ${flow} --run ${run} --scope downstream --apply${said}`;
     case 'edge':
-      return `sluice ${verb} ${flow} ${to} --run ${run}${said}`;
+      return `sluice ${verb} ${flow} ${to} --run ${run}${upstreamRun ? ` --upstream-run ${upstreamRun}` : ''}${said}`;
     case 'flow':
       return `sluice ${verb} ${flow} --run ${run}${verb === 'resolve' ? ' --did-not-run' : ''}${said}`;
     default:

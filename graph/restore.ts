@@ -1,6 +1,7 @@
 /** The state of a run from what the record stores of it (protocol A9): the twin of store/run-state.ts, used inside the workflow. */
 import type { Graph } from './compact.ts';
 import { derive, emptyState, type PersonMoment, type RunState } from './state.ts';
+import type { Subscription } from './subscriptions.ts';
 
 /** One snapshot of the record, sparse: only flows that differ from a fresh run. Plain JSON. */
 export interface StoredRun {
@@ -18,15 +19,41 @@ export interface StoredRun {
   readonly waived: readonly number[];
   readonly waivedInvalid: readonly number[];
   readonly waivedForeign: readonly number[];
-  /** [index of the foreign edge, 1 met | 2 met tainted] */
+  readonly subscriptions: StoredSubscriptions;
+  /** [number of the subscription, 1 met | 2 met tainted] */
   readonly foreignMet: readonly (readonly [number, 0 | 1 | 2])[];
   readonly moments: readonly PersonMoment[];
   /** [v, 1 sent | 2 started] */
   readonly leases: readonly (readonly [number, 1 | 2])[];
 }
 
+/** Rows are [v, index of the upstream flow, index of its run], in the order of graph/subscriptions.ts: names come once. */
+export interface StoredSubscriptions {
+  readonly flows: readonly string[];
+  readonly runs: readonly string[];
+  readonly rows: readonly (readonly number[])[];
+}
+
+export const NO_SUBSCRIPTIONS: StoredSubscriptions = { flows: [], runs: [], rows: [] };
+
+export function storedSubscriptions(list: readonly Subscription[]): StoredSubscriptions {
+  const flows = new Map<string, number>();
+  const runs = new Map<string, number>();
+  const place = (names: Map<string, number>, name: string): number => {
+    const known = names.get(name);
+    if (known !== undefined) return known;
+    names.set(name, names.size);
+    return names.size - 1;
+  };
+  const rows = list.map(({ v, from, run }) => [v, place(flows, from), place(runs, run)]);
+  return { flows: [...flows.keys()], runs: [...runs.keys()], rows };
+}
+
 export function restoreState(graph: Graph, stored: StoredRun): RunState {
-  const s = emptyState(graph, { openedAt: stored.openedAt, now: stored.now, graceMs: stored.graceMs });
+  const { openedAt, now, graceMs } = stored;
+  const { runs, flows, rows } = stored.subscriptions;
+  const subscriptions = rows.map(([v, from, run]) => ({ v: v!, from: flows[from!]!, run: runs[run!]! }));
+  const s = emptyState(graph, { openedAt, now, graceMs, subscriptions });
   s.exchange = stored.exchange;
   s.cursor = stored.cursor;
   s.closed = stored.closed;

@@ -58,8 +58,9 @@ export interface Pause {
 /** A person's recorded decision about a flow. */
 export interface Override {
   readonly kind: string;
-  /** Of a waive: the upstream. */
+  /** Of a waive: the upstream, and its run when that is another one. */
   readonly from: string | null;
+  readonly run?: string;
   readonly at: number;
   /** null: in force. */
   readonly endedAt: number | null;
@@ -92,8 +93,6 @@ export interface WhyFacts extends FlowInstants {
   readonly frozen: string | null;
   /** Log rows that the coordinator has not read yet, and when the first of them was written. */
   readonly unread: { readonly rows: number; readonly since: number };
-  /** The run, or runs, that an edge to another run means (protocol A11), by its place in `graph.foreign`. */
-  readonly otherRun: (foreign: number) => string;
   /** Undefined: it is not in the outbox, or claimed. */
   readonly claimOf: (v: number) => WaitingClaim | undefined;
   readonly leases: ReadonlyMap<number, OpenLease>;
@@ -154,6 +153,8 @@ export interface PathFacts extends FlowInstants {
   /** Ascending; absent for a flow in its first generation. */
   readonly past: ReadonlyMap<number, readonly PastGeneration[]>;
   readonly attempts: AttemptColumns;
+  /** When the run took in that the upstream of a subscription was done, last; 0 = it is not. */
+  readonly metAt: Float64Array;
   /** All, ended ones too, in order of time. */
   readonly overrides: ReadonlyMap<number, readonly Override[]>;
   /** All of the run and of platforms; a closed run counts as paused. */

@@ -131,7 +131,7 @@ export function inheritsTaint(m: Machine, v: number): boolean {
   }
   for (let i = graph.invalidOff[v]!; i < graph.invalidOff[v + 1]!; i++)
     if (s.waivedInvalid[i] === 1) return true;
-  for (let i = graph.foreignOff[v]!; i < graph.foreignOff[v + 1]!; i++)
+  for (let i = s.subscriptions.off[v]!; i < s.subscriptions.off[v + 1]!; i++)
     if (s.waivedForeign[i] === 1 || s.foreignMet[i] === 2) return true;
   return false;
 }
@@ -197,35 +197,45 @@ export function beginGeneration(
   s.lease[v] = 0;
 }
 
-function waivesOf(
-  m: Machine,
-  v: number,
-): { list: 'edge' | 'invalid' | 'foreign'; edge: number; from: string }[] {
+/** An edge in one of the three lists, with what it comes from; `run` only when that is another one. */
+export interface ListedEdge {
+  readonly list: 'edge' | 'invalid' | 'foreign';
+  readonly edge: number;
+  readonly from: string;
+  readonly run?: string;
+}
+
+function waivesOf(m: Machine, v: number): ListedEdge[] {
   const { s, graph } = m;
-  const found: { list: 'edge' | 'invalid' | 'foreign'; edge: number; from: string }[] = [];
+  const found: ListedEdge[] = [];
   for (let e = graph.upOff[v]!; e < graph.upOff[v + 1]!; e++)
     if (s.waived[e] === 1) found.push({ list: 'edge', edge: e, from: graph.ids[graph.up[e]!]! });
   for (let i = graph.invalidOff[v]!; i < graph.invalidOff[v + 1]!; i++)
     if (s.waivedInvalid[i] === 1) found.push({ list: 'invalid', edge: i, from: graph.invalid[i]!.from });
-  for (let i = graph.foreignOff[v]!; i < graph.foreignOff[v + 1]!; i++)
-    if (s.waivedForeign[i] === 1) found.push({ list: 'foreign', edge: i, from: graph.foreign[i]!.from });
+  for (let i = s.subscriptions.off[v]!; i < s.subscriptions.off[v + 1]!; i++) {
+    const { from, run } = s.subscriptions.list[i]!;
+    if (s.waivedForeign[i] === 1) found.push({ list: 'foreign', edge: i, from, run });
+  }
   return found;
 }
 
 function lapseWaives(m: Machine, v: number, operation: string | null): void {
-  for (const { list, edge, from } of waivesOf(m, v)) {
+  for (const { list, edge, ...from } of waivesOf(m, v)) {
     m.waive(list, edge, false);
-    m.effect({ t: 'end_override', v, kinds: ['waive'], from, operation });
+    m.effect({ t: 'end_override', v, kinds: ['waive'], ...from, operation });
   }
 }
 
 /**
  * Marks as stale what started after using an older effect of `roots` (D6): every flow below them that has a result or is in progress,
  * but for those whose attempt is only awaited before they are redone. O(V + E). An unclaimed flow has not started: that it is
- * unclaimed becomes a condition of the group.
+ * unclaimed becomes a condition of the group. What waits in other runs hears of it by the exchange (A11); `via` are runs that the news
+ * came through.
  */
-export function markStale(m: Machine, roots: readonly number[]): void {
-  const { s, graph } = m;
+export function markStale(m: Machine, roots: readonly number[], via: readonly string[] = []): void {
+  const { graph } = m;
+  if (roots.length === 0) return;
+  m.effect({ t: 'redone', roots, via });
   const seen = new Set<number>(roots);
   const stack = [...roots];
   while (stack.length > 0) {
@@ -235,11 +245,22 @@ export function markStale(m: Machine, roots: readonly number[]): void {
       if (seen.has(d)) continue;
       seen.add(d);
       stack.push(d);
-      if (has(s, d, FLAG.RERUN_PENDING)) continue;
-      m.expectAsKnown(d);
-      if (hasStarted(s, d) && !has(s, d, FLAG.STALE)) m.setFlags(d, FLAG.STALE);
+      becomeStale(m, d);
     }
   }
+}
+
+function becomeStale(m: Machine, v: number): void {
+  const { s } = m;
+  if (has(s, v, FLAG.RERUN_PENDING)) return;
+  m.expectAsKnown(v);
+  if (hasStarted(s, v) && !has(s, v, FLAG.STALE)) m.setFlags(v, FLAG.STALE);
+}
+
+/** What these flows used of another run was redone, or got another effect: they and everything below them that has started are stale. */
+export function markStaleFrom(m: Machine, flows: readonly number[], via: readonly string[]): void {
+  for (const v of flows) becomeStale(m, v);
+  markStale(m, flows, via);
 }
 
 /** Has a result of its own, or an attempt that was sent. */

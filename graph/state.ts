@@ -4,6 +4,7 @@
  */
 import type { Graph } from './compact.ts';
 import { isReleasing, PHASES, type Phase } from './status.ts';
+import { type Subscription, type Subscriptions, subscriptionsOf } from './subscriptions.ts';
 
 /** Bits of `run_flows.flags`. A bit's number is in databases: never reuse one. */
 export const FLAG = {
@@ -78,7 +79,9 @@ export interface RunState {
   /** Retry budget used, a byte per kind of FAILURE_KINDS; for a person's flow the number of moments that have passed. */
   readonly used: Int32Array;
   readonly waived: Uint8Array;
-  /** Per invalid and per foreign edge: 1 = waived; per foreign edge: 1 = met, 2 = met by a tainted result. */
+  /** Edges to other runs (A11). Constant. */
+  readonly subscriptions: Subscriptions;
+  /** Per invalid edge and per subscription: 1 = waived; per subscription: 1 = met, 2 = met by a tainted result. */
   readonly waivedInvalid: Uint8Array;
   readonly waivedForeign: Uint8Array;
   readonly foreignMet: Uint8Array;
@@ -108,9 +111,15 @@ export interface FlowRow {
 /** What a fresh run or `loadRun` fills in; derived counters by `derive`. */
 export function emptyState(
   graph: Graph,
-  given: { openedAt: number; now: number; graceMs: number },
+  given: {
+    openedAt: number;
+    now: number;
+    graceMs: number;
+    subscriptions?: readonly Subscription[];
+  },
 ): RunState {
   const { n, m } = graph;
+  const subscriptions = subscriptionsOf(n, given.subscriptions ?? []);
   return {
     exchange: 0,
     cursor: 0,
@@ -130,8 +139,9 @@ export function emptyState(
     used: new Int32Array(n),
     waived: new Uint8Array(m),
     waivedInvalid: new Uint8Array(graph.invalid.length),
-    waivedForeign: new Uint8Array(graph.foreign.length),
-    foreignMet: new Uint8Array(graph.foreign.length),
+    subscriptions,
+    waivedForeign: new Uint8Array(subscriptions.list.length),
+    foreignMet: new Uint8Array(subscriptions.list.length),
     moments: [],
     lease: new Uint8Array(n),
     phase: new Uint8Array(n),
@@ -176,7 +186,7 @@ export function derive(graph: Graph, s: RunState): void {
     }
     for (let i = graph.invalidOff[v]!; i < graph.invalidOff[v + 1]!; i++)
       if (s.waivedInvalid[i] === 0) s.unmet[v]!++;
-    for (let i = graph.foreignOff[v]!; i < graph.foreignOff[v + 1]!; i++)
+    for (let i = s.subscriptions.off[v]!; i < s.subscriptions.off[v + 1]!; i++)
       if (s.foreignMet[i] === 0 && s.waivedForeign[i] === 0) s.unmet[v]!++;
   }
   for (let v = 0; v < graph.n; v++) s.phase[v] = PHASES.indexOf(phaseOf(graph, s, v));
@@ -265,12 +275,12 @@ export function assignWaiveInvalid(graph: Graph, s: RunState, i: number, on: boo
   s.dirty.push(v);
 }
 
-export function assignForeign(graph: Graph, s: RunState, i: number, met: number, waived: number): void {
+export function assignForeign(s: RunState, i: number, met: number, waived: number): void {
   const before = s.foreignMet[i] !== 0 || s.waivedForeign[i] === 1;
   s.foreignMet[i] = met;
   s.waivedForeign[i] = waived;
   const after = met !== 0 || waived === 1;
-  const v = graph.foreign[i]!.v;
+  const { v } = s.subscriptions.list[i]!;
   if (before !== after) s.unmet[v]! += after ? -1 : 1;
   s.dirty.push(v);
 }

@@ -21,7 +21,7 @@ export interface Unmet {
   readonly loops: ReadonlyMap<number, readonly number[]>;
   /** All vertices, upstream first, members of one loop next to each other. */
   readonly order: Int32Array;
-  /** Per vertex: indices of unmet edges to flows that do not exist, and to other runs; absent when none. */
+  /** Per vertex: unmet edges to flows that do not exist, and unmet subscriptions to other runs; absent when none. */
   readonly missing: ReadonlyMap<number, readonly number[]>;
   readonly foreign: ReadonlyMap<number, readonly number[]>;
 }
@@ -62,7 +62,7 @@ export function unmetOf(graph: Graph, s: RunState): Unmet {
       }
       for (let i = graph.invalidOff[v]!; i < graph.invalidOff[v + 1]!; i++)
         if (s.waivedInvalid[i] === 0) push(missing, v, i);
-      for (let i = graph.foreignOff[v]!; i < graph.foreignOff[v + 1]!; i++)
+      for (let i = s.subscriptions.off[v]!; i < s.subscriptions.off[v + 1]!; i++)
         if (s.foreignMet[i] === 0 && s.waivedForeign[i] === 0) push(foreign, v, i);
     }
     if (waitsForMembers(s, v)) {

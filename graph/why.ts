@@ -253,6 +253,7 @@ function tell(at: Situation, it: Found, unmet: Unmet | null, chain: readonly str
       run: facts.run,
       flow: condition.code === 'loop' ? members[0]! : it.flow,
       to,
+      upstreamRun: condition.code === 'other_run' ? condition.by : null,
       state,
       procedure: flow?.procedure ?? null,
       scope,

@@ -1,11 +1,12 @@
 /** The part of a run's state that only exchanges change, kept from one answer to the next and brought up to date by what they wrote. */
-import { edgeId } from '../graph/compact.ts';
 import type { FlowInstants } from '../graph/run-facts.ts';
 import { cloneState, derive, emptyState, type RunState } from '../graph/state.ts';
 import { codeOf, type Result } from '../graph/status.ts';
 import type { Queryable } from './pool.ts';
 import { readRows } from './rows-as-text.ts';
 import type { RunContext } from './run-context.ts';
+import { locate } from './run-state.ts';
+import { readMet } from './subscriptions.ts';
 
 export interface Decided {
   readonly exchange: number;
@@ -76,10 +77,13 @@ interface Columns {
   readonly instants: FlowInstants;
 }
 
-function empty({ graph, run }: RunContext, graceMs: number): Columns {
+function empty({ graph, run, subscriptions }: RunContext, graceMs: number): Columns {
   const column = (): Float64Array => new Float64Array(graph.n);
   return {
-    state: emptyState(graph, { openedAt: run.openedAt, now: run.openedAt, graceMs }),
+    state: emptyState(graph, {
+      ...{ openedAt: run.openedAt, now: run.openedAt, graceMs },
+      subscriptions: subscriptions.list,
+    }),
     instants: {
       generationAt: column(),
       triggeredAt: column(),
@@ -152,6 +156,8 @@ async function build(
     instants.resultAt[v] = Number(row[12]);
   }
   await readWaives(client, context, state);
+  state.foreignMet.fill(0);
+  for (const { i, met } of await readMet(client, context)) state.foreignMet[i] = met;
   state.exchange = counter.exchange;
   state.cursor = counter.cursor;
   state.now = counter.now;
@@ -161,26 +167,17 @@ async function build(
   return { exchange: counter.exchange, state, instants };
 }
 
-async function readWaives(
-  client: Queryable,
-  { run, graph, index }: RunContext,
-  state: RunState,
-): Promise<void> {
-  const waives = await client.query<{ flow_id: string; edge_from: string }>({
+async function readWaives(client: Queryable, context: RunContext, state: RunState): Promise<void> {
+  const { run, index } = context;
+  const waives = await client.query<{ flow_id: string; edge_from: string; edge_run: string | null }>({
     name: 'waives-in-force',
-    text: `select flow_id, edge_from from overrides where run_id = $1 and kind = 'waive' and ended_ms is null`,
+    text: `select flow_id, edge_from, edge_run from overrides where run_id = $1 and kind = 'waive' and ended_ms is null`,
     values: [run.id],
   });
   for (const list of [state.waived, state.waivedInvalid, state.waivedForeign]) list.fill(0);
-  for (const { flow_id, edge_from } of waives.rows) {
-    const v = index.get(flow_id);
-    if (v === undefined) continue;
-    const u = index.get(edge_from);
-    const edge = u === undefined ? -1 : edgeId(graph, u, v);
-    if (edge >= 0) state.waived[edge] = 1;
-    for (let i = graph.invalidOff[v]!; i < graph.invalidOff[v + 1]!; i++)
-      if (graph.invalid[i]!.from === edge_from) state.waivedInvalid[i] = 1;
-    for (let i = graph.foreignOff[v]!; i < graph.foreignOff[v + 1]!; i++)
-      if (graph.foreign[i]!.from === edge_from) state.waivedForeign[i] = 1;
+  const lists = { edge: state.waived, invalid: state.waivedInvalid, foreign: state.waivedForeign };
+  for (const { flow_id, edge_from, edge_run } of waives.rows) {
+    const found = locate(context, index.get(flow_id) ?? -1, edge_from, edge_run);
+    if (found !== null) lists[found.list][found.edge] = 1;
   }
 }

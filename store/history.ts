@@ -1,6 +1,5 @@
 /** What the answers read of the record, each in one snapshot with the run's state (graph/run-facts.ts says what is in it). */
 import type pg from 'pg';
-import { mapPeriod, mappedCycle, runId } from '../graph/calendar.ts';
 import type {
   AppliedPlan,
   AttemptColumns,
@@ -19,6 +18,7 @@ import { contentionOf, readAgents, readLeases, readLocks, readPools, readRelease
 import { freeText, readRows } from './rows-as-text.ts';
 import type { RunContext } from './run-context.ts';
 import { inSnapshot, type Snapshot } from './snapshot.ts';
+import { readMet } from './subscriptions.ts';
 
 /** State and facts for `why`. `leaseMs`: an agent that was not heard of for so long counts as gone (protocol C8). */
 export async function readWhyFacts(
@@ -55,7 +55,6 @@ export async function readWhyFacts(
         closedAt: snapshot.closedAt,
         frozen: snapshot.frozen,
         unread: snapshot.unread,
-        otherRun: (i) => otherRun(context, i),
         claimOf,
         leases: await readLeases(snapshot),
         agents: await readAgents(snapshot, limits.leaseMs),
@@ -86,6 +85,7 @@ export async function readPathFacts(
       now: snapshot.now,
       past: await readPast(snapshot),
       attempts: await readAttemptColumns(snapshot),
+      metAt: await readMetAt(snapshot),
       overrides: await readOverrides(snapshot, true),
       pauses: await readPauses(snapshot, true),
       plans: await readPlans(snapshot),
@@ -93,15 +93,6 @@ export async function readPathFacts(
       vertexOf: (flow) => context.index.get(flow) ?? -1,
     },
   }));
-}
-
-/** Edges to another run resolve to the scheduled run of the mapped period. */
-function otherRun({ run, graph }: RunContext, foreign: number): string {
-  const { v, cycle, period } = graph.foreign[foreign]!;
-  const own = graph.attrOf(v).period;
-  const seen = mapPeriod(own, run.cycle, run.period)[0]!;
-  const runs = mapPeriod(period, mappedCycle(own, run.cycle), seen, cycle).map((it) => runId(cycle, it));
-  return runs.length > 3 ? `${runs[0]} ... ${runs.at(-1)}` : runs.join(', ');
 }
 
 const instantsOf = ({ generationAt, triggeredAt, releasedAt, resultAt, deadline }: Snapshot) => ({
@@ -141,7 +132,7 @@ async function readClosings({ client, context }: Pick<Snapshot, 'client' | 'cont
 async function readOverrides(snapshot: Snapshot, all: boolean): Promise<Map<number, Override[]>> {
   const byFlow = new Map<number, Override[]>();
   const columns = [
-    ...['flow_id', 'kind', 'edge_from', 'at_ms', 'ended_ms'],
+    ...['flow_id', 'kind', 'edge_from', 'edge_run', 'at_ms', 'ended_ms'],
     ...[freeText('actor'), freeText('reason')],
   ];
   const values = [snapshot.context.run.id];
@@ -149,7 +140,7 @@ async function readOverrides(snapshot: Snapshot, all: boolean): Promise<Map<numb
     ? 'from overrides where run_id = $1'
     : "from overrides where run_id = $1 and ended_ms is null and kind in ('hold', 'retire', 'cancel', 'reject')";
   const name = all ? 'overrides-text' : 'overrides-in-force-text';
-  for (const [flow, kind, edge, at, ended, actor, reason] of await readRows(snapshot.client, {
+  for (const [flow, kind, edge, edgeRun, at, ended, actor, reason] of await readRows(snapshot.client, {
     ...{ name, columns, from, values },
     order: 'at_ms, id',
   })) {
@@ -158,6 +149,7 @@ async function readOverrides(snapshot: Snapshot, all: boolean): Promise<Map<numb
     list.push({
       kind: kind!,
       from: edge === '' ? null : edge!,
+      ...(edgeRun === '' ? {} : { run: edgeRun! }),
       at: Number(at),
       endedAt: ended === '' ? null : Number(ended),
       actor: actor!,
@@ -198,6 +190,12 @@ async function readLastAttempts(snapshot: Snapshot): Promise<Map<number, LastAtt
       message: message === '' ? null : message!,
     });
   return last;
+}
+
+async function readMetAt({ client, context }: Snapshot): Promise<Float64Array> {
+  const metAt = new Float64Array(context.subscriptions.list.length);
+  for (const { i, at } of await readMet(client, context)) metAt[i] = at;
+  return metAt;
 }
 
 async function readPast(snapshot: Snapshot): Promise<Map<number, PastGeneration[]>> {

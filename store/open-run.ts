@@ -3,6 +3,7 @@ import type pg from 'pg';
 import { SluiceError } from '../errors.ts';
 import { isPeriod, runId } from '../graph/calendar.ts';
 import { inflate } from '../graph/compact.ts';
+import { resolveForeign } from '../graph/foreign-runs.ts';
 import type { Cycle, Purpose } from '../graph/model.ts';
 import { resolveMoment } from '../graph/moment.ts';
 import { derive, emptyState, FLAG, phaseOf } from '../graph/state.ts';
@@ -10,6 +11,7 @@ import { type BusinessCalendar, DEFAULT_CALENDAR } from '../graph/work-days.ts';
 import { type CatalogueVersion, newestVersion } from './catalogue.ts';
 import { inTransaction, type Queryable } from './pool.ts';
 import { type RunRow, readRun } from './run-context.ts';
+import { subscribe } from './subscriptions.ts';
 
 export interface OpenRequest {
   readonly cycle: Cycle;
@@ -17,6 +19,8 @@ export interface OpenRequest {
   readonly purpose: Purpose;
   /** null: all; otherwise flows of other procedures wait for a trigger. */
   readonly procedures: readonly string[] | null;
+  /** Other runs of the same backfill, opened or about to be: edges to their periods mean them (decision 0006). */
+  readonly beside?: readonly string[];
 }
 
 export const DEFAULT_ZONE = DEFAULT_CALENDAR.timeZone;
@@ -67,7 +71,8 @@ export async function openRun(
         throw new SluiceError('run_exists', `the run ${id} was opened before`, { facts: { run: id } });
       const calendarOf = calendars(catalogue);
       const columns: [string[], string[], number[], number[], number[]] = [[], [], [], [], []];
-      const s = emptyState(graph, { openedAt, now: openedAt, graceMs: 0 });
+      const subscriptions = resolveForeign(graph, { cycle, period, beside: request.beside ?? [] });
+      const s = emptyState(graph, { openedAt, now: openedAt, graceMs: 0, subscriptions });
       const wanted = request.procedures === null ? null : new Set(request.procedures);
       for (let v = 0; v < graph.n; v++) {
         const attrs = graph.attrOf(v);
@@ -95,8 +100,14 @@ export async function openRun(
          from unnest($2::text[], $3::text[], $4::int[], $5::bigint[], $6::bigint[]) as x (flow_id, phase, flags, start_ms, deadline_ms)`,
         [id, ...columns, openedAt],
       );
-      await client.query('insert into run_counters (run_id, now_ms) values ($1, $2)', [id, openedAt]);
+      await client.query('insert into run_counters (run_id, now_ms, version) values ($1, $2, $3)', [
+        id,
+        openedAt,
+        version,
+      ]);
       await within(client, id);
+      // Last: it holds the counter rows of other runs (A11).
+      await subscribe(client, id, graph.ids, subscriptions);
       await client.query("select pg_notify('sluice_log', $1)", [id]);
       return id;
     },

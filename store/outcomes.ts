@@ -2,13 +2,14 @@
 import type { Effect } from '../graph/decisions.ts';
 import type { Queryable } from './pool.ts';
 import type { RunContext } from './run-context.ts';
+import { writeMet } from './subscriptions.ts';
 
 type Of<T extends Effect['t']> = Extract<Effect, { t: T }>;
 
 const of = <T extends Effect['t']>(effects: readonly Effect[], t: T): Of<T>[] =>
   effects.filter((effect): effect is Of<T> => effect.t === t);
 
-/** Writes every effect but `generation`, `waive`, `foreign` (rows of flows and overrides carry those). In order of the decisions. */
+/** Writes every effect but `generation`, `waive`, `redone` (rows of flows, overrides and other runs carry those). In order of the decisions. */
 export async function writeEffects(
   client: Queryable,
   context: RunContext,
@@ -20,6 +21,7 @@ export async function writeEffects(
   await writeOutcomes(client, context, now, of(effects, 'outcome'));
   await writeNotices(client, context, now, of(effects, 'notice'));
   await writeRun(client, context, now, effects);
+  await writeMet(client, context, now, of(effects, 'foreign'));
   const stops = of(effects, 'stop').map((effect) => context.graph.ids[effect.v]);
   if (stops.length > 0) {
     await client.query('update leases set stop = true where run_id = $1 and flow_id = any($2::text[])', [
@@ -65,10 +67,10 @@ async function end(
   await client.query({
     name: 'end-overrides',
     text: `update overrides o set ended_ms = $2, ended_by = coalesce(p.actor, 'engine')
-      from unnest($3::text[], $4::text[], $5::text[], $6::text[]) as x (flow_id, kind, edge_from, operation_id)
+      from unnest($3::text[], $4::text[], $5::text[], $6::text[], $7::text[]) as x (flow_id, kind, edge_from, operation_id, edge_run)
       left join operations p on p.id = x.operation_id
       where o.run_id = $1 and o.flow_id = x.flow_id and o.kind = x.kind and o.ended_ms is null
-        and (x.edge_from is null or o.edge_from = x.edge_from)`,
+        and (x.edge_from is null or (o.edge_from = x.edge_from and o.edge_run is not distinct from x.edge_run))`,
     values: [
       context.run.id,
       now,
@@ -76,6 +78,7 @@ async function end(
       rows.map((row) => row.kind),
       rows.map((row) => row.from),
       rows.map((row) => row.operation),
+      rows.map((row) => row.run ?? null),
     ],
   });
 }
@@ -88,9 +91,9 @@ async function begin(
 ): Promise<void> {
   if (begun.length === 0) return;
   await client.query(
-    `insert into overrides (run_id, flow_id, kind, edge_from, generation, operation_id, actor, reason, evidence, at_ms)
-     select $1, x.flow_id, x.kind, x.edge_from, f.generation, o.id, o.actor, coalesce(o.body->>'reason', ''), o.body->>'evidence', $2
-     from unnest($3::text[], $4::text[], $5::text[], $6::text[]) as x (flow_id, kind, edge_from, operation_id)
+    `insert into overrides (run_id, flow_id, kind, edge_from, edge_run, generation, operation_id, actor, reason, evidence, at_ms)
+     select $1, x.flow_id, x.kind, x.edge_from, x.edge_run, f.generation, o.id, o.actor, coalesce(o.body->>'reason', ''), o.body->>'evidence', $2
+     from unnest($3::text[], $4::text[], $5::text[], $6::text[], $7::text[]) as x (flow_id, kind, edge_from, operation_id, edge_run)
      join operations o on o.id = x.operation_id
      join run_flows f on f.run_id = $1 and f.flow_id = x.flow_id`,
     [
@@ -100,6 +103,7 @@ async function begin(
       begun.map((e) => e.kind),
       begun.map((e) => e.from),
       begun.map((e) => e.operation),
+      begun.map((e) => e.run ?? null),
     ],
   );
 }

@@ -5,6 +5,7 @@ import { mapPeriod, programPeriod } from '../graph/calendar.ts';
 import { type CompactGraph, type Graph, indexOf, inflate } from '../graph/compact.ts';
 import { latestStarts } from '../graph/latest-start.ts';
 import type { Cycle, Flow, Purpose } from '../graph/model.ts';
+import { type Subscription, type Subscriptions, subscriptionsOf } from '../graph/subscriptions.ts';
 import type { CatalogueVersion } from './catalogue.ts';
 
 export interface RunRow {
@@ -31,6 +32,8 @@ export interface RunContext {
   readonly compact: CompactGraph;
   readonly graph: Graph;
   readonly index: ReadonlyMap<string, number>;
+  /** Edges to other runs (A11), as they were resolved when the run was opened or adopted its version. */
+  readonly subscriptions: Subscriptions;
   /** C10; by vertex. */
   readonly latestStart: Float64Array;
   flow(id: string): Flow;
@@ -88,6 +91,8 @@ async function readContext(
     compact,
     graph,
     index,
+    subscriptions:
+      graph.foreign.length === 0 ? subscriptionsOf(graph.n, []) : await readSubscriptions(pool, runId, index),
     latestStart: latestStarts(graph, deadlines, new Float64Array(graph.n).fill(DEFAULT_DURATION_MS)),
     flow(id) {
       const flow = version.flows.get(id);
@@ -101,6 +106,24 @@ async function readContext(
       return programPeriod(mapPeriod(flow.period, run.cycle, run.period)[0]!);
     },
   };
+}
+
+/** Subscriptions of a run as they were written at its opening. */
+async function readSubscriptions(
+  client: pg.Pool,
+  run: string,
+  index: ReadonlyMap<string, number>,
+): Promise<Subscriptions> {
+  const found = await client.query<{ flow: string; from: string; run: string }>({
+    name: 'read-subscriptions',
+    text: `select flow_id as flow, upstream_flow as from, upstream_run as run from subscriptions where run_id = $1`,
+    values: [run],
+  });
+  const list = found.rows.flatMap(({ flow, from, run }): Subscription[] => {
+    const v = index.get(flow);
+    return v === undefined ? [] : [{ v, from, run }];
+  });
+  return subscriptionsOf(index.size, list);
 }
 
 /** Until a flow has a history of its own. */

@@ -1,6 +1,7 @@
 /** The ordered log of a run (protocol A3): appended under the counter row, read by the coordinator's cursor. */
 import type { Entry, OperationEntry } from '../graph/decisions.ts';
 import type { FailureKind } from '../graph/state.ts';
+import { changesOf, type UpstreamNews } from '../graph/subscriptions.ts';
 import type { Queryable } from './pool.ts';
 import type { RunContext } from './run-context.ts';
 
@@ -83,7 +84,7 @@ export async function readLog(
   return found.rows.map((row) => toEntry(context, row));
 }
 
-function toEntry({ index }: RunContext, row: StoredEntry): Entry {
+function toEntry({ index, subscriptions }: RunContext, row: StoredEntry): Entry {
   const base = { seq: row.seq, at: row.at_ms };
   const v = index.get(row.flow_id ?? '') ?? -1;
   const attempt = { v, generation: row.generation ?? 0, attempt: row.attempt ?? 0 };
@@ -106,7 +107,11 @@ function toEntry({ index }: RunContext, row: StoredEntry): Entry {
         ...(row.body as Pick<OperationEntry, 'actor' | 'roles' | 'approvedBy' | 'request'>),
       };
     case 'external': {
-      const body = row.body as { type: string; event?: string };
+      const body = row.body as UpstreamNews | { type: 'effect' } | { type: 'event'; event?: string };
+      if (body.type === 'upstream') {
+        const changes = changesOf(subscriptions, body);
+        return { kind: 'external', ...base, body: { type: 'upstream', changes, via: body.via } };
+      }
       if (body.type === 'effect') return { kind: 'external', ...base, body: { type: 'effect', ...attempt } };
       return { kind: 'external', ...base, body: { type: 'event', event: body.event ?? '' } };
     }

@@ -1,15 +1,17 @@
 /** The state of a run from the record, in one snapshot (protocol A9). */
 import type pg from 'pg';
 import { SluiceError } from '../errors.ts';
-import { resolveMoment } from '../graph/moment.ts';
 import { type CompactGraph, edgeId } from '../graph/compact.ts';
-import { restoreState, type StoredRun } from '../graph/restore.ts';
+import { resolveMoment } from '../graph/moment.ts';
+import { restoreState, type StoredRun, storedSubscriptions } from '../graph/restore.ts';
 import type { PersonMoment, RunState } from '../graph/state.ts';
 import { codeOf, PHASES, type Phase, type Result } from '../graph/status.ts';
+import { subscribersTo } from '../graph/subscriptions.ts';
 import { calendars } from './open-run.ts';
 import { inTransaction } from './pool.ts';
 import type { RunContext } from './run-context.ts';
 import { claimedFlows } from './run-flows.ts';
+import { readMet } from './subscriptions.ts';
 
 export interface LoadedRun {
   readonly compact: CompactGraph;
@@ -56,13 +58,15 @@ export async function loadRun(pool: pg.Pool, context: RunContext, graceMs: numbe
         'select flow_id, start_ms from run_flows where run_id = $1 and start_ms <> 0',
         [run.id],
       );
-      const waives = await client.query<{ flow_id: string; edge_from: string }>(
-        `select flow_id, edge_from from overrides where run_id = $1 and kind = 'waive' and ended_ms is null`,
+      const waives = await client.query<{ flow_id: string; edge_from: string; edge_run: string | null }>(
+        `select flow_id, edge_from, edge_run from overrides where run_id = $1 and kind = 'waive' and ended_ms is null`,
         [run.id],
       );
       const leases = await claimedFlows(client, run.id);
       const vertex = (flow: string): number => index.get(flow) ?? -1;
-      const edges = waives.rows.map((row) => locate(context, vertex(row.flow_id), row.edge_from));
+      const edges = waives.rows.map((row) =>
+        locate(context, vertex(row.flow_id), row.edge_from, row.edge_run),
+      );
       const pick = (list: string): number[] => edges.flatMap((e) => (e?.list === list ? [e.edge] : []));
       return {
         exchange: counter.exchange,
@@ -91,7 +95,8 @@ export async function loadRun(pool: pg.Pool, context: RunContext, graceMs: numbe
         waived: pick('edge'),
         waivedInvalid: pick('invalid'),
         waivedForeign: pick('foreign'),
-        foreignMet: [],
+        subscriptions: storedSubscriptions(context.subscriptions.list),
+        foreignMet: (await readMet(client, context)).map(({ i, met }) => [i, met] as const),
         moments: momentsOf(context),
         leases: leases
           .filter((row) => index.has(row.flow))
@@ -110,19 +115,22 @@ export async function readState(pool: pg.Pool, context: RunContext, graceMs: num
 }
 
 /** Which of the three lists of edges a stored waive belongs to. */
-function locate(
-  { graph, index }: RunContext,
+export function locate(
+  { graph, index, subscriptions }: RunContext,
   v: number,
   from: string,
+  run: string | null,
 ): { list: 'edge' | 'invalid' | 'foreign'; edge: number } | null {
   if (v < 0) return null;
+  if (run !== null) {
+    const edge = subscribersTo(subscriptions, run, from).find((i) => subscriptions.list[i]!.v === v);
+    return edge === undefined ? null : { list: 'foreign', edge };
+  }
   const u = index.get(from);
   const edge = u === undefined ? -1 : edgeId(graph, u, v);
   if (edge >= 0) return { list: 'edge', edge };
   const invalid = graph.invalid.findIndex((e) => e.v === v && e.from === from);
-  if (invalid >= 0) return { list: 'invalid', edge: invalid };
-  const foreign = graph.foreign.findIndex((e) => e.v === v && e.from === from);
-  return foreign >= 0 ? { list: 'foreign', edge: foreign } : null;
+  return invalid >= 0 ? { list: 'invalid', edge: invalid } : null;
 }
 
 /** Reminders, escalation and deadline of everything that a person confirms, in order of time. */

@@ -149,6 +149,8 @@ export const FlowDetail = z.object({
       flow: z.string(),
       /** `run`: of this run; `other_run`: of another one; `missing`: it does not exist. */
       kind: z.enum(['run', 'other_run', 'missing']),
+      /** The other run. */
+      run: z.string().optional(),
       met: z.boolean(),
       waived: z.boolean(),
       loop: z.boolean(),

@@ -27,7 +27,15 @@ export type FlowRequest = z.infer<typeof FlowRequest>;
 
 export const EdgeRequest = z.strictObject({
   edges: z
-    .array(z.strictObject({ from: GivenId, to: GivenId }))
+    .array(
+      z.strictObject({
+        from: GivenId,
+        to: GivenId,
+        /** The other run that `from` belongs to, or its period; needed when `to` waits for `from` in several runs and one is meant. */
+        run: GivenId.optional(),
+        period: text(20).optional(),
+      }),
+    )
     .min(1)
     .max(20_000),
   ...asked,
@@ -69,7 +77,7 @@ export const Operation = z.object({
   state: z.enum(['requested', 'approval_required', 'applied', 'refused']),
   request: z.object({
     flows: z.array(z.string()),
-    edges: z.array(z.object({ from: z.string(), to: z.string() })),
+    edges: z.array(z.object({ from: z.string(), to: z.string(), run: z.string().optional() })),
     reason: z.string(),
     evidence: z.string().nullable(),
     partial: z.boolean(),

@@ -13,6 +13,8 @@ interface VerbOptions {
   readonly partial?: boolean;
   readonly dryRun?: boolean;
   readonly supersede?: boolean;
+  readonly upstreamRun?: string;
+  readonly upstreamPeriod?: string;
   readonly ran?: boolean;
   readonly didNotRun?: boolean;
   readonly key?: string;
@@ -60,13 +62,21 @@ export function addVerbCommands(tree: Tree): void {
       .summary(help(`verb_${verb}`))
       .description(help(`verb_${verb}`));
     addAsking(tree, command);
+    command
+      .addOption(new Option('--upstream-run <run>', help('upstream_run')).conflicts('upstreamPeriod'))
+      .option('--upstream-period <period>', help('upstream_period'));
     command.action(
       tree.does<VerbOptions>(async (session, [from, to], options) =>
-        askRun(session, verb, { edges: [{ from, to }], ...asked(options) }, options),
+        askRun(session, verb, { edges: [{ from, to, ...upstreamOf(options) }], ...asked(options) }, options),
       ),
     );
   }
 }
+
+const upstreamOf = ({ upstreamRun, upstreamPeriod }: VerbOptions): Record<string, string> => ({
+  ...(upstreamRun === undefined ? {} : { run: upstreamRun }),
+  ...(upstreamPeriod === undefined ? {} : { period: upstreamPeriod }),
+});
 
 type AnyCommand = Tree['root'];
 

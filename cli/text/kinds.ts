@@ -13,6 +13,7 @@ export const KINDS: Readonly<Record<string, readonly [en: string, zh: string]>> 
   manual_start: ['manual start', '手工启动'],
   waiting_time: ['waiting for time', '等待时间'],
   waiting_person: ['waiting for person', '等待人工'],
+  other_run: ['waiting for another run', '等待其他运行'],
   paused: ['paused', '暂停'],
   rework: ['rework', '返工'],
   engine: ['engine', '引擎'],

@@ -31,7 +31,9 @@ function asStored({ record }: Told, v: number) {
   const row = record.outbox.get(v);
   const mine = [...record.overrides].filter((it) => it.startsWith(`${v} `)).map((it) => it.split(' '));
   const lasting = ['hold', 'skip', 'retire', 'expedite', 'start-now', 'confirm', 'force-pass'];
-  const waives = mine.flatMap(([, kind, from]) => (kind === 'waive' ? [from!] : []));
+  const waives = mine.flatMap(([, kind, from, run]) =>
+    kind === 'waive' ? [run === undefined ? from! : `${from}@${run}`] : [],
+  );
   return {
     generation: f.generation,
     attempt: f.attempt,

@@ -535,6 +535,7 @@ export class Execution {
       openedAt: OPENED,
       now: estate.now,
       past: this.past,
+      metAt: new Float64Array(0),
       attempts: {
         off,
         generation: Int32Array.from(sorted, (it) => it.generation),

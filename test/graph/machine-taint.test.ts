@@ -135,11 +135,9 @@ describe('D6: taint', () => {
 
   test('crosses run borders', () => {
     const run = new SmallRun([{ id: 'A', foreign: ['X'] }]);
-    run.record.append({ kind: 'external', body: { type: 'upstream', foreign: [0], met: 2 } });
-    run.settle();
+    run.told('X', 2);
     expect([run.offered(), run.is('A', 'TAINTED')]).toEqual(['A', true]);
-    run.record.append({ kind: 'external', body: { type: 'upstream', foreign: [0], met: 1 } });
-    run.settle();
+    run.told('X', 1);
     expect([run.offered(), run.is('A', 'TAINTED')]).toEqual(['A', false]);
   });
 });

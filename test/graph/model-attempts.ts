@@ -95,12 +95,37 @@ export function lateEffect(m: Model, id: string): void {
 
 /** D6: what has a result or is being worked on below redone flows. */
 export function markStale(m: Model, roots: readonly string[]): void {
+  if (roots.length > 0) m.redone.push([...new Set(roots)].sort().join());
   for (const root of roots)
     for (const id of m.below(root)) {
       if (roots.includes(id)) continue;
-      const f = m.of(id);
-      if (f.pending === null && (f.outcome !== null || m.inHand(id))) f.stale = true;
+      becomeStale(m, id);
     }
+}
+
+function becomeStale(m: Model, id: string): void {
+  const f = m.of(id);
+  if (f.pending === null && (f.outcome !== null || m.inHand(id))) f.stale = true;
+}
+
+/** A11: what became of an upstream in another run, for all flows that wait for it. */
+export function hearOfUpstream(
+  m: Model,
+  changes: readonly {
+    readonly id: string;
+    readonly from: string;
+    readonly met: 0 | 1 | 2;
+    readonly redone: boolean;
+  }[],
+): void {
+  for (const { id, from, met } of changes) {
+    const edge = `${id} <- ${from}`;
+    if ((m.other.get(edge) ?? 0) !== met) m.releaseAnew(id);
+    m.other.set(edge, met);
+  }
+  const users = changes.filter((it) => it.redone).map((it) => it.id);
+  for (const id of users) becomeStale(m, id);
+  markStale(m, users);
 }
 
 export function newGeneration(

@@ -6,7 +6,7 @@ import { beginPending, markStale, newGeneration } from './model-attempts.ts';
 export interface Ask {
   readonly verb: string;
   readonly flows: readonly string[];
-  readonly edges: readonly { readonly from: string; readonly to: string }[];
+  readonly edges: readonly { readonly from: string; readonly to: string; readonly run?: string }[];
   readonly partial: boolean;
   readonly supersede: boolean;
   readonly ran: boolean | null;
@@ -241,22 +241,32 @@ function resolve(m: Model, id: string, ran: boolean): void {
 
 function onEdges(m: Model, it: Ask): Answer {
   const on = it.verb === 'waive';
-  const seen = new Set<string>();
+  /** Within the run, or in the named run, or in every run that it waits for. */
+  const meant = ({ from, to, run }: Ask['edges'][number]): string[] => {
+    if (run === undefined && m.upstreams(to).includes(from)) return [from];
+    return m
+      .foreign(to)
+      .filter((name) => (run === undefined ? name.split('@')[0] === from : name === `${from}@${run}`));
+  };
   return decide(it, it.edges, {
-    check: ({ from, to }) => {
+    check: (edge) => {
+      const { to } = edge;
       if (!m.specs.has(to)) return 'unknown_flow';
-      if (![...m.upstreams(to), ...(m.spec(to).foreign ?? [])].includes(from)) return 'unknown_edge';
+      if (meant(edge).length === 0) return 'unknown_edge';
       if (!ALLOWED[it.verb]!.includes(m.state(to))) return 'wrong_state';
-      if (m.of(to).waived.has(from) === on) return on ? 'already_waived' : 'not_waived';
+      if (meant(edge).every((u) => m.of(to).waived.has(u) === on))
+        return on ? 'already_waived' : 'not_waived';
       return null;
     },
-    roles: ({ from }) => (on ? undoneGate(m, from) : []),
-    act: ({ from, to }) => {
-      if (seen.has(`${from} ${to}`)) return;
-      seen.add(`${from} ${to}`);
-      m.releaseAnew(to);
-      if (on) m.of(to).waived.add(from);
-      else m.of(to).waived.delete(from);
+    roles: (edge) =>
+      on && m.upstreams(edge.to).includes(edge.from) && edge.run === undefined
+        ? undoneGate(m, edge.from)
+        : [],
+    act: (edge) => {
+      m.releaseAnew(edge.to);
+      for (const u of meant(edge))
+        if (on) m.of(edge.to).waived.add(u);
+        else m.of(edge.to).waived.delete(u);
     },
   });
 }

@@ -3,7 +3,7 @@
  * after each event. It shares no code with graph/: what the two agree on was said twice.
  */
 import type { FlowAttrs } from '../../graph/compact.ts';
-import { attrsOf, type FlowSpec, loopsOf } from '../support/run-graph.ts';
+import { attrsOf, type FlowSpec, foreignOf, loopsOf } from '../support/run-graph.ts';
 
 export type Outcome = 'succeeded' | 'failed' | 'cancelled' | 'skipped' | 'force_passed' | 'outcome_unknown';
 export type Kind = 'program' | 'infrastructure' | 'timeout' | 'lost';
@@ -57,9 +57,11 @@ export class Model {
   readonly ids: readonly string[];
   readonly facts = new Map<string, Facts>();
   readonly inLoop: (from: string, to: string) => boolean;
-  /** Upstreams in other runs: key `to <- from`. */
+  /** Upstreams in other runs: key `to <- from@run`. */
   readonly other = new Map<string, 0 | 1 | 2>();
   readonly notices: Notice[] = [];
+  /** What other runs have to hear: flows whose results count no more, since the last exchange. */
+  readonly redone: string[] = [];
   readonly graceMs: number;
   closed = false;
   finished = false;
@@ -95,6 +97,14 @@ export class Model {
 
   upstreams(id: string): readonly string[] {
     return this.spec(id).after ?? [];
+  }
+
+  /** What it waits for in other runs, each as `from@run`. */
+  foreign(id: string): string[] {
+    return (this.spec(id).foreign ?? []).map((name) => {
+      const { from, run } = foreignOf(name);
+      return `${from}@${run}`;
+    });
   }
 
   downstreams(id: string): string[] {
@@ -141,7 +151,7 @@ export class Model {
   unmet(id: string): string[] {
     const f = this.of(id);
     const own = this.upstreams(id).filter((u) => !f.waived.has(u) && !this.isDone(u));
-    const foreign = (this.spec(id).foreign ?? []).filter(
+    const foreign = this.foreign(id).filter(
       (u) => !f.waived.has(u) && (this.other.get(`${id} <- ${u}`) ?? 0) === 0,
     );
     return [...own, ...foreign];
@@ -219,7 +229,7 @@ export class Model {
     const f = this.of(id);
     if (f.setAside || f.waived.size > 0) return true;
     if (this.upstreams(id).some((u) => this.isDone(u) && this.of(u).tainted)) return true;
-    return (this.spec(id).foreign ?? []).some((u) => this.other.get(`${id} <- ${u}`) === 2);
+    return this.foreign(id).some((u) => this.other.get(`${id} <- ${u}`) === 2);
   }
 
   follow(): void {

@@ -82,6 +82,11 @@ function specOf({ up, kind, bits }: Seeded, v: number, partly: boolean): FlowSpe
   const requires = next(9);
   const excluded = partly && next(2) === 0;
   // 0 to 11: a job.
+  // One run, two, the same flow in two runs, or one whose name a flow of this run has, too.
+  const foreign = [
+    ...[undefined, undefined, ['X1'], ['X1', 'X2'], ['X1', 'X1@day-2026-10-30']],
+    [`${idOf(Math.max(0, v - 1))}@month-2026-09`, 'X1'],
+  ][other];
   const what =
     (['gate', 'gate', 'gate', 'gate', 'check', 'check', 'check', 'notify'] as const)[kind - 12] ?? 'job';
   const personal = what === 'gate' || kind === 16;
@@ -92,7 +97,7 @@ function specOf({ up, kind, bits }: Seeded, v: number, partly: boolean): FlowSpe
     ...(personal ? { runner: 'person' as const } : {}),
     ...(personal && other === 7 ? { role: null } : {}),
     after: [...after.map(idOf), ...(other === 1 ? ['GONE'] : [])],
-    ...(other === 2 || other === 3 ? { foreign: ['X1', ...(other === 3 ? ['X2'] : [])] } : {}),
+    ...(foreign === undefined ? {} : { foreign }),
     trigger,
     event: trigger === 'event' ? 'files' : null,
     onRerun: keeps ? 'keep' : 'ask',

@@ -10,7 +10,7 @@ import { nextDue } from '../../graph/due.ts';
 import { memberOf, planMembers, type RerunScope } from '../../graph/rerun.ts';
 import type { RunState } from '../../graph/state.ts';
 import { MemoryRecord } from '../support/memory-record.ts';
-import { type FlowSpec, graphOf } from '../support/run-graph.ts';
+import { type FlowSpec, foreignOf, graphOf, OTHER_RUN } from '../support/run-graph.ts';
 import { inHand, isWellDerived, same, sameAsRecord, sameStates } from './agreement.ts';
 import { type Kind, Model } from './model.ts';
 import { ALLOWED, type Ask, type ask, membersOf } from './model-verbs.ts';
@@ -141,8 +141,8 @@ export class Simulation {
   }
 
   private external(a: number, b: number): void {
-    const { foreign } = this.graph;
-    if (a % 2 === 0 || foreign.length === 0)
+    const { list } = this.record.subscriptions;
+    if (a % 2 === 0 || list.length === 0)
       this.record.append({
         kind: 'external',
         body: { type: 'event', event: b % 4 === 0 ? 'other' : 'files' },
@@ -152,8 +152,12 @@ export class Simulation {
         kind: 'external',
         body: {
           type: 'upstream',
-          foreign: [b % foreign.length],
-          met: [1, 1, 2, 0][(b >> 4) % 4] as 0 | 1 | 2,
+          changes: [b % list.length, ...(b % 3 === 0 ? [(b >> 2) % list.length] : [])].map((index, i) => ({
+            index,
+            met: [1, 1, 2, 0][((b >> 4) + i) % 4] as 0 | 1 | 2,
+            redone: (b >> 6) % 3 === i,
+          })),
+          via: [OTHER_RUN],
         },
       });
   }
@@ -177,7 +181,10 @@ export class Simulation {
     const flows = c % 3 === 0 ? [flow(b), flow(b >> 3), flow(c >> 2)] : [flow(b)];
     const edges = flows.map((to) => {
       const spec = this.specs.find((it) => it.id === to);
-      const from = [...(spec?.after ?? []), ...(spec?.foreign ?? [])];
+      const others = (spec?.foreign ?? []).map(foreignOf);
+      const from = [...(spec?.after ?? []), ...others.map((it) => it.from)];
+      const other = others[(c >> 4) % others.length];
+      if (other !== undefined && c % 7 < 3) return { ...other, to };
       return { from: from[c % from.length] ?? flow(c), to };
     });
     this.log({

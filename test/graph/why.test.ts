@@ -528,7 +528,11 @@ function waitsFor(graph: Graph, s: RunState, v: number): Map<string, 'edge' | 'a
       for (const member of it.members) if (!found.has(member)) found.set(member, 'above');
     if ('from' in it)
       found.set(
-        graph.ids.includes(it.from) && it.code !== 'other_run' ? it.from : `${it.code}:${it.from}`,
+        it.code === 'other_run'
+          ? `other_run:${it.from} ${it.run}`
+          : graph.ids.includes(it.from)
+            ? it.from
+            : `${it.code}:${it.from}`,
         'edge',
       );
   }
@@ -564,13 +568,15 @@ function compareWithSlow(graph: Graph, s: RunState): void {
   for (const id of open) {
     const answer = whyFlow(graph, s, facts, at.get(id)!, 1000);
     const mine = answer.causes.filter((it) => it.flow !== null);
-    const want = [...finalsOf(id)].map((it) => (at.has(it) ? it : it.slice(it.indexOf(':') + 1)));
+    const want = [...finalsOf(id)].map((it) =>
+      at.has(it) ? it : it.slice(it.indexOf(':') + 1).split(' ')[0],
+    );
     // A closed run leaves nothing else in the way of a flow that is ready.
     const silent = s.closed ? want.filter((flow) => !mine.some((it) => it.flow === flow)) : [];
     expect(new Set(mine.map((it) => it.flow))).toEqual(new Set(want.filter((it) => !silent.includes(it))));
     for (const it of mine) {
       const own = it.code !== 'dependency_invalid' && it.code !== 'other_run';
-      const key = own ? it.flow! : `${it.code}:${it.flow}`;
+      const key = own ? it.flow! : `${it.code}:${it.flow}${it.by === null ? '' : ` ${it.by}`}`;
       const members = own ? classOf(it.flow!) : [];
       const blocked = open.filter((flow) => !members.includes(flow) && finalsOf(flow).has(key));
       expect([it.flow, it.blocks]).toEqual([it.flow, blocked.length]);
@@ -619,6 +625,13 @@ function distance(
   return -1;
 }
 
+/** `sluice waive FROM TO --run R [--upstream-run U]` */
+function edgeIn(words: readonly string[]): OperationRequest['edges'][number] {
+  const upstream = words.indexOf('--upstream-run');
+  const edge = { from: words[2]!, to: words[3]! };
+  return upstream < 0 ? edge : { ...edge, run: words[upstream + 1]! };
+}
+
 function tryRemedies(graph: Graph, s: RunState, accepted: Map<string, number>): void {
   const { causes } = whyRun(graph, s, whyFactsOf(graph, s), 1000);
   for (const { code, remedy, flow } of causes) {
@@ -630,7 +643,7 @@ function tryRemedies(graph: Graph, s: RunState, accepted: Map<string, number>): 
     const request: OperationRequest = {
       verb: verb as Verb,
       flows: target === 'flow' ? [words[2]!] : [],
-      edges: target === 'edge' ? [{ from: words[2]!, to: words[3]! }] : [],
+      edges: target === 'edge' ? [edgeIn(words)] : [],
       reason: 'test',
       evidence: 'test',
       partial: false,

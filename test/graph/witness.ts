@@ -2,7 +2,7 @@
 import type { Entry, Group, OperationEntry } from '../../graph/decisions.ts';
 import type { Exchanged } from '../support/memory-record.ts';
 import { agreesOn, keepsInvariants, same, type Told } from './agreement.ts';
-import { completed, lateEffect, lost } from './model-attempts.ts';
+import { completed, hearOfUpstream, lateEffect, lost } from './model-attempts.ts';
 import { ask, happen } from './model-verbs.ts';
 
 /** What must not be forgotten from one exchange to the next. */
@@ -18,6 +18,7 @@ export function witness(it: Told & Remembered, { now, groups, written, entries }
   const { model, record } = it;
   model.stamp = record.now;
   model.notices.length = 0;
+  model.redone.length = 0;
   const accepted = groups.slice(0, written);
   if (written > 0 || groups[0]?.seq !== 0) model.passTime(now);
   let next = 0;
@@ -32,7 +33,7 @@ export function witness(it: Told & Remembered, { now, groups, written, entries }
 }
 
 function hear(it: Told & Remembered, entry: Entry, group: Group): void {
-  const { model, graph } = it;
+  const { model, graph, record } = it;
   if (entry.kind === 'operation') hearOperation(it, entry, group);
   else if (entry.kind === 'completion')
     completed(model, graph.ids[entry.v]!, entry, entry.outcome, entry.failure ?? 'program');
@@ -40,12 +41,13 @@ function hear(it: Told & Remembered, entry: Entry, group: Group): void {
   else if (entry.body.type === 'event') happen(model, entry.body.event);
   else if (entry.body.type === 'effect') lateEffect(model, graph.ids[entry.body.v]!);
   else
-    for (const i of entry.body.foreign) {
-      const { v, from } = graph.foreign[i]!;
-      const edge = `${graph.ids[v]} <- ${from}`;
-      if ((model.other.get(edge) ?? 0) !== entry.body.met) model.releaseAnew(graph.ids[v]!);
-      model.other.set(edge, entry.body.met);
-    }
+    hearOfUpstream(
+      model,
+      entry.body.changes.map(({ index, met, redone }) => {
+        const { v, from, run } = record.subscriptions.list[index]!;
+        return { id: graph.ids[v]!, from: `${from}@${run}`, met, redone };
+      }),
+    );
   model.follow();
 }
 
@@ -77,6 +79,12 @@ function compare(it: Told & Remembered, groups: readonly Group[]): void {
   }
   same(record.closed, model.closed, 'closed');
   same(record.finished, model.finished, 'finished');
+  const redone = groups.flatMap((group) =>
+    group.effects.flatMap((effect) =>
+      effect.t === 'redone' ? [[...new Set(effect.roots.map((v) => graph.ids[v]))].sort().join()] : [],
+    ),
+  );
+  same(redone, model.redone, 'told to other runs as redone');
   const told = groups
     .flatMap((group) => group.effects.filter((effect) => effect.t === 'notice'))
     .map((it) => `${graph.ids[it.v]} ${it.kind} ${it.recipient}`);

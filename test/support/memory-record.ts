@@ -4,10 +4,11 @@
  */
 import type { Graph } from '../../graph/compact.ts';
 import type { Effect, Entry, ExchangeAnswer, FlowChange, Group, RunVerb } from '../../graph/decisions.ts';
-import { restoreState, type StoredRun } from '../../graph/restore.ts';
+import { restoreState, type StoredRun, storedSubscriptions } from '../../graph/restore.ts';
 import { emptyState, FLAG, type PersonMoment, phaseOf, type RunState } from '../../graph/state.ts';
 import { PHASES } from '../../graph/status.ts';
-import type { FlowSpec } from './run-graph.ts';
+import { type Subscriptions, subscriptionsOf } from '../../graph/subscriptions.ts';
+import { type FlowSpec, subscriptionsIn } from './run-graph.ts';
 
 export interface StoredFlow {
   generation: number;
@@ -63,10 +64,11 @@ export class MemoryRecord {
   readonly leases = new Map<number, StoredLease>();
   /** Leases that were lost or superseded: what may still report an effect. */
   readonly lost: StoredLease[] = [];
-  /** In force: `vertex kind` or `vertex waive upstream`. */
+  /** In force: `vertex kind`, `vertex waive upstream` or `vertex waive upstream run`. */
   readonly overrides = new Set<string>();
   readonly generations: { v: number; generation: number; result: number }[] = [];
   readonly foreignMet = new Map<number, 0 | 1 | 2>();
+  readonly subscriptions: Subscriptions;
   readonly moments: readonly PersonMoment[];
   readonly graceMs = 500;
   private readonly starts: readonly number[];
@@ -80,6 +82,7 @@ export class MemoryRecord {
     this.readLimit = readLimit;
     this.graph = graph;
     this.witness = witness;
+    this.subscriptions = subscriptionsOf(graph.n, subscriptionsIn(specs));
     this.starts = specs.map((spec) => spec.start ?? 0);
     this.moments = specs
       .flatMap((spec, v) => (spec.moments ?? []).map((moment) => ({ ...moment, v })))
@@ -128,6 +131,7 @@ export class MemoryRecord {
       waived: this.waived('edge'),
       waivedInvalid: this.waived('invalid'),
       waivedForeign: this.waived('foreign'),
+      subscriptions: storedSubscriptions(this.subscriptions.list),
       foreignMet: [...this.foreignMet],
       moments: this.moments,
       leases: this.claims().filter((c): c is [number, 1 | 2] => c[1] !== 0),
@@ -223,14 +227,17 @@ export class MemoryRecord {
     }
   }
 
-  private override({ v, kind, from }: Extract<Effect, { t: 'override' }>): void {
-    this.overrides.add(from === null ? `${v} ${kind}` : `${v} ${kind} ${from}`);
+  private override({ v, kind, from, run }: Extract<Effect, { t: 'override' }>): void {
+    this.overrides.add(
+      [v, kind, ...(from === null ? [] : [from]), ...(run === undefined ? [] : [run])].join(' '),
+    );
   }
 
-  private endOverride({ v, kinds, from }: Extract<Effect, { t: 'end_override' }>): void {
+  private endOverride({ v, kinds, from, run }: Extract<Effect, { t: 'end_override' }>): void {
+    const edge = run === undefined ? from : `${from} ${run}`;
     for (const kind of kinds)
       for (const key of this.overrides)
-        if (key === `${v} ${kind}` || key === `${v} ${kind} ${from}`) this.overrides.delete(key);
+        if (key === `${v} ${kind}` || key === `${v} ${kind} ${edge}`) this.overrides.delete(key);
   }
 
   /** Edges in force as waived, as store/run-state.ts finds them: by the overrides. */
@@ -239,7 +246,9 @@ export class MemoryRecord {
     const edges: (readonly [number, string])[] =
       list === 'edge'
         ? [...graph.up].map((u, e) => [graph.edgeTo[e]!, graph.ids[u]!])
-        : graph[list].map((edge) => [edge.v, edge.from]);
+        : list === 'invalid'
+          ? graph.invalid.map((edge) => [edge.v, edge.from])
+          : this.subscriptions.list.map((it) => [it.v, `${it.from} ${it.run}`]);
     return edges.flatMap(([v, from], i) => (this.overrides.has(`${v} waive ${from}`) ? [i] : []));
   }
 

@@ -3,7 +3,7 @@ import type { Graph } from '../../graph/compact.ts';
 import type { AttemptOutcome, Override, PastGeneration, PathFacts } from '../../graph/run-facts.ts';
 import { derive, emptyState, FLAG, type RunState } from '../../graph/state.ts';
 import { codeOf, type Result } from '../../graph/status.ts';
-import { type FlowSpec, graphOf } from './run-graph.ts';
+import { type FlowSpec, graphOf, subscriptionsIn } from './run-graph.ts';
 
 export const MIN = 60_000;
 export const OPEN = 1_000 * MIN;
@@ -34,6 +34,8 @@ export interface Story {
   readonly specs: readonly FlowSpec[];
   readonly flows: Readonly<Record<string, Told>>;
   readonly now?: number;
+  /** Minute at which an upstream in another run was done. */
+  readonly met?: Readonly<Record<string, number>>;
   readonly pauses?: readonly (readonly [string, number, number | null])[];
   readonly plans?: readonly (readonly [number, readonly string[]])[];
   readonly locks?: Readonly<Record<string, string>>;
@@ -44,7 +46,8 @@ export interface Story {
 export function storyOf(story: Story): { graph: Graph; s: RunState; facts: PathFacts } {
   const graph = graphOf(story.specs);
   const now = at(story.now ?? 1_000);
-  const s = emptyState(graph, { openedAt: OPEN, now, graceMs: 0 });
+  const subscriptions = subscriptionsIn(story.specs);
+  const s = emptyState(graph, { openedAt: OPEN, now, graceMs: 0, subscriptions });
   const column = (): Float64Array => new Float64Array(graph.n);
   const instants = { triggeredAt: column(), releasedAt: column(), resultAt: column(), deadline: column() };
   const generationAt = column().fill(OPEN);
@@ -113,6 +116,9 @@ export function storyOf(story: Story): { graph: Graph; s: RunState; facts: PathF
       now,
       past,
       overrides,
+      metAt: Float64Array.from(s.subscriptions.list, ({ from }) => at(story.met?.[from] ?? 0)).map((it) =>
+        it === at(0) ? 0 : it,
+      ),
       attempts: {
         off,
         generation: Int32Array.from(rows, ([, generation]) => generation),

@@ -28,7 +28,6 @@ export function whyFactsOf(graph: Graph, s: RunState, given: Partial<WhyFacts> =
     resultAt: column(0).map((_, v) => (s.result[v] === 0 ? 0 : s.openedAt)),
     deadline: column(0),
     run: 'month-2026-10',
-    otherRun: () => 'day-2026-10-31',
     openedAt: s.openedAt,
     now: s.now,
     closedAt: null,

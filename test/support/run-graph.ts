@@ -1,19 +1,32 @@
 /** Graphs of runs for tests of the rules: flows written down in a line each, without a catalogue. */
 import { type CompactGraph, type FlowAttrs, type Graph, inflate } from '../../graph/compact.ts';
 import type { PersonMoment } from '../../graph/state.ts';
+import type { Subscription } from '../../graph/subscriptions.ts';
 
 /** A flow in the order of the graph: upstreams before it, members of a loop side by side. What is left out is an ordinary job. */
 export interface FlowSpec extends Partial<FlowAttrs> {
   readonly id: string;
   /** Ids; one that no flow has is an invalid edge. */
   readonly after?: readonly string[];
-  /** Ids of flows in another run. */
+  /** Flows of other runs: `X` of an ordinary one, or `X@day-2026-10-31`. */
   readonly foreign?: readonly string[];
   readonly forcePassRequires?: readonly string[];
   /** Start time, 0 = none; the run was opened for other procedures only; reminders. */
   readonly start?: number;
   readonly excluded?: boolean;
   readonly moments?: readonly Omit<PersonMoment, 'v'>[];
+}
+
+export const OTHER_RUN = 'day-2026-10-31';
+
+export function foreignOf(name: string): { from: string; run: string } {
+  const [from, run] = name.split('@') as [string, string | undefined];
+  return { from, run: run ?? OTHER_RUN };
+}
+
+/** Edges to other runs as the opening of the run resolves them. */
+export function subscriptionsIn(specs: readonly FlowSpec[]): Subscription[] {
+  return specs.flatMap((spec, v) => (spec.foreign ?? []).map((name) => ({ v, ...foreignOf(name) })));
 }
 
 /** Attributes as the compiler fills them in. */
@@ -101,8 +114,8 @@ export function graphOf(specs: readonly FlowSpec[], loops: readonly string[][] =
       upGaps.push(i === 0 ? v - u : u - sources[i - 1]!);
     });
     for (const from of all.filter((id) => !at.has(id)).sort()) invalid.push({ v, from });
-    for (const from of [...(spec.foreign ?? [])].sort())
-      foreign.push({ v, from, cycle: 'day', period: 'previous' });
+    for (const name of [...(spec.foreign ?? [])].sort())
+      foreign.push({ v, from: foreignOf(name).from, cycle: 'day', period: 'previous' });
   });
   return inflate({
     version: 'test',

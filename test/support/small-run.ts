@@ -18,7 +18,7 @@ import { FLAG, has, type RunState } from '../../graph/state.ts';
 import { stateOf } from '../../graph/state-of.ts';
 import type { State } from '../../graph/status.ts';
 import { MemoryRecord, type StoredLease } from './memory-record.ts';
-import { type FlowSpec, graphOf } from './run-graph.ts';
+import { type FlowSpec, foreignOf, graphOf } from './run-graph.ts';
 
 export interface Asked {
   readonly state: 'applied' | 'refused' | 'approval_required';
@@ -159,6 +159,18 @@ export class SmallRun {
 
   lose(lease: StoredLease): this {
     this.record.reap(lease.epoch);
+    return this.settle();
+  }
+
+  // Other runs.
+
+  /** News of an upstream in another run, `X` or `X@day-2026-10-31`. */
+  told(upstream: string, met: 0 | 1 | 2, redone = false): this {
+    const meant = foreignOf(upstream);
+    const changes = this.state.subscriptions.list.flatMap(({ from, run }, index) =>
+      from === meant.from && run === meant.run ? [{ index, met, redone }] : [],
+    );
+    this.record.append({ kind: 'external', body: { type: 'upstream', changes, via: [meant.run] } });
     return this.settle();
   }
 

@@ -1,0 +1,122 @@
+/** Protocol A11: whatever the order in which runs are opened and their flows end, no waiting flow misses its upstream. */
+import { afterAll, expect, test } from 'vitest';
+import { versionReader } from '../../store/catalogue.ts';
+import { openRun } from '../../store/open-run.ts';
+import { createPool } from '../../store/pool.ts';
+import { startCoordinator } from '../support/coordinator.ts';
+import { createTestDatabase } from '../support/database.ts';
+import { applyCatalogue, catalogueText } from '../support/estate.ts';
+import { ask, playAgent } from '../support/play.ts';
+
+const database = await createTestDatabase('other-runs-race');
+const pool = createPool(database.url, { max: 12, name: 'test' });
+afterAll(() => pool.end());
+const versionOf = versionReader(pool);
+
+const open = (cycle: 'hour' | 'day' | 'month', period: string) =>
+  openRun(pool, versionOf, { cycle, period, purpose: 'scheduled', procedures: null }, 'test');
+
+const HOURS = Array.from({ length: 24 }, (_, h) => String(h).padStart(2, '0'));
+const DAYS = Array.from({ length: 31 }, (_, d) => `2031-03-${String(d + 1).padStart(2, '0')}`);
+
+test('an upstream that is done in the instant of its opening is heard of by whoever is opened in that instant', async () => {
+  await applyCatalogue(
+    pool,
+    catalogueText([
+      // The engine's own flow: done by the first exchange of its run.
+      { id: 'N', kind: 'notify', cycle: 'hour', notice: { to: 'duty', en: 'n', zh: 'n' } },
+      {
+        id: 'D',
+        kind: 'notify',
+        cycle: 'day',
+        notice: { to: 'duty', en: 'd', zh: 'd' },
+        after: [{ flow: 'N', period: 'everyHourOfDay' }],
+      },
+      {
+        id: 'M',
+        kind: 'notify',
+        cycle: 'month',
+        notice: { to: 'duty', en: 'm', zh: 'm' },
+        after: [{ flow: 'D', period: 'everyDayOfMonth' }],
+      },
+    ]),
+  );
+  const coordinator = await startCoordinator(database.url);
+  try {
+    const days = DAYS.slice(0, 12);
+    const openings = [
+      ...days.flatMap((day) => HOURS.map((hour) => () => open('hour', day.replaceAll('-', '') + hour))),
+      ...days.map((day) => () => open('day', day)),
+    ];
+    // In no order: some days before their hours, some after, many at once.
+    for (let i = openings.length - 1; i > 0; i--) {
+      const k = (i * 7919 + 13) % (i + 1);
+      [openings[i], openings[k]] = [openings[k]!, openings[i]!];
+    }
+    await Promise.all(openings.map((it) => it()));
+    await expect.poll(() => unfinished('day'), { timeout: 30_000 }).toEqual([]);
+    expect((await pool.query("select count(*)::int as n from runs where cycle = 'day'")).rows[0].n).toBe(12);
+  } finally {
+    await coordinator.stop();
+  }
+});
+
+test('an hour, a day and a month wait for one another while agents work, and all of it ends', async () => {
+  await applyCatalogue(
+    pool,
+    catalogueText([
+      { id: 'H1', cycle: 'hour' },
+      { id: 'H2', cycle: 'hour', after: ['H1'] },
+      { id: 'D1', cycle: 'day', after: [{ flow: 'H2', period: 'everyHourOfDay' }] },
+      { id: 'D2', cycle: 'day', after: ['D1', { flow: 'D3', period: 'previous' }] },
+      { id: 'D3', cycle: 'day', after: ['D2'] },
+      { id: 'M1', cycle: 'month', after: [{ flow: 'D1', period: 'everyDayOfMonth' }] },
+      { id: 'M2', cycle: 'month', after: ['M1', { flow: 'D3', period: 'lastDayOfMonth' }] },
+    ]),
+  );
+  const agent = await playAgent(pool, 'a1');
+  const coordinator = await startCoordinator(database.url);
+  let working = true;
+  const work = (async () => {
+    while (working) {
+      const tasks = await agent.claim(5);
+      await agent.start(tasks);
+      await agent.end(tasks);
+      if (tasks.length === 0) await new Promise((resolve) => setTimeout(resolve, 5));
+    }
+  })();
+  try {
+    await open('day', '2040-05-02');
+    await Promise.all(
+      ['01', '02'].flatMap((day) => HOURS.slice(12).map((hour) => open('hour', `204005${day}${hour}`))),
+    );
+    await Promise.all([open('month', '2040-05'), open('day', '2040-05-01')]);
+    await Promise.all(
+      ['01', '02'].flatMap((day) => HOURS.slice(0, 12).map((hour) => open('hour', `204005${day}${hour}`))),
+    );
+    await waive('day-2040-05-01', 'D3', 'D2');
+    await expect.poll(() => unfinished('day'), { timeout: 30_000 }).toEqual([]);
+    // The month lacks 29 days that were never opened, and the last of them.
+    const waits = await pool.query(
+      "select count(*)::int as n from subscriptions where run_id = 'month-2040-05' and released_ms is null",
+    );
+    expect(waits.rows[0].n).toBe(30);
+  } finally {
+    working = false;
+    await work;
+    await coordinator.stop();
+  }
+});
+
+const unfinished = async (cycle: string): Promise<string[]> =>
+  (
+    await pool.query<{ id: string }>(
+      'select id from runs where cycle = $1 and finished_ms is null order by id',
+      [cycle],
+    )
+  ).rows.map((row) => row.id);
+
+async function waive(run: string, from: string, to: string): Promise<void> {
+  await ask(pool, run, 'waive', [], { edges: [{ from, to }] });
+  await pool.query("select pg_notify('sluice_log', $1)", [run]);
+}
