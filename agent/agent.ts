@@ -79,6 +79,7 @@ export function createAgent(options: AgentOptions): Agent {
       slotFreed();
       settled();
     },
+    onUnsaved: (epoch, error) => talk.error({ err: error, epoch }, 'a result cannot be kept on the disk'),
   });
   const closing = new AbortController();
   /** Ends the heartbeats before the farewell: one that arrives after it would take the name again. */
@@ -218,10 +219,19 @@ export function createAgent(options: AgentOptions): Agent {
           return;
         }
         talk.error({ err: error, result: list[0] }, 'the API refuses a result: it is set aside');
-        results.setAside(list[0]!);
+        setAside(list[0]!);
         attempts.forget(list[0]!.epoch);
         return;
       }
+    }
+  }
+
+  /** For a person to look at; on a full disk the line above is all that is left of it. */
+  function setAside(result: AttemptResult): void {
+    try {
+      results.setAside(result);
+    } catch (error) {
+      talk.error({ err: error, result }, 'a refused result cannot be kept on the disk');
     }
   }
 

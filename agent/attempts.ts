@@ -40,6 +40,8 @@ export interface AttemptsOptions {
   readonly onResult: (result: AttemptResult) => void;
   /** An attempt was forgotten: its slot is free. */
   readonly onFree: () => void;
+  /** A result could not be kept on the disk; it is sent all the same. */
+  readonly onUnsaved: (epoch: number, error: unknown) => void;
 }
 
 export class Attempts {
@@ -207,11 +209,20 @@ export class Attempts {
       )
       .then(async (ending) => {
         const ms = Math.round(performance.now() - since);
-        if (isSpooled(task)) this.#options.results.save(resultOf(task, ending, ms));
+        if (isSpooled(task)) this.#keep(resultOf(task, ending, ms));
         // The last lines are there before the result is.
         await log?.flush();
         this.#end(attempt, task, ending, ms);
       });
+  }
+
+  /** A full disk must not end the agent: the result then lives in memory, and is lost only with this process (C4 has an answer to that). */
+  #keep(result: AttemptResult): void {
+    try {
+      this.#options.results.save(result);
+    } catch (error) {
+      this.#options.onUnsaved(result.epoch, error);
+    }
   }
 
   #end(attempt: Attempt, task: Task, ending: Ending, agentMs: number): void {

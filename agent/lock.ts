@@ -70,8 +70,8 @@ function refuseLiving(spool: string, number: number): void {
 /** Creates the file with its whole content; false when it exists. */
 function createWhole(path: string, text: string): boolean {
   const draft = `${path}.${randomBytes(6).toString('hex')}`;
-  writeFileSync(draft, text, { mode: 0o600 });
   try {
+    writeFileSync(draft, text, { mode: 0o600 });
     linkSync(draft, path);
     return true;
   } catch (error) {

@@ -60,11 +60,8 @@ const child = spawn(settings.command[0], settings.command.slice(1), {
   detached: true,
   stdio: ['ignore', 'pipe', 'pipe'],
 });
-if (child.pid !== undefined) {
-  // Written at once: whoever finds this wrapper killed must find the program.
-  const program = { pid: child.pid, identity: processIdentity(child.pid) };
-  writeFileSync(at('program.json'), JSON.stringify(program), { mode: 0o600 });
-}
+// At once: whoever finds this wrapper killed must find the program. While the disk is full, tried again with each look.
+let programNoted = child.pid === undefined || noteProgram();
 child.stdout.on('data', (chunk) => log.write(chunk));
 child.stderr.on('data', (chunk) => log.write(chunk));
 child.on('error', (error) => {
@@ -86,6 +83,7 @@ child.on('exit', (exitCode, signal) => {
 let contactStamp = stampOf('contact');
 let contactOn = performance.now();
 const watch = setInterval(() => {
+  if (!programNoted) programNoted = noteProgram();
   const stamp = stampOf('contact');
   if (stamp !== contactStamp) {
     contactStamp = stamp;
@@ -98,6 +96,16 @@ const watch = setInterval(() => {
 if (settings.timeoutMs !== null && settings.timeoutMs < WATCH_MS)
   setTimeout(() => end('timeout'), settings.timeoutMs);
 for (const name of ['SIGTERM', 'SIGINT', 'SIGHUP']) process.on(name, () => end('terminated'));
+
+function noteProgram() {
+  try {
+    const program = { pid: child.pid, identity: processIdentity(child.pid) };
+    writeFileSync(at('program.json'), JSON.stringify(program), { mode: 0o600 });
+    return true;
+  } catch {
+    return false;
+  }
+}
 
 function end(why) {
   if (cause !== null || ended) return;

@@ -15,6 +15,7 @@
 import {
   closeSync,
   existsSync,
+  linkSync,
   mkdirSync,
   openSync,
   readdirSync,
@@ -107,12 +108,17 @@ export class AttemptFolder {
 
   /** Takes the attempt away from a wrapper that has not begun; false when one has. */
   giveUp(): boolean {
+    const draft = `${this.file('running.json')}.agent`;
     try {
-      writeFileSync(this.file('running.json'), 'given up', { flag: 'wx', mode: 0o600 });
+      // Linked into place as the wrapper does it: on a full disk there must be no empty file that nobody can read.
+      writeFileSync(draft, 'given up', { mode: 0o600 });
+      linkSync(draft, this.file('running.json'));
       return true;
     } catch (error) {
       if ((error as NodeJS.ErrnoException).code === 'EEXIST') return this.runner() === 'given up';
       throw error;
+    } finally {
+      rmSync(draft, { force: true });
     }
   }
 

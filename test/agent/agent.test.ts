@@ -113,6 +113,19 @@ describe('an agent', () => {
     expect([1, 2].map((epoch) => api.result(epoch)!.ending.outcome)).toEqual(['failed', 'succeeded']);
   });
 
+  it('delivers results that a full disk cannot keep, and goes on', async () => {
+    const said: string[] = [];
+    const error = (_facts: object, text: string) => void said.push(text);
+    api.offer(task(1), task(2));
+    agentOf({ talk: { info() {}, warn() {}, error } });
+    // Nothing can be written into the spool of results, as on a full disk.
+    rmSync(join(spool, 'results'), { recursive: true });
+    writeFileSync(join(spool, 'results'), '');
+    await until(() => api.results.length === 2);
+    expect(api.results.map(({ ending }) => ending.outcome)).toEqual(['succeeded', 'succeeded']);
+    expect(said).toEqual(Array.from({ length: 2 }, () => 'a result cannot be kept on the disk'));
+  });
+
   it.each(['claim', 'started', 'complete'])(
     'repeats the identical %s when the answer was lost (protocol C1)',
     async (operation) => {

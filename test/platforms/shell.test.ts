@@ -1,5 +1,13 @@
 import { type ChildProcess, spawn } from 'node:child_process';
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
@@ -259,6 +267,25 @@ describe('a shell program whose agent is killed (protocol C5)', () => {
     const ending = next.adopt(next.found()[0]!, context);
     context.controller.abort('cancel');
     expect(await ending).toEqual({ outcome: 'cancelled', effect: null });
+  });
+
+  it('runs and leaves its result when the disk is too full to note its process', async () => {
+    const folder = new AttemptFolder(spool, 5);
+    const command = ['sh', '-c', 'echo done; sleep 0.5'];
+    folder.create(taskOf(shell(...command), { epoch: 5 }), {
+      ...{ command, cwd: spool, env: environment, timeoutMs: null, orphanMs: 60_000, graceMs: 1 },
+      ...{ headBytes: 100, tailBytes: 100 },
+    });
+    // Nothing can be written under that name, as on a full disk.
+    mkdirSync(folder.file('program.json'));
+    const alone = spawn(process.execPath, [wrapper, folder.path], { stdio: 'ignore' });
+    await until(() => isAlive(pidOf(folder, 'running.json')));
+    rmSync(folder.file('program.json'), { recursive: true });
+    // There is room again before the program ends: then it is noted.
+    await until(() => pidOf(folder, 'program.json') !== undefined);
+    await new Promise((resolve) => alone.once('exit', resolve));
+    expect(folder.result()).toMatchObject({ exitCode: 0, cause: null });
+    expect(readFileSync(folder.file('log'), 'utf8')).toBe('done\n');
   });
 
   it('is never begun by a wrapper that comes after the next agent gave it up', async () => {
