@@ -82,10 +82,9 @@ async function once<T>(
   }
 }
 
-/** SQLSTATE of an error of PostgreSQL, or null. */
+/** SQLSTATE of an error of PostgreSQL, or null. Told by its class: EPIPE of the system has five letters, too. */
 export function sqlState(error: unknown): string | null {
-  const code = (error as { code?: unknown } | null)?.code;
-  return typeof code === 'string' && /^[0-9A-Z]{5}$/.test(code) ? code : null;
+  return error instanceof pg.DatabaseError ? (error.code ?? null) : null;
 }
 
 /** True for errors after which the same transaction may succeed: broken connection, lock timeout, deadlock, restart. */
