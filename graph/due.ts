@@ -1,6 +1,6 @@
 /** When the engine has something to do by itself, and when it has nothing left to do. */
 import type { Graph } from './compact.ts';
-import { FLAG, has, isDone, type RunState } from './state.ts';
+import { FLAG, has, isDone, isTriggered, type RunState } from './state.ts';
 
 /**
  * Next instant after `s.now` at which `decide` may have something to do by itself; 0 = none. Ask only when `decide` has nothing to say
@@ -21,8 +21,14 @@ export function nextDue(graph: Graph, s: RunState): number {
   return Number.isFinite(next) ? next : 0;
 }
 
-/** All flows have a releasing result or left the graph. */
+/** All flows that the run was opened for, or that somebody has triggered since, have a releasing result or left the graph. */
 export function isFinished(graph: Graph, s: RunState): boolean {
-  for (let v = 0; v < graph.n; v++) if (!isDone(s, v) && !has(s, v, FLAG.RETIRED)) return false;
+  for (let v = 0; v < graph.n; v++)
+    if (!isDone(s, v) && !has(s, v, FLAG.RETIRED) && !isLeftOut(graph, s, v)) return false;
   return true;
+}
+
+/** The run was opened for others, and nobody has asked for this one since. */
+function isLeftOut(graph: Graph, s: RunState, v: number): boolean {
+  return has(s, v, FLAG.EXCLUDED) && s.result[v] === 0 && !isTriggered(graph, s, v);
 }

@@ -27,7 +27,7 @@ export const Run = z.object({
   paused: z.boolean(),
   openedBy: z.string(),
   openedAt: Instant,
-  /** Every flow is done or retired. */
+  /** Every flow is done or retired, but for those that the run was not opened for and nobody has triggered. */
   finishedAt: Instant.nullable(),
   closedAt: Instant.nullable(),
   /** Why nothing moves until a person decides (protocol A9), or null. */

@@ -34,6 +34,15 @@ describe('D5: what frees downstream', () => {
     run.rerun('B', 'only');
     expect(run.record.finished).toBe(false);
   });
+
+  test('flows that the run was not opened for keep it from finishing only once somebody triggers them', () => {
+    const run = new SmallRun([{ id: 'A' }, { id: 'X', excluded: true }]);
+    run.run('A');
+    expect([run.record.finished, run.stateOf('X')]).toEqual([true, 'not_triggered']);
+    run.ask('trigger', 'X');
+    expect(run.record.finished).toBe(false);
+    expect(run.run('X').record.finished).toBe(true);
+  });
 });
 
 describe('D6: taint', () => {

@@ -307,9 +307,11 @@ export class Model {
     this.follow();
   }
 
-  /** Reminders, each once; the run is finished when every flow is done or has left. */
+  /** Reminders, each once; the run is finished when every flow is done, has left, or was never asked for. */
   finale(): void {
-    this.finished = this.ids.every((id) => this.isDone(id) || this.of(id).retired);
+    const leftOut = (id: string): boolean =>
+      this.spec(id).excluded === true && this.of(id).outcome === null && !this.isTriggered(id);
+    this.finished = this.ids.every((id) => this.isDone(id) || this.of(id).retired || leftOut(id));
     if (this.closed) return;
     for (const id of this.ids) {
       const f = this.of(id);
