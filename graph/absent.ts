@@ -74,6 +74,7 @@ function absent(
   return {
     ...condition,
     flow,
+    run,
     code,
     reason: said?.en ?? null,
     ...{ names: null, state: null, key: false, owner: null, members: [], blocks: 0 },

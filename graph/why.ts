@@ -30,6 +30,8 @@ import { chainOf, walkUp } from './unmet-walk.ts';
 export interface Cause extends Omit<Condition, 'since'> {
   /** null: the run as a whole. */
   readonly flow: string | null;
+  /** Where it is: the asked run, or another one that it waits for. */
+  readonly run: string;
   readonly since: number | null;
   readonly names: Sentence | null;
   readonly state: State | null;
@@ -104,7 +106,7 @@ export function whyFlow(graph: Graph, s: RunState, facts: WhyFacts, v: number, l
     causeCount: general.length + found.length,
     next: later.slice(0, limit).map((it) => tell(at, it, unmet, chainOf(graph, unmet, walk, it))),
     nextCount: later.length,
-    text: summary(flow, causes, general.length + found.length),
+    text: summaryOf(flow, causes, general.length + found.length),
   };
 }
 
@@ -196,7 +198,17 @@ function ofRun(at: Situation, unmet: Unmet): Cause[] {
     const rest = { since, until: null, by: null, reason };
     return {
       ...rest,
-      ...{ flow: null, code, names: null, state: null, key: false, owner: null, chain: [], members: [] },
+      ...{
+        flow: null,
+        run: facts.run,
+        code,
+        names: null,
+        state: null,
+        key: false,
+        owner: null,
+        chain: [],
+        members: [],
+      },
       blocks: open,
       remedy: remedyOf({
         code,
@@ -241,6 +253,7 @@ function tell(at: Situation, it: Found, unmet: Unmet | null, chain: readonly str
   return {
     ...condition,
     flow: it.flow,
+    run: facts.run,
     names: flow?.names ?? null,
     state,
     key: own >= 0 && graph.attrOf(own).key,
@@ -295,7 +308,8 @@ function ownBlockers(at: Situation, v: number): OwnBlocker[] {
   return claimSide(at, v, claim).map(({ code, by }) => ({ code, ...(by === null ? {} : { by }) }));
 }
 
-function summary(flow: string, causes: readonly Cause[], count: number): Sentence {
+/** The first cause, and how many more there are. */
+export function summaryOf(flow: string, causes: readonly Cause[], count: number): Sentence {
   const first = causes[0];
   if (first === undefined)
     return { en: `Nothing is in the way of ${flow}.`, zh: `${flow} 前面没有未满足的条件。` };

@@ -1,18 +1,11 @@
 /** Answers about a run (design 3): why, and the critical path. Computed on one snapshot of the record; nothing is changed. */
 import { z } from 'zod';
-import { SluiceError } from '../../errors.ts';
-import { absentFlow, absentRun } from '../../graph/absent.ts';
-import { parseRunId } from '../../graph/calendar.ts';
 import { criticalPath, defaultTarget } from '../../graph/critical-path.ts';
 import { type Cause, whyFlow, whyRun } from '../../graph/why.ts';
-import { findElsewhere } from '../../store/elsewhere.ts';
 import { readPathFacts, readWhyFacts } from '../../store/history.ts';
 import type { RunContext } from '../../store/run-context.ts';
-import { readScheduleFacts } from '../../store/schedule-facts.ts';
-import { readClock } from '../../store/snapshot.ts';
 import type { Api, ApiDeps } from '../deps.ts';
 import { flowOfRun, openContext } from '../find.ts';
-import { near } from '../near.ts';
 import { cursorOf, positionOf } from '../paging.ts';
 import {
   AnswerParams,
@@ -24,6 +17,7 @@ import {
   WhyRunQuery,
 } from '../schemas/answers.ts';
 import { RunParams } from '../schemas/runs.ts';
+import { contextOrCause, vertexOf, whyAbsent, withOtherRuns } from '../why-answer.ts';
 
 export function answerRoutes(app: Api, deps: ApiDeps): void {
   app.route({
@@ -34,7 +28,7 @@ export function answerRoutes(app: Api, deps: ApiDeps): void {
     handler: async (request) => {
       const { run, flow } = request.params;
       const found = await contextOrCause(deps, run, flow);
-      if ('cause' in found) return onlyCause(run, flow, found.now, [found.cause], []);
+      if ('cause' in found) return onlyCause(run, flow, found.now, [plain(found.cause)], []);
       return whyOfFlow(deps, found.context, flow, request.query.limit);
     },
   });
@@ -51,12 +45,13 @@ export function answerRoutes(app: Api, deps: ApiDeps): void {
       if ('cause' in found) {
         const { cause, now } = found;
         const none = { open: 0, items: [], nextCursor: null };
-        return { run, now, ...none, causes: [cause], causeCount: 1, text: cause.text };
+        return { run, now, ...none, causes: [plain(cause)], causeCount: 1, text: cause.text };
       }
       const { context } = found;
       const after = positionOf(z.string().max(200), cursor);
       const { state, facts } = await readWhyFacts(deps.pool, context, deps);
-      const { flows, causes, ...rest } = whyRun(context.graph, state, facts, shown);
+      const answer = whyRun(context.graph, state, facts, shown);
+      const { flows, causes, ...rest } = await withOtherRuns(deps, run, null, answer, shown);
       // The place of a flow in the graph outlives its being open.
       const from = after === null ? -1 : (context.index.get(after) ?? -1);
       const first = from < 0 ? 0 : flows.findIndex((line) => context.index.get(line.flow)! > from);
@@ -94,49 +89,16 @@ export function answerRoutes(app: Api, deps: ApiDeps): void {
   });
 }
 
-/** An unopened run is an answer; an id that can be no run's is a mistake (`unknown_run`). */
-async function contextOrCause(
-  deps: ApiDeps,
-  run: string,
-  flow: string | null,
-): Promise<{ context: RunContext } | { cause: Plain<Cause>; now: number }> {
-  try {
-    return { context: await openContext(deps, run) };
-  } catch (error) {
-    if (!(error instanceof SluiceError) || error.code !== 'unknown_run') throw error;
-    const now = await readClock(deps.pool);
-    const key = parseRunId(run);
-    const schedules =
-      key === null ? [] : await readScheduleFacts(deps.pool, deps.versionOf, key.cycle, key.period);
-    const cause = absentRun(run, flow, now, schedules);
-    if (cause === null) throw error;
-    return { cause: plain(cause), now };
-  }
-}
-
-/** By id, by former name, or by the name of a distribution, which means its import; -1 when the run has none such. */
-function vertexOf(context: RunContext, given: string): number {
-  const half = context.index.get(`${given}.import`);
-  if (half !== undefined && !context.index.has(given)) return half;
-  try {
-    return context.index.get(flowOfRun(context, given).id)!;
-  } catch (error) {
-    if (error instanceof SluiceError && error.code === 'unknown_flow') return -1;
-    throw error;
-  }
-}
-
 async function whyOfFlow(deps: ApiDeps, context: RunContext, given: string, limit: number): Promise<WhyFlow> {
   const { run } = context;
   const v = vertexOf(context, given);
   if (v < 0) {
-    const now = await readClock(deps.pool);
-    const meant = near(given, context.graph.ids);
-    const found = (await findElsewhere(deps.pool, context, given)) ?? { in: 'nowhere', near: meant };
-    return onlyCause(run.id, given, now, [plain(absentFlow(run.id, given, found, now))], meant);
+    const { cause, now, near } = await whyAbsent(deps, context, given);
+    return onlyCause(run.id, given, now, [plain(cause)], near);
   }
   const { state, facts } = await readWhyFacts(deps.pool, context, deps);
-  const { causes, next, blockers, ...answer } = whyFlow(context.graph, state, facts, v, limit);
+  const own = whyFlow(context.graph, state, facts, v, limit);
+  const { causes, next, blockers, ...answer } = await withOtherRuns(deps, run.id, own.flow, own, limit);
   return {
     ...answer,
     run: run.id,

@@ -7,6 +7,8 @@ import { BothNames, GivenId, Instant, PageQuery, StateName, text } from './field
 export const Cause = z.object({
   /** null: the run as a whole. Of a loop the first member. An id that does not exist when that is the cause. */
   flow: z.string().nullable(),
+  /** The asked run, or another one that it waits for. */
+  run: z.string(),
   code: z.enum(Object.keys(CAUSES) as [CauseCode, ...CauseCode[]]),
   names: BothNames.nullable(),
   state: StateName.nullable(),
@@ -21,9 +23,12 @@ export const Cause = z.object({
   by: z.string().nullable(),
   /** What a person or a program said about it. */
   reason: z.string().nullable(),
-  /** Shortest way from the asked flow to the cause, both ends included; from the cause alone when no flow was asked for. */
+  /**
+   * Shortest way from the asked flow to the cause, both ends included; from the cause alone when no flow was asked for. Flows of other
+   * runs stand there as `run/flow`.
+   */
   chain: z.array(z.string()),
-  /** Open flows that wait for it, directly or through others. */
+  /** Open flows of the asked run that wait for it, directly or through others. */
   blocks: z.int(),
   /** Of a loop: the flows of a shortest way round. */
   members: z.array(z.string()),

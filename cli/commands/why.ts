@@ -38,7 +38,7 @@ export function whyLines(it: WhyFlow, session: Shown): string[] {
   const { lang, phrase, paint } = session;
   const state = it.state === null ? '' : `  ${stateText(it.state, lang)}`;
   const lines = [`${paint('bold', oneLine(it.flow))}  ${it.run}${state}`, oneLine(it.text[lang])];
-  for (const cause of it.causes) lines.push('', ...causeLines(cause, it.now, session, it.text[lang]));
+  for (const cause of it.causes) lines.push('', ...causeLines(cause, it.run, it.now, session, it.text[lang]));
   if (it.causeCount > it.causes.length)
     lines.push('', phrase('and_more', { n: it.causeCount - it.causes.length }));
   if (it.next.length > 0) {
@@ -50,13 +50,19 @@ export function whyLines(it: WhyFlow, session: Shown): string[] {
 }
 
 /** `said` is what stands above already. */
-function causeLines(it: Cause, now: number, { lang, phrase, paint }: Shown, said = ''): string[] {
+function causeLines(
+  it: Cause,
+  run: string,
+  now: number,
+  { lang, phrase, paint }: Shown,
+  said = '',
+): string[] {
   const who = [
     it.key ? phrase('key') : '',
     it.owner === null ? '' : `${phrase('owner')} ${oneLine(it.owner)}`,
   ];
   const lines = [
-    `${paint('red', '●')} ${paint('bold', it.flow ?? phrase('whole_run'))}  ${paint('yellow', it.code)}  ${who.filter((text) => text !== '').join('  ')}`,
+    `${paint('red', '●')} ${paint('bold', it.flow ?? phrase('whole_run'))}  ${paint('yellow', it.code)}${it.run === run ? '' : `  ${it.run}`}  ${who.filter((text) => text !== '').join('  ')}`,
   ];
   const text = it.text[lang];
   if (text !== said) lines.push(`  ${oneLine(text)}`);
@@ -81,7 +87,7 @@ function causeLines(it: Cause, now: number, { lang, phrase, paint }: Shown, said
 function runLines(it: WhyRun, session: Session): string[] {
   const { lang, phrase, paint } = session;
   const lines = [`${paint('bold', it.run)}  ${phrase('why_open', { n: it.open })}`, oneLine(it.text[lang])];
-  for (const cause of it.causes) lines.push('', ...causeLines(cause, it.now, session));
+  for (const cause of it.causes) lines.push('', ...causeLines(cause, it.run, it.now, session));
   if (it.causeCount > it.causes.length)
     lines.push('', phrase('and_more', { n: it.causeCount - it.causes.length }));
   if (it.items.length === 0) return lines;

@@ -1,0 +1,150 @@
+/**
+ * Why a flow has not run, also when the reason lies in another run: the walk goes on in the graph and the record of that run (design 3,
+ * protocol A11). Each run is read in a snapshot of its own.
+ */
+import { SluiceError } from '../errors.ts';
+import { absentFlow, absentRun } from '../graph/absent.ts';
+import { parseRunId } from '../graph/calendar.ts';
+import { type Cause, summaryOf, type WhyFlow, whyFlow } from '../graph/why.ts';
+import { findElsewhere } from '../store/elsewhere.ts';
+import { readWhyFacts } from '../store/history.ts';
+import type { RunContext } from '../store/run-context.ts';
+import { readScheduleFacts } from '../store/schedule-facts.ts';
+import { readClock } from '../store/snapshot.ts';
+import type { ApiDeps } from './deps.ts';
+import { flowOfRun, openContext } from './find.ts';
+import { near } from './near.ts';
+
+/** Flows of other runs that one answer looks into; the edges to the others are told as they are. */
+const MOST_FLOWS = 40;
+
+/** By id, by former name, or by the name of a distribution, which means its import; -1 when the run has none such. */
+export function vertexOf(context: RunContext, given: string): number {
+  const half = context.index.get(`${given}.import`);
+  if (half !== undefined && !context.index.has(given)) return half;
+  try {
+    return context.index.get(flowOfRun(context, given).id)!;
+  } catch (error) {
+    if (error instanceof SluiceError && error.code === 'unknown_flow') return -1;
+    throw error;
+  }
+}
+
+/** An unopened run is an answer; an id that can be no run's is a mistake (`unknown_run`). */
+export async function contextOrCause(
+  deps: ApiDeps,
+  run: string,
+  flow: string | null,
+): Promise<{ context: RunContext } | { cause: Cause; now: number }> {
+  try {
+    return { context: await openContext(deps, run) };
+  } catch (error) {
+    if (!(error instanceof SluiceError) || error.code !== 'unknown_run') throw error;
+    const now = await readClock(deps.pool);
+    const key = parseRunId(run);
+    const schedules =
+      key === null ? [] : await readScheduleFacts(deps.pool, deps.versionOf, key.cycle, key.period);
+    const cause = absentRun(run, flow, now, schedules);
+    if (cause === null) throw error;
+    return { cause, now };
+  }
+}
+
+/** A flow that the run does not contain, with the names that may have been meant. */
+export async function whyAbsent(
+  deps: ApiDeps,
+  context: RunContext,
+  given: string,
+): Promise<{ cause: Cause; now: number; near: string[] }> {
+  const now = await readClock(deps.pool);
+  const meant = near(given, context.graph.ids);
+  const found = (await findElsewhere(deps.pool, context, given)) ?? { in: 'nowhere', near: meant };
+  return { cause: absentFlow(context.run.id, given, found, now), now, near: meant };
+}
+
+/** Causes in other runs in the place of the edges to them. */
+export async function withOtherRuns<T extends Pick<WhyFlow, 'causes' | 'causeCount'>>(
+  deps: ApiDeps,
+  run: string,
+  flow: string | null,
+  answer: T,
+  limit: number,
+): Promise<T> {
+  if (!answer.causes.some((it) => it.code === 'other_run')) return answer;
+  const walk = new WalkOn(deps, limit);
+  const causes = await walk.into(run, flow === null ? [] : [`${run}/${flow}`], answer.causes);
+  causes.sort(
+    (a, b) =>
+      Number(b.key) - Number(a.key) ||
+      (a.since ?? Number.POSITIVE_INFINITY) - (b.since ?? Number.POSITIVE_INFINITY) ||
+      b.blocks - a.blocks,
+  );
+  const causeCount = causes.length + answer.causeCount - answer.causes.length;
+  const text = flow === null ? {} : { text: summaryOf(flow, causes, causeCount) };
+  return { ...answer, causes: causes.slice(0, limit), causeCount, ...text };
+}
+
+class WalkOn {
+  readonly #deps: ApiDeps;
+  readonly #limit: number;
+  /** What was found for a flow of another run; asked once however many wait for it. */
+  readonly #known = new Map<string, Promise<readonly Cause[] | null>>();
+
+  constructor(deps: ApiDeps, limit: number) {
+    this.#deps = deps;
+    this.#limit = limit;
+  }
+
+  /** `way`: the flows, with their runs, over which this run was reached: round a loop of runs the walk ends. */
+  async into(run: string, way: readonly string[], causes: readonly Cause[]): Promise<Cause[]> {
+    const found = new Map<string, Cause>();
+    for (const cause of causes)
+      for (const it of await this.#behind(cause, way)) {
+        const key = JSON.stringify([it.run, it.flow, it.code, it.by]);
+        const known = found.get(key);
+        const shorter = known === undefined || it.chain.length < known.chain.length ? it : known;
+        found.set(key, { ...shorter, blocks: Math.max(it.blocks, known?.blocks ?? 0) });
+      }
+    return [...found.values()].map((it) => (it.run === run ? it : withWaive(it)));
+  }
+
+  async #behind(cause: Cause, way: readonly string[]): Promise<readonly Cause[]> {
+    if (cause.code !== 'other_run' || cause.flow === null || cause.by === null) return [cause];
+    const place = `${cause.by}/${cause.flow}`;
+    if (way.includes(place)) return [cause];
+    let asked = this.#known.get(place);
+    if (asked === undefined) {
+      if (this.#known.size >= MOST_FLOWS) return [cause];
+      asked = this.#causesOf(cause.by, cause.flow, [...way, place]);
+      this.#known.set(place, asked);
+    }
+    const causes = await asked;
+    // Done there: the news is on its way.
+    if (causes === null) return [cause];
+    const before = cause.chain.slice(0, -1);
+    return causes.map((it) => ({
+      ...it,
+      blocks: cause.blocks,
+      chain: [...before, ...it.chain.map((id) => (id.includes('/') ? id : `${cause.by}/${id}`))],
+    }));
+  }
+
+  async #causesOf(run: string, flow: string, way: readonly string[]): Promise<readonly Cause[] | null> {
+    const found = await contextOrCause(this.#deps, run, flow);
+    if ('cause' in found) return [found.cause];
+    const { context } = found;
+    const v = context.index.get(flow);
+    if (v === undefined) return [(await whyAbsent(this.#deps, context, flow)).cause];
+    const { state, facts } = await readWhyFacts(this.#deps.pool, context, this.#deps);
+    const { causes } = whyFlow(context.graph, state, facts, v, this.#limit);
+    if (causes.some((it) => it.code === 'already_ran')) return null;
+    return this.into(run, way, causes);
+  }
+}
+
+/** Whoever waits for another run can also go on without it. */
+const withWaive = (cause: Cause): Cause => {
+  const { remedy } = cause;
+  if (remedy.verb === 'waive' || remedy.otherwise.includes('waive')) return cause;
+  return { ...cause, remedy: { ...remedy, otherwise: [...remedy.otherwise, 'waive'] } };
+};
