@@ -1,6 +1,7 @@
 /** The tree of commands: what each is called, takes and says of itself. What a command does stands in `commands/`. */
 import { Command, Option } from 'commander';
 import { addAgentCommands } from './commands/agent.ts';
+import { addBackfillCommands } from './commands/backfill.ts';
 import { addCatalogueCommands } from './commands/catalogue.ts';
 import { addCriticalPathCommand } from './commands/critical-path.ts';
 import { addDoctorCommand } from './commands/doctor.ts';
@@ -84,6 +85,7 @@ export function buildProgram(
   addAgentCommands(tree);
   addPlatformCommands(tree);
   addScheduleCommands(tree);
+  addBackfillCommands(tree);
   addNoticesCommand(tree);
   addDoctorCommand(tree);
   return root;

@@ -10,14 +10,21 @@ export interface Standing {
   readonly period: string;
   /** Runs of the same backfill, whether opened yet or not: an edge to a period that one of them has means that run (decision 0006). */
   readonly beside: readonly string[];
+  /** Flows that the runs beside it were opened for; an edge from any other means the scheduled run. Missing: all. */
+  readonly included?: ReadonlySet<string> | undefined;
 }
 
 /** Runs that one edge means: the scheduled run of each mapped period, unless one of the same backfill has the period. */
-export function runsOf(graph: Graph, edge: ForeignEdge, { cycle, period, beside }: Standing): string[] {
+export function runsOf(
+  graph: Graph,
+  edge: ForeignEdge,
+  { cycle, period, beside, included }: Standing,
+): string[] {
   const own = graph.attrOf(edge.v).period;
   const seen = mapPeriod(own, cycle, period)[0]!;
+  const near = included === undefined || included.has(edge.from) ? beside : [];
   return mapPeriod(edge.period, mappedCycle(own, cycle), seen, edge.cycle).map(
-    (it) => besideOf(beside, edge.cycle, it) ?? runId(edge.cycle, it),
+    (it) => besideOf(near, edge.cycle, it) ?? runId(edge.cycle, it),
   );
 }
 

@@ -2,15 +2,16 @@
 import type pg from 'pg';
 import { SluiceError } from '../errors.ts';
 import { isPeriod, runId } from '../graph/calendar.ts';
-import { inflate } from '../graph/compact.ts';
+import { type Graph, inflate } from '../graph/compact.ts';
 import { resolveForeign } from '../graph/foreign-runs.ts';
 import type { Cycle, Purpose } from '../graph/model.ts';
 import { resolveMoment } from '../graph/moment.ts';
-import { derive, emptyState, FLAG, phaseOf } from '../graph/state.ts';
+import { derive, emptyState, FLAG, phaseOf, type RunState } from '../graph/state.ts';
 import { type BusinessCalendar, DEFAULT_CALENDAR } from '../graph/work-days.ts';
 import { type CatalogueVersion, newestVersion } from './catalogue.ts';
 import { inTransaction, type Queryable } from './pool.ts';
 import { type RunRow, readRun } from './run-context.ts';
+import { nextRunNumber } from './run-numbers.ts';
 import { subscribe } from './subscriptions.ts';
 
 export interface OpenRequest {
@@ -21,9 +22,11 @@ export interface OpenRequest {
   readonly procedures: readonly string[] | null;
   /** Other runs of the same backfill, opened or about to be: edges to their periods mean them (decision 0006). */
   readonly beside?: readonly string[];
+  /** Of a backfill: the flows it is for. The others are not triggered, and what they would have delivered is taken as it is. */
+  readonly flows?: readonly string[] | null;
+  /** Of a backfill, whose runs all have the same; otherwise the next free one. */
+  readonly number?: number;
 }
-
-export const DEFAULT_ZONE = DEFAULT_CALENDAR.timeZone;
 
 /**
  * Opens a run over the newest catalogue version. `within` does what must be done or not done with it. Throws `invalid_period`, `no_catalogue`, `no_flows`, `unknown_procedure`, and
@@ -59,7 +62,10 @@ export async function openRun(
   const id = await inTransaction(
     pool,
     async (client) => {
-      const number = purpose === 'scheduled' ? 0 : await nextNumber(client, request);
+      const number =
+        purpose === 'scheduled'
+          ? 0
+          : (request.number ?? (await nextRunNumber(client, cycle, purpose, [period])));
       const id = runId(cycle, period, purpose, number);
       const inserted = await client.query<{ opened_ms: number }>(
         `insert into runs (id, cycle, period, purpose, number, catalogue_version, procedures, opened_by, opened_ms)
@@ -71,16 +77,19 @@ export async function openRun(
         throw new SluiceError('run_exists', `the run ${id} was opened before`, { facts: { run: id } });
       const calendarOf = calendars(catalogue);
       const columns: [string[], string[], number[], number[], number[]] = [[], [], [], [], []];
-      const subscriptions = resolveForeign(graph, { cycle, period, beside: request.beside ?? [] });
+      const included = request.flows == null ? undefined : new Set(request.flows);
+      const standing = { cycle, period, beside: request.beside ?? [], included };
+      const subscriptions = resolveForeign(graph, standing);
       const s = emptyState(graph, { openedAt, now: openedAt, graceMs: 0, subscriptions });
       const wanted = request.procedures === null ? null : new Set(request.procedures);
       for (let v = 0; v < graph.n; v++) {
         const attrs = graph.attrOf(v);
-        if (wanted !== null && (attrs.procedure === null || !wanted.has(attrs.procedure)))
-          s.flags[v] = FLAG.EXCLUDED;
+        const out = wanted !== null && (attrs.procedure === null || !wanted.has(attrs.procedure));
+        if (out || included?.has(graph.ids[v]!) === false) s.flags[v] = FLAG.EXCLUDED;
         if (attrs.startAt !== null)
           s.start[v] = resolveMoment(attrs.startAt, cycle, period, calendarOf(attrs.calendar), openedAt);
       }
+      const waived = included === undefined ? [] : setAside(graph, s, included);
       derive(graph, s);
       for (let v = 0; v < graph.n; v++) {
         const attrs = graph.attrOf(v);
@@ -105,6 +114,13 @@ export async function openRun(
         openedAt,
         version,
       ]);
+      if (waived.length > 0)
+        await client.query(
+          `insert into overrides (run_id, flow_id, kind, edge_from, generation, actor, reason, at_ms)
+           select $1, x.flow_id, 'waive', x.edge_from, 1, $4, 'not part of the backfill', $5
+           from unnest($2::text[], $3::text[]) as x (flow_id, edge_from)`,
+          [id, waived.map((it) => it.to), waived.map((it) => it.from), actor, openedAt],
+        );
       await within(client, id);
       // Last: it holds the counter rows of other runs (A11).
       await subscribe(client, id, graph.ids, subscriptions);
@@ -118,13 +134,19 @@ export async function openRun(
 
 const EXAMPLE: Record<Cycle, string> = { hour: '2026112208', day: '2026-11-22', month: '2026-10' };
 
-async function nextNumber(client: pg.PoolClient, request: OpenRequest): Promise<number> {
-  // Two openings at once: the unique key refuses the second, whose caller sees run_exists and may ask again.
-  const found = await client.query<{ number: number }>(
-    'select coalesce(max(number), 0) + 1 as number from runs where cycle = $1 and period = $2 and purpose = $3',
-    [request.cycle, request.period, request.purpose],
-  );
-  return found.rows[0]!.number;
+/** Edges into the flows of a backfill from flows outside it are waived: their results are there, and nobody redoes them. */
+function setAside(graph: Graph, s: RunState, included: ReadonlySet<string>): { from: string; to: string }[] {
+  const edges: { from: string; to: string }[] = [];
+  for (let v = 0; v < graph.n; v++) {
+    if (!included.has(graph.ids[v]!)) continue;
+    for (let e = graph.upOff[v]!; e < graph.upOff[v + 1]!; e++) {
+      const from = graph.ids[graph.up[e]!]!;
+      if (included.has(from)) continue;
+      s.waived[e] = 1;
+      edges.push({ from, to: graph.ids[v]! });
+    }
+  }
+  return edges;
 }
 
 /** Calendars of a version by id; without one, or for an unknown one, weekends of Asia/Shanghai. */

@@ -1,5 +1,6 @@
-/** Opens runs that wait for their turn: after a blackout, after the run before. One in every worker; what one opens the others find opened. */
+/** Opens runs that wait for their turn: after a blackout, after the run before, in a backfill. One in every worker; what one opens the others find opened. */
 import type { Logger } from 'pino';
+import { openBackfills } from '../store/backfills.ts';
 import { type OpenDueDeps, openWaiting } from '../store/open-due.ts';
 
 const EVERY_MS = 1_000;
@@ -14,6 +15,7 @@ export function startOpener(deps: OpenDueDeps, logger: Logger): () => Promise<vo
   async function look(): Promise<void> {
     try {
       await openWaiting(deps, warn);
+      await openBackfills(deps, warn);
     } catch (error) {
       warn({ error }, 'could not look for runs that wait to be opened');
     }

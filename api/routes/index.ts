@@ -4,6 +4,7 @@ import type { Metrics } from '../metrics.ts';
 import { agentCallRoutes } from './agent-calls.ts';
 import { agentRoutes } from './agents.ts';
 import { answerRoutes } from './answers.ts';
+import { backfillRoutes } from './backfills.ts';
 import { catalogueRoutes } from './catalogue.ts';
 import { eventRoutes } from './events.ts';
 import { flowRoutes } from './flows.ts';
@@ -30,5 +31,6 @@ export function registerRoutes(app: Api, deps: ApiDeps, metrics: Metrics): void 
   catalogueRoutes(app, deps);
   recordRoutes(app, deps);
   scheduleRoutes(app, deps);
+  backfillRoutes(app, deps);
   agentCallRoutes(app, deps);
 }

@@ -1,0 +1,225 @@
+/** Backfills: foreseen, started, watched, cancelled. Their runs are opened by the workers, one after the other or a few at a time. */
+import { createHash } from 'node:crypto';
+import { SluiceError } from '../../errors.ts';
+import { type BackfillPlan, dependants, planBackfill } from '../../graph/backfill.ts';
+import { runId } from '../../graph/calendar.ts';
+import { type Graph, inflate } from '../../graph/compact.ts';
+import { canonicalJson } from '../../graph/hash.ts';
+import { Cycle } from '../../graph/model.ts';
+import {
+  type BackfillRow,
+  type BackfillRun,
+  cancelBackfill,
+  createBackfill,
+  listBackfills,
+  readBackfill,
+  readBackfillRuns,
+} from '../../store/backfills.ts';
+import { type CatalogueVersion, newestVersion } from '../../store/catalogue.ts';
+import { nextRunNumber } from '../../store/run-numbers.ts';
+import { keyOf } from '../ask.ts';
+import { authorise } from '../auth.ts';
+import type { Api, ApiDeps } from '../deps.ts';
+import { near } from '../near.ts';
+import { AtId, page, positionOf } from '../paging.ts';
+import { unknown } from '../problem.ts';
+import {
+  type Backfill,
+  BackfillDetail,
+  BackfillPage,
+  BackfillParams,
+  BackfillsQuery,
+  CancelBackfill,
+  ForeseenBackfill,
+  OpenBackfill,
+} from '../schemas/backfills.ts';
+import { KeyHeader } from '../schemas/operations.ts';
+
+const tags = ['backfills'];
+
+export function backfillRoutes(app: Api, deps: ApiDeps): void {
+  app.route({
+    method: 'POST',
+    url: '/backfills',
+    config: { permission: 'operate', verb: 'backfill' },
+    schema: {
+      tags,
+      headers: KeyHeader,
+      body: OpenBackfill,
+      response: { 200: ForeseenBackfill, 202: BackfillDetail },
+    },
+    handler: async (request, reply) => {
+      const actor = request.actor!;
+      const { dryRun, reason, ...asked } = request.body;
+      const { version, graph } = await graphOf(deps, asked.cycle);
+      const roots = asked.flows === undefined ? null : named(version, graph, asked.flows);
+      const plan = planBackfill(graph, {
+        ...asked,
+        flows: roots,
+        order: asked.order ?? null,
+        concurrency: asked.concurrency ?? null,
+      });
+      const touched = plan.flows?.map((flow) => version.flows.get(flow)!) ?? null;
+      authorise(actor, 'backfill', touched);
+      if (dryRun) return reply.status(200).send(await foreseen(deps, version, request.body, plan));
+      if (reason.trim() === '')
+        throw new SluiceError('reason_required', 'a backfill needs a reason', {
+          facts: { verb: 'backfill' },
+        });
+      const hash = createHash('sha256')
+        .update(canonicalJson({ verb: 'backfill', asked, reason }))
+        .digest('base64url');
+      const key = keyOf(request.headers);
+      const row = await createBackfill(
+        deps.pool,
+        {
+          ...asked,
+          actor: actor.name,
+          key,
+          bodyHash: hash,
+          roots: asked.flows ?? null,
+          reason: reason.trim(),
+        },
+        plan,
+      );
+      return reply
+        .status(202)
+        .header('location', `/api/v1/backfills/${row.id}`)
+        .send(await detail(deps, row));
+    },
+  });
+
+  app.route({
+    method: 'GET',
+    url: '/backfills',
+    config: { permission: 'read' },
+    schema: { tags, querystring: BackfillsQuery, response: { 200: BackfillPage } },
+    handler: async (request) => {
+      const { limit, cursor, state } = request.query;
+      const before = positionOf(AtId, cursor);
+      const rows = await listBackfills(deps.pool, state, { before, limit: limit + 1 });
+      const runs = await readBackfillRuns(
+        deps.pool,
+        rows.map((row) => row.id),
+      );
+      return page(
+        rows,
+        limit,
+        (row) => shown(row, runs.get(row.id)!),
+        (row) => ({ at: row.openedAt, id: row.id }),
+      );
+    },
+  });
+
+  app.route({
+    method: 'GET',
+    url: '/backfills/:backfill',
+    config: { permission: 'read' },
+    schema: { tags, params: BackfillParams, response: { 200: BackfillDetail } },
+    handler: async (request) => detail(deps, await readBackfill(deps.pool, request.params.backfill)),
+  });
+
+  app.route({
+    method: 'POST',
+    url: '/backfills/:backfill/cancel',
+    config: { permission: 'operate', verb: 'cancel-backfill' },
+    schema: { tags, params: BackfillParams, body: CancelBackfill, response: { 200: BackfillDetail } },
+    handler: async (request) => {
+      const { backfill } = request.params;
+      const reason = request.body.reason.trim();
+      if (reason === '')
+        throw new SluiceError('reason_required', 'cancel needs a reason', { facts: { verb: 'cancel' } });
+      authorise(request.actor!, 'cancel-backfill', null);
+      await cancelBackfill(deps.pool, backfill, { actor: request.actor!.name, reason });
+      return detail(deps, await readBackfill(deps.pool, backfill));
+    },
+  });
+}
+
+/** Throws `no_catalogue`, `no_flows`. */
+async function graphOf(deps: ApiDeps, cycle: Cycle): Promise<{ version: CatalogueVersion; graph: Graph }> {
+  const newest = await newestVersion(deps.pool);
+  if (newest === null) throw new SluiceError('no_catalogue', 'no catalogue was applied yet');
+  const version = await deps.versionOf(newest);
+  const graph = inflate(version.graphOf(cycle));
+  if (graph.n > 0) return { version, graph };
+  throw new SluiceError('no_flows', `catalogue version ${newest} has no ${cycle} flows`, {
+    facts: { cycle },
+  });
+}
+
+/** Flows by id or former name; the name of a distribution means both its halves. Throws `unknown_flow`. */
+function named(version: CatalogueVersion, graph: Graph, given: readonly string[]): string[] {
+  const ids = new Set(graph.ids);
+  const aliases = new Map(
+    [...version.flows.values()].flatMap((flow) => flow.aliases.map((alias) => [alias, flow.id])),
+  );
+  return given.flatMap((name) => {
+    if (ids.has(name)) return [name];
+    if (ids.has(`${name}.import`)) return [`${name}.export`, `${name}.import`];
+    const id = aliases.get(name);
+    if (id !== undefined && ids.has(id)) return [id];
+    throw unknown(
+      'unknown_flow',
+      `the ${graph.cycle} runs have no flow ${name}`,
+      { flow: name },
+      near(name, ids),
+    );
+  });
+}
+
+async function foreseen(
+  { pool }: ApiDeps,
+  version: CatalogueVersion,
+  asked: OpenBackfill,
+  plan: BackfillPlan,
+): Promise<ForeseenBackfill> {
+  const { cycle, from, to, downstream } = asked;
+  const number = await nextRunNumber(pool, cycle, 'backfill', plan.periods);
+  const scheduled = await pool.query<{ id: string; period: string }>(
+    "select id, period from runs where cycle = $1 and purpose = 'scheduled' and period = any($2::text[])",
+    [cycle, plan.periods],
+  );
+  const there = new Map(scheduled.rows.map((row) => [row.period, row.id]));
+  const others = Cycle.options.filter((it) => it !== cycle).map((it) => inflate(version.graphOf(it)));
+  return {
+    dryRun: true,
+    ...{ cycle, from, to, downstream, flows: asked.flows ?? null },
+    order: plan.descending ? 'descending' : 'ascending',
+    concurrency: plan.concurrency,
+    includes: plan.flows === null ? null : [...plan.flows],
+    chained: { ...plan.chained },
+    runs: plan.periods.map((period) => ({
+      period,
+      run: runId(cycle, period, 'backfill', number),
+      scheduled: there.get(period) ?? null,
+    })),
+    dependants: dependants(others, cycle, plan.flows === null ? null : new Set(plan.flows)),
+  };
+}
+
+async function detail({ pool }: ApiDeps, row: BackfillRow): Promise<BackfillDetail> {
+  const runs = (await readBackfillRuns(pool, [row.id])).get(row.id)!;
+  return { ...shown(row, runs), includes: row.flows === null ? null : [...row.flows], runs };
+}
+
+function shown(row: BackfillRow, runs: readonly BackfillRun[]): Backfill {
+  const count = (...states: readonly BackfillRun['state'][]): number =>
+    runs.filter((run) => states.includes(run.state)).length;
+  return {
+    id: row.id,
+    ...{ cycle: row.cycle, from: row.from, to: row.to, downstream: row.downstream },
+    flows: row.roots === null ? null : [...row.roots],
+    order: row.descending ? 'descending' : 'ascending',
+    concurrency: row.concurrency,
+    ...{ actor: row.actor, reason: row.reason, state: row.state, trouble: row.trouble },
+    ...{ openedAt: row.openedAt, endedAt: row.endedAt, endedBy: row.endedBy },
+    progress: {
+      runs: runs.length,
+      pending: count('pending'),
+      open: count('open'),
+      finished: count('finished', 'closed'),
+      failing: runs.filter((run) => run.failed > 0).length,
+    },
+  };
+}

@@ -1,0 +1,120 @@
+/** What a backfill would open: which periods in which order, for which flows. Pure. */
+import { SluiceError } from '../errors.ts';
+import { comparePeriods, nextPeriod, parsePeriod, shiftOf } from './calendar.ts';
+import type { Graph } from './compact.ts';
+import type { Cycle } from './model.ts';
+
+export interface BackfillWish {
+  readonly cycle: Cycle;
+  /** Both included. */
+  readonly from: string;
+  readonly to: string;
+  /** null: all flows of the cycle. */
+  readonly flows: readonly string[] | null;
+  /** With everything downstream of `flows` in the same run. */
+  readonly downstream: boolean;
+  /** null: whichever the edges ask for, otherwise the oldest first. */
+  readonly order: 'ascending' | 'descending' | null;
+  /** null: one where runs wait for each other, otherwise a few. */
+  readonly concurrency: number | null;
+}
+
+export interface BackfillPlan {
+  /** In the order of opening. */
+  readonly periods: readonly string[];
+  /** Flows that the runs are opened for, upstream first; null: all. */
+  readonly flows: readonly string[] | null;
+  readonly descending: boolean;
+  readonly concurrency: number;
+  /** Flows of it wait for flows of it in another period: earlier ones, later ones. */
+  readonly chained: { readonly earlier: boolean; readonly later: boolean };
+}
+
+const MOST_PERIODS = 1_000;
+const CONCURRENCY = 4;
+
+/** Throws `invalid_period`, `unknown_flow`, `invalid_request` (a range that is empty or too long, an order that the edges contradict). */
+export function planBackfill(graph: Graph, wish: BackfillWish): BackfillPlan {
+  const periods = periodsOf(wish);
+  const included = wish.flows === null ? null : flowsOf(graph, wish.flows, wish.downstream);
+  const chained = { earlier: false, later: false };
+  for (const edge of graph.foreign) {
+    const shift = shiftOf(edge.period);
+    if (edge.cycle !== wish.cycle || shift === null || shift === 0) continue;
+    if (included !== null && !(included.has(edge.from) && included.has(graph.ids[edge.v]!))) continue;
+    if (shift < 0) chained.earlier = true;
+    else chained.later = true;
+  }
+  const wanted = wish.order ?? (chained.later && !chained.earlier ? 'descending' : 'ascending');
+  if (
+    (wanted === 'descending' && chained.earlier) ||
+    (wanted === 'ascending' && chained.later && !chained.earlier)
+  )
+    throw new SluiceError(
+      'invalid_request',
+      `flows wait for ${wanted === 'descending' ? 'earlier' : 'later'} periods of this backfill: it cannot go ${wanted}`,
+      { facts: { order: wanted, chained } },
+    );
+  // Both ways: no order does it, so all stand open and the edges alone decide.
+  const both = chained.earlier && chained.later;
+  const one = chained.earlier || chained.later;
+  return {
+    periods: wanted === 'descending' ? periods.reverse() : periods,
+    flows: included === null ? null : graph.ids.filter((id) => included.has(id)),
+    descending: wanted === 'descending',
+    concurrency: both ? periods.length : (wish.concurrency ?? (one ? 1 : CONCURRENCY)),
+    chained,
+  };
+}
+
+function periodsOf({ cycle, from, to }: BackfillWish): string[] {
+  parsePeriod(cycle, from);
+  parsePeriod(cycle, to);
+  const periods: string[] = [];
+  for (
+    let at = from;
+    comparePeriods(at, to) <= 0 && periods.length <= MOST_PERIODS;
+    at = nextPeriod(cycle, at)
+  )
+    periods.push(at);
+  if (periods.length === 0 || periods.length > MOST_PERIODS)
+    throw new SluiceError(
+      'invalid_request',
+      periods.length === 0
+        ? `${from} is later than ${to}`
+        : `more than ${MOST_PERIODS} periods; backfill them in parts`,
+      { facts: { from, to } },
+    );
+  return periods;
+}
+
+/** The named flows, and everything below them over edges of the run. O(V + E). */
+function flowsOf(graph: Graph, flows: readonly string[], downstream: boolean): Set<string> {
+  const index = new Map(graph.ids.map((id, v) => [id, v]));
+  const unknown = flows.filter((flow) => !index.has(flow));
+  if (unknown.length > 0)
+    throw new SluiceError('unknown_flow', `the ${graph.cycle} runs have no flow ${unknown.join(', ')}`, {
+      facts: { flows: unknown },
+    });
+  const found = new Set(flows.map((flow) => index.get(flow)!));
+  if (downstream)
+    // A set is walked in the order of insertion, also over what is added meanwhile.
+    for (const v of found)
+      for (let k = graph.downOff[v]!; k < graph.downOff[v + 1]!; k++) found.add(graph.down[k]!);
+  return new Set([...found].map((v) => graph.ids[v]!));
+}
+
+/** Flows of other cycles that wait for flows of the backfill: somebody has to decide whether their runs are to be redone, too. */
+export function dependants(
+  others: readonly Graph[],
+  cycle: Cycle,
+  included: ReadonlySet<string> | null,
+): { cycle: Cycle; flow: string }[] {
+  return others.flatMap((graph) => {
+    const flows = new Set<string>();
+    for (const edge of graph.foreign)
+      if (edge.cycle === cycle && (included === null || included.has(edge.from)))
+        flows.add(graph.ids[edge.v]!);
+    return [...flows].map((flow) => ({ cycle: graph.cycle, flow }));
+  });
+}

@@ -1,0 +1,290 @@
+/** Backfills: a range of periods run once more. Made here with the ids of all their runs; opened run by run by the workers' opener. */
+import type pg from 'pg';
+import { SluiceError } from '../errors.ts';
+import type { BackfillPlan } from '../graph/backfill.ts';
+import { runId } from '../graph/calendar.ts';
+import type { Cycle } from '../graph/model.ts';
+import { writeAudit } from './audit.ts';
+import type { OpenDueDeps } from './open-due.ts';
+import { openRun } from './open-run.ts';
+import { newId } from './operations.ts';
+import { inTransaction, type Queryable } from './pool.ts';
+import { nextRunNumber } from './run-numbers.ts';
+
+export interface BackfillRow {
+  readonly id: string;
+  readonly actor: string;
+  readonly bodyHash: string;
+  readonly cycle: Cycle;
+  readonly from: string;
+  readonly to: string;
+  /** Flows that its runs are opened for; null = all. */
+  readonly flows: readonly string[] | null;
+  /** As asked for: those above, before everything downstream was added. */
+  readonly roots: readonly string[] | null;
+  readonly downstream: boolean;
+  readonly descending: boolean;
+  readonly concurrency: number;
+  readonly reason: string;
+  readonly state: 'open' | 'finished' | 'cancelled';
+  readonly openedAt: number;
+  readonly endedAt: number | null;
+  readonly endedBy: string | null;
+  readonly trouble: string | null;
+}
+
+export interface BackfillRun {
+  readonly period: string;
+  readonly run: string;
+  /** `closed`: before it was finished. `dropped`: the backfill was cancelled before it was opened. */
+  readonly state: 'pending' | 'open' | 'finished' | 'closed' | 'dropped';
+  /** Flows that failed, or of which nobody knows whether they ran. */
+  readonly failed: number;
+  readonly openedAt: number | null;
+}
+
+const ROW = `id, actor, body_hash as "bodyHash", cycle, from_period as "from", to_period as "to", flows, roots, downstream, descending,
+  concurrency, reason, state, opened_ms as "openedAt", ended_ms as "endedAt", ended_by as "endedBy", trouble`;
+
+export interface NewBackfill {
+  readonly actor: string;
+  readonly key: string;
+  readonly bodyHash: string;
+  readonly cycle: Cycle;
+  readonly from: string;
+  readonly to: string;
+  readonly roots: readonly string[] | null;
+  readonly downstream: boolean;
+  readonly reason: string;
+}
+
+/**
+ * Stores a backfill; the same key again answers the first one, with another body it throws `idempotency_key_reused`. All its runs get one
+ * number, the next that none of their periods has.
+ */
+export async function createBackfill(
+  pool: pg.Pool,
+  given: NewBackfill,
+  plan: BackfillPlan,
+): Promise<BackfillRow> {
+  return inTransaction(pool, async (client) => {
+    await client.query("select pg_advisory_xact_lock(hashtext('sluice.backfill'))");
+    const known = await client.query<BackfillRow>(
+      `select ${ROW} from backfills where actor = $1 and idempotency_key = $2`,
+      [given.actor, given.key],
+    );
+    const before = known.rows[0];
+    if (before !== undefined) {
+      if (before.bodyHash === given.bodyHash) return before;
+      const facts = { key: given.key, backfill: before.id };
+      throw new SluiceError('idempotency_key_reused', `the key '${given.key}' belongs to ${before.id}`, {
+        facts,
+      });
+    }
+    const number = await nextRunNumber(client, given.cycle, 'backfill', plan.periods);
+    const id = newId('backfill');
+    const inserted = await client.query<BackfillRow>(
+      `insert into backfills (id, actor, idempotency_key, body_hash, cycle, from_period, to_period, flows, roots, downstream, descending,
+         concurrency, number, reason, opened_ms)
+       values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, clock_ms()) returning ${ROW}`,
+      [
+        ...[id, given.actor, given.key, given.bodyHash, given.cycle, given.from, given.to],
+        ...[
+          plan.flows,
+          given.roots,
+          given.downstream,
+          plan.descending,
+          plan.concurrency,
+          number,
+          given.reason,
+        ],
+      ],
+    );
+    await client.query(
+      `insert into backfill_runs (backfill_id, position, period, run_id)
+       select $1, x.n, x.period, x.run from unnest($2::text[], $3::text[]) with ordinality as x (period, run, n)`,
+      [id, plan.periods, plan.periods.map((period) => runId(given.cycle, period, 'backfill', number))],
+    );
+    await writeAudit(client, {
+      actor: given.actor,
+      verb: 'backfill',
+      run: null,
+      targets: [id],
+      reason: given.reason,
+      outcome: 'applied',
+      detail: {
+        cycle: given.cycle,
+        from: given.from,
+        to: given.to,
+        flows: given.roots,
+        downstream: given.downstream,
+      },
+    });
+    return inserted.rows[0]!;
+  });
+}
+
+/** Newest first; `before` is the last row of the page before. */
+export async function listBackfills(
+  client: Queryable,
+  state: string | undefined,
+  page: { before: { at: number; id: string } | null; limit: number },
+): Promise<BackfillRow[]> {
+  const found = await client.query<BackfillRow>(
+    `select ${ROW} from backfills where ($1::text is null or state = $1) and ($2::bigint is null or (opened_ms, id) < ($2, $3))
+     order by opened_ms desc, id desc limit $4`,
+    [state ?? null, page.before?.at ?? null, page.before?.id ?? null, page.limit],
+  );
+  return found.rows;
+}
+
+/** Throws `unknown_backfill`. */
+export async function readBackfill(client: Queryable, id: string): Promise<BackfillRow> {
+  const found = await client.query<BackfillRow>(`select ${ROW} from backfills where id = $1`, [id]);
+  const row = found.rows[0];
+  if (row === undefined)
+    throw new SluiceError('unknown_backfill', `there is no backfill ${id}`, { facts: { backfill: id } });
+  return row;
+}
+
+/** Runs of backfills in the order of opening, by backfill. */
+export async function readBackfillRuns(
+  client: Queryable,
+  ids: readonly string[],
+): Promise<Map<string, BackfillRun[]>> {
+  const found = await client.query<BackfillRun & { backfill: string }>(
+    `select b.backfill_id as backfill, b.period, b.run_id as run, b.opened_ms as "openedAt",
+       case when b.state <> 'opened' then b.state when r.finished_ms is not null then 'finished' else r.state end as state,
+       (select count(*)::int from run_flows f where f.run_id = b.run_id and f.result in ('failed', 'cancelled', 'outcome_unknown')) as failed
+     from backfill_runs b left join runs r on r.id = b.run_id where b.backfill_id = any($1::text[]) order by b.backfill_id, b.position`,
+    [ids],
+  );
+  const lists = new Map<string, BackfillRun[]>(ids.map((id) => [id, []]));
+  for (const { backfill, ...run } of found.rows) lists.get(backfill)!.push(run);
+  return lists;
+}
+
+/** Ids of the runs that stand in one backfill with this one, opened or not; none for a run of no backfill. */
+export async function runsBeside(client: Queryable, run: string): Promise<string[]> {
+  const found = await client.query<{ run: string }>(
+    `select run_id as run from backfill_runs where backfill_id = (select backfill_id from backfill_runs where run_id = $1)`,
+    [run],
+  );
+  return found.rows.map((row) => row.run);
+}
+
+/** Opens nothing more; runs that are open go on. Throws `unknown_backfill`, `backfill_over`. */
+export async function cancelBackfill(
+  pool: pg.Pool,
+  id: string,
+  by: { actor: string; reason: string },
+): Promise<void> {
+  await inTransaction(pool, async (client) => {
+    const ended = await client.query(
+      `update backfills set state = 'cancelled', ended_ms = clock_ms(), ended_by = $2 where id = $1 and state = 'open'`,
+      [id, by.actor],
+    );
+    if (ended.rowCount === 0) {
+      const { state } = await readBackfill(client, id);
+      throw new SluiceError('backfill_over', `${id} is ${state}`, { facts: { backfill: id, state } });
+    }
+    await client.query(
+      "update backfill_runs set state = 'dropped' where backfill_id = $1 and state = 'pending'",
+      [id],
+    );
+    await writeAudit(client, {
+      ...by,
+      verb: 'cancel-backfill',
+      run: null,
+      targets: [id],
+      outcome: 'applied',
+    });
+  });
+}
+
+interface Next {
+  readonly unfinished: number;
+  readonly position: number | null;
+  readonly period: string | null;
+  readonly run: string | null;
+}
+
+/** Somebody else has opened the run, or ended the backfill, meanwhile. */
+class OpenedElsewhere extends Error {}
+
+/** Opens the next runs of every open backfill, as many as may be unfinished at once. One that fails does not stop the others. */
+export async function openBackfills(
+  deps: OpenDueDeps,
+  warn: (facts: object, text: string) => void,
+): Promise<void> {
+  const found = await deps.pool.query<BackfillRow & { number: number }>(
+    `select ${ROW}, number from backfills where state = 'open' order by opened_ms`,
+  );
+  for (const backfill of found.rows)
+    try {
+      while (await openNext(deps, backfill));
+    } catch (error) {
+      if (error instanceof OpenedElsewhere) continue;
+      warn({ error, backfill: backfill.id }, 'could not open the next run of a backfill');
+      const trouble =
+        error instanceof SluiceError ? `${error.code}: ${error.message}` : 'see the log of the worker';
+      await deps.pool.query('update backfills set trouble = $2 where id = $1', [backfill.id, trouble]);
+    }
+}
+
+/** Whether a run was opened and another may follow. */
+async function openNext(
+  { pool, versionOf }: OpenDueDeps,
+  backfill: BackfillRow & { number: number },
+): Promise<boolean> {
+  const { id, cycle, actor, flows, number } = backfill;
+  // One statement, one snapshot: whoever does not see another worker's run yet picks the same one and is refused by its key.
+  const found = await pool.query<Next>(
+    `select (select count(*)::int from backfill_runs b join runs r on r.id = b.run_id
+         where b.backfill_id = $1 and r.finished_ms is null and r.state = 'open') as unfinished,
+       n.position, n.period, n.run_id as run
+     from (select 1) one left join lateral (select position, period, run_id from backfill_runs where backfill_id = $1 and state = 'pending'
+       order by position limit 1) n on true`,
+    [id],
+  );
+  const { unfinished, position, period, run } = found.rows[0]!;
+  if (position === null || period === null || run === null) {
+    if (unfinished === 0)
+      await pool.query(
+        "update backfills set state = 'finished', ended_ms = clock_ms() where id = $1 and state = 'open'",
+        [id],
+      );
+    return false;
+  }
+  if (unfinished >= backfill.concurrency) return false;
+  const take = async (client: Queryable): Promise<void> => {
+    const taken = await client.query(
+      `update backfill_runs set state = 'opened', opened_ms = clock_ms() where backfill_id = $1 and position = $2 and state = 'pending'
+         and exists (select 1 from backfills where id = $1 and state = 'open' for share)`,
+      [id, position],
+    );
+    if (taken.rowCount === 0) throw new OpenedElsewhere();
+    await client.query('update backfills set trouble = null where id = $1 and trouble is not null', [id]);
+  };
+  const beside = (await runsBeside(pool, run)).filter((it) => it !== run);
+  const request = { cycle, period, purpose: 'backfill', procedures: null, flows, number, beside } as const;
+  try {
+    await openRun(pool, versionOf, request, actor, async (client, opened) => {
+      await take(client);
+      const detail = { cycle, period, purpose: 'backfill', backfill: id };
+      await writeAudit(client, {
+        actor,
+        verb: 'open',
+        run: opened,
+        reason: backfill.reason,
+        outcome: 'applied',
+        detail,
+      });
+    });
+  } catch (error) {
+    // Another worker was quicker and has taken it; should a run of this id be there for any other reason, it is as good.
+    if (!(error instanceof SluiceError) || error.code !== 'run_exists') throw error;
+    await inTransaction(pool, take);
+  }
+  return true;
+}
