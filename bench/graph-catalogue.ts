@@ -8,15 +8,10 @@ export interface ProgramWish {
   readonly program: 'noop' | 'shell';
   /** Recorded run times are divided by it; without recorded times a noop takes none. */
   readonly speedup: number;
-  /** What every noop takes at least, ms. */
-  readonly ms?: number;
 }
 
 /** File name -> text, as `sluice catalogue check` takes it. Ids of tasks that are no ids of flows become `t<number>`. */
-export function catalogueOf(
-  graph: GraphFile,
-  { program, speedup, ms = 0 }: ProgramWish,
-): Record<string, string> {
+export function catalogueOf(graph: GraphFile, { program, speedup }: ProgramWish): Record<string, string> {
   const ids = idsOf(graph);
   const flows = graph.tasks.map((task) => ({
     id: ids.get(task.id),
@@ -27,7 +22,7 @@ export function catalogueOf(
     program:
       program === 'shell'
         ? { type: 'shell', command: ['true'] }
-        : { type: 'noop', ms: Math.max(ms, Math.round(((task.runtimeSeconds ?? 0) * 1000) / speedup)) },
+        : { type: 'noop', ms: Math.round(((task.runtimeSeconds ?? 0) * 1000) / speedup) },
     after: task.deps.map((dep) => ids.get(dep)),
   }));
   return { 'bench.yaml': `flows:\n${flows.map((flow) => `  - ${JSON.stringify(flow)}\n`).join('')}` };

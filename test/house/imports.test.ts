@@ -85,6 +85,8 @@ const MAY_IMPORT: Record<string, readonly (string | RegExp)[]> = {
       'cli/profile.ts',
       'embedded',
       'api/schemas',
+      'workflows/messages.ts',
+      '@temporalio/client',
       'pg',
       'zod',
       'node:',

@@ -1,0 +1,129 @@
+/** `bench --graph FILE`: a graph through API, coordinator, PostgreSQL and agents; timed from the answer to `POST /runs` to the last result visible. */
+import { Client, Connection } from '@temporalio/client';
+import pg from 'pg';
+import type { RunDetail } from '../api/schemas/runs.ts';
+import type { Shutdown } from '../embedded/shutdown.ts';
+import { runWorkflowId } from '../workflows/messages.ts';
+import { catalogueOf, idsOf, PLATFORM, type ProgramWish } from './graph-catalogue.ts';
+import type { GraphFile } from './graph-file.ts';
+import { percentile } from './percentile.ts';
+import { type System, startSystem } from './system.ts';
+import { type ByPart, cpuSeconds, mapParts, watchMemory } from './usage.ts';
+
+export interface ThroughputWish extends ProgramWish {
+  readonly agents: number;
+  readonly slots: number;
+  /** Runs of the graph, one after the other; the first one warms up and counts only when it is the only one. */
+  readonly repeat: number;
+  readonly say: (text: string) => void;
+  readonly shutdown: Shutdown;
+}
+
+interface Measured {
+  readonly flowsPerSecond: number;
+  readonly makespanMs: number;
+  readonly hopMs: { p50: number | null; p95: number | null };
+  readonly historyEvents: number;
+  readonly historyBytes: number;
+  readonly cpuSeconds: ByPart;
+}
+
+export interface Throughput extends Measured {
+  readonly graph: string;
+  readonly flows: number;
+  readonly program: string;
+  readonly agents: number;
+  readonly slots: number;
+  readonly peakRssMb: ByPart;
+  /** Every run in the order in which it was made; the figures above are those of the median one by flows a second. */
+  readonly runs: readonly Measured[];
+}
+
+export async function throughput(graph: GraphFile, wish: ThroughputWish): Promise<Throughput> {
+  const { agents, slots, repeat, say, program, shutdown } = wish;
+  const system = await startSystem({
+    catalogue: catalogueOf(graph, wish),
+    agents: Array.from({ length: agents }, (_, i) => ({ name: `agent-${i + 1}`, platform: PLATFORM, slots })),
+    say,
+    shutdown,
+  });
+  const pool = new pg.Pool({ connectionString: system.databaseUrl, max: 2 });
+  pg.types.setTypeParser(pg.types.builtins.INT8, Number);
+  try {
+    const memory = watchMemory(system.home);
+    const runs: Measured[] = [];
+    for (let i = 0; i < repeat; i++) {
+      runs.push(await oneRun(system, pool, graph, `2026-01-${String(i + 1).padStart(2, '0')}`));
+      const { flowsPerSecond, makespanMs } = runs.at(-1)!;
+      say(`${graph.name}, run ${i + 1} of ${repeat}: ${flowsPerSecond} flows/s, ${makespanMs} ms`);
+    }
+    const peakRssMb = await memory.stop();
+    const counted = [...(runs.length > 1 ? runs.slice(1) : runs)].sort((a, b) => a.makespanMs - b.makespanMs);
+    const median = counted[counted.length >> 1]!;
+    const flows = graph.tasks.length;
+    return { graph: graph.name, flows, program, agents, slots, ...median, peakRssMb, runs };
+  } finally {
+    await pool.end();
+    await shutdown.run();
+  }
+}
+
+async function oneRun(system: System, pool: pg.Pool, graph: GraphFile, period: string): Promise<Measured> {
+  const before = await cpuSeconds(system.home);
+  const run = await system.client('admin').post<RunDetail>('/runs', { cycle: 'day', period });
+  const since = performance.now();
+  const makespanMs = await finished(pool, run.id, since);
+  const after = await cpuSeconds(system.home);
+  return {
+    flowsPerSecond: Math.round(graph.tasks.length / (makespanMs / 1000)),
+    makespanMs: Math.round(makespanMs),
+    hopMs: await hops(pool, run.id, graph),
+    ...(await historyOf(system, run.id)),
+    cpuSeconds: mapParts(after, (value, part) => Math.round((value - before[part]) * 100) / 100),
+  };
+}
+
+/** Time from `since` until every flow of the run has its result, seen from outside, ms. */
+async function finished(pool: pg.Pool, run: string, since: number): Promise<number> {
+  for (;;) {
+    const found = await pool.query<{ finished: boolean }>({
+      name: 'finished',
+      text: 'select finished_ms is not null as finished from runs where id = $1',
+      values: [run],
+    });
+    if (found.rows[0]!.finished) return performance.now() - since;
+    await new Promise((resolve) => setTimeout(resolve, 5));
+  }
+}
+
+/** From the end of the last upstream to the start of the flow, both as the record accepted them, ms. */
+async function hops(pool: pg.Pool, run: string, graph: GraphFile): Promise<Measured['hopMs']> {
+  const found = await pool.query<{ flow_id: string; started_ms: number; ended_ms: number }>(
+    'select flow_id, started_ms, ended_ms from attempts where run_id = $1',
+    [run],
+  );
+  const attempts = new Map(found.rows.map((row) => [row.flow_id, row]));
+  const ids = idsOf(graph);
+  const waits = graph.tasks
+    .filter((task) => task.deps.length > 0)
+    .map((task) => {
+      const ends = task.deps.map((dep) => attempts.get(ids.get(dep)!)!.ended_ms);
+      return attempts.get(ids.get(task.id)!)!.started_ms - Math.max(...ends);
+    });
+  return { p50: percentile(waits, 0.5), p95: percentile(waits, 0.95) };
+}
+
+async function historyOf(
+  system: System,
+  run: string,
+): Promise<{ historyEvents: number; historyBytes: number }> {
+  const connection = await Connection.connect({ address: system.temporalAddress });
+  try {
+    const handle = new Client({ connection }).workflow.getHandle(runWorkflowId('sluice', run));
+    const { raw } = await handle.describe();
+    const info = raw.workflowExecutionInfo;
+    return { historyEvents: Number(info?.historyLength), historyBytes: Number(info?.historySizeBytes) };
+  } finally {
+    await connection.close();
+  }
+}
