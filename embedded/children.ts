@@ -52,6 +52,11 @@ interface PidFile {
 }
 
 const LOG_BYTES = 10_000_000;
+/**
+ * V8 would let the young generation of each isolate grow to 48 MB, glibc keep an arena a thread: API and worker took 850 MB with 10,000
+ * flows open, and take 530 MB so, at the same speed.
+ */
+const SMALL_HEAP = ['--max-semi-space-size=4'];
 const living = new Map<number, NodeJS.Signals>();
 const runFolder = (home: string) => join(home, 'run');
 
@@ -149,8 +154,8 @@ export async function spawnOwned(
   const { child, running } = await startProcess(home, {
     name,
     command: process.execPath,
-    args: ['--disable-warning=ExperimentalWarning', file, ...args],
-    env: childEnvironment(env),
+    args: ['--disable-warning=ExperimentalWarning', ...SMALL_HEAP, file, ...args],
+    env: childEnvironment({ MALLOC_ARENA_MAX: '2', ...env }),
     channel: true,
   });
   const ready = new Promise<Record<string, unknown>>((resolve, reject) => {
