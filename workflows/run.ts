@@ -2,7 +2,7 @@
  * The coordinator of one run (protocol A2-A9): reads the log by its cursor, decides, has the exchange write, applies what was written.
  * The state lives here between exchanges; the truth is the record, from which `loadRun` rebuilds it.
  */
-import { condition, continueAsNew, defineSignal, setHandler, workflowInfo } from '@temporalio/workflow';
+import { condition, continueAsNew, defineSignal, setHandler, sleep, workflowInfo } from '@temporalio/workflow';
 import { apply } from '../graph/apply.ts';
 import { type Graph, inflate } from '../graph/compact.ts';
 import { decide } from '../graph/decide.ts';
@@ -11,6 +11,12 @@ import { restoreState } from '../graph/restore.ts';
 import type { RunState } from '../graph/state.ts';
 import { exchange, freezeRun, loadRun } from './activity-proxies.ts';
 import { RELOAD_SIGNAL, type RunInput, WAKE_SIGNAL } from './messages.ts';
+
+/**
+ * A busy run would go from exchange to exchange inside one workflow task, which the server gives up after 10 s: then all of it is done
+ * again. So the task ends after this time by the record's clock, ms, and the next one begins at once.
+ */
+const TASK_MS = 1_000;
 
 export async function run(input: RunInput): Promise<void> {
   let woken = true;
@@ -28,6 +34,7 @@ export async function run(input: RunInput): Promise<void> {
   if (state.exchange < input.seen) await freeze(input, state.exchange);
 
   let groups = decide(graph, state, [], state.now);
+  let taskSince = 0;
   for (;;) {
     woken = false;
     const answer = await exchange({ run: input.run, n: state.exchange + 1, groups });
@@ -38,7 +45,14 @@ export async function run(input: RunInput): Promise<void> {
     }
     apply(graph, state, groups, answer);
     groups = decide(graph, state, answer.entries, state.now);
-    if (groups.length > 0 || answer.more) continue;
+    if (groups.length > 0 || answer.more) {
+      if (taskSince === 0) taskSince = state.now;
+      if (state.now - taskSince < TASK_MS) continue;
+      taskSince = 0;
+      await sleep(1);
+      continue;
+    }
+    taskSince = 0;
     // A quiet moment: nothing decided, nothing unread.
     if (reload || shouldContinue(input)) return next(input, state.exchange);
     if (!(await waitForWork(graph, state, input))) return;
