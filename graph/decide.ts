@@ -3,7 +3,7 @@
  * the workflow, in `dryRun`, in simulations and in property tests. Complexity O(V + E) for the copy, then O(what changes).
  */
 import type { Graph } from './compact.ts';
-import { complete, lose, proveEffect } from './completion.ts';
+import { complete, lose, reportLate } from './completion.ts';
 import type { Entry, ExternalEntry, Group } from './decisions.ts';
 import { isFinished } from './due.ts';
 import { Machine } from './machine.ts';
@@ -91,7 +91,7 @@ function external(m: Machine, entry: ExternalEntry): void {
       return;
     }
     case 'effect':
-      if (body.v >= 0) proveEffect(m, body.v);
+      if (body.v >= 0) reportLate(m, body);
       return;
     case 'event':
       for (let v = 0; v < m.graph.n; v++) {

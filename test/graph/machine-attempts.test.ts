@@ -202,6 +202,20 @@ describe('C7: superseding', () => {
     expect([run.flagged('STALE'), run.notices()]).toEqual(['B', ['late_effect A']]);
   });
 
+  test('an idempotent program whose lost attempt tells its end after all is tried again at once, not after its grace', () => {
+    const run = new SmallRun(below({ idempotent: true, orphanMs: 30_000 }));
+    run.lose(run.start('A'));
+    const late = (attempt: number): void => {
+      run.record.append({ kind: 'external', body: { type: 'effect', v: 0, generation: 1, attempt } });
+      run.settle();
+    };
+    // Of an attempt before the last one nothing follows.
+    late(0);
+    expect([run.stateOf('A'), run.flagged('ENDING')]).toEqual(['waiting_time', 'A']);
+    late(1);
+    expect([run.stateOf('A'), run.flagged('ENDING')]).toEqual(['waiting_agent', '']);
+  });
+
   test('a failure of a superseded attempt changes nothing but the wait', () => {
     const run = new SmallRun(chain('A B'));
     const lease = run.start('A');

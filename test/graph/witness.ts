@@ -2,7 +2,7 @@
 import type { Entry, Group, OperationEntry } from '../../graph/decisions.ts';
 import type { Exchanged } from '../support/memory-record.ts';
 import { agreesOn, keepsInvariants, same, type Told } from './agreement.ts';
-import { completed, hearOfUpstream, lateEffect, lost } from './model-attempts.ts';
+import { completed, heardLate, hearOfUpstream, lost } from './model-attempts.ts';
 import { ask, happen } from './model-verbs.ts';
 
 /** What must not be forgotten from one exchange to the next. */
@@ -39,7 +39,7 @@ function hear(it: Told & Remembered, entry: Entry, group: Group): void {
     completed(model, graph.ids[entry.v]!, entry, entry.outcome, entry.failure ?? 'program');
   else if (entry.kind === 'lost') lost(model, graph.ids[entry.v]!, entry);
   else if (entry.body.type === 'event') happen(model, entry.body.event);
-  else if (entry.body.type === 'effect') lateEffect(model, graph.ids[entry.body.v]!);
+  else if (entry.body.type === 'effect') heardLate(model, graph.ids[entry.body.v]!, entry.body);
   else
     hearOfUpstream(
       model,
