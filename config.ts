@@ -60,6 +60,13 @@ const Environment = z
     SLUICE_ORPHAN_MS: ms(30 * 60_000),
     SLUICE_GRACE_MS: ms(30_000),
     SLUICE_PLAN_TTL_MS: ms(10 * 60_000),
+    // How long the record keeps runs that are over, by cycle, and the audit
+    SLUICE_RETENTION: z.enum(['auto', 'manual']).default('auto'),
+    SLUICE_KEEP_HOUR_DAYS: z.coerce.number().int().min(3).default(45),
+    SLUICE_KEEP_DAY_DAYS: z.coerce.number().int().min(45).default(190),
+    SLUICE_KEEP_MONTH_DAYS: z.coerce.number().int().min(95).default(800),
+    SLUICE_KEEP_AUDIT_DAYS: z.coerce.number().int().min(400).default(1_100),
+    SLUICE_ARCHIVE: path.optional(),
     // The coordinators
     SLUICE_TASK_QUEUE: z.string().default('sluice'),
     SLUICE_CONTINUE_AFTER_EVENTS: z.coerce.number().int().min(0).default(0),
@@ -115,6 +122,13 @@ export interface Config {
   readonly graceMs: number;
   /** How long a rerun plan may be applied. */
   readonly planTtlMs: number;
+  /** `auto`: the API looks once an hour for runs that are over long enough; `manual`: only when it is asked to. */
+  readonly retention: 'auto' | 'manual';
+  /** Days that the record keeps runs after their end, by cycle. */
+  readonly keepDays: { readonly hour: number; readonly day: number; readonly month: number };
+  readonly keepAuditDays: number;
+  /** Folder that what leaves the record is written to. */
+  readonly archive: string;
   /** Temporal task queue of the workers. */
   readonly taskQueue: string;
   /** Continue-as-new after so many history events; 0: when the server suggests it. */
@@ -170,6 +184,14 @@ export function loadConfig(env: Env = environment()): Config {
     orphanMs: it.SLUICE_ORPHAN_MS,
     graceMs: it.SLUICE_GRACE_MS,
     planTtlMs: it.SLUICE_PLAN_TTL_MS,
+    retention: it.SLUICE_RETENTION,
+    keepDays: {
+      hour: it.SLUICE_KEEP_HOUR_DAYS,
+      day: it.SLUICE_KEEP_DAY_DAYS,
+      month: it.SLUICE_KEEP_MONTH_DAYS,
+    },
+    keepAuditDays: it.SLUICE_KEEP_AUDIT_DAYS,
+    archive: it.SLUICE_ARCHIVE ?? join(it.SLUICE_HOME, 'archive'),
     taskQueue: it.SLUICE_TASK_QUEUE,
     continueAfterEvents: it.SLUICE_CONTINUE_AFTER_EVENTS,
     logLevel: it.SLUICE_LOG_LEVEL,

@@ -6,6 +6,7 @@ import { purgeAnswers } from '../store/agent-calls.ts';
 import { versionReader } from '../store/catalogue.ts';
 import { freeOldKeys } from '../store/operations.ts';
 import { createPool } from '../store/pool.ts';
+import type { RetentionPolicy } from '../store/retention.ts';
 import { contextReader } from '../store/run-context.ts';
 import { purgeSlots } from '../store/schedules.ts';
 import { createAgentCalls } from './agent-calls.ts';
@@ -14,6 +15,7 @@ import { startBeats } from './beats.ts';
 import type { Api } from './deps.ts';
 import { fileLogStore } from './log-store.ts';
 import { openNotifications } from './notifications.ts';
+import { startRetention } from './retention.ts';
 
 export interface ApiOptions {
   readonly databaseUrl: string;
@@ -25,6 +27,9 @@ export interface ApiOptions {
   readonly graceMs: number;
   readonly planTtlMs: number;
   readonly logLevel: string;
+  readonly retention: RetentionPolicy;
+  /** Whether runs that are over long enough leave by themselves. */
+  readonly retainsByItself: boolean;
   /** Asks the coordinator of a frozen run to begin again (A9). */
   readonly reload: (run: string) => Promise<void>;
 }
@@ -72,6 +77,9 @@ export async function connectApi(options: ApiOptions): Promise<ConnectedApi> {
       warn({ error }, 'could not purge old answers, keys and decisions of schedules'),
     );
   }, HOUSEKEEPING_MS);
+  const stopRetention = options.retainsByItself
+    ? startRetention(pool, options.retention, log)
+    : async () => {};
   return {
     app,
     async close() {
@@ -80,6 +88,7 @@ export async function connectApi(options: ApiOptions): Promise<ConnectedApi> {
       const impatient = setTimeout(() => app.server.closeAllConnections(), OPEN_REQUESTS_MS);
       await app.close().finally(() => clearTimeout(impatient));
       await stopBeats();
+      await stopRetention();
       await notifications.close();
       await pool.end();
     },

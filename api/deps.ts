@@ -5,6 +5,7 @@ import type { FastifyBaseLogger, FastifyInstance, RawServerDefault } from 'fasti
 import type { ZodTypeProvider } from 'fastify-type-provider-zod';
 import type pg from 'pg';
 import type { CatalogueVersion } from '../store/catalogue.ts';
+import type { RetentionPolicy } from '../store/retention.ts';
 import type { RunContext } from '../store/run-context.ts';
 import type { AgentCalls } from './agent-calls.ts';
 import type { LogStore } from './log-store.ts';
@@ -24,6 +25,7 @@ export interface ApiDeps {
   readonly operationWaitMs: number;
   /** Agents that were not heard of for so long are shown as gone, ms. */
   readonly leaseMs: number;
+  readonly retention: RetentionPolicy;
   /** Asks the coordinator of a frozen run to go on from the record (A9). */
   readonly reload: (run: string) => Promise<void>;
   readonly logLevel: string;

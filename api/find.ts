@@ -16,19 +16,33 @@ export async function openContext(
     return await deps.contextOf(run);
   } catch (error) {
     if (!(error instanceof SluiceError) || error.code !== 'unknown_run') throw error;
-    const runs = await deps.pool.query<{ id: string }>(
-      'select id from runs order by opened_ms desc limit 500',
-    );
-    throw unknown(
-      'unknown_run',
-      `there is no run ${run}`,
-      { run },
-      near(
-        run,
-        runs.rows.map((row) => row.id),
-      ),
-    );
+    throw await unknownRun(deps.pool, run);
   }
+}
+
+/** What may have been meant, or where the run has gone. */
+export async function unknownRun(pool: ApiDeps['pool'], run: string): Promise<SluiceError> {
+  const runs = await pool.query<{ id: string }>('select id from runs order by opened_ms desc limit 500');
+  return unknown(
+    'unknown_run',
+    `there is no run ${run}${await archivedNote(pool, run)}`,
+    { run },
+    near(
+      run,
+      runs.rows.map((row) => row.id),
+    ),
+  );
+}
+
+async function archivedNote(pool: ApiDeps['pool'], run: string): Promise<string> {
+  const found = await pool.query<{ day: string }>(
+    `select to_char(to_timestamp(archived_ms / 1000), 'YYYY-MM-DD') as day from archived_runs where run_id = $1`,
+    [run],
+  );
+  const day = found.rows[0]?.day;
+  return day === undefined
+    ? ''
+    : ` in the record any more: it was archived on ${day}, and comes back for reading with: sluice retention restore ${run}`;
 }
 
 const aliases = new WeakMap<CatalogueVersion, Map<string, string>>();

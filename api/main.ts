@@ -27,6 +27,8 @@ const api = await connectApi({
   graceMs: config.graceMs,
   planTtlMs: config.planTtlMs,
   logLevel: config.logLevel,
+  retention: { keepDays: config.keepDays, auditDays: config.keepAuditDays, folder: config.archive },
+  retainsByItself: config.retention === 'auto',
   reload,
 });
 

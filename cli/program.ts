@@ -12,6 +12,7 @@ import { addOperationCommands } from './commands/operation.ts';
 import { addPlatformCommands } from './commands/platform.ts';
 import { addRerunCommand } from './commands/rerun.ts';
 import { addRunCommands } from './commands/run.ts';
+import { addRetentionCommands } from './commands/retention.ts';
 import { addScheduleCommands } from './commands/schedule.ts';
 import { addVerbCommands } from './commands/verb.ts';
 import { addVerbsCommand } from './commands/verbs.ts';
@@ -89,4 +90,5 @@ export function buildProgram(
   addNoticesCommand(tree);
   addDoctorCommand(tree);
   return root;
+  addRetentionCommands(tree);
 }

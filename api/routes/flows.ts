@@ -2,8 +2,9 @@
 import { z } from 'zod';
 import { readAttempts, readFlowStates } from '../../store/flows.ts';
 import type { RunContext } from '../../store/run-context.ts';
+import { readShownRun } from '../../store/runs.ts';
 import type { Api, ApiDeps } from '../deps.ts';
-import { flowOfRun, openContext } from '../find.ts';
+import { flowOfRun, openContext, unknownRun } from '../find.ts';
 import { flowDetail } from '../flow-detail.ts';
 import { flagsOf, shownFlow } from '../flow-view.ts';
 import { cursorOf, page, positionOf } from '../paging.ts';
@@ -74,6 +75,9 @@ async function listFlows(
   // Without a filter on the record the page is known before it is asked.
   const asked = byRecord ? candidates : candidates.slice(0, query.limit + 1);
   const rows = await readFlowStates(deps.pool, context.run.id, asked, query.state ?? null);
+  // A run that this process still knows may have gone into the archive.
+  if (rows.length === 0 && asked.length > 0 && (await readShownRun(deps.pool, context.run.id)) === null)
+    throw await unknownRun(deps.pool, context.run.id);
   const found = new Map(
     rows
       .filter((row) => query.flag === undefined || query.flag.some((flag) => flagsOf(row).includes(flag)))

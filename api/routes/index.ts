@@ -14,6 +14,7 @@ import { operationRoutes } from './operations.ts';
 import { recordRoutes } from './records.ts';
 import { rerunPlanRoutes } from './rerun-plans.ts';
 import { runRoutes } from './runs.ts';
+import { retentionRoutes } from './retention.ts';
 import { scheduleRoutes } from './schedules.ts';
 import { verbRoutes } from './verbs.ts';
 
@@ -31,6 +32,7 @@ export function registerRoutes(app: Api, deps: ApiDeps, metrics: Metrics): void 
   catalogueRoutes(app, deps);
   recordRoutes(app, deps);
   scheduleRoutes(app, deps);
+  retentionRoutes(app, deps);
   backfillRoutes(app, deps);
   agentCallRoutes(app, deps);
 }

@@ -9,7 +9,7 @@ import { type ListedRun, listRuns, readShownRun } from '../../store/runs.ts';
 import { answerOf, ask, foreseeWish, keyOf } from '../ask.ts';
 import { authorise } from '../auth.ts';
 import type { Api, ApiDeps } from '../deps.ts';
-import { openContext } from '../find.ts';
+import { openContext, unknownRun } from '../find.ts';
 import { openOnce } from '../open-once.ts';
 import { AtId, page, positionOf } from '../paging.ts';
 import { Foreseen, KeyHeader, Operation, RunRequest } from '../schemas/operations.ts';
@@ -101,10 +101,7 @@ async function reloadRun(deps: ApiDeps, run: string, actor: string, reason: stri
 /** One run as it is shown. Throws `unknown_run`. */
 export async function detailOf(deps: ApiDeps, id: string): Promise<RunDetail> {
   const run = await readShownRun(deps.pool, id);
-  if (run === null) {
-    await openContext(deps, id);
-    throw new SluiceError('unknown_run', `there is no run ${id}`, { facts: { run: id } });
-  }
+  if (run === null) throw await unknownRun(deps.pool, id);
   const counts = await countFlows(deps.pool, id);
   return {
     ...shownRun(run),

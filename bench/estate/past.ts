@@ -227,7 +227,11 @@ class Play {
     for (const { from, period } of flow.after)
       for (const run of period === 'same' ? [] : this.#moments.runsOf(period, from.cycle)) {
         const other = this.#others.get(run);
-        if (other === undefined) continue;
+        // Two edges may ask for the same flow of the same day.
+        const known = this.#releases.some(
+          (it) => it.flow === flow.id && it.upstreamFlow === from.id && it.upstreamRun === run,
+        );
+        if (other === undefined || known) continue;
         const at = Math.max(this.#openedAt, other.at[from.v]!);
         const tainted = other.tainted[from.v] === 1;
         this.#releases.push({ flow: flow.id, upstreamRun: run, upstreamFlow: from.id, at, tainted });

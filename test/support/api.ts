@@ -63,6 +63,11 @@ export async function startTestApi(
     planTtlMs: 600_000,
     operationWaitMs: 10_000,
     leaseMs: 60_000,
+    retention: {
+      keepDays: { hour: 45, day: 190, month: 800 },
+      auditDays: 1_100,
+      folder: join(folder, 'archive'),
+    },
     reload: async () => {},
     logLevel: 'error',
     ...options.deps,

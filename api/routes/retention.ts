@@ -1,0 +1,77 @@
+/** Retention: looked at, carried out now, and a run back from the archive. */
+import { writeAudit } from '../../store/audit.ts';
+import { dueRuns, listArchived, restoreRun, runRetention } from '../../store/retention.ts';
+import { authorise } from '../auth.ts';
+import type { Api, ApiDeps } from '../deps.ts';
+import {
+  ArchivedRun,
+  RestoreParams,
+  Retention,
+  RetentionAnswer,
+  RetentionRun,
+} from '../schemas/retention.ts';
+
+const tags = ['retention'];
+
+export function retentionRoutes(app: Api, deps: ApiDeps): void {
+  const { pool, retention } = deps;
+
+  app.route({
+    method: 'GET',
+    url: '/retention',
+    config: { permission: 'read' },
+    schema: { tags, response: { 200: Retention } },
+    handler: async () => ({
+      keepDays: retention.keepDays,
+      auditDays: retention.auditDays,
+      due: await dueRuns(pool, retention, 1_000),
+      archived: (await listArchived(pool, 100)).map(shown),
+    }),
+  });
+
+  app.route({
+    method: 'POST',
+    url: '/retention/run',
+    config: { permission: 'maintain', verb: 'run-retention' },
+    schema: { tags, body: RetentionRun, response: { 200: RetentionAnswer } },
+    handler: async (request) => {
+      authorise(request.actor!, 'run-retention', null);
+      const { limit, dryRun } = request.body;
+      const nothing = { archived: [], kept: [], more: false, auditRows: 0, exchangeRows: 0, busy: false };
+      if (dryRun) {
+        const due = await dueRuns(pool, retention, limit);
+        return { ...nothing, dryRun, due, kept: due.filter((it) => it.keptBecause !== null) };
+      }
+      const report = await runRetention(pool, retention, { limit });
+      if (report === null) return { ...nothing, dryRun, due: [], busy: true };
+      const archived = report.archived.map(({ run, archive: { file, bytes } }) => ({ run, file, bytes }));
+      await writeAudit(pool, {
+        actor: request.actor!.name,
+        verb: 'run-retention',
+        run: null,
+        outcome: 'applied',
+        detail: { runs: archived.map((it) => it.run), auditRows: report.auditRows },
+      });
+      return { ...report, archived, kept: [...report.kept], dryRun, due: [], busy: false };
+    },
+  });
+
+  app.route({
+    method: 'POST',
+    url: '/retention/restore/:run',
+    config: { permission: 'maintain', verb: 'restore-run' },
+    schema: { tags, params: RestoreParams, response: { 200: ArchivedRun } },
+    handler: async (request) => {
+      authorise(request.actor!, 'restore-run', null);
+      const { run } = request.params;
+      const restored = await restoreRun(pool, retention.folder, run);
+      await writeAudit(pool, { actor: request.actor!.name, verb: 'restore-run', run, outcome: 'applied' });
+      return shown(restored);
+    },
+  });
+}
+
+const shown = <T extends { readonly rows: Readonly<Record<string, number>> }>(it: T) => ({
+  ...it,
+  rows: { ...it.rows },
+});
