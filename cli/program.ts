@@ -5,6 +5,7 @@ import { addBackfillCommands } from './commands/backfill.ts';
 import { addCatalogueCommands } from './commands/catalogue.ts';
 import { addCriticalPathCommand } from './commands/critical-path.ts';
 import { addDoctorCommand } from './commands/doctor.ts';
+import { addEventCommands } from './commands/event.ts';
 import { addFlowCommands } from './commands/flow.ts';
 import { addLogsCommand } from './commands/logs.ts';
 import { addNoticesCommand } from './commands/notices.ts';
@@ -12,7 +13,6 @@ import { addOperationCommands } from './commands/operation.ts';
 import { addPlatformCommands } from './commands/platform.ts';
 import { addRerunCommand } from './commands/rerun.ts';
 import { addRunCommands } from './commands/run.ts';
-import { addRetentionCommands } from './commands/retention.ts';
 import { addScheduleCommands } from './commands/schedule.ts';
 import { addVerbCommands } from './commands/verb.ts';
 import { addVerbsCommand } from './commands/verbs.ts';
@@ -87,8 +87,8 @@ export function buildProgram(
   addPlatformCommands(tree);
   addScheduleCommands(tree);
   addBackfillCommands(tree);
+  addEventCommands(tree);
   addNoticesCommand(tree);
   addDoctorCommand(tree);
   return root;
-  addRetentionCommands(tree);
 }

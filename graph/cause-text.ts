@@ -107,7 +107,7 @@ const PREDICATES: Record<CauseCode, (t: Told) => Sentence> = {
       forLong(t),
     ),
   event_condition_unmet: (t) =>
-    join(say(' waits for its event', ' 等待触发事件'), by(t, '', '事件 '), forLong(t)),
+    join(say(` waits for the event ${t.by ?? ''}`, ` 等待事件 ${t.by ?? ''}`), forLong(t)),
   gate_rejected: (t) => join(say(' was rejected', ' 被驳回'), by(t, 'by', '操作人 '), ago(t), because(t)),
   gate_unconfirmed: (t) =>
     join(say(' is not confirmed', ' 未确认'), by(t, 'by role', '角色 '), forLong(t), due(t)),

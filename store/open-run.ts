@@ -9,6 +9,7 @@ import { resolveMoment } from '../graph/moment.ts';
 import { derive, emptyState, FLAG, phaseOf, type RunState } from '../graph/state.ts';
 import { type BusinessCalendar, DEFAULT_CALENDAR } from '../graph/work-days.ts';
 import { type CatalogueVersion, newestVersion } from './catalogue.ts';
+import { tellOpened } from './external-events.ts';
 import { inTransaction, type Queryable } from './pool.ts';
 import { type RunRow, readRun } from './run-context.ts';
 import { nextRunNumber } from './run-numbers.ts';
@@ -122,6 +123,7 @@ export async function openRun(
           [id, waived.map((it) => it.to), waived.map((it) => it.from), actor, openedAt],
         );
       await within(client, id);
+      await tellOpened(client, { id, cycle, period }, graph);
       // Last: it holds the counter rows of other runs (A11).
       await subscribe(client, id, graph.ids, subscriptions);
       await client.query("select pg_notify('sluice_log', $1)", [id]);

@@ -7,6 +7,7 @@ import { answerRoutes } from './answers.ts';
 import { backfillRoutes } from './backfills.ts';
 import { catalogueRoutes } from './catalogue.ts';
 import { eventRoutes } from './events.ts';
+import { externalEventRoutes } from './external-events.ts';
 import { flowRoutes } from './flows.ts';
 import { healthRoutes } from './health.ts';
 import { logRoutes } from './logs.ts';
@@ -14,7 +15,6 @@ import { operationRoutes } from './operations.ts';
 import { recordRoutes } from './records.ts';
 import { rerunPlanRoutes } from './rerun-plans.ts';
 import { runRoutes } from './runs.ts';
-import { retentionRoutes } from './retention.ts';
 import { scheduleRoutes } from './schedules.ts';
 import { verbRoutes } from './verbs.ts';
 
@@ -32,7 +32,7 @@ export function registerRoutes(app: Api, deps: ApiDeps, metrics: Metrics): void 
   catalogueRoutes(app, deps);
   recordRoutes(app, deps);
   scheduleRoutes(app, deps);
-  retentionRoutes(app, deps);
   backfillRoutes(app, deps);
+  externalEventRoutes(app, deps);
   agentCallRoutes(app, deps);
 }

@@ -1,0 +1,114 @@
+/** Events from outside: taken once per key, told to the runs that wait for them, also to those opened later. */
+import { createHash } from 'node:crypto';
+import { SluiceError } from '../../errors.ts';
+import { isPeriod } from '../../graph/calendar.ts';
+import { inflate } from '../../graph/compact.ts';
+import { canonicalJson } from '../../graph/hash.ts';
+import { Cycle, type Flow } from '../../graph/model.ts';
+import { newestVersion } from '../../store/catalogue.ts';
+import {
+  awaitedEvents,
+  type ExternalEvent as EventRow,
+  listEvents,
+  runsOfPeriod,
+  writeEvent,
+} from '../../store/external-events.ts';
+import { inTransaction } from '../../store/pool.ts';
+import { keyOf } from '../ask.ts';
+import { authorise } from '../auth.ts';
+import type { Api, ApiDeps } from '../deps.ts';
+import { near } from '../near.ts';
+import { AtId, page, positionOf } from '../paging.ts';
+import { unknown } from '../problem.ts';
+import { EventPage, EventsQuery, ExternalEvent, SendEvent } from '../schemas/external-events.ts';
+import { KeyHeader } from '../schemas/operations.ts';
+
+const tags = ['events'];
+/** A coordinator that holds the counter row of a run gives it up after 5 s (A10). */
+const PATIENT = { retryForMs: 9_000 };
+
+export function externalEventRoutes(app: Api, deps: ApiDeps): void {
+  app.route({
+    method: 'POST',
+    url: '/events',
+    config: { permission: 'operate', verb: 'send-event' },
+    schema: { tags, headers: KeyHeader, body: SendEvent, response: { 200: ExternalEvent } },
+    handler: async (request) => {
+      const actor = request.actor!;
+      const { event, period, payload } = request.body;
+      const cycle = cycleOf(period);
+      authorise(actor, 'send-event', await waiting(deps, event, cycle, period));
+      const given = {
+        ...{ event, cycle, period, payload: payload ?? null },
+        actor: actor.name,
+        key: keyOf(request.headers),
+        bodyHash: createHash('sha256')
+          .update(canonicalJson({ event, period, payload: payload ?? null }))
+          .digest('base64url'),
+      };
+      const waits = async ({ version }: { version: number }): Promise<boolean> =>
+        awaitedEvents(inflate((await deps.versionOf(version)).graphOf(cycle))).has(event);
+      return shown(await inTransaction(deps.pool, (client) => writeEvent(client, given, waits), PATIENT));
+    },
+  });
+
+  app.route({
+    method: 'GET',
+    url: '/events',
+    config: { permission: 'read' },
+    schema: { tags, querystring: EventsQuery, response: { 200: EventPage } },
+    handler: async (request) => {
+      const { limit, cursor, ...filter } = request.query;
+      const before = positionOf(AtId, cursor);
+      const rows = await listEvents(deps.pool, filter, { before, limit: limit + 1 });
+      return page(rows, limit, shown, (row) => ({ at: row.at, id: row.id }));
+    },
+  });
+}
+
+/** Throws `invalid_period`. */
+function cycleOf(period: string): Cycle {
+  const cycle = Cycle.options.find((it) => isPeriod(it, period));
+  if (cycle !== undefined) return cycle;
+  throw new SluiceError(
+    'invalid_period',
+    `'${period}' is no period; write 2026-10, 2026-11-22 or 2026112208`,
+    {
+      facts: { period },
+    },
+  );
+}
+
+/** Flows that wait for the event, in the newest catalogue or in a run of the period. Throws `unknown_event` when there are none. */
+async function waiting(deps: ApiDeps, event: string, cycle: Cycle, period: string): Promise<Flow[]> {
+  const newest = await newestVersion(deps.pool);
+  const pinned = (await runsOfPeriod(deps.pool, cycle, period)).map((run) => run.version);
+  const known = new Set<string>();
+  const found = new Map<string, Flow>();
+  for (const version of new Set([...pinned, ...(newest === null ? [] : [newest])]))
+    for (const flow of (await deps.versionOf(version)).flows.values()) {
+      if (flow.cycle !== cycle || flow.event === undefined) continue;
+      known.add(flow.event);
+      if (flow.event === event) found.set(flow.id, flow);
+    }
+  if (found.size > 0) return [...found.values()];
+  throw unknown(
+    'unknown_event',
+    `no ${cycle} flow is triggered by an event ${event}`,
+    { event, cycle, period },
+    near(event, known),
+  );
+}
+
+function shown({ id, event, cycle, period, payload, actor, at, runs }: EventRow): ExternalEvent {
+  return {
+    id,
+    event,
+    cycle,
+    period,
+    payload: payload as ExternalEvent['payload'],
+    actor,
+    at,
+    runs: [...runs],
+  };
+}

@@ -1,0 +1,42 @@
+/** Events from outside: something has happened for a period, and flows with `trigger: event` wait for it. */
+import { z } from 'zod';
+import { Cycle, Id } from '../../graph/model.ts';
+import { GivenId, Instant, PageQuery, pageOf, text } from './fields.ts';
+
+/** Serialized, in characters. */
+const PAYLOAD_LIMIT = 65_536;
+
+export const SendEvent = z.strictObject({
+  /** As flows of the catalogue name it. */
+  event: Id,
+  /** 2026-10 is a month, 2026-11-22 a day, 2026112208 an hour: runs of that cycle and period are told. */
+  period: text(20),
+  /** Kept with the event for people; flows do not get it. */
+  payload: z
+    .record(z.string(), z.json())
+    .refine((value) => JSON.stringify(value).length <= PAYLOAD_LIMIT, `at most ${PAYLOAD_LIMIT} characters`)
+    .refine((value) => !JSON.stringify(value).includes('\\u0000'), 'must not contain NUL')
+    .optional(),
+});
+export type SendEvent = z.infer<typeof SendEvent>;
+
+export const ExternalEvent = z.object({
+  id: z.string(),
+  event: z.string(),
+  cycle: Cycle,
+  period: z.string(),
+  payload: z.json(),
+  actor: z.string(),
+  at: Instant,
+  /** Runs that were told; one that is opened later is told when it is opened. */
+  runs: z.array(z.string()),
+});
+export type ExternalEvent = z.infer<typeof ExternalEvent>;
+
+export const EventsQuery = z.strictObject({
+  ...PageQuery,
+  event: GivenId.optional(),
+  period: text(20).optional(),
+});
+export const EventPage = pageOf(ExternalEvent);
+export type EventPage = z.infer<typeof EventPage>;

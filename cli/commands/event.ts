@@ -1,0 +1,77 @@
+/** `sluice event send|list`. */
+import { InvalidArgumentError } from 'commander';
+import type { EventPage, ExternalEvent } from '../../api/schemas/external-events.ts';
+import type { Session } from '../session.ts';
+import { instant } from '../text/instant.ts';
+import { table } from '../text/table.ts';
+import { oneLine } from '../text/width.ts';
+import { type Tree, wholeNumber } from '../tree.ts';
+
+export function addEventCommands(tree: Tree): void {
+  const { root, help } = tree;
+  const event = root.command('event').description(help('event'));
+  event
+    .command('send <event> <period>')
+    .description(help('event_send'))
+    .option('--payload <json>', help('event_payload'), jsonObject)
+    .option('--key <key>', help('key'))
+    .action(
+      tree.does<{ payload?: object; key?: string }>(async (session, [name, period], { payload, key }) => {
+        const body = { event: name, period, ...(payload === undefined ? {} : { payload }) };
+        const sent = await session.client.post<ExternalEvent>('/events', body, key);
+        session.answer(sent, (it) => [
+          session.phrase('event_sent', {
+            event: it.event,
+            period: it.period,
+            runs: it.runs.join(' ') || session.phrase('event_kept'),
+          }),
+        ]);
+        return undefined;
+      }),
+    );
+  event
+    .command('list')
+    .description(help('event_list'))
+    .option('--event <name>', help('event_filter'))
+    .option('--period <period>', help('period_filter'))
+    .option('--limit <n>', help('limit'), wholeNumber(1), 50)
+    .action(
+      tree.does<{ event?: string; period?: string; limit: number }>(
+        async (session, _args, { limit, ...filter }) => {
+          const page = await session.client.list<EventPage['items'][number]>('/events', filter, limit);
+          session.answer(page, ({ items }) => eventTable(items, session));
+          return undefined;
+        },
+      ),
+    );
+}
+
+function jsonObject(text: string): object {
+  try {
+    const value: unknown = JSON.parse(text);
+    if (typeof value === 'object' && value !== null && !Array.isArray(value)) return value;
+  } catch {
+    // Said below, as for any other text that is no object.
+  }
+  throw new InvalidArgumentError('a JSON object: {"rows": 12}');
+}
+
+function eventTable(events: readonly ExternalEvent[], { phrase, paint, columns }: Session): string[] {
+  return table(
+    events,
+    [
+      { title: phrase('at'), cell: (it) => instant(it.at), gives: 0 },
+      { title: phrase('event'), cell: (it) => oneLine(it.event), gives: 0 },
+      { title: phrase('period'), cell: (it) => it.period, gives: 0 },
+      { title: phrase('by'), cell: (it) => oneLine(it.actor) },
+      { title: phrase('run'), cell: (it) => it.runs.join(' ') || '-' },
+      {
+        title: phrase('payload'),
+        cell: (it) => (it.payload === null ? '' : oneLine(JSON.stringify(it.payload))),
+        gives: 2,
+      },
+    ],
+    columns,
+    (text) => paint('bold', text),
+  );
+}
