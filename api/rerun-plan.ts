@@ -20,6 +20,7 @@ import { readState } from '../store/run-state.ts';
 import { authorise } from './auth.ts';
 import type { ApiDeps } from './deps.ts';
 import { knownFlows, openContext } from './find.ts';
+import { partsOf, plansFor } from './rerun-across.ts';
 import type { Plan, PlanRequest } from './schemas/rerun-plans.ts';
 
 /** Throws `unknown_run`, `unknown_flow`, `out_of_scope`, and `wrong_state` when there is nothing to redo. O(V + E). */
@@ -34,9 +35,18 @@ export async function makePlan(
   const state = await readState(deps.pool, context, deps.graceMs);
   const rootIds = [...new Set(knownFlows(context, asked.flows, false))];
   const roots = rootIds.map((flow) => context.index.get(flow)!).sort((a, b) => a - b);
-  const members = planMembers(graph, state, roots, asked.scope);
+  const own = planMembers(graph, state, roots, asked.scope);
+  const across = asked.scope === 'downstream' && asked.otherRuns;
+  const { parts, left } = across
+    ? await partsOf(deps, { context, state, members: own })
+    : { parts: [{ context, state, members: own }], left: [] };
+  const members = parts[0]!.members;
   const flows = members.map((v) => context.flow(graph.ids[v]!));
-  authorise(actor, 'rerun', [...flows, ...rootIds.map((id) => context.flow(id))]);
+  const elsewhere = parts.slice(1);
+  const others = elsewhere.flatMap((part) =>
+    part.members.map((v) => part.context.flow(part.context.graph.ids[v]!)),
+  );
+  authorise(actor, 'rerun', [...flows, ...rootIds.map((id) => context.flow(id)), ...others]);
   for (const v of roots) {
     const code = rootRefusal(graph, state, v, asked.scope);
     if (code !== null)
@@ -61,12 +71,20 @@ export async function makePlan(
     running: asked.running,
     keepWaives: asked.keepWaives,
   };
-  const { id: _, ...restsOn } = plan;
+  const together = elsewhere.length === 0 ? [] : plansFor(parts, plan);
+  const restsOn = [plan, ...together.map((it) => it.plan)].map(({ id: _, ...it }) => it);
   const hash = createHash('sha256').update(canonicalJson(restsOn)).digest('base64url');
+  const { otherRuns: _, ...wanted } = asked;
   const shown = {
-    ...asked,
+    ...wanted,
     roots: [...plan.roots],
     members: shownMembers(context, state, members, new Set(roots)),
+    otherRuns: elsewhere.map((part) => ({
+      run: part.context.run.id,
+      members: shownMembers(part.context, part.state, part.members, new Set()),
+      undecided: undecided(part.context, part.state, part.members),
+    })),
+    leftOut: [...left],
     undecided: undecided(context, state, members),
     becomeStale: becomeStale(context, state, members, asked.running),
     keyFlows: flows.filter((flow) => flow.key).map((flow) => flow.id),
@@ -78,6 +96,7 @@ export async function makePlan(
     actor: actor.name,
     shown,
     plan,
+    together,
     hash,
     ttlMs: deps.planTtlMs,
   });

@@ -118,6 +118,11 @@ export interface RerunPlan {
   readonly roots: readonly string[];
   readonly running: 'supersede' | 'wait';
   readonly keepWaives: boolean;
+  /**
+   * Part of a plan over several runs: that nothing had changed was verified in all of them when it was logged in all of them, so no run
+   * refuses its part. `awaits` are upstreams that are redone in the other runs: until those tell of a new result they are not done.
+   */
+  readonly agreed?: { readonly awaits: readonly { readonly from: string; readonly run: string }[] };
 }
 
 /** The whole stored row of a flow after a group, with what it needs of the world. */

@@ -3,10 +3,11 @@ import type { Graph } from './compact.ts';
 import type { FlowOutcome, OperationEntry, RerunMember, RerunPlan } from './decisions.ts';
 import type { Machine } from './machine.ts';
 import { answer, refuse, vertexOf } from './outcome.ts';
-import { beginGeneration, endOverrides, hasStarted, markStale } from './settle.ts';
+import { beginGeneration, endOverrides, hasStarted, markStale, releaseAnew } from './settle.ts';
 import { FLAG, has, type RunState } from './state.ts';
 import { stateOf } from './state-of.ts';
 import { codeOf } from './status.ts';
+import { subscribersTo } from './subscriptions.ts';
 import { VERBS } from './verbs.ts';
 
 export type RerunScope = 'only' | 'downstream' | 'failed-downstream' | 'selection';
@@ -99,6 +100,14 @@ export function applyRerun(m: Machine, entry: OperationEntry): void {
     if (v >= 0) members.push(v);
   }
   const refused = outcomes.find((o) => o.code !== null);
+  if (plan.agreed !== undefined && plan.graphVersion === graph.version) {
+    // What a person has to decide first is left as it is; it becomes stale like everything below what is redone.
+    const able = members.filter((v) => !isUndecided(s, v));
+    carryOut(m, able, plan, entry.operation);
+    awaitOthers(m, plan.agreed.awaits);
+    answer(m, entry, 'applied', { flows: outcomes, code: null, detail: null });
+    return;
+  }
   if (refused !== undefined) {
     refuse(
       m,
@@ -113,11 +122,26 @@ export function applyRerun(m: Machine, entry: OperationEntry): void {
   answer(m, entry, 'applied', { flows: outcomes, code: null, detail: null });
 }
 
+const isUndecided = (s: RunState, v: number): boolean =>
+  has(s, v, FLAG.RERUN_PENDING) || has(s, v, FLAG.RETIRED) || s.result[v] === codeOf('outcome_unknown');
+
+/** Upstreams in other runs that are redone with this plan: their old results count no more, though that run has not said so yet. */
+function awaitOthers(m: Machine, awaits: readonly { readonly from: string; readonly run: string }[]): void {
+  const { subscriptions } = m.s;
+  for (const { from, run } of awaits)
+    for (const i of subscribersTo(subscriptions, run, from)) {
+      if (m.s.foreignMet[i] === 0) continue;
+      releaseAnew(m, subscriptions.list[i]!.v);
+      m.foreign(i, 0);
+    }
+}
+
 function refusalOf(m: Machine, v: number, member: RerunMember, plan: RerunPlan): string | null {
   const { graph, s } = m;
   if (plan.graphVersion !== graph.version) return 'plan_stale';
   if (has(s, v, FLAG.RERUN_PENDING)) return 'rerun_pending';
   if (s.result[v] === codeOf('outcome_unknown')) return 'outcome_unknown';
+  if (plan.agreed !== undefined) return has(s, v, FLAG.RETIRED) ? 'plan_stale' : null;
   const now = memberOf(graph, s, v);
   const same =
     now.generation === member.generation && now.result === member.result && now.started === member.started;

@@ -41,26 +41,33 @@ export interface NewOperation {
  * `idempotency_key_reused`. When this has returned the operation cannot be lost: whoever died after it finds it in the log (A6).
  */
 export async function requestOperation(pool: pg.Pool, given: NewOperation): Promise<OperationRow> {
-  const { run, actor, roles, key, request } = given;
-  const hash = hashOf(run, request);
   return inTransaction(
     pool,
     async (client) => {
-      await lockCounters(client, [run]);
-      const id = newId('op');
-      const inserted = await client.query<OperationRow>({
-        name: 'insert-operation',
-        text: `insert into operations (id, run_id, actor, idempotency_key, verb, body, body_hash, state, requested_ms)
-        values ($1, $2, $3, $4, $5, $6, $7, 'requested', clock_ms()) on conflict (actor, idempotency_key) do nothing returning ${COLUMNS}`,
-        values: [id, run, actor, key, request.verb, JSON.stringify({ ...request, roles }), hash],
-      });
-      const row = inserted.rows[0];
-      if (row === undefined) return sameRequest(client, { ...given, hash });
-      await appendLog(client, run, [logRow(row, null)]);
-      return row;
+      await lockCounters(client, [given.run]);
+      return (await insertOperation(client, given)).row;
     },
     PATIENT,
   );
+}
+
+/** The same within a transaction that holds the run's counter row. */
+export async function insertOperation(
+  client: Queryable,
+  given: NewOperation,
+): Promise<{ row: OperationRow; isNew: boolean }> {
+  const { run, actor, roles, key, request } = given;
+  const hash = hashOf(run, request);
+  const inserted = await client.query<OperationRow>({
+    name: 'insert-operation',
+    text: `insert into operations (id, run_id, actor, idempotency_key, verb, body, body_hash, state, requested_ms)
+      values ($1, $2, $3, $4, $5, $6, $7, 'requested', clock_ms()) on conflict (actor, idempotency_key) do nothing returning ${COLUMNS}`,
+    values: [newId('op'), run, actor, key, request.verb, JSON.stringify({ ...request, roles }), hash],
+  });
+  const row = inserted.rows[0];
+  if (row === undefined) return { row: await sameRequest(client, { ...given, hash }), isNew: false };
+  await appendLog(client, run, [logRow(row, null)]);
+  return { row, isNew: true };
 }
 
 /** Whether this actor's key belongs to a request already. */

@@ -11,6 +11,8 @@ export interface StoredPlan<Shown> {
   readonly shown: Shown;
   /** What `decide` gets. */
   readonly plan: RerunPlan;
+  /** When other runs take part: what each of them gets, this one first. */
+  readonly together: readonly { readonly run: string; readonly plan: RerunPlan }[];
   readonly hash: string;
   readonly createdAt: number;
   readonly expiresAt: number;
@@ -26,6 +28,7 @@ export async function savePlan(
     actor: string;
     shown: unknown;
     plan: RerunPlan;
+    together: StoredPlan<unknown>['together'];
     hash: string;
     ttlMs: number;
   },
@@ -38,7 +41,7 @@ export async function savePlan(
       given.id,
       given.run,
       given.actor,
-      JSON.stringify({ shown: given.shown, plan: given.plan }),
+      JSON.stringify({ shown: given.shown, plan: given.plan, together: given.together }),
       given.hash,
       given.ttlMs,
     ],
@@ -53,7 +56,9 @@ export async function readPlan<Shown>(
   id: string,
 ): Promise<StoredPlan<Shown>> {
   const found = await client.query<
-    Omit<StoredPlan<Shown>, 'shown' | 'plan'> & { body: { shown: Shown; plan: RerunPlan } }
+    Omit<StoredPlan<Shown>, 'shown' | 'plan' | 'together'> & {
+      body: Pick<StoredPlan<Shown>, 'shown' | 'plan' | 'together'>;
+    }
   >(
     `select id, run_id as run, actor, body, hash, created_ms as "createdAt", expires_ms as "expiresAt", expires_ms < clock_ms() as expired,
        applied_by as "appliedBy" from rerun_plans where run_id = $1 and id = $2`,

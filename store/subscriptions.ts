@@ -149,6 +149,21 @@ export async function subscribersOf(
   return found.rows.map((row) => row.run_id);
 }
 
+/** Flows of other runs that wait for some flows of a run, by their run. */
+export async function usersOf(
+  client: Queryable,
+  run: string,
+  flows: readonly string[],
+): Promise<Map<string, string[]>> {
+  const found = await client.query<{ run: string; flows: string[] }>({
+    name: 'users-of',
+    text: `select run_id as run, array_agg(distinct flow_id) as flows from subscriptions
+      where upstream_run = $1 and upstream_flow = any($2::text[]) group by run_id order by run_id`,
+    values: [run, flows],
+  });
+  return new Map(found.rows.map((row) => [row.run, row.flows]));
+}
+
 /** Who waited for flows of a run when that was asked last: saves the exchange a second try, and is never relied upon. */
 const known = new WeakMap<RunContext, ReadonlyMap<string, readonly string[]>>();
 

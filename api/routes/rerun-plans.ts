@@ -5,6 +5,7 @@ import { markApplied, readPlan } from '../../store/rerun-plans.ts';
 import { answerOf, ask, keyOf } from '../ask.ts';
 import type { Api, ApiDeps } from '../deps.ts';
 import { openContext } from '../find.ts';
+import { applyTogether } from '../rerun-across.ts';
 import { makePlan } from '../rerun-plan.ts';
 import { KeyHeader, Operation } from '../schemas/operations.ts';
 import { Plan, PlanApply, PlanParams, PlanRequest } from '../schemas/rerun-plans.ts';
@@ -35,6 +36,7 @@ export function rerunPlanRoutes(app: Api, deps: ApiDeps): void {
       const {
         shown,
         plan: _plan,
+        together: _together,
         expired: _expired,
         ...rest
       } = await readPlan<Shown>(deps.pool, run.id, request.params.plan);
@@ -60,7 +62,8 @@ export function rerunPlanRoutes(app: Api, deps: ApiDeps): void {
       // A plan can be applied once: the same person applying it again asks for the same outcome.
       const key = keyOf(request.headers, `rerun-plan:${stored.id}`);
       // Whoever applied it may ask for the answer again (B1); only a new application can come too late.
-      if (stored.expired && !(await isKnownKey(deps.pool, actor.name, key)))
+      const repeated = await isKnownKey(deps.pool, actor.name, key);
+      if (stored.expired && !repeated)
         throw new SluiceError(
           'plan_expired',
           `the plan ${stored.id} could be applied until ${iso(stored.expiresAt)}`,
@@ -68,13 +71,12 @@ export function rerunPlanRoutes(app: Api, deps: ApiDeps): void {
             facts: { plan: stored.id, expiresAt: stored.expiresAt },
           },
         );
-      const { plan } = stored;
-      const row = await ask(
-        deps,
-        actor,
-        { run: run.id, verb: 'rerun', plan, reason: request.body.reason },
-        key,
-      );
+      const { plan, together } = stored;
+      const { reason } = request.body;
+      const row =
+        together.length > 0
+          ? await applyTogether(deps, actor, together, reason, key, repeated)
+          : await ask(deps, actor, { run: run.id, verb: 'rerun', plan, reason }, key);
       if (row.state === 'applied') await markApplied(deps.pool, stored.id, actor.name);
       const { status, operation } = answerOf(row);
       reply.status(status).header('location', `/api/v1/operations/${row.id}`);

@@ -12,6 +12,8 @@ export const PlanRequest = z.strictObject({
   running: z.enum(['supersede', 'wait']).default('wait'),
   /** Waived dependencies stay waived for the new generation. */
   keepWaives: z.boolean().default(false),
+  /** With `downstream`: also what has started on the old results in other runs. */
+  otherRuns: z.boolean().default(true),
 });
 
 export const PlanMember = z.object({
@@ -37,6 +39,16 @@ export const Plan = z.object({
   roots: z.array(z.string()),
   /** Upstream first. */
   members: z.array(PlanMember),
+  /** What has started on the old results in other runs; redone with it, or nothing is. */
+  otherRuns: z.array(
+    z.object({
+      run: z.string(),
+      members: z.array(PlanMember),
+      undecided: z.array(z.object({ flow: z.string(), code: z.string() })),
+    }),
+  ),
+  /** Runs that wait for members and are left as they are; what started there becomes stale. */
+  leftOut: z.array(z.object({ run: z.string(), code: z.enum(['rehearsal', 'run_closed', 'run_frozen']) })),
   /** Members that redo nothing because somebody must decide first; the plan is refused while there are any. */
   undecided: z.array(z.object({ flow: z.string(), code: z.string() })),
   /** Running members, and running flows elsewhere that hold the same program and period. */

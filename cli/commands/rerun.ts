@@ -15,6 +15,7 @@ interface RerunOptions {
   readonly scope: string;
   readonly running: string;
   readonly keepWaives?: boolean;
+  readonly thisRunOnly?: boolean;
   readonly plan?: string;
   readonly apply?: boolean;
   readonly reason?: string;
@@ -35,6 +36,7 @@ export function addRerunCommand(tree: Tree): void {
     )
     .addOption(new Option('--running <rule>', help('running')).choices(['wait', 'supersede']).default('wait'))
     .option('--keep-waives', help('keep_waives'))
+    .option('--this-run-only', help('this_run_only'))
     .addOption(new Option('--plan <id>', help('plan')).conflicts('keepWaives'))
     .option('--apply', help('apply'))
     .option('--reason <text>', help('reason'))
@@ -79,12 +81,13 @@ function planOf(
   options: RerunOptions,
 ): Promise<Plan> {
   if (options.plan !== undefined) return session.client.get(ofRun(run, `/rerun-plans/${part(options.plan)}`));
-  const { scope, running, keepWaives = false } = options;
+  const { scope, running, keepWaives = false, thisRunOnly = false } = options;
   return session.client.post(ofRun(run, '/rerun-plans'), {
     flows: [...new Set(flows)],
     scope,
     running,
     keepWaives,
+    otherRuns: !thisRunOnly,
   });
 }
 
@@ -122,7 +125,11 @@ export function planLines(
       (text) => paint('bold', text),
     ).map((line) => `  ${line}`),
   ];
-  for (const { flow, code } of it.undecided)
+  for (const { run, members } of it.otherRuns)
+    lines.push(`  ${phrase('other_run')}: ${run}  ${members.map((member) => member.flow).join(' ')}`);
+  for (const { run, code } of it.leftOut)
+    lines.push(paint('yellow', `  ${phrase('left_out')}: ${run} ${code}`));
+  for (const { flow, code } of [...it.undecided, ...it.otherRuns.flatMap((other) => other.undecided)])
     lines.push(paint('red', `  ${phrase('undecided')}: ${flow} ${code}`));
   for (const { flow, run, member } of it.collisions)
     lines.push(paint('yellow', `  ${phrase(member ? 'runs_now' : 'collision')}: ${run} ${flow}`));

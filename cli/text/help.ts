@@ -92,6 +92,7 @@ const HELP = {
   scope: ['only, downstream, failed-downstream or selection', '范围：only 仅自身，downstream 重做后续，failed-downstream 失败的后续，selection 所选'],
   running: ['what becomes of members that run: wait for them, or supersede', '运行中的成员：wait 等待，supersede 取代'],
   this_run_only: ['leave what started in other runs as it is', '不涉及其他运行中已启动的流程'],
+  this_run_only: ['leave what started in other runs as it is', '不涉及其他运行中已启动的流程'],
   keep_waives: ['waived dependencies stay waived', '保留豁免'],
   apply: ['carry the plan out', '执行方案'],
   plan: ['an existing plan instead of a new one', '使用已有方案'],

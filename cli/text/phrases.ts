@@ -169,6 +169,8 @@ const PHRASES = {
   unattributed: ['not explained', '无法归因'],
   other_run: ['also in', '同时重跑'],
   left_out: ['left as it is', '保持不变'],
+  other_run: ['also in', '同时重跑'],
+  left_out: ['left as it is', '保持不变'],
   undecided: ['decide first', '须先裁定'],
   until: ['until', '至'],
   upstream: ['upstream', '前置流程'],

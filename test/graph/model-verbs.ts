@@ -25,6 +25,7 @@ export interface AskedPlan {
   readonly roots: readonly string[];
   readonly running: 'supersede' | 'wait';
   readonly keepWaives: boolean;
+  readonly agreed?: { readonly awaits: readonly { readonly from: string; readonly run: string }[] };
 }
 
 export interface Answer {
@@ -280,6 +281,7 @@ function rerun(m: Model, plan: AskedPlan): Answer {
     const f = m.of(member.flow);
     if (f.pending !== null) return 'rerun_pending';
     if (f.outcome === 'outcome_unknown') return 'outcome_unknown';
+    if (plan.agreed !== undefined) return f.retired ? 'plan_stale' : null;
     const same =
       f.generation === member.generation &&
       f.outcome === CODES[member.result] &&
@@ -288,13 +290,14 @@ function rerun(m: Model, plan: AskedPlan): Answer {
     return same ? null : 'plan_stale';
   });
   const bad = codes.find((code) => code !== null);
-  if (bad != null)
+  if (bad != null && plan.agreed === undefined)
     return refused(
       bad,
       codes.filter((code) => code !== null),
     );
   const redone: string[] = [];
-  for (const { flow } of plan.members) {
+  const able = plan.members.filter((_, i) => codes[i] === null);
+  for (const { flow } of able) {
     const f = m.of(flow);
     const how = { root: plan.roots.includes(flow), keepWaives: plan.keepWaives };
     f.member = true;
@@ -305,6 +308,13 @@ function rerun(m: Model, plan: AskedPlan): Answer {
     } else Object.assign(f, { startedNow: false, setAside: false });
   }
   markStale(m, redone);
+  // What is redone with it in other runs is not done until they say so.
+  for (const { from, run } of plan.agreed?.awaits ?? [])
+    for (const id of m.ids)
+      if ((m.other.get(`${id} <- ${from}@${run}`) ?? 0) !== 0) {
+        m.releaseAnew(id);
+        m.other.set(`${id} <- ${from}@${run}`, 0);
+      }
   return { state: 'applied', code: null, codes };
 }
 

@@ -246,6 +246,7 @@ export class Simulation {
       roots: named,
       running: (a & 4) === 0 ? 'supersede' : 'wait',
       keepWaives: (a & 8) !== 0,
+      ...(c % 6 === 5 ? { agreed: { awaits: this.awaits(b) } } : {}),
     });
     // The slow model knows what was written last; the plan rests on the same.
     if (this.record.n > 0)
@@ -255,6 +256,13 @@ export class Simulation {
         `members of ${scope} ${named}`,
       );
     if (c % 8 !== 1) this.applyPlan(this.plans.length - 1);
+  }
+
+  /** Upstreams that are redone in other runs by the same plan. */
+  private awaits(b: number): { from: string; run: string }[] {
+    return this.record.subscriptions.list
+      .filter((_, i) => ((b >> i) & 1) === 0)
+      .map(({ from, run }) => ({ from, run }));
   }
 
   private applyPlan(a: number): void {
