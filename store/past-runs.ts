@@ -9,6 +9,7 @@ import type pg from 'pg';
 import copy from 'pg-copy-streams';
 import { SluiceError } from '../errors.ts';
 import { runId } from '../graph/calendar.ts';
+import type { OperationOutcome, OperationRequest } from '../graph/decisions.ts';
 import type { Cycle, Purpose } from '../graph/model.ts';
 import { FLAG } from '../graph/state.ts';
 import type { Phase, Result } from '../graph/status.ts';
@@ -224,11 +225,21 @@ async function copyGenerations(
 }
 
 /** As `decide` gets it. */
-function requestOf({ id, verb, flows, reason }: PastOperation): object {
-  const request = { verb, flows, edges: [], reason, evidence: null, partial: false, supersede: false };
-  const plan =
-    verb === 'rerun' ? { id: `plan-${id}`, members: flows.map((flow) => ({ flow, root: false })) } : null;
-  return { ...request, ran: null, plan };
+function requestOf({ id, verb, flows, reason }: PastOperation): OperationRequest {
+  const request = {
+    verb,
+    flows,
+    edges: [],
+    reason,
+    evidence: null,
+    partial: false,
+    supersede: false,
+    ran: null,
+  };
+  if (verb !== 'rerun') return { ...request, plan: null };
+  const members = flows.map((flow) => ({ flow, generation: 1, result: 0, started: true }));
+  const plan = { id: `plan-${id}`, graphVersion: '', members, roots: flows.slice(0, 1) };
+  return { ...request, plan: { ...plan, running: 'supersede', keepWaives: false } };
 }
 
 async function copyOperations(
@@ -238,7 +249,8 @@ async function copyOperations(
 ): Promise<void> {
   const columns = `id, run_id, actor, idempotency_key, verb, body, body_hash, state, outcome, requested_ms, decided_ms`;
   await copyRows(client, `operations (${columns})`, operations, (it) => {
-    const outcome = { flows: it.flows.map((flow) => ({ flow, code: null })), code: null, detail: null };
+    const done = it.flows.map((flow) => ({ flow, code: null, state: null }));
+    const outcome: OperationOutcome = { flows: done, code: null, detail: null };
     const body = JSON.stringify({ ...requestOf(it), roles: [] });
     // The key of a request as old as this is free again (B1).
     return [

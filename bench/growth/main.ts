@@ -1,0 +1,130 @@
+/**
+ * `npm run growth`: months of history under lists, answers, hops and the retention, beside the same with hardly any. One JSON object on
+ * stdout, talk on stderr; exit 6 when something became more than twice as slow.
+ */
+import { parseArgs } from 'node:util';
+import pg from 'pg';
+import { watchSignals } from '../../embedded/shutdown.ts';
+import { SluiceError } from '../../errors.ts';
+import { createPool } from '../../store/pool.ts';
+import { catalogueOf } from '../estate/catalogue.ts';
+import { makeEstate } from '../estate/estate.ts';
+import { daysUntil, yesterday } from '../estate/moments.ts';
+import { pastRuns } from '../estate/past.ts';
+import { writePast } from '../estate/write-past.ts';
+import { startSystem } from '../system.ts';
+import { CHAIN, hopOf, measure, type Probe } from './probe.ts';
+
+const say = (text: string): void => void process.stderr.write(`growth: ${text}\n`);
+const shutdown = watchSignals(say);
+const DAY = 86_400_000;
+/** Twice as slow is the limit; below this a difference is the machine's noise, ms. */
+const NOISE_MS = 1;
+
+async function main(): Promise<{ ok: boolean }> {
+  const { values: options } = parseArgs({
+    options: {
+      flows: { type: 'string', default: '13000' },
+      history: { type: 'string', default: '150' },
+      seed: { type: 'string', default: '42' },
+      repeat: { type: 'string', default: '41' },
+    },
+  });
+  const number = (name: keyof typeof options): number => {
+    const value = Number(options[name]);
+    if (!Number.isInteger(value) || value < 1)
+      throw new SluiceError('usage', `--${name} wants a whole number`);
+    return value;
+  };
+  const estate = makeEstate({ flows: number('flows'), seed: number('seed') });
+  const files = catalogueOf(estate, { noop: true });
+  const system = await startSystem({
+    catalogue: { ...Object.fromEntries(files.map(({ path, text }) => [path, text])), 'chain.yaml': CHAIN },
+    agents: [{ name: 'agent-chain', platform: 'chain', slots: 4 }],
+    env: { SLUICE_RETENTION: 'manual', SLUICE_KEEP_DAY_DAYS: '60' },
+    say,
+    shutdown,
+  });
+  const pool = createPool(system.databaseUrl, { max: 2, name: 'growth' });
+  pg.types.setTypeParser(pg.types.builtins.INT8, Number);
+  try {
+    // The newest day is there in both cases: what is asked about one run is asked about the same run.
+    const last = yesterday(Date.now() - 2 * DAY);
+    const before = daysUntil(last, 2)[0]!;
+    await writePast(pool, pastRuns(estate, { last, days: 1 }), () => {});
+    const client = system.client('admin');
+    const today = daysUntil(last, 1)[0]!;
+    const next = yesterday(Date.parse(today) + 2 * DAY);
+    const open = await client.post<{ id: string }>('/runs', { cycle: 'day', period: next });
+    await settled(pool, open.id);
+    const probe: Probe = {
+      client,
+      pool,
+      past: `day-${last}`,
+      open: open.id,
+      flows: estate.flows.filter((it) => it.cycle === 'day').map((it) => it.id),
+      repeat: number('repeat'),
+    };
+    say('measuring with one day of history');
+    const empty = await measure(probe);
+    say(`writing ${number('history')} days`);
+    const written = await writePast(pool, pastRuns(estate, { last: before, days: number('history') }), say);
+    say('measuring with all of it');
+    const filled = await measure(probe);
+    const slower = Object.entries(filled).filter(
+      ([name, ms]) => ms > 2 * empty[name]! && ms - empty[name]! > NOISE_MS,
+    );
+    say('archiving while a chain runs');
+    const begun = performance.now();
+    const retention = client.post<{ archived: unknown[] }>('/retention/run', { limit: 120 });
+    const hopWhileArchiving = await hopOf(probe);
+    const { archived } = await retention;
+    const size = await pool.query<{ mb: number }>(
+      'select pg_database_size(current_database()) / 1048576 as mb',
+    );
+    return {
+      ok: slower.length === 0,
+      ...{ written, databaseMb: size.rows[0]!.mb, medianMs: { empty, filled } },
+      ratio: Object.fromEntries(
+        Object.entries(filled).map(([name, ms]) => [name, Math.round((100 * ms) / empty[name]!) / 100]),
+      ),
+      slower: slower.map(([name]) => name),
+      retention: {
+        runs: archived.length,
+        seconds: Math.round((performance.now() - begun) / 100) / 10,
+        hopMs: hopWhileArchiving,
+      },
+    } as { ok: boolean };
+  } finally {
+    await pool.end();
+  }
+}
+
+/** Until the coordinator has opened everything that may begin: what is listed then stays. */
+async function settled(pool: pg.Pool, run: string): Promise<void> {
+  for (let before = ''; ; ) {
+    const found = await pool.query<{ state: string }>(
+      `select concat_ws(' ', c.exchange, (select count(*) from outbox o where o.run_id = c.run_id)) as state
+       from run_counters c where c.run_id = $1 and c.exchange > 0`,
+      [run],
+    );
+    const now = found.rows[0]?.state ?? '';
+    if (now !== '' && now === before) return;
+    before = now;
+    await new Promise((resolve) => setTimeout(resolve, 2_000));
+  }
+}
+
+let exit = 0;
+try {
+  const result = await main();
+  process.stdout.write(`${JSON.stringify(result, null, 2)}\n`);
+  exit = result.ok ? 0 : 6;
+} catch (error) {
+  if (!(error instanceof SluiceError)) throw error;
+  say(`${error.code}: ${error.message}`);
+  exit = error.kind.exit;
+} finally {
+  await shutdown.run();
+}
+process.exit(exit);

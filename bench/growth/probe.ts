@@ -1,0 +1,94 @@
+/** What people and agents ask, timed from outside through the API. */
+import type pg from 'pg';
+import type { Client, Query } from '../../cli/client.ts';
+import { percentile } from '../percentile.ts';
+
+export interface Probe {
+  readonly client: Client;
+  readonly pool: pg.Pool;
+  /** A finished day run, and one that waits. */
+  readonly past: string;
+  readonly open: string;
+  readonly flows: readonly string[];
+  readonly repeat: number;
+}
+
+const LENGTH = 25;
+/** A chain of hour flows of their own procedure, for the hop. */
+export const CHAIN = `procedures:
+  - { id: CHAIN, names: { en: Chain, zh: 链 }, owner: usage, cycle: hour }
+flows:
+${Array.from(
+  { length: LENGTH },
+  (_, i) =>
+    `  - { id: Chain${i}, kind: job, cycle: hour, procedure: CHAIN, platform: chain, names: { en: Chain ${i}, zh: 链 ${i} }, program: { type: noop }, after: [${i === 0 ? '' : `Chain${i - 1}`}] }`,
+).join('\n')}
+`;
+
+/** Question -> median ms of its answer. */
+export async function measure(probe: Probe): Promise<Record<string, number>> {
+  const { client, past, open, flows, repeat } = probe;
+  const flow = (i: number): string => flows[(i * 397) % flows.length]!;
+  const questions: Record<string, (i: number) => [path: string, query?: Query]> = {
+    runs: () => ['/runs', { limit: 20 }],
+    openRuns: () => ['/runs', { limit: 20, state: 'open', cycle: 'day' }],
+    run: () => [`/runs/${past}`],
+    flows: () => [`/runs/${past}/flows`, { limit: 100 }],
+    flowsByState: () => [`/runs/${open}/flows`, { limit: 100, state: 'waiting_agent' }],
+    flowsByLayer: () => [`/runs/${past}/flows`, { limit: 100, layer: 'APP', kind: 'job' }],
+    flow: (i) => [`/runs/${past}/flows/${flow(i)}`],
+    why: (i) => [`/runs/${open}/flows/${flow(i)}/why`],
+    whyAll: () => [`/runs/${open}/why`],
+    criticalPath: () => [`/runs/${past}/critical-path`],
+    audit: () => ['/audit', { limit: 20 }],
+    auditOfRun: () => ['/audit', { limit: 20, run: past }],
+    auditOfActor: () => ['/audit', { limit: 20, actor: 'nobody' }],
+    auditOfFlow: () => ['/audit', { limit: 20, target: 'nothing' }],
+    operations: () => ['/operations', { limit: 20 }],
+    operationsToApprove: () => ['/operations', { limit: 20, state: 'approval_required' }],
+    notices: () => ['/notices', { limit: 20 }],
+  };
+  const medians: Record<string, number> = {};
+  for (const [name, question] of Object.entries(questions)) {
+    const times: number[] = [];
+    for (let i = 0; i < repeat; i++) {
+      const begun = performance.now();
+      await client.get(...question(i));
+      times.push(performance.now() - begun);
+    }
+    // The first ones pay for what is kept afterwards.
+    medians[name] = rounded(percentile(times.slice(3), 0.5)!);
+  }
+  return { ...medians, hop: (await hopOf(probe)).p50 };
+}
+
+const rounded = (ms: number): number => Math.round(ms * 10) / 10;
+
+let hour = 0;
+
+/** From an end to the next start in the chain, as the record accepted them: outbox, claim, start, completion, exchange. */
+export async function hopOf({ client, pool }: Probe): Promise<{ p50: number; p95: number }> {
+  const hops: number[] = [];
+  for (let run = 0; run < 3; run++) {
+    const period = `20270101${String(hour++).padStart(2, '0')}`;
+    const { id } = await client.post<{ id: string }>('/runs', {
+      cycle: 'hour',
+      period,
+      procedures: ['CHAIN'],
+    });
+    hops.push(...(await hopsOf(pool, id)));
+  }
+  return { p50: rounded(percentile(hops, 0.5)!), p95: rounded(percentile(hops, 0.95)!) };
+}
+
+async function hopsOf(pool: pg.Pool, run: string): Promise<number[]> {
+  for (;;) {
+    const found = await pool.query<{ started: number; ended: number | null }>(
+      'select started_ms as started, ended_ms as ended from attempts where run_id = $1 order by epoch',
+      [run],
+    );
+    const done = found.rows.filter((row) => row.ended !== null);
+    if (done.length === LENGTH) return done.slice(1).map((row, i) => row.started - done[i]!.ended!);
+    await new Promise((resolve) => setTimeout(resolve, 50));
+  }
+}
