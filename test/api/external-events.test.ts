@@ -1,5 +1,7 @@
 /** Events from outside: taken once, told to every run of the period that waits for them, whether it is there or not. */
 import { expect, test } from 'vitest';
+import { writeEvent } from '../../store/external-events.ts';
+import { inTransaction } from '../../store/pool.ts';
 import { startCliEstate } from '../cli/estate.ts';
 import type { Json } from '../support/api.ts';
 import { createTestDatabase } from '../support/database.ts';
@@ -64,6 +66,37 @@ test('an event and the opening of its run at once: the run always hears of it, o
     [periods.map((period) => `month-${period}`)],
   );
   expect(told.rows.map((row) => row.n)).toEqual(periods.map(() => 1));
+});
+
+test('a run that is opened while an event is being written waits for it, and hears of it', async () => {
+  const period = nextMonth();
+  // So that the event has a run to look at, during which the other one is opened.
+  await operator.post('/runs', { cycle: 'month', period, purpose: 'backfill' });
+  const over: string[] = [];
+  let opening: Promise<string> | undefined;
+  const given = {
+    event: 'billingDone',
+    cycle: 'month',
+    period,
+    payload: null,
+    actor: 'test',
+    key: period,
+  } as const;
+  await inTransaction(api.pool, (client) =>
+    writeEvent(client, { ...given, bodyHash: '' }, async () => {
+      opening = openTestRun(api.pool, period).finally(() => over.push('opened'));
+      const waiting = `select 1 from pg_locks where locktype = 'advisory' and not granted
+        and database = (select oid from pg_database where datname = current_database())`;
+      await expect
+        .poll(async () => over.length + (await api.pool.query(waiting)).rowCount!)
+        .toBeGreaterThan(0);
+      over.push('written');
+      return true;
+    }),
+  );
+  const run = await opening!;
+  expect(over).toEqual(['written', 'opened']);
+  expect(await phase(run)).toBe('waiting_agent');
 });
 
 test('the same key has one effect, and belongs to one event; a closed run hears it for when it is reopened', async () => {
