@@ -2,6 +2,7 @@
  * The deliverer (protocol A6): wakes the coordinators of runs whose log is ahead of them. One in every worker; listening to NOTIFY, and
  * each second looking for what a lost notification, a dead API or a parked run has left.
  */
+import { setTimeout as pause } from 'node:timers/promises';
 import type { Client } from '@temporalio/client';
 import type pg from 'pg';
 import type { Logger } from 'pino';
@@ -23,6 +24,8 @@ export interface DelivererDeps {
 /** Two wake signals of one run are at least this far apart (A6). */
 const SPACING_MS = 10;
 const POLL_MS = 1_000;
+/** How long the end waits for signals in flight. */
+const STOP_MS = 3_000;
 
 interface Delivery {
   inFlight: boolean;
@@ -36,6 +39,7 @@ export class Deliverer {
   #timer: NodeJS.Timeout | undefined;
   #stopListening: (() => Promise<void>) | undefined;
   #polling: Promise<void> = Promise.resolve();
+  readonly #delivering = new Set<Promise<void>>();
   #stopped = false;
 
   constructor(deps: DelivererDeps) {
@@ -58,6 +62,8 @@ export class Deliverer {
     clearTimeout(this.#timer);
     await this.#polling;
     await this.#stopListening?.();
+    // Whoever stops us closes the client next: under a call that is being repeated that would end the process.
+    await Promise.race([Promise.all(this.#delivering), pause(STOP_MS, undefined, { ref: false })]);
   }
 
   /** At most one signal in flight per run; what comes meanwhile is one more signal afterwards. */
@@ -69,7 +75,8 @@ export class Deliverer {
       return;
     }
     this.#deliveries.set(run, { inFlight: true, again: false });
-    void this.#deliver(run);
+    const delivering = this.#deliver(run).finally(() => this.#delivering.delete(delivering));
+    this.#delivering.add(delivering);
   }
 
   async #deliver(run: string): Promise<void> {
