@@ -1,0 +1,141 @@
+/**
+ * The flows of a run under fire. Most are fenced SQL programs: each replaces its period's row of `target` and appends a row to `ledger`,
+ * which nothing ever deletes from, in one transaction. Some are shell programs that note start and stop in a file. So what was done can
+ * be told whatever the engine believes.
+ */
+import { mkdir, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { layered, randomOf } from '../graphs.ts';
+
+export interface EstateFlow {
+  readonly id: string;
+  readonly after: readonly string[];
+  /** What it leaves behind; null: nothing (gate, notice). */
+  readonly effect: 'sql' | 'shell' | null;
+  readonly idempotent: boolean;
+  readonly pool: string | null;
+  readonly lock: string | null;
+}
+
+export interface Estate {
+  readonly flows: readonly EstateFlow[];
+  readonly pools: readonly { readonly id: string; readonly size: number }[];
+}
+
+const LAYERS = 10;
+/** How long a program takes, ms. */
+const PROGRAM_MS = { least: 100, most: 1_500 };
+export const POOL = { id: 'narrow', size: 4 } as const;
+
+/** Tables on the platform. Two indexes only: the ledger must never refuse what it is told. */
+export const PLATFORM_TABLES = `
+create table ledger (id bigserial, run text, flow text, period text, generation int, epoch bigint,
+  at timestamptz not null default clock_timestamp());
+create table target (flow text, period text, generation int, epoch bigint);
+create index target_by_flow on target (flow, period);
+`;
+
+/** A graph of about `flows` flows in ten layers, three upstreams each, from the seed. */
+export function drawEstate(flows: number, seed: number): Estate {
+  const random = randomOf(seed ^ 0x5eed);
+  const width = Math.max(3, Math.round(flows / LAYERS));
+  const { tasks } = layered('faults', { layers: LAYERS, width, upstreams: 3, seed });
+  return {
+    pools: [POOL],
+    flows: tasks.map(({ id, deps }, i) => {
+      const kind = random();
+      // Gates stand in the middle: in the first layer all would wait for a person.
+      const effect = kind < 0.03 && i >= width ? null : kind < 0.11 ? 'shell' : 'sql';
+      return {
+        id: id.toUpperCase(),
+        after: deps.map((it) => it.toUpperCase()),
+        effect,
+        idempotent: effect === 'shell' && random() < 0.5,
+        pool: random() < 0.15 ? POOL.id : null,
+        lock: random() < 0.06 ? `L${Math.floor(random() * 3)}` : null,
+      };
+    }),
+  };
+}
+
+/** Writes catalogue and programs below `folder`, as `api/setup/main.ts` reads them; shell programs append to the file `notes`. */
+export async function writeEstate(
+  estate: Estate,
+  seed: number,
+  folder: string,
+  notes: string,
+  orphanMs: number,
+): Promise<void> {
+  const random = randomOf(seed ^ 0xdead);
+  const seconds = (): string =>
+    ((PROGRAM_MS.least + random() * (PROGRAM_MS.most - PROGRAM_MS.least)) / 1_000).toFixed(2);
+  await mkdir(join(folder, 'programs'), { recursive: true });
+  const flows = estate.flows.map((flow) => ({
+    id: flow.id,
+    names: { en: flow.id, zh: flow.id },
+    cycle: 'month',
+    after: flow.after,
+    ...(flow.effect === null
+      ? { kind: 'gate', person: { role: 'gatekeeper' } }
+      : {
+          kind: 'job',
+          platform: 'yt',
+          // Broken platforms and lost agents are what this is about: their budgets are wide, the program's own is not.
+          retries: { program: 0, infrastructure: 20, lost: 20, backoffMs: 200 },
+          idempotent: flow.idempotent,
+          orphanMs,
+          ...(flow.pool === null ? {} : { uses: [{ pool: flow.pool }] }),
+          ...(flow.lock === null ? {} : { locks: [flow.lock] }),
+          program:
+            flow.effect === 'sql'
+              ? { type: 'sql', file: `${flow.id}.sql`, connection: 'yt' }
+              : { type: 'shell', command: ['sh', '-c', shellText(seconds())], env: { NOTES: notes } },
+        }),
+  }));
+  const catalogue = { connections: [{ id: 'yt', platform: 'yt' }], pools: estate.pools, flows };
+  await writeFile(join(folder, 'faults.yaml'), JSON.stringify(catalogue));
+  for (const flow of estate.flows)
+    if (flow.effect === 'sql')
+      await writeFile(join(folder, 'programs', `${flow.id}.sql`), sqlText(flow.id, seconds()));
+}
+
+/** The epoch stands in the session's name (protocol C6): so each effect says which attempt left it. */
+const EPOCH = "substr(split_part(current_setting('application_name'), ' ', 2), 2)::bigint";
+
+const sqlText = (flow: string, seconds: string): string => `select pg_sleep(${seconds});
+delete from target where flow = '${flow}' and period = :period;
+insert into ledger (run, flow, period, generation, epoch) values (:run, '${flow}', :period, :generation, ${EPOCH});
+insert into target (flow, period, generation, epoch) values ('${flow}', :period, :generation, ${EPOCH});
+`;
+
+/** One line is one write: lines of programs that run at once do not mix. */
+const shellText = (seconds: string): string => {
+  const who = '$SLUICE_RUN $SLUICE_FLOW $SLUICE_GENERATION $SLUICE_ATTEMPT $SLUICE_EPOCH';
+  return `echo "start ${who}" >> "$NOTES"; echo working; sleep ${seconds}; echo "stop ${who}" >> "$NOTES"`;
+};
+
+export interface Note {
+  readonly what: 'start' | 'stop';
+  readonly run: string;
+  readonly flow: string;
+  readonly generation: number;
+  readonly attempt: number;
+  readonly epoch: number;
+}
+
+export function parseNotes(text: string): Note[] {
+  return text
+    .split('\n')
+    .filter((line) => line !== '')
+    .map((line) => {
+      const [what, run, flow, generation, attempt, epoch] = line.split(' ');
+      return {
+        what: what as Note['what'],
+        run: run!,
+        flow: flow!,
+        generation: Number(generation),
+        attempt: Number(attempt),
+        epoch: Number(epoch),
+      };
+    });
+}

@@ -1,0 +1,133 @@
+/**
+ * A link between two processes: a TCP proxy of our own that can be made slow, cut, half-open (it takes what is sent and passes nothing on)
+ * or reset while both ends live. One for every pair of processes, so that one pair can fail alone.
+ */
+import { createServer, type Server, Socket } from 'node:net';
+
+export type LinkFault = 'delay' | 'cut' | 'half-open';
+
+export interface Link {
+  readonly name: string;
+  /** Port of 127.0.0.1 on which it listens. */
+  readonly port: number;
+  /** Makes the link faulty until `heal`; a second fault takes the place of the first. */
+  break(fault: LinkFault): void;
+  /** Sound again. What was half-open is reset: whoever waited on it is told. */
+  heal(): void;
+  /** Resets every connection once, also in the middle of an answer. */
+  reset(): void;
+  close(): Promise<void>;
+}
+
+interface Pair {
+  readonly near: Socket;
+  readonly far: Socket;
+  /** Bytes were taken and not passed on: this connection can never be sound again. */
+  swallowed: boolean;
+}
+
+/** One way, ms, of a delayed link. */
+const DELAY_MS = { least: 200, most: 1_200 };
+
+/** Listens on a free port and passes on to `port` of 127.0.0.1. `random` (0 to 1) draws delays. */
+export async function openLink(name: string, port: number, random: () => number): Promise<Link> {
+  const pairs = new Set<Pair>();
+  let fault: LinkFault | null = null;
+
+  const server = createServer((near) => {
+    near.on('error', () => {});
+    if (fault === 'cut') {
+      near.resetAndDestroy();
+      return;
+    }
+    const far = new Socket();
+    const pair: Pair = { near, far, swallowed: fault === 'half-open' };
+    pairs.add(pair);
+    far.on('error', () => {});
+    for (const socket of [near, far]) {
+      socket.setNoDelay(true);
+      socket.once('close', () => {
+        near.destroy();
+        far.destroy();
+        pairs.delete(pair);
+      });
+    }
+    if (!pair.swallowed) far.connect(port, '127.0.0.1');
+    pass(pair, near, far);
+    pass(pair, far, near);
+  });
+
+  /** In order, whatever the delays drawn: a later piece never overtakes. */
+  function pass(pair: Pair, from: Socket, to: Socket): void {
+    let freeAt = 0;
+    let waiting = 0;
+    from.on('data', (bytes) => {
+      if (fault === 'half-open') pair.swallowed = true;
+      if (pair.swallowed) return;
+      const late = fault === 'delay' ? DELAY_MS.least + random() * (DELAY_MS.most - DELAY_MS.least) : 0;
+      freeAt = Math.max(performance.now() + late, waiting > 0 ? freeAt : 0);
+      const wait = freeAt - performance.now();
+      if (wait <= 0 && waiting === 0) {
+        if (!to.write(bytes)) holdBack(from, to);
+        return;
+      }
+      waiting++;
+      setTimeout(
+        () => {
+          waiting--;
+          if (!pair.swallowed && to.writable) to.write(bytes);
+        },
+        Math.max(0, wait),
+      );
+    });
+    from.on('end', () => {
+      if (!pair.swallowed) to.end();
+    });
+  }
+
+  await new Promise<void>((resolve, reject) => {
+    server.once('error', reject);
+    server.listen(0, '127.0.0.1', resolve);
+  });
+  const each = (act: (pair: Pair) => void): void => {
+    for (const pair of [...pairs]) act(pair);
+  };
+  return {
+    name,
+    port: portOf(server),
+    break(next) {
+      fault = next;
+      if (next === 'cut') each(destroy);
+    },
+    heal() {
+      fault = null;
+      each((pair) => {
+        if (pair.swallowed) destroy(pair);
+      });
+    },
+    reset: () => each(destroy),
+    close() {
+      each(destroy);
+      return new Promise((resolve) => server.close(() => resolve()));
+    },
+  };
+}
+
+/** Backpressure: what the far end does not take is not read from the near one. */
+function holdBack(from: Socket, to: Socket): void {
+  from.pause();
+  to.once('drain', () => from.resume());
+}
+
+function destroy({ near, far }: Pair): void {
+  for (const socket of [near, far]) {
+    if (socket.connecting || socket.readyState === 'closed') socket.destroy();
+    else socket.resetAndDestroy();
+  }
+}
+
+function portOf(server: Server): number {
+  const address = server.address();
+  if (address === null || typeof address === 'string') throw new Error('a link listens on no port');
+  return address.port;
+}

@@ -1,0 +1,253 @@
+/**
+ * One run of the fault harness: an installation of its own, runs of many flows with effects, operators at work, faults after a seeded
+ * schedule; then a quiet window until everything has ended, then the invariants (docs/reliability.md).
+ */
+import { existsSync } from 'node:fs';
+import { appendFile, mkdir, mkdtemp, readdir, readFile, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { setTimeout as pause } from 'node:timers/promises';
+import { type Config, projectFolder } from '../../config.ts';
+import { openHome } from '../../embedded/home.ts';
+import { SluiceError } from '../../errors.ts';
+import { randomOf } from '../graphs.ts';
+import { drawEstate, PLATFORM_TABLES, parseNotes, writeEstate } from './estate.ts';
+import { readFacts } from './facts.ts';
+import { carryOut } from './injector.ts';
+import {
+  GRACE_MS,
+  type Installation,
+  LEASE_MS,
+  ORPHAN_MS,
+  removeHome,
+  SLOTS,
+  startInstallation,
+  TASK_TIMEOUT_MS,
+} from './installation.ts';
+import { staleRefused, violationsOf } from './invariants.ts';
+import { processesOf } from './leftovers.ts';
+import { type Shift, startShift } from './operators.ts';
+import { drawSchedule, type Fault } from './schedule.ts';
+import { openSmallDisk, type SmallDisk, unmountBelow } from './small-disk.ts';
+import type { Violation } from './violation.ts';
+
+export interface FaultOptions {
+  readonly seed: number;
+  /** How long faults are injected. */
+  readonly minutes: number;
+  /** Flows of one run; one run is opened after the other while faults last. */
+  readonly flows: number;
+  /** The longest that the end may take after the last fault, ms. */
+  readonly quietMs: number;
+  /** Keep the installation's folder, also when all is well. */
+  readonly keep: boolean;
+  readonly config: Config;
+  readonly say: (text: string) => void;
+  readonly signal: AbortSignal;
+}
+
+export interface FaultSummary {
+  readonly seed: number;
+  readonly minutes: number;
+  readonly injected: Readonly<Record<Fault, number>>;
+  /** Injections that struck while nothing was in flight. */
+  readonly idle: number;
+  readonly runs: number;
+  readonly flows: number;
+  readonly attempts: number;
+  readonly lost: number;
+  readonly effects: number;
+  readonly operations: Readonly<Record<string, number>>;
+  /** Most tries that one acknowledged request took. */
+  readonly mostTries: number;
+  /** From the last fault until everything had ended. */
+  readonly quietMs: number;
+  readonly staleRefused: number;
+  readonly violations: readonly Violation[];
+  /** Where logs and data are, when they were kept. */
+  readonly kept: string | null;
+  readonly ok: boolean;
+}
+
+/** Runs under way at once: what one holds up the others do not wait for. */
+const MOST_OPEN = 4;
+/** Fewer attempts than this, sent or waiting for an agent, are too few to strike. */
+const SCARCE = 8;
+const APART_MS = 4_000;
+const LOOK_MS = 500;
+
+export async function runUnderFaults(options: FaultOptions): Promise<FaultSummary> {
+  const { seed, minutes, config, say, signal } = options;
+  const homes = join(projectFolder, '.sluice', 'faults');
+  await mkdir(homes, { recursive: true });
+  await removeDeadHomes(homes);
+  const home = await openHome(await mkdtemp(join(homes, `seed-${seed}-`)));
+  const random = randomOf(seed ^ 0xfa017);
+  const estate = drawEstate(options.flows, seed);
+  const notes = join(home.path, 'notes.txt');
+  await appendFile(notes, '');
+  await writeEstate(estate, seed, join(home.path, 'catalogue'), notes, ORPHAN_MS);
+  const disks = new Map<string, SmallDisk>();
+  let installation: Installation | undefined;
+  let shift: Shift | undefined;
+  let kept: string | null = home.path;
+  try {
+    installation = await startInstallation({
+      ...{ config, home, random, say, catalogue: join(home.path, 'catalogue') },
+      platformTables: PLATFORM_TABLES,
+      prepareSpool: async (agent, folder) => {
+        disks.set(agent, await openSmallDisk(folder));
+      },
+    });
+    const { record, platform, agents, apis, workers, links } = installation;
+    const schedule = drawSchedule(
+      ...([seed, minutes] as const),
+      { agents, apis, workers, links: [...links.keys()] },
+      { leaseMs: LEASE_MS, taskTimeoutMs: TASK_TIMEOUT_MS },
+    );
+    say(
+      `seed ${seed}: ${schedule.length} faults in ${minutes} minutes, runs of ${estate.flows.length} flows`,
+    );
+    for (const it of schedule)
+      say(`  ${(it.atMs / 1_000).toFixed(1)} s ${it.fault} ${it.target} ${it.forMs} ms`);
+    shift = startShift({
+      ...{ seed, estate, apiUrls: installation.apiUrls, tokens: installation.tokens },
+      notes: async () => parseNotes(await readFile(notes, 'utf8')),
+      certainAfterMs: ORPHAN_MS + GRACE_MS + 5_000,
+    });
+    const fire = { burning: true };
+    const periods = keepRunsComing(installation, shift, fire, options);
+    const injected = await carryOut(schedule, { installation, disks, random, say, signal });
+    fire.burning = false;
+    shift.onlyTend();
+    say('no more faults: waiting until everything has ended');
+    const quietFrom = performance.now();
+    const opened = await periods;
+    await untilIdle(installation, performance.now() + 30_000);
+    await shift.stop(30_000);
+    const quietMs = Math.round(performance.now() - quietFrom);
+    const facts = await readFacts(record, platform, {
+      ...{ estate, notes, acknowledged: shift.acknowledged },
+      slots: Object.fromEntries(agents.map((it) => [it, SLOTS])),
+    });
+    await installation.stop();
+    const violations = [...violationsOf(facts)];
+    for (const text of shift.internal)
+      violations.push({ invariant: 'no_internal', detail: `an API answered 500: ${text}`, facts: {} });
+    for (const left of await processesOf(home.path))
+      violations.push({
+        invariant: 'no_orphan',
+        detail: `process ${left.pid} is left: ${left.command}`,
+        facts: { ...left },
+      });
+    const ok = violations.length === 0 && !signal.aborted;
+    if (ok && !options.keep) kept = null;
+    const outcomes: Record<string, number> = {};
+    for (const { outcome } of facts.acknowledged) outcomes[outcome] = (outcomes[outcome] ?? 0) + 1;
+    const summary: FaultSummary = {
+      ...{ seed, minutes, injected: injected.counts, idle: injected.idle, runs: opened },
+      flows: facts.flows.length,
+      attempts: facts.attempts.length,
+      lost: facts.attempts.filter((it) => it.outcome === 'lost').length,
+      effects: facts.effects.length + facts.notes.filter((it) => it.what === 'stop').length,
+      operations: outcomes,
+      mostTries: Math.max(0, ...facts.acknowledged.map((it) => it.tries)),
+      ...{ quietMs, staleRefused: staleRefused(facts), violations, kept, ok },
+    };
+    if (kept !== null) await writeFile(join(home.path, KEPT), JSON.stringify({ summary, facts }));
+    return summary;
+  } finally {
+    await shift?.stop(0);
+    await installation?.stop();
+    for (const disk of disks.values()) await disk.remove().catch(() => {});
+    if (kept === null) await removeHome(home);
+    else await home.release();
+  }
+}
+
+/** Opens run after run while faults last, then answers how many there were once all have finished, or the time is over. */
+async function keepRunsComing(
+  { record }: Installation,
+  shift: Shift,
+  fire: { burning: boolean },
+  { quietMs, say, signal }: FaultOptions,
+): Promise<number> {
+  let opened = 0;
+  let openedAt = Number.NEGATIVE_INFINITY;
+  let until = Number.POSITIVE_INFINITY;
+  let saidAt = 0;
+  while (performance.now() < until && !signal.aborted) {
+    if (!fire.burning && until === Number.POSITIVE_INFINITY) until = performance.now() + quietMs;
+    const runs = await progressOf(record).catch(() => undefined);
+    if (runs !== undefined) {
+      const open = runs.filter((it) => !it.finished);
+      shift.setRuns(open.map((it) => it.run));
+      const due = runs.length === opened && performance.now() - openedAt > APART_MS;
+      if (fire.burning && due && open.length < MOST_OPEN && (await atWork(record)) < SCARCE) {
+        await shift.open(periodOf(opened++));
+        openedAt = performance.now();
+      }
+      if (!fire.burning && open.length === 0 && runs.length === opened) return opened;
+      if (performance.now() - saidAt > 10_000) {
+        saidAt = performance.now();
+        const asked = shift.acknowledged.length;
+        say(
+          `  ${runs.length} runs, ${open.map((it) => `${it.run} ${it.done}/${it.flows}`).join(', ')}; ${asked} requests`,
+        );
+      }
+    }
+    await pause(LOOK_MS);
+  }
+  return opened;
+}
+
+const periodOf = (nth: number): string =>
+  `${2030 + Math.floor(nth / 12)}-${String((nth % 12) + 1).padStart(2, '0')}`;
+
+/** Attempts that are sent or wait for an agent; many when the record does not answer. */
+async function atWork(record: Installation['record']): Promise<number> {
+  const found = await record
+    .query<{ n: number }>('select count(*)::int as n from outbox')
+    .catch(() => ({ rows: [{ n: SCARCE }] }));
+  return found.rows[0]!.n;
+}
+
+async function progressOf(record: Installation['record']) {
+  const found = await record.query<{ run: string; finished: boolean; done: number; flows: number }>(
+    `select r.id as run, r.finished_ms is not null as finished, count(*)::int as flows,
+       (count(*) filter (where f.result in ('succeeded', 'skipped', 'force_passed')))::int as done
+     from runs r join run_flows f on f.run_id = r.id group by r.id, r.finished_ms, r.period order by r.period`,
+  );
+  return found.rows;
+}
+
+/** Until no attempt is open and every log is read: superseded programs may outlive their run for a while. */
+async function untilIdle({ record }: Installation, until: number): Promise<void> {
+  const busy = async (): Promise<boolean> => {
+    const found = await record.query<{ busy: boolean }>(
+      `select exists (select 1 from leases) or exists (select 1 from outbox)
+         or exists (select 1 from run_counters where log_seq > cursor) as busy`,
+    );
+    return found.rows[0]!.busy;
+  };
+  while (performance.now() < until && (await busy().catch(() => true))) await pause(LOOK_MS);
+  // What an agent still has to say of an attempt that is over comes with its next calls.
+  await pause(2_000);
+}
+
+/** In a home that was kept for reading; one without it was left by a harness that was killed. */
+const KEPT = 'summary.json';
+
+async function removeDeadHomes(homes: string): Promise<void> {
+  for (const name of await readdir(homes)) {
+    const path = join(homes, name);
+    if (existsSync(join(path, KEPT))) continue;
+    try {
+      const home = await openHome(path);
+      await unmountBelow(path);
+      await removeHome(home);
+    } catch (error) {
+      // Another harness is at work in it.
+      if (!(error instanceof SluiceError) || error.code !== 'already_running') throw error;
+    }
+  }
+}

@@ -1,0 +1,118 @@
+/**
+ * The coordinator as it is, with Temporal, but put together by the test: so that a test can come between an exchange and the end of its
+ * workflow task, swallow signals, or force continue-as-new.
+ */
+import { join } from 'node:path';
+import { Client, Connection } from '@temporalio/client';
+import { NativeConnection, Worker } from '@temporalio/worker';
+import type pg from 'pg';
+import pino from 'pino';
+import type { ExchangeResult } from '../../activities/exchange.ts';
+import { type Activities, createActivities } from '../../activities/index.ts';
+import { projectFolder } from '../../config.ts';
+import { versionReader } from '../../store/catalogue.ts';
+import { contextReader } from '../../store/run-context.ts';
+import { workflowBundle } from '../../worker/bundle.ts';
+import { Deliverer } from '../../worker/deliverer.ts';
+import { runWorkflowId } from '../../workflows/messages.ts';
+import type { TestDatabase } from './database.ts';
+import type { PlayedAgent } from './play.ts';
+import { temporalAddress, uniqueName } from './temporal.ts';
+
+export interface Coordinated {
+  readonly client: Client;
+  readonly taskQueue: string;
+  workflowId(run: string): string;
+  stop(): Promise<void>;
+}
+
+export interface Meddling {
+  /** What the workflow is told instead of what the exchange, which was committed, has answered. */
+  readonly afterExchange?: (run: string, n: number, result: ExchangeResult) => unknown;
+  /** True: this wake signal is swallowed although its sender believes that it was sent. */
+  readonly swallow?: () => boolean;
+  readonly continueAfterEvents?: number;
+  /** Of another one: two workers share its runs. */
+  readonly taskQueue?: string;
+}
+
+const HOUR_MS = 3_600_000;
+
+export async function startCoordinated(
+  database: TestDatabase,
+  pool: pg.Pool,
+  meddling: Meddling,
+): Promise<Coordinated> {
+  const taskQueue = meddling.taskQueue ?? uniqueName('traps');
+  const address = temporalAddress();
+  const [native, connection] = await Promise.all([
+    NativeConnection.connect({ address }),
+    Connection.connect({ address }),
+  ]);
+  const client = new Client({ connection });
+  const workflowId = (run: string): string => runWorkflowId(taskQueue, run);
+  const versionOf = versionReader(pool);
+  const contextOf = contextReader(pool, versionOf);
+  const activities: Activities = createActivities({ pool, versionOf, contextOf, graceMs: 0 });
+  const worker = await Worker.create({
+    ...{ connection: native, taskQueue, stickyQueueScheduleToStartTimeout: '1s' },
+    workflowBundle: { codePath: await workflowBundle(join(projectFolder, '.sluice', 'bundles')) },
+    activities: {
+      ...activities,
+      async exchange(request: Parameters<Activities['exchange']>[0]) {
+        const result = await activities.exchange(request);
+        return meddling.afterExchange?.(request.run, request.n, result) ?? result;
+      },
+    },
+  });
+  const workflow = {
+    signalWithStart: async (...given: Parameters<Client['workflow']['signalWithStart']>) =>
+      meddling.swallow?.() === true ? undefined : client.workflow.signalWithStart(...given),
+  };
+  const deliverer = new Deliverer({
+    ...{ pool, databaseUrl: database.url, taskQueue, logger: pino({ level: 'silent' }) },
+    client: { workflow } as unknown as Client,
+    keepMs: { hour: HOUR_MS, day: HOUR_MS, month: HOUR_MS },
+    continueAfterEvents: meddling.continueAfterEvents ?? 0,
+  });
+  await deliverer.start();
+  const ended = worker.run();
+  return {
+    client,
+    workflowId,
+    taskQueue,
+    async stop() {
+      await deliverer.stop();
+      if (worker.getState() === 'RUNNING') worker.shutdown();
+      await ended;
+      await connection.close();
+      await native.close();
+    },
+  };
+}
+
+/** Carries out whatever is sent until the run has finished; throws after `limitMs`. Answers how many attempts that took. */
+export async function workUntilFinished(
+  pool: pg.Pool,
+  agent: PlayedAgent,
+  run: string,
+  limitMs: number,
+): Promise<number> {
+  const until = performance.now() + limitMs;
+  let attempts = 0;
+  for (;;) {
+    const tasks = await agent.claim();
+    if (tasks.length > 0) {
+      await agent.start(tasks);
+      attempts += (await agent.end(tasks)).length;
+      continue;
+    }
+    const found = await pool.query<{ finished_ms: number | null }>(
+      'select finished_ms from runs where id = $1',
+      [run],
+    );
+    if (found.rows[0]!.finished_ms !== null) return attempts;
+    if (performance.now() > until) throw new Error(`${run} has not finished after ${limitMs} ms`);
+    await new Promise((resolve) => setTimeout(resolve, 5));
+  }
+}
