@@ -1,15 +1,29 @@
 /** Numbered plain .sql files, forward only. Model: graphile/worker src/migrate.ts. */
 import { readdir, readFile } from 'node:fs/promises';
+import { setTimeout as pause } from 'node:timers/promises';
 import type pg from 'pg';
 import { SluiceError } from '../errors.ts';
+import { sqlState } from './pool.ts';
 
 const folder = new URL('./migrations/', import.meta.url);
 
+/** Whoever waits for a lock on a table stands before everybody who comes later: a migration steps back after this time. */
+const LOCK_TIMEOUT_MS = 2_000;
+/** How often a migration steps back before it gives up; between two tries everybody else goes first. */
+const TRIES = 60;
+
+export interface MigrateOptions {
+  readonly lockTimeoutMs?: number;
+  /** The last one to apply, for tests of those after it. */
+  readonly upTo?: number;
+}
+
 /**
- * Brings a database to the newest schema. Safe to call from several processes at once and any number of times.
+ * Brings a database to the newest schema. Safe to call from several processes at once and any number of times, also while others work
+ * on it: what a migration may do to tables that are large is said in docs/operations.md.
  * Throws `database_too_new` when the database was migrated by a newer Sluice than this one.
  */
-export async function migrate(pool: pg.Pool): Promise<void> {
+export async function migrate(pool: pg.Pool, options: MigrateOptions = {}): Promise<void> {
   const files = (await readdir(folder)).filter((name) => /^\d{4}_.+\.sql$/.test(name)).sort();
   const client = await pool.connect();
   try {
@@ -28,12 +42,9 @@ export async function migrate(pool: pg.Pool): Promise<void> {
     const applied = new Set(done.rows.map((row) => row.id));
     for (const name of files) {
       const id = Number(name.slice(0, 4));
-      if (applied.has(id)) continue;
-      await client.query('begin');
-      // The bookkeeping row must come first, so that a second starter conflicts before it changes anything.
-      await client.query('insert into migrations (id, name) values ($1, $2)', [id, name]);
-      await client.query(await readFile(new URL(name, folder), 'utf8'));
-      await client.query('commit');
+      if (applied.has(id) || id > (options.upTo ?? id)) continue;
+      const text = await readFile(new URL(name, folder), 'utf8');
+      await apply(client, { id, name, text }, options.lockTimeoutMs ?? LOCK_TIMEOUT_MS);
     }
   } catch (error) {
     await client.query('rollback').catch(() => {});
@@ -41,5 +52,26 @@ export async function migrate(pool: pg.Pool): Promise<void> {
   } finally {
     await client.query('select pg_advisory_unlock(746583)').catch(() => {});
     client.release();
+  }
+}
+
+async function apply(
+  client: pg.PoolClient,
+  { id, name, text }: { id: number; name: string; text: string },
+  lockTimeoutMs: number,
+): Promise<void> {
+  for (let tries = 1; ; tries++) {
+    try {
+      await client.query(`begin; set local lock_timeout = ${Math.round(lockTimeoutMs)}`);
+      // The bookkeeping row must come first, so that a second starter conflicts before it changes anything.
+      await client.query('insert into migrations (id, name) values ($1, $2)', [id, name]);
+      await client.query(text);
+      await client.query('commit');
+      return;
+    } catch (error) {
+      await client.query('rollback').catch(() => {});
+      if (sqlState(error) !== '55P03' || tries >= TRIES) throw error;
+      await pause(lockTimeoutMs / 2);
+    }
   }
 }
