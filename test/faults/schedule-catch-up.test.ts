@@ -1,0 +1,100 @@
+/**
+ * Schedules while Temporal is down: a server of this file alone, killed while its schedules fire every second. What it missed it fires when
+ * it is back; the record has one decision a slot, whatever was fired how often.
+ */
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { Client, Connection } from '@temporalio/client';
+import pino from 'pino';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { loadConfig, projectFolder } from '../../config.ts';
+import { type Home, openHome } from '../../embedded/home.ts';
+import { startTemporal, type Temporal } from '../../embedded/temporal.ts';
+import { obtainTemporal } from '../../embedded/temporal-binary.ts';
+import { Schedule } from '../../graph/model.ts';
+import { createPool } from '../../store/pool.ts';
+import { lastSlots } from '../../store/schedules.ts';
+import { type RunningWorker, startWorker } from '../../worker/connect.ts';
+import { optionsOf } from '../../worker/schedule-keeper.ts';
+import { schedulePrefix } from '../../workflows/messages.ts';
+import { createTestDatabase } from '../support/database.ts';
+import { applyCatalogue, catalogueText } from '../support/estate.ts';
+
+const database = await createTestDatabase('catch_up');
+const pool = createPool(database.url, { max: 4, name: 'test' });
+const taskQueue = 'catch-up';
+const scheduleId = `${schedulePrefix(taskQueue)}days`;
+const schedule = { id: 'days', cycle: 'day', at: '02:00', catchUpMs: 45 * 24 * 3_600_000 } as const;
+
+let home: Home;
+let temporal: Temporal;
+let worker: RunningWorker;
+let client: Client;
+
+beforeAll(async () => {
+  home = await openHome(await mkdtemp(join(tmpdir(), 'sluice-catch-up-')));
+  const { cache, temporalBin } = loadConfig();
+  const program = await obtainTemporal({ cache, chosen: temporalBin, say: () => {} });
+  temporal = await startTemporal({ home, program, port: 0 });
+  client = new Client({ connection: await Connection.connect({ address: temporal.address }) });
+  await applyCatalogue(pool, catalogueText([{ id: 'A', cycle: 'day' }], { schedules: [schedule] }));
+  worker = await startWorker({
+    databaseUrl: database.url,
+    temporalAddress: temporal.address,
+    namespace: 'default',
+    taskQueue,
+    bundleFolder: join(projectFolder, '.sluice', 'bundles'),
+    graceMs: 200,
+    continueAfterEvents: 0,
+    // The server is away for a while, and says so.
+    logger: pino({ level: 'silent' }),
+  });
+});
+afterAll(async () => {
+  await worker.stop();
+  await client.connection.close();
+  await pool.end();
+  await temporal.stop();
+  await home.release();
+  await rm(home.path, { recursive: true, force: true });
+});
+
+/** Moments for which the schedule has fired, of the last ten firings, ms. */
+async function fired(): Promise<number[]> {
+  const { info } = await client.schedule.getHandle(scheduleId).describe();
+  return info.recentActions.map((it) => it.scheduledAt.getTime());
+}
+const decided = async (): Promise<string[]> => (await lastSlots(pool, ['days'], 20)).map((it) => it.decision);
+
+test('what a killed Temporal missed it fires when it is back, and each missed day is opened once', async () => {
+  await expect.poll(() => fired().catch(() => null), { timeout: 10_000 }).toEqual([]);
+  // As the keeper makes it, but every second instead of every day.
+  const options = optionsOf(Schedule.parse(schedule), 'Asia/Shanghai', taskQueue);
+  const spec = { intervals: [{ every: '1s' }] };
+  await client.schedule.getHandle(scheduleId).update(() => ({ ...options, spec }));
+  await expect.poll(async () => (await fired()).length, { timeout: 10_000 }).toBeGreaterThanOrEqual(2);
+  expect(await decided()).toEqual([]);
+
+  await temporal.kill9();
+  const downFrom = Date.now();
+  // Five days become due while nobody fires.
+  await pool.query('update schedules set decided_ms = clock_ms() - 5 * 86400000::bigint');
+  await expect.poll(() => Date.now() - downFrom, { timeout: 6_000 }).toBeGreaterThan(3_000);
+  expect(await decided()).toEqual([]);
+  const downTo = Date.now();
+  await temporal.restart();
+
+  // A firing for a moment of the outage: BUFFER_ONE keeps one of them, which stands for all.
+  const missed = async () => (await fired()).filter((at) => at > downFrom && at < downTo).length;
+  await expect.poll(missed, { timeout: 30_000 }).toBeGreaterThan(0);
+  await expect.poll(decided, { timeout: 30_000 }).toEqual(Array.from({ length: 5 }, () => 'opened'));
+  const before = await fired();
+  await expect
+    .poll(async () => (await fired()).filter((at) => !before.includes(at)).length, { timeout: 10_000 })
+    .toBeGreaterThan(1);
+  const runs = await pool.query<{ n: number }>(
+    "select count(*)::int as n from runs where opened_by = 'schedule:days'",
+  );
+  expect([await decided(), runs.rows[0]!.n]).toEqual([Array.from({ length: 5 }, () => 'opened'), 5]);
+});
