@@ -3,17 +3,18 @@
  * stdout, talk on stderr; exit 6 when something became more than twice as slow.
  */
 import { parseArgs } from 'node:util';
-import pg from 'pg';
+import type pg from 'pg';
 import { watchSignals } from '../../embedded/shutdown.ts';
 import { SluiceError } from '../../errors.ts';
 import { createPool } from '../../store/pool.ts';
 import { catalogueOf } from '../estate/catalogue.ts';
-import { makeEstate } from '../estate/estate.ts';
+import { type Estate, makeEstate } from '../estate/estate.ts';
 import { daysUntil, yesterday } from '../estate/moments.ts';
 import { pastRuns } from '../estate/past.ts';
 import { writePast } from '../estate/write-past.ts';
+import { percentile } from '../percentile.ts';
 import { startSystem } from '../system.ts';
-import { CHAIN, hopOf, measure, type Probe } from './probe.ts';
+import { CHAIN, hopsOf, measure, type Probe } from './probe.ts';
 
 const say = (text: string): void => void process.stderr.write(`growth: ${text}\n`);
 const shutdown = watchSignals(say);
@@ -21,7 +22,7 @@ const DAY = 86_400_000;
 /** Twice as slow is the limit; below this a difference is the machine's noise, ms. */
 const NOISE_MS = 1;
 
-async function main(): Promise<{ ok: boolean }> {
+async function main() {
   const { values: options } = parseArgs({
     options: {
       flows: { type: 'string', default: '13000' },
@@ -37,6 +38,50 @@ async function main(): Promise<{ ok: boolean }> {
     return value;
   };
   const estate = makeEstate({ flows: number('flows'), seed: number('seed') });
+  // The newest day is in both: what is asked about one run is asked about the same run.
+  const last = yesterday(Date.now() - 2 * DAY);
+  const [small, large] = await Promise.all([installation(estate, last), installation(estate, last)]);
+  say(`writing ${number('history')} days`);
+  const past = pastRuns(estate, { last: daysUntil(last, 2)[0]!, days: number('history') });
+  const written = await writePast(large.pool, past, say);
+  say('asking');
+  const [empty, filled] = await measure([small, large], number('repeat'));
+  const ratios = Object.entries(filled!).map(([name, ms]) => ({ name, ms, before: empty![name]! }));
+  const slower = ratios.filter(({ ms, before }) => ms > 2 * before && ms - before > NOISE_MS);
+  say('archiving while chains run');
+  const begun = performance.now();
+  let archiving = true;
+  const retention = large.client
+    .post<{ archived: unknown[] }>('/retention/run', { limit: 60 })
+    .finally(() => {
+      archiving = false;
+    });
+  const hops: number[] = [];
+  while (archiving) hops.push(...(await hopsOf(large)));
+  const { archived } = await retention;
+  const seconds = Math.round((performance.now() - begun) / 100) / 10;
+  const size = await large.pool.query<{ mb: number }>(
+    'select pg_database_size(current_database()) / 1048576 as mb',
+  );
+  return {
+    ok: slower.length === 0,
+    written,
+    databaseMb: size.rows[0]!.mb,
+    medianMs: Object.fromEntries(ratios.map(({ name, ms, before }) => [name, { empty: before, filled: ms }])),
+    ratio: Object.fromEntries(
+      ratios.map(({ name, ms, before }) => [name, Math.round((100 * ms) / before) / 100]),
+    ),
+    slower: slower.map(({ name }) => name),
+    retention: {
+      runs: archived.length,
+      seconds,
+      hopMs: { p50: percentile(hops, 0.5), p95: percentile(hops, 0.95) },
+    },
+  };
+}
+
+/** A whole installation with the estate, one finished day and one that was just opened. */
+async function installation(estate: Estate, last: string): Promise<Probe> {
   const files = catalogueOf(estate, { noop: true });
   const system = await startSystem({
     catalogue: { ...Object.fromEntries(files.map(({ path, text }) => [path, text])), 'chain.yaml': CHAIN },
@@ -46,58 +91,14 @@ async function main(): Promise<{ ok: boolean }> {
     shutdown,
   });
   const pool = createPool(system.databaseUrl, { max: 2, name: 'growth' });
-  pg.types.setTypeParser(pg.types.builtins.INT8, Number);
-  try {
-    // The newest day is there in both cases: what is asked about one run is asked about the same run.
-    const last = yesterday(Date.now() - 2 * DAY);
-    const before = daysUntil(last, 2)[0]!;
-    await writePast(pool, pastRuns(estate, { last, days: 1 }), () => {});
-    const client = system.client('admin');
-    const today = daysUntil(last, 1)[0]!;
-    const next = yesterday(Date.parse(today) + 2 * DAY);
-    const open = await client.post<{ id: string }>('/runs', { cycle: 'day', period: next });
-    await settled(pool, open.id);
-    const probe: Probe = {
-      client,
-      pool,
-      past: `day-${last}`,
-      open: open.id,
-      flows: estate.flows.filter((it) => it.cycle === 'day').map((it) => it.id),
-      repeat: number('repeat'),
-    };
-    say('measuring with one day of history');
-    const empty = await measure(probe);
-    say(`writing ${number('history')} days`);
-    const written = await writePast(pool, pastRuns(estate, { last: before, days: number('history') }), say);
-    say('measuring with all of it');
-    const filled = await measure(probe);
-    const slower = Object.entries(filled).filter(
-      ([name, ms]) => ms > 2 * empty[name]! && ms - empty[name]! > NOISE_MS,
-    );
-    say('archiving while a chain runs');
-    const begun = performance.now();
-    const retention = client.post<{ archived: unknown[] }>('/retention/run', { limit: 120 });
-    const hopWhileArchiving = await hopOf(probe);
-    const { archived } = await retention;
-    const size = await pool.query<{ mb: number }>(
-      'select pg_database_size(current_database()) / 1048576 as mb',
-    );
-    return {
-      ok: slower.length === 0,
-      ...{ written, databaseMb: size.rows[0]!.mb, medianMs: { empty, filled } },
-      ratio: Object.fromEntries(
-        Object.entries(filled).map(([name, ms]) => [name, Math.round((100 * ms) / empty[name]!) / 100]),
-      ),
-      slower: slower.map(([name]) => name),
-      retention: {
-        runs: archived.length,
-        seconds: Math.round((performance.now() - begun) / 100) / 10,
-        hopMs: hopWhileArchiving,
-      },
-    } as { ok: boolean };
-  } finally {
-    await pool.end();
-  }
+  shutdown.add('connections', () => pool.end());
+  await writePast(pool, pastRuns(estate, { last, days: 1 }), () => {});
+  const client = system.client('admin');
+  const next = yesterday(Date.parse(last) + 2 * DAY);
+  const open = await client.post<{ id: string }>('/runs', { cycle: 'day', period: next });
+  await settled(pool, open.id);
+  const flows = estate.flows.filter((it) => it.cycle === 'day').map((it) => it.id);
+  return { client, pool, past: `day-${last}`, open: open.id, flows };
 }
 
 /** Until the coordinator has opened everything that may begin: what is listed then stays. */

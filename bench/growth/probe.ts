@@ -10,7 +10,6 @@ export interface Probe {
   readonly past: string;
   readonly open: string;
   readonly flows: readonly string[];
-  readonly repeat: number;
 }
 
 const LENGTH = 25;
@@ -25,11 +24,37 @@ ${Array.from(
 ).join('\n')}
 `;
 
-/** Question -> median ms of its answer. */
-export async function measure(probe: Probe): Promise<Record<string, number>> {
-  const { client, past, open, flows, repeat } = probe;
+/** Question -> median ms of its answer, of each probe; asked in turn, so that what else the machine does is the same for all. */
+export async function measure(probes: readonly Probe[], repeat: number): Promise<Record<string, number>[]> {
+  const answers = probes.map((): Record<string, number> => ({}));
+  const asked = probes.map(questionsOf);
+  for (const name of Object.keys(asked[0]!)) {
+    const times = probes.map((): number[] => []);
+    for (let i = 0; i < repeat; i++)
+      for (let p = 0; p < probes.length; p++) {
+        const begun = performance.now();
+        await probes[p]!.client.get(...asked[p]![name]!(i));
+        times[p]!.push(performance.now() - begun);
+      }
+    // The first ones pay for what is kept afterwards.
+    times.forEach((it, p) => {
+      answers[p]![name] = rounded(percentile(it.slice(3), 0.5)!);
+    });
+  }
+  const hops = probes.map((): number[] => []);
+  for (let run = 0; run < 3; run++)
+    for (let p = 0; p < probes.length; p++) hops[p]!.push(...(await hopsOf(probes[p]!)));
+  hops.forEach((it, p) => {
+    answers[p]!.hop = percentile(it, 0.5)!;
+  });
+  return answers;
+}
+
+type Question = (i: number) => [path: string, query?: Query];
+
+function questionsOf({ past, open, flows }: Probe): Record<string, Question> {
   const flow = (i: number): string => flows[(i * 397) % flows.length]!;
-  const questions: Record<string, (i: number) => [path: string, query?: Query]> = {
+  return {
     runs: () => ['/runs', { limit: 20 }],
     openRuns: () => ['/runs', { limit: 20, state: 'open', cycle: 'day' }],
     run: () => [`/runs/${past}`],
@@ -48,44 +73,20 @@ export async function measure(probe: Probe): Promise<Record<string, number>> {
     operationsToApprove: () => ['/operations', { limit: 20, state: 'approval_required' }],
     notices: () => ['/notices', { limit: 20 }],
   };
-  const medians: Record<string, number> = {};
-  for (const [name, question] of Object.entries(questions)) {
-    const times: number[] = [];
-    for (let i = 0; i < repeat; i++) {
-      const begun = performance.now();
-      await client.get(...question(i));
-      times.push(performance.now() - begun);
-    }
-    // The first ones pay for what is kept afterwards.
-    medians[name] = rounded(percentile(times.slice(3), 0.5)!);
-  }
-  return { ...medians, hop: (await hopOf(probe)).p50 };
 }
 
 const rounded = (ms: number): number => Math.round(ms * 10) / 10;
 
 let hour = 0;
 
-/** From an end to the next start in the chain, as the record accepted them: outbox, claim, start, completion, exchange. */
-export async function hopOf({ client, pool }: Probe): Promise<{ p50: number; p95: number }> {
-  const hops: number[] = [];
-  for (let run = 0; run < 3; run++) {
-    const period = `20270101${String(hour++).padStart(2, '0')}`;
-    const { id } = await client.post<{ id: string }>('/runs', {
-      cycle: 'hour',
-      period,
-      procedures: ['CHAIN'],
-    });
-    hops.push(...(await hopsOf(pool, id)));
-  }
-  return { p50: rounded(percentile(hops, 0.5)!), p95: rounded(percentile(hops, 0.95)!) };
-}
-
-async function hopsOf(pool: pg.Pool, run: string): Promise<number[]> {
+/** From an end to the next start in the chain, as the record accepted them: outbox, claim, start, completion, exchange; ms. */
+export async function hopsOf({ client, pool }: Probe): Promise<number[]> {
+  const period = `20270101${String(hour++).padStart(2, '0')}`;
+  const { id } = await client.post<{ id: string }>('/runs', { cycle: 'hour', period, procedures: ['CHAIN'] });
   for (;;) {
     const found = await pool.query<{ started: number; ended: number | null }>(
       'select started_ms as started, ended_ms as ended from attempts where run_id = $1 order by epoch',
-      [run],
+      [id],
     );
     const done = found.rows.filter((row) => row.ended !== null);
     if (done.length === LENGTH) return done.slice(1).map((row, i) => row.started - done[i]!.ended!);
