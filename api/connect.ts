@@ -40,6 +40,8 @@ export interface ConnectedApi {
   close(): Promise<void>;
 }
 
+/** No statement of ours takes so long; the record ends a transaction after 5 s (protocol A10). */
+const ANSWER_MS = 20_000;
 const HOUSEKEEPING_MS = 60_000;
 /** How long open requests may take when the API ends; its process gives the whole end 8 s. */
 const OPEN_REQUESTS_MS = 4_000;
@@ -50,6 +52,7 @@ export async function connectApi(options: ApiOptions): Promise<ConnectedApi> {
   const pool = createPool(options.databaseUrl, {
     max: 20,
     name: 'api',
+    answerMs: ANSWER_MS,
     onError: (error) => log.warn({ error: error.message }, 'an idle connection to PostgreSQL broke'),
   });
   const notifications = await openNotifications(options.databaseUrl, log).catch(async (error) => {
@@ -78,7 +81,7 @@ export async function connectApi(options: ApiOptions): Promise<ConnectedApi> {
     );
   }, HOUSEKEEPING_MS);
   const stopRetention = options.retainsByItself
-    ? startRetention(pool, options.retention, log)
+    ? startRetention({ pool, retention: options.retention, logs }, log)
     : async () => {};
   return {
     app,

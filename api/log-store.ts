@@ -2,7 +2,7 @@
  * What attempts wrote: files behind an interface, never in PostgreSQL (design 4). Of each attempt the first 4 MiB and the last 4 to
  * 6 MiB are kept, what lies between is left out. A text is known by its offset in bytes, so a repeated one changes nothing.
  */
-import { mkdir, open, readdir, stat, unlink, writeFile } from 'node:fs/promises';
+import { mkdir, open, readdir, rm, stat, unlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 
 /** Ids as the record has them, never as somebody typed them. */
@@ -24,6 +24,8 @@ export interface LogStore {
   append(place: LogPlace, offset: number, text: string): Promise<void>;
   /** Bytes from `from` on, at most 256 KiB; empty at the end. */
   read(place: LogPlace, from: number): Promise<LogPart>;
+  /** Everything that attempts of the run wrote: it went into the archive, logs do not. */
+  forget(run: string): Promise<void>;
 }
 
 export interface LogLimits {
@@ -127,6 +129,10 @@ export function fileLogStore(folder: string, limits: LogLimits = LIMITS): LogSto
       } finally {
         await file.close();
       }
+    },
+
+    async forget(run) {
+      await rm(join(folder, safe(run)), { recursive: true, force: true });
     },
   };
 }

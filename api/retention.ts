@@ -1,6 +1,23 @@
-/** Retention by itself: a pass an hour in one of the APIs. */
+/** Retention as the API carries it out: when asked to, and by itself, a pass an hour in one of the APIs. */
 import type pg from 'pg';
-import { type RetentionPolicy, runRetention } from '../store/retention.ts';
+import { type RetentionPolicy, type RetentionReport, runRetention } from '../store/retention.ts';
+import type { LogStore } from './log-store.ts';
+
+export interface RetentionDeps {
+  readonly pool: pg.Pool;
+  readonly retention: RetentionPolicy;
+  readonly logs: LogStore;
+}
+
+/** One pass; what the attempts of archived runs wrote goes too. Null when another process is at it. */
+export async function retain(
+  { pool, retention, logs }: RetentionDeps,
+  options: { limit: number; signal?: AbortSignal },
+): Promise<RetentionReport | null> {
+  const report = await runRetention(pool, retention, options);
+  for (const { run } of report?.archived ?? []) await logs.forget(run);
+  return report;
+}
 
 const EVERY_MS = 3_600_000;
 /** Not while everything starts. */
@@ -12,8 +29,7 @@ type Log = (facts: object, message: string) => void;
 
 /** Until the returned function is called, which waits for the run that is being written. */
 export function startRetention(
-  pool: pg.Pool,
-  policy: RetentionPolicy,
+  deps: RetentionDeps,
   log: { info: Log; warn: Log },
   times: { firstMs: number; everyMs: number } = { firstMs: FIRST_MS, everyMs: EVERY_MS },
 ): () => Promise<void> {
@@ -29,7 +45,7 @@ export function startRetention(
 
   async function look(): Promise<void> {
     try {
-      const report = await runRetention(pool, policy, { limit: RUNS, signal: stop.signal });
+      const report = await retain(deps, { limit: RUNS, signal: stop.signal });
       if (report !== null && report.archived.length + report.auditRows > 0)
         log.info(
           { runs: report.archived.map((it) => it.run), auditRows: report.auditRows },

@@ -43,6 +43,22 @@ const VOID_OLDER = `
 update sluice.disp_export_ctl set deal_stat = -100, updated_at = clock_timestamp()
 where distribution = $1 and period = $2 and run = $3 and generation < $4 and deal_stat <> -100`;
 
+/**
+ * What this distribution staged long ago leaves with the next export: no import of a run so old comes any more, and one that does is told
+ * to export again. A control row that an import is reading just now stays until the next time.
+ */
+const voidOld = (staging: string): string => `
+with old as (
+  select period, run, generation from sluice.disp_export_ctl
+  where distribution = $1 and staging_table = $2 and deal_stat = 99 and updated_at < clock_timestamp() - interval '90 days'
+  limit 100 for update skip locked
+), gone as (
+  delete from ${staging} s using old
+  where s.sluice_period = old.period and s.sluice_run = old.run and s.sluice_generation = old.generation
+)
+update sluice.disp_export_ctl ctl set deal_stat = -100, updated_at = clock_timestamp() from old
+where ctl.distribution = $1 and ctl.period = old.period and ctl.run = old.run and ctl.generation = old.generation`;
+
 export function createExportPlatform(options: { connections: Connections; agentName: string }): Platform {
   return {
     async execute(task, context) {
@@ -78,6 +94,7 @@ export function createExportPlatform(options: { connections: Connections; agentN
           const { rows, checksum } = await stream(source, frame, task, spec, columns, staging, context);
           await client.query(VOID_OLDER, key);
           await client.query(END_CONTROL, [...key, rows, checksum]);
+          await client.query(voidOld(staging), [spec.distribution, staging]);
           return { rows };
         },
         async ({ session: { client } }) => {

@@ -1,8 +1,9 @@
 /** Retention: looked at, carried out now, and a run back from the archive. */
 import { writeAudit } from '../../store/audit.ts';
-import { dueRuns, listArchived, restoreRun, runRetention } from '../../store/retention.ts';
+import { dueRuns, listArchived, restoreRun } from '../../store/retention.ts';
 import { authorise } from '../auth.ts';
 import type { Api, ApiDeps } from '../deps.ts';
+import { retain } from '../retention.ts';
 import {
   ArchivedRun,
   RestoreParams,
@@ -42,7 +43,7 @@ export function retentionRoutes(app: Api, deps: ApiDeps): void {
         const due = await dueRuns(pool, retention, limit);
         return { ...nothing, dryRun, due, kept: due.filter((it) => it.keptBecause !== null) };
       }
-      const report = await runRetention(pool, retention, { limit });
+      const report = await retain(deps, { limit });
       if (report === null) return { ...nothing, dryRun, due: [], busy: true };
       const archived = report.archived.map(({ run, archive: { file, bytes } }) => ({ run, file, bytes }));
       await writeAudit(pool, {

@@ -94,6 +94,25 @@ describe('a distribution', () => {
     expect(await control('import')).toMatchObject([{ ...want, agent: 'agent-b', target_table: 'RPT_VR011' }]);
   });
 
+  it('leaves nothing staged for longer than a season', async () => {
+    await doExport({ period: '202609' });
+    await yt.query("update sluice.disp_export_ctl set updated_at = now() - interval '91 days'");
+    expect(await doExport({ epoch: 2 })).toMatchObject({ outcome: 'succeeded' });
+    const staging = (await control('export'))[0].staging_table;
+    const staged = await yt.query(
+      `select sluice_period as period, count(*)::int as n from ${staging} group by 1`,
+    );
+    expect(staged.rows).toEqual([{ period: '202610', n: 750 }]);
+    expect((await control('export')).map((it) => [it.period, it.deal_stat]).sort()).toEqual([
+      ['202609', -100],
+      ['202610', 99],
+    ]);
+    expect(await doImport({ epoch: 3, period: '202609' })).toMatchObject({
+      outcome: 'failed',
+      message: expect.stringContaining('no finished export'),
+    });
+  });
+
   it('casts to the types of the target before it sums', async () => {
     await mpp.query(
       'alter table shfin.r_vr011 alter amount type numeric, alter id type text, alter code type text',
