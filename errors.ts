@@ -32,12 +32,18 @@ const kind = (
 /** Code -> behaviour, in alphabetical order. */
 // biome-ignore format: a table
 export const ERRORS = {
+  adopt_removes_started: kind(409, 5, 'The other catalogue version lacks flows that have started', '目标目录版本缺少已启动的流程',
+    'Keep these flows in the catalogue, or finish the run with its version.', '请在目录中保留这些流程，或以原版本完成该运行。'),
+  adopt_stale: kind(409, 5, 'The run cannot move to another catalogue version now', '该运行目前无法切换目录版本',
+    'Look at it again with a dry run, then repeat.', '请先预演核对，然后重试。'),
   agent_name_taken: kind(409, 5, 'Another process holds this agent name', '该代理名已被另一进程占用',
     'Stop the other process, or wait until its instance lease ends, or choose another name.',
     '请停止另一进程，或等待其实例租约到期，或改用其他名称。'),
   agent_refused: kind(403, 4, 'The API refuses this agent', 'API 拒绝该代理',
     'Check the token, name and platform of the agent; the message says what the API answered.',
     '请检查该代理的令牌、名称与平台；消息中给出了 API 的应答。'),
+  already_adopted: kind(409, 5, 'The run has this catalogue version already', '该运行已是此目录版本',
+    'Nothing is to be done.', '无需处理。'),
   already_confirmed: kind(409, 5, 'It is confirmed already', '已确认',
     'Nothing to do; withdraw the confirmation first to give another one.',
     '无需再次确认；如需更改，请先撤回确认。'),

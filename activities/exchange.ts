@@ -29,10 +29,13 @@ export interface ExchangeRequest {
   readonly run: string;
   readonly n: number;
   readonly groups: readonly Group[];
+  /** Version of the graph that the groups speak of. */
+  readonly graph: string;
 }
 
-/** `ahead`: the caller has seen exchanges that the record does not have (A9); `pruned`: reload. */
-export type ExchangeResult = ExchangeAnswer | { readonly refused: 'ahead' | 'pruned' };
+/** `ahead`: the caller has seen exchanges that the record does not have (A9); `pruned`: reload; `moved`: the
+ * run has adopted another catalogue version (D8) than the context's. */
+export type ExchangeResult = ExchangeAnswer | { readonly refused: 'ahead' | 'pruned' | 'moved' };
 
 /** Log rows given with one answer (A6). */
 const READ_LIMIT = 500;
@@ -46,6 +49,7 @@ interface Counter {
   now_ms: number;
   clock: number;
   subscribed: boolean;
+  version: number;
 }
 
 export async function exchange(
@@ -72,11 +76,13 @@ async function once(
     if (subscribers.length > 0) await lockCounters(client, [request.run, ...subscribers]);
     const found = await client.query<Counter>({
       name: 'lock-counter',
-      text: `select exchange, cursor, log_seq, now_ms, clock_ms() as clock, subscribed
+      text: `select exchange, cursor, log_seq, now_ms, clock_ms() as clock, subscribed, version
         from run_counters where run_id = $1 for update`,
       values: [request.run],
     });
     const counter = found.rows[0]!;
+    if (counter.version !== context.run.catalogueVersion) return { refused: 'moved' };
+    if (request.graph !== context.graph.version) return { refused: 'pruned' };
     if (counter.exchange >= request.n) return adopt(client, context, request, counter);
     if (counter.exchange < request.n - 1) return { refused: 'ahead' };
     if (counter.subscribed && request.groups.length > 0) {

@@ -2,14 +2,14 @@
 import type pg from 'pg';
 import type { CatalogueVersion } from '../store/catalogue.ts';
 import { openDue } from '../store/open-due.ts';
-import type { RunContext } from '../store/run-context.ts';
+import type { ContextReader } from '../store/run-context.ts';
 import { type LoadedRun, loadRun } from '../store/run-state.ts';
 import { type ExchangeRequest, type ExchangeResult, exchange } from './exchange.ts';
 
 export interface ActivityDeps {
   readonly pool: pg.Pool;
   readonly versionOf: (version: number) => Promise<CatalogueVersion>;
-  readonly contextOf: (run: string) => Promise<RunContext>;
+  readonly contextOf: ContextReader;
   /** Grace after the orphan time of a lost attempt, ms (C4). */
   readonly graceMs: number;
 }
@@ -25,9 +25,14 @@ export interface Activities {
 export function createActivities({ pool, versionOf, contextOf, graceMs }: ActivityDeps): Activities {
   return {
     async loadRun(run) {
+      // A worker that had the run long ago may know it by another version (D8).
+      contextOf.forget(run);
       return loadRun(pool, await contextOf(run), graceMs);
     },
     async exchange(request) {
+      const result = await exchange(pool, await contextOf(request.run), request);
+      if (!('refused' in result) || result.refused !== 'moved') return result;
+      contextOf.forget(request.run);
       return exchange(pool, await contextOf(request.run), request);
     },
     async freezeRun(run, exchangeOfRecord) {

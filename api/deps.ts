@@ -6,7 +6,7 @@ import type { ZodTypeProvider } from 'fastify-type-provider-zod';
 import type pg from 'pg';
 import type { CatalogueVersion } from '../store/catalogue.ts';
 import type { RetentionPolicy } from '../store/retention.ts';
-import type { RunContext } from '../store/run-context.ts';
+import type { ContextReader } from '../store/run-context.ts';
 import type { AgentCalls } from './agent-calls.ts';
 import type { LogStore } from './log-store.ts';
 import type { Notifications } from './notifications.ts';
@@ -14,7 +14,7 @@ import type { Notifications } from './notifications.ts';
 export interface ApiDeps {
   readonly pool: pg.Pool;
   readonly versionOf: (version: number) => Promise<CatalogueVersion>;
-  readonly contextOf: (run: string) => Promise<RunContext>;
+  readonly contextOf: ContextReader;
   readonly notifications: Notifications;
   readonly logs: LogStore;
   readonly agentCalls: AgentCalls;

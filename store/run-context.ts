@@ -49,24 +49,47 @@ export async function readRun(pool: pg.Pool | pg.PoolClient, runId: string): Pro
   return run;
 }
 
-/** Reads contexts and keeps the most recently used ones. A run that adopted another version gets a new context. */
+/** Reads contexts; `forget` when a run is known to have adopted another version (D8). */
+export interface ContextReader {
+  (runId: string): Promise<RunContext>;
+  forget(runId: string): void;
+}
+
+/** For so long a kept context is given without a look whether its run has adopted another version. */
+const TRUSTED_MS = 1_000;
+
+/** Keeps the most recently used ones. A run that adopted another version gets a new context, after `TRUSTED_MS` at the latest. */
 export function contextReader(
   pool: pg.Pool,
   versionOf: (version: number) => Promise<CatalogueVersion>,
   keep = 64,
-): (runId: string) => Promise<RunContext> {
-  const cache = new Map<string, Promise<RunContext>>();
-  return (runId) => {
+): ContextReader {
+  const cache = new Map<string, { context: Promise<RunContext>; lookedAt: number }>();
+  const read = async (runId: string): Promise<RunContext> => {
     let entry = cache.get(runId);
+    if (entry !== undefined && performance.now() - entry.lookedAt > TRUSTED_MS) {
+      entry.lookedAt = performance.now();
+      if (await isOutdated(pool, await entry.context)) entry = undefined;
+    }
     if (entry === undefined) {
-      entry = readContext(pool, versionOf, runId);
-      entry.catch(() => cache.delete(runId));
+      entry = { context: readContext(pool, versionOf, runId), lookedAt: performance.now() };
+      entry.context.catch(() => cache.delete(runId));
     }
     cache.delete(runId);
     cache.set(runId, entry);
     if (cache.size > keep) cache.delete(cache.keys().next().value!);
-    return entry;
+    return entry.context;
   };
+  return Object.assign(read, { forget: (runId: string) => void cache.delete(runId) });
+}
+
+async function isOutdated(pool: pg.Pool, { run }: RunContext): Promise<boolean> {
+  const found = await pool.query<{ version: number }>({
+    name: 'version-of-run',
+    text: 'select version from run_counters where run_id = $1',
+    values: [run.id],
+  });
+  return found.rows[0]?.version !== run.catalogueVersion;
 }
 
 async function readContext(

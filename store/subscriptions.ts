@@ -49,6 +49,17 @@ async function lockIds(client: Queryable, own: string, upstreams: readonly strin
     });
 }
 
+/** Everything that subscribing locks, for a transaction that locks more after it. */
+export async function lockForSubscribing(
+  client: Queryable,
+  run: string,
+  wanted: readonly Subscription[],
+): Promise<void> {
+  const upstreams = [...new Set(wanted.map((it) => it.run))];
+  await lockIds(client, run, upstreams);
+  await lockCounters(client, [...upstreams, run]);
+}
+
 /**
  * Subscribes a run, within the transaction that opens it or moves it to another catalogue version: rows, and what is done upstream already
  * as the first news in its log. Ends with the upstreams' counter rows locked, so it comes last. Two queries and its locks for a run without

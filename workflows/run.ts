@@ -2,7 +2,14 @@
  * The coordinator of one run (protocol A2-A9): reads the log by its cursor, decides, has the exchange write, applies what was written.
  * The state lives here between exchanges; the truth is the record, from which `loadRun` rebuilds it.
  */
-import { condition, continueAsNew, defineSignal, setHandler, sleep, workflowInfo } from '@temporalio/workflow';
+import {
+  condition,
+  continueAsNew,
+  defineSignal,
+  setHandler,
+  sleep,
+  workflowInfo,
+} from '@temporalio/workflow';
 import { apply } from '../graph/apply.ts';
 import { type Graph, inflate } from '../graph/compact.ts';
 import { decide } from '../graph/decide.ts';
@@ -37,10 +44,15 @@ export async function run(input: RunInput): Promise<void> {
   let taskSince = 0;
   for (;;) {
     woken = false;
-    const answer = await exchange({ run: input.run, n: state.exchange + 1, groups });
+    const answer = await exchange({
+      run: input.run,
+      n: state.exchange + 1,
+      groups,
+      graph: graph.version,
+    });
     if ('refused' in answer) {
       if (answer.refused === 'ahead') await freeze(input, state.exchange);
-      // Pruned: others went on without us for long; begin again from the record.
+      // Others went on without us for long, or the run adopted another version: begin again from the record.
       return next(input, 0);
     }
     apply(graph, state, groups, answer);

@@ -1,6 +1,7 @@
 /** All routes, one file a resource. */
 import type { Api, ApiDeps } from '../deps.ts';
 import type { Metrics } from '../metrics.ts';
+import { adoptRoutes } from './adopt.ts';
 import { agentCallRoutes } from './agent-calls.ts';
 import { agentRoutes } from './agents.ts';
 import { answerRoutes } from './answers.ts';
@@ -21,6 +22,7 @@ import { verbRoutes } from './verbs.ts';
 export function registerRoutes(app: Api, deps: ApiDeps, metrics: Metrics): void {
   healthRoutes(app, deps, metrics);
   runRoutes(app, deps);
+  adoptRoutes(app, deps);
   flowRoutes(app, deps);
   verbRoutes(app, deps);
   operationRoutes(app, deps);

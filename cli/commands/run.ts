@@ -1,4 +1,4 @@
-/** `sluice run open|list|show|watch|pause|resume|close|reopen|reload`. */
+/** `sluice run open|list|show|watch|pause|resume|close|reopen|reload`; `adopt` has a file of its own. */
 import { Option } from 'commander';
 import type { Run, RunDetail } from '../../api/schemas/runs.ts';
 import { ofRun, runOf, type Session } from '../session.ts';
@@ -8,6 +8,7 @@ import { STATES, stateColour, stateText } from '../text/states.ts';
 import { table } from '../text/table.ts';
 import { oneLine } from '../text/width.ts';
 import { seconds, type Tree, wholeNumber } from '../tree.ts';
+import { addAdoptCommand } from './adopt.ts';
 import { askVerb } from './verb.ts';
 import { watchRun } from './watch.ts';
 
@@ -110,6 +111,8 @@ export function addRunCommands(tree: Tree): void {
           },
         ),
       );
+
+  addAdoptCommand(tree, run);
 
   run
     .command('reload <run>')

@@ -45,6 +45,7 @@ class Coordinator {
       run: this.context.run.id,
       n: this.state.exchange + 1,
       groups: this.groups,
+      graph: this.context.graph.version,
     });
   }
 

@@ -374,7 +374,9 @@ describe('what a problem says', () => {
   test('a failure inside shows nothing of itself', async () => {
     const broken = {
       ...api.deps,
-      contextOf: () => Promise.reject(new Error('password=secret at 10.0.0.1')),
+      contextOf: Object.assign(() => Promise.reject(new Error('password=secret at 10.0.0.1')), {
+        forget() {},
+      }),
       logLevel: 'silent',
     };
     const { buildApp } = await import('../../api/app.ts');

@@ -13,10 +13,8 @@ import type { RunState } from '../../graph/state.ts';
 import { versionReader } from '../../store/catalogue.ts';
 import { listen } from '../../store/listen.ts';
 import { createPool } from '../../store/pool.ts';
-import { contextReader, type RunContext } from '../../store/run-context.ts';
+import { type ContextReader, contextReader, readRun } from '../../store/run-context.ts';
 import { loadRun } from '../../store/run-state.ts';
-
-type ContextOf = (run: string) => Promise<RunContext>;
 
 export interface Settled {
   readonly graph: Graph;
@@ -29,7 +27,7 @@ export interface Settled {
 export async function settleRun(
   pool: pg.Pool,
   run: string,
-  contextOf: ContextOf = contextReader(pool, versionReader(pool)),
+  contextOf: ContextReader = contextReader(pool, versionReader(pool)),
   graceMs = 0,
 ): Promise<Settled> {
   const context = await contextOf(run);
@@ -38,13 +36,26 @@ export async function settleRun(
   const state = restoreState(graph, loaded.stored);
   let groups = decide(graph, state, [], state.now);
   for (;;) {
-    const answer = await exchange(pool, context, { run, n: state.exchange + 1, groups });
+    const answer = await exchange(pool, context, {
+      ...{ run, n: state.exchange + 1, groups },
+      graph: graph.version,
+    });
+    if (
+      'refused' in answer &&
+      (answer.refused === 'moved' || context.run.catalogueVersion !== (await versionOf(pool, run)))
+    ) {
+      contextOf.forget(run);
+      return settleRun(pool, run, contextOf, graceMs);
+    }
     if ('refused' in answer) throw new Error(`two coordinators of ${run} at once: ${answer.refused}`);
     apply(graph, state, groups, answer);
     groups = decide(graph, state, answer.entries, state.now);
     if (groups.length === 0 && !answer.more) return { graph, state, due: nextDue(graph, state) };
   }
 }
+
+const versionOf = async (pool: pg.Pool, run: string): Promise<number> =>
+  (await readRun(pool, run)).catalogueVersion;
 
 export interface TestCoordinator {
   /** Resolves when everything that was in the log at the call is decided; throws what a pass threw. */

@@ -1,0 +1,73 @@
+/** A run moves to another catalogue version (protocol D8). */
+import { SluiceError } from '../../errors.ts';
+import type { Adoption } from '../../graph/adopt.ts';
+import { adoptVersion, foreseeAdoption } from '../../store/adopt.ts';
+import { newestVersion } from '../../store/catalogue.ts';
+import { isKnownKey } from '../../store/operations.ts';
+import { keyOf } from '../ask.ts';
+import { authorise } from '../auth.ts';
+import type { Api, ApiDeps } from '../deps.ts';
+import { openContext } from '../find.ts';
+import { Adopted, AdoptRun } from '../schemas/adopt.ts';
+import { KeyHeader } from '../schemas/operations.ts';
+import { RunParams } from '../schemas/runs.ts';
+
+export function adoptRoutes(app: Api, deps: ApiDeps): void {
+  app.route({
+    method: 'POST',
+    url: '/runs/:run/adopt',
+    config: { permission: 'maintain', verb: 'adopt' },
+    schema: {
+      tags: ['runs'],
+      params: RunParams,
+      headers: KeyHeader,
+      body: AdoptRun,
+      response: { 200: Adopted },
+    },
+    handler: async (request) => {
+      const actor = request.actor!;
+      const { dryRun } = request.body;
+      const reason = request.body.reason.trim();
+      deps.contextOf.forget(request.params.run);
+      const context = await openContext(deps, request.params.run);
+      const run = context.run.id;
+      if (!dryRun && reason === '')
+        throw new SluiceError('reason_required', 'adopt needs a reason', { facts: { verb: 'adopt' } });
+      authorise(actor, 'adopt', null);
+      const wanted = request.body.version ?? (await newestVersion(deps.pool)) ?? 0;
+      const version = await deps.versionOf(wanted);
+      const key = keyOf(request.headers);
+      const from = context.run.catalogueVersion;
+      const none = { newBlockers: [], freed: [], added: [], removed: [], started: [], lapsedWaives: [] };
+      if (wanted === from) {
+        // Whoever asks again under the same key is owed the first answer, not a refusal (B1).
+        if (await isKnownKey(deps.pool, actor.name, key))
+          return { run, from, version: wanted, dryRun: false, ...none };
+        throw new SluiceError('already_adopted', `${run} has catalogue version ${wanted}`, {
+          facts: { run, version: wanted },
+        });
+      }
+      if (dryRun)
+        return {
+          ...{ run, from, version: wanted, dryRun },
+          ...shown(await foreseeAdoption(deps.pool, context, version, deps.graceMs)),
+        };
+      const given = { actor: actor.name, roles: actor.roles, key, reason };
+      const adoption = await adoptVersion(deps.pool, context, version, deps.graceMs, given);
+      deps.contextOf.forget(run);
+      return { run, from, version: wanted, dryRun, ...shown(adoption) };
+    },
+  });
+}
+
+/** New blockers first: they are what somebody has to look at. */
+function shown(it: Adoption): Omit<Adopted, 'run' | 'from' | 'version' | 'dryRun'> {
+  return {
+    newBlockers: it.newBlockers.map((blocker) => ({ ...blocker })),
+    started: [...it.started],
+    freed: [...it.freed],
+    added: [...it.added],
+    removed: [...it.removed],
+    lapsedWaives: it.lapsed.map((waive) => ({ ...waive })),
+  };
+}

@@ -1,0 +1,36 @@
+/** A run moves to another catalogue version: what is asked, and what it changes (protocol D8). */
+import { z } from 'zod';
+import { text } from './fields.ts';
+
+export const AdoptRun = z.strictObject({
+  /** Default: the newest. */
+  version: z.int().min(1).optional(),
+  reason: text(2_000).default(''),
+  /** Say what would change, change nothing. */
+  dryRun: z.boolean().default(false),
+});
+
+export const Adopted = z.object({
+  run: z.string(),
+  from: z.int(),
+  version: z.int(),
+  dryRun: z.boolean(),
+  /** What stands in the way of flows now and did not before: a code of the blockers, what they wait for, in which other run. */
+  newBlockers: z.array(
+    z.object({
+      flow: z.string(),
+      code: z.string(),
+      from: z.string().nullable(),
+      run: z.string().nullable(),
+    }),
+  ),
+  /** Flows that have started and that the version lacks: while there are any it is refused. */
+  started: z.array(z.string()),
+  /** Flows that nothing stands in the way of any more. */
+  freed: z.array(z.string()),
+  added: z.array(z.string()),
+  removed: z.array(z.string()),
+  /** Waives in force on edges that the version lacks. */
+  lapsedWaives: z.array(z.object({ from: z.string(), run: z.string().nullable(), to: z.string() })),
+});
+export type Adopted = z.infer<typeof Adopted>;

@@ -1,0 +1,261 @@
+/** A run moves to another catalogue version (protocol D8), in one transaction: its rows mapped by flow id. graph/adopt.ts says how. */
+import type pg from 'pg';
+import { SluiceError } from '../errors.ts';
+import { type Adoption, adopt, type Target } from '../graph/adopt.ts';
+import { inflate } from '../graph/compact.ts';
+import { resolveForeign } from '../graph/foreign-runs.ts';
+import { resolveMoment } from '../graph/moment.ts';
+import { restoreState } from '../graph/restore.ts';
+import { PHASES } from '../graph/status.ts';
+import { writeAudit } from './audit.ts';
+import type { CatalogueVersion } from './catalogue.ts';
+import { calendars } from './open-run.ts';
+import { newId } from './operations.ts';
+import { inTransaction, type Queryable } from './pool.ts';
+import type { RunContext } from './run-context.ts';
+import { appendLog } from './run-log.ts';
+import { readStored } from './run-state.ts';
+import { lockForSubscribing, subscribe } from './subscriptions.ts';
+
+export interface AdoptRequest {
+  readonly actor: string;
+  readonly roles: readonly string[];
+  readonly key: string;
+  readonly reason: string;
+}
+
+/** An operation that a coordinator has not read rests on the version that it was asked for. */
+class NotAtRest extends Error {}
+const PATIENCE_MS = 9_000;
+const AGAIN_MS = 25;
+
+interface Fixed {
+  readonly target: Target;
+  readonly deadlines: Float64Array;
+}
+
+/** What the move would change now; nothing is written. O(V + E). */
+export async function foreseeAdoption(
+  pool: pg.Pool,
+  context: RunContext,
+  version: CatalogueVersion,
+  graceMs: number,
+): Promise<Adoption> {
+  return inTransaction(
+    pool,
+    async (client) => {
+      const before = restoreState(context.graph, await readStored(client, context, graceMs));
+      return adopt(context.graph, before, fixedOf(context, version, await besideOf(client, context)).target);
+    },
+    { begin: 'begin isolation level repeatable read read only', guarded: false },
+  );
+}
+
+/**
+ * Moves the run. Throws `adopt_removes_started`, `run_closed`, `run_frozen`, and `adopt_stale` when the run moved meanwhile or an
+ * operation stays unread. The coordinator finds its next exchange taken, and loads anew (A9).
+ */
+export async function adoptVersion(
+  pool: pg.Pool,
+  context: RunContext,
+  version: CatalogueVersion,
+  graceMs: number,
+  request: AdoptRequest,
+): Promise<Adoption> {
+  const until = performance.now() + PATIENCE_MS;
+  for (;;) {
+    try {
+      return await inTransaction(pool, (client) => move(client, context, version, graceMs, request), {
+        retryForMs: PATIENCE_MS,
+      });
+    } catch (error) {
+      if (!(error instanceof NotAtRest)) throw error;
+      if (performance.now() > until) throw stale(context.run.id, 'an operation is not carried out yet');
+      await new Promise((resolve) => setTimeout(resolve, AGAIN_MS));
+    }
+  }
+}
+
+const stale = (run: string, why: string): SluiceError =>
+  new SluiceError('adopt_stale', `${run} cannot move now: ${why}`, { facts: { run } });
+
+async function move(
+  client: pg.PoolClient,
+  context: RunContext,
+  version: CatalogueVersion,
+  graceMs: number,
+  request: AdoptRequest,
+): Promise<Adoption> {
+  const { run } = context;
+  const fixed = fixedOf(context, version, await besideOf(client, context));
+  const { graph, subscriptions } = fixed.target;
+  await lockForSubscribing(client, run.id, subscriptions);
+  await verify(client, context);
+  await client.query('select 1 from outbox where run_id = $1 order by flow_id for update', [run.id]);
+  const before = restoreState(context.graph, await readStored(client, context, graceMs));
+  const adoption = adopt(context.graph, before, fixed.target);
+  if (adoption.started.length > 0)
+    throw new SluiceError(
+      'adopt_removes_started',
+      `${adoption.started.slice(0, 10).join(', ')} has started`,
+      {
+        facts: { run: run.id, version: version.version, flows: adoption.started },
+      },
+    );
+  await client.query('update runs set catalogue_version = $2 where id = $1', [run.id, version.version]);
+  // The number is taken, and nothing is stored under it: whoever has decided for the old version loads anew (A5, A9).
+  await client.query('update run_counters set version = $2, exchange = exchange + 1 where run_id = $1', [
+    run.id,
+    version.version,
+  ]);
+  await writeRows(client, context, fixed, adoption);
+  await forgetSubscriptions(client, context, fixed.target);
+  await subscribe(client, run.id, graph.ids, subscriptions);
+  const operation = await writeOperation(client, context, version, request, adoption);
+  // Speaks of no flow: it wakes the coordinator, also by the deliverer's poll.
+  await appendLog(client, run.id, [
+    {
+      ...{ kind: 'external', flow: null, generation: null, attempt: null, epoch: null, outcome: null },
+      ...{ operation, body: { type: 'effect' } },
+    },
+  ]);
+  await client.query("select pg_notify('sluice_run', $1)", [run.id]);
+  return adoption;
+}
+
+async function verify(client: Queryable, { run }: RunContext): Promise<void> {
+  const found = await client.query<{
+    version: number;
+    state: string;
+    frozen: string | null;
+    unread: boolean;
+  }>(
+    `select c.version, r.state, r.frozen, exists (
+       select 1 from run_log l where l.run_id = c.run_id and l.seq > c.cursor and l.kind = 'operation') as unread
+     from run_counters c join runs r on r.id = c.run_id where c.run_id = $1`,
+    [run.id],
+  );
+  const { version, state, frozen, unread } = found.rows[0]!;
+  if (state === 'closed')
+    throw new SluiceError('run_closed', `${run.id} is closed`, { facts: { run: run.id } });
+  if (frozen !== null)
+    throw new SluiceError('run_frozen', `${run.id}: ${frozen}`, { facts: { run: run.id } });
+  if (version !== run.catalogueVersion) throw stale(run.id, `it moved to version ${version} meanwhile`);
+  if (unread) throw new NotAtRest();
+}
+
+/** Runs that this one's edges mean instead of scheduled ones: what it subscribed to at its opening. */
+async function besideOf(client: Queryable, { run }: RunContext): Promise<string[]> {
+  if (run.purpose === 'scheduled') return [];
+  const found = await client.query<{ id: string }>(
+    'select distinct upstream_run as id from subscriptions where run_id = $1 order by 1',
+    [run.id],
+  );
+  return found.rows.map((row) => row.id);
+}
+
+/** What the opening of the run would fix from the other version. */
+function fixedOf({ run }: RunContext, version: CatalogueVersion, beside: readonly string[]): Fixed {
+  const { cycle, period, openedAt, procedures } = run;
+  const graph = inflate(version.graphOf(cycle));
+  const calendarOf = calendars(version);
+  const starts = new Float64Array(graph.n);
+  const deadlines = new Float64Array(graph.n);
+  for (let v = 0; v < graph.n; v++) {
+    const { startAt, deadline, calendar } = graph.attrOf(v);
+    const at = (moment: string): number =>
+      resolveMoment(moment, cycle, period, calendarOf(calendar), openedAt);
+    if (startAt !== null) starts[v] = at(startAt);
+    if (deadline !== null) deadlines[v] = at(deadline);
+  }
+  const wanted = procedures === null ? null : new Set(procedures);
+  const isExcluded = (v: number): boolean => {
+    const { procedure } = graph.attrOf(v);
+    return wanted !== null && (procedure === null || !wanted.has(procedure));
+  };
+  const subscriptions = resolveForeign(graph, { cycle, period, beside });
+  return { target: { graph, subscriptions, starts, isExcluded }, deadlines };
+}
+
+async function writeRows(
+  client: Queryable,
+  { run }: RunContext,
+  { target: { graph }, deadlines }: Fixed,
+  { state: s, removed, lapsed }: Adoption,
+): Promise<void> {
+  await client.query('delete from outbox where run_id = $1 and claimed_epoch is null', [run.id]);
+  await client.query('delete from run_flows where run_id = $1 and flow_id = any($2::text[])', [
+    run.id,
+    removed,
+  ]);
+  await client.query(
+    `insert into run_flows as f (run_id, flow_id, phase, flags, released_ms, start_ms, deadline_ms, generation_ms)
+     select $1, x.flow_id, x.phase, x.flags, nullif(x.released_ms, 0), x.start_ms, x.deadline_ms, clock_ms()
+     from unnest($2::text[], $3::text[], $4::int[], $5::bigint[], $6::bigint[], $7::bigint[])
+       as x (flow_id, phase, flags, released_ms, start_ms, deadline_ms)
+     on conflict (run_id, flow_id) do update set phase = excluded.phase, flags = excluded.flags,
+       released_ms = excluded.released_ms, start_ms = excluded.start_ms, deadline_ms = excluded.deadline_ms
+     where (f.phase, f.flags, f.released_ms, f.start_ms, f.deadline_ms)
+       is distinct from (excluded.phase, excluded.flags, excluded.released_ms, excluded.start_ms, excluded.deadline_ms)`,
+    [
+      run.id,
+      graph.ids,
+      [...s.phase].map((phase) => PHASES[phase]),
+      [...s.flags],
+      [...s.released],
+      [...s.start],
+      [...deadlines],
+    ],
+  );
+  await client.query(
+    `update overrides o set ended_ms = clock_ms(), ended_by = 'adopt'
+     from unnest($2::text[], $3::text[], $4::text[]) as x (flow_id, edge_from, edge_run)
+     where o.run_id = $1 and o.flow_id = x.flow_id and o.kind = 'waive' and o.ended_ms is null
+       and o.edge_from = x.edge_from and o.edge_run is not distinct from x.edge_run`,
+    [run.id, lapsed.map((it) => it.to), lapsed.map((it) => it.from), lapsed.map((it) => it.run)],
+  );
+}
+
+async function forgetSubscriptions(client: Queryable, { run }: RunContext, target: Target): Promise<void> {
+  const { subscriptions, graph } = target;
+  await client.query(
+    `delete from subscriptions s where run_id = $1 and not exists (
+       select 1 from unnest($2::text[], $3::text[], $4::text[]) as x (flow_id, upstream_run, upstream_flow)
+       where x.flow_id = s.flow_id and x.upstream_run = s.upstream_run and x.upstream_flow = s.upstream_flow)`,
+    [
+      run.id,
+      subscriptions.map((it) => graph.ids[it.v]),
+      subscriptions.map((it) => it.run),
+      subscriptions.map((it) => it.from),
+    ],
+  );
+}
+
+/** Applied when it is written, like the opening of a run: no coordinator decides it. */
+async function writeOperation(
+  client: Queryable,
+  { run }: RunContext,
+  version: CatalogueVersion,
+  request: AdoptRequest,
+  { added, removed, newBlockers }: Adoption,
+): Promise<string> {
+  const id = newId('op');
+  const adopted = { version: version.version, from: run.catalogueVersion };
+  const body = {
+    ...{ verb: 'adopt', flows: [], edges: [], reason: request.reason, evidence: null, partial: false },
+    ...{ supersede: false, ran: null, plan: null, roles: request.roles, adopted },
+  };
+  await client.query(
+    `insert into operations (id, run_id, actor, idempotency_key, verb, body, body_hash, state, outcome, requested_ms, decided_ms)
+     values ($1, $2, $3, $4, 'adopt', $5, $6, 'applied', $7, clock_ms(), clock_ms())`,
+    [
+      ...[id, run.id, request.actor, request.key, JSON.stringify(body), `adopt ${run.id} ${version.version}`],
+      JSON.stringify({ code: null, detail: null, flows: [] }),
+    ],
+  );
+  await writeAudit(client, {
+    ...{ actor: request.actor, verb: 'adopt', run: run.id, operation: id, reason: request.reason },
+    ...{ outcome: 'applied', detail: { ...adopted, added, removed, newBlockers: newBlockers.length } },
+  });
+  return id;
+}
