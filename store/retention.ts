@@ -1,5 +1,5 @@
 /**
- * What leaves the record, and when (docs/decisions/0008). A run goes as a whole: written to the archive, read back, then deleted in one
+ * What leaves the record, and when (docs/decisions/0007). A run goes as a whole: written to the archive, read back, then deleted in one
  * transaction that takes its counter row first (A10) and waits for no lock longer than half a second. Nothing of a run that is not over, and
  * nothing that an unfinished run waits for.
  */

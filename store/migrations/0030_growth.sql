@@ -1,4 +1,4 @@
--- Months of history (docs/decisions/0008): lists that name no run find their page by an index, and archived runs are known by name.
+-- Months of history (docs/decisions/0007): lists that name no run find their page by an index, and archived runs are known by name.
 
 create index runs_by_opening on runs (opened_ms desc, id desc);
 create index operations_by_time on operations (requested_ms desc, id desc);
