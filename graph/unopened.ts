@@ -90,6 +90,8 @@ function bySchedule(
     return say(`does not open it: ${text.en}`, `不会打开：${text.zh}`);
   }
   const decided = slots.find((it) => it.slot === slot.at);
+  if (decided !== undefined && OPENED.includes(decided.decision))
+    return say('opened it; it is not in the record any more', '曾打开过，该运行已不在库中', null, slot.at);
   if (decided !== undefined)
     return say(`did not open it: ${decided.text.en}`, `未打开：${decided.text.zh}`, null, slot.at);
   const away = span(Math.abs(slot.at - now));
@@ -111,6 +113,9 @@ function bySchedule(
   const later = span(dark.endMs - now);
   return say(`opens it in ${later.en}, after the ${en}`, `将在 ${later.zh}后、${zh}结束时打开`, dark.endMs);
 }
+
+/** Decisions after which there was a run. */
+const OPENED: readonly string[] = ['opened', 'run_exists', 'triggered'];
 
 function byNobody(cycle: Cycle, period: string, now: number): Unopened {
   const { endMs } = periodSpan(cycle, period, DEFAULT_CALENDAR.timeZone);

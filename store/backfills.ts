@@ -154,7 +154,8 @@ export async function readBackfillRuns(
 ): Promise<Map<string, BackfillRun[]>> {
   const found = await client.query<BackfillRun & { backfill: string }>(
     `select b.backfill_id as backfill, b.period, b.run_id as run, b.opened_ms as "openedAt",
-       case when b.state <> 'opened' then b.state when r.finished_ms is not null then 'finished' else r.state end as state,
+       -- A run that has left the record was over.
+       case when b.state <> 'opened' then b.state when r.id is null or r.finished_ms is not null then 'finished' else r.state end as state,
        (select count(*)::int from run_flows f where f.run_id = b.run_id and f.result in ('failed', 'cancelled', 'outcome_unknown')) as failed
      from backfill_runs b left join runs r on r.id = b.run_id where b.backfill_id = any($1::text[]) order by b.backfill_id, b.position`,
     [ids],

@@ -70,7 +70,8 @@ export async function openRun(
       const id = runId(cycle, period, purpose, number);
       const inserted = await client.query<{ opened_ms: number }>(
         `insert into runs (id, cycle, period, purpose, number, catalogue_version, procedures, opened_by, opened_ms)
-         values ($1, $2, $3, $4, $5, $6, $7, $8, clock_ms()) on conflict do nothing returning opened_ms`,
+         select $1, $2, $3, $4, $5, $6, $7, $8, clock_ms() where not exists (select 1 from archived_runs where run_id = $1)
+         on conflict do nothing returning opened_ms`,
         [id, cycle, period, purpose, number, version, request.procedures, actor],
       );
       const openedAt = inserted.rows[0]?.opened_ms;

@@ -44,7 +44,8 @@ export async function keepSchedules(
   await client.query(
     `insert into schedules (id, paused, changed_by, changed_ms, decided_ms)
      select id, paused, 'catalogue', clock_ms(), clock_ms() from unnest($1::text[], $2::boolean[]) as x (id, paused)
-     on conflict (id) do update set removed_ms = null, decided_ms = clock_ms() where schedules.removed_ms is not null`,
+     on conflict (id) do update set removed_ms = null, paused = excluded.paused, reason = '', changed_by = excluded.changed_by,
+       changed_ms = excluded.changed_ms, decided_ms = excluded.decided_ms where schedules.removed_ms is not null`,
     [schedules.map((it) => it.id), schedules.map((it) => it.paused)],
   );
   await client.query(

@@ -96,6 +96,14 @@ describe('a run that was not opened says', () => {
       null,
     ],
     [
+      'that it was opened and is gone',
+      'day',
+      '2026-11-20',
+      [facts({}, { slots: [slot('2026-11-20T18:00:00Z', 'opened', '')] })],
+      'schedule s opened it; it is not in the record any more',
+      null,
+    ],
+    [
       'what it waits for',
       'day',
       '2026-11-20',

@@ -5,6 +5,7 @@ import { versionReader } from '../../store/catalogue.ts';
 import { openDue, openWaiting } from '../../store/open-due.ts';
 import { openRun } from '../../store/open-run.ts';
 import { createPool } from '../../store/pool.ts';
+import { nextRunNumber } from '../../store/run-numbers.ts';
 import { lastSlots, listSchedules, setPaused } from '../../store/schedules.ts';
 import { createTestDatabase } from '../support/database.ts';
 import { applyCatalogue, catalogueText } from '../support/estate.ts';
@@ -116,6 +117,7 @@ test('a later apply leaves pauses as operators have set them; a schedule that co
   await begin('2026-11-24T20:00:00Z');
   await openDue(deps, 'days');
   expect(await decisions()).toEqual([]);
+  expect(await listSchedules(pool)).toMatchObject([{ id: 'days', paused: false, changedBy: 'catalogue' }]);
 });
 
 test('what is found later than the catch-up window is missed, and said', async () => {
@@ -255,4 +257,17 @@ test('the table allows exactly the decisions that there are', async () => {
   );
   const allowed = [...found.rows[0]!.text.matchAll(/'([a-z_]+)'/g)].map((match) => match[1]);
   expect(allowed.sort()).toEqual([...SLOT_DECISIONS].sort());
+});
+
+test('a period whose run was archived has had its run', async () => {
+  await begin('2026-11-22T12:00:00Z');
+  await pool.query(
+    `insert into archived_runs (run_id, cycle, period, purpose, file, sha256, bytes, rows, opened_ms, archived_ms)
+     values ('day-2026-11-22', 'day', '2026-11-22', 'scheduled', 'f', '', 0, '{}', 0, 0),
+       ('day-2026-11-22-backfill-4', 'day', '2026-11-22', 'backfill', 'f', '', 0, '{}', 0, 0)`,
+  );
+  await at('2026-11-22T18:00:00Z');
+  await openDue(deps, 'days');
+  expect(await decisions()).toEqual(['2026-11-22 run_exists']);
+  expect(await nextRunNumber(pool, 'day', 'backfill', ['2026-11-22', '2026-11-23'])).toBe(5);
 });
