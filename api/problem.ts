@@ -55,7 +55,7 @@ function isOutage(error: unknown): boolean {
     /^(Connection terminated|timeout exceeded when trying to connect|Cannot use a pool after)/.test(
       message ?? '',
     ) ||
-    /Connection terminated|is not queryable/.test(message ?? '')
+    /Connection terminated|is not queryable|Query read timeout/.test(message ?? '')
   );
 }
 

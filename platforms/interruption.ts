@@ -8,6 +8,8 @@ import { type Session, withControl } from './session.ts';
 /** How often a backend is asked again, and after how long its connection is closed by force. */
 const REPEAT_MS = 500;
 const TERMINATE_AFTER_MS = 5_000;
+/** A connection over which nothing comes any more does not tell us of its own end. */
+const CLOSE_AFTER_MS = 10_000;
 
 export type InterruptionCause = StopReason | 'timeout';
 
@@ -77,6 +79,7 @@ export class Interruption {
           if (force) session.close();
         }
       }
+      if (performance.now() - since > CLOSE_AFTER_MS) for (const session of this.#sessions) session.close();
       await new Promise((resolve) => setTimeout(resolve, REPEAT_MS));
     }
   }

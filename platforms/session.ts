@@ -56,6 +56,8 @@ export async function openSession(
     application_name: applicationName(task),
     connectionTimeoutMillis: CONNECT_TIMEOUT_MS,
     keepAlive: true,
+    // A database that is gone without a word shows within half a minute, not after hours.
+    keepAliveInitialDelayMillis: 10_000,
   });
   // A broken connection also rejects the query in flight; without a listener it would end the process.
   client.on('error', () => {});

@@ -1,11 +1,15 @@
 /** LISTEN on a connection of its own that comes back by itself. A notification may be lost while it is away: who listens also polls. */
 import pg from 'pg';
+import { KEEP_ALIVE } from './pool.ts';
 
 interface Log {
   warn(facts: object, message: string): void;
 }
 
 const AGAIN_MS = 500;
+/** Nobody notices that nothing comes any more: so it is asked for. */
+const PING_MS = 10_000;
+const ANSWER_MS = 5_000;
 
 /** Calls `heard(channel, payload)` for each notification until the returned function is called. Resolves once listening. */
 export async function listen(
@@ -13,35 +17,62 @@ export async function listen(
   channels: readonly string[],
   heard: (channel: string, payload: string) => void,
   log: Log,
+  { pingMs, answerMs } = { pingMs: PING_MS, answerMs: ANSWER_MS },
 ): Promise<() => Promise<void>> {
   let client: pg.Client | undefined;
   let timer: NodeJS.Timeout | undefined;
+  let ping: NodeJS.Timeout | undefined;
   let stopped = false;
 
   async function connect(): Promise<void> {
-    const next = new pg.Client({ connectionString: url, application_name: 'sluice-listen', keepAlive: true });
+    const next = new pg.Client({
+      connectionString: url,
+      application_name: 'sluice-listen',
+      connectionTimeoutMillis: answerMs,
+      query_timeout: answerMs,
+      ...KEEP_ALIVE,
+    });
     next.on('error', (error) => {
       log.warn({ error: error.message }, 'the listening connection broke');
     });
-    next.on('end', again);
+    // The end of one that was given up before may come late.
+    next.on('end', () => {
+      if (client === undefined || client === next) again();
+    });
     next.on('notification', (n) => heard(n.channel, n.payload ?? ''));
-    await next.connect();
-    for (const channel of channels) await next.query(`listen ${pg.escapeIdentifier(channel)}`);
+    try {
+      await next.connect();
+      for (const channel of channels) await next.query(`listen ${pg.escapeIdentifier(channel)}`);
+    } catch (error) {
+      next.end().catch(() => {});
+      throw error;
+    }
     client = next;
+    clearInterval(ping);
+    ping = setInterval(() => {
+      // With a statement unanswered, `end` closes the connection at once, and `again` makes the next one.
+      next.query('select 1').catch(() => next.end().catch(() => {}));
+    }, pingMs);
   }
 
   function again(): void {
     if (stopped) return;
     client = undefined;
+    clearInterval(ping);
     clearTimeout(timer);
     timer = setTimeout(() => {
       connect().catch(again);
     }, AGAIN_MS);
   }
 
-  await connect();
+  await connect().catch((error: unknown) => {
+    stopped = true;
+    clearTimeout(timer);
+    throw error;
+  });
   return async () => {
     stopped = true;
+    clearInterval(ping);
     clearTimeout(timer);
     await client?.end().catch(() => {});
   };

@@ -4,19 +4,29 @@ import pg from 'pg';
 // bigint columns hold instants in ms and counters: all below 2^53.
 pg.types.setTypeParser(pg.types.builtins.INT8, Number);
 
+/** A peer of which nothing is heard is asked after so long: a lost machine or a forgotten connection shows within half a minute. */
+export const KEEP_ALIVE = { keepAlive: true, keepAliveInitialDelayMillis: 10_000 } as const;
+
 export type Queryable = Pick<pg.ClientBase, 'query'>;
 
 /** A pool whose idle connections may break without ending the process (a restart of PostgreSQL does that). */
 export function createPool(
   url: string,
-  options: { max: number; name: string; onError?: (error: Error) => void },
+  options: {
+    max: number;
+    name: string;
+    onError?: (error: Error) => void;
+    /** No answer to a statement for so long, ms: the connection is given up. Default: it is waited for without end. */
+    answerMs?: number;
+  },
 ): pg.Pool {
   const pool = new pg.Pool({
     connectionString: url,
     max: options.max,
     application_name: `sluice-${options.name}`,
     connectionTimeoutMillis: 5_000,
-    keepAlive: true,
+    ...KEEP_ALIVE,
+    ...(options.answerMs === undefined ? {} : { query_timeout: options.answerMs }),
   });
   pool.on('error', (error) => options.onError?.(error));
   return pool;
@@ -72,14 +82,22 @@ async function once<T>(
     await client.query('commit');
     return result;
   } catch (error) {
-    await client.query('rollback').catch((failed: Error) => {
-      broken = failed;
-    });
+    // Whoever did not answer the statement will not answer this one either.
+    if (isSilence(error)) broken = error;
+    else
+      await client.query('rollback').catch((failed: Error) => {
+        broken = failed;
+      });
     throw error;
   } finally {
     client.off('error', onError);
     client.release(broken);
   }
+}
+
+/** The connection gave no answer in time (`answerMs`). */
+function isSilence(error: unknown): error is Error {
+  return error instanceof Error && error.message === 'Query read timeout';
 }
 
 /** SQLSTATE of an error of PostgreSQL, or null. Told by its class: EPIPE of the system has five letters, too. */

@@ -28,6 +28,8 @@ export interface WorkerOptions {
   readonly keepMs?: Record<Cycle, number>;
 }
 
+/** No statement of ours takes so long; the record ends a transaction after 5 s (protocol A10). */
+const ANSWER_MS = 20_000;
 const DAY_MS = 24 * 3_600_000;
 /** A8. */
 const KEEP_MS: Record<Cycle, number> = { hour: DAY_MS, day: 7 * DAY_MS, month: 45 * DAY_MS };
@@ -44,6 +46,7 @@ export async function startWorker(options: WorkerOptions): Promise<RunningWorker
   const pool = createPool(databaseUrl, {
     max: 10,
     name: 'worker',
+    answerMs: ANSWER_MS,
     onError: (error) => logger.warn({ error: error.message }, 'an idle connection to PostgreSQL broke'),
   });
   const versionOf = versionReader(pool);

@@ -25,6 +25,8 @@ export interface Estate {
 const LAYERS = 10;
 /** How long a program takes, ms. */
 const PROGRAM_MS = { least: 100, most: 1_500 };
+/** A program that hangs on a silent connection is ended. */
+const TIMEOUT_MS = 15_000;
 export const POOL = { id: 'narrow', size: 4 } as const;
 
 /** Tables on the platform. Two indexes only: the ledger must never refuse what it is told. */
@@ -81,7 +83,8 @@ export async function writeEstate(
           kind: 'job',
           platform: 'yt',
           // Broken platforms and lost agents are what this is about: their budgets are wide, the program's own is not.
-          retries: { program: 0, infrastructure: 20, lost: 20, backoffMs: 200 },
+          retries: { program: 0, infrastructure: 20, timeout: 20, lost: 20, backoffMs: 200 },
+          timeoutMs: TIMEOUT_MS,
           idempotent: flow.idempotent,
           orphanMs,
           ...(flow.pool === null ? {} : { uses: [{ pool: flow.pool }] }),

@@ -117,6 +117,9 @@ export async function carryOut(schedule: readonly Injection[], given: Given): Pr
       case 'reset':
         links.get(target)!.reset();
         return true;
+      case 'forget':
+        links.get(target)!.forget();
+        return true;
       default:
         return fault satisfies never;
     }

@@ -88,8 +88,10 @@ const SUPERSEDED: ReadonlySet<string> = new Set(['lost', 'cancelled']);
 function mayHaveEffect(attempt: AttemptFact): boolean {
   if (attempt.startedMs === null) return false;
   if (attempt.outcome === 'succeeded' || SUPERSEDED.has(attempt.outcome ?? '')) return true;
-  // The connection broke while the commit was under way: the fence makes the next attempt report it (C6).
-  return attempt.outcome === 'failed' && attempt.failure === 'infrastructure';
+  // The connection broke, or fell silent, while the commit was under way: the fence makes the next attempt report it (C6).
+  return (
+    attempt.outcome === 'failed' && (attempt.failure === 'infrastructure' || attempt.failure === 'timeout')
+  );
 }
 
 /** C6: each effect has its attempt, each accepted success its one effect, and the newest effect stands. */

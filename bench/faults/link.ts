@@ -16,6 +16,8 @@ export interface Link {
   heal(): void;
   /** Resets every connection once, also in the middle of an answer. */
   reset(): void;
+  /** The connections that are there fall silent for ever, new ones are sound: a firewall has forgotten them. Nothing heals that. */
+  forget(): void;
   close(): Promise<void>;
 }
 
@@ -24,8 +26,11 @@ interface Pair {
   readonly far: Socket;
   /** Bytes were taken and not passed on: this connection can never be sound again. */
   swallowed: boolean;
+  /** By `forget`: not even the end of the fault is told. */
+  forgotten: boolean;
 }
 
+const FAR_MS = 60_000;
 /** One way, ms, of a delayed link. */
 const DELAY_MS = { least: 200, most: 1_200 };
 
@@ -33,6 +38,7 @@ const DELAY_MS = { least: 200, most: 1_200 };
 export async function openLink(name: string, port: number, random: () => number): Promise<Link> {
   const pairs = new Set<Pair>();
   let fault: LinkFault | null = null;
+  let closing = false;
 
   const server = createServer((near) => {
     near.on('error', () => {});
@@ -41,12 +47,14 @@ export async function openLink(name: string, port: number, random: () => number)
       return;
     }
     const far = new Socket();
-    const pair: Pair = { near, far, swallowed: fault === 'half-open' };
+    const pair: Pair = { near, far, swallowed: fault === 'half-open', forgotten: false };
     pairs.add(pair);
     far.on('error', () => {});
     for (const socket of [near, far]) {
       socket.setNoDelay(true);
       socket.once('close', () => {
+        // Of a forgotten connection each end hears nothing, also not that the other one has gone.
+        if (pair.forgotten && !closing) return;
         near.destroy();
         far.destroy();
         pairs.delete(pair);
@@ -102,11 +110,19 @@ export async function openLink(name: string, port: number, random: () => number)
     heal() {
       fault = null;
       each((pair) => {
-        if (pair.swallowed) destroy(pair);
+        if (pair.swallowed && !pair.forgotten) destroy(pair);
       });
     },
     reset: () => each(destroy),
+    forget: () =>
+      each((pair) => {
+        pair.swallowed = true;
+        pair.forgotten = true;
+        // The server's own keep-alive finds it some day; here sooner, so that it does not run out of connections.
+        setTimeout(() => pair.far.destroy(), FAR_MS).unref();
+      }),
     close() {
+      closing = true;
       each(destroy);
       return new Promise((resolve) => server.close(() => resolve()));
     },

@@ -122,6 +122,10 @@ export async function runUnderFaults(options: FaultOptions): Promise<FaultSummar
     say('no more faults: waiting until everything has ended');
     const quietFrom = performance.now();
     const opened = await periods;
+    if (signal.aborted) {
+      kept = null;
+      throw new SluiceError('interrupted', 'stopped before the end: nothing is proved');
+    }
     await untilIdle(installation, performance.now() + 30_000);
     await shift.stop(30_000);
     const quietMs = Math.round(performance.now() - quietFrom);

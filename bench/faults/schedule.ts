@@ -20,7 +20,8 @@ export type Fault =
   | 'delay'
   | 'cut'
   | 'half-open'
-  | 'reset';
+  | 'reset'
+  | 'forget';
 
 export interface Injection {
   /** After the beginning of the fire. */
@@ -64,6 +65,7 @@ const DECK: readonly (readonly [Fault, number])[] = [
   ['cut', 2],
   ['half-open', 2],
   ['reset', 2],
+  ['forget', 1],
 ];
 export const FAULTS: readonly Fault[] = DECK.map(([fault]) => fault);
 const CARDS = DECK.reduce((sum, [, n]) => sum + n, 0);
@@ -120,6 +122,7 @@ export function drawSchedule(seed: number, minutes: number, cast: Cast, times: T
       case 'half-open':
         return { target: pick(cast.links), forMs: between(LINK_MS.least, LINK_MS.most) };
       case 'reset':
+      case 'forget':
         return { target: pick(cast.links), forMs: 0 };
       default:
         return fault satisfies never;

@@ -17,6 +17,7 @@ test.each([
     'a connection that broke before its first query',
     new Error('Client has encountered a connection error and is not queryable'),
   ],
+  ['a statement without answer', new Error('Query read timeout')],
   ['no free connection in time', new Error('timeout exceeded when trying to connect')],
 ])('%s is record_unavailable', (_what, error) => {
   expect(toSluiceError(error)).toMatchObject({
