@@ -6,6 +6,7 @@ import { SluiceError } from '../errors.ts';
 import { absentFlow, absentRun } from '../graph/absent.ts';
 import { parseRunId } from '../graph/calendar.ts';
 import { type Cause, summaryOf, type WhyFlow, whyFlow } from '../graph/why.ts';
+import { readTurn } from '../store/backfills.ts';
 import { findElsewhere } from '../store/elsewhere.ts';
 import { readWhyFacts } from '../store/history.ts';
 import type { RunContext } from '../store/run-context.ts';
@@ -44,7 +45,7 @@ export async function contextOrCause(
     const key = parseRunId(run);
     const schedules =
       key === null ? [] : await readScheduleFacts(deps.pool, deps.versionOf, key.cycle, key.period);
-    const cause = absentRun(run, flow, now, schedules);
+    const cause = absentRun(run, flow, now, schedules, await readTurn(deps.pool, run));
     if (cause === null) throw error;
     return { cause, now };
   }

@@ -3,7 +3,7 @@ import { parseRunId } from './calendar.ts';
 import { type Sentence, sentenceOf } from './cause-text.ts';
 import type { CauseCode } from './conditions.ts';
 import { remedyOf } from './remedies.ts';
-import { explainUnopened, type ScheduleFacts } from './unopened.ts';
+import { type BackfillTurn, explainUnopened, type ScheduleFacts, turnText } from './unopened.ts';
 import type { Cause } from './why.ts';
 
 /** Where a flow was found that the run does not contain. */
@@ -40,20 +40,21 @@ export function absentFlow(run: string, flow: string, found: Elsewhere, now: num
   }
 }
 
-/** A run that was not opened; null when the id can be no run's. `schedules`: those that could have. */
+/** A run that was not opened; null when the id can be no run's. `schedules`: those that could have; `backfill`: the one that it is part of. */
 export function absentRun(
   run: string,
   flow: string | null,
   now: number,
   schedules: readonly ScheduleFacts[],
+  backfill: BackfillTurn | null = null,
 ): Cause | null {
   const key = parseRunId(run);
   if (key === null) return null;
-  // Backfills and rehearsals are opened by people only.
+  // Rehearsals, and backfills of one period, are opened by people only.
   const { text, since, until } =
     key.purpose === 'scheduled'
       ? explainUnopened(key.cycle, key.period, schedules, now)
-      : { text: null, since: null, until: null };
+      : { text: backfill === null ? null : turnText(backfill), since: null, until: null };
   const cause = absent('run_not_opened', run, null, now, text);
   return { ...cause, chain: flow === null ? [] : [flow], since, until };
 }

@@ -141,3 +141,27 @@ function byNobody(cycle: Cycle, period: string, now: number): Unopened {
 }
 
 const CYCLES: Record<Cycle, string> = { hour: '小时', day: '日', month: '月' };
+
+/** Where a run stands in its backfill. */
+export interface BackfillTurn {
+  readonly backfill: string;
+  /** `dropped`: the backfill was cancelled before its turn. */
+  readonly state: 'pending' | 'dropped';
+  /** Runs of it that are opened before. */
+  readonly ahead: number;
+  /** Why the next one cannot be opened, or null. */
+  readonly trouble: string | null;
+}
+
+export function turnText({ backfill, state, ahead, trouble }: BackfillTurn): Text {
+  if (state === 'dropped')
+    return { en: `${backfill} was cancelled before its turn`, zh: `补数 ${backfill} 在轮到它之前已取消` };
+  const stuck =
+    trouble === null ? { en: '', zh: '' } : { en: `; it is stuck: ${trouble}`, zh: `；目前受阻：${trouble}` };
+  return ahead === 0
+    ? { en: `it is the next of ${backfill}${stuck.en}`, zh: `它是补数 ${backfill} 的下一个${stuck.zh}` }
+    : {
+        en: `${ahead} runs of ${backfill} are opened before it${stuck.en}`,
+        zh: `补数 ${backfill} 中它前面还有 ${ahead} 个运行${stuck.zh}`,
+      };
+}

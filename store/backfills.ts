@@ -4,6 +4,7 @@ import { SluiceError } from '../errors.ts';
 import type { BackfillPlan } from '../graph/backfill.ts';
 import { runId } from '../graph/calendar.ts';
 import type { Cycle } from '../graph/model.ts';
+import type { BackfillTurn } from '../graph/unopened.ts';
 import { writeAudit } from './audit.ts';
 import type { OpenDueDeps } from './open-due.ts';
 import { openRun } from './open-run.ts';
@@ -163,6 +164,17 @@ export async function readBackfillRuns(
   const lists = new Map<string, BackfillRun[]>(ids.map((id) => [id, []]));
   for (const { backfill, ...run } of found.rows) lists.get(backfill)!.push(run);
   return lists;
+}
+
+/** Where a run that is not opened stands in its backfill; null for a run of none. */
+export async function readTurn(client: Queryable, run: string): Promise<BackfillTurn | null> {
+  const found = await client.query<BackfillTurn>(
+    `select b.id as backfill, r.state, b.trouble,
+       (select count(*)::int from backfill_runs o where o.backfill_id = b.id and o.state = 'pending' and o.position < r.position) as ahead
+     from backfill_runs r join backfills b on b.id = r.backfill_id where r.run_id = $1 and r.state <> 'opened'`,
+    [run],
+  );
+  return found.rows[0] ?? null;
 }
 
 /** Ids of the runs that stand in one backfill with this one, opened or not; none for a run of no backfill. */

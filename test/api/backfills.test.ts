@@ -138,6 +138,9 @@ test('runs that wait for each other are opened one after the other, the edge bet
 
 test('runs that do not wait for each other are opened a few at a time; the next backfill of a period has the next number', async () => {
   const { body } = await days({ from: '2026-10-30', flows: ['Load'], downstream: false, concurrency: 2 });
+  const why = async (run: string): Promise<string> => (await operator.get(`/runs/${run}/why`)).body.text.en;
+  expect(await why('day-2026-10-30-backfill-2')).toContain(`it is the next of ${body.id}`);
+  expect(await why('day-2026-11-01-backfill-2')).toContain(`2 runs of ${body.id} are opened before it`);
   await pass();
   expect(await states(body.id)).toEqual([
     '2026-10-30 open',
@@ -178,6 +181,7 @@ test('runs that do not wait for each other are opened a few at a time; the next 
   );
   await pass();
   expect((await states(body.id)).slice(3)).toEqual(['2026-11-02 dropped', '2026-11-03 dropped']);
+  expect(await why('day-2026-11-03-backfill-2')).toContain('was cancelled before its turn');
 });
 
 test('at the command line: foreseen, opened, listed, shown, cancelled', async () => {
