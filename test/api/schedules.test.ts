@@ -51,6 +51,32 @@ test('each schedule says what it does, what comes next in its zone, and what was
   });
 });
 
+test('the check of a catalogue warns of a calendar that does not know the year, at its place, and lets it in', async () => {
+  const text = `calendars:
+  - id: china
+    holidays: [2020-10-01]
+  - { id: weekends }
+schedules:
+  - { id: s, cycle: day, at: "02:00", on: workDays, calendar: china }
+  - { id: t, cycle: day, at: "02:00", on: workDays, calendar: weekends }
+flows:
+  - { id: F, kind: gate, cycle: month, names: { en: F, zh: F }, person: { role: r }, calendar: china, deadline: "+1 month, workday 3, 10:00" }
+`;
+  const { body } = await operator.post('/catalogue/check', { files: [{ path: 'a.yaml', text }] });
+  expect(body.ok).toBe(true);
+  expect(body.problems[0]).toMatchObject({
+    code: 'holidays_unknown',
+    severity: 'warning',
+    ...{ id: 'china', file: 'a.yaml', line: 3, column: 15 },
+    message: {
+      en: expect.stringContaining(
+        `no holidays for ${year}, but work days of that year are counted by it (s and 1 more)`,
+      ),
+    },
+  });
+  expect(new Set(body.problems.map((it: Json) => it.id))).toEqual(new Set(['china']));
+});
+
 test('pause and resume are recorded with actor and reason; what is decided meanwhile is shown', async () => {
   expect((await operator.post('/schedules/days/pause', {})).body.code).toBe('reason_required');
   expect((await direct('viewer').post('/schedules/days/pause', { reason: 'x' })).body.code).toBe('forbidden');

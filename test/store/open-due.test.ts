@@ -1,6 +1,7 @@
 /** What schedules open, decided in the record: each slot once, by calendar, pause, catch-up window, blackout and overlap policy. */
+import fc from 'fast-check';
 import { afterAll, beforeEach, expect, test } from 'vitest';
-import { SLOT_DECISIONS } from '../../graph/schedule.ts';
+import { SLOT_DECISIONS, slotsAfter } from '../../graph/schedule.ts';
 import { versionReader } from '../../store/catalogue.ts';
 import { openDue, openWaiting } from '../../store/open-due.ts';
 import { openRun } from '../../store/open-run.ts';
@@ -270,4 +271,45 @@ test('a period whose run was archived has had its run', async () => {
   await openDue(deps, 'days');
   expect(await decisions()).toEqual(['2026-11-22 run_exists']);
   expect(await nextRunNumber(pool, 'day', 'backfill', ['2026-11-22', '2026-11-23'])).toBe(5);
+});
+
+test('whenever it fires, however often at once: every slot is decided once, and each period has at most one run', async () => {
+  const step = fc.record({
+    hours: fc.integer({ min: 1, max: 70 }),
+    firings: fc.integer({ min: 0, max: 3 }),
+    toggle: fc.integer({ min: 0, max: 3 }).map((n) => n === 0),
+  });
+  await fc.assert(
+    fc.asyncProperty(fc.array(step, { minLength: 2, maxLength: 8 }), async (steps) => {
+      await pool.query('truncate schedule_slots, schedules, runs cascade');
+      let now = Date.parse('2026-03-20T12:00:00Z');
+      // Over the beginning of summer time: a zone in which 02:00 is skipped on one day.
+      await begin(new Date(now).toISOString(), { catchUpMs: 45 * 86_400_000 }, { timeZone: 'Europe/Berlin' });
+      const want: string[] = [];
+      let decidedAt = now;
+      let paused = false;
+      for (const { hours, firings, toggle } of steps) {
+        now += hours * 3_600_000;
+        await at(new Date(now).toISOString());
+        if (toggle) {
+          await setPaused(pool, 'days', !paused, { actor: 'duty', reason: 'x' });
+          if (paused) decidedAt = now;
+          paused = !paused;
+        }
+        if (firings === 0) continue;
+        await Promise.all(Array.from({ length: firings }, () => openDue(deps, 'days')));
+        for (const slot of slotsAfter({ cycle: 'day', at: '02:00' }, 'Europe/Berlin', decidedAt)) {
+          if (slot.at > now) break;
+          decidedAt = slot.at;
+          const day = new Date(slot.face - 86_400_000).toISOString().slice(0, 10);
+          want.push(`${day} ${paused ? 'paused' : 'opened'}`);
+        }
+      }
+      expect(await decisions()).toEqual(want);
+      expect(await runs()).toEqual(
+        want.filter((it) => it.endsWith('opened')).map((it) => `day-${it.slice(0, 10)}`),
+      );
+    }),
+    { numRuns: 12 },
+  );
 });
