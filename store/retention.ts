@@ -7,10 +7,10 @@ import { appendFile, mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import type pg from 'pg';
-import { SluiceError } from '../errors.ts';
 import type { Cycle, Purpose } from '../graph/model.ts';
+import { FLAG } from '../graph/state.ts';
 import { inTransaction, isTransient, type Queryable } from './pool.ts';
-import { RUN_TABLES, readArchive, type WrittenArchive, writeArchive } from './run-archive.ts';
+import { RUN_TABLES, type WrittenArchive, writeArchive } from './run-archive.ts';
 
 export interface RetentionPolicy {
   /** Days after a run of the cycle was over. */
@@ -191,12 +191,18 @@ async function schemaOf(client: Queryable): Promise<number> {
   return found.rows[0]!.id;
 }
 
+/** What an edge to the run asks for, afterwards (A11). */
+const DONE = `f.result in ('succeeded', 'skipped', 'force_passed') and f.flags & ${FLAG.RETIRED} = 0`;
+
 async function noteArchived(client: Queryable, run: string, archive: WrittenArchive): Promise<void> {
   await client.query(
-    `insert into archived_runs (run_id, cycle, period, purpose, file, sha256, bytes, rows, opened_ms, finished_ms, archived_ms)
-     select id, cycle, period, purpose, $2, $3, $4, $5, opened_ms, finished_ms, clock_ms() from runs where id = $1
+    `insert into archived_runs (run_id, cycle, period, purpose, file, sha256, bytes, rows, opened_ms, finished_ms, archived_ms, done, tainted)
+     select id, cycle, period, purpose, $2, $3, $4, $5, opened_ms, finished_ms, clock_ms(),
+       array(select flow_id from run_flows f where f.run_id = id and ${DONE} and f.flags & ${FLAG.TAINTED} = 0),
+       array(select flow_id from run_flows f where f.run_id = id and ${DONE} and f.flags & ${FLAG.TAINTED} <> 0)
+     from runs where id = $1
      on conflict (run_id) do update set file = excluded.file, sha256 = excluded.sha256, bytes = excluded.bytes, rows = excluded.rows,
-       opened_ms = excluded.opened_ms, finished_ms = excluded.finished_ms, archived_ms = excluded.archived_ms, restored_ms = null`,
+       opened_ms = excluded.opened_ms, finished_ms = excluded.finished_ms, archived_ms = excluded.archived_ms, done = excluded.done, tainted = excluded.tainted, restored_ms = null`,
     [run, archive.file, archive.sha256, archive.bytes, JSON.stringify(archive.rows)],
   );
 }
@@ -289,56 +295,4 @@ async function purgeAudit(pool: pg.Pool, { auditDays, folder }: RetentionPolicy)
     total += done;
     if (done === 0) return total;
   }
-}
-
-export interface ArchivedRun {
-  readonly run: string;
-  readonly cycle: Cycle;
-  readonly period: string;
-  readonly purpose: Purpose;
-  readonly file: string;
-  readonly sha256: string;
-  readonly bytes: number;
-  readonly rows: Readonly<Record<string, number>>;
-  readonly archivedAt: number;
-  readonly restoredAt: number | null;
-}
-
-const ARCHIVED = `select run_id as run, cycle, period, purpose, file, sha256, bytes, rows, archived_ms as "archivedAt",
-  restored_ms as "restoredAt" from archived_runs`;
-
-/** Newest first. */
-export async function listArchived(client: Queryable, limit: number): Promise<ArchivedRun[]> {
-  const found = await client.query<ArchivedRun>(
-    `${ARCHIVED} order by archived_ms desc, run_id desc limit $1`,
-    [limit],
-  );
-  return found.rows;
-}
-
-/**
- * Puts an archived run back for reading: closed, so that nothing in it begins. It is left alone for 30 days, then goes again. Throws
- * `unknown_run` when it was not archived, `run_exists` when it is there, `archive_unreadable`.
- */
-export async function restoreRun(pool: pg.Pool, folder: string, run: string): Promise<ArchivedRun> {
-  const found = await pool.query<ArchivedRun>(`${ARCHIVED} where run_id = $1`, [run]);
-  const archived = found.rows[0];
-  if (archived === undefined)
-    throw new SluiceError('unknown_run', `no run ${run} was archived`, { facts: { run } });
-  await inTransaction(
-    pool,
-    async (client) => {
-      const there = await client.query('select 1 from runs where id = $1', [run]);
-      if (there.rowCount !== 0)
-        throw new SluiceError('run_exists', `the run ${run} is in the record`, { facts: { run } });
-      await readArchive(client, folder, archived);
-      await client.query(
-        `update runs set state = 'closed', closed_ms = coalesce(closed_ms, finished_ms) where id = $1`,
-        [run],
-      );
-      await client.query('update archived_runs set restored_ms = clock_ms() where run_id = $1', [run]);
-    },
-    { guarded: false },
-  );
-  return { ...archived, restoredAt: Date.now() };
 }

@@ -91,9 +91,11 @@ export async function subscribe(
     text: `insert into subscriptions (run_id, flow_id, upstream_run, upstream_flow, told)
       select $1, x.flow_id, x.upstream_run, x.upstream_flow,
         case when f.result in ('succeeded', 'skipped', 'force_passed') and f.flags & $5 = 0 then
-          case when f.flags & $6 <> 0 then 2 else 1 end else 0 end
+          case when f.flags & $6 <> 0 then 2 else 1 end
+          when x.upstream_flow = any(a.tainted) then 2 when x.upstream_flow = any(a.done) then 1 else 0 end
       from unnest($2::text[], $3::text[], $4::text[]) as x (flow_id, upstream_run, upstream_flow)
         left join run_flows f on f.run_id = x.upstream_run and f.flow_id = x.upstream_flow
+        left join archived_runs a on a.run_id = x.upstream_run and f.run_id is null
       on conflict do nothing returning upstream_run as run, upstream_flow as flow, told`,
     values: [
       run,

@@ -1,6 +1,8 @@
 /** Retention: looked at, carried out now, and a run back from the archive. */
+
+import { listArchived, restoreRun } from '../../store/archived-runs.ts';
 import { writeAudit } from '../../store/audit.ts';
-import { dueRuns, listArchived, restoreRun } from '../../store/retention.ts';
+import { dueRuns } from '../../store/retention.ts';
 import { authorise } from '../auth.ts';
 import type { Api, ApiDeps } from '../deps.ts';
 import { retain } from '../retention.ts';

@@ -8,10 +8,13 @@ import { makeEstate } from '../../bench/estate/estate.ts';
 import { pastRuns } from '../../bench/estate/past.ts';
 import { writePast } from '../../bench/estate/write-past.ts';
 import { checkCatalogue } from '../../graph/check.ts';
+import type { Subscription } from '../../graph/subscriptions.ts';
+import { restoreRun } from '../../store/archived-runs.ts';
 import { saveVersion } from '../../store/catalogue.ts';
 import { createPool, inTransaction } from '../../store/pool.ts';
-import { dueRuns, type RetentionPolicy, restoreRun, runRetention } from '../../store/retention.ts';
+import { dueRuns, type RetentionPolicy, runRetention } from '../../store/retention.ts';
 import { RUN_TABLES } from '../../store/run-archive.ts';
+import { subscribe } from '../../store/subscriptions.ts';
 import { createTestDatabase } from '../support/database.ts';
 import { openTestRun } from '../support/estate.ts';
 
@@ -112,6 +115,27 @@ test('a run goes as a whole, its file holds every row, and it comes back as it w
   expect(JSON.parse(after.runs![0]!)).toMatchObject({ id: run, state: 'closed' });
   expect(await kept()).toMatchObject({ [run]: 'restored' });
   await expect(restoreRun(pool, folder, run)).rejects.toMatchObject({ code: 'run_exists' });
+});
+
+test('an edge to an archived run is met by what was done in it (A11)', async () => {
+  const { rows } = await pool.query<{ done: string[]; tainted: string[] }>(
+    "select done, tainted from archived_runs where run_id = 'day-2025-05-31'",
+  );
+  const { done, tainted } = rows[0]!;
+  expect(done.length + tainted.length).toBeGreaterThan(150);
+  const ids = [done[0]!, 'Nowhere'];
+  const wanted = ids.map((from, v) => ({ v, from, run: 'day-2025-05-31' })) as unknown as Subscription[];
+  const open = await openTestRun(pool, '2025-07-01', 'day');
+  await pool.query('delete from subscriptions where run_id = $1', [open]);
+  await inTransaction(pool, (client) => subscribe(client, open, ['F0', 'F1'], wanted));
+  const told = await pool.query(
+    'select upstream_flow as from, told from subscriptions where run_id = $1 order by told desc',
+    [open],
+  );
+  expect(told.rows).toEqual([
+    { from: done[0], told: 1 },
+    { from: 'Nowhere', told: 0 },
+  ]);
 });
 
 test('a file that is not the one that was written is refused, and nothing comes back', async () => {
