@@ -9,21 +9,41 @@ export const KEY_ROLE = 'key';
 
 /**
  * Roles that the verb needs for this target: of the gates that it overrides, and `key` for a force-pass of a key flow. Empty: none.
- * `from` is the one edge that a waive sets aside.
+ * `from` is the one edge that a waive sets aside; `runs` are the subscriptions to other runs that it sets aside.
  */
-export function neededRoles(m: Machine, verb: Verb, v: number, from: number | null = null): string[] {
+export function neededRoles(
+  m: Machine,
+  verb: Verb,
+  v: number,
+  from: number | null = null,
+  runs: readonly number[] = [],
+): string[] {
   const roles = new Set<string>();
   const { graph, s } = m;
   const overridesTarget = verb === 'force-pass' || verb === 'skip' || verb === 'start-now';
   if (overridesTarget) addGate(v);
-  if (verb === 'force-pass' || verb === 'start-now') for (const u of unmetUpstreams(m, v)) addGate(u);
+  if (verb === 'force-pass' || verb === 'start-now') {
+    for (const u of unmetUpstreams(m, v)) addGate(u);
+    for (let i = s.subscriptions.off[v]!; i < s.subscriptions.off[v + 1]!; i++)
+      if (s.waivedForeign[i] === 0) addGateOfRun(i);
+  }
   if (verb === 'waive' && from !== null) addGate(from);
+  if (verb === 'waive') for (const i of runs) addGateOfRun(i);
   if (verb === 'force-pass' && graph.attrOf(v).key) roles.add(KEY_ROLE);
   return [...roles].sort();
 
   function addGate(u: number): void {
     const { runner, role } = graph.attrOf(u);
     if (runner === 'person' && role !== null && !isDone(s, u)) roles.add(role);
+  }
+
+  function addGateOfRun(i: number): void {
+    if (s.foreignMet[i] !== 0) return;
+    const { from } = s.subscriptions.list[i]!;
+    for (let e = graph.foreignOff[v]!; e < graph.foreignOff[v + 1]!; e++) {
+      const { from: upstream, role } = graph.foreign[e]!;
+      if (upstream === from && role !== undefined) roles.add(role);
+    }
   }
 }
 

@@ -65,6 +65,8 @@ export interface ForeignEdge {
   readonly from: string;
   readonly cycle: Cycle;
   readonly period: PeriodMapping;
+  /** Who confirms the upstream, when a person does: whoever sets it aside needs this role (protocol B4). */
+  readonly role?: string;
 }
 
 /** The JSON form. About 45 bytes a flow with 4 to 5 edges, plus its id. */

@@ -15,7 +15,7 @@ const EVERY_MS = 60_000;
 type Descriptive = 'names' | 'note' | 'owner' | 'sourceLevel';
 
 /**
- * Compiles the flows of one cycle; flows of other cycles may be in the list and are passed over. Loops and broken edges are taken
+ * Compiles the flows of one cycle; those of other cycles say only who confirms them, when a flow of this one waits for them. Loops and broken edges are taken
  * as they are (D7): an edge whose flow is missing, or whose period mapping leads nowhere, becomes `invalid`. O(V + E) after sorting.
  */
 export function compact(flows: readonly Flow[], cycle: Cycle): CompactGraph {
@@ -61,6 +61,7 @@ export function compact(flows: readonly Flow[], cycle: Cycle): CompactGraph {
     ...outsideEdges(
       order.map((i) => members[i]!),
       byId,
+      rolesOf(flows),
     ),
     attr,
     attrs,
@@ -117,10 +118,19 @@ function topologicalOrder(members: readonly Flow[], { upOff, up }: Upstreams, of
   );
 }
 
+/** Of what a person confirms: whose role it takes. */
+const rolesOf = (flows: readonly Flow[]): Map<string, string> =>
+  new Map(
+    flows.flatMap(({ id, runner, person }) =>
+      runner === 'person' && person !== undefined ? [[id, person.role] as const] : [],
+    ),
+  );
+
 /** Edges to other runs, and edges that lead nowhere. */
 function outsideEdges(
   ordered: readonly Flow[],
   byId: ReadonlyMap<string, number>,
+  roles: ReadonlyMap<string, string>,
 ): { invalid: InvalidEdge[]; foreign: ForeignEdge[] } {
   const invalid: InvalidEdge[] = [];
   const foreign: ForeignEdge[] = [];
@@ -135,7 +145,16 @@ function outsideEdges(
         // One broken upstream is one thing to waive, however often it is named.
         if (invalid.at(-1)?.v !== v || invalid.at(-1)?.from !== edge.from)
           invalid.push({ v, from: edge.from });
-      } else foreign.push({ v, from: edge.from, cycle, period: edge.period });
+      } else {
+        const role = roles.get(edge.from);
+        foreign.push({
+          v,
+          from: edge.from,
+          cycle,
+          period: edge.period,
+          ...(role === undefined ? {} : { role }),
+        });
+      }
     }
   });
   return { invalid, foreign };

@@ -8,7 +8,7 @@ import { forcePass } from './force-pass.ts';
 import type { Machine } from './machine.ts';
 import { answer, askApproval, refuse, vertexOf } from './outcome.ts';
 import { applyRerun } from './rerun.ts';
-import { beginGeneration, finish, markStale } from './settle.ts';
+import { beginGeneration, finish, type ListedEdge, markStale } from './settle.ts';
 import { FLAG, has, lacksUpstream, lookAtAll } from './state.ts';
 import { stateOf } from './state-of.ts';
 import { codeOf } from './status.ts';
@@ -255,6 +255,10 @@ function descendants(graph: Graph, root: number): number[] {
   return [...seen].sort((a, b) => a - b);
 }
 
+/** Numbers of the subscriptions among the edges. */
+const runsOf = (edges: readonly ListedEdge[]): number[] =>
+  edges.flatMap((it) => (it.list === 'foreign' ? [it.edge] : []));
+
 const edgeName = ({ from, to, run }: EdgeName): string =>
   `${from}${run === undefined ? '' : ` (${run})`} -> ${to}`;
 
@@ -274,7 +278,7 @@ function onEdges(m: Machine, entry: OperationEntry): void {
     refuse(m, entry, bad.code!, bad.detail ?? null, outcomes);
     return;
   }
-  const roles = new Set(good.flatMap((c) => neededRoles(m, request.verb, c.v, c.u)));
+  const roles = new Set(good.flatMap((c) => neededRoles(m, request.verb, c.v, c.u, runsOf(c.edges))));
   if (!isEntitled(entry, [...roles])) {
     askApproval(m, entry, [...roles], outcomes);
     return;

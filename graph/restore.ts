@@ -34,8 +34,6 @@ export interface StoredSubscriptions {
   readonly rows: readonly (readonly number[])[];
 }
 
-export const NO_SUBSCRIPTIONS: StoredSubscriptions = { flows: [], runs: [], rows: [] };
-
 export function storedSubscriptions(list: readonly Subscription[]): StoredSubscriptions {
   const flows = new Map<string, number>();
   const runs = new Map<string, number>();

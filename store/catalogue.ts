@@ -128,10 +128,7 @@ async function readVersion(pool: pg.Pool, version: number): Promise<CatalogueVer
     graphOf(cycle) {
       let graph = graphs.get(cycle);
       if (graph === undefined) {
-        graph = compact(
-          row.flows.filter((flow) => flow.cycle === cycle),
-          cycle,
-        );
+        graph = compact(row.flows, cycle);
         graphs.set(cycle, graph);
       }
       return graph;

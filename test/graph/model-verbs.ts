@@ -1,5 +1,6 @@
 /** What people may ask for, and what it does: the table of protocol E and the rules B3, B4, for the slow model of test/graph/model.ts. */
 
+import { foreignRole } from '../support/run-graph.ts';
 import type { Model } from './model.ts';
 import { beginPending, markStale, newGeneration } from './model-attempts.ts';
 
@@ -142,6 +143,8 @@ function gatesOverridden(m: Model, verb: string, id: string): string[] {
 }
 
 function undoneGate(m: Model, id: string): string[] {
+  const [from, run] = id.split('@') as [string, string | undefined];
+  if (run !== undefined) return [foreignRole(from) ?? []].flat();
   if (!m.specs.has(id) || m.isDone(id)) return [];
   const { runner, role } = m.attrs(id);
   return runner === 'person' && role !== null ? [role] : [];
@@ -259,10 +262,12 @@ function onEdges(m: Model, it: Ask): Answer {
         return on ? 'already_waived' : 'not_waived';
       return null;
     },
-    roles: (edge) =>
-      on && m.upstreams(edge.to).includes(edge.from) && edge.run === undefined
-        ? undoneGate(m, edge.from)
-        : [],
+    roles: (edge) => {
+      const { waived } = m.of(edge.to);
+      const undone = (u: string): boolean =>
+        !u.includes('@') || (m.other.get(`${edge.to} <- ${u}`) ?? 0) === 0;
+      return on ? meant(edge).flatMap((u) => (waived.has(u) || !undone(u) ? [] : undoneGate(m, u))) : [];
+    },
     act: (edge) => {
       m.releaseAnew(edge.to);
       for (const u of meant(edge))

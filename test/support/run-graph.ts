@@ -24,6 +24,9 @@ export function foreignOf(name: string): { from: string; run: string } {
   return { from, run: run ?? OTHER_RUN };
 }
 
+/** In other runs what is called GATE is confirmed by a person. */
+export const foreignRole = (from: string): string | null => (from.startsWith('GATE') ? 'gatekeeper' : null);
+
 /** Edges to other runs as the opening of the run resolves them. */
 export function subscriptionsIn(specs: readonly FlowSpec[]): Subscription[] {
   return specs.flatMap((spec, v) => (spec.foreign ?? []).map((name) => ({ v, ...foreignOf(name) })));
@@ -114,8 +117,11 @@ export function graphOf(specs: readonly FlowSpec[], loops: readonly string[][] =
       upGaps.push(i === 0 ? v - u : u - sources[i - 1]!);
     });
     for (const from of all.filter((id) => !at.has(id)).sort()) invalid.push({ v, from });
-    for (const name of [...(spec.foreign ?? [])].sort())
-      foreign.push({ v, from: foreignOf(name).from, cycle: 'day', period: 'previous' });
+    for (const name of [...(spec.foreign ?? [])].sort()) {
+      const { from } = foreignOf(name);
+      const role = foreignRole(from);
+      foreign.push({ v, from, cycle: 'day', period: 'previous', ...(role === null ? {} : { role }) });
+    }
   });
   return inflate({
     version: 'test',
