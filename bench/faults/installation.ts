@@ -48,6 +48,8 @@ export interface Installation {
   readonly apiUrls: readonly string[];
   /** Bearer tokens of the operators, by name. */
   readonly tokens: ReadonlyMap<string, string>;
+  /** Ends of processes that nobody had killed. */
+  readonly crashes: readonly string[];
   /** Ends every process; the record can be read until then. */
   stop(): Promise<void>;
 }
@@ -71,6 +73,7 @@ export async function startInstallation(given: Given): Promise<Installation> {
   const parts = new Map<string, Supervised<Process>>();
   const links = new Map<string, Link>();
   const pools: pg.Pool[] = [];
+  const crashes: string[] = [];
   const stop = async (): Promise<void> => {
     // As they were started, backwards: agents, workers, APIs, then the servers.
     for (const name of [...parts.keys()].reverse()) {
@@ -83,7 +86,11 @@ export async function startInstallation(given: Given): Promise<Installation> {
     await Promise.all([...links.values()].map((link) => link.close()));
   };
   const keep = async <T extends Process>(name: string, start: () => Promise<T>): Promise<T> => {
-    const part = await supervise(name, start, say);
+    const part = await supervise(name, start, (text) => {
+      // In the supervisor's own words; whatever the harness does to a process ends it with SIGKILL.
+      if (/ ended \((?!signal SIGKILL).*started again$/.test(text)) crashes.push(text);
+      say(text);
+    });
     parts.set(name, part);
     return part.current();
   };
@@ -199,6 +206,7 @@ export async function startInstallation(given: Given): Promise<Installation> {
       workers: WORKERS,
       apiUrls,
       tokens,
+      crashes,
       stop,
     };
   }

@@ -135,6 +135,8 @@ export async function runUnderFaults(options: FaultOptions): Promise<FaultSummar
     });
     await installation.stop();
     const violations = [...violationsOf(facts)];
+    for (const text of installation.crashes)
+      violations.push({ invariant: 'no_crash', detail: text, facts: {} });
     for (const text of shift.internal)
       violations.push({ invariant: 'no_internal', detail: `an API answered 500: ${text}`, facts: {} });
     for (const left of await processesOf(home.path))
