@@ -12,6 +12,7 @@ import { addNoticesCommand } from './commands/notices.ts';
 import { addOperationCommands } from './commands/operation.ts';
 import { addPlatformCommands } from './commands/platform.ts';
 import { addRerunCommand } from './commands/rerun.ts';
+import { addRetentionCommands } from './commands/retention.ts';
 import { addRunCommands } from './commands/run.ts';
 import { addScheduleCommands } from './commands/schedule.ts';
 import { addVerbCommands } from './commands/verb.ts';
@@ -89,6 +90,7 @@ export function buildProgram(
   addBackfillCommands(tree);
   addEventCommands(tree);
   addNoticesCommand(tree);
+  addRetentionCommands(tree);
   addDoctorCommand(tree);
   return root;
 }

@@ -15,6 +15,7 @@ import { logRoutes } from './logs.ts';
 import { operationRoutes } from './operations.ts';
 import { recordRoutes } from './records.ts';
 import { rerunPlanRoutes } from './rerun-plans.ts';
+import { retentionRoutes } from './retention.ts';
 import { runRoutes } from './runs.ts';
 import { scheduleRoutes } from './schedules.ts';
 import { verbRoutes } from './verbs.ts';
@@ -33,6 +34,7 @@ export function registerRoutes(app: Api, deps: ApiDeps, metrics: Metrics): void 
   agentRoutes(app, deps);
   catalogueRoutes(app, deps);
   recordRoutes(app, deps);
+  retentionRoutes(app, deps);
   scheduleRoutes(app, deps);
   backfillRoutes(app, deps);
   externalEventRoutes(app, deps);
