@@ -1,16 +1,12 @@
-/** The parts of a rerun plan in other runs (protocol E, A11): found from run to run, verified and logged in all of them at once. */
+/** The parts of a rerun plan in other runs (protocol E, A11), found from run to run. */
 import type { RerunPlan } from '../graph/decisions.ts';
 import { memberOf } from '../graph/rerun.ts';
 import { membersBelow } from '../graph/rerun-across.ts';
 import { hasStarted } from '../graph/settle.ts';
 import type { RunState } from '../graph/state.ts';
-import type { Actor } from '../store/actors.ts';
-import type { OperationRow } from '../store/operations.ts';
-import { requestTogether } from '../store/operations-together.ts';
 import { type RunContext, readRun } from '../store/run-context.ts';
 import { readState } from '../store/run-state.ts';
 import { usersOf } from '../store/subscriptions.ts';
-import { prepare, waitForOutcome } from './ask.ts';
 import type { ApiDeps } from './deps.ts';
 
 export interface PlanPart {
@@ -95,27 +91,4 @@ export function plansFor(parts: readonly PlanPart[], asked: RerunPlan): { run: s
       },
     };
   });
-}
-
-/** Logs every part or none, and waits for all outcomes; answers that of the asked run. Throws what `requestTogether` throws. */
-export async function applyTogether(
-  deps: ApiDeps,
-  actor: Actor,
-  parts: readonly { readonly run: string; readonly plan: RerunPlan }[],
-  reason: string,
-  key: string,
-  repeated: boolean,
-): Promise<OperationRow> {
-  const prepared = [];
-  for (const { run, plan } of parts) {
-    const { context, request } = await prepare(deps, actor, { run, verb: 'rerun', plan, reason }, repeated);
-    prepared.push({
-      ...{ run: context.run.id, version: context.run.catalogueVersion, request },
-      ...{ actor: actor.name, roles: actor.roles, key: run === parts[0]!.run ? key : `${key}/${run}` },
-    });
-  }
-  const rows = await requestTogether(deps.pool, prepared);
-  const outcomes: OperationRow[] = [];
-  for (const row of rows) outcomes.push(await waitForOutcome(deps, row));
-  return outcomes[0]!;
 }

@@ -4,22 +4,27 @@
  * check and the log rows, and whoever dies in it leaves nothing. docs/decisions/0006.
  */
 import type pg from 'pg';
-import { SluiceError } from '../errors.ts';
+import { type ErrorCode, SluiceError } from '../errors.ts';
+import { foresee } from '../graph/decide.ts';
 import type { RerunMember } from '../graph/decisions.ts';
+import { restoreState } from '../graph/restore.ts';
 import { FLAG } from '../graph/state.ts';
 import { codeOf, type Result } from '../graph/status.ts';
 import { insertOperation, type NewOperation, type OperationRow } from './operations.ts';
 import { inTransaction, type Queryable } from './pool.ts';
+import type { RunContext } from './run-context.ts';
 import { lockOutbox } from './run-flows.ts';
 import { lockCounters } from './run-log.ts';
+import { readStored } from './run-state.ts';
 
 /** A frozen coordinator gives up its lock after 5 s, and a busy one has read its log in far less. */
 const PATIENCE_MS = 9_000;
 const AGAIN_MS = 25;
 
 export interface Part extends NewOperation {
-  /** Catalogue version that the part was made for. */
-  readonly version: number;
+  /** As the request was made for. */
+  readonly context: RunContext;
+  readonly graceMs: number;
 }
 
 /** The log of a run has rows about members that its coordinator has not read: what they make of them is not known yet. */
@@ -27,7 +32,7 @@ class NotAtRest extends Error {}
 
 /**
  * Answers the operations in the order of the parts, the first being the one that was asked. A repeated key answers the first outcome.
- * Throws `plan_stale` when a member is not as the plan has it, `run_closed`, `run_frozen`.
+ * Throws `plan_stale` when a member is not as the plan has it, `run_closed`, `run_frozen`, and what a run would refuse its part with.
  */
 export async function requestTogether(pool: pg.Pool, parts: readonly Part[]): Promise<OperationRow[]> {
   const until = performance.now() + PATIENCE_MS;
@@ -59,16 +64,20 @@ async function prepareAndCommit(client: pg.PoolClient, parts: readonly Part[]): 
   );
   const rows = new Map<string, OperationRow>();
   for (const part of sorted) {
-    const { row, isNew } = await insertOperation(client, part);
+    // A flow that an agent takes between this and the exchange is superseded: nobody refuses any more.
+    const request = part.request.plan === null ? { ...part.request, supersede: true } : part.request;
+    const { row, isNew } = await insertOperation(client, { ...part, request });
     if (isNew) await verify(client, part);
     rows.set(part.run, row);
   }
   return parts.map((it) => rows.get(it.run)!);
 }
 
-async function verify(client: Queryable, { run, version, request }: Part): Promise<void> {
+async function verify(client: pg.PoolClient, part: Part): Promise<void> {
+  const { run, request } = part;
+  const version = part.context.run.catalogueVersion;
   const members = request.plan?.members ?? [];
-  const flows = members.map((it) => it.flow);
+  const flows = request.plan === null ? request.flows : members.map((it) => it.flow);
   const found = await client.query<{
     state: string;
     frozen: string | null;
@@ -87,11 +96,41 @@ async function verify(client: Queryable, { run, version, request }: Part): Promi
     throw new SluiceError('run_closed', `the run ${run} is closed`, { facts: { run } });
   if (it.frozen !== null) throw new SluiceError('run_frozen', `${run}: ${it.frozen}`, { facts: { run } });
   if (it.unread) throw new NotAtRest(run);
+  if (request.plan === null) {
+    if (it.version !== version)
+      throw new SluiceError('adopt_stale', `${run} moved to catalogue version ${it.version}`, {
+        facts: { run },
+      });
+    await lockOutbox(client, run, flows);
+    await foreseen(client, part);
+    return;
+  }
   const changed = it.version === version ? await changedMember(client, run, members) : (flows[0] ?? run);
   if (changed !== null)
     throw new SluiceError('plan_stale', `${changed} of ${run} is not as the plan has it`, {
       facts: { run, flow: changed },
     });
+}
+
+/** What the run would answer now; with its rows locked it will. Throws what it would refuse with. */
+async function foreseen(
+  client: pg.PoolClient,
+  { run, context, graceMs, request, actor, roles }: Part,
+): Promise<void> {
+  const state = restoreState(context.graph, await readStored(client, context, graceMs));
+  const entry = {
+    ...({ kind: 'operation', seq: state.cursor + 1, at: state.now, operation: 'foreseen' } as const),
+    ...{ actor, roles, approvedBy: null, request },
+  };
+  const { groups } = foresee(context.graph, state, [entry], state.now);
+  const effect = groups.flatMap((group) => group.effects).find((it) => it.t === 'outcome');
+  const { flows, code, detail } = effect!.outcome;
+  if (effect!.state === 'applied') return;
+  if (effect!.state === 'approval_required')
+    throw new SluiceError('role_required', `${run}: ${detail}; for a second person ask run by run`, {
+      facts: { run, flows },
+    });
+  throw new SluiceError(code as ErrorCode, `${run}: ${detail ?? code}`, { facts: { run, flows } });
 }
 
 /** The first member that is another generation, has another result, or has started, or not, since the plan was made. */

@@ -3,9 +3,9 @@ import { SluiceError } from '../../errors.ts';
 import { isKnownKey } from '../../store/operations.ts';
 import { markApplied, readPlan } from '../../store/rerun-plans.ts';
 import { answerOf, ask, keyOf } from '../ask.ts';
+import { askTogether } from '../ask-together.ts';
 import type { Api, ApiDeps } from '../deps.ts';
 import { openContext } from '../find.ts';
-import { applyTogether } from '../rerun-across.ts';
 import { makePlan } from '../rerun-plan.ts';
 import { KeyHeader, Operation } from '../schemas/operations.ts';
 import { Plan, PlanApply, PlanParams, PlanRequest } from '../schemas/rerun-plans.ts';
@@ -75,7 +75,13 @@ export function rerunPlanRoutes(app: Api, deps: ApiDeps): void {
       const { reason } = request.body;
       const row =
         together.length > 0
-          ? await applyTogether(deps, actor, together, reason, key, repeated)
+          ? await askTogether(
+              deps,
+              actor,
+              together.map((part) => ({ ...part, verb: 'rerun', reason })),
+              key,
+              repeated,
+            )
           : await ask(deps, actor, { run: run.id, verb: 'rerun', plan, reason }, key);
       if (row.state === 'applied') await markApplied(deps.pool, stored.id, actor.name);
       const { status, operation } = answerOf(row);

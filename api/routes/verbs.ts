@@ -1,8 +1,11 @@
 /** Every verb for flows and edges: `POST /runs/:run/<verb>`, made from the table of graph/verbs.ts. */
 import type { FastifyReply } from 'fastify';
+import { SluiceError } from '../../errors.ts';
 import { EDGE_VERBS, FLOW_VERBS, VERBS } from '../../graph/verbs.ts';
 import type { Actor } from '../../store/actors.ts';
+import { isKnownKey } from '../../store/operations.ts';
 import { answerOf, ask, foreseeWish, keyOf, type Wish } from '../ask.ts';
+import { askTogether } from '../ask-together.ts';
 import type { Permission } from '../auth.ts';
 import type { Api, ApiDeps } from '../deps.ts';
 import { EdgeRequest, FlowRequest, Foreseen, KeyHeader, Operation } from '../schemas/operations.ts';
@@ -27,8 +30,13 @@ export function verbRoutes(app: Api, deps: ApiDeps): void {
       url: `/runs/:run/${verb}`,
       config: { permission: permissionOf(verb), verb },
       schema: { tags: ['verbs'], ...common, body: FlowRequest },
-      handler: (request, reply) =>
-        carryOut(deps, request.actor!, { ...request.body, run: request.params.run, verb }, request, reply),
+      handler: (request, reply) => {
+        const { otherRuns, ...body } = request.body;
+        const wish = { ...body, run: request.params.run, verb };
+        return otherRuns.length === 0
+          ? carryOut(deps, request.actor!, wish, request, reply)
+          : inAllRuns(deps, request.actor!, wish, otherRuns, request, reply);
+      },
     });
 
   for (const verb of EDGE_VERBS)
@@ -54,6 +62,36 @@ export function verbRoutes(app: Api, deps: ApiDeps): void {
       })),
     }),
   });
+}
+
+/** The verb on flows of several runs: in all of them or in none. Force-pass only; throws `invalid_request` for the others. */
+async function inAllRuns(
+  deps: ApiDeps,
+  actor: Actor,
+  wish: Wish & { readonly dryRun: boolean },
+  others: readonly { readonly run: string; readonly flows: readonly string[] }[],
+  request: { readonly headers: { 'idempotency-key'?: string | undefined } },
+  reply: FastifyReply,
+): Promise<Operation | Foreseen> {
+  const wishes = [wish, ...others.map((it) => ({ ...wish, ...it }))];
+  const wrong =
+    wish.verb !== 'force-pass' ||
+    wish.partial === true ||
+    new Set(wishes.map((it) => it.run)).size < wishes.length;
+  if (wrong)
+    throw new SluiceError('invalid_request', 'otherRuns is for force-pass without partial, each run once', {
+      facts: { errors: [{ in: 'body', pointer: '/otherRuns', detail: 'not possible here' }] },
+    });
+  if (wish.dryRun) {
+    const answers = [];
+    for (const it of wishes) answers.push(await foreseeWish(deps, actor, it));
+    return answers.find((it) => it.state !== 'applied') ?? answers[0]!;
+  }
+  const key = keyOf(request.headers);
+  const row = await askTogether(deps, actor, wishes, key, await isKnownKey(deps.pool, actor.name, key));
+  const { status, operation } = answerOf(row);
+  reply.status(status).header('location', `/api/v1/operations/${row.id}`);
+  return operation;
 }
 
 /** One call of a verb, from the body to the answer: foreseen with `dryRun`, otherwise logged and awaited. */

@@ -22,6 +22,11 @@ export const FlowRequest = z.strictObject({
   supersede: z.boolean().default(false),
   /** resolve: whether it ran. */
   ran: z.boolean().optional(),
+  /** force-pass: flows of other runs; all of it or nothing. */
+  otherRuns: z
+    .array(z.strictObject({ run: GivenId, flows: z.array(GivenId).min(1).max(20_000) }))
+    .max(100)
+    .default([]),
 });
 export type FlowRequest = z.infer<typeof FlowRequest>;
 

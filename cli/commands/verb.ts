@@ -13,6 +13,7 @@ interface VerbOptions {
   readonly partial?: boolean;
   readonly dryRun?: boolean;
   readonly supersede?: boolean;
+  readonly alsoRun?: readonly string[];
   readonly upstreamRun?: string;
   readonly upstreamPeriod?: string;
   readonly ran?: boolean;
@@ -36,7 +37,8 @@ export function addVerbCommands(tree: Tree): void {
       .description(help(`verb_${verb}` as HelpKey));
     addAsking(tree, command);
     command.option('--partial', help('partial'));
-    if (verb === 'force-pass') command.option('--supersede', help('supersede'));
+    if (verb === 'force-pass')
+      command.option('--supersede', help('supersede')).option('--also-run <run...>', help('also_run'));
     if (verb === 'resolve')
       command
         .addOption(new Option('--ran', help('ran')).conflicts('didNotRun'))
@@ -50,6 +52,7 @@ export function addVerbCommands(tree: Tree): void {
           ...asked(options),
           ...(options.partial ? { partial: true } : {}),
           ...(options.supersede ? { supersede: true } : {}),
+          ...(options.alsoRun === undefined ? {} : { otherRuns: alsoIn(options.alsoRun, flows) }),
           ...(verb === 'resolve' ? { ran: options.ran === true } : {}),
         };
         return askRun(session, verb, body, options);
@@ -72,6 +75,10 @@ export function addVerbCommands(tree: Tree): void {
     );
   }
 }
+
+/** The same flows in other runs. */
+const alsoIn = (runs: readonly string[], flows: readonly string[]): { run: string; flows: string[] }[] =>
+  [...new Set(runs)].map((run) => ({ run, flows: [...new Set(flows)] }));
 
 const upstreamOf = ({ upstreamRun, upstreamPeriod }: VerbOptions): Record<string, string> => ({
   ...(upstreamRun === undefined ? {} : { run: upstreamRun }),

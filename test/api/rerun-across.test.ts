@@ -201,3 +201,44 @@ test('runs that are closed, and rehearsals, are left out and named', async () =>
   const made = await plan(runs[0], ['B']);
   expect(made.leftOut).toEqual([{ run: runs[2], code: 'run_closed' }]);
 });
+
+test('a force-pass over several runs is done in all of them or in none', async () => {
+  const runs = await workedThrough(['B']);
+  const body = (flow: string) => ({
+    ...{ flows: [flow], reason: 'by hand', evidence: 'ticket' },
+    otherRuns: [{ run: runs[1], flows: [flow] }],
+  });
+  const state = async (run: string, flow: string): Promise<string> =>
+    (await ann.get(`/runs/${run}/flows/${flow}`)).body.state;
+  // A is done in both.
+  expect(
+    await ann.post(`/runs/${runs[0]}/force-pass`, {
+      ...body('C'),
+      otherRuns: [{ run: runs[1], flows: ['A'] }],
+    }),
+  ).toMatchObject({
+    ...{ status: 409, body: { code: 'wrong_state', facts: { run: runs[1] } } },
+  });
+  expect(await state(runs[0], 'C')).toBe('waiting_upstream');
+  const foreseen = await ann.post(`/runs/${runs[0]}/force-pass`, { ...body('C'), dryRun: true });
+  expect(foreseen).toMatchObject({ status: 200, body: { state: 'applied' } });
+  const headers = { 'idempotency-key': `both-${year}` };
+  for (let i = 0; i < 2; i++)
+    expect(await ann.post(`/runs/${runs[0]}/force-pass`, body('C'), headers)).toMatchObject({
+      status: 200,
+      body: { state: 'applied' },
+    });
+  expect([await state(runs[0], 'C'), await state(runs[1], 'C')]).toEqual(['force_passed', 'force_passed']);
+  const asked = await api.pool.query(
+    "select run_id from operations where verb = 'force-pass' and run_id = any($1) order by 1",
+    [runs],
+  );
+  expect(asked.rows.map((row) => row.run_id)).toEqual([runs[0], runs[1]]);
+  // What waits for the last day goes, tainted.
+  await work(['B']);
+  expect((await ann.get(`/runs/${runs[2]}/flows/M`)).body).toMatchObject({
+    state: 'succeeded',
+    flags: expect.arrayContaining(['tainted']),
+  });
+  expect(await ann.post(`/runs/${runs[0]}/hold`, body('B'))).toMatchObject({ status: 400 });
+});
