@@ -2,10 +2,10 @@
  * `npm run estate`: a catalogue the size of the estate from a seed, or one from a recorded workflow; sent to the API with `--apply`, given a
  * past with `--history DAYS`. One JSON object on stdout, talk on stderr.
  */
-import { mkdir, readFile, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
-import { createClient } from '../../cli/client.ts';
+import { ApiProblem, createClient } from '../../cli/client.ts';
 import { identityOf } from '../../cli/profile.ts';
 import { type Config, loadConfig } from '../../config.ts';
 import { SluiceError } from '../../errors.ts';
@@ -36,14 +36,14 @@ async function main(): Promise<unknown> {
       apply: { type: 'boolean', default: false },
       as: { type: 'string' },
       history: { type: 'string' },
-      // Last day of the history; of a recorded workflow, its period. Default: yesterday.
+      // Last day of the history. Default: the day before yesterday, whose run is over.
       until: { type: 'string' },
     },
   });
   const config = loadConfig();
   const seed = wholeNumber('seed', options.seed, 0);
   const speedup = wholeNumber('speedup', options.speedup, 1);
-  const until = periodOfDay(options.until ?? yesterday(Date.now()));
+  const until = periodOfDay(options.until ?? yesterday(Date.now() - 86_400_000));
   if (until === null) throw usage(`--until wants a day like 2026-11-21, not '${options.until}'`);
 
   const made = options.trace === undefined ? ofEstate() : await ofTrace(options.trace);
@@ -94,8 +94,13 @@ function wholeNumber(option: string, text: string, least: number): number {
   return value;
 }
 
+/** Names of files that this program writes. */
+const OURS = /^(frame|bench|(interfaces|distributions|programs)-(hour|day|month)-\d\d)\.yaml$/;
+
+/** What an earlier call left in the folder goes: two estates in one folder are no catalogue. */
 async function writeFolder(folder: string, files: readonly EstateFile[]): Promise<void> {
   await mkdir(folder, { recursive: true });
+  for (const name of await readdir(folder)) if (OURS.test(name)) await rm(join(folder, name));
   for (const { path, text } of files) await writeFile(join(folder, path), text);
   say(`${files.length} files in ${folder}`);
 }
@@ -127,9 +132,15 @@ async function databaseUrl(config: Config): Promise<string> {
 try {
   process.stdout.write(`${JSON.stringify(await main(), null, 2)}\n`);
 } catch (error) {
-  if (!(error instanceof SluiceError) && !(error instanceof TypeError && 'code' in error)) throw error;
-  const told = error instanceof SluiceError ? error : usage(error.message);
-  say(`${told.code}: ${told.message}`);
-  say(told.kind.remedy.en);
-  process.exitCode = told.kind.exit;
+  if (error instanceof ApiProblem) {
+    say(`${error.code}: ${error.message}`);
+    say(error.problem.remedy);
+    process.exitCode = error.exit;
+  } else {
+    if (!(error instanceof SluiceError) && !(error instanceof TypeError && 'code' in error)) throw error;
+    const told = error instanceof SluiceError ? error : usage(error.message);
+    say(`${told.code}: ${told.message}`);
+    say(told.kind.remedy.en);
+    process.exitCode = told.kind.exit;
+  }
 }

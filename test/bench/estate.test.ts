@@ -1,4 +1,10 @@
+import { execFile } from 'node:child_process';
 import { createHash } from 'node:crypto';
+import { readFileSync } from 'node:fs';
+import { mkdtemp, readdir, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
 import { describe, expect, test } from 'vitest';
 import { catalogueOf, estate } from '../../bench/estate/catalogue.ts';
 import { makeEstate } from '../../bench/estate/estate.ts';
@@ -6,6 +12,7 @@ import { momentsOf, openingOf, periodsOf } from '../../bench/estate/moments.ts';
 import { pastRuns } from '../../bench/estate/past.ts';
 import { tracedRun } from '../../bench/estate/trace.ts';
 import { parseGraphFile } from '../../bench/graph-file.ts';
+import { projectFolder } from '../../config.ts';
 import { mapPeriod } from '../../graph/calendar.ts';
 import { checkCatalogue } from '../../graph/check.ts';
 import { type Graph, inflate } from '../../graph/compact.ts';
@@ -59,6 +66,29 @@ describe('the estate', () => {
     expect(ok).toBe(true);
     const programs = flows.filter(({ runner }) => runner === 'agent').map(({ program }) => program!.type);
     expect(new Set(programs)).toEqual(new Set(['noop']));
+  });
+
+  test('npm run estate writes it into a folder, in place of an earlier one', async () => {
+    const folder = await mkdtemp(join(tmpdir(), 'sluice-test-estate-'));
+    const write = (...args: string[]) =>
+      promisify(execFile)(process.execPath, [
+        join(projectFolder, 'bench/estate/main.ts'),
+        '--out',
+        folder,
+        ...args,
+      ]);
+    await write('--flows', '2500', '--seed', '1');
+    const { stdout } = await write('--flows', '300', '--seed', '2', '--noop');
+    expect(JSON.parse(stdout)).toMatchObject({ flows: 300, out: folder });
+    const written = (await readdir(folder)).map((path) => ({
+      path,
+      text: readFileSync(join(folder, path), 'utf8'),
+    }));
+    const wanted = estate(300, 2, { noop: true });
+    expect(written.sort((a, b) => (a.path < b.path ? -1 : 1))).toEqual(
+      wanted.toSorted((a, b) => (a.path < b.path ? -1 : 1)),
+    );
+    await rm(folder, { recursive: true });
   });
 
   test.each([200, 201, 350, 999])('%i flows are as many vertices', (n) => {
