@@ -67,7 +67,9 @@ test('an hour, a day and a month wait for one another while agents work, and all
     catalogueText([
       { id: 'H1', cycle: 'hour' },
       { id: 'H2', cycle: 'hour', after: ['H1'] },
-      { id: 'D1', cycle: 'day', after: [{ flow: 'H2', period: 'everyHourOfDay' }] },
+      // The month waits for its days, and they for the month: exchanges of both tell each other.
+      { id: 'M0', cycle: 'month' },
+      { id: 'D1', cycle: 'day', after: [{ flow: 'H2', period: 'everyHourOfDay' }, 'M0'] },
       { id: 'D2', cycle: 'day', after: ['D1', { flow: 'D3', period: 'previous' }] },
       { id: 'D3', cycle: 'day', after: ['D2'] },
       { id: 'M1', cycle: 'month', after: [{ flow: 'D1', period: 'everyDayOfMonth' }] },
@@ -101,6 +103,11 @@ test('an hour, a day and a month wait for one another while agents work, and all
       "select count(*)::int as n from subscriptions where run_id = 'month-2040-05' and released_ms is null",
     );
     expect(waits.rows[0].n).toBe(30);
+    // A10: counter rows by run id, whoever tells whom.
+    const found = await pool.query(
+      'select deadlocks::int as n from pg_stat_database where datname = current_database()',
+    );
+    expect(found.rows[0].n).toBe(0);
   } finally {
     working = false;
     await work;

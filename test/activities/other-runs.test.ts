@@ -277,3 +277,29 @@ test('a run that nobody waits for asks nothing about other runs', async () => {
   const found = await pool.query('select subscribed from run_counters where run_id = $1', [run]);
   expect(found.rows[0].subscribed).toBe(false);
 });
+
+test('A11: round a loop over two runs the news of a redo comes to an end', async () => {
+  await applyCatalogue(
+    pool,
+    catalogueText([flow('R', 'day', ['L']), flow('L', 'month', [{ flow: 'R', period: 'lastDayOfMonth' }])]),
+  );
+  const day = await openTestRun(pool, '2034-01-31', 'day');
+  const month = await openTestRun(pool, '2034-01');
+  await ask(pool, day, 'waive', [], { edges: [{ from: 'L', to: 'R' }] });
+  await work([day, month], ['R', 'L']);
+  expect(await stateIn(pool, month, 'L')).toMatchObject({ result: 'succeeded' });
+  await settle(day);
+  await rerun(day, 'R');
+  const lengths = async (): Promise<unknown> =>
+    (
+      await pool.query('select log_seq from run_counters where run_id = any($1) order by run_id', [
+        [day, month],
+      ])
+    ).rows;
+  for (let i = 0; i < 3; i++) for (const run of [month, day]) await settle(run);
+  const before = await lengths();
+  for (let i = 0; i < 3; i++) for (const run of [month, day]) await settle(run);
+  expect(await lengths()).toEqual(before);
+  expect(await seen(month, 'L')).toMatchObject({ stale: true });
+  expect(await seen(day, 'R')).toMatchObject({ stale: false });
+});
