@@ -8,6 +8,7 @@ import { resolveMoment } from '../graph/moment.ts';
 import { restoreState } from '../graph/restore.ts';
 import { PHASES } from '../graph/status.ts';
 import { writeAudit } from './audit.ts';
+import { flowsOfBackfill, runsBeside } from './backfills.ts';
 import type { CatalogueVersion } from './catalogue.ts';
 import { calendars } from './open-run.ts';
 import { newId } from './operations.ts';
@@ -45,7 +46,7 @@ export async function foreseeAdoption(
     pool,
     async (client) => {
       const before = restoreState(context.graph, await readStored(client, context, graceMs));
-      return adopt(context.graph, before, fixedOf(context, version, await besideOf(client, context)).target);
+      return adopt(context.graph, before, (await readFixed(client, context, version)).target);
     },
     { begin: 'begin isolation level repeatable read read only', guarded: false },
   );
@@ -87,7 +88,7 @@ async function move(
   request: AdoptRequest,
 ): Promise<Adoption> {
   const { run } = context;
-  const fixed = fixedOf(context, version, await besideOf(client, context));
+  const fixed = await readFixed(client, context, version);
   const { graph, subscriptions } = fixed.target;
   await lockForSubscribing(client, run.id, subscriptions);
   await verify(client, context);
@@ -147,6 +148,8 @@ async function verify(client: Queryable, { run }: RunContext): Promise<void> {
 /** Runs that this one's edges mean instead of scheduled ones: what it subscribed to at its opening. */
 async function besideOf(client: Queryable, { run }: RunContext): Promise<string[]> {
   if (run.purpose === 'scheduled') return [];
+  const backfill = await runsBeside(client, run.id);
+  if (backfill.length > 0) return backfill.filter((id) => id !== run.id);
   const found = await client.query<{ id: string }>(
     'select distinct upstream_run as id from subscriptions where run_id = $1 order by 1',
     [run.id],
@@ -155,7 +158,21 @@ async function besideOf(client: Queryable, { run }: RunContext): Promise<string[
 }
 
 /** What the opening of the run would fix from the other version. */
-function fixedOf({ run }: RunContext, version: CatalogueVersion, beside: readonly string[]): Fixed {
+async function readFixed(client: Queryable, context: RunContext, version: CatalogueVersion): Promise<Fixed> {
+  return fixedOf(
+    context,
+    version,
+    await besideOf(client, context),
+    await flowsOfBackfill(client, context.run.id),
+  );
+}
+
+function fixedOf(
+  { run }: RunContext,
+  version: CatalogueVersion,
+  beside: readonly string[],
+  flows: readonly string[] | null,
+): Fixed {
   const { cycle, period, openedAt, procedures } = run;
   const graph = inflate(version.graphOf(cycle));
   const calendarOf = calendars(version);
@@ -169,11 +186,13 @@ function fixedOf({ run }: RunContext, version: CatalogueVersion, beside: readonl
     if (deadline !== null) deadlines[v] = at(deadline);
   }
   const wanted = procedures === null ? null : new Set(procedures);
+  const included = flows === null ? undefined : new Set(flows);
   const isExcluded = (v: number): boolean => {
     const { procedure } = graph.attrOf(v);
+    if (included?.has(graph.ids[v]!) === false) return true;
     return wanted !== null && (procedure === null || !wanted.has(procedure));
   };
-  const subscriptions = resolveForeign(graph, { cycle, period, beside });
+  const subscriptions = resolveForeign(graph, { cycle, period, beside, included });
   return { target: { graph, subscriptions, starts, isExcluded }, deadlines };
 }
 

@@ -186,6 +186,15 @@ export async function runsBeside(client: Queryable, run: string): Promise<string
   return found.rows.map((row) => row.run);
 }
 
+/** Flows that a run of a backfill is for; null: all, or no run of a backfill. */
+export async function flowsOfBackfill(client: Queryable, run: string): Promise<string[] | null> {
+  const found = await client.query<{ flows: string[] | null }>(
+    'select b.flows from backfill_runs r join backfills b on b.id = r.backfill_id where r.run_id = $1',
+    [run],
+  );
+  return found.rows[0]?.flows ?? null;
+}
+
 /** Opens nothing more; runs that are open go on. Throws `unknown_backfill`, `backfill_over`. */
 export async function cancelBackfill(
   pool: pg.Pool,

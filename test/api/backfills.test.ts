@@ -200,3 +200,35 @@ test('at the command line: foreseen, opened, listed, shown, cancelled', async ()
   expect((await sluice(['backfill', 'cancel', opened.id, '--reason', 'x'])).out).toContain('dropped');
   expect((await sluice(['backfill', 'show', 'nothing'])).exit).toBe(3);
 });
+
+test('D8: a run of a backfill that adopts another version stays for its flows, and waits for the runs of its backfill', async () => {
+  const { body } = await days({ from: '2026-12-01', to: '2026-12-02', flows: ['Load'], concurrency: 2 });
+  await pass();
+  const second = body.runs[1].run;
+  const waitsFor = async (): Promise<string[]> => {
+    const found = await api.pool.query<{ what: string }>(
+      "select upstream_run || ' ' || upstream_flow as what from subscriptions where run_id = $1 order by 1",
+      [second],
+    );
+    return found.rows.map((row) => row.what);
+  };
+  expect(await waitsFor()).toEqual([`${body.runs[0].run} Stock`]);
+  await applyCatalogue(
+    api.pool,
+    catalogueText([
+      { id: 'Load', cycle: 'day' },
+      { id: 'Other', cycle: 'day' },
+      { id: 'New', cycle: 'day' },
+      { id: 'Sum', cycle: 'day', after: ['Load', 'Other', { flow: 'Other', period: 'previous' }] },
+      { id: 'Stock', cycle: 'day', after: ['Sum', { flow: 'Stock', period: 'previous' }] },
+    ]),
+  );
+  await api.coordinator!.settled(second);
+  const adopted = await direct('admin').post(`/runs/${second}/adopt`, { reason: 'new rule' });
+  expect(adopted).toMatchObject({ status: 200 });
+  // Other is no part of the backfill: its day before is the scheduled one.
+  expect(await waitsFor()).toEqual(['day-2026-12-01 Other', `${body.runs[0].run} Stock`]);
+  await api.coordinator!.settled(second);
+  const flows = (await operator.get(`/runs/${second}/flows?state=not_triggered`)).body.items;
+  expect(flows.map((it: Json) => it.id ?? it.flow).sort()).toEqual(['New', 'Other']);
+});
