@@ -1,6 +1,11 @@
 /** Retention as the API carries it out: when asked to, and by itself, a pass an hour in one of the APIs. */
 import type pg from 'pg';
-import { type RetentionPolicy, type RetentionReport, runRetention } from '../store/retention.ts';
+import {
+  type PassLimits,
+  type RetentionPolicy,
+  type RetentionReport,
+  runRetention,
+} from '../store/retention.ts';
 import type { LogStore } from './log-store.ts';
 
 export interface RetentionDeps {
@@ -12,9 +17,9 @@ export interface RetentionDeps {
 /** One pass; what the attempts of archived runs wrote goes too. Null when another process is at it. */
 export async function retain(
   { pool, retention, logs }: RetentionDeps,
-  options: { limit: number; signal?: AbortSignal },
+  limits: PassLimits,
 ): Promise<RetentionReport | null> {
-  const report = await runRetention(pool, retention, options);
+  const report = await runRetention(pool, retention, limits);
   for (const { run } of report?.archived ?? []) await logs.forget(run);
   return report;
 }

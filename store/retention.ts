@@ -83,14 +83,22 @@ export interface RetentionReport {
 
 const RETENTION_LOCK = 746_584;
 
+export interface PassLimits {
+  /** Runs. */
+  readonly limit: number;
+  /** No further run is begun after so long. */
+  readonly forMs?: number;
+  readonly signal?: AbortSignal;
+}
+
 /**
- * One pass: at most `limit` runs. Answers null when another process is at it. After each run it rests as long as that took, so that deleting
+ * One pass. Answers null when another process is at it. After each run it rests as long as that took, so that deleting
  * never has more than half of the database's time.
  */
 export async function runRetention(
   pool: pg.Pool,
   policy: RetentionPolicy,
-  { limit, signal }: { limit: number; signal?: AbortSignal },
+  limits: PassLimits,
 ): Promise<RetentionReport | null> {
   const holder = await pool.connect();
   try {
@@ -99,7 +107,7 @@ export async function runRetention(
     ]);
     if (!got.rows[0]!.ok) return null;
     try {
-      return await pass(pool, policy, limit, signal);
+      return await pass(pool, policy, limits);
     } finally {
       await holder.query('select pg_advisory_unlock($1)', [RETENTION_LOCK]);
     }
@@ -111,16 +119,18 @@ export async function runRetention(
 async function pass(
   pool: pg.Pool,
   policy: RetentionPolicy,
-  limit: number,
-  signal: AbortSignal | undefined,
+  { limit, forMs, signal }: PassLimits,
 ): Promise<RetentionReport> {
   const due = await dueRuns(pool, policy, 10_000);
   const going = due.filter((it) => it.keptBecause === null);
   const archived: Retired[] = [];
   const kept = due.filter((it) => it.keptBecause !== null);
+  const started = performance.now();
+  let tried = 0;
   for (const it of going.slice(0, limit)) {
-    if (signal?.aborted) break;
     const begun = performance.now();
+    if (signal?.aborted || begun - started > (forMs ?? Number.POSITIVE_INFINITY)) break;
+    tried++;
     const archive = await retire(pool, policy, it);
     if (archive === null) kept.push({ ...it, keptBecause: 'undecided' });
     else archived.push({ run: it.run, archive });
@@ -130,7 +140,7 @@ async function pass(
   return {
     archived,
     kept,
-    more: going.length > limit,
+    more: going.length > tried,
     exchangeRows: await purgeExchanges(pool),
     auditRows: await purgeAudit(pool, policy),
   };

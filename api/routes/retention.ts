@@ -15,6 +15,8 @@ import {
 } from '../schemas/retention.ts';
 
 const tags = ['retention'];
+/** Whoever asked waits: what is not done by then is asked for again (`more`). */
+const ANSWER_MS = 30_000;
 
 export function retentionRoutes(app: Api, deps: ApiDeps): void {
   const { pool, retention } = deps;
@@ -45,7 +47,7 @@ export function retentionRoutes(app: Api, deps: ApiDeps): void {
         const due = await dueRuns(pool, retention, limit);
         return { ...nothing, dryRun, due, kept: due.filter((it) => it.keptBecause !== null) };
       }
-      const report = await retain(deps, { limit });
+      const report = await retain(deps, { limit, forMs: ANSWER_MS });
       if (report === null) return { ...nothing, dryRun, due: [], busy: true };
       const archived = report.archived.map(({ run, archive: { file, bytes } }) => ({ run, file, bytes }));
       await writeAudit(pool, {

@@ -172,6 +172,17 @@ test('retention waits for no lock longer than half a second, and goes on when it
   expect(Math.max(...waits)).toBeLessThan(1_000);
 });
 
+test('a pass ends after its time, and says that more is due', async () => {
+  await restoreRun(pool, folder, 'hour-2025053014');
+  await pool.query("update archived_runs set restored_ms = 1 where run_id = 'hour-2025053014'");
+  expect(await runRetention(pool, policy, { limit: 5, forMs: -1 })).toMatchObject({
+    archived: [],
+    more: true,
+  });
+  const report = await runRetention(pool, policy, { limit: 5, forMs: 60_000 });
+  expect(report).toMatchObject({ archived: [{ run: 'hour-2025053014' }], more: false });
+});
+
 test('two passes at once: the second does nothing', async () => {
   const holder = await pool.connect();
   await holder.query('select pg_advisory_lock(746584)');
