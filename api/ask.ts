@@ -8,7 +8,7 @@ import type { Flow } from '../graph/model.ts';
 import { FLAG } from '../graph/state.ts';
 import { VERBS } from '../graph/verbs.ts';
 import type { Actor } from '../store/actors.ts';
-import { isKnownKey, type OperationRow, readOperation, requestOperation } from '../store/operations.ts';
+import { isKnownKey, type OperationRow, readOperation } from '../store/operations.ts';
 import { pausesInForce } from '../store/pauses.ts';
 import { type RunContext, readRun } from '../store/run-context.ts';
 import { readState } from '../store/run-state.ts';
@@ -16,6 +16,7 @@ import { auditedAlready } from './audit-rejection.ts';
 import { authorise } from './auth.ts';
 import type { ApiDeps } from './deps.ts';
 import { flowOfRun, knownFlows, openContext } from './find.ts';
+import { requestGathered } from './operation-lanes.ts';
 import type { Foreseen, Operation } from './schemas/operations.ts';
 
 /** An edge as people name it: an upstream in another run by that run or by its period. */
@@ -129,7 +130,7 @@ async function refuseRun(deps: ApiDeps, id: string, verb: Verb): Promise<void> {
 export async function ask(deps: ApiDeps, actor: Actor, wish: Wish, key: string): Promise<OperationRow> {
   const repeated = await isKnownKey(deps.pool, actor.name, key);
   const { context, request } = await prepare(deps, actor, wish, repeated);
-  const row = await requestOperation(deps.pool, {
+  const row = await requestGathered(deps.pool, {
     run: context.run.id,
     actor: actor.name,
     roles: actor.roles,

@@ -41,11 +41,33 @@ export interface NewOperation {
  * `idempotency_key_reused`. When this has returned the operation cannot be lost: whoever died after it finds it in the log (A6).
  */
 export async function requestOperation(pool: pg.Pool, given: NewOperation): Promise<OperationRow> {
+  const [row] = await requestOperations(pool, given.run, [given]);
+  if (row instanceof SluiceError) throw row;
+  return row!;
+}
+
+/** The same for many requests to one run in one transaction, in their order; a request that is refused by itself hinders no other. */
+export async function requestOperations(
+  pool: pg.Pool,
+  run: string,
+  given: readonly NewOperation[],
+): Promise<(OperationRow | SluiceError)[]> {
   return inTransaction(
     pool,
     async (client) => {
-      await lockCounters(client, [given.run]);
-      return (await insertOperation(client, given)).row;
+      await lockCounters(client, [run]);
+      const answers: (OperationRow | SluiceError)[] = [];
+      for (const one of given)
+        answers.push(
+          await insertOperation(client, one).then(
+            ({ row }) => row,
+            (error: unknown) => {
+              if (error instanceof SluiceError) return error;
+              throw error;
+            },
+          ),
+        );
+      return answers;
     },
     PATIENT,
   );

@@ -1,4 +1,5 @@
 /** Many people at once: each request has one outcome, and the record tells the same story as the answers. */
+import pg from 'pg';
 import { expect, test } from 'vitest';
 import { type Json, startTestApi } from '../support/api.ts';
 import { createTestDatabase } from '../support/database.ts';
@@ -89,4 +90,29 @@ test('one approval of forty counts, and the approver is one of them', async () =
   expect(answers.filter((it) => it.body.code === 'not_awaiting_approval')).toHaveLength(39);
   const log = await api.pool.query('select count(*)::int as n from run_log where run_id = $1', [run]);
   expect(log.rows[0].n).toBe(2);
+});
+
+test('while the log of one run is locked, its operators take one connection and everybody else is served', async () => {
+  const [locked, other] = [await openTestRun(api.pool, '2026-04'), await openTestRun(api.pool, '2026-05')];
+  const holder = new pg.Client({ connectionString: database.url });
+  await holder.connect();
+  await holder.query('begin');
+  await holder.query('select 1 from run_counters where run_id = $1 for update', [locked]);
+  const asked = operators.map((who, i) =>
+    who.post(`/runs/${locked}/hold`, { flows: [FLOWS[20 + i]!], reason: 'r' }),
+  );
+  const waiting = async (): Promise<number> =>
+    (
+      await holder.query(
+        "select count(*)::int as n from pg_stat_activity where datname = current_database() and application_name = 'sluice-test-api' and wait_event_type = 'Lock'",
+      )
+    ).rows[0].n;
+  await expect.poll(waiting, { timeout: 5_000, interval: 10 }).toBe(1);
+  expect((await operators[0]!.get(`/runs/${other}/flows?limit=1`)).status).toBe(200);
+  const elsewhere = await operators[0]!.post(`/runs/${other}/hold`, { flows: ['F20'], reason: 'r' });
+  expect(elsewhere.status).toBe(200);
+  expect(await waiting()).toBeLessThanOrEqual(1);
+  await holder.query('commit');
+  await holder.end();
+  expect((await Promise.all(asked)).map((answer) => answer.status)).toEqual(asked.map(() => 200));
 });
