@@ -21,8 +21,34 @@ import { lockForSubscribing, subscribe } from './subscriptions.ts';
 export interface AdoptRequest {
   readonly actor: string;
   readonly roles: readonly string[];
+  /** Unique per actor; the same key again is owed the first answer (B1). */
   readonly key: string;
+  readonly bodyHash: string;
   readonly reason: string;
+}
+
+/** What people see of an adoption. */
+export type AdoptionAnswer = Omit<Adoption, 'state'>;
+
+/** The answer that was given under the key, null when it is new. Throws `idempotency_key_reused`. */
+export async function answeredBefore(
+  client: Queryable,
+  { actor, key, bodyHash }: Pick<AdoptRequest, 'actor' | 'key' | 'bodyHash'>,
+): Promise<{ from: number; version: number; answer: AdoptionAnswer } | null> {
+  const found = await client.query<{
+    hash: string;
+    adopted: { from: number; version: number; answer: AdoptionAnswer } | null;
+  }>(
+    `select body_hash as hash, outcome->'adopted' as adopted from operations where actor = $1 and idempotency_key = $2`,
+    [actor, key],
+  );
+  const row = found.rows[0];
+  if (row === undefined) return null;
+  if (row.hash !== bodyHash || row.adopted === null)
+    throw new SluiceError('idempotency_key_reused', `the key '${key}' belongs to another request`, {
+      facts: { key },
+    });
+  return row.adopted;
 }
 
 /** An operation that a coordinator has not read rests on the version that it was asked for. */
@@ -256,8 +282,9 @@ async function writeOperation(
   { run }: RunContext,
   version: CatalogueVersion,
   request: AdoptRequest,
-  { added, removed, newBlockers }: Adoption,
+  { state: _, ...answer }: Adoption,
 ): Promise<string> {
+  const { added, removed, newBlockers } = answer;
   const id = newId('op');
   const adopted = { version: version.version, from: run.catalogueVersion };
   const body = {
@@ -268,8 +295,8 @@ async function writeOperation(
     `insert into operations (id, run_id, actor, idempotency_key, verb, body, body_hash, state, outcome, requested_ms, decided_ms)
      values ($1, $2, $3, $4, 'adopt', $5, $6, 'applied', $7, clock_ms(), clock_ms())`,
     [
-      ...[id, run.id, request.actor, request.key, JSON.stringify(body), `adopt ${run.id} ${version.version}`],
-      JSON.stringify({ code: null, detail: null, flows: [] }),
+      ...[id, run.id, request.actor, request.key, JSON.stringify(body), request.bodyHash],
+      JSON.stringify({ code: null, detail: null, flows: [], adopted: { ...adopted, answer } }),
     ],
   );
   await writeAudit(client, {

@@ -1,9 +1,9 @@
 /** A run moves to another catalogue version (protocol D8). */
+import { createHash } from 'node:crypto';
 import { SluiceError } from '../../errors.ts';
-import type { Adoption } from '../../graph/adopt.ts';
-import { adoptVersion, foreseeAdoption } from '../../store/adopt.ts';
+import { canonicalJson } from '../../graph/hash.ts';
+import { type AdoptionAnswer, adoptVersion, answeredBefore, foreseeAdoption } from '../../store/adopt.ts';
 import { newestVersion } from '../../store/catalogue.ts';
-import { isKnownKey } from '../../store/operations.ts';
 import { keyOf } from '../ask.ts';
 import { authorise } from '../auth.ts';
 import type { Api, ApiDeps } from '../deps.ts';
@@ -37,22 +37,22 @@ export function adoptRoutes(app: Api, deps: ApiDeps): void {
       const wanted = request.body.version ?? (await newestVersion(deps.pool)) ?? 0;
       const version = await deps.versionOf(wanted);
       const key = keyOf(request.headers);
+      const asked = canonicalJson({ verb: 'adopt', run, version: request.body.version ?? null, reason });
+      const bodyHash = createHash('sha256').update(asked).digest('base64url');
       const from = context.run.catalogueVersion;
-      const none = { newBlockers: [], freed: [], added: [], removed: [], started: [], lapsedWaives: [] };
-      if (wanted === from) {
-        // Whoever asks again under the same key is owed the first answer, not a refusal (B1).
-        if (await isKnownKey(deps.pool, actor.name, key))
-          return { run, from, version: wanted, dryRun: false, ...none };
+      const before = dryRun ? null : await answeredBefore(deps.pool, { actor: actor.name, key, bodyHash });
+      if (before !== null)
+        return { run, from: before.from, version: before.version, dryRun, ...shown(before.answer) };
+      if (wanted === from)
         throw new SluiceError('already_adopted', `${run} has catalogue version ${wanted}`, {
           facts: { run, version: wanted },
         });
-      }
       if (dryRun)
         return {
           ...{ run, from, version: wanted, dryRun },
           ...shown(await foreseeAdoption(deps.pool, context, version, deps.graceMs)),
         };
-      const given = { actor: actor.name, roles: actor.roles, key, reason };
+      const given = { actor: actor.name, roles: actor.roles, key, bodyHash, reason };
       const adoption = await adoptVersion(deps.pool, context, version, deps.graceMs, given);
       deps.contextOf.forget(run);
       return { run, from, version: wanted, dryRun, ...shown(adoption) };
@@ -61,7 +61,7 @@ export function adoptRoutes(app: Api, deps: ApiDeps): void {
 }
 
 /** New blockers first: they are what somebody has to look at. */
-function shown(it: Adoption): Omit<Adopted, 'run' | 'from' | 'version' | 'dryRun'> {
+function shown(it: AdoptionAnswer): Omit<Adopted, 'run' | 'from' | 'version' | 'dryRun'> {
   return {
     newBlockers: it.newBlockers.map((blocker) => ({ ...blocker })),
     started: [...it.started],

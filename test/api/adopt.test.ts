@@ -65,7 +65,8 @@ test('state is mapped by flow id; new flows come, unstarted ones go, new blocker
   expect(foreseen).toMatchObject({ status: 200, body: { ...expected, dryRun: true } });
   expect((await ann.get(`/runs/${run}`)).body.catalogueVersion).toBe(before);
   expect(await adopt(run, {}, { 'idempotency-key': 'k1' })).toMatchObject({ status: 200, body: expected });
-  expect(await adopt(run, {}, { 'idempotency-key': 'k1' })).toMatchObject({ status: 200 });
+  expect(await adopt(run, {}, { 'idempotency-key': 'k1' })).toMatchObject({ status: 200, body: expected });
+  expect(await adopt(run, { reason: 'other' }, { 'idempotency-key': 'k1' })).toMatchObject({ status: 422 });
   expect(await adopt(run)).toMatchObject({ status: 409, body: { code: 'already_adopted' } });
   await api.coordinator!.settled(run);
   expect((await ann.get(`/runs/${run}`)).body).toMatchObject({ catalogueVersion: after, flows: 5 });
