@@ -7,7 +7,7 @@ import { createHash } from 'node:crypto';
 import type pg from 'pg';
 import type { Effect, ExchangeAnswer, FlowChange, Group } from '../graph/decisions.ts';
 import { writeEffects } from '../store/outcomes.ts';
-import { inTransaction, type Queryable } from '../store/pool.ts';
+import { inTransaction, type Queryable, type Transaction } from '../store/pool.ts';
 import type { RunContext } from '../store/run-context.ts';
 import {
   archiveGenerations,
@@ -17,7 +17,7 @@ import {
   writeFlows,
   writeOutbox,
 } from '../store/run-flows.ts';
-import { lockCounters, readLog } from '../store/run-log.ts';
+import { lockingCounters, readLog } from '../store/run-log.ts';
 import {
   learnSubscribers,
   likelySubscribers,
@@ -31,6 +31,8 @@ export interface ExchangeRequest {
   readonly groups: readonly Group[];
   /** Version of the graph that the groups speak of. */
   readonly graph: string;
+  /** The last one before continue-as-new: until the next one no deliverer sends a signal (A7). */
+  readonly leaving?: boolean;
 }
 
 /** `ahead`: the caller has seen exchanges that the record does not have (A9); `pruned`: reload; `moved`: the
@@ -73,7 +75,7 @@ async function once(
   subscribers: readonly string[],
 ): Promise<ExchangeResult | { readonly tell: readonly string[] }> {
   return inTransaction(pool, async (client) => {
-    if (subscribers.length > 0) await lockCounters(client, [request.run, ...subscribers]);
+    if (subscribers.length > 0) client.send(lockingCounters([request.run, ...subscribers]));
     const found = await client.query<Counter>({
       name: 'lock-counter',
       text: `select exchange, cursor, log_seq, now_ms, clock_ms() as clock, subscribed, version
@@ -124,7 +126,7 @@ async function adopt(
 }
 
 async function write(
-  client: Queryable,
+  client: Transaction,
   context: RunContext,
   request: ExchangeRequest,
   counter: Counter,
@@ -150,10 +152,15 @@ async function write(
     allLeases: asked,
     more: seqTo < counter.log_seq,
   };
-  await client.query({
+  client.send({
     name: 'store-exchange',
-    text: `insert into exchanges (run_id, n, decisions_hash, decisions, seq_from, seq_to, answer, at_ms)
-      values ($1, $2, $3, $4, $5, $6, $7, $8)`,
+    text: `with stored as (
+        insert into exchanges (run_id, n, decisions_hash, decisions, seq_from, seq_to, answer, at_ms)
+        values ($1, $2, $3, $4, $5, $6, $7, $8)
+      ), pruned as (
+        delete from exchanges where run_id = $1 and n = $2 - ${KEEP}
+      )
+      update run_counters set exchange = $2, cursor = $5, read_seq = $6, now_ms = $8, leaving_ms = case when $9 then $8 end where run_id = $1`,
     values: [
       run,
       n,
@@ -163,19 +170,10 @@ async function write(
       seqTo,
       JSON.stringify({ ...answer, entries: undefined }),
       now,
+      request.leaving ?? false,
     ],
   });
-  await client.query({
-    name: 'move-counter',
-    text: 'update run_counters set exchange = $2, cursor = $3, now_ms = $4 where run_id = $1',
-    values: [run, n, cursor, now],
-  });
-  await client.query({
-    name: 'prune-exchanges',
-    text: 'delete from exchanges where run_id = $1 and n = $2',
-    values: [run, n - KEEP],
-  });
-  if (accepted.length > 0) await client.query("select pg_notify('sluice_run', $1)", [run]);
+  if (accepted.length > 0) client.send("select pg_notify('sluice_run', $1)", [run]);
   return answer;
 }
 
@@ -231,7 +229,7 @@ async function openLeases(client: Queryable, context: RunContext): Promise<(read
 
 /** Everything that the accepted groups say, the last word on each flow in one statement. */
 async function writeGroups(
-  client: Queryable,
+  client: Transaction,
   context: RunContext,
   now: number,
   groups: readonly Group[],
@@ -246,17 +244,17 @@ async function writeGroups(
     last.set(change.v, { ...change, released, triggered: triggered.has(change.v) });
   }
   const writes = [...last.values()].sort((a, b) => a.v - b.v);
-  const platforms = await writeOutbox(client, context, now, writes);
-  await archiveGenerations(
+  const platforms = writeOutbox(client, context, now, writes);
+  archiveGenerations(
     client,
     context,
     now,
     effects.filter((effect) => effect.t === 'generation'),
   );
   await writeEffects(client, context, now, effects);
-  await writeFlows(client, context, now, writes);
+  writeFlows(client, context, now, writes);
   if (subscribed && groups.length > 0) await tellSubscribers(client, context, writes, effects);
-  for (const platform of platforms) await client.query("select pg_notify('sluice_outbox', $1)", [platform]);
+  for (const platform of platforms) client.send("select pg_notify('sluice_outbox', $1)", [platform]);
 }
 
 function hashOf(groups: readonly Group[]): string {

@@ -3,7 +3,7 @@
  * waits behind a completion.
  */
 import type pg from 'pg';
-import { storeAnswers, storedAnswers } from '../store/agent-calls.ts';
+import { isAnsweredElsewhere, storeAnswers, storedAnswers } from '../store/agent-calls.ts';
 import { registerAgent, releaseAgent } from '../store/agents.ts';
 import {
   type AttemptAnswer,
@@ -14,7 +14,6 @@ import {
   stopsOf,
 } from '../store/attempts.ts';
 import { type Claimed, claimTasks } from '../store/claims.ts';
-import type { Queryable } from '../store/pool.ts';
 import type { RunContext } from '../store/run-context.ts';
 import { gather } from './gather.ts';
 import type { LogStore } from './log-store.ts';
@@ -73,26 +72,51 @@ export function createAgentCalls(deps: AgentCallsDeps): AgentCalls {
   const told = new Map<string, ReadonlySet<number>>();
   const own = new OwnEpochs(pool);
 
-  const claimLane = gather<Of<ClaimRequest>, Task[]>(async (calls) => {
-    const before = await storedAnswers(
-      pool,
-      calls.map((call) => ({ agent: call.agent, id: call.claimId })),
-    );
-    const fresh = calls.filter((call) => !before.has(`${call.agent} ${call.claimId}`));
-    const keep = (client: Queryable, granted: readonly Claimed[][]) =>
-      storeAnswers(
-        client,
-        fresh
-          .map((call, i) => ({ agent: call.agent, id: call.claimId, answer: granted[i]! }))
-          .filter(({ answer }) => answer.length > 0),
+  /**
+   * C1: a call that was answered before gets that answer; one that stands in the group twice is carried out once. Two APIs may get the same
+   * call at the same time: one's transaction then fails on the answer of the other, and finds it here.
+   */
+  async function answeredOnce<Call extends { readonly agent: string }, Answer>(
+    calls: readonly Call[],
+    idOf: (call: Call) => string,
+    carryOut: (fresh: readonly Call[]) => Promise<readonly Answer[]>,
+  ): Promise<Answer[]> {
+    const keyOf = (call: Call): string => `${call.agent} ${idOf(call)}`;
+    for (;;) {
+      const answers = await storedAnswers(
+        pool,
+        calls.map((call) => ({ agent: call.agent, id: idOf(call) })),
       );
-    const granted = fresh.length === 0 ? [] : await claimTasks(pool, fresh, leaseMs, keep);
-    const byCall = new Map(fresh.map((call, i) => [call, granted[i]!]));
-    return Promise.all(
-      calls.map((call) =>
-        tasksOf(call.agent, byCall.get(call) ?? (before.get(`${call.agent} ${call.claimId}`) as Claimed[])),
-      ),
+      const fresh = [...new Map(calls.map((call) => [keyOf(call), call]))].filter(
+        ([key]) => !answers.has(key),
+      );
+      try {
+        const given = fresh.length === 0 ? [] : await carryOut(fresh.map(([, call]) => call));
+        fresh.forEach(([key], i) => {
+          answers.set(key, given[i]);
+        });
+        return calls.map((call) => answers.get(keyOf(call)) as Answer);
+      } catch (error) {
+        if (!isAnsweredElsewhere(error)) throw error;
+      }
+    }
+  }
+
+  const claimLane = gather<Of<ClaimRequest>, Task[]>(async (calls) => {
+    const granted = await answeredOnce(
+      calls,
+      (call) => call.claimId,
+      (fresh) =>
+        claimTasks(pool, fresh, leaseMs, (client, answers) =>
+          storeAnswers(
+            client,
+            fresh
+              .map((call, i) => ({ agent: call.agent, id: call.claimId, answer: answers[i]! }))
+              .filter(({ answer }) => answer.length > 0),
+          ),
+        ),
     );
+    return Promise.all(calls.map((call, i) => tasksOf(call.agent, granted[i]!)));
   });
 
   /** A flow whose task cannot be made (its catalogue version lacks a file) fails; the others go out. */
@@ -147,29 +171,22 @@ export function createAgentCalls(deps: AgentCallsDeps): AgentCalls {
     ),
   );
 
-  const completeLane = gather(async (calls: readonly Of<CompleteRequest>[]) => {
-    const before = await storedAnswers(
-      pool,
-      calls.map((call) => ({ agent: call.agent, id: call.requestId })),
-    );
-    const fresh = calls.filter((call) => !before.has(`${call.agent} ${call.requestId}`));
-    const answers =
-      fresh.length === 0
-        ? []
-        : await completeAttempts(
-            pool,
-            fresh.map(({ agent, results }) => ({ agent, results: results.map(endOf) })),
-            (client, given) =>
-              storeAnswers(
-                client,
-                fresh.map((call, i) => ({ agent: call.agent, id: call.requestId, answer: given[i] })),
-              ),
-          );
-    const byCall = new Map(fresh.map((call, i) => [call, answers[i]!]));
-    return calls.map(
-      (call) => byCall.get(call) ?? (before.get(`${call.agent} ${call.requestId}`) as AttemptAnswer),
-    );
-  });
+  const completeLane = gather((calls: readonly Of<CompleteRequest>[]) =>
+    answeredOnce<Of<CompleteRequest>, AttemptAnswer>(
+      calls,
+      (call) => call.requestId,
+      (fresh) =>
+        completeAttempts(
+          pool,
+          fresh.map(({ agent, results }) => ({ agent, results: results.map(endOf) })),
+          (client, answers) =>
+            storeAnswers(
+              client,
+              fresh.map((call, i) => ({ agent: call.agent, id: call.requestId, answer: answers[i] })),
+            ),
+        ),
+    ),
+  );
 
   const stopLane = gather(async (agents: readonly string[]) => {
     const stops = await stopsOf(pool, [...new Set(agents)]);
@@ -223,11 +240,13 @@ export function createAgentCalls(deps: AgentCallsDeps): AgentCalls {
       return answer;
     },
     async started(agent, body) {
-      return { ...(await startedLane({ ...body, agent })), stop: await stopLane(agent) };
+      const [answer, stop] = await Promise.all([startedLane({ ...body, agent }), stopLane(agent)]);
+      return { ...answer, stop };
     },
     heartbeat: (agent, body) => heartbeatLane({ ...body, agent }),
     async complete(agent, body) {
-      return { ...(await completeLane({ ...body, agent })), stop: await stopLane(agent) };
+      const [answer, stop] = await Promise.all([completeLane({ ...body, agent }), stopLane(agent)]);
+      return { ...answer, stop };
     },
     async logs(agent, body) {
       const places = await own.placesOf(

@@ -1,5 +1,5 @@
 /** Answers of agents' calls, so that a call repeated with the same id gets the same one (protocol C1). Purged by age. */
-import type { Queryable } from './pool.ts';
+import { type Queryable, sqlState, type Transaction } from './pool.ts';
 
 interface CallId {
   readonly agent: string;
@@ -21,22 +21,30 @@ export async function storedAnswers(
   return new Map(found.rows.map((row) => [`${row.agent} ${row.call_id}`, row.answer]));
 }
 
-export async function storeAnswers(
-  client: Queryable,
+/**
+ * Keeps answers with the transaction that earned them. When another API has answered the same call meanwhile, the transaction fails, and
+ * nothing is done twice: `isAnsweredElsewhere`.
+ */
+export function storeAnswers(
+  client: Transaction,
   answers: readonly (CallId & { readonly answer: unknown })[],
-): Promise<void> {
+): void {
   if (answers.length === 0) return;
-  await client.query({
+  client.send({
     name: 'store-answers',
     text: `insert into agent_calls (agent, call_id, answer, at_ms)
-      select agent, call_id, answer::json, clock_ms() from unnest($1::text[], $2::text[], $3::text[]) as x (agent, call_id, answer)
-      on conflict do nothing`,
+      select agent, call_id, answer::json, clock_ms() from unnest($1::text[], $2::text[], $3::text[]) as x (agent, call_id, answer)`,
     values: [
       answers.map((it) => it.agent),
       answers.map((it) => it.id),
       answers.map((it) => JSON.stringify(it.answer)),
     ],
   });
+}
+
+/** Whether a transaction failed because one of its calls was answered by another API at the same time (C1). */
+export function isAnsweredElsewhere(error: unknown): boolean {
+  return sqlState(error) === '23505' && (error as { constraint?: string }).constraint === 'agent_calls_pkey';
 }
 
 /** Forgets answers older than `keepMs`: no agent repeats a call for so long. */

@@ -1,8 +1,8 @@
 /** What agents say about their attempts: started, alive, ended (protocol C1-C4, C7). Lock order A10: counter rows first. */
 import type pg from 'pg';
 import { releaseHoldings } from './lease-end.ts';
-import { inTransaction, type Queryable } from './pool.ts';
-import { appendLog, type LogRow, lockCounters } from './run-log.ts';
+import { inTransaction, type Queryable, type Transaction } from './pool.ts';
+import { appending, type LogRow, lockingCounters } from './run-log.ts';
 
 export interface AttemptEnd {
   readonly epoch: number;
@@ -25,8 +25,11 @@ export async function startAttempts(
   const found = await inTransaction(pool, async (client) => {
     const result = await client.query<{ epoch: number; stop: boolean }>({
       name: 'start-attempts',
-      text: `with asked as (select * from unnest($1::bigint[], $2::text[], $3::text[]) as x (epoch, agent, instance)),
-        started as (
+      // Leases in the order of their epochs (A10), as in every statement that takes several.
+      text: `with asked as (
+          select x.* from unnest($1::bigint[], $2::text[], $3::text[]) as x (epoch, agent, instance)
+          join (select epoch from leases where epoch = any($1::bigint[]) order by epoch for update) l on l.epoch = x.epoch
+        ), started as (
           update leases l set seen_ms = clock_ms(), started_ms = case when l.stop then l.started_ms else coalesce(l.started_ms, clock_ms()) end
           from asked where l.epoch = asked.epoch and l.agent = asked.agent and l.instance = asked.instance
           returning l.epoch, l.stop, l.started_ms
@@ -54,13 +57,15 @@ export async function heartbeat(
   const rows = await inTransaction(pool, async (client) => {
     const alive = await client.query<{ epoch: number; stop: boolean }>({
       name: 'heartbeat',
-      text: `update leases l set seen_ms = clock_ms() from unnest($1::bigint[], $2::text[]) as x (epoch, agent)
+      text: `with held as (select epoch from leases where epoch = any($1::bigint[]) order by epoch for update)
+        update leases l set seen_ms = clock_ms() from unnest($1::bigint[], $2::text[]) as x (epoch, agent) join held using (epoch)
         where l.epoch = x.epoch and l.agent = x.agent returning l.epoch, l.stop`,
       values: [pairs.map((p) => p.epoch), pairs.map((p) => p.agent)],
     });
-    await client.query({
+    client.send({
       name: 'agent-seen',
-      text: `update agents a set seen_ms = clock_ms() from unnest($1::text[], $2::text[]) as x (name, instance)
+      text: `with known as (select name from agents where name = any($1::text[]) order by name for update)
+        update agents a set seen_ms = clock_ms() from unnest($1::text[], $2::text[]) as x (name, instance) join known using (name)
         where a.name = x.name and a.instance = x.instance`,
       values: [calls.map((c) => c.agent), calls.map((c) => c.instance)],
     });
@@ -103,16 +108,17 @@ export interface AttemptAnswer {
 export async function completeAttempts(
   pool: pg.Pool,
   calls: readonly { agent: string; results: readonly AttemptEnd[] }[],
-  within: (client: Queryable, answers: readonly AttemptAnswer[]) => Promise<void> = async () => {},
+  within: (client: Transaction, answers: readonly AttemptAnswer[]) => void = () => {},
 ): Promise<AttemptAnswer[]> {
   const all = calls.flatMap((call) => call.results.map((result) => ({ ...result, agent: call.agent })));
   return inTransaction(pool, async (client) => {
-    await lockCounters(client, [...new Set(all.map((r) => r.run))]);
+    client.send(lockingCounters([...new Set(all.map((r) => r.run))]));
     const ended = await client.query<
       EndedLease & { pools: string[]; pool_amounts: number[]; locks: string[] }
     >({
       name: 'end-leases',
-      text: `delete from leases l using unnest($1::bigint[], $2::text[], $3::text[]) as x (epoch, agent, run_id)
+      text: `with held as (select epoch from leases where epoch = any($1::bigint[]) order by epoch for update)
+        delete from leases l using unnest($1::bigint[], $2::text[], $3::text[]) as x (epoch, agent, run_id) join held using (epoch)
         where l.epoch = x.epoch and l.agent = x.agent and l.run_id = x.run_id
         returning l.epoch, l.run_id, l.flow_id, l.generation, l.attempt, l.pools, l.pool_amounts, l.locks`,
       values: [all.map((r) => r.epoch), all.map((r) => r.agent), all.map((r) => r.run)],
@@ -122,7 +128,7 @@ export async function completeAttempts(
     const good = [
       ...new Map(all.filter((r) => byEpoch.has(r.epoch)).map((r) => [r.epoch, r] as const)).values(),
     ];
-    await client.query({
+    client.send({
       name: 'note-ends',
       text: `update attempts a set ended_ms = clock_ms(), outcome = x.outcome, failure_kind = x.failure, message = x.message,
           exit_code = x.exit_code, rows = x.rows
@@ -144,13 +150,13 @@ export async function completeAttempts(
     for (const result of good) add(result.run, endRow(byEpoch.get(result.epoch)!, result));
     const stale = all.filter((r) => !byEpoch.has(r.epoch));
     for (const late of await remark(client, stale)) add(late.run_id, effectRow(late));
-    for (const [run, list] of rows) await appendLog(client, run, list);
-    await releaseHoldings(client, ended.rows);
+    for (const [run, list] of rows) client.send(appending(run, list));
+    releaseHoldings(client, ended.rows);
     const answers = calls.map(({ results }) => ({
       accepted: results.map((r) => r.epoch).filter((epoch) => byEpoch.has(epoch)),
       stale: results.map((r) => r.epoch).filter((epoch) => !byEpoch.has(epoch)),
     }));
-    await within(client, answers);
+    within(client, answers);
     return answers;
   });
 }
@@ -184,7 +190,7 @@ function effectRow(late: EndedLease): LogRow {
 
 /** Keeps what stale epochs say; returns those that speak of an effect for the first time. */
 async function remark(
-  client: pg.PoolClient,
+  client: Queryable,
   stale: readonly (AttemptEnd & { readonly agent: string })[],
 ): Promise<EndedLease[]> {
   if (stale.length === 0) return [];

@@ -1,6 +1,6 @@
 /** The end of a lease without a word of its agent: requeued when the program never started, otherwise lost (protocol C4). */
 import type pg from 'pg';
-import { inTransaction, type Queryable } from './pool.ts';
+import { inTransaction, type Transaction } from './pool.ts';
 import { appendLog, type LogRow, lockCounters } from './run-log.ts';
 
 interface Holding {
@@ -11,18 +11,18 @@ interface Holding {
 }
 
 /** Gives back pools and locks of ended leases, pools in the order of their keys (A10), and tells waiting claims. */
-export async function releaseHoldings(client: Queryable, ended: readonly Holding[]): Promise<void> {
+export function releaseHoldings(client: Transaction, ended: readonly Holding[]): void {
   const holding = ended.filter((lease) => lease.pools.length > 0 || lease.locks.length > 0);
   if (holding.length === 0) return;
-  await client.query(
+  client.send(
     `update pools p set used = p.used - x.n from (
        select q.name, x.n from (select name, sum(n)::int as n from unnest($1::text[], $2::int[]) as x (name, n) group by name) x
        join (select name from pools where name = any($1::text[]) order by name for update) q on q.name = x.name) x
      where p.name = x.name`,
     [holding.flatMap((h) => h.pools), holding.flatMap((h) => h.pool_amounts)],
   );
-  await client.query('delete from locks where epoch = any($1::bigint[])', [holding.map((h) => h.epoch)]);
-  await client.query("select pg_notify('sluice_outbox', '*')");
+  client.send('delete from locks where epoch = any($1::bigint[])', [holding.map((h) => h.epoch)]);
+  client.send("select pg_notify('sluice_outbox', '*')");
 }
 
 /**
@@ -62,7 +62,8 @@ export async function endLeases(
       }
     >(
       // The phase stands still: the counter rows are locked.
-      `delete from leases l where epoch = any($1::bigint[]) and ($2::boolean is false or seen_ms < clock_ms() - lease_ms)
+      `with held as (select epoch from leases where epoch = any($1::bigint[]) order by epoch for update)
+       delete from leases l where epoch in (select epoch from held) and ($2::boolean is false or seen_ms < clock_ms() - lease_ms)
        returning epoch, run_id, flow_id, generation, attempt, started_ms is not null as started, stop, platform, pools, pool_amounts, locks,
          (select f.phase = 'waiting_agent' from run_flows f where f.run_id = l.run_id and f.flow_id = l.flow_id) as waits`,
       [epochs, onlySilent !== null],
@@ -103,7 +104,7 @@ export async function endLeases(
         },
       ]);
     for (const [run, list] of rows) await appendLog(client, run, list);
-    await releaseHoldings(client, ended.rows);
+    releaseHoldings(client, ended.rows);
     for (const platform of new Set(requeued.map((row) => row.platform)))
       await client.query("select pg_notify('sluice_outbox', $1)", [platform]);
     return { requeued: unstarted.length, lost: ended.rows.length - unstarted.length };

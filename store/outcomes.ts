@@ -1,6 +1,6 @@
 /** What operations and the engine leave behind in an exchange: outcomes, overrides, audit, notices (protocol B2). */
 import type { Effect } from '../graph/decisions.ts';
-import type { Queryable } from './pool.ts';
+import type { Transaction } from './pool.ts';
 import type { RunContext } from './run-context.ts';
 import { writeMet } from './subscriptions.ts';
 
@@ -11,60 +11,61 @@ const of = <T extends Effect['t']>(effects: readonly Effect[], t: T): Of<T>[] =>
 
 /** Writes every effect but `generation`, `waive`, `redone` (rows of flows, overrides and other runs carry those). In order of the decisions. */
 export async function writeEffects(
-  client: Queryable,
+  client: Transaction,
   context: RunContext,
   now: number,
   effects: readonly Effect[],
 ): Promise<void> {
   if (effects.length === 0) return;
-  await writeOverrides(client, context, now, effects);
-  await writeOutcomes(client, context, now, of(effects, 'outcome'));
-  await writeNotices(client, context, now, of(effects, 'notice'));
-  await writeRun(client, context, now, effects);
-  await writeMet(client, context, now, of(effects, 'foreign'));
+  writeOverrides(client, context, now, effects);
+  writeOutcomes(client, context, now, of(effects, 'outcome'));
+  writeNotices(client, context, now, of(effects, 'notice'));
+  writeRun(client, context, now, effects);
   const stops = of(effects, 'stop').map((effect) => context.graph.ids[effect.v]);
   if (stops.length > 0) {
-    await client.query('update leases set stop = true where run_id = $1 and flow_id = any($2::text[])', [
-      context.run.id,
-      stops,
-    ]);
-    await client.query("select pg_notify('sluice_stop', $1)", [context.run.id]);
+    client.send(
+      `with held as (select epoch from leases where run_id = $1 and flow_id = any($2::text[]) order by epoch for update)
+       update leases set stop = true where epoch in (select epoch from held)`,
+      [context.run.id, stops],
+    );
+    client.send("select pg_notify('sluice_stop', $1)", [context.run.id]);
   }
+  await writeMet(client, context, now, of(effects, 'foreign'));
 }
 
 /** Begins and ends of overrides, one after the other: a hold and its unhold may stand in one exchange. */
-async function writeOverrides(
-  client: Queryable,
+function writeOverrides(
+  client: Transaction,
   context: RunContext,
   now: number,
   effects: readonly Effect[],
-): Promise<void> {
+): void {
   let begun: Of<'override'>[] = [];
   let ended: Of<'end_override'>[] = [];
   for (const effect of effects) {
     if (effect.t === 'override') {
-      await end(client, context, now, ended);
+      end(client, context, now, ended);
       ended = [];
       begun.push(effect);
     } else if (effect.t === 'end_override') {
-      await begin(client, context, now, begun);
+      begin(client, context, now, begun);
       begun = [];
       ended.push(effect);
     }
   }
-  await begin(client, context, now, begun);
-  await end(client, context, now, ended);
+  begin(client, context, now, begun);
+  end(client, context, now, ended);
 }
 
-async function end(
-  client: Queryable,
+function end(
+  client: Transaction,
   context: RunContext,
   now: number,
   ended: readonly Of<'end_override'>[],
-): Promise<void> {
+): void {
   if (ended.length === 0) return;
   const rows = ended.flatMap((effect) => effect.kinds.map((kind) => ({ ...effect, kind })));
-  await client.query({
+  client.send({
     name: 'end-overrides',
     text: `update overrides o set ended_ms = $2, ended_by = coalesce(p.actor, 'engine')
       from unnest($3::text[], $4::text[], $5::text[], $6::text[], $7::text[]) as x (flow_id, kind, edge_from, operation_id, edge_run)
@@ -83,14 +84,14 @@ async function end(
   });
 }
 
-async function begin(
-  client: Queryable,
+function begin(
+  client: Transaction,
   context: RunContext,
   now: number,
   begun: readonly Of<'override'>[],
-): Promise<void> {
+): void {
   if (begun.length === 0) return;
-  await client.query(
+  client.send(
     `insert into overrides (run_id, flow_id, kind, edge_from, edge_run, generation, operation_id, actor, reason, evidence, at_ms)
      select $1, x.flow_id, x.kind, x.edge_from, x.edge_run, f.generation, o.id, o.actor, coalesce(o.body->>'reason', ''), o.body->>'evidence', $2
      from unnest($3::text[], $4::text[], $5::text[], $6::text[], $7::text[]) as x (flow_id, kind, edge_from, operation_id, edge_run)
@@ -108,41 +109,55 @@ async function begin(
   );
 }
 
-async function writeOutcomes(
-  client: Queryable,
+function writeOutcomes(
+  client: Transaction,
   context: RunContext,
   now: number,
   outcomes: readonly Of<'outcome'>[],
-): Promise<void> {
-  for (const { operation, state, outcome } of outcomes) {
-    await client.query({
-      name: 'write-outcome',
-      text: `update operations set state = $2, outcome = $3, decided_ms = $4 where id = $1`,
-      values: [operation, state, JSON.stringify(outcome), now],
-    });
-    await client.query({
-      name: 'write-audit',
-      text: `insert into audit (at_ms, actor, verb, run_id, operation_id, targets, reason, outcome, code, detail)
-        select $2, actor, verb, run_id, id, $3, coalesce(body->>'reason', ''), $4, $5, $6 from operations where id = $1`,
-      values: [
-        operation,
-        now,
-        outcome.flows.map((f) => f.flow),
-        state,
-        outcome.code,
-        JSON.stringify({ outcome, evidence: null, exchangeOf: context.run.id }),
-      ],
-    });
-    await client.query("select pg_notify('sluice_operation', $1)", [operation]);
-  }
+): void {
+  if (outcomes.length === 0) return;
+  // One may be requested and approved in the same exchange: each is audited, the last word counts.
+  const last = [...new Map(outcomes.map((it) => [it.operation, it])).values()];
+  client.send({
+    name: 'write-outcomes',
+    text: `update operations o set state = x.state, outcome = x.outcome::json, decided_ms = $1
+      from unnest($2::text[], $3::text[], $4::text[]) as x (id, state, outcome) where o.id = x.id`,
+    values: [
+      now,
+      last.map((it) => it.operation),
+      last.map((it) => it.state),
+      last.map((it) => JSON.stringify(it.outcome)),
+    ],
+  });
+  client.send({
+    name: 'write-audits',
+    text: `insert into audit (at_ms, actor, verb, run_id, operation_id, targets, reason, outcome, code, detail)
+      select $1, o.actor, o.verb, o.run_id, o.id, array(select json_array_elements_text(x.targets::json)), coalesce(o.body->>'reason', ''),
+        x.state, x.code, x.detail::json
+      from unnest($2::text[], $3::text[], $4::text[], $5::text[], $6::text[]) with ordinality as x (id, state, code, targets, detail, n)
+      join operations o on o.id = x.id order by x.n`,
+    values: [
+      now,
+      outcomes.map((it) => it.operation),
+      outcomes.map((it) => it.state),
+      outcomes.map((it) => it.outcome.code),
+      outcomes.map((it) => JSON.stringify(it.outcome.flows.map((f) => f.flow))),
+      outcomes.map(({ outcome }) => JSON.stringify({ outcome, evidence: null, exchangeOf: context.run.id })),
+    ],
+  });
+  client.send({
+    name: 'tell-operations',
+    text: "select pg_notify('sluice_operation', id) from unnest($1::text[]) as x (id)",
+    values: [last.map((it) => it.operation)],
+  });
 }
 
-async function writeNotices(
-  client: Queryable,
+function writeNotices(
+  client: Transaction,
   context: RunContext,
   now: number,
   notices: readonly Of<'notice'>[],
-): Promise<void> {
+): void {
   if (notices.length === 0) return;
   const rows = notices.map(({ v, kind, recipient }) => {
     const flow = context.flow(context.graph.ids[v]!);
@@ -154,7 +169,7 @@ async function writeNotices(
       ...text,
     };
   });
-  await client.query(
+  client.send(
     `insert into notices (run_id, flow_id, kind, recipient, en, zh, at_ms)
      select $1, flow_id, kind, recipient, en, zh, $2 from json_to_recordset($3)
        as x (flow_id text, kind text, recipient text, en text, zh text)`,
@@ -198,37 +213,32 @@ function textOf(
   }
 }
 
-async function writeRun(
-  client: Queryable,
-  context: RunContext,
-  now: number,
-  effects: readonly Effect[],
-): Promise<void> {
+function writeRun(client: Transaction, context: RunContext, now: number, effects: readonly Effect[]): void {
   const id = context.run.id;
   for (const effect of effects) {
     if (effect.t === 'finished')
-      await client.query('update runs set finished_ms = $2 where id = $1', [id, effect.on ? now : null]);
+      client.send('update runs set finished_ms = $2 where id = $1', [id, effect.on ? now : null]);
     if (effect.t !== 'run') continue;
     switch (effect.verb) {
       case 'close':
-        await client.query("update runs set state = 'closed', closed_ms = $2 where id = $1", [id, now]);
+        client.send("update runs set state = 'closed', closed_ms = $2 where id = $1", [id, now]);
         break;
       case 'reopen':
-        await client.query("update runs set state = 'open', closed_ms = null where id = $1", [id]);
+        client.send("update runs set state = 'open', closed_ms = null where id = $1", [id]);
         break;
       case 'pause':
-        await client.query(
+        client.send(
           `insert into pauses (scope, from_ms, actor, reason) select $2, $3, actor, coalesce(body->>'reason', '') from operations where id = $1
              and not exists (select 1 from pauses where scope = $2 and to_ms is null)`,
           [effect.operation, `run:${id}`, now],
         );
         break;
       case 'resume':
-        await client.query(
+        client.send(
           `update pauses set to_ms = $3, ended_by = (select actor from operations where id = $1) where scope = $2 and to_ms is null`,
           [effect.operation, `run:${id}`, now],
         );
-        await client.query("select pg_notify('sluice_outbox', '*')");
+        client.send("select pg_notify('sluice_outbox', '*')");
         break;
       default:
         effect.verb satisfies never;

@@ -13,7 +13,7 @@ import type { OperationOutcome, OperationRequest } from '../graph/decisions.ts';
 import type { Cycle, Purpose } from '../graph/model.ts';
 import { FLAG } from '../graph/state.ts';
 import type { Phase, Result } from '../graph/status.ts';
-import { inTransaction } from './pool.ts';
+import { inTransaction, type Queryable } from './pool.ts';
 
 /** Instants are ms since 1970; 0 = none where a flow has none. */
 export interface PastFlow {
@@ -155,7 +155,7 @@ function logOf({ attempts, operations }: PastRun): LogItem[] {
   return items.sort((a, b) => a.at - b.at);
 }
 
-type Client = pg.PoolClient;
+type Client = Queryable;
 
 async function copyFlows(client: Client, run: string, flows: readonly PastFlow[]): Promise<void> {
   const columns = `run_id, flow_id, generation, attempt, result, phase, flags, used_budget, start_ms, deadline_ms,

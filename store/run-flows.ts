@@ -5,7 +5,7 @@ import { NO_DEADLINE } from '../graph/latest-start.ts';
 import { lockKeys } from '../graph/program.ts';
 import { FLAG } from '../graph/state.ts';
 import { PHASES, resultOf } from '../graph/status.ts';
-import type { Queryable } from './pool.ts';
+import type { Queryable, Transaction } from './pool.ts';
 import type { RunContext } from './run-context.ts';
 
 /** The last word of an exchange on one flow. */
@@ -13,14 +13,14 @@ export interface FlowWrite extends FlowChange {
   readonly triggered: boolean;
 }
 
-export async function writeFlows(
-  client: Queryable,
+export function writeFlows(
+  client: Transaction,
   context: RunContext,
   now: number,
   writes: readonly FlowWrite[],
-): Promise<void> {
+): void {
   if (writes.length === 0) return;
-  await client.query({
+  client.send({
     name: 'write-flows',
     text: `update run_flows f set
       generation = x.generation, attempt = x.attempt, result = x.result, phase = x.phase, flags = x.flags, due_ms = x.due_ms,
@@ -80,15 +80,15 @@ export async function claimedFlows(
 }
 
 /** Makes the outbox follow: rows of what is dispatched, none of what is not. Returns the platforms that got something to do. */
-export async function writeOutbox(
-  client: Queryable,
+export function writeOutbox(
+  client: Transaction,
   context: RunContext,
   now: number,
   writes: readonly FlowWrite[],
-): Promise<Set<string>> {
+): Set<string> {
   const gone = writes.filter((w) => (w.flags & FLAG.DISPATCHED) === 0);
   if (gone.length > 0)
-    await client.query({
+    client.send({
       name: 'delete-outbox',
       text: 'delete from outbox where run_id = $1 and flow_id = any($2::text[])',
       values: [context.run.id, gone.map((w) => context.graph.ids[w.v])],
@@ -114,7 +114,7 @@ export async function writeOutbox(
       lease_ms: flow.leaseMs ?? null,
     };
   });
-  await client.query({
+  client.send({
     name: 'upsert-outbox',
     text: `insert into outbox as o (run_id, flow_id, generation, attempt, platform, labels, pools, pool_amounts, locks, expedite,
         latest_start_ms, key, lease_ms, released_ms)
@@ -132,8 +132,8 @@ export async function writeOutbox(
 }
 
 /** Keeps how a superseded generation ended; before `writeFlows`, whose row still has its instants. */
-export async function archiveGenerations(
-  client: Queryable,
+export function archiveGenerations(
+  client: Transaction,
   context: RunContext,
   now: number,
   ended: readonly {
@@ -143,9 +143,9 @@ export async function archiveGenerations(
     flags: number;
     operation: string | null;
   }[],
-): Promise<void> {
+): void {
   if (ended.length === 0) return;
-  await client.query(
+  client.send(
     `insert into flow_generations (run_id, flow_id, generation, result, flags, generation_ms, released_ms, result_ms, ended_ms, operation_id)
      select f.run_id, f.flow_id, x.generation, x.result, x.flags,
        case when f.generation = x.generation then f.generation_ms else $2 end, f.released_ms,

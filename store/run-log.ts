@@ -1,4 +1,5 @@
 /** The ordered log of a run (protocol A3): appended under the counter row, read by the coordinator's cursor. */
+import type pg from 'pg';
 import type { Entry, OperationEntry } from '../graph/decisions.ts';
 import type { FailureKind } from '../graph/state.ts';
 import { changesOf, type UpstreamNews } from '../graph/subscriptions.ts';
@@ -22,16 +23,22 @@ export interface LogRow {
  * order. Wakes the run's coordinator by NOTIFY when the transaction commits.
  */
 export async function appendLog(client: Queryable, runId: string, rows: readonly LogRow[]): Promise<void> {
-  if (rows.length === 0) return;
-  await client.query({
+  if (rows.length > 0) await client.query(appending(runId, rows));
+}
+
+/** The statement of `appendLog`, for rows that nobody waits for one by one; at least one row. */
+export function appending(runId: string, rows: readonly LogRow[]): pg.QueryConfig {
+  return {
     name: 'append-log',
     text: `with counter as (
         update run_counters set log_seq = log_seq + $2 where run_id = $1 returning log_seq - $2 as base
+      ), appended as (
+        insert into run_log (run_id, seq, kind, at_ms, flow_id, generation, attempt, epoch, outcome, operation_id, body)
+        select $1, counter.base + x.n, x.kind, clock_ms(), x.flow_id, x.generation, x.attempt, x.epoch, x.outcome, x.operation_id, x.body::json
+        from counter, unnest($3::text[], $4::text[], $5::int[], $6::int[], $7::bigint[], $8::text[], $9::text[], $10::text[])
+          with ordinality as x (kind, flow_id, generation, attempt, epoch, outcome, operation_id, body, n)
       )
-      insert into run_log (run_id, seq, kind, at_ms, flow_id, generation, attempt, epoch, outcome, operation_id, body)
-      select $1, counter.base + x.n, x.kind, clock_ms(), x.flow_id, x.generation, x.attempt, x.epoch, x.outcome, x.operation_id, x.body::json
-      from counter, unnest($3::text[], $4::text[], $5::int[], $6::int[], $7::bigint[], $8::text[], $9::text[], $10::text[])
-        with ordinality as x (kind, flow_id, generation, attempt, epoch, outcome, operation_id, body, n)`,
+      select pg_notify('sluice_log', $1)`,
     values: [
       runId,
       rows.length,
@@ -44,17 +51,21 @@ export async function appendLog(client: Queryable, runId: string, rows: readonly
       rows.map((r) => r.operation),
       rows.map((r) => (r.body === null ? null : JSON.stringify(r.body))),
     ],
-  });
-  await client.query("select pg_notify('sluice_log', $1)", [runId]);
+  };
 }
 
 /** Locks the counter rows of runs in the lock order (A10: by run id). */
 export async function lockCounters(client: Queryable, runIds: readonly string[]): Promise<void> {
-  await client.query({
+  await client.query(lockingCounters(runIds));
+}
+
+/** The statement of `lockCounters`: sent first, it holds before whatever is asked behind it. */
+export function lockingCounters(runIds: readonly string[]): pg.QueryConfig {
+  return {
     name: 'lock-counters',
     text: 'select run_id from run_counters where run_id = any($1::text[]) order by run_id for update',
     values: [runIds],
-  });
+  };
 }
 
 interface StoredEntry {

@@ -2,7 +2,6 @@
  * The deliverer (protocol A6): wakes the coordinators of runs whose log is ahead of them. One in every worker; listening to NOTIFY, and
  * each second looking for what a lost notification, a dead API or a parked run has left.
  */
-import { setTimeout as pause } from 'node:timers/promises';
 import type { Client } from '@temporalio/client';
 import type pg from 'pg';
 import type { Logger } from 'pino';
@@ -24,18 +23,36 @@ export interface DelivererDeps {
 /** Two wake signals of one run are at least this far apart (A6). */
 const SPACING_MS = 10;
 const POLL_MS = 1_000;
-/** How long the end waits for signals in flight. */
-const STOP_MS = 3_000;
+/** How long one signal may take while Temporal is away; then the poll begins again. The end waits for those in flight. */
+const SIGNAL_MS = 3_000;
+
+/** A coordinator that leaves (A7) is left alone for so long, then its new execution has begun, or died and is woken. */
+const LEAVING_MS = 10_000;
+
+/**
+ * A row that no exchange has read; no exchange yet; or rows that were read and not decided, and nothing for 5 s: the workflow that read them
+ * is gone (it was terminated, or its server restored).
+ */
+const BEHIND = 'log_seq > read_seq or exchange = 0 or log_seq > cursor and now_ms < clock_ms() - 5000';
 
 interface Delivery {
   inFlight: boolean;
   again: boolean;
 }
 
+interface Progress {
+  exchange: number;
+  log_seq: number;
+  unread: boolean;
+  leaving: boolean;
+}
+
 export class Deliverer {
   readonly #deps: DelivererDeps;
   readonly #deliveries = new Map<string, Delivery>();
   readonly #cycles = new Map<string, Cycle>();
+  /** The exchange of a run that was its last when it was signalled, and when that was (performance.now). */
+  readonly #signalled = new Map<string, { exchange: number; on: number }>();
   #timer: NodeJS.Timeout | undefined;
   #stopListening: (() => Promise<void>) | undefined;
   #polling: Promise<void> = Promise.resolve();
@@ -63,7 +80,7 @@ export class Deliverer {
     await this.#polling;
     await this.#stopListening?.();
     // Whoever stops us closes the client next: under a call that is being repeated that would end the process.
-    await Promise.race([Promise.all(this.#delivering), pause(STOP_MS, undefined, { ref: false })]);
+    await Promise.all(this.#delivering);
   }
 
   /** At most one signal in flight per run; what comes meanwhile is one more signal afterwards. */
@@ -86,19 +103,22 @@ export class Deliverer {
       delivery.again = false;
       const begun = performance.now();
       try {
+        if (!(await this.#isNeeded(run))) continue;
         const input: RunInput = {
           run,
           seen: 0,
           keepMs: keepMs[await this.#cycleOf(run)],
           continueAfterEvents,
         };
-        await client.workflow.signalWithStart(RUN_WORKFLOW, {
-          workflowId: runWorkflowId(taskQueue, run),
-          taskQueue,
-          args: [input],
-          signal: WAKE_SIGNAL,
-          signalArgs: [],
-        });
+        await client.withDeadline(Date.now() + SIGNAL_MS, () =>
+          client.workflow.signalWithStart(RUN_WORKFLOW, {
+            workflowId: runWorkflowId(taskQueue, run),
+            taskQueue,
+            args: [input],
+            signal: WAKE_SIGNAL,
+            signalArgs: [],
+          }),
+        );
       } catch (error) {
         // The poll finds the run again: its log stays ahead of its cursor.
         logger.warn({ run, error }, 'could not wake the coordinator');
@@ -107,6 +127,29 @@ export class Deliverer {
       if (rest > 0) await new Promise((resolve) => setTimeout(resolve, rest));
     } while (delivery.again && !this.#stopped);
     this.#deliveries.delete(run);
+  }
+
+  /**
+   * Whether a signal would tell the coordinator anything. Not when its last exchange has read the log to the end; not when it has made no
+   * exchange since the last signal, which then still waits for it; not while it continues as new: a signal that arrives in that moment
+   * makes the server refuse it, and a busy run would never get there.
+   */
+  async #isNeeded(run: string): Promise<boolean> {
+    const found = await this.#deps.pool.query<Progress>({
+      name: 'run-progress',
+      text: `select exchange, log_seq, ${BEHIND} as unread,
+          coalesce(leaving_ms > clock_ms() - ${LEAVING_MS}, false) as leaving from run_counters where run_id = $1`,
+      values: [run],
+    });
+    const progress = found.rows[0];
+    if (progress === undefined || !progress.unread || progress.leaving) return false;
+    const { exchange } = progress;
+    const signalled = this.#signalled.get(run);
+    const now = performance.now();
+    // One that was lost is repeated: by the poll, after its second.
+    if (signalled?.exchange === exchange && now - signalled.on < POLL_MS) return false;
+    this.#signalled.set(run, { exchange, on: now });
+    return true;
   }
 
   async #cycleOf(run: string): Promise<Cycle> {
@@ -126,7 +169,7 @@ export class Deliverer {
       const behind = await pool.query<{ run_id: string }>(
         // A frozen run stands still until a person decides (A9): a signal a second would only fill its history.
         `select c.run_id from run_counters c join runs r on r.id = c.run_id
-         where (c.log_seq > c.cursor or c.exchange = 0) and r.frozen is null`,
+         where (${BEHIND}) and r.frozen is null`,
       );
       for (const row of behind.rows) this.wake(row.run_id);
     } catch (error) {

@@ -24,6 +24,8 @@ import { RELOAD_SIGNAL, type RunInput, WAKE_SIGNAL } from './messages.ts';
  * again. So the task ends after this time by the record's clock, ms, and the next one begins at once.
  */
 const TASK_MS = 1_000;
+/** How long signals that were sent before a coordinator said that it leaves may still be on their way. */
+const LAST_SIGNALS_MS = 20;
 
 export async function run(input: RunInput): Promise<void> {
   let woken = true;
@@ -61,13 +63,28 @@ export async function run(input: RunInput): Promise<void> {
       if (taskSince === 0) taskSince = state.now;
       if (state.now - taskSince < TASK_MS) continue;
       taskSince = 0;
+      if (shouldContinue(input)) return leave();
       await sleep(1);
       continue;
     }
     taskSince = 0;
     // A quiet moment: nothing decided, nothing unread.
-    if (reload || shouldContinue(input)) return next(input, state.exchange);
+    if (reload || shouldContinue(input)) return leave();
     if (!(await waitForWork(graph, state, input))) return;
+  }
+
+  /**
+   * Between two exchanges (A7); what was decided and not written is decided again. Says so in the record first, so that no signal comes in
+   * the moment of leaving, and lets in those that are on their way.
+   */
+  async function leave(): Promise<never> {
+    const answer = await exchange({ run: input.run, n: state.exchange + 1, groups: [], leaving: true });
+    if ('refused' in answer) {
+      if (answer.refused === 'ahead') await freeze(input, state.exchange);
+      return next(input, 0);
+    }
+    await sleep(LAST_SIGNALS_MS);
+    return next(input, answer.n);
   }
 
   /** Waits for a wake signal or the nearest due moment; false when the run was parked for its keep time (A8). */

@@ -8,7 +8,7 @@ import { projectFolder } from '../../config.ts';
 import { createPool } from '../../store/pool.ts';
 import { workflowBundle } from '../../worker/bundle.ts';
 import { type RunningWorker, startWorker } from '../../worker/connect.ts';
-import { RELOAD_SIGNAL, runWorkflowId } from '../../workflows/messages.ts';
+import { RELOAD_SIGNAL, runWorkflowId, WAKE_SIGNAL } from '../../workflows/messages.ts';
 import { createTestDatabase } from '../support/database.ts';
 import { applyCatalogue, catalogueText, openTestRun } from '../support/estate.ts';
 import { ask, outcomeOf, type PlayedAgent, playAgent } from '../support/play.ts';
@@ -190,7 +190,7 @@ test('A10: an exchange that meets a held counter row gives up after its lock tim
   const holder = await pool.connect();
   await holder.query('begin');
   await holder.query('select 1 from run_counters where run_id = $1 for update', [run]);
-  await pool.query("select pg_notify('sluice_log', $1)", [run]);
+  await client.workflow.getHandle(runWorkflowId(taskQueue, run)).signal(WAKE_SIGNAL);
   const waiting = async (): Promise<number> =>
     (
       await pool.query(
