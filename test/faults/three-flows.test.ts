@@ -1,10 +1,13 @@
+import { Client, Connection } from '@temporalio/client';
 import pg from 'pg';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { Child } from '../../embedded/children.ts';
 import { createPool } from '../../store/pool.ts';
+import { runWorkflowId, WAKE_SIGNAL } from '../../workflows/messages.ts';
 import { createEmptyDatabase, createTestDatabase } from '../support/database.ts';
 import { applyCatalogue, openTestRun } from '../support/estate.ts';
 import { createInstallation, freeze } from '../support/processes.ts';
+import { temporalAddress } from '../support/temporal.ts';
 
 /**
  * Three fenced SQL programs in a chain, each adding one row to a ledger that nothing ever deletes from: the ledger says how often an effect
@@ -30,6 +33,14 @@ let workers = 0;
 async function startWorker(): Promise<void> {
   workers++;
   worker = await installation.startWorker(`worker-${workers}`);
+}
+
+/** The deliverer sends a signal only when there is something to read; this one is for nothing. */
+async function wakeCoordinator(run: string): Promise<void> {
+  const connection = await Connection.connect({ address: temporalAddress() });
+  const { workflow } = new Client({ connection });
+  await workflow.getHandle(runWorkflowId(installation.taskQueue, run)).signal(WAKE_SIGNAL);
+  await connection.close();
 }
 
 beforeAll(async () => {
@@ -171,8 +182,8 @@ describe('A5: SIGSTOP of the worker inside an exchange, beyond the task timeout'
       'select exchange from run_counters where run_id = $1',
       [run],
     );
-    // An external event for nobody: a log row that makes the coordinator come. It waits for our lock as every writer does.
-    await pool.query("select pg_notify('sluice_log', $1)", [run]);
+    // It comes for an exchange, and waits for our lock as every writer does.
+    await wakeCoordinator(run);
     await expect
       .poll(
         async () =>
