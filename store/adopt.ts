@@ -107,7 +107,7 @@ const stale = (run: string, why: string): SluiceError =>
   new SluiceError('adopt_stale', `${run} cannot move now: ${why}`, { facts: { run } });
 
 async function move(
-  client: pg.PoolClient,
+  client: Queryable,
   context: RunContext,
   version: CatalogueVersion,
   graceMs: number,

@@ -56,7 +56,7 @@ export async function requestTogether(pool: pg.Pool, parts: readonly Part[]): Pr
   }
 }
 
-async function prepareAndCommit(client: pg.PoolClient, parts: readonly Part[]): Promise<OperationRow[]> {
+async function prepareAndCommit(client: Queryable, parts: readonly Part[]): Promise<OperationRow[]> {
   const sorted = [...parts].sort((a, b) => (a.run < b.run ? -1 : 1));
   await lockCounters(
     client,
@@ -73,7 +73,7 @@ async function prepareAndCommit(client: pg.PoolClient, parts: readonly Part[]): 
   return parts.map((it) => rows.get(it.run)!);
 }
 
-async function verify(client: pg.PoolClient, part: Part): Promise<void> {
+async function verify(client: Queryable, part: Part): Promise<void> {
   const { run, request } = part;
   const version = part.context.run.catalogueVersion;
   const members = request.plan?.members ?? [];
@@ -114,7 +114,7 @@ async function verify(client: pg.PoolClient, part: Part): Promise<void> {
 
 /** What the run would answer now; with its rows locked it will. Throws what it would refuse with. */
 async function foreseen(
-  client: pg.PoolClient,
+  client: Queryable,
   { run, context, graceMs, request, actor, roles }: Part,
 ): Promise<void> {
   const state = restoreState(context.graph, await readStored(client, context, graceMs));

@@ -42,7 +42,7 @@ export interface WrittenArchive {
 
 /** Writes the rows that the client's snapshot sees; the file is on disk, complete and read back when this answers. */
 export async function writeArchive(
-  client: pg.PoolClient,
+  client: Queryable,
   folder: string,
   file: string,
   head: object,
@@ -74,7 +74,7 @@ export async function writeArchive(
 }
 
 async function* linesOf(
-  client: pg.PoolClient,
+  client: Queryable,
   head: object,
   parts: readonly { readonly table: string; readonly where: string; readonly values: readonly string[] }[],
 ): AsyncGenerator<string | Buffer> {

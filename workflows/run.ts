@@ -78,7 +78,13 @@ export async function run(input: RunInput): Promise<void> {
    * the moment of leaving, and lets in those that are on their way.
    */
   async function leave(): Promise<never> {
-    const answer = await exchange({ run: input.run, n: state.exchange + 1, groups: [], leaving: true });
+    const answer = await exchange({
+      run: input.run,
+      n: state.exchange + 1,
+      groups: [],
+      graph: graph.version,
+      leaving: true,
+    });
     if ('refused' in answer) {
       if (answer.refused === 'ahead') await freeze(input, state.exchange);
       return next(input, 0);
