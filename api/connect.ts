@@ -49,12 +49,16 @@ const OPEN_REQUESTS_MS = 4_000;
 /** Throws when PostgreSQL cannot be reached. `listen` is the caller's. */
 export async function connectApi(options: ApiOptions): Promise<ConnectedApi> {
   const log = pino({ name: 'api', level: options.logLevel });
+  const onError = (error: Error): void =>
+    log.warn({ error: error.message }, 'an idle connection to PostgreSQL broke');
   const pool = createPool(options.databaseUrl, {
     max: 20,
     name: 'api',
     answerMs: ANSWER_MS,
-    onError: (error) => log.warn({ error: error.message }, 'an idle connection to PostgreSQL broke'),
+    pipeline: true,
+    onError,
   });
+  const copyPool = createPool(options.databaseUrl, { max: 2, name: 'api-copy', onError });
   const notifications = await openNotifications(options.databaseUrl, log).catch(async (error) => {
     await pool.end();
     throw error;
@@ -67,6 +71,7 @@ export async function connectApi(options: ApiOptions): Promise<ConnectedApi> {
   const app = await buildApp({
     ...options,
     pool,
+    copyPool,
     versionOf,
     contextOf,
     notifications,
@@ -81,7 +86,7 @@ export async function connectApi(options: ApiOptions): Promise<ConnectedApi> {
     );
   }, HOUSEKEEPING_MS);
   const stopRetention = options.retainsByItself
-    ? startRetention({ pool, retention: options.retention, logs }, log)
+    ? startRetention({ copyPool, retention: options.retention, logs }, log)
     : async () => {};
   return {
     app,
@@ -93,6 +98,7 @@ export async function connectApi(options: ApiOptions): Promise<ConnectedApi> {
       await stopBeats();
       await stopRetention();
       await notifications.close();
+      await copyPool.end();
       await pool.end();
     },
   };

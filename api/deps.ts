@@ -13,6 +13,8 @@ import type { Notifications } from './notifications.ts';
 
 export interface ApiDeps {
   readonly pool: pg.Pool;
+  /** For COPY, which the pipelined connections of `pool` cannot do. */
+  readonly copyPool: pg.Pool;
   readonly versionOf: (version: number) => Promise<CatalogueVersion>;
   readonly contextOf: ContextReader;
   readonly notifications: Notifications;

@@ -9,17 +9,17 @@ import {
 import type { LogStore } from './log-store.ts';
 
 export interface RetentionDeps {
-  readonly pool: pg.Pool;
+  readonly copyPool: pg.Pool;
   readonly retention: RetentionPolicy;
   readonly logs: LogStore;
 }
 
 /** One pass; what the attempts of archived runs wrote goes too. Null when another process is at it. */
 export async function retain(
-  { pool, retention, logs }: RetentionDeps,
+  { copyPool, retention, logs }: RetentionDeps,
   limits: PassLimits,
 ): Promise<RetentionReport | null> {
-  const report = await runRetention(pool, retention, limits);
+  const report = await runRetention(copyPool, retention, limits);
   for (const { run } of report?.archived ?? []) await logs.forget(run);
   return report;
 }

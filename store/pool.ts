@@ -27,7 +27,7 @@ export function createPool(
     onError?: (error: Error) => void;
     /** No answer to a statement for so long, ms: the connection is given up. Default: it is waited for without end. */
     answerMs?: number;
-    /** Statements go out without waiting for the answers to those before: default. COPY and cursors need false. */
+    /** Statements go out without waiting for the answers to those before. COPY and cursors cannot be on such connections. */
     pipeline?: boolean;
   },
 ): pg.Pool {
@@ -38,7 +38,7 @@ export function createPool(
     connectionTimeoutMillis: 5_000,
     ...KEEP_ALIVE,
     ...(options.answerMs === undefined ? {} : { query_timeout: options.answerMs }),
-    pipeline: options.pipeline ?? true,
+    pipeline: options.pipeline ?? false,
   });
   pool.on('error', (error) => options.onError?.(error));
   return pool;

@@ -9,7 +9,6 @@ import { dirname, join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { pipeline } from 'node:stream/promises';
 import { createGunzip, createGzip } from 'node:zlib';
-import type pg from 'pg';
 import copy from 'pg-copy-streams';
 import { SluiceError } from '../errors.ts';
 import type { Queryable } from './pool.ts';

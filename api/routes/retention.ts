@@ -19,7 +19,7 @@ const tags = ['retention'];
 const ANSWER_MS = 30_000;
 
 export function retentionRoutes(app: Api, deps: ApiDeps): void {
-  const { pool, retention } = deps;
+  const { pool, copyPool, retention } = deps;
 
   app.route({
     method: 'GET',
@@ -69,7 +69,7 @@ export function retentionRoutes(app: Api, deps: ApiDeps): void {
     handler: async (request) => {
       authorise(request.actor!, 'restore-run', null);
       const { run } = request.params;
-      const restored = await restoreRun(pool, retention.folder, run);
+      const restored = await restoreRun(copyPool, retention.folder, run);
       await writeAudit(pool, { actor: request.actor!.name, verb: 'restore-run', run, outcome: 'applied' });
       return shown(restored);
     },

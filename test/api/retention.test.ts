@@ -21,7 +21,7 @@ const GRAPH = {
 
 test('a recorded workflow is a run with its measured times; after its time it goes, says so, and comes back', async () => {
   await applyCatalogue(api.pool, Object.values(catalogueOf(GRAPH, { program: 'noop', speedup: 1 }))[0]!);
-  await writePast(api.pool, tracedRun(GRAPH, { last: '2025-03-01', days: 1 }), () => {});
+  await writePast(api.deps.copyPool, tracedRun(GRAPH, { last: '2025-03-01', days: 1 }), () => {});
   const run = 'day-2025-03-01';
   const path = await viewer.get(`/runs/${run}/critical-path?target=B`);
   expect(path.body).toMatchObject({ unattributed: 0, total: 90_000 });

@@ -44,7 +44,8 @@ export async function startTestApi(
   database: { url: string },
   options: { coordinator?: boolean; deps?: Partial<ApiDeps> } = {},
 ): Promise<TestApi> {
-  const pool = createPool(database.url, { max: 10, name: 'test-api' });
+  const pool = createPool(database.url, { max: 10, name: 'test-api', pipeline: true });
+  const copyPool = createPool(database.url, { max: 2, name: 'test-copy' });
   const versionOf = versionReader(pool);
   const notifications = await openNotifications(database.url, console);
   const contextOf = contextReader(pool, versionOf);
@@ -54,6 +55,7 @@ export async function startTestApi(
   const warn = (facts: object, message: string): void => console.warn(message, facts);
   const deps: ApiDeps = {
     pool,
+    copyPool,
     versionOf,
     contextOf,
     notifications,
@@ -78,6 +80,7 @@ export async function startTestApi(
     await app.close();
     await coordinator?.stop();
     await notifications.close();
+    await copyPool.end();
     await pool.end();
     await rm(folder, { recursive: true, force: true });
   });
