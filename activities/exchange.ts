@@ -5,6 +5,7 @@
  */
 import { createHash } from 'node:crypto';
 import type pg from 'pg';
+import { claimsAsked } from '../graph/claims-asked.ts';
 import type { Effect, ExchangeAnswer, FlowChange, Group } from '../graph/decisions.ts';
 import { writeEffects } from '../store/outcomes.ts';
 import { inTransaction, type Queryable, type Transaction } from '../store/pool.ts';
@@ -31,6 +32,8 @@ export interface ExchangeRequest {
   readonly groups: readonly Group[];
   /** Version of the graph that the groups speak of. */
   readonly graph: string;
+  /** A wake signal is wanted, whatever is in the log (workflows/run.ts). */
+  readonly wake?: boolean;
   /** The last one before continue-as-new: until the next one no deliverer sends a signal (A7). */
   readonly leaving?: boolean;
 }
@@ -139,8 +142,13 @@ async function write(
   const cursor = accepted.reduce((last, group) => Math.max(last, group.seq), counter.cursor);
   const entries = await readLog(client, context, { from: cursor, limit: READ_LIMIT });
   const seqTo = entries.at(-1)?.seq ?? cursor;
-  const asked = entries.some((entry) => entry.kind === 'operation');
-  const leases = asked ? await openLeases(client, context) : contradicting;
+  const asked = claimsAsked(entries);
+  const leases =
+    asked === null
+      ? contradicting
+      : asked === 'all'
+        ? await openLeases(client, context, null)
+        : await leasesOf(client, context, asked, contradicting);
   const answer: ExchangeAnswer = {
     n,
     now,
@@ -149,7 +157,7 @@ async function write(
     cursor,
     entries,
     leases,
-    allLeases: asked,
+    allLeases: asked === 'all',
     more: seqTo < counter.log_seq,
   };
   client.send({
@@ -174,6 +182,7 @@ async function write(
     ],
   });
   if (accepted.length > 0) client.send("select pg_notify('sluice_run', $1)", [run]);
+  if (request.wake === true) client.send("select pg_notify('sluice_wake', $1)", [run]);
   return answer;
 }
 
@@ -202,28 +211,42 @@ async function verify(
   for (let i = 0; i < groups.length; i++) {
     const expected = groups[i]!.changes.filter((change) => change.expect !== 0 && !settled.has(change.v));
     const against = expected.filter(contradicts);
-    if (against.length > 0) return { written: i, contradicting: await leasesOf(client, context, against) };
+    if (against.length > 0) {
+      const ids = against.map(({ v }) => context.graph.ids[v]!);
+      return { written: i, contradicting: await leasesOf(client, context, ids) };
+    }
     // Later groups build on what this one makes of the flow, no longer on what the record says.
     for (const change of groups[i]!.changes) settled.add(change.v);
   }
   return { written: groups.length, contradicting: [] };
 }
 
+/** Claims of the named flows that the run has, 0 = none; after what is `known` of others. */
 async function leasesOf(
   client: Queryable,
   context: RunContext,
-  changes: readonly FlowChange[],
+  flows: readonly string[],
+  known: readonly (readonly [number, 0 | 1 | 2])[] = [],
 ): Promise<(readonly [number, 0 | 1 | 2])[]> {
-  const open = new Map(await openLeases(client, context));
-  return changes.map(({ v }) => [v, open.get(v) ?? 0] as const);
+  const leases = new Map(known);
+  for (const flow of flows) {
+    const v = context.index.get(flow);
+    if (v !== undefined) leases.set(v, 0);
+  }
+  for (const [v, lease] of await openLeases(client, context, flows)) leases.set(v, lease);
+  return [...leases];
 }
 
 /**
- * Claimed flows of the run: 1 sent, 2 started. One whose attempt has ended (its completion is in the log, not read yet) still counts as
- * started: before that row it was.
+ * Claimed flows of the run, or of those named: 1 sent, 2 started. One whose attempt has ended (its completion is in the log, not read yet)
+ * still counts as started: before that row it was.
  */
-async function openLeases(client: Queryable, context: RunContext): Promise<(readonly [number, 0 | 1 | 2])[]> {
-  const claimed = await claimedFlows(client, context.run.id);
+async function openLeases(
+  client: Queryable,
+  context: RunContext,
+  flows: readonly string[] | null,
+): Promise<(readonly [number, 0 | 1 | 2])[]> {
+  const claimed = await claimedFlows(client, context.run.id, flows);
   return claimed.map((row) => [context.index.get(row.flow) ?? -1, row.started ? 2 : 1] as const);
 }
 

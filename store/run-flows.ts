@@ -65,16 +65,18 @@ export async function lockOutbox(
   return new Map(found.rows.map((row) => [row.flow_id, row.claimed_epoch]));
 }
 
-/** Flows whose outbox row is claimed; `started` also when the attempt has ended and the coordinator does not know it yet. */
+/** Flows whose outbox row is claimed, of those named or of all (null); `started` also when the attempt has ended and the coordinator does not know it yet. */
 export async function claimedFlows(
   client: Queryable,
   runId: string,
+  flows: readonly string[] | null = null,
 ): Promise<{ flow: string; started: boolean }[]> {
   const found = await client.query<{ flow: string; started: boolean }>({
     name: 'claimed-flows',
     text: `select o.flow_id as flow, l.epoch is null or l.started_ms is not null as started
-      from outbox o left join leases l on l.epoch = o.claimed_epoch where o.run_id = $1 and o.claimed_epoch is not null`,
-    values: [runId],
+      from outbox o left join leases l on l.epoch = o.claimed_epoch where o.run_id = $1 and o.claimed_epoch is not null
+        and ($2::text[] is null or o.flow_id = any($2))`,
+    values: [runId, flows],
   });
   return found.rows;
 }

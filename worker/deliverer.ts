@@ -38,6 +38,8 @@ const BEHIND = 'log_seq > read_seq or exchange = 0 or log_seq > cursor and now_m
 interface Delivery {
   inFlight: boolean;
   again: boolean;
+  /** The coordinator itself asks for it. */
+  wanted: boolean;
 }
 
 interface Progress {
@@ -67,8 +69,8 @@ export class Deliverer {
     const { databaseUrl, logger } = this.#deps;
     this.#stopListening = await listen(
       databaseUrl,
-      ['sluice_log'],
-      (_channel, run) => this.wake(run),
+      ['sluice_log', 'sluice_wake'],
+      (channel, run) => this.wake(run, channel === 'sluice_wake'),
       logger,
     );
     this.#polling = this.#poll();
@@ -84,14 +86,15 @@ export class Deliverer {
   }
 
   /** At most one signal in flight per run; what comes meanwhile is one more signal afterwards. */
-  wake(run: string): void {
+  wake(run: string, wanted = false): void {
     if (this.#stopped) return;
     const delivery = this.#deliveries.get(run);
     if (delivery?.inFlight) {
       delivery.again = true;
+      delivery.wanted ||= wanted;
       return;
     }
-    this.#deliveries.set(run, { inFlight: true, again: false });
+    this.#deliveries.set(run, { inFlight: true, again: false, wanted });
     const delivering = this.#deliver(run).finally(() => this.#delivering.delete(delivering));
     this.#delivering.add(delivering);
   }
@@ -100,10 +103,12 @@ export class Deliverer {
     const { client, taskQueue, logger, keepMs, continueAfterEvents } = this.#deps;
     const delivery = this.#deliveries.get(run)!;
     do {
+      const { wanted } = delivery;
       delivery.again = false;
+      delivery.wanted = false;
       const begun = performance.now();
       try {
-        if (!(await this.#isNeeded(run))) continue;
+        if (!wanted && !(await this.#isNeeded(run))) continue;
         const input: RunInput = {
           run,
           seen: 0,

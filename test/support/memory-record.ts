@@ -2,6 +2,7 @@
  * The record of one run in memory: what PostgreSQL, the exchange and the agents' calls do (protocol A1-A6, C3, C4), without them.
  * A clock that only moves when told, one ordered log, numbered exchanges, outbox rows with claims, leases.
  */
+import { claimsAsked } from '../../graph/claims-asked.ts';
 import type { Graph } from '../../graph/compact.ts';
 import type { Effect, Entry, ExchangeAnswer, FlowChange, Group, RunVerb } from '../../graph/decisions.ts';
 import { restoreState, type StoredRun, storedSubscriptions } from '../../graph/restore.ts';
@@ -180,8 +181,10 @@ export class MemoryRecord {
     const decidedFor = this.log.slice(this.cursor);
     this.cursor = seen.reduce((last, group) => Math.max(last, group.seq), this.cursor);
     const entries = this.log.slice(this.cursor, this.cursor + this.readLimit);
-    const asked = entries.some((entry) => entry.kind === 'operation');
+    const asked = claimsAsked(entries);
     const open = new Map(this.claims());
+    const named = (asked === 'all' ? [] : (asked ?? [])).map((id) => this.graph.ids.indexOf(id));
+    const looked = [...contradicting.map(({ v }) => v), ...named.filter((v) => v >= 0)];
     const answer: ExchangeAnswer = {
       n,
       now: this.now,
@@ -189,8 +192,8 @@ export class MemoryRecord {
       adopted: null,
       cursor: this.cursor,
       entries,
-      leases: asked ? [...open] : contradicting.map(({ v }) => [v, open.get(v) ?? 0] as const),
-      allLeases: asked,
+      leases: asked === 'all' ? [...open] : [...new Set(looked)].map((v) => [v, open.get(v) ?? 0] as const),
+      allLeases: asked === 'all',
       more: entries.length < this.log.length - this.cursor,
     };
     this.exchanges.set(n, { groups: JSON.stringify(groups), answer });
