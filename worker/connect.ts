@@ -12,6 +12,7 @@ import { Deliverer } from './deliverer.ts';
 import { startOpener } from './opener.ts';
 import { startReaper } from './reaper.ts';
 import { startScheduleKeeper } from './schedule-keeper.ts';
+import { Successor } from './successor.ts';
 
 export interface WorkerOptions {
   readonly databaseUrl: string;
@@ -52,16 +53,20 @@ export async function startWorker(options: WorkerOptions): Promise<RunningWorker
   });
   const versionOf = versionReader(pool);
   const contextOf = contextReader(pool, versionOf);
-  const [native, connection, codePath] = await Promise.all([
+  const [native, connection, bundle] = await Promise.all([
     NativeConnection.connect({ address: temporalAddress }),
     Connection.connect({ address: temporalAddress }),
     workflowBundle(options.bundleFolder),
   ]);
+  const { build } = bundle;
+  const client = new Client({ connection, namespace });
+  const successor = new Successor({ client, taskQueue, build, logger });
   const worker = await Worker.create({
     connection: native,
     namespace,
     taskQueue,
-    workflowBundle: { codePath },
+    workflowBundle: bundle,
+    sinks: successor.sinks,
     activities: { ...createActivities({ pool, versionOf, contextOf, graceMs: options.graceMs }) },
     // All live runs must fit: an evicted one replays its whole history at the next wake.
     maxCachedWorkflows: 200,
@@ -71,12 +76,13 @@ export async function startWorker(options: WorkerOptions): Promise<RunningWorker
     shutdownGraceTime: '2s',
     shutdownForceTime: '5s',
   });
-  const client = new Client({ connection, namespace });
   const deliverer = new Deliverer({
     pool,
     databaseUrl,
     client,
+    successor,
     taskQueue,
+    build,
     logger,
     keepMs: options.keepMs ?? KEEP_MS,
     continueAfterEvents: options.continueAfterEvents,
@@ -90,6 +96,7 @@ export async function startWorker(options: WorkerOptions): Promise<RunningWorker
     await stopOpener();
     await stopKeeper();
     await deliverer.stop();
+    await successor.stop();
     await connection.close();
     await native.close();
     await pool.end();

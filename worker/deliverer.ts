@@ -7,13 +7,23 @@ import type pg from 'pg';
 import type { Logger } from 'pino';
 import type { Cycle } from '../graph/model.ts';
 import { listen } from '../store/listen.ts';
-import { RUN_WORKFLOW, type RunInput, runWorkflowId, WAKE_SIGNAL } from '../workflows/messages.ts';
+import {
+  RUN_WORKFLOW,
+  type RunInput,
+  runWorkflowId,
+  TASK_TIMEOUT,
+  WAKE_SIGNAL,
+} from '../workflows/messages.ts';
+import type { Successor } from './successor.ts';
 
 export interface DelivererDeps {
   readonly pool: pg.Pool;
   readonly databaseUrl: string;
   readonly client: Client;
+  readonly successor: Successor;
   readonly taskQueue: string;
+  /** Of the worker's bundle (decision 0009). */
+  readonly build: string;
   readonly logger: Logger;
   /** Keep time of a finished run by cycle, ms (A8). */
   readonly keepMs: Record<Cycle, number>;
@@ -25,6 +35,8 @@ const SPACING_MS = 10;
 const POLL_MS = 1_000;
 /** How long one signal may take while Temporal is away; then the poll begins again. The end waits for those in flight. */
 const SIGNAL_MS = 3_000;
+/** A run that was woken and has made no exchange for so long is looked at: its history may not fit the code (decision 0009). */
+const STUCK_MS = 5_000;
 
 /** A coordinator that leaves (A7) is left alone for so long, then its new execution has begun, or died and is woken. */
 const LEAVING_MS = 10_000;
@@ -53,8 +65,8 @@ export class Deliverer {
   readonly #deps: DelivererDeps;
   readonly #deliveries = new Map<string, Delivery>();
   readonly #cycles = new Map<string, Cycle>();
-  /** The exchange of a run that was its last when it was signalled, and when that was (performance.now). */
-  readonly #signalled = new Map<string, { exchange: number; on: number }>();
+  /** The exchange of a run that was its last when it was signalled, when that was, and when it was first (performance.now). */
+  readonly #signalled = new Map<string, { exchange: number; on: number; since: number }>();
   #timer: NodeJS.Timeout | undefined;
   #stopListening: (() => Promise<void>) | undefined;
   #polling: Promise<void> = Promise.resolve();
@@ -100,7 +112,7 @@ export class Deliverer {
   }
 
   async #deliver(run: string): Promise<void> {
-    const { client, taskQueue, logger, keepMs, continueAfterEvents } = this.#deps;
+    const { client, taskQueue, logger, successor } = this.#deps;
     const delivery = this.#deliveries.get(run)!;
     do {
       const { wanted } = delivery;
@@ -109,12 +121,8 @@ export class Deliverer {
       const begun = performance.now();
       try {
         if (!wanted && !(await this.#isNeeded(run))) continue;
-        const input: RunInput = {
-          run,
-          seen: 0,
-          keepMs: keepMs[await this.#cycleOf(run)],
-          continueAfterEvents,
-        };
+        const input = await this.#inputOf(run);
+        if (!wanted && this.#isStuck(run)) await successor.look(input);
         await client.withDeadline(Date.now() + SIGNAL_MS, () =>
           client.workflow.signalWithStart(RUN_WORKFLOW, {
             workflowId: runWorkflowId(taskQueue, run),
@@ -122,6 +130,7 @@ export class Deliverer {
             args: [input],
             signal: WAKE_SIGNAL,
             signalArgs: [],
+            workflowTaskTimeout: TASK_TIMEOUT,
           }),
         );
       } catch (error) {
@@ -153,8 +162,19 @@ export class Deliverer {
     const now = performance.now();
     // One that was lost is repeated: by the poll, after its second.
     if (signalled?.exchange === exchange && now - signalled.on < POLL_MS) return false;
-    this.#signalled.set(run, { exchange, on: now });
+    const since = signalled?.exchange === exchange ? signalled.since : now;
+    this.#signalled.set(run, { exchange, on: now, since });
     return true;
+  }
+
+  #isStuck(run: string): boolean {
+    const { on, since } = this.#signalled.get(run)!;
+    return on - since >= STUCK_MS;
+  }
+
+  async #inputOf(run: string): Promise<RunInput> {
+    const { keepMs, continueAfterEvents, build } = this.#deps;
+    return { run, seen: 0, keepMs: keepMs[await this.#cycleOf(run)], continueAfterEvents, build };
   }
 
   async #cycleOf(run: string): Promise<Cycle> {

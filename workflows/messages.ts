@@ -25,6 +25,12 @@ export interface OpenInput {
 /** What ids of an installation's schedules at Temporal begin with; whatever begins otherwise is not ours to touch. */
 export const schedulePrefix = (taskQueue: string): string => `${taskQueue}/schedule/`;
 
+/** How long the server waits for a worker that took a task before it gives it to another: a task ends after about a second (workflows/run.ts). */
+export const TASK_TIMEOUT = '10s';
+
+/** Stands in the sources where the bundle has the hash of its sources (worker/bundle.ts). */
+export const BUILD: string = '@build-of-bundle';
+
 export interface RunInput {
   readonly run: string;
   /** Number of the last exchange that an earlier execution of this workflow has seen (A9); 0 = none. */
@@ -33,4 +39,14 @@ export interface RunInput {
   readonly keepMs: number;
   /** Continue-as-new after so many events instead of when the server suggests it; 0 = when suggested. For tests. */
   readonly continueAfterEvents: number;
+  /** The build whose code makes this execution's history (decision 0009); missing in executions from before it was noted. */
+  readonly build?: string;
 }
+
+/** What a coordinator says to the worker that executes it, also while it replays. */
+export type CoordinatorSinks = {
+  readonly coordinator: {
+    /** This history was made by another build and cannot be gone on with (A7, decision 0009). */
+    otherBuild(input: RunInput): void;
+  };
+};

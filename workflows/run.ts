@@ -2,7 +2,14 @@
  * The coordinator of one run (protocol A2-A9): reads the log by its cursor, decides, has the exchange write, applies what was written.
  * The state lives here between exchanges; the truth is the record, from which `loadRun` rebuilds it.
  */
-import { condition, continueAsNew, defineSignal, setHandler, workflowInfo } from '@temporalio/workflow';
+import {
+  condition,
+  continueAsNew,
+  defineSignal,
+  proxySinks,
+  setHandler,
+  workflowInfo,
+} from '@temporalio/workflow';
 import { apply } from '../graph/apply.ts';
 import { type Graph, inflate } from '../graph/compact.ts';
 import { decide } from '../graph/decide.ts';
@@ -10,7 +17,7 @@ import { nextDue } from '../graph/due.ts';
 import { restoreState } from '../graph/restore.ts';
 import type { RunState } from '../graph/state.ts';
 import { exchange, freezeRun, loadRun } from './activity-proxies.ts';
-import { RELOAD_SIGNAL, type RunInput, WAKE_SIGNAL } from './messages.ts';
+import { BUILD, type CoordinatorSinks, RELOAD_SIGNAL, type RunInput, WAKE_SIGNAL } from './messages.ts';
 
 /**
  * A busy run would go from exchange to exchange inside one workflow task, which the server gives up after 10 s: then all of it is done
@@ -21,7 +28,10 @@ const TASK_MS = 1_000;
 /** Should that signal be lost. */
 const NEXT_TASK_MS = 1_000;
 
+const { coordinator } = proxySinks<CoordinatorSinks>();
+
 export async function run(input: RunInput): Promise<void> {
+  if (input.build !== BUILD) return handOver(input);
   let woken = true;
   let reload = false;
   setHandler(defineSignal(WAKE_SIGNAL), () => {
@@ -110,8 +120,19 @@ export async function run(input: RunInput): Promise<void> {
   }
 }
 
+/**
+ * Another build has the input, or has made the history. Changed rules would replay it to another state than the record's without anybody
+ * noticing, so nothing of it is replayed (A7, decision 0009). What was not begun continues as new at once; for the rest the worker is asked
+ * to begin an execution from the record, and the task fails so that until then nothing moves.
+ */
+function handOver(input: RunInput): Promise<never> {
+  if (!workflowInfo().unsafe.isReplaying) return next(input, input.seen);
+  coordinator.otherBuild(input);
+  throw new Error(`the history of ${input.run} was made by build ${input.build}, this is ${BUILD}`);
+}
+
 function next(input: RunInput, seen: number): Promise<never> {
-  return continueAsNew<typeof run>({ ...input, seen });
+  return continueAsNew<typeof run>({ ...input, seen, build: BUILD });
 }
 
 function shouldContinue({ continueAfterEvents }: RunInput): boolean {

@@ -69,6 +69,16 @@ describe('3: the workflow task fails after its local activity (research: lost co
     });
     await applyCatalogue(pool, catalogueText(layers(6, 3)));
     const run = await openTestRun(pool, '2060-01');
+    // Its first task is over: one that failed would begin with loading the record again, and not with the exchange that is in it.
+    await expect
+      .poll(
+        async () =>
+          (await eventsOf(it, run).catch(() => [])).some(
+            (e) => e.workflowTaskCompletedEventAttributes != null,
+          ),
+        { timeout: 20_000 },
+      )
+      .toBe(true);
     const hold = await ask(pool, run, 'hold', ['F17']);
     const unheld = (async () => {
       await expect

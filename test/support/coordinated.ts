@@ -12,8 +12,9 @@ import { type Activities, createActivities } from '../../activities/index.ts';
 import { projectFolder } from '../../config.ts';
 import { versionReader } from '../../store/catalogue.ts';
 import { contextReader } from '../../store/run-context.ts';
-import { workflowBundle } from '../../worker/bundle.ts';
+import { type Bundle, workflowBundle } from '../../worker/bundle.ts';
 import { Deliverer } from '../../worker/deliverer.ts';
+import { Successor } from '../../worker/successor.ts';
 import { runWorkflowId } from '../../workflows/messages.ts';
 import type { TestDatabase } from './database.ts';
 import type { PlayedAgent } from './play.ts';
@@ -34,6 +35,8 @@ export interface Meddling {
   readonly continueAfterEvents?: number;
   /** Of another one: two workers share its runs. */
   readonly taskQueue?: string;
+  /** Instead of the present sources'. */
+  readonly bundle?: Bundle;
 }
 
 const HOUR_MS = 3_600_000;
@@ -54,9 +57,14 @@ export async function startCoordinated(
   const versionOf = versionReader(pool);
   const contextOf = contextReader(pool, versionOf);
   const activities: Activities = createActivities({ pool, versionOf, contextOf, graceMs: 0 });
+  const bundle = meddling.bundle ?? (await workflowBundle(join(projectFolder, '.sluice', 'bundles')));
+  const { build } = bundle;
+  const logger = pino({ level: 'silent' });
+  const successor = new Successor({ client, taskQueue, build, logger });
   const worker = await Worker.create({
     ...{ connection: native, taskQueue, stickyQueueScheduleToStartTimeout: '1s' },
-    workflowBundle: { codePath: await workflowBundle(join(projectFolder, '.sluice', 'bundles')) },
+    workflowBundle: bundle,
+    sinks: successor.sinks,
     activities: {
       ...activities,
       async exchange(request: Parameters<Activities['exchange']>[0]) {
@@ -65,13 +73,20 @@ export async function startCoordinated(
       },
     },
   });
-  const workflow = {
-    signalWithStart: async (...given: Parameters<Client['workflow']['signalWithStart']>) =>
-      meddling.swallow?.() === true ? undefined : client.workflow.signalWithStart(...given),
-  };
+  const meddled = new Client({
+    connection,
+    interceptors: {
+      workflow: [
+        {
+          signalWithStart: async (input, next) => (meddling.swallow?.() === true ? 'swallowed' : next(input)),
+        },
+      ],
+    },
+  });
   const deliverer = new Deliverer({
-    ...{ pool, databaseUrl: database.url, taskQueue, logger: pino({ level: 'silent' }) },
-    client: { workflow } as unknown as Client,
+    ...{ pool, databaseUrl: database.url, taskQueue, build, logger },
+    client: meddled,
+    successor,
     keepMs: { hour: HOUR_MS, day: HOUR_MS, month: HOUR_MS },
     continueAfterEvents: meddling.continueAfterEvents ?? 0,
   });
@@ -83,6 +98,7 @@ export async function startCoordinated(
     taskQueue,
     async stop() {
       await deliverer.stop();
+      await successor.stop();
       if (worker.getState() === 'RUNNING') worker.shutdown();
       await ended;
       await connection.close();

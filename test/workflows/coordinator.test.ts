@@ -223,14 +223,11 @@ test('the history of a run with claims, verbs and results replays against the bu
   await expect.poll(async () => (await describeRun(run)).status.name, { timeout: 15_000 }).toBe('COMPLETED');
   const history = await client.workflow.getHandle(runWorkflowId(taskQueue, run)).fetchHistory();
   expect(history.events!.length).toBeGreaterThan(10);
-  await Worker.runReplayHistory(
-    { workflowBundle: { codePath: await workflowBundle(bundleFolder) } },
-    history,
-  );
+  await Worker.runReplayHistory({ workflowBundle: await workflowBundle(bundleFolder) }, history);
 });
 
 test('the bundle holds neither zod nor graphology', async () => {
-  const code = await readFile(await workflowBundle(bundleFolder), 'utf8');
+  const code = await readFile((await workflowBundle(bundleFolder)).codePath, 'utf8');
   expect(code).toContain('decide');
   expect(code).not.toMatch(/node_modules\/(zod|graphology|yaml|pg)\//);
 });

@@ -1,15 +1,15 @@
-/** Builds the workflow bundle into the file that is named: `node worker/bundle/main.ts FILE`. */
+/** Builds the workflow bundle of an entry file into the file that is named: `node worker/bundle/main.ts FILE ENTRY`. */
 import { writeFile } from 'node:fs/promises';
-import { fileURLToPath } from 'node:url';
 import { bundleWorkflowCode } from '@temporalio/worker';
 import { SluiceError } from '../../errors.ts';
 
-const [file] = process.argv.slice(2);
-if (file === undefined) throw new SluiceError('usage', 'node worker/bundle/main.ts FILE');
+const [file, entry] = process.argv.slice(2);
+if (file === undefined || entry === undefined)
+  throw new SluiceError('usage', 'node worker/bundle/main.ts FILE ENTRY');
 
 const nothing = (): void => {};
 const { code } = await bundleWorkflowCode({
-  workflowsPath: fileURLToPath(new URL('../../workflows/index.ts', import.meta.url)),
+  workflowsPath: entry,
   logger: { log: nothing, trace: nothing, debug: nothing, info: nothing, warn: nothing, error: nothing },
   webpackConfigHook: (config) => ({
     ...config,

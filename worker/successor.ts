@@ -1,0 +1,130 @@
+/**
+ * Begins an execution of a run's coordinator anew, from the record, where the present bundle cannot go on with the history of the old one
+ * (protocol A7, A9; decision 0009). Nothing is lost by it: the truth is the record, and exchange numbers go on.
+ */
+import type { Client } from '@temporalio/client';
+import type { InjectedSinks } from '@temporalio/worker';
+import type { Logger } from 'pino';
+import {
+  type CoordinatorSinks,
+  RUN_WORKFLOW,
+  type RunInput,
+  runWorkflowId,
+  TASK_TIMEOUT,
+  WAKE_SIGNAL,
+} from '../workflows/messages.ts';
+
+export interface SuccessorDeps {
+  readonly client: Client;
+  readonly taskQueue: string;
+  /** Of the bundle that this worker executes. */
+  readonly build: string;
+  readonly logger: Logger;
+}
+
+/** Events asked for at once; an exchange brings four, and its answer may have 100 kB. */
+const PAGE = 20;
+/** `WORKFLOW_TASK_FAILED_CAUSE_NON_DETERMINISTIC_ERROR`. */
+const NON_DETERMINISTIC = 24;
+
+export class Successor {
+  readonly #deps: SuccessorDeps;
+  readonly #underWay = new Map<string, Promise<void>>();
+
+  constructor(deps: SuccessorDeps) {
+    this.#deps = deps;
+  }
+
+  /** For the worker: what its coordinators say. The task that said it fails meanwhile. */
+  get sinks(): InjectedSinks<CoordinatorSinks> {
+    return {
+      coordinator: {
+        otherBuild: {
+          fn: ({ runId }, input) => this.#begin(runId, input, 'its history was made by another build'),
+          callDuringReplay: true,
+        },
+      },
+    };
+  }
+
+  /** Of a run whose log nobody reads: when its workflow task fails because the history does not fit the code, an execution begins anew. */
+  async look(input: RunInput): Promise<void> {
+    const { client, taskQueue } = this.#deps;
+    const workflowId = runWorkflowId(taskQueue, input.run);
+    const { runId, status } = await client.workflow.getHandle(workflowId).describe();
+    if (status.name !== 'RUNNING') return;
+    for await (const event of this.#backwards(workflowId, runId)) {
+      if (event.workflowTaskCompletedEventAttributes != null) return;
+      if (event.workflowTaskFailedEventAttributes?.cause === NON_DETERMINISTIC)
+        return this.#begin(runId, input, 'its history does not fit the code');
+    }
+  }
+
+  /** Resolves when everything that was begun is there or was given up. */
+  async stop(): Promise<void> {
+    await Promise.all(this.#underWay.values());
+  }
+
+  /** Once for each execution, however often it asks; one that fails is asked for again by the next attempt of the task. */
+  #begin(runId: string, input: RunInput, why: string): void {
+    if (this.#underWay.has(runId)) return;
+    const { logger } = this.#deps;
+    const beginning = this.#replace(runId, input)
+      .then((seen) => {
+        if (seen !== null)
+          logger.info({ run: input.run, seen, why }, 'the coordinator begins anew from the record');
+      })
+      .catch((error) => logger.warn({ run: input.run, error }, 'could not begin the coordinator anew'))
+      .finally(() => this.#underWay.delete(runId));
+    this.#underWay.set(runId, beginning);
+  }
+
+  /** The number of the last exchange that the old execution has seen; null when another one is there already. */
+  async #replace(runId: string, input: RunInput): Promise<number | null> {
+    const { client, taskQueue, build } = this.#deps;
+    const workflowId = runWorkflowId(taskQueue, input.run);
+    const now = await client.workflow.getHandle(workflowId).describe();
+    if (now.runId !== runId || now.status.name !== 'RUNNING') return null;
+    const seen = Math.max(input.seen, await this.#lastExchange(workflowId, runId));
+    const anew: RunInput = { ...input, seen, build };
+    // One call ends the old one and begins the new one: a deliverer that comes between would know nothing of `seen`.
+    await client.workflow.signalWithStart(RUN_WORKFLOW, {
+      workflowId,
+      taskQueue,
+      args: [anew],
+      signal: WAKE_SIGNAL,
+      signalArgs: [],
+      workflowTaskTimeout: TASK_TIMEOUT,
+      workflowIdConflictPolicy: 'TERMINATE_EXISTING',
+    });
+    return seen;
+  }
+
+  /** So that a workflow that is ahead of the record freezes in its next execution, too (A9). */
+  async #lastExchange(workflowId: string, runId: string): Promise<number> {
+    for await (const event of this.#backwards(workflowId, runId)) {
+      const payload = event.markerRecordedEventAttributes?.details?.result?.payloads?.[0]?.data;
+      if (payload == null) continue;
+      const answer: unknown = JSON.parse(Buffer.from(payload).toString());
+      // Of the local activities only an exchange that was written answers with its number.
+      if (typeof answer === 'object' && answer !== null && 'n' in answer) return Number(answer.n);
+    }
+    return 0;
+  }
+
+  /** The events of an execution, the newest first. */
+  async *#backwards(workflowId: string, runId: string) {
+    const { client } = this.#deps;
+    let nextPageToken: Uint8Array | null | undefined;
+    do {
+      const page = await client.workflowService.getWorkflowExecutionHistoryReverse({
+        namespace: client.options.namespace,
+        execution: { workflowId, runId },
+        maximumPageSize: PAGE,
+        nextPageToken: nextPageToken ?? null,
+      });
+      yield* page.history?.events ?? [];
+      nextPageToken = page.nextPageToken;
+    } while (nextPageToken != null && nextPageToken.length > 0);
+  }
+}
