@@ -168,8 +168,8 @@ export class Deliverer {
   }
 
   #isStuck(run: string): boolean {
-    const { on, since } = this.#signalled.get(run)!;
-    return on - since >= STUCK_MS;
+    const signalled = this.#signalled.get(run);
+    return signalled !== undefined && signalled.on - signalled.since >= STUCK_MS;
   }
 
   async #inputOf(run: string): Promise<RunInput> {

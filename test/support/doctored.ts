@@ -26,5 +26,5 @@ export const incompatibleBundle = (): Promise<Bundle> =>
   doctoredBundle(
     'workflows/run.ts',
     'const loaded = await loadRun',
-    'await sleep(1);\n  const loaded = await loadRun',
+    'await condition(() => false, 1);\n  const loaded = await loadRun',
   );
