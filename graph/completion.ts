@@ -156,16 +156,20 @@ function endOld(m: Machine, v: number, until: number): void {
 }
 
 /**
- * An attempt whose loss was logged speaks after all (C7): it has left its effect, and if its flow waits out its grace, it waits no more.
- * Of an attempt before the last one nothing follows for the wait.
+ * An attempt whose loss was logged tells its end after all (C7), with or without an effect: if its flow waits out its grace, it waits no
+ * more. Of an attempt before the last one nothing follows for the wait.
  */
-export function reportLate(m: Machine, of: { v: number; generation: number; attempt: number }): void {
+export function reportLate(
+  m: Machine,
+  of: { v: number; generation: number; attempt: number },
+  effect: boolean,
+): void {
   const { s } = m;
   const { v } = of;
   // A retry that waits has the next number already; with a result it is the attempt's own.
   const last = s.result[v] === 0 ? s.attempt[v]! - 1 : s.attempt[v]!;
   if (s.due[v] !== 0 && s.generation[v] === of.generation && last === of.attempt) endOld(m, v, 0);
-  proveEffect(m, v);
+  if (effect) proveEffect(m, v);
 }
 
 /** C7, D6: an attempt that no longer counted has left its effect all the same. */

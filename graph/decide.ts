@@ -91,7 +91,8 @@ function external(m: Machine, entry: ExternalEntry): void {
       return;
     }
     case 'effect':
-      if (body.v >= 0) reportLate(m, body);
+    case 'end':
+      if (body.v >= 0) reportLate(m, body, body.type === 'effect');
       return;
     case 'event':
       for (let v = 0; v < m.graph.n; v++) {

@@ -48,8 +48,13 @@ export interface ExternalEntry {
         readonly changes: readonly UpstreamChange[];
         readonly via: readonly string[];
       }
-    /** A superseded or lost attempt proved a committed effect afterwards (C7). */
-    | { readonly type: 'effect'; readonly v: number; readonly generation: number; readonly attempt: number }
+    /** An attempt that was lost told its end afterwards, and whether it has left an effect (C7). */
+    | {
+        readonly type: 'effect' | 'end';
+        readonly v: number;
+        readonly generation: number;
+        readonly attempt: number;
+      }
     /** A named event: triggers the flows that wait for it. */
     | { readonly type: 'event'; readonly event: string };
 }

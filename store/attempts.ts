@@ -102,7 +102,7 @@ export interface AttemptAnswer {
 
 /**
  * Ends attempts of several agents in one transaction. Only under the current epoch, by deleting its lease: the one conditional update of
- * C3. Any other result is kept as a remark and answered `stale`; one that left an effect is told to the coordinator (C7). `within` does what
+ * C3. Any other result is kept as a remark and answered `stale`; what follows from it is told to the coordinator (C7). `within` does what
  * must be done or not done with it: the answers are kept for repeated calls (C1).
  */
 export async function completeAttempts(
@@ -149,7 +149,7 @@ export async function completeAttempts(
     };
     for (const result of good) add(result.run, endRow(byEpoch.get(result.epoch)!, result));
     const stale = all.filter((r) => !byEpoch.has(r.epoch));
-    for (const late of await remark(client, stale)) add(late.run_id, effectRow(late));
+    for (const late of await remark(client, stale)) add(late.run_id, lateRow(late));
     for (const [run, list] of rows) client.send(appending(run, list));
     releaseHoldings(client, ended.rows);
     const answers = calls.map(({ results }) => ({
@@ -175,7 +175,7 @@ function endRow(lease: EndedLease, result: AttemptEnd): LogRow {
   };
 }
 
-function effectRow(late: EndedLease): LogRow {
+function lateRow(late: LateEnd): LogRow {
   return {
     kind: 'external',
     flow: late.flow_id,
@@ -184,24 +184,30 @@ function effectRow(late: EndedLease): LogRow {
     epoch: late.epoch,
     outcome: null,
     operation: null,
-    body: { type: 'effect' },
+    body: { type: late.effect ? 'effect' : 'end' },
   };
 }
 
-/** Keeps what stale epochs say; returns those that speak of an effect for the first time. */
+type LateEnd = EndedLease & { readonly effect: boolean };
+
+/**
+ * Keeps what stale epochs say; returns those of which the coordinator has to hear: an attempt that speaks of an effect for the first time,
+ * or one that was given up as lost and tells its end, for which its flow may be waiting.
+ */
 async function remark(
   client: Queryable,
   stale: readonly (AttemptEnd & { readonly agent: string })[],
-): Promise<EndedLease[]> {
+): Promise<LateEnd[]> {
   if (stale.length === 0) return [];
-  const found = await client.query<EndedLease & { first: boolean; effect: boolean }>(
+  const found = await client.query<LateEnd & { first: boolean; lost: boolean }>(
     `with late as (
-       select a.epoch, a.remark is null and a.outcome is distinct from 'succeeded' as first, x.said, x.effect from attempts a
+       select a.epoch, a.remark is null and a.outcome is distinct from 'succeeded' as first,
+         a.outcome = 'lost' as lost, x.said, x.effect from attempts a
        join unnest($1::bigint[], $2::text[], $3::boolean[], $4::text[], $5::text[]) as x (epoch, said, effect, agent, run_id)
          on a.epoch = x.epoch and a.agent = x.agent and a.run_id = x.run_id
      )
      update attempts a set remark = coalesce(a.remark, late.said::json) from late where a.epoch = late.epoch
-     returning a.epoch, a.run_id, a.flow_id, a.generation, a.attempt, late.first, late.effect`,
+     returning a.epoch, a.run_id, a.flow_id, a.generation, a.attempt, late.first, late.lost, late.effect`,
     [
       stale.map((r) => r.epoch),
       stale.map((r) => JSON.stringify(r)),
@@ -210,5 +216,5 @@ async function remark(
       stale.map((r) => r.run),
     ],
   );
-  return found.rows.filter((row) => row.first && row.effect);
+  return found.rows.filter((row) => row.first && (row.effect || row.lost));
 }

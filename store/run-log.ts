@@ -118,13 +118,14 @@ function toEntry({ index, subscriptions }: RunContext, row: StoredEntry): Entry 
         ...(row.body as Pick<OperationEntry, 'actor' | 'roles' | 'approvedBy' | 'request'>),
       };
     case 'external': {
-      const body = row.body as UpstreamNews | { type: 'effect' } | { type: 'event'; event?: string };
+      const body = row.body as UpstreamNews | { type: 'effect' | 'end' } | { type: 'event'; event?: string };
       if (body.type === 'upstream') {
         const changes = changesOf(subscriptions, body);
         return { kind: 'external', ...base, body: { type: 'upstream', changes, via: body.via } };
       }
-      if (body.type === 'effect') return { kind: 'external', ...base, body: { type: 'effect', ...attempt } };
-      return { kind: 'external', ...base, body: { type: 'event', event: body.event ?? '' } };
+      if (body.type === 'event')
+        return { kind: 'external', ...base, body: { type: 'event', event: body.event ?? '' } };
+      return { kind: 'external', ...base, body: { type: body.type, ...attempt } };
     }
     default:
       row.kind satisfies never;

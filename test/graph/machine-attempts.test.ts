@@ -216,6 +216,14 @@ describe('C7: superseding', () => {
     expect([run.stateOf('A'), run.flagged('ENDING')]).toEqual(['waiting_agent', '']);
   });
 
+  test('a lost attempt that ended without an effect ends the wait, too, and nothing below it is stale', () => {
+    const run = new SmallRun(below({ idempotent: true, orphanMs: 30_000 }));
+    run.lose(run.start('A'));
+    run.record.append({ kind: 'external', body: { type: 'end', v: 0, generation: 1, attempt: 1 } });
+    run.settle();
+    expect([run.stateOf('A'), run.flagged('ENDING'), run.notices()]).toEqual(['waiting_agent', '', []]);
+  });
+
   test('a failure of a superseded attempt changes nothing but the wait', () => {
     const run = new SmallRun(chain('A B'));
     const lease = run.start('A');

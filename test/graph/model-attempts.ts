@@ -88,12 +88,16 @@ export function lost(m: Model, id: string, of: { generation: number; attempt: nu
 }
 
 /** C7: the last attempt, given up as lost, tells its end after all: nobody waits for it any more. */
-export function heardLate(m: Model, id: string, of: { generation: number; attempt: number }): void {
+export function heardLate(
+  m: Model,
+  id: string,
+  of: { generation: number; attempt: number; type: 'effect' | 'end' },
+): void {
   const f = m.of(id);
   const last = f.outcome === null ? f.attempt - 1 : f.attempt;
   const waits = f.previous !== null && f.previous.until !== null;
   if (waits && f.generation === of.generation && last === of.attempt) f.previous = null;
-  lateEffect(m, id);
+  if (of.type === 'effect') lateEffect(m, id);
 }
 
 /** C7: an attempt that no longer counts has left its effect. */

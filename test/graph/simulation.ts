@@ -74,7 +74,7 @@ export class Simulation {
     else if (k < 21) this.start(a);
     else if (k < 41) this.complete(a, b);
     else if (k < 49) this.reap(a);
-    else if (k < 51) this.lateEffect(a);
+    else if (k < 51) this.lateEnd(a, b);
     else if (k < 69) this.step(this.first);
     else if (k < 73) this.step(this.second);
     else if (k < 77) this.fault(a);
@@ -133,11 +133,14 @@ export class Simulation {
       this.model.of(this.graph.ids[lease.v]!).claimed = false;
   }
 
-  private lateEffect(a: number): void {
+  private lateEnd(a: number, b: number): void {
     const lease = this.pick(this.record.lost, a);
     if (lease === undefined) return;
     const { v, generation, attempt } = lease;
-    this.record.append({ kind: 'external', body: { type: 'effect', v, generation, attempt } });
+    this.record.append({
+      kind: 'external',
+      body: { type: b % 3 === 0 ? 'end' : 'effect', v, generation, attempt },
+    });
   }
 
   private external(a: number, b: number): void {

@@ -39,8 +39,7 @@ function hear(it: Told & Remembered, entry: Entry, group: Group): void {
     completed(model, graph.ids[entry.v]!, entry, entry.outcome, entry.failure ?? 'program');
   else if (entry.kind === 'lost') lost(model, graph.ids[entry.v]!, entry);
   else if (entry.body.type === 'event') happen(model, entry.body.event);
-  else if (entry.body.type === 'effect') heardLate(model, graph.ids[entry.body.v]!, entry.body);
-  else
+  else if (entry.body.type === 'upstream')
     hearOfUpstream(
       model,
       entry.body.changes.map(({ index, met, redone }) => {
@@ -48,6 +47,7 @@ function hear(it: Told & Remembered, entry: Entry, group: Group): void {
         return { id: graph.ids[v]!, from: `${from}@${run}`, met, redone };
       }),
     );
+  else heardLate(model, graph.ids[entry.body.v]!, entry.body);
   model.follow();
 }
 

@@ -158,6 +158,22 @@ describe('C7: a late effect', () => {
       { kind: 'external', body: { type: 'effect' } },
     ]);
   });
+
+  test('C4: one that reports a failure tells it once, so that the next attempt need not wait for its end', async () => {
+    const run = await open([{ id: 'A' }]);
+    const agent = await playAgent(pool, 'late-failure');
+    const tasks = await agent.claim();
+    await agent.start(tasks);
+    await endLeases(pool, [tasks[0]!.epoch], null);
+    const failure = { outcome: 'failed', failure: 'program', effect: false } as const;
+    expect(await agent.end(tasks, failure)).toEqual([]);
+    expect(await agent.end(tasks, failure)).toEqual([]);
+    const log = await pool.query('select kind, body from run_log where run_id = $1 order by seq', [run]);
+    expect(log.rows).toEqual([
+      { kind: 'lost', body: null },
+      { kind: 'external', body: { type: 'end' } },
+    ]);
+  });
 });
 
 describe('C8: agents', () => {
