@@ -63,7 +63,7 @@ export async function connectApi(options: ApiOptions): Promise<ConnectedApi> {
     await pool.end();
     throw error;
   });
-  const versionOf = versionReader(pool);
+  const versionOf = versionReader(pool, options);
   const contextOf = contextReader(pool, versionOf);
   const logs = fileLogStore(options.logFolder);
   const warn = (facts: object, message: string): void => log.warn(facts, message);

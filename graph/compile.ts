@@ -5,11 +5,18 @@ import { canonicalJson, fingerprint } from './hash.ts';
 import { components, type Upstreams } from './loops.ts';
 import type { Cycle, EdgeSpec, Flow } from './model.ts';
 
-/** Agents' contract, protocol C4 and C5: a lease lives 60 s without contact, an orphan goes on for 30 minutes. */
+/** Agents' contract, protocol C4: a lease lives 60 s without contact. */
 const LEASE_MS = 60_000;
-const ORPHAN_MS = 30 * 60_000;
 /** How often a check that says false is tried again when the catalogue does not say (D9). */
 const EVERY_MS = 60_000;
+
+/** What an installation says for flows that say nothing themselves; no part of a graph's version. */
+export interface Defaults {
+  /** How long a program goes on without contact (C4, C5), ms. */
+  readonly orphanMs: number;
+}
+
+const PROTOCOL: Defaults = { orphanMs: 30 * 60_000 };
 
 /** What people read and no decision depends on: a new wording is no new version of a run. */
 type Descriptive = 'names' | 'note' | 'owner' | 'sourceLevel';
@@ -18,7 +25,7 @@ type Descriptive = 'names' | 'note' | 'owner' | 'sourceLevel';
  * Compiles the flows of one cycle; those of other cycles say only who confirms them, when a flow of this one waits for them. Loops and broken edges are taken
  * as they are (D7): an edge whose flow is missing, or whose period mapping leads nowhere, becomes `invalid`. O(V + E) after sorting.
  */
-export function compact(flows: readonly Flow[], cycle: Cycle): CompactGraph {
+export function compact(flows: readonly Flow[], cycle: Cycle, defaults: Defaults = PROTOCOL): CompactGraph {
   const members = flows.filter((flow) => flow.cycle === cycle).sort((a, b) => compare(a.id, b.id));
   const byId = new Map(members.map((flow, i) => [flow.id, i]));
   const upstreams = inRunEdges(members, byId);
@@ -43,7 +50,10 @@ export function compact(flows: readonly Flow[], cycle: Cycle): CompactGraph {
     inDegree.push(sources.length);
   });
 
-  const { attr, attrs } = tabulate(order.map((i) => members[i]!));
+  const { attr, attrs } = tabulate(
+    order.map((i) => members[i]!),
+    defaults,
+  );
   const requires = order.flatMap((i, v): [number, number[]][] => {
     const { forcePassRequires: names } = members[i]!;
     return names.length === 0 ? [] : [[v, names.map((name) => at(byId, vertexOf, name))]];
@@ -160,11 +170,11 @@ function outsideEdges(
   return { invalid, foreign };
 }
 
-function tabulate(flows: readonly Flow[]): { attr: number[]; attrs: FlowAttrs[] } {
+function tabulate(flows: readonly Flow[], defaults: Defaults): { attr: number[]; attrs: FlowAttrs[] } {
   const known = new Map<string, number>();
   const attrs: FlowAttrs[] = [];
   const attr = flows.map((flow) => {
-    const value = attrsOf(flow);
+    const value = attrsOf(flow, defaults);
     const key = JSON.stringify(value);
     let index = known.get(key);
     if (index === undefined) {
@@ -177,8 +187,8 @@ function tabulate(flows: readonly Flow[]): { attr: number[]; attrs: FlowAttrs[] 
   return { attr, attrs };
 }
 
-/** What a run's decisions need of a flow, with the engine's defaults. */
-export function attrsOf(flow: Flow): FlowAttrs {
+/** What a run's decisions need of a flow, with defaults. */
+function attrsOf(flow: Flow, defaults: Defaults): FlowAttrs {
   const { runner, person, program } = flow;
   return {
     kind: flow.kind,
@@ -195,7 +205,7 @@ export function attrsOf(flow: Flow): FlowAttrs {
     retries: flow.retries,
     timeoutMs: flow.timeoutMs ?? null,
     leaseMs: flow.leaseMs ?? LEASE_MS,
-    orphanMs: flow.orphanMs ?? ORPHAN_MS,
+    orphanMs: flow.orphanMs ?? defaults.orphanMs,
     everyMs: flow.everyMs ?? EVERY_MS,
     giveUpAfterMs: flow.giveUpAfterMs ?? null,
     role: person?.role ?? null,

@@ -2,7 +2,7 @@
 import type pg from 'pg';
 import { SluiceError } from '../errors.ts';
 import type { CompactGraph } from '../graph/compact.ts';
-import { compact } from '../graph/compile.ts';
+import { compact, type Defaults } from '../graph/compile.ts';
 import type { Catalogue, Cycle, Flow } from '../graph/model.ts';
 import type { Queryable } from './pool.ts';
 import { keepSchedules } from './schedules.ts';
@@ -91,24 +91,37 @@ export async function listVersions(client: Queryable): Promise<VersionRow[]> {
   return found.rows;
 }
 
-/** Reads versions and keeps the newest used ones: they never change. */
-export function versionReader(pool: pg.Pool, keep = 4): (version: number) => Promise<CatalogueVersion> {
+/** Versions kept in memory. */
+const KEEP = 4;
+
+/**
+ * Reads versions and keeps the newest used ones: they never change. `defaults` are compiled into their graphs, so a coordinator has those
+ * with which it loaded its run.
+ */
+export function versionReader(
+  pool: pg.Pool,
+  defaults?: Defaults,
+): (version: number) => Promise<CatalogueVersion> {
   const cache = new Map<number, Promise<CatalogueVersion>>();
   return (version) => {
     let entry = cache.get(version);
     if (entry === undefined) {
-      entry = readVersion(pool, version);
+      entry = readVersion(pool, version, defaults);
       entry.catch(() => cache.delete(version));
     }
     // Move to the end: the first key is the least recently used.
     cache.delete(version);
     cache.set(version, entry);
-    if (cache.size > keep) cache.delete(cache.keys().next().value!);
+    if (cache.size > KEEP) cache.delete(cache.keys().next().value!);
     return entry;
   };
 }
 
-async function readVersion(pool: pg.Pool, version: number): Promise<CatalogueVersion> {
+async function readVersion(
+  pool: pg.Pool,
+  version: number,
+  defaults: Defaults | undefined,
+): Promise<CatalogueVersion> {
   const found = await pool.query<{ hash: string; files: CatalogueFile[]; frame: Frame; flows: Flow[] }>(
     'select hash, files, frame, flows from catalogue_versions where version = $1',
     [version],
@@ -128,7 +141,7 @@ async function readVersion(pool: pg.Pool, version: number): Promise<CatalogueVer
     graphOf(cycle) {
       let graph = graphs.get(cycle);
       if (graph === undefined) {
-        graph = compact(row.flows, cycle);
+        graph = compact(row.flows, cycle, defaults);
         graphs.set(cycle, graph);
       }
       return graph;

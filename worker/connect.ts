@@ -22,6 +22,8 @@ export interface WorkerOptions {
   /** Folder in which built bundles are kept. */
   readonly bundleFolder: string;
   readonly graceMs: number;
+  /** How long orphans of flows that say nothing themselves go on, ms (C4, C5). */
+  readonly orphanMs: number;
   readonly logger: Logger;
   /** 0: when the server suggests it. */
   readonly continueAfterEvents: number;
@@ -51,7 +53,7 @@ export async function startWorker(options: WorkerOptions): Promise<RunningWorker
     pipeline: true,
     onError: (error) => logger.warn({ error: error.message }, 'an idle connection to PostgreSQL broke'),
   });
-  const versionOf = versionReader(pool);
+  const versionOf = versionReader(pool, options);
   const contextOf = contextReader(pool, versionOf);
   const [native, connection, bundle] = await Promise.all([
     NativeConnection.connect({ address: temporalAddress }),

@@ -31,6 +31,7 @@ const worker = await startWorker({
   taskQueue: config.taskQueue,
   bundleFolder: join(config.home, 'bundles'),
   graceMs: config.graceMs,
+  orphanMs: config.orphanMs,
   continueAfterEvents: config.continueAfterEvents,
   logger,
 });

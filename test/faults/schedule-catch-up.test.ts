@@ -46,6 +46,7 @@ beforeAll(async () => {
     taskQueue,
     bundleFolder: join(projectFolder, '.sluice', 'bundles'),
     graceMs: 200,
+    orphanMs: 1_800_000,
     continueAfterEvents: 0,
     // The server is away for a while, and says so.
     logger: pino({ level: 'silent' }),

@@ -1,8 +1,10 @@
 import { afterAll, afterEach, describe, expect, test } from 'vitest';
 import { registerAgent } from '../../store/agents.ts';
 import { completeAttempts } from '../../store/attempts.ts';
+import { versionReader } from '../../store/catalogue.ts';
 import { endLeases, silentLeases } from '../../store/lease-end.ts';
 import { createPool } from '../../store/pool.ts';
+import { contextReader } from '../../store/run-context.ts';
 import { settleRun } from '../support/coordinator.ts';
 import { createTestDatabase } from '../support/database.ts';
 import { applyCatalogue, catalogueText, openTestRun } from '../support/estate.ts';
@@ -140,6 +142,35 @@ describe('C4: silence', () => {
     // A heartbeat between the look and the deed saves the lease.
     await pool.query('update leases set seen_ms = clock_ms()');
     expect(await endLeases(pool, [tasks[0]!.epoch], { silent: true })).toEqual({ requeued: 0, lost: 0 });
+  });
+});
+
+describe('C4: a lost attempt', () => {
+  test("is waited out for the installation's orphan time and grace, or for the flow's own", async () => {
+    const program = { type: 'shell', command: ['true'] };
+    const run = await open([
+      { id: 'A', program, idempotent: true },
+      { id: 'B', program, idempotent: true, orphanMs: 7_000 },
+    ]);
+    const contextOf = contextReader(pool, versionReader(pool, { orphanMs: 5_000 }));
+    const agent = await playAgent(pool, 'orphans');
+    const tasks = await agent.claim();
+    await agent.start(tasks);
+    await endLeases(
+      pool,
+      tasks.map((task) => task.epoch),
+      null,
+    );
+    await settleRun(pool, run, contextOf, 100);
+    const waits = await pool.query(
+      `select f.flow_id, (f.due_ms - l.at_ms)::int as wait from run_flows f join run_log l using (run_id, flow_id)
+       where f.run_id = $1 and l.kind = 'lost' order by 1`,
+      [run],
+    );
+    expect(waits.rows).toEqual([
+      { flow_id: 'A', wait: 5_100 },
+      { flow_id: 'B', wait: 7_100 },
+    ]);
   });
 });
 

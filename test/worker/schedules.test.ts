@@ -30,6 +30,7 @@ async function start(): Promise<RunningWorker> {
     taskQueue,
     bundleFolder,
     graceMs: 200,
+    orphanMs: 1_800_000,
     continueAfterEvents: 0,
     logger: pino({ level: 'error' }),
   });

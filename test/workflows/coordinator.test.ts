@@ -33,6 +33,7 @@ const start = (continueAfterEvents: number): Promise<RunningWorker> =>
     taskQueue,
     bundleFolder,
     graceMs: 200,
+    orphanMs: 1_800_000,
     continueAfterEvents,
     keepMs: { hour: KEEP_MS, day: KEEP_MS, month: KEEP_MS },
     logger: pino({ level: 'error' }),

@@ -26,6 +26,7 @@ beforeAll(async () => {
     taskQueue: uniqueName('run'),
     bundleFolder: join(projectFolder, '.sluice', 'bundles'),
     graceMs: 1_000,
+    orphanMs: 1_800_000,
     continueAfterEvents: 0,
     logger: pino({ level: 'warn' }),
   });
