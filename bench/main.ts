@@ -2,6 +2,8 @@
 import { parseArgs } from 'node:util';
 import { watchSignals } from '../embedded/shutdown.ts';
 import { SluiceError } from '../errors.ts';
+import { answers } from './answers.ts';
+import { burst } from './burst.ts';
 import { type GraphFile, readGraphFile } from './graph-file.ts';
 import { WORKLOADS } from './graphs.ts';
 import { throughput } from './throughput.ts';
@@ -20,6 +22,9 @@ async function main(): Promise<unknown> {
       slots: { type: 'string', default: '64' },
       repeat: { type: 'string', default: '4' },
       verbs: { type: 'boolean', default: false },
+      answers: { type: 'boolean', default: false },
+      burst: { type: 'boolean', default: false },
+      flows: { type: 'string', default: '13000' },
       seconds: { type: 'string', default: '60' },
       // The only form there is; said in scripts all the same.
       json: { type: 'boolean', default: true },
@@ -27,7 +32,10 @@ async function main(): Promise<unknown> {
   });
   const { graph, program } = options;
   if (options.verbs) return verbs({ seconds: number('seconds', options.seconds), say, shutdown });
-  if (graph === undefined) throw usage('say what: --graph FILE (or w1, w2, w3, w4), --verbs');
+  if (options.answers) return answers({ flows: number('flows', options.flows), say, shutdown });
+  if (options.burst) return burst({ say, shutdown });
+  if (graph === undefined)
+    throw usage('say what: --graph FILE (or w1, w2, w3, w4), --verbs, --answers, --burst');
   if (program !== 'noop' && program !== 'shell')
     throw usage(`there is no program '${program}': noop or shell`);
   return throughput(await graphOf(graph), {

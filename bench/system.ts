@@ -4,7 +4,7 @@
  */
 import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { type Client, createClient } from '../cli/client.ts';
 import { loadConfig, projectFolder } from '../config.ts';
 import { openHome } from '../embedded/home.ts';
@@ -69,7 +69,10 @@ export async function startSystem({ catalogue, agents, env = {}, say, shutdown }
   };
   const files = join(folder, 'catalogue');
   await mkdir(files);
-  for (const [name, text] of Object.entries(catalogue)) await writeFile(join(files, name), text);
+  for (const [name, text] of Object.entries(catalogue)) {
+    await mkdir(dirname(join(files, name)), { recursive: true });
+    await writeFile(join(files, name), text);
+  }
   const actorsFile = join(folder, 'cli.json');
   const names = agents.map((agent) => agent.name);
   await runToEnd(home, 'setup', program('api/setup/main.ts'), common, [actorsFile, files, ...names]);
