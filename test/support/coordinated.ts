@@ -33,6 +33,8 @@ export interface Meddling {
   /** True: this wake signal is swallowed although its sender believes that it was sent. */
   readonly swallow?: () => boolean;
   readonly continueAfterEvents?: number;
+  /** How long a finished run stays parked (A8), ms; an hour unless given. */
+  readonly keepMs?: number;
   /** Of another one: two workers share its runs. */
   readonly taskQueue?: string;
   /** Instead of the present sources'. */
@@ -59,6 +61,7 @@ export async function startCoordinated(
   const activities: Activities = createActivities({ pool, versionOf, contextOf, graceMs: 0 });
   const bundle = meddling.bundle ?? (await workflowBundle(join(projectFolder, '.sluice', 'bundles')));
   const { build } = bundle;
+  const keepMs = meddling.keepMs ?? HOUR_MS;
   const logger = pino({ level: 'silent' });
   const successor = new Successor({ client, taskQueue, build, logger });
   const worker = await Worker.create({
@@ -87,7 +90,7 @@ export async function startCoordinated(
     ...{ pool, databaseUrl: database.url, taskQueue, build, logger },
     client: meddled,
     successor,
-    keepMs: { hour: HOUR_MS, day: HOUR_MS, month: HOUR_MS },
+    keepMs: { hour: keepMs, day: keepMs, month: keepMs },
     continueAfterEvents: meddling.continueAfterEvents ?? 0,
   });
   await deliverer.start();

@@ -71,6 +71,7 @@ export async function ask(
   verb: string,
   flows: readonly string[],
   request: Readonly<Record<string, unknown>> = {},
+  roles: readonly string[] = [],
 ): Promise<string> {
   const id = randomUUID();
   const full = {
@@ -85,7 +86,7 @@ export async function ask(
     plan: null,
     ...request,
   };
-  const body = { actor: 'operator', roles: [], approvedBy: null, request: full };
+  const body = { actor: 'operator', roles, approvedBy: null, request: full };
   await pool.query(
     `with counter as (update run_counters set log_seq = log_seq + 1 where run_id = $2 returning log_seq),
       asked as (insert into operations (id, run_id, actor, idempotency_key, verb, body, body_hash, state, requested_ms)
