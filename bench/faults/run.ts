@@ -101,7 +101,7 @@ export async function runUnderFaults(options: FaultOptions): Promise<FaultSummar
     const { record, platform, agents, apis, workers, links } = installation;
     const schedule = drawSchedule(
       ...([seed, minutes] as const),
-      { agents, apis, workers, links: [...links.keys()] },
+      { agents, apis, workers, links: [...links.keys()].sort() },
       { leaseMs: LEASE_MS, taskTimeoutMs: TASK_TIMEOUT_MS },
     );
     say(

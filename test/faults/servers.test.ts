@@ -147,7 +147,9 @@ describe('A1, A6, C4: kill -9 of a server in the middle of a run', () => {
         { timeout: 30_000 },
       )
       .toBe('applied');
-    expect((await installation.call('POST', `/runs/${run}/unhold`, { flows: [ids[23]] })).status).toBe(200);
+    // A workflow task that the server gave to a connection of before its death comes again after its timeout, 10 s: B2 answers 202 then.
+    const unheld = await installation.call('POST', `/runs/${run}/unhold`, { flows: [ids[23]] });
+    expect([200, 202]).toContain(unheld.status);
     await reached(run, FLOWS, 50_000);
     await oneEffectEach('204101');
   }, 120_000);
