@@ -1,12 +1,11 @@
 /** The opening of a run under an idempotency key: repeated, it answers the run that was opened. */
-import { createHash } from 'node:crypto';
 import { SluiceError } from '../errors.ts';
-import { canonicalJson } from '../graph/hash.ts';
 import type { Actor } from '../store/actors.ts';
 import { writeAudit } from '../store/audit.ts';
 import { openRun } from '../store/open-run.ts';
 import { newId } from '../store/operations.ts';
 import type { Queryable } from '../store/pool.ts';
+import { bodyHash } from './body-hash.ts';
 import type { ApiDeps } from './deps.ts';
 import { near } from './near.ts';
 import { unknown } from './problem.ts';
@@ -26,9 +25,7 @@ export async function openOnce(
   key: string | undefined,
   also: Also = async () => {},
 ): Promise<string> {
-  const hash = createHash('sha256')
-    .update(canonicalJson({ verb: 'open', asked }))
-    .digest('base64url');
+  const hash = bodyHash({ verb: 'open', asked });
   if (key === undefined) return open(deps, actor, asked, hash, newId('own'), also);
   const place = JSON.stringify([actor.name, key]);
   const other = underWay.get(place);

@@ -1,9 +1,7 @@
 /** Makes a rerun plan: members, and everything that applying it would touch (protocol E). Nothing is changed by making one. */
-import { createHash } from 'node:crypto';
 import type { z } from 'zod';
 import { SluiceError } from '../errors.ts';
 import type { RerunPlan } from '../graph/decisions.ts';
-import { canonicalJson } from '../graph/hash.ts';
 import type { Flow } from '../graph/model.ts';
 import { lockKeys } from '../graph/program.ts';
 import { memberOf, planMembers, reach, rootRefusal } from '../graph/rerun.ts';
@@ -18,6 +16,7 @@ import { holdersOf, savePlan } from '../store/rerun-plans.ts';
 import type { RunContext } from '../store/run-context.ts';
 import { readState } from '../store/run-state.ts';
 import { authorise } from './auth.ts';
+import { bodyHash } from './body-hash.ts';
 import type { ApiDeps } from './deps.ts';
 import { knownFlows, openContext } from './find.ts';
 import { partsOf, plansFor } from './rerun-across.ts';
@@ -73,7 +72,7 @@ export async function makePlan(
   };
   const together = elsewhere.length === 0 ? [] : plansFor(parts, plan);
   const restsOn = [plan, ...together.map((it) => it.plan)].map(({ id: _, ...it }) => it);
-  const hash = createHash('sha256').update(canonicalJson(restsOn)).digest('base64url');
+  const hash = bodyHash(restsOn);
   const { otherRuns: _, ...wanted } = asked;
   const shown = {
     ...wanted,

@@ -1,7 +1,8 @@
 /** `bench --burst`: thousands of distributions become ready at one instant; slots, pools and order are checked against what the record says. */
-import pg from 'pg';
 import type { RunDetail } from '../api/schemas/runs.ts';
 import type { Shutdown } from '../embedded/shutdown.ts';
+import { createPool } from '../store/pool.ts';
+import { untilFinished } from './finished.ts';
 import { PLATFORM } from './graph-catalogue.ts';
 import { percentile } from './percentile.ts';
 import { startSystem } from './system.ts';
@@ -55,8 +56,7 @@ export async function burst(wish: {
     shutdown,
   });
   const client = system.client('admin');
-  pg.types.setTypeParser(pg.types.builtins.INT8, Number);
-  const pool = new pg.Pool({ connectionString: system.databaseUrl, max: 2 });
+  const pool = createPool(system.databaseUrl, { max: 2, name: 'bench' });
   const memory = watchMemory(system.home);
   const run = await client.post<RunDetail>('/runs', { cycle: 'day', period: '2026-01-01' });
   const waits: number[] = [];
@@ -74,14 +74,7 @@ export async function burst(wish: {
       await Promise.all([ask, new Promise((resolve) => setTimeout(resolve, 1000 / READS_PER_SECOND))]);
     }
   })();
-  for (;;) {
-    const found = await pool.query<{ done: boolean }>(
-      'select finished_ms is not null as done from runs where id = $1',
-      [run.id],
-    );
-    if (found.rows[0]!.done) break;
-    await new Promise((resolve) => setTimeout(resolve, 20));
-  }
+  await untilFinished(pool, run.id, 20);
   over = true;
   await reading;
   const { rows } = await pool.query<Attempt>(

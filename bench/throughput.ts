@@ -1,9 +1,11 @@
 /** `bench --graph FILE`: a graph through API, coordinator, PostgreSQL and agents; timed from the answer to `POST /runs` to the last result visible. */
 import { Client, Connection } from '@temporalio/client';
-import pg from 'pg';
+import type pg from 'pg';
 import type { RunDetail } from '../api/schemas/runs.ts';
 import type { Shutdown } from '../embedded/shutdown.ts';
+import { createPool } from '../store/pool.ts';
 import { runWorkflowId } from '../workflows/messages.ts';
+import { untilFinished } from './finished.ts';
 import { catalogueOf, idsOf, PLATFORM, type ProgramWish } from './graph-catalogue.ts';
 import type { GraphFile } from './graph-file.ts';
 import { percentile } from './percentile.ts';
@@ -47,8 +49,7 @@ export async function throughput(graph: GraphFile, wish: ThroughputWish): Promis
     say,
     shutdown,
   });
-  const pool = new pg.Pool({ connectionString: system.databaseUrl, max: 2 });
-  pg.types.setTypeParser(pg.types.builtins.INT8, Number);
+  const pool = createPool(system.databaseUrl, { max: 2, name: 'bench' });
   try {
     const memory = watchMemory(system.home);
     const runs: Measured[] = [];
@@ -72,7 +73,8 @@ async function oneRun(system: System, pool: pg.Pool, graph: GraphFile, period: s
   const before = await cpuSeconds(system.home);
   const run = await system.client('admin').post<RunDetail>('/runs', { cycle: 'day', period });
   const since = performance.now();
-  const makespanMs = await finished(pool, run.id, since);
+  await untilFinished(pool, run.id, 5);
+  const makespanMs = performance.now() - since;
   const after = await cpuSeconds(system.home);
   return {
     flowsPerSecond: Math.round(graph.tasks.length / (makespanMs / 1000)),
@@ -81,19 +83,6 @@ async function oneRun(system: System, pool: pg.Pool, graph: GraphFile, period: s
     ...(await historyOf(system, run.id)),
     cpuSeconds: mapParts(after, (value, part) => Math.round((value - before[part]) * 100) / 100),
   };
-}
-
-/** Time from `since` until every flow of the run has its result, seen from outside, ms. */
-async function finished(pool: pg.Pool, run: string, since: number): Promise<number> {
-  for (;;) {
-    const found = await pool.query<{ finished: boolean }>({
-      name: 'finished',
-      text: 'select finished_ms is not null as finished from runs where id = $1',
-      values: [run],
-    });
-    if (found.rows[0]!.finished) return performance.now() - since;
-    await new Promise((resolve) => setTimeout(resolve, 5));
-  }
 }
 
 /** From the end of the last upstream to the start of the flow, both as the record accepted them, ms. */

@@ -53,8 +53,8 @@ interface PidFile {
 
 const LOG_BYTES = 10_000_000;
 /**
- * V8 would let the young generation of each isolate grow to 48 MB, glibc keep an arena a thread: API and worker took 850 MB with 10,000
- * flows open, and take 530 MB so, at the same speed.
+ * V8 would let the young generation of each isolate grow to 48 MB, glibc keep an arena a thread: with 10,000 flows open
+ * API and worker take 600-680 MB so, and took 850 MB, at the same speed (docs/performance.md).
  */
 const SMALL_HEAP = ['--max-semi-space-size=4'];
 const living = new Map<number, NodeJS.Signals>();

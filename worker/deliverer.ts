@@ -7,13 +7,9 @@ import type pg from 'pg';
 import type { Logger } from 'pino';
 import type { Cycle } from '../graph/model.ts';
 import { listen } from '../store/listen.ts';
-import {
-  RUN_WORKFLOW,
-  type RunInput,
-  runWorkflowId,
-  TASK_TIMEOUT,
-  WAKE_SIGNAL,
-} from '../workflows/messages.ts';
+import type { RunInput } from '../workflows/messages.ts';
+import { repeat } from './repeat.ts';
+import { signalCoordinator } from './signal-coordinator.ts';
 import type { Successor } from './successor.ts';
 
 export interface DelivererDeps {
@@ -47,8 +43,8 @@ const LEAVING_MS = 10_000;
  */
 const BEHIND = 'log_seq > read_seq or exchange = 0 or log_seq > cursor and now_ms < clock_ms() - 5000';
 
+/** Signals to a run under way: there is one of these as long as there are. */
 interface Delivery {
-  inFlight: boolean;
   again: boolean;
   /** The coordinator itself asks for it. */
   wanted: boolean;
@@ -56,7 +52,6 @@ interface Delivery {
 
 interface Progress {
   exchange: number;
-  log_seq: number;
   unread: boolean;
   leaving: boolean;
 }
@@ -67,9 +62,8 @@ export class Deliverer {
   readonly #cycles = new Map<string, Cycle>();
   /** The exchange of a run that was its last when it was signalled, when that was, and when it was first (performance.now). */
   readonly #signalled = new Map<string, { exchange: number; on: number; since: number }>();
-  #timer: NodeJS.Timeout | undefined;
   #stopListening: (() => Promise<void>) | undefined;
-  #polling: Promise<void> = Promise.resolve();
+  #stopPolling: (() => Promise<void>) | undefined;
   readonly #delivering = new Set<Promise<void>>();
   #stopped = false;
 
@@ -85,13 +79,12 @@ export class Deliverer {
       (channel, run) => this.wake(run, channel === 'sluice_wake'),
       logger,
     );
-    this.#polling = this.#poll();
+    this.#stopPolling = repeat(() => this.#poll(), POLL_MS);
   }
 
   async stop(): Promise<void> {
     this.#stopped = true;
-    clearTimeout(this.#timer);
-    await this.#polling;
+    await this.#stopPolling?.();
     await this.#stopListening?.();
     // Whoever stops us closes the client next: under a call that is being repeated that would end the process.
     await Promise.all(this.#delivering);
@@ -101,12 +94,12 @@ export class Deliverer {
   wake(run: string, wanted = false): void {
     if (this.#stopped) return;
     const delivery = this.#deliveries.get(run);
-    if (delivery?.inFlight) {
+    if (delivery !== undefined) {
       delivery.again = true;
       delivery.wanted ||= wanted;
       return;
     }
-    this.#deliveries.set(run, { inFlight: true, again: false, wanted });
+    this.#deliveries.set(run, { again: false, wanted });
     const delivering = this.#deliver(run).finally(() => this.#delivering.delete(delivering));
     this.#delivering.add(delivering);
   }
@@ -123,16 +116,7 @@ export class Deliverer {
         if (!wanted && !(await this.#isNeeded(run))) continue;
         const input = await this.#inputOf(run);
         if (!wanted && this.#isStuck(run)) await successor.look(input);
-        await client.withDeadline(Date.now() + SIGNAL_MS, () =>
-          client.workflow.signalWithStart(RUN_WORKFLOW, {
-            workflowId: runWorkflowId(taskQueue, run),
-            taskQueue,
-            args: [input],
-            signal: WAKE_SIGNAL,
-            signalArgs: [],
-            workflowTaskTimeout: TASK_TIMEOUT,
-          }),
-        );
+        await client.withDeadline(Date.now() + SIGNAL_MS, () => signalCoordinator(client, taskQueue, input));
       } catch (error) {
         // The poll finds the run again: its log stays ahead of its cursor.
         logger.warn({ run, error }, 'could not wake the coordinator');
@@ -151,7 +135,7 @@ export class Deliverer {
   async #isNeeded(run: string): Promise<boolean> {
     const found = await this.#deps.pool.query<Progress>({
       name: 'run-progress',
-      text: `select exchange, log_seq, ${BEHIND} as unread,
+      text: `select exchange, ${BEHIND} as unread,
           coalesce(leaving_ms > clock_ms() - ${LEAVING_MS}, false) as leaving from run_counters where run_id = $1`,
       values: [run],
     });
@@ -200,9 +184,5 @@ export class Deliverer {
     } catch (error) {
       logger.warn({ error }, 'could not look for runs whose log is ahead');
     }
-    if (this.#stopped) return;
-    this.#timer = setTimeout(() => {
-      this.#polling = this.#poll();
-    }, POLL_MS);
   }
 }

@@ -2,16 +2,13 @@
 import type pg from 'pg';
 import type { Logger } from 'pino';
 import { endLeases, silentLeases } from '../store/lease-end.ts';
+import { repeat } from './repeat.ts';
 
 const EVERY_MS = 1_000;
 
 /** Looks each second until the returned function is called. */
 export function startReaper(pool: pg.Pool, logger: Logger): () => Promise<void> {
-  let stopped = false;
-  let timer: NodeJS.Timeout | undefined;
-  let pass: Promise<void> = look();
-
-  async function look(): Promise<void> {
+  return repeat(async () => {
     try {
       const epochs = await silentLeases(pool);
       if (epochs.length > 0) {
@@ -21,15 +18,5 @@ export function startReaper(pool: pg.Pool, logger: Logger): () => Promise<void> 
     } catch (error) {
       logger.warn({ error }, 'could not look for silent leases');
     }
-    if (stopped) return;
-    timer = setTimeout(() => {
-      pass = look();
-    }, EVERY_MS);
-  }
-
-  return async () => {
-    stopped = true;
-    clearTimeout(timer);
-    await pass;
-  };
+  }, EVERY_MS);
 }

@@ -5,14 +5,8 @@
 import type { Client } from '@temporalio/client';
 import type { InjectedSinks } from '@temporalio/worker';
 import type { Logger } from 'pino';
-import {
-  type CoordinatorSinks,
-  RUN_WORKFLOW,
-  type RunInput,
-  runWorkflowId,
-  TASK_TIMEOUT,
-  WAKE_SIGNAL,
-} from '../workflows/messages.ts';
+import { type CoordinatorSinks, type RunInput, runWorkflowId } from '../workflows/messages.ts';
+import { signalCoordinator } from './signal-coordinator.ts';
 
 export interface SuccessorDeps {
   readonly client: Client;
@@ -88,15 +82,7 @@ export class Successor {
     const seen = Math.max(input.seen, await this.#lastExchange(workflowId, runId));
     const anew: RunInput = { ...input, seen, build };
     // One call ends the old one and begins the new one: a deliverer that comes between would know nothing of `seen`.
-    await client.workflow.signalWithStart(RUN_WORKFLOW, {
-      workflowId,
-      taskQueue,
-      args: [anew],
-      signal: WAKE_SIGNAL,
-      signalArgs: [],
-      workflowTaskTimeout: TASK_TIMEOUT,
-      workflowIdConflictPolicy: 'TERMINATE_EXISTING',
-    });
+    await signalCoordinator(client, taskQueue, anew, { anew: true });
     return seen;
   }
 

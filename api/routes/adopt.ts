@@ -1,11 +1,10 @@
 /** A run moves to another catalogue version (protocol D8). */
-import { createHash } from 'node:crypto';
 import { SluiceError } from '../../errors.ts';
-import { canonicalJson } from '../../graph/hash.ts';
 import { type AdoptionAnswer, adoptVersion, answeredBefore, foreseeAdoption } from '../../store/adopt.ts';
 import { newestVersion } from '../../store/catalogue.ts';
 import { keyOf } from '../ask.ts';
 import { authorise } from '../auth.ts';
+import { bodyHash } from '../body-hash.ts';
 import type { Api, ApiDeps } from '../deps.ts';
 import { openContext } from '../find.ts';
 import { Adopted, AdoptRun } from '../schemas/adopt.ts';
@@ -37,10 +36,11 @@ export function adoptRoutes(app: Api, deps: ApiDeps): void {
       const wanted = request.body.version ?? (await newestVersion(deps.pool)) ?? 0;
       const version = await deps.versionOf(wanted);
       const key = keyOf(request.headers);
-      const asked = canonicalJson({ verb: 'adopt', run, version: request.body.version ?? null, reason });
-      const bodyHash = createHash('sha256').update(asked).digest('base64url');
+      const hash = bodyHash({ verb: 'adopt', run, version: request.body.version ?? null, reason });
       const from = context.run.catalogueVersion;
-      const before = dryRun ? null : await answeredBefore(deps.pool, { actor: actor.name, key, bodyHash });
+      const before = dryRun
+        ? null
+        : await answeredBefore(deps.pool, { actor: actor.name, key, bodyHash: hash });
       if (before !== null)
         return { run, from: before.from, version: before.version, dryRun, ...shown(before.answer) };
       if (wanted === from)
@@ -52,7 +52,7 @@ export function adoptRoutes(app: Api, deps: ApiDeps): void {
           ...{ run, from, version: wanted, dryRun },
           ...shown(await foreseeAdoption(deps.pool, context, version, deps.graceMs)),
         };
-      const given = { actor: actor.name, roles: actor.roles, key, bodyHash, reason };
+      const given = { actor: actor.name, roles: actor.roles, key, bodyHash: hash, reason };
       const adoption = await adoptVersion(deps.pool, context, version, deps.graceMs, given);
       deps.contextOf.forget(run);
       return { run, from, version: wanted, dryRun, ...shown(adoption) };

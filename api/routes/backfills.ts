@@ -1,10 +1,8 @@
 /** Backfills: foreseen, started, watched, cancelled. Their runs are opened by the workers, one after the other or a few at a time. */
-import { createHash } from 'node:crypto';
 import { SluiceError } from '../../errors.ts';
 import { type BackfillPlan, dependants, planBackfill } from '../../graph/backfill.ts';
 import { runId } from '../../graph/calendar.ts';
 import { type Graph, inflate } from '../../graph/compact.ts';
-import { canonicalJson } from '../../graph/hash.ts';
 import { Cycle } from '../../graph/model.ts';
 import {
   type BackfillRow,
@@ -19,6 +17,7 @@ import { type CatalogueVersion, newestVersion } from '../../store/catalogue.ts';
 import { nextRunNumber } from '../../store/run-numbers.ts';
 import { keyOf } from '../ask.ts';
 import { authorise } from '../auth.ts';
+import { bodyHash } from '../body-hash.ts';
 import type { Api, ApiDeps } from '../deps.ts';
 import { near } from '../near.ts';
 import { AtId, page, positionOf } from '../paging.ts';
@@ -66,9 +65,6 @@ export function backfillRoutes(app: Api, deps: ApiDeps): void {
         throw new SluiceError('reason_required', 'a backfill needs a reason', {
           facts: { verb: 'backfill' },
         });
-      const hash = createHash('sha256')
-        .update(canonicalJson({ verb: 'backfill', asked, reason }))
-        .digest('base64url');
       const key = keyOf(request.headers);
       const row = await createBackfill(
         deps.pool,
@@ -76,7 +72,7 @@ export function backfillRoutes(app: Api, deps: ApiDeps): void {
           ...asked,
           actor: actor.name,
           key,
-          bodyHash: hash,
+          bodyHash: bodyHash({ verb: 'backfill', asked, reason }),
           roots: asked.flows ?? null,
           reason: reason.trim(),
         },

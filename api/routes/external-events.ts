@@ -1,9 +1,7 @@
 /** Events from outside: taken once per key, told to the runs that wait for them, also to those opened later. */
-import { createHash } from 'node:crypto';
 import { SluiceError } from '../../errors.ts';
 import { isPeriod } from '../../graph/calendar.ts';
 import { inflate } from '../../graph/compact.ts';
-import { canonicalJson } from '../../graph/hash.ts';
 import { Cycle, type Flow } from '../../graph/model.ts';
 import { newestVersion } from '../../store/catalogue.ts';
 import {
@@ -16,6 +14,7 @@ import {
 import { inTransaction } from '../../store/pool.ts';
 import { keyOf } from '../ask.ts';
 import { authorise } from '../auth.ts';
+import { bodyHash } from '../body-hash.ts';
 import type { Api, ApiDeps } from '../deps.ts';
 import { near } from '../near.ts';
 import { AtId, page, positionOf } from '../paging.ts';
@@ -42,9 +41,7 @@ export function externalEventRoutes(app: Api, deps: ApiDeps): void {
         ...{ event, cycle, period, payload: payload ?? null },
         actor: actor.name,
         key: keyOf(request.headers),
-        bodyHash: createHash('sha256')
-          .update(canonicalJson({ event, period, payload: payload ?? null }))
-          .digest('base64url'),
+        bodyHash: bodyHash({ event, period, payload: payload ?? null }),
       };
       const waits = async ({ version }: { version: number }): Promise<boolean> =>
         awaitedEvents(inflate((await deps.versionOf(version)).graphOf(cycle))).has(event);

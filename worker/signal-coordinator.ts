@@ -1,0 +1,27 @@
+/** The one call by which a coordinator is woken, begun, or begun anew. */
+import type { Client } from '@temporalio/client';
+import {
+  RUN_WORKFLOW,
+  type RunInput,
+  runWorkflowId,
+  TASK_TIMEOUT,
+  WAKE_SIGNAL,
+} from '../workflows/messages.ts';
+
+/** Wakes the coordinator of `input.run`, or starts it with `input`; `anew` ends the execution that is there, in the same call. */
+export async function signalCoordinator(
+  client: Client,
+  taskQueue: string,
+  input: RunInput,
+  { anew = false }: { anew?: boolean } = {},
+): Promise<void> {
+  await client.workflow.signalWithStart(RUN_WORKFLOW, {
+    workflowId: runWorkflowId(taskQueue, input.run),
+    taskQueue,
+    args: [input],
+    signal: WAKE_SIGNAL,
+    signalArgs: [],
+    workflowTaskTimeout: TASK_TIMEOUT,
+    ...(anew ? { workflowIdConflictPolicy: 'TERMINATE_EXISTING' as const } : {}),
+  });
+}
