@@ -145,6 +145,8 @@ async function stream(
     }
     context.log(`-- ${rows} rows, checksum ${checksum}, ${Math.round(performance.now() - since)} ms\n`);
     return { rows, checksum };
+  } catch (error) {
+    throw source.failure ?? error;
   } finally {
     source.close();
   }

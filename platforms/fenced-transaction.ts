@@ -2,11 +2,12 @@
  * The frame of every fenced attempt (protocol C6): older epochs are cancelled, the fence is taken outside the timeout,
  * effects and `done` are committed together - or nothing is.
  */
+import { withControl } from './control.ts';
 import { failed } from './failure.ts';
 import { ensurePlatformSchema, markDone, takeFence } from './fence.ts';
 import { endingOfCause, Interruption } from './interruption.ts';
 import type { Ending, ExecuteContext, Task } from './platform.ts';
-import { cancelOlderEpochs, openSession, type Session, withControl } from './session.ts';
+import { cancelOlderEpochs, openSession, type Session } from './session.ts';
 import type { Statement } from './statements.ts';
 
 /** While the fence is held by an older epoch, how often its backend is asked to end; the third time it is closed. */
@@ -62,7 +63,7 @@ export async function inFencedTransaction(
     return { outcome: 'succeeded', rows: effects.rows };
   } catch (error) {
     if (interruption.cause !== null) return endingOfCause(interruption.cause, task, committing);
-    const ending = failed(error, frame?.current);
+    const ending = failed(frame?.session.failure ?? error, frame?.current);
     if (ending.outcome === 'failed') context.log(`-- failed: ${ending.message}\n`);
     return ending;
   } finally {

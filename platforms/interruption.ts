@@ -2,8 +2,9 @@
  * What may end a database attempt early - a stop, its timeout - and how it reaches the backends: by
  * `pg_cancel_backend` from a second connection, then harder (protocol C6).
  */
+import { withControl } from './control.ts';
 import { type Ending, type ExecuteContext, type StopReason, stopReason } from './platform.ts';
-import { type Session, withControl } from './session.ts';
+import type { Session } from './session.ts';
 
 /** How often a backend is asked again, and after how long its connection is closed by force. */
 const REPEAT_MS = 500;

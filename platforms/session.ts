@@ -6,20 +6,27 @@
  */
 import { createHash } from 'node:crypto';
 import pg from 'pg';
+import { ANSWER_MS, CONNECT_TIMEOUT_MS } from './control.ts';
 import type { Task } from './platform.ts';
+import { watchForSilence } from './silence.ts';
 
 export interface Session {
   readonly client: pg.Client;
   /** Where the session is, for a second connection that cancels it. */
   readonly url: string;
   readonly pid: number;
+  /** Its `application_name`. */
+  readonly name: string;
+  /** Why the session was failed, if it was: what the statement in flight says of it is only that the connection closed. */
+  readonly failure: Error | null;
   /** Closes the connection at once and without waiting for the server; safe to call twice. */
   close(): void;
+  /** Closes it because of `cause`. */
+  fail(cause: Error): void;
 }
 
 /** PostgreSQL cuts `application_name` after 63 bytes (NAMEDATALEN - 1) without a word. */
 const NAME_BYTES = 63;
-const CONNECT_TIMEOUT_MS = 10_000;
 const NAME = /^sluice e(\d+) (\S+) (\S+)$/;
 
 /** `sluice e<epoch> <period> <program>`; a program whose name is too long is cut and told apart by a hash. */
@@ -51,9 +58,10 @@ export async function openSession(
   task: Pick<Task, 'program' | 'period' | 'lease' | 'orphanMs'>,
   log: (text: string) => void,
 ): Promise<Session> {
+  const name = applicationName(task);
   const client = new pg.Client({
     connectionString: url,
-    application_name: applicationName(task),
+    application_name: name,
     connectionTimeoutMillis: CONNECT_TIMEOUT_MS,
     keepAlive: true,
     // A database that is gone without a word shows within half a minute, not after hours.
@@ -63,43 +71,44 @@ export async function openSession(
   client.on('error', () => {});
   client.on('notice', (notice) => log(`${notice.severity ?? 'NOTICE'}: ${notice.message ?? ''}\n`));
   let closed = false;
+  let failure: Error | null = null;
+  let unwatch = (): void => {};
   const close = () => {
     if (closed) return;
     closed = true;
+    unwatch();
     client.end().catch(() => {});
   };
   try {
     await client.connect();
-    const { rows } = await client.query<{ pid: number }>(
-      `select pg_backend_pid() as pid,
+    // Known to node-postgres for each statement, not to its types.
+    const settings: pg.QueryConfig & { query_timeout: number } = {
+      text: `select pg_backend_pid() as pid,
               set_config('statement_timeout', '0', false), set_config('lock_timeout', '0', false),
               set_config('client_connection_check_interval', '1s', false),
               set_config('idle_in_transaction_session_timeout', $1, false),
               set_config('timezone', 'UTC', false), set_config('datestyle', 'ISO, YMD', false),
               set_config('intervalstyle', 'iso_8601', false), set_config('extra_float_digits', '1', false),
               set_config('bytea_output', 'hex', false)`,
-      [`${Math.min(Math.max(task.orphanMs, 1_000), 2_147_483_647)}ms`],
-    );
-    return { client, url, pid: rows[0]!.pid, close };
+      values: [`${Math.min(Math.max(task.orphanMs, 1_000), 2_147_483_647)}ms`],
+      query_timeout: ANSWER_MS,
+    };
+    const { rows } = await client.query<{ pid: number }>(settings);
+    const session: Session = {
+      ...{ client, url, name, pid: rows[0]!.pid, close },
+      get failure() {
+        return failure;
+      },
+      fail(cause) {
+        failure ??= cause;
+        close();
+      },
+    };
+    unwatch = watchForSilence(session);
+    return session;
   } catch (error) {
     close();
     throw error;
-  }
-}
-
-/** A short connection of its own for control: cancelling, schema. Rejects when the platform cannot be reached. */
-export async function withControl<T>(url: string, work: (client: pg.Client) => Promise<T>): Promise<T> {
-  const client = new pg.Client({
-    connectionString: url,
-    application_name: 'sluice control',
-    connectionTimeoutMillis: CONNECT_TIMEOUT_MS,
-  });
-  client.on('error', () => {});
-  try {
-    await client.connect();
-    return await work(client);
-  } finally {
-    client.end().catch(() => {});
   }
 }
 

@@ -149,7 +149,7 @@ async function runCheck(
     return value === true ? { outcome: 'succeeded' } : { outcome: 'false' };
   } catch (error) {
     if (interruption.cause !== null) return endingOfCause(interruption.cause, task, false);
-    const ending = failed(error, frame?.current);
+    const ending = failed(frame?.session.failure ?? error, frame?.current);
     if (ending.outcome === 'failed') context.log(`-- failed: ${ending.message}\n`);
     return ending;
   } finally {
