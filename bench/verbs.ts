@@ -11,6 +11,7 @@ import { type ByPart, watchMemory } from './usage.ts';
 const RUNNING = 1_000;
 const FLOW_MS = 5_000;
 const VERBS_PER_SECOND = 10;
+const SLOWEST = 12;
 /** Four sessions; the rights of their actors suffice for every verb below. */
 const OPERATORS = ['admin', 'operator', 'demo', 'operator'];
 
@@ -26,6 +27,8 @@ export interface Verbs {
   readonly verbs: number;
   /** From the request to the answer with the outcome, by the operator's clock. */
   readonly verbMs: { p50: number | null; p95: number | null; p99: number | null; max: number | null };
+  /** The slowest ones: when they were asked for, ms after the first. Standing close together, they waited for one and the same thing. */
+  readonly slowest: readonly { readonly atMs: number; readonly verb: string; readonly ms: number }[];
   /** Flows that were running when each verb was asked for: the least and the median. */
   readonly running: { min: number | null; p50: number | null };
   readonly flowsDone: number;
@@ -55,7 +58,7 @@ export async function verbs({ seconds, say, shutdown }: VerbsWish): Promise<Verb
   say(`${RUNNING} flows are running; ${VERBS_PER_SECOND} verbs a second for ${seconds} s`);
 
   const memory = watchMemory(system.home);
-  const waits: number[] = [];
+  const done: { atMs: number; verb: string; ms: number }[] = [];
   const running: number[] = [];
   const refused: Record<string, number> = {};
   const total = seconds * VERBS_PER_SECOND;
@@ -66,7 +69,7 @@ export async function verbs({ seconds, say, shutdown }: VerbsWish): Promise<Verb
     await new Promise((resolve) => setTimeout(resolve, Math.max(0, at - performance.now())));
     under.push(
       oneVerb(clients[i % clients.length]!, run.id, i, rows).then(
-        (ms) => void waits.push(ms),
+        ({ verb, ms }) => void done.push({ atMs: Math.round(at - since), verb, ms }),
         (error: { code?: string; message: string }) => {
           const code = error.code ?? error.message;
           refused[code] = (refused[code] ?? 0) + 1;
@@ -77,6 +80,7 @@ export async function verbs({ seconds, say, shutdown }: VerbsWish): Promise<Verb
   }
   await Promise.all(under);
   const { counts } = await detail();
+  const waits = done.map((it) => it.ms);
   const answer: Verbs = {
     flows: graph.tasks.length,
     operators: clients.length,
@@ -87,6 +91,10 @@ export async function verbs({ seconds, say, shutdown }: VerbsWish): Promise<Verb
       p99: percentile(waits, 0.99),
       max: percentile(waits, 1),
     },
+    slowest: done
+      .sort((a, b) => b.ms - a.ms)
+      .slice(0, SLOWEST)
+      .map((it) => ({ ...it, ms: Math.round(it.ms) })),
     running: { min: percentile(running, 0), p50: percentile(running, 0.5) },
     flowsDone: counts.succeeded ?? 0,
     refused,
@@ -96,8 +104,13 @@ export async function verbs({ seconds, say, shutdown }: VerbsWish): Promise<Verb
   return answer;
 }
 
-/** Answers how long the i-th verb took, ms. */
-async function oneVerb(client: Client, run: string, i: number, rows: number): Promise<number> {
+/** Answers what the i-th verb was and how long it took, ms. */
+async function oneVerb(
+  client: Client,
+  run: string,
+  i: number,
+  rows: number,
+): Promise<{ verb: string; ms: number }> {
   const { verb, column } = verbOf(i);
   const since = performance.now();
   await client.operate(`/runs/${run}/${verb}`, {
@@ -105,7 +118,7 @@ async function oneVerb(client: Client, run: string, i: number, rows: number): Pr
     reason: 'bench',
     ...(verb === 'force-pass' ? { evidence: 'bench' } : {}),
   });
-  return performance.now() - since;
+  return { verb, ms: performance.now() - since };
 }
 
 /** Verbs in turn, each kind on columns of its own; what is taken back was done five rounds, 3 s, ago. */
