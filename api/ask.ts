@@ -52,12 +52,17 @@ export async function prepare(
   deps: ApiDeps,
   actor: Actor,
   wish: Wish,
-  repeated = false,
+  known: Promise<boolean> | boolean = false,
 ): Promise<{ context: RunContext; request: OperationRequest }> {
   const rule = VERBS.get(wish.verb)!;
   const reason = wish.reason.trim();
   const evidence = wish.evidence?.trim() || null;
-  const context = await openContext(deps, wish.run);
+  // Asked side by side: an operator waits for each of them.
+  const [context, repeated, refusal] = await Promise.all([
+    openContext(deps, wish.run),
+    known,
+    refusalOfRun(deps, wish.run, wish.verb),
+  ]);
   if (rule.needsReason && reason === '')
     throw new SluiceError('reason_required', `${wish.verb} needs a reason`, { facts: { verb: wish.verb } });
   if (rule.needsEvidence && evidence === null)
@@ -66,7 +71,7 @@ export async function prepare(
     throw new SluiceError('invalid_request', 'resolve needs "ran": true when it ran, false when it did not', {
       facts: { errors: [{ in: 'body', pointer: '/ran', detail: 'required' }] },
     });
-  if (!repeated) await refuseRun(deps, context.run.id, wish.verb);
+  if (!repeated && refusal !== null) throw refusal;
 
   const flows = knownFlows(context, wish.flows ?? [], wish.partial === true);
   const edges = (wish.edges ?? []).flatMap((edge) => edgesMeant(context, edge));
@@ -111,25 +116,26 @@ function edgesMeant(context: RunContext, { from, to: given, run, period }: EdgeW
   return meant.map((it) => ({ from, to, run: it.run }));
 }
 
-/** What the run itself says against the verb. */
-async function refuseRun(deps: ApiDeps, id: string, verb: Verb): Promise<void> {
-  const run = await readRun(deps.pool, id);
-  if (run.frozen !== null)
-    throw new SluiceError('run_frozen', `${run.id}: ${run.frozen}`, { facts: { run: run.id } });
-  if (verb === 'reopen' && run.state === 'open')
-    throw new SluiceError('not_closed', `${run.id} is open`, { facts: { run: run.id } });
-  if (verb !== 'pause' && verb !== 'resume') return;
+/** What the run itself says against the verb; null = nothing. */
+async function refusalOfRun(deps: ApiDeps, id: string, verb: Verb): Promise<SluiceError | null> {
+  const run = await readRun(deps.pool, id).catch((error: unknown) => {
+    if (error instanceof SluiceError) return error;
+    throw error;
+  });
+  if (run instanceof SluiceError) return run;
+  const facts = { facts: { run: id } };
+  if (run.frozen !== null) return new SluiceError('run_frozen', `${id}: ${run.frozen}`, facts);
+  if (verb === 'reopen' && run.state === 'open') return new SluiceError('not_closed', `${id} is open`, facts);
+  if (verb !== 'pause' && verb !== 'resume') return null;
   const paused = (await pausesInForce(deps.pool, `run:${id}`)) > 0;
-  if (verb === 'pause' && paused)
-    throw new SluiceError('already_paused', `${run.id} is paused`, { facts: { run: run.id } });
-  if (verb === 'resume' && !paused)
-    throw new SluiceError('not_paused', `${run.id} is not paused`, { facts: { run: run.id } });
+  if (verb === 'pause' && paused) return new SluiceError('already_paused', `${id} is paused`, facts);
+  if (verb === 'resume' && !paused) return new SluiceError('not_paused', `${id} is not paused`, facts);
+  return null;
 }
 
 /** Logs the operation and waits for its outcome. The row as it is then: `requested` when the time was over (B2). */
 export async function ask(deps: ApiDeps, actor: Actor, wish: Wish, key: string): Promise<OperationRow> {
-  const repeated = await isKnownKey(deps.pool, actor.name, key);
-  const { context, request } = await prepare(deps, actor, wish, repeated);
+  const { context, request } = await prepare(deps, actor, wish, isKnownKey(deps.pool, actor.name, key));
   const row = await requestGathered(deps.pool, {
     run: context.run.id,
     actor: actor.name,

@@ -11,7 +11,7 @@ import { restoreState } from '../graph/restore.ts';
 import { FLAG } from '../graph/state.ts';
 import { codeOf, type Result } from '../graph/status.ts';
 import { insertOperation, type NewOperation, type OperationRow } from './operations.ts';
-import { inTransaction, type Queryable } from './pool.ts';
+import { inTransaction, type Queryable, type Transaction } from './pool.ts';
 import type { RunContext } from './run-context.ts';
 import { lockOutbox } from './run-flows.ts';
 import { lockCounters } from './run-log.ts';
@@ -56,7 +56,7 @@ export async function requestTogether(pool: pg.Pool, parts: readonly Part[]): Pr
   }
 }
 
-async function prepareAndCommit(client: Queryable, parts: readonly Part[]): Promise<OperationRow[]> {
+async function prepareAndCommit(client: Transaction, parts: readonly Part[]): Promise<OperationRow[]> {
   const sorted = [...parts].sort((a, b) => (a.run < b.run ? -1 : 1));
   await lockCounters(
     client,

@@ -5,8 +5,8 @@ import { SluiceError } from '../errors.ts';
 import type { OperationOutcome, OperationRequest } from '../graph/decisions.ts';
 import { canonicalJson } from '../graph/hash.ts';
 import { writeAudit } from './audit.ts';
-import { inTransaction, type Queryable } from './pool.ts';
-import { appendLog, type LogRow, lockCounters } from './run-log.ts';
+import { inTransaction, type Queryable, type Transaction } from './pool.ts';
+import { appending, type LogRow, lockingCounters } from './run-log.ts';
 
 export interface OperationRow {
   readonly id: string;
@@ -55,18 +55,20 @@ export async function requestOperations(
   return inTransaction(
     pool,
     async (client) => {
-      await lockCounters(client, [run]);
-      const answers: (OperationRow | SluiceError)[] = [];
-      for (const one of given)
-        answers.push(
-          await insertOperation(client, one).then(
-            ({ row }) => row,
-            (error: unknown) => {
-              if (error instanceof SluiceError) return error;
-              throw error;
-            },
+      client.send(lockingCounters([run]));
+      // Sent together: the counter row, on which everybody who writes to the run waits, is held for two round trips.
+      const inserted = await Promise.all(given.map((one) => insert(client, one)));
+      const fresh = inserted.filter((row) => row !== undefined);
+      if (fresh.length > 0)
+        client.send(
+          appending(
+            run,
+            fresh.map((row) => logRow(row, null)),
           ),
         );
+      const answers: (OperationRow | SluiceError)[] = [];
+      for (const [i, row] of inserted.entries())
+        answers.push(row ?? (await sameRequest(client, given[i]!).catch(refusalOnly)));
       return answers;
     },
     PATIENT,
@@ -75,21 +77,37 @@ export async function requestOperations(
 
 /** The same within a transaction that holds the run's counter row. */
 export async function insertOperation(
-  client: Queryable,
+  client: Transaction,
   given: NewOperation,
 ): Promise<{ row: OperationRow; isNew: boolean }> {
-  const { run, actor, roles, key, request } = given;
-  const hash = hashOf(run, request);
+  const row = await insert(client, given);
+  if (row === undefined) return { row: await sameRequest(client, given), isNew: false };
+  client.send(appending(given.run, [logRow(row, null)]));
+  return { row, isNew: true };
+}
+
+/** The new row; undefined when the actor's key has one already. */
+async function insert(
+  client: Queryable,
+  { run, actor, roles, key, request }: NewOperation,
+): Promise<OperationRow | undefined> {
   const inserted = await client.query<OperationRow>({
     name: 'insert-operation',
     text: `insert into operations (id, run_id, actor, idempotency_key, verb, body, body_hash, state, requested_ms)
       values ($1, $2, $3, $4, $5, $6, $7, 'requested', clock_ms()) on conflict (actor, idempotency_key) do nothing returning ${COLUMNS}`,
-    values: [newId('op'), run, actor, key, request.verb, JSON.stringify({ ...request, roles }), hash],
+    values: [
+      newId('op'),
+      ...[run, actor, key, request.verb],
+      JSON.stringify({ ...request, roles }),
+      hashOf(run, request),
+    ],
   });
-  const row = inserted.rows[0];
-  if (row === undefined) return { row: await sameRequest(client, { ...given, hash }), isNew: false };
-  await appendLog(client, run, [logRow(row, null)]);
-  return { row, isNew: true };
+  return inserted.rows[0];
+}
+
+function refusalOnly(error: unknown): SluiceError {
+  if (error instanceof SluiceError) return error;
+  throw error;
 }
 
 /** Whether this actor's key belongs to a request already. */
@@ -102,13 +120,13 @@ export async function isKnownKey(client: Queryable, actor: string, key: string):
   return found.rowCount === 1;
 }
 
-async function sameRequest(client: Queryable, given: NewOperation & { hash: string }): Promise<OperationRow> {
+async function sameRequest(client: Queryable, given: NewOperation): Promise<OperationRow> {
   const found = await client.query<OperationRow>(
     `select ${COLUMNS} from operations where actor = $1 and idempotency_key = $2`,
     [given.actor, given.key],
   );
   const row = found.rows[0]!;
-  if (row.bodyHash !== given.hash)
+  if (row.bodyHash !== hashOf(given.run, given.request))
     throw new SluiceError(
       'idempotency_key_reused',
       `the key '${given.key}' belongs to operation ${row.id} (${row.verb} on ${row.run}), whose body was another one`,
@@ -187,7 +205,7 @@ export async function approveOperation(
   return inTransaction(
     pool,
     async (client) => {
-      await lockCounters(client, [before.run]);
+      client.send(lockingCounters([before.run]));
       const found = await client.query<OperationRow>(
         `update operations set state = 'requested', approved_by = $2, approved_ms = clock_ms()
        where id = $1 and state = 'approval_required' and approved_by is null returning ${COLUMNS}`,
@@ -199,7 +217,7 @@ export async function approveOperation(
         if (now.approvedBy === approver.name) return now;
         throw notAwaiting(now);
       }
-      await appendLog(client, row.run, [logRow(row, approver.name)]);
+      client.send(appending(row.run, [logRow(row, approver.name)]));
       await writeAudit(client, {
         actor: approver.name,
         verb: 'approve',

@@ -42,7 +42,11 @@ export interface RunContext {
 }
 
 export async function readRun(pool: pg.Pool | pg.PoolClient, runId: string): Promise<RunRow> {
-  const found = await pool.query<RunRow>(`select ${RUN_COLUMNS} from runs where id = $1`, [runId]);
+  const found = await pool.query<RunRow>({
+    name: 'read-run',
+    text: `select ${RUN_COLUMNS} from runs where id = $1`,
+    values: [runId],
+  });
   const run = found.rows[0];
   if (run === undefined)
     throw new SluiceError('unknown_run', `there is no run ${runId}`, { facts: { run: runId } });
