@@ -34,6 +34,8 @@ export interface System {
   readonly apiUrl: string;
   /** What the command line would use for an actor: admin, operator, viewer, demo or an agent's name. */
   client(actor: string): Client;
+  /** The same, for a request of one's own. */
+  token(actor: string): string;
 }
 
 const program = (path: string): string => join(projectFolder, path);
@@ -99,5 +101,6 @@ export async function startSystem({ catalogue, agents, env = {}, say, shutdown }
     temporalAddress: servers.temporalAddress,
     apiUrl,
     client: (actor) => createClient({ apiUrl, token: actors[actor] }),
+    token: (actor) => actors[actor]!,
   };
 }

@@ -166,15 +166,19 @@ export async function readBackfillRuns(
   return lists;
 }
 
-/** Where a run that is not opened stands in its backfill; null for a run of none. */
-export async function readTurn(client: Queryable, run: string): Promise<BackfillTurn | null> {
-  const found = await client.query<BackfillTurn>(
-    `select b.id as backfill, r.state, b.trouble,
+/** Where runs that are not opened stand in their backfills, by run; those of none are left out. */
+export async function readTurns(
+  client: Queryable,
+  runs: readonly string[],
+): Promise<Map<string, BackfillTurn>> {
+  if (runs.length === 0) return new Map();
+  const found = await client.query<BackfillTurn & { run: string }>(
+    `select r.run_id as run, b.id as backfill, r.state, b.trouble,
        (select count(*)::int from backfill_runs o where o.backfill_id = b.id and o.state = 'pending' and o.position < r.position) as ahead
-     from backfill_runs r join backfills b on b.id = r.backfill_id where r.run_id = $1 and r.state <> 'opened'`,
-    [run],
+     from backfill_runs r join backfills b on b.id = r.backfill_id where r.run_id = any($1::text[]) and r.state <> 'opened'`,
+    [runs],
   );
-  return found.rows[0] ?? null;
+  return new Map(found.rows.map(({ run, ...turn }) => [run, turn]));
 }
 
 /** Ids of the runs that stand in one backfill with this one, opened or not; none for a run of no backfill. */

@@ -112,6 +112,8 @@ async function readContext(
     [runId],
   );
   for (const row of rows.rows) deadlines[index.get(row.flow_id) ?? 0] = row.deadline_ms;
+  // By mapping: an estate has a handful of them, and thousands of flows.
+  const periods = new Map<string | number, string>();
   return {
     run,
     version,
@@ -129,8 +131,13 @@ async function readContext(
         });
       return flow;
     },
-    periodOf(flow) {
-      return programPeriod(mapPeriod(flow.period, run.cycle, run.period)[0]!);
+    periodOf({ period }) {
+      const mapping = typeof period === 'object' ? period.offset : period;
+      const known = periods.get(mapping);
+      if (known !== undefined) return known;
+      const found = programPeriod(mapPeriod(period, run.cycle, run.period)[0]!);
+      periods.set(mapping, found);
+      return found;
     },
   };
 }

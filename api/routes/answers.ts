@@ -4,6 +4,7 @@ import { criticalPath, defaultTarget } from '../../graph/critical-path.ts';
 import { type Cause, whyFlow, whyRun } from '../../graph/why.ts';
 import { readPathFacts, readWhyFacts } from '../../store/history.ts';
 import type { RunContext } from '../../store/run-context.ts';
+import { computed } from '../compute-time.ts';
 import type { Api, ApiDeps } from '../deps.ts';
 import { flowOfRun, openContext } from '../find.ts';
 import { cursorOf, positionOf } from '../paging.ts';
@@ -72,14 +73,16 @@ export function answerRoutes(app: Api, deps: ApiDeps): void {
     url: '/runs/:run/critical-path',
     config: { permission: 'read' },
     schema: { tags: ['answers'], params: RunParams, querystring: PathQuery, response: { 200: CriticalPath } },
-    handler: async (request) => {
+    handler: async (request, reply) => {
       const context = await openContext(deps, request.params.run);
       const { target } = request.query;
       const asked = target === undefined ? null : vertexOf(context, target);
       if (asked === -1) flowOfRun(context, target!);
       const { state, facts } = await readPathFacts(deps.pool, context, deps.graceMs);
-      const v = asked ?? defaultTarget(context.graph, state, facts);
-      const path = criticalPath(context.graph, state, facts, v);
+      const path = computed(reply, () => {
+        const v = asked ?? defaultTarget(context.graph, state, facts);
+        return criticalPath(context.graph, state, facts, v);
+      });
       return {
         ...path,
         flows: [...path.flows],
