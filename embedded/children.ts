@@ -53,8 +53,8 @@ interface PidFile {
 
 const LOG_BYTES = 10_000_000;
 /**
- * V8 would let the young generation of each isolate grow to 48 MB, collect the old one for the first time at 256 MB and later when it has
- * grown up to four times, and glibc keep an arena a thread. A heap of 40 MB then stands at 200, at the same speed (docs/performance.md).
+ * V8 would let the young generation of each isolate grow to 48 MB and leave the old one uncollected until it is several times what lives,
+ * and glibc keep an arena a thread: an API that needed 59 MB of heap stood at 204 (docs/performance.md).
  */
 export const SMALL_HEAP: readonly string[] = [
   '--max-semi-space-size=4',
