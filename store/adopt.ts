@@ -2,7 +2,6 @@
 import type pg from 'pg';
 import { SluiceError } from '../errors.ts';
 import { type Adoption, adopt, type Target } from '../graph/adopt.ts';
-import { inflate } from '../graph/compact.ts';
 import { resolveForeign } from '../graph/foreign-runs.ts';
 import { resolveMoment } from '../graph/moment.ts';
 import { restoreState } from '../graph/restore.ts';
@@ -200,7 +199,7 @@ function fixedOf(
   flows: readonly string[] | null,
 ): Fixed {
   const { cycle, period, openedAt, procedures } = run;
-  const graph = inflate(version.graphOf(cycle));
+  const { graph } = version.graphOf(cycle);
   const calendarOf = calendars(version);
   const starts = new Float64Array(graph.n);
   const deadlines = new Float64Array(graph.n);

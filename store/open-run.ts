@@ -2,7 +2,7 @@
 import type pg from 'pg';
 import { SluiceError } from '../errors.ts';
 import { isPeriod, runId } from '../graph/calendar.ts';
-import { type Graph, inflate } from '../graph/compact.ts';
+import type { Graph } from '../graph/compact.ts';
 import { resolveForeign } from '../graph/foreign-runs.ts';
 import type { Cycle, Purpose } from '../graph/model.ts';
 import { resolveMoment } from '../graph/moment.ts';
@@ -48,7 +48,7 @@ export async function openRun(
   const version = await newestVersion(pool);
   if (version === null) throw new SluiceError('no_catalogue', 'no catalogue was applied yet');
   const catalogue = await versionOf(version);
-  const graph = inflate(catalogue.graphOf(cycle));
+  const { graph } = catalogue.graphOf(cycle);
   if (graph.n === 0)
     throw new SluiceError('no_flows', `catalogue version ${version} has no ${cycle} flows`, {
       facts: { cycle },

@@ -2,7 +2,7 @@
 import type pg from 'pg';
 import { SluiceError } from '../errors.ts';
 import { mapPeriod, programPeriod } from '../graph/calendar.ts';
-import { type CompactGraph, type Graph, indexOf, inflate } from '../graph/compact.ts';
+import type { CompactGraph, Graph } from '../graph/compact.ts';
 import { latestStarts } from '../graph/latest-start.ts';
 import type { Cycle, Flow, Purpose } from '../graph/model.ts';
 import { type Subscription, type Subscriptions, subscriptionsOf } from '../graph/subscriptions.ts';
@@ -103,9 +103,7 @@ async function readContext(
 ): Promise<RunContext> {
   const run = await readRun(pool, runId);
   const version = await versionOf(run.catalogueVersion);
-  const compact = version.graphOf(run.cycle);
-  const graph = inflate(compact);
-  const index = indexOf(graph);
+  const { compact, graph, index } = version.graphOf(run.cycle);
   const deadlines = new Float64Array(graph.n);
   const rows = await pool.query<{ flow_id: string; deadline_ms: number }>(
     'select flow_id, deadline_ms from run_flows where run_id = $1 and deadline_ms <> 0',

@@ -2,7 +2,7 @@
 import { SluiceError } from '../../errors.ts';
 import { type BackfillPlan, dependants, planBackfill } from '../../graph/backfill.ts';
 import { runId } from '../../graph/calendar.ts';
-import { type Graph, inflate } from '../../graph/compact.ts';
+import type { Graph } from '../../graph/compact.ts';
 import { Cycle } from '../../graph/model.ts';
 import {
   type BackfillRow,
@@ -137,7 +137,7 @@ async function graphOf(deps: ApiDeps, cycle: Cycle): Promise<{ version: Catalogu
   const newest = await newestVersion(deps.pool);
   if (newest === null) throw new SluiceError('no_catalogue', 'no catalogue was applied yet');
   const version = await deps.versionOf(newest);
-  const graph = inflate(version.graphOf(cycle));
+  const { graph } = version.graphOf(cycle);
   if (graph.n > 0) return { version, graph };
   throw new SluiceError('no_flows', `catalogue version ${newest} has no ${cycle} flows`, {
     facts: { cycle },
@@ -177,7 +177,7 @@ async function foreseen(
     [cycle, plan.periods],
   );
   const there = new Map(scheduled.rows.map((row) => [row.period, row.id]));
-  const others = Cycle.options.filter((it) => it !== cycle).map((it) => inflate(version.graphOf(it)));
+  const others = Cycle.options.filter((it) => it !== cycle).map((it) => version.graphOf(it).graph);
   return {
     dryRun: true,
     ...{ cycle, from, to, downstream, flows: asked.flows ?? null },

@@ -2,7 +2,13 @@
 import { SluiceError } from '../../errors.ts';
 import type { Actor } from '../../store/actors.ts';
 import { writeAudit } from '../../store/audit.ts';
-import { type CatalogueVersion, listVersions, newestVersion, saveVersion } from '../../store/catalogue.ts';
+import {
+  type CatalogueVersion,
+  listVersions,
+  newestVersion,
+  readFiles,
+  saveVersion,
+} from '../../store/catalogue.ts';
 import { inTransaction } from '../../store/pool.ts';
 import { authorise } from '../auth.ts';
 import { type CheckedFiles, checkFiles, diffWith } from '../catalogue-files.ts';
@@ -61,8 +67,8 @@ export function catalogueRoutes(app: Api, deps: ApiDeps): void {
     config: { permission: 'read' },
     schema: { tags, querystring: VersionQuery, response: { 200: Exported } },
     handler: async (request) => {
-      const { version, hash, files } = await versionOf(deps, request.query.version);
-      return { version, hash, files: [...files].map(([path, text]) => ({ path, text })) };
+      const { version, hash } = await versionOf(deps, request.query.version);
+      return { version, hash, files: await readFiles(deps.pool, version) };
     },
   });
 
