@@ -21,6 +21,8 @@ async function main(): Promise<unknown> {
       agents: { type: 'string', default: '4' },
       slots: { type: 'string', default: '64' },
       repeat: { type: 'string', default: '4' },
+      // host:port, with --graph
+      temporal: { type: 'string' },
       verbs: { type: 'boolean', default: false },
       answers: { type: 'boolean', default: false },
       burst: { type: 'boolean', default: false },
@@ -44,6 +46,7 @@ async function main(): Promise<unknown> {
     agents: number('agents', options.agents),
     slots: number('slots', options.slots),
     repeat: number('repeat', options.repeat),
+    temporalAddress: options.temporal,
     say,
     shutdown,
   });

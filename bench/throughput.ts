@@ -17,6 +17,8 @@ export interface ThroughputWish extends ProgramWish {
   readonly slots: number;
   /** Runs of the graph, one after the other; the first one warms up and counts only when it is the only one. */
   readonly repeat: number;
+  /** See `startSystem`. */
+  readonly temporalAddress?: string | undefined;
   readonly say: (text: string) => void;
   readonly shutdown: Shutdown;
 }
@@ -42,10 +44,11 @@ export interface Throughput extends Measured {
 }
 
 export async function throughput(graph: GraphFile, wish: ThroughputWish): Promise<Throughput> {
-  const { agents, slots, repeat, say, program, shutdown } = wish;
+  const { agents, slots, repeat, temporalAddress, say, program, shutdown } = wish;
   const system = await startSystem({
     catalogue: catalogueOf(graph, wish),
     agents: Array.from({ length: agents }, (_, i) => ({ name: `agent-${i + 1}`, platform: PLATFORM, slots })),
+    temporalAddress,
     say,
     shutdown,
   });
@@ -108,7 +111,7 @@ async function historyOf(
 ): Promise<{ historyEvents: number; historyBytes: number }> {
   const connection = await Connection.connect({ address: system.temporalAddress });
   try {
-    const handle = new Client({ connection }).workflow.getHandle(runWorkflowId('sluice', run));
+    const handle = new Client({ connection }).workflow.getHandle(runWorkflowId(system.taskQueue, run));
     const { raw } = await handle.describe();
     const info = raw.workflowExecutionInfo;
     return { historyEvents: Number(info?.historyLength), historyBytes: Number(info?.historySizeBytes) };

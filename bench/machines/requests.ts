@@ -29,12 +29,15 @@ export interface KindFigures {
 export class Requests {
   readonly #all: Request[] = [];
 
+  note(request: Request): void {
+    this.#all.push(request);
+  }
+
   /** Asks and notes it. Null when it failed, or was refused by the rules: the flow has moved on meanwhile. */
   async ask<T>(kind: RequestKind, what: string, call: () => Promise<T>): Promise<T | null> {
     const from = performance.now();
-    const note = (failure: string | null): void => {
-      this.#all.push({ kind, what, from, to: performance.now(), failure });
-    };
+    const note = (failure: string | null): void =>
+      this.note({ kind, what, from, to: performance.now(), failure });
     try {
       const answer = await call();
       note(null);

@@ -11,7 +11,7 @@ import { Connection } from '@temporalio/client';
 import { projectFolder } from '../../config.ts';
 import { type Child, describe, type Exit, startOwned } from '../../embedded/children.ts';
 import type { Home } from '../../embedded/home.ts';
-import { freePort } from '../../embedded/ports.ts';
+import { freePortsUpTo } from '../../embedded/ports.ts';
 import { createDatabase } from '../../embedded/postgres.ts';
 import { SluiceError } from '../../errors.ts';
 import type { ServerPrograms } from './server-build.ts';
@@ -21,6 +21,8 @@ const DATABASES = { temporal: 'temporal', temporal_visibility: 'visibility' } as
 const SERVICES = ['frontend', 'history', 'matching', 'worker'] as const;
 const PLUGIN = 'postgres12_pgx';
 const READY_MS = 120_000;
+/** The server keeps its ports in a column of 16 bits with a sign: above this one it ends at its start. */
+const HIGHEST_PORT = 32_767;
 /** Of finished histories. The record does without them (protocol A1): they are for looking into trouble. */
 const RETENTION_S = 3 * 86_400;
 
@@ -49,9 +51,9 @@ export async function startTemporalServer(given: {
     await createDatabase(given.postgresUrl, database);
     await makeSchema(programs.tool, postgres, database, schema);
   }
-  const ports = new Map<string, number>();
-  for (const port of SERVICES.flatMap((service) => [service, `${service} membership`]))
-    ports.set(port, await freePort());
+  const doors = SERVICES.flatMap((service) => [service, `${service} membership`]);
+  const free = await freePortsUpTo(HIGHEST_PORT, doors.length);
+  const ports = new Map(doors.map((door, i) => [door, free[i]!]));
   const folder = join(home.path, 'temporal-server');
   await mkdir(folder, { recursive: true, mode: 0o700 });
   const config = join(folder, 'config.yaml');
@@ -163,9 +165,13 @@ async function servesNamespace(child: Child, address: string, namespace: string)
     }
   }
   const how = over === undefined ? `did not serve within ${READY_MS / 1_000} s` : `ended (${describe(over)})`;
-  throw new SluiceError('temporal_failed', `the Temporal server ${how}:\n${await child.tail()}`, {
-    cause: last,
-  });
+  throw new SluiceError(
+    'temporal_failed',
+    `the Temporal server ${how}:\n${(await child.tail(1)).slice(0, 1_000)}`,
+    {
+      cause: last,
+    },
+  );
 }
 
 async function makeNamespace(address: string, namespace: string): Promise<void> {
