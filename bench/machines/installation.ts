@@ -24,6 +24,8 @@ const AGENTS = [
   { name: 'agent-mpp-2', platform: 'mpp' },
 ] as const;
 const SLOTS = 4;
+/** A quarter of the demo's: there are more months, and it is not the programs that are tried here. */
+const BILL_ITEMS = '50000';
 /** Shorter than in production, so that what a dead agent held is taken over while it is still dead. */
 export const LEASE_MS = 10_000;
 const HEARTBEAT_MS = 2_000;
@@ -77,7 +79,7 @@ export async function startInstallation(wish: Wish): Promise<Installation> {
   const connections = Object.fromEntries(PLATFORMS.map((name) => [name, databaseUrl(name)]));
   await writeNote(home, 'platforms', connections);
   say('preparing sample data');
-  await runToEnd(home, 'sample', file('catalogue/sample/main.ts'), { SLUICE_HOME: home.path }, [
+  await runToEnd(home, 'sample', file('catalogue/sample/main.ts'), { SLUICE_SAMPLE_SCALE: BILL_ITEMS }, [
     ...['prepare', join(home.path, 'platforms.json')],
     ...wish.months,
   ]);

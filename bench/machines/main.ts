@@ -34,6 +34,8 @@ async function main(): Promise<{ ok: boolean }> {
       suite: { type: 'boolean', default: true },
       scenario: { type: 'boolean', default: true },
       'dead-seconds': { type: 'string', default: '15' },
+      // Kinds of parts, one after the other.
+      lose: { type: 'string', default: 'api,worker,agent' },
       keep: { type: 'boolean', default: false },
       // The only form there is; said in scripts all the same.
       json: { type: 'boolean', default: true },
@@ -85,7 +87,9 @@ async function main(): Promise<{ ok: boolean }> {
       ...{ temporalAddress: address, temporalNamespace: config.temporalNamespace },
       months: periods.map((it) => it.replace('-', '')),
     });
-    return loseMachines({ installation, home: folder, periods, deadMs, say });
+    const kinds = options.lose.split(',');
+    const lost = installation.parts.filter(({ kind }) => kinds.includes(kind));
+    return loseMachines({ installation, home: folder, lost, periods, deadMs, say });
   }
 }
 

@@ -5,8 +5,11 @@ import { percentile } from '../percentile.ts';
 /** `command`: the command line as a process, with its start. */
 export type RequestKind = 'read' | 'verb' | 'command';
 
-/** The longest that an operator waits, ms; a verb is decided by a coordinator, which moves to another worker first when its own is lost. */
-export const BOUND_MS: Readonly<Record<RequestKind, number>> = { read: 3_000, verb: 15_000, command: 8_000 };
+/**
+ * The longest that an operator waits, ms. A verb is answered when a coordinator has decided it: one whose worker died in the middle of a task
+ * moves after 10 s (workflows/messages.ts), and the other worker replays it first.
+ */
+export const BOUND_MS: Readonly<Record<RequestKind, number>> = { read: 3_000, verb: 30_000, command: 8_000 };
 
 interface Request {
   readonly kind: RequestKind;

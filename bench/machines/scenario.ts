@@ -3,7 +3,7 @@
  * worker and agent is lost in its turn. Nobody may notice: every request is answered in time, every flow is done, once.
  */
 import { setTimeout as pause } from 'node:timers/promises';
-import type { Installation } from './installation.ts';
+import type { Installation, Part } from './installation.ts';
 import { type Loss, loseEach } from './losses.ts';
 import { doneOnce, type Once } from './once.ts';
 import { startOperators } from './operators.ts';
@@ -26,21 +26,25 @@ const RUN_MS = 5 * 60_000;
 export async function loseMachines(given: {
   readonly installation: Installation;
   readonly home: string;
+  /** Parts that are lost, in this order. */
+  readonly lost: readonly Part[];
   /** `2026-08`, ascending: as many runs are opened as are needed until all parts were lost. */
   readonly periods: readonly string[];
   readonly deadMs: number;
   readonly say: (text: string) => void;
 }): Promise<Scenario> {
   const { installation, home, deadMs, say } = given;
-  const { record, parts, platforms } = installation;
+  const { record, platforms } = installation;
   const begun = performance.now();
   const requests = new Requests();
   const operators = startOperators({ requests, client: installation.client, home });
   const late = new AbortController();
-  let lost = false;
-  const losing = loseEach({ parts, record, requests, deadMs, signal: late.signal, say }).finally(() => {
-    lost = true;
-  });
+  let allLost = false;
+  const losing = loseEach({ parts: given.lost, record, requests, deadMs, signal: late.signal, say }).finally(
+    () => {
+      allLost = true;
+    },
+  );
   // Awaited below; a run that is late ends it.
   losing.catch(() => undefined);
 
@@ -58,9 +62,9 @@ export async function loseMachines(given: {
     problems.push(...wrong);
     runs.push(once);
     say(`${run} is finished: ${once.flows} flows, ${once.attempts} attempts, ${once.lost} lost`);
-    if (lost) break;
+    if (allLost) break;
   }
-  if (!lost)
+  if (!allLost)
     problems.push('the months were over before every part had been lost: make the time dead shorter');
   late.abort();
   const kills = await losing.catch((): Loss[] => []);

@@ -10,6 +10,7 @@ interface Service {
   readonly command?: readonly string[];
   readonly environment?: Readonly<Record<string, string | number>>;
   readonly volumes?: readonly string[];
+  readonly tmpfs?: readonly string[];
   readonly ports?: readonly string[];
   readonly depends_on?: readonly string[] | Readonly<Record<string, unknown>>;
 }
@@ -69,6 +70,17 @@ describe('docker-compose.yml', () => {
       );
   });
 
+  test('what runs programs sees neither .env nor the tokens of others', () => {
+    for (const [name, { volumes = [], tmpfs = [] }] of own) {
+      expect(volumes, name).toContain('/dev/null:/sluice/.env:ro');
+      expect(tmpfs, name).toContain('/sluice/compose');
+      expect(
+        volumes.some((it) => it.startsWith('./compose:')),
+        name,
+      ).toBe(name === 'setup');
+    }
+  });
+
   test('agents know both APIs, and hold nothing that opens the record', () => {
     for (const [name, service] of own.filter(([it]) => it.startsWith('agent-'))) {
       const { apiUrl, agent, databaseUrl } = loadConfig(environmentOf(service));
@@ -92,6 +104,7 @@ describe('docker-compose.yml', () => {
       for (const it of Array.isArray(on) ? on : Object.keys(on)) expect(names, name).toContain(it);
       for (const volume of service.volumes ?? []) {
         const [from] = volume.split(':');
+        if (from === '/dev/null') continue;
         if (from!.startsWith('.')) expect(existsSync(join(projectFolder, from!)), volume).toBe(true);
         else expect(Object.keys(file.volumes), name).toContain(from);
       }
