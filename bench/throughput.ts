@@ -19,6 +19,8 @@ export interface ThroughputWish extends ProgramWish {
   readonly repeat: number;
   /** How long the installation rests after each run before its memory is read, seconds; 0: it is not read. */
   readonly restSeconds: number;
+  /** See `startSystem`. */
+  readonly temporalAddress?: string | undefined;
   readonly say: (text: string) => void;
   readonly shutdown: Shutdown;
 }
@@ -46,10 +48,11 @@ export interface Throughput extends Measured {
 }
 
 export async function throughput(graph: GraphFile, wish: ThroughputWish): Promise<Throughput> {
-  const { agents, slots, repeat, restSeconds, say, program, shutdown } = wish;
+  const { agents, slots, repeat, restSeconds, temporalAddress, say, program, shutdown } = wish;
   const system = await startSystem({
     catalogue: catalogueOf(graph, wish),
     agents: Array.from({ length: agents }, (_, i) => ({ name: `agent-${i + 1}`, platform: PLATFORM, slots })),
+    temporalAddress,
     say,
     shutdown,
   });
@@ -126,7 +129,7 @@ async function historyOf(
 ): Promise<{ historyEvents: number; historyBytes: number }> {
   const connection = await Connection.connect({ address: system.temporalAddress });
   try {
-    const handle = new Client({ connection }).workflow.getHandle(runWorkflowId('sluice', run));
+    const handle = new Client({ connection }).workflow.getHandle(runWorkflowId(system.taskQueue, run));
     const { raw } = await handle.describe();
     const info = raw.workflowExecutionInfo;
     return { historyEvents: Number(info?.historyLength), historyBytes: Number(info?.historySizeBytes) };
