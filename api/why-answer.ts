@@ -4,9 +4,12 @@
  */
 import { SluiceError } from '../errors.ts';
 import { absentFlow, absentRun } from '../graph/absent.ts';
+import { beginningOf } from '../graph/beginning.ts';
 import { parseRunId } from '../graph/calendar.ts';
+import type { Cycle } from '../graph/model.ts';
 import { type Cause, summaryOf, type WhyFlow, whyFlow } from '../graph/why.ts';
 import { readTurn } from '../store/backfills.ts';
+import { newestVersion } from '../store/catalogue.ts';
 import { findElsewhere } from '../store/elsewhere.ts';
 import { readWhyFacts } from '../store/history.ts';
 import type { RunContext } from '../store/run-context.ts';
@@ -45,10 +48,17 @@ export async function contextOrCause(
     const key = parseRunId(run);
     const schedules =
       key === null ? [] : await readScheduleFacts(deps.pool, deps.versionOf, key.cycle, key.period);
-    const cause = absentRun(run, flow, now, schedules, await readTurn(deps.pool, run));
+    const begins = key === null ? null : await beginningNow(deps, key.cycle);
+    const cause = absentRun(run, flow, now, schedules, await readTurn(deps.pool, run), begins);
     if (cause === null) throw error;
     return { cause, now };
   }
+}
+
+/** By the newest catalogue; null: all periods exist, or there is no catalogue. */
+async function beginningNow({ pool, versionOf }: ApiDeps, cycle: Cycle): Promise<string | null> {
+  const version = await newestVersion(pool);
+  return version === null ? null : beginningOf((await versionOf(version)).frame, cycle);
 }
 
 /** A flow that the run does not contain, with the names that may have been meant. */

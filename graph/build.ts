@@ -3,10 +3,12 @@
  * graph/parse.ts's; the arrays that a run computes on are graph/compile.ts's.
  */
 import { DirectedGraph } from 'graphology';
+import { BeginningCheck } from './beginning-check.ts';
 import { mappedCycle, mappingProblem, shiftOf } from './calendar.ts';
 import { type Draft, halves } from './distribution.ts';
 import { type CheckReference, FlowCheck } from './flow-check.ts';
 import { components, shortestWayRound, type Upstreams } from './loops.ts';
+import { type LoopOverRuns, loopsOverRuns } from './loops-over-runs.ts';
 import type { Catalogue, EdgeSpec, Flow, PeriodMapping } from './model.ts';
 import { type Finding, hint, type Path } from './problems.ts';
 import { ScheduleCheck } from './schedule-check.ts';
@@ -128,8 +130,10 @@ class Builder {
     this.nameAll();
     const reference: CheckReference = (...asked) => this.reference(...asked);
     const check = new FlowCheck(catalogue, connections, this.problems, reference);
+    const beginnings = new BeginningCheck(catalogue, this.problems);
     const flows = this.drafts.map(({ draft, path }) => ({
       ...check.complete(draft, path),
+      begins: beginnings.of(draft, path),
       after: this.edges(draft, path),
       forcePassRequires: this.requirements(draft, path),
     }));
@@ -272,7 +276,9 @@ class Builder {
   /** Every loop once, named flow by flow, at the dependency that closes its shortest way round. */
   private loops(flows: readonly Flow[]): void {
     const graph = this.inRunEdges(flows);
-    for (const members of components(graph).loops) {
+    const within = components(graph);
+    for (const loop of loopsOverRuns(flows, graph, within)) this.loopOverRuns(flows, loop);
+    for (const members of within.loops) {
       const way = shortestWayRound(graph, members).map((v) => flows[v]!.id);
       const first = flows.findIndex(({ id }) => id === way[0]);
       const last = way.at(-1)!;
@@ -296,6 +302,36 @@ class Builder {
         members: members.map((v) => flows[v]!.id),
       });
     }
+  }
+
+  /** With periods as an example, at the dependency without which it is none. */
+  private loopOverRuns(flows: readonly Flow[], { steps, closing }: LoopOverRuns): void {
+    const id = (v: number): string => flows[v]!.id;
+    const way = steps.flatMap(({ v, period, u, waitsFor }, i) => {
+      const next = steps[i + 1];
+      const end = i === steps.length - 1 || next?.v !== u ? [`${id(u)} (${waitsFor})`] : [];
+      return [`${id(v)} (${period})`, ...end];
+    });
+    const { draft, path } = this.drafts[closing.v]!;
+    const at = draft.after.findIndex((asked) => {
+      const index = this.named.get(typeof asked === 'string' ? asked : asked.flow);
+      const mapping = typeof asked === 'string' ? 'same' : asked.period;
+      return index === closing.u && JSON.stringify(mapping) === JSON.stringify(closing.mapping);
+    });
+    const later = steps.at(-1)!.waitsFor !== steps[0]!.period;
+    const members = [...new Set(steps.flatMap(({ v, u }) => [v, u]))].sort((a, b) => a - b);
+    this.problems.push({
+      code: 'loop_over_runs',
+      severity: this.broken,
+      message: {
+        en: `these flows wait for one another over several runs: ${way.join(' waits for ')}${later ? ', and so on for ever later periods' : ''}`,
+        zh: `流程跨批次互相依赖：${way.join(' 等待 ')}${later ? '，如此不断等待更晚的周期' : ''}`,
+      },
+      path: at < 0 ? [...path, 'after'] : [...path, 'after', at],
+      id: draft.id,
+      at: 'value',
+      members: members.map(id),
+    });
   }
 
   private inRunEdges(flows: readonly Flow[]): Upstreams {
