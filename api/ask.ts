@@ -212,6 +212,7 @@ export function shown(row: OperationRow): Operation {
     approvedBy: row.approvedBy,
     approvedAt: row.approvedAt,
     decidedAt: row.decidedAt,
+    together: row.together,
   };
 }
 

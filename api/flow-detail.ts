@@ -67,7 +67,11 @@ export async function flowDetail(deps: ApiDeps, run: string, given: string): Pro
 const withoutUndefined = <T extends object>(value: T): T =>
   Object.fromEntries(Object.entries(value).filter(([, it]) => it !== undefined)) as T;
 
-function upstreamOf({ graph, run, subscriptions }: RunContext, s: RunState, v: number): FlowDetail['upstream'] {
+function upstreamOf(
+  { graph, run, subscriptions }: RunContext,
+  s: RunState,
+  v: number,
+): FlowDetail['upstream'] {
   const list: FlowDetail['upstream'] = [];
   for (let e = graph.upOff[v]!; e < graph.upOff[v + 1]!; e++) {
     const u = graph.up[e]!;

@@ -8,7 +8,7 @@ import { mappedCycle, mappingProblem, shiftOf } from './calendar.ts';
 import { type Draft, halves } from './distribution.ts';
 import { type CheckReference, FlowCheck } from './flow-check.ts';
 import { components, shortestWayRound, type Upstreams } from './loops.ts';
-import { type LoopOverRuns, loopsOverRuns } from './loops-over-runs.ts';
+import { type LoopOverRuns, loopFinding, loopsOverRuns } from './loops-over-runs.ts';
 import type { Catalogue, EdgeSpec, Flow, PeriodMapping } from './model.ts';
 import { type Finding, hint, type Path } from './problems.ts';
 import { ScheduleCheck } from './schedule-check.ts';
@@ -305,33 +305,16 @@ class Builder {
   }
 
   /** With periods as an example, at the dependency without which it is none. */
-  private loopOverRuns(flows: readonly Flow[], { steps, closing }: LoopOverRuns): void {
-    const id = (v: number): string => flows[v]!.id;
-    const way = steps.flatMap(({ v, period, u, waitsFor }, i) => {
-      const next = steps[i + 1];
-      const end = i === steps.length - 1 || next?.v !== u ? [`${id(u)} (${waitsFor})`] : [];
-      return [`${id(v)} (${period})`, ...end];
-    });
-    const { draft, path } = this.drafts[closing.v]!;
+  private loopOverRuns(flows: readonly Flow[], loop: LoopOverRuns): void {
+    const { v, u, mapping } = loop.closing;
+    const { draft, path } = this.drafts[v]!;
     const at = draft.after.findIndex((asked) => {
       const index = this.named.get(typeof asked === 'string' ? asked : asked.flow);
-      const mapping = typeof asked === 'string' ? 'same' : asked.period;
-      return index === closing.u && JSON.stringify(mapping) === JSON.stringify(closing.mapping);
+      const period = typeof asked === 'string' ? 'same' : asked.period;
+      return index === u && JSON.stringify(period) === JSON.stringify(mapping);
     });
-    const later = steps.at(-1)!.waitsFor !== steps[0]!.period;
-    const members = [...new Set(steps.flatMap(({ v, u }) => [v, u]))].sort((a, b) => a - b);
-    this.problems.push({
-      code: 'loop_over_runs',
-      severity: this.broken,
-      message: {
-        en: `these flows wait for one another over several runs: ${way.join(' waits for ')}${later ? ', and so on for ever later periods' : ''}`,
-        zh: `流程跨批次互相依赖：${way.join(' 等待 ')}${later ? '，如此不断等待更晚的周期' : ''}`,
-      },
-      path: at < 0 ? [...path, 'after'] : [...path, 'after', at],
-      id: draft.id,
-      at: 'value',
-      members: members.map(id),
-    });
+    const place = at < 0 ? [...path, 'after'] : [...path, 'after', at];
+    this.problems.push(loopFinding(flows, loop, place, this.broken));
   }
 
   private inRunEdges(flows: readonly Flow[]): Upstreams {

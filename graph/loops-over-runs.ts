@@ -11,12 +11,10 @@
  * simple round out of a longer way makes its end later, never earlier. Shifts cannot simply be added: a month waits for its last day, that
  * for the day before, and this one for the month that holds it: a loop, although one of the edges is `previous`.
  */
-import { mappedCycle, mappingProblem, shiftOf } from './calendar.ts';
 import { type Components, components, type Upstreams } from './loops.ts';
 import type { Cycle, Flow, PeriodMapping } from './model.ts';
 import {
   FIRST_MONTH,
-  holding,
   lastDayOf,
   lastHourOf,
   MONTHS,
@@ -24,6 +22,8 @@ import {
   periodOf,
   RANK,
 } from './numbered-periods.ts';
+import type { Finding, Path } from './problems.ts';
+import { coarsest, edgesOf, latest, mostShift, type RunEdge, shortWay } from './run-edges.ts';
 
 /** A step of a way round: flow `v` of `period` waits for `u` of `waitsFor`. */
 export interface Step {
@@ -46,20 +46,6 @@ export interface LoopOverRuns {
 const MOST = 100;
 /** Edges looked at for the sake of further loops of a knot, after its first one. */
 const MOST_WORK = 300_000;
-
-interface Edge {
-  /** Flows. */
-  readonly v: number;
-  readonly u: number;
-  /** What they are contracted to: their loop within a run, or themselves. */
-  readonly from: number;
-  readonly to: number;
-  readonly cycle: Cycle;
-  readonly target: Cycle;
-  readonly own: PeriodMapping;
-  readonly period: PeriodMapping;
-  readonly inRun: boolean;
-}
 
 /**
  * Loops that the edges within one run (`inRun`, `within`: its components, whose loops are told elsewhere) do not make alone; of each knot of
@@ -88,56 +74,6 @@ export function loopsOverRuns(flows: readonly Flow[], inRun: Upstreams, within: 
   return found.sort((a, b) => a.closing.v - b.closing.v || a.closing.u - b.closing.u);
 }
 
-/** Edges that may be part of such a loop, those of later flows of a run first; none when no flow waits for another run. */
-function edgesOf(flows: readonly Flow[], { upOff, up }: Upstreams, { of, count }: Components): Edge[] {
-  const index = new Map(flows.map(({ id }, v) => [id, v]));
-  const edges: Edge[] = [];
-  flows.forEach((flow, v) => {
-    for (const { from, period, cycle } of flow.after) {
-      if (cycle === undefined && shiftOf(period) === 0) continue;
-      const target = cycle ?? flow.cycle;
-      const u = index.get(from);
-      if (u === undefined || flows[u]!.cycle !== target) continue;
-      const own = mappedCycle(flow.period, flow.cycle);
-      if (mappingProblem(period, flow.cycle, own, target) !== null) continue;
-      if (shiftOf(flow.period) === null && (flow.period !== 'lastDayOfMonth' || flow.cycle !== 'month'))
-        continue;
-      const ends = { v, u, from: of[v]!, to: of[u]! };
-      edges.push({ ...ends, cycle: flow.cycle, target, own: flow.period, period, inRun: false });
-    }
-  });
-  if (edges.length === 0) return [];
-  // Only what hangs together over all edges is looked at closer: in most estates next to nothing.
-  const knot = knotOf(flows.length, count, edges, { upOff, up }, of);
-  const plain = edges.filter((it) => knot[it.from] === knot[it.to]);
-  for (let v = 0; v < flows.length; v++) {
-    const from = of[v]!;
-    const { cycle } = flows[v]!;
-    for (let k = upOff[v]!; k < upOff[v + 1]!; k++) {
-      const u = up[k]!;
-      const to = of[u]!;
-      if (to === from || knot[to] !== knot[from]) continue;
-      plain.push({ v, u, from, to, cycle, target: cycle, own: 'same', period: 'same', inRun: true });
-    }
-  }
-  // Upstreams have smaller numbers within a run: in this order one pass of a search carries a period through a whole run.
-  return plain.sort((a, b) => b.from - a.from);
-}
-
-/** By contracted vertex the strongly connected part that it belongs to, over edges of both kinds. */
-function knotOf(n: number, count: number, edges: readonly Edge[], inRun: Upstreams, of: Int32Array): Int32Array {
-  const upOff = new Int32Array(count + 1);
-  for (let v = 0; v < n; v++) upOff[of[v]! + 1]! += inRun.upOff[v + 1]! - inRun.upOff[v]!;
-  for (const { from } of edges) upOff[from + 1]!++;
-  for (let i = 0; i < count; i++) upOff[i + 1]! += upOff[i]!;
-  const up = new Int32Array(upOff[count]!);
-  const next = upOff.slice(0, count);
-  for (let v = 0; v < n; v++)
-    for (let k = inRun.upOff[v]!; k < inRun.upOff[v + 1]!; k++) up[next[of[v]!]!++] = of[inRun.up[k]!]!;
-  for (const { from, to } of edges) up[next[from]!++] = to;
-  return components({ upOff, up }).of;
-}
-
 const MONTH_STARTS = Array.from({ length: MONTHS }, (_, i) => FIRST_MONTH + i);
 /** A period to begin with where all are alike: days and hours know no months here. */
 const FIRST: Record<Cycle, Numbered> = {
@@ -154,46 +90,6 @@ function first<A, B>(list: readonly A[], of: (it: A) => B | null): B | null {
   return null;
 }
 
-const coarsest = (edges: readonly Edge[]): Cycle =>
-  edges.reduce<Cycle>((most, { cycle }) => (RANK[cycle] > RANK[most] ? cycle : most), 'hour');
-
-/** How many periods of `unit` an edge leads forward at the most, whatever the period; never too few. */
-function mostShift({ cycle, own, period, target, inRun }: Edge, unit: Cycle): number {
-  if (inRun) return 0;
-  const seen = mappedCycle(own, cycle);
-  const edgeShift = shiftOf(period);
-  return most(shiftOf(own) ?? 0, cycle, unit) + most(edgeShift ?? 0, edgeShift === null ? seen : target, unit);
-}
-
-const LEAST: Record<Cycle, Record<Cycle, number>> = {
-  hour: { hour: 1, day: 24, month: 28 * 24 },
-  day: { hour: 0, day: 1, month: 28 },
-  month: { hour: 0, day: 0, month: 1 },
-};
-const LONGEST: Record<Cycle, Record<Cycle, number>> = {
-  hour: { hour: 1, day: 24, month: 31 * 24 },
-  day: { hour: 0, day: 1, month: 31 },
-  month: { hour: 0, day: 0, month: 1 },
-};
-
-const most = (n: number, of: Cycle, unit: Cycle): number =>
-  n === 0 ? 0 : n > 0 ? Math.ceil(n / LEAST[of][unit]) : -Math.floor(-n / LONGEST[of][unit]);
-
-/** The latest period that an edge asks for. Monotone. */
-function latest({ cycle, own, period, target, inRun }: Edge, at: Numbered): Numbered {
-  if (inRun) return at;
-  const ownShift = shiftOf(own);
-  const seen = ownShift === null ? lastDayOf(at) : at + ownShift;
-  const seenCycle = ownShift === null ? 'day' : cycle;
-  const shift = shiftOf(period);
-  if (shift !== null) return holding(seen, seenCycle, target) + shift;
-  if (period === 'everyHourOfDay') return lastHourOf(seen);
-  return lastDayOf(holding(seen, seenCycle, 'month'));
-}
-
-/** What a search by length may keep. */
-const MOST_KEPT = 500_000;
-
 class Search {
   /** Of contracted vertices, while a knot is looked at: its place among those of the knot. */
   readonly #place: Int32Array;
@@ -203,7 +99,7 @@ class Search {
   }
 
   /** Gives the vertices of the edges places from 0; answers how many there are. `#forget` comes after. */
-  #number(edges: readonly Edge[]): number {
+  #number(edges: readonly RunEdge[]): number {
     let n = 0;
     const place = this.#place;
     for (const { from, to } of edges) {
@@ -213,12 +109,12 @@ class Search {
     return n;
   }
 
-  #forget(edges: readonly Edge[]): void {
+  #forget(edges: readonly RunEdge[]): void {
     for (const { from, to } of edges) this.#place[from] = this.#place[to] = -1;
   }
 
   /** The edges of each strongly connected part, in their order. O(E). */
-  knots(edges: readonly Edge[]): Edge[][] {
+  knots(edges: readonly RunEdge[]): RunEdge[][] {
     const n = this.#number(edges);
     const place = this.#place;
     const upOff = new Int32Array(n + 1);
@@ -228,7 +124,7 @@ class Search {
     const next = upOff.slice(0, n);
     for (const { from, to } of edges) up[next[place[from]!]!++] = place[to]!;
     const { of } = components({ upOff, up });
-    const lists = new Map<number, Edge[]>();
+    const lists = new Map<number, RunEdge[]>();
     for (const edge of edges) {
       const component = of[place[edge.from]!]!;
       if (component !== of[place[edge.to]!]!) continue;
@@ -241,13 +137,13 @@ class Search {
   }
 
   /** A way round that is not strictly backwards, in the direction of waiting; null = there is none in this knot. */
-  badRound(knot: readonly Edge[]): Edge[] | null {
+  badRound(knot: readonly RunEdge[]): RunEdge[] | null {
     const unit = coarsest(knot);
     const mixed = knot.some(({ cycle }) => cycle !== unit);
     const shift = knot.map((edge) => mostShift(edge, unit));
     // Without steps forward a step backward is never made good: whoever takes one ends in an earlier period.
     const forward = knot.filter((_, i) => shift[i]! > 0);
-    const inParts = (parts: readonly Edge[][]) => first(parts, (it) => this.badRound(it));
+    const inParts = (parts: readonly RunEdge[][]) => first(parts, (it) => this.badRound(it));
     if (forward.length === 0) {
       const level = knot.filter((_, i) => shift[i] === 0);
       if (level.length < knot.length) return inParts(this.knots(level));
@@ -274,10 +170,10 @@ class Search {
    * earlier then always improves on itself, and shows as a round of the edges over which the vertices were reached.
    */
   #wayRound(
-    edges: readonly Edge[],
+    edges: readonly RunEdge[],
     starts: readonly number[],
     periods: readonly Numbered[],
-  ): Edge[] | null {
+  ): RunEdge[] | null {
     const n = this.#number(edges);
     const from = Int32Array.from(edges, (it) => this.#place[it.from]!);
     const to = Int32Array.from(edges, (it) => this.#place[it.to]!);
@@ -315,10 +211,10 @@ class Search {
 
   /** A short way round with periods for an example, and the edge to mend. */
   told(
-    round: readonly Edge[],
-    knot: readonly Edge[],
+    round: readonly RunEdge[],
+    knot: readonly RunEdge[],
     cycleOf: (v: number) => Cycle,
-  ): { loop: LoopOverRuns; closing: Edge } {
+  ): { loop: LoopOverRuns; closing: RunEdge } {
     const unit = coarsest(round);
     const turn = round.reduce(
       (best, { cycle, v }, i) => (cycle === unit && (best < 0 || v < round[best]!.v) ? i : best),
@@ -339,7 +235,7 @@ class Search {
       };
     });
     // The edge to mend leads to the period that holds this one, or forward; what only leads within a run is as it should be.
-    const worth = (edge: Edge): number =>
+    const worth = (edge: RunEdge): number =>
       edge.inRun ? -1e9 : (RANK[edge.target] - RANK[edge.cycle]) * 1e6 + mostShift(edge, unit);
     const closing = way.reduce((best, it, i) => (worth(it) > worth(way[best]!) ? i : best), 0);
     return { loop: { steps, closing: steps[closing]! }, closing: way[closing]! };
@@ -367,37 +263,34 @@ function roundOf(by: Int32Array, from: Int32Array): number[] | null {
   return null;
 }
 
-/** The shortest way from a vertex in a period back to it in the same or a later one; null when it is not found within reason. */
-function shortWay(knot: readonly Edge[], start: number, period: Numbered, longest: number): Edge[] | null {
-  const by = new Map<number, Edge[]>();
-  for (const edge of knot) {
-    const known = by.get(edge.from);
-    if (known === undefined) by.set(edge.from, [edge]);
-    else known.push(edge);
-  }
-  type Reached = { period: Numbered; edge: Edge | null; before: Reached | null };
-  let level = new Map<number, Reached>([[start, { period, edge: null, before: null }]]);
-  const best = new Map<number, Numbered>();
-  let kept = 0;
-  for (let length = 0; length < longest && level.size > 0; length++) {
-    const next = new Map<number, Reached>();
-    for (const [x, before] of level)
-      for (const edge of by.get(x) ?? []) {
-        const reached = latest(edge, before.period);
-        if (reached <= (best.get(edge.to) ?? Number.NEGATIVE_INFINITY)) continue;
-        if (reached <= (next.get(edge.to)?.period ?? Number.NEGATIVE_INFINITY)) continue;
-        next.set(edge.to, { period: reached, edge, before });
-      }
-    const back = next.get(start);
-    if (back !== undefined && back.period >= period) {
-      const way: Edge[] = [];
-      for (let at: Reached = back; at.edge !== null; at = at.before!) way.unshift(at.edge);
-      return way;
-    }
-    for (const [x, { period: reached }] of next) best.set(x, reached);
-    kept += next.size;
-    if (kept > MOST_KEPT) return null;
-    level = next;
-  }
-  return null;
+/** As a problem of the catalogue: the way round with its periods, at the place of the closing edge. */
+export function loopFinding(
+  flows: readonly Flow[],
+  { steps, closing }: LoopOverRuns,
+  path: Path,
+  severity: Finding['severity'],
+): Finding {
+  const id = (v: number): string => flows[v]!.id;
+  const way = steps.flatMap(({ v, period, u, waitsFor }, i) => {
+    // A loop within a run on the way is entered at one flow and left at another.
+    const end = steps[i + 1]?.v === u ? [] : [`${id(u)} (${waitsFor})`];
+    return [`${id(v)} (${period})`, ...end];
+  });
+  const later = steps.at(-1)!.waitsFor !== steps[0]!.period;
+  const members = [...new Set(steps.flatMap(({ v, u }) => [v, u]))].sort((a, b) => a - b);
+  const more = later
+    ? { en: ', and so on for ever later periods', zh: '，如此不断等待更晚的周期' }
+    : { en: '', zh: '' };
+  return {
+    code: 'loop_over_runs',
+    severity,
+    message: {
+      en: `these flows wait for one another over several runs: ${way.join(' waits for ')}${more.en}`,
+      zh: `流程跨批次互相依赖：${way.join(' 等待 ')}${more.zh}`,
+    },
+    path,
+    id: id(closing.v),
+    at: 'value',
+    members: members.map(id),
+  };
 }

@@ -8,7 +8,7 @@ import { resolveMoment } from '../graph/moment.ts';
 import { restoreState } from '../graph/restore.ts';
 import { PHASES } from '../graph/status.ts';
 import { writeAudit } from './audit.ts';
-import { flowsOfBackfill, runsBeside } from './backfills.ts';
+import { flowsOfBackfill, runsBeside } from './beside.ts';
 import type { CatalogueVersion } from './catalogue.ts';
 import { calendars } from './open-run.ts';
 import { newId } from './operations.ts';

@@ -4,10 +4,10 @@ import { SluiceError } from '../errors.ts';
 import type { BackfillPlan } from '../graph/backfill.ts';
 import type { PlannedRun } from '../graph/backfill-dependants.ts';
 import { parseRunId, runId } from '../graph/calendar.ts';
-import type { Beside } from '../graph/foreign-runs.ts';
 import type { Cycle } from '../graph/model.ts';
 import type { BackfillTurn } from '../graph/unopened.ts';
 import { writeAudit } from './audit.ts';
+import { runsBeside } from './beside.ts';
 import type { OpenDueDeps } from './open-due.ts';
 import { openRun } from './open-run.ts';
 import { newId } from './operations.ts';
@@ -185,7 +185,8 @@ export async function readBackfillRuns(
     [ids],
   );
   const lists = new Map<string, BackfillRun[]>(ids.map((id) => [id, []]));
-  for (const { backfill, ...run } of found.rows) lists.get(backfill)!.push({ ...run, cycle: parseRunId(run.run)!.cycle });
+  for (const { backfill, ...run } of found.rows)
+    lists.get(backfill)!.push({ ...run, cycle: parseRunId(run.run)!.cycle });
   return lists;
 }
 
@@ -198,33 +199,6 @@ export async function readTurn(client: Queryable, run: string): Promise<Backfill
     [run],
   );
   return found.rows[0] ?? null;
-}
-
-/** The other runs of the backfill of this one, opened or not, with the flows that they are for; none for a run of no backfill. */
-export async function runsBeside(client: Queryable, run: string): Promise<Beside[]> {
-  const found = await client.query<{ run: string; flows: string[] | null }>(
-    `select r.run_id as run, coalesce(r.flows, b.flows) as flows from backfill_runs r join backfills b on b.id = r.backfill_id
-     where r.backfill_id = (select backfill_id from backfill_runs where run_id = $1) and r.run_id <> $1`,
-    [run],
-  );
-  // Most runs of a backfill are for the same flows: one set serves them all.
-  const sets = new Map<string, ReadonlySet<string>>();
-  return found.rows.map(({ run, flows }) => {
-    if (flows === null) return { run, flows };
-    const key = flows.join(' ');
-    const set = sets.get(key) ?? new Set(flows);
-    sets.set(key, set);
-    return { run, flows: set };
-  });
-}
-
-/** Flows that a run of a backfill is for; null: all, or no run of a backfill. */
-export async function flowsOfBackfill(client: Queryable, run: string): Promise<string[] | null> {
-  const found = await client.query<{ flows: string[] | null }>(
-    'select coalesce(r.flows, b.flows) as flows from backfill_runs r join backfills b on b.id = r.backfill_id where r.run_id = $1',
-    [run],
-  );
-  return found.rows[0]?.flows ?? null;
 }
 
 /** Opens nothing more; runs that are open go on. Throws `unknown_backfill`, `backfill_over`. */

@@ -118,7 +118,17 @@ async function whyOfFlow(deps: ApiDeps, context: RunContext, given: string, limi
 
 function onlyCause(run: string, flow: string, now: number, causes: Plain<Cause>[], meant: string[]): WhyFlow {
   return {
-    ...{ run, flow, now, names: null, state: null, blockers: [], next: [], nextCount: 0, beforeBeginning: [] },
+    ...{
+      run,
+      flow,
+      now,
+      names: null,
+      state: null,
+      blockers: [],
+      next: [],
+      nextCount: 0,
+      beforeBeginning: [],
+    },
     ...{ causes, causeCount: causes.length, near: meant, text: causes[0]!.text },
   };
 }

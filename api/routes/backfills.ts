@@ -1,11 +1,12 @@
 /** Backfills: foreseen, started, watched, cancelled. Their runs are opened by the workers, one after the other or a few at a time. */
 import { SluiceError } from '../../errors.ts';
 import { type BackfillPlan, dependants, planBackfill } from '../../graph/backfill.ts';
-import { type PlannedRun, ownRuns, withDependants } from '../../graph/backfill-dependants.ts';
+import { ownRuns, type PlannedRun, withDependants } from '../../graph/backfill-dependants.ts';
 import { beforeText, beginningOf, isBefore } from '../../graph/beginning.ts';
 import { runId } from '../../graph/calendar.ts';
 import { type Graph, inflate } from '../../graph/compact.ts';
 import { Cycle } from '../../graph/model.ts';
+import type { Actor } from '../../store/actors.ts';
 import {
   type BackfillRow,
   type BackfillRun,
@@ -15,7 +16,6 @@ import {
   readBackfill,
   readBackfillRuns,
 } from '../../store/backfills.ts';
-import type { Actor } from '../../store/actors.ts';
 import { type CatalogueVersion, newestVersion } from '../../store/catalogue.ts';
 import { nextRunNumber } from '../../store/run-numbers.ts';
 import { flowsRun, scheduledPeriods } from '../../store/scheduled-past.ts';
@@ -66,12 +66,12 @@ export function backfillRoutes(app: Api, deps: ApiDeps): void {
       authorise(actor, 'backfill', touched);
       const begins = beginningOf(version.frame, asked.cycle);
       if (!asked.beforeBeginning && isBefore(asked.from, begins))
-        throw new SluiceError(
-          'before_beginning',
-          `${asked.from}: ${beforeText(asked.cycle, begins!).en}`,
-          { facts: { cycle: asked.cycle, period: asked.from, begins } },
-        );
-      const runs = asked.dependants ? await dependantsOf(deps, actor, version, asked, plan) : ownRuns(asked, plan);
+        throw new SluiceError('before_beginning', `${asked.from}: ${beforeText(asked.cycle, begins!).en}`, {
+          facts: { cycle: asked.cycle, period: asked.from, begins },
+        });
+      const runs = asked.dependants
+        ? await dependantsOf(deps, actor, version, asked, plan)
+        : ownRuns(asked, plan);
       if (dryRun) return reply.status(200).send(await foreseen(deps, version, request.body, plan, runs));
       if (reason.trim() === '')
         throw new SluiceError('reason_required', 'a backfill needs a reason', {

@@ -88,12 +88,19 @@ test('a dry run lists the runs of what has used the results, in order, for just 
   const alone = (await days({ dryRun: true })).body;
   expect([alone.runs.length, alone.dependants, alone.withDependants]).toEqual([
     2,
-    [
-      { cycle: 'month', flow: 'Bill' },
-    ],
+    [{ cycle: 'month', flow: 'Bill' }],
     false,
   ]);
-  const range = ['backfill', 'open', '2026-09-29', '2026-09-30', '--flow', 'Load', '--dependants', '--dry-run'];
+  const range = [
+    'backfill',
+    'open',
+    '2026-09-29',
+    '2026-09-30',
+    '--flow',
+    'Load',
+    '--dependants',
+    '--dry-run',
+  ];
   expect((await sluice(range)).out).toContain(
     'month-2026-09-backfill-1  (month-2026-09)  for what uses it: Bill Close',
   );

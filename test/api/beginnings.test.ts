@@ -81,7 +81,9 @@ test('an earlier run is refused with a code, and why it is not there is its bein
 });
 
 test('a schedule that comes upon an earlier period notes it and goes on', async () => {
-  await api.pool.query("update schedules set decided_ms = $1 where id = 'days'", [Date.now() - 6 * 86_400_000]);
+  await api.pool.query("update schedules set decided_ms = $1 where id = 'days'", [
+    Date.now() - 6 * 86_400_000,
+  ]);
   await applyCatalogue(
     api.pool,
     catalogueText(flows, { ...frame, cycles: [{ id: 'day', begins: '2999-01-01' }] }),

@@ -30,8 +30,7 @@ const past = (
   hasNot: (cycle: Cycle, period: string, flow: string) => boolean = () => false,
 ): Past => ({
   periods: (cycle) => by[cycle] ?? [],
-  hasRun: (cycle, period, flow) =>
-    by[cycle]?.includes(period) === true && !hasNot(cycle, period, flow),
+  hasRun: (cycle, period, flow) => by[cycle]?.includes(period) === true && !hasNot(cycle, period, flow),
 });
 
 function plan(
@@ -123,7 +122,9 @@ describe('what has used the results is redone with them', () => {
       },
     ]);
     const record = past({ day: ['2026-10-01'], hour: periods('hour', '2026100100', '2026112000') });
-    expect(() => plan(chain, ['day', '2026-10-01', '2026-10-01'], null, record)).toThrow('more than 1000 runs');
+    expect(() => plan(chain, ['day', '2026-10-01', '2026-10-01'], null, record)).toThrow(
+      'more than 1000 runs',
+    );
   });
 });
 
@@ -152,7 +153,10 @@ function slowly(
           const [c, p, id] = it.split(' ') as [Cycle, string, string];
           return c === run.cycle && p === run.period && roots.includes(id);
         });
-        if (used.length === 0 || !(asked && run.cycle === cycle ? true : record.hasRun(run.cycle, run.period, flow.id)))
+        if (
+          used.length === 0 ||
+          !(asked && run.cycle === cycle ? true : record.hasRun(run.cycle, run.period, flow.id))
+        )
           continue;
         chosen.add(name);
         grown = true;
@@ -173,7 +177,8 @@ function usedBy(flow: Flow, period: string): string[] {
     const to = edge.cycle ?? flow.cycle;
     if (mappingProblem(edge.period, flow.cycle, mappedCycle(flow.period, flow.cycle), to) !== null) return [];
     const seen = mapPeriod(flow.period, flow.cycle, period)[0]!;
-    const inRun = edge.cycle === undefined && (edge.period === 'same' || JSON.stringify(edge.period) === '{"offset":0}');
+    const inRun =
+      edge.cycle === undefined && (edge.period === 'same' || JSON.stringify(edge.period) === '{"offset":0}');
     const asked = inRun ? [period] : mapPeriod(edge.period, mappedCycle(flow.period, flow.cycle), seen, to);
     return asked.map((it) => `${to} ${it} ${edge.from}`);
   });
@@ -211,7 +216,11 @@ describe('random estates', () => {
       fc.property(asked, ({ flows, seed, from, days }) => {
         const given = estate(
           flows.map((it, i) => ({
-            ...{ id: `F${i}`, cycle: it.cycle, period: it.own === 'lastDayOfMonth' && it.cycle !== 'month' ? 'same' : it.own },
+            ...{
+              id: `F${i}`,
+              cycle: it.cycle,
+              period: it.own === 'lastDayOfMonth' && it.cycle !== 'month' ? 'same' : it.own,
+            },
             // Within a run downstream only, so that there is no loop; between runs as it comes.
             after: it.after
               .filter((edge) => edge.from < i || (edge.period !== 'same' && edge.from < flows.length))

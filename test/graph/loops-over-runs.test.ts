@@ -65,9 +65,7 @@ test.each<[string, ShortFlow[], string[]]>([
   [
     'an edge within the run is part of it',
     [month('M', of('D', 'everyDayOfMonth')), day('D', 'C'), day('C', of('M', 'same'))],
-    [
-      'loop_over_runs: M (2026-01) waits for D (2026-01-31) waits for C (2026-01-31) waits for M (2026-01)',
-    ],
+    ['loop_over_runs: M (2026-01) waits for D (2026-01-31) waits for C (2026-01-31) waits for M (2026-01)'],
   ],
   [
     'a day and its hours',
@@ -128,11 +126,15 @@ test('one is told with file, line, column and members, and refused by apply; imp
 });
 
 test('a loop within a run is told as such, and not once more; one over runs through it is', () => {
-  expect(told([day('A', 'B', of('A', 'previous')), day('B', 'A')])).toEqual([
-    'these flows wait for one another: A -> B -> A',
-  ].map((it) => `${it}`));
+  expect(told([day('A', 'B', of('A', 'previous')), day('B', 'A')])).toEqual(
+    ['these flows wait for one another: A -> B -> A'].map((it) => `${it}`),
+  );
   const both = [month('M', of('A', 'lastDayOfMonth')), day('A', 'B'), day('B', 'A', of('M', 'same'))];
-  expect(check(both).problems.map(({ code }) => code).sort()).toEqual(['loop', 'loop_over_runs']);
+  expect(
+    check(both)
+      .problems.map(({ code }) => code)
+      .sort(),
+  ).toEqual(['loop', 'loop_over_runs']);
 });
 
 function loopsOf(flows: readonly Flow[]): LoopOverRuns[] {
@@ -232,7 +234,9 @@ describe('random catalogues', () => {
   const written = fc.array(
     fc.record({
       cycle: fc.constantFrom<Cycle>('day', 'day', 'day', 'month', 'month', 'hour'),
-      own: fc.constantFrom<PeriodMapping>('same', 'same', 'same', 'previous', 'lastDayOfMonth', { offset: 1 }),
+      own: fc.constantFrom<PeriodMapping>('same', 'same', 'same', 'previous', 'lastDayOfMonth', {
+        offset: 1,
+      }),
       after: fc.array(fc.record({ from: fc.nat(4), mapping: fc.nat(100) }), { minLength: 1, maxLength: 2 }),
     }),
     { minLength: 2, maxLength: 5 },
