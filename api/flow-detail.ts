@@ -1,5 +1,6 @@
 /** Everything about one flow of a run, at once. */
 import { blockers } from '../graph/blockers.ts';
+import { beforeBeginning } from '../graph/foreign-runs.ts';
 import { FLAG, isDone, type RunState } from '../graph/state.ts';
 import { stateOf } from '../graph/state-of.ts';
 import { VERBS } from '../graph/verbs.ts';
@@ -72,7 +73,11 @@ export async function flowDetail(deps: ApiDeps, run: string, given: string): Pro
 const withoutUndefined = <T extends object>(value: T): T =>
   Object.fromEntries(Object.entries(value).filter(([, it]) => it !== undefined)) as T;
 
-function upstreamOf({ graph }: RunContext, s: RunState, v: number): FlowDetail['upstream'] {
+function upstreamOf(
+  { graph, run, subscriptions }: RunContext,
+  s: RunState,
+  v: number,
+): FlowDetail['upstream'] {
   const list: FlowDetail['upstream'] = [];
   for (let e = graph.upOff[v]!; e < graph.upOff[v + 1]!; e++) {
     const u = graph.up[e]!;
@@ -92,6 +97,11 @@ function upstreamOf({ graph }: RunContext, s: RunState, v: number): FlowDetail['
     const met = waived || s.foreignMet[i] !== 0;
     list.push({ flow: from, kind: 'other_run', run, met, waived, ...outside });
   }
+  for (const { from, run: never, begins } of beforeBeginning(graph, subscriptions, run, v))
+    list.push({
+      ...{ flow: from, kind: 'before_beginning', run: never, begins, met: true, waived: false },
+      ...outside,
+    });
   for (let i = graph.invalidOff[v]!; i < graph.invalidOff[v + 1]!; i++) {
     const waived = s.waivedInvalid[i] === 1;
     list.push({ flow: graph.invalid[i]!.from, kind: 'missing', met: waived, waived, ...outside });

@@ -1,9 +1,12 @@
 /** Why runs do not exist: everything that answers it, read for all of them together. */
 import { absentRun } from '../graph/absent.ts';
+import { beginningOf } from '../graph/beginning.ts';
 import { parseRunId } from '../graph/calendar.ts';
+import type { Cycle } from '../graph/model.ts';
 import type { ScheduleFacts } from '../graph/unopened.ts';
 import type { Cause } from '../graph/why.ts';
 import { readTurns } from '../store/backfills.ts';
+import { newestVersion } from '../store/catalogue.ts';
 import { readScheduleFacts } from '../store/schedule-facts.ts';
 import type { ApiDeps } from './deps.ts';
 
@@ -49,12 +52,27 @@ export async function unopenedRuns(
       ),
     ),
   ]);
+  const begins = await beginnings(deps, cycles);
   const schedulesOf = ({ cycle, period }: (typeof keys)[number]): readonly ScheduleFacts[] =>
     facts[cycles.indexOf(cycle)]?.get(period) ?? [];
   return new Map(
     keys.map((key) => {
-      const cause = absentRun(key.id, null, now, schedulesOf(key), turns.get(key.id) ?? null);
+      const cause = absentRun(
+        ...([key.id, null, now, schedulesOf(key), turns.get(key.id) ?? null] as const),
+        begins(key.cycle),
+      );
       return [key.id, { cause: cause!, now }];
     }),
   );
+}
+
+/** Since when periods of the cycles exist by the newest catalogue; null: all do, or there is no catalogue. */
+async function beginnings(
+  { pool, versionOf }: Pick<ApiDeps, 'pool' | 'versionOf'>,
+  cycles: readonly Cycle[],
+): Promise<(cycle: Cycle) => string | null> {
+  const newest = cycles.length === 0 ? null : await newestVersion(pool);
+  if (newest === null) return () => null;
+  const { frame } = await versionOf(newest);
+  return (cycle) => beginningOf(frame, cycle);
 }

@@ -1,6 +1,7 @@
 /** Answers about a run (design 3): why, and the critical path. Computed on one snapshot of the record; nothing is changed. */
 import { z } from 'zod';
 import { criticalPath, defaultTarget } from '../../graph/critical-path.ts';
+import { beforeBeginning } from '../../graph/foreign-runs.ts';
 import { type Cause, whyFlow, whyRun } from '../../graph/why.ts';
 import { readPathFacts, readWhyFacts } from '../../store/history.ts';
 import type { RunContext } from '../../store/run-context.ts';
@@ -113,13 +114,24 @@ async function whyOfFlow(deps: ApiDeps, context: RunContext, given: string, limi
     })),
     causes: causes.map(plain),
     next: next.map(plain),
+    beforeBeginning: beforeBeginning(context.graph, context.subscriptions, run, v),
     near: [],
   };
 }
 
 function onlyCause(run: string, flow: string, now: number, causes: Plain<Cause>[], meant: string[]): WhyFlow {
   return {
-    ...{ run, flow, now, names: null, state: null, blockers: [], next: [], nextCount: 0 },
+    ...{
+      run,
+      flow,
+      now,
+      names: null,
+      state: null,
+      blockers: [],
+      next: [],
+      nextCount: 0,
+      beforeBeginning: [],
+    },
     ...{ causes, causeCount: causes.length, near: meant, text: causes[0]!.text },
   };
 }

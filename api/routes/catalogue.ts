@@ -49,7 +49,10 @@ export function catalogueRoutes(app: Api, deps: ApiDeps): void {
         throw new SluiceError('unknown_version', `version ${version.version} is not listed any more`);
       const cycles: Record<string, number> = {};
       for (const flow of version.flows.values()) cycles[flow.cycle] = (cycles[flow.cycle] ?? 0) + 1;
-      return { ...row, ...version.frame, cycles };
+      const beginnings = Object.fromEntries(
+        version.frame.cycles?.map(({ id, begins }) => [id, begins]) ?? [],
+      );
+      return { ...row, ...version.frame, cycles, beginnings };
     },
   });
 

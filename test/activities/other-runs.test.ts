@@ -194,7 +194,10 @@ describe('A11: an edge to another run', () => {
       openRun(
         pool,
         versionOf,
-        { cycle: 'day', period, purpose: 'backfill', procedures: null, beside },
+        {
+          ...{ cycle: 'day', period, purpose: 'backfill', procedures: null },
+          beside: beside.map((run) => ({ run, flows: null })),
+        },
         'test',
       );
     const set = [`day-${a}-backfill-1`, `day-${b}-backfill-1`];
