@@ -77,16 +77,6 @@ export async function requestOperations(
   );
 }
 
-/** The same within a transaction that holds the run's counter row. */
-export async function insertOperation(
-  client: Transaction,
-  given: NewOperation,
-): Promise<{ row: OperationRow; isNew: boolean }> {
-  const inserted = await insertUnlogged(client, given);
-  if (inserted.isNew) logOperation(client, inserted.row, null);
-  return inserted;
-}
-
 /** Lets the run's coordinator hear of it. */
 export function logOperation(client: Transaction, row: OperationRow, approvedBy: string | null): void {
   client.send(appending(row.run, [logRow(row, approvedBy)]));

@@ -1,3 +1,4 @@
+import { AsyncLocalStorage } from 'node:async_hooks';
 import { createHash } from 'node:crypto';
 import pg from 'pg';
 import { expect, test, vi } from 'vitest';
@@ -63,70 +64,76 @@ async function exchangeOf(run: string, flows: number): Promise<void> {
   );
 }
 
-const percentile = (sorted: readonly number[], p: number): number =>
-  sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * p))]!;
+const percentile = (list: readonly number[], p: number): number =>
+  list.toSorted((a, b) => a - b)[Math.min(list.length - 1, Math.floor(list.length * p))]!;
+const median = (list: readonly number[]): number => percentile(list, 0.5);
+const shown = ({ ms, cpuMs }: Pick<Costs, 'ms' | 'cpuMs'>): string =>
+  `p50 ${median(ms).toFixed(1)} p99 ${percentile(ms, 0.99).toFixed(1)} ms, processor p50 ${median(cpuMs).toFixed(1)} ms`;
 
-test('answers through the API on an estate of 13,000 flows, half of them done', {
-  timeout: 120_000,
-}, async () => {
-  const run = await openDay(denseCatalogue(), '2026-11-20');
-  await pretend(run);
-  const measure = async (paths: readonly string[], moving: boolean): Promise<number[]> => {
-    const times: number[] = [];
-    for (const path of paths) {
-      if (moving) await exchangeOf(run, 50);
-      const started = performance.now();
-      const { status } = await reader.get(path);
-      times.push(performance.now() - started);
-      expect(status).toBe(200);
-    }
-    return times.slice(5).sort((a, b) => a - b);
-  };
-  const { graph } = await api.deps.contextOf(run);
-  const some = Array.from({ length: 65 }, (_, i) => graph.ids[(i * 197) % graph.n]!);
-  const quiet = await measure(
-    some.map((flow) => `/runs/${run}/flows/${flow}/why`),
-    false,
-  );
-  const moving = await measure(
-    some.map((flow) => `/runs/${run}/flows/${flow}/why`),
-    true,
-  );
-  const all = await measure(Array(15).fill(`/runs/${run}/why`), false);
-  const path = await measure(Array(15).fill(`/runs/${run}/critical-path`), false);
-  const show = (times: readonly number[]): string =>
-    `p50 ${percentile(times, 0.5).toFixed(0)} p99 ${percentile(times, 0.99).toFixed(0)} ms`;
-  console.log(
-    `why ${show(quiet)}; in a moving run ${show(moving)}; all flows ${show(all)}; critical path ${show(path)}`,
-  );
-  expect(percentile(quiet, 0.5)).toBeLessThan(50);
-  expect(percentile(all, 0.5)).toBeLessThan(200);
-});
+interface Costs {
+  /** Processor time of this process, ms; no other question is asked meanwhile. */
+  readonly cpuMs: number[];
+  readonly ms: number[];
+  /** Those of the question itself: what the API does on its own account meanwhile does not count. */
+  readonly statements: number[];
+}
 
-/** Statements, of the API as a whole, and processor time of this process that each question took; no other one is asked meanwhile. */
+const asking = new AsyncLocalStorage<true>();
+
 async function costsOf(
   paths: readonly string[],
-): Promise<{ cpuMs: number[]; ms: number[]; statements: number[] }> {
-  const spy = vi.spyOn(pg.Client.prototype, 'query');
-  const costs = { cpuMs: [] as number[], ms: [] as number[], statements: [] as number[] };
+  before: () => Promise<void> = async () => {},
+): Promise<Costs> {
+  let statements = 0;
+  const query = pg.Client.prototype.query as (...given: unknown[]) => unknown;
+  const spy = vi.spyOn(pg.Client.prototype, 'query').mockImplementation(function (
+    this: unknown,
+    ...given: unknown[]
+  ) {
+    if (asking.getStore() === true) statements++;
+    return query.apply(this, given);
+  } as never);
+  const costs: Costs = { cpuMs: [], ms: [], statements: [] };
   for (const path of paths) {
-    spy.mockClear();
+    await before();
+    statements = 0;
     const [cpu, since] = [process.cpuUsage(), performance.now()];
-    const { status } = await reader.get(path);
+    const { status } = await asking.run(true, () => reader.get(path));
     costs.ms.push(performance.now() - since);
     const { user, system } = process.cpuUsage(cpu);
     costs.cpuMs.push((user + system) / 1_000);
-    costs.statements.push(spy.mock.calls.length);
+    costs.statements.push(statements);
     expect(status).toBe(200);
   }
   spy.mockRestore();
   return costs;
 }
 
+test('answers through the API on an estate of 13,000 flows, half of them done', {
+  timeout: 120_000,
+}, async () => {
+  const run = await openDay(denseCatalogue(), '2026-11-20');
+  await pretend(run);
+  const { graph } = await api.deps.contextOf(run);
+  const some = Array.from({ length: 65 }, (_, i) => graph.ids[(i * 197) % graph.n]!);
+  const why = some.map((flow) => `/runs/${run}/flows/${flow}/why`);
+  await costsOf(why.slice(0, 5));
+  const quiet = await costsOf(why);
+  const moving = await costsOf(why, () => exchangeOf(run, 50));
+  const all = await costsOf(Array(15).fill(`/runs/${run}/why`));
+  const path = await costsOf(Array(15).fill(`/runs/${run}/critical-path`));
+  console.log(
+    `why ${shown(quiet)}; in a moving run ${shown(moving)}; all flows ${shown(all)}; critical path ${shown(path)}`,
+  );
+  // The goals of 50 and 200 ms by the clock are what `bench --answers` measures: here others may want the same processor.
+  expect(median(quiet.cpuMs)).toBeLessThan(50);
+  expect(median(all.cpuMs)).toBeLessThan(200);
+});
+
 test('why of flows that wait for hours, days and months that were not opened takes no more statements than that of others', {
   timeout: 480_000,
 }, async () => {
-  const run = await openDay(estate(13_000, 42, { noop: true }), '2026-11-21');
+  const run = await openDay(estate(13_000, 42, { noop: true }), '2026-12-21');
   const { graph, subscriptions } = await api.deps.contextOf(run);
   const waiting = [...new Set(subscriptions.list.map(({ v }) => graph.ids[v]!))];
   expect(new Set(subscriptions.list.map((it) => it.run)).size).toBeGreaterThan(24);
@@ -135,15 +142,12 @@ test('why of flows that wait for hours, days and months that were not opened tak
   const paths = [...some, ...graph.ids.slice(-20)].map((flow) => `/runs/${run}/flows/${flow}/why`);
   await costsOf(paths.slice(-5));
   const { cpuMs, ms, statements } = await costsOf(paths);
-  const sorted = (list: readonly number[]) => list.toSorted((a, b) => a - b);
-  const show = (list: readonly number[]) =>
-    `p50 ${percentile(sorted(list), 0.5).toFixed(1)} p99 ${percentile(sorted(list), 0.99).toFixed(1)}`;
   console.log(
-    `${waiting.length} flows wait for other runs: ${show(ms)} ms, processor ${show(cpuMs)} ms, most statements ${Math.max(...statements)}`,
+    `${waiting.length} flows wait for other runs: ${shown({ cpuMs, ms })}, most statements ${Math.max(...statements)}`,
   );
+  expect(Math.min(...statements)).toBeGreaterThan(0);
   expect(Math.max(...statements)).toBeLessThanOrEqual(STATEMENTS);
-  // The goal of 50 ms (p99, by the clock) is what `bench --answers` measures: here others may want the same processor.
-  expect(percentile(sorted(cpuMs), 0.5)).toBeLessThan(50);
+  expect(median(cpuMs)).toBeLessThan(50);
 });
 
 /** Begin and end, what an answer reads of a run, who asks, and for each of three cycles what could have opened its runs. */
