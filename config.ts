@@ -33,6 +33,14 @@ const connections = z.string().transform((text, context) => {
   }
 });
 
+/** One address, or several of APIs that serve the same record: `http://a:7070,http://b:7070`. */
+const addresses = list.transform((all, context) => {
+  if (all.length > 0 && all.every((it) => z.url({ protocol: /^https?$/ }).safeParse(it).success))
+    return all.map((it) => it.replace(/\/+$/, '')).join(',');
+  context.addIssue({ code: 'custom', message: 'URLs of http or https, separated by commas' });
+  return z.NEVER;
+});
+
 const Environment = z
   .object({
     // Where things lie
@@ -52,7 +60,7 @@ const Environment = z
     // The API
     SLUICE_HOST: z.string().default('127.0.0.1'),
     SLUICE_PORT: port.default(7070),
-    SLUICE_API_URL: z.url({ protocol: /^https?$/ }).optional(),
+    SLUICE_API_URL: addresses.optional(),
     SLUICE_TOKEN: z.string().min(16, 'at least 16 characters').optional(),
     // Times of the protocol
     SLUICE_LEASE_MS: ms(60_000),
@@ -110,7 +118,7 @@ export interface Config {
   readonly temporalBin: string | undefined;
   readonly host: string;
   readonly port: number;
-  /** Where agents and the command line find the API. */
+  /** Where agents and the command line find the API: one address, or several with commas between them. */
   readonly apiUrl: string;
   /** Bearer token of the command line or of an agent; there is no default. */
   readonly token: string | undefined;

@@ -18,6 +18,8 @@ const MOST_RESULTS = 500;
 /** The API should hold a claim that finds nothing; one that answers empty at once is not asked in a tight loop. */
 const EMPTY_PAUSE_MS = 250;
 const ORPHAN_LOOK_MS = 1_000;
+/** A heartbeat is answered within its interval, or its API is taken for lost; never sooner than this. */
+const LEAST_HEARTBEAT_WAIT_MS = 5_000;
 /** When the agent ends: how long interrupted programs and their results may take, and the farewell itself. */
 const INTERRUPTED_MS = 4_000;
 const FAREWELL_MS = 1_000;
@@ -249,7 +251,10 @@ export function createAgent(options: AgentOptions): Agent {
 
   async function heartbeat(): Promise<void> {
     const leases = attempts.epochs();
-    const answer = await calls.heartbeat(leases, { signal: closing.signal });
+    const answer = await calls.heartbeat(leases, {
+      signal: closing.signal,
+      timeoutMs: Math.max(heartbeatMs, LEAST_HEARTBEAT_WAIT_MS),
+    });
     const unknown = new Set(answer.unknown);
     attempts.contact(leases.filter((epoch) => !unknown.has(epoch)));
     attempts.stop(answer.stop, 'cancel');

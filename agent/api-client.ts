@@ -1,10 +1,12 @@
 /**
  * How an agent speaks to the API: JSON over kept-alive connections, and the identical body again until there is an
- * answer (protocol C1). node:http, because fetch costs twice the time for each of these small calls.
+ * answer (protocol C1), at the next API when one of several is lost. node:http, because fetch costs twice the time for each of these
+ * small calls.
  */
 import http from 'node:http';
 import https from 'node:https';
 import type { z } from 'zod';
+import { addressesOf, isAway } from '../api/schemas/addresses.ts';
 
 const TIMEOUT_MS = 15_000;
 const FIRST_RETRY_MS = 100;
@@ -56,28 +58,22 @@ export interface ApiClient {
   close(): void;
 }
 
-/** `apiUrl`: without `/api/v1`; `token`: the agent's bearer token. */
+/** `apiUrl`: one address or several (`addressesOf`), without `/api/v1`; `token`: the agent's bearer token. */
 export function createApiClient(options: { apiUrl: string; agent: string; token: string }): ApiClient {
-  const base = new URL(
-    `api/v1/agents/${encodeURIComponent(options.agent)}/`,
-    `${options.apiUrl.replace(/\/$/, '')}/`,
-  );
-  const secure = base.protocol === 'https:';
-  const agent = new (secure ? https : http).Agent({ keepAlive: true, maxSockets: 16 });
-  const request = secure ? https.request : http.request;
-  const urls = new Map<Operation, URL>();
-  const urlOf = (operation: Operation) => {
-    let url = urls.get(operation);
-    if (url === undefined) {
-      url = new URL(operation, base);
-      urls.set(operation, url);
-    }
-    return url;
-  };
+  const addresses = addressesOf(options.apiUrl);
+  const several = addresses.all.length > 1;
+  const doors = new Map(addresses.all.map((address) => [address, doorOf(address, options.agent)]));
 
   const call = <T>(operation: Operation, body: string, answer: z.ZodType<T>, callOptions: CallOptions = {}) =>
     new Promise<T>((resolve, reject) => {
       const { timeoutMs = TIMEOUT_MS, signal } = callOptions;
+      const address = addresses.current();
+      const { request, agent, urlOf } = doors.get(address)!;
+      const failed = (error: Error): void => {
+        clearTimeout(timer);
+        if (!signal?.aborted) addresses.lost(address);
+        reject(error);
+      };
       const sent = request(
         urlOf(operation),
         {
@@ -93,9 +89,10 @@ export function createApiClient(options: { apiUrl: string; agent: string; token:
         (response) => {
           const chunks: Buffer[] = [];
           response.on('data', (chunk: Buffer) => chunks.push(chunk));
-          response.on('error', reject);
+          response.on('error', failed);
           response.on('end', () => {
             clearTimeout(timer);
+            if (isAway(response.statusCode ?? 0)) addresses.lost(address);
             try {
               resolve(understood(response, Buffer.concat(chunks).toString('utf8'), answer));
             } catch (error) {
@@ -104,14 +101,12 @@ export function createApiClient(options: { apiUrl: string; agent: string; token:
           });
         },
       );
-      const timer = setTimeout(
-        () => sent.destroy(new Error(`no answer to ${operation} in ${timeoutMs} ms`)),
-        timeoutMs,
-      );
-      sent.on('error', (error) => {
-        clearTimeout(timer);
-        reject(error);
-      });
+      const timer = setTimeout(() => {
+        sent.destroy(new Error(`no answer to ${operation} in ${timeoutMs} ms`));
+        // It is frozen or cut off: what else waits for it, a claim above all, is better asked elsewhere at once.
+        if (several) agent.destroy();
+      }, timeoutMs);
+      sent.on('error', failed);
       sent.end(body);
     });
 
@@ -124,14 +119,37 @@ export function createApiClient(options: { apiUrl: string; agent: string; token:
         } catch (error) {
           if (patience.signal?.aborted || (error instanceof ApiRefusal && error.final)) throw error;
           if (patience.onFailure?.(error as Error, tries) === false) throw error;
+          // Each of several APIs is asked before anybody waits.
+          if (tries % addresses.all.length !== 0 && elsewhere(error)) continue;
           const asked = error instanceof ApiRefusal ? error.retryAfterMs : undefined;
           await pause(asked ?? backOff(tries), patience.signal);
         }
       }
     },
-    close: () => agent.destroy(),
+    close: () => {
+      for (const { agent } of doors.values()) agent.destroy();
+    },
   };
 }
+
+/** What one API is reached by: connections are kept for each of them. */
+function doorOf(address: string, agent: string) {
+  const base = new URL(`api/v1/agents/${encodeURIComponent(agent)}/`, `${address}/`);
+  const { Agent, request } = base.protocol === 'https:' ? https : http;
+  const urls = new Map<Operation, URL>();
+  const urlOf = (operation: Operation) => {
+    let url = urls.get(operation);
+    if (url === undefined) {
+      url = new URL(operation, base);
+      urls.set(operation, url);
+    }
+    return url;
+  };
+  return { request, urlOf, agent: new Agent({ keepAlive: true, maxSockets: 16 }) };
+}
+
+/** Whether another API may answer what this one did not. */
+const elsewhere = (error: unknown): boolean => !(error instanceof ApiRefusal) || isAway(error.status);
 
 /** Doubles up to 5 s; spread, so that many agents do not come back in one moment. */
 function backOff(tries: number): number {

@@ -218,6 +218,7 @@ export function shown(row: OperationRow): Operation {
     approvedBy: row.approvedBy,
     approvedAt: row.approvedAt,
     decidedAt: row.decidedAt,
+    together: row.together,
   };
 }
 

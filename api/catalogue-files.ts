@@ -129,7 +129,7 @@ export function diffWith(before: CatalogueVersion | null, now: CheckedFiles): Di
   const programs = new Map(
     now.files.filter((file) => !isYaml(file.path)).map((file) => [file.path, file.text]),
   );
-  const oldPrograms = new Map([...(before?.files ?? [])].filter(([path]) => !isYaml(path)));
+  const oldPrograms = before?.programs ?? new Map<string, string>();
   return {
     against: before?.version ?? null,
     added: [...flows.keys()].filter((id) => !old.has(id)),

@@ -1,34 +1,41 @@
 /** Everything about one flow of a run, at once. */
 import { blockers } from '../graph/blockers.ts';
+import { beforeBeginning } from '../graph/foreign-runs.ts';
 import { FLAG, isDone, type RunState } from '../graph/state.ts';
 import { stateOf } from '../graph/state-of.ts';
 import { VERBS } from '../graph/verbs.ts';
 import { claimBlockers } from '../store/claim-blockers.ts';
 import { readAttempts, readFlowStates, readGenerations, readOverrides } from '../store/flows.ts';
 import type { RunContext } from '../store/run-context.ts';
-import { readState } from '../store/run-state.ts';
+import { inSnapshot, type Reading } from '../store/snapshot.ts';
 import type { ApiDeps } from './deps.ts';
 import { flowOfRun, openContext } from './find.ts';
 import { shownFlow } from './flow-view.ts';
 import type { FlowDetail } from './schemas/flows.ts';
 
-/** Throws `unknown_run`, `unknown_flow`. Reads the run's state: O(flows that have moved). */
+/** Throws `unknown_run`, `unknown_flow`. On one snapshot; of the run's state only what has moved since the answer before is read. */
 export async function flowDetail(deps: ApiDeps, run: string, given: string): Promise<FlowDetail> {
   const context = await openContext(deps, run);
   const flow = flowOfRun(context, given);
   const v = context.index.get(flow.id)!;
-  const { pool } = deps;
-  const [state, rows, attempts, generations, overrides] = await Promise.all([
-    readState(pool, context, deps.graceMs),
-    readFlowStates(pool, context.run.id, [flow.id]),
-    readAttempts(pool, context.run.id, flow.id),
-    readGenerations(pool, context.run.id, flow.id),
-    readOverrides(pool, context.run.id, flow.id),
-  ]);
+  const { id } = context.run;
+  const read = ({ client }: Reading) =>
+    Promise.all([
+      readFlowStates(client, id, [flow.id]),
+      readAttempts(client, id, flow.id),
+      readGenerations(client, id, flow.id),
+      readOverrides(client, id, flow.id),
+      claimBlockers(client, id, flow.id, deps.leaseMs),
+    ]);
+  const [state, [rows, attempts, generations, overrides, claim]] = await inSnapshot(
+    deps.pool,
+    context,
+    deps.graceMs,
+    read,
+    (snapshot, found) => [snapshot.state, found] as const,
+  );
   const row = rows[0]!;
   const engine = state.result[v] === 0 ? blockers(context.graph, state, v) : [];
-  const waitsForAgent = row.state === 'waiting_agent';
-  const claim = waitsForAgent ? await claimBlockers(pool, context.run.id, flow.id, deps.leaseMs) : [];
   const waitsForPerson = row.state === 'waiting_person' ? [{ code: 'gate_unconfirmed' }] : [];
   return {
     ...shownFlow(flow, row),
@@ -49,7 +56,7 @@ export async function flowDetail(deps: ApiDeps, run: string, given: string): Pro
     blockers: [
       ...engine.map((it) => ({ ...it, members: 'members' in it ? [...it.members] : undefined })),
       ...waitsForPerson,
-      ...claim,
+      ...(row.state === 'waiting_agent' ? claim : []),
     ].map(withoutUndefined),
     upstream: upstreamOf(context, state, v),
     downstream: downstreamOf(context, state, v),
@@ -66,7 +73,11 @@ export async function flowDetail(deps: ApiDeps, run: string, given: string): Pro
 const withoutUndefined = <T extends object>(value: T): T =>
   Object.fromEntries(Object.entries(value).filter(([, it]) => it !== undefined)) as T;
 
-function upstreamOf({ graph }: RunContext, s: RunState, v: number): FlowDetail['upstream'] {
+function upstreamOf(
+  { graph, run, subscriptions }: RunContext,
+  s: RunState,
+  v: number,
+): FlowDetail['upstream'] {
   const list: FlowDetail['upstream'] = [];
   for (let e = graph.upOff[v]!; e < graph.upOff[v + 1]!; e++) {
     const u = graph.up[e]!;
@@ -86,6 +97,11 @@ function upstreamOf({ graph }: RunContext, s: RunState, v: number): FlowDetail['
     const met = waived || s.foreignMet[i] !== 0;
     list.push({ flow: from, kind: 'other_run', run, met, waived, ...outside });
   }
+  for (const { from, run: never, begins } of beforeBeginning(graph, subscriptions, run, v))
+    list.push({
+      ...{ flow: from, kind: 'before_beginning', run: never, begins, met: true, waived: false },
+      ...outside,
+    });
   for (let i = graph.invalidOff[v]!; i < graph.invalidOff[v + 1]!; i++) {
     const waived = s.waivedInvalid[i] === 1;
     list.push({ flow: graph.invalid[i]!.from, kind: 'missing', met: waived, waived, ...outside });

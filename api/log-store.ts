@@ -2,7 +2,8 @@
  * What attempts wrote: files behind an interface, never in PostgreSQL (design 4). Of each attempt the first 4 MiB and the last 4 to
  * 6 MiB are kept, what lies between is left out. A text is known by its offset in bytes, so a repeated one changes nothing.
  */
-import { mkdir, open, readdir, rm, stat, unlink, writeFile } from 'node:fs/promises';
+import { constants } from 'node:fs';
+import { mkdir, open, readdir, rm, stat, unlink } from 'node:fs/promises';
 import { join } from 'node:path';
 
 /** Ids as the record has them, never as somebody typed them. */
@@ -79,7 +80,7 @@ export function fileLogStore(folder: string, limits: LogLimits = LIMITS): LogSto
         segments.push(segment);
       }
       const piece = data.subarray(0, roomOf(segment, limits));
-      await writeFile(fileOf(folder, place, segment), piece, { flag: 'a', mode: 0o600 });
+      await writeAt(fileOf(folder, place, segment), piece, at - segment.start);
       segment.size += piece.length;
       at += piece.length;
       data = data.subarray(piece.length);
@@ -135,6 +136,20 @@ export function fileLogStore(folder: string, limits: LogLimits = LIMITS): LogSto
       await rm(join(folder, safe(run)), { recursive: true, force: true });
     },
   };
+}
+
+/**
+ * At its place, never at the end of the file: an agent that loses its API sends a chunk again to another one, which may not know yet that
+ * the first has written it.
+ */
+async function writeAt(path: string, piece: Buffer, position: number): Promise<void> {
+  const file = await open(path, constants.O_WRONLY | constants.O_CREAT, 0o600);
+  try {
+    for (let done = 0; done < piece.length; )
+      done += (await file.write(piece, done, piece.length - done, position + done)).bytesWritten;
+  } finally {
+    await file.close();
+  }
 }
 
 const endOf = (segments: readonly Segment[]): number => {

@@ -1,5 +1,4 @@
 /** The API's process. Needs DATABASE_URL; TEMPORAL_ADDRESS only to reload a frozen run. */
-import { Client, Connection } from '@temporalio/client';
 import { loadConfig } from '../config.ts';
 import { SluiceError } from '../errors.ts';
 import { RELOAD_SIGNAL, runWorkflowId } from '../workflows/messages.ts';
@@ -8,7 +7,9 @@ import { connectApi, logFolderOf } from './connect.ts';
 const config = loadConfig();
 if (config.databaseUrl === undefined) throw new SluiceError('invalid_config', 'the API needs DATABASE_URL');
 
+/** Loads Temporal's client when a person asks for it: it takes 25 MB, and most APIs never need it. */
 async function reload(run: string): Promise<void> {
+  const { Client, Connection } = await import('@temporalio/client');
   const connection = await Connection.connect({ address: config.temporalAddress ?? 'localhost:7233' });
   try {
     const client = new Client({ connection, namespace: config.temporalNamespace });

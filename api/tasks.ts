@@ -38,7 +38,7 @@ function specOf({ version }: RunContext, flow: Flow): ProgramSpec {
   if (program === undefined)
     throw new SluiceError('internal', `${flow.id} has no program`, { facts: { flow: flow.id } });
   if (program.type !== 'sql') return program;
-  const sql = version.files.get(`programs/${program.file}`);
+  const sql = version.programs.get(`programs/${program.file}`);
   if (sql === undefined)
     throw new SluiceError(
       'internal',

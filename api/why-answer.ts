@@ -3,18 +3,16 @@
  * protocol A11). Each run is read in a snapshot of its own.
  */
 import { SluiceError } from '../errors.ts';
-import { absentFlow, absentRun } from '../graph/absent.ts';
-import { parseRunId } from '../graph/calendar.ts';
-import { type Cause, summaryOf, type WhyFlow, whyFlow } from '../graph/why.ts';
-import { readTurn } from '../store/backfills.ts';
+import { absentFlow } from '../graph/absent.ts';
+import { type Cause, summaryOf, type WhyFlow, whyAsker } from '../graph/why.ts';
 import { findElsewhere } from '../store/elsewhere.ts';
 import { readWhyFacts } from '../store/history.ts';
 import type { RunContext } from '../store/run-context.ts';
-import { readScheduleFacts } from '../store/schedule-facts.ts';
 import { readClock } from '../store/snapshot.ts';
 import type { ApiDeps } from './deps.ts';
-import { flowOfRun, openContext } from './find.ts';
+import { flowOfRun, unknownRun } from './find.ts';
 import { near } from './near.ts';
+import { type UnopenedRun, unopenedRuns } from './unopened-runs.ts';
 
 /** Flows of other runs that one answer looks into; the edges to the others are told as they are. */
 const MOST_FLOWS = 40;
@@ -38,18 +36,17 @@ export async function contextOrCause(
   flow: string | null,
 ): Promise<{ context: RunContext } | { cause: Cause; now: number }> {
   try {
-    return { context: await openContext(deps, run) };
+    return { context: await deps.contextOf(run) };
   } catch (error) {
     if (!(error instanceof SluiceError) || error.code !== 'unknown_run') throw error;
-    const now = await readClock(deps.pool);
-    const key = parseRunId(run);
-    const schedules =
-      key === null ? [] : await readScheduleFacts(deps.pool, deps.versionOf, key.cycle, key.period);
-    const cause = absentRun(run, flow, now, schedules, await readTurn(deps.pool, run));
-    if (cause === null) throw error;
-    return { cause, now };
+    const unopened = (await unopenedRuns(deps, [run])).get(run);
+    if (unopened === undefined) throw await unknownRun(deps.pool, run);
+    return { cause: ofFlow(unopened, flow), now: unopened.now };
   }
 }
+
+const ofFlow = ({ cause }: UnopenedRun, flow: string | null): Cause =>
+  flow === null ? cause : { ...cause, chain: [flow] };
 
 /** A flow that the run does not contain, with the names that may have been meant. */
 export async function whyAbsent(
@@ -85,9 +82,16 @@ export async function withOtherRuns<T extends Pick<WhyFlow, 'causes' | 'causeCou
   return { ...answer, causes: causes.slice(0, limit), causeCount, ...text };
 }
 
+/** A run that others wait for, in one snapshot; or the reason why it is not there. */
+type Asked = { readonly context: RunContext; readonly why: ReturnType<typeof whyAsker> } | UnopenedRun;
+
 class WalkOn {
   readonly #deps: ApiDeps;
   readonly #limit: number;
+  /** Runs that causes named: the reason why it was not opened, or null when it is there. */
+  readonly #runs = new Map<string, UnopenedRun | null>();
+  /** Other runs, each read once: how their flows are asked. */
+  readonly #askers = new Map<string, Promise<Asked>>();
   /** What was found for a flow of another run; asked once however many wait for it. */
   readonly #known = new Map<string, Promise<readonly Cause[] | null>>();
 
@@ -98,6 +102,7 @@ class WalkOn {
 
   /** `way`: the flows, with their runs, over which this run was reached: round a loop of runs the walk ends. */
   async into(run: string, way: readonly string[], causes: readonly Cause[]): Promise<Cause[]> {
+    await this.#meet(causes);
     const found = new Map<string, Cause>();
     for (const cause of causes)
       for (const it of await this.#behind(cause, way)) {
@@ -130,16 +135,36 @@ class WalkOn {
     }));
   }
 
+  /** Finds out which of the runs that the causes name exist, all at once: most that are waited for were not opened yet. */
+  async #meet(causes: readonly Cause[]): Promise<void> {
+    const named = causes.flatMap((it) => (it.code === 'other_run' && it.by !== null ? [it.by] : []));
+    const unmet = [...new Set(named)].filter((run) => !this.#runs.has(run));
+    if (unmet.length === 0) return;
+    const unopened = await unopenedRuns(this.#deps, unmet);
+    for (const run of unmet) this.#runs.set(run, unopened.get(run) ?? null);
+  }
+
   async #causesOf(run: string, flow: string, way: readonly string[]): Promise<readonly Cause[] | null> {
-    const found = await contextOrCause(this.#deps, run, flow);
-    if ('cause' in found) return [found.cause];
-    const { context } = found;
+    const unopened = this.#runs.get(run);
+    if (unopened != null) return [ofFlow(unopened, flow)];
+    const asking = this.#askers.get(run) ?? this.#read(run);
+    this.#askers.set(run, asking);
+    const asked = await asking;
+    if ('cause' in asked) return [ofFlow(asked, flow)];
+    const { context, why } = asked;
     const v = context.index.get(flow);
     if (v === undefined) return [(await whyAbsent(this.#deps, context, flow)).cause];
-    const { state, facts } = await readWhyFacts(this.#deps.pool, context, this.#deps);
-    const { causes } = whyFlow(context.graph, state, facts, v, this.#limit);
+    const { causes } = why(v, this.#limit);
     if (causes.some((it) => it.code === 'already_ran')) return null;
     return this.into(run, way, causes);
+  }
+
+  async #read(run: string): Promise<Asked> {
+    const found = await contextOrCause(this.#deps, run, null);
+    if ('cause' in found) return found;
+    const { context } = found;
+    const { state, facts } = await readWhyFacts(this.#deps.pool, context, this.#deps);
+    return { context, why: whyAsker(context.graph, state, facts) };
   }
 }
 

@@ -5,7 +5,7 @@ import type { Client } from '../cli/client.ts';
 import type { Shutdown } from '../embedded/shutdown.ts';
 import { estate } from './estate/catalogue.ts';
 import { percentile } from './percentile.ts';
-import { startSystem } from './system.ts';
+import { type System, startSystem } from './system.ts';
 import { type ByPart, watchMemory } from './usage.ts';
 
 export interface AnswersWish {
@@ -21,7 +21,11 @@ export interface Answers {
   readonly counts: Readonly<Record<string, number>>;
   readonly whyApiMs: { p50: number | null; p99: number | null };
   readonly whyAllMs: number | null;
+  /** The computing alone, in the API's process, with the run read already. */
   readonly criticalPathMs: number | null;
+  /** By the asker's clock, reading included. */
+  readonly criticalPathApiMs: number | null;
+  readonly flowMs: number | null;
   readonly runMs: number | null;
   readonly flowListMs: number | null;
   /** With the run open, worked through and asked about. */
@@ -35,7 +39,8 @@ const REPEATED = 15;
 
 /**
  * The day run of an estate of `flows` flows, its agents having done whatever does not wait for other runs; then questions one after the
- * other, by the asker's clock. Medians of 15 but for `why`, which is asked of 300 flows.
+ * other, by the asker's clock. Medians of 15 but for `why`, which is asked of 300 flows, and for the critical path of 30, done ones and
+ * waiting ones.
  */
 export async function answers({ flows, say, shutdown }: AnswersWish): Promise<Answers> {
   const files = estate(flows, 42, { noop: true, speedup: 1_000_000 });
@@ -50,9 +55,8 @@ export async function answers({ flows, say, shutdown }: AnswersWish): Promise<An
   const { id } = await client.post<RunDetail>('/runs', { cycle: 'day', period: PERIOD });
   const detail = await untilQuiet(client, id);
   say(`${id} has ${detail.flows} flows and is quiet`);
-  const waiting = await idsOf(client, id);
-  const step = Math.max(1, Math.floor(waiting.length / ASKED));
-  const asked = waiting.filter((_, i) => i % step === 0).slice(0, ASKED);
+  const waiting = await idsOf(client, id, 'waiting_upstream');
+  const asked = spread(waiting, ASKED);
   const why: number[] = [];
   for (const flow of asked) why.push(await timed(() => client.get(`/runs/${id}/flows/${flow}/why`)));
   const median = async (ask: () => Promise<unknown>): Promise<number | null> => {
@@ -60,14 +64,19 @@ export async function answers({ flows, say, shutdown }: AnswersWish): Promise<An
     for (let i = 0; i < REPEATED; i++) all.push(await timed(ask));
     return percentile(all, 0.5);
   };
-  const target = asked.at(-1)!;
+  const finished = await idsOf(client, id, 'succeeded');
+  const targets = [...spread(finished, REPEATED), ...spread(waiting, REPEATED)];
+  const paths = await pathTimes(system, id, targets);
+  let flow = 0;
   const answer: Answers = {
     flows,
     runFlows: detail.flows,
     counts: detail.counts,
     whyApiMs: { p50: percentile(why, 0.5), p99: percentile(why, 0.99) },
     whyAllMs: await median(() => client.get(`/runs/${id}/why`)),
-    criticalPathMs: await median(() => client.get(`/runs/${id}/critical-path`, { target })),
+    criticalPathMs: percentile(paths.computeMs, 0.5),
+    criticalPathApiMs: percentile(paths.apiMs, 0.5),
+    flowMs: await median(() => client.get(`/runs/${id}/flows/${targets[flow++ % targets.length]!}`)),
     runMs: await median(() => client.get(`/runs/${id}`)),
     flowListMs: await median(() => client.get(`/runs/${id}/flows`, { limit: 100 })),
     // Before the check: what it takes for a moment is not what open runs cost.
@@ -95,11 +104,35 @@ async function untilQuiet(client: Client, run: string): Promise<RunDetail> {
   }
 }
 
-/** Flows that wait for something, in the order of their ids. */
-async function idsOf(client: Client, run: string): Promise<string[]> {
-  const { items } = await client.list<FlowPage['items'][number]>(`/runs/${run}/flows`, {
-    state: 'waiting_upstream',
-    limit: 1000,
-  });
+/** Critical paths of some flows, in turn: what the asker waited for, and what the API says that it computed (`Server-Timing`). */
+async function pathTimes(
+  system: System,
+  run: string,
+  targets: readonly string[],
+): Promise<{ apiMs: number[]; computeMs: number[] }> {
+  const apiMs: number[] = [];
+  const computeMs: number[] = [];
+  // The first one also gathers, once for a run, which flows share pools and locks.
+  for (const target of [targets[0]!, ...targets]) {
+    const since = performance.now();
+    const answer = await fetch(`${system.apiUrl}/api/v1/runs/${run}/critical-path?target=${target}`, {
+      headers: { authorization: `Bearer ${system.token('admin')}` },
+    });
+    await answer.json();
+    apiMs.push(performance.now() - since);
+    computeMs.push(Number(/compute;dur=([\d.]+)/.exec(answer.headers.get('server-timing') ?? '')?.[1]));
+  }
+  return { apiMs: apiMs.slice(1), computeMs: computeMs.slice(1) };
+}
+
+/** So many of them, evenly. */
+function spread<T>(items: readonly T[], count: number): T[] {
+  const step = Math.max(1, Math.floor(items.length / count));
+  return items.filter((_, i) => i % step === 0).slice(0, count);
+}
+
+/** Flows in a state, in the order of the graph. */
+async function idsOf(client: Client, run: string, state: string): Promise<string[]> {
+  const { items } = await client.list<FlowPage['items'][number]>(`/runs/${run}/flows`, { state });
   return items.map((flow) => flow.id);
 }

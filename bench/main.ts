@@ -21,6 +21,9 @@ async function main(): Promise<unknown> {
       agents: { type: 'string', default: '4' },
       slots: { type: 'string', default: '64' },
       repeat: { type: 'string', default: '4' },
+      rest: { type: 'string', default: '0' },
+      // host:port, with --graph
+      temporal: { type: 'string' },
       verbs: { type: 'boolean', default: false },
       answers: { type: 'boolean', default: false },
       burst: { type: 'boolean', default: false },
@@ -44,6 +47,8 @@ async function main(): Promise<unknown> {
     agents: number('agents', options.agents),
     slots: number('slots', options.slots),
     repeat: number('repeat', options.repeat),
+    restSeconds: options.rest === '0' ? 0 : number('rest', options.rest),
+    temporalAddress: options.temporal,
     say,
     shutdown,
   });

@@ -2,6 +2,7 @@
  * A whole installation for load: embedded servers, API, worker and agents as processes of their own in a folder that goes away afterwards.
  * Nothing in it is special: the programs and settings are those of `npm start`.
  */
+import { randomBytes } from 'node:crypto';
 import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
@@ -19,6 +20,8 @@ export interface Wish {
   /** File name below the catalogue's folder -> text. */
   readonly catalogue: Readonly<Record<string, string>>;
   readonly agents: readonly { readonly name: string; readonly platform: string; readonly slots: number }[];
+  /** `host:port` of a Temporal server that is there; otherwise one is started. Its task queue is this system's alone. */
+  readonly temporalAddress?: string | undefined;
   /** Added to the environment of every part. */
   readonly env?: Readonly<Record<string, string>>;
   readonly say: (text: string) => void;
@@ -31,15 +34,19 @@ export interface System {
   readonly home: string;
   readonly databaseUrl: string;
   readonly temporalAddress: string;
+  readonly taskQueue: string;
   readonly apiUrl: string;
   /** What the command line would use for an actor: admin, operator, viewer, demo or an agent's name. */
   client(actor: string): Client;
+  /** The same, for a request of one's own. */
+  token(actor: string): string;
 }
 
 const program = (path: string): string => join(projectFolder, path);
 
 /** Starts everything; what was started, and the folder, go away when `shutdown` runs. */
-export async function startSystem({ catalogue, agents, env = {}, say, shutdown }: Wish): Promise<System> {
+export async function startSystem(wish: Wish): Promise<System> {
+  const { catalogue, agents, temporalAddress, env = {}, say, shutdown } = wish;
   const folder = await mkdtemp(join(tmpdir(), 'sluice-bench-'));
   const home = await openHome(folder);
   shutdown.add('home', async () => {
@@ -48,19 +55,22 @@ export async function startSystem({ catalogue, agents, env = {}, say, shutdown }
     await rm(folder, { recursive: true, force: true });
   });
   const { cache, temporalBin, temporalNamespace } = loadConfig();
-  const own = { databaseUrl: undefined, temporalAddress: undefined, postgresPort: 0, temporalPort: 0 };
+  const own = { databaseUrl: undefined, temporalAddress, postgresPort: 0, temporalPort: 0 };
   const starting = startServers({ ...own, cache, temporalBin, temporalNamespace }, home, say);
   // Added before it is done, so that a signal in between finds it.
   shutdown.add('servers', () => starting.then((it) => it.stop()).catch(() => undefined));
   const servers = await starting;
   await createDatabase(servers.databaseUrl('postgres'), 'sluice');
   const databaseUrl = servers.databaseUrl();
+  // Coordinators of earlier runs may be there under the same ids.
+  const taskQueue = temporalAddress === undefined ? 'sluice' : `bench-${randomBytes(4).toString('hex')}`;
   const port = await freePort();
   const apiUrl = `http://127.0.0.1:${port}`;
   const common = {
     SLUICE_HOME: folder,
     DATABASE_URL: databaseUrl,
     TEMPORAL_ADDRESS: servers.temporalAddress,
+    SLUICE_TASK_QUEUE: taskQueue,
     SLUICE_PORT: String(port),
     SLUICE_API_URL: apiUrl,
     SLUICE_LOG_LEVEL: 'warn',
@@ -97,7 +107,9 @@ export async function startSystem({ catalogue, agents, env = {}, say, shutdown }
     home: folder,
     databaseUrl,
     temporalAddress: servers.temporalAddress,
+    taskQueue,
     apiUrl,
     client: (actor) => createClient({ apiUrl, token: actors[actor] }),
+    token: (actor) => actors[actor]!,
   };
 }

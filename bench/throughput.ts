@@ -10,13 +10,17 @@ import { catalogueOf, idsOf, PLATFORM, type ProgramWish } from './graph-catalogu
 import type { GraphFile } from './graph-file.ts';
 import { percentile } from './percentile.ts';
 import { type System, startSystem } from './system.ts';
-import { type ByPart, cpuSeconds, mapParts, watchMemory } from './usage.ts';
+import { type ByPart, cpuSeconds, mapParts, memoryMb, watchMemory } from './usage.ts';
 
 export interface ThroughputWish extends ProgramWish {
   readonly agents: number;
   readonly slots: number;
   /** Runs of the graph, one after the other; the first one warms up and counts only when it is the only one. */
   readonly repeat: number;
+  /** How long the installation rests after each run before its memory is read, seconds; 0: it is not read. */
+  readonly restSeconds: number;
+  /** See `startSystem`. */
+  readonly temporalAddress?: string | undefined;
   readonly say: (text: string) => void;
   readonly shutdown: Shutdown;
 }
@@ -28,6 +32,8 @@ interface Measured {
   readonly historyEvents: number;
   readonly historyBytes: number;
   readonly cpuSeconds: ByPart;
+  /** Memory after the rest, MB: what runs leave behind. Absent without a rest. */
+  readonly restRssMb?: ByPart;
 }
 
 export interface Throughput extends Measured {
@@ -42,10 +48,11 @@ export interface Throughput extends Measured {
 }
 
 export async function throughput(graph: GraphFile, wish: ThroughputWish): Promise<Throughput> {
-  const { agents, slots, repeat, say, program, shutdown } = wish;
+  const { agents, slots, repeat, restSeconds, temporalAddress, say, program, shutdown } = wish;
   const system = await startSystem({
     catalogue: catalogueOf(graph, wish),
     agents: Array.from({ length: agents }, (_, i) => ({ name: `agent-${i + 1}`, platform: PLATFORM, slots })),
+    temporalAddress,
     say,
     shutdown,
   });
@@ -54,9 +61,13 @@ export async function throughput(graph: GraphFile, wish: ThroughputWish): Promis
     const memory = watchMemory(system.home);
     const runs: Measured[] = [];
     for (let i = 0; i < repeat; i++) {
-      runs.push(await oneRun(system, pool, graph, `2026-01-${String(i + 1).padStart(2, '0')}`));
-      const { flowsPerSecond, makespanMs } = runs.at(-1)!;
-      say(`${graph.name}, run ${i + 1} of ${repeat}: ${flowsPerSecond} flows/s, ${makespanMs} ms`);
+      const measured = await oneRun(system, pool, graph, dayOf(i));
+      const { flowsPerSecond, makespanMs } = measured;
+      const restRssMb = restSeconds === 0 ? undefined : await rest(system, restSeconds);
+      runs.push({ ...measured, ...(restRssMb === undefined ? {} : { restRssMb }) });
+      const resting =
+        restRssMb === undefined ? '' : `, api + worker at rest ${restRssMb.api} + ${restRssMb.worker} MB`;
+      say(`${graph.name}, run ${i + 1} of ${repeat}: ${flowsPerSecond} flows/s, ${makespanMs} ms${resting}`);
     }
     const peakRssMb = await memory.stop();
     const counted = [...(runs.length > 1 ? runs.slice(1) : runs)].sort((a, b) => a.makespanMs - b.makespanMs);
@@ -67,6 +78,16 @@ export async function throughput(graph: GraphFile, wish: ThroughputWish): Promis
     await pool.end();
     await shutdown.run();
   }
+}
+
+const DAY_MS = 86_400_000;
+
+/** A day of its own for each run. */
+const dayOf = (i: number): string => new Date(Date.UTC(2026, 0, 1) + i * DAY_MS).toISOString().slice(0, 10);
+
+async function rest({ home }: System, seconds: number): Promise<ByPart> {
+  await new Promise((resolve) => setTimeout(resolve, seconds * 1000));
+  return mapParts(await memoryMb(home), (mb) => Math.round(mb));
 }
 
 async function oneRun(system: System, pool: pg.Pool, graph: GraphFile, period: string): Promise<Measured> {
@@ -108,7 +129,7 @@ async function historyOf(
 ): Promise<{ historyEvents: number; historyBytes: number }> {
   const connection = await Connection.connect({ address: system.temporalAddress });
   try {
-    const handle = new Client({ connection }).workflow.getHandle(runWorkflowId('sluice', run));
+    const handle = new Client({ connection }).workflow.getHandle(runWorkflowId(system.taskQueue, run));
     const { raw } = await handle.describe();
     const info = raw.workflowExecutionInfo;
     return { historyEvents: Number(info?.historyLength), historyBytes: Number(info?.historySizeBytes) };

@@ -1,17 +1,20 @@
 /**
  * The API from outside: requests with one token, answers as the API gave them, refusals as `ApiProblem`. Every change carries an
  * `Idempotency-Key`, and a request that is repeated (no answer, or one that says 'later') carries the same key and the same body, so
- * that nothing happens twice (protocol B1).
+ * that nothing happens twice (protocol B1). Of several APIs it stays with the one that answers; when that one is lost, the next is asked
+ * at once.
  */
 import { randomUUID } from 'node:crypto';
 import { setTimeout as pause } from 'node:timers/promises';
+import { addressesOf, isAway } from '../api/schemas/addresses.ts';
 import type { Operation } from '../api/schemas/operations.ts';
 import type { Problem } from '../api/schemas/problem.ts';
 import { ERRORS, type ExitCode, SluiceError } from '../errors.ts';
+import { failureOf, interrupted, problemOf } from './failures.ts';
 import { readEvents, type ServerEvent } from './server-events.ts';
 
 export interface ClientOptions {
-  /** `http://host:port`, without `/api/v1`. */
+  /** `http://host:port`, without `/api/v1`; or several of them, see `addressesOf`. */
   readonly apiUrl: string;
   readonly token?: string | undefined;
   /** Language of titles and remedies. Default en. */
@@ -58,7 +61,11 @@ export class ApiProblem extends Error {
 }
 
 export interface Client {
+  /** As it was given: one address, or several. */
   readonly apiUrl: string;
+  readonly addresses: readonly string[];
+  /** How long the API at one of the addresses takes to say that it lives, ms. Throws `api_unreachable`, `timed_out`; asks once. */
+  reach(address: string): Promise<number>;
   /** GET below `/api/v1`, the path beginning with `/`; lists in a query are joined by commas. */
   get<T>(path: string, query?: Query): Promise<T>;
   /** One list, page by page, as one: `{ items, nextCursor }` when `limit` cut it, otherwise nextCursor null. */
@@ -76,49 +83,83 @@ export interface Client {
 }
 
 const OPERATION_POLL_MS = 250;
+/**
+ * Where there are several APIs, one that has not answered for the first time is asked whether it lives, and is given up after the second:
+ * a machine without power refuses no connection. Below it no answer of a busy one is late.
+ */
+const SILENT_AFTER_MS = 1_000;
+const LIVES_WITHIN_MS = 2_000;
+/** A text that breaks off before anything new came is asked for so often. */
+const TEXT_TRIES = 3;
 
 export function createClient(options: ClientOptions): Client {
   const { patienceMs = 5_000, timeoutMs = 60_000 } = options;
-  const base = options.apiUrl.replace(/\/+$/, '');
+  const addresses = addressesOf(options.apiUrl);
+  const several = addresses.all.length;
 
-  async function ask(
+  /** Asks until there is an answer and `read` has read it. `limitMs` is for one try, with reading. */
+  async function ask<T>(
     method: string,
     path: string,
     query: Query,
     init: RequestInit,
+    read: (answer: Response, base: string) => Promise<T>,
     limitMs?: number,
-  ): Promise<Response> {
-    const url = `${base}/api/v1${path}${queryText(query)}`;
+  ): Promise<T> {
     const headers = new Headers(init.headers);
     headers.set('accept-language', options.lang ?? 'en');
     if (options.token !== undefined) headers.set('authorization', `Bearer ${options.token}`);
     const giveUpAt = performance.now() + patienceMs;
-    for (let delay = 100; ; delay = Math.min(2_000, delay * 2)) {
-      const later = performance.now() + delay < giveUpAt;
-      let answer: Response;
+    for (let tries = 1, delay = 100; ; tries++) {
+      const base = addresses.current();
+      // Each address is asked before anybody waits or gives up.
+      const roundIsOver = tries % several === 0;
+      const later = !roundIsOver || performance.now() + delay < giveUpAt;
+      const over = new AbortController();
       const signals = [
         init.signal,
         options.signal,
         limitMs === undefined ? null : AbortSignal.timeout(limitMs),
+        // The last one of a round is waited for: all of them may be busy.
+        roundIsOver ? null : silenceOf(base, over.signal),
       ];
       try {
-        answer = await fetch(url, {
+        const answer = await fetch(`${base}/api/v1${path}${queryText(query)}`, {
           ...init,
           method,
           headers,
           signal: AbortSignal.any(signals.filter((it) => it !== null && it !== undefined)),
         });
+        if (answer.ok) return await read(answer, base);
+        const problem = await problemOf(answer, method, path);
+        if (isAway(answer.status)) addresses.lost(base);
+        if (!(problem.retryable && answer.status === 503 && later)) throw new ApiProblem(problem);
       } catch (error) {
+        if (error instanceof ApiProblem) throw error;
         const failure = failureOf(error, base, init.signal ?? options.signal ?? null);
+        if (failure.code === 'api_unreachable') addresses.lost(base);
         if (failure.code !== 'api_unreachable' || !later) throw failure;
-        await wait(delay);
-        continue;
+      } finally {
+        over.abort();
       }
-      if (answer.ok) return answer;
-      const problem = await problemOf(answer, method, path);
-      if (!(problem.retryable && answer.status === 503 && later)) throw new ApiProblem(problem);
+      if (!roundIsOver) continue;
       await wait(delay);
+      delay = Math.min(2_000, delay * 2);
     }
+  }
+
+  /** Aborted when the API at `base` does not even say that it lives; looked at again and again until `over`. */
+  function silenceOf(base: string, over: AbortSignal): AbortSignal {
+    const silent = new AbortController();
+    void (async () => {
+      for (;;) {
+        await pause(SILENT_AFTER_MS, undefined, { signal: over });
+        await lives(base, AbortSignal.any([over, AbortSignal.timeout(LIVES_WITHIN_MS)]));
+      }
+    })().catch(() => {
+      if (!over.aborted) silent.abort(new Error('it has fallen silent'));
+    });
+    return silent.signal;
   }
 
   async function wait(ms: number): Promise<void> {
@@ -127,17 +168,28 @@ export function createClient(options: ClientOptions): Client {
     });
   }
 
-  const json = async <T>(method: string, path: string, query: Query, init: RequestInit): Promise<T> => {
-    const answer = await ask(method, path, query, init, timeoutMs);
-    try {
-      return answer.status === 204 ? (undefined as T) : ((await answer.json()) as T);
-    } catch (error) {
-      throw failureOf(error, base, options.signal ?? null);
-    }
-  };
+  const json = <T>(method: string, path: string, query: Query, init: RequestInit): Promise<T> =>
+    ask(
+      method,
+      path,
+      query,
+      init,
+      async (answer) => (answer.status === 204 ? (undefined as T) : ((await answer.json()) as T)),
+      timeoutMs,
+    );
 
   const client: Client = {
-    apiUrl: base,
+    apiUrl: addresses.all.join(','),
+    addresses: addresses.all,
+    async reach(address) {
+      const begun = performance.now();
+      try {
+        await lives(address, AbortSignal.timeout(LIVES_WITHIN_MS));
+      } catch (error) {
+        throw failureOf(error, address, options.signal ?? null);
+      }
+      return performance.now() - begun;
+    },
     get: (path, query = {}) => json('GET', path, query, { headers: { accept: 'application/json' } }),
     async list<T>(path: string, query: Query = {}, limit = Number.POSITIVE_INFINITY) {
       const items: T[] = [];
@@ -182,39 +234,68 @@ export function createClient(options: ClientOptions): Client {
       for (;;) {
         const headers: Record<string, string> = { accept: 'text/event-stream' };
         if (last !== null) headers['last-event-id'] = last;
-        const answer = await ask('GET', path, query, { headers, signal: signal ?? null });
+        const { body, base } = await stream(path, query, headers, signal);
         try {
-          for await (const event of readEvents(answer.body!)) {
+          for await (const event of readEvents(body)) {
             if (event.id !== null) last = event.id;
             yield event;
           }
         } catch (error) {
-          const failure = failureOf(error, base, signal ?? options.signal ?? null);
-          if (failure.code !== 'api_unreachable') throw failure;
+          mayBreak(error, base, signal);
         }
         // The stream ended or broke: the API was restarted, or the network cut it.
         await wait(200);
       }
     },
     async clockOffset() {
-      const answer = await ask('GET', '/healthz', {}, {}, timeoutMs);
-      await answer.body?.cancel();
-      const told = Date.parse(answer.headers.get('date') ?? '');
+      const told = await ask('GET', '/healthz', {}, {}, dateOf, timeoutMs);
       return Number.isNaN(told) ? 0 : Math.trunc((Date.now() - told) / 1_000) * 1_000;
     },
     async *text(path, query = {}, signal) {
-      const answer = await ask('GET', path, query, {
-        headers: { accept: 'text/plain' },
-        signal: signal ?? null,
-      });
-      if (answer.body === null) return;
-      try {
-        for await (const chunk of answer.body.pipeThrough(new TextDecoderStream())) yield chunk;
-      } catch (error) {
-        throw failureOf(error, base, signal ?? options.signal ?? null);
+      const decoder = new TextDecoder();
+      let got = 0;
+      for (let vain = 0; ; ) {
+        const { body, base } = await stream(path, query, { accept: 'text/plain' }, signal);
+        // A text that broke off comes again from its beginning.
+        let known = got;
+        try {
+          for await (const chunk of body) {
+            const fresh = chunk.subarray(Math.min(known, chunk.length));
+            known -= chunk.length - fresh.length;
+            if (fresh.length === 0) continue;
+            got += fresh.length;
+            vain = 0;
+            yield decoder.decode(fresh, { stream: true });
+          }
+          return;
+        } catch (error) {
+          mayBreak(error, base, signal);
+          if (++vain > TEXT_TRIES) throw failureOf(error, base, null);
+        }
       }
     },
   };
+
+  /** A body that may take as long as it likes, and who sends it. */
+  async function stream(
+    path: string,
+    query: Query,
+    headers: Record<string, string>,
+    signal: AbortSignal | undefined,
+  ): Promise<{ body: ReadableStream<Uint8Array>; base: string }> {
+    const init = { headers, signal: signal ?? null };
+    return ask('GET', path, query, init, async (answer, base) => ({
+      body: answer.body ?? new Blob([]).stream(),
+      base,
+    }));
+  }
+
+  /** A stream that broke because its API is gone is asked for again; any other error is thrown. */
+  function mayBreak(error: unknown, base: string, signal: AbortSignal | undefined): void {
+    const failure = failureOf(error, base, signal ?? options.signal ?? null);
+    if (failure.code !== 'api_unreachable') throw failure;
+    addresses.lost(base);
+  }
   return client;
 }
 
@@ -230,54 +311,14 @@ function queryText(query: Query): string {
   return pairs.length === 0 ? '' : `?${new URLSearchParams(pairs)}`;
 }
 
-const interrupted = (): SluiceError =>
-  new SluiceError('interrupted', 'stopped by the person at the terminal');
-
-/** Why there was no answer, or why it broke off. */
-function failureOf(error: unknown, base: string, signal: AbortSignal | null): SluiceError {
-  if (error instanceof SluiceError) return error;
-  if (signal?.aborted) return interrupted();
-  if (error instanceof Error && error.name === 'TimeoutError')
-    return new SluiceError('timed_out', `${base} took too long to answer`, {
-      cause: error,
-      facts: { apiUrl: base },
-    });
-  if (error instanceof Error && error.name === 'AbortError') return interrupted();
-  const cause = error instanceof Error && error.cause instanceof Error ? error.cause : error;
-  const why =
-    cause instanceof AggregateError
-      ? String(cause.errors[0])
-      : cause instanceof Error
-        ? cause.message
-        : String(cause);
-  return new SluiceError('api_unreachable', `no answer from ${base}: ${why}`, {
-    cause: error,
-    facts: { apiUrl: base },
-  });
+/** Fulfils when the API at `base` says that it lives. */
+async function lives(base: string, signal: AbortSignal): Promise<void> {
+  const answer = await fetch(`${base}/api/v1/healthz`, { signal });
+  await answer.body?.cancel();
 }
 
-/** The problem of an answer; what stands between us and the API (a proxy) may answer with something else. */
-async function problemOf(answer: Response, method: string, path: string): Promise<Problem> {
-  const body = await answer.text().catch(() => '');
-  if (/json/.test(answer.headers.get('content-type') ?? '')) {
-    try {
-      const problem = JSON.parse(body) as Partial<Problem>;
-      if (typeof problem.code === 'string' && typeof problem.detail === 'string') return problem as Problem;
-    } catch {
-      // Not JSON after all.
-    }
-  }
-  const retryable = answer.status === 502 || answer.status === 503 || answer.status === 504;
-  return {
-    type: 'urn:sluice:error:internal',
-    title: ERRORS.internal.en,
-    status: retryable ? 503 : answer.status,
-    detail: `${method} ${path} was answered with ${answer.status} ${answer.statusText}`.trim(),
-    instance: path,
-    code: 'internal',
-    remedy: ERRORS.internal.remedy.en,
-    retryable,
-    facts: {},
-    traceId: answer.headers.get('x-trace-id') ?? '',
-  };
+/** The API's clock as HTTP tells it, ms; NaN when it does not. */
+async function dateOf(answer: Response): Promise<number> {
+  await answer.body?.cancel();
+  return Date.parse(answer.headers.get('date') ?? '');
 }

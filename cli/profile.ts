@@ -1,7 +1,7 @@
 /**
  * Who the command line speaks as. `npm start` writes `<home>/cli.json`, readable by its owner only: `{ apiUrl, actors: { name: token } }`.
  * So the commands of the README run as pasted. SLUICE_TOKEN with SLUICE_API_URL names another API; a token of the file is only ever sent
- * to the address that stands in the same file.
+ * to the address, or the addresses with commas between them, in the same file.
  */
 import { readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';

@@ -53,10 +53,14 @@ interface PidFile {
 
 const LOG_BYTES = 10_000_000;
 /**
- * V8 would let the young generation of each isolate grow to 48 MB, glibc keep an arena a thread: with 10,000 flows open
- * API and worker take 600-680 MB so, and took 850 MB, at the same speed (docs/performance.md).
+ * V8 would let the young generation of each isolate grow to 48 MB and leave the old one uncollected until it is several times what lives,
+ * and glibc keep an arena a thread: an API that needed 59 MB of heap stood at 204 (docs/performance.md).
  */
-const SMALL_HEAP = ['--max-semi-space-size=4'];
+export const SMALL_HEAP: readonly string[] = [
+  '--max-semi-space-size=4',
+  '--initial-old-space-size=64',
+  '--heap-growing-percent=50',
+];
 const living = new Map<number, NodeJS.Signals>();
 const runFolder = (home: string) => join(home, 'run');
 

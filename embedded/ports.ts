@@ -20,6 +20,17 @@ export async function freePort(): Promise<number> {
   return port;
 }
 
+/** `n` different ports of 127.0.0.1 from 20000 to `highest` that were free a moment ago, for who cannot take any port. */
+export async function freePortsUpTo(highest: number, n: number): Promise<number[]> {
+  const found = new Set<number>();
+  for (let tries = 0; found.size < n && tries < 1_000; tries++) {
+    const port = 20_000 + Math.floor(Math.random() * (highest - 20_000 + 1));
+    if (await isFree(port)) found.add(port);
+  }
+  if (found.size < n) throw new SluiceError('port_in_use', `there are no ${n} free ports up to ${highest}`);
+  return [...found];
+}
+
 /** True when `port` of 127.0.0.1 can be listened on now. */
 async function isFree(port: number): Promise<boolean> {
   return (await tryToListen(port)) !== undefined;

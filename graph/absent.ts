@@ -1,4 +1,5 @@
 /** Why something has not run that does not exist: the run, or the flow in it. An answer like any other (design 3). */
+import { beforeText, isBefore } from './beginning.ts';
 import { parseRunId } from './calendar.ts';
 import { type Sentence, sentenceOf } from './cause-text.ts';
 import type { CauseCode } from './conditions.ts';
@@ -40,20 +41,26 @@ export function absentFlow(run: string, flow: string, found: Elsewhere, now: num
   }
 }
 
-/** A run that was not opened; null when the id can be no run's. `schedules`: those that could have; `backfill`: the one that it is part of. */
+/**
+ * A run that was not opened; null when the id can be no run's. `schedules`: those that could have; `backfill`: the one that it is part of;
+ * `begins`: the first period of its cycle, null: all exist.
+ */
 export function absentRun(
   run: string,
   flow: string | null,
   now: number,
   schedules: readonly ScheduleFacts[],
   backfill: BackfillTurn | null = null,
+  begins: string | null = null,
 ): Cause | null {
   const key = parseRunId(run);
   if (key === null) return null;
   // Rehearsals, and backfills of one period, are opened by people only.
   const { text, since, until } =
     key.purpose === 'scheduled'
-      ? explainUnopened(key.cycle, key.period, schedules, now)
+      ? isBefore(key.period, begins)
+        ? { text: beforeText(key.cycle, begins!), since: null, until: null }
+        : explainUnopened(key.cycle, key.period, schedules, now)
       : { text: backfill === null ? null : turnText(backfill), since: null, until: null };
   const cause = absent('run_not_opened', run, null, now, text);
   return { ...cause, chain: flow === null ? [] : [flow], since, until };

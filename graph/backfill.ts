@@ -30,7 +30,7 @@ export interface BackfillPlan {
   readonly chained: { readonly earlier: boolean; readonly later: boolean };
 }
 
-const MOST_PERIODS = 1_000;
+export const MOST_PERIODS = 1_000;
 const CONCURRENCY = 4;
 
 /** Throws `invalid_period`, `unknown_flow`, `invalid_request` (a range that is empty or too long, an order that the edges contradict). */

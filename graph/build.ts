@@ -3,10 +3,12 @@
  * graph/parse.ts's; the arrays that a run computes on are graph/compile.ts's.
  */
 import { DirectedGraph } from 'graphology';
+import { BeginningCheck } from './beginning-check.ts';
 import { mappedCycle, mappingProblem, shiftOf } from './calendar.ts';
 import { type Draft, halves } from './distribution.ts';
 import { type CheckReference, FlowCheck } from './flow-check.ts';
 import { components, shortestWayRound, type Upstreams } from './loops.ts';
+import { type LoopOverRuns, loopFinding, loopsOverRuns } from './loops-over-runs.ts';
 import type { Catalogue, EdgeSpec, Flow, PeriodMapping } from './model.ts';
 import { type Finding, hint, type Path } from './problems.ts';
 import { ScheduleCheck } from './schedule-check.ts';
@@ -128,8 +130,10 @@ class Builder {
     this.nameAll();
     const reference: CheckReference = (...asked) => this.reference(...asked);
     const check = new FlowCheck(catalogue, connections, this.problems, reference);
+    const beginnings = new BeginningCheck(catalogue, this.problems);
     const flows = this.drafts.map(({ draft, path }) => ({
       ...check.complete(draft, path),
+      begins: beginnings.of(draft, path),
       after: this.edges(draft, path),
       forcePassRequires: this.requirements(draft, path),
     }));
@@ -272,7 +276,9 @@ class Builder {
   /** Every loop once, named flow by flow, at the dependency that closes its shortest way round. */
   private loops(flows: readonly Flow[]): void {
     const graph = this.inRunEdges(flows);
-    for (const members of components(graph).loops) {
+    const within = components(graph);
+    for (const loop of loopsOverRuns(flows, graph, within)) this.loopOverRuns(flows, loop);
+    for (const members of within.loops) {
       const way = shortestWayRound(graph, members).map((v) => flows[v]!.id);
       const first = flows.findIndex(({ id }) => id === way[0]);
       const last = way.at(-1)!;
@@ -296,6 +302,19 @@ class Builder {
         members: members.map((v) => flows[v]!.id),
       });
     }
+  }
+
+  /** With periods as an example, at the dependency without which it is none. */
+  private loopOverRuns(flows: readonly Flow[], loop: LoopOverRuns): void {
+    const { v, u, mapping } = loop.closing;
+    const { draft, path } = this.drafts[v]!;
+    const at = draft.after.findIndex((asked) => {
+      const index = this.named.get(typeof asked === 'string' ? asked : asked.flow);
+      const period = typeof asked === 'string' ? 'same' : asked.period;
+      return index === u && JSON.stringify(period) === JSON.stringify(mapping);
+    });
+    const place = at < 0 ? [...path, 'after'] : [...path, 'after', at];
+    this.problems.push(loopFinding(flows, loop, place, this.broken));
   }
 
   private inRunEdges(flows: readonly Flow[]): Upstreams {

@@ -67,6 +67,8 @@ export interface ForeignEdge {
   readonly period: PeriodMapping;
   /** Who confirms the upstream, when a person does: whoever sets it aside needs this role (protocol B4). */
   readonly role?: string;
+  /** The first period that the upstream has; nothing before it is waited for. Missing: it has all. */
+  readonly begins?: string;
 }
 
 /** The JSON form. About 45 bytes a flow with 4 to 5 edges, plus its id. */

@@ -72,6 +72,7 @@ export function compact(flows: readonly Flow[], cycle: Cycle, defaults: Defaults
       order.map((i) => members[i]!),
       byId,
       rolesOf(flows),
+      beginningsOf(flows),
     ),
     attr,
     attrs,
@@ -136,11 +137,15 @@ const rolesOf = (flows: readonly Flow[]): Map<string, string> =>
     ),
   );
 
+const beginningsOf = (flows: readonly Flow[]): Map<string, string> =>
+  new Map(flows.flatMap(({ id, begins }) => (begins === undefined ? [] : [[id, begins] as const])));
+
 /** Edges to other runs, and edges that lead nowhere. */
 function outsideEdges(
   ordered: readonly Flow[],
   byId: ReadonlyMap<string, number>,
   roles: ReadonlyMap<string, string>,
+  beginnings: ReadonlyMap<string, string>,
 ): { invalid: InvalidEdge[]; foreign: ForeignEdge[] } {
   const invalid: InvalidEdge[] = [];
   const foreign: ForeignEdge[] = [];
@@ -157,12 +162,14 @@ function outsideEdges(
           invalid.push({ v, from: edge.from });
       } else {
         const role = roles.get(edge.from);
+        const begins = beginnings.get(edge.from);
         foreign.push({
           v,
           from: edge.from,
           cycle,
           period: edge.period,
           ...(role === undefined ? {} : { role }),
+          ...(begins === undefined ? {} : { begins }),
         });
       }
     }

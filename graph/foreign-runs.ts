@@ -1,37 +1,57 @@
 /** Which runs the edges of a run to other runs mean (protocol A11). Not for workflow code: the record has the answer. */
+import { isBefore } from './beginning.ts';
 import { mapPeriod, mappedCycle, parseRunId, runId } from './calendar.ts';
 import type { ForeignEdge, Graph } from './compact.ts';
 import type { Cycle } from './model.ts';
-import type { Subscription } from './subscriptions.ts';
+import type { Subscription, Subscriptions } from './subscriptions.ts';
+
+/** A run of the same backfill, whether opened yet or not. */
+export interface Beside {
+  readonly run: string;
+  /** Flows that it is opened for; null: all. An edge from any other means the scheduled run. */
+  readonly flows: ReadonlySet<string> | null;
+}
 
 /** The run whose edges are meant, and the runs that stand beside it. */
 export interface Standing {
   readonly cycle: Cycle;
   readonly period: string;
-  /** Runs of the same backfill, whether opened yet or not: an edge to a period that one of them has means that run (decision 0006). */
-  readonly beside: readonly string[];
-  /** Flows that the runs beside it were opened for; an edge from any other means the scheduled run. Missing: all. */
-  readonly included?: ReadonlySet<string> | undefined;
+  /** By the id of the scheduled run of their period: an edge to that period means the run beside instead (decision 0006). */
+  readonly beside: ReadonlyMap<string, Beside>;
 }
 
-/** Runs that one edge means: the scheduled run of each mapped period, unless one of the same backfill has the period. */
-export function runsOf(
-  graph: Graph,
-  edge: ForeignEdge,
-  { cycle, period, beside, included }: Standing,
-): string[] {
-  const own = graph.attrOf(edge.v).period;
-  const seen = mapPeriod(own, cycle, period)[0]!;
-  const near = included === undefined || included.has(edge.from) ? beside : [];
-  return mapPeriod(edge.period, mappedCycle(own, cycle), seen, edge.cycle).map(
-    (it) => besideOf(near, edge.cycle, it) ?? runId(edge.cycle, it),
+/** Ids that are no runs', and those of scheduled runs, stand beside nothing. */
+export function besides(list: readonly Beside[]): Map<string, Beside> {
+  return new Map(
+    list.flatMap((it) => {
+      const key = parseRunId(it.run);
+      return key === null || key.n === null ? [] : [[runId(key.cycle, key.period), it] as const];
+    }),
   );
 }
 
-function besideOf(beside: readonly string[], cycle: Cycle, period: string): string | undefined {
-  return beside.find((id) => {
-    const key = parseRunId(id);
-    return key?.cycle === cycle && key.period === period;
+/** Periods that an edge asks for, seen from a run of `period`, whether they exist or not. */
+export function periodsOf(
+  graph: Graph,
+  edge: ForeignEdge,
+  { cycle, period }: Pick<Standing, 'cycle' | 'period'>,
+): string[] {
+  const own = graph.attrOf(edge.v).period;
+  const seen = mapPeriod(own, cycle, period)[0]!;
+  return mapPeriod(edge.period, mappedCycle(own, cycle), seen, edge.cycle);
+}
+
+/**
+ * Runs that one edge means: the scheduled run of each mapped period, unless one of the same backfill has the period. A period before the
+ * upstream's beginning has no run: of a month in whose middle the days begin, the days that exist count.
+ */
+export function runsOf(graph: Graph, edge: ForeignEdge, standing: Standing): string[] {
+  return periodsOf(graph, edge, standing).flatMap((period) => {
+    const scheduled = runId(edge.cycle, period);
+    const near = standing.beside.get(scheduled);
+    // A backfill that was asked for from before the beginning has results that nobody else has.
+    if (near !== undefined && near.flows?.has(edge.from) !== false) return [near.run];
+    return isBefore(period, edge.begins) ? [] : [scheduled];
   });
 }
 
@@ -42,4 +62,42 @@ export function resolveForeign(graph: Graph, standing: Standing): Subscription[]
     for (const run of runsOf(graph, edge, standing))
       found.set(`${edge.v} ${edge.from} ${run}`, { v: edge.v, from: edge.from, run });
   return [...found.values()];
+}
+
+/** Something that a flow does not wait for: it lies before the beginning. */
+export interface NeverThere {
+  readonly from: string;
+  /** The scheduled run that never will be. */
+  readonly run: string;
+  readonly begins: string;
+}
+
+/** What the run's subscriptions leave out of the edges into `v` because it lies before a beginning. O(its periods). */
+export function beforeBeginning(
+  graph: Graph,
+  subscriptions: Subscriptions,
+  run: Pick<Standing, 'cycle' | 'period'>,
+  v: number,
+): NeverThere[] {
+  const found = new Map<string, NeverThere>();
+  for (let e = graph.foreignOff[v]!; e < graph.foreignOff[v + 1]!; e++) {
+    const { from, cycle, begins } = graph.foreign[e]!;
+    if (begins === undefined) continue;
+    const waitedFor = new Set(
+      subscriptions.list
+        .slice(subscriptions.off[v]!, subscriptions.off[v + 1]!)
+        .flatMap((it) => (it.from === from ? [periodOf(it.run)] : [])),
+    );
+    for (const period of periodsOf(graph, graph.foreign[e]!, run))
+      if (isBefore(period, begins) && !waitedFor.has(`${cycle} ${period}`)) {
+        const never = runId(cycle, period);
+        found.set(`${from} ${never}`, { from, run: never, begins });
+      }
+  }
+  return [...found.values()];
+}
+
+function periodOf(run: string): string {
+  const key = parseRunId(run);
+  return `${key?.cycle} ${key?.period}`;
 }

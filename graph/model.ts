@@ -36,6 +36,9 @@ export const PeriodMapping = z.union([
 ]);
 export type PeriodMapping = z.infer<typeof PeriodMapping>;
 
+/** A period as written in the catalogue; of hours, 2026112208 is read as a number. Whether it is one of its cycle: graph/beginning-check.ts. */
+const WrittenPeriod = z.union([z.string(), z.int()]).transform(String);
+
 /**
  * A moment seen from the period, in the calendar's zone (`+1 month, day 1, 23:59`, `+1 month, workday 3, 10:00`, `+1 day, 02:00`,
  * `+1 hour, 00:10`), or from the opening of the run (`open + 20 s`, units ms, s, min, h). Grammar and meaning: graph/moment.ts.
@@ -125,6 +128,8 @@ const flowFields = {
   cycle: Cycle,
   /** The flow's own period seen from its run's; only this shifts programs' parameters. */
   period: PeriodMapping.default('same'),
+  /** The first period of its runs that it has; default: its cycle's. Nobody waits for it in an earlier one. */
+  begins: WrittenPeriod.optional(),
   procedure: Id.optional(),
   step: z.int().min(0).optional(),
   owner: Id.optional(),
@@ -262,8 +267,13 @@ export const Schedule = z.strictObject({
 });
 export type Schedule = z.infer<typeof Schedule>;
 
+/** Since when the periods of a cycle exist: no scheduled run is opened before, and nothing of that time is waited for. */
+export const CycleDefinition = z.strictObject({ id: Cycle, begins: WrittenPeriod });
+export type CycleDefinition = z.infer<typeof CycleDefinition>;
+
 /** The whole catalogue, all files merged. */
 export const Catalogue = z.strictObject({
+  cycles: z.array(CycleDefinition).default([]),
   calendars: z.array(Calendar).default([]),
   connections: z.array(Connection).default([]),
   pools: z.array(Pool).default([]),

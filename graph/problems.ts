@@ -11,6 +11,7 @@ export const PROBLEMS = {
   holidays_unknown: 'work days are counted by a calendar that has no holidays for a year that is near',
   invalid_value: 'a value of the wrong type, form or range',
   loop: 'flows that wait for one another',
+  loop_over_runs: 'flows that wait for one another over several runs, in the same or in ever later periods',
   missing_connection: 'a SQL program without connection on a platform that has none or several',
   missing_field: 'a field that must be there',
   missing_notice: 'a notify flow without notice',

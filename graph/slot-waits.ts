@@ -1,66 +1,84 @@
 /** What a flow in the outbox waited for: a lock or a pool that others held meanwhile, otherwise an agent with a free slot. */
 import type { History, PieceKind, Span } from './flow-history.ts';
 
-/** Spans from `a` to `b`. O(attempts of the flows that share a lock or pool with it). */
+/**
+ * Spans from `a` to `b`, neighbours of different kinds or owners. O(attempts of the flows that share a lock or pool with it), and a sort
+ * of those that overlap: a pool of a big estate has thousands of users.
+ */
 export function slotWaits(at: History, v: number, a: number, b: number): Span[] {
-  const { contention } = at.facts;
-  const locks = contention.locksOf(v);
+  const { facts, graph } = at;
+  const { contention } = facts;
   const uses = contention.usesOf(v);
-  const busy: Busy[] = [];
-  for (const lock of locks)
-    for (const u of contention.takersOf(lock)) if (u !== v) collect(at, u, a, b, { lock, n: 0 }, busy);
-  for (const { pool } of uses)
-    for (const u of contention.usersOf(pool)) {
-      const n = contention.usesOf(u).find((use) => use.pool === pool)?.n ?? 0;
-      if (u !== v) collect(at, u, a, b, { pool, n }, busy);
-    }
-  const cuts = [...new Set([a, b, ...busy.flatMap((it) => [it.from, it.to])])].sort((x, y) => x - y);
+  const busy = busyWith(at, v, a, b);
+  const changes = busy
+    .flatMap((it) => [
+      { at: it.from, it, begins: true },
+      { at: it.to, it, begins: false },
+    ])
+    .sort((x, y) => x.at - y.at);
+  const used = new Map<string, number>();
+  const holders = new Set<Busy>();
+  const full = (): string | null =>
+    uses.find(({ pool, n }) => (used.get(pool) ?? 0) + n > contention.poolSize(pool))?.pool ?? null;
   const spans: Span[] = [];
-  for (let i = 0; i + 1 < cuts.length; i++) {
-    const [from, to] = [cuts[i]!, cuts[i + 1]!];
-    const then = busy.filter((it) => it.from <= from && it.to >= to);
-    const { kind, by } = waitedFor(at, then, uses);
-    spans.push({ kind, from, to, attempt: null, agent: null, by });
+  const tell = (kind: PieceKind, by: string | null, from: number, to: number): void => {
+    const last = spans.at(-1);
+    if (last !== undefined && last.kind === kind && last.by === by) spans[spans.length - 1] = { ...last, to };
+    else spans.push({ kind, from, to, attempt: null, agent: null, by });
+  };
+  let next = 0;
+  for (let from = a; from < b; ) {
+    for (; next < changes.length && changes[next]!.at <= from; next++) {
+      const { it, begins } = changes[next]!;
+      if (it.pool !== null) used.set(it.pool, (used.get(it.pool) ?? 0) + (begins ? it.n : -it.n));
+      else if (begins) holders.add(it);
+      else holders.delete(it);
+    }
+    const to = changes[next]?.at ?? b;
+    const holder = firstOf(holders);
+    const pool = holder === null ? full() : null;
+    if (holder !== null) tell('waiting_lock', graph.ids[holder.u]!, from, to);
+    else tell(pool === null ? 'waiting_agent' : 'waiting_pool', pool, from, to);
+    from = to;
   }
   return spans;
 }
 
+/** An attempt of another flow, cut to the stretch that is asked about. */
 interface Busy {
+  /** Place in the order in which they were found: the first holder of a lock is the one that is named. */
+  readonly i: number;
   readonly u: number;
   readonly from: number;
   readonly to: number;
-  readonly lock?: string;
-  readonly pool?: string;
+  /** null: it holds a lock. */
+  readonly pool: string | null;
   readonly n: number;
 }
 
-function collect(
-  { facts }: History,
-  u: number,
-  a: number,
-  b: number,
-  what: { lock?: string; pool?: string; n: number },
-  busy: Busy[],
-): void {
+function busyWith({ facts }: History, v: number, a: number, b: number): Busy[] {
+  const { contention } = facts;
   const { off, sentAt, endedAt } = facts.attempts;
-  for (let i = off[u]!; i < off[u + 1]!; i++) {
-    const from = Math.max(a, sentAt[i]!);
-    const to = Math.min(b, endedAt[i] === 0 ? b : endedAt[i]!);
-    if (from < to) busy.push({ u, from, to, ...what });
-  }
+  const busy: Busy[] = [];
+  const collect = (u: number, pool: string | null): void => {
+    if (u === v) return;
+    for (let i = off[u]!; i < off[u + 1]!; i++) {
+      const from = Math.max(a, sentAt[i]!);
+      const to = Math.min(b, endedAt[i] === 0 ? b : endedAt[i]!);
+      if (from >= to) continue;
+      // Only of those that overlap: few of many users.
+      const n = pool === null ? 0 : (contention.usesOf(u).find((use) => use.pool === pool)?.n ?? 0);
+      busy.push({ i: busy.length, u, from, to, pool, n });
+    }
+  };
+  for (const lock of contention.locksOf(v)) for (const u of contention.takersOf(lock)) collect(u, null);
+  for (const { pool } of contention.usesOf(v)) for (const u of contention.usersOf(pool)) collect(u, pool);
+  return busy;
 }
 
-function waitedFor(
-  { graph, facts }: History,
-  then: readonly Busy[],
-  uses: readonly { readonly pool: string; readonly n: number }[],
-): { kind: PieceKind; by: string | null } {
-  const holder = then.find((it) => it.lock !== undefined);
-  if (holder !== undefined) return { kind: 'waiting_lock', by: graph.ids[holder.u]! };
-  const full = uses.find(({ pool, n }) => {
-    const used = then.reduce((sum, it) => sum + (it.pool === pool ? it.n : 0), 0);
-    return used + n > facts.contention.poolSize(pool);
-  });
-  if (full !== undefined) return { kind: 'waiting_pool', by: full.pool };
-  return { kind: 'waiting_agent', by: null };
+/** Locks exclude: there is rarely more than one. */
+function firstOf(holders: ReadonlySet<Busy>): Busy | null {
+  let first: Busy | null = null;
+  for (const it of holders) if (first === null || it.i < first.i) first = it;
+  return first;
 }

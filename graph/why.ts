@@ -84,11 +84,24 @@ export interface WhyLine {
 
 /** O(V + E) and a little for each of its final causes; a few ms for 13,000 flows. */
 export function whyFlow(graph: Graph, s: RunState, facts: WhyFacts, v: number, limit = 100): WhyFlow {
+  return whyAsker(graph, s, facts)(v, limit);
+}
+
+/** For several flows of one state: what is unmet in it is found once for all of them, when it is first needed. */
+export function whyAsker(graph: Graph, s: RunState, facts: WhyFacts): (v: number, limit: number) => WhyFlow {
   const at: Situation = { graph, s: { ...s, now: facts.now }, facts };
+  let unmet: Unmet | null = null;
+  return (v, limit) => {
+    const state = stateOf(s, graph, v);
+    if (isDone(s, v)) return done(at, v, state);
+    unmet ??= unmetOf(graph, s);
+    return waiting(at, unmet, v, state, limit);
+  };
+}
+
+function waiting(at: Situation, unmet: Unmet, v: number, state: State, limit: number): WhyFlow {
+  const { graph } = at;
   const flow = graph.ids[v]!;
-  const state = stateOf(s, graph, v);
-  if (isDone(s, v)) return done(at, v, state);
-  const unmet = unmetOf(graph, s);
   const walk = walkUp(graph, unmet, v);
   const found = sorted(at, finalCauses(at, unmet, walk.finals, walk.visited), unmet);
   const next = walk.symptoms.flatMap((u) => localConditions(at, unmet, u));

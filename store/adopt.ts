@@ -2,13 +2,12 @@
 import type pg from 'pg';
 import { SluiceError } from '../errors.ts';
 import { type Adoption, adopt, type Target } from '../graph/adopt.ts';
-import { inflate } from '../graph/compact.ts';
-import { resolveForeign } from '../graph/foreign-runs.ts';
+import { type Beside, besides, resolveForeign } from '../graph/foreign-runs.ts';
 import { resolveMoment } from '../graph/moment.ts';
 import { restoreState } from '../graph/restore.ts';
 import { PHASES } from '../graph/status.ts';
 import { writeAudit } from './audit.ts';
-import { flowsOfBackfill, runsBeside } from './backfills.ts';
+import { flowsOfBackfill, runsBeside } from './beside.ts';
 import type { CatalogueVersion } from './catalogue.ts';
 import { calendars } from './open-run.ts';
 import { newId } from './operations.ts';
@@ -172,15 +171,15 @@ async function verify(client: Queryable, { run }: RunContext): Promise<void> {
 }
 
 /** Runs that this one's edges mean instead of scheduled ones: what it subscribed to at its opening. */
-async function besideOf(client: Queryable, { run }: RunContext): Promise<string[]> {
+async function besideOf(client: Queryable, { run }: RunContext): Promise<Beside[]> {
   if (run.purpose === 'scheduled') return [];
   const backfill = await runsBeside(client, run.id);
-  if (backfill.length > 0) return backfill.filter((id) => id !== run.id);
+  if (backfill.length > 0) return backfill;
   const found = await client.query<{ id: string }>(
     'select distinct upstream_run as id from subscriptions where run_id = $1 order by 1',
     [run.id],
   );
-  return found.rows.map((row) => row.id);
+  return found.rows.map(({ id }) => ({ run: id, flows: null }));
 }
 
 /** What the opening of the run would fix from the other version. */
@@ -196,11 +195,11 @@ async function readFixed(client: Queryable, context: RunContext, version: Catalo
 function fixedOf(
   { run }: RunContext,
   version: CatalogueVersion,
-  beside: readonly string[],
+  beside: readonly Beside[],
   flows: readonly string[] | null,
 ): Fixed {
   const { cycle, period, openedAt, procedures } = run;
-  const graph = inflate(version.graphOf(cycle));
+  const { graph } = version.graphOf(cycle);
   const calendarOf = calendars(version);
   const starts = new Float64Array(graph.n);
   const deadlines = new Float64Array(graph.n);
@@ -218,7 +217,7 @@ function fixedOf(
     if (included?.has(graph.ids[v]!) === false) return true;
     return wanted !== null && (procedure === null || !wanted.has(procedure));
   };
-  const subscriptions = resolveForeign(graph, { cycle, period, beside, included });
+  const subscriptions = resolveForeign(graph, { cycle, period, beside: besides(beside) });
   return { target: { graph, subscriptions, starts, isExcluded }, deadlines };
 }
 

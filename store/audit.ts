@@ -9,7 +9,7 @@ export interface NewAudit {
   readonly targets?: readonly string[];
   readonly reason?: string;
   /** `rejected`: at the door, before it became an operation. */
-  readonly outcome: 'applied' | 'refused' | 'rejected';
+  readonly outcome: 'applied' | 'refused' | 'rejected' | 'approval_required';
   readonly code?: string | null;
   readonly detail?: unknown;
 }

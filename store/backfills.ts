@@ -2,10 +2,12 @@
 import type pg from 'pg';
 import { SluiceError } from '../errors.ts';
 import type { BackfillPlan } from '../graph/backfill.ts';
-import { runId } from '../graph/calendar.ts';
+import type { PlannedRun } from '../graph/backfill-dependants.ts';
+import { parseRunId, runId } from '../graph/calendar.ts';
 import type { Cycle } from '../graph/model.ts';
 import type { BackfillTurn } from '../graph/unopened.ts';
 import { writeAudit } from './audit.ts';
+import { runsBeside } from './beside.ts';
 import type { OpenDueDeps } from './open-due.ts';
 import { openRun } from './open-run.ts';
 import { newId } from './operations.ts';
@@ -24,6 +26,10 @@ export interface BackfillRow {
   /** As asked for: those above, before everything downstream was added. */
   readonly roots: readonly string[] | null;
   readonly downstream: boolean;
+  /** With runs of other cycles whose flows use its results. */
+  readonly dependants: boolean;
+  /** It may have periods from before the beginning. */
+  readonly beforeBeginning: boolean;
   readonly descending: boolean;
   readonly concurrency: number;
   readonly reason: string;
@@ -35,8 +41,11 @@ export interface BackfillRow {
 }
 
 export interface BackfillRun {
+  readonly cycle: Cycle;
   readonly period: string;
   readonly run: string;
+  /** Flows that it is opened for; null: those of the backfill. */
+  readonly flows: readonly string[] | null;
   /** `closed`: before it was finished. `dropped`: the backfill was cancelled before it was opened. */
   readonly state: 'pending' | 'open' | 'finished' | 'closed' | 'dropped';
   /** Flows that failed, or of which nobody knows whether they ran. */
@@ -44,8 +53,8 @@ export interface BackfillRun {
   readonly openedAt: number | null;
 }
 
-const ROW = `id, actor, body_hash as "bodyHash", cycle, from_period as "from", to_period as "to", flows, roots, downstream, descending,
-  concurrency, reason, state, opened_ms as "openedAt", ended_ms as "endedAt", ended_by as "endedBy", trouble`;
+const ROW = `id, actor, body_hash as "bodyHash", cycle, from_period as "from", to_period as "to", flows, roots, downstream, dependants,
+  before_beginning as "beforeBeginning", descending, concurrency, reason, state, opened_ms as "openedAt", ended_ms as "endedAt", ended_by as "endedBy", trouble`;
 
 export interface NewBackfill {
   readonly actor: string;
@@ -56,17 +65,20 @@ export interface NewBackfill {
   readonly to: string;
   readonly roots: readonly string[] | null;
   readonly downstream: boolean;
+  readonly dependants: boolean;
+  readonly beforeBeginning: boolean;
   readonly reason: string;
 }
 
 /**
  * Stores a backfill; the same key again answers the first one, with another body it throws `idempotency_key_reused`. All its runs get one
- * number, the next that none of their periods has.
+ * number, the next that none of their periods has. `runs` are in the order of opening.
  */
 export async function createBackfill(
   pool: pg.Pool,
   given: NewBackfill,
   plan: BackfillPlan,
+  runs: readonly PlannedRun[],
 ): Promise<BackfillRow> {
   return inTransaction(pool, async (client) => {
     await client.query("select pg_advisory_xact_lock(hashtext('sluice.backfill'))");
@@ -82,18 +94,20 @@ export async function createBackfill(
         facts,
       });
     }
-    const number = await nextRunNumber(client, given.cycle, 'backfill', plan.periods);
+    const number = await nextRunNumber(client, 'backfill', runs);
     const id = newId('backfill');
     const inserted = await client.query<BackfillRow>(
-      `insert into backfills (id, actor, idempotency_key, body_hash, cycle, from_period, to_period, flows, roots, downstream, descending,
-         concurrency, number, reason, opened_ms)
-       values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, clock_ms()) returning ${ROW}`,
+      `insert into backfills (id, actor, idempotency_key, body_hash, cycle, from_period, to_period, flows, roots, downstream, dependants,
+         before_beginning, descending, concurrency, number, reason, opened_ms)
+       values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, clock_ms()) returning ${ROW}`,
       [
         ...[id, given.actor, given.key, given.bodyHash, given.cycle, given.from, given.to],
         ...[
           plan.flows,
           given.roots,
           given.downstream,
+          given.dependants,
+          given.beforeBeginning,
           plan.descending,
           plan.concurrency,
           number,
@@ -102,9 +116,16 @@ export async function createBackfill(
       ],
     );
     await client.query(
-      `insert into backfill_runs (backfill_id, position, period, run_id)
-       select $1, x.n, x.period, x.run from unnest($2::text[], $3::text[]) with ordinality as x (period, run, n)`,
-      [id, plan.periods, plan.periods.map((period) => runId(given.cycle, period, 'backfill', number))],
+      `insert into backfill_runs (backfill_id, position, period, run_id, together, flows)
+       select $1, x.n, x.period, x.run, x.together, case when x.flows <> 'null' then array(select jsonb_array_elements_text(x.flows)) end
+       from unnest($2::text[], $3::text[], $4::int[], $5::jsonb[]) with ordinality as x (period, run, together, flows, n)`,
+      [
+        id,
+        runs.map((it) => it.period),
+        runs.map((it) => runId(it.cycle, it.period, 'backfill', number)),
+        runs.map((it) => it.together),
+        runs.map((it) => JSON.stringify(it.flows)),
+      ],
     );
     await writeAudit(client, {
       actor: given.actor,
@@ -119,6 +140,8 @@ export async function createBackfill(
         to: given.to,
         flows: given.roots,
         downstream: given.downstream,
+        dependants: given.dependants,
+        runs: runs.length,
       },
     });
     return inserted.rows[0]!;
@@ -153,8 +176,8 @@ export async function readBackfillRuns(
   client: Queryable,
   ids: readonly string[],
 ): Promise<Map<string, BackfillRun[]>> {
-  const found = await client.query<BackfillRun & { backfill: string }>(
-    `select b.backfill_id as backfill, b.period, b.run_id as run, b.opened_ms as "openedAt",
+  const found = await client.query<Omit<BackfillRun, 'cycle'> & { backfill: string }>(
+    `select b.backfill_id as backfill, b.period, b.run_id as run, b.flows, b.opened_ms as "openedAt",
        -- A run that has left the record was over.
        case when b.state <> 'opened' then b.state when r.id is null or r.finished_ms is not null then 'finished' else r.state end as state,
        (select count(*)::int from run_flows f where f.run_id = b.run_id and f.result in ('failed', 'cancelled', 'outcome_unknown')) as failed
@@ -162,37 +185,24 @@ export async function readBackfillRuns(
     [ids],
   );
   const lists = new Map<string, BackfillRun[]>(ids.map((id) => [id, []]));
-  for (const { backfill, ...run } of found.rows) lists.get(backfill)!.push(run);
+  for (const { backfill, ...run } of found.rows)
+    lists.get(backfill)!.push({ ...run, cycle: parseRunId(run.run)!.cycle });
   return lists;
 }
 
-/** Where a run that is not opened stands in its backfill; null for a run of none. */
-export async function readTurn(client: Queryable, run: string): Promise<BackfillTurn | null> {
-  const found = await client.query<BackfillTurn>(
-    `select b.id as backfill, r.state, b.trouble,
+/** Where runs that are not opened stand in their backfills, by run; those of none are left out. */
+export async function readTurns(
+  client: Queryable,
+  runs: readonly string[],
+): Promise<Map<string, BackfillTurn>> {
+  if (runs.length === 0) return new Map();
+  const found = await client.query<BackfillTurn & { run: string }>(
+    `select r.run_id as run, b.id as backfill, r.state, b.trouble,
        (select count(*)::int from backfill_runs o where o.backfill_id = b.id and o.state = 'pending' and o.position < r.position) as ahead
-     from backfill_runs r join backfills b on b.id = r.backfill_id where r.run_id = $1 and r.state <> 'opened'`,
-    [run],
+     from backfill_runs r join backfills b on b.id = r.backfill_id where r.run_id = any($1::text[]) and r.state <> 'opened'`,
+    [runs],
   );
-  return found.rows[0] ?? null;
-}
-
-/** Ids of the runs that stand in one backfill with this one, opened or not; none for a run of no backfill. */
-export async function runsBeside(client: Queryable, run: string): Promise<string[]> {
-  const found = await client.query<{ run: string }>(
-    `select run_id as run from backfill_runs where backfill_id = (select backfill_id from backfill_runs where run_id = $1)`,
-    [run],
-  );
-  return found.rows.map((row) => row.run);
-}
-
-/** Flows that a run of a backfill is for; null: all, or no run of a backfill. */
-export async function flowsOfBackfill(client: Queryable, run: string): Promise<string[] | null> {
-  const found = await client.query<{ flows: string[] | null }>(
-    'select b.flows from backfill_runs r join backfills b on b.id = r.backfill_id where r.run_id = $1',
-    [run],
-  );
-  return found.rows[0]?.flows ?? null;
+  return new Map(found.rows.map(({ run, ...turn }) => [run, turn]));
 }
 
 /** Opens nothing more; runs that are open go on. Throws `unknown_backfill`, `backfill_over`. */
@@ -226,9 +236,12 @@ export async function cancelBackfill(
 
 interface Next {
   readonly unfinished: number;
+  /** One that waits for this one and that it waits for is unfinished: neither ends without the other. */
+  readonly knotted: boolean;
   readonly position: number | null;
   readonly period: string | null;
   readonly run: string | null;
+  readonly flows: string[] | null;
 }
 
 /** Somebody else has opened the run, or ended the backfill, meanwhile. */
@@ -259,17 +272,19 @@ async function openNext(
   { pool, versionOf }: OpenDueDeps,
   backfill: BackfillRow & { number: number },
 ): Promise<boolean> {
-  const { id, cycle, actor, flows, number } = backfill;
+  const { id, actor, number } = backfill;
   // One statement, one snapshot: whoever does not see another worker's run yet picks the same one and is refused by its key.
   const found = await pool.query<Next>(
     `select (select count(*)::int from backfill_runs b join runs r on r.id = b.run_id
          where b.backfill_id = $1 and r.finished_ms is null and r.state = 'open') as unfinished,
-       n.position, n.period, n.run_id as run
-     from (select 1) one left join lateral (select position, period, run_id from backfill_runs where backfill_id = $1 and state = 'pending'
+       exists (select 1 from backfill_runs b join runs r on r.id = b.run_id
+         where b.backfill_id = $1 and b.together = n.together and r.finished_ms is null and r.state = 'open') as knotted,
+       n.position, n.period, n.run_id as run, coalesce(n.flows, $2::text[]) as flows
+     from (select 1) one left join lateral (select * from backfill_runs where backfill_id = $1 and state = 'pending'
        order by position limit 1) n on true`,
-    [id],
+    [id, backfill.flows],
   );
-  const { unfinished, position, period, run } = found.rows[0]!;
+  const { unfinished, knotted, position, period, run, flows } = found.rows[0]!;
   if (position === null || period === null || run === null) {
     if (unfinished === 0)
       await pool.query(
@@ -278,7 +293,7 @@ async function openNext(
       );
     return false;
   }
-  if (unfinished >= backfill.concurrency) return false;
+  if (unfinished >= backfill.concurrency && !knotted) return false;
   const take = async (client: Queryable): Promise<void> => {
     const taken = await client.query(
       `update backfill_runs set state = 'opened', opened_ms = clock_ms() where backfill_id = $1 and position = $2 and state = 'pending'
@@ -288,8 +303,12 @@ async function openNext(
     if (taken.rowCount === 0) throw new OpenedElsewhere();
     await client.query('update backfills set trouble = null where id = $1 and trouble is not null', [id]);
   };
-  const beside = (await runsBeside(pool, run)).filter((it) => it !== run);
-  const request = { cycle, period, purpose: 'backfill', procedures: null, flows, number, beside } as const;
+  const { cycle } = parseRunId(run)!;
+  const beside = await runsBeside(pool, run);
+  const request = {
+    ...({ cycle, period, purpose: 'backfill', procedures: null, flows, number, beside } as const),
+    beforeBeginning: backfill.beforeBeginning,
+  };
   try {
     await openRun(pool, versionOf, request, actor, async (client, opened) => {
       await take(client);

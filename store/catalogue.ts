@@ -1,11 +1,12 @@
 /** Versions of the catalogue as the record keeps them: the files as given, and what the compiler made of them. */
 import type pg from 'pg';
 import { SluiceError } from '../errors.ts';
-import type { CompactGraph } from '../graph/compact.ts';
+import { type CompactGraph, type Graph, indexOf, inflate } from '../graph/compact.ts';
 import { compact, type Defaults } from '../graph/compile.ts';
 import type { Catalogue, Cycle, Flow } from '../graph/model.ts';
 import type { Queryable } from './pool.ts';
 import { keepSchedules } from './schedules.ts';
+import { flowReader } from './shared-parts.ts';
 
 export interface CatalogueFile {
   readonly path: string;
@@ -15,14 +16,23 @@ export interface CatalogueFile {
 /** Everything of a catalogue but its flows. */
 export type Frame = Omit<Catalogue, 'flows' | 'distributions'>;
 
+/** The graph of the runs of one cycle: the same objects for all of them. */
+export interface CycleGraph {
+  readonly compact: CompactGraph;
+  readonly graph: Graph;
+  /** Flow id -> vertex. */
+  readonly index: ReadonlyMap<string, number>;
+}
+
 export interface CatalogueVersion {
   readonly version: number;
   readonly hash: string;
   readonly frame: Frame;
   readonly flows: ReadonlyMap<string, Flow>;
-  readonly files: ReadonlyMap<string, string>;
-  /** Graph of the runs of one cycle; compiled once. */
-  graphOf(cycle: Cycle): CompactGraph;
+  /** Path -> text of the files that are no YAML, which agents get. Empty when the reader was told that nobody asks for them. */
+  readonly programs: ReadonlyMap<string, string>;
+  /** Compiled when it is first asked for. */
+  graphOf(cycle: Cycle): CycleGraph;
 }
 
 export interface VersionRow {
@@ -96,17 +106,18 @@ const KEEP = 4;
 
 /**
  * Reads versions and keeps the newest used ones: they never change. `defaults` are compiled into their graphs, so a coordinator has those
- * with which it loaded its run.
+ * with which it loaded its run. `programs` false: without the texts of programs, which only the agents' claims need.
  */
 export function versionReader(
   pool: pg.Pool,
   defaults?: Defaults,
+  { programs = true }: { readonly programs?: boolean } = {},
 ): (version: number) => Promise<CatalogueVersion> {
   const cache = new Map<number, Promise<CatalogueVersion>>();
   return (version) => {
     let entry = cache.get(version);
     if (entry === undefined) {
-      entry = readVersion(pool, version, defaults);
+      entry = readVersion(pool, version, defaults, programs);
       entry.catch(() => cache.delete(version));
     }
     // Move to the end: the first key is the least recently used.
@@ -117,34 +128,74 @@ export function versionReader(
   };
 }
 
+/** The files of a version as they were given. Throws `unknown_version`. */
+export async function readFiles(client: Queryable, version: number): Promise<CatalogueFile[]> {
+  const found = await client.query<{ files: CatalogueFile[] }>(
+    'select files from catalogue_versions where version = $1',
+    [version],
+  );
+  const row = found.rows[0];
+  if (row === undefined) throw unknownVersion(version);
+  return row.files;
+}
+
 async function readVersion(
   pool: pg.Pool,
   version: number,
   defaults: Defaults | undefined,
+  programs: boolean,
 ): Promise<CatalogueVersion> {
-  const found = await pool.query<{ hash: string; files: CatalogueFile[]; frame: Frame; flows: Flow[] }>(
-    'select hash, files, frame, flows from catalogue_versions where version = $1',
+  const found = await pool.query<{ hash: string; frame: Frame }>(
+    'select hash, frame from catalogue_versions where version = $1',
     [version],
   );
   const row = found.rows[0];
-  if (row === undefined)
-    throw new SluiceError('unknown_version', `there is no catalogue version ${version}`, {
-      facts: { version },
-    });
-  const graphs = new Map<Cycle, CompactGraph>();
+  if (row === undefined) throw unknownVersion(version);
+  const flows = await readFlows(pool, version);
+  const graphs = new Map<Cycle, CycleGraph>();
   return {
     version,
     hash: row.hash,
     frame: row.frame,
-    flows: new Map(row.flows.map((flow) => [flow.id, flow])),
-    files: new Map(row.files.map((file) => [file.path, file.text])),
+    flows: new Map(flows.map((flow) => [flow.id, flow])),
+    programs: programs ? await readPrograms(pool, version) : new Map(),
     graphOf(cycle) {
-      let graph = graphs.get(cycle);
-      if (graph === undefined) {
-        graph = compact(row.flows, cycle, defaults);
-        graphs.set(cycle, graph);
+      let known = graphs.get(cycle);
+      if (known === undefined) {
+        const json = compact(flows, cycle, defaults);
+        const graph = inflate(json);
+        known = { compact: json, graph, index: indexOf(graph) };
+        graphs.set(cycle, known);
       }
-      return graph;
+      return known;
     },
   };
 }
+
+/**
+ * A row a flow, each read as it arrives: as one value, 13,000 flows left 70 MB of buffers and text behind in a process that needs 10 MB
+ * for them.
+ */
+async function readFlows(pool: pg.Pool, version: number): Promise<Flow[]> {
+  const read = flowReader();
+  const found = await pool.query<[Flow]>({
+    text: `select f.flow from catalogue_versions c, json_array_elements(c.flows) with ordinality as f (flow, place)
+      where c.version = $1 order by f.place`,
+    values: [version],
+    rowMode: 'array',
+    types: { getTypeParser: () => read },
+  });
+  return found.rows.map(([flow]) => flow);
+}
+
+async function readPrograms(pool: pg.Pool, version: number): Promise<Map<string, string>> {
+  const found = await pool.query<{ path: string; text: string }>(
+    `select f->>'path' as path, f->>'text' as text from catalogue_versions c, json_array_elements(c.files) f
+     where c.version = $1 and f->>'path' !~ '\\.ya?ml$'`,
+    [version],
+  );
+  return new Map(found.rows.map(({ path, text }) => [path, text]));
+}
+
+const unknownVersion = (version: number): SluiceError =>
+  new SluiceError('unknown_version', `there is no catalogue version ${version}`, { facts: { version } });

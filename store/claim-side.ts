@@ -4,33 +4,33 @@ import { lockKeys } from '../graph/program.ts';
 import type { AgentFacts, Contention, LockHolder, OpenLease, WhyFacts } from '../graph/run-facts.ts';
 import { freeText, readRows } from './rows-as-text.ts';
 import type { RunContext } from './run-context.ts';
-import type { Snapshot } from './snapshot.ts';
+import type { Reading } from './snapshot.ts';
 
 /** Rows of the outbox that nobody has claimed, with the instant of their release. */
-export async function readReleased(snapshot: Snapshot): Promise<Map<number, number>> {
+export async function readReleased(reading: Reading): Promise<Map<number, number>> {
   const from = 'from outbox where run_id = $1 and claimed_epoch is null';
   const columns = ['flow_id', 'released_ms'];
   const released = new Map<number, number>();
-  for (const [flow, at] of await readRows(snapshot.client, {
+  for (const [flow, at] of await readRows(reading.client, {
     name: 'outbox-text',
     columns,
     from,
-    values: [snapshot.context.run.id],
+    values: [reading.context.run.id],
   }))
-    released.set(snapshot.context.index.get(flow!) ?? -1, Number(at));
+    released.set(reading.context.index.get(flow!) ?? -1, Number(at));
   return released;
 }
 
-export async function readLeases(snapshot: Snapshot): Promise<Map<number, OpenLease>> {
+export async function readLeases(reading: Reading): Promise<Map<number, OpenLease>> {
   const leases = new Map<number, OpenLease>();
   const columns = ['flow_id', freeText('agent'), 'sent_ms', 'started_ms'];
-  for (const [flow, agent, sent, started] of await readRows(snapshot.client, {
+  for (const [flow, agent, sent, started] of await readRows(reading.client, {
     name: 'leases-text',
     columns,
     from: 'from leases where run_id = $1',
-    values: [snapshot.context.run.id],
+    values: [reading.context.run.id],
   }))
-    leases.set(snapshot.context.index.get(flow!) ?? -1, {
+    leases.set(reading.context.index.get(flow!) ?? -1, {
       agent: agent!,
       sentAt: Number(sent),
       startedAt: started === '' ? null : Number(started),
@@ -38,7 +38,8 @@ export async function readLeases(snapshot: Snapshot): Promise<Map<number, OpenLe
   return leases;
 }
 
-export async function readAgents({ client, now }: Snapshot, leaseMs: number): Promise<AgentFacts[]> {
+/** Whether one is alive depends on the clock of whoever asks. */
+export async function readAgents({ client }: Reading): Promise<Omit<AgentFacts, 'live'>[]> {
   const found = await client.query<Omit<AgentFacts, 'live'>>({
     name: 'why-agents',
     text: `select a.name, a.platform, a.slots, a.drained, a.seen_ms as "seenAt",
@@ -46,10 +47,10 @@ export async function readAgents({ client, now }: Snapshot, leaseMs: number): Pr
         (select count(*)::int from leases l where l.agent = a.name) as used
       from agents a order by a.name`,
   });
-  return found.rows.map((row) => ({ ...row, live: row.seenAt > now - leaseMs }));
+  return found.rows;
 }
 
-export async function readPools({ client }: Snapshot): Promise<WhyFacts['pools']> {
+export async function readPools({ client }: Reading): Promise<WhyFacts['pools']> {
   const found = await client.query<{ name: string; size: number; used: number }>({
     name: 'why-pools',
     text: 'select name, size, used from pools',
@@ -57,7 +58,7 @@ export async function readPools({ client }: Snapshot): Promise<WhyFacts['pools']
   return new Map(found.rows.map(({ name, size, used }) => [name, { size, used }]));
 }
 
-export async function readLocks({ client }: Snapshot): Promise<Map<string, LockHolder>> {
+export async function readLocks({ client }: Reading): Promise<Map<string, LockHolder>> {
   const found = await client.query<LockHolder & { key: string }>({
     name: 'why-locks',
     text: `select k.key, l.run_id as run, l.flow_id as flow, l.agent, l.sent_ms as since from locks k join leases l on l.epoch = k.epoch`,

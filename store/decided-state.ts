@@ -25,51 +25,71 @@ export interface Counter {
 
 const decided = new WeakMap<RunContext, Decided>();
 
-/** As of the exchange of `counter`, to be read in the same snapshot. O(flows that changed) when little did, then O(V + E) in memory. */
-export async function readDecided(
-  client: Queryable,
-  context: RunContext,
-  counter: Counter,
-  graceMs: number,
-): Promise<Decided> {
-  const known = decided.get(context);
-  if (known?.exchange === counter.exchange && known.state.graceMs === graceMs) return known;
-  const changed =
-    known === undefined ? null : await changedFlows(client, context, known.exchange, counter.exchange);
-  const next = await build(
-    client,
-    context,
-    counter,
-    changed === null ? empty(context, graceMs) : copy(known!),
-    changed,
-  );
-  decided.set(context, next);
-  return next;
+/** What exchanges wrote since a state was kept. */
+export interface Changed {
+  readonly since: Decided;
+  /** How many of them the record has kept. */
+  readonly exchanges: number;
+  /** Vertices. */
+  readonly flows: readonly number[];
 }
 
 /** More exchanges than this, and everything is read: the record keeps the last 200 (A5). */
 const FEW = 100;
 
-const MANY = 100;
-
-/** Flows that the exchanges after `from` wrote; null when that is not known, or so many that all may as well be read. */
-async function changedFlows(
-  client: Queryable,
-  { run, graph }: RunContext,
-  from: number,
-  to: number,
-): Promise<string[] | null> {
-  if (to < from || to - from > FEW) return null;
-  const found = await client.query<{ kept: number; changed: number[] }>({
+/** Null when no state is kept. To be read in the snapshot for which `readDecided` is called. */
+export async function readChanged(client: Queryable, context: RunContext): Promise<Changed | null> {
+  const since = decided.get(context);
+  if (since === undefined) return null;
+  const found = await client.query<{ exchanges: number; flows: number[] }>({
     name: 'changed-flows',
-    text: `select count(distinct e.n)::int as kept, coalesce(array_agg(distinct (c->>'v')::int) filter (where c is not null), '{}') as changed
+    text: `select count(distinct e.n)::int as exchanges, coalesce(array_agg(distinct (c->>'v')::int) filter (where c is not null), '{}') as flows
       from exchanges e left join lateral json_array_elements(e.decisions) g on true
         left join lateral json_array_elements(g->'changes') c on true
       where e.run_id = $1 and e.n > $2 and e.n <= $3`,
-    values: [run.id, from, to],
+    values: [context.run.id, since.exchange, since.exchange + FEW],
   });
-  const { kept, changed } = found.rows[0]!;
-  return kept < to - from || changed.length > MANY + graph.n / 4 ? null : changed.map((v) => graph.ids[v]!);
+  return { since, ...found.rows[0]! };
+}
+
+/** As of the exchange of `counter`. O(flows that changed) when little did, then O(V + E) in memory; no query when nothing did. */
+export async function readDecided(
+  client: Queryable,
+  context: RunContext,
+  counter: Counter,
+  changed: Changed | null,
+  graceMs: number,
+): Promise<Decided> {
+  const usable = changed !== null && isUsable(context, counter, changed, graceMs);
+  if (usable && changed.since.exchange === counter.exchange) return changed.since;
+  const next = usable
+    ? await build(
+        client,
+        context,
+        counter,
+        copy(changed.since),
+        changed.flows.map((v) => context.graph.ids[v]!),
+      )
+    : await build(client, context, counter, empty(context, graceMs), null);
+  decided.set(context, next);
+  return next;
+}
+
+const MANY = 100;
+
+/** Whether all that happened since is known, and so little that not everything may as well be read. */
+function isUsable(
+  { graph }: RunContext,
+  counter: Counter,
+  { since, exchanges, flows }: Changed,
+  graceMs: number,
+): boolean {
+  return (
+    since.state.graceMs === graceMs &&
+    since.exchange <= counter.exchange &&
+    exchanges === counter.exchange - since.exchange &&
+    flows.length <= MANY + graph.n / 4
+  );
 }
 
 interface Columns {
@@ -132,12 +152,16 @@ async function build(
   changed: readonly string[] | null,
 ): Promise<Decided> {
   const { run, index, graph } = context;
-  const rows = await readRows(client, {
-    name: changed === null ? 'flows-text' : 'some-flows-text',
-    columns: COLUMNS,
-    from: `from run_flows where run_id = $1${changed === null ? '' : ' and flow_id = any($2::text[])'}`,
-    values: changed === null ? [run.id] : [run.id, changed],
-  });
+  const [rows, waives, met] = await Promise.all([
+    readRows(client, {
+      name: changed === null ? 'flows-text' : 'some-flows-text',
+      columns: COLUMNS,
+      from: `from run_flows where run_id = $1${changed === null ? '' : ' and flow_id = any($2::text[])'}`,
+      values: changed === null ? [run.id] : [run.id, changed],
+    }),
+    readWaives(client, context),
+    readMet(client, context),
+  ]);
   for (const row of rows) {
     const v = index.get(row[0]!);
     if (v === undefined) continue;
@@ -155,9 +179,11 @@ async function build(
     instants.triggeredAt[v] = Number(row[11]);
     instants.resultAt[v] = Number(row[12]);
   }
-  await readWaives(client, context, state);
+  for (const list of [state.waived, state.waivedInvalid, state.waivedForeign]) list.fill(0);
+  const lists = { edge: state.waived, invalid: state.waivedInvalid, foreign: state.waivedForeign };
+  for (const { list, edge } of waives) lists[list][edge] = 1;
   state.foreignMet.fill(0);
-  for (const { i, met } of await readMet(client, context)) state.foreignMet[i] = met;
+  for (const it of met) state.foreignMet[it.i] = it.met;
   state.exchange = counter.exchange;
   state.cursor = counter.cursor;
   state.now = counter.now;
@@ -167,17 +193,19 @@ async function build(
   return { exchange: counter.exchange, state, instants };
 }
 
-async function readWaives(client: Queryable, context: RunContext, state: RunState): Promise<void> {
+/** Edges with a waive in force. */
+async function readWaives(
+  client: Queryable,
+  context: RunContext,
+): Promise<NonNullable<ReturnType<typeof locate>>[]> {
   const { run, index } = context;
   const waives = await client.query<{ flow_id: string; edge_from: string; edge_run: string | null }>({
     name: 'waives-in-force',
     text: `select flow_id, edge_from, edge_run from overrides where run_id = $1 and kind = 'waive' and ended_ms is null`,
     values: [run.id],
   });
-  for (const list of [state.waived, state.waivedInvalid, state.waivedForeign]) list.fill(0);
-  const lists = { edge: state.waived, invalid: state.waivedInvalid, foreign: state.waivedForeign };
-  for (const { flow_id, edge_from, edge_run } of waives.rows) {
-    const found = locate(context, index.get(flow_id) ?? -1, edge_from, edge_run);
-    if (found !== null) lists[found.list][found.edge] = 1;
-  }
+  return waives.rows.flatMap(
+    ({ flow_id, edge_from, edge_run }) =>
+      locate(context, index.get(flow_id) ?? -1, edge_from, edge_run) ?? [],
+  );
 }

@@ -17,7 +17,7 @@ import { codeOf, isReleasing, type Result } from '../graph/status.ts';
 import { contentionOf, readAgents, readLeases, readLocks, readPools, readReleased } from './claim-side.ts';
 import { freeText, readRows } from './rows-as-text.ts';
 import type { RunContext } from './run-context.ts';
-import { inSnapshot, type Snapshot } from './snapshot.ts';
+import { inSnapshot, type Reading, type Snapshot } from './snapshot.ts';
 import { readMet } from './subscriptions.ts';
 
 /** State and facts for `why`. `leaseMs`: an agent that was not heard of for so long counts as gone (protocol C8). */
@@ -26,9 +26,19 @@ export async function readWhyFacts(
   context: RunContext,
   limits: { readonly graceMs: number; readonly leaseMs: number },
 ): Promise<{ state: RunState; facts: WhyFacts }> {
-  return inSnapshot(pool, context, limits.graceMs, async (snapshot) => {
+  const read = (reading: Reading) =>
+    Promise.all([
+      readReleased(reading),
+      readLeases(reading),
+      readAgents(reading),
+      readPools(reading),
+      readLocks(reading),
+      readPauses(reading, false),
+      readOverrides(reading, false),
+    ]);
+  return inSnapshot(pool, context, limits.graceMs, read, async (snapshot, found) => {
+    const [released, leases, agents, pools, locks, pauses, overrides] = found;
     const { run, graph, version } = context;
-    const released = await readReleased(snapshot);
     const { locksOf, usesOf } = contentionOf(context);
     const owners = new Map(version.frame.procedures.map((p) => [p.id, p.owner]));
     const claimOf = (v: number): WaitingClaim | undefined => {
@@ -56,12 +66,8 @@ export async function readWhyFacts(
         frozen: snapshot.frozen,
         unread: snapshot.unread,
         claimOf,
-        leases: await readLeases(snapshot),
-        agents: await readAgents(snapshot, limits.leaseMs),
-        pools: await readPools(snapshot),
-        locks: await readLocks(snapshot),
-        pauses: await readPauses(snapshot, false),
-        overrides: await readOverrides(snapshot, false),
+        ...{ leases, pools, locks, pauses, overrides },
+        agents: agents.map((it) => ({ ...it, live: it.seenAt > snapshot.now - limits.leaseMs })),
         lastAttempts: await readLastAttempts(snapshot),
         flowOf: (v) => context.flow(graph.ids[v]!),
         procedureOwner: (procedure) => owners.get(procedure) ?? null,
@@ -76,23 +82,30 @@ export async function readPathFacts(
   context: RunContext,
   graceMs: number,
 ): Promise<{ state: RunState; facts: PathFacts }> {
-  return inSnapshot(pool, context, graceMs, async (snapshot) => ({
-    state: snapshot.state,
-    facts: {
-      ...instantsOf(snapshot),
-      run: context.run.id,
-      openedAt: context.run.openedAt,
-      now: snapshot.now,
-      past: await readPast(snapshot),
-      attempts: await readAttemptColumns(snapshot),
-      metAt: await readMetAt(snapshot),
-      overrides: await readOverrides(snapshot, true),
-      pauses: await readPauses(snapshot, true),
-      plans: await readPlans(snapshot),
-      contention: contentionOf(context),
-      vertexOf: (flow) => context.index.get(flow) ?? -1,
-    },
-  }));
+  const read = (reading: Reading) =>
+    Promise.all([
+      readPast(reading),
+      readAttemptColumns(reading),
+      readMetAt(reading),
+      readOverrides(reading, true),
+      readPauses(reading, true),
+      readPlans(reading),
+    ]);
+  return inSnapshot(pool, context, graceMs, read, (snapshot, found) => {
+    const [past, attempts, metAt, overrides, pauses, plans] = found;
+    return {
+      state: snapshot.state,
+      facts: {
+        ...instantsOf(snapshot),
+        run: context.run.id,
+        openedAt: context.run.openedAt,
+        now: snapshot.now,
+        ...{ past, attempts, metAt, overrides, pauses, plans },
+        contention: contentionOf(context),
+        vertexOf: (flow) => context.index.get(flow) ?? -1,
+      },
+    };
+  });
 }
 
 const instantsOf = ({ generationAt, triggeredAt, releasedAt, resultAt, deadline }: Snapshot) => ({
@@ -100,17 +113,19 @@ const instantsOf = ({ generationAt, triggeredAt, releasedAt, resultAt, deadline 
 });
 
 /** With `all`, also those that are over, and the time in which the run was closed. */
-async function readPauses({ client, context }: Snapshot, all: boolean): Promise<Pause[]> {
+async function readPauses({ client, context }: Reading, all: boolean): Promise<Pause[]> {
+  const closing = all ? readClosings({ client, context }) : Promise.resolve([]);
+  closing.catch(() => undefined);
   const found = await client.query<Pause>({
     name: 'answer-pauses',
     text: `select scope, from_ms as from, to_ms as to, actor, reason from pauses
       where (scope = $1 or scope like 'platform:%') and (to_ms is null or $2 and to_ms > $3) order by from_ms, id`,
     values: [`run:${context.run.id}`, all, context.run.openedAt],
   });
-  return all ? [...found.rows, ...(await readClosings({ client, context }))] : found.rows;
+  return [...found.rows, ...(await closing)];
 }
 
-async function readClosings({ client, context }: Pick<Snapshot, 'client' | 'context'>): Promise<Pause[]> {
+async function readClosings({ client, context }: Reading): Promise<Pause[]> {
   const found = await client.query<{ verb: string; at: number; actor: string; reason: string }>({
     name: 'answer-closings',
     text: `select verb, decided_ms as at, actor, coalesce(body->>'reason', '') as reason from operations
@@ -129,22 +144,22 @@ async function readClosings({ client, context }: Pick<Snapshot, 'client' | 'cont
 }
 
 /** In force only, unless `all`. */
-async function readOverrides(snapshot: Snapshot, all: boolean): Promise<Map<number, Override[]>> {
+async function readOverrides(reading: Reading, all: boolean): Promise<Map<number, Override[]>> {
   const byFlow = new Map<number, Override[]>();
   const columns = [
     ...['flow_id', 'kind', 'edge_from', 'edge_run', 'at_ms', 'ended_ms'],
     ...[freeText('actor'), freeText('reason')],
   ];
-  const values = [snapshot.context.run.id];
+  const values = [reading.context.run.id];
   const from = all
     ? 'from overrides where run_id = $1'
     : "from overrides where run_id = $1 and ended_ms is null and kind in ('hold', 'retire', 'cancel', 'reject')";
   const name = all ? 'overrides-text' : 'overrides-in-force-text';
-  for (const [flow, kind, edge, edgeRun, at, ended, actor, reason] of await readRows(snapshot.client, {
+  for (const [flow, kind, edge, edgeRun, at, ended, actor, reason] of await readRows(reading.client, {
     ...{ name, columns, from, values },
     order: 'at_ms, id',
   })) {
-    const v = snapshot.context.index.get(flow!) ?? -1;
+    const v = reading.context.index.get(flow!) ?? -1;
     const list = byFlow.get(v) ?? [];
     list.push({
       kind: kind!,
@@ -192,13 +207,13 @@ async function readLastAttempts(snapshot: Snapshot): Promise<Map<number, LastAtt
   return last;
 }
 
-async function readMetAt({ client, context }: Snapshot): Promise<Float64Array> {
+async function readMetAt({ client, context }: Reading): Promise<Float64Array> {
   const metAt = new Float64Array(context.subscriptions.list.length);
   for (const { i, at } of await readMet(client, context)) metAt[i] = at;
   return metAt;
 }
 
-async function readPast(snapshot: Snapshot): Promise<Map<number, PastGeneration[]>> {
+async function readPast(reading: Reading): Promise<Map<number, PastGeneration[]>> {
   const past = new Map<number, PastGeneration[]>();
   const columns = [
     'flow_id',
@@ -210,11 +225,11 @@ async function readPast(snapshot: Snapshot): Promise<Map<number, PastGeneration[
     'ended_ms',
   ];
   const from = 'from flow_generations where run_id = $1';
-  for (const [flow, generation, begun, released, resultAt, result, ended] of await readRows(snapshot.client, {
-    ...{ name: 'generations-text', columns, from, values: [snapshot.context.run.id] },
+  for (const [flow, generation, begun, released, resultAt, result, ended] of await readRows(reading.client, {
+    ...{ name: 'generations-text', columns, from, values: [reading.context.run.id] },
     order: 'flow_id, generation',
   })) {
-    const v = snapshot.context.index.get(flow!) ?? -1;
+    const v = reading.context.index.get(flow!) ?? -1;
     const list = past.get(v) ?? [];
     list.push({
       generation: Number(generation),
@@ -230,16 +245,16 @@ async function readPast(snapshot: Snapshot): Promise<Map<number, PastGeneration[
 }
 
 /** All attempts of the run, sorted by flow, then by epoch: the order in which they were sent. */
-async function readAttemptColumns(snapshot: Snapshot): Promise<AttemptColumns> {
-  const { graph, index } = snapshot.context;
+async function readAttemptColumns(reading: Reading): Promise<AttemptColumns> {
+  const { graph, index } = reading.context;
   const columns = [
     ...['flow_id', 'generation', 'attempt', 'sent_ms', 'started_ms', 'ended_ms', 'outcome'],
     freeText('agent'),
   ];
   const rows: [number, string[]][] = [];
-  for (const row of await readRows(snapshot.client, {
+  for (const row of await readRows(reading.client, {
     ...{ name: 'attempts-text', columns, from: 'from attempts where run_id = $1', order: 'epoch' },
-    values: [snapshot.context.run.id],
+    values: [reading.context.run.id],
   })) {
     const v = index.get(row[0]!);
     if (v !== undefined) rows.push([v, row]);
@@ -272,8 +287,8 @@ async function readAttemptColumns(snapshot: Snapshot): Promise<AttemptColumns> {
   return attempts;
 }
 
-async function readPlans(snapshot: Snapshot): Promise<AppliedPlan[]> {
-  const { client, context } = snapshot;
+async function readPlans(reading: Reading): Promise<AppliedPlan[]> {
+  const { client, context } = reading;
   const found = await client.query<{ at: number; members: string[] }>({
     name: 'answer-plans',
     text: `select decided_ms as at, array(select m->>'flow' from json_array_elements(body->'plan'->'members') m) as members

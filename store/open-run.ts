@@ -1,9 +1,10 @@
 /** The opening of a run: one transaction (protocol A8). */
 import type pg from 'pg';
 import { SluiceError } from '../errors.ts';
+import { beforeText, beginningOf, isBefore } from '../graph/beginning.ts';
 import { isPeriod, runId } from '../graph/calendar.ts';
-import { type Graph, inflate } from '../graph/compact.ts';
-import { resolveForeign } from '../graph/foreign-runs.ts';
+import type { Graph } from '../graph/compact.ts';
+import { type Beside, besides, resolveForeign } from '../graph/foreign-runs.ts';
 import type { Cycle, Purpose } from '../graph/model.ts';
 import { resolveMoment } from '../graph/moment.ts';
 import { derive, emptyState, FLAG, phaseOf, type RunState } from '../graph/state.ts';
@@ -22,15 +23,17 @@ export interface OpenRequest {
   /** null: all; otherwise flows of other procedures wait for a trigger. */
   readonly procedures: readonly string[] | null;
   /** Other runs of the same backfill, opened or about to be: edges to their periods mean them (decision 0006). */
-  readonly beside?: readonly string[];
+  readonly beside?: readonly Beside[];
   /** Of a backfill: the flows it is for. The others are not triggered, and what they would have delivered is taken as it is. */
   readonly flows?: readonly string[] | null;
   /** Of a backfill, whose runs all have the same; otherwise the next free one. */
   readonly number?: number;
+  /** Of a backfill that was asked for from before the beginning. Rehearsals need not ask. */
+  readonly beforeBeginning?: boolean;
 }
 
 /**
- * Opens a run over the newest catalogue version. `within` does what must be done or not done with it. Throws `invalid_period`, `no_catalogue`, `no_flows`, `unknown_procedure`, and
+ * Opens a run over the newest catalogue version. `within` does what must be done or not done with it. Throws `invalid_period`, `no_catalogue`, `no_flows`, `before_beginning`, `unknown_procedure`, and
  * `run_exists` with the run's id when the scheduled run of the period was opened before.
  */
 export async function openRun(
@@ -48,10 +51,15 @@ export async function openRun(
   const version = await newestVersion(pool);
   if (version === null) throw new SluiceError('no_catalogue', 'no catalogue was applied yet');
   const catalogue = await versionOf(version);
-  const graph = inflate(catalogue.graphOf(cycle));
+  const { graph } = catalogue.graphOf(cycle);
   if (graph.n === 0)
     throw new SluiceError('no_flows', `catalogue version ${version} has no ${cycle} flows`, {
       facts: { cycle },
+    });
+  const begins = beginningOf(catalogue.frame, cycle);
+  if (purpose !== 'rehearsal' && request.beforeBeginning !== true && isBefore(period, begins))
+    throw new SluiceError('before_beginning', `${runId(cycle, period)}: ${beforeText(cycle, begins!).en}`, {
+      facts: { cycle, period, begins },
     });
   const known = new Set(catalogue.frame.procedures.map((p) => p.id));
   const unknown = (request.procedures ?? []).filter((p) => !known.has(p));
@@ -66,7 +74,7 @@ export async function openRun(
       const number =
         purpose === 'scheduled'
           ? 0
-          : (request.number ?? (await nextRunNumber(client, cycle, purpose, [period])));
+          : (request.number ?? (await nextRunNumber(client, purpose, [{ cycle, period }])));
       const id = runId(cycle, period, purpose, number);
       const inserted = await client.query<{ opened_ms: number }>(
         `insert into runs (id, cycle, period, purpose, number, catalogue_version, procedures, opened_by, opened_ms)
@@ -80,7 +88,7 @@ export async function openRun(
       const calendarOf = calendars(catalogue);
       const columns: [string[], string[], number[], number[], number[]] = [[], [], [], [], []];
       const included = request.flows == null ? undefined : new Set(request.flows);
-      const standing = { cycle, period, beside: request.beside ?? [], included };
+      const standing = { cycle, period, beside: besides(request.beside ?? []) };
       const subscriptions = resolveForeign(graph, standing);
       const s = emptyState(graph, { openedAt, now: openedAt, graceMs: 0, subscriptions });
       const wanted = request.procedures === null ? null : new Set(request.procedures);

@@ -6,11 +6,23 @@
 import type pg from 'pg';
 import { type ErrorCode, SluiceError } from '../errors.ts';
 import { foresee } from '../graph/decide.ts';
-import type { RerunMember } from '../graph/decisions.ts';
+import type { OperationOutcome, RerunMember } from '../graph/decisions.ts';
 import { restoreState } from '../graph/restore.ts';
 import { FLAG } from '../graph/state.ts';
 import { codeOf, type Result } from '../graph/status.ts';
-import { insertOperation, type NewOperation, type OperationRow } from './operations.ts';
+import { writeAudit } from './audit.ts';
+import {
+  auditJudgement,
+  insertUnlogged,
+  logOperation,
+  markApproved,
+  type NewOperation,
+  notAwaiting,
+  type OperationRow,
+  operationsTogether,
+  readOperation,
+  refuseOwn,
+} from './operations.ts';
 import { inTransaction, type Queryable, type Transaction } from './pool.ts';
 import type { RunContext } from './run-context.ts';
 import { lockOutbox } from './run-flows.ts';
@@ -35,12 +47,15 @@ class NotAtRest extends Error {}
  * Throws `plan_stale` when a member is not as the plan has it, `run_closed`, `run_frozen`, and what a run would refuse its part with.
  */
 export async function requestTogether(pool: pg.Pool, parts: readonly Part[]): Promise<OperationRow[]> {
+  return atRest(pool, (client) => prepareAndCommit(client, parts));
+}
+
+/** Again until the coordinators have read what concerns the members. */
+async function atRest<T>(pool: pg.Pool, work: (client: Transaction) => Promise<T>): Promise<T> {
   const until = performance.now() + PATIENCE_MS;
   for (;;) {
     try {
-      return await inTransaction(pool, (client) => prepareAndCommit(client, parts), {
-        retryForMs: PATIENCE_MS,
-      });
+      return await inTransaction(pool, work, { retryForMs: PATIENCE_MS });
     } catch (error) {
       if (!(error instanceof NotAtRest)) throw error;
       if (performance.now() > until)
@@ -57,23 +72,99 @@ export async function requestTogether(pool: pg.Pool, parts: readonly Part[]): Pr
 }
 
 async function prepareAndCommit(client: Transaction, parts: readonly Part[]): Promise<OperationRow[]> {
-  const sorted = [...parts].sort((a, b) => (a.run < b.run ? -1 : 1));
+  const sorted = byRun(parts);
   await lockCounters(
     client,
     sorted.map((it) => it.run),
   );
   const rows = new Map<string, OperationRow>();
+  const asked: { row: OperationRow; waits: OperationOutcome | null }[] = [];
   for (const part of sorted) {
     // A flow that an agent takes between this and the exchange is superseded: nobody refuses any more.
     const request = part.request.plan === null ? { ...part.request, supersede: true } : part.request;
-    const { row, isNew } = await insertOperation(client, { ...part, request });
-    if (isNew) await verify(client, part);
+    const { row, isNew } = await insertUnlogged(client, { ...part, request });
+    if (isNew) asked.push({ row, waits: await verify(client, part, null) });
     rows.set(part.run, row);
   }
+  if (asked.some((it) => it.waits !== null)) {
+    const first = rows.get(parts[0]!.run)!;
+    for (const { row, waits } of asked) rows.set(row.run, await wait(client, row, first, waits));
+  } else for (const { row } of asked) logOperation(client, row, null);
   return parts.map((it) => rows.get(it.run)!);
 }
 
-async function verify(client: Queryable, part: Part): Promise<void> {
+const byRun = <T extends { readonly run: string }>(list: readonly T[]): T[] =>
+  [...list].sort((a, b) => (a.run < b.run ? -1 : 1));
+
+/** No run hears of it before a second person has agreed for all of them (B4). */
+async function wait(
+  client: Queryable,
+  row: OperationRow,
+  first: OperationRow,
+  waits: OperationOutcome | null,
+): Promise<OperationRow> {
+  const flows = row.body.flows.map((flow) => ({ flow, state: null, code: null }));
+  const outcome: OperationOutcome = waits ?? {
+    ...{ flows, code: 'approval_required' },
+    detail: 'another run of the request needs a second person',
+  };
+  await client.query(
+    `update operations set state = 'approval_required', outcome = $2, together = $3 where id = $1`,
+    [row.id, JSON.stringify(outcome), first.id],
+  );
+  const { actor, reason, verb } = { ...row.body, actor: row.actor };
+  await writeAudit(client, {
+    ...{ actor, verb, run: row.run, operation: row.id, targets: row.body.flows, reason },
+    outcome: 'approval_required',
+  });
+  return { ...row, state: 'approval_required', outcome, together: first.id };
+}
+
+/**
+ * The second person says yes to a request to several runs: it goes into the logs of all of them, if every run would carry out its part now, or
+ * into none. Throws `own_approval`, `not_awaiting_approval`, and what a run would refuse its part with; then it waits on.
+ */
+export async function approveTogether(
+  pool: pg.Pool,
+  asked: OperationRow,
+  approver: { name: string; reason: string },
+  partOf: (row: OperationRow) => Promise<Part>,
+): Promise<OperationRow[]> {
+  refuseOwn(asked, approver.name);
+  const before = await operationsTogether(pool, asked);
+  const parts = new Map<string, Part>();
+  for (const row of before) parts.set(row.run, await partOf(row));
+  return atRest(pool, async (client) => {
+    const runs = byRun(before);
+    await lockCounters(
+      client,
+      runs.map((it) => it.run),
+    );
+    const rows = await markApproved(
+      client,
+      runs.map((it) => it.id),
+      approver.name,
+    );
+    if (rows.length < runs.length) {
+      const now = await readOperation(client, asked.id);
+      if (now.approvedBy === approver.name) return operationsTogether(client, now);
+      throw notAwaiting(now);
+    }
+    for (const row of byRun(rows)) {
+      await verify(client, parts.get(row.run)!, approver.name);
+      logOperation(client, row, approver.name);
+      await auditJudgement(client, row, 'approve', approver);
+    }
+    return before.map((it) => rows.find((row) => row.id === it.id)!);
+  });
+}
+
+/** What the run would answer instead of doing it: that a second person has to agree; null = it would do it. */
+async function verify(
+  client: Queryable,
+  part: Part,
+  approvedBy: string | null,
+): Promise<OperationOutcome | null> {
   const { run, request } = part;
   const version = part.context.run.catalogueVersion;
   const members = request.plan?.members ?? [];
@@ -86,7 +177,7 @@ async function verify(client: Queryable, part: Part): Promise<void> {
   }>({
     name: 'verify-run',
     text: `select r.state, r.frozen, c.version, exists (
-        select 1 from run_log l where l.run_id = c.run_id and l.seq > c.cursor and l.seq < c.log_seq
+        select 1 from run_log l where l.run_id = c.run_id and l.seq > c.cursor
           and (l.kind = 'operation' or l.flow_id = any($2::text[]))) as unread
       from run_counters c join runs r on r.id = c.run_id where c.run_id = $1`,
     values: [run, flows],
@@ -102,34 +193,32 @@ async function verify(client: Queryable, part: Part): Promise<void> {
         facts: { run },
       });
     await lockOutbox(client, run, flows);
-    await foreseen(client, part);
-    return;
+    return foreseen(client, part, approvedBy);
   }
   const changed = it.version === version ? await changedMember(client, run, members) : (flows[0] ?? run);
   if (changed !== null)
     throw new SluiceError('plan_stale', `${changed} of ${run} is not as the plan has it`, {
       facts: { run, flow: changed },
     });
+  return null;
 }
 
 /** What the run would answer now; with its rows locked it will. Throws what it would refuse with. */
 async function foreseen(
   client: Queryable,
   { run, context, graceMs, request, actor, roles }: Part,
-): Promise<void> {
+  approvedBy: string | null,
+): Promise<OperationOutcome | null> {
   const state = restoreState(context.graph, await readStored(client, context, graceMs));
   const entry = {
     ...({ kind: 'operation', seq: state.cursor + 1, at: state.now, operation: 'foreseen' } as const),
-    ...{ actor, roles, approvedBy: null, request },
+    ...{ actor, roles, approvedBy, request },
   };
   const { groups } = foresee(context.graph, state, [entry], state.now);
   const effect = groups.flatMap((group) => group.effects).find((it) => it.t === 'outcome');
   const { flows, code, detail } = effect!.outcome;
-  if (effect!.state === 'applied') return;
-  if (effect!.state === 'approval_required')
-    throw new SluiceError('role_required', `${run}: ${detail}; for a second person ask run by run`, {
-      facts: { run, flows },
-    });
+  if (effect!.state === 'applied') return null;
+  if (effect!.state === 'approval_required') return effect!.outcome;
   throw new SluiceError(code as ErrorCode, `${run}: ${detail ?? code}`, { facts: { run, flows } });
 }
 

@@ -22,10 +22,12 @@ export interface OperationRow {
   readonly approvedBy: string | null;
   readonly approvedAt: number | null;
   readonly decidedAt: number | null;
+  /** Of a request to several runs that a second person decides: the operation that was answered to whoever asked. */
+  readonly together: string | null;
 }
 
 const COLUMNS = `id, run_id as run, actor, verb, body, body_hash as "bodyHash", state, outcome, requested_ms as "requestedAt",
-  approved_by as "approvedBy", approved_ms as "approvedAt", decided_ms as "decidedAt"`;
+  approved_by as "approvedBy", approved_ms as "approvedAt", decided_ms as "decidedAt", together`;
 
 export interface NewOperation {
   readonly run: string;
@@ -80,10 +82,23 @@ export async function insertOperation(
   client: Transaction,
   given: NewOperation,
 ): Promise<{ row: OperationRow; isNew: boolean }> {
+  const inserted = await insertUnlogged(client, given);
+  if (inserted.isNew) logOperation(client, inserted.row, null);
+  return inserted;
+}
+
+/** Lets the run's coordinator hear of it. */
+export function logOperation(client: Transaction, row: OperationRow, approvedBy: string | null): void {
+  client.send(appending(row.run, [logRow(row, approvedBy)]));
+}
+
+/** The row alone. */
+export async function insertUnlogged(
+  client: Queryable,
+  given: NewOperation,
+): Promise<{ row: OperationRow; isNew: boolean }> {
   const row = await insert(client, given);
-  if (row === undefined) return { row: await sameRequest(client, given), isNew: false };
-  client.send(appending(given.run, [logRow(row, null)]));
-  return { row, isNew: true };
+  return row === undefined ? { row: await sameRequest(client, given), isNew: false } : { row, isNew: true };
 }
 
 /** The new row; undefined when the actor's key has one already. */
@@ -188,6 +203,38 @@ export async function listOperations(
   return found.rows;
 }
 
+/** All operations of a request to several runs, the one that was answered first; the operation itself when it stands alone. */
+export async function operationsTogether(client: Queryable, row: OperationRow): Promise<OperationRow[]> {
+  if (row.together === null) return [row];
+  const found = await client.query<OperationRow>(
+    `select ${COLUMNS} from operations where together = $1 order by id = $1 desc, id`,
+    [row.together],
+  );
+  return found.rows;
+}
+
+/** Marks operations as approved that wait for it; fewer rows than ids when one of them does not wait any more. */
+export async function markApproved(
+  client: Queryable,
+  ids: readonly string[],
+  approver: string,
+): Promise<OperationRow[]> {
+  const found = await client.query<OperationRow>(
+    `update operations set state = 'requested', approved_by = $2, approved_ms = clock_ms()
+     where id = any($1::text[]) and state = 'approval_required' and approved_by is null returning ${COLUMNS}`,
+    [ids, approver],
+  );
+  return found.rows;
+}
+
+/** Who asked may not approve. Throws `own_approval`. */
+export function refuseOwn({ id, actor }: OperationRow, approver: string): void {
+  if (actor === approver)
+    throw new SluiceError('own_approval', `${id} was asked for by ${approver}`, {
+      facts: { operation: id, actor },
+    });
+}
+
 /**
  * The second person says yes (B4): the very request goes into the log again, with the approver's name. Throws `own_approval`,
  * `not_awaiting_approval`; approving twice by the same person is one approval.
@@ -198,35 +245,19 @@ export async function approveOperation(
   approver: { name: string; reason: string },
 ): Promise<OperationRow> {
   const before = await readOperation(pool, id);
-  if (before.actor === approver.name)
-    throw new SluiceError('own_approval', `${id} was asked for by ${approver.name}`, {
-      facts: { operation: id, actor: before.actor },
-    });
+  refuseOwn(before, approver.name);
   return inTransaction(
     pool,
     async (client) => {
       client.send(lockingCounters([before.run]));
-      const found = await client.query<OperationRow>(
-        `update operations set state = 'requested', approved_by = $2, approved_ms = clock_ms()
-       where id = $1 and state = 'approval_required' and approved_by is null returning ${COLUMNS}`,
-        [id, approver.name],
-      );
-      const row = found.rows[0];
+      const [row] = await markApproved(client, [id], approver.name);
       if (row === undefined) {
         const now = await readOperation(client, id);
         if (now.approvedBy === approver.name) return now;
         throw notAwaiting(now);
       }
-      client.send(appending(row.run, [logRow(row, approver.name)]));
-      await writeAudit(client, {
-        actor: approver.name,
-        verb: 'approve',
-        run: row.run,
-        operation: id,
-        targets: row.body.flows,
-        reason: approver.reason,
-        outcome: 'applied',
-      });
+      logOperation(client, row, approver.name);
+      await auditJudgement(client, row, 'approve', approver);
       return row;
     },
     PATIENT,
@@ -249,28 +280,35 @@ export async function refuseOperation(
       };
       const found = await client.query<OperationRow>(
         `update operations set state = 'refused', outcome = $2, decided_ms = clock_ms()
-       where id = $1 and state = 'approval_required' returning ${COLUMNS}`,
+         where (id = $1 or together = (select together from operations where id = $1)) and state = 'approval_required'
+         returning ${COLUMNS}`,
         [id, JSON.stringify(outcome)],
       );
-      const row = found.rows[0];
-      if (row === undefined) throw notAwaiting(await readOperation(client, id));
-      await writeAudit(client, {
-        actor: by.name,
-        verb: 'refuse',
-        run: row.run,
-        operation: id,
-        targets: row.body.flows,
-        reason: by.reason,
-        outcome: 'applied',
-      });
-      await client.query("select pg_notify('sluice_operation', $1)", [id]);
-      return row;
+      const asked = found.rows.find((row) => row.id === id);
+      if (asked === undefined) throw notAwaiting(await readOperation(client, id));
+      for (const row of found.rows) {
+        await auditJudgement(client, row, 'refuse', by);
+        await client.query("select pg_notify('sluice_operation', $1)", [row.id]);
+      }
+      return asked;
     },
     PATIENT,
   );
 }
 
-function notAwaiting(row: OperationRow): SluiceError {
+export async function auditJudgement(
+  client: Queryable,
+  row: OperationRow,
+  verb: 'approve' | 'refuse',
+  by: { name: string; reason: string },
+): Promise<void> {
+  await writeAudit(client, {
+    ...{ actor: by.name, verb, run: row.run, operation: row.id },
+    ...{ targets: row.body.flows, reason: by.reason, outcome: 'applied' },
+  });
+}
+
+export function notAwaiting(row: OperationRow): SluiceError {
   return new SluiceError('not_awaiting_approval', `operation ${row.id} is ${row.state}`, {
     facts: { operation: row.id, state: row.state, approvedBy: row.approvedBy },
   });

@@ -48,6 +48,8 @@ export interface TransactionOptions {
   /** Default true: a frozen holder frees its locks by itself (protocol A10): transaction_timeout 5 s, lock_timeout 2 s. */
   readonly guarded?: boolean;
   readonly begin?: string;
+  /** The end is waited for, which a transaction that only read does not need. Default true. */
+  readonly awaitsEnd?: boolean;
   /** Begin again for so long when the transaction was rolled back because of somebody else's lock. */
   readonly retryForMs?: number;
 }
@@ -99,7 +101,7 @@ async function once<T>(
     );
     const result = await work({ query: client.query.bind(client) as Queryable['query'], send });
     send('commit');
-    await Promise.all(sent);
+    await Promise.all(options.awaitsEnd === false ? sent.slice(0, -1) : sent);
     return result;
   } catch (error) {
     const cause = await firstCause(error, sent);

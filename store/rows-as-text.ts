@@ -10,17 +10,31 @@ const ROW = '\x1e';
 /** A column of free text, which loses the separators. */
 export const freeText = (column: string): string => `translate(${column}, chr(30) || chr(31), '  ')`;
 
-/** Rows of `select columns from ...`, field by field as texts; '' stands for null. `name` is that of the prepared statement. */
-export async function readRows(
-  client: Queryable,
-  query: {
-    readonly name: string;
-    readonly columns: readonly string[];
-    readonly from: string;
-    readonly order?: string;
-    readonly values: readonly unknown[];
-  },
-): Promise<Iterable<string[]>> {
+export interface RowsQuery {
+  /** Of the prepared statement. */
+  readonly name: string;
+  readonly columns: readonly string[];
+  readonly from: string;
+  readonly order?: string;
+  readonly values: readonly unknown[];
+}
+
+/** Rows of `select columns from ...`, field by field as texts; '' stands for null. */
+export async function readRows(client: Queryable, query: RowsQuery): Promise<Iterable<string[]>> {
+  return fieldsOfAll(await readText(client, query));
+}
+
+/** The same rows by their first field, not cut into fields yet: `fieldsOf` does that with those that are needed. */
+export async function readRowTexts(client: Queryable, query: RowsQuery): Promise<Map<string, string>> {
+  const text = await readText(client, query);
+  const rows = new Map<string, string>();
+  if (text !== null) for (const row of text.split(ROW)) rows.set(row.slice(0, row.indexOf(FIELD)), row);
+  return rows;
+}
+
+export const fieldsOf = (row: string): string[] => row.split(FIELD);
+
+async function readText(client: Queryable, query: RowsQuery): Promise<string | null> {
   const fields = query.columns.map((column) => `coalesce((${column})::text, '')`).join(', ');
   const order = query.order === undefined ? '' : ` order by ${query.order}`;
   const found = await client.query<{ rows: string | null }>({
@@ -28,10 +42,9 @@ export async function readRows(
     text: `select string_agg(concat_ws(chr(31), ${fields}), chr(30)${order}) as rows ${query.from}`,
     values: [...query.values],
   });
-  return rowsOf(found.rows[0]?.rows);
+  return found.rows[0]?.rows ?? null;
 }
 
-function* rowsOf(text: string | null | undefined): Generator<string[]> {
-  if (text === null || text === undefined) return;
-  for (const row of text.split(ROW)) yield row.split(FIELD);
+function* fieldsOfAll(text: string | null): Generator<string[]> {
+  if (text !== null) for (const row of text.split(ROW)) yield fieldsOf(row);
 }

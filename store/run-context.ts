@@ -2,7 +2,7 @@
 import type pg from 'pg';
 import { SluiceError } from '../errors.ts';
 import { mapPeriod, programPeriod } from '../graph/calendar.ts';
-import { type CompactGraph, type Graph, indexOf, inflate } from '../graph/compact.ts';
+import type { CompactGraph, Graph } from '../graph/compact.ts';
 import { latestStarts } from '../graph/latest-start.ts';
 import type { Cycle, Flow, Purpose } from '../graph/model.ts';
 import { type Subscription, type Subscriptions, subscriptionsOf } from '../graph/subscriptions.ts';
@@ -103,15 +103,15 @@ async function readContext(
 ): Promise<RunContext> {
   const run = await readRun(pool, runId);
   const version = await versionOf(run.catalogueVersion);
-  const compact = version.graphOf(run.cycle);
-  const graph = inflate(compact);
-  const index = indexOf(graph);
+  const { compact, graph, index } = version.graphOf(run.cycle);
   const deadlines = new Float64Array(graph.n);
   const rows = await pool.query<{ flow_id: string; deadline_ms: number }>(
     'select flow_id, deadline_ms from run_flows where run_id = $1 and deadline_ms <> 0',
     [runId],
   );
   for (const row of rows.rows) deadlines[index.get(row.flow_id) ?? 0] = row.deadline_ms;
+  // By mapping: an estate has a handful of them, and thousands of flows.
+  const periods = new Map<string | number, string>();
   return {
     run,
     version,
@@ -129,8 +129,13 @@ async function readContext(
         });
       return flow;
     },
-    periodOf(flow) {
-      return programPeriod(mapPeriod(flow.period, run.cycle, run.period)[0]!);
+    periodOf({ period }) {
+      const mapping = typeof period === 'object' ? period.offset : period;
+      const known = periods.get(mapping);
+      if (known !== undefined) return known;
+      const found = programPeriod(mapPeriod(period, run.cycle, run.period)[0]!);
+      periods.set(mapping, found);
+      return found;
     },
   };
 }

@@ -4,22 +4,22 @@ import type { Queryable } from './pool.ts';
 
 /**
  * The first number that none of the periods has a run of, archived ones included. Numbers of backfills are taken before their runs are
- * opened. Two that ask at once may get the same: the key of `runs` refuses the second.
+ * opened. Two that ask at once may get the same: the key of `runs` refuses the second. A period's text says its cycle, too.
  */
 export async function nextRunNumber(
   client: Queryable,
-  cycle: Cycle,
   purpose: Purpose,
-  periods: readonly string[],
+  periods: readonly { readonly cycle: Cycle; readonly period: string }[],
 ): Promise<number> {
   const found = await client.query<{ number: number }>(
     `select greatest(
-       (select coalesce(max(number), 0) from runs where cycle = $1 and purpose = $2 and period = any($3::text[])),
-       (select coalesce(max(substring(run_id from '[0-9]+$')::int), 0) from archived_runs
-        where cycle = $1 and purpose = $2 and period = any($3::text[])),
+       (select coalesce(max(r.number), 0) from unnest($1::text[], $2::text[]) as x (cycle, period)
+        join runs r on r.cycle = x.cycle and r.period = x.period and r.purpose = $3),
+       (select coalesce(max(substring(run_id from '[0-9]+$')::int), 0) from unnest($1::text[], $2::text[]) as x (cycle, period)
+        join archived_runs a on a.cycle = x.cycle and a.period = x.period and a.purpose = $3),
        (select coalesce(max(b.number), 0) from backfills b join backfill_runs r on r.backfill_id = b.id
-        where b.cycle = $1 and r.period = any($3::text[]) and $2 = 'backfill')) + 1 as number`,
-    [cycle, purpose, periods],
+        where r.period = any($2::text[]) and $3 = 'backfill')) + 1 as number`,
+    [periods.map((it) => it.cycle), periods.map((it) => it.period), purpose],
   );
   return found.rows[0]!.number;
 }

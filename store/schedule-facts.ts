@@ -1,40 +1,46 @@
-/** What is known of the schedules that could open a run, for the answer why it was not opened. Reading only. */
+/** What is known of the schedules that could open runs, for the answer why they were not opened. Reading only. */
+import type { Cycle } from '../graph/model.ts';
 import { calendarOf } from '../graph/schedule.ts';
 import type { ScheduleFacts } from '../graph/unopened.ts';
 import { type CatalogueVersion, newestVersion } from './catalogue.ts';
 import { pausedText } from './open-due.ts';
 import type { Queryable } from './pool.ts';
-import { listSchedules, slotsOfPeriod } from './schedules.ts';
+import { listSchedules, slotsOfPeriods } from './schedules.ts';
 
-/** The newest catalogue's schedules of a cycle with their decisions about one period; none without a catalogue. */
+/**
+ * The newest catalogue's schedules of a cycle with their decisions about some of its periods, by period; none without a catalogue. Three
+ * queries, however many periods.
+ */
 export async function readScheduleFacts(
   client: Queryable,
   versionOf: (version: number) => Promise<CatalogueVersion>,
-  cycle: string,
-  period: string,
-): Promise<ScheduleFacts[]> {
+  cycle: Cycle,
+  periods: readonly string[],
+): Promise<Map<string, ScheduleFacts[]>> {
   const version = await newestVersion(client);
-  if (version === null) return [];
+  if (version === null) return new Map();
   const { frame } = await versionOf(version);
   const schedules = frame.schedules.filter((it) => it.cycle === cycle);
-  if (schedules.length === 0) return [];
-  const rows = new Map((await listSchedules(client)).map((row) => [row.id, row]));
-  const slots = await slotsOfPeriod(
-    client,
-    schedules.map((it) => it.id),
-    period,
-  );
-  return schedules.flatMap((schedule): ScheduleFacts[] => {
-    const row = rows.get(schedule.id);
-    if (row === undefined) return [];
-    return [
-      {
-        schedule,
-        calendar: calendarOf(schedule, frame.calendars),
-        paused: row.paused ? pausedText(row) : null,
-        decidedAt: row.decidedAt,
-        slots: slots.filter((slot) => slot.schedule === schedule.id),
-      },
-    ];
-  });
+  if (schedules.length === 0) return new Map();
+  const ids = schedules.map((it) => it.id);
+  const [listed, slots] = await Promise.all([
+    listSchedules(client),
+    slotsOfPeriods(client, ids, [...new Set(periods)]),
+  ]);
+  const rows = new Map(listed.map((row) => [row.id, row]));
+  const factsOf = (period: string): ScheduleFacts[] =>
+    schedules.flatMap((schedule): ScheduleFacts[] => {
+      const row = rows.get(schedule.id);
+      if (row === undefined) return [];
+      return [
+        {
+          schedule,
+          calendar: calendarOf(schedule, frame.calendars),
+          paused: row.paused ? pausedText(row) : null,
+          decidedAt: row.decidedAt,
+          slots: slots.filter((slot) => slot.schedule === schedule.id && slot.period === period),
+        },
+      ];
+    });
+  return new Map(periods.map((period) => [period, factsOf(period)]));
 }

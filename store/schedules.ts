@@ -84,16 +84,18 @@ export async function lastSlots(
   return found.rows;
 }
 
-/** Decisions about one period, the newest first. */
-export async function slotsOfPeriod(
+/** Decisions about some periods, of each the newest first. One query, however many periods. */
+export async function slotsOfPeriods(
   client: Queryable,
   schedules: readonly string[],
-  period: string,
+  periods: readonly string[],
 ): Promise<SlotRow[]> {
-  const found = await client.query<SlotRow>(
-    `select ${SLOT} from schedule_slots where schedule_id = any($1::text[]) and period = $2 order by slot_ms desc limit 100`,
-    [schedules, period],
-  );
+  const found = await client.query<SlotRow>({
+    name: 'slots-of-periods',
+    text: `select x.* from unnest($2::text[]) as p (id)
+      cross join lateral (select ${SLOT} from schedule_slots where schedule_id = any($1::text[]) and period = p.id order by slot_ms desc limit 100) x`,
+    values: [schedules, periods],
+  });
   return found.rows;
 }
 

@@ -3,7 +3,7 @@ import type pg from 'pg';
 import { SluiceError } from '../errors.ts';
 import type { FlowInstants } from '../graph/run-facts.ts';
 import type { RunState } from '../graph/state.ts';
-import { readDecided } from './decided-state.ts';
+import { type Counter, readChanged, readDecided } from './decided-state.ts';
 import { inTransaction, type Queryable } from './pool.ts';
 import type { RunContext } from './run-context.ts';
 import { claimedFlows } from './run-flows.ts';
@@ -19,47 +19,41 @@ export interface Snapshot extends FlowInstants {
   readonly unread: { readonly rows: number; readonly since: number };
 }
 
-/** Calls `work` within one snapshot of the record; reading only. Throws `unknown_run`. */
-export async function inSnapshot<T>(
+/** What needs no state of the run to be read. */
+export type Reading = Pick<Snapshot, 'client' | 'context'>;
+
+/**
+ * Calls `work` within one snapshot of the record, with what `read` found in it; reading only. Throws `unknown_run`. Statements are sent
+ * together as far as they can be: on a busy machine an answer takes as long as its round trips, of which there are one or two, and one more
+ * when the run has moved since the answer before.
+ */
+export async function inSnapshot<Facts, T>(
   pool: pg.Pool,
   context: RunContext,
   graceMs: number,
-  work: (snapshot: Snapshot) => Promise<T>,
+  read: (reading: Reading) => Promise<Facts>,
+  work: (snapshot: Snapshot, facts: Facts) => T | Promise<T>,
 ): Promise<T> {
   const { run, index } = context;
   return inTransaction(
     pool,
     async (client) => {
-      const found = await client.query<{
-        exchange: number;
-        cursor: number;
-        seq: number;
-        now: number;
-        clock: number;
-        closed: boolean;
-        finished: boolean;
-        closedAt: number | null;
-        frozen: string | null;
-        unreadSince: number | null;
-      }>({
-        name: 'snapshot-counters',
-        text: `select c.exchange, c.cursor, c.log_seq as seq, c.now_ms as now, clock_ms() as clock, r.state = 'closed' as closed,
-            r.finished_ms is not null as finished, r.closed_ms as "closedAt", r.frozen,
-            (select at_ms from run_log l where l.run_id = c.run_id and l.seq = c.cursor + 1) as "unreadSince"
-          from run_counters c join runs r on r.id = c.run_id where c.run_id = $1`,
-        values: [run.id],
-      });
-      const counter = found.rows[0];
-      if (counter === undefined)
+      const [counter, changed, claimed, facts] = await Promise.all([
+        readCounters(client, run.id),
+        readChanged(client, context),
+        claimedFlows(client, run.id),
+        read({ client, context }),
+      ]);
+      if (counter === null)
         throw new SluiceError('unknown_run', `there is no run ${run.id}`, { facts: { run: run.id } });
-      const { state, instants } = await readDecided(client, context, counter, graceMs);
+      const { state, instants } = await readDecided(client, context, counter, changed, graceMs);
       const lease = new Uint8Array(context.graph.n);
-      for (const { flow, started } of await claimedFlows(client, run.id)) {
+      for (const { flow, started } of claimed) {
         const v = index.get(flow);
         if (v !== undefined) lease[v] = started ? 2 : 1;
       }
       const now = Math.max(counter.clock, counter.now);
-      return work({
+      const snapshot = {
         ...instants,
         client,
         context,
@@ -68,10 +62,31 @@ export async function inSnapshot<T>(
         closedAt: counter.closedAt,
         frozen: counter.frozen,
         unread: { rows: counter.seq - counter.cursor, since: counter.unreadSince ?? now },
-      });
+      };
+      return work(snapshot, facts);
     },
-    { begin: 'begin isolation level repeatable read read only', guarded: false },
+    { begin: 'begin isolation level repeatable read read only', guarded: false, awaitsEnd: false },
   );
+}
+
+interface Counters extends Counter {
+  readonly seq: number;
+  readonly clock: number;
+  readonly closedAt: number | null;
+  readonly frozen: string | null;
+  readonly unreadSince: number | null;
+}
+
+async function readCounters(client: Queryable, run: string): Promise<Counters | null> {
+  const found = await client.query<Counters>({
+    name: 'snapshot-counters',
+    text: `select c.exchange, c.cursor, c.log_seq as seq, c.now_ms as now, clock_ms() as clock, r.state = 'closed' as closed,
+        r.finished_ms is not null as finished, r.closed_ms as "closedAt", r.frozen,
+        (select at_ms from run_log l where l.run_id = c.run_id and l.seq = c.cursor + 1) as "unreadSince"
+      from run_counters c join runs r on r.id = c.run_id where c.run_id = $1`,
+    values: [run],
+  });
+  return found.rows[0] ?? null;
 }
 
 /** PostgreSQL's clock, ms. */

@@ -53,7 +53,7 @@ export async function startWorker(options: WorkerOptions): Promise<RunningWorker
     pipeline: true,
     onError: (error) => logger.warn({ error: error.message }, 'an idle connection to PostgreSQL broke'),
   });
-  const versionOf = versionReader(pool, options);
+  const versionOf = versionReader(pool, options, { programs: false });
   const contextOf = contextReader(pool, versionOf);
   const [native, connection, bundle] = await Promise.all([
     NativeConnection.connect({ address: temporalAddress }),

@@ -31,7 +31,10 @@ const SPACING_MS = 10;
 const POLL_MS = 1_000;
 /** How long one signal may take while Temporal is away; then the poll begins again. The end waits for those in flight. */
 const SIGNAL_MS = 3_000;
-/** A run that was woken and has made no exchange for so long is looked at: its history may not fit the code (decision 0009). */
+/**
+ * A run that was woken and has made no exchange for so long is looked at: its history may not fit the code, or take too long to replay
+ * (decisions 0009, 0011). From then on it is woken and looked at only so often: each signal makes the history longer.
+ */
 const STUCK_MS = 5_000;
 
 /** A coordinator that leaves (A7) is left alone for so long, then its new execution has begun, or died and is woken. */
@@ -145,7 +148,8 @@ export class Deliverer {
     const signalled = this.#signalled.get(run);
     const now = performance.now();
     // One that was lost is repeated: by the poll, after its second.
-    if (signalled?.exchange === exchange && now - signalled.on < POLL_MS) return false;
+    const rest = this.#isStuck(run) ? STUCK_MS : POLL_MS;
+    if (signalled?.exchange === exchange && now - signalled.on < rest) return false;
     const since = signalled?.exchange === exchange ? signalled.since : now;
     this.#signalled.set(run, { exchange, on: now, since });
     return true;

@@ -3,6 +3,7 @@
  * The state lives here between exchanges; the truth is the record, from which `loadRun` rebuilds it.
  */
 import {
+  CancellationScope,
   condition,
   continueAsNew,
   defineSignal,
@@ -10,13 +11,14 @@ import {
   setHandler,
   workflowInfo,
 } from '@temporalio/workflow';
+import type { ExchangeRequest, ExchangeResult } from '../activities/exchange.ts';
 import { apply } from '../graph/apply.ts';
 import { type Graph, inflate } from '../graph/compact.ts';
 import { decide } from '../graph/decide.ts';
 import { nextDue } from '../graph/due.ts';
 import { restoreState } from '../graph/restore.ts';
 import type { RunState } from '../graph/state.ts';
-import { exchange, freezeRun, loadRun } from './activity-proxies.ts';
+import * as activities from './activity-proxies.ts';
 import { BUILD, type CoordinatorSinks, RELOAD_SIGNAL, type RunInput, WAKE_SIGNAL } from './messages.ts';
 
 /**
@@ -41,9 +43,12 @@ export async function run(input: RunInput): Promise<void> {
     reload = true;
   });
 
-  const loaded = await loadRun(input.run);
-  const graph = inflate(loaded.compact);
-  const state = restoreState(graph, loaded.stored);
+  // In a scope that can be cancelled the SDK keeps the arguments of each call as long as the execution lives: 5 MB a run of 10,000 flows.
+  const uncancelled = new CancellationScope({ cancellable: false });
+  const exchange = (request: ExchangeRequest): Promise<ExchangeResult> =>
+    uncancelled.run(() => activities.exchange(request));
+
+  const { graph, state } = await load(input.run);
   if (state.exchange < input.seen) await freeze(input, state.exchange);
 
   let groups = decide(graph, state, [], state.now);
@@ -114,10 +119,17 @@ export async function run(input: RunInput): Promise<void> {
 
   /** The workflow knows more than the record: a restored database. Nothing moves until a person decides (A9). */
   async function freeze(input: RunInput, exchangeOfRecord: number): Promise<never> {
-    await freezeRun(input.run, exchangeOfRecord);
+    await activities.freezeRun(input.run, exchangeOfRecord);
     await condition(() => reload);
     return next(input, 0);
   }
+}
+
+/** A function of its own: in `run`, what was loaded would stay on the stack for all the weeks that follow. */
+async function load(run: string): Promise<{ graph: Graph; state: RunState }> {
+  const { compact, stored } = await activities.loadRun(run);
+  const graph = inflate(compact);
+  return { graph, state: restoreState(graph, stored) };
 }
 
 /**

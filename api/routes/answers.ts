@@ -1,9 +1,11 @@
 /** Answers about a run (design 3): why, and the critical path. Computed on one snapshot of the record; nothing is changed. */
 import { z } from 'zod';
 import { criticalPath, defaultTarget } from '../../graph/critical-path.ts';
+import { beforeBeginning } from '../../graph/foreign-runs.ts';
 import { type Cause, whyFlow, whyRun } from '../../graph/why.ts';
 import { readPathFacts, readWhyFacts } from '../../store/history.ts';
 import type { RunContext } from '../../store/run-context.ts';
+import { computed } from '../compute-time.ts';
 import type { Api, ApiDeps } from '../deps.ts';
 import { flowOfRun, openContext } from '../find.ts';
 import { cursorOf, positionOf } from '../paging.ts';
@@ -72,14 +74,16 @@ export function answerRoutes(app: Api, deps: ApiDeps): void {
     url: '/runs/:run/critical-path',
     config: { permission: 'read' },
     schema: { tags: ['answers'], params: RunParams, querystring: PathQuery, response: { 200: CriticalPath } },
-    handler: async (request) => {
+    handler: async (request, reply) => {
       const context = await openContext(deps, request.params.run);
       const { target } = request.query;
       const asked = target === undefined ? null : vertexOf(context, target);
       if (asked === -1) flowOfRun(context, target!);
       const { state, facts } = await readPathFacts(deps.pool, context, deps.graceMs);
-      const v = asked ?? defaultTarget(context.graph, state, facts);
-      const path = criticalPath(context.graph, state, facts, v);
+      const path = computed(reply, () => {
+        const v = asked ?? defaultTarget(context.graph, state, facts);
+        return criticalPath(context.graph, state, facts, v);
+      });
       return {
         ...path,
         flows: [...path.flows],
@@ -110,13 +114,24 @@ async function whyOfFlow(deps: ApiDeps, context: RunContext, given: string, limi
     })),
     causes: causes.map(plain),
     next: next.map(plain),
+    beforeBeginning: beforeBeginning(context.graph, context.subscriptions, run, v),
     near: [],
   };
 }
 
 function onlyCause(run: string, flow: string, now: number, causes: Plain<Cause>[], meant: string[]): WhyFlow {
   return {
-    ...{ run, flow, now, names: null, state: null, blockers: [], next: [], nextCount: 0 },
+    ...{
+      run,
+      flow,
+      now,
+      names: null,
+      state: null,
+      blockers: [],
+      next: [],
+      nextCount: 0,
+      beforeBeginning: [],
+    },
     ...{ causes, causeCount: causes.length, near: meant, text: causes[0]!.text },
   };
 }

@@ -1,9 +1,12 @@
 /** Backfills: foreseen, started, watched, cancelled. Their runs are opened by the workers, one after the other or a few at a time. */
 import { SluiceError } from '../../errors.ts';
 import { type BackfillPlan, dependants, planBackfill } from '../../graph/backfill.ts';
+import { ownRuns, type PlannedRun, withDependants } from '../../graph/backfill-dependants.ts';
+import { beforeText, beginningOf, isBefore } from '../../graph/beginning.ts';
 import { runId } from '../../graph/calendar.ts';
-import { type Graph, inflate } from '../../graph/compact.ts';
+import type { Graph } from '../../graph/compact.ts';
 import { Cycle } from '../../graph/model.ts';
+import type { Actor } from '../../store/actors.ts';
 import {
   type BackfillRow,
   type BackfillRun,
@@ -15,6 +18,7 @@ import {
 } from '../../store/backfills.ts';
 import { type CatalogueVersion, newestVersion } from '../../store/catalogue.ts';
 import { nextRunNumber } from '../../store/run-numbers.ts';
+import { flowsRun, scheduledPeriods } from '../../store/scheduled-past.ts';
 import { keyOf } from '../ask.ts';
 import { authorise } from '../auth.ts';
 import { bodyHash } from '../body-hash.ts';
@@ -60,7 +64,15 @@ export function backfillRoutes(app: Api, deps: ApiDeps): void {
       });
       const touched = plan.flows?.map((flow) => version.flows.get(flow)!) ?? null;
       authorise(actor, 'backfill', touched);
-      if (dryRun) return reply.status(200).send(await foreseen(deps, version, request.body, plan));
+      const begins = beginningOf(version.frame, asked.cycle);
+      if (!asked.beforeBeginning && isBefore(asked.from, begins))
+        throw new SluiceError('before_beginning', `${asked.from}: ${beforeText(asked.cycle, begins!).en}`, {
+          facts: { cycle: asked.cycle, period: asked.from, begins },
+        });
+      const runs = asked.dependants
+        ? await dependantsOf(deps, actor, version, asked, plan)
+        : ownRuns(asked, plan);
+      if (dryRun) return reply.status(200).send(await foreseen(deps, version, request.body, plan, runs));
       if (reason.trim() === '')
         throw new SluiceError('reason_required', 'a backfill needs a reason', {
           facts: { verb: 'backfill' },
@@ -77,6 +89,7 @@ export function backfillRoutes(app: Api, deps: ApiDeps): void {
           reason: reason.trim(),
         },
         plan,
+        runs,
       );
       return reply
         .status(202)
@@ -137,7 +150,7 @@ async function graphOf(deps: ApiDeps, cycle: Cycle): Promise<{ version: Catalogu
   const newest = await newestVersion(deps.pool);
   if (newest === null) throw new SluiceError('no_catalogue', 'no catalogue was applied yet');
   const version = await deps.versionOf(newest);
-  const graph = inflate(version.graphOf(cycle));
+  const { graph } = version.graphOf(cycle);
   if (graph.n > 0) return { version, graph };
   throw new SluiceError('no_flows', `catalogue version ${newest} has no ${cycle} flows`, {
     facts: { cycle },
@@ -164,39 +177,77 @@ function named(version: CatalogueVersion, graph: Graph, given: readonly string[]
   });
 }
 
+/**
+ * The plan's runs with those of other cycles whose flows have used the results. The actor needs the right to redo all of them. Throws
+ * `invalid_request`, `out_of_scope`.
+ */
+async function dependantsOf(
+  { pool }: ApiDeps,
+  actor: Actor,
+  version: CatalogueVersion,
+  asked: Pick<OpenBackfill, 'cycle' | 'downstream'>,
+  plan: BackfillPlan,
+): Promise<PlannedRun[]> {
+  const graphs = new Map(Cycle.options.map((cycle) => [cycle, version.graphOf(cycle).graph]));
+  const periods = await scheduledPeriods(pool);
+  // First as if everything had run: what is asked of the record then is only about these.
+  const most = withDependants(graphs, asked, plan, { periods: (it) => periods[it], hasRun: () => true });
+  const ran = await flowsRun(pool, most);
+  const runs = withDependants(graphs, asked, plan, {
+    periods: (it) => periods[it],
+    hasRun: (cycle, period, flow) => ran.get(runId(cycle, period))?.has(flow) === true,
+  });
+  const more = new Set(runs.flatMap((run) => run.flows ?? []));
+  authorise(
+    actor,
+    'backfill',
+    [...more].map((flow) => version.flows.get(flow)!),
+  );
+  return runs;
+}
+
 async function foreseen(
   { pool }: ApiDeps,
   version: CatalogueVersion,
   asked: OpenBackfill,
   plan: BackfillPlan,
+  runs: readonly PlannedRun[],
 ): Promise<ForeseenBackfill> {
   const { cycle, from, to, downstream } = asked;
-  const number = await nextRunNumber(pool, cycle, 'backfill', plan.periods);
-  const scheduled = await pool.query<{ id: string; period: string }>(
-    "select id, period from runs where cycle = $1 and purpose = 'scheduled' and period = any($2::text[])",
-    [cycle, plan.periods],
-  );
-  const there = new Map(scheduled.rows.map((row) => [row.period, row.id]));
-  const others = Cycle.options.filter((it) => it !== cycle).map((it) => inflate(version.graphOf(it)));
+  const number = await nextRunNumber(pool, 'backfill', runs);
+  const scheduled = await pool.query<{ id: string }>('select id from runs where id = any($1::text[])', [
+    runs.map((it) => runId(it.cycle, it.period)),
+  ]);
+  const there = new Set(scheduled.rows.map((row) => row.id));
+  const redone = new Set(runs.flatMap((run) => (run.dependant ? (run.flows ?? []) : [])));
+  const others = Cycle.options.filter((it) => it !== cycle).map((it) => version.graphOf(it).graph);
   return {
     dryRun: true,
     ...{ cycle, from, to, downstream, flows: asked.flows ?? null },
+    ...{ withDependants: asked.dependants, beforeBeginning: asked.beforeBeginning },
     order: plan.descending ? 'descending' : 'ascending',
     concurrency: plan.concurrency,
     includes: plan.flows === null ? null : [...plan.flows],
     chained: { ...plan.chained },
-    runs: plan.periods.map((period) => ({
-      period,
+    runs: runs.map(({ cycle, period, flows, dependant }) => ({
+      ...{ cycle, period, dependant },
       run: runId(cycle, period, 'backfill', number),
-      scheduled: there.get(period) ?? null,
+      scheduled: there.has(runId(cycle, period)) ? runId(cycle, period) : null,
+      includes: flows === null ? null : [...flows],
     })),
-    dependants: dependants(others, cycle, plan.flows === null ? null : new Set(plan.flows)),
+    dependants: dependants(others, cycle, plan.flows === null ? null : new Set(plan.flows)).filter(
+      ({ flow }) => !redone.has(flow),
+    ),
   };
 }
 
 async function detail({ pool }: ApiDeps, row: BackfillRow): Promise<BackfillDetail> {
   const runs = (await readBackfillRuns(pool, [row.id])).get(row.id)!;
-  return { ...shown(row, runs), includes: row.flows === null ? null : [...row.flows], runs };
+  return {
+    ...shown(row, runs),
+    includes: row.flows === null ? null : [...row.flows],
+    runs: runs.map(({ flows, ...run }) => ({ ...run, includes: flows === null ? null : [...flows] })),
+  };
 }
 
 function shown(row: BackfillRow, runs: readonly BackfillRun[]): Backfill {
@@ -206,6 +257,7 @@ function shown(row: BackfillRow, runs: readonly BackfillRun[]): Backfill {
     id: row.id,
     ...{ cycle: row.cycle, from: row.from, to: row.to, downstream: row.downstream },
     flows: row.roots === null ? null : [...row.roots],
+    ...{ withDependants: row.dependants, beforeBeginning: row.beforeBeginning },
     order: row.descending ? 'descending' : 'ascending',
     concurrency: row.concurrency,
     ...{ actor: row.actor, reason: row.reason, state: row.state, trouble: row.trouble },

@@ -2,7 +2,13 @@
 import { SluiceError } from '../../errors.ts';
 import type { Actor } from '../../store/actors.ts';
 import { writeAudit } from '../../store/audit.ts';
-import { type CatalogueVersion, listVersions, newestVersion, saveVersion } from '../../store/catalogue.ts';
+import {
+  type CatalogueVersion,
+  listVersions,
+  newestVersion,
+  readFiles,
+  saveVersion,
+} from '../../store/catalogue.ts';
 import { inTransaction } from '../../store/pool.ts';
 import { authorise } from '../auth.ts';
 import { type CheckedFiles, checkFiles, diffWith } from '../catalogue-files.ts';
@@ -43,7 +49,10 @@ export function catalogueRoutes(app: Api, deps: ApiDeps): void {
         throw new SluiceError('unknown_version', `version ${version.version} is not listed any more`);
       const cycles: Record<string, number> = {};
       for (const flow of version.flows.values()) cycles[flow.cycle] = (cycles[flow.cycle] ?? 0) + 1;
-      return { ...row, ...version.frame, cycles };
+      const beginnings = Object.fromEntries(
+        version.frame.cycles?.map(({ id, begins }) => [id, begins]) ?? [],
+      );
+      return { ...row, ...version.frame, cycles, beginnings };
     },
   });
 
@@ -61,8 +70,8 @@ export function catalogueRoutes(app: Api, deps: ApiDeps): void {
     config: { permission: 'read' },
     schema: { tags, querystring: VersionQuery, response: { 200: Exported } },
     handler: async (request) => {
-      const { version, hash, files } = await versionOf(deps, request.query.version);
-      return { version, hash, files: [...files].map(([path, text]) => ({ path, text })) };
+      const { version, hash } = await versionOf(deps, request.query.version);
+      return { version, hash, files: await readFiles(deps.pool, version) };
     },
   });
 

@@ -1,7 +1,6 @@
 /** Events from outside: taken once per key, told to the runs that wait for them, also to those opened later. */
 import { SluiceError } from '../../errors.ts';
 import { isPeriod } from '../../graph/calendar.ts';
-import { inflate } from '../../graph/compact.ts';
 import { Cycle, type Flow } from '../../graph/model.ts';
 import { newestVersion } from '../../store/catalogue.ts';
 import {
@@ -44,7 +43,7 @@ export function externalEventRoutes(app: Api, deps: ApiDeps): void {
         bodyHash: bodyHash({ event, period, payload: payload ?? null }),
       };
       const waits = async ({ version }: { version: number }): Promise<boolean> =>
-        awaitedEvents(inflate((await deps.versionOf(version)).graphOf(cycle))).has(event);
+        awaitedEvents((await deps.versionOf(version)).graphOf(cycle).graph).has(event);
       return shown(await inTransaction(deps.pool, (client) => writeEvent(client, given, waits), PATIENT));
     },
   });

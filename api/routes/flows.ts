@@ -1,6 +1,6 @@
 /** Flows of a run: list with filters, detail, attempts, logs. */
 import { z } from 'zod';
-import { readAttempts, readFlowStates } from '../../store/flows.ts';
+import { readAttempts, readFirstFlowStates } from '../../store/flows.ts';
 import type { RunContext } from '../../store/run-context.ts';
 import { readShownRun } from '../../store/runs.ts';
 import type { Api, ApiDeps } from '../deps.ts';
@@ -70,38 +70,40 @@ async function listFlows(
   const after = positionOf(z.string().max(200), query.cursor);
   const from = after === null ? 0 : (context.index.get(after) ?? -1) + 1;
   const matches = filterOf(context, query);
-  const candidates = graph.ids.slice(from).filter(matches);
-  const byRecord = query.state !== undefined || query.flag !== undefined;
   // Without a filter on the record the page is known before it is asked.
-  const asked = byRecord ? candidates : candidates.slice(0, query.limit + 1);
-  const rows = await readFlowStates(deps.pool, context.run.id, asked, query.state ?? null);
+  const byRecord = query.state !== undefined || query.flag !== undefined;
+  const most = byRecord ? graph.n : query.limit + 1;
+  const asked: string[] = [];
+  for (let v = from; v < graph.n && asked.length < most; v++)
+    if (matches(graph.ids[v]!)) asked.push(graph.ids[v]!);
+  const rows = await readFirstFlowStates(deps.pool, context.run.id, asked, {
+    states: query.state ?? null,
+    keep: (row) => query.flag === undefined || query.flag.some((flag) => flagsOf(row).includes(flag)),
+    limit: query.limit + 1,
+  });
   // A run that this process still knows may have gone into the archive.
   if (rows.length === 0 && asked.length > 0 && (await readShownRun(deps.pool, context.run.id)) === null)
     throw await unknownRun(deps.pool, context.run.id);
-  const found = new Map(
-    rows
-      .filter((row) => query.flag === undefined || query.flag.some((flag) => flagsOf(row).includes(flag)))
-      .map((row) => [row.flow, row]),
-  );
-  const ids = asked.filter((id) => found.has(id));
-  const kept = ids.slice(0, query.limit);
+  const kept = rows.slice(0, query.limit);
   return {
-    items: kept.map((id) => shownFlow(context.flow(id), found.get(id)!)),
-    nextCursor: ids.length > query.limit ? cursorOf(kept.at(-1)) : null,
+    items: kept.map((row) => shownFlow(context.flow(row.flow), row)),
+    nextCursor: rows.length > query.limit ? cursorOf(kept.at(-1)!.flow) : null,
   };
 }
 
 function filterOf(context: RunContext, query: Query): (id: string) => boolean {
   const one = <T>(wanted: readonly T[] | undefined, value: T | undefined): boolean =>
     wanted === undefined || (value !== undefined && wanted.includes(value));
+  const { kind, layer, procedure, platform } = query;
   const q = query.q?.toLowerCase();
+  if ([kind, layer, procedure, platform, q].every((it) => it === undefined)) return () => true;
   return (id) => {
     const flow = context.flow(id);
     return (
-      one(query.kind, flow.kind) &&
-      one(query.layer, flow.layer) &&
-      one(query.procedure, flow.procedure) &&
-      one(query.platform, flow.platform) &&
+      one(kind, flow.kind) &&
+      one(layer, flow.layer) &&
+      one(procedure, flow.procedure) &&
+      one(platform, flow.platform) &&
       (q === undefined ||
         [id, flow.names.en, flow.names.zh, ...flow.aliases].some((name) => name.toLowerCase().includes(q)))
     );

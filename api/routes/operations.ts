@@ -5,9 +5,11 @@ import {
   approveOperation,
   listOperations,
   type OperationRow,
+  operationsTogether,
   readOperation,
   refuseOperation,
 } from '../../store/operations.ts';
+import { approveTogether, type Part } from '../../store/operations-together.ts';
 import { answerOf, shown, waitForOutcome } from '../ask.ts';
 import { authorise, requirePermission } from '../auth.ts';
 import type { Api, ApiDeps } from '../deps.ts';
@@ -57,9 +59,14 @@ export function operationRoutes(app: Api, deps: ApiDeps): void {
       const actor = request.actor!;
       const asked = await readOperation(deps.pool, request.params.operation);
       await requireSameRight(deps, actor, asked);
-      const row = await approveOperation(deps.pool, asked.id, { name: actor.name, ...request.body });
-      const { status, operation } = answerOf(await waitForOutcome(deps, row));
-      return reply.status(status).header('location', `/api/v1/operations/${row.id}`).send(operation);
+      const approver = { name: actor.name, ...request.body };
+      const rows =
+        asked.together === null
+          ? [await approveOperation(deps.pool, asked.id, approver)]
+          : await approveTogether(deps.pool, asked, approver, (row) => partOf(deps, row));
+      const outcomes = await Promise.all(rows.map((row) => waitForOutcome(deps, row)));
+      const { status, operation } = answerOf(outcomes.find((row) => row.id === asked.id)!);
+      return reply.status(status).header('location', `/api/v1/operations/${asked.id}`).send(operation);
     },
   });
 
@@ -77,8 +84,22 @@ export function operationRoutes(app: Api, deps: ApiDeps): void {
   });
 }
 
-/** Who judges a request must be allowed to make it. */
-async function requireSameRight(deps: ApiDeps, actor: Actor, row: OperationRow): Promise<void> {
+async function partOf(deps: ApiDeps, row: OperationRow): Promise<Part> {
+  const { roles, ...request } = row.body;
+  const context = await deps.contextOf(row.run);
+  return {
+    ...{ run: row.run, actor: row.actor, key: row.id, roles, request },
+    context,
+    graceMs: deps.graceMs,
+  };
+}
+
+/** Who judges a request must be allowed to make it, in every run that it was made to. */
+async function requireSameRight(deps: ApiDeps, actor: Actor, asked: OperationRow): Promise<void> {
+  for (const row of await operationsTogether(deps.pool, asked)) await requireRight(deps, actor, row);
+}
+
+async function requireRight(deps: ApiDeps, actor: Actor, row: OperationRow): Promise<void> {
   requirePermission(actor, permissionOf(row.verb), undefined);
   const { version } = await deps.contextOf(row.run);
   const { flows, edges, plan } = row.body;

@@ -100,9 +100,8 @@ async function reloadRun(deps: ApiDeps, run: string, actor: string, reason: stri
 
 /** One run as it is shown. Throws `unknown_run`. */
 export async function detailOf(deps: ApiDeps, id: string): Promise<RunDetail> {
-  const run = await readShownRun(deps.pool, id);
+  const [run, counts] = await Promise.all([readShownRun(deps.pool, id), countFlows(deps.pool, id)]);
   if (run === null) throw await unknownRun(deps.pool, id);
-  const counts = await countFlows(deps.pool, id);
   return {
     ...shownRun(run),
     flows: counts.flows,

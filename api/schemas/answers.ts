@@ -71,6 +71,8 @@ export const WhyFlow = z.object({
   /** What would still be in the way on the chains when the final causes are gone. */
   next: z.array(Cause),
   nextCount: z.int(),
+  /** What the flow does not wait for because it lies before the beginning: upstream, the run that never will be, its first period. */
+  beforeBeginning: z.array(z.object({ from: z.string(), run: z.string(), begins: z.string() })),
   /** Names that may have been meant, when there is no such flow. */
   near: z.array(z.string()),
   text: BothNames,

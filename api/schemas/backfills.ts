@@ -14,6 +14,10 @@ export const OpenBackfill = z.strictObject({
   flows: z.array(GivenId).min(1).max(20_000).optional(),
   /** With everything downstream of `flows`. */
   downstream: z.boolean().default(true),
+  /** With the runs of other cycles whose flows have used the results, and with what has used theirs, for just those flows. */
+  dependants: z.boolean().default(false),
+  /** Periods from before the beginning of the cycle are meant; otherwise they are refused. */
+  beforeBeginning: z.boolean().default(false),
   /** Default: as edges between periods ask for, otherwise the oldest first. */
   order: z.enum(['ascending', 'descending']).optional(),
   /** Runs that may be unfinished at once. Default: 1 where runs of it wait for each other, otherwise 4. */
@@ -25,8 +29,11 @@ export const OpenBackfill = z.strictObject({
 export type OpenBackfill = z.infer<typeof OpenBackfill>;
 
 export const BackfillRun = z.object({
+  cycle: Cycle,
   period: z.string(),
   run: z.string(),
+  /** Flows that it is opened for, upstream first; null = those of the backfill. */
+  includes: z.array(z.string()).nullable(),
   state: z.enum(['pending', 'open', 'finished', 'closed', 'dropped']),
   /** Flows that failed, were cancelled, or of which nobody knows whether they ran. */
   failed: z.int(),
@@ -40,6 +47,9 @@ const shape = {
   /** As asked for; null = all. */
   flows: z.array(z.string()).nullable(),
   downstream: z.boolean(),
+  /** As asked for with `dependants`. */
+  withDependants: z.boolean(),
+  beforeBeginning: z.boolean(),
   order: z.enum(['ascending', 'descending']),
   concurrency: z.int(),
 };
@@ -79,8 +89,19 @@ export const ForeseenBackfill = z.object({
   /** Runs of it wait for each other: for those of earlier periods, of later ones. */
   chained: z.object({ earlier: z.boolean(), later: z.boolean() }),
   /** In the order of opening; `scheduled`: the run of the period that is there already. */
-  runs: z.array(z.object({ period: z.string(), run: z.string(), scheduled: z.string().nullable() })),
-  /** Flows of other cycles that wait for flows of it: their runs are not redone by this backfill. */
+  runs: z.array(
+    z.object({
+      cycle: Cycle,
+      period: z.string(),
+      run: z.string(),
+      scheduled: z.string().nullable(),
+      /** Flows that it is opened for, upstream first; null = those of the backfill. */
+      includes: z.array(z.string()).nullable(),
+      /** It is opened for what has used the results, not for its period. */
+      dependant: z.boolean(),
+    }),
+  ),
+  /** Flows of other cycles that wait for flows of it and that no run of it is opened for. */
   dependants: z.array(z.object({ cycle: Cycle, flow: z.string() })),
 });
 export type ForeseenBackfill = z.infer<typeof ForeseenBackfill>;

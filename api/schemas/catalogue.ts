@@ -90,6 +90,8 @@ export const Summary = z.object({
   schedules: z.array(z.unknown()),
   /** Number of flows by cycle. */
   cycles: z.record(z.string(), z.int()),
+  /** First period of a cycle; a cycle that is missing here has all. */
+  beginnings: z.record(z.string(), z.string()),
 });
 export const Exported = z.object({ version: z.int(), hash: z.string(), files: z.array(CatalogueFile) });
 

@@ -147,10 +147,12 @@ export const FlowDetail = z.object({
   upstream: z.array(
     z.object({
       flow: z.string(),
-      /** `run`: of this run; `other_run`: of another one; `missing`: it does not exist. */
-      kind: z.enum(['run', 'other_run', 'missing']),
+      /** `run`: of this run; `other_run`: of another one; `before_beginning`: of one that never will be; `missing`: it does not exist. */
+      kind: z.enum(['run', 'other_run', 'before_beginning', 'missing']),
       /** The other run. */
       run: z.string().optional(),
+      /** Before the beginning: the first period that the upstream has. */
+      begins: z.string().optional(),
       met: z.boolean(),
       waived: z.boolean(),
       loop: z.boolean(),

@@ -95,6 +95,8 @@ export const Operation = z.object({
   approvedBy: z.string().nullable(),
   approvedAt: Instant.nullable(),
   decidedAt: Instant.nullable(),
+  /** Of a request to several runs that a second person decides, for all of them at once: the operation that was answered first. */
+  together: z.string().nullable(),
 });
 export type Operation = z.infer<typeof Operation>;
 

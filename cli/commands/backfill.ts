@@ -13,6 +13,8 @@ interface OpenOptions {
   readonly cycle?: string;
   readonly flow?: string[];
   readonly only?: boolean;
+  readonly dependants?: boolean;
+  readonly beforeBeginning?: boolean;
   readonly order?: string;
   readonly concurrency?: number;
   readonly reason?: string;
@@ -29,6 +31,8 @@ export function addBackfillCommands(tree: Tree): void {
     .addOption(new Option('--cycle <cycle>', help('cycle')).choices(['hour', 'day', 'month']))
     .option('--flow <id...>', help('backfill_flows'))
     .option('--only', help('backfill_only'))
+    .option('--dependants', help('backfill_dependants'))
+    .option('--before-beginning', help('backfill_before_beginning'))
     .addOption(new Option('--order <order>', help('backfill_order')).choices(['ascending', 'descending']))
     .option('--concurrency <n>', help('backfill_concurrency'), wholeNumber(1))
     .option('--reason <text>', help('reason'))
@@ -126,12 +130,18 @@ function backfillLines(it: BackfillDetail, session: Session): string[] {
   return [
     ...backfillTable([it], session),
     ...(it.trouble === null ? [] : [paint('red', oneLine(it.trouble))]),
-    ...it.runs.map(({ run, state, failed, openedAt }) => {
+    ...it.runs.map(({ run, state, failed, openedAt, includes }) => {
       const failing = failed === 0 ? '' : paint('red', `  ${phrase('failing')} ${failed}`);
-      return `  ${run}  ${phrase(`backfill_${state}`)}  ${instant(openedAt)}${failing}`;
+      return `  ${run}  ${phrase(`backfill_${state}`)}  ${instant(openedAt)}${failing}${flowsOf(includes, phrase)}`;
     }),
   ];
 }
+
+/** Of a run that is opened for other flows than the backfill's. */
+const flowsOf = (includes: readonly string[] | null, phrase: Session['phrase']): string =>
+  includes === null
+    ? ''
+    : `  ${phrase('backfill_dependant_run', { flows: oneLine([...includes.slice(0, 10), ...(includes.length > 10 ? ['...'] : [])].join(' ')) })}`;
 
 function foreseenLines(it: ForeseenBackfill, { phrase }: Session): string[] {
   return [
@@ -139,7 +149,10 @@ function foreseenLines(it: ForeseenBackfill, { phrase }: Session): string[] {
     ...(it.includes === null
       ? []
       : [phrase('backfill_includes', { n: it.includes.length, flows: it.includes.slice(0, 10).join(' ') })]),
-    ...it.runs.map(({ run, scheduled }) => `  ${run}${scheduled === null ? '' : `  (${scheduled})`}`),
+    ...it.runs.map(
+      ({ run, scheduled, includes }) =>
+        `  ${run}${scheduled === null ? '' : `  (${scheduled})`}${flowsOf(includes, phrase)}`,
+    ),
     ...it.dependants.map(({ cycle, flow }) => phrase('backfill_dependant', { cycle, flow })),
   ];
 }

@@ -117,7 +117,11 @@ function flowLines(it: FlowDetail, session: Session): string[] {
   if (it.upstream.length > 0) {
     lines.push(`  ${phrase('upstream')}:`);
     for (const edge of it.upstream) {
-      const state = edge.state === null ? edge.kind : stateWord(edge.state, lang);
+      const outside =
+        edge.kind === 'before_beginning'
+          ? phrase('upstream_before_beginning', { run: edge.run!, begins: edge.begins! })
+          : edge.kind;
+      const state = edge.state === null ? outside : stateWord(edge.state, lang);
       const beside = [edge.waived ? phrase('waived') : null, edge.loop ? phrase('loop') : null]
         .filter(Boolean)
         .join(' ');

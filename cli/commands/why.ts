@@ -45,6 +45,10 @@ export function whyLines(it: WhyFlow, session: Shown): string[] {
     lines.push('', phrase('why_next'));
     for (const cause of it.next) lines.push(`  ${paint('yellow', cause.code)}  ${oneLine(cause.text[lang])}`);
   }
+  for (const never of it.beforeBeginning.slice(0, 3))
+    lines.push('', phrase('before_beginning', { ...never }));
+  if (it.beforeBeginning.length > 3)
+    lines.push(phrase('before_beginning_more', { n: it.beforeBeginning.length - 3 }));
   if (it.near.length > 0) lines.push(phrase('did_you_mean', { names: it.near.join(', ') }));
   return lines;
 }

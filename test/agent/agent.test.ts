@@ -96,6 +96,39 @@ describe('an agent', () => {
     });
   });
 
+  describe('of two APIs', () => {
+    let other: FakeApi;
+    beforeEach(async () => {
+      other = new FakeApi();
+      await other.start();
+      const apiUrl = `${api.url},${other.url}`;
+      agentOf({ client: createApiClient({ apiUrl, agent: 'yt-1', token: 'secret-token-of-test' }) });
+      await until(() => api.of('claim').length === 1);
+    });
+    afterEach(() => other.end());
+
+    it('goes on with the other when one is lost, a call under way with the identical body, and stays there', async () => {
+      await api.end();
+      await until(() => other.of('claim').length === 1);
+      expect(other.of('claim')[0]!.body).toBe(api.of('claim')[0]!.body);
+      const before = api.calls.length;
+      other.offer(task(1, {}, noop));
+      await until(() => other.results.length === 1);
+      await api.startAgain();
+      other.offer(task(2, {}, noop));
+      await until(() => other.results.length === 2);
+      expect(api.calls).toHaveLength(before);
+    });
+
+    it('leaves one that is frozen as soon as a heartbeat is not answered, with the claim that waits there', async () => {
+      api.mishap = () => 'hang';
+      const since = performance.now();
+      await until(() => other.of('claim').length === 1);
+      expect(performance.now() - since).toBeLessThan(10_000);
+      expect(other.of('claim')[0]!.body).toBe(api.of('claim').at(-1)!.body);
+    });
+  });
+
   it('gathers many tasks into few calls', async () => {
     api.offer(...Array.from({ length: 400 }, (_, index) => task(index + 1, {}, noop)));
     agentOf({ slots: 100 });

@@ -24,8 +24,8 @@ export interface Call {
   readonly body: string;
 }
 
-/** What happens to a call: `lose` = it is carried out, but the answer never arrives; a number = refused with that status. */
-export type Mishap = 'lose' | { readonly status: number; readonly code: string };
+/** What happens to a call: `lose` = it is carried out, but the answer never arrives; `hang` = nothing at all, as when it is frozen; otherwise refused. */
+export type Mishap = 'lose' | 'hang' | { readonly status: number; readonly code: string };
 
 /** Any request's fields. */
 interface Asked {
@@ -110,6 +110,7 @@ export class FakeApi {
       response.end(JSON.stringify(answer));
     };
     const mishap = this.mishap(call, this.of(operation).length - 1);
+    if (mishap === 'hang') return;
     if (typeof mishap === 'object')
       return send(mishap.status, { code: mishap.code, detail: 'refused by the test' });
     const asked = REQUESTS[operation].parse(JSON.parse(body)) as unknown as Asked;

@@ -1,6 +1,9 @@
 import { createHash } from 'node:crypto';
-import { expect, test } from 'vitest';
+import pg from 'pg';
+import { expect, test, vi } from 'vitest';
+import { estate } from '../../bench/estate/catalogue.ts';
 import { checkCatalogue } from '../../graph/check.ts';
+import type { SourceFile } from '../../graph/parse.ts';
 import { saveVersion } from '../../store/catalogue.ts';
 import { openRun } from '../../store/open-run.ts';
 import { inTransaction } from '../../store/pool.ts';
@@ -13,16 +16,18 @@ const database = await createTestDatabase('answers_large');
 const api = await startTestApi(database, { coordinator: false });
 const reader = await api.actor({ name: 'li', kind: 'person', roles: ['viewer'] });
 
-/** A run of the whole estate: the first layers done, a few flows failed, the rest waits. */
-async function openEstate(): Promise<string> {
-  const files = denseCatalogue();
+/** A day run of the whole catalogue, its first exchange written. */
+async function openDay(files: readonly SourceFile[], period: string): Promise<string> {
   const checked = checkCatalogue(files, 'apply');
   if (!checked.ok) throw new Error('the estate has problems');
   const { flows: _, distributions: __, ...frame } = checked.catalogue;
   const hash = createHash('sha256').update(JSON.stringify(files)).digest('hex');
-  const version = { hash, mode: 'apply', actor: 'test', files, frame, flows: [...checked.flows] } as const;
+  const version = {
+    ...({ hash, mode: 'apply', actor: 'test' } as const),
+    ...{ files, frame, flows: [...checked.flows] },
+  };
   await inTransaction(api.pool, (client) => saveVersion(client, version), { guarded: false });
-  const request = { cycle: 'day', period: '2026-11-20', purpose: 'scheduled', procedures: null } as const;
+  const request = { cycle: 'day', period, purpose: 'scheduled', procedures: null } as const;
   const run = await openRun(api.pool, api.deps.versionOf, request, 'test');
   await settleRun(api.pool, run.id, api.deps.contextOf);
   return run.id;
@@ -64,7 +69,7 @@ const percentile = (sorted: readonly number[], p: number): number =>
 test('answers through the API on an estate of 13,000 flows, half of them done', {
   timeout: 120_000,
 }, async () => {
-  const run = await openEstate();
+  const run = await openDay(denseCatalogue(), '2026-11-20');
   await pretend(run);
   const measure = async (paths: readonly string[], moving: boolean): Promise<number[]> => {
     const times: number[] = [];
@@ -97,3 +102,49 @@ test('answers through the API on an estate of 13,000 flows, half of them done', 
   expect(percentile(quiet, 0.5)).toBeLessThan(50);
   expect(percentile(all, 0.5)).toBeLessThan(200);
 });
+
+/** Statements, of the API as a whole, and processor time of this process that each question took; no other one is asked meanwhile. */
+async function costsOf(
+  paths: readonly string[],
+): Promise<{ cpuMs: number[]; ms: number[]; statements: number[] }> {
+  const spy = vi.spyOn(pg.Client.prototype, 'query');
+  const costs = { cpuMs: [] as number[], ms: [] as number[], statements: [] as number[] };
+  for (const path of paths) {
+    spy.mockClear();
+    const [cpu, since] = [process.cpuUsage(), performance.now()];
+    const { status } = await reader.get(path);
+    costs.ms.push(performance.now() - since);
+    const { user, system } = process.cpuUsage(cpu);
+    costs.cpuMs.push((user + system) / 1_000);
+    costs.statements.push(spy.mock.calls.length);
+    expect(status).toBe(200);
+  }
+  spy.mockRestore();
+  return costs;
+}
+
+test('why of flows that wait for hours, days and months that were not opened takes no more statements than that of others', {
+  timeout: 480_000,
+}, async () => {
+  const run = await openDay(estate(13_000, 42, { noop: true }), '2026-11-21');
+  const { graph, subscriptions } = await api.deps.contextOf(run);
+  const waiting = [...new Set(subscriptions.list.map(({ v }) => graph.ids[v]!))];
+  expect(new Set(subscriptions.list.map((it) => it.run)).size).toBeGreaterThan(24);
+  const some = Array.from({ length: 40 }, (_, i) => waiting[(i * 37) % waiting.length]!);
+  // The last flows of the graph have the most above them: dozens of final causes in other runs.
+  const paths = [...some, ...graph.ids.slice(-20)].map((flow) => `/runs/${run}/flows/${flow}/why`);
+  await costsOf(paths.slice(-5));
+  const { cpuMs, ms, statements } = await costsOf(paths);
+  const sorted = (list: readonly number[]) => list.toSorted((a, b) => a - b);
+  const show = (list: readonly number[]) =>
+    `p50 ${percentile(sorted(list), 0.5).toFixed(1)} p99 ${percentile(sorted(list), 0.99).toFixed(1)}`;
+  console.log(
+    `${waiting.length} flows wait for other runs: ${show(ms)} ms, processor ${show(cpuMs)} ms, most statements ${Math.max(...statements)}`,
+  );
+  expect(Math.max(...statements)).toBeLessThanOrEqual(STATEMENTS);
+  // The goal of 50 ms (p99, by the clock) is what `bench --answers` measures: here others may want the same processor.
+  expect(percentile(sorted(cpuMs), 0.5)).toBeLessThan(50);
+});
+
+/** Begin and end, what an answer reads of a run, who asks, and for each of three cycles what could have opened its runs. */
+const STATEMENTS = 24;

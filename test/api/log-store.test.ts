@@ -56,6 +56,17 @@ test('repeated, overlapping and simultaneous chunks change nothing, also after a
   expect(await all(restarted, where)).toEqual({ text: 'abcdefghijkl', leftOut: 0 });
 });
 
+test('two APIs with one folder: what one wrote before it was lost is not there twice when it comes again to the other', async () => {
+  const [first, second] = [fileLogStore(folder, limits), fileLogStore(folder, limits)];
+  const where = place();
+  await first.append(where, 0, 'abc');
+  await second.append(where, 3, 'def');
+  await first.append(where, 3, 'def');
+  await first.append(where, 6, 'ghi');
+  await second.append(where, 6, 'ghijkl');
+  expect(await all(first, where)).toEqual({ text: 'abcdefghijkl', leftOut: 0 });
+});
+
 test('a lost chunk is left out, not made up', async () => {
   const store = fileLogStore(folder, limits);
   const where = place();

@@ -102,3 +102,23 @@ test('edges to several runs of one flow can be waived one at a time, by period o
   expect(await operator.post(`/runs/${run}/unwaive`, back)).toMatchObject({ status: 200 });
   expect(await unmet('Bill')).toEqual(['day-2026-05-17']);
 });
+
+test('a flow that waits for a month of unopened days is told of each what that run itself would say', async () => {
+  const run = await open('2026-07', 'month');
+  const { causes } = await why(run, 'Bill');
+  const days = causes.filter((it: Json) => it.code === 'run_not_opened').map((it: Json) => it.run);
+  expect(days.toSorted()).toEqual(
+    Array.from({ length: 31 }, (_, i) => `day-2026-07-${String(i + 1).padStart(2, '0')}`),
+  );
+  // How long ago a period ended goes on changing.
+  const told = ({ code, since, until, reason }: Json) => ({
+    ...{ code, since, until },
+    reason: reason.replace(/\d+/g, 'N'),
+  });
+  for (const day of days) {
+    const { body } = await operator.get(`/runs/${day}/why`);
+    const cause = causes.find((it: Json) => it.run === day);
+    expect(told(cause)).toEqual(told(body.causes[0]));
+    expect(cause.chain).toEqual(['Bill', `${day}/Sum`]);
+  }
+});

@@ -42,6 +42,7 @@ async function serve(...answers: ((response: ServerResponse, heard: Heard) => vo
   const apiUrl = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
   return {
     heard,
+    apiUrl,
     client: (options: Partial<ClientOptions> = {}) => createClient({ apiUrl, patienceMs: 5_000, ...options }),
   };
 }
@@ -175,6 +176,113 @@ describe('an answer', () => {
       'c1',
       'c2',
     ]);
+  });
+});
+
+describe('of several APIs', () => {
+  const DEAD = 'http://127.0.0.1:9';
+  const alive = (response: ServerResponse, { url }: Heard) => json(200, { asked: url })(response);
+
+  test('one that refuses connections is passed over at once, and the one that answers is stayed with', async () => {
+    const { apiUrl, heard } = await serve(json(200, {}));
+    const client = createClient({ apiUrl: `${DEAD},${apiUrl}`, patienceMs: 0 });
+    await client.get('/runs');
+    await client.get('/runs');
+    expect(heard).toHaveLength(2);
+    expect(client.addresses).toEqual([DEAD, apiUrl]);
+  });
+
+  test('the change that one did not answer goes to the other with the same key and the same body', async () => {
+    const first = await serve(hangUp);
+    const second = await serve(json(200, { ok: 1 }));
+    const client = createClient({ apiUrl: `${first.apiUrl},${second.apiUrl}`, patienceMs: 0 });
+    expect(await client.post('/runs', { period: '2026-10' })).toEqual({ ok: 1 });
+    expect(keys(second.heard)).toEqual(keys(first.heard));
+    expect(second.heard.map((it) => it.body)).toEqual(first.heard.map((it) => it.body));
+    await client.post('/runs', {});
+    expect([first.heard.length, second.heard.length]).toEqual([1, 2]);
+  });
+
+  test('an answer that breaks off in the middle is asked for at the other', async () => {
+    const first = await serve((response) => {
+      response.writeHead(200, { 'content-type': 'application/json' }).write('{"half":');
+      setTimeout(() => response.destroy(), 50);
+    });
+    const second = await serve(json(200, { whole: 1 }));
+    const client = createClient({ apiUrl: `${first.apiUrl},${second.apiUrl}`, patienceMs: 0 });
+    expect(await client.get('/runs')).toEqual({ whole: 1 });
+  });
+
+  test('one that is there and says nothing any more is left after three seconds, one that only takes long is not', async () => {
+    const frozen = await serve(() => {});
+    const slow = await serve((response, heard) =>
+      heard.url.endsWith('/healthz')
+        ? json(200, { ok: true })(response)
+        : void setTimeout(() => json(200, { slow: 1 })(response), 3_500),
+    );
+    const client = createClient({ apiUrl: `${frozen.apiUrl},${slow.apiUrl}` });
+    const begun = performance.now();
+    expect(await client.post('/runs', {})).toEqual({ slow: 1 });
+    expect(performance.now() - begun).toBeGreaterThan(6_000);
+    expect(new Set(keys([frozen.heard[0]!, slow.heard[0]!])).size).toBe(1);
+    const other = createClient({ apiUrl: `${slow.apiUrl},${frozen.apiUrl}` });
+    expect(await other.get('/runs')).toEqual({ slow: 1 });
+  });
+
+  test('a refusal is final, wherever it comes from; an outage is asked about everywhere', async () => {
+    const outage = await serve(problem(503, 'record_unavailable', true));
+    const refusing = await serve(problem(409, 'wrong_state'));
+    const client = createClient({ apiUrl: `${outage.apiUrl},${refusing.apiUrl}`, patienceMs: 0 });
+    await expect(client.post('/runs', {})).rejects.toMatchObject({ code: 'wrong_state' });
+    expect([outage.heard.length, refusing.heard.length]).toEqual([1, 1]);
+  });
+
+  test('all dead: the address that was asked last is told, after one round', async () => {
+    const client = createClient({ apiUrl: `${DEAD},http://127.0.0.1:10`, patienceMs: 0 });
+    await expect(client.get('/runs')).rejects.toMatchObject({
+      code: 'api_unreachable',
+      message: expect.stringContaining('127.0.0.1:10'),
+    });
+  });
+
+  test('a text that breaks off goes on where it was, without a byte twice', async () => {
+    const text = 'Zeile 1 äöü€\nZeile 2 😀\n';
+    const bytes = Buffer.from(text);
+    const first = await serve((response) => {
+      // In the middle of a character.
+      response.writeHead(200, { 'content-type': 'text/plain' }).write(bytes.subarray(0, 10));
+      setTimeout(() => response.destroy(), 50);
+    });
+    const second = await serve((response) => void response.writeHead(200).end(bytes));
+    const client = createClient({ apiUrl: `${first.apiUrl},${second.apiUrl}` });
+    let got = '';
+    for await (const chunk of client.text('/log')) got += chunk;
+    expect(got).toBe(text);
+  });
+
+  test('events go on at the other from the last one seen', async () => {
+    const first = await serve((response) => {
+      response.writeHead(200, { 'content-type': 'text/event-stream' }).write('id: 7\ndata: a\n\n');
+      setTimeout(() => response.destroy(), 50);
+    }, hangUp);
+    const second = await serve((response) => {
+      response.writeHead(200, { 'content-type': 'text/event-stream' }).write('id: 8\ndata: b\n\n');
+    });
+    const client = createClient({ apiUrl: `${first.apiUrl},${second.apiUrl}` });
+    const got: string[] = [];
+    for await (const { data } of client.events('/runs/r/events')) {
+      got.push(data);
+      if (data === 'b') break;
+    }
+    expect(got).toEqual(['a', 'b']);
+    expect(second.heard.map((it) => it.headers['last-event-id'])).toEqual(['7']);
+  });
+
+  test('each can be asked whether it lives', async () => {
+    const { apiUrl } = await serve(alive);
+    const client = createClient({ apiUrl: `${DEAD},${apiUrl}` });
+    expect(await client.reach(apiUrl)).toBeGreaterThan(0);
+    await expect(client.reach(DEAD)).rejects.toMatchObject({ code: 'api_unreachable' });
   });
 });
 

@@ -5,7 +5,8 @@ import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promis
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeEach, describe, expect, test, vi } from 'vitest';
-import { spawnOwned, startOwned } from '../../embedded/children.ts';
+import { projectFolder } from '../../config.ts';
+import { SMALL_HEAP, spawnOwned, startOwned } from '../../embedded/children.ts';
 import { openHome } from '../../embedded/home.ts';
 import { processIdentity, tryLock } from '../../embedded/process-lock.mjs';
 import { runToEnd, startProgram } from '../../embedded/programs.ts';
@@ -49,6 +50,27 @@ describe('a child of ours', () => {
     const child = await spawnOwned(path, 'stubborn', script);
     await child.ready;
     expect(await child.stop(200)).toEqual({ code: null, signal: 'SIGKILL' });
+  });
+
+  test('has a heap that is collected before it has become several times what lives', async () => {
+    const script = join(path, 'heap.mjs');
+    await writeFile(
+      script,
+      `process.send({ ready: true, flags: process.execArgv, arenas: process.env.MALLOC_ARENA_MAX });
+      process.once('disconnect', () => process.exit(0));`,
+    );
+    const child = await spawnOwned(path, 'heap', script);
+    const { flags, arenas } = await child.ready;
+    expect(flags).toEqual(expect.arrayContaining([...SMALL_HEAP]));
+    expect(arenas).toBe('2');
+    await child.kill9();
+  });
+
+  test('has the same heap in the several-machine form', async () => {
+    const compose = await readFile(join(projectFolder, 'docker-compose.yml'), 'utf8');
+    for (const part of ['api', 'worker'])
+      expect(compose).toContain(`command: [node, ${SMALL_HEAP.join(', ')}, ${part}/main.ts]`);
+    expect(compose).toContain("MALLOC_ARENA_MAX: '2'");
   });
 
   test('that cannot be started at all is a coded error', async () => {

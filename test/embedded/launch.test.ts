@@ -64,6 +64,18 @@ describe('the launcher', () => {
     expect((await finished(launch(['hello.ts']))).stderr).toBe('');
   });
 
+  test('has Node keep what it compiled, for the program and for those that it starts', async () => {
+    await writeFile(
+      join(project, 'cached.ts'),
+      `import { getCompileCacheDir } from 'node:module';
+      console.log(JSON.stringify({ own: getCompileCacheDir(), children: process.env.NODE_COMPILE_CACHE }));`,
+    );
+    const { stdout } = await finished(launch(['cached.ts'], { NODE_COMPILE_CACHE: undefined }));
+    const { own, children } = JSON.parse(stdout) as { own: string; children: string };
+    expect(children).toBe(join(project, 'cache', 'compile'));
+    expect(own.startsWith(children)).toBe(true);
+  });
+
   test('installs again when the lock file changed', async () => {
     await writeFile(join(project, 'hello.ts'), '');
     await finished(launch(['hello.ts']));

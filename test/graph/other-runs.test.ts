@@ -4,7 +4,7 @@ import { checkCatalogue } from '../../graph/check.ts';
 import { inflate } from '../../graph/compact.ts';
 import { compact } from '../../graph/compile.ts';
 import { criticalPath } from '../../graph/critical-path.ts';
-import { resolveForeign } from '../../graph/foreign-runs.ts';
+import { besides, resolveForeign } from '../../graph/foreign-runs.ts';
 import { catalogueText } from '../support/estate.ts';
 import { storyOf } from '../support/path-facts.ts';
 import { SmallRun } from '../support/small-run.ts';
@@ -136,7 +136,10 @@ describe('which runs an edge means', () => {
     flows: Parameters<typeof compact>[0];
   };
   const runs = (cycle: 'day' | 'month', period: string, beside: string[] = []): string[] =>
-    resolveForeign(inflate(compact(flows, cycle)), { cycle, period, beside }).map((it) => it.run);
+    resolveForeign(inflate(compact(flows, cycle)), {
+      ...{ cycle, period },
+      beside: besides(beside.map((run) => ({ run, flows: null }))),
+    }).map((it) => it.run);
 
   test('scheduled runs of the mapped periods', () => {
     expect(runs('month', '2026-02')).toHaveLength(29);

@@ -68,6 +68,16 @@ describe('the configuration', () => {
     expect(loadConfig({ SLUICE_HOST: '0.0.0.0', SLUICE_PORT: '8080' }).apiUrl).toBe('http://127.0.0.1:8080');
     expect(loadConfig({ SLUICE_API_URL: 'https://sluice.example' }).apiUrl).toBe('https://sluice.example');
   });
+
+  test('several APIs are a list of addresses, each of them checked', () => {
+    const both = loadConfig({ SLUICE_API_URL: 'http://a:7070/, http://b:7070' });
+    expect(both.apiUrl).toBe('http://a:7070,http://b:7070');
+    for (const wrong of [',', 'http://a:7070,b:7070', 'ftp://a'])
+      expect(catchError(() => loadConfig({ SLUICE_API_URL: wrong }))).toMatchObject({
+        code: 'invalid_config',
+        message: expect.stringContaining('SLUICE_API_URL: '),
+      });
+  });
 });
 
 function catchError(act: () => unknown): unknown {

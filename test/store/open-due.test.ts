@@ -270,7 +270,8 @@ test('a period whose run was archived has had its run', async () => {
   await at('2026-11-22T18:00:00Z');
   await openDue(deps, 'days');
   expect(await decisions()).toEqual(['2026-11-22 run_exists']);
-  expect(await nextRunNumber(pool, 'day', 'backfill', ['2026-11-22', '2026-11-23'])).toBe(5);
+  const periods = ['2026-11-22', '2026-11-23'].map((period) => ({ cycle: 'day', period }) as const);
+  expect(await nextRunNumber(pool, 'backfill', periods)).toBe(5);
 });
 
 test('whenever it fires, however often at once: every slot is decided once, and each period has at most one run', async () => {

@@ -25,6 +25,6 @@ export async function doctoredBundle(file: string, place: string, instead: strin
 export const incompatibleBundle = (): Promise<Bundle> =>
   doctoredBundle(
     'workflows/run.ts',
-    'const loaded = await loadRun',
-    'await condition(() => false, 1);\n  const loaded = await loadRun',
+    'const { graph, state } = await load(',
+    'await condition(() => false, 1);\n  const { graph, state } = await load(',
   );

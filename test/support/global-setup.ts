@@ -2,6 +2,9 @@
  * Starts ONE PostgreSQL and ONE Temporal server for the whole test run, in a home of its own, and stops them at its end, also when
  * the run fails. An interrupted run ends without teardown: then children.ts asks the servers to stop, and the next run removes the
  * home. What a run killed with -9 left is ended by the next one too. Runs at the same time do not meet.
+ *
+ * SLUICE_TEST_TEMPORAL=host:port uses that Temporal server instead (its namespace `default`), which may be a real one; not the
+ * TEMPORAL_ADDRESS that a person has for other work.
  */
 import { mkdir, mkdtemp, readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -40,28 +43,22 @@ export default async function setup({ provide }: TestProject): Promise<() => Pro
   await removeDeadHomes();
   const home = await openHome(await mkdtemp(join(homes, 'home-')));
   try {
-    const { cache, temporalBin } = loadConfig();
-    const say = (text: string) => process.stderr.write(`${text}\n`);
-    const program = await obtainTemporal({ cache, chosen: temporalBin, say });
     const starts = await Promise.allSettled([
       startPostgres({ home, port: 0, shortLived: true }).then((it) => {
         stops.push(() => it.stop());
         return it;
       }),
-      startTemporal({ home, program, port: 0 }).then((it) => {
-        stops.push(() => it.stop());
-        return it;
-      }),
+      temporalOf(home, stops),
     ]);
-    const [postgres, temporal] = starts.map((it) => {
+    const [postgres, temporalAddress] = starts.map((it) => {
       if (it.status === 'rejected') throw it.reason;
       return it.value;
-    }) as [Awaited<ReturnType<typeof startPostgres>>, Awaited<ReturnType<typeof startTemporal>>];
+    }) as [Awaited<ReturnType<typeof startPostgres>>, string];
     await createDatabase(postgres.url(), TEMPLATE);
     await migrateTemplate(postgres.url(TEMPLATE));
     provide('serverUrl', postgres.url());
     provide('templateDatabase', TEMPLATE);
-    provide('temporalAddress', temporal.address);
+    provide('temporalAddress', temporalAddress);
   } catch (error) {
     await teardown();
     await removeHome(home);
@@ -71,6 +68,18 @@ export default async function setup({ provide }: TestProject): Promise<() => Pro
     await teardown();
     await removeHome(home);
   };
+}
+
+/** host:port of the server for this run; one that is started here is added to `stops`. */
+async function temporalOf(home: Home, stops: (() => Promise<unknown>)[]): Promise<string> {
+  const given = process.env.SLUICE_TEST_TEMPORAL;
+  if (given) return given;
+  const { cache, temporalBin } = loadConfig();
+  const say = (text: string) => process.stderr.write(`${text}\n`);
+  const program = await obtainTemporal({ cache, chosen: temporalBin, say });
+  const temporal = await startTemporal({ home, program, port: 0 });
+  stops.push(() => temporal.stop());
+  return temporal.address;
 }
 
 async function migrateTemplate(url: string): Promise<void> {

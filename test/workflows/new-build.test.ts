@@ -159,6 +159,28 @@ test('A9: a history that does not fit the code although the build says so is giv
   await soundRun(run, 6);
 });
 
+test('A9, decision 0011: a history whose replay takes longer than a workflow task may is given up for a new execution', async () => {
+  // A busy machine, or a history of days: each exchange costs a third of a second, but only in a replay.
+  const bundle = await doctoredBundle(
+    'workflows/run.ts',
+    'apply(graph, state, groups, answer);',
+    'for (let i = 0; workflowInfo().unsafe.isReplaying && i < 300_000_000; i++);\n    apply(graph, state, groups, answer);',
+  );
+  const first = await start({ bundle });
+  await applyCatalogue(pool, catalogueText(chain(120)));
+  const run = await openTestRun(pool, '2080-06');
+  await workSome(115);
+  const before = await executionOf(first, run);
+  const { historyLength } = await first.client.workflow.getHandle(first.workflowId(run)).describe();
+  expect(historyLength).toBeGreaterThan(200);
+  expect(await exchangeOf(run)).toBeGreaterThan(60);
+  await stop(first);
+  const second = await start({ bundle, taskQueue: first.taskQueue });
+  await workUntilFinished(pool, agent, run, 40_000);
+  expect(await executionOf(second, run)).not.toBe(before);
+  await soundRun(run, 120);
+});
+
 /** Asks until something comes. */
 async function poll<T>(ask: () => Promise<T[]>): Promise<T[]> {
   for (;;) {

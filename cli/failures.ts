@@ -1,0 +1,56 @@
+/** What it means when the API does not answer, and when the answer is not the API's. */
+import type { Problem } from '../api/schemas/problem.ts';
+import { ERRORS, SluiceError } from '../errors.ts';
+
+/** The person at the terminal has had enough. */
+export const interrupted = (): SluiceError =>
+  new SluiceError('interrupted', 'stopped by the person at the terminal');
+
+/** Why there was no answer, or why it broke off. */
+export function failureOf(error: unknown, base: string, signal: AbortSignal | null): SluiceError {
+  if (error instanceof SluiceError) return error;
+  if (signal?.aborted) return interrupted();
+  if (error instanceof Error && error.name === 'TimeoutError')
+    return new SluiceError('timed_out', `${base} took too long to answer`, {
+      cause: error,
+      facts: { apiUrl: base },
+    });
+  if (error instanceof Error && error.name === 'AbortError') return interrupted();
+  const cause = error instanceof Error && error.cause instanceof Error ? error.cause : error;
+  const why =
+    cause instanceof AggregateError
+      ? String(cause.errors[0])
+      : cause instanceof Error
+        ? cause.message
+        : String(cause);
+  return new SluiceError('api_unreachable', `no answer from ${base}: ${why}`, {
+    cause: error,
+    facts: { apiUrl: base },
+  });
+}
+
+/** The problem of an answer; what stands between us and the API (a proxy) may answer with something else. */
+export async function problemOf(answer: Response, method: string, path: string): Promise<Problem> {
+  const body = await answer.text().catch(() => '');
+  if (/json/.test(answer.headers.get('content-type') ?? '')) {
+    try {
+      const problem = JSON.parse(body) as Partial<Problem>;
+      if (typeof problem.code === 'string' && typeof problem.detail === 'string') return problem as Problem;
+    } catch {
+      // Not JSON after all.
+    }
+  }
+  const retryable = answer.status === 502 || answer.status === 503 || answer.status === 504;
+  return {
+    type: 'urn:sluice:error:internal',
+    title: ERRORS.internal.en,
+    status: retryable ? 503 : answer.status,
+    detail: `${method} ${path} was answered with ${answer.status} ${answer.statusText}`.trim(),
+    instance: path,
+    code: 'internal',
+    remedy: ERRORS.internal.remedy.en,
+    retryable,
+    facts: {},
+    traceId: answer.headers.get('x-trace-id') ?? '',
+  };
+}
