@@ -114,7 +114,7 @@ export function lateness(
     then: number,
     upstream: string | null = null,
   ) => {
-    if (today !== then) parts.push({ flow, kind, today, reference: then, ms: today - then, upstream });
+    parts.push({ flow, kind, today, reference: then, ms: today - then, upstream });
   };
   const compared = new Set<string>();
   const flows: string[] = [];
@@ -124,10 +124,11 @@ export function lateness(
   for (const { flow, kinds, to } of flowsBack(today, target)) {
     if (flows.length === 0) end = to;
     flows.push(flow);
-    const endThen = flows.length === 1 ? referenceEnd : reference.endOf(flow, at);
-    if (endThen === null || compared.has(flow)) {
-      const kind = endThen === null ? 'new' : null;
-      for (const [piece, ms] of kinds) add(flow, kind ?? piece, ms, 0);
+    const again = compared.has(flow);
+    const endThen = again ? null : flows.length === 1 ? referenceEnd : reference.endOf(flow, at);
+    if (endThen === null) {
+      // Entered once more, because it was redone: the reference's time has been compared already.
+      for (const [piece, ms] of kinds) add(flow, again ? piece : 'new', ms, 0);
       continue;
     }
     compared.add(flow);
