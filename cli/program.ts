@@ -7,6 +7,7 @@ import { addCriticalPathCommand } from './commands/critical-path.ts';
 import { addDoctorCommand } from './commands/doctor.ts';
 import { addEventCommands } from './commands/event.ts';
 import { addFlowCommands } from './commands/flow.ts';
+import { addLateCommand } from './commands/late.ts';
 import { addLogsCommand } from './commands/logs.ts';
 import { addNoticesCommand } from './commands/notices.ts';
 import { addOperationCommands } from './commands/operation.ts';
@@ -78,6 +79,7 @@ export function buildProgram(
   addFlowCommands(tree);
   addWhyCommand(tree);
   addCriticalPathCommand(tree);
+  addLateCommand(tree);
   addLogsCommand(tree);
   addVerbCommands(tree);
   addRerunCommand(tree);

@@ -45,6 +45,15 @@ export interface CriticalPath {
   readonly unattributed: number;
 }
 
+/** What one step back along the path told: at flow `v` from `from` to `to`, which may be no time at all. */
+export interface Step {
+  readonly v: number;
+  readonly from: number;
+  readonly to: number;
+  /** Latest first. */
+  readonly pieces: readonly Piece[];
+}
+
 /** Where the walk stands: flow `v` in one of its generations, everything from `t` on is told. */
 interface Place {
   readonly v: number;
@@ -57,11 +66,9 @@ interface Place {
 /** O(V + E) at worst, in practice the edges into the flows of the path. */
 export function criticalPath(graph: Graph, s: RunState, facts: PathFacts, target: number): CriticalPath {
   const at: History = { graph, s, facts };
-  const done = isDone(s, target);
-  const end = Math.max(facts.openedAt, done ? facts.resultAt[target]! : facts.now);
+  const end = endOf(at, target).t;
   const walk = new Walk(at);
-  let place: Place | null = { v: target, index: generationCount(at, target) - 1, t: end, live: !done };
-  while (place !== null) place = walk.step(place);
+  for (const _ of stepsBack(walk, at, endOf(at, target)));
   const pieces = walk.pieces();
   const kinds: Partial<Record<PieceKind, number>> = {};
   let total = 0;
@@ -73,7 +80,7 @@ export function criticalPath(graph: Graph, s: RunState, facts: PathFacts, target
     run: facts.run,
     target: graph.ids[target]!,
     openedAt: facts.openedAt,
-    endedAt: done ? facts.resultAt[target]! : null,
+    endedAt: isDone(s, target) ? facts.resultAt[target]! : null,
     now: facts.now,
     pieces,
     flows: walk.flows.toReversed().map((v) => graph.ids[v]!),
@@ -81,6 +88,37 @@ export function criticalPath(graph: Graph, s: RunState, facts: PathFacts, target
     total,
     unattributed: end - facts.openedAt - total,
   };
+}
+
+/**
+ * The same walk step by step, from the target's end (of a target that is not done: from now) back to the opening; or from an earlier end,
+ * that of the generation at place `index`.
+ */
+export function pathSteps(
+  at: History,
+  target: number,
+  end?: { readonly at: number; readonly index: number },
+): Iterable<Step> {
+  const from =
+    end === undefined ? endOf(at, target) : { v: target, index: end.index, t: end.at, live: false };
+  return stepsBack(new Walk(at), at, from);
+}
+
+/** Where the walk begins. */
+function endOf(at: History, target: number): Place {
+  const { facts, s } = at;
+  const done = isDone(s, target);
+  const t = Math.max(facts.openedAt, done ? facts.resultAt[target]! : facts.now);
+  return { v: target, index: generationCount(at, target) - 1, t, live: !done };
+}
+
+function* stepsBack(walk: Walk, { facts }: History, from: Place): Generator<Step> {
+  for (let place: Place | null = from; place !== null; ) {
+    const { v, t }: Place = place;
+    const told = walk.count;
+    place = walk.step(place);
+    yield { v, from: place?.t ?? facts.openedAt, to: t, pieces: walk.since(told) };
+  }
 }
 
 /** Without a target: the last open flow of the run's own procedures; of a run in which all is done the flow that ended last. O(V). */
@@ -105,6 +143,15 @@ class Walk {
 
   constructor(at: History) {
     this.#at = at;
+  }
+
+  get count(): number {
+    return this.#pieces.length;
+  }
+
+  /** Pieces told after the first `count`, latest first. */
+  since(count: number): readonly Piece[] {
+    return this.#pieces.slice(count);
   }
 
   step({ v, index, t, live }: Place): Place | null {

@@ -1,6 +1,7 @@
 /** Answers about a run (design 3): why, and the critical path. Computed on one snapshot of the record; nothing is changed. */
 import { z } from 'zod';
 import { criticalPath, defaultTarget } from '../../graph/critical-path.ts';
+import { DAY_CLASSES } from '../../graph/day-class.ts';
 import { beforeBeginning } from '../../graph/foreign-runs.ts';
 import { type Cause, whyFlow, whyRun } from '../../graph/why.ts';
 import { readPathFacts, readWhyFacts } from '../../store/history.ts';
@@ -8,10 +9,13 @@ import type { RunContext } from '../../store/run-context.ts';
 import { computed } from '../compute-time.ts';
 import type { Api, ApiDeps } from '../deps.ts';
 import { flowOfRun, openContext } from '../find.ts';
+import { type Against, latenessOf } from '../lateness-answer.ts';
 import { cursorOf, positionOf } from '../paging.ts';
 import {
   AnswerParams,
   CriticalPath,
+  Lateness,
+  LatenessQuery,
   PathQuery,
   WhyFlow,
   WhyQuery,
@@ -91,6 +95,44 @@ export function answerRoutes(app: Api, deps: ApiDeps): void {
       };
     },
   });
+
+  app.route({
+    method: 'GET',
+    url: '/runs/:run/lateness',
+    config: { permission: 'read' },
+    schema: { tags: ['answers'], params: RunParams, querystring: LatenessQuery, response: { 200: Lateness } },
+    handler: async (request, reply) => {
+      const context = await openContext(deps, request.params.run);
+      const { target, against } = request.query;
+      const asked = target === undefined ? null : vertexOf(context, target);
+      if (asked === -1) flowOfRun(context, target!);
+      const { computeMs, ...found } = await latenessOf(
+        deps,
+        context,
+        ({ state, facts }) => asked ?? defaultTarget(context.graph, state, facts),
+        againstOf(against),
+      );
+      reply.header('server-timing', `compute;dur=${computeMs.toFixed(3)}`);
+      const named = (part: (typeof found.parts)[number]) => ({
+        ...part,
+        names: part.flow === null || !context.index.has(part.flow) ? null : context.flow(part.flow).names,
+      });
+      return {
+        ...found,
+        parts: found.parts.map(named),
+        mainCause: found.mainCause === null ? null : named(found.mainCause),
+        flows: [...found.flows],
+      };
+    },
+  });
+}
+
+/** `previous`, `median:30`, or a run's id. */
+function againstOf(text: string): Against {
+  const dayClass = DAY_CLASSES.find((it) => it === text);
+  if (dayClass !== undefined) return { kind: 'class', dayClass };
+  const median = /^median(?::(\d+))?$/.exec(text);
+  return median === null ? { kind: 'run', run: text } : { kind: 'median', of: Number(median[1] ?? 7) };
 }
 
 async function whyOfFlow(deps: ApiDeps, context: RunContext, given: string, limit: number): Promise<WhyFlow> {

@@ -2,6 +2,8 @@
 import { z } from 'zod';
 import { CAUSES, type CauseCode } from '../../graph/conditions.ts';
 import { PIECE_KINDS } from '../../graph/critical-path.ts';
+import { DAY_CLASSES } from '../../graph/day-class.ts';
+import { PART_KINDS } from '../../graph/lateness.ts';
 import { BothNames, GivenId, Instant, PageQuery, StateName, text } from './fields.ts';
 
 export const Cause = z.object({
@@ -145,5 +147,52 @@ export const CriticalPath = z.object({
   unattributed: z.int(),
 });
 export type CriticalPath = z.infer<typeof CriticalPath>;
+
+export const LatenessQuery = z.strictObject({
+  ...PathQuery.shape,
+  /**
+   * The run to compare with: the newest earlier one of the same class of day (`previous`: of any), the middle one of the last n (`median`: 7,
+   * `median:30`), or a run by its id.
+   */
+  against: z
+    .union([z.enum(DAY_CLASSES), z.string().regex(/^median(:([1-9]|[1-9]\d|[1-3]\d\d))?$/), GivenId])
+    .default('previous'),
+});
+
+export const Part = z.object({
+  /** null: of the run, its opening. */
+  flow: z.string().nullable(),
+  names: BothNames.nullable(),
+  kind: z.enum(PART_KINDS),
+  /** Time today and in the reference; of `float` the reference's, as a negative part. */
+  today: z.int(),
+  reference: z.int(),
+  /** What it adds to the lateness: today minus reference. */
+  ms: z.int(),
+  /** Of `float`: the upstream that today's path came from; null = the opening. */
+  upstream: z.string().nullable(),
+});
+
+export const Lateness = z.object({
+  run: z.string(),
+  target: z.string(),
+  reference: z.object({ run: z.string(), period: z.string() }),
+  /** null: not done; `now` counts as its end for the time being. */
+  endedAt: Instant.nullable(),
+  now: Instant,
+  /** When it would have been done as in the reference. */
+  expectedAt: Instant,
+  /** (endedAt or now) - expectedAt; negative = early, or not due yet. The sum of the parts, to the millisecond. */
+  total: z.int(),
+  /** In order of time along today's path. */
+  parts: z.array(Part),
+  /** The largest positive part; null when nothing is later. */
+  mainCause: Part.nullable(),
+  /** Flows of today's path from the opening on. */
+  flows: z.array(z.string()),
+  /** One sentence. */
+  text: BothNames,
+});
+export type Lateness = z.infer<typeof Lateness>;
 
 export const AnswerParams = z.object({ run: GivenId, flow: GivenId });

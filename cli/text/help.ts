@@ -56,6 +56,8 @@ const HELP = {
   flow_show: ['everything about a flow: state, blockers, dependencies, attempts, decisions', '流程详情：状态、阻塞、依赖、执行、人工干预'],
   why: ['why a flow has not run, down to the final causes; without a flow: all causes of the run', '流程为何未运行（直至最终原因）；不带流程则列出整个运行的原因'],
   critical_path: ['what the end of a flow rested on, without gap, from the opening of the run', '关键路径：自运行打开至该流程结束，首尾相接'],
+  late: ['how late a flow is and because of what, part by part, against an earlier run', '与较早的运行相比，流程晚了多少、原因为何（逐项相加）'],
+  late_against: ['previous (default), weekday, monthDay, monthEnd, afterHoliday, median, median:N, or a run', '比较对象：previous（默认）、weekday、monthDay、monthEnd、afterHoliday、median、median:N 或某个运行'],
   logs: ['what an attempt wrote', '查看执行日志'],
   attempt: ['number of the attempt (default: the last)', '第几次执行（默认最近一次）'],
   follow: ['go on until the attempt ends', '持续输出直至执行结束'],

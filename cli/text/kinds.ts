@@ -1,4 +1,4 @@
-/** Kinds of pieces of a critical path in both languages; a test holds them to the API's list. */
+/** Kinds of pieces of a critical path and of parts of a lateness in both languages; a test holds them to the API's lists. */
 import type { Lang } from './phrases.ts';
 
 // biome-ignore format: a table
@@ -17,6 +17,9 @@ export const KINDS: Readonly<Record<string, readonly [en: string, zh: string]>> 
   paused: ['paused', '暂停'],
   rework: ['rework', '返工'],
   engine: ['engine', '引擎'],
+  new: ['new flow', '新增流程'],
+  float: ['room at the join', '汇合余量'],
+  opening: ['opening of the run', '运行打开'],
 };
 
 export const kindText = (kind: string, lang: Lang): string =>

@@ -5,6 +5,7 @@ export type Lang = 'en' | 'zh';
 // biome-ignore format: a table
 const PHRASES = {
   actor: ['actor', '操作员'],
+  against_run: ['against {run}', '与 {run} 比较'],
   agent: ['agent', '代理'],
   agents: ['agents', '代理数'],
   alive: ['alive', '在线'],
@@ -191,6 +192,9 @@ const PHRASES = {
   why_open: ['{n} flows open', '{n} 个流程未完成'],
   with_supersede: ['* with --supersede', '* 需 --supersede'],
   writes: ['writes', '写入'],
+  expected_at: ['expected', '预计'],
+  late_because: ['main cause', '主要原因'],
+  lateness: ['lateness', '延迟'],
 } as const satisfies Record<string, readonly [en: string, zh: string]>;
 
 export type PhraseKey = keyof typeof PHRASES;

@@ -7,7 +7,7 @@ import { buildProgram } from '../../cli/program.ts';
 import { helpPhrases } from '../../cli/text/help.ts';
 import { KINDS } from '../../cli/text/kinds.ts';
 import { flagText, STATES } from '../../cli/text/states.ts';
-import { PIECE_KINDS } from '../../graph/flow-history.ts';
+import { PART_KINDS } from '../../graph/lateness.ts';
 import { STATES as ENGINE_STATES } from '../../graph/status.ts';
 import { VERBS } from '../../graph/verbs.ts';
 import { commandLine } from './command-line.ts';
@@ -32,7 +32,7 @@ test('every verb of the engine is a command of the same name', () => {
 
 test('every state, flag and kind of piece has its word in both languages', () => {
   expect(Object.keys(STATES).sort()).toEqual([...ENGINE_STATES].sort());
-  expect(Object.keys(KINDS).sort()).toEqual([...PIECE_KINDS].sort());
+  expect(Object.keys(KINDS).sort()).toEqual([...PART_KINDS].sort());
   for (const flag of FlowFlag.options) expect(flagText(flag, 'zh')).toMatch(/\p{Script=Han}/u);
 });
 

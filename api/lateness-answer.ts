@@ -1,0 +1,93 @@
+/** How late a flow is and because of what (design 3): today's run against an earlier one that is like it. */
+import { SluiceError } from '../errors.ts';
+import { periodSpan } from '../graph/calendar.ts';
+import { classOf, type DayClass } from '../graph/day-class.ts';
+import { type Lateness, lateness, referenceRun } from '../graph/lateness.ts';
+import { latenessText } from '../graph/lateness-text.ts';
+import { DEFAULT_CALENDAR } from '../graph/work-days.ts';
+import { readPathFacts } from '../store/history.ts';
+import { type EarlierEnd, earlierEnds } from '../store/references.ts';
+import type { RunContext } from '../store/run-context.ts';
+import type { ApiDeps } from './deps.ts';
+import { openContext } from './find.ts';
+
+/** `median`: of the last `of` periods the run in whose middle the flow was done. */
+export type Against =
+  | { readonly kind: 'class'; readonly dayClass: DayClass }
+  | { readonly kind: 'median'; readonly of: number }
+  | { readonly kind: 'run'; readonly run: string };
+
+/** Periods looked through for one that is like today's: more than a year of days. */
+const LOOKED_THROUGH = 400;
+
+export interface LatenessAnswer extends Lateness {
+  readonly run: string;
+  readonly reference: { readonly run: string; readonly period: string };
+  readonly text: { readonly en: string; readonly zh: string };
+  /** Computing alone, ms. */
+  readonly computeMs: number;
+}
+
+/** Throws `no_reference` when no earlier run is like this one, or the one that was named lacks the flow. */
+export async function latenessOf(
+  deps: ApiDeps,
+  context: RunContext,
+  target: (read: Awaited<ReturnType<typeof readPathFacts>>) => number,
+  against: Against,
+): Promise<LatenessAnswer> {
+  const { cycle, period } = context.run;
+  const read = await readPathFacts(deps.pool, context, deps.graceMs);
+  const v = target(read);
+  const flow = context.graph.ids[v]!;
+  const reference = await referenceOf(deps, context, flow, against);
+  const other = await openContext(deps, reference.run);
+  if (other.run.cycle !== cycle)
+    throw noReference(flow, `${reference.run} is not a run of ${cycle} periods`, context);
+  const before = await readPathFacts(deps.pool, other, deps.graceMs);
+  const start = (of: string): number => periodSpan(cycle, of, DEFAULT_CALENDAR.timeZone).startMs;
+  const since = performance.now();
+  const today = { graph: context.graph, s: read.state, facts: read.facts };
+  const then = { graph: other.graph, s: before.state, facts: before.facts };
+  const found = lateness(today, v, start(period), referenceRun(then, start(other.run.period)));
+  const computeMs = performance.now() - since;
+  if (found === null) throw noReference(flow, `${flow} was not done in ${reference.run}`, context);
+  const names = (id: string) => (context.index.has(id) ? context.flow(id).names : null);
+  return {
+    ...{ run: context.run.id, reference: { run: other.run.id, period: other.run.period }, computeMs },
+    ...found,
+    text: latenessText(found, other.run.id, names),
+  };
+}
+
+async function referenceOf(
+  deps: ApiDeps,
+  { run, version }: RunContext,
+  flow: string,
+  against: Against,
+): Promise<{ readonly run: string }> {
+  if (against.kind === 'run') return { run: against.run };
+  const { cycle, period } = run;
+  const limit = against.kind === 'median' ? against.of : LOOKED_THROUGH;
+  const ends = await earlierEnds(deps.pool, { cycle, period, flow, limit });
+  const found =
+    against.kind === 'median'
+      ? medianOf(ends, (of) => periodSpan(cycle, of, DEFAULT_CALENDAR.timeZone).startMs)
+      : ends.find(({ period: it }) => {
+          const calendar = version.frame.calendars[0] ?? DEFAULT_CALENDAR;
+          const like = (of: string): string => classOf(against.dayClass, cycle, of, calendar);
+          return like(it) === like(period);
+        });
+  if (found === undefined)
+    throw noReference(flow, `no earlier ${cycle} of that kind in which ${flow} was done`, { run });
+  return found;
+}
+
+/** The run in which the flow ended in the middle, counted from the beginnings of the periods; of two the earlier end. */
+function medianOf(ends: readonly EarlierEnd[], start: (period: string) => number): EarlierEnd | undefined {
+  const late = (it: EarlierEnd): number => it.endedAt - start(it.period);
+  const sorted = [...ends].sort((a, b) => late(a) - late(b) || (a.period < b.period ? 1 : -1));
+  return sorted[(sorted.length - 1) >> 1];
+}
+
+const noReference = (flow: string, detail: string, { run }: Pick<RunContext, 'run'>): SluiceError =>
+  new SluiceError('no_reference', detail, { facts: { run: run.id, flow } });

@@ -1,0 +1,85 @@
+/** A lateness in one sentence that a night operator understands, in English and Chinese. */
+import { type Sentence, span } from './cause-text.ts';
+import type { Lateness, Part, PartKind } from './lateness.ts';
+
+/** What a part was, after `because`, and how a Chinese sentence calls it. */
+// biome-ignore format: a table
+const WORDS: Readonly<Record<PartKind, readonly [en: string, zh: string]>> = {
+  run: ['ran longer', '运行变长'],
+  failed_attempt: ['had failed attempts', '执行失败'],
+  retry_backoff: ['waited for retries', '等待重试'],
+  waiting_agent: ['waited for an agent', '等待代理'],
+  waiting_pool: ['waited for a pool', '等待资源池'],
+  waiting_lock: ['waited for a lock', '等待锁'],
+  held: ['was held', '被挂起'],
+  manual_start: ['waited for its manual start', '等待手工启动'],
+  waiting_time: ['waited for its start time', '等待启动时间'],
+  waiting_person: ['waited for a person', '等待人工'],
+  other_run: ['waited for another run', '等待其他运行'],
+  paused: ['stood in a pause', '处于暂停'],
+  rework: ['was redone', '被重做'],
+  engine: ['waited for the engine', '等待引擎'],
+  new: ['is new', '为新增流程'],
+  float: ['had less room at the join', '汇合处余量变化'],
+  opening: ['the run was opened later', '运行打开较晚'],
+};
+
+/** Parts told in the sentence. */
+const TOLD = 3;
+
+/** `names`: of a flow, null when it has none. */
+export function latenessText(
+  it: Lateness,
+  reference: string,
+  names: (flow: string) => Sentence | null,
+): Sentence {
+  const by = span(Math.abs(it.total));
+  const subject = { en: called(it.target, names, 'en'), zh: called(it.target, names, 'zh') };
+  const open = it.endedAt === null;
+  const parts = it.parts.filter((part) => part.ms > 0).sort((a, b) => b.ms - a.ms);
+  const told = parts.slice(0, TOLD);
+  const rest = parts.length - told.length;
+  const head =
+    it.total === 0
+      ? {
+          en: `${subject.en} is as in ${reference}`,
+          zh: `${subject.zh} 与 ${reference} 一致`,
+        }
+      : it.total > 0
+        ? {
+            en: `${subject.en} is ${by.en} later than in ${reference}${open ? ' so far' : ''}`,
+            zh: `${subject.zh} 比 ${reference} ${open ? '目前已晚' : '晚'} ${by.zh}`,
+          }
+        : {
+            en: `${subject.en} is ${by.en} ${open ? 'before its end' : 'earlier than'} in ${reference}`,
+            zh: open
+              ? `距 ${reference} 中的完成时间还有 ${by.zh}：${subject.zh}`
+              : `${subject.zh} 比 ${reference} 早 ${by.zh}`,
+          };
+  if (told.length === 0) return { en: `${head.en}.`, zh: `${head.zh}。` };
+  const because = told.map((part) => reasonOf(part, names));
+  const more =
+    rest === 0
+      ? { en: '', zh: '' }
+      : { en: `; and ${rest} smaller parts`, zh: `；另有 ${rest} 项较小的原因` };
+  return {
+    en: `${head.en}: ${because.map((text) => text.en).join('; ')}${more.en}.`,
+    zh: `${head.zh}：${because.map((text) => text.zh).join('；')}${more.zh}。`,
+  };
+}
+
+function reasonOf(part: Part, names: (flow: string) => Sentence | null): Sentence {
+  const more = span(part.ms);
+  const [en, zh] = WORDS[part.kind];
+  if (part.flow === null) return { en: `${en} (+${more.en})`, zh: `${zh}（+${more.zh}）` };
+  return {
+    en: `${called(part.flow, names, 'en')} ${en} (+${more.en})`,
+    zh: `${called(part.flow, names, 'zh')} ${zh}（+${more.zh}）`,
+  };
+}
+
+function called(flow: string, names: (flow: string) => Sentence | null, lang: 'en' | 'zh'): string {
+  const name = names(flow)?.[lang];
+  if (name === undefined || name === flow) return flow;
+  return lang === 'en' ? `${flow} (${name})` : `${flow}（${name}）`;
+}

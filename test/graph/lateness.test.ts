@@ -1,0 +1,214 @@
+import fc from 'fast-check';
+import { describe, expect, test } from 'vitest';
+import { type CriticalPath, criticalPath, type PieceKind } from '../../graph/critical-path.ts';
+import { type Lateness, lateness, type Part, referenceRun } from '../../graph/lateness.ts';
+import { at, OPEN, type Story, storyOf, type Told } from '../support/path-facts.ts';
+import type { FlowSpec } from '../support/run-graph.ts';
+import { anyEstate } from './any-estate.ts';
+import { type Estate, Execution, OPENED } from './execution.ts';
+
+const seed = Number(process.env.SLUICE_SEED ?? 20261129);
+const numRuns = Number(process.env.SLUICE_RUNS ?? 20_000);
+
+const A: FlowSpec = { id: 'A' };
+const B: FlowSpec = { id: 'B', after: ['A'] };
+
+/** Sent, started and done in these minutes after the opening, released when it was sent. */
+const ran = (sent: number, started: number, ended: number): Told => ({
+  released: sent,
+  tries: [[sent, started, ended, 'succeeded']],
+  result: ['succeeded', ended],
+});
+
+/** The periods began `open` minutes before the runs were opened. */
+function compare(today: Story, then: Story, target: string, open = { today: 0, before: 0 }): Lateness | null {
+  const [a, b] = [storyOf(today), storyOf(then)];
+  const start = (minutes: number): number => OPEN - minutes * MIN;
+  const reference = referenceRun(b, start(open.before));
+  return lateness(a, a.facts.vertexOf(target), start(open.today), reference);
+}
+const MIN = 60_000;
+const said = (it: Lateness | null): (string | number | null)[][] =>
+  (it?.parts ?? []).map(({ flow, kind, ms, upstream }) =>
+    upstream === null ? [flow, kind, ms / MIN] : [flow, kind, ms / MIN, upstream],
+  );
+
+describe('lateness against a reference', () => {
+  test('a longer run is the whole of it', () => {
+    const it = compare(
+      { specs: [A, B], flows: { A: ran(0, 0, 30), B: ran(30, 30, 40) } },
+      { specs: [A, B], flows: { A: ran(0, 0, 10), B: ran(10, 10, 20) } },
+      'B',
+    );
+    expect(it).toMatchObject({ target: 'B', expectedAt: at(20), total: 20 * MIN, endedAt: at(40) });
+    expect(said(it)).toEqual([['A', 'run', 20]]);
+    expect(it!.mainCause).toMatchObject({ flow: 'A', kind: 'run', today: 30 * MIN, reference: 10 * MIN });
+  });
+
+  test('a branch that had slack in the reference counts less than it grew: the float is given back', () => {
+    const specs: FlowSpec[] = [A, { id: 'C' }, { id: 'B', after: ['A', 'C'] }];
+    const it = compare(
+      { specs, flows: { A: ran(0, 0, 30), C: ran(0, 0, 15), B: ran(30, 30, 40) } },
+      { specs, flows: { A: ran(0, 0, 10), C: ran(0, 0, 15), B: ran(15, 15, 25) } },
+      'B',
+    );
+    expect(it!.total).toBe(15 * MIN);
+    expect(said(it)).toEqual([
+      ['A', 'run', 20],
+      ['B', 'float', -5, 'A'],
+    ]);
+  });
+
+  test('what took less time is told beside what took more', () => {
+    const it = compare(
+      { specs: [A, B], flows: { A: ran(0, 5, 30), B: ran(30, 30, 32) } },
+      { specs: [A, B], flows: { A: ran(0, 0, 10), B: ran(10, 10, 20) } },
+      'B',
+    );
+    expect(said(it)).toEqual([
+      ['A', 'run', 15],
+      ['A', 'waiting_agent', 5],
+      ['B', 'run', -8],
+    ]);
+    expect(it!.total).toBe(12 * MIN);
+  });
+
+  test('a flow that the reference lacks counts whole, as new', () => {
+    const N: FlowSpec = { id: 'N', after: ['A'] };
+    const it = compare(
+      {
+        specs: [A, N, { id: 'B', after: ['N'] }],
+        flows: { A: ran(0, 0, 10), N: ran(10, 12, 40), B: ran(40, 40, 50) },
+      },
+      { specs: [A, B], flows: { A: ran(0, 0, 10), B: ran(10, 10, 20) } },
+      'B',
+    );
+    expect(said(it)).toEqual([['N', 'new', 30]]);
+  });
+
+  test('a run that was opened later is late by that', () => {
+    const flows = { A: ran(0, 0, 10) };
+    const it = compare({ specs: [A], flows }, { specs: [A], flows }, 'A', { today: 90, before: 30 });
+    expect(said(it)).toEqual([[null, 'opening', 60]]);
+    expect(it!.total).toBe(60 * MIN);
+  });
+
+  test('of a target that is not done now counts as the end; what is still to come counts as early', () => {
+    const it = compare(
+      { specs: [A, B], flows: { A: { released: 0, tries: [[0, 0, null, null]], lease: 2 } }, now: 25 },
+      { specs: [A, B], flows: { A: ran(0, 0, 10), B: ran(10, 10, 20) } },
+      'B',
+    );
+    expect(it).toMatchObject({ endedAt: null, total: 5 * MIN });
+    expect(said(it)).toEqual([
+      ['A', 'run', 15],
+      ['B', 'run', -10],
+    ]);
+  });
+
+  test('without the target in the reference there is nothing to be late against', () => {
+    const today: Story = { specs: [A, B], flows: { A: ran(0, 0, 1), B: ran(1, 1, 2) } };
+    expect(compare(today, { specs: [A], flows: { A: ran(0, 0, 1) } }, 'B')).toBeNull();
+    expect(compare(today, { specs: [A, B], flows: { A: ran(0, 0, 1) } }, 'B')).toBeNull();
+  });
+});
+
+describe('lateness of random executions', () => {
+  test(`the parts add up to the total, and each is what the two paths say of its flow (seed ${seed})`, {
+    timeout: 600_000,
+  }, () => {
+    const seen = new Map<string, number>();
+    let targets = 0;
+    fc.assert(
+      fc.property(anyEstate, anyEstate, fc.nat(500), fc.nat(500), (today, then, early, earlier) => {
+        const [a, b] = [new Execution(today), new Execution(then)];
+        const [s, facts, t, factsThen] = [a.state(), a.facts(), b.state(), b.facts()];
+        const reference = referenceRun({ graph: b.graph, s: t, facts: factsThen }, OPENED - earlier);
+        for (let v = 0; v < a.graph.n; v++) {
+          const it = lateness({ graph: a.graph, s, facts }, v, OPENED - early, reference);
+          const w = factsThen.vertexOf(a.graph.ids[v]!);
+          const ends = w >= 0 ? criticalPath(b.graph, t, factsThen, w).endedAt : null;
+          expect(it === null).toBe(ends === null);
+          if (it === null) continue;
+          targets++;
+          const path = criticalPath(a.graph, s, facts, v);
+          const end = path.endedAt ?? path.now;
+          expect(it.total).toBe(end - (OPENED - early) - (ends! - (OPENED - earlier)));
+          expect(sum(it.parts)).toBe(it.total);
+          expect(it.flows).toEqual(path.flows);
+          agreesWithPaths(it, path, (flow) => {
+            const u = factsThen.vertexOf(flow);
+            if (u < 0) return null;
+            // Which end of a flow that was redone counts is told by the test below: a run against itself.
+            return factsThen.past.has(u) ? 'redone' : criticalPath(b.graph, t, factsThen, u);
+          });
+          for (const { kind } of it.parts) seen.set(kind, (seen.get(kind) ?? 0) + 1);
+        }
+      }),
+      { seed, numRuns },
+    );
+    console.log(
+      `${numRuns} pairs, ${targets} targets, parts: ${[...seen].map(([k, n]) => `${k} ${n}`).join(', ')}`,
+    );
+    for (const kind of ['run', 'new', 'float', 'opening', 'rework', 'held', 'waiting_person'])
+      expect(seen.get(kind) ?? 0, kind).toBeGreaterThan(100);
+  });
+
+  test('a run is not late against itself, part by part', () => {
+    let compared = 0;
+    fc.assert(
+      fc.property(anyEstate, (estate: Estate) => {
+        const it = new Execution(estate);
+        const [s, facts] = [it.state(), it.facts()];
+        const at = { graph: it.graph, s, facts };
+        const reference = referenceRun(at, OPENED);
+        for (let v = 0; v < it.graph.n; v++) {
+          const own = lateness(at, v, OPENED, reference);
+          // A flow that the path enters twice counts once.
+          const plain = own !== null && new Set(own.flows).size === own.flows.length;
+          if (!plain) continue;
+          compared++;
+          expect(own.parts).toEqual([]);
+          expect(own.total).toBe(0);
+        }
+      }),
+      { seed, numRuns: numRuns / 10 },
+    );
+    expect(compared).toBeGreaterThan(numRuns / 20);
+  });
+});
+
+const sum = (parts: readonly Part[]): number => parts.reduce((total, { ms }) => total + ms, 0);
+
+/** What each flow's parts say is what the critical paths of the two runs say, looked up there flow by flow. */
+function agreesWithPaths(
+  it: Lateness,
+  today: CriticalPath,
+  pathThen: (flow: string) => CriticalPath | 'redone' | null,
+): void {
+  const ofToday = (flow: string, kind: PieceKind | null): number =>
+    today.pieces.reduce(
+      (ms, p) => ms + (p.flow === flow && (kind === null || p.kind === kind) ? p.ms : 0),
+      0,
+    );
+  for (const part of it.parts) {
+    expect(part.ms).toBe(part.today - part.reference);
+    if (part.flow === null || part.kind === 'float') continue;
+    const then = pathThen(part.flow);
+    if (then === 'redone') continue;
+    if (part.kind === 'new') {
+      expect(then === null || then.endedAt === null).toBe(true);
+      expect(part.today).toBe(ofToday(part.flow, null));
+      continue;
+    }
+    const kind = part.kind as PieceKind;
+    expect(part.today).toBe(ofToday(part.flow, kind));
+    // The reference's own time of the flow: the pieces at the end of its own path.
+    let own = 0;
+    for (const piece of then!.pieces.toReversed()) {
+      if (piece.flow !== part.flow) break;
+      if (piece.kind === kind) own += piece.ms;
+    }
+    expect(part.reference).toBe(own);
+  }
+}
