@@ -25,6 +25,9 @@ export interface Answers {
   readonly criticalPathMs: number | null;
   /** By the asker's clock, reading included. */
   readonly criticalPathApiMs: number | null;
+  /** The same of lateness, with both runs read already. */
+  readonly latenessMs: number | null;
+  readonly latenessApiMs: number | null;
   readonly flowMs: number | null;
   readonly runMs: number | null;
   readonly flowListMs: number | null;
@@ -39,8 +42,8 @@ const REPEATED = 15;
 
 /**
  * The day run of an estate of `flows` flows, its agents having done whatever does not wait for other runs; then questions one after the
- * other, by the asker's clock. Medians of 15 but for `why`, which is asked of 300 flows, and for the critical path of 30, done ones and
- * waiting ones.
+ * other, by the asker's clock. Medians of 15 but for `why`, which is asked of 300 flows, for the critical path of 30, done ones and
+ * waiting ones, and for the lateness of 30 done ones.
  */
 export async function answers({ flows, say, shutdown }: AnswersWish): Promise<Answers> {
   const files = estate(flows, 42, { noop: true, speedup: 1_000_000 });
@@ -66,7 +69,11 @@ export async function answers({ flows, say, shutdown }: AnswersWish): Promise<An
   };
   const finished = await idsOf(client, id, 'succeeded');
   const targets = [...spread(finished, REPEATED), ...spread(waiting, REPEATED)];
-  const paths = await pathTimes(system, id, targets);
+  const paths = await computeTimes(system, `/runs/${id}/critical-path`, targets, {});
+  // The run against itself: what it costs does not depend on the answer, and both sides are as large as they can be.
+  const late = await computeTimes(system, `/runs/${id}/lateness`, spread(finished, 2 * REPEATED), {
+    against: id,
+  });
   let flow = 0;
   const answer: Answers = {
     flows,
@@ -76,6 +83,8 @@ export async function answers({ flows, say, shutdown }: AnswersWish): Promise<An
     whyAllMs: await median(() => client.get(`/runs/${id}/why`)),
     criticalPathMs: percentile(paths.computeMs, 0.5),
     criticalPathApiMs: percentile(paths.apiMs, 0.5),
+    latenessMs: percentile(late.computeMs, 0.5),
+    latenessApiMs: percentile(late.apiMs, 0.5),
     flowMs: await median(() => client.get(`/runs/${id}/flows/${targets[flow++ % targets.length]!}`)),
     runMs: await median(() => client.get(`/runs/${id}`)),
     flowListMs: await median(() => client.get(`/runs/${id}/flows`, { limit: 100 })),
@@ -104,18 +113,20 @@ async function untilQuiet(client: Client, run: string): Promise<RunDetail> {
   }
 }
 
-/** Critical paths of some flows, in turn: what the asker waited for, and what the API says that it computed (`Server-Timing`). */
-async function pathTimes(
+/** A question about some flows, in turn: what the asker waited for, and what the API says that it computed (`Server-Timing`). */
+async function computeTimes(
   system: System,
-  run: string,
+  path: string,
   targets: readonly string[],
+  query: Readonly<Record<string, string>>,
 ): Promise<{ apiMs: number[]; computeMs: number[] }> {
   const apiMs: number[] = [];
   const computeMs: number[] = [];
   // The first one also gathers, once for a run, which flows share pools and locks.
   for (const target of [targets[0]!, ...targets]) {
     const since = performance.now();
-    const answer = await fetch(`${system.apiUrl}/api/v1/runs/${run}/critical-path?target=${target}`, {
+    const asked = new URLSearchParams({ target, ...query });
+    const answer = await fetch(`${system.apiUrl}/api/v1${path}?${asked}`, {
       headers: { authorization: `Bearer ${system.token('admin')}` },
     });
     await answer.json();
