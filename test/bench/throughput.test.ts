@@ -2,11 +2,9 @@
  * The throughput guard (trap 14 of docs/reliability.md): W1 through API, coordinator, PostgreSQL and agents as processes. Machines differ and
  * are shared, so the floor is in flows a second of processor time, whoever else computes meanwhile; `npm run bench` gives flows a second.
  */
-import { spawn } from 'node:child_process';
-import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import type { Throughput } from '../../bench/throughput.ts';
-import { projectFolder } from '../../config.ts';
+import { runProgram } from '../support/program-run.ts';
 
 /**
  * Measured: 300 in the first run of a fresh installation, 570 to 900 afterwards, the less the busier the machine. One activity a flow costs
@@ -26,19 +24,7 @@ test('1,000 flows in 10 layers take a millisecond or two of processor time each,
 });
 
 async function bench(args: readonly string[]): Promise<Throughput> {
-  const file = join(projectFolder, 'bench/main.ts');
-  const child = spawn(process.execPath, ['--disable-warning=ExperimentalWarning', file, ...args], {
-    stdio: ['ignore', 'pipe', 'pipe'],
-  });
-  let out = '';
-  let talk = '';
-  child.stdout.on('data', (text) => {
-    out += text;
-  });
-  child.stderr.on('data', (text) => {
-    talk += text;
-  });
-  const code = await new Promise((resolve) => child.once('close', resolve));
-  if (code !== 0) throw new Error(`the bench ended with ${code}:\n${talk.slice(-4_000)}`);
+  const { code, out, talk } = await runProgram('bench/main.ts', args);
+  if (code !== 0) throw new Error(`the bench ended with ${code}:\n${talk}`);
   return JSON.parse(out) as Throughput;
 }

@@ -2,13 +2,13 @@
  * The short form of the fault harness: every kind of fault strikes at least once within little more than a minute while runs with effects
  * and operators are under way; then nothing may be lost, doubled or out of order. The long form: `npm run faults` (docs/reliability.md).
  */
-import { spawn } from 'node:child_process';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import type { FaultSummary } from '../../bench/faults/run.ts';
 import { drawSchedule, FAULTS } from '../../bench/faults/schedule.ts';
 import { projectFolder } from '../../config.ts';
+import { runProgram } from '../support/program-run.ts';
 
 const cast = {
   apis: ['api-1', 'api-2'],
@@ -36,26 +36,12 @@ describe('the schedule of faults', () => {
 
 describe('A, B, C under fire', () => {
   test('whatever fails, nothing is lost, doubled or started too early, and late results are refused', async () => {
-    const child = spawn(
-      process.execPath,
-      [
-        ...['--disable-warning=ExperimentalWarning', join(projectFolder, 'bench/faults/main.ts'), '--json'],
-        ...['--seed', '20261101', '--minutes', '1.2', '--flows', '150', '--quiet-seconds', '60'],
-      ],
-      { stdio: ['ignore', 'pipe', 'pipe'] },
-    );
-    let out = '';
-    let talk = '';
-    child.stdout.on('data', (text) => {
-      out += text;
-    });
-    child.stderr.on('data', (text) => {
-      talk += text;
-    });
-    const code = await new Promise((resolve) => child.once('close', resolve));
-    if (out === '') throw new Error(`the harness ended with ${code} and no summary:\n${talk.slice(-4_000)}`);
+    const { code, out, talk } = await runProgram('bench/faults/main.ts', [
+      ...['--json', '--seed', '20261101', '--minutes', '1.2', '--flows', '150', '--quiet-seconds', '60'],
+    ]);
+    if (out === '') throw new Error(`the harness ended with ${code} and no summary:\n${talk}`);
     const summary = JSON.parse(out) as FaultSummary;
-    expect(summary.violations, talk.slice(-4_000)).toEqual([]);
+    expect(summary.violations, talk).toEqual([]);
     expect([code, summary.ok]).toEqual([0, true]);
     // It did bite: every fault struck, attempts were lost, results came too late, verbs were answered.
     expect(FAULTS.filter((fault) => summary.injected[fault] === 0)).toEqual([]);
