@@ -4,6 +4,7 @@ import { ofRun, runOf, type Session } from '../session.ts';
 import type { Colour } from '../text/colour.ts';
 import { duration, instant, time } from '../text/instant.ts';
 import { kindText } from '../text/kinds.ts';
+import { pathPicture } from '../text/picture.ts';
 import { oneLine, padEnd, padStart, truncate, widthOf } from '../text/width.ts';
 import type { Tree } from '../tree.ts';
 
@@ -13,11 +14,13 @@ export function addCriticalPathCommand(tree: Tree): void {
     .command('critical-path [flow]')
     .description(help('critical_path'))
     .option('--run <run>', help('run_option'))
+    .option('--svg', help('svg'), false)
     .action(
-      tree.does<{ run?: string }>(async (session, [target], { run }) => {
+      tree.does<{ run?: string; svg: boolean }>(async (session, [target], { run, svg }) => {
         const id = await runOf(session, run);
         const path = await session.client.get<CriticalPath>(ofRun(id, '/critical-path'), { target });
-        session.answer(path, (it) => pathLines(it, session, session.columns));
+        if (svg) session.out.write(pathPicture(path, session.lang));
+        else session.answer(path, (it) => pathLines(it, session, session.columns));
         return undefined;
       }),
     );

@@ -3,6 +3,7 @@ import type { Lateness } from '../../api/schemas/answers.ts';
 import { ofRun, runOf, type Session } from '../session.ts';
 import { duration, instant } from '../text/instant.ts';
 import { kindText } from '../text/kinds.ts';
+import { latenessPicture } from '../text/picture.ts';
 import { oneLine, padEnd, padStart, truncate, widthOf } from '../text/width.ts';
 import type { Tree } from '../tree.ts';
 
@@ -13,11 +14,14 @@ export function addLateCommand(tree: Tree): void {
     .description(help('late'))
     .option('--run <run>', help('run_option'))
     .option('--against <reference>', help('late_against'), 'previous')
+    .option('--svg', help('svg'), false)
     .action(
-      tree.does<{ run?: string; against: string }>(async (session, [target], { run, against }) => {
+      tree.does<{ run?: string; against: string; svg: boolean }>(async (session, [target], options) => {
+        const { run, against, svg } = options;
         const id = await runOf(session, run);
         const found = await session.client.get<Lateness>(ofRun(id, '/lateness'), { target, against });
-        session.answer(found, (it) => latenessLines(it, session, session.columns));
+        if (svg) session.out.write(latenessPicture(found, session.lang));
+        else session.answer(found, (it) => latenessLines(it, session, session.columns));
         return undefined;
       }),
     );
