@@ -24,8 +24,9 @@ const WORDS: Readonly<Record<PartKind, readonly [en: string, zh: string]>> = {
   opening: ['the run was opened later', '运行打开较晚'],
 };
 
-/** Parts told in the sentence. */
+/** Parts told in the sentence, none that is less than a hundredth of the whole. */
 const TOLD = 3;
+const LEAST_SHARE = 0.01;
 
 /** `names`: of a flow, null when it has none. */
 export function latenessText(
@@ -33,10 +34,13 @@ export function latenessText(
   reference: string,
   names: (flow: string) => Sentence | null,
 ): Sentence {
-  const by = span(Math.abs(it.total));
+  const by = long(Math.abs(it.total));
   const subject = { en: called(it.target, names, 'en'), zh: called(it.target, names, 'zh') };
   const open = it.endedAt === null;
-  const parts = it.parts.filter((part) => part.ms > 0).sort((a, b) => b.ms - a.ms);
+  const least = it.total * LEAST_SHARE;
+  // Of what is early nobody asks why.
+  const parts =
+    it.total <= 0 ? [] : it.parts.filter(({ ms }) => ms > 0 && ms >= least).sort((a, b) => b.ms - a.ms);
   const told = parts.slice(0, TOLD);
   const rest = parts.length - told.length;
   const head =
@@ -68,8 +72,12 @@ export function latenessText(
   };
 }
 
+/** Less than a second is told, too: an estate for trying has nothing else. */
+const long = (ms: number): Sentence =>
+  ms < 1_000 ? { en: `${Math.round(ms)} ms`, zh: `${Math.round(ms)} 毫秒` } : span(ms);
+
 function reasonOf(part: Part, names: (flow: string) => Sentence | null): Sentence {
-  const more = span(part.ms);
+  const more = long(part.ms);
   const [en, zh] = WORDS[part.kind];
   if (part.flow === null) return { en: `${en} (+${more.en})`, zh: `${zh}（+${more.zh}）` };
   return {

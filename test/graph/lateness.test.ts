@@ -2,6 +2,7 @@ import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { type CriticalPath, criticalPath, type PieceKind } from '../../graph/critical-path.ts';
 import { type Lateness, lateness, type Part, referenceRun } from '../../graph/lateness.ts';
+import { latenessText } from '../../graph/lateness-text.ts';
 import { at, OPEN, type Story, storyOf, type Told } from '../support/path-facts.ts';
 import type { FlowSpec } from '../support/run-graph.ts';
 import { anyEstate } from './any-estate.ts';
@@ -110,6 +111,52 @@ describe('lateness against a reference', () => {
     const today: Story = { specs: [A, B], flows: { A: ran(0, 0, 1), B: ran(1, 1, 2) } };
     expect(compare(today, { specs: [A], flows: { A: ran(0, 0, 1) } }, 'B')).toBeNull();
     expect(compare(today, { specs: [A, B], flows: { A: ran(0, 0, 1) } }, 'B')).toBeNull();
+  });
+});
+
+describe('the sentence', () => {
+  const names = (flow: string) => (flow === 'A' ? { en: 'Load bills', zh: '装载账单' } : null);
+  const sentence = (today: Story, before: Story) =>
+    latenessText(compare(today, before, 'B')!, 'month-2026-09', names);
+
+  test('names the largest parts first, in both languages', () => {
+    const text = sentence(
+      { specs: [A, B], flows: { A: ran(0, 0, 130), B: ran(130, 135, 145) } },
+      { specs: [A, B], flows: { A: ran(0, 0, 10), B: ran(10, 10, 20) } },
+    );
+    expect(text).toEqual({
+      en: 'B is 2 h 5 min later than in month-2026-09: A (Load bills) ran longer (+2 h); B waited for an agent (+5 min).',
+      zh: 'B 比 month-2026-09 晚 2 小时 5 分：A（装载账单） 运行变长（+2 小时）；B 等待代理（+5 分）。',
+    });
+  });
+
+  test('says so far of what is not done, and nothing of parts that do not count', () => {
+    const text = sentence(
+      {
+        specs: [A, B],
+        flows: { A: { released: 0, tries: [[0.1, 0.1, null, null]], lease: 2 } },
+        now: 120,
+      },
+      { specs: [A, B], flows: { A: ran(0, 0, 10), B: ran(10, 10, 10.5) } },
+    );
+    expect(text).toEqual({
+      en: 'B is 1 h 49 min later than in month-2026-09 so far: A (Load bills) ran longer (+1 h 49 min).',
+      zh: 'B 比 month-2026-09 目前已晚 1 小时 49 分：A（装载账单） 运行变长（+1 小时 49 分）。',
+    });
+  });
+
+  test('gives no reasons for what is early or as it was', () => {
+    const flows = { A: ran(0, 0, 10), B: ran(10, 10, 20) };
+    const same = sentence({ specs: [A, B], flows }, { specs: [A, B], flows });
+    expect(same).toEqual({ en: 'B is as in month-2026-09.', zh: 'B 与 month-2026-09 一致。' });
+    const early = sentence(
+      { specs: [A, B], flows: { A: ran(0, 0, 2), B: ran(2, 2, 15) } },
+      { specs: [A, B], flows },
+    );
+    expect(early).toEqual({
+      en: 'B is 5 min earlier than in month-2026-09.',
+      zh: 'B 比 month-2026-09 早 5 分。',
+    });
   });
 });
 
