@@ -50,7 +50,7 @@ describe('programs of the month start', () => {
     expect(Object.keys(flow.parameters).sort()).toEqual(used.sort());
   });
 
-  test('a job replaces the rows of its period in the one table it writes', () => {
+  test('a job replaces the rows of its period in the one table it writes, and leaves statistics of them', () => {
     for (const { flow, sql } of withSql.filter((it) => it.flow.kind === 'job')) {
       expect(flow.writes, flow.id).toHaveLength(1);
       const statements = sql
@@ -58,8 +58,9 @@ describe('programs of the month start', () => {
         .map((it) => it.trim())
         .filter((it) => it !== '');
       expect(statements[0], flow.id).toMatch(/^select sluice_require\(/);
-      expect(statements.at(-2), flow.id).toMatch(/^delete from \S+ where (.* and )?(month|day) = :period$/);
-      expect(statements.at(-1), flow.id).toMatch(/^insert into/);
+      expect(statements.at(-3), flow.id).toMatch(/^delete from \S+ where (.* and )?(month|day) = :period$/);
+      expect(statements.at(-2), flow.id).toMatch(/^insert into/);
+      expect(statements.at(-1), flow.id).toBe(`analyze ${flow.writes[0]}`);
       expect(sql, flow.id).not.toMatch(/\b(commit|rollback|create|drop|truncate)\b/i);
     }
   });

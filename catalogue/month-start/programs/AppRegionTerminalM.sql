@@ -16,3 +16,5 @@ join ods_mpp.usr_terminal terminal using (user_id)
 join ods_mpp.base_station station using (cell_id)
 where localized.month = :period
 group by localized.region_code;
+
+analyze app.app_region_terminal_m;

@@ -15,3 +15,5 @@ join ods_mpp.subscriber subscriber using (user_id)
 left join ods_mpp.usr_usage usage on usage.month = :period and usage.user_id = localized.user_id
 where localized.month = :period
 group by localized.region_code, localized.plan_code;
+
+analyze app.app_region_user_m;

@@ -14,3 +14,5 @@ from ods_mpp.subscriber subscriber
 left join ods_mpp.usr_roamed_cell roamed on roamed.month = :period and roamed.user_id = subscriber.user_id
 join ods_mpp.base_station station on station.cell_id = coalesce(roamed.cell_id, subscriber.home_cell)
 where subscriber.activated_on <= :last_day::date;
+
+analyze dwd_mpp.dwd_usr_localized_m;

@@ -17,3 +17,5 @@ insert into dim.dim_completion_flag (dimension, month, dimension_rows, completed
 select 'main_plan', :period, count(*), clock_timestamp()
 from dim.dim_main_plan
 where month = :period;
+
+analyze dim.dim_completion_flag;

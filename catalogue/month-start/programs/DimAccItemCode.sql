@@ -24,3 +24,5 @@ select :period, tree.item_code, coalesce(item.item_name, tree.item_name), tree.p
        not exists (select from shfin.rpt_vr011 child where child.month = :period and child.parent_code = tree.item_code)
 from tree
 left join ods.acc_item item using (item_code);
+
+analyze dim.dim_acc_item_code;

@@ -20,3 +20,5 @@ with recursive page as (
 select :period, page.nav_id, page.root_nav_id, page.depth, page.title_path, dimension.item_code, dimension.root_code
 from page
 join dim.dim_acc_item_code dimension on dimension.month = :period and dimension.item_code = page.item_code;
+
+analyze dim.dim_acc_wms_navtreemap;

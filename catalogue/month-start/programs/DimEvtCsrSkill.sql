@@ -22,3 +22,5 @@ left join ods.csr_agent_skill holder
  and holder.valid_from <= :last_day::date
  and (holder.valid_to is null or holder.valid_to >= :last_day::date)
 group by skill.skill_code, skill.skill_name, skill.category, known.items;
+
+analyze dim.dim_evt_csr_skill;

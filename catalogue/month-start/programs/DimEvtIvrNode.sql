@@ -24,3 +24,5 @@ with recursive node as (
 select :period, menu.node_id, menu.node_name, menu.parent_id, menu.depth, menu.path, dimension.item_code, dimension.category
 from menu
 left join dim.dim_acc_item_code dimension on dimension.month = :period and dimension.item_code = menu.item_code;
+
+analyze dim.dim_evt_ivr_node;

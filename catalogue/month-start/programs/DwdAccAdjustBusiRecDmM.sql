@@ -17,3 +17,5 @@ where adjustment.month = :period and adjustment.approved
     select from dwd.dwd_acc_fin_item_dtl_m item where item.month = :period and item.account_id = adjustment.account_id
   )
 group by adjustment.account_id, reason.reason_type;
+
+analyze dwd.dwd_acc_adjust_busi_rec_dm_m;

@@ -27,3 +27,5 @@ select :period, summed.account_id, summed.category, summed.amount_fen,
        round(summed.amount_fen * summed.tax_permille / (1000 + summed.tax_permille)), coalesce(bill.amount_fen, 0)
 from summed
 left join dwd.dwd_merge_daily_bill_d bill on bill.day = :period and bill.account_id = summed.account_id;
+
+analyze dwd.dwd_acc_fin_item_dtl_d;

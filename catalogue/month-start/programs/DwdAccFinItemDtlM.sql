@@ -33,3 +33,5 @@ select :period, taxed.account_id, account.customer_id, taxed.category, taxed.amo
        taxed.amount_fen - taxed.tax_fen
 from taxed
 join ods.account account using (account_id);
+
+analyze dwd.dwd_acc_fin_item_dtl_m;

@@ -24,3 +24,5 @@ select :period, grp.group_id, adjusted.adjustments, adjusted.credit_fen, adjuste
 from ods.group_customer grp
 join adjusted using (customer_id)
 left join billed using (customer_id);
+
+analyze dwd.dwd_acc_grp_adjust_m;

@@ -24,3 +24,5 @@ select :period, grp.group_id, owing.accounts, owing.owed_fen, owing.oldest_bill_
 from ods.group_customer grp
 join owing using (customer_id)
 left join billed using (customer_id);
+
+analyze dwd.dwd_acc_grp_owe_info_m;

@@ -23,3 +23,5 @@ select :period, charge.account_id, charge.item_code, count(distinct charge.user_
        exists (select from dwd.dwd_merge_daily_bill_d bill where bill.day = :period and bill.account_id = charge.account_id)
 from charge
 group by charge.account_id, charge.item_code;
+
+analyze dwd.dwd_acc_item_dtl_d;

@@ -27,3 +27,5 @@ select :period, account_id, sum(owed_fen),
 from aged
 left join due using (account_id)
 group by account_id;
+
+analyze dwd.dwd_acc_owe_m;

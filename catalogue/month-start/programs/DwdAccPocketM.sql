@@ -21,3 +21,5 @@ select :period, account_id,
        sum(used_fen)
 from pocket
 group by account_id;
+
+analyze dwd.dwd_acc_pocket_m;

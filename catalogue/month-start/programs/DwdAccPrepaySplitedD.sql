@@ -38,3 +38,5 @@ select :period, split.account_id, split.split_fen, coalesce(charged.charged_fen,
 from split
 left join charged using (account_id)
 left join item using (account_id);
+
+analyze dwd.dwd_acc_prepay_splited_d;

@@ -31,3 +31,5 @@ select :period, split.account_id, split.prepayments, split.split_fen, split.rema
        coalesce(charged.charged_fen, 0), least(split.split_fen, coalesce(charged.charged_fen, 0))
 from split
 left join charged using (account_id);
+
+analyze dwd.dwd_acc_prepay_splited_m;

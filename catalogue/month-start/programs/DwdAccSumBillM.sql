@@ -16,3 +16,5 @@ from (
   group by customer_id
 ) summed
 join ods.customer customer using (customer_id);
+
+analyze dwd.dwd_acc_sum_bill_m;

@@ -21,3 +21,5 @@ from dwd.dwd_merge_bill_m bill
 left join paid using (bill_id)
 where bill.month = :period
 group by bill.account_id;
+
+analyze dwd.dwd_acc_writeoff_rec_m;

@@ -16,3 +16,5 @@ from (
 ) detail
 join ods.subscriber subscriber using (user_id)
 group by subscriber.account_id, detail.user_id, detail.item_code;
+
+analyze dwd.dwd_merge_bill_dtl3_d;

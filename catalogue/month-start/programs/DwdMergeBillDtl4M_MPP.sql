@@ -13,3 +13,5 @@ from ods_mpp.bill_dtl4 detail
 join ods_mpp.subscriber subscriber using (user_id)
 where detail.month = :period
 group by subscriber.account_id, detail.user_id, detail.service_code;
+
+analyze dwd_mpp.dwd_merge_bill_dtl4_m;

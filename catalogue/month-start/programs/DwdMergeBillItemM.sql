@@ -16,3 +16,5 @@ where item.month = :period
       and later.item_seq = item.item_seq and later.delivery > item.delivery
   )
 group by item.bill_id, item.user_id, item.item_code;
+
+analyze dwd.dwd_merge_bill_item_m;

@@ -18,3 +18,5 @@ from (
 ) bill
 join ods.account account using (account_id)
 join ods.customer customer using (customer_id);
+
+analyze dwd.dwd_merge_bill_m;

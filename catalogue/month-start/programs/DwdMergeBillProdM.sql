@@ -12,3 +12,5 @@ from ods.bill_prod charge
 join ods.subscriber subscriber using (user_id)
 where charge.month = :period
 group by subscriber.account_id, charge.user_id, charge.prod_code;
+
+analyze dwd.dwd_merge_bill_prod_m;

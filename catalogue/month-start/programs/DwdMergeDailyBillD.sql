@@ -13,3 +13,5 @@ join ods.account account using (account_id)
 join ods.customer customer using (customer_id)
 where bill.day = :period
 group by bill.account_id, customer.region_code;
+
+analyze dwd.dwd_merge_daily_bill_d;

@@ -12,3 +12,5 @@ from ods.prom_bill granted
 join ods.subscriber subscriber using (user_id)
 where granted.day = :period
 group by subscriber.account_id, granted.user_id, granted.item_code;
+
+analyze dwd.dwd_merge_prom_bill_d;

@@ -14,3 +14,5 @@ from ods.rc_bill_dtl charge
 join ods.subscriber subscriber using (user_id)
 where charge.day = :period
 group by subscriber.account_id, charge.user_id, charge.item_code;
+
+analyze dwd.dwd_merge_rc_bill_dtl_d;

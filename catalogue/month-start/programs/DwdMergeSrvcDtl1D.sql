@@ -13,3 +13,5 @@ join ods.service service using (service_code)
 join ods.subscriber subscriber using (user_id)
 where detail.day = :period
 group by subscriber.account_id, detail.user_id, service.item_code;
+
+analyze dwd.dwd_merge_srvc_dtl1_d;

@@ -15,3 +15,5 @@ join ods.usage_type kind using (usage_type)
 join ods.subscriber subscriber using (user_id)
 where used.day = :period
 group by subscriber.account_id, used.user_id, used.usage_type, kind.item_code;
+
+analyze dwd.dwd_merge_usage_billt_d;

@@ -23,3 +23,5 @@ left join (
   where joined_on <= :last_day::date and (left_on is null or left_on > :last_day::date)
   group by group_id
 ) member using (group_id);
+
+analyze dwd.dwd_prty_grp_info_m;

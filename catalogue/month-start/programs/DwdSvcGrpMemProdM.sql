@@ -13,3 +13,5 @@ from ods.group_member member
 join dwd.dwd_merge_bill_prod_m charge on charge.month = :period and charge.user_id = member.user_id
 where member.joined_on <= :last_day::date and (member.left_on is null or member.left_on > :last_day::date)
 group by member.group_id, charge.prod_code;
+
+analyze dwd.dwd_svc_grp_mem_prod_m;

@@ -26,3 +26,5 @@ with attribute as (
 select :period, group_id, service_code, bandwidth_mbps, seats, sla_hours, coalesce(used.units, 0)
 from attribute
 left join used using (group_id, service_code);
+
+analyze dwd.dwd_svc_grp_srv_attr_m;

@@ -17,3 +17,5 @@ from (
   order by user_id, happened_on desc, event_id desc
 ) latest
 join ods.subscriber subscriber using (user_id);
+
+analyze dwd.dwd_svc_usr_oxxtate_m;

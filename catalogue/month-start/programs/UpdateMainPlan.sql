@@ -25,3 +25,5 @@ left join (
   group by plan_code
 ) having_it using (plan_code)
 where newest = 1;
+
+analyze dim.dim_main_plan;
