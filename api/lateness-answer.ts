@@ -4,6 +4,7 @@ import { periodSpan } from '../graph/calendar.ts';
 import { classOf, type DayClass } from '../graph/day-class.ts';
 import { type Lateness, lateness, referenceRun } from '../graph/lateness.ts';
 import { latenessText } from '../graph/lateness-text.ts';
+import type { Cycle } from '../graph/model.ts';
 import { DEFAULT_CALENDAR } from '../graph/work-days.ts';
 import { readPathFacts } from '../store/history.ts';
 import { type EarlierEnd, earlierEnds } from '../store/references.ts';
@@ -20,20 +21,22 @@ export type Against =
 /** Periods looked through for one that is like today's: more than a year of days. */
 const LOOKED_THROUGH = 400;
 
+/** A run as its critical path is walked. */
+export type PathReading = Awaited<ReturnType<typeof readPathFacts>>;
+
 export interface LatenessAnswer extends Lateness {
   readonly run: string;
   readonly reference: { readonly run: string; readonly period: string };
   readonly text: { readonly en: string; readonly zh: string };
-  /** Computing alone, ms. */
-  readonly computeMs: number;
 }
 
-/** Throws `no_reference` when no earlier run is like this one, or the one that was named lacks the flow. */
+/** `computing` carries out the computing, on what was read, and times it. Throws `no_reference` when no earlier run is like this one, or the one that was named lacks the flow. */
 export async function latenessOf(
   deps: ApiDeps,
   context: RunContext,
-  target: (read: Awaited<ReturnType<typeof readPathFacts>>) => number,
+  target: (read: PathReading) => number,
   against: Against,
+  computing: <T>(work: () => T) => T,
 ): Promise<LatenessAnswer> {
   const { cycle, period } = context.run;
   const read = await readPathFacts(deps.pool, context, deps.graceMs);
@@ -44,20 +47,22 @@ export async function latenessOf(
   if (other.run.cycle !== cycle)
     throw noReference(flow, `${reference.run} is not a run of ${cycle} periods`, context);
   const before = await readPathFacts(deps.pool, other, deps.graceMs);
-  const start = (of: string): number => periodSpan(cycle, of, DEFAULT_CALENDAR.timeZone).startMs;
-  const since = performance.now();
   const today = { graph: context.graph, s: read.state, facts: read.facts };
   const then = { graph: other.graph, s: before.state, facts: before.facts };
-  const found = lateness(today, v, start(period), referenceRun(then, start(other.run.period)));
-  const computeMs = performance.now() - since;
+  const found = computing(() =>
+    lateness(today, v, startOf(cycle, period), referenceRun(then, startOf(cycle, other.run.period))),
+  );
   if (found === null) throw noReference(flow, `${flow} was not done in ${reference.run}`, context);
-  const names = (id: string) => (context.index.has(id) ? context.flow(id).names : null);
   return {
-    ...{ run: context.run.id, reference: { run: other.run.id, period: other.run.period }, computeMs },
+    ...{ run: context.run.id, reference: { run: other.run.id, period: other.run.period } },
     ...found,
-    text: latenessText(found, other.run.id, names),
+    text: latenessText(found, other.run.id, (id) => context.flow(id).names),
   };
 }
+
+/** What instants of runs are compared from: the beginning of their period. */
+const startOf = (cycle: Cycle, period: string): number =>
+  periodSpan(cycle, period, DEFAULT_CALENDAR.timeZone).startMs;
 
 async function referenceOf(
   deps: ApiDeps,
@@ -69,22 +74,23 @@ async function referenceOf(
   const { cycle, period } = run;
   const limit = against.kind === 'median' ? against.of : LOOKED_THROUGH;
   const ends = await earlierEnds(deps.pool, { cycle, period, flow, limit });
+  const calendar = version.frame.calendars[0] ?? DEFAULT_CALENDAR;
   const found =
     against.kind === 'median'
-      ? medianOf(ends, (of) => periodSpan(cycle, of, DEFAULT_CALENDAR.timeZone).startMs)
-      : ends.find(({ period: it }) => {
-          const calendar = version.frame.calendars[0] ?? DEFAULT_CALENDAR;
-          const like = (of: string): string => classOf(against.dayClass, cycle, of, calendar);
-          return like(it) === like(period);
-        });
+      ? medianOf(ends, cycle)
+      : ends.find(
+          (it) =>
+            classOf(against.dayClass, cycle, it.period, calendar) ===
+            classOf(against.dayClass, cycle, period, calendar),
+        );
   if (found === undefined)
     throw noReference(flow, `no earlier ${cycle} of that kind in which ${flow} was done`, { run });
   return found;
 }
 
 /** The run in which the flow ended in the middle, counted from the beginnings of the periods; of two the earlier end. */
-function medianOf(ends: readonly EarlierEnd[], start: (period: string) => number): EarlierEnd | undefined {
-  const late = (it: EarlierEnd): number => it.endedAt - start(it.period);
+function medianOf(ends: readonly EarlierEnd[], cycle: Cycle): EarlierEnd | undefined {
+  const late = (it: EarlierEnd): number => it.endedAt - startOf(cycle, it.period);
   const sorted = [...ends].sort((a, b) => late(a) - late(b) || (a.period < b.period ? 1 : -1));
   return sorted[(sorted.length - 1) >> 1];
 }

@@ -9,7 +9,7 @@ import type { RunContext } from '../../store/run-context.ts';
 import { computed } from '../compute-time.ts';
 import type { Api, ApiDeps } from '../deps.ts';
 import { flowOfRun, openContext } from '../find.ts';
-import { type Against, latenessOf } from '../lateness-answer.ts';
+import { type Against, latenessOf, type PathReading } from '../lateness-answer.ts';
 import { cursorOf, positionOf } from '../paging.ts';
 import {
   AnswerParams,
@@ -80,14 +80,9 @@ export function answerRoutes(app: Api, deps: ApiDeps): void {
     schema: { tags: ['answers'], params: RunParams, querystring: PathQuery, response: { 200: CriticalPath } },
     handler: async (request, reply) => {
       const context = await openContext(deps, request.params.run);
-      const { target } = request.query;
-      const asked = target === undefined ? null : vertexOf(context, target);
-      if (asked === -1) flowOfRun(context, target!);
-      const { state, facts } = await readPathFacts(deps.pool, context, deps.graceMs);
-      const path = computed(reply, () => {
-        const v = asked ?? defaultTarget(context.graph, state, facts);
-        return criticalPath(context.graph, state, facts, v);
-      });
+      const target = targetOf(context, request.query.target);
+      const read = await readPathFacts(deps.pool, context, deps.graceMs);
+      const path = computed(reply, () => criticalPath(context.graph, read.state, read.facts, target(read)));
       return {
         ...path,
         flows: [...path.flows],
@@ -104,18 +99,12 @@ export function answerRoutes(app: Api, deps: ApiDeps): void {
     handler: async (request, reply) => {
       const context = await openContext(deps, request.params.run);
       const { target, against } = request.query;
-      const asked = target === undefined ? null : vertexOf(context, target);
-      if (asked === -1) flowOfRun(context, target!);
-      const { computeMs, ...found } = await latenessOf(
-        deps,
-        context,
-        ({ state, facts }) => asked ?? defaultTarget(context.graph, state, facts),
-        againstOf(against),
+      const found = await latenessOf(deps, context, targetOf(context, target), againstOf(against), (work) =>
+        computed(reply, work),
       );
-      reply.header('server-timing', `compute;dur=${computeMs.toFixed(3)}`);
       const named = (part: (typeof found.parts)[number]) => ({
         ...part,
-        names: part.flow === null || !context.index.has(part.flow) ? null : context.flow(part.flow).names,
+        names: part.flow === null ? null : context.flow(part.flow).names,
       });
       return {
         ...found,
@@ -125,6 +114,13 @@ export function answerRoutes(app: Api, deps: ApiDeps): void {
       };
     },
   });
+}
+
+/** The flow that is asked about, or the one whose end is the run's. Throws `unknown_flow`. */
+function targetOf(context: RunContext, given: string | undefined): (read: PathReading) => number {
+  const asked = given === undefined ? null : vertexOf(context, given);
+  if (asked === -1) flowOfRun(context, given!);
+  return ({ state, facts }) => asked ?? defaultTarget(context.graph, state, facts);
 }
 
 /** `previous`, `median:30`, or a run's id. */

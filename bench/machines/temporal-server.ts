@@ -13,6 +13,7 @@ import { type Child, describe, type Exit, startOwned } from '../../embedded/chil
 import type { Home } from '../../embedded/home.ts';
 import { freePortsUpTo } from '../../embedded/ports.ts';
 import { createDatabase } from '../../embedded/postgres.ts';
+import type { Temporal } from '../../embedded/temporal.ts';
 import { SluiceError } from '../../errors.ts';
 import type { ServerPrograms } from './server-build.ts';
 
@@ -26,14 +27,8 @@ const HIGHEST_PORT = 32_767;
 /** Of finished histories. The record does without them (protocol A1): they are for looking into trouble. */
 const RETENTION_S = 3 * 86_400;
 
-export interface TemporalServer {
-  /** `127.0.0.1:port` */
-  readonly address: string;
-  readonly pid: number;
-  readonly exited: Promise<Exit>;
-  stop(deadlineMs?: number): Promise<Exit>;
-  kill9(): Promise<Exit>;
-}
+/** As the embedded one, but for its restart. */
+export type TemporalServer = Omit<Temporal, 'restart'>;
 
 /**
  * Makes databases and schema where they are not there yet, starts the server and makes its namespace; fulfils when it serves that.

@@ -1,7 +1,7 @@
 /** `sluice late [FLOW]`: how late a flow is against an earlier run, and because of what. */
 import type { Lateness } from '../../api/schemas/answers.ts';
 import { ofRun, runOf, type Session } from '../session.ts';
-import { duration, instant } from '../text/instant.ts';
+import { instant, signed } from '../text/instant.ts';
 import { kindText } from '../text/kinds.ts';
 import { latenessPicture } from '../text/picture.ts';
 import { oneLine, padEnd, padStart, truncate, widthOf } from '../text/width.ts';
@@ -68,5 +68,3 @@ function latenessLines(
   if (it.mainCause !== null) lines.push(paint('dim', `* ${phrase('late_because')}`));
   return lines;
 }
-
-const signed = (ms: number): string => (ms > 0 ? `+${duration(ms)}` : duration(ms));

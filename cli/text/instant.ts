@@ -26,4 +26,7 @@ export function duration(ms: number): string {
   return `${sign}${Math.floor(minutes / 1_440)} d ${Math.floor((minutes % 1_440) / 60)} h`;
 }
 
+/** A duration that was added, or taken away: `+4 min 07 s`, `-80 ms`. */
+export const signed = (ms: number): string => (ms > 0 ? `+${duration(ms)}` : duration(ms));
+
 const two = (n: number): string => String(n).padStart(2, '0');

@@ -1,6 +1,6 @@
 /** Critical path and lateness as SVG: a picture for a mail or a report, readable without Sluice. */
 import type { CriticalPath, Lateness } from '../../api/schemas/answers.ts';
-import { duration, instant } from './instant.ts';
+import { duration, instant, signed } from './instant.ts';
 import { kindText } from './kinds.ts';
 import type { Lang } from './phrases.ts';
 
@@ -109,8 +109,6 @@ ${middle}${rows.join('\n')}
 const MOST = 46;
 const cut = (label: string): string =>
   label.length > MOST ? `…${label.slice(label.length - MOST + 1)}` : label;
-
-const signed = (ms: number): string => (ms > 0 ? `+${duration(ms)}` : duration(ms));
 
 /** Names are anybody's text; control characters do not exist in XML. */
 const escaped = (text: string): string =>
