@@ -40,24 +40,24 @@ export async function openLink(name: string, port: number, random: () => number)
   let fault: LinkFault | null = null;
   let closing = false;
 
-  const server = createServer((near) => {
+  const server = createServer({ allowHalfOpen: true }, (near) => {
     near.on('error', () => {});
     if (fault === 'cut') {
       near.resetAndDestroy();
       return;
     }
-    const far = new Socket();
+    const far = new Socket({ allowHalfOpen: true });
     const pair: Pair = { near, far, swallowed: fault === 'half-open', forgotten: false };
     pairs.add(pair);
     far.on('error', () => {});
     for (const socket of [near, far]) {
       socket.setNoDelay(true);
-      socket.once('close', () => {
+      socket.once('close', (broken) => {
         // Of a forgotten connection each end hears nothing, also not that the other one has gone.
         if (pair.forgotten && !closing) return;
-        near.destroy();
-        far.destroy();
-        pairs.delete(pair);
+        // An end that came in order has been passed on in order: what is still on its way arrives.
+        if (broken) destroy(pair);
+        if (near.closed && far.closed) pairs.delete(pair);
       });
     }
     if (!pair.swallowed) far.connect(port, '127.0.0.1');
@@ -65,31 +65,42 @@ export async function openLink(name: string, port: number, random: () => number)
     pass(pair, far, near);
   });
 
-  /** In order, whatever the delays drawn: a later piece never overtakes. */
+  /**
+   * In order, whatever the delays drawn, its end last: a connection never swaps bytes. (Two timers did, of which the later one was set
+   * while the clock of the event loop stood still: PostgreSQL then got `begin` behind the statements of its transaction.)
+   */
   function pass(pair: Pair, from: Socket, to: Socket): void {
-    let freeAt = 0;
-    let waiting = 0;
-    from.on('data', (bytes) => {
+    const queue: { readonly bytes: Buffer | null; readonly dueMs: number }[] = [];
+    let timer: NodeJS.Timeout | undefined;
+    const drain = (): void => {
+      timer = undefined;
+      for (;;) {
+        const first = queue[0];
+        if (first === undefined || pair.swallowed || !to.writable) return;
+        const wait = first.dueMs - performance.now();
+        if (wait > 0) {
+          timer = setTimeout(drain, Math.ceil(wait));
+          return;
+        }
+        queue.shift();
+        if (first.bytes === null) to.end();
+        else if (!to.write(first.bytes)) holdBack(from, to);
+      }
+    };
+    const take = (bytes: Buffer | null): void => {
       if (fault === 'half-open') pair.swallowed = true;
-      if (pair.swallowed) return;
-      const late = fault === 'delay' ? DELAY_MS.least + random() * (DELAY_MS.most - DELAY_MS.least) : 0;
-      freeAt = Math.max(performance.now() + late, waiting > 0 ? freeAt : 0);
-      const wait = freeAt - performance.now();
-      if (wait <= 0 && waiting === 0) {
-        if (!to.write(bytes)) holdBack(from, to);
+      if (pair.swallowed) {
+        if (bytes === null) from.destroy();
         return;
       }
-      waiting++;
-      setTimeout(
-        () => {
-          waiting--;
-          if (!pair.swallowed && to.writable) to.write(bytes);
-        },
-        Math.max(0, wait),
-      );
-    });
-    from.on('end', () => {
-      if (!pair.swallowed) to.end();
+      const late = fault === 'delay' ? DELAY_MS.least + random() * (DELAY_MS.most - DELAY_MS.least) : 0;
+      queue.push({ bytes, dueMs: performance.now() + late });
+      if (timer === undefined) drain();
+    };
+    from.on('data', take);
+    from.on('end', () => take(null));
+    from.once('close', (broken) => {
+      if (broken) clearTimeout(timer);
     });
   }
 
