@@ -8,7 +8,7 @@ export type Draft = Omit<FlowDefinition, 'kind'> & { kind: FlowDefinition['kind'
  * The two halves.
  *
  * - `.export` takes the edges, the trigger and the start time: it is what waits. It reads `from` and fills staging.
- * - `.import` waits for `.export` only and always starts by itself. It has the deadline, the aliases, `forcePassRequires` and the written
+ * - `.import` waits for `.export` only and always starts by itself. It has the deadline, the reference time, the aliases, `forcePassRequires` and the written
  *   table, because it is what others depend on and what a force-pass means.
  * - Both run on `platform`: the one written, else that of the target's connection, since staging and fence live on the target (C6).
  */
@@ -22,6 +22,7 @@ export function halves(entry: DistributionDefinition, platform: string | undefin
       id: `${entry.id}.export`,
       names: { en: `${entry.names.en} (export)`, zh: `${entry.names.zh}（出库）` },
       deadline: undefined,
+      referenceAt: undefined,
       aliases: [],
       forcePassRequires: [],
       reads: [...new Set([from.table, ...entry.reads])],

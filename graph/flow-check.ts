@@ -102,6 +102,7 @@ export class FlowCheck {
       useless('program', `means nothing for a ${kind} that no agent runs`, `对不由代理执行的 ${kind} 无意义`);
     if (runner !== 'person') useless('person', `means nothing for a ${kind}`, `对 ${kind} 无意义`);
     if (kind !== 'notify') useless('notice', `means nothing for a ${kind}`, `对 ${kind} 无意义`);
+    if (kind !== 'interface') useless('interface', 'is for interfaces', '只用于接口');
     if (kind !== 'check' || runner !== 'agent') {
       useless('everyMs', 'is for checks that an agent runs', '只用于由代理执行的检查');
       useless('giveUpAfterMs', 'is for checks that an agent runs', '只用于由代理执行的检查');
@@ -141,6 +142,7 @@ export class FlowCheck {
   private times(draft: Draft, path: Path): void {
     this.moment(draft.startAt, draft, path, 'startAt');
     this.moment(draft.deadline, draft, path, 'deadline');
+    this.moment(draft.referenceAt, draft, path, 'referenceAt');
     if (draft.person === undefined) return;
     this.moment(draft.person.escalateAt, draft, path, 'person', 'escalateAt');
     draft.person.remindAt.forEach((moment, i) => {

@@ -122,6 +122,20 @@ export const Person = z.strictObject({
   escalateTo: Id.optional(),
 });
 
+/** Which feed a flow loads: of an interface several flows, its load nodes, may be there. */
+export const InterfaceOf = z.strictObject({
+  no: z
+    .string('a number of an interface stands in quotes: "04113", its zeros count')
+    .regex(/^[A-Za-z0-9_.-]{1,60}$/, 'a number of an interface is written like "04113"'),
+  /** Its node of the loading platform, `LOADYT`. */
+  node: Id.optional(),
+  /** What it carries: `cdr.basic`, `billing`. */
+  family: Id.optional(),
+  /** Database it is taken from. */
+  source: Id.optional(),
+});
+export type InterfaceOf = z.infer<typeof InterfaceOf>;
+
 const flowFields = {
   id: Id,
   names: Names,
@@ -137,11 +151,16 @@ const flowFields = {
   groups: z.array(Id).default([]),
   key: z.boolean().default(false),
   platform: Id.optional(),
+  businessLine: Id.optional(),
   trigger: z.enum(['auto', 'manual', 'time', 'event']).default('auto'),
   /** With trigger `event`: name of the external event that triggers the flow. */
   event: Id.optional(),
   startAt: Moment.optional(),
   deadline: Moment.optional(),
+  /** When it is done on a usual day: from then on it counts as late in lists. Default: learned from its past. */
+  referenceAt: Moment.optional(),
+  /** How long it runs, for flows without a past. Default: learned from flows like it. */
+  expectedMs: Ms.optional(),
   calendar: Id.optional(),
   after: z.array(Edge).default([]),
   retries: Retries.prefault({}),
@@ -171,6 +190,7 @@ export const FlowDefinition = z.strictObject({
   program: Program.optional(),
   person: Person.optional(),
   notice: z.strictObject({ to: Id, en: z.string(), zh: z.string() }).optional(),
+  interface: InterfaceOf.optional(),
   /** A check run by an agent: how often it is tried while false, and until when (D9). */
   everyMs: Ms.optional(),
   giveUpAfterMs: Ms.optional(),
@@ -271,6 +291,14 @@ export type Schedule = z.infer<typeof Schedule>;
 export const CycleDefinition = z.strictObject({ id: Cycle, begins: WrittenPeriod });
 export type CycleDefinition = z.infer<typeof CycleDefinition>;
 
+/** A table of the loading platform in which an interface must be configured to be loaded to `platform` (domain Q24: all of them). */
+export const LoadTable = z.strictObject({
+  id: Id,
+  platform: Id,
+  interfaces: z.array(InterfaceOf.shape.no),
+});
+export type LoadTable = z.infer<typeof LoadTable>;
+
 /** The whole catalogue, all files merged. */
 export const Catalogue = z.strictObject({
   cycles: z.array(CycleDefinition).default([]),
@@ -279,6 +307,7 @@ export const Catalogue = z.strictObject({
   pools: z.array(Pool).default([]),
   procedures: z.array(Procedure).default([]),
   schedules: z.array(Schedule).default([]),
+  loadTables: z.array(LoadTable).default([]),
   flows: z.array(FlowDefinition).default([]),
   distributions: z.array(DistributionDefinition).default([]),
 });

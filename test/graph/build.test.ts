@@ -105,6 +105,11 @@ describe('kinds and their runners', () => {
       'kind: gate, person: { role: r }, program: { type: noop }',
       "bad_combination A: 'program' means nothing for a gate that no agent runs",
     ],
+    [
+      'a job with an interface',
+      "interface: { no: '04113' }",
+      "bad_combination A: 'interface' is for interfaces",
+    ],
     ['a job with everyMs', 'everyMs: 1000', "bad_combination A: 'everyMs' is for checks that an agent runs"],
     [
       'trigger event without event',
