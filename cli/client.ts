@@ -68,6 +68,8 @@ export interface Client {
   reach(address: string): Promise<number>;
   /** GET below `/api/v1`, the path beginning with `/`; lists in a query are joined by commas. */
   get<T>(path: string, query?: Query): Promise<T>;
+  /** A file as the API made it. */
+  bytes(path: string, query?: Query): Promise<Uint8Array>;
   /** One list, page by page, as one: `{ items, nextCursor }` when `limit` cut it, otherwise nextCursor null. */
   list<T>(path: string, query?: Query, limit?: number): Promise<Page<T>>;
   /** POST below `/api/v1` with an idempotency key: the given one, or a new one. */
@@ -191,6 +193,8 @@ export function createClient(options: ClientOptions): Client {
       return performance.now() - begun;
     },
     get: (path, query = {}) => json('GET', path, query, { headers: { accept: 'application/json' } }),
+    bytes: (path, query = {}) =>
+      ask('GET', path, query, {}, async (answer) => new Uint8Array(await answer.arrayBuffer()), timeoutMs),
     async list<T>(path: string, query: Query = {}, limit = Number.POSITIVE_INFINITY) {
       const items: T[] = [];
       let cursor: string | null = null;

@@ -12,6 +12,7 @@ import { addLogsCommand } from './commands/logs.ts';
 import { addNoticesCommand } from './commands/notices.ts';
 import { addOperationCommands } from './commands/operation.ts';
 import { addPlatformCommands } from './commands/platform.ts';
+import { addQueryCommand } from './commands/query.ts';
 import { addRerunCommand } from './commands/rerun.ts';
 import { addRetentionCommands } from './commands/retention.ts';
 import { addRunCommands } from './commands/run.ts';
@@ -92,6 +93,7 @@ export function buildProgram(
   addBackfillCommands(tree);
   addEventCommands(tree);
   addNoticesCommand(tree);
+  addQueryCommand(tree);
   addRetentionCommands(tree);
   addDoctorCommand(tree);
   return root;

@@ -13,6 +13,7 @@ import { flowRoutes } from './flows.ts';
 import { healthRoutes } from './health.ts';
 import { logRoutes } from './logs.ts';
 import { operationRoutes } from './operations.ts';
+import { queryRoutes } from './queries.ts';
 import { recordRoutes } from './records.ts';
 import { rerunPlanRoutes } from './rerun-plans.ts';
 import { retentionRoutes } from './retention.ts';
@@ -29,6 +30,7 @@ export function registerRoutes(app: Api, deps: ApiDeps, metrics: Metrics): void 
   operationRoutes(app, deps);
   rerunPlanRoutes(app, deps);
   answerRoutes(app, deps);
+  queryRoutes(app, deps);
   logRoutes(app, deps);
   eventRoutes(app, deps);
   agentRoutes(app, deps);

@@ -1,0 +1,75 @@
+/**
+ * A template query: a question that operators ask every day, with its inputs and the columns of its answer (domain Q01-Q37). One
+ * definition serves the route, the OpenAPI document, the files and the command line.
+ */
+import { z } from 'zod';
+import type { ApiDeps } from '../deps.ts';
+
+/** What a cell holds: it decides how files and terminals write it. Instants are ms, `ratio` is 0.1 for 10 %. */
+export type CellType = 'text' | 'number' | 'instant' | 'ratio' | 'yes' | 'list';
+
+/** A title in both languages, and the schema of the cell; every cell may be empty. */
+export interface Column<T = unknown> {
+  readonly type: CellType;
+  readonly en: string;
+  readonly zh: string;
+  readonly schema: z.ZodType<T>;
+}
+
+const column =
+  <T>(type: CellType, schema: z.ZodType<T>) =>
+  (en: string, zh: string): Column<T | null> => ({ type, en, zh, schema: schema.nullable() });
+
+export const textColumn = column('text', z.string());
+export const numberColumn = column('number', z.number());
+export const instantColumn = column('instant', z.int());
+export const ratioColumn = column('ratio', z.number());
+export const yesColumn = column('yes', z.boolean());
+export const listColumn = column('list', z.array(z.string()));
+
+export type Columns = Readonly<Record<string, Column>>;
+export type RowOf<C extends Columns> = { [K in keyof C]: z.output<C[K]['schema']> };
+
+export const CATEGORIES = ['system', 'dependency', 'exception', 'support'] as const;
+export type Category = (typeof CATEGORIES)[number];
+
+interface Both {
+  readonly en: string;
+  readonly zh: string;
+}
+
+/** The rows in their order, and what was asked about once the defaults were filled: `{ date: '2026-11-22' }`. */
+export interface Answer<Row> {
+  readonly about: Readonly<Record<string, string>>;
+  readonly rows: readonly Row[];
+}
+
+interface Definition<I extends z.ZodRawShape, C extends Columns> {
+  readonly id: string;
+  readonly category: Category;
+  readonly names: Both;
+  readonly question: Both;
+  /** What a row is, and by which rule; where the definition is ours, that it is. */
+  readonly rule: Both;
+  readonly input: I;
+  readonly columns: C;
+  /** Inputs that show something on the shipped catalogue: `flows=P04.DwdBill`. */
+  readonly example: string;
+  readonly answer: (deps: ApiDeps, input: z.output<z.ZodObject<I>>) => Promise<Answer<RowOf<C>>>;
+}
+
+export interface Query extends Omit<Definition<z.ZodRawShape, Columns>, 'answer'> {
+  readonly answer: (deps: ApiDeps, input: Readonly<Record<string, unknown>>) => Promise<Answer<Row>>;
+}
+
+export type Row = Readonly<Record<string, unknown>>;
+
+export function defineQuery<const I extends z.ZodRawShape, const C extends Columns>(
+  definition: Definition<I, C>,
+): Query {
+  return { ...definition, answer: (deps, input) => definition.answer(deps, input as never) };
+}
+
+/** ms -> minutes with one decimal; null stays null. */
+export const minutes = (ms: number | null): number | null =>
+  ms === null ? null : Math.round(ms / 6_000) / 10;

@@ -1,0 +1,104 @@
+/** What most queries look at: the scheduled runs of a day or a month, with their flows as they stand. */
+import type { z } from 'zod';
+import { parsePeriod } from '../../graph/calendar.ts';
+import { type Cycle, type Flow, Layer } from '../../graph/model.ts';
+import type { State } from '../../graph/status.ts';
+import { type FlowStateRow, readFirstFlowStates } from '../../store/flows.ts';
+import type { RunContext } from '../../store/run-context.ts';
+import { newestPeriod, scheduledRuns } from '../../store/scheduled-runs.ts';
+import { readClock } from '../../store/snapshot.ts';
+import type { ApiDeps } from '../deps.ts';
+import { openContext } from '../find.ts';
+import { GivenId, listOf, text } from '../schemas/fields.ts';
+
+/** `date`: a day; `month`: a month. Default: the newest one that was opened. */
+export const DayInput = { date: text(10).optional() };
+export const MonthInput = { month: text(7).optional() };
+
+/** Which flows; several of each with commas. */
+export const FlowFilter = {
+  platform: listOf(GivenId).optional(),
+  group: listOf(GivenId).optional(),
+  layer: listOf(Layer).optional(),
+};
+export type FlowFilter = z.output<z.ZodObject<typeof FlowFilter>>;
+
+/** A run as a query reads it. */
+export interface ScopedRun extends RunContext {
+  /** PostgreSQL's clock when it was read, ms. */
+  readonly now: number;
+}
+
+export interface ScopedFlow {
+  readonly run: ScopedRun;
+  readonly flow: Flow;
+  readonly row: FlowStateRow;
+}
+
+export interface Scope {
+  readonly period: string;
+  readonly now: number;
+  readonly runs: readonly ScopedRun[];
+}
+
+/** The runs of a day: its day run and those of its hours. Throws `invalid_period`. */
+export const scopeOfDay = (deps: ApiDeps, date: string | undefined): Promise<Scope> =>
+  scopeOf(deps, 'day', date, (period) => [
+    ['day', period],
+    ...Array.from({ length: 24 }, (_, hour): [Cycle, string] => [
+      'hour',
+      `${period.replaceAll('-', '')}${String(hour).padStart(2, '0')}`,
+    ]),
+  ]);
+
+/** The run of a month. Throws `invalid_period`. */
+export const scopeOfMonth = (deps: ApiDeps, month: string | undefined): Promise<Scope> =>
+  scopeOf(deps, 'month', month, (period) => [['month', period]]);
+
+async function scopeOf(
+  deps: ApiDeps,
+  cycle: Cycle,
+  given: string | undefined,
+  periods: (period: string) => [Cycle, string][],
+): Promise<Scope> {
+  const asked = given === undefined ? null : parsePeriod(cycle, given);
+  const now = await readClock(deps.pool);
+  const period = asked ?? (await newestPeriod(deps.pool, cycle));
+  if (period === null) return { period: '', now, runs: [] };
+  const ids = await scheduledRuns(deps.pool, periods(period));
+  const contexts = await Promise.all(ids.map((id) => openContext(deps, id)));
+  return { period, now, runs: contexts.map((context) => ({ ...context, now })) };
+}
+
+/** Flows of the runs in the order of their graphs, those of the filter, in one of the states (default: in any). */
+export async function flowsOf(
+  deps: ApiDeps,
+  { runs }: Pick<Scope, 'runs'>,
+  filter: FlowFilter,
+  states: readonly State[] | null = null,
+): Promise<ScopedFlow[]> {
+  const found: ScopedFlow[] = [];
+  for (const run of runs) {
+    const flows = run.graph.ids.filter((id) => fits(run.flow(id), filter));
+    const wanted = { states, keep: () => true, limit: flows.length };
+    for (const row of await readFirstFlowStates(deps.pool, run.run.id, flows, wanted))
+      found.push({ run, flow: run.flow(row.flow), row });
+  }
+  return found;
+}
+
+const fits = (flow: Flow, { platform, group, layer }: FlowFilter): boolean =>
+  (platform === undefined || platform.includes(flow.platform ?? '')) &&
+  (group === undefined || flow.groups.some((it) => group.includes(it))) &&
+  (layer === undefined || layer.includes(flow.layer));
+
+/** Rows by a key, in the order in which the keys came. */
+export function grouped<T>(items: readonly T[], key: (item: T) => string): Map<string, T[]> {
+  const groups = new Map<string, T[]>();
+  for (const item of items) {
+    const list = groups.get(key(item));
+    if (list === undefined) groups.set(key(item), [item]);
+    else list.push(item);
+  }
+  return groups;
+}

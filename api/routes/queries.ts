@@ -1,0 +1,81 @@
+/** Template queries (domain Q01-Q37): one route each, as JSON, CSV or xlsx. */
+import { z } from 'zod';
+import { readClock } from '../../store/snapshot.ts';
+import type { Api, ApiDeps } from '../deps.ts';
+import { languageOf } from '../language.ts';
+import { cursorOf, positionOf } from '../paging.ts';
+import { csvOf, xlsxOf } from '../queries/files.ts';
+import { QUERIES } from '../queries/index.ts';
+import type { Query } from '../queries/query.ts';
+import { QueryFormat, QueryList, queryAnswer } from '../schemas/queries.ts';
+
+export function queryRoutes(app: Api, deps: ApiDeps): void {
+  app.route({
+    method: 'GET',
+    url: '/queries',
+    config: { permission: 'read' },
+    schema: { tags: ['queries'], response: { 200: QueryList } },
+    handler: async () => ({
+      items: QUERIES.map((query) => ({
+        ...query,
+        inputs: Object.keys(query.input),
+        columns: columnsOf(query),
+      })),
+    }),
+  });
+  for (const query of QUERIES) oneQuery(app, deps, query);
+}
+
+function oneQuery(app: Api, deps: ApiDeps, query: Query): void {
+  const row = z.object(
+    Object.fromEntries(Object.entries(query.columns).map(([key, it]) => [key, it.schema])),
+  );
+  app.route({
+    method: 'GET',
+    url: `/queries/${query.id}`,
+    config: { permission: 'read' },
+    schema: {
+      tags: ['queries'],
+      summary: `${query.names.en} (${query.names.zh})`,
+      description: `${query.question.en} ${query.rule.en}`,
+      querystring: z.strictObject({ ...query.input, ...QueryFormat }),
+      response: { 200: queryAnswer(row) },
+    },
+    handler: async (request, reply) => {
+      const { format, limit, cursor, ...input } = request.query as QueryString;
+      const from = positionOf(z.int().min(0), cursor) ?? 0;
+      const { about, rows } = await query.answer(deps, input);
+      if (format !== 'json') {
+        const language = languageOf(request.headers['accept-language']);
+        const file = format === 'csv' ? csvOf(query, rows, language) : await xlsxOf(query, rows, language);
+        reply
+          .type(format === 'csv' ? 'text/csv; charset=utf-8' : XLSX)
+          .header('content-disposition', `attachment; filename="${query.id}.${format}"`)
+          .serializer(asItIs);
+        return file as never;
+      }
+      const items = rows.slice(from, from + limit) as z.output<typeof row>[];
+      return {
+        ...{
+          query: query.id,
+          about: { ...about },
+          now: await readClock(deps.pool),
+          columns: columnsOf(query),
+        },
+        ...{
+          total: rows.length,
+          items,
+          nextCursor: rows.length > from + limit ? cursorOf(from + limit) : null,
+        },
+      };
+    },
+  });
+}
+
+type QueryString = z.output<z.ZodObject<typeof QueryFormat>> & Readonly<Record<string, unknown>>;
+
+const XLSX = 'application/vnd.openxmlformats-officedocument.spreadsheetml.sheet';
+const asItIs = (payload: unknown): string => payload as string;
+
+const columnsOf = (query: Query) =>
+  Object.entries(query.columns).map(([key, { type, en, zh }]) => ({ key, type, en, zh }));

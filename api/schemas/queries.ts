@@ -1,0 +1,56 @@
+/** Template queries: the list of them, and what one answers. */
+import { z } from 'zod';
+import { CATEGORIES, type CellType } from '../queries/query.ts';
+import { BothNames, Instant, PageQuery } from './fields.ts';
+
+const CELL_TYPES = [
+  'text',
+  'number',
+  'instant',
+  'ratio',
+  'yes',
+  'list',
+] as const satisfies readonly CellType[];
+
+export const QueryColumn = z.object({
+  key: z.string(),
+  type: z.enum(CELL_TYPES),
+  en: z.string(),
+  zh: z.string(),
+});
+export type QueryColumn = z.infer<typeof QueryColumn>;
+
+export const QuerySummary = z.object({
+  id: z.string(),
+  category: z.enum(CATEGORIES),
+  names: BothNames,
+  question: BothNames,
+  rule: BothNames,
+  /** Names of what may be asked with. */
+  inputs: z.array(z.string()),
+  columns: z.array(QueryColumn),
+  example: z.string(),
+});
+export type QuerySummary = z.infer<typeof QuerySummary>;
+
+export const QueryList = z.object({ items: z.array(QuerySummary) });
+export type QueryList = z.infer<typeof QueryList>;
+
+/** `csv` and `xlsx` hold all rows, titles in the language of Accept-Language. */
+export const QueryFormat = { format: z.enum(['json', 'csv', 'xlsx']).default('json'), ...PageQuery };
+
+/** One page of the rows; they were found at `now`, and the next page is found anew. */
+export const queryAnswer = <T extends z.ZodType>(row: T) =>
+  z.object({
+    query: z.string(),
+    /** What was asked about, defaults filled in. */
+    about: z.record(z.string(), z.string()),
+    now: Instant,
+    columns: z.array(QueryColumn),
+    total: z.int(),
+    items: z.array(row),
+    nextCursor: z.string().nullable(),
+  });
+export type QueryAnswer = z.infer<
+  ReturnType<typeof queryAnswer<z.ZodType<Readonly<Record<string, unknown>>>>>
+>;

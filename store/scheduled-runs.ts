@@ -1,0 +1,47 @@
+/** Scheduled runs as lists look at them: which there are, and how far earlier ones had come. Reading only. */
+import { runId } from '../graph/calendar.ts';
+import type { Cycle } from '../graph/model.ts';
+import type { Queryable } from './pool.ts';
+
+/** The latest period of which there is a scheduled run, or null. */
+export async function newestPeriod(client: Queryable, cycle: Cycle): Promise<string | null> {
+  const found = await client.query<{ period: string | null }>({
+    name: 'newest-period',
+    text: `select max(period) as period from runs where cycle = $1 and purpose = 'scheduled'`,
+    values: [cycle],
+  });
+  return found.rows[0]!.period;
+}
+
+/** Those of the scheduled runs of the periods that were opened, in the given order. */
+export async function scheduledRuns(
+  client: Queryable,
+  periods: readonly (readonly [Cycle, string])[],
+): Promise<string[]> {
+  const ids = periods.map(([cycle, period]) => runId(cycle, period));
+  const found = await client.query<{ id: string }>({
+    name: 'scheduled-runs',
+    text: 'select id from runs where id = any($1::text[])',
+    values: [ids],
+  });
+  const there = new Set(found.rows.map((row) => row.id));
+  return ids.filter((id) => there.has(id));
+}
+
+/**
+ * In how many of the runs each flow was done (succeeded or passed) by an instant of that run, ms. A flow that never was is left out. The
+ * time is that of reading the runs: 30 days of 13,000 flows are 390,000 rows.
+ */
+export async function doneBy(
+  client: Queryable,
+  runs: readonly { readonly run: string; readonly at: number }[],
+): Promise<Map<string, number>> {
+  const found = await client.query<{ flow: string; n: number }>({
+    name: 'done-by',
+    text: `select f.flow_id as flow, count(*)::int as n from unnest($1::text[], $2::bigint[]) as x (run_id, at_ms)
+      join run_flows f on f.run_id = x.run_id
+      where f.result in ('succeeded', 'force_passed') and f.result_ms <= x.at_ms group by f.flow_id`,
+    values: [runs.map((it) => it.run), runs.map((it) => it.at)],
+  });
+  return new Map(found.rows.map((row) => [row.flow, row.n]));
+}
