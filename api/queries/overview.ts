@@ -5,7 +5,7 @@ import { DEFAULT_CALENDAR } from '../../graph/work-days.ts';
 import { doneBy, scheduledRuns } from '../../store/scheduled-runs.ts';
 import type { ApiDeps } from '../deps.ts';
 import { defineQuery, instantColumn, numberColumn, ratioColumn, textColumn } from './query.ts';
-import { DayInput, FlowFilter, flowsOf, grouped, type Scope, type ScopedFlow, scopeOfDay } from './scope.ts';
+import { DayInput, FlowFilter, flowsOf, grouped, type Scope, type ScopedFlow, isComplete, scopeOfDay } from './scope.ts';
 
 const { group: _group, layer: _layer, ...PlatformFilter } = FlowFilter;
 
@@ -120,11 +120,11 @@ function countsOf(list: readonly ScopedFlow[]) {
   return { ...counts, done: counts.succeeded + counts.forced };
 }
 
-const lastOf = (list: readonly ScopedFlow[]): number | null =>
-  list.reduce<number | null>(
-    (last, { row: { resultAt } }) => (resultAt !== null && resultAt > (last ?? 0) ? resultAt : last),
-    null,
-  );
+/** When the last of them was done, ms. */
+function lastOf(list: readonly ScopedFlow[]): number | null {
+  const ends = list.flatMap(({ row }) => (isComplete(row) ? [row.resultAt!] : []));
+  return ends.length === 0 ? null : Math.max(...ends);
+}
 
 const PERIODS = 30;
 

@@ -102,3 +102,7 @@ export function grouped<T>(items: readonly T[], key: (item: T) => string): Map<s
   }
   return groups;
 }
+
+/** Whether it counts as done in lists: succeeded or passed (domain, common rule). */
+export const isComplete = ({ result }: Pick<FlowStateRow, 'result'>): boolean =>
+  result === 'succeeded' || result === 'force_passed';

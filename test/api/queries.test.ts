@@ -29,27 +29,26 @@ const agents = {
   mpp: await playAgent(api.pool, 'agent-mpp', { platform: 'mpp' }),
 };
 
-/** A day whose flows have ended as said; others are left as they stand. */
-async function playDay(
-  period: string,
-  ends: Readonly<Record<string, 'succeeded' | 'failed'>>,
-): Promise<string> {
+async function openDay(period: string): Promise<string> {
   const run = await openTestRun(api.pool, period, 'day');
   await api.coordinator!.settled(run);
-  for (;;) {
-    let moved = false;
+  return run;
+}
+
+/** Flows of the run end as said, those behind them, too; there must be nothing else for agents. */
+async function play(run: string, ends: Readonly<Record<string, 'succeeded' | 'failed'>>): Promise<void> {
+  for (let moved = true; moved; ) {
+    moved = false;
     for (const agent of Object.values(agents)) {
-      const tasks = (await agent.claim()).filter((task) => ends[task.flow] !== undefined);
-      if (tasks.length === 0) continue;
-      moved = true;
+      const tasks = await agent.claim();
       await agent.start(tasks);
       for (const task of tasks) {
         const failure = ends[task.flow] === 'failed' ? ('program' as const) : null;
         await agent.end([task], { outcome: ends[task.flow]!, failure, effect: true });
+        moved = true;
       }
     }
     await api.coordinator!.settled(run);
-    if (!moved) return run;
   }
 }
 
@@ -59,23 +58,22 @@ async function ask(query: string): Promise<Json> {
   return body;
 }
 
-await playDay('2026-11-20', { Dwd1: 'succeeded', Dwd2: 'succeeded', Sum: 'succeeded' });
-await playDay('2026-11-21', { Dwd1: 'succeeded', Dwd2: 'succeeded', Sum: 'succeeded' });
+await play(await openDay('2026-11-20'), { Dwd1: 'succeeded', Dwd2: 'succeeded', Sum: 'succeeded' });
+await play(await openDay('2026-11-21'), { Dwd1: 'succeeded', Dwd2: 'succeeded', Sum: 'succeeded' });
 // They were done a day after the beginning of their period; Sum of the 20th later than that day has come today.
 await api.pool.query(
   `update run_flows set result_ms = extract(epoch from timestamptz '2026-11-20 00:00+08')::bigint * 1000 + 86400000
      + case when run_id = 'day-2026-11-21' then 86400000 when flow_id = 'Sum' then 86400000::bigint * 30000 else 0 end
    where run_id in ('day-2026-11-20', 'day-2026-11-21') and result is not null`,
 );
-const today = await playDay('2026-11-22', { Dwd1: 'succeeded', Dwd2: 'failed' });
+const today = await openDay('2026-11-22');
+const request = { flows: ['Sum'], reason: 'test', evidence: 'ticket 4711' };
+expect(await operator.post(`/runs/${today}/force-pass`, request)).toMatchObject({
+  body: { state: 'applied' },
+});
+await play(today, { Dwd1: 'succeeded', Dwd2: 'failed' });
 
 test('Q01 counts the flows of a day by platform and state, and compares with this time of earlier days', async () => {
-  const passed = await operator.post(`/runs/${today}/force-pass`, {
-    flows: ['Sum'],
-    reason: 'test',
-    evidence: 'ticket 4711',
-  });
-  expect(passed).toMatchObject({ status: 200, body: { state: 'applied' } });
   const { about, items, total } = await ask('Q01');
   expect(about).toEqual({ date: '2026-11-22' });
   expect(total).toBe(2);
@@ -101,8 +99,10 @@ test('Q01 counts the flows of a day by platform and state, and compares with thi
       offsetRatio: 0.3333,
     },
   ]);
-  const sum = await analyst.get(`/runs/${today}/flows/Sum`);
-  expect(items[1].lastCompletionAt).toBe(sum.body.resultAt);
+  // A failure completes nothing.
+  expect(items[0].lastCompletionAt).toBe(null);
+  const last = await analyst.get(`/runs/${today}/flows/Dwd1`);
+  expect(items[1].lastCompletionAt).toBe(last.body.resultAt);
 });
 
 test('Q02 counts base-layer programs by platform and batch', async () => {

@@ -1,0 +1,39 @@
+/** Which flows should be done by now: past their reference time, or their deadline where there is none. */
+import { resolveMoment } from '../../graph/moment.ts';
+import { calendars } from '../../store/open-run.ts';
+import type { FlowStateRow } from '../../store/flows.ts';
+import type { Flow } from '../../graph/model.ts';
+import { isComplete, type ScopedFlow, type ScopedRun } from './scope.ts';
+
+/** Month flows that say nothing are due with the 7th of the month after (domain, queries note 3). */
+const MONTH_DEFAULT = '+1 month, day 8, 00:00';
+
+/** When a flow of the run should be done, ms; null: nothing says it. */
+export function dueTimes(run: ScopedRun): (flow: Flow, row: Pick<FlowStateRow, 'deadline'>) => number | null {
+  const calendarOf = calendars(run.version);
+  const { cycle, period, openedAt } = run.run;
+  return (flow, { deadline }) => {
+    if (flow.referenceAt !== undefined)
+      return resolveMoment(flow.referenceAt, cycle, period, calendarOf(flow.calendar), openedAt);
+    if (deadline !== 0) return deadline;
+    return cycle === 'month' ? resolveMoment(MONTH_DEFAULT, cycle, period, calendarOf(null), openedAt) : null;
+  };
+}
+
+export interface LateFlow extends ScopedFlow {
+  readonly expectedAt: number | null;
+  /** How long past it, ms; 0: not yet, or nothing says when. */
+  readonly lateMs: number;
+}
+
+/** Those that are not complete (nor skipped, nor retired), each with when it should have been. */
+export function openFlows(flows: readonly ScopedFlow[]): LateFlow[] {
+  const due = new Map<ScopedRun, ReturnType<typeof dueTimes>>();
+  return flows.flatMap((it): LateFlow[] => {
+    if (isComplete(it.row) || it.row.state === 'skipped' || it.row.state === 'retired') return [];
+    let dueOf = due.get(it.run);
+    if (dueOf === undefined) due.set(it.run, (dueOf = dueTimes(it.run)));
+    const expectedAt = dueOf(it.flow, it.row);
+    return [{ ...it, expectedAt, lateMs: expectedAt === null ? 0 : Math.max(0, it.run.now - expectedAt) }];
+  });
+}
