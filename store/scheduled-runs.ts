@@ -45,3 +45,13 @@ export async function doneBy(
   });
   return new Map(found.rows.map((row) => [row.flow, row.n]));
 }
+
+/** Scheduled runs of a cycle that are open and not finished, the oldest period first. */
+export async function openScheduledRuns(client: Queryable, cycle: Cycle): Promise<string[]> {
+  const found = await client.query<{ id: string }>({
+    name: 'open-scheduled-runs',
+    text: `select id from runs where cycle = $1 and purpose = 'scheduled' and state = 'open' and finished_ms is null order by period`,
+    values: [cycle],
+  });
+  return found.rows.map((row) => row.id);
+}

@@ -1,8 +1,9 @@
 /** Which flows should be done by now: past their reference time, or their deadline where there is none. */
-import { resolveMoment } from '../../graph/moment.ts';
-import { calendars } from '../../store/open-run.ts';
-import type { FlowStateRow } from '../../store/flows.ts';
+
 import type { Flow } from '../../graph/model.ts';
+import { resolveMoment } from '../../graph/moment.ts';
+import type { FlowStateRow } from '../../store/flows.ts';
+import { calendars } from '../../store/open-run.ts';
 import { isComplete, type ScopedFlow, type ScopedRun } from './scope.ts';
 
 /** Month flows that say nothing are due with the 7th of the month after (domain, queries note 3). */
@@ -31,8 +32,8 @@ export function openFlows(flows: readonly ScopedFlow[]): LateFlow[] {
   const due = new Map<ScopedRun, ReturnType<typeof dueTimes>>();
   return flows.flatMap((it): LateFlow[] => {
     if (isComplete(it.row) || it.row.state === 'skipped' || it.row.state === 'retired') return [];
-    let dueOf = due.get(it.run);
-    if (dueOf === undefined) due.set(it.run, (dueOf = dueTimes(it.run)));
+    const dueOf = due.get(it.run) ?? dueTimes(it.run);
+    due.set(it.run, dueOf);
     const expectedAt = dueOf(it.flow, it.row);
     return [{ ...it, expectedAt, lateMs: expectedAt === null ? 0 : Math.max(0, it.run.now - expectedAt) }];
   });

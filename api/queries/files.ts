@@ -11,7 +11,7 @@ const LIST_SEPARATOR = ' ';
 export function csvOf({ columns }: Query, rows: readonly Row[], language: Language): string {
   const list = Object.entries(columns);
   const titles = list.map(([, column]) => column[language]);
-  const lines = rows.map((row) => list.map(([key, column]) => cellText(row[key], column)));
+  const lines = rows.map((row) => list.map(([key, column]) => cellText(row[key], column, language)));
   return stringify([titles, ...lines], { bom: true, record_delimiter: 'windows' });
 }
 
@@ -21,19 +21,19 @@ const asText = (text: string): string => (/^[=+\-@\t\r]/.test(text) ? `'${text}`
 export async function xlsxOf(query: Query, rows: readonly Row[], language: Language): Promise<Buffer> {
   const list = Object.entries(query.columns);
   const titles = list.map(([, column]) => ({ value: column[language], fontWeight: 'bold' as const }));
-  const lines = rows.map((row) => list.map(([key, column]) => cellOf(row[key], column)));
+  const lines = rows.map((row) => list.map(([key, column]) => cellOf(row[key], column, language)));
   const sheet = { sheet: query.id, stickyRowsCount: 1, columns: list.map(() => ({ width: 18 })) };
   return writeXlsx([titles, ...lines], sheet).toBuffer();
 }
 
-function cellOf(value: unknown, column: Column) {
+function cellOf(value: unknown, column: Column, language: Language) {
   if (value === null || value === undefined) return null;
   if (typeof value === 'number' && column.type === 'number') return { value, type: Number };
   if (typeof value === 'number' && column.type === 'ratio') return { value, type: Number, format: '0.0%' };
-  return { value: cellText(value, column), type: String };
+  return { value: cellText(value, column, language), type: String };
 }
 
-function cellText(value: unknown, { type }: Column): string {
+function cellText(value: unknown, { type }: Column, language: Language): string {
   if (value === null || value === undefined) return '';
   switch (type) {
     case 'instant':
@@ -42,6 +42,8 @@ function cellText(value: unknown, { type }: Column): string {
       return asText((value as readonly string[]).join(LIST_SEPARATOR));
     case 'text':
       return asText(value as string);
+    case 'names':
+      return asText((value as Record<Language, string>)[language]);
     case 'number':
     case 'ratio':
     case 'yes':

@@ -5,7 +5,16 @@ import { DEFAULT_CALENDAR } from '../../graph/work-days.ts';
 import { doneBy, scheduledRuns } from '../../store/scheduled-runs.ts';
 import type { ApiDeps } from '../deps.ts';
 import { defineQuery, instantColumn, numberColumn, ratioColumn, textColumn } from './query.ts';
-import { DayInput, FlowFilter, flowsOf, grouped, type Scope, type ScopedFlow, isComplete, scopeOfDay } from './scope.ts';
+import {
+  DayInput,
+  FlowFilter,
+  flowsOf,
+  grouped,
+  isComplete,
+  type Scope,
+  type ScopedFlow,
+  scopeOfDay,
+} from './scope.ts';
 
 const { group: _group, layer: _layer, ...PlatformFilter } = FlowFilter;
 

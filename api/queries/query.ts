@@ -4,9 +4,10 @@
  */
 import { z } from 'zod';
 import type { ApiDeps } from '../deps.ts';
+import { BothNames } from '../schemas/fields.ts';
 
 /** What a cell holds: it decides how files and terminals write it. Instants are ms, `ratio` is 0.1 for 10 %. */
-export type CellType = 'text' | 'number' | 'instant' | 'ratio' | 'yes' | 'list';
+export type CellType = 'text' | 'names' | 'number' | 'instant' | 'ratio' | 'yes' | 'list';
 
 /** A title in both languages, and the schema of the cell; every cell may be empty. */
 export interface Column<T = unknown> {
@@ -21,6 +22,8 @@ const column =
   (en: string, zh: string): Column<T | null> => ({ type, en, zh, schema: schema.nullable() });
 
 export const textColumn = column('text', z.string());
+/** In both languages; files and terminals show one. */
+export const namesColumn = column('names', BothNames);
 export const numberColumn = column('number', z.number());
 export const instantColumn = column('instant', z.int());
 export const ratioColumn = column('ratio', z.number());

@@ -87,7 +87,8 @@ export async function flowsOf(
   return found;
 }
 
-const fits = (flow: Flow, { platform, group, layer }: FlowFilter): boolean =>
+/** Whether the filter lets it through. */
+export const fits = (flow: Flow, { platform, group, layer }: FlowFilter): boolean =>
   (platform === undefined || platform.includes(flow.platform ?? '')) &&
   (group === undefined || flow.groups.some((it) => group.includes(it))) &&
   (layer === undefined || layer.includes(flow.layer));

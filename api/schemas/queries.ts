@@ -5,6 +5,7 @@ import { BothNames, Instant, PageQuery } from './fields.ts';
 
 const CELL_TYPES = [
   'text',
+  'names',
   'number',
   'instant',
   'ratio',

@@ -5,6 +5,7 @@ import { SluiceError } from '../../errors.ts';
 import { part, type Query } from '../client.ts';
 import type { Session } from '../session.ts';
 import { instant } from '../text/instant.ts';
+import type { Lang } from '../text/phrases.ts';
 import { table } from '../text/table.ts';
 import { oneLine } from '../text/width.ts';
 import { type Tree, wholeNumber } from '../tree.ts';
@@ -119,7 +120,7 @@ function gives({ type }: QueryColumn): 0 | 1 | 2 {
   return type === 'list' ? 2 : type === 'text' ? 1 : 0;
 }
 
-function cellText(value: unknown, { type }: QueryColumn, { phrase }: Session): string {
+function cellText(value: unknown, { type }: QueryColumn, { phrase, lang }: Session): string {
   if (value === null || value === undefined) return '';
   switch (type) {
     case 'instant':
@@ -130,6 +131,8 @@ function cellText(value: unknown, { type }: QueryColumn, { phrase }: Session): s
       return value === true ? phrase('yes') : phrase('no');
     case 'list':
       return oneLine((value as readonly string[]).join(' '));
+    case 'names':
+      return oneLine((value as Record<Lang, string>)[lang]);
     case 'text':
     case 'number':
       return oneLine(String(value));
