@@ -1,9 +1,9 @@
 /** How the platforms stand as a whole: Q01, Q02. */
-import { periodSpan, shiftPeriod } from '../../graph/calendar.ts';
+import { shiftPeriod } from '../../graph/calendar.ts';
 import type { State } from '../../graph/status.ts';
-import { DEFAULT_CALENDAR } from '../../graph/work-days.ts';
 import { doneBy, scheduledRuns } from '../../store/scheduled-runs.ts';
 import type { ApiDeps } from '../deps.ts';
+import { hourOf, startOf } from './clock.ts';
 import { defineQuery, instantColumn, numberColumn, ratioColumn, textColumn } from './query.ts';
 import {
   DayInput,
@@ -168,14 +168,3 @@ async function usualCounts(
     return Math.round(sum * 10) / 10;
   };
 }
-
-const startOf = (cycle: 'hour' | 'day' | 'month', period: string): number =>
-  periodSpan(cycle, period, DEFAULT_CALENDAR.timeZone).startMs;
-
-/** The hour of the clock in the platforms' zone: `02`. */
-const hourOf = (at: number): string =>
-  new Intl.DateTimeFormat('en-GB', {
-    hour: '2-digit',
-    hourCycle: 'h23',
-    timeZone: DEFAULT_CALENDAR.timeZone,
-  }).format(at);

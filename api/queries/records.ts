@@ -1,0 +1,110 @@
+/** What people did and asked for: Q32, Q33, Q37. */
+import { z } from 'zod';
+import { adHocRequests, decisionsInRuns, heldBy } from '../../store/decision-lists.ts';
+import { GivenId } from '../schemas/fields.ts';
+import { defineQuery, instantColumn, listColumn, numberColumn, textColumn } from './query.ts';
+import { DayInput, MonthInput, scopeOfDay, scopeOfMonth } from './scope.ts';
+
+export const q32 = defineQuery({
+  id: 'Q32',
+  category: 'support',
+  names: { en: 'What a failover would requeue', zh: '代理切换将重新排队的任务' },
+  question: {
+    en: 'Which attempts does an agent hold, and what would a failover do with them?',
+    zh: '某代理持有哪些任务，切换后会怎样？',
+  },
+  rule: {
+    en: 'Attempts sent but not started go back into the queue; those that run are lost at once, and their flows are tried again or resolved by a person.',
+    zh: '已下发未启动的任务重新排队；正在执行的立即判定失联，由流程重试或人工裁定。',
+  },
+  input: { agent: GivenId.optional() },
+  columns: {
+    agent: textColumn('agent', '代理'),
+    run: textColumn('run', '运行'),
+    flowId: textColumn('flow', '流程'),
+    state: textColumn('state', '状态'),
+    sentAt: instantColumn('sent', '下发'),
+    startedAt: instantColumn('started', '启动'),
+    failover: textColumn('a failover would', '切换结果'),
+  },
+  example: 'agent=agent-yt',
+  async answer(deps, { agent }) {
+    const rows = (await heldBy(deps.pool, agent ?? null)).map((it) => ({
+      ...{
+        agent: it.agent,
+        run: it.run,
+        flowId: it.flow,
+        state: it.startedAt === null ? 'sent_to_agent' : 'running',
+      },
+      ...{ sentAt: it.sentAt, startedAt: it.startedAt, failover: it.startedAt === null ? 'requeue' : 'lose' },
+    }));
+    return { about: agent === undefined ? {} : { agent }, rows };
+  },
+});
+
+export const q33 = defineQuery({
+  id: 'Q33',
+  category: 'support',
+  names: { en: 'Decisions of people in a period', zh: '账期内人工操作审计' },
+  question: {
+    en: 'Who passed, started, confirmed or switched what, when and why?',
+    zh: '谁在何时因何强制通过、手工启动、确认或切换了什么？',
+  },
+  rule: {
+    en: 'Applied operations in the runs of the day and of the month; without either, of the newest month.',
+    zh: '指定日、月运行中已生效的人工操作；均未指定则为最近月。',
+  },
+  input: { ...DayInput, ...MonthInput, verb: GivenId.optional() },
+  columns: {
+    at: instantColumn('at', '时间'),
+    actor: textColumn('actor', '操作员'),
+    verb: textColumn('verb', '操作'),
+    run: textColumn('run', '运行'),
+    flows: listColumn('flows', '流程'),
+    reason: textColumn('reason', '理由'),
+    evidence: textColumn('evidence', '依据'),
+    approvedBy: textColumn('approved by', '审批人'),
+  },
+  example: 'verb=force-pass',
+  async answer(deps, { date, month, verb }) {
+    const day = date === undefined ? null : await scopeOfDay(deps, date);
+    const of = month === undefined && day !== null ? null : await scopeOfMonth(deps, month);
+    const runs = [...(day?.runs ?? []), ...(of?.runs ?? [])].map(({ run }) => run.id);
+    const rows = await decisionsInRuns(deps.pool, runs, verb ?? null);
+    const about = {
+      ...(day === null ? {} : { date: day.period }),
+      ...(of === null ? {} : { month: of.period }),
+    };
+    return { about, rows };
+  },
+});
+
+export const q37 = defineQuery({
+  id: 'Q37',
+  category: 'support',
+  names: { en: 'Ad-hoc tasks', zh: '临时任务' },
+  question: {
+    en: 'What was asked for outside the schedules, by whom, and how did it end?',
+    zh: '计划之外有哪些临时任务，谁提出，结果如何？',
+  },
+  rule: {
+    en: 'Backfills, and rerun, trigger and start-now operations, the newest first, of the last so many days (7). Done of all: flows for operations, runs for backfills.',
+    zh: '最近若干天（默认 7）的补数、重跑、触发与立即启动，新的在前。完成/总数：操作按流程计，补数按运行计。',
+  },
+  input: { days: z.coerce.number().int().min(1).max(400).default(7) },
+  columns: {
+    at: instantColumn('at', '时间'),
+    requester: textColumn('requester', '提出人'),
+    kind: textColumn('kind', '类型'),
+    run: textColumn('run or range', '运行或范围'),
+    flows: listColumn('flows', '流程'),
+    reason: textColumn('reason', '理由'),
+    state: textColumn('state', '状态'),
+    done: numberColumn('done', '已完成'),
+    total: numberColumn('of', '总数'),
+  },
+  example: 'days=7',
+  async answer(deps, { days }) {
+    return { about: { days: String(days) }, rows: await adHocRequests(deps.pool, days) };
+  },
+});
