@@ -66,3 +66,51 @@ export async function decisionsAbout(client: Queryable, runs: readonly string[])
   });
   return found.rows;
 }
+
+/** Rows that the last successful attempt of each flow of a run reported, by flow; those that reported none are left out. */
+export async function reportedRows(client: Queryable, run: string): Promise<Map<string, number>> {
+  const found = await client.query<{ flow: string; rows: number }>({
+    name: 'reported-rows',
+    text: `select distinct on (flow_id) flow_id as flow, rows from attempts
+      where run_id = $1 and outcome = 'succeeded' and rows is not null order by flow_id, epoch desc`,
+    values: [run],
+  });
+  return new Map(found.rows.map((row) => [row.flow, row.rows]));
+}
+
+/** Median of the rows that flows reported in the runs, by flow, and in how many runs. */
+export async function usualRows(
+  client: Queryable,
+  runs: readonly string[],
+): Promise<Map<string, { readonly median: number; readonly n: number }>> {
+  const found = await client.query<{ flow: string; median: number; n: number }>({
+    name: 'usual-rows',
+    text: `select flow_id as flow, percentile_cont(0.5) within group (order by rows)::float8 as median, count(distinct run_id)::int as n
+      from attempts where run_id = any($1::text[]) and outcome = 'succeeded' and rows is not null group by flow_id`,
+    values: [runs],
+  });
+  return new Map(found.rows.map(({ flow, ...rest }) => [flow, rest]));
+}
+
+export interface FlowEffort {
+  readonly flow: string;
+  /** Successful attempts, their whole run time, ms, and the rows that they reported. */
+  readonly runs: number;
+  readonly ms: number;
+  readonly rows: number;
+  readonly failures: number;
+}
+
+/** What flows took in the runs, all together, by flow. */
+export async function effortOf(client: Queryable, runs: readonly string[]): Promise<FlowEffort[]> {
+  const found = await client.query<FlowEffort>({
+    name: 'effort-of',
+    text: `select flow_id as flow, count(*) filter (where outcome = 'succeeded')::int as runs,
+        coalesce(sum(ended_ms - started_ms) filter (where outcome = 'succeeded'), 0)::float8 as ms,
+        coalesce(sum(rows) filter (where outcome = 'succeeded'), 0)::float8 as rows,
+        count(*) filter (where outcome in ('failed', 'lost'))::int as failures
+      from attempts where run_id = any($1::text[]) group by flow_id`,
+    values: [runs],
+  });
+  return found.rows;
+}

@@ -9,6 +9,15 @@ const HOUR = new Intl.DateTimeFormat('en-GB', { hour: '2-digit', hourCycle: 'h23
 /** `02`. */
 export const hourOf = (at: number): string => HOUR.format(at);
 
+const MINUTE = new Intl.DateTimeFormat('en-GB', {
+  hour: '2-digit',
+  minute: '2-digit',
+  hourCycle: 'h23',
+  timeZone,
+});
+/** `02:07`. */
+export const minuteOf = (at: number): string => MINUTE.format(at);
+
 /** Beginning of a period, ms. */
 export const startOf = (cycle: Cycle, period: string): number => periodSpan(cycle, period, timeZone).startMs;
 

@@ -6,6 +6,7 @@ import { q14, q15 } from './key-flows.ts';
 import { q06, q28 } from './month-start.ts';
 import { q16, q18, q19, q20, q22 } from './open-flows.ts';
 import { q01, q02 } from './overview.ts';
+import { q30, q34, q35 } from './quality.ts';
 import type { Query } from './query.ts';
 import { q32, q33, q37 } from './records.ts';
 import { q10, q17 } from './why.ts';
@@ -13,5 +14,5 @@ import { q10, q17 } from './why.ts';
 export const QUERIES: readonly Query[] = [
   ...[q01, q02, q06],
   ...[q10, q11, q12, q13, q14, q15, q16, q17, q18, q19, q20, q21, q22],
-  ...[q28, q29, q32, q33, q37],
+  ...[q28, q29, q30, q32, q33, q34, q35, q37],
 ].sort((a, b) => (a.id < b.id ? -1 : 1));
