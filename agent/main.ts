@@ -6,9 +6,9 @@
  * without one they go on under their wrappers until the next start (protocol C5).
  */
 import { join } from 'node:path';
-import pino from 'pino';
 import { childEnvironment, loadConfig, projectFolder } from '../config.ts';
 import { SluiceError } from '../errors.ts';
+import { createLogger } from '../logging.ts';
 import packageFile from '../package.json' with { type: 'json' };
 import { createAgent } from './agent.ts';
 import { createApiClient } from './api-client.ts';
@@ -25,7 +25,7 @@ const ONE_WISH_MS = 1_500;
 
 const config = loadConfig();
 const { name, platform, slots, labels, connections } = config.agent;
-const logger = pino({ name: 'agent', level: config.logLevel, base: { agent: name } });
+const logger = createLogger({ name: 'agent', level: config.logLevel, base: { agent: name } });
 
 async function main(): Promise<void> {
   if (config.token === undefined || platform === undefined) {

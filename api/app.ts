@@ -9,6 +9,7 @@ import {
   type ZodTypeProvider,
 } from 'fastify-type-provider-zod';
 import { ERRORS, SluiceError } from '../errors.ts';
+import { processLines } from '../logging.ts';
 import type { Actor } from '../store/actors.ts';
 import { auditRejection } from './audit-rejection.ts';
 import { createAuthenticator, type Permission, requirePermission } from './auth.ts';
@@ -41,7 +42,7 @@ export const PREFIX = '/api/v1';
 /** Builds the API; `listen` is the caller's. Throws when a route declares no permission. */
 export async function buildApp(deps: ApiDeps): Promise<Api> {
   const app: Api = Fastify({
-    logger: { level: deps.logLevel, redact: ['req.headers.authorization'] },
+    logger: { level: deps.logLevel, redact: ['req.headers.authorization'], stream: processLines },
     // Two lines a request cost more than the request of an agent; failures are logged, metrics count.
     logController: new LogController({ disableRequestLogging: true }),
     genReqId: () => randomBytes(8).toString('hex'),

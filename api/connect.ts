@@ -1,7 +1,7 @@
 /** The API connected to the record: everything `buildApp` needs, from values of the configuration. */
 import { hostname } from 'node:os';
 import { join } from 'node:path';
-import { pino } from 'pino';
+import { createLogger } from '../logging.ts';
 import { purgeAnswers } from '../store/agent-calls.ts';
 import { versionReader } from '../store/catalogue.ts';
 import { freeOldKeys } from '../store/operations.ts';
@@ -48,7 +48,7 @@ const OPEN_REQUESTS_MS = 4_000;
 
 /** Throws when PostgreSQL cannot be reached. `listen` is the caller's. */
 export async function connectApi(options: ApiOptions): Promise<ConnectedApi> {
-  const log = pino({ name: 'api', level: options.logLevel });
+  const log = createLogger({ name: 'api', level: options.logLevel });
   const onError = (error: Error): void =>
     log.warn({ error: error.message }, 'an idle connection to PostgreSQL broke');
   const pool = createPool(options.databaseUrl, {

@@ -1,13 +1,13 @@
 /** The worker's process. Needs DATABASE_URL and TEMPORAL_ADDRESS. */
 import { join } from 'node:path';
 import { Runtime } from '@temporalio/worker';
-import pino from 'pino';
 import { loadConfig } from '../config.ts';
 import { SluiceError } from '../errors.ts';
+import { createLogger } from '../logging.ts';
 import { startWorker } from './connect.ts';
 
 const config = loadConfig();
-const logger = pino({ name: 'worker', level: config.logLevel });
+const logger = createLogger({ name: 'worker', level: config.logLevel });
 if (config.databaseUrl === undefined || config.temporalAddress === undefined)
   throw new SluiceError('invalid_config', 'a worker needs DATABASE_URL and TEMPORAL_ADDRESS');
 

@@ -58,7 +58,7 @@ const MAY_IMPORT: Record<string, readonly (string | RegExp)[]> = {
   store: ['errors.ts', 'graph', 'pg', 'pg-copy-streams', 'zod', 'node:'],
   api: [
     ...['errors.ts', 'config.ts', 'graph', 'store', 'workflows/messages.ts', '@temporalio/client', 'node:'],
-    ...['pg', 'zod', 'fastify', 'fastify-type-provider-zod', '@fastify/swagger', 'pino', 'yaml'],
+    ...['pg', 'zod', 'fastify', 'fastify-type-provider-zod', '@fastify/swagger', 'yaml', 'logging.ts'],
     ...['csv-stringify/sync', 'write-excel-file/node'],
   ],
   worker: [
@@ -71,9 +71,9 @@ const MAY_IMPORT: Record<string, readonly (string | RegExp)[]> = {
       'workflows/messages.ts',
       /^@temporalio\/(worker|client)/,
     ],
-    ...['pg', 'pino', 'node:'],
+    ...['pg', 'pino', 'logging.ts', 'node:'],
   ],
-  agent: ['errors.ts', 'config.ts', 'platforms', 'api/schemas', 'pg', 'pino', 'zod', 'node:'],
+  agent: ['errors.ts', 'config.ts', 'logging.ts', 'platforms', 'api/schemas', 'pg', 'zod', 'node:'],
   platforms: ['errors.ts', 'pg', 'pg-copy-streams', 'zod', 'node:'],
   cli: ['errors.ts', 'config.ts', 'api/schemas', 'embedded', 'commander', 'zod', 'yaml', 'node:'],
   console: ['errors.ts', 'api/schemas', 'node:'],
