@@ -41,11 +41,23 @@ export function toSluiceError(error: unknown): SluiceError {
       cause: error,
     });
   if (isOutage(error))
-    return new SluiceError('record_unavailable', 'the database does not answer', { cause: error });
+    return new SluiceError(
+      'record_unavailable',
+      OUTAGES[sqlState(error) ?? ''] ?? 'the database does not answer',
+      {
+        cause: error,
+      },
+    );
   if (statusCode !== undefined && statusCode >= 400 && statusCode < 500)
     return new SluiceError('invalid_request', message ?? 'the request cannot be read', { cause: error });
   return new SluiceError('internal', 'the log has the details under the trace id', { cause: error });
 }
+
+/** What an operator can do something about. */
+const OUTAGES: Readonly<Record<string, string>> = {
+  '53100': 'the database cannot write: its disk is full',
+  '53300': 'the database has no connection left',
+};
 
 function isOutage(error: unknown): boolean {
   if (sqlState(error) !== null) return isTransient(error);

@@ -32,3 +32,11 @@ test.each([
 ])('%s stays internal', (_what, error) => {
   expect(toSluiceError(error).code).toBe('internal');
 });
+
+test.each([
+  ['53100', 'the database cannot write: its disk is full'],
+  ['53300', 'the database has no connection left'],
+  ['57P01', 'the database does not answer'],
+])('what an operator can mend is said: %s', (code, detail) => {
+  expect(toSluiceError(ofPostgres(code)).message).toBe(detail);
+});
