@@ -1,7 +1,8 @@
 /** `bench --answers`: what questions about a run of the whole estate cost, through the API of a running installation. */
 import type { FlowPage } from '../api/schemas/flows.ts';
+import type { QueryList } from '../api/schemas/queries.ts';
 import type { RunDetail } from '../api/schemas/runs.ts';
-import type { Client } from '../cli/client.ts';
+import type { Client, Query } from '../cli/client.ts';
 import type { Shutdown } from '../embedded/shutdown.ts';
 import { estate } from './estate/catalogue.ts';
 import { percentile } from './percentile.ts';
@@ -28,6 +29,8 @@ export interface Answers {
   /** The same of lateness, with both runs read already. */
   readonly latenessMs: number | null;
   readonly latenessApiMs: number | null;
+  /** Template queries, each with its example's inputs, by the asker's clock; medians of 3. */
+  readonly queryMs: Readonly<Record<string, number | null>>;
   readonly flowMs: number | null;
   readonly runMs: number | null;
   readonly flowListMs: number | null;
@@ -74,6 +77,14 @@ export async function answers({ flows, say, shutdown }: AnswersWish): Promise<An
   const late = await computeTimes(system, `/runs/${id}/lateness`, spread(finished, 2 * REPEATED), {
     against: id,
   });
+  const queryMs: Record<string, number | null> = {};
+  const { items: queries } = await client.get<QueryList>('/queries');
+  for (const { id: query, inputs } of queries) {
+    const input = inputs.includes('date') ? { date: PERIOD } : askedWith(inputs, targets);
+    const times: number[] = [];
+    for (let i = 0; i < 3; i++) times.push(await timed(() => client.get(`/queries/${query}`, input)));
+    queryMs[query] = percentile(times, 0.5);
+  }
   let flow = 0;
   const answer: Answers = {
     flows,
@@ -85,6 +96,7 @@ export async function answers({ flows, say, shutdown }: AnswersWish): Promise<An
     criticalPathApiMs: percentile(paths.apiMs, 0.5),
     latenessMs: percentile(late.computeMs, 0.5),
     latenessApiMs: percentile(late.apiMs, 0.5),
+    queryMs,
     flowMs: await median(() => client.get(`/runs/${id}/flows/${targets[flow++ % targets.length]!}`)),
     runMs: await median(() => client.get(`/runs/${id}`)),
     flowListMs: await median(() => client.get(`/runs/${id}/flows`, { limit: 100 })),
@@ -94,6 +106,14 @@ export async function answers({ flows, say, shutdown }: AnswersWish): Promise<An
   };
   await shutdown.run();
   return answer;
+}
+
+/** Inputs that a query cannot do without. */
+function askedWith(inputs: readonly string[], targets: readonly string[]): Query {
+  const flow = targets.at(-1)!;
+  const run = inputs.includes('run') ? { run: `day-${PERIOD}` } : {};
+  if (inputs.includes('flow')) return { ...run, flow };
+  return inputs.includes('flows') ? { ...run, flows: flow } : run;
 }
 
 async function timed(ask: () => Promise<unknown>): Promise<number> {
