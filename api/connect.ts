@@ -13,6 +13,7 @@ import { createAgentCalls } from './agent-calls.ts';
 import { buildApp } from './app.ts';
 import { startBeats } from './beats.ts';
 import type { Api } from './deps.ts';
+import { startLearning } from './learning.ts';
 import { fileLogStore } from './log-store.ts';
 import { openNotifications } from './notifications.ts';
 import { startRetention } from './retention.ts';
@@ -88,6 +89,7 @@ export async function connectApi(options: ApiOptions): Promise<ConnectedApi> {
   const stopRetention = options.retainsByItself
     ? startRetention({ copyPool, retention: options.retention, logs }, log)
     : async () => {};
+  const stopLearning = startLearning({ pool, versionOf }, log);
   return {
     app,
     async close() {
@@ -97,6 +99,7 @@ export async function connectApi(options: ApiOptions): Promise<ConnectedApi> {
       await app.close().finally(() => clearTimeout(impatient));
       await stopBeats();
       await stopRetention();
+      await stopLearning();
       await notifications.close();
       await copyPool.end();
       await pool.end();

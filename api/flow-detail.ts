@@ -1,5 +1,6 @@
 /** Everything about one flow of a run, at once. */
 import { blockers } from '../graph/blockers.ts';
+import { overLong } from '../graph/expected.ts';
 import { beforeBeginning } from '../graph/foreign-runs.ts';
 import { FLAG, isDone, type RunState } from '../graph/state.ts';
 import { stateOf } from '../graph/state-of.ts';
@@ -8,9 +9,11 @@ import { claimBlockers } from '../store/claim-blockers.ts';
 import { readAttempts, readFlowStates, readGenerations, readOverrides } from '../store/flows.ts';
 import type { RunContext } from '../store/run-context.ts';
 import { inSnapshot, type Reading } from '../store/snapshot.ts';
+import { readUsual } from '../store/usual-times.ts';
 import type { ApiDeps } from './deps.ts';
 import { flowOfRun, openContext } from './find.ts';
 import { shownFlow } from './flow-view.ts';
+import { referenceTimes } from './reference-times.ts';
 import type { FlowDetail } from './schemas/flows.ts';
 
 /** Throws `unknown_run`, `unknown_flow`. On one snapshot; of the run's state only what has moved since the answer before is read. */
@@ -26,19 +29,24 @@ export async function flowDetail(deps: ApiDeps, run: string, given: string): Pro
       readGenerations(client, id, flow.id),
       readOverrides(client, id, flow.id),
       claimBlockers(client, id, flow.id, deps.leaseMs),
+      readUsual(client, context),
     ]);
-  const [state, [rows, attempts, generations, overrides, claim]] = await inSnapshot(
+  const [state, [rows, attempts, generations, overrides, claim, usual], now] = await inSnapshot(
     deps.pool,
     context,
     deps.graceMs,
     read,
-    (snapshot, found) => [snapshot.state, found] as const,
+    (snapshot, found) => [snapshot.state, found, snapshot.now] as const,
   );
   const row = rows[0]!;
   const engine = state.result[v] === 0 ? blockers(context.graph, state, v) : [];
   const waitsForPerson = row.state === 'waiting_person' ? [{ code: 'gate_unconfirmed' }] : [];
+  const reference = referenceTimes(context, usual, (it) => (it === v ? row.deadline : 0))(v);
   return {
     ...shownFlow(flow, row),
+    expected: flow.runner === 'agent' ? usual.expected(v) : null,
+    reference,
+    overLong: row.startedAt === null ? null : overLong(now - row.startedAt, usual.usualMs(v)),
     run: context.run.id,
     period: context.periodOf(flow),
     trigger: flow.trigger,

@@ -2,20 +2,26 @@
 import { SluiceError } from '../errors.ts';
 import { periodSpan } from '../graph/calendar.ts';
 import { classOf, type DayClass } from '../graph/day-class.ts';
+import type { History } from '../graph/flow-history.ts';
 import { type Lateness, lateness, referenceRun } from '../graph/lateness.ts';
 import { latenessText } from '../graph/lateness-text.ts';
 import type { Cycle } from '../graph/model.ts';
+import type { ReferenceTime } from '../graph/reference-time.ts';
+import { usualRun } from '../graph/usual-run.ts';
 import { DEFAULT_CALENDAR } from '../graph/work-days.ts';
 import { readPathFacts } from '../store/history.ts';
-import { type EarlierEnd, earlierEnds } from '../store/references.ts';
+import { type EarlierEnd, earlierEnds, earlierOpenings } from '../store/references.ts';
 import type { RunContext } from '../store/run-context.ts';
+import { readUsual } from '../store/usual-times.ts';
 import type { ApiDeps } from './deps.ts';
 import { openContext } from './find.ts';
+import { referenceTimes } from './reference-times.ts';
 
-/** `median`: of the last `of` periods the run in whose middle the flow was done. */
+/** `median`: of the last `of` periods the run in whose middle the flow was done. `times`: the run as it should go, by reference times. */
 export type Against =
   | { readonly kind: 'class'; readonly dayClass: DayClass }
   | { readonly kind: 'median'; readonly of: number }
+  | { readonly kind: 'times' }
   | { readonly kind: 'run'; readonly run: string };
 
 /** Periods looked through for one that is like today's: more than a year of days. */
@@ -26,7 +32,12 @@ export type PathReading = Awaited<ReturnType<typeof readPathFacts>>;
 
 export interface LatenessAnswer extends Lateness {
   readonly run: string;
-  readonly reference: { readonly run: string; readonly period: string };
+  /** A run, or the reference time of the target. */
+  readonly reference: {
+    readonly run: string | null;
+    readonly period: string | null;
+    readonly time: ReferenceTime | null;
+  };
   readonly text: { readonly en: string; readonly zh: string };
 }
 
@@ -42,21 +53,72 @@ export async function latenessOf(
   const read = await readPathFacts(deps.pool, context, deps.graceMs);
   const v = target(read);
   const flow = context.graph.ids[v]!;
+  const today = { graph: context.graph, s: read.state, facts: read.facts };
+  if (against.kind === 'times') return againstTimes(deps, context, today, v, computing);
   const reference = await referenceOf(deps, context, flow, against);
   const other = await openContext(deps, reference.run);
   if (other.run.cycle !== cycle)
     throw noReference(flow, `${reference.run} is not a run of ${cycle} periods`, context);
   const before = await readPathFacts(deps.pool, other, deps.graceMs);
-  const today = { graph: context.graph, s: read.state, facts: read.facts };
   const then = { graph: other.graph, s: before.state, facts: before.facts };
   const found = computing(() =>
     lateness(today, v, startOf(cycle, period), referenceRun(then, startOf(cycle, other.run.period))),
   );
   if (found === null) throw noReference(flow, `${flow} was not done in ${reference.run}`, context);
   return {
-    ...{ run: context.run.id, reference: { run: other.run.id, period: other.run.period } },
+    run: context.run.id,
+    reference: { run: other.run.id, period: other.run.period, time: null },
     ...found,
     text: latenessText(found, other.run.id, (id) => context.flow(id).names),
+  };
+}
+
+/** Openings of so many earlier runs tell when a run is usually opened. */
+const OPENINGS = 30;
+
+/** Against reference times and expected durations (graph/usual-run.ts). Throws `no_reference` when the target has no reference time. */
+async function againstTimes(
+  deps: ApiDeps,
+  context: RunContext,
+  today: History,
+  target: number,
+  computing: <T>(work: () => T) => T,
+): Promise<LatenessAnswer> {
+  const { graph, run, index } = context;
+  const { cycle, period } = run;
+  const [usual, openings] = await Promise.all([
+    readUsual(deps.pool, context),
+    earlierOpenings(deps.pool, { cycle, period, limit: OPENINGS }),
+  ]);
+  const startAt = startOf(cycle, period);
+  const offsets = Float64Array.from(openings, (it) => it.openedAt - startOf(cycle, it.period)).sort();
+  const openedAt = offsets.length === 0 ? run.openedAt : startAt + offsets[(offsets.length - 1) >> 1]!;
+  const times = referenceTimes(context, usual, (v) => today.facts.deadline[v]!);
+  const time = times(target);
+  const flow = graph.ids[target]!;
+  if (time === null) throw noReference(flow, `nothing tells when ${flow} is done usually`, context);
+  const found = computing(() => {
+    const dueAt = new Float64Array(graph.n);
+    for (let v = 0; v < graph.n; v++) {
+      const due = v === target ? time : times(v);
+      // What is only the latest that is allowed tells nothing about a flow on the way.
+      if (due !== null && (v === target || due.origin === 'configured' || due.origin === 'learned'))
+        dueAt[v] = due.at;
+    }
+    const vertexOf = (id: string): number => index.get(id) ?? -1;
+    const { durations } = usual;
+    const reference = usualRun({
+      ...{ graph, startAt, openedAt, dueAt, durations, vertexOf },
+      startTime: today.s.start,
+    });
+    // It has all flows of the run, so the target, too.
+    return lateness(today, target, startAt, reference)!;
+  });
+  return {
+    run: run.id,
+    reference: { run: null, period: null, time },
+    ...found,
+    text: latenessText(found, null, (id) => context.flow(id).names),
   };
 }
 
@@ -68,7 +130,7 @@ async function referenceOf(
   deps: ApiDeps,
   { run, version }: RunContext,
   flow: string,
-  against: Against,
+  against: Exclude<Against, { readonly kind: 'times' }>,
 ): Promise<{ readonly run: string }> {
   if (against.kind === 'run') return { run: against.run };
   const { cycle, period } = run;

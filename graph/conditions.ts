@@ -4,6 +4,7 @@
  */
 import { type Blocker, blockers } from './blockers.ts';
 import type { Graph } from './compact.ts';
+import { overLong } from './expected.ts';
 import type { Override, WaitingClaim, WhyFacts } from './run-facts.ts';
 import { FLAG, has, type RunState } from './state.ts';
 import { resultOf } from './status.ts';
@@ -52,7 +53,7 @@ export const CAUSES = {
   sent_to_agent: 'it was sent to an agent and starts in a moment',
   upstream_failed: 'it failed',
   upstream_running: 'it is running',
-  upstream_running_long: 'it has been running for more than an hour',
+  upstream_running_long: 'it has been running for more than an hour, or for half as long again as usual',
   waiting_agent: 'it waits for an agent to take it',
 } as const;
 export type CauseCode = keyof typeof CAUSES;
@@ -69,9 +70,8 @@ export interface Condition {
   readonly reason: string | null;
 }
 
-/** Domain Q17 and M01, M16: sent to an agent for so long means hung; running for so long is long. */
+/** Domain Q17 and M01: sent to an agent for so long means hung. */
 export const HUNG_MS = 10 * 60_000;
-export const LONG_RUN_MS = 60 * 60_000;
 
 export type Situation = {
   readonly graph: Graph;
@@ -162,7 +162,7 @@ function inHand({ graph, s, facts }: Situation, v: number): Condition {
   const since = lease.startedAt;
   const late = facts.deadline[v]! !== 0 && facts.now > facts.deadline[v]!;
   if (kind === 'interface' && late) return condition('interface_late', since, { by });
-  const long = facts.now - since > LONG_RUN_MS;
+  const long = overLong(facts.now - since, facts.usualMs(v)) !== null;
   if (kind === 'distribution' && !long) return condition('distribution_pending', since, { by });
   const pending = has(s, v, FLAG.RERUN_PENDING) ? 'rerun_pending' : null;
   return condition(long ? 'upstream_running_long' : 'upstream_running', since, { by, reason: pending });

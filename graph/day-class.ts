@@ -34,3 +34,18 @@ export function classOf(dayClass: DayClass, cycle: Cycle, period: string, calend
       return dayClass satisfies never;
   }
 }
+
+/**
+ * The class that run times are learned by (decision 0013), as a code. Days: the first three and the last one of a month, when closing and
+ * billing are busy, otherwise worked or not; hours: the hour of the day, worked or not; months: whether they end a quarter. A month of days
+ * has enough of each, which weekdays or days of the month do not have. Throws `invalid_period`.
+ */
+export function durationClass(cycle: Cycle, period: string, calendar: WorkCalendar): string {
+  const start = periodStartLocal(cycle, period);
+  if (cycle === 'month') return Number(period.slice(5, 7)) % 3 === 0 ? 'quarterEnd' : 'otherMonth';
+  const day = formatPeriod('day', start);
+  const worked = isWorkDay(calendar, day) ? 'workDay' : 'restDay';
+  if (cycle === 'hour') return `${worked} ${period.slice(8)}`;
+  if (Number(day.slice(8)) <= 3) return 'monthStart';
+  return day === lastDay('month', day.slice(0, 7)) ? 'monthEnd' : worked;
+}

@@ -28,38 +28,24 @@ const WORDS: Readonly<Record<PartKind, readonly [en: string, zh: string]>> = {
 const TOLD = 3;
 const LEAST_SHARE = 0.01;
 
+/** What it is compared with: the run's id; null: its reference time. */
+export type ReferenceNamed = string | null;
+
 /** `names`: of a flow, null when it has none. */
 export function latenessText(
   it: Lateness,
-  reference: string,
+  reference: ReferenceNamed,
   names: (flow: string) => Sentence | null,
 ): Sentence {
   const by = long(Math.abs(it.total));
   const subject = { en: called(it.target, names, 'en'), zh: called(it.target, names, 'zh') };
-  const open = it.endedAt === null;
   const least = it.total * LEAST_SHARE;
   // Of what is early nobody asks why.
   const parts =
     it.total <= 0 ? [] : it.parts.filter(({ ms }) => ms > 0 && ms >= least).sort((a, b) => b.ms - a.ms);
   const told = parts.slice(0, TOLD);
   const rest = parts.length - told.length;
-  const head =
-    it.total === 0
-      ? {
-          en: `${subject.en} is as in ${reference}`,
-          zh: `${subject.zh} 与 ${reference} 一致`,
-        }
-      : it.total > 0
-        ? {
-            en: `${subject.en} is ${by.en} later than in ${reference}${open ? ' so far' : ''}`,
-            zh: `${subject.zh} 比 ${reference} ${open ? '目前已晚' : '晚'} ${by.zh}`,
-          }
-        : {
-            en: `${subject.en} is ${by.en} ${open ? 'before its end' : 'earlier than'} in ${reference}`,
-            zh: open
-              ? `距 ${reference} 中的完成时间还有 ${by.zh}：${subject.zh}`
-              : `${subject.zh} 比 ${reference} 早 ${by.zh}`,
-          };
+  const head = headOf(it, subject, by, reference);
   if (told.length === 0) return { en: `${head.en}.`, zh: `${head.zh}。` };
   const because = told.map((part) => reasonOf(part, names));
   const more =
@@ -70,6 +56,34 @@ export function latenessText(
     en: `${head.en}: ${because.map((text) => text.en).join('; ')}${more.en}.`,
     zh: `${head.zh}：${because.map((text) => text.zh).join('；')}${more.zh}。`,
   };
+}
+
+/** How late, without the reasons. */
+function headOf(it: Lateness, subject: Sentence, by: Sentence, reference: ReferenceNamed): Sentence {
+  const open = it.endedAt === null;
+  const than = reference === null ? 'its reference time' : `in ${reference}`;
+  const then = reference ?? '参考时间';
+  if (it.total === 0)
+    return {
+      en: `${subject.en} is ${reference === null ? 'at' : 'as'} ${than}`,
+      zh: `${subject.zh} 与 ${then} 一致`,
+    };
+  if (it.total > 0)
+    return {
+      en: `${subject.en} is ${by.en} later than ${than}${open ? ' so far' : ''}`,
+      zh: `${subject.zh} 比 ${then} ${open ? '目前已晚' : '晚'} ${by.zh}`,
+    };
+  if (!open)
+    return {
+      en: `${subject.en} is ${by.en} earlier than ${than}`,
+      zh: `${subject.zh} 比 ${then} 早 ${by.zh}`,
+    };
+  return reference === null
+    ? { en: `${subject.en} is ${by.en} before ${than}`, zh: `距 ${then} 还有 ${by.zh}：${subject.zh}` }
+    : {
+        en: `${subject.en} is ${by.en} before its end ${than}`,
+        zh: `距 ${then} 中的完成时间还有 ${by.zh}：${subject.zh}`,
+      };
 }
 
 /** Less than a second is told, too: an estate for trying has nothing else. */

@@ -107,6 +107,8 @@ export interface WhyFacts extends FlowInstants {
   readonly lastAttempts: ReadonlyMap<number, LastAttempt>;
   /** The definition of a vertex, and the owner of a procedure. */
   readonly flowOf: (v: number) => Flow;
+  /** What a running flow is measured by, ms: its average of the last week, else its median; null when it has no past. */
+  readonly usualMs: (v: number) => number | null;
   readonly procedureOwner: (procedure: string) => string | null;
 }
 

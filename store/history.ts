@@ -19,6 +19,7 @@ import { freeText, readRows } from './rows-as-text.ts';
 import type { RunContext } from './run-context.ts';
 import { inSnapshot, type Reading, type Snapshot } from './snapshot.ts';
 import { readMet } from './subscriptions.ts';
+import { readUsual } from './usual-times.ts';
 
 /** State and facts for `why`. `leaseMs`: an agent that was not heard of for so long counts as gone (protocol C8). */
 export async function readWhyFacts(
@@ -35,9 +36,10 @@ export async function readWhyFacts(
       readLocks(reading),
       readPauses(reading, false),
       readOverrides(reading, false),
+      readUsual(reading.client, context),
     ]);
   return inSnapshot(pool, context, limits.graceMs, read, async (snapshot, found) => {
-    const [released, leases, agents, pools, locks, pauses, overrides] = found;
+    const [released, leases, agents, pools, locks, pauses, overrides, usual] = found;
     const { run, graph, version } = context;
     const { locksOf, usesOf } = contentionOf(context);
     const owners = new Map(version.frame.procedures.map((p) => [p.id, p.owner]));
@@ -70,6 +72,7 @@ export async function readWhyFacts(
         agents: agents.map((it) => ({ ...it, live: it.seenAt > snapshot.now - limits.leaseMs })),
         lastAttempts: await readLastAttempts(snapshot),
         flowOf: (v) => context.flow(graph.ids[v]!),
+        usualMs: usual.usualMs,
         procedureOwner: (procedure) => owners.get(procedure) ?? null,
       },
     };

@@ -24,3 +24,17 @@ export async function earlierEnds(
   });
   return found.rows;
 }
+
+/** When the scheduled runs of the latest periods before `period` were opened, ms, newest first. */
+export async function earlierOpenings(
+  client: Queryable,
+  asked: { readonly cycle: Cycle; readonly period: string; readonly limit: number },
+): Promise<{ readonly period: string; readonly openedAt: number }[]> {
+  const found = await client.query<{ period: string; openedAt: number }>({
+    name: 'earlier-openings',
+    text: `select period, opened_ms as "openedAt" from runs where cycle = $1 and purpose = 'scheduled' and period < $2
+      order by period desc limit $3`,
+    values: [asked.cycle, asked.period, asked.limit],
+  });
+  return found.rows;
+}

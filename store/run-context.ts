@@ -7,6 +7,7 @@ import { latestStarts } from '../graph/latest-start.ts';
 import type { Cycle, Flow, Purpose } from '../graph/model.ts';
 import { type Subscription, type Subscriptions, subscriptionsOf } from '../graph/subscriptions.ts';
 import type { CatalogueVersion } from './catalogue.ts';
+import { readUsual } from './usual-times.ts';
 
 export interface RunRow {
   readonly id: string;
@@ -34,7 +35,7 @@ export interface RunContext {
   readonly index: ReadonlyMap<string, number>;
   /** Edges to other runs (A11), as they were resolved when the run was opened or adopted its version. */
   readonly subscriptions: Subscriptions;
-  /** C10; by vertex. */
+  /** C10, with the durations that were expected when the run was first read; by vertex. */
   readonly latestStart: Float64Array;
   flow(id: string): Flow;
   /** Period of the flow's program, e.g. 202610 or 20261031 (protocol D2). */
@@ -110,6 +111,9 @@ async function readContext(
     [runId],
   );
   for (const row of rows.rows) deadlines[index.get(row.flow_id) ?? 0] = row.deadline_ms;
+  // Without a deadline nothing is to be reckoned backwards from one.
+  const durations =
+    rows.rows.length === 0 ? new Float64Array(graph.n) : (await readUsual(pool, { run, version })).durations;
   // By mapping: an estate has a handful of them, and thousands of flows.
   const periods = new Map<string | number, string>();
   return {
@@ -120,7 +124,7 @@ async function readContext(
     index,
     subscriptions:
       graph.foreign.length === 0 ? subscriptionsOf(graph.n, []) : await readSubscriptions(pool, runId, index),
-    latestStart: latestStarts(graph, deadlines, new Float64Array(graph.n).fill(DEFAULT_DURATION_MS)),
+    latestStart: latestStarts(graph, deadlines, durations),
     flow(id) {
       const flow = version.flows.get(id);
       if (flow === undefined)
@@ -157,6 +161,3 @@ async function readSubscriptions(
   });
   return subscriptionsOf(index.size, list);
 }
-
-/** Until a flow has a history of its own. */
-export const DEFAULT_DURATION_MS = 60_000;

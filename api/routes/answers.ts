@@ -123,8 +123,9 @@ function targetOf(context: RunContext, given: string | undefined): (read: PathRe
   return ({ state, facts }) => asked ?? defaultTarget(context.graph, state, facts);
 }
 
-/** `previous`, `median:30`, or a run's id. */
+/** `previous`, `reference`, `median:30`, or a run's id. */
 function againstOf(text: string): Against {
+  if (text === 'reference') return { kind: 'times' };
   const dayClass = DAY_CLASSES.find((it) => it === text);
   if (dayClass !== undefined) return { kind: 'class', dayClass };
   const median = /^median(?::(\d+))?$/.exec(text);

@@ -5,6 +5,7 @@ import { PIECE_KINDS } from '../../graph/critical-path.ts';
 import { DAY_CLASSES } from '../../graph/day-class.ts';
 import { PART_KINDS } from '../../graph/lateness.ts';
 import { BothNames, GivenId, Instant, PageQuery, StateName, text } from './fields.ts';
+import { ReferenceTime } from './flows.ts';
 
 export const Cause = z.object({
   /** null: the run as a whole. Of a loop the first member. An id that does not exist when that is the cause. */
@@ -152,7 +153,7 @@ export const LatenessQuery = z.strictObject({
   ...PathQuery.shape,
   /**
    * The run to compare with: the newest earlier one of the same class of day (`previous`: of any), the middle one of the last n (`median`: 7,
-   * `median:30`), or a run by its id.
+   * `median:30`), the run as it should go by reference times and expected durations (`reference`), or a run by its id.
    */
   against: z
     .union([z.enum(DAY_CLASSES), z.string().regex(/^median(:([1-9]|[1-9]\d|[1-3]\d\d))?$/), GivenId])
@@ -176,7 +177,12 @@ export const Part = z.object({
 export const Lateness = z.object({
   run: z.string(),
   target: z.string(),
-  reference: z.object({ run: z.string(), period: z.string() }),
+  /** A run, or, of `against=reference`, the target's reference time. */
+  reference: z.object({
+    run: z.string().nullable(),
+    period: z.string().nullable(),
+    time: ReferenceTime.nullable(),
+  }),
   /** null: not done; `now` counts as its end for the time being. */
   endedAt: Instant.nullable(),
   now: Instant,

@@ -1,6 +1,8 @@
 /** Flows of a run: as a row of a list, and in detail. */
 import { z } from 'zod';
+import { EXPECTED_ORIGINS } from '../../graph/expected.ts';
 import { FlowKind, Layer } from '../../graph/model.ts';
+import { REFERENCE_ORIGINS } from '../../graph/reference-time.ts';
 import { BothNames, GivenId, Instant, listOf, PageQuery, pageOf, StateName, text } from './fields.ts';
 
 export const FlowParams = z.object({ run: GivenId, flow: GivenId });
@@ -128,8 +130,29 @@ export const Generation = z.object({
   operation: z.string().nullable(),
 });
 
+/** How long it runs: percentiles, of how many runs (of `alike`: flows), and where that is from. ms. */
+export const Expected = z.object({
+  p10: z.int(),
+  p50: z.int(),
+  p90: z.int(),
+  n: z.int(),
+  origin: z.enum(EXPECTED_ORIGINS),
+});
+
+/** By when a flow is done usually, and where that is from; `n`: of what was learned, in how many periods. */
+export const ReferenceTime = z.object({
+  at: Instant,
+  origin: z.enum(REFERENCE_ORIGINS),
+  n: z.int().nullable(),
+});
+
 export const FlowDetail = z.object({
   ...Flow.shape,
+  /** null: no agent runs it. */
+  expected: Expected.nullable(),
+  reference: ReferenceTime.nullable(),
+  /** Of a running flow: it runs for more than an hour, or for half as long again as usual. */
+  overLong: z.enum(['hour', 'usual']).nullable(),
   run: z.string(),
   /** As its program gets it: 202610, 20261031. */
   period: z.string(),

@@ -3,6 +3,7 @@ import type { Attempt, Flow, FlowDetail } from '../../api/schemas/flows.ts';
 import { part } from '../client.ts';
 import { ofRun, runOf, type Session } from '../session.ts';
 import { duration, instant, time } from '../text/instant.ts';
+import { originText } from '../text/origins.ts';
 import { flagText, stateColour, stateText, stateWord } from '../text/states.ts';
 import { table } from '../text/table.ts';
 import { oneLine } from '../text/width.ts';
@@ -81,6 +82,26 @@ export function flowTable(flows: readonly Flow[], session: Session): string[] {
   );
 }
 
+/** How long it should run and by when it should be done, each with where that is from. */
+function usualLines(
+  { expected, reference, overLong }: FlowDetail,
+  { lang, phrase, paint }: Session,
+): string[] {
+  const lines: string[] = [];
+  if (expected !== null) {
+    const { p10, p50, p90, n, origin } = expected;
+    const spread = p10 === p90 ? '' : `  (${duration(p10)} - ${duration(p90)})`;
+    lines.push(`  ${phrase('expected_duration')}: ${duration(p50)}${spread}  ${originText(origin, n, lang)}`);
+  }
+  if (reference !== null)
+    lines.push(
+      `  ${phrase('reference_time')}: ${instant(reference.at)}  ${originText(reference.origin, reference.n ?? 0, lang)}`,
+    );
+  if (overLong !== null)
+    lines.push(`  ${paint('red', phrase(overLong === 'hour' ? 'over_hour' : 'over_usual'))}`);
+  return lines;
+}
+
 function flowLines(it: FlowDetail, session: Session): string[] {
   const { lang, phrase, paint } = session;
   const flags = it.flags.map((flag) => flagText(flag, lang)).join(' ');
@@ -98,6 +119,7 @@ function flowLines(it: FlowDetail, session: Session): string[] {
   ];
   const told = moments.filter(([, at]) => at !== null).map(([word, at]) => `${word}: ${instant(at)}`);
   if (told.length > 0) lines.push(`  ${told.join('  ')}`);
+  lines.push(...usualLines(it, session));
   if (it.role !== null) lines.push(`  ${phrase('role')}: ${it.role}`);
   if (it.reads.length > 0) lines.push(`  ${phrase('reads')}: ${oneLine(it.reads.join(', '))}`);
   if (it.writes.length > 0) lines.push(`  ${phrase('writes')}: ${oneLine(it.writes.join(', '))}`);

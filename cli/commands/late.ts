@@ -37,7 +37,7 @@ function latenessLines(
 ): string[] {
   const end = it.endedAt ?? it.now;
   const lines = [
-    `${paint('bold', phrase('lateness'))}  ${it.run}  ${oneLine(it.target)}  ${phrase('against_run', { run: it.reference.run })}${it.endedAt === null ? `  (${phrase('not_done')})` : ''}`,
+    `${paint('bold', phrase('lateness'))}  ${it.run}  ${oneLine(it.target)}  ${phrase('against_run', { run: it.reference.run ?? phrase('its_reference_time') })}${it.endedAt === null ? `  (${phrase('not_done')})` : ''}`,
     paint(
       'dim',
       `${phrase('expected_at')} ${instant(it.expectedAt)}  ${phrase('ended')} ${instant(end)}  ${signed(it.total)}`,

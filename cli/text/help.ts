@@ -62,7 +62,7 @@ const HELP = {
   query_explain: ['say what it asks, by which rule, and what its inputs and columns are', '说明查询的问题、规则、条件与列'],
   critical_path: ['what the end of a flow rested on, without gap, from the opening of the run', '关键路径：自运行打开至该流程结束，首尾相接'],
   late: ['how late a flow is and because of what, part by part, against an earlier run', '与较早的运行相比，流程晚了多少、原因为何（逐项相加）'],
-  late_against: ['previous (default), weekday, monthDay, monthEnd, afterHoliday, median, median:N, or a run', '比较对象：previous（默认）、weekday、monthDay、monthEnd、afterHoliday、median、median:N 或某个运行'],
+  late_against: ['previous (default), weekday, monthDay, monthEnd, afterHoliday, median, median:N, reference (its reference time), or a run', '比较对象：previous（默认）、weekday、monthDay、monthEnd、afterHoliday、median、median:N、reference（参考时间）或某个运行'],
   svg: ['print the picture as SVG, for a file: --svg > path.svg', '以 SVG 输出图形，可写入文件：--svg > path.svg'],
   logs: ['what an attempt wrote', '查看执行日志'],
   attempt: ['number of the attempt (default: the last)', '第几次执行（默认最近一次）'],

@@ -59,6 +59,8 @@ export function pathPicture(it: CriticalPath, lang: Lang): string {
   return drawing(`${it.run} · ${it.target} · ${titles[lang]}`, note, bars, null);
 }
 
+const REFERENCE_TIME: Readonly<Record<Lang, string>> = { en: 'reference time', zh: '参考时间' };
+
 /** A row a part: later to the right of the middle line, earlier to the left. */
 export function latenessPicture(it: Lateness, lang: Lang): string {
   const most = Math.max(1, ...it.parts.map((part) => Math.abs(part.ms)));
@@ -75,7 +77,12 @@ export function latenessPicture(it: Lateness, lang: Lang): string {
       title: `${flow}${part.names === null ? '' : ` (${part.names[lang]})`}: ${kind}, ${duration(part.today)} / ${duration(part.reference)}`,
     };
   });
-  return drawing(`${it.run} · ${it.target} · ${it.reference.run}`, it.text[lang], bars, 0.5);
+  return drawing(
+    `${it.run} · ${it.target} · ${it.reference.run ?? REFERENCE_TIME[lang]}`,
+    it.text[lang],
+    bars,
+    0.5,
+  );
 }
 
 function drawing(title: string, note: string, bars: readonly Bar[], line: number | null): string {

@@ -53,7 +53,7 @@ test('a later run names the flow that made it late, and its parts add up to the 
   expect(answer).toMatchObject({
     run: october,
     target: 'Report',
-    reference: { run: september, period: '2030-09' },
+    reference: { run: september, period: '2030-09', time: null },
   });
   expect(answer.total).toBe(answer.endedAt - answer.expectedAt);
   expect(sum(answer)).toBe(answer.total);

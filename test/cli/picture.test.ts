@@ -34,7 +34,11 @@ const part = (ms: number, kind: Lateness['parts'][number]['kind'], flow: string 
   upstream: null,
 });
 const late: Lateness = {
-  ...{ run: 'month-2026-10', target: 'Load', reference: { run: 'month-2026-09', period: '2026-09' } },
+  ...{
+    run: 'month-2026-10',
+    target: 'Load',
+    reference: { run: 'month-2026-09', period: '2026-09', time: null },
+  },
   ...{ endedAt: 5_000, now: 9_000, expectedAt: 3_500, total: 1_500, flows: ['Load'] },
   parts: [part(-500, 'opening', null), part(2_000, 'run', 'Load')],
   mainCause: part(2_000, 'run', 'Load'),

@@ -3,6 +3,7 @@ import { describe, expect, test } from 'vitest';
 import { type CriticalPath, criticalPath, type PieceKind } from '../../graph/critical-path.ts';
 import { type Lateness, lateness, type Part, referenceRun } from '../../graph/lateness.ts';
 import { latenessText } from '../../graph/lateness-text.ts';
+import { usualRun } from '../../graph/usual-run.ts';
 import { at, OPEN, type Story, storyOf, type Told } from '../support/path-facts.ts';
 import type { FlowSpec } from '../support/run-graph.ts';
 import { anyEstate } from './any-estate.ts';
@@ -114,6 +115,71 @@ describe('lateness against a reference', () => {
   });
 });
 
+/** Against reference times, in minutes after the opening; flows without one end so long after what is above them as they last. */
+function againstTimes(
+  today: Story,
+  target: string,
+  due: Record<string, number>,
+  lasts: Record<string, number>,
+  opens = 0,
+): Lateness | null {
+  const story = storyOf(today);
+  const { graph, facts, s } = story;
+  const column = (of: (id: string) => number | undefined): Float64Array =>
+    Float64Array.from(graph.ids, (id) => of(id) ?? 0);
+  const reference = usualRun({
+    ...{ graph, startAt: OPEN, openedAt: at(opens), startTime: s.start, vertexOf: facts.vertexOf },
+    dueAt: column((id) => (due[id] === undefined ? 0 : at(due[id]))),
+    durations: column((id) => (lasts[id] ?? 0) * MIN),
+  });
+  return lateness(story, facts.vertexOf(target), OPEN, reference);
+}
+
+describe('lateness against reference times', () => {
+  test('what runs as long as expected and ends when it is due is not late at all', () => {
+    const flows = { A: ran(0, 0, 10), B: ran(10, 10, 20) };
+    const it = againstTimes({ specs: [A, B], flows }, 'B', { B: 20 }, { A: 10, B: 10 });
+    expect(it).toMatchObject({ total: 0, expectedAt: at(20), parts: [] });
+  });
+
+  test('the flow that ran longer than expected is the main cause; room before the reference time is given back', () => {
+    const it = againstTimes(
+      { specs: [A, B], flows: { A: ran(0, 0, 40), B: ran(40, 41, 55) } },
+      'B',
+      { B: 30 },
+      { A: 10, B: 15 },
+    );
+    expect(it).toMatchObject({ total: 25 * MIN, expectedAt: at(30) });
+    expect(said(it)).toEqual([
+      ['A', 'run', 30],
+      ['B', 'float', -5, 'A'],
+      ['B', 'run', -1],
+      ['B', 'waiting_agent', 1],
+    ]);
+    expect(it!.mainCause).toMatchObject({ flow: 'A', today: 40 * MIN, reference: 10 * MIN });
+  });
+
+  test('an upstream that is due after the usual start of the flow below it counts as just in time', () => {
+    const it = againstTimes(
+      { specs: [A, B], flows: { A: ran(0, 0, 20), B: ran(20, 20, 30) } },
+      'B',
+      { A: 25, B: 30 },
+      { A: 10, B: 10 },
+    );
+    expect(it!.total).toBe(0);
+    expect(said(it)).toEqual([
+      ['A', 'float', -10],
+      ['A', 'run', 10],
+    ]);
+  });
+
+  test('a run that is opened later than usual is late by that', () => {
+    const it = againstTimes({ specs: [A], flows: { A: ran(0, 0, 10) } }, 'A', { A: 5 }, { A: 10 }, -5);
+    expect(it!.total).toBe(5 * MIN);
+    expect(said(it)).toEqual([[null, 'opening', 5]]);
+  });
+});
+
 describe('the sentence', () => {
   const names = (flow: string) => (flow === 'A' ? { en: 'Load bills', zh: '装载账单' } : null);
   const sentence = (today: Story, before: Story) =>
@@ -142,6 +208,18 @@ describe('the sentence', () => {
     expect(text).toEqual({
       en: 'B is 1 h 49 min later than in month-2026-09 so far: A (Load bills) ran longer (+1 h 49 min).',
       zh: 'B 比 month-2026-09 目前已晚 1 小时 49 分：A（装载账单） 运行变长（+1 小时 49 分）。',
+    });
+  });
+
+  test('speaks of the reference time where there is no run to compare with', () => {
+    const story = { specs: [A, B], flows: { A: ran(0, 0, 130), B: ran(130, 130, 140) } };
+    const told = (due: number) => latenessText(againstTimes(story, 'B', { B: due }, {})!, null, names);
+    expect(told(20).en).toMatch(/^B is 2 h later than its reference time: A \(Load bills\) ran longer /);
+    expect(told(20).zh).toMatch(/^B 比 参考时间 晚 2 小时：/);
+    expect(told(140)).toEqual({ en: 'B is at its reference time.', zh: 'B 与 参考时间 一致。' });
+    expect(told(145)).toEqual({
+      en: 'B is 5 min earlier than its reference time.',
+      zh: 'B 比 参考时间 早 5 分。',
     });
   });
 
@@ -222,6 +300,58 @@ describe('lateness of random executions', () => {
       { seed, numRuns: numRuns / 10 },
     );
     expect(compared).toBeGreaterThan(numRuns / 20);
+  });
+});
+
+describe('lateness of random executions against reference times', () => {
+  test(`the parts add up, none is new, and none gives back room that there was not (seed ${seed})`, {
+    timeout: 600_000,
+  }, () => {
+    const seen = new Map<string, number>();
+    const times = fc.array(fc.tuple(fc.boolean(), fc.nat(200), fc.nat(30)), { minLength: 12, maxLength: 12 });
+    fc.assert(
+      fc.property(anyEstate, times, fc.nat(60), (estate, drawn, early) => {
+        const it = new Execution(estate);
+        const { graph } = it;
+        const [s, facts] = [it.state(), it.facts()];
+        const column = (of: (v: number) => number): Float64Array =>
+          Float64Array.from(graph.ids, (_, v) => of(v));
+        const openedAt = OPENED - early;
+        const dueAt = column((v) => (drawn[v % 12]![0] ? OPENED + drawn[v % 12]![1] : 0));
+        const durations = column((v) => drawn[v % 12]![2]);
+        const reference = usualRun({
+          ...{ graph, startAt: OPENED, openedAt, dueAt, durations, startTime: s.start },
+          vertexOf: facts.vertexOf,
+        });
+        /** The slow obvious way. */
+        const lasts = (v: number): number => (graph.attrOf(v).runner === 'engine' ? 0 : durations[v]!);
+        const expectedEnd = (v: number): number => {
+          if (dueAt[v] !== 0) return dueAt[v]!;
+          let free = Math.max(openedAt, s.start[v]!);
+          for (let e = graph.upOff[v]!; e < graph.upOff[v + 1]!; e++)
+            if (graph.loopEdge[e] === 0) free = Math.max(free, expectedEnd(graph.up[e]!));
+          return free + lasts(v);
+        };
+        for (let v = 0; v < graph.n; v++) {
+          const late = lateness({ graph, s, facts }, v, OPENED, reference)!;
+          const path = criticalPath(graph, s, facts, v);
+          expect(late.expectedAt).toBe(expectedEnd(v));
+          expect(late.total).toBe((path.endedAt ?? path.now) - expectedEnd(v));
+          expect(sum(late.parts)).toBe(late.total);
+          expect(late.flows).toEqual(path.flows);
+          for (const part of late.parts) {
+            seen.set(part.kind, (seen.get(part.kind) ?? 0) + 1);
+            expect(part.kind).not.toBe('new');
+            if (part.kind === 'float') expect(part.ms).toBeLessThan(0);
+            if (part.kind === 'run' || part.kind === 'waiting_person')
+              expect(part.reference).toBeLessThanOrEqual(lasts(facts.vertexOf(part.flow!)));
+          }
+        }
+      }),
+      { seed, numRuns: numRuns / 4 },
+    );
+    for (const kind of ['run', 'float', 'opening', 'rework', 'waiting_time', 'waiting_person'])
+      expect(seen.get(kind) ?? 0, kind).toBeGreaterThan(50);
   });
 });
 

@@ -211,6 +211,15 @@ describe('why', () => {
       { code: 'upstream_running_long', since: minutes(61) },
     ],
     [
+      'a flow that runs for half as long again as usual',
+      {
+        specs: chain,
+        lease: { A: 2 },
+        facts: () => ({ ...leased(minutes(20), minutes(19)), usualMs: () => 12 * MIN }),
+      },
+      { code: 'upstream_running_long', since: minutes(19) },
+    ],
+    [
       'a running distribution',
       {
         specs: [{ id: 'A', kind: 'distribution' }, ...chain.slice(1)],

@@ -53,6 +53,7 @@ export function whyFactsOf(graph: Graph, s: RunState, given: Partial<WhyFacts> =
     overrides: new Map(),
     lastAttempts: new Map(),
     flowOf: (v) => flowNamed(graph.ids[v]!),
+    usualMs: () => null,
     procedureOwner: () => null,
     ...given,
   };

@@ -1,0 +1,27 @@
+/** Reference times of the flows of a run: what lists of what should have completed, and lateness, go by. */
+import { periodSpan } from '../graph/calendar.ts';
+import { type ReferenceTime, referenceTimeOf } from '../graph/reference-time.ts';
+import type { UsualTimes } from '../graph/usual-times.ts';
+import { calendars } from '../store/open-run.ts';
+import type { RunContext } from '../store/run-context.ts';
+
+/** By vertex; null when nothing tells. `deadlineOf`: as fixed at the opening, 0 = none. */
+export function referenceTimes(
+  { run, version, graph, flow }: RunContext,
+  usual: UsualTimes,
+  deadlineOf: (v: number) => number,
+): (v: number) => ReferenceTime | null {
+  const { cycle, period, openedAt } = run;
+  const calendarOf = calendars(version);
+  const { startMs } = periodSpan(cycle, period, calendarOf(null).timeZone);
+  const times = { cycle, period, openedAt, startAt: startMs };
+  return (v) => {
+    const it = flow(graph.ids[v]!);
+    return referenceTimeOf(times, {
+      flow: it,
+      calendar: calendarOf(it.calendar),
+      usual: usual.end(v),
+      deadline: deadlineOf(v),
+    });
+  };
+}

@@ -1,0 +1,20 @@
+/** Where an expected duration or a reference time is from, in words. `{n}`: of how many. */
+import type { FlowDetail } from '../../api/schemas/flows.ts';
+import type { Lang } from './phrases.ts';
+
+type Origin = NonNullable<FlowDetail['expected']>['origin'] | NonNullable<FlowDetail['reference']>['origin'];
+
+// biome-ignore format: a table
+const ORIGINS: Readonly<Record<Origin, readonly [en: string, zh: string]>> = {
+  alike: ['learned from {n} flows like it', '由 {n} 个同类流程得出'],
+  class: ['learned from {n} periods like this one', '由 {n} 个同类账期得出'],
+  configured: ['configured', '已配置'],
+  deadline: ['its deadline', '截止时间'],
+  default: ['nothing is known', '无依据，取缺省值'],
+  few: ['learned from {n} runs only', '仅由 {n} 次运行得出'],
+  learned: ['learned from {n} periods', '由 {n} 个账期得出'],
+  own: ['learned from {n} runs', '由 {n} 次运行得出'],
+};
+
+export const originText = (origin: Origin, n: number, lang: Lang): string =>
+  ORIGINS[origin][lang === 'en' ? 0 : 1].replace('{n}', String(n));
