@@ -80,7 +80,7 @@ async function dueCycles(client: Queryable, version: number): Promise<Cycle[]> {
     text: `select c.cycle from unnest($1::text[]) as c (cycle) left join expected_learned l on l.cycle = c.cycle
       where exists (select 1 from runs r where r.cycle = c.cycle and r.purpose = 'scheduled') and (
         l.cycle is null or l.catalogue_version <> $2 or l.learned_ms < clock_ms() - $3::bigint
-        or exists (select 1 from runs r where r.cycle = c.cycle and r.purpose = 'scheduled' and r.finished_ms > l.learned_ms))`,
+        or l.finished_runs <> (select count(*) from runs r where r.cycle = c.cycle and r.purpose = 'scheduled' and r.finished_ms is not null))`,
     values: [Cycle.options, version, DAY_MS],
   });
   return found.rows.map((row) => row.cycle);
@@ -101,7 +101,7 @@ async function learnCycle(
   const { graph } = version.graphOf(cycle);
   const calendar = version.frame.calendars[0] ?? DEFAULT_CALENDAR;
   // Before what is read, so that a run that is finished meanwhile is learned next time.
-  const learnedAt = (await pool.query<{ now: number }>('select clock_ms() as now')).rows[0]!.now;
+  const { learnedAt, finishedRuns } = await readMark(pool, cycle);
   const runs = await pastRuns(pool, cycle);
   const people = graph.ids.filter((_, v) => graph.attrOf(v).runner !== 'agent');
   const past = new Map<string, Past>();
@@ -132,8 +132,21 @@ async function learnCycle(
     }
   }
   const rows = await seriesOf(version, cycle, past);
-  await write(pool, cycle, rows, { learnedAt, version: version.version });
+  await write(pool, cycle, rows, { learnedAt, finishedRuns, version: version.version });
   return { cycle, runs: runs.length, durations, series: rows.length };
+}
+
+async function readMark(
+  client: Queryable,
+  cycle: Cycle,
+): Promise<{ learnedAt: number; finishedRuns: number }> {
+  const found = await client.query<{ learnedAt: number; finishedRuns: number }>({
+    name: 'expected-mark',
+    text: `select clock_ms() as "learnedAt", count(*) as "finishedRuns" from runs
+      where cycle = $1 and purpose = 'scheduled' and finished_ms is not null`,
+    values: [cycle],
+  });
+  return found.rows[0]!;
 }
 
 interface PastRunRow {
@@ -231,7 +244,7 @@ async function write(
   pool: pg.Pool,
   cycle: Cycle,
   rows: readonly SeriesRow[],
-  { learnedAt, version }: { readonly learnedAt: number; readonly version: number },
+  mark: { readonly learnedAt: number; readonly finishedRuns: number; readonly version: number },
 ): Promise<void> {
   await inTransaction(
     pool,
@@ -261,9 +274,10 @@ async function write(
         });
       }
       client.send(
-        `insert into expected_learned (cycle, learned_ms, catalogue_version) values ($1, $2, $3)
-         on conflict (cycle) do update set learned_ms = excluded.learned_ms, catalogue_version = excluded.catalogue_version`,
-        [cycle, learnedAt, version],
+        `insert into expected_learned (cycle, learned_ms, finished_runs, catalogue_version) values ($1, $2, $3, $4)
+         on conflict (cycle) do update set learned_ms = excluded.learned_ms, finished_runs = excluded.finished_runs,
+           catalogue_version = excluded.catalogue_version`,
+        [cycle, mark.learnedAt, mark.finishedRuns, mark.version],
       );
     },
     { guarded: false },

@@ -23,6 +23,8 @@ create table expected_times (
 create table expected_learned (
   cycle text primary key,
   learned_ms bigint not null,
+  -- scheduled runs of the cycle that were finished then: with another number there is something to learn
+  finished_runs integer not null,
   -- of which flows that are alike were found
   catalogue_version integer not null
 );
