@@ -41,7 +41,7 @@ export async function flowDetail(deps: ApiDeps, run: string, given: string): Pro
   const row = rows[0]!;
   const engine = state.result[v] === 0 ? blockers(context.graph, state, v) : [];
   const waitsForPerson = row.state === 'waiting_person' ? [{ code: 'gate_unconfirmed' }] : [];
-  const reference = referenceTimes(context, usual, (it) => (it === v ? row.deadline : 0))(v);
+  const reference = referenceTimes(context, usual)(v, row.deadline);
   return {
     ...shownFlow(flow, row),
     expected: flow.runner === 'agent' ? usual.expected(v) : null,

@@ -93,14 +93,14 @@ async function againstTimes(
   const startAt = startOf(cycle, period);
   const offsets = Float64Array.from(openings, (it) => it.openedAt - startOf(cycle, it.period)).sort();
   const openedAt = offsets.length === 0 ? run.openedAt : startAt + offsets[(offsets.length - 1) >> 1]!;
-  const times = referenceTimes(context, usual, (v) => today.facts.deadline[v]!);
-  const time = times(target);
+  const times = referenceTimes(context, usual);
+  const time = times(target, today.facts.deadline[target]!);
   const flow = graph.ids[target]!;
   if (time === null) throw noReference(flow, `nothing tells when ${flow} is done usually`, context);
   const found = computing(() => {
     const dueAt = new Float64Array(graph.n);
     for (let v = 0; v < graph.n; v++) {
-      const due = v === target ? time : times(v);
+      const due = v === target ? time : times(v, 0);
       // What is only the latest that is allowed tells nothing about a flow on the way.
       if (due !== null && (v === target || due.origin === 'configured' || due.origin === 'learned'))
         dueAt[v] = due.at;

@@ -5,23 +5,22 @@ import type { UsualTimes } from '../graph/usual-times.ts';
 import { calendars } from '../store/open-run.ts';
 import type { RunContext } from '../store/run-context.ts';
 
-/** By vertex; null when nothing tells. `deadlineOf`: as fixed at the opening, 0 = none. */
+/** By vertex; null when nothing tells. `deadline`: the flow's, as fixed at the opening, 0 = none. */
 export function referenceTimes(
   { run, version, graph, flow }: RunContext,
   usual: UsualTimes,
-  deadlineOf: (v: number) => number,
-): (v: number) => ReferenceTime | null {
+): (v: number, deadline: number) => ReferenceTime | null {
   const { cycle, period, openedAt } = run;
   const calendarOf = calendars(version);
   const { startMs } = periodSpan(cycle, period, calendarOf(null).timeZone);
   const times = { cycle, period, openedAt, startAt: startMs };
-  return (v) => {
+  return (v, deadline) => {
     const it = flow(graph.ids[v]!);
     return referenceTimeOf(times, {
       flow: it,
       calendar: calendarOf(it.calendar),
       usual: usual.end(v),
-      deadline: deadlineOf(v),
+      deadline,
     });
   };
 }

@@ -1,24 +1,14 @@
-/** Which flows should be done by now: past their reference time, or their deadline where there is none. */
+/** Which flows should be done by now: past their reference time, configured or learned, or their deadline where there is none. */
 
 import type { Flow } from '../../graph/model.ts';
-import { resolveMoment } from '../../graph/moment.ts';
 import type { FlowStateRow } from '../../store/flows.ts';
-import { calendars } from '../../store/open-run.ts';
+import { referenceTimes } from '../reference-times.ts';
 import { isComplete, type ScopedFlow, type ScopedRun } from './scope.ts';
-
-/** Month flows that say nothing are due with the 7th of the month after (domain, queries note 3). */
-const MONTH_DEFAULT = '+1 month, day 8, 00:00';
 
 /** When a flow of the run should be done, ms; null: nothing says it. */
 export function dueTimes(run: ScopedRun): (flow: Flow, row: Pick<FlowStateRow, 'deadline'>) => number | null {
-  const calendarOf = calendars(run.version);
-  const { cycle, period, openedAt } = run.run;
-  return (flow, { deadline }) => {
-    if (flow.referenceAt !== undefined)
-      return resolveMoment(flow.referenceAt, cycle, period, calendarOf(flow.calendar), openedAt);
-    if (deadline !== 0) return deadline;
-    return cycle === 'month' ? resolveMoment(MONTH_DEFAULT, cycle, period, calendarOf(null), openedAt) : null;
-  };
+  const times = referenceTimes(run, run.usual);
+  return (flow, { deadline }) => times(run.index.get(flow.id)!, deadline)?.at ?? null;
 }
 
 export interface LateFlow extends ScopedFlow {

@@ -1,5 +1,6 @@
 /** All template queries, by number. */
 import { q29 } from './distributions.ts';
+import { q09, q25 } from './durations.ts';
 import { q12 } from './failures.ts';
 import { q11, q13, q21 } from './interfaces.ts';
 import { q14, q15 } from './key-flows.ts';
@@ -13,6 +14,7 @@ import { q10, q17 } from './why.ts';
 
 export const QUERIES: readonly Query[] = [
   ...[q01, q02, q06],
+  ...[q09, q25],
   ...[q10, q11, q12, q13, q14, q15, q16, q17, q18, q19, q20, q21, q22],
   ...[q28, q29, q30, q32, q33, q34, q35, q37],
 ].sort((a, b) => (a.id < b.id ? -1 : 1));

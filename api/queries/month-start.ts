@@ -4,7 +4,7 @@ import { parseRunId } from '../../graph/calendar.ts';
 import type { Flow } from '../../graph/model.ts';
 import { readFlowStates } from '../../store/flows.ts';
 import { readClock } from '../../store/snapshot.ts';
-import { flowOfRun, openContext } from '../find.ts';
+import { flowOfRun } from '../find.ts';
 import { GivenId, listOf, text } from '../schemas/fields.ts';
 import { readCauses } from './causes.ts';
 import { dueTimes } from './due.ts';
@@ -18,7 +18,15 @@ import {
   textColumn,
   yesColumn,
 } from './query.ts';
-import { flowsOf, isComplete, MonthInput, type ScopedRun, scopeOfDay, scopeOfMonth } from './scope.ts';
+import {
+  flowsOf,
+  isComplete,
+  MonthInput,
+  type ScopedRun,
+  scopedRun,
+  scopeOfDay,
+  scopeOfMonth,
+} from './scope.ts';
 
 const conditionColumns = {
   flowId: textColumn('flow', '流程'),
@@ -48,10 +56,10 @@ export const q06 = defineQuery({
   example: 'flow=P04.GO',
   async answer(deps, { flow: asked, run }) {
     if (asked === undefined) throw new SluiceError('invalid_request', 'name a flow: flow=ID');
-    const context = await openContext(deps, run ?? (await newestRun(deps)));
+    const context = await scopedRun(deps, run ?? (await newestRun(deps)), await readClock(deps.pool));
     const flow = flowOfRun(context, asked);
     const v = context.index.get(flow.id)!;
-    const { reading } = await readCauses(deps, { ...context, now: await readClock(deps.pool) });
+    const { reading } = await readCauses(deps, context);
     const rows: RowOf<typeof conditionColumns>[] = [];
     const none = { interfaceNo: null, subControlTable: null };
     if (flow.trigger === 'event') {

@@ -3,20 +3,11 @@ import { z } from 'zod';
 import { openScheduledRuns } from '../../store/scheduled-runs.ts';
 import { readClock } from '../../store/snapshot.ts';
 import type { ApiDeps } from '../deps.ts';
-import { openContext } from '../find.ts';
 import { GivenId } from '../schemas/fields.ts';
 import { causesOf } from './causes.ts';
 import { type LateFlow, openFlows } from './due.ts';
 import { defineQuery, instantColumn, minutes, namesColumn, numberColumn, textColumn } from './query.ts';
-import {
-  DayInput,
-  FlowFilter,
-  flowsOf,
-  MonthInput,
-  type ScopedRun,
-  scopeOfDay,
-  scopeOfMonth,
-} from './scope.ts';
+import { DayInput, FlowFilter, flowsOf, MonthInput, scopedRun, scopeOfDay, scopeOfMonth } from './scope.ts';
 
 const DAY_MS = 86_400_000;
 
@@ -184,7 +175,7 @@ async function oldestOpen(deps: ApiDeps, filter: FlowFilter) {
   const causes = causesOf(deps);
   const found = new Map<string, { first: LateFlow; periods: number }>();
   for (const id of await openScheduledRuns(deps.pool, 'day')) {
-    const run: ScopedRun = { ...(await openContext(deps, id)), now };
+    const run = await scopedRun(deps, id, now);
     for (const it of openFlows(await flowsOf(deps, { runs: [run] }, filter))) {
       const known = found.get(it.flow.id);
       if (known === undefined) found.set(it.flow.id, { first: it, periods: 1 });

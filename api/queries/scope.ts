@@ -3,10 +3,12 @@ import type { z } from 'zod';
 import { parsePeriod } from '../../graph/calendar.ts';
 import { type Cycle, type Flow, Layer } from '../../graph/model.ts';
 import type { State } from '../../graph/status.ts';
+import type { UsualTimes } from '../../graph/usual-times.ts';
 import { type FlowStateRow, readFirstFlowStates } from '../../store/flows.ts';
 import type { RunContext } from '../../store/run-context.ts';
 import { newestPeriod, scheduledRuns } from '../../store/scheduled-runs.ts';
 import { readClock } from '../../store/snapshot.ts';
+import { readUsual } from '../../store/usual-times.ts';
 import type { ApiDeps } from '../deps.ts';
 import { openContext } from '../find.ts';
 import { GivenId, listOf, text } from '../schemas/fields.ts';
@@ -27,6 +29,7 @@ export type FlowFilter = z.output<z.ZodObject<typeof FlowFilter>>;
 export interface ScopedRun extends RunContext {
   /** PostgreSQL's clock when it was read, ms. */
   readonly now: number;
+  readonly usual: UsualTimes;
 }
 
 export interface ScopedFlow {
@@ -66,8 +69,13 @@ async function scopeOf(
   const period = asked ?? (await newestPeriod(deps.pool, cycle));
   if (period === null) return { period: '', now, runs: [] };
   const ids = await scheduledRuns(deps.pool, periods(period));
-  const contexts = await Promise.all(ids.map((id) => openContext(deps, id)));
-  return { period, now, runs: contexts.map((context) => ({ ...context, now })) };
+  return { period, now, runs: await Promise.all(ids.map((id) => scopedRun(deps, id, now))) };
+}
+
+/** Throws `unknown_run`. */
+export async function scopedRun(deps: ApiDeps, id: string, now: number): Promise<ScopedRun> {
+  const context = await openContext(deps, id);
+  return { ...context, now, usual: await readUsual(deps.pool, context) };
 }
 
 /** Flows of the runs in the order of their graphs, those of the filter, in one of the states (default: in any). */
