@@ -3,7 +3,7 @@ import type { Attempt, Flow, FlowDetail } from '../../api/schemas/flows.ts';
 import { part } from '../client.ts';
 import { ofRun, runOf, type Session } from '../session.ts';
 import { duration, instant, time } from '../text/instant.ts';
-import { originText } from '../text/origins.ts';
+import { originText, referenceOriginText } from '../text/origins.ts';
 import { flagText, stateColour, stateText, stateWord } from '../text/states.ts';
 import { table } from '../text/table.ts';
 import { oneLine } from '../text/width.ts';
@@ -95,7 +95,7 @@ function usualLines(
   }
   if (reference !== null)
     lines.push(
-      `  ${phrase('reference_time')}: ${instant(reference.at)}  ${originText(reference.origin, reference.n ?? 0, lang)}`,
+      `  ${phrase('reference_time')}: ${instant(reference.at)}  ${referenceOriginText(reference.origin, reference.n ?? 0, lang)}`,
     );
   if (overLong !== null)
     lines.push(`  ${paint('red', phrase(overLong === 'hour' ? 'over_hour' : 'over_usual'))}`);

@@ -4,6 +4,7 @@ import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, test } from 'vitest';
+import { instant } from '../../cli/text/instant.ts';
 import { widthOf } from '../../cli/text/width.ts';
 import { createTestDatabase } from '../support/database.ts';
 import { applyCatalogue, catalogueText, openTestRun } from '../support/estate.ts';
@@ -142,6 +143,23 @@ describe('what is read', () => {
       expect(out).not.toMatch(/[\x00-\x08\x0b-\x1f\x7f-\x9f]/);
     }
     expect((await sluice(['flow', 'show', 'A', '--run', run])).out).toContain('no rows');
+  });
+
+  test('a flow says how long it should run and by when it should be done, and where that is from', async () => {
+    const run = await freshRun();
+    // The end of the 7th, in whatever zone the test runs.
+    const end = new Date(`${run.slice(6, 10)}-02-08T00:00:00+08:00`);
+    const { out } = await sluice(['flow', 'show', 'A', '--run', run]);
+    expect(out).toMatch(/expected duration: 1 min 00 s {2}nothing is known\n/);
+    expect(out).toContain(`reference time: ${instant(end.getTime())}  month flows are due with the 7th`);
+    const chinese = await sluice(['flow', 'show', 'A', '--run', run, '--lang', 'zh']);
+    expect(chinese.out).toMatch(/预计时长.*无依据，取缺省值/);
+    // Nobody expects a gate to take a certain time.
+    expect((await sluice(['flow', 'show', 'GATE', '--run', run])).out).not.toContain('expected duration');
+    const late = await sluice(['late', 'A', '--run', run, '--against', 'reference']);
+    expect(late.out).toContain('against its reference time');
+    const picture = await sluice(['late', 'A', '--run', run, '--against', 'reference', '--svg']);
+    expect(picture.out).toContain(' · reference time');
   });
 
   test('colours are for terminals that want them', async () => {
