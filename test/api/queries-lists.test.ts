@@ -50,7 +50,8 @@ const [first, second] = [
 ];
 const month = await openTestRun(api.pool, '2026-09');
 for (const run of [first, second, month]) await api.coordinator!.settled(run);
-for (const agent of [yt, mpp]) {
+// LoadB runs before LoadA fails: of several causes the one that is open longest comes first.
+for (const agent of [mpp, yt]) {
   const tasks = (await agent.claim()).filter((task) => task.run !== month);
   await agent.start(tasks);
   const of = (run: string, flow: string) => tasks.filter((task) => task.run === run && task.flow === flow);
