@@ -1,12 +1,10 @@
-/** Files of a catalogue: checked, compared, hashed. */
+/** Files of a catalogue: checked, hashed. */
 import { createHash } from 'node:crypto';
 import { type CheckedCatalogue, checkCatalogue } from '../graph/check.ts';
-import { canonicalJson } from '../graph/hash.ts';
 import type { Flow } from '../graph/model.ts';
 import type { Problem } from '../graph/problems.ts';
 import { unknownHolidays } from '../graph/schedule-check.ts';
-import type { CatalogueFile, CatalogueVersion, Frame } from '../store/catalogue.ts';
-import type { DiffAnswer } from './schemas/catalogue.ts';
+import type { CatalogueFile, Frame } from '../store/catalogue.ts';
 
 export interface CheckedFiles {
   readonly files: readonly CatalogueFile[];
@@ -17,7 +15,7 @@ export interface CheckedFiles {
   readonly ok: boolean;
 }
 
-const isYaml = (path: string): boolean => /\.ya?ml$/.test(path);
+export const isYaml = (path: string): boolean => /\.ya?ml$/.test(path);
 
 /** All problems at once: of form, of meaning, programs whose file is missing, paths given twice, calendars that do not know the year. */
 export function checkFiles(
@@ -113,41 +111,4 @@ function missingHolidays({ catalogue, flows, locate }: CheckedCatalogue, now: nu
       column: place?.column ?? null,
     };
   });
-}
-
-/** What applying the files would change. O(flows). */
-export function diffWith(before: CatalogueVersion | null, now: CheckedFiles): DiffAnswer {
-  const flows = new Map(now.flows.map((flow) => [flow.id, flow]));
-  const old = before?.flows ?? new Map<string, Flow>();
-  const changed: DiffAnswer['changed'] = [];
-  for (const [id, flow] of flows) {
-    const was = old.get(id);
-    if (was === undefined) continue;
-    const fields = differing(was, flow);
-    if (fields.length > 0) changed.push({ flow: id, fields });
-  }
-  const programs = new Map(
-    now.files.filter((file) => !isYaml(file.path)).map((file) => [file.path, file.text]),
-  );
-  const oldPrograms = before?.programs ?? new Map<string, string>();
-  return {
-    against: before?.version ?? null,
-    added: [...flows.keys()].filter((id) => !old.has(id)),
-    removed: [...old.keys()].filter((id) => !flows.has(id)),
-    changed,
-    frame: before === null ? [] : differing(before.frame, now.frame),
-    programs: [...new Set([...programs.keys(), ...oldPrograms.keys()])]
-      .filter((path) => before !== null && programs.get(path) !== oldPrograms.get(path))
-      .sort(),
-  };
-}
-
-/** Keys whose values differ; what was stored has passed through JSON, where undefined fields are absent. */
-function differing(a: object, b: object): string[] {
-  const left = a as Record<string, unknown>;
-  const right = b as Record<string, unknown>;
-  const text = (value: unknown): string => (value === undefined ? '' : canonicalJson(value));
-  return [...new Set([...Object.keys(left), ...Object.keys(right)])]
-    .filter((key) => text(left[key]) !== text(right[key]))
-    .sort();
 }

@@ -60,18 +60,19 @@ interface Fixed {
   readonly deadlines: Float64Array;
 }
 
-/** What the move would change now; nothing is written. O(V + E). */
+/** What the move would change now, and the deadlines that it would bring, by vertex of the version; nothing is written. O(V + E). */
 export async function foreseeAdoption(
   pool: pg.Pool,
   context: RunContext,
   version: CatalogueVersion,
   graceMs: number,
-): Promise<Adoption> {
+): Promise<Adoption & Pick<Fixed, 'deadlines'>> {
   return inTransaction(
     pool,
     async (client) => {
       const before = restoreState(context.graph, await readStored(client, context, graceMs));
-      return adopt(context.graph, before, (await readFixed(client, context, version)).target);
+      const { target, deadlines } = await readFixed(client, context, version);
+      return { ...adopt(context.graph, before, target), deadlines };
     },
     { begin: 'begin isolation level repeatable read read only', guarded: false },
   );

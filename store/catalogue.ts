@@ -143,7 +143,7 @@ async function readVersion(
   pool: pg.Pool,
   version: number,
   defaults: Defaults | undefined,
-  programs: boolean,
+  withPrograms: boolean,
 ): Promise<CatalogueVersion> {
   const found = await pool.query<{ hash: string; frame: Frame }>(
     'select hash, frame from catalogue_versions where version = $1',
@@ -152,17 +152,25 @@ async function readVersion(
   const row = found.rows[0];
   if (row === undefined) throw unknownVersion(version);
   const flows = await readFlows(pool, version);
+  const programs = withPrograms ? await readPrograms(pool, version) : new Map<string, string>();
+  return compiled({ version, hash: row.hash, frame: row.frame, flows, programs }, defaults);
+}
+
+/** A version as everything reads one, also of a catalogue that is not stored (its number is 0): graphs are made when they are first asked for. */
+export function compiled(
+  given: Pick<CatalogueVersion, 'version' | 'hash' | 'frame' | 'programs'> & {
+    readonly flows: readonly Flow[];
+  },
+  defaults?: Defaults,
+): CatalogueVersion {
   const graphs = new Map<Cycle, CycleGraph>();
   return {
-    version,
-    hash: row.hash,
-    frame: row.frame,
-    flows: new Map(flows.map((flow) => [flow.id, flow])),
-    programs: programs ? await readPrograms(pool, version) : new Map(),
+    ...given,
+    flows: new Map(given.flows.map((flow) => [flow.id, flow])),
     graphOf(cycle) {
       let known = graphs.get(cycle);
       if (known === undefined) {
-        const json = compact(flows, cycle, defaults);
+        const json = compact(given.flows, cycle, defaults);
         const graph = inflate(json);
         known = { compact: json, graph, index: indexOf(graph) };
         graphs.set(cycle, known);

@@ -35,6 +35,8 @@ export interface RunContext {
   readonly index: ReadonlyMap<string, number>;
   /** Edges to other runs (A11), as they were resolved when the run was opened or adopted its version. */
   readonly subscriptions: Subscriptions;
+  /** As fixed at the opening, by vertex, ms; 0 = none. */
+  readonly deadlines: Float64Array;
   /** C10, with the durations that were expected when the run was first read; by vertex. */
   readonly latestStart: Float64Array;
   flow(id: string): Flow;
@@ -124,6 +126,7 @@ async function readContext(
     index,
     subscriptions:
       graph.foreign.length === 0 ? subscriptionsOf(graph.n, []) : await readSubscriptions(pool, runId, index),
+    deadlines,
     latestStart: latestStarts(graph, deadlines, durations),
     flow(id) {
       const flow = version.flows.get(id);

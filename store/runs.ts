@@ -58,3 +58,11 @@ export async function readShownRun(client: Queryable, run: string): Promise<Show
   );
   return found.rows[0] ?? null;
 }
+
+/** Ids of all open runs, the newest first. */
+export async function openRuns(client: Queryable): Promise<string[]> {
+  const found = await client.query<{ id: string }>(
+    `select id from runs where state = 'open' order by opened_ms desc, id desc`,
+  );
+  return found.rows.map(({ id }) => id);
+}

@@ -11,8 +11,10 @@ import {
 } from '../../store/catalogue.ts';
 import { inTransaction } from '../../store/pool.ts';
 import { authorise } from '../auth.ts';
-import { type CheckedFiles, checkFiles, diffWith } from '../catalogue-files.ts';
+import { diffWith } from '../catalogue-diff.ts';
+import { type CheckedFiles, checkFiles } from '../catalogue-files.ts';
 import type { Api, ApiDeps } from '../deps.ts';
+import { diffImpact } from '../diff-impact.ts';
 import { near } from '../near.ts';
 import { unknown } from '../problem.ts';
 import {
@@ -114,7 +116,9 @@ export function catalogueRoutes(app: Api, deps: ApiDeps): void {
     schema: { tags, body: CheckRequest, response: { 200: DiffAnswer } },
     handler: async (request) => {
       const checked = sound(checkFiles(request.body.files, request.body.mode));
-      return diffWith(await newest(deps), checked);
+      const before = await newest(deps);
+      const difference = diffWith(before, checked);
+      return { ...difference, ...(await diffImpact(deps, before, checked, difference)) };
     },
   });
 

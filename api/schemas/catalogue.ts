@@ -1,6 +1,8 @@
 /** Catalogues: files in, problems or versions out. */
 import { z } from 'zod';
-import { GivenId, Instant, text } from './fields.ts';
+import { Cycle, PeriodMapping } from '../../graph/model.ts';
+import { GivenId, Instant, StateName, text } from './fields.ts';
+import { Impact } from './impact.ts';
 
 export const CatalogueFile = z.strictObject({
   /** Relative, with `/`: `p01.yaml`, `programs/DwdMergeBillM.sql`. */
@@ -44,15 +46,97 @@ export const CheckAnswer = z.object({
   problems: z.array(Problem),
 });
 
-export const DiffAnswer = z.object({
+/** Values of the changed fields, null where there is none. */
+const Values = z.record(z.string(), z.unknown());
+const Change = { fields: z.array(z.string()), before: Values, after: Values };
+
+const ChangedEdge = z.object({
+  from: z.string(),
+  to: z.string(),
+  period: PeriodMapping,
+  /** Of an edge to a run of another cycle. */
+  cycle: Cycle.nullable(),
+});
+
+/** Definitions compared. */
+export const Difference = z.object({
   /** The version that it is compared with; null: there is none yet. */
   against: z.int().nullable(),
   added: z.array(z.string()),
   removed: z.array(z.string()),
-  changed: z.array(z.object({ flow: z.string(), fields: z.array(z.string()) })),
+  changed: z.array(z.object({ flow: z.string(), ...Change })),
+  /** Into flows that are in both versions. */
+  edges: z.object({ added: z.array(ChangedEdge), removed: z.array(ChangedEdge) }),
   /** Sections besides the flows that differ: calendars, pools ... and program files by path. */
   frame: z.array(z.string()),
   programs: z.array(z.string()),
+  /** Their entries, and whom that concerns. */
+  sections: z.array(
+    z.object({
+      section: z.string(),
+      id: z.string(),
+      change: z.enum(['added', 'removed', 'changed']),
+      ...Change,
+      /** How many flows use it, and the first of them. */
+      flows: z.int(),
+      named: z.array(z.string()),
+      schedules: z.array(z.string()),
+    }),
+  ),
+});
+export type Difference = z.infer<typeof Difference>;
+
+/** A changed or removed flow, and what depends on it. */
+export const TouchedFlow = z.object({
+  flow: z.string(),
+  /** `program`: only the file of its program. */
+  change: z.enum(['changed', 'removed', 'program']),
+  /** Flows below it, in whichever cycle; key flows and flows with a deadline among them and it. */
+  downstream: z.int(),
+  keys: z.int(),
+  /** The nearest key flows. */
+  keyFlows: z.array(z.string()),
+  procedures: z.array(z.string()),
+  deadlines: z.int(),
+  /** Open runs that hold it. */
+  runs: z.array(z.object({ run: z.string(), state: StateName })),
+});
+
+/** An open run that holds flows of the change, and what adopting it would do there (protocol D8). */
+export const TouchedRun = z.object({
+  run: z.string(),
+  version: z.int(),
+  /** How many changed or removed flows it holds, by state; how many it would get. */
+  states: z.partialRecord(StateName, z.int()),
+  holds: z.int(),
+  gains: z.int(),
+  /** null: not looked at, there are more open runs than that. */
+  adopt: z
+    .object({
+      /** `adopt_removes_started`, `run_frozen`: it would be refused. */
+      refused: z.string().nullable(),
+      /** Removed flows that have started there. */
+      started: z.array(z.string()),
+      newBlockers: z.int(),
+      /** The first of them. */
+      blockers: z.array(z.object({ flow: z.string(), code: z.string(), from: z.string().nullable() })),
+      freed: z.int(),
+      added: z.int(),
+      removed: z.int(),
+      lapsedWaives: z.int(),
+      /** Deadlines of changed flows and what waits for them that would not be held if all that is open ran from now on without waiting. */
+      late: z.array(z.object({ flow: z.string(), deadline: Instant, endsAt: Instant, lateMs: z.int() })),
+    })
+    .nullable(),
+});
+
+export const DiffAnswer = z.object({
+  ...Difference.shape,
+  /** Everything that changes together: what lies below, in the version before or after. */
+  impact: Impact,
+  /** One by one, unless they are very many: then the first. */
+  touched: z.array(TouchedFlow),
+  runs: z.array(TouchedRun),
 });
 export type DiffAnswer = z.infer<typeof DiffAnswer>;
 
@@ -64,7 +148,7 @@ export const ApplyAnswer = z.object({
   flows: z.int(),
   /** Warnings. */
   problems: z.array(Problem),
-  diff: DiffAnswer,
+  diff: Difference,
 });
 
 export const Version = z.object({

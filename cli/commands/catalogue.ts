@@ -10,6 +10,7 @@ import type {
 } from '../../api/schemas/catalogue.ts';
 import { readCatalogueFolder, writeCatalogueFolder } from '../catalogue-folder.ts';
 import type { Session } from '../session.ts';
+import { differenceLines, impactLines } from '../text/catalogue-diff.ts';
 import { catalogueProblemLine } from '../text/catalogue-problem.ts';
 import type { HelpKey } from '../text/help.ts';
 import { instant } from '../text/instant.ts';
@@ -58,9 +59,10 @@ export function addCatalogueCommands(tree: Tree): void {
     .action(
       tree.does<{ mode: string }>(async (session, [folder], options) => {
         const body = { files: await readCatalogueFolder(folder!), mode: options.mode };
-        session.answer(await session.client.post<DiffAnswer>('/catalogue/diff', body), (it) =>
-          diffLines(it, session),
-        );
+        session.answer(await session.client.post<DiffAnswer>('/catalogue/diff', body), (it) => [
+          ...differenceLines(it, session),
+          ...impactLines(it, session),
+        ]);
         return undefined;
       }),
     );
@@ -139,22 +141,7 @@ function appliedLines(it: Applied, session: Session): string[] {
       : phrase(it.created ? 'catalogue_applied' : 'catalogue_same', { version: it.version, flows: it.flows });
   return [
     ...it.problems.map((problem) => catalogueProblemLine(problem, session)),
-    ...diffLines(it.diff, session),
+    ...differenceLines(it.diff, session),
     paint('green', head),
   ];
-}
-
-function diffLines(it: DiffAnswer, { phrase, paint }: Session): string[] {
-  const lines = [
-    ...it.added.map((flow) => paint('green', `+ ${oneLine(flow)}`)),
-    ...it.removed.map((flow) => paint('red', `- ${oneLine(flow)}`)),
-    ...it.changed.map(({ flow, fields }) =>
-      paint('yellow', `~ ${oneLine(flow)}  ${oneLine(fields.join(' '))}`),
-    ),
-    ...it.frame.map((section) => paint('yellow', `~ ${oneLine(section)}`)),
-    ...it.programs.map((program) => paint('yellow', `~ ${oneLine(program)}`)),
-  ];
-  const against =
-    it.against === null ? phrase('catalogue_first') : phrase('catalogue_against', { version: it.against });
-  return [...lines, lines.length === 0 ? `${phrase('no_differences')} (${against})` : paint('dim', against)];
 }
