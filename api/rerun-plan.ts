@@ -10,16 +10,19 @@ import { FLAG, has, type RunState } from '../graph/state.ts';
 import { stateOf } from '../graph/state-of.ts';
 import { codeOf } from '../graph/status.ts';
 import type { Actor } from '../store/actors.ts';
-import { readFlowStates, waivesInForce } from '../store/flows.ts';
+import { readFirstFlowStates, waivesInForce } from '../store/flows.ts';
 import { newId } from '../store/operations.ts';
 import { holdersOf, savePlan } from '../store/rerun-plans.ts';
 import type { RunContext } from '../store/run-context.ts';
 import { readState } from '../store/run-state.ts';
+import { readClock } from '../store/snapshot.ts';
 import { authorise } from './auth.ts';
 import { bodyHash } from './body-hash.ts';
 import type { ApiDeps } from './deps.ts';
+import type { ExpectDurations } from './expected-durations.ts';
 import { knownFlows, openContext } from './find.ts';
-import { partsOf, plansFor } from './rerun-across.ts';
+import { type PlanPart, partsOf, plansFor } from './rerun-across.ts';
+import { planImpact } from './rerun-impact.ts';
 import type { Plan, PlanRequest } from './schemas/rerun-plans.ts';
 
 /** Throws `unknown_run`, `unknown_flow`, `out_of_scope`, and `wrong_state` when there is nothing to redo. O(V + E). */
@@ -28,6 +31,7 @@ export async function makePlan(
   actor: Actor,
   run: string,
   asked: z.infer<typeof PlanRequest>,
+  expect?: ExpectDurations,
 ): Promise<Plan> {
   const context = await openContext(deps, run);
   const { graph } = context;
@@ -74,6 +78,7 @@ export async function makePlan(
   const restsOn = [plan, ...together.map((it) => it.plan)].map(({ id: _, ...it }) => it);
   const hash = bodyHash(restsOn);
   const { otherRuns: _, ...wanted } = asked;
+  const { now, ...standing } = await standingOf(deps, parts[0]!, flows, asked.keepWaives);
   const shown = {
     ...wanted,
     roots: [...plan.roots],
@@ -87,7 +92,8 @@ export async function makePlan(
     undecided: undecided(context, state, members),
     becomeStale: becomeStale(context, state, members, asked.running),
     keyFlows: flows.filter((flow) => flow.key).map((flow) => flow.id),
-    ...(await touched(deps, context, flows, asked.keepWaives)),
+    ...standing,
+    ...(await planImpact({ parts, roots, running: asked.running, now }, expect)),
   };
   const saved = await savePlan(deps.pool, {
     id: plan.id,
@@ -149,34 +155,31 @@ function becomeStale(
     .map((v) => graph.ids[v]!);
 }
 
-async function touched(
+/** What stands in the way of the members now. */
+async function standingOf(
   { pool }: ApiDeps,
-  context: RunContext,
+  { context, state, members }: PlanPart,
   flows: readonly Flow[],
   keepWaives: boolean,
-): Promise<Pick<Plan, 'collisions' | 'deadlines' | 'lapsingWaives'>> {
+): Promise<Pick<Plan, 'collisions' | 'lapsingWaives'> & { now: number }> {
   const run = context.run.id;
   const ids = flows.map((flow) => flow.id);
+  const open = members.filter((v) => state.result[v] === 0).map((v) => context.graph.ids[v]!);
   const locks = flows.flatMap((flow) => lockKeys(flow, context.periodOf(flow)));
-  const [rows, waives, holders, clock] = await Promise.all([
-    readFlowStates(pool, run, ids),
+  const [rows, waives, holders, now] = await Promise.all([
+    readFirstFlowStates(pool, run, open, {
+      ...{ states: ['running', 'sent_to_agent'], keep: () => true, limit: open.length },
+    }),
     keepWaives ? [] : waivesInForce(pool, run, ids),
     holdersOf(pool, run, locks),
-    pool.query<{ now: number }>('select clock_ms() as now'),
+    readClock(pool),
   ]);
-  const now = clock.rows[0]!.now;
-  const order = new Map(ids.map((id, i) => [id, i]));
-  rows.sort((a, b) => order.get(a.flow)! - order.get(b.flow)!);
   return {
     collisions: [
-      ...rows
-        .filter((row) => row.state === 'running' || row.state === 'sent_to_agent')
-        .map((row) => ({ flow: row.flow, run, member: true, since: row.startedAt })),
+      ...rows.map((row) => ({ flow: row.flow, run, member: true, since: row.startedAt })),
       ...holders.map((holder) => ({ ...holder, member: false })),
     ],
     lapsingWaives: waives,
-    deadlines: rows
-      .filter((row) => row.deadline !== 0)
-      .map((row) => ({ flow: row.flow, deadline: row.deadline, passed: row.deadline < now })),
+    now,
   };
 }

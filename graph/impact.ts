@@ -64,16 +64,16 @@ export interface Reach {
   readonly by: Int32Array;
 }
 
-/** Everything below (or above) the roots, no further than `depth` edges. O(V + E). */
+/** Everything below (or above) the roots in an estate or in a run's graph, no further than `depth` edges. O(V + E). */
 export function reachOf(
-  estate: Estate,
+  estate: Pick<Estate, 'downOff' | 'down' | 'upOff' | 'up'>,
   roots: Iterable<number>,
   direction: 'down' | 'up' = 'down',
   depth = Number.POSITIVE_INFINITY,
 ): Reach {
   const [off, next] = direction === 'down' ? [estate.downOff, estate.down] : [estate.upOff, estate.up];
-  const distance = new Int32Array(estate.flows.length).fill(-1);
-  const by = new Int32Array(estate.flows.length).fill(-1);
+  const distance = new Int32Array(off.length - 1).fill(-1);
+  const by = new Int32Array(off.length - 1).fill(-1);
   const order: number[] = [];
   for (const v of roots)
     if (distance[v] === -1) {

@@ -6,12 +6,19 @@ import { answerOf, ask, keyOf } from '../ask.ts';
 import { askTogether } from '../ask-together.ts';
 import type { Api, ApiDeps } from '../deps.ts';
 import { openContext } from '../find.ts';
+import type { PlanImpact } from '../rerun-impact.ts';
 import { makePlan } from '../rerun-plan.ts';
 import { KeyHeader, Operation } from '../schemas/operations.ts';
 import { Plan, PlanApply, PlanParams, PlanRequest } from '../schemas/rerun-plans.ts';
 import { RunParams } from '../schemas/runs.ts';
 
 type Shown = Omit<Plan, 'id' | 'run' | 'actor' | 'hash' | 'createdAt' | 'expiresAt' | 'appliedBy'>;
+
+/** Of a plan that was made before plans said it. */
+const NOT_SAID: PlanImpact = {
+  estimate: { ms: 0, endsAt: 0, path: [], origins: {}, persons: [] },
+  ...{ overwrites: [], keysHit: [], deadlines: [], untouched: [], runAnyway: [] },
+};
 
 export function rerunPlanRoutes(app: Api, deps: ApiDeps): void {
   app.route({
@@ -40,7 +47,8 @@ export function rerunPlanRoutes(app: Api, deps: ApiDeps): void {
         expired: _expired,
         ...rest
       } = await readPlan<Shown>(deps.pool, run.id, request.params.plan);
-      return { ...shown, ...rest };
+      const { estimate } = shown as Partial<Shown>;
+      return { ...shown, ...(estimate === undefined ? NOT_SAID : {}), ...rest };
     },
   });
 

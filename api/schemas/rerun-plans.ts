@@ -59,7 +59,59 @@ export const Plan = z.object({
   becomeStale: z.array(z.string()),
   lapsingWaives: z.array(z.object({ from: z.string(), to: z.string(), reason: z.string() })),
   keyFlows: z.array(z.string()),
-  deadlines: z.array(z.object({ flow: z.string(), deadline: Instant, passed: z.boolean() })),
+  /** Key flows at or below the roots with the shortest way: a member that is redone, one that waits, or one that becomes stale. */
+  keysHit: z.array(
+    z.object({
+      run: z.string(),
+      flow: z.string(),
+      way: z.array(z.string()),
+      effect: z.enum(['redone', 'waits', 'stale']),
+    }),
+  ),
+  /** Of members and of what waits for them; `endsAt` and `lateMs` by the estimate. */
+  deadlines: z.array(
+    z.object({
+      run: z.string(),
+      flow: z.string(),
+      deadline: Instant,
+      passed: z.boolean(),
+      endsAt: Instant,
+      lateMs: z.int(),
+    }),
+  ),
+  /** If each flow takes its expected time and nobody waits for an agent, a pool or a person: a lower bound. */
+  estimate: z.object({
+    ms: z.int(),
+    endsAt: Instant,
+    /** The longest way through the plan. */
+    path: z.array(z.object({ run: z.string(), flow: z.string(), ms: z.int() })),
+    /** How many members' durations come from where. */
+    origins: z.record(z.string(), z.int()),
+    /** Members at which a person is asked; their time is not in it. */
+    persons: z.array(z.object({ run: z.string(), flow: z.string() })),
+  }),
+  /** Tables that members which are redone write. */
+  overwrites: z.array(
+    z.object({
+      run: z.string(),
+      table: z.string(),
+      connection: z.string().nullable(),
+      flows: z.array(z.string()),
+    }),
+  ),
+  /**
+   * What has run below and need not run again, because each way to it leads over a flow whose result does not come from its input: a person's
+   * word or a notice that is kept, a forced pass, a skip. Members all the same, when the scope says so.
+   */
+  untouched: z.array(
+    z.object({
+      behind: z.string(),
+      because: z.enum(['kept', 'force_passed', 'skipped']),
+      flows: z.array(z.string()),
+    }),
+  ),
+  /** Below and not started: these run anyway. */
+  runAnyway: z.array(z.string()),
   hash: z.string(),
   createdAt: Instant,
   expiresAt: Instant,

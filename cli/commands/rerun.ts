@@ -4,9 +4,7 @@ import type { Plan } from '../../api/schemas/rerun-plans.ts';
 import { part } from '../client.ts';
 import { ofRun, runOf, type Session } from '../session.ts';
 import { instant } from '../text/instant.ts';
-import { stateColour, stateText } from '../text/states.ts';
-import { table } from '../text/table.ts';
-import { oneLine } from '../text/width.ts';
+import { planLines } from '../text/rerun-plan.ts';
 import { seconds, type Tree } from '../tree.ts';
 import { showOperation } from './verb.ts';
 
@@ -89,56 +87,4 @@ function planOf(
     keepWaives,
     otherRuns: !thisRunOnly,
   });
-}
-
-/** Also the demo prints these. */
-export function planLines(
-  it: Plan,
-  { phrase, paint, lang, columns }: Pick<Session, 'phrase' | 'paint' | 'lang' | 'columns'>,
-): string[] {
-  const redone = it.members.filter((member) => member.redone).length;
-  const lines = [
-    `${paint('bold', `${phrase('plan')} ${it.id}`)}  ${it.run}  ${it.scope}  ${phrase('plan_counts', { redone, waiting: it.members.length - redone })}`,
-    ...table(
-      it.members,
-      [
-        { title: phrase('flow'), cell: (row) => `${row.root ? '* ' : '  '}${row.flow}` },
-        {
-          title: phrase('state'),
-          cell: (row) => stateText(row.state, lang),
-          paint: (text, row) => paint(stateColour(row.state), text),
-          gives: 0,
-        },
-        {
-          title: phrase('generation'),
-          cell: (row) => (row.redone ? `${row.generation} -> ${row.generation + 1}` : String(row.generation)),
-          gives: 0,
-        },
-        { title: phrase('key'), cell: (row) => (row.key ? phrase('key') : '') },
-        {
-          title: phrase('overwrites'),
-          cell: (row) => (row.redone ? oneLine(row.writes.join(' ')) : ''),
-          gives: 2,
-        },
-      ],
-      columns,
-      (text) => paint('bold', text),
-    ).map((line) => `  ${line}`),
-  ];
-  for (const { run, members } of it.otherRuns)
-    lines.push(`  ${phrase('other_run')}: ${run}  ${members.map((member) => member.flow).join(' ')}`);
-  for (const { run, code } of it.leftOut)
-    lines.push(paint('yellow', `  ${phrase('left_out')}: ${run} ${code}`));
-  for (const { flow, code } of [...it.undecided, ...it.otherRuns.flatMap((other) => other.undecided)])
-    lines.push(paint('red', `  ${phrase('undecided')}: ${flow} ${code}`));
-  for (const { flow, run, member } of it.collisions)
-    lines.push(paint('yellow', `  ${phrase(member ? 'runs_now' : 'collision')}: ${run} ${flow}`));
-  if (it.becomeStale.length > 0)
-    lines.push(paint('yellow', `  ${phrase('become_stale')}: ${it.becomeStale.join(' ')}`));
-  for (const { from, to, reason } of it.lapsingWaives)
-    lines.push(paint('yellow', `  ${phrase('waive_lapses')}: ${from} -> ${to}  ${oneLine(reason)}`));
-  for (const { flow, deadline, passed } of it.deadlines.slice(0, 5))
-    lines.push(`  ${phrase(passed ? 'deadline_passed' : 'deadline')}: ${flow}  ${instant(deadline)}`);
-  if (it.deadlines.length > 5) lines.push(`  ${phrase('and_more', { n: it.deadlines.length - 5 })}`);
-  return lines;
 }

@@ -1,0 +1,225 @@
+/** What applying a rerun plan would cost and touch: how long it takes, what is overwritten, who is late, what need not be redone. */
+import { deadlinesMoved, type ForeseenEnds, foreseenEnds, longestWayTo } from '../graph/foreseen-ends.ts';
+import { type Reach, reachOf, wayTo } from '../graph/impact.ts';
+import { hasStarted } from '../graph/settle.ts';
+import { FLAG, has, isTriggered } from '../graph/state.ts';
+import { codeOf } from '../graph/status.ts';
+import { untouchedBranches } from '../graph/untouched.ts';
+import { connectionsOf } from './catalogue-diff.ts';
+import { declaredDurations, type ExpectDurations } from './expected-durations.ts';
+import { estateOfVersion } from './impact.ts';
+import type { PlanPart } from './rerun-across.ts';
+import type { Plan } from './schemas/rerun-plans.ts';
+
+export type PlanImpact = Pick<
+  Plan,
+  'estimate' | 'overwrites' | 'keysHit' | 'deadlines' | 'untouched' | 'runAnyway'
+>;
+
+export interface PlanToWeigh {
+  /** The asked run first. */
+  readonly parts: readonly PlanPart[];
+  readonly roots: readonly number[];
+  readonly running: Plan['running'];
+  /** PostgreSQL's clock, ms. */
+  readonly now: number;
+}
+
+/** O(V + E) for each run, as often as the work of one delays that of another. */
+export async function planImpact(
+  plan: PlanToWeigh,
+  expect: ExpectDurations = declaredDurations,
+): Promise<PlanImpact> {
+  const works = await worksOf(plan, expect);
+  const own = works[0]!;
+  const reach = reachOf(own.context.graph, plan.roots);
+  return {
+    estimate: estimateOf(works, plan.now),
+    overwrites: works.flatMap(overwritten),
+    keysHit: works.flatMap((work, i) =>
+      i === 0 ? keysHit(work, reach) : keysElsewhere(own, work, plan.roots),
+    ),
+    deadlines: works.flatMap(({ context, foreseen }) =>
+      deadlinesMoved(foreseen, context.deadlines).map(({ v, endsAt, lateMs }) => ({
+        ...{ run: context.run.id, flow: context.graph.ids[v]!, deadline: context.deadlines[v]! },
+        passed: context.deadlines[v]! < plan.now,
+        ...{ endsAt: Math.round(endsAt), lateMs: Math.round(lateMs) },
+      })),
+    ),
+    ...leftAlone(own, reach, plan.roots),
+  };
+}
+
+interface Work extends PlanPart {
+  readonly isMember: Uint8Array;
+  readonly durations: Float64Array;
+  readonly origin: readonly (string | null)[];
+  foreseen: ForeseenEnds;
+  /** Members that wait for one of another run to the last: vertex -> that one. */
+  readonly after: Map<number, { readonly work: Work; readonly v: number }>;
+}
+
+async function worksOf(plan: PlanToWeigh, expect: ExpectDurations): Promise<Work[]> {
+  const works: Work[] = [];
+  for (const part of plan.parts) {
+    const { context, state, members } = part;
+    const { graph } = context;
+    const { ms, origin } = await expect(graph, context.flow);
+    const durations = ms.slice();
+    const isMember = new Uint8Array(graph.n);
+    for (const v of members) {
+      isMember[v] = 1;
+      // It ends first, and then begins again.
+      if (plan.running === 'wait' && state.result[v] === 0 && hasStarted(state, v)) durations[v]! *= 2;
+    }
+    const foreseen = { ends: new Float64Array(), by: new Int32Array(), moved: new Uint8Array() };
+    works.push({ ...part, isMember, durations, origin, foreseen, after: new Map() });
+  }
+  // One run's end is another one's beginning, and perhaps back again.
+  for (let round = 0; round < works.length; round++) {
+    let moved = false;
+    for (const work of works) moved = foresee(work, works, plan.now) || moved || round === 0;
+    if (!moved) break;
+  }
+  return works;
+}
+
+/** Whether an end is another one than before. */
+function foresee(work: Work, works: readonly Work[], now: number): boolean {
+  const { context, state, isMember, durations, after } = work;
+  const { graph, subscriptions } = context;
+  const starts = state.start.slice();
+  after.clear();
+  if (works.length > 1)
+    for (const { v, from, run } of subscriptions.list) {
+      const other = works.find((it) => it.context.run.id === run && it !== work);
+      const u = other?.context.index.get(from);
+      if (other === undefined || u === undefined || other.isMember[u] === 0) continue;
+      const end = other.foreseen.ends[u] ?? 0;
+      if (end <= starts[v]!) continue;
+      starts[v] = end;
+      after.set(v, { work: other, v: u });
+    }
+  const runs = Uint8Array.from({ length: graph.n }, (_, v) => {
+    // What was not triggered waits for somebody.
+    if (isMember[v] === 1) return hasStarted(state, v) || isTriggered(graph, state, v) ? 1 : 0;
+    return state.result[v] === 0 && !has(state, v, FLAG.RETIRED) && isTriggered(graph, state, v) ? 1 : 0;
+  });
+  const before = work.foreseen.ends;
+  work.foreseen = foreseenEnds(graph, { now, runs, members: isMember, roots: isMember, durations, starts });
+  return before.some((end, v) => end !== work.foreseen.ends[v]);
+}
+
+function estimateOf(works: readonly Work[], now: number): Plan['estimate'] {
+  let last: { work: Work; v: number } | null = null;
+  const origins: Record<string, number> = {};
+  const persons: Plan['estimate']['persons'] = [];
+  for (const work of works)
+    for (const v of work.members) {
+      if (last === null || work.foreseen.ends[v]! > last.work.foreseen.ends[last.v]!) last = { work, v };
+      const origin = work.origin[v] ?? null;
+      if (origin !== null) origins[origin] = (origins[origin] ?? 0) + 1;
+      if (asksPerson(work, v)) persons.push({ run: work.context.run.id, flow: work.context.graph.ids[v]! });
+    }
+  const endsAt = last === null ? now : Math.round(last.work.foreseen.ends[last.v]!);
+  return { ms: endsAt - now, endsAt, path: pathTo(last, works.length), origins, persons };
+}
+
+/** From run to run, no more often than there are runs. */
+function pathTo(last: { work: Work; v: number } | null, runs: number): Plan['estimate']['path'] {
+  const path: Plan['estimate']['path'] = [];
+  for (let at = last, n = 0; at !== null && n <= runs; n++) {
+    const { work } = at;
+    const way = longestWayTo(work.foreseen, at.v);
+    path.unshift(
+      ...way.map((v) => ({
+        ...{ run: work.context.run.id, flow: work.context.graph.ids[v]!, ms: Math.round(work.durations[v]!) },
+      })),
+    );
+    at = work.after.get(way[0]!) ?? null;
+  }
+  return path;
+}
+
+/** A person must say something before it is done again: a gate whose word is not kept, a manual trigger that is asked for anew. */
+function asksPerson({ context: { graph }, state, isMember }: Work, v: number): boolean {
+  const { runner, trigger, onRerun } = graph.attrOf(v);
+  if (isMember[v] === 0 || (runner !== 'person' && trigger !== 'manual')) return false;
+  if (state.result[v] === 0) return runner === 'person' || !isTriggered(graph, state, v);
+  return onRerun === 'ask' || (runner === 'person' && state.result[v] !== codeOf('succeeded'));
+}
+
+function overwritten({ context, state, members }: Work): Plan['overwrites'] {
+  const tables = new Map<string, Plan['overwrites'][number]>();
+  for (const v of members) {
+    if (!hasStarted(state, v)) continue;
+    const flow = context.flow(context.graph.ids[v]!);
+    const connection = connectionsOf(flow).at(-1) ?? null;
+    for (const table of flow.writes) {
+      const known = tables.get(`${connection} ${table}`);
+      if (known !== undefined) known.flows.push(flow.id);
+      else tables.set(`${connection} ${table}`, { run: context.run.id, table, connection, flows: [flow.id] });
+    }
+  }
+  return [...tables.values()];
+}
+
+function effectOn({ isMember, state }: Work, v: number): Plan['keysHit'][number]['effect'] {
+  if (!hasStarted(state, v)) return 'waits';
+  return isMember[v] === 1 ? 'redone' : 'stale';
+}
+
+function keysHit(work: Work, reach: Reach): Plan['keysHit'] {
+  const { graph, run } = work.context;
+  return reach.order
+    .filter((v) => graph.attrOf(v).key && !has(work.state, v, FLAG.RETIRED))
+    .map((v) => ({
+      ...{ run: run.id, flow: graph.ids[v]!, way: wayTo(reach, v).map((u) => graph.ids[u]!) },
+      effect: effectOn(work, v),
+    }));
+}
+
+/** Key members of another run; the way leads through the catalogue, from cycle to cycle. */
+function keysElsewhere(own: Work, work: Work, roots: readonly number[]): Plan['keysHit'] {
+  const { graph, run } = work.context;
+  const keys = work.members.filter((v) => graph.attrOf(v).key);
+  if (keys.length === 0) return [];
+  const estate = estateOfVersion(own.context.version);
+  const reach = reachOf(
+    estate,
+    roots.map((v) => estate.index.get(own.context.graph.ids[v]!)!),
+  );
+  return keys.map((v) => {
+    const flow = graph.ids[v]!;
+    const place = estate.index.get(flow);
+    const way = place === undefined ? [flow] : wayTo(reach, place).map((u) => estate.flows[u]!.id);
+    return { run: run.id, flow, way, effect: effectOn(work, v) };
+  });
+}
+
+function leftAlone(
+  { context: { graph }, state }: Work,
+  reach: Reach,
+  roots: readonly number[],
+): Pick<Plan, 'untouched' | 'runAnyway'> {
+  const because = (v: number): Plan['untouched'][number]['because'] | null => {
+    if (state.result[v] === codeOf('force_passed')) return 'force_passed';
+    if (state.result[v] === codeOf('skipped')) return 'skipped';
+    const { runner, onRerun } = graph.attrOf(v);
+    const kept = runner !== 'agent' && onRerun === 'keep' && state.result[v] === codeOf('succeeded');
+    return kept ? 'kept' : null;
+  };
+  const branches = untouchedBranches(graph, roots, (v) => because(v) !== null);
+  return {
+    untouched: branches.flatMap(({ behind, flows }) => {
+      const started = flows.filter((v) => hasStarted(state, v)).map((v) => graph.ids[v]!);
+      return started.length === 0
+        ? []
+        : [{ behind: graph.ids[behind]!, because: because(behind)!, flows: started }];
+    }),
+    runAnyway: reach.order
+      .filter((v) => reach.distance[v]! > 0 && !hasStarted(state, v) && !has(state, v, FLAG.RETIRED))
+      .sort((a, b) => a - b)
+      .map((v) => graph.ids[v]!),
+  };
+}

@@ -1,0 +1,112 @@
+/** A rerun plan as lines: its members, what stands in its way, what it costs and touches. */
+import type { Plan } from '../../api/schemas/rerun-plans.ts';
+import type { Session } from '../session.ts';
+import { duration, instant } from './instant.ts';
+import { stateColour, stateText } from './states.ts';
+import { table } from './table.ts';
+import { oneLine } from './width.ts';
+
+type Shown = Pick<Session, 'phrase' | 'paint' | 'lang' | 'columns'>;
+
+/** Also the demo prints these. */
+export function planLines(it: Plan, session: Shown): string[] {
+  const { phrase, paint, lang, columns } = session;
+  const redone = it.members.filter((member) => member.redone).length;
+  const lines = [
+    `${paint('bold', `${phrase('plan')} ${it.id}`)}  ${it.run}  ${it.scope}  ${phrase('plan_counts', { redone, waiting: it.members.length - redone })}`,
+    ...table(
+      it.members,
+      [
+        { title: phrase('flow'), cell: (row) => `${row.root ? '* ' : '  '}${row.flow}` },
+        {
+          title: phrase('state'),
+          cell: (row) => stateText(row.state, lang),
+          paint: (text, row) => paint(stateColour(row.state), text),
+          gives: 0,
+        },
+        {
+          title: phrase('generation'),
+          cell: (row) => (row.redone ? `${row.generation} -> ${row.generation + 1}` : String(row.generation)),
+          gives: 0,
+        },
+        { title: phrase('key'), cell: (row) => (row.key ? phrase('key') : '') },
+        {
+          title: phrase('overwrites'),
+          cell: (row) => (row.redone ? oneLine(row.writes.join(' ')) : ''),
+          gives: 2,
+        },
+      ],
+      columns,
+      (text) => paint('bold', text),
+    ).map((line) => `  ${line}`),
+  ];
+  for (const { run, members } of it.otherRuns)
+    lines.push(`  ${phrase('other_run')}: ${run}  ${members.map((member) => member.flow).join(' ')}`);
+  for (const { run, code } of it.leftOut)
+    lines.push(paint('yellow', `  ${phrase('left_out')}: ${run} ${code}`));
+  for (const { flow, code } of [...it.undecided, ...it.otherRuns.flatMap((other) => other.undecided)])
+    lines.push(paint('red', `  ${phrase('undecided')}: ${flow} ${code}`));
+  for (const { flow, run, member } of it.collisions)
+    lines.push(paint('yellow', `  ${phrase(member ? 'runs_now' : 'collision')}: ${run} ${flow}`));
+  if (it.becomeStale.length > 0)
+    lines.push(paint('yellow', `  ${phrase('become_stale')}: ${it.becomeStale.join(' ')}`));
+  for (const { from, to, reason } of it.lapsingWaives)
+    lines.push(paint('yellow', `  ${phrase('waive_lapses')}: ${from} -> ${to}  ${oneLine(reason)}`));
+  return [...lines, ...costLines(it, session)];
+}
+
+const SHOWN = 5;
+
+/** What applying it would cost and touch. */
+function costLines(it: Plan, { phrase, paint }: Shown): string[] {
+  const { estimate } = it;
+  const lines: string[] = [];
+  const list = <T>(items: readonly T[], line: (item: T) => string): void => {
+    lines.push(...items.slice(0, SHOWN).map((item) => `  ${line(item)}`));
+    if (items.length > SHOWN) lines.push(`  ${phrase('and_more', { n: items.length - SHOWN })}`);
+  };
+  const origins = Object.entries(estimate.origins).map(([origin, n]) => `${origin} ${n}`);
+  lines.push(
+    `  ${phrase('takes_at_least', { for: duration(estimate.ms), at: instant(estimate.endsAt) })}  (${origins.join(' ')})`,
+    `  ${phrase('longest_way')}: ${shortWay(estimate.path.map(({ flow }) => flow))}`,
+  );
+  list(estimate.persons, ({ run, flow }) => paint('yellow', `${phrase('asks_person')}: ${run} ${flow}`));
+  list(it.keysHit, ({ flow, way, effect }) => {
+    const text = phrase(({ redone: 'key_redone', waits: 'key_waits', stale: 'key_stale' } as const)[effect]);
+    return `${text}: ${flow}${way.length > 1 ? `  (${shortWay(way)})` : ''}`;
+  });
+  const late = it.deadlines.filter(({ lateMs }) => lateMs > 0);
+  list(late, ({ flow, deadline, lateMs, passed }) => {
+    const text = phrase('would_be_late', { flow, deadline: instant(deadline), late: duration(lateMs) });
+    return paint('red', passed ? `${text}  (${phrase('deadline_passed')})` : text);
+  });
+  list(
+    it.deadlines.filter(({ lateMs }) => lateMs === 0),
+    ({ flow, deadline, endsAt }) =>
+      `${phrase('deadline')}: ${flow}  ${instant(deadline)}  ${phrase('would_hold', { at: instant(endsAt) })}`,
+  );
+  list(
+    it.overwrites,
+    ({ table: name, connection, flows }) =>
+      `${phrase('overwrites')}: ${oneLine(`${name}  ${connection ?? ''}  ${flows.join(' ')}`)}`,
+  );
+  list(it.untouched, ({ behind, because, flows }) =>
+    paint('cyan', `${phrase(`untouched_${because}`, { behind })}: ${shortList(flows)}`),
+  );
+  if (it.runAnyway.length > 0)
+    lines.push(`  ${phrase('run_anyway', { n: it.runAnyway.length })}: ${shortList(it.runAnyway)}`);
+  return lines;
+}
+
+const ENDS = 3;
+
+/** Its beginning and its end. */
+function shortWay(flows: readonly string[]): string {
+  const ends = flows.length <= 2 * ENDS + 1 ? flows : [...flows.slice(0, ENDS), '...', ...flows.slice(-ENDS)];
+  return oneLine(ends.join(' -> '));
+}
+
+const LISTED = 20;
+
+const shortList = (flows: readonly string[]): string =>
+  oneLine([...flows.slice(0, LISTED), ...(flows.length > LISTED ? ['...'] : [])].join(' '));

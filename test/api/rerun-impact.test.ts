@@ -1,0 +1,199 @@
+/** What a rerun plan says before it is applied: how long, what is overwritten, who is late, what need not be redone. */
+import { expect, test } from 'vitest';
+import { makePlan } from '../../api/rerun-plan.ts';
+import { actorOfToken } from '../../store/actors.ts';
+import { type Json, startTestApi } from '../support/api.ts';
+import { createTestDatabase } from '../support/database.ts';
+import { applyCatalogue, catalogueText, openTestRun } from '../support/estate.ts';
+import { playAgent } from '../support/play.ts';
+
+const database = await createTestDatabase('rerun_impact');
+const api = await startTestApi(database);
+const ann = await api.actor({ name: 'ann', kind: 'person', roles: ['operator', 'key', 'billing'] });
+const agent = await playAgent(api.pool, 'a1');
+
+const copy = {
+  id: 'DIST',
+  names: { en: 'copy', zh: 'copy' },
+  cycle: 'month',
+  after: ['B'],
+  from: { connection: 'yt', table: 'DWD.B' },
+  to: { connection: 'mpp', table: 'APP.B' },
+  columns: ['a'],
+  periodColumn: 'p',
+  platform: 'yt',
+};
+await applyCatalogue(
+  api.pool,
+  catalogueText(
+    [
+      { id: 'SRC', cycle: 'day', writes: ['ODS.SRC'], expectedMs: 600_000 },
+      { id: 'A', after: [{ flow: 'SRC', period: 'lastDayOfMonth' }], writes: ['DWD.A'] },
+      { id: 'B', after: ['A'], writes: ['DWD.B'], expectedMs: 120_000 },
+      { id: 'C', after: ['B'], deadline: '+1 month, day 1, 23:59', key: true },
+      { id: 'GATE', kind: 'gate', person: { role: 'billing' }, after: ['A'] },
+      { id: 'K', after: ['GATE'], key: true },
+      { id: 'K2', after: ['K'] },
+      { id: 'F', after: ['A'] },
+      { id: 'G', after: ['F'] },
+      { id: 'LATER', after: ['B'], trigger: 'manual' },
+      { id: 'LAST', after: ['LATER'] },
+    ],
+    {
+      connections: [
+        { id: 'yt', platform: 'yt' },
+        { id: 'mpp', platform: 'mpp' },
+      ],
+      distributions: [copy],
+    },
+  ),
+);
+
+async function settleAll(): Promise<void> {
+  const runs = await api.pool.query<{ id: string }>("select id from runs where state = 'open' order by id");
+  for (let i = 0; i < 3; i++) for (const { id } of runs.rows) await api.coordinator!.settled(id);
+}
+
+async function work(except: readonly string[] = []): Promise<void> {
+  for (;;) {
+    await settleAll();
+    const tasks = (await agent.claim()).filter((task) => !except.includes(task.flow));
+    if (tasks.length === 0) return;
+    await agent.start(tasks);
+    await agent.end(tasks);
+  }
+}
+
+let year = 2000;
+/** A day and its month: everything has run but what waits for somebody; F was passed. */
+async function workedThrough(): Promise<{ day: string; month: string }> {
+  year++;
+  const day = await openTestRun(api.pool, `${year}-01-31`, 'day');
+  const month = await openTestRun(api.pool, `${year}-01`);
+  const passed = await ann.post(`/runs/${month}/force-pass`, { flows: ['F'], reason: 'r', evidence: 'e' });
+  expect(passed).toMatchObject({ status: 200, body: { state: 'applied' } });
+  const said = await ann.post(`/runs/${month}/confirm`, { flows: ['GATE'], evidence: 'mail' });
+  expect(said).toMatchObject({ status: 200, body: { state: 'applied' } });
+  await work();
+  return { day, month };
+}
+
+async function plan(run: string, flows: string[], rest: object = {}): Promise<Json> {
+  const made = await ann.post(`/runs/${run}/rerun-plans`, { flows, ...rest });
+  expect(made).toMatchObject({ status: 201 });
+  return made.body;
+}
+
+test('a plan says how long it takes at least, along which way, and by which figures', async () => {
+  const { month } = await workedThrough();
+  const it = await plan(month, ['A']);
+  // A and C a minute each, B two; the copy's halves a minute each.
+  expect(it.estimate).toMatchObject({
+    ms: 300_000,
+    path: [
+      { run: month, flow: 'A', ms: 60_000 },
+      { flow: 'B', ms: 120_000 },
+      { flow: 'DIST.export', ms: 60_000 },
+      { flow: 'DIST.import', ms: 60_000 },
+    ],
+    origins: { catalogue: 1, default: 10 },
+  });
+  expect(it.estimate.endsAt - it.createdAt).toBeLessThanOrEqual(300_000);
+  expect(it.estimate.endsAt - it.createdAt).toBeGreaterThan(290_000);
+  // Nobody is asked at the gate, its word is kept; the manual trigger was never given.
+  expect(it.estimate.persons).toEqual([{ run: month, flow: 'LATER' }]);
+  expect((await ann.get(`/runs/${month}/rerun-plans/${it.id}`)).body).toEqual(it);
+});
+
+test('a plan lists tables that are overwritten, also those that a copy fills', async () => {
+  const { month } = await workedThrough();
+  expect((await plan(month, ['A'])).overwrites).toEqual([
+    { run: month, table: 'DWD.A', connection: null, flows: ['A'] },
+    { run: month, table: 'DWD.B', connection: null, flows: ['B'] },
+    { run: month, table: 'APP.B', connection: 'mpp', flows: ['DIST.import'] },
+  ]);
+});
+
+test('key flows with the shortest way, deadlines and by how much they would be missed', async () => {
+  const { month } = await workedThrough();
+  const it = await plan(month, ['A']);
+  expect(it.keysHit.toSorted((a: Json, b: Json) => (a.flow < b.flow ? -1 : 1))).toEqual([
+    { run: month, flow: 'C', way: ['A', 'B', 'C'], effect: 'redone' },
+    { run: month, flow: 'K', way: ['A', 'GATE', 'K'], effect: 'redone' },
+  ]);
+  const deadline = Date.parse(`${year}-02-01T23:59:00+08:00`);
+  expect(it.deadlines).toMatchObject([{ run: month, flow: 'C', deadline, passed: true }]);
+  const [{ endsAt, lateMs }] = it.deadlines;
+  expect(lateMs).toBe(endsAt - deadline);
+  // A, B and C.
+  expect(endsAt).toBe(it.estimate.endsAt - 300_000 + 240_000);
+  const only = await plan(month, ['B'], { scope: 'only' });
+  expect(only.keysHit).toEqual([{ run: month, flow: 'C', way: ['B', 'C'], effect: 'stale' }]);
+  expect(only.deadlines).toEqual([]);
+  expect(only.estimate.ms).toBe(120_000);
+});
+
+test('what lies behind a kept gate or a forced pass need not be rerun; what has not started runs anyway', async () => {
+  const { month } = await workedThrough();
+  const it = await plan(month, ['A']);
+  expect(it.untouched.toSorted((a: Json, b: Json) => (a.behind < b.behind ? -1 : 1))).toEqual([
+    { behind: 'F', because: 'force_passed', flows: ['G'] },
+    { behind: 'GATE', because: 'kept', flows: ['K', 'K2'] },
+  ]);
+  expect(it.runAnyway.toSorted()).toEqual(['LAST', 'LATER']);
+  // From the flow itself everything below is new.
+  expect((await plan(month, ['F'])).untouched).toEqual([]);
+});
+
+test('a plan over several runs takes as long as they take one after the other', async () => {
+  const { day, month } = await workedThrough();
+  const it = await plan(day, ['SRC']);
+  expect(it.otherRuns).toMatchObject([{ run: month }]);
+  expect(it.estimate.ms).toBe(600_000 + 300_000);
+  expect(it.estimate.path.map((step: Json) => `${step.run} ${step.flow}`)).toEqual([
+    `${day} SRC`,
+    ...['A', 'B', 'DIST.export', 'DIST.import'].map((flow) => `${month} ${flow}`),
+  ]);
+  expect(it.overwrites.map((row: Json) => row.table)).toEqual(['ODS.SRC', 'DWD.A', 'DWD.B', 'APP.B']);
+  expect(it.keysHit).toContainEqual({
+    run: month,
+    flow: 'K',
+    way: ['SRC', 'A', 'GATE', 'K'],
+    effect: 'redone',
+  });
+  expect(it.deadlines).toMatchObject([{ run: month, flow: 'C' }]);
+});
+
+test('a running member that is waited for counts twice, one that is superseded once', async () => {
+  const { month } = await workedThrough();
+  const first = await plan(month, ['B'], { scope: 'only' });
+  expect((await ann.post(`/runs/${month}/rerun-plans/${first.id}/apply`, { reason: 'r' })).status).toBe(200);
+  await settleAll();
+  const tasks = (await agent.claim()).filter((task) => task.run === month && task.flow === 'B');
+  await agent.start(tasks);
+  await settleAll();
+  const waits = await plan(month, ['B'], { scope: 'only' });
+  expect(waits.collisions).toMatchObject([{ flow: 'B', run: month, member: true }]);
+  expect(waits.estimate.ms).toBe(240_000);
+  const ends = await plan(month, ['B'], { scope: 'only', running: 'supersede' });
+  expect(ends.estimate.ms).toBe(120_000);
+  await agent.end(tasks);
+});
+
+test('durations may come from elsewhere', async () => {
+  const { month } = await workedThrough();
+  const actor = (await actorOfToken(api.pool, ann.token))!;
+  const asked = {
+    flows: ['A'],
+    scope: 'downstream',
+    running: 'wait',
+    keepWaives: false,
+    otherRuns: true,
+  } as const;
+  const learned = (graph: { n: number }) => ({
+    ms: new Float64Array(graph.n).fill(1_000),
+    origin: Array.from({ length: graph.n }, () => 'learned'),
+  });
+  const it = await makePlan(api.deps, actor, month, { ...asked, flows: [...asked.flows] }, learned);
+  expect(it.estimate).toMatchObject({ ms: 4_000, origins: { learned: it.members.length } });
+});
