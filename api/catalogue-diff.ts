@@ -152,7 +152,8 @@ function concerns(
   }
 }
 
-function isOpenedBy(schedule: Frame['schedules'][number] | undefined, flow: Flow): boolean {
+/** Whether runs that the schedule opens have the flow. */
+export function isOpenedBy(schedule: Frame['schedules'][number] | undefined, flow: Flow): boolean {
   if (schedule === undefined || schedule.cycle !== flow.cycle) return false;
   return schedule.procedures?.includes(flow.procedure ?? '') ?? true;
 }

@@ -89,3 +89,15 @@ function unknownFlow(context: RunContext, missing: readonly string[]): SluiceErr
     meant,
   );
 }
+
+/** The flow of a catalogue version by its id or an alias; throws `unknown_flow`. */
+export function flowOfVersion(version: CatalogueVersion, given: string): Flow {
+  const flow = version.flows.get(given) ?? version.flows.get(aliasesOf(version).get(given) ?? '');
+  if (flow !== undefined) return flow;
+  throw unknown(
+    'unknown_flow',
+    `catalogue version ${version.version} has no flow ${given}`,
+    { flow: given, version: version.version },
+    near(given, version.flows.keys()),
+  );
+}

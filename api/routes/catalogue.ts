@@ -2,21 +2,15 @@
 import { SluiceError } from '../../errors.ts';
 import type { Actor } from '../../store/actors.ts';
 import { writeAudit } from '../../store/audit.ts';
-import {
-  type CatalogueVersion,
-  listVersions,
-  newestVersion,
-  readFiles,
-  saveVersion,
-} from '../../store/catalogue.ts';
+import { listVersions, readFiles, saveVersion } from '../../store/catalogue.ts';
 import { inTransaction } from '../../store/pool.ts';
 import { authorise } from '../auth.ts';
 import { diffWith } from '../catalogue-diff.ts';
 import { type CheckedFiles, checkFiles } from '../catalogue-files.ts';
 import type { Api, ApiDeps } from '../deps.ts';
 import { diffImpact } from '../diff-impact.ts';
-import { near } from '../near.ts';
-import { unknown } from '../problem.ts';
+import { flowOfVersion } from '../find.ts';
+import { newestCatalogue, versionOf } from '../newest-catalogue.ts';
 import {
   ApplyAnswer,
   ApplyRequest,
@@ -84,14 +78,7 @@ export function catalogueRoutes(app: Api, deps: ApiDeps): void {
     schema: { tags, params: DefinitionParams, querystring: VersionQuery, response: { 200: Definition } },
     handler: async (request) => {
       const version = await versionOf(deps, request.query.version);
-      const flow = version.flows.get(request.params.flow);
-      if (flow === undefined)
-        throw unknown(
-          'unknown_flow',
-          `catalogue version ${version.version} has no flow ${request.params.flow}`,
-          { flow: request.params.flow, version: version.version },
-          near(request.params.flow, version.flows.keys()),
-        );
+      const flow = flowOfVersion(version, request.params.flow);
       return { ...flow, version: version.version };
     },
   });
@@ -116,7 +103,7 @@ export function catalogueRoutes(app: Api, deps: ApiDeps): void {
     schema: { tags, body: CheckRequest, response: { 200: DiffAnswer } },
     handler: async (request) => {
       const checked = sound(checkFiles(request.body.files, request.body.mode));
-      const before = await newest(deps);
+      const before = await newestCatalogue(deps);
       const difference = diffWith(before, checked);
       return { ...difference, ...(await diffImpact(deps, before, checked, difference)) };
     },
@@ -132,7 +119,7 @@ export function catalogueRoutes(app: Api, deps: ApiDeps): void {
       handler: async (request) => {
         authorise(request.actor!, `${mode}-catalogue`, null);
         const checked = sound(checkFiles(request.body.files, mode));
-        const diff = diffWith(await newest(deps), checked);
+        const diff = diffWith(await newestCatalogue(deps), checked);
         const { hash, flows, problems } = checked;
         const common = { hash, flows: flows.length, problems: problems.map(shown), diff };
         if (request.body.dryRun) return { ...common, version: null, created: false };
@@ -204,17 +191,4 @@ function shown({
     column,
     ...(members === undefined ? {} : { members: [...members] }),
   };
-}
-
-async function newest(deps: ApiDeps): Promise<CatalogueVersion | null> {
-  const version = await newestVersion(deps.pool);
-  return version === null ? null : deps.versionOf(version);
-}
-
-/** Throws `no_catalogue`, `unknown_version`. */
-async function versionOf(deps: ApiDeps, version: number | undefined): Promise<CatalogueVersion> {
-  if (version !== undefined) return deps.versionOf(version);
-  const found = await newest(deps);
-  if (found === null) throw new SluiceError('no_catalogue', 'no catalogue was applied yet');
-  return found;
 }

@@ -17,6 +17,7 @@ import { queryRoutes } from './queries.ts';
 import { recordRoutes } from './records.ts';
 import { rerunPlanRoutes } from './rerun-plans.ts';
 import { retentionRoutes } from './retention.ts';
+import { retirementRoutes } from './retirement.ts';
 import { runRoutes } from './runs.ts';
 import { scheduleRoutes } from './schedules.ts';
 import { verbRoutes } from './verbs.ts';
@@ -35,6 +36,7 @@ export function registerRoutes(app: Api, deps: ApiDeps, metrics: Metrics): void 
   eventRoutes(app, deps);
   agentRoutes(app, deps);
   catalogueRoutes(app, deps);
+  retirementRoutes(app, deps);
   recordRoutes(app, deps);
   retentionRoutes(app, deps);
   scheduleRoutes(app, deps);

@@ -1,4 +1,4 @@
-/** `sluice flow list|show`. */
+/** `sluice flow list|show|retirement`. */
 import type { Attempt, Flow, FlowDetail } from '../../api/schemas/flows.ts';
 import { part } from '../client.ts';
 import { ofRun, runOf, type Session } from '../session.ts';
@@ -8,6 +8,7 @@ import { flagText, stateColour, stateText, stateWord } from '../text/states.ts';
 import { table } from '../text/table.ts';
 import { oneLine } from '../text/width.ts';
 import { type Tree, wholeNumber } from '../tree.ts';
+import { addRetirementCommand } from './retirement.ts';
 
 type Filters = Record<
   'state' | 'kind' | 'layer' | 'procedure' | 'platform' | 'flag' | 'q',
@@ -52,6 +53,7 @@ export function addFlowCommands(tree: Tree): void {
         return undefined;
       }),
     );
+  addRetirementCommand(tree, flow);
 }
 
 export function flowTable(flows: readonly Flow[], session: Session): string[] {

@@ -24,7 +24,7 @@ export function differenceLines(it: Difference, { phrase, paint }: Shown): strin
     ...it.sections.flatMap(({ section, id, change, flows, named, schedules, ...values }) => {
       const mark = { added: '+', removed: '-', changed: '~' }[change];
       const concerned =
-        flows > 0 ? [`${phrase('concerns_flows', { n: flows })}: ${listed(named, flows)}`] : [];
+        flows > 0 ? [`${phrase('concerns_flows', { n: flows })}  ${listed(named, flows)}`] : [];
       const opened = schedules.length > 0 ? [`${phrase('schedule')}: ${oneLine(schedules.join(' '))}`] : [];
       return [
         paint('yellow', `${mark} ${section} ${oneLine(id)}  ${oneLine(values.fields.join(' '))}`),

@@ -54,6 +54,7 @@ const HELP = {
   flow: ['flows of a run', '运行中的流程'],
   flow_list: ['list flows, upstream first', '列出流程（前置在前）'],
   flow_show: ['everything about a flow: state, blockers, dependencies, attempts, decisions', '流程详情：状态、阻塞、依赖、执行、人工干预'],
+  flow_retirement: ['what there is to know of a flow before it is retired: a page to print', '下线核查单：下线前需了解的一切（可打印）'],
   why: ['why a flow has not run, down to the final causes; without a flow: all causes of the run', '流程为何未运行（直至最终原因）；不带流程则列出整个运行的原因'],
   query: ['template queries Q01 to Q37; without a name: which there are', '模板查询 Q01 至 Q37；不带名称则列出全部'],
   query_inputs: ['inputs as NAME=VALUE, several values with commas: date=2026-11-22 platform=yt,mpp', '以 名称=值 给出条件，多个值用逗号分隔：date=2026-11-22 platform=yt,mpp'],

@@ -67,7 +67,7 @@ function costLines(it: Plan, { phrase, paint }: Shown): string[] {
   };
   const origins = Object.entries(estimate.origins).map(([origin, n]) => `${origin} ${n}`);
   lines.push(
-    `  ${phrase('takes_at_least', { for: duration(estimate.ms), at: instant(estimate.endsAt) })}  (${origins.join(' ')})`,
+    `  ${phrase('takes_at_least', { for: duration(estimate.ms), at: instant(estimate.endsAt) })}  (${phrase('durations')}: ${origins.join(' ')})`,
     `  ${phrase('longest_way')}: ${shortWay(estimate.path.map(({ flow }) => flow))}`,
   );
   list(estimate.persons, ({ run, flow }) => paint('yellow', `${phrase('asks_person')}: ${run} ${flow}`));

@@ -1,0 +1,138 @@
+/** The retirement sheet of a flow (domain Q36): from the newest catalogue version, and what the record says of it. */
+import { reachOf } from '../graph/impact.ts';
+import type { Flow } from '../graph/model.ts';
+import type { State } from '../graph/status.ts';
+import { VERBS } from '../graph/verbs.ts';
+import type { CatalogueVersion } from '../store/catalogue.ts';
+import { lastAttempt } from '../store/flow-past.ts';
+import { readFlowStates } from '../store/flows.ts';
+import { openRuns } from '../store/runs.ts';
+import { usersOf } from '../store/subscriptions.ts';
+import { connectionsOf, isOpenedBy } from './catalogue-diff.ts';
+import type { ApiDeps } from './deps.ts';
+import { flowOfVersion, openContext } from './find.ts';
+import { estateOfVersion, shownImpact } from './impact.ts';
+import { versionOf } from './newest-catalogue.ts';
+import type { Retirement } from './schemas/retirement.ts';
+
+const RETIRE = VERBS.get('retire')!;
+
+/** Throws `no_catalogue`, `unknown_flow`. O(V + E), and a look into each open run. */
+export async function retirementSheet(deps: ApiDeps, given: string): Promise<Retirement> {
+  const version = await versionOf(deps);
+  const flow = flowOfVersion(version, given);
+  const [last, runs] = await Promise.all([
+    lastAttempt(deps.pool, flow.cycle, flow.id),
+    runsHolding(deps, flow.id),
+  ]);
+  const dependents = dependentsOf(version, flow.id);
+  const requiredBy = [...version.flows.values()]
+    .filter((it) => it.forcePassRequires.includes(flow.id))
+    .map((it) => it.id);
+  const estate = estateOfVersion(version);
+  const v = estate.index.get(flow.id)!;
+  return {
+    ...{ flow: flow.id, version: version.version, names: flow.names, kind: flow.kind, cycle: flow.cycle },
+    ...{ layer: flow.layer, key: flow.key, groups: [...flow.groups], aliases: [...flow.aliases] },
+    ...{ procedure: flow.procedure ?? null, owner: flow.owner ?? null, platform: flow.platform ?? null },
+    note: flow.note ?? null,
+    program: programOf(flow),
+    ...tablesOf(version, flow),
+    distributions: distributionsOf(version, flow),
+    upstream: flow.after.map(({ from, period, cycle }) => ({
+      ...{ flow: from, cycle: cycle ?? flow.cycle, period, exists: version.flows.has(from) },
+    })),
+    above: reachOf(estate, [v], 'up').order.length - 1,
+    dependents,
+    requiredBy,
+    impact: shownImpact(estate, version.frame, [v]),
+    schedules: version.frame.schedules.filter((it) => isOpenedBy(it, flow)).map((it) => it.id),
+    lastRun:
+      last === null ? null : { ...last, ms: last.startedAt === null ? null : last.endedAt - last.startedAt },
+    openRuns: runs,
+    retirableIn: [...RETIRE.allowedIn],
+    clear:
+      dependents.length === 0 &&
+      requiredBy.length === 0 &&
+      runs.every(({ state, blocks }) => !IN_HAND.has(state) && blocks.length === 0),
+  };
+}
+
+function programOf({ program, ...flow }: Flow): Retirement['program'] {
+  if (program === undefined) return null;
+  const connections = connectionsOf({ ...flow, program });
+  switch (program.type) {
+    case 'sql':
+      return { type: program.type, what: program.file, connections };
+    case 'shell':
+      return { type: program.type, what: program.command.join(' '), connections };
+    case 'export':
+    case 'import':
+      return { type: program.type, what: program.distribution, connections };
+    case 'noop':
+      return { type: program.type, what: null, connections };
+    default:
+      return program satisfies never;
+  }
+}
+
+/** Names of tables are told apart as the platforms do, without regard to case. */
+const tableKey = (table: string): string => table.toUpperCase();
+
+function tablesOf({ flows }: CatalogueVersion, flow: Flow): Pick<Retirement, 'reads' | 'writes'> {
+  const others = [...flows.values()].filter((it) => it.id !== flow.id);
+  const by = (table: string, side: 'reads' | 'writes'): string[] =>
+    others.filter((it) => it[side].some((name) => tableKey(name) === tableKey(table))).map((it) => it.id);
+  return {
+    reads: flow.reads.map((table) => ({ table, writtenBy: by(table, 'writes') })),
+    writes: flow.writes.map((table) => ({ table, readBy: by(table, 'reads') })),
+  };
+}
+
+function distributionsOf({ flows }: CatalogueVersion, flow: Flow): Retirement['distributions'] {
+  const written = new Set(flow.writes.map(tableKey));
+  return [...flows.values()].flatMap(({ program }) => {
+    if (program?.type !== 'export') return [];
+    const { distribution, from, to } = program;
+    const itself =
+      (flow.program?.type === 'export' || flow.program?.type === 'import') &&
+      flow.program.distribution === distribution;
+    return itself || written.has(tableKey(from.table)) ? [{ distribution, from, to, itself }] : [];
+  });
+}
+
+function dependentsOf({ flows }: CatalogueVersion, id: string): Retirement['dependents'] {
+  return [...flows.values()].flatMap((flow) =>
+    flow.after
+      .filter((edge) => edge.from === id && flow.id !== id)
+      .map(({ period }) => ({
+        ...{ flow: flow.id, names: flow.names, cycle: flow.cycle, period, key: flow.key },
+        ...{ procedure: flow.procedure ?? null, owner: flow.owner ?? null },
+      })),
+  );
+}
+
+const IN_HAND: ReadonlySet<State> = new Set(['running', 'sent_to_agent']);
+const NEVER_BLOCKED: ReadonlySet<State> = new Set([
+  ...IN_HAND,
+  ...(['succeeded', 'skipped', 'force_passed', 'retired'] as const),
+]);
+
+async function runsHolding(deps: ApiDeps, flow: string): Promise<Retirement['openRuns']> {
+  const found: Retirement['openRuns'] = [];
+  for (const run of await openRuns(deps.pool)) {
+    const { graph, index } = await openContext(deps, run);
+    const v = index.get(flow);
+    if (v === undefined) continue;
+    const { state } = (await readFlowStates(deps.pool, run, [flow]))[0]!;
+    const retirable = RETIRE.allowedIn.includes(state);
+    const below = [...graph.down.subarray(graph.downOff[v], graph.downOff[v + 1])].map((d) => graph.ids[d]!);
+    const users = retirable ? [[run, below] as const, ...(await usersOf(deps.pool, run, [flow]))] : [];
+    const blocks: Retirement['openRuns'][number]['blocks'] = [];
+    for (const [user, flows] of users)
+      for (const it of await readFlowStates(deps.pool, user, flows))
+        if (!NEVER_BLOCKED.has(it.state)) blocks.push({ run: user, flow: it.flow });
+    found.push({ run, state, retirable, blocks });
+  }
+  return found;
+}

@@ -1,0 +1,14 @@
+/** What there is to know of a flow before it is retired. */
+import type { Api, ApiDeps } from '../deps.ts';
+import { retirementSheet } from '../retirement.ts';
+import { Retirement, RetirementParams } from '../schemas/retirement.ts';
+
+export function retirementRoutes(app: Api, deps: ApiDeps): void {
+  app.route({
+    method: 'GET',
+    url: '/flows/:flow/retirement',
+    config: { permission: 'read' },
+    schema: { tags: ['catalogue'], params: RetirementParams, response: { 200: Retirement } },
+    handler: async (request) => retirementSheet(deps, request.params.flow),
+  });
+}

@@ -1,0 +1,18 @@
+/** `sluice flow retirement FLOW`: what there is to know of a flow before it is retired, as a page. */
+import type { Retirement } from '../../api/schemas/retirement.ts';
+import { part } from '../client.ts';
+import { retirementLines } from '../text/retirement.ts';
+import type { Tree } from '../tree.ts';
+
+export function addRetirementCommand({ help, does }: Tree, flow: Tree['root']): void {
+  flow
+    .command('retirement <flow>')
+    .description(help('flow_retirement'))
+    .action(
+      does(async (session, [id]) => {
+        const sheet = await session.client.get<Retirement>(`/flows/${part(id!)}/retirement`);
+        session.answer(sheet, (it) => retirementLines(it, session));
+        return undefined;
+      }),
+    );
+}
