@@ -5,7 +5,7 @@ import { parseRunId } from '../graph/calendar.ts';
 import { foresee } from '../graph/decide.ts';
 import type { EdgeName, Effect, OperationRequest, Verb } from '../graph/decisions.ts';
 import type { Flow } from '../graph/model.ts';
-import { FLAG } from '../graph/state.ts';
+import { FLAG, type RunState } from '../graph/state.ts';
 import { VERBS } from '../graph/verbs.ts';
 import type { Actor } from '../store/actors.ts';
 import { isKnownKey, type OperationRow, readOperation } from '../store/operations.ts';
@@ -225,16 +225,24 @@ export function shown(row: OperationRow): Operation {
 /** B3: what would happen now, computed on a copy of the record; nothing is written. O(V + E). */
 export async function foreseeWish(deps: ApiDeps, actor: Actor, wish: Wish): Promise<Foreseen> {
   const { context, request } = await prepare(deps, actor, wish);
-  const { graph } = context;
   const state = await readState(deps.pool, context, deps.graceMs);
+  const { name, roles } = actor;
+  return foreseeRequest(context, state, request, { actor: name, roles, approvedBy: null });
+}
+
+/** What a request would do to a run in this state, asked by somebody with these roles. O(V + E). */
+export function foreseeRequest(
+  { graph, run }: RunContext,
+  state: RunState,
+  request: OperationRequest,
+  by: { readonly actor: string; readonly roles: readonly string[]; readonly approvedBy: string | null },
+): Foreseen {
   const entry = {
     kind: 'operation' as const,
     seq: state.cursor + 1,
     at: state.now,
     operation: 'dry-run',
-    actor: actor.name,
-    roles: actor.roles,
-    approvedBy: null,
+    ...by,
     request,
   };
   // What would happen anyway does not count as freed.
@@ -253,8 +261,8 @@ export async function foreseeWish(deps: ApiDeps, actor: Actor, wish: Wish): Prom
   }
   return {
     dryRun: true,
-    run: context.run.id,
-    verb: wish.verb,
+    run: run.id,
+    verb: request.verb,
     state: outcome.state,
     outcome: { ...outcome.outcome, flows: [...outcome.outcome.flows] },
     freed,

@@ -177,7 +177,7 @@ async function standingOf(
   return {
     collisions: [
       ...rows.map((row) => ({ flow: row.flow, run, member: true, since: row.startedAt })),
-      ...holders.map((holder) => ({ ...holder, member: false })),
+      ...holders.map(({ keys: _, ...holder }) => ({ ...holder, member: false })),
     ],
     lapsingWaives: waives,
     now,

@@ -85,10 +85,10 @@ export async function holdersOf(
   client: Queryable,
   run: string,
   locks: readonly string[],
-): Promise<{ flow: string; run: string; since: number | null }[]> {
-  const found = await client.query<{ flow: string; run: string; since: number | null }>(
-    `select distinct l.flow_id as flow, l.run_id as run, l.started_ms as since from locks k join leases l on l.epoch = k.epoch
-     where k.key = any($2::text[]) and l.run_id <> $1 order by 2, 1`,
+): Promise<{ flow: string; run: string; since: number | null; keys: string[] }[]> {
+  const found = await client.query<{ flow: string; run: string; since: number | null; keys: string[] }>(
+    `select l.flow_id as flow, l.run_id as run, l.started_ms as since, array_agg(k.key order by k.key) as keys from locks k join leases l on l.epoch = k.epoch
+     where k.key = any($2::text[]) and l.run_id <> $1 group by 1, 2, 3 order by 2, 1`,
     [run, locks],
   );
   return found.rows;
