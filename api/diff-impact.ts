@@ -143,7 +143,7 @@ async function adoption(
     runs: bytes((v) => state.result[v] === 0 && !has(state, v, FLAG.RETIRED) && isTriggered(graph, state, v)),
     members: new Uint8Array(graph.n),
     roots: bytes((v) => changes.has(graph.ids[v]!) || added.has(graph.ids[v]!)),
-    durations: (await expect(graph, (flow) => target.flows.get(flow)!)).ms,
+    durations: (await expect({ run: context.run, version: target })).ms,
     starts: state.start,
   });
   return {

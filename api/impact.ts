@@ -1,5 +1,5 @@
 /** An impact as people see it. */
-import { type Estate, estateOf, impactOf } from '../graph/impact.ts';
+import { type Estate, estateOf, impactOf, wayTo } from '../graph/impact.ts';
 import type { CatalogueVersion, Frame } from '../store/catalogue.ts';
 import type { Impact } from './schemas/impact.ts';
 
@@ -32,7 +32,7 @@ export function shownImpact(
   return {
     flows: impact.below.length,
     keys: impact.keys.length,
-    keyFlows: impact.keys.slice(0, NAMED).map(({ v, way }) => ({ flow: id(v), way: way.map(id) })),
+    keyFlows: impact.keys.slice(0, NAMED).map((v) => ({ flow: id(v), way: wayTo(impact.reach, v).map(id) })),
     procedures: sorted(impact.procedures).map(([procedure, flows]) => ({
       procedure,
       owner: owners.get(procedure) ?? null,

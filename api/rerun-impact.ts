@@ -16,6 +16,9 @@ export type PlanImpact = Pick<
   'estimate' | 'overwrites' | 'keysHit' | 'deadlines' | 'untouched' | 'runAnyway'
 >;
 
+/** Key flows of a run that are told with their way; as members all are in `keyFlows`. */
+const NAMED_KEYS = 200;
+
 export interface PlanToWeigh {
   /** The asked run first. */
   readonly parts: readonly PlanPart[];
@@ -64,7 +67,7 @@ async function worksOf(plan: PlanToWeigh, expect: ExpectDurations): Promise<Work
   for (const part of plan.parts) {
     const { context, state, members } = part;
     const { graph } = context;
-    const { ms, origin } = await expect(graph, context.flow);
+    const { ms, origin } = await expect(context);
     const durations = ms.slice();
     const isMember = new Uint8Array(graph.n);
     for (const v of members) {
@@ -173,6 +176,7 @@ function keysHit(work: Work, reach: Reach): Plan['keysHit'] {
   const { graph, run } = work.context;
   return reach.order
     .filter((v) => graph.attrOf(v).key && !has(work.state, v, FLAG.RETIRED))
+    .slice(0, NAMED_KEYS)
     .map((v) => ({
       ...{ run: run.id, flow: graph.ids[v]!, way: wayTo(reach, v).map((u) => graph.ids[u]!) },
       effect: effectOn(work, v),
@@ -182,7 +186,7 @@ function keysHit(work: Work, reach: Reach): Plan['keysHit'] {
 /** Key members of another run; the way leads through the catalogue, from cycle to cycle. */
 function keysElsewhere(own: Work, work: Work, roots: readonly number[]): Plan['keysHit'] {
   const { graph, run } = work.context;
-  const keys = work.members.filter((v) => graph.attrOf(v).key);
+  const keys = work.members.filter((v) => graph.attrOf(v).key).slice(0, NAMED_KEYS);
   if (keys.length === 0) return [];
   const estate = estateOfVersion(own.context.version);
   const reach = reachOf(

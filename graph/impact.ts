@@ -104,8 +104,9 @@ export function wayTo({ by }: Reach, v: number): number[] {
 export interface Impact {
   /** Below the roots, nearest first; no root is among them. */
   readonly below: readonly number[];
-  /** Key flows among roots and below, nearest first, with the shortest way to each. */
-  readonly keys: readonly { readonly v: number; readonly way: readonly number[] }[];
+  /** Key flows among roots and below, nearest first; the shortest way to one is `wayTo(reach, v)`. */
+  readonly keys: readonly number[];
+  readonly reach: Reach;
   /** Of roots and below: number of flows by procedure, by owner, by group. */
   readonly procedures: ReadonlyMap<string, number>;
   readonly owners: ReadonlyMap<string, number>;
@@ -114,7 +115,7 @@ export interface Impact {
   readonly deadlines: readonly number[];
 }
 
-/** O(V + E), and the length of the ways to key flows. */
+/** O(V + E). */
 export function impactOf(estate: Estate, roots: readonly number[]): Impact {
   const reach = reachOf(estate, roots);
   const procedures = new Map<string, number>();
@@ -128,8 +129,8 @@ export function impactOf(estate: Estate, roots: readonly number[]): Impact {
   }
   return {
     below: reach.order.filter((v) => reach.distance[v]! > 0),
-    keys: reach.order.filter((v) => estate.flows[v]!.key).map((v) => ({ v, way: wayTo(reach, v) })),
-    ...{ procedures, owners, groups },
+    keys: reach.order.filter((v) => estate.flows[v]!.key),
+    ...{ reach, procedures, owners, groups },
     deadlines: reach.order.filter((v) => estate.flows[v]!.deadline !== undefined),
   };
 }

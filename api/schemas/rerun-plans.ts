@@ -59,7 +59,7 @@ export const Plan = z.object({
   becomeStale: z.array(z.string()),
   lapsingWaives: z.array(z.object({ from: z.string(), to: z.string(), reason: z.string() })),
   keyFlows: z.array(z.string()),
-  /** Key flows at or below the roots with the shortest way: a member that is redone, one that waits, or one that becomes stale. */
+  /** Key flows at or below the roots with the shortest way: redone, waiting, or becoming stale; of each run the nearest 200. */
   keysHit: z.array(
     z.object({
       run: z.string(),

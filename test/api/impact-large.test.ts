@@ -70,3 +70,13 @@ test('a rerun plan of 13,000 flows', async () => {
   console.log(`rerun plan of ${body.members.length} members: ${shown(made)}`);
   expect(made.cpuMs).toBeLessThan(1_000);
 });
+
+test('a retirement sheet and everything below a flow of 13,000', async () => {
+  const first = (await max.get(`/runs/${run}/flows?limit=1`)).body.items[0].id;
+  const sheet = await fastest(3, () => max.get(`/flows/${first}/retirement`));
+  expect(sheet.answer.body.impact.flows).toBeGreaterThan(10_000);
+  const below = await fastest(3, () => max.get(`/queries/Q04?flows=${first}&limit=1000`));
+  expect(below.answer.body.total).toBe(sheet.answer.body.impact.flows);
+  console.log(`retirement sheet ${shown(sheet)}, Q04 ${shown(below)}`);
+  expect(Math.max(sheet.cpuMs, below.cpuMs)).toBeLessThan(1_000);
+});

@@ -1,5 +1,6 @@
 /** What a rerun plan says before it is applied: how long, what is overwritten, who is late, what need not be redone. */
 import { expect, test } from 'vitest';
+import type { DurationsOf } from '../../api/expected-durations.ts';
 import { makePlan } from '../../api/rerun-plan.ts';
 import { actorOfToken } from '../../store/actors.ts';
 import { type Json, startTestApi } from '../support/api.ts';
@@ -96,7 +97,7 @@ test('a plan says how long it takes at least, along which way, and by which figu
       { flow: 'DIST.export', ms: 60_000 },
       { flow: 'DIST.import', ms: 60_000 },
     ],
-    origins: { catalogue: 1, default: 10 },
+    origins: { configured: 1, default: 10 },
   });
   expect(it.estimate.endsAt - it.createdAt).toBeLessThanOrEqual(300_000);
   expect(it.estimate.endsAt - it.createdAt).toBeGreaterThan(290_000);
@@ -190,10 +191,13 @@ test('durations may come from elsewhere', async () => {
     keepWaives: false,
     otherRuns: true,
   } as const;
-  const learned = (graph: { n: number }) => ({
-    ms: new Float64Array(graph.n).fill(1_000),
-    origin: Array.from({ length: graph.n }, () => 'learned'),
-  });
+  const learned = ({ run, version }: DurationsOf) => {
+    const { n } = version.graphOf(run.cycle).graph;
+    return {
+      ms: new Float64Array(n).fill(1_000),
+      origin: Array.from({ length: n }, () => 'learned'),
+    };
+  };
   const it = await makePlan(api.deps, actor, month, { ...asked, flows: [...asked.flows] }, learned);
   expect(it.estimate).toMatchObject({ ms: 4_000, origins: { learned: it.members.length } });
 });
