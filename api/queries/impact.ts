@@ -116,7 +116,7 @@ export const q27 = defineQuery({
     en: 'Nothing is changed. The run is the given one, or the newest scheduled run of the first flow. A rerun is one of everything below (重做后续) in this run; a second person, where one is needed, is taken for granted. Conflicts: what runs now, what a person must decide first, the same program and period elsewhere.',
     zh: '不做任何更改。运行为指定运行，或首个流程所属周期的最新计划运行。重跑指本运行内重做后续；需第二人审批的按已审批预演。冲突：正在执行、须先裁定、其他运行中相同程序与账期。',
   },
-  input: { verb: z.enum(VERBS_PREVIEWED), flows: Flows, run: GivenId.optional() },
+  input: { verb: z.enum(VERBS_PREVIEWED).default('rerun'), flows: Flows, run: GivenId.optional() },
   columns: {
     order: numberColumn('order', '顺序'),
     flowId: textColumn('flow', '流程'),

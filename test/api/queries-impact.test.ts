@@ -91,6 +91,8 @@ test('Q27: a rerun redoes what has run and lets the rest wait, as its plan does'
   expect(texts(items)).toEqual(['A done again', 'B waits for it', 'C waits for it', 'D waits for it']);
   expect(items.map((it: Json) => it.order)).toEqual([1, 2, 3, 4]);
   expect(items[2]).toMatchObject({ key: true, deadline: Date.parse('2001-02-01T23:59:00+08:00') });
+  // A rerun is what is meant without a verb.
+  expect((await ask('Q27?flows=A')).items).toEqual(items);
   const plan = await ann.post(`/runs/${month}/rerun-plans`, { flows: ['A'] });
   expect(plan.body.members.map((it: Json) => it.flow)).toEqual(items.map((it: Json) => it.flowId));
 });
