@@ -11,7 +11,7 @@ import { openRuns } from '../store/runs.ts';
 import { readClock } from '../store/snapshot.ts';
 import type { CheckedFiles } from './catalogue-files.ts';
 import type { ApiDeps } from './deps.ts';
-import { declaredDurations, type ExpectDurations } from './expected-durations.ts';
+import { type ExpectDurations, usualDurations } from './expected-durations.ts';
 import { openContext } from './find.ts';
 import { shownImpact } from './impact.ts';
 import type { DiffAnswer, Difference } from './schemas/catalogue.ts';
@@ -32,7 +32,7 @@ export async function diffImpact(
   before: CatalogueVersion | null,
   now: CheckedFiles,
   difference: Difference,
-  expect: ExpectDurations = declaredDurations,
+  expect: ExpectDurations = usualDurations(deps.pool),
 ): Promise<Omit<DiffAnswer, keyof Difference>> {
   const changes = changesOf(before, now, difference);
   const estate = estateOf(now.flows, before?.flows.values());

@@ -6,7 +6,7 @@ import { FLAG, has, isTriggered } from '../graph/state.ts';
 import { codeOf } from '../graph/status.ts';
 import { untouchedBranches } from '../graph/untouched.ts';
 import { connectionsOf } from './catalogue-diff.ts';
-import { declaredDurations, type ExpectDurations } from './expected-durations.ts';
+import type { ExpectDurations, ExpectedDurations } from './expected-durations.ts';
 import { estateOfVersion } from './impact.ts';
 import type { PlanPart } from './rerun-across.ts';
 import type { Plan } from './schemas/rerun-plans.ts';
@@ -29,10 +29,7 @@ export interface PlanToWeigh {
 }
 
 /** O(V + E) for each run, as often as the work of one delays that of another. */
-export async function planImpact(
-  plan: PlanToWeigh,
-  expect: ExpectDurations = declaredDurations,
-): Promise<PlanImpact> {
+export async function planImpact(plan: PlanToWeigh, expect: ExpectDurations): Promise<PlanImpact> {
   const works = await worksOf(plan, expect);
   const own = works[0]!;
   const reach = reachOf(own.context.graph, plan.roots);
@@ -56,7 +53,7 @@ export async function planImpact(
 interface Work extends PlanPart {
   readonly isMember: Uint8Array;
   readonly durations: Float64Array;
-  readonly origin: readonly (string | null)[];
+  readonly origin: ExpectedDurations['origin'];
   foreseen: ForeseenEnds;
   /** Members that wait for one of another run to the last: vertex -> that one. */
   readonly after: Map<number, { readonly work: Work; readonly v: number }>;
@@ -115,7 +112,7 @@ function foresee(work: Work, works: readonly Work[], now: number): boolean {
 
 function estimateOf(works: readonly Work[], now: number): Plan['estimate'] {
   let last: { work: Work; v: number } | null = null;
-  const origins: Record<string, number> = {};
+  const origins: Plan['estimate']['origins'] = {};
   const persons: Plan['estimate']['persons'] = [];
   for (const work of works)
     for (const v of work.members) {

@@ -19,7 +19,7 @@ import { readClock } from '../store/snapshot.ts';
 import { authorise } from './auth.ts';
 import { bodyHash } from './body-hash.ts';
 import type { ApiDeps } from './deps.ts';
-import type { ExpectDurations } from './expected-durations.ts';
+import { type ExpectDurations, usualDurations } from './expected-durations.ts';
 import { knownFlows, openContext } from './find.ts';
 import { type PlanPart, partsOf, plansFor } from './rerun-across.ts';
 import { planImpact } from './rerun-impact.ts';
@@ -31,7 +31,7 @@ export async function makePlan(
   actor: Actor,
   run: string,
   asked: z.infer<typeof PlanRequest>,
-  expect?: ExpectDurations,
+  expect: ExpectDurations = usualDurations(deps.pool),
 ): Promise<Plan> {
   const context = await openContext(deps, run);
   const { graph } = context;

@@ -1,5 +1,6 @@
 /** Rerun plans (protocol E): what would be redone, looked at before it is applied. */
 import { z } from 'zod';
+import { EXPECTED_ORIGINS } from '../../graph/expected.ts';
 import { GivenId, Instant, StateName, text } from './fields.ts';
 
 export const Scope = z.enum(['only', 'downstream', 'failed-downstream', 'selection']);
@@ -86,7 +87,7 @@ export const Plan = z.object({
     /** The longest way through the plan. */
     path: z.array(z.object({ run: z.string(), flow: z.string(), ms: z.int() })),
     /** How many members' durations come from where. */
-    origins: z.record(z.string(), z.int()),
+    origins: z.partialRecord(z.enum(EXPECTED_ORIGINS), z.int()),
     /** Members at which a person is asked; their time is not in it. */
     persons: z.array(z.object({ run: z.string(), flow: z.string() })),
   }),

@@ -65,9 +65,11 @@ function costLines(it: Plan, { phrase, paint }: Shown): string[] {
     lines.push(...items.slice(0, SHOWN).map((item) => `  ${line(item)}`));
     if (items.length > SHOWN) lines.push(`  ${phrase('and_more', { n: items.length - SHOWN })}`);
   };
-  const origins = Object.entries(estimate.origins).map(([origin, n]) => `${origin} ${n}`);
+  const origins = Object.entries(estimate.origins).map(([origin, n]) =>
+    phrase(`durations_${origin as keyof typeof estimate.origins}`, { n }),
+  );
   lines.push(
-    `  ${phrase('takes_at_least', { for: duration(estimate.ms), at: instant(estimate.endsAt) })}  (${phrase('durations')}: ${origins.join(' ')})`,
+    `  ${phrase('takes_at_least', { for: duration(estimate.ms), at: instant(estimate.endsAt) })}  (${phrase('durations')}: ${origins.join(', ')})`,
     `  ${phrase('longest_way')}: ${shortWay(estimate.path.map(({ flow }) => flow))}`,
   );
   list(estimate.persons, ({ run, flow }) => paint('yellow', `${phrase('asks_person')}: ${run} ${flow}`));

@@ -1,8 +1,10 @@
 /** What a rerun plan says before it is applied: how long, what is overwritten, who is late, what need not be redone. */
 import { expect, test } from 'vitest';
-import type { DurationsOf } from '../../api/expected-durations.ts';
 import { makePlan } from '../../api/rerun-plan.ts';
+import { lastDay, shiftPeriod } from '../../graph/calendar.ts';
 import { actorOfToken } from '../../store/actors.ts';
+import { learnExpected } from '../../store/expected.ts';
+import type { UsualOf } from '../../store/usual-times.ts';
 import { type Json, startTestApi } from '../support/api.ts';
 import { createTestDatabase } from '../support/database.ts';
 import { applyCatalogue, catalogueText, openTestRun } from '../support/estate.ts';
@@ -24,31 +26,29 @@ const copy = {
   periodColumn: 'p',
   platform: 'yt',
 };
-await applyCatalogue(
-  api.pool,
-  catalogueText(
-    [
-      { id: 'SRC', cycle: 'day', writes: ['ODS.SRC'], expectedMs: 600_000 },
-      { id: 'A', after: [{ flow: 'SRC', period: 'lastDayOfMonth' }], writes: ['DWD.A'] },
-      { id: 'B', after: ['A'], writes: ['DWD.B'], expectedMs: 120_000 },
-      { id: 'C', after: ['B'], deadline: '+1 month, day 1, 23:59', key: true },
-      { id: 'GATE', kind: 'gate', person: { role: 'billing' }, after: ['A'] },
-      { id: 'K', after: ['GATE'], key: true },
-      { id: 'K2', after: ['K'] },
-      { id: 'F', after: ['A'] },
-      { id: 'G', after: ['F'] },
-      { id: 'LATER', after: ['B'], trigger: 'manual' },
-      { id: 'LAST', after: ['LATER'] },
+const text = catalogueText(
+  [
+    { id: 'SRC', cycle: 'day', writes: ['ODS.SRC'], expectedMs: 600_000 },
+    { id: 'A', after: [{ flow: 'SRC', period: 'lastDayOfMonth' }], writes: ['DWD.A'] },
+    { id: 'B', after: ['A'], writes: ['DWD.B'], expectedMs: 120_000 },
+    { id: 'C', after: ['B'], deadline: '+1 month, day 1, 23:59', key: true },
+    { id: 'GATE', kind: 'gate', person: { role: 'billing' }, after: ['A'] },
+    { id: 'K', after: ['GATE'], key: true },
+    { id: 'K2', after: ['K'] },
+    { id: 'F', after: ['A'] },
+    { id: 'G', after: ['F'] },
+    { id: 'LATER', after: ['B'], trigger: 'manual' },
+    { id: 'LAST', after: ['LATER'] },
+  ],
+  {
+    connections: [
+      { id: 'yt', platform: 'yt' },
+      { id: 'mpp', platform: 'mpp' },
     ],
-    {
-      connections: [
-        { id: 'yt', platform: 'yt' },
-        { id: 'mpp', platform: 'mpp' },
-      ],
-      distributions: [copy],
-    },
-  ),
+    distributions: [copy],
+  },
 );
+await applyCatalogue(api.pool, text);
 
 async function settleAll(): Promise<void> {
   const runs = await api.pool.query<{ id: string }>("select id from runs where state = 'open' order by id");
@@ -65,12 +65,12 @@ async function work(except: readonly string[] = []): Promise<void> {
   }
 }
 
-let year = 2000;
+let period = '2000-12';
 /** A day and its month: everything has run but what waits for somebody; F was passed. */
 async function workedThrough(): Promise<{ day: string; month: string }> {
-  year++;
-  const day = await openTestRun(api.pool, `${year}-01-31`, 'day');
-  const month = await openTestRun(api.pool, `${year}-01`);
+  period = shiftPeriod('month', period, 1);
+  const day = await openTestRun(api.pool, lastDay('month', period), 'day');
+  const month = await openTestRun(api.pool, period);
   const passed = await ann.post(`/runs/${month}/force-pass`, { flows: ['F'], reason: 'r', evidence: 'e' });
   expect(passed).toMatchObject({ status: 200, body: { state: 'applied' } });
   const said = await ann.post(`/runs/${month}/confirm`, { flows: ['GATE'], evidence: 'mail' });
@@ -122,7 +122,7 @@ test('key flows with the shortest way, deadlines and by how much they would be m
     { run: month, flow: 'C', way: ['A', 'B', 'C'], effect: 'redone' },
     { run: month, flow: 'K', way: ['A', 'GATE', 'K'], effect: 'redone' },
   ]);
-  const deadline = Date.parse(`${year}-02-01T23:59:00+08:00`);
+  const deadline = Date.parse(`${shiftPeriod('month', period, 1)}-01T23:59:00+08:00`);
   expect(it.deadlines).toMatchObject([{ run: month, flow: 'C', deadline, passed: true }]);
   const [{ endsAt, lateMs }] = it.deadlines;
   expect(lateMs).toBe(endsAt - deadline);
@@ -191,13 +191,28 @@ test('durations may come from elsewhere', async () => {
     keepWaives: false,
     otherRuns: true,
   } as const;
-  const learned = ({ run, version }: DurationsOf) => {
+  const learned = ({ run, version }: UsualOf) => {
     const { n } = version.graphOf(run.cycle).graph;
     return {
       ms: new Float64Array(n).fill(1_000),
-      origin: Array.from({ length: n }, () => 'learned'),
+      origin: Array.from({ length: n }, () => 'own' as const),
     };
   };
   const it = await makePlan(api.deps, actor, month, { ...asked, flows: [...asked.flows] }, learned);
-  expect(it.estimate).toMatchObject({ ms: 4_000, origins: { learned: it.members.length } });
+  expect(it.estimate).toMatchObject({ ms: 4_000, origins: { own: it.members.length } });
+});
+
+test('durations are those that were learned from the past', async () => {
+  const ran = "run_id in (select id from runs where cycle = 'month') and flow_id = 'A'";
+  await api.pool.query(`update attempts set started_ms = ended_ms - 180000 where ${ran}`);
+  await api.pool.query('update runs set finished_ms = opened_ms + 1000');
+  // What was read of the version before is trusted for a minute.
+  await applyCatalogue(api.pool, `${text}\n`);
+  expect(await learnExpected(api.pool, api.deps.versionOf)).toMatchObject([
+    { cycle: 'day' },
+    { cycle: 'month' },
+  ]);
+  const { month } = await workedThrough();
+  const it = await plan(month, ['A'], { scope: 'only' });
+  expect(it.estimate).toMatchObject({ ms: 180_000, origins: { class: 1 } });
 });
