@@ -7,13 +7,13 @@ import { stateOf } from '../graph/state-of.ts';
 import { VERBS } from '../graph/verbs.ts';
 import { claimBlockers } from '../store/claim-blockers.ts';
 import { readAttempts, readFlowStates, readGenerations, readOverrides } from '../store/flows.ts';
+import { referenceTimes } from '../store/reference-times.ts';
 import type { RunContext } from '../store/run-context.ts';
 import { inSnapshot, type Reading } from '../store/snapshot.ts';
 import { readUsual } from '../store/usual-times.ts';
 import type { ApiDeps } from './deps.ts';
 import { flowOfRun, openContext } from './find.ts';
 import { shownFlow } from './flow-view.ts';
-import { referenceTimes } from './reference-times.ts';
 import type { FlowDetail } from './schemas/flows.ts';
 
 /** Throws `unknown_run`, `unknown_flow`. On one snapshot; of the run's state only what has moved since the answer before is read. */

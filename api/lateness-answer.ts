@@ -10,12 +10,12 @@ import type { ReferenceTime } from '../graph/reference-time.ts';
 import { usualRun } from '../graph/usual-run.ts';
 import { DEFAULT_CALENDAR } from '../graph/work-days.ts';
 import { readPathFacts } from '../store/history.ts';
+import { referenceTimes } from '../store/reference-times.ts';
 import { type EarlierEnd, earlierEnds, earlierOpenings } from '../store/references.ts';
 import type { RunContext } from '../store/run-context.ts';
 import { readUsual } from '../store/usual-times.ts';
 import type { ApiDeps } from './deps.ts';
 import { openContext } from './find.ts';
-import { referenceTimes } from './reference-times.ts';
 
 /** `median`: of the last `of` periods the run in whose middle the flow was done. `times`: the run as it should go, by reference times. */
 export type Against =

@@ -68,7 +68,7 @@ export async function withOtherRuns<T extends Pick<WhyFlow, 'causes' | 'causeCou
   answer: T,
   limit: number,
 ): Promise<T> {
-  if (!answer.causes.some((it) => it.code === 'other_run')) return answer;
+  if (!answer.causes.some(isElsewhere)) return answer;
   const walk = new WalkOn(deps, limit);
   const causes = await walk.into(run, flow === null ? [] : [`${run}/${flow}`], answer.causes);
   causes.sort(
@@ -81,6 +81,10 @@ export async function withOtherRuns<T extends Pick<WhyFlow, 'causes' | 'causeCou
   const text = flow === null ? {} : { text: summaryOf(flow, causes, causeCount) };
   return { ...answer, causes: causes.slice(0, limit), causeCount, ...text };
 }
+
+/** A flow of another run, which the walk can go into; its own earlier period is one. */
+const isElsewhere = (it: Cause): it is Cause & { flow: string; by: string } =>
+  (it.code === 'other_run' || it.code === 'backlog') && it.flow !== null && it.by !== null;
 
 /** A run that others wait for, in one snapshot; or the reason why it is not there. */
 type Asked = { readonly context: RunContext; readonly why: ReturnType<typeof whyAsker> } | UnopenedRun;
@@ -115,7 +119,7 @@ class WalkOn {
   }
 
   async #behind(cause: Cause, way: readonly string[]): Promise<readonly Cause[]> {
-    if (cause.code !== 'other_run' || cause.flow === null || cause.by === null) return [cause];
+    if (!isElsewhere(cause)) return [cause];
     const place = `${cause.by}/${cause.flow}`;
     if (way.includes(place)) return [cause];
     let asked = this.#known.get(place);
@@ -137,7 +141,7 @@ class WalkOn {
 
   /** Finds out which of the runs that the causes name exist, all at once: most that are waited for were not opened yet. */
   async #meet(causes: readonly Cause[]): Promise<void> {
-    const named = causes.flatMap((it) => (it.code === 'other_run' && it.by !== null ? [it.by] : []));
+    const named = causes.flatMap((it) => (isElsewhere(it) ? [it.by] : []));
     const unmet = [...new Set(named)].filter((run) => !this.#runs.has(run));
     if (unmet.length === 0) return;
     const unopened = await unopenedRuns(this.#deps, unmet);

@@ -56,13 +56,13 @@ export function absentRun(
   const key = parseRunId(run);
   if (key === null) return null;
   // Rehearsals, and backfills of one period, are opened by people only.
-  const { text, since, until } =
+  const { text, held, since, until } =
     key.purpose === 'scheduled'
       ? isBefore(key.period, begins)
-        ? { text: beforeText(key.cycle, begins!), since: null, until: null }
+        ? { text: beforeText(key.cycle, begins!), held: null, since: null, until: null }
         : explainUnopened(key.cycle, key.period, schedules, now)
-      : { text: backfill === null ? null : turnText(backfill), since: null, until: null };
-  const cause = absent('run_not_opened', run, null, now, text);
+      : { text: backfill === null ? null : turnText(backfill), held: null, since: null, until: null };
+  const cause = absent(held ?? 'run_not_opened', run, null, now, text);
   return { ...cause, chain: flow === null ? [] : [flow], since, until };
 }
 

@@ -62,6 +62,12 @@ const due = (t: Told): Sentence => {
     ? say(`; it was due ${en} ago`, `；已超过截止时间 ${zh}`)
     : say(`; it is due in ${en}`, `；距截止时间 ${zh}`);
 };
+/** Of what runs: `until` = its start and as long as it takes on a usual day. */
+const usually = (t: Told): Sentence => {
+  if (t.until === null || t.since === null) return none;
+  const { en, zh } = span(t.until - t.since);
+  return say(`; it usually takes ${en}`, `；通常需 ${zh}`);
+};
 const by = (t: Told, en: string, zh: string): Sentence =>
   t.by === null ? none : say(` ${en} ${t.by}`, `（${zh}${t.by}）`);
 /** One line of what was said: the rest stands in `reason`. */
@@ -81,6 +87,13 @@ const PREDICATES: Record<CauseCode, (t: Told) => Sentence> = {
       ago(t),
       say(' and has not started', '，一直未启动'),
     ),
+  agent_silent: (t) =>
+    join(
+      say(' is with an agent that is silent', ' 所在代理无响应'),
+      by(t, ':', '代理 '),
+      forLong(t),
+      say('; when its lease is over it is decided what becomes of it', '；租约到期后再处理'),
+    ),
   agents_drained: (t) =>
     join(
       say(' waits', ' 等待代理'),
@@ -88,6 +101,10 @@ const PREDICATES: Record<CauseCode, (t: Told) => Sentence> = {
       by(t, 'while every agent is drained:', '代理均已停止接单：'),
     ),
   already_ran: (t) => join(say(' is done, ', ' 已完成，结果 '), say(t.by ?? '', t.by ?? ''), ago(t)),
+  backlog: (t) =>
+    t.by === null
+      ? join(say(' was not opened: an earlier period is open', ' 尚未打开：之前的周期未完成'), because(t))
+      : say(` has not ended in its earlier period, run ${t.by}`, ` 之前的周期尚未完成（运行 ${t.by}）`),
   cancelled: (t) => join(say(' was cancelled', ' 已被取消'), by(t, 'by', '操作人 '), ago(t), because(t)),
   check_false: (t) =>
     join(
@@ -99,7 +116,7 @@ const PREDICATES: Record<CauseCode, (t: Told) => Sentence> = {
   dependency_invalid: () => say(' does not exist, but other flows wait for it', ' 不存在，但有流程依赖它'),
   distribution_failed: (t) => join(say(' failed', ' 分发失败'), by(t, 'on', '代理 '), ago(t), because(t)),
   distribution_pending: (t) =>
-    join(say(' is being distributed', ' 正在分发'), by(t, 'by', '代理 '), forLong(t)),
+    join(say(' is being distributed', ' 正在分发'), by(t, 'by', '代理 '), forLong(t), usually(t)),
   distribution_waiting_import: (t) => join(say(' has waited for its import', ' 等待入库'), forLong(t)),
   engine_pending: (t) =>
     join(
@@ -114,7 +131,12 @@ const PREDICATES: Record<CauseCode, (t: Told) => Sentence> = {
   held: (t) => join(say(' is held', ' 被挂起'), by(t, 'by', '操作人 '), forLong(t), because(t)),
   interface_failed: (t) => join(say(' was not loaded: it failed', ' 接口装载失败'), ago(t), because(t)),
   interface_late: (t) =>
-    join(say(' is loading', ' 接口正在装载'), forLong(t), say(' and past its deadline', '，已超过截止时间')),
+    join(say(' is an interface that is not loaded', ' 接口未装载完成'), forLong(t), due(t)),
+  interface_not_configured: (t) =>
+    say(
+      ` is not loaded by the loading platform: it is missing in ${t.by ?? ''}`,
+      ` 未配置装载：配置表 ${t.by ?? ''} 中没有该接口`,
+    ),
   interface_not_due: (t) => join(say(' is an interface that is not due yet', ' 接口未到时间'), inTime(t)),
   lock_held: (t) =>
     join(say(' waits', ' 等待锁'), forLong(t), by(t, 'for a lock that is held by', '被占用：')),
@@ -137,6 +159,12 @@ const PREDICATES: Record<CauseCode, (t: Told) => Sentence> = {
       say(' waits', ' 等待代理'),
       forLong(t),
       by(t, '; no agent is alive on platform', '平台无存活代理：'),
+    ),
+  no_progress: (t) =>
+    join(
+      say(' waits; nothing has ended', ' 等待中；平台无任何完成'),
+      by(t, 'on platform', '平台 '),
+      forLong(t),
     ),
   not_in_catalogue: (t) =>
     t.reason === null
@@ -175,11 +203,20 @@ const PREDICATES: Record<CauseCode, (t: Told) => Sentence> = {
   run_frozen: (t) => join(say(' is frozen', ' 已冻结，等待人工处理'), because(t)),
   run_not_opened: (t) => join(say(' was not opened', ' 尚未打开'), because(t)),
   schedule_not_reached: (t) => join(say(' starts at a later time', ' 未到启动时间'), inTime(t)),
+  schedule_shifted: (t) =>
+    join(say(' was not opened: a blackout moved it', ' 尚未打开：因维护窗口顺延'), because(t)),
   sent_to_agent: (t) => join(say(' was sent', ' 已下发'), by(t, 'to', '代理 '), ago(t)),
+  tasktracker_hung: (t) =>
+    join(
+      say(' waits', ' 等待代理'),
+      forLong(t),
+      by(t, 'while agents are idle and take nothing:', '代理空闲却不取任务：'),
+    ),
   upstream_failed: (t) => join(say(' failed', ' 执行失败'), ago(t), because(t)),
-  upstream_running: (t) => join(say(' is running', ' 正在执行'), by(t, 'on', '代理 '), forLong(t)),
+  upstream_running: (t) =>
+    join(say(' is running', ' 正在执行'), by(t, 'on', '代理 '), forLong(t), usually(t)),
   upstream_running_long: (t) =>
-    join(say(' has been running', ' 执行时间过长'), by(t, 'on', '代理 '), forLong(t)),
+    join(say(' has been running', ' 执行时间过长'), by(t, 'on', '代理 '), forLong(t), usually(t)),
   waiting_agent: (t) => join(say(' waits for an agent', ' 等待代理'), forLong(t)),
 };
 

@@ -5,7 +5,7 @@
 import { type Blocker, blockers } from './blockers.ts';
 import type { Graph } from './compact.ts';
 import { overLong } from './expected.ts';
-import type { Override, WaitingClaim, WhyFacts } from './run-facts.ts';
+import type { AgentFacts, Override, WaitingClaim, WhyFacts } from './run-facts.ts';
 import { FLAG, has, type RunState } from './state.ts';
 import { resultOf } from './status.ts';
 import { isInHand } from './unmet.ts';
@@ -13,8 +13,10 @@ import { isInHand } from './unmet.ts';
 /** Codes of `why`, each with what it means. Served with the API's schema. */
 export const CAUSES = {
   agent_hung: 'sent to an agent more than 10 minutes ago and not started',
+  agent_silent: 'the agent that has it has not been heard of for a whole lease time',
   agents_drained: 'every agent that could take it is drained',
   already_ran: 'it is done',
+  backlog: 'an earlier period is not finished: its own, or the run before it',
   cancelled: 'its execution was cancelled',
   check_false: 'a check on data says no; it is tried again',
   dependency_invalid: 'it waits for a flow that does not exist',
@@ -27,13 +29,16 @@ export const CAUSES = {
   gate_unconfirmed: 'a person has not confirmed it',
   held: 'an operator holds it',
   interface_failed: 'the load of an interface failed',
-  interface_late: 'an interface is not loaded and its deadline has passed',
+  interface_late: 'an interface is not loaded and its deadline or reference time has passed',
+  interface_not_configured: 'the interface is missing in a load table of its target platform',
   interface_not_due: 'an interface is not due yet',
   lock_held: 'another flow holds a lock that it needs',
   loop: 'flows wait for one another',
   no_fitting_agent: 'no agent of the platform has the labels that it needs',
   no_free_slot: 'all slots of the agents that could take it are in use',
   no_live_agent: 'no agent of its platform is alive',
+  no_progress:
+    'nothing of the run has ended on its platform, and no agent there has taken anything, for 15 minutes',
   not_in_catalogue: 'the catalogue has no such flow',
   not_in_run: 'the run does not contain it: another cycle, or another catalogue version',
   not_triggered: 'it starts only when somebody triggers it',
@@ -50,7 +55,9 @@ export const CAUSES = {
   run_frozen: 'the run is frozen until a person decides',
   run_not_opened: 'the run of this period was not opened',
   schedule_not_reached: 'its start time has not come',
+  schedule_shifted: 'a blackout moved the opening of the run',
   sent_to_agent: 'it was sent to an agent and starts in a moment',
+  tasktracker_hung: 'agents are alive and idle, and have not taken it for more than an hour',
   upstream_failed: 'it failed',
   upstream_running: 'it is running',
   upstream_running_long: 'it has been running for more than an hour, or for half as long again as usual',
@@ -70,8 +77,11 @@ export interface Condition {
   readonly reason: string | null;
 }
 
-/** Domain Q17 and M01: sent to an agent for so long means hung. */
+/** Domain Q17. M01: sent to an agent, or exported and not imported, for so long means hung. */
 export const HUNG_MS = 10 * 60_000;
+/** M02: a platform on which nothing ends for so long stands still. P13: an executor without a task for so long hangs. */
+export const STANDSTILL_MS = 15 * 60_000;
+export const IDLE_MS = 60 * 60_000;
 
 export type Situation = {
   readonly graph: Graph;
@@ -97,15 +107,23 @@ export function conditionsOf(at: Situation, v: number, final: boolean): Conditio
   const { graph, s, facts } = at;
   if (has(s, v, FLAG.RETIRED)) return [byOverride(at, v, 'retired', 'retire', facts.generationAt[v]!)];
   const result = resultOf(s.result[v]!);
-  if (result !== null) return [ended(at, v)];
-  if (isInHand(s, v)) return [inHand(at, v)];
+  if (result !== null) return [ended(at, v), ...unconfigured(at, v, final)];
+  if (isInHand(s, v)) return [inHand(at, v), ...unconfigured(at, v, final)];
   const list = blockers(graph, s, v).flatMap((blocker) => fromBlocker(at, v, blocker));
   if (!final) return list;
   const { runner } = graph.attrOf(v);
   if (runner === 'person' && !has(s, v, FLAG.CONFIRMED)) list.push(unconfirmed(at, v));
   const claim = facts.claimOf(v);
   if (list.length === 0 && runner === 'agent' && claim !== undefined) list.push(...claimSide(at, v, claim));
+  list.push(...unconfigured(at, v, final));
   return list.length > 0 ? list : [condition('engine_pending', readySince(at, v))];
+}
+
+/** The loading platform passes over what is not in all of its tables, without a word: said beside whatever else is in the way. */
+function unconfigured({ facts }: Situation, v: number, final: boolean): Condition[] {
+  const missing = final ? facts.missingTables(v) : [];
+  if (missing.length === 0) return [];
+  return [condition('interface_not_configured', facts.openedAt, { by: missing.join(', ') })];
 }
 
 /** When the last of its upstream flows was done: before, its own conditions were in nobody's way. O(in-degree). */
@@ -155,18 +173,36 @@ function inHand({ graph, s, facts }: Situation, v: number): Condition {
   // Its end is in the log and not read yet.
   if (lease === undefined) return condition('engine_pending', facts.unread.since);
   const by = lease.agent;
+  const agent = facts.agents.find((it) => it.name === by);
+  // Until its lease is over nobody can say more; then the reaper decides.
+  if (agent !== undefined && !agent.live)
+    return condition('agent_silent', Math.max(agent.seenAt, lease.sentAt), { by });
   if (lease.startedAt === null) {
     const hung = facts.now - lease.sentAt > HUNG_MS;
     return condition(hung ? 'agent_hung' : 'sent_to_agent', lease.sentAt, { by });
   }
   const since = lease.startedAt;
-  const late = facts.deadline[v]! !== 0 && facts.now > facts.deadline[v]!;
-  if (kind === 'interface' && late) return condition('interface_late', since, { by });
-  const long = overLong(facts.now - since, facts.usualMs(v)) !== null;
-  if (kind === 'distribution' && !long) return condition('distribution_pending', since, { by });
+  if (kind === 'interface' && isLate(facts, v))
+    return condition('interface_late', since, { by, until: dueOf(facts, v) });
+  const usual = facts.usualMs(v);
+  const until = usual === null ? null : since + usual;
+  const long = overLong(facts.now - since, usual) !== null;
+  if (kind === 'distribution' && !long) return condition('distribution_pending', since, { by, until });
   const pending = has(s, v, FLAG.RERUN_PENDING) ? 'rerun_pending' : null;
-  return condition(long ? 'upstream_running_long' : 'upstream_running', since, { by, reason: pending });
+  return condition(long ? 'upstream_running_long' : 'upstream_running', since, {
+    by,
+    until,
+    reason: pending,
+  });
 }
+
+/** Deadline or reference time, the earlier of those that there are; 0 = neither. */
+function dueOf(facts: WhyFacts, v: number): number {
+  const [deadline, reference] = [facts.deadline[v]!, facts.referenceAt(v)];
+  return deadline === 0 || reference === 0 ? deadline || reference : Math.min(deadline, reference);
+}
+
+const isLate = (facts: WhyFacts, v: number): boolean => dueOf(facts, v) !== 0 && facts.now > dueOf(facts, v);
 
 function fromBlocker(at: Situation, v: number, blocker: Blocker): Condition[] {
   const { graph, s, facts } = at;
@@ -187,7 +223,10 @@ function fromBlocker(at: Situation, v: number, blocker: Blocker): Condition[] {
       return [byOverride(at, v, 'held', 'hold', facts.generationAt[v]!)];
     case 'not_triggered': {
       if (has(s, v, FLAG.EXCLUDED)) return [condition('procedure_excluded', facts.openedAt)];
-      const { trigger, event } = graph.attrOf(v);
+      const { trigger, event, kind } = graph.attrOf(v);
+      // The event of an interface says that its files are there.
+      if (trigger === 'event' && kind === 'interface' && isLate(facts, v))
+        return [condition('interface_late', readySince(at, v), { by: event, until: dueOf(facts, v) })];
       const code = trigger === 'event' ? 'event_condition_unmet' : 'not_triggered';
       return [condition(code, readySince(at, v), { by: event })];
     }
@@ -225,7 +264,8 @@ function unconfirmed(at: Situation, v: number): Condition {
 }
 
 /** Why no agent has taken it: everything that a claim would find in the way now (protocol C8, C9). */
-export function claimSide({ graph, facts }: Situation, v: number, claim: WaitingClaim): Condition[] {
+export function claimSide(at: Situation, v: number, claim: WaitingClaim): Condition[] {
+  const { graph, facts } = at;
   const list: Condition[] = [];
   const since = claim.releasedAt;
   const scopes = [`run:${facts.run}`, `platform:${claim.platform}`];
@@ -237,7 +277,7 @@ export function claimSide({ graph, facts }: Situation, v: number, claim: Waiting
           reason: pause.reason || null,
         }),
       );
-  list.push(...agentSide(facts, claim));
+  list.push(...agentSide(at, claim));
   claim.pools.forEach((name, i) => {
     const pool = facts.pools.get(name);
     if (pool === undefined || pool.used + claim.poolAmounts[i]! > pool.size)
@@ -252,12 +292,54 @@ export function claimSide({ graph, facts }: Situation, v: number, claim: Waiting
     );
   }
   if (list.length > 0) return list;
-  const late = graph.ids[v]!.endsWith('.import') && graph.attrOf(v).kind === 'distribution';
-  const waited = facts.now - since > HUNG_MS;
-  return [condition(late && waited ? 'distribution_waiting_import' : 'waiting_agent', since)];
+  const waited = facts.now - since;
+  if (graph.ids[v]!.endsWith('.import') && graph.attrOf(v).kind === 'distribution' && waited > HUNG_MS)
+    return [condition('distribution_waiting_import', since)];
+  const taking = takingAgents(facts, claim);
+  if (waited > IDLE_MS && taking.every((agent) => agent.used === 0))
+    return [condition('tasktracker_hung', since, { by: namesOf(taking) })];
+  return [standstill(at, claim) ?? condition('waiting_agent', since)];
 }
 
-function agentSide(facts: WhyFacts, claim: WaitingClaim): Condition[] {
+const fits = (agent: AgentFacts, { platform, labels }: WaitingClaim): boolean =>
+  agent.platform === platform && agent.live && labels.every((label) => agent.labels.includes(label));
+
+const takingAgents = (facts: WhyFacts, claim: WaitingClaim): AgentFacts[] =>
+  facts.agents.filter((agent) => fits(agent, claim) && !agent.drained);
+
+const namesOf = (agents: readonly AgentFacts[]): string => agents.map((agent) => agent.name).join(', ');
+
+/**
+ * Nothing moves on the platform: no flow of the run has ended there, no agent there was given anything. The latter shows what other runs
+ * do, whose results are not read here: a slot that is filled was free before.
+ */
+function standstill(at: Situation, { platform, releasedAt }: WaitingClaim): Condition | null {
+  const { facts } = at;
+  const ofPlatform = facts.agents.filter((agent) => agent.platform === platform);
+  const taken = Math.max(0, ...ofPlatform.map((agent) => agent.takenAt));
+  const since = Math.max(releasedAt, taken, lastEndOn(at, platform));
+  return facts.now - since > STANDSTILL_MS ? condition('no_progress', since, { by: platform }) : null;
+}
+
+const lastEnds = new WeakMap<WhyFacts, Map<string, number>>();
+
+/** When a program of the run ended last on a platform, 0 = none has. O(V) once for all flows that ask. */
+function lastEndOn({ graph, s, facts }: Situation, platform: string): number {
+  let ends = lastEnds.get(facts);
+  if (ends === undefined) {
+    ends = new Map();
+    for (let v = 0; v < graph.n; v++) {
+      const result = resultOf(s.result[v]!);
+      const on = result === 'succeeded' || result === 'failed' ? graph.attrOf(v).platform : null;
+      if (on !== null) ends.set(on, Math.max(ends.get(on) ?? 0, facts.resultAt[v]!));
+    }
+    lastEnds.set(facts, ends);
+  }
+  return ends.get(platform) ?? 0;
+}
+
+function agentSide(at: Situation, claim: WaitingClaim): Condition[] {
+  const { facts } = at;
   const { platform, releasedAt: since, labels } = claim;
   const ofPlatform = facts.agents.filter((agent) => agent.platform === platform);
   const live = ofPlatform.filter((agent) => agent.live);
@@ -265,14 +347,13 @@ function agentSide(facts: WhyFacts, claim: WaitingClaim): Condition[] {
     const seen = Math.max(0, ...ofPlatform.map((agent) => agent.seenAt));
     return [condition('no_live_agent', Math.max(since, seen), { by: platform })];
   }
-  const fitting = live.filter((agent) => labels.every((label) => agent.labels.includes(label)));
-  const by = (agents: typeof live): string => agents.map((agent) => agent.name).join(', ');
+  const fitting = live.filter((agent) => fits(agent, claim));
   if (fitting.length === 0)
-    return [condition('no_fitting_agent', since, { by: by(live), reason: labels.join(', ') })];
+    return [condition('no_fitting_agent', since, { by: namesOf(live), reason: labels.join(', ') })];
   const taking = fitting.filter((agent) => !agent.drained);
-  if (taking.length === 0) return [condition('agents_drained', since, { by: by(fitting) })];
-  const free = taking.some((agent) => agent.used < agent.slots);
-  return free ? [] : [condition('no_free_slot', since, { by: by(taking) })];
+  if (taking.length === 0) return [condition('agents_drained', since, { by: namesOf(fitting) })];
+  if (taking.some((agent) => agent.used < agent.slots)) return [];
+  return [standstill(at, claim) ?? condition('no_free_slot', since, { by: namesOf(taking) })];
 }
 
 const poolText = (pool: { size: number; used: number } | undefined, n: number): string =>

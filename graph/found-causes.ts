@@ -55,12 +55,13 @@ function waitingFor({ graph }: Situation, unmet: Unmet, v: number): string | nul
  */
 function outside(at: Situation, unmet: Unmet, visited: Iterable<number>): Found[] {
   const { graph, facts } = at;
-  const causes = new Map<string, Found & { at: number[] }>();
+  const causes = new Map<string, Found & { at: number[]; condition: Condition }>();
   const add = (v: number, flow: string, code: CauseCode, by: string | null): void => {
     const id = `${flow} ${by ?? ''}`;
     const known = causes.get(id);
     if (known !== undefined) {
       known.at.push(v);
+      if (code === 'backlog') known.condition = { ...known.condition, code };
       return;
     }
     const since = facts.generationAt[v]!;
@@ -72,7 +73,8 @@ function outside(at: Situation, unmet: Unmet, visited: Iterable<number>): Found[
   for (const [v, list] of unmet.foreign)
     for (const i of list) {
       const { from, run } = at.s.subscriptions.list[i]!;
-      add(v, from, 'other_run', run);
+      // The same flow in an earlier period: its own backlog (domain Q19).
+      add(v, from, from === graph.ids[v] ? 'backlog' : 'other_run', run);
     }
   const reached = new Set(visited);
   return [...causes.values()].filter((it) => it.at.some((v) => reached.has(v)));

@@ -22,8 +22,10 @@ const mend: Rule = { verb: 'rerun', otherwise: ['force-pass', 'waive'], procedur
 
 const RULES: Record<CauseCode, Rule> = {
   agent_hung: { otherwise: ['cancel'], procedure: 'P13' },
+  agent_silent: { otherwise: ['cancel'], procedure: 'P13' },
   agents_drained: {},
   already_ran: { otherwise: ['rerun'] },
+  backlog: { verb: 'waive', procedure: 'P21' },
   cancelled: { verb: 'rerun', otherwise: ['force-pass', 'waive'] },
   check_false: { otherwise: ['force-pass', 'skip'], procedure: 'P22' },
   dependency_invalid: { verb: 'waive', procedure: 'P34' },
@@ -36,12 +38,14 @@ const RULES: Record<CauseCode, Rule> = {
   gate_unconfirmed: { verb: 'confirm', otherwise: ['force-pass', 'skip'] },
   held: { verb: 'unhold', otherwise: ['waive'] },
   interface_failed: mend,
-  interface_late: { otherwise: ['force-pass', 'waive'], procedure: 'P26' },
+  interface_late: { otherwise: ['trigger', 'force-pass', 'waive'], procedure: 'P26' },
+  interface_not_configured: { otherwise: ['force-pass', 'waive'], procedure: 'P34' },
   interface_not_due: { otherwise: ['start-now', 'waive'] },
   lock_held: { otherwise: ['expedite'] },
   loop: { verb: 'waive', otherwise: ['start-now', 'force-pass'], procedure: 'P34' },
   no_fitting_agent: {},
   no_free_slot: { otherwise: ['expedite'] },
+  no_progress: { otherwise: ['expedite'], procedure: 'P25' },
   no_live_agent: { procedure: 'P19' },
   not_in_catalogue: {},
   not_in_run: {},
@@ -59,7 +63,9 @@ const RULES: Record<CauseCode, Rule> = {
   run_frozen: {},
   run_not_opened: { procedure: 'P21' },
   schedule_not_reached: { verb: 'start-now' },
+  schedule_shifted: { procedure: 'P09' },
   sent_to_agent: {},
+  tasktracker_hung: { otherwise: ['expedite'], procedure: 'P13' },
   upstream_failed: mend,
   upstream_running: { otherwise: ['cancel'] },
   upstream_running_long: { otherwise: ['cancel'] },
@@ -84,10 +90,9 @@ export interface RemedyOf {
 
 export function remedyOf(given: RemedyOf): Remedy {
   const rule = RULES[given.code];
-  const people = given.code === 'gate_unconfirmed' || given.code === 'gate_rejected';
-  const procedure = people ? given.procedure : (rule.procedure ?? null);
+  const procedure = procedureOf(given, rule);
   const otherwise = (rule.otherwise ?? []).filter((verb) => isPossible(verb, given));
-  if (given.code === 'run_not_opened')
+  if (given.flow === null && OPENS.includes(given.code))
     return { verb: 'open', command: openCommand(given.run), otherwise, procedure };
   if (given.code === 'run_frozen')
     return { verb: null, command: `sluice run reload ${given.run} --reason "..."`, otherwise, procedure };
@@ -96,6 +101,16 @@ export function remedyOf(given: RemedyOf): Remedy {
   const verb = wanted !== undefined && isPossible(wanted, given) ? wanted : null;
   if (verb === null) return { verb: null, command: null, otherwise, procedure };
   return { verb, command: command(verb, given), otherwise, procedure };
+}
+
+/** Codes of a run that was not opened. */
+const OPENS: readonly CauseCode[] = ['run_not_opened', 'schedule_shifted', 'backlog'];
+
+function procedureOf({ code, procedure, scope }: RemedyOf, rule: Rule): string | null {
+  // The month start's gates are mended by its own procedures; a paused platform is a production event.
+  if (code === 'gate_unconfirmed' || code === 'gate_rejected') return procedure;
+  if (code === 'paused' && scope?.startsWith('platform:')) return 'P25';
+  return rule.procedure ?? null;
 }
 
 function isPossible(verb: Verb, { state, to }: RemedyOf): boolean {

@@ -43,6 +43,8 @@ export interface AgentFacts {
   /** Heard of within the lease time. */
   readonly live: boolean;
   readonly seenAt: number;
+  /** The newest of what it has in hand was sent to it; 0 = it has nothing. */
+  readonly takenAt: number;
 }
 
 export interface Pause {
@@ -110,6 +112,10 @@ export interface WhyFacts extends FlowInstants {
   /** What a running flow is measured by, ms: its average of the last week, else its median; null when it has no past. */
   readonly usualMs: (v: number) => number | null;
   readonly procedureOwner: (procedure: string) => string | null;
+  /** When a flow is done on a usual day (graph/reference-time.ts); 0 = not known. */
+  readonly referenceAt: (v: number) => number;
+  /** Load tables of its target platform that lack an interface (domain Q24); all others have none. */
+  readonly missingTables: (v: number) => readonly string[];
 }
 
 /** A generation that was superseded (`flow_generations`). */

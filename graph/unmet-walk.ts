@@ -1,21 +1,21 @@
-/** The walk upward from one flow over unmet conditions, breadth first, so that the way to every cause is a shortest one. */
+/** The walk upward from one flow or several over unmet conditions, breadth first, so that the way to every cause is a shortest one. */
 import type { Graph } from './compact.ts';
 import { type Unmet, waitsForOthers } from './unmet.ts';
 
 export interface Walk {
-  readonly target: number;
-  /** Vertices reached because something waits for them, the target among them; of a loop all members. */
+  readonly targets: ReadonlySet<number>;
+  /** Vertices reached because something waits for them, the targets among them; of a loop all members. */
   readonly visited: readonly number[];
   /** Of those, first members of loops and flows that wait for nobody else: final causes. */
   readonly finals: readonly number[];
   /** The others. */
   readonly symptoms: readonly number[];
-  /** Per node the node it was reached from; -1: not reached, or the target. Node `v` is a flow, node `n + v` lies on the way to one. */
+  /** Per node the node it was reached from; -1: not reached, or a target. Node `v` is a flow, node `n + v` lies on the way to one. */
   readonly from: Int32Array;
 }
 
 /** O(V + E). */
-export function walkUp(graph: Graph, unmet: Unmet, target: number): Walk {
+export function walkUp(graph: Graph, unmet: Unmet, targets: readonly number[]): Walk {
   const { n } = graph;
   const { rep, edge, above, member } = unmet;
   const from = new Int32Array(2 * n).fill(-1);
@@ -29,7 +29,7 @@ export function walkUp(graph: Graph, unmet: Unmet, target: number): Walk {
     from[node] = by;
     queue.push(node);
   };
-  reach(target, -1);
+  for (const target of targets) reach(target, -1);
   for (let head = 0; head < queue.length; head++) {
     const node = queue[head]!;
     const v = node < n ? node : node - n;
@@ -50,10 +50,10 @@ export function walkUp(graph: Graph, unmet: Unmet, target: number): Walk {
     if (waitsForOthers(graph, unmet, r)) symptoms.push(...(unmet.loops.get(r) ?? [r]));
     else finals.push(r);
   }
-  return { target, visited, finals, symptoms, from };
+  return { targets: new Set(targets), visited, finals, symptoms, from };
 }
 
-/** Ids from the target to the cause, both included; a cause outside the run ends the way of the nearest flow that waits for it. */
+/** Ids from the nearest target to the cause, both included; a cause outside the run ends the way of the nearest flow that waits for it. */
 export function chainOf(
   graph: Graph,
   unmet: Unmet,
@@ -63,17 +63,15 @@ export function chainOf(
   if (cause.own < 0) {
     const ways = cause.at.filter((v) => isReached(walk, v)).map((v) => wayTo(graph, walk, v));
     ways.sort((a, b) => a.length - b.length);
-    return [...ways[0]!, cause.flow];
+    return [...(ways[0] ?? []), cause.flow];
   }
   const members = unmet.loops.get(cause.own) ?? [cause.own];
-  const ways = members
-    .filter((v) => v === walk.target || walk.from[v] !== -1)
-    .map((v) => wayTo(graph, walk, v));
+  const ways = members.filter((v) => isReached(walk, v)).map((v) => wayTo(graph, walk, v));
   ways.sort((a, b) => a.length - b.length);
   return ways[0] ?? [cause.flow];
 }
 
-const isReached = (walk: Walk, v: number): boolean => v === walk.target || walk.from[v] !== -1;
+const isReached = (walk: Walk, v: number): boolean => walk.targets.has(v) || walk.from[v] !== -1;
 
 function wayTo(graph: Graph, walk: Walk, v: number): string[] {
   const way: string[] = [];

@@ -27,6 +27,8 @@ export interface SlotFact {
 
 export interface Unopened {
   readonly text: Text;
+  /** Why it is later than its schedule says: a blackout, or an earlier run; null = neither. */
+  readonly held: 'schedule_shifted' | 'backlog' | null;
   /** When it is opened by itself, or its period ends where nothing opens it; null = that has passed. */
   readonly until: number | null;
   /** When it should have been opened, or its period ended. */
@@ -57,6 +59,7 @@ export function explainUnopened(
       en: list.map((it) => `schedule ${it.id} ${it.text.en}`).join('; '),
       zh: list.map((it) => `计划 ${it.id} ${it.text.zh}`).join('；'),
     },
+    held: list[0]!.held,
     until: first?.until ?? null,
     since: first === null ? (list.find((it) => it.since !== null)?.since ?? null) : null,
   };
@@ -72,9 +75,8 @@ function bySchedule(
     zh: string,
     until: number | null = null,
     since: number | null = null,
-  ): Unopened => ({
-    ...{ text: { en, zh }, until, since },
-  });
+    held: Unopened['held'] = null,
+  ): Unopened => ({ text: { en, zh }, held, until, since });
   const waiting = slots.find((it) => it.decision.startsWith('waiting_'));
   if (waiting !== undefined) {
     const { en, zh } = waiting.text;
@@ -82,7 +84,11 @@ function bySchedule(
       paused === null
         ? { en: '', zh: '' }
         : { en: `; the schedule is ${paused.en}`, zh: `；计划${paused.zh}` };
-    return say(`waits to open it: ${en}${held.en}`, `等待打开：${zh}${held.zh}`, waiting.until, waiting.slot);
+    const why = waiting.decision === 'waiting_previous' ? 'backlog' : 'schedule_shifted';
+    return say(
+      ...([`waits to open it: ${en}${held.en}`, `等待打开：${zh}${held.zh}`] as const),
+      ...([waiting.until, waiting.slot, why] as const),
+    );
   }
   const { slot, verdict } = slotOf(schedule, calendar, period);
   if (!verdict.opens || slot === null) {
@@ -111,7 +117,10 @@ function bySchedule(
   const { en, zh } = blackoutText(dark.blackout);
   if (dark.blackout.afterwards === 'skip') return say(`does not open it: ${en}`, `不会打开：${zh}`);
   const later = span(dark.endMs - now);
-  return say(`opens it in ${later.en}, after the ${en}`, `将在 ${later.zh}后、${zh}结束时打开`, dark.endMs);
+  return say(
+    ...([`opens it in ${later.en}, after the ${en}`, `将在 ${later.zh}后、${zh}结束时打开`] as const),
+    ...([dark.endMs, null, 'schedule_shifted'] as const),
+  );
 }
 
 /** Decisions after which there was a run. */
@@ -127,6 +136,7 @@ function byNobody(cycle: Cycle, period: string, now: number): Unopened {
           en: `${none.en}; its period ends in ${away.en}`,
           zh: `${none.zh}；其周期将在 ${away.zh}后结束`,
         },
+        held: null,
         until: endMs,
         since: null,
       }
@@ -135,6 +145,7 @@ function byNobody(cycle: Cycle, period: string, now: number): Unopened {
           en: `${none.en}; its period ended ${away.en} ago`,
           zh: `${none.zh}；其周期已于 ${away.zh}前结束`,
         },
+        held: null,
         until: null,
         since: endMs,
       };

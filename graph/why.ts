@@ -1,22 +1,13 @@
 /**
  * Why a flow has not run (design 3, domain Q17): upward from it over unmet conditions only; a flow with no unmet upstream is a final
- * cause, a loop counts as one vertex. Pure: `facts.now` is the clock. One flow or all flows at once, by the same rules.
+ * cause, a loop counts as one vertex. Pure: `facts.now` is the clock. Of one flow; of many or all of a run at once: graph/why-run.ts.
  */
 
-import { countBlocked, firstCauses } from './blocked.ts';
 import { blockers } from './blockers.ts';
 import { type Sentence, sentenceOf } from './cause-text.ts';
 import { edgeId, type Graph } from './compact.ts';
 import { type CauseCode, type Condition, claimSide, type Situation } from './conditions.ts';
-import {
-  compare,
-  type Found,
-  finalCauses,
-  isWaitedFor,
-  joined,
-  localConditions,
-  sorted,
-} from './found-causes.ts';
+import { type Found, finalCauses, localConditions, sorted } from './found-causes.ts';
 import { shortestWayRound } from './loops.ts';
 import { vertexOf } from './outcome.ts';
 import { type Remedy, remedyOf } from './remedies.ts';
@@ -24,7 +15,7 @@ import type { WhyFacts } from './run-facts.ts';
 import { FLAG, has, isDone, type RunState } from './state.ts';
 import { stateOf } from './state-of.ts';
 import type { State } from './status.ts';
-import { innerEdges, isInHand, isOpen, type Unmet, unmetOf, waitsForOthers } from './unmet.ts';
+import { innerEdges, isInHand, isOpen, type Unmet, unmetOf } from './unmet.ts';
 import { chainOf, walkUp } from './unmet-walk.ts';
 
 export interface Cause extends Omit<Condition, 'since'> {
@@ -66,22 +57,6 @@ export interface WhyFlow {
   readonly text: Sentence;
 }
 
-export interface WhyRun {
-  readonly open: number;
-  readonly causes: readonly Cause[];
-  readonly causeCount: number;
-  /** Open flows in topological order. */
-  readonly flows: readonly WhyLine[];
-  readonly text: Sentence;
-}
-
-export interface WhyLine {
-  readonly flow: string;
-  readonly state: State;
-  readonly causes: number;
-  readonly first: { readonly flow: string | null; readonly code: CauseCode } | null;
-}
-
 /** O(V + E) and a little for each of its final causes; a few ms for 13,000 flows. */
 export function whyFlow(graph: Graph, s: RunState, facts: WhyFacts, v: number, limit = 100): WhyFlow {
   return whyAsker(graph, s, facts)(v, limit);
@@ -102,7 +77,7 @@ export function whyAsker(graph: Graph, s: RunState, facts: WhyFacts): (v: number
 function waiting(at: Situation, unmet: Unmet, v: number, state: State, limit: number): WhyFlow {
   const { graph } = at;
   const flow = graph.ids[v]!;
-  const walk = walkUp(graph, unmet, v);
+  const walk = walkUp(graph, unmet, [v]);
   const found = sorted(at, finalCauses(at, unmet, walk.finals, walk.visited), unmet);
   const next = walk.symptoms.flatMap((u) => localConditions(at, unmet, u));
   const later = sorted(at, next, unmet);
@@ -120,60 +95,6 @@ function waiting(at: Situation, unmet: Unmet, v: number, state: State, limit: nu
     next: later.slice(0, limit).map((it) => tell(at, it, unmet, chainOf(graph, unmet, walk, it))),
     nextCount: later.length,
     text: summaryOf(flow, causes, general.length + found.length),
-  };
-}
-
-/** All open flows in one pass: per flow the number of final causes and the first, per cause the flows it blocks. */
-export function whyRun(graph: Graph, s: RunState, facts: WhyFacts, limit = 100): WhyRun {
-  const at: Situation = { graph, s: { ...s, now: facts.now }, facts };
-  const unmet = unmetOf(graph, s);
-  const finals: number[] = [];
-  const all: number[] = [];
-  for (let v = 0; v < graph.n; v++) {
-    if (isDone(s, v) || (has(s, v, FLAG.RETIRED) && !isWaitedFor(at, unmet, v))) continue;
-    all.push(v);
-    if (unmet.rep[v] === v && !waitsForOthers(graph, unmet, v)) finals.push(v);
-  }
-  const found = finalCauses(at, unmet, finals, all);
-  const sources = joined(found);
-  const counted = countBlocked(graph, s, unmet, sources.list, sources.weights);
-  found.forEach((it, i) => {
-    it.blocks = counted.flows[sources.of[i]!]!;
-  });
-  const order = found.sort((a, b) => compare(at, a, b));
-  const first = firstCauses(graph, unmet, order);
-  const general = ofRun(at, unmet);
-  const top = general[0];
-  const flows = all.flatMap((v): WhyLine[] => {
-    if (!isOpen(s, v)) return [];
-    const mine = order[first[v]!];
-    const told = top ?? (mine === undefined ? undefined : { flow: mine.flow, code: mine.condition.code });
-    return [
-      {
-        flow: graph.ids[v]!,
-        state: stateOf(s, graph, v),
-        causes: counted.causes[v]! + general.length,
-        first: told === undefined ? null : { flow: told.flow, code: told.code },
-      },
-    ];
-  });
-  const causes = [...general, ...order.slice(0, limit).map((it) => tell(at, it, unmet, [it.flow]))];
-  const causeCount = general.length + order.length;
-  return {
-    open: flows.length,
-    causes,
-    causeCount,
-    flows,
-    text:
-      flows.length === 0
-        ? {
-            en: `Every flow of ${facts.run} is done or retired.`,
-            zh: `${facts.run} 的全部流程均已完成或下线。`,
-          }
-        : {
-            en: `${flows.length} flows of ${facts.run} are open, by ${causeCount} final causes. ${causes[0]?.text.en ?? ''}`.trim(),
-            zh: `${facts.run} 有 ${flows.length} 个流程未完成，最终原因 ${causeCount} 个。${causes[0]?.text.zh ?? ''}`,
-          },
   };
 }
 
@@ -202,7 +123,7 @@ function done(at: Situation, v: number, state: State): WhyFlow {
 }
 
 /** Causes of the run as a whole: they stand before all others. */
-function ofRun(at: Situation, unmet: Unmet): Cause[] {
+export function ofRun(at: Situation, unmet: Unmet): Cause[] {
   const { facts, s, graph } = at;
   let open = 0;
   for (let v = 0; v < graph.n; v++) if (isOpen(s, v)) open++;
@@ -247,7 +168,7 @@ function ofRun(at: Situation, unmet: Unmet): Cause[] {
 /** A coordinator reads a log row within milliseconds; one that was not read for so long means that none is at work. */
 const UNREAD_MS = 2_000;
 
-function tell(at: Situation, it: Found, unmet: Unmet | null, chain: readonly string[]): Cause {
+export function tell(at: Situation, it: Found, unmet: Unmet | null, chain: readonly string[]): Cause {
   const { graph, s, facts } = at;
   const { condition, own } = it;
   const flow = own < 0 ? null : facts.flowOf(own);
@@ -279,7 +200,7 @@ function tell(at: Situation, it: Found, unmet: Unmet | null, chain: readonly str
       run: facts.run,
       flow: condition.code === 'loop' ? members[0]! : it.flow,
       to,
-      upstreamRun: condition.code === 'other_run' ? condition.by : null,
+      upstreamRun: condition.code === 'other_run' || condition.code === 'backlog' ? condition.by : null,
       state,
       procedure: flow?.procedure ?? null,
       scope,

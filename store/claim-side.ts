@@ -44,7 +44,8 @@ export async function readAgents({ client }: Reading): Promise<Omit<AgentFacts, 
     name: 'why-agents',
     text: `select a.name, a.platform, a.slots, a.drained, a.seen_ms as "seenAt",
         a.labels || coalesce((select array_agg(distinct x.label) from agents b, unnest(b.labels) as x (label) where b.failover_to = a.name), '{}') as labels,
-        (select count(*)::int from leases l where l.agent = a.name) as used
+        (select count(*)::int from leases l where l.agent = a.name) as used,
+        coalesce((select max(l.sent_ms) from leases l where l.agent = a.name), 0) as "takenAt"
       from agents a order by a.name`,
   });
   return found.rows;

@@ -15,6 +15,7 @@ import type {
 import type { FailureKind, RunState } from '../graph/state.ts';
 import { codeOf, isReleasing, type Result } from '../graph/status.ts';
 import { contentionOf, readAgents, readLeases, readLocks, readPools, readReleased } from './claim-side.ts';
+import { referenceTimes } from './reference-times.ts';
 import { freeText, readRows } from './rows-as-text.ts';
 import type { RunContext } from './run-context.ts';
 import { inSnapshot, type Reading, type Snapshot } from './snapshot.ts';
@@ -42,6 +43,7 @@ export async function readWhyFacts(
     const [released, leases, agents, pools, locks, pauses, overrides, usual] = found;
     const { run, graph, version } = context;
     const { locksOf, usesOf } = contentionOf(context);
+    const reference = referenceTimes(context, usual);
     const owners = new Map(version.frame.procedures.map((p) => [p.id, p.owner]));
     const claimOf = (v: number): WaitingClaim | undefined => {
       const releasedAt = released.get(v);
@@ -74,9 +76,23 @@ export async function readWhyFacts(
         flowOf: (v) => context.flow(graph.ids[v]!),
         usualMs: usual.usualMs,
         procedureOwner: (procedure) => owners.get(procedure) ?? null,
+        referenceAt: (v) => reference(v, snapshot.deadline[v]!)?.at ?? 0,
+        missingTables: missingTables(context),
       },
     };
   });
+}
+
+/** Per interface, the tables that lack it; asked of the few that are final causes. */
+function missingTables({ graph, version, flow }: RunContext): WhyFacts['missingTables'] {
+  const tables = version.frame.loadTables ?? [];
+  return (v) => {
+    const { interface: feed, platform } = flow(graph.ids[v]!);
+    if (feed === undefined) return [];
+    return tables
+      .filter((it) => it.platform === platform && !it.interfaces.includes(feed.no))
+      .map((it) => it.id);
+  };
 }
 
 /** State and facts for the critical path. */

@@ -1,5 +1,6 @@
-/** The final cause of many flows at once, for lists: one pass over each run (graph/why.ts). */
-import { type WhyLine, whyAsker, whyRun } from '../../graph/why.ts';
+/** The final cause of many flows at once, for lists: one pass over each run (graph/why-run.ts). */
+import { whyAsker } from '../../graph/why.ts';
+import { type WhyLine, whyRun } from '../../graph/why-run.ts';
 import { readWhyFacts } from '../../store/history.ts';
 import type { ApiDeps } from '../deps.ts';
 import type { ScopedRun } from './scope.ts';
@@ -12,7 +13,7 @@ export async function readCauses(
   run: ScopedRun,
 ): Promise<{ reading: Reading; first: ReadonlyMap<string, WhyLine>; why: ReturnType<typeof whyAsker> }> {
   const reading = await readWhyFacts(deps.pool, run, deps);
-  const { flows } = whyRun(run.graph, reading.state, reading.facts, 0);
+  const { flows } = whyRun(run.graph, reading.state, reading.facts, { limit: 0 });
   return {
     reading,
     first: new Map(flows.map((line) => [line.flow, line])),

@@ -2,7 +2,7 @@
 
 import type { Flow } from '../../graph/model.ts';
 import type { FlowStateRow } from '../../store/flows.ts';
-import { referenceTimes } from '../reference-times.ts';
+import { referenceTimes } from '../../store/reference-times.ts';
 import { isComplete, type ScopedFlow, type ScopedRun } from './scope.ts';
 
 /** When a flow of the run should be done, ms; null: nothing says it. */

@@ -3,7 +3,8 @@ import { z } from 'zod';
 import { criticalPath, defaultTarget } from '../../graph/critical-path.ts';
 import { DAY_CLASSES } from '../../graph/day-class.ts';
 import { beforeBeginning } from '../../graph/foreign-runs.ts';
-import { type Cause, whyFlow, whyRun } from '../../graph/why.ts';
+import { type Cause, whyFlow } from '../../graph/why.ts';
+import { whyRun } from '../../graph/why-run.ts';
 import { readPathFacts, readWhyFacts } from '../../store/history.ts';
 import type { RunContext } from '../../store/run-context.ts';
 import { computed } from '../compute-time.ts';
@@ -46,17 +47,18 @@ export function answerRoutes(app: Api, deps: ApiDeps): void {
     schema: { tags: ['answers'], params: RunParams, querystring: WhyRunQuery, response: { 200: WhyRun } },
     handler: async (request) => {
       const { run } = request.params;
-      const { limit, cursor, causes: shown } = request.query;
+      const { limit, cursor, causes: shown, chains } = request.query;
       const found = await contextOrCause(deps, run, null);
       if ('cause' in found) {
         const { cause, now } = found;
-        const none = { open: 0, items: [], nextCursor: null };
+        const none = { asked: 0, open: 0, items: [], nextCursor: null };
         return { run, now, ...none, causes: [plain(cause)], causeCount: 1, text: cause.text };
       }
       const { context } = found;
       const after = positionOf(z.string().max(200), cursor);
       const { state, facts } = await readWhyFacts(deps.pool, context, deps);
-      const answer = whyRun(context.graph, state, facts, shown);
+      const asked = flowsAsked(context, request.query);
+      const answer = whyRun(context.graph, state, facts, { limit: shown, asked, chains });
       const { flows, causes, ...rest } = await withOtherRuns(deps, run, null, answer, shown);
       // The place of a flow in the graph outlives its being open.
       const from = after === null ? -1 : (context.index.get(after) ?? -1);
@@ -113,6 +115,27 @@ export function answerRoutes(app: Api, deps: ApiDeps): void {
         flows: [...found.flows],
       };
     },
+  });
+}
+
+/** Vertices that all given filters let through; null when none is given. Throws `unknown_flow`. */
+function flowsAsked(
+  context: RunContext,
+  { flows, group, layer, procedure }: z.infer<typeof WhyRunQuery>,
+): number[] | null {
+  if ([flows, group, layer, procedure].every((it) => it === undefined)) return null;
+  const { graph } = context;
+  const asked =
+    flows === undefined
+      ? Array.from(graph.ids.keys())
+      : [...new Set(flows.map((given) => context.index.get(flowOfRun(context, given).id)!))];
+  return asked.filter((v) => {
+    const flow = context.flow(graph.ids[v]!);
+    return (
+      (group === undefined || flow.groups.some((it) => group.includes(it))) &&
+      (layer === undefined || layer.includes(flow.layer)) &&
+      (procedure === undefined || (flow.procedure !== undefined && procedure.includes(flow.procedure)))
+    );
   });
 }
 

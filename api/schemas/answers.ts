@@ -4,7 +4,8 @@ import { CAUSES, type CauseCode } from '../../graph/conditions.ts';
 import { PIECE_KINDS } from '../../graph/critical-path.ts';
 import { DAY_CLASSES } from '../../graph/day-class.ts';
 import { PART_KINDS } from '../../graph/lateness.ts';
-import { BothNames, GivenId, Instant, PageQuery, StateName, text } from './fields.ts';
+import { Layer } from '../../graph/model.ts';
+import { BothNames, GivenId, Instant, listOf, PageQuery, StateName, text } from './fields.ts';
 import { ReferenceTime } from './flows.ts';
 
 export const Cause = z.object({
@@ -27,8 +28,8 @@ export const Cause = z.object({
   /** What a person or a program said about it. */
   reason: z.string().nullable(),
   /**
-   * Shortest way from the asked flow to the cause, both ends included; from the cause alone when no flow was asked for. Flows of other
-   * runs stand there as `run/flow`.
+   * Shortest way from the asked flow, or the nearest of several, to the cause, both ends included; the cause alone when all flows were
+   * asked about without `chains`. Flows of other runs stand there as `run/flow`.
    */
   chain: z.array(z.string()),
   /** Open flows of the asked run that wait for it, directly or through others. */
@@ -86,6 +87,13 @@ export const WhyRunQuery = z.strictObject({
   ...PageQuery,
   /** Final causes in the answer. */
   causes: z.coerce.number().int().min(0).max(1_000).default(100),
+  /** Only these flows; of several filters all must hold. */
+  flows: listOf(GivenId).optional(),
+  group: listOf(GivenId).optional(),
+  layer: listOf(Layer).optional(),
+  procedure: listOf(GivenId).optional(),
+  /** Without a filter: causes with the chain from the nearest flow that nobody waits for. */
+  chains: z.stringbool().default(false),
 });
 
 /** Of one open flow: its number of final causes and the first of them, as in `causes`. */
@@ -99,7 +107,9 @@ export const WhyLine = z.object({
 export const WhyRun = z.object({
   run: z.string(),
   now: Instant,
-  /** Flows that are neither done nor retired. */
+  /** Flows asked about: those that the filters let through, or all. */
+  asked: z.int(),
+  /** Of these, flows that are neither done nor retired. */
   open: z.int(),
   causes: z.array(Cause),
   causeCount: z.int(),

@@ -1,7 +1,10 @@
-/** `sluice why FLOW --run R`, `sluice why --run R`: the final causes, not the symptoms. */
+/** `sluice why FLOW --run R`, `sluice why --group G --run R`, `sluice why --run R`: the final causes, not the symptoms. */
+
+import { Option } from 'commander';
 import type { Cause, WhyFlow, WhyRun } from '../../api/schemas/answers.ts';
 import { part } from '../client.ts';
 import { ofRun, runOf, type Session } from '../session.ts';
+import { causeTree } from '../text/cause-tree.ts';
 import { duration, instant } from '../text/instant.ts';
 import { stateText, stateWord } from '../text/states.ts';
 import { table } from '../text/table.ts';
@@ -15,23 +18,88 @@ export function addWhyCommand(tree: Tree): void {
     .description(help('why'))
     .option('--run <run>', help('run_option'))
     .option('--limit <n>', help('limit'), wholeNumber(1), 20)
+    .option('--group <groups>', help('group_filter'))
+    .option('--layer <layers>', help('layer_filter'))
+    .option('--procedure <ids>', help('procedure_filter'))
+    .option('--flows <ids>', help('flows_filter'))
+    .addOption(new Option('--tree', help('why_tree')).conflicts(['table', 'sentence']))
+    .addOption(new Option('--table', help('why_table')).conflicts('sentence'))
+    .option('--sentence', help('why_sentence'))
     .action(
-      tree.does<{ run?: string; limit: number }>(async (session, [flow], { run, limit }) => {
+      tree.does<Asked>(async (session, [flow], { run, limit, flows, group, layer, procedure, ...form }) => {
         const id = await runOf(session, run);
-        if (flow === undefined) {
-          const answer = await session.client.get<WhyRun>(ofRun(id, '/why'), { causes: limit, limit });
-          session.answer(answer, (it) => runLines(it, session));
+        const filter = { flows: flows ?? flow, group, layer, procedure };
+        if (flow === undefined || [flows, group, layer, procedure].some((it) => it !== undefined)) {
+          const query = { ...filter, causes: limit, limit, chains: form.tree ?? false };
+          const answer = await session.client.get<WhyRun>(ofRun(id, '/why'), query);
+          session.answer(answer, (it) => shownAs(form, it, session) ?? runLines(it, session));
           return undefined;
         }
         const answer = await session.client.get<WhyFlow>(ofRun(id, `/flows/${part(flow)}/why`), { limit });
-        session.answer(answer, (it) => whyLines(it, session));
+        session.answer(answer, (it) => shownAs(form, it, session) ?? whyLines(it, session));
         // An answer about what does not exist is an answer; that it does not exist is told by the exit code.
         return answer.state === null ? 3 : undefined;
       }),
     );
 }
 
+interface Form {
+  readonly tree?: true;
+  readonly table?: true;
+  readonly sentence?: true;
+}
+interface Asked extends Form {
+  readonly run?: string;
+  readonly limit: number;
+  readonly flows?: string;
+  readonly group?: string;
+  readonly layer?: string;
+  readonly procedure?: string;
+}
+
 type Shown = Pick<Session, 'lang' | 'phrase' | 'paint'>;
+
+/** One of the three short forms; null when none was asked for. */
+function shownAs(form: Form, it: WhyFlow | WhyRun, session: Session): string[] | null {
+  const { lang, phrase } = session;
+  if (form.sentence) {
+    const { remedy } = it.causes[0] ?? {};
+    const mend = [remedy?.command, remedy?.procedure].filter((text) => text != null).join('; ');
+    return [oneLine(it.text[lang]), ...(mend === '' ? [] : [`${phrase('to_mend')}: ${mend}`])];
+  }
+  if (form.table) return causeTable(it, session);
+  if (form.tree) return [oneLine(it.text[lang]), ...causeTree(it.causes, it.run, it.now, session)];
+  return null;
+}
+
+/** A line for each final cause. */
+function causeTable(it: WhyFlow | WhyRun, session: Session): string[] {
+  const { phrase, paint } = session;
+  const lines = table(
+    it.causes,
+    [
+      { title: phrase('flow'), cell: (row) => placeOf(row, it.run, phrase('whole_run')), gives: 1 },
+      { title: phrase('cause'), cell: (row) => row.code, paint: (text) => paint('yellow', text), gives: 0 },
+      {
+        title: phrase('open_for'),
+        cell: (row) => (row.since === null ? '-' : duration(it.now - row.since)),
+        align: 'right',
+        gives: 0,
+      },
+      { title: phrase('blocked'), cell: (row) => String(row.blocks), align: 'right', gives: 0 },
+      { title: phrase('owner'), cell: (row) => oneLine(row.owner ?? '-'), gives: 0 },
+      { title: phrase('verb'), cell: (row) => row.remedy.verb ?? '-', gives: 0 },
+      { title: phrase('procedure'), cell: (row) => row.remedy.procedure ?? '-', gives: 0 },
+    ],
+    session.columns,
+    (text) => paint('bold', text),
+  );
+  const more = it.causeCount - it.causes.length;
+  return more > 0 ? [...lines, phrase('and_more', { n: more })] : lines;
+}
+
+const placeOf = (it: Cause, run: string, whole: string): string =>
+  `${it.run === run ? '' : `${it.run}/`}${oneLine(it.flow ?? whole)}`;
 
 /** Also the demo prints these. */
 export function whyLines(it: WhyFlow, session: Shown): string[] {
@@ -91,9 +159,7 @@ function causeLines(
 function runLines(it: WhyRun, session: Session): string[] {
   const { lang, phrase, paint } = session;
   const lines = [`${paint('bold', it.run)}  ${phrase('why_open', { n: it.open })}`, oneLine(it.text[lang])];
-  for (const cause of it.causes) lines.push('', ...causeLines(cause, it.run, it.now, session));
-  if (it.causeCount > it.causes.length)
-    lines.push('', phrase('and_more', { n: it.causeCount - it.causes.length }));
+  if (it.causes.length > 0) lines.push('', ...causeTable(it, session));
   if (it.items.length === 0) return lines;
   const shown = table(
     it.items,

@@ -14,7 +14,8 @@ import { derive, emptyState, FLAG, has, isDone, type RunState } from '../../grap
 import { codeOf, type Result } from '../../graph/status.ts';
 import { unmetOf } from '../../graph/unmet.ts';
 import { VERBS } from '../../graph/verbs.ts';
-import { type Cause, type WhyFlow, whyFlow, whyRun } from '../../graph/why.ts';
+import { type Cause, type WhyFlow, whyFlow } from '../../graph/why.ts';
+import { whyRun } from '../../graph/why-run.ts';
 import { denseCatalogue } from '../support/dense-catalogue.ts';
 import { whyFactsOf } from '../support/run-facts.ts';
 import { type FlowSpec, graphOf, subscriptionsIn } from '../support/run-graph.ts';
@@ -104,6 +105,7 @@ describe('why', () => {
           drained: false,
           live: true,
           seenAt: NOW,
+          takenAt: 0,
         },
         ...more,
       },
@@ -336,7 +338,15 @@ describe('why', () => {
       ...(['already_ran', 'loop', 'dependency_invalid', 'other_run', 'run_closed', 'run_frozen'] as const),
       ...(['rerun_pending', 'distribution_waiting_import'] as const),
       // test/api/answers.test.ts
-      ...(['not_in_catalogue', 'not_in_run', 'run_not_opened'] as const),
+      ...(['not_in_catalogue', 'not_in_run', 'run_not_opened', 'schedule_shifted'] as const),
+      // test/graph/why-staged.test.ts
+      ...([
+        'agent_silent',
+        'backlog',
+        'interface_not_configured',
+        'no_progress',
+        'tasktracker_hung',
+      ] as const),
     ];
     const met = new Set([...cases.map(([, , want]) => want.code!), ...elsewhere]);
     expect(Object.keys(CAUSES).filter((code) => !met.has(code as CauseCode))).toEqual([]);
@@ -570,7 +580,7 @@ function compareWithSlow(graph: Graph, s: RunState): void {
   const open = graph.ids.filter((_, v) => !isDone(s, v) && !has(s, v, FLAG.RETIRED));
   const finalsOf = (id: string): Set<string> =>
     new Set([id, ...reach.get(id)!].filter(isFinal).map((it) => (at.has(it) ? nameOf(it) : it)));
-  const all = whyRun(graph, s, facts, 1000);
+  const all = whyRun(graph, s, facts, { limit: 1000 });
   const general = all.causes.filter((it) => it.flow === null).length;
   expect(all.flows.map((line) => line.flow)).toEqual(open);
   const lines = new Map(all.flows.map((line) => [line.flow, line]));
@@ -584,8 +594,10 @@ function compareWithSlow(graph: Graph, s: RunState): void {
     const silent = s.closed ? want.filter((flow) => !mine.some((it) => it.flow === flow)) : [];
     expect(new Set(mine.map((it) => it.flow))).toEqual(new Set(want.filter((it) => !silent.includes(it))));
     for (const it of mine) {
-      const own = it.code !== 'dependency_invalid' && it.code !== 'other_run';
-      const key = own ? it.flow! : `${it.code}:${it.flow}${it.by === null ? '' : ` ${it.by}`}`;
+      const own = !['dependency_invalid', 'other_run', 'backlog'].includes(it.code);
+      const key = own
+        ? it.flow!
+        : `${it.code === 'backlog' ? 'other_run' : it.code}:${it.flow}${it.by === null ? '' : ` ${it.by}`}`;
       const members = own ? classOf(it.flow!) : [];
       const blocked = open.filter((flow) => !members.includes(flow) && finalsOf(flow).has(key));
       expect([it.flow, it.blocks]).toEqual([it.flow, blocked.length]);
@@ -642,7 +654,7 @@ function edgeIn(words: readonly string[]): OperationRequest['edges'][number] {
 }
 
 function tryRemedies(graph: Graph, s: RunState, accepted: Map<string, number>): void {
-  const { causes } = whyRun(graph, s, whyFactsOf(graph, s), 1000);
+  const { causes } = whyRun(graph, s, whyFactsOf(graph, s), { limit: 1000 });
   for (const { code, remedy, flow } of causes) {
     for (const verb of remedy.otherwise) if (flow !== null) expect(VERBS.has(verb)).toBe(true);
     const { verb, command } = remedy;

@@ -45,6 +45,7 @@ export function whyFactsOf(graph: Graph, s: RunState, given: Partial<WhyFacts> =
         drained: false,
         live: true,
         seenAt: s.now,
+        takenAt: 0,
       },
     ],
     pools: new Map(),
@@ -53,8 +54,10 @@ export function whyFactsOf(graph: Graph, s: RunState, given: Partial<WhyFacts> =
     overrides: new Map(),
     lastAttempts: new Map(),
     flowOf: (v) => flowNamed(graph.ids[v]!),
-    usualMs: () => null,
     procedureOwner: () => null,
+    usualMs: () => null,
+    referenceAt: () => 0,
+    missingTables: () => [],
     ...given,
   };
 }

@@ -2,8 +2,8 @@
 import { periodSpan } from '../graph/calendar.ts';
 import { type ReferenceTime, referenceTimeOf } from '../graph/reference-time.ts';
 import type { UsualTimes } from '../graph/usual-times.ts';
-import { calendars } from '../store/open-run.ts';
-import type { RunContext } from '../store/run-context.ts';
+import { calendars } from './open-run.ts';
+import type { RunContext } from './run-context.ts';
 
 /** By vertex; null when nothing tells. `deadline`: the flow's, as fixed at the opening, 0 = none. */
 export function referenceTimes(
