@@ -97,6 +97,37 @@ describe('what is read', () => {
     expect(zh.out).toContain('等待前置');
   });
 
+  test('why as a tree, a table and a sentence; of a group only its own', async () => {
+    const run = await freshRun();
+    const tree = (await sluice(['why', 'C', '--run', run, '--tree'])).out.split('\n');
+    expect(tree[1]).toBe('C');
+    expect(tree[2]).toBe('└─ B');
+    expect(tree[3]).toMatch(/^ {3}└─ A {2}upstream_failed \(.*; blocks 2 flows\) {2}sluice rerun A --run /);
+    const whole = (await sluice(['why', '--run', run, '--tree'])).out;
+    expect(whole.match(/^C$/m)).not.toBeNull();
+    expect(whole).toMatch(/^KEY\n└─ GATE {2}gate_unconfirmed/m);
+    const both = (await sluice(['why', '--flows', 'B,KEY', '--run', run, '--table'])).out.trim().split('\n');
+    expect(both).toHaveLength(3);
+    expect(both[0]).toMatch(/^flow +cause +for +blocks +owner +verb +procedure$/);
+    expect(
+      both
+        .slice(1)
+        .map((line) => line.split(/ +/).slice(0, 2))
+        .toSorted(),
+    ).toEqual([
+      ['A', 'upstream_failed'],
+      ['GATE', 'gate_unconfirmed'],
+    ]);
+    const zh = (await sluice(['why', 'C', '--run', run, '--sentence', '--lang', 'zh'])).out
+      .trim()
+      .split('\n');
+    expect(zh).toHaveLength(2);
+    expect(zh[0]).toMatch(/^A（第一个程序） 执行失败（\d+ 秒前）：/);
+    expect(zh[1]).toMatch(/^处理: sluice rerun A .*; P26$/);
+    expect((await sluice(['why', '--layer', 'APP', '--run', run])).out).toContain('0 flows open');
+    expect((await sluice(['why', '--run', run, '--tree', '--table'])).exit).toBe(2);
+  });
+
   test('why of a flow that does not exist says so, says what may be meant, and exits with 3', async () => {
     const run = await freshRun();
     const ran = await sluice(['why', 'GAT', '--run', run]);

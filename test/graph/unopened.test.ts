@@ -173,6 +173,24 @@ describe('a run that was not opened says', () => {
     expect(absentRun('day-2026-11-22-backfill-1', null, NOW, [facts({})])!.text.en).toBe(
       'The run day-2026-11-22-backfill-1 was not opened.',
     );
+    const cause = (period: string, given: ScheduleFacts) => absentRun(`day-${period}`, null, NOW, [given])!;
+    const shifted = cause('2026-11-25', facts({}));
+    expect(shifted).toMatchObject({
+      code: 'schedule_shifted',
+      remedy: { verb: 'open', command: 'sluice run open 2026-11-25 --cycle day', procedure: 'P09' },
+    });
+    expect(shifted.text.zh).toMatch(/^运行 day-2026-11-25 尚未打开：因维护窗口顺延：/);
+    const dark = slot('2026-11-21T18:00:00Z', 'waiting_blackout', 'blackout cutover', NOW + 60_000);
+    expect(cause('2026-11-21', facts({}, { slots: [dark] })).code).toBe('schedule_shifted');
+    const behind = slot('2026-11-21T18:00:00Z', 'waiting_previous', 'day-2026-11-20 is not finished');
+    const backlog = cause('2026-11-21', facts({}, { slots: [behind] }));
+    expect(backlog).toMatchObject({
+      code: 'backlog',
+      remedy: { verb: 'open', procedure: 'P21' },
+      text: {
+        en: 'The run day-2026-11-21 was not opened: an earlier period is open: schedule s waits to open it: day-2026-11-20 is not finished.',
+      },
+    });
     expect(absentRun('yesterday', null, NOW, [])).toBeNull();
   });
 });

@@ -208,6 +208,21 @@ export const SITUATIONS: readonly Situation[] = [
     ['C<B<A no_progress 2 - P25'],
   ],
   [
+    'a platform that has stood still for just a quarter of an hour',
+    `A : waits=15${below}`,
+    ['C<B<A waiting_agent 2 - -'],
+  ],
+  [
+    'a platform that has stood still for a little longer',
+    `A : waits=16${below}`,
+    ['C<B<A no_progress 2 - P25'],
+  ],
+  [
+    'idle agents that have taken nothing for less than an hour',
+    `A : waits=59${below}`,
+    ['C<B<A no_progress 2 - P25'],
+  ],
+  [
     'agents with free slots that take nothing',
     `A : waits=20${below} \n ! agent a1 yt`,
     ['C<B<A no_progress 2 - P25'],

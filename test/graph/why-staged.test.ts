@@ -138,6 +138,8 @@ const STATES = [
   ],
   ...[
     'waits=2',
+    'waits=16',
+    'waits=45',
     'waits=12',
     'waits=20',
     'waits=70',
