@@ -1,5 +1,6 @@
 /** One sentence for each cause, in English and Chinese. Times are spans seen from now: no zone is needed to read them. */
-import type { CauseCode, Condition } from './conditions.ts';
+import type { Condition } from './condition.ts';
+import type { CauseCode } from './conditions.ts';
 
 export interface Sentence {
   readonly en: string;
@@ -69,7 +70,7 @@ const usually = (t: Told): Sentence => {
   return say(`; it usually takes ${en}`, `；通常需 ${zh}`);
 };
 const by = (t: Told, en: string, zh: string): Sentence =>
-  t.by === null ? none : say(` ${en} ${t.by}`, `（${zh}${t.by}）`);
+  t.by === null ? none : say(`${en === '' ? '' : ` ${en}`} ${t.by}`, `（${zh}${t.by}）`);
 /** One line of what was said: the rest stands in `reason`. */
 const because = (t: Told): Sentence => {
   if (t.reason === null) return none;
@@ -89,10 +90,9 @@ const PREDICATES: Record<CauseCode, (t: Told) => Sentence> = {
     ),
   agent_silent: (t) =>
     join(
-      say(' is with an agent that is silent', ' 所在代理无响应'),
-      by(t, ':', '代理 '),
+      say(` is with the agent ${t.by}, which has been silent`, ` 所在代理 ${t.by} 无响应`),
       forLong(t),
-      say('; when its lease is over it is decided what becomes of it', '；租约到期后再处理'),
+      say('; the engine acts when its lease is over', '；租约到期后引擎会处理'),
     ),
   agents_drained: (t) =>
     join(
@@ -116,11 +116,11 @@ const PREDICATES: Record<CauseCode, (t: Told) => Sentence> = {
   dependency_invalid: () => say(' does not exist, but other flows wait for it', ' 不存在，但有流程依赖它'),
   distribution_failed: (t) => join(say(' failed', ' 分发失败'), by(t, 'on', '代理 '), ago(t), because(t)),
   distribution_pending: (t) =>
-    join(say(' is being distributed', ' 正在分发'), by(t, 'by', '代理 '), forLong(t), usually(t)),
+    join(say(' has been copying', ' 正在分发'), by(t, 'by', '代理 '), forLong(t), usually(t)),
   distribution_waiting_import: (t) => join(say(' has waited for its import', ' 等待入库'), forLong(t)),
   engine_pending: (t) =>
     join(
-      say(' has its turn; the coordinator has not acted on it yet', ' 已轮到，协调器尚未处理'),
+      say(' has its turn, and the coordinator has not acted on it', ' 已轮到，协调器尚未处理'),
       forLong(t),
     ),
   event_condition_unmet: (t) =>
@@ -128,10 +128,10 @@ const PREDICATES: Record<CauseCode, (t: Told) => Sentence> = {
   gate_rejected: (t) => join(say(' was rejected', ' 被驳回'), by(t, 'by', '操作人 '), ago(t), because(t)),
   gate_unconfirmed: (t) =>
     join(say(' is not confirmed', ' 未确认'), by(t, 'by role', '角色 '), forLong(t), due(t)),
-  held: (t) => join(say(' is held', ' 被挂起'), by(t, 'by', '操作人 '), forLong(t), because(t)),
+  held: (t) => join(say(' has been held', ' 被挂起'), by(t, 'by', '操作人 '), forLong(t), because(t)),
   interface_failed: (t) => join(say(' was not loaded: it failed', ' 接口装载失败'), ago(t), because(t)),
   interface_late: (t) =>
-    join(say(' is an interface that is not loaded', ' 接口未装载完成'), forLong(t), due(t)),
+    join(say(' is an interface that has not been loaded', ' 接口未装载完成'), forLong(t), due(t)),
   interface_not_configured: (t) =>
     say(
       ` is not loaded by the loading platform: it is missing in ${t.by ?? ''}`,
@@ -158,7 +158,7 @@ const PREDICATES: Record<CauseCode, (t: Told) => Sentence> = {
     join(
       say(' waits', ' 等待代理'),
       forLong(t),
-      by(t, '; no agent is alive on platform', '平台无存活代理：'),
+      by(t, 'and no agent is alive on platform', '平台无存活代理：'),
     ),
   no_progress: (t) =>
     join(
@@ -214,9 +214,14 @@ const PREDICATES: Record<CauseCode, (t: Told) => Sentence> = {
     ),
   upstream_failed: (t) => join(say(' failed', ' 执行失败'), ago(t), because(t)),
   upstream_running: (t) =>
-    join(say(' is running', ' 正在执行'), by(t, 'on', '代理 '), forLong(t), usually(t)),
+    join(say(' has been running', ' 正在执行'), by(t, 'on', '代理 '), forLong(t), usually(t)),
   upstream_running_long: (t) =>
-    join(say(' has been running', ' 执行时间过长'), by(t, 'on', '代理 '), forLong(t), usually(t)),
+    join(
+      say(' is taking too long: it has been running', ' 执行时间过长'),
+      by(t, 'on', '代理 '),
+      forLong(t),
+      usually(t),
+    ),
   waiting_agent: (t) => join(say(' waits for an agent', ' 等待代理'), forLong(t)),
 };
 

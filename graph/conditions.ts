@@ -3,10 +3,11 @@
  * graph/blockers.ts, so the answer cannot contradict the engine; the claim's side (slot, pool, lock, pause, agents) is in the record.
  */
 import { type Blocker, blockers } from './blockers.ts';
-import type { Graph } from './compact.ts';
+import { claimSide } from './claim-conditions.ts';
+import { type Condition, condition, HUNG_MS, type Situation } from './condition.ts';
 import { overLong } from './expected.ts';
-import type { AgentFacts, Override, WaitingClaim, WhyFacts } from './run-facts.ts';
-import { FLAG, has, type RunState } from './state.ts';
+import type { Override, WhyFacts } from './run-facts.ts';
+import { FLAG, has } from './state.ts';
 import { resultOf } from './status.ts';
 import { isInHand } from './unmet.ts';
 
@@ -64,40 +65,6 @@ export const CAUSES = {
   waiting_agent: 'it waits for an agent to take it',
 } as const;
 export type CauseCode = keyof typeof CAUSES;
-
-export interface Condition {
-  readonly code: CauseCode;
-  /** Since when it stands in the way, ms. */
-  readonly since: number;
-  /** When it ends by itself, ms; null = not by itself, or unknown. */
-  readonly until: number | null;
-  /** Who or what: an actor, an agent, a pool, the flow that holds a lock. */
-  readonly by: string | null;
-  /** What somebody or a program said about it. */
-  readonly reason: string | null;
-}
-
-/** Domain Q17. M01: sent to an agent, or exported and not imported, for so long means hung. */
-export const HUNG_MS = 10 * 60_000;
-/** M02: a platform on which nothing ends for so long stands still. P13: an executor without a task for so long hangs. */
-export const STANDSTILL_MS = 15 * 60_000;
-export const IDLE_MS = 60 * 60_000;
-
-export type Situation = {
-  readonly graph: Graph;
-  /** With `now` = the facts' clock, so that moments are judged as the engine will judge them next. */
-  readonly s: RunState;
-  readonly facts: WhyFacts;
-};
-
-const condition = (code: CauseCode, since: number, rest: Partial<Condition> = {}): Condition => ({
-  code,
-  since,
-  until: null,
-  by: null,
-  reason: null,
-  ...rest,
-});
 
 /**
  * All conditions of a flow that is not done. `final`: nothing above it is unmet, so who carries it out counts too; never empty then.
@@ -262,101 +229,3 @@ function unconfirmed(at: Situation, v: number): Condition {
     by: graph.attrOf(v).role,
   });
 }
-
-/** Why no agent has taken it: everything that a claim would find in the way now (protocol C8, C9). */
-export function claimSide(at: Situation, v: number, claim: WaitingClaim): Condition[] {
-  const { graph, facts } = at;
-  const list: Condition[] = [];
-  const since = claim.releasedAt;
-  const scopes = [`run:${facts.run}`, `platform:${claim.platform}`];
-  for (const pause of facts.pauses)
-    if (scopes.includes(pause.scope))
-      list.push(
-        condition('paused', Math.max(pause.from, since), {
-          by: `${pause.scope} ${pause.actor}`,
-          reason: pause.reason || null,
-        }),
-      );
-  list.push(...agentSide(at, claim));
-  claim.pools.forEach((name, i) => {
-    const pool = facts.pools.get(name);
-    if (pool === undefined || pool.used + claim.poolAmounts[i]! > pool.size)
-      list.push(condition('pool_full', since, { by: name, reason: poolText(pool, claim.poolAmounts[i]!) }));
-  });
-  for (const key of claim.locks) {
-    const holder = facts.locks.get(key);
-    if (holder === undefined) continue;
-    const where = holder.run === facts.run ? '' : `${holder.run} `;
-    list.push(
-      condition('lock_held', Math.max(holder.since, since), { by: where + holder.flow, reason: key }),
-    );
-  }
-  if (list.length > 0) return list;
-  const waited = facts.now - since;
-  if (graph.ids[v]!.endsWith('.import') && graph.attrOf(v).kind === 'distribution' && waited > HUNG_MS)
-    return [condition('distribution_waiting_import', since)];
-  const taking = takingAgents(facts, claim);
-  if (waited > IDLE_MS && taking.every((agent) => agent.used === 0))
-    return [condition('tasktracker_hung', since, { by: namesOf(taking) })];
-  return [standstill(at, claim) ?? condition('waiting_agent', since)];
-}
-
-const fits = (agent: AgentFacts, { platform, labels }: WaitingClaim): boolean =>
-  agent.platform === platform && agent.live && labels.every((label) => agent.labels.includes(label));
-
-const takingAgents = (facts: WhyFacts, claim: WaitingClaim): AgentFacts[] =>
-  facts.agents.filter((agent) => fits(agent, claim) && !agent.drained);
-
-const namesOf = (agents: readonly AgentFacts[]): string => agents.map((agent) => agent.name).join(', ');
-
-/**
- * Nothing moves on the platform: no flow of the run has ended there, no agent there was given anything. The latter shows what other runs
- * do, whose results are not read here: a slot that is filled was free before.
- */
-function standstill(at: Situation, { platform, releasedAt }: WaitingClaim): Condition | null {
-  const { facts } = at;
-  const ofPlatform = facts.agents.filter((agent) => agent.platform === platform);
-  const taken = Math.max(0, ...ofPlatform.map((agent) => agent.takenAt));
-  const since = Math.max(releasedAt, taken, lastEndOn(at, platform));
-  return facts.now - since > STANDSTILL_MS ? condition('no_progress', since, { by: platform }) : null;
-}
-
-const lastEnds = new WeakMap<WhyFacts, Map<string, number>>();
-
-/** When a program of the run ended last on a platform, 0 = none has. O(V) once for all flows that ask. */
-function lastEndOn({ graph, s, facts }: Situation, platform: string): number {
-  let ends = lastEnds.get(facts);
-  if (ends === undefined) {
-    ends = new Map();
-    for (let v = 0; v < graph.n; v++) {
-      const result = resultOf(s.result[v]!);
-      const on = result === 'succeeded' || result === 'failed' ? graph.attrOf(v).platform : null;
-      if (on !== null) ends.set(on, Math.max(ends.get(on) ?? 0, facts.resultAt[v]!));
-    }
-    lastEnds.set(facts, ends);
-  }
-  return ends.get(platform) ?? 0;
-}
-
-function agentSide(at: Situation, claim: WaitingClaim): Condition[] {
-  const { facts } = at;
-  const { platform, releasedAt: since, labels } = claim;
-  const ofPlatform = facts.agents.filter((agent) => agent.platform === platform);
-  const live = ofPlatform.filter((agent) => agent.live);
-  if (live.length === 0) {
-    const seen = Math.max(0, ...ofPlatform.map((agent) => agent.seenAt));
-    return [condition('no_live_agent', Math.max(since, seen), { by: platform })];
-  }
-  const fitting = live.filter((agent) => fits(agent, claim));
-  if (fitting.length === 0)
-    return [condition('no_fitting_agent', since, { by: namesOf(live), reason: labels.join(', ') })];
-  const taking = fitting.filter((agent) => !agent.drained);
-  if (taking.length === 0) return [condition('agents_drained', since, { by: namesOf(fitting) })];
-  if (taking.some((agent) => agent.used < agent.slots)) return [];
-  return [standstill(at, claim) ?? condition('no_free_slot', since, { by: namesOf(taking) })];
-}
-
-const poolText = (pool: { size: number; used: number } | undefined, n: number): string =>
-  pool === undefined
-    ? `needs ${n} of a pool that does not exist`
-    : `needs ${n}, ${pool.used} of ${pool.size} used`;

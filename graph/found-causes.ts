@@ -1,6 +1,7 @@
 /** Which final causes there are, what each of them blocks, and which comes first (domain Q17). The words for them: graph/why.ts. */
 import { type CauseSource, countBlocked } from './blocked.ts';
-import { type CauseCode, type Condition, conditionsOf, type Situation } from './conditions.ts';
+import type { Condition, Situation } from './condition.ts';
+import { type CauseCode, conditionsOf } from './conditions.ts';
 import { FLAG, isTriggered } from './state.ts';
 import type { Unmet } from './unmet.ts';
 

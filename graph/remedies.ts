@@ -11,6 +11,9 @@ export interface Remedy {
   readonly procedure: string | null;
 }
 
+/** Of a code, whatever the flow. */
+export const remedyRule = (code: CauseCode): Rule => RULES[code];
+
 interface Rule {
   readonly verb?: Verb;
   /** Verbs that would free what waits, without mending the cause. */
@@ -45,8 +48,8 @@ const RULES: Record<CauseCode, Rule> = {
   loop: { verb: 'waive', otherwise: ['start-now', 'force-pass'], procedure: 'P34' },
   no_fitting_agent: {},
   no_free_slot: { otherwise: ['expedite'] },
-  no_progress: { otherwise: ['expedite'], procedure: 'P25' },
   no_live_agent: { procedure: 'P19' },
+  no_progress: { otherwise: ['expedite'], procedure: 'P25' },
   not_in_catalogue: {},
   not_in_run: {},
   not_triggered: { verb: 'trigger', otherwise: ['skip', 'force-pass'] },
@@ -84,7 +87,7 @@ export interface RemedyOf {
   readonly state: State | null;
   /** Of the flow's own definition: the month start is mended by its own procedure. */
   readonly procedure: string | null;
-  /** Scope of a pause, `platform:yt`. */
+  /** Scope of a pause, `platform:yt`; a drained agent. */
   readonly scope: string | null;
 }
 
@@ -96,6 +99,8 @@ export function remedyOf(given: RemedyOf): Remedy {
     return { verb: 'open', command: openCommand(given.run), otherwise, procedure };
   if (given.code === 'run_frozen')
     return { verb: null, command: `sluice run reload ${given.run} --reason "..."`, otherwise, procedure };
+  if (given.code === 'agents_drained' && given.scope !== null)
+    return { verb: null, command: `sluice agent undrain ${given.scope}`, otherwise, procedure };
   // Without a flow below, nobody waits over an edge that could be waived: it is brought back instead.
   const wanted = given.code === 'retired' && given.to === null ? 'unretire' : rule.verb;
   const verb = wanted !== undefined && isPossible(wanted, given) ? wanted : null;

@@ -2,7 +2,8 @@
 import { countBlocked, firstCauses } from './blocked.ts';
 import type { Sentence } from './cause-text.ts';
 import type { Graph } from './compact.ts';
-import type { CauseCode, Situation } from './conditions.ts';
+import type { Situation } from './condition.ts';
+import type { CauseCode } from './conditions.ts';
 import { compare, type Found, finalCauses, isWaitedFor, joined } from './found-causes.ts';
 import type { WhyFacts } from './run-facts.ts';
 import { FLAG, has, isDone, type RunState } from './state.ts';
@@ -68,6 +69,8 @@ export function whyRun(graph: Graph, s: RunState, facts: WhyFacts, how: WhyRunAs
     text: textOf(facts.run, asked?.length ?? null, flows.length, causes, causeCount),
   };
 }
+
+const counted = (n: number, what: string): string => `${n} ${what}${n === 1 ? '' : 's'}`;
 
 /** Whatever is not done, or retired and waited for; of those the final ones. */
 function allOf(at: Situation, unmet: Unmet): { visited: number[]; finals: number[] } {
@@ -144,7 +147,7 @@ function textOf(
     return { en: `Every flow ${of.en} is done or retired.`, zh: `${of.zh} 的全部流程均已完成或下线。` };
   const first = causes[0]?.text;
   return {
-    en: `${open} flows ${of.en} are open, by ${count} final causes. ${first?.en ?? ''}`.trim(),
+    en: `${counted(open, 'flow')} ${of.en} ${open === 1 ? 'is' : 'are'} open, by ${counted(count, 'final cause')}. ${first?.en ?? ''}`.trim(),
     zh: `${of.zh} 有 ${open} 个流程未完成，最终原因 ${count} 个。${first?.zh ?? ''}`,
   };
 }

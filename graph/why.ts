@@ -5,8 +5,10 @@
 
 import { blockers } from './blockers.ts';
 import { type Sentence, sentenceOf } from './cause-text.ts';
+import { claimSide } from './claim-conditions.ts';
 import { edgeId, type Graph } from './compact.ts';
-import { type CauseCode, type Condition, claimSide, type Situation } from './conditions.ts';
+import type { Condition, Situation } from './condition.ts';
+import type { CauseCode } from './conditions.ts';
 import { type Found, finalCauses, localConditions, sorted } from './found-causes.ts';
 import { shortestWayRound } from './loops.ts';
 import { vertexOf } from './outcome.ts';
@@ -179,7 +181,7 @@ export function tell(at: Situation, it: Found, unmet: Unmet | null, chain: reado
     keeper?.owner ?? (keeper?.procedure === undefined ? null : facts.procedureOwner(keeper.procedure));
   const state = own < 0 ? null : stateOf(s, graph, own);
   const to = condition.code === 'loop' ? (members[1] ?? members[0]!) : waiter(at, it, unmet, chain);
-  const scope = condition.code === 'paused' ? condition.by!.split(' ')[0]! : null;
+  const scope = scopeOf(condition);
   const subject = {
     en: flow === null || flow.names.en === flow.id ? it.flow : `${flow.id} (${flow.names.en})`,
     zh: flow === null || flow.names.zh === flow.id ? it.flow : `${flow.id}（${flow.names.zh}）`,
@@ -207,6 +209,12 @@ export function tell(at: Situation, it: Found, unmet: Unmet | null, chain: reado
     }),
     text: sentenceOf(condition.code, { ...condition, subject, members, now: facts.now }),
   };
+}
+
+/** What the command of a remedy is about when it is no flow: what is paused, a drained agent. */
+function scopeOf({ code, by }: Condition): string | null {
+  if (code === 'paused') return by!.split(' ')[0]!;
+  return code === 'agents_drained' ? by!.split(', ')[0]! : null;
 }
 
 /** Who waits for the cause over an edge that a verb could name: on the way from the asked flow if possible. */
@@ -248,6 +256,11 @@ export function summaryOf(flow: string, causes: readonly Cause[], count: number)
   if (first === undefined)
     return { en: `Nothing is in the way of ${flow}.`, zh: `${flow} 前面没有未满足的条件。` };
   const more =
-    count > 1 ? { en: ` And ${count - 1} more final causes.`, zh: `另有 ${count - 1} 个最终原因。` } : null;
+    count > 1
+      ? {
+          en: ` And ${count - 1} more final ${count === 2 ? 'cause' : 'causes'}.`,
+          zh: `另有 ${count - 1} 个最终原因。`,
+        }
+      : null;
   return { en: `${first.text.en}${more?.en ?? ''}`, zh: `${first.text.zh}${more?.zh ?? ''}` };
 }

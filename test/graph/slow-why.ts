@@ -192,8 +192,7 @@ export class SlowWhy {
   }
 
   #isLate({ kind, state }: Vertex): boolean {
-    const due = state.get('deadline') ?? state.get('reference');
-    return kind === 'interface' && due !== undefined && Number(due) < 0;
+    return kind === 'interface' && ['deadline', 'reference'].some((it) => Number(state.get(it) ?? 0) < 0);
   }
 
   #inHand(flow: Vertex): string {
@@ -205,7 +204,9 @@ export class SlowWhy {
     if (state.has('sent')) return Number(state.get('sent')) > 10 ? 'agent_hung' : 'sent_to_agent';
     if (this.#isLate(flow)) return 'interface_late';
     const ran = Number(state.get('running'));
-    if (ran > 60 || (words.has('usual') && ran > Number(words.get('usual')))) return 'upstream_running_long';
+    const usual = Number(words.get('usual') ?? 'NaN');
+    // M16, Q09: an hour, or half as long again as usual and a minute more.
+    if (ran > 60 || (ran > 1.5 * usual && ran > usual + 1)) return 'upstream_running_long';
     return kind === 'distribution' ? 'distribution_pending' : 'upstream_running';
   }
 

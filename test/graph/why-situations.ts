@@ -40,10 +40,10 @@ export const SITUATIONS: readonly Situation[] = [
   ['one that has run for exactly an hour', `A : running=60${below}`, ['C<B<A upstream_running 2 - -']],
   [
     'one that runs longer than usual',
-    `A usual=10 : running=11${below}`,
+    `A usual=10 : running=16${below}`,
     ['C<B<A upstream_running_long 2 - -'],
   ],
-  ['one within its usual time', `A usual=30 : running=11${below}`, ['C<B<A upstream_running 2 - -']],
+  ['one a little beyond its usual time', `A usual=10 : running=14${below}`, ['C<B<A upstream_running 2 - -']],
   [
     'one with a usual time of hours',
     `A usual=300 : running=90${below}`,
@@ -72,7 +72,7 @@ export const SITUATIONS: readonly Situation[] = [
   [
     'a load before its deadline, past its reference time',
     `A interface : running=5 deadline=3 reference=-2${below}`,
-    ['C<B<A upstream_running 2 - -'],
+    ['C<B<A interface_late 2 - P26'],
   ],
   [
     'a job past its deadline is not an interface',
