@@ -80,7 +80,7 @@ export async function answers({ flows, say, shutdown }: AnswersWish): Promise<An
   const queryMs: Record<string, number | null> = {};
   const { items: queries } = await client.get<QueryList>('/queries');
   for (const { id: query, inputs } of queries) {
-    const input = inputs.includes('date') ? { date: PERIOD } : askedWith(inputs, targets);
+    const input = askedWith(inputs, finished.at(-1)!);
     const times: number[] = [];
     for (let i = 0; i < 3; i++) times.push(await timed(() => client.get(`/queries/${query}`, input)));
     queryMs[query] = percentile(times, 0.5);
@@ -108,12 +108,10 @@ export async function answers({ flows, say, shutdown }: AnswersWish): Promise<An
   return answer;
 }
 
-/** Inputs that a query cannot do without. */
-function askedWith(inputs: readonly string[], targets: readonly string[]): Query {
-  const flow = targets.at(-1)!;
-  const run = inputs.includes('run') ? { run: `day-${PERIOD}` } : {};
-  if (inputs.includes('flow')) return { ...run, flow };
-  return inputs.includes('flows') ? { ...run, flows: flow } : run;
+/** Inputs that a query cannot do without; compared with itself, as a run is for its lateness. */
+function askedWith(inputs: readonly string[], flow: string): Query {
+  const values = { date: PERIOD, compareDate: PERIOD, run: `day-${PERIOD}`, flow, flows: flow };
+  return Object.fromEntries(Object.entries(values).filter(([name]) => inputs.includes(name)));
 }
 
 async function timed(ask: () => Promise<unknown>): Promise<number> {
