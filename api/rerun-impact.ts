@@ -1,10 +1,11 @@
 /** What applying a rerun plan would cost and touch: how long it takes, what is overwritten, who is late, what need not be redone. */
 import { deadlinesMoved, type ForeseenEnds, foreseenEnds, longestWayTo } from '../graph/foreseen-ends.ts';
 import { type Reach, reachOf, wayTo } from '../graph/impact.ts';
+import type { Flow } from '../graph/model.ts';
 import { hasStarted } from '../graph/settle.ts';
 import { FLAG, has, isTriggered } from '../graph/state.ts';
 import { codeOf } from '../graph/status.ts';
-import { untouchedBranches } from '../graph/untouched.ts';
+import { type FlowTables, untouchedFlows } from '../graph/untouched.ts';
 import { connectionsOf } from './catalogue-diff.ts';
 import type { ExpectDurations, ExpectedDurations } from './expected-durations.ts';
 import { estateOfVersion } from './impact.ts';
@@ -199,28 +200,38 @@ function keysElsewhere(own: Work, work: Work, roots: readonly number[]): Plan['k
 }
 
 function leftAlone(
-  { context: { graph }, state }: Work,
+  { context, state }: Work,
   reach: Reach,
   roots: readonly number[],
 ): Pick<Plan, 'untouched' | 'runAnyway'> {
-  const because = (v: number): Plan['untouched'][number]['because'] | null => {
-    if (state.result[v] === codeOf('force_passed')) return 'force_passed';
-    if (state.result[v] === codeOf('skipped')) return 'skipped';
-    const { runner, onRerun } = graph.attrOf(v);
-    const kept = runner !== 'agent' && onRerun === 'keep' && state.result[v] === codeOf('succeeded');
-    return kept ? 'kept' : null;
-  };
-  const branches = untouchedBranches(graph, roots, (v) => because(v) !== null);
+  const { graph, version } = context;
+  const platforms = new Map(version.frame.connections.map(({ id, platform }) => [id, platform]));
+  const tablesOf = (v: number): FlowTables | null => tablesIn(context.flow(graph.ids[v]!), platforms);
   return {
-    untouched: branches.flatMap(({ behind, flows }) => {
-      const started = flows.filter((v) => hasStarted(state, v)).map((v) => graph.ids[v]!);
-      return started.length === 0
-        ? []
-        : [{ behind: graph.ids[behind]!, because: because(behind)!, flows: started }];
-    }),
+    untouched: untouchedFlows(graph, roots, tablesOf)
+      .filter((v) => hasStarted(state, v))
+      .map((v) => graph.ids[v]!),
     runAnyway: reach.order
       .filter((v) => reach.distance[v]! > 0 && !hasStarted(state, v) && !has(state, v, FLAG.RETIRED))
       .sort((a, b) => a - b)
       .map((v) => graph.ids[v]!),
   };
+}
+
+/** Tables by platform and name; between the halves of a distribution lies its staging. Null: it moves no data. */
+function tablesIn(flow: Flow, platforms: ReadonlyMap<string, string>): FlowTables | null {
+  if (flow.runner !== 'agent') return null;
+  const on = (platform: string | undefined) => (table: string) => `${platform ?? ''} ${table.toLowerCase()}`;
+  const { program } = flow;
+  const declared = (tables: readonly string[]): string[] | null =>
+    tables.length === 0 ? null : tables.map(on(flow.platform));
+  if (program?.type === 'export')
+    return {
+      reads: flow.reads.map(on(platforms.get(program.from.connection))),
+      writes: [`staging ${program.distribution}`],
+    };
+  if (program?.type === 'import')
+    return { reads: [`staging ${program.distribution}`], writes: declared(flow.writes) };
+  // A check writes nothing.
+  return { reads: declared(flow.reads), writes: flow.kind === 'check' ? [] : declared(flow.writes) };
 }

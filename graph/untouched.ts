@@ -1,56 +1,59 @@
-/** What a rerun leaves as it is: flows below whose input does not change. Pure. */
+/** What a rerun redoes although nothing that it reads is written again: by the tables that flows declare. Pure. */
 import type { Graph } from './compact.ts';
 
-export interface UntouchedBranch {
-  /** The flow that stays as it is. */
-  readonly behind: number;
-  /** In the order of the graph. */
-  readonly flows: readonly number[];
+/** What a flow reads and writes, as keys that are equal when it is the same table; null: nothing is declared, so it may be anything. */
+export interface FlowTables {
+  readonly reads: readonly string[] | null;
+  readonly writes: readonly string[] | null;
 }
 
 /**
- * What lies below the roots and gets the same input as before, because each way to it leads over a flow that `stays` as it is. A flow behind
- * several of them is listed at the first in the order of the graph. O(V + E).
+ * Flows below the roots that read none of the tables that are written again, in the order of the graph. `tablesOf` is null for flows that
+ * move no data (people, notices): they are neither listed nor do they hand anything on. A flow that declares nothing that it reads counts
+ * as touched, and one that declares nothing that it writes touches what waits for it directly. O(V + E + tables) for each round, of which
+ * there are as many as the longest way against the order of the graph (one without loops).
  */
-export function untouchedBranches(
+export function untouchedFlows(
   graph: Graph,
   roots: readonly number[],
-  stays: (v: number) => boolean,
-): UntouchedBranch[] {
-  const touched = new Uint8Array(graph.n);
-  const isRoot = new Uint8Array(graph.n);
-  for (const v of roots) isRoot[v] = 1;
-  walk(graph, roots, touched, (v) => isRoot[v] === 1 || !stays(v));
-  const seen = touched.slice();
-  const branches: UntouchedBranch[] = [];
-  for (let v = 0; v < graph.n; v++) {
-    if (touched[v] === 0 || isRoot[v] === 1 || !stays(v)) continue;
-    const flows = walk(graph, [v], seen, () => true).sort((a, b) => a - b);
-    if (flows.length > 0) branches.push({ behind: v, flows });
-  }
-  return branches;
-}
-
-/** Marks everything below `from`, but not below what `leads` nowhere; returns what was not marked before. */
-function walk(
-  graph: Graph,
-  from: readonly number[],
-  mark: Uint8Array,
-  leads: (v: number) => boolean,
+  tablesOf: (v: number) => FlowTables | null,
 ): number[] {
-  const found: number[] = [];
-  const stack = [...from];
-  for (const v of stack) mark[v] = 1;
-  while (stack.length > 0) {
-    const u = stack.pop()!;
-    if (!leads(u)) continue;
-    for (let k = graph.downOff[u]!; k < graph.downOff[u + 1]!; k++) {
-      const d = graph.down[k]!;
-      if (mark[d] === 1) continue;
-      mark[d] = 1;
-      found.push(d);
-      stack.push(d);
+  const below = descendants(graph, roots);
+  const touched = new Set(roots);
+  const written = new Set<string>();
+  for (const v of roots) for (const table of tablesOf(v)?.writes ?? []) written.add(table);
+  const unknownWriter = (u: number): boolean => touched.has(u) && tablesOf(u)?.writes === null;
+  for (let news = true; news; ) {
+    news = false;
+    for (const v of below) {
+      if (touched.has(v)) continue;
+      const tables = tablesOf(v);
+      if (tables === null) continue;
+      if (
+        !(
+          tables.reads === null ||
+          tables.reads.some((table) => written.has(table)) ||
+          upstream(graph, v).some(unknownWriter)
+        )
+      )
+        continue;
+      touched.add(v);
+      for (const table of tables.writes ?? []) written.add(table);
+      news = true;
     }
   }
-  return found;
+  return below.filter((v) => !touched.has(v) && tablesOf(v) !== null);
+}
+
+const upstream = (graph: Graph, v: number): number[] => [
+  ...graph.up.subarray(graph.upOff[v], graph.upOff[v + 1]),
+];
+
+/** Below the roots, the roots not among them, in the order of the graph. */
+function descendants(graph: Graph, roots: readonly number[]): number[] {
+  const seen = new Set(roots);
+  for (const u of seen)
+    for (let k = graph.downOff[u]!; k < graph.downOff[u + 1]!; k++) seen.add(graph.down[k]!);
+  for (const v of roots) seen.delete(v);
+  return [...seen].sort((a, b) => a - b);
 }

@@ -5,7 +5,7 @@ import { doneBy, scheduledRuns } from '../../store/scheduled-runs.ts';
 import type { ApiDeps } from '../deps.ts';
 import { clockTime, hourOf } from './clock.ts';
 import { defineQuery, listColumn, numberColumn, ratioColumn, textColumn } from './query.ts';
-import { DayInput, flowsOf, grouped, isComplete, type Scope, type ScopedFlow, scopeOfDay } from './scope.ts';
+import { DayInput, flowsOf, grouped, isComplete, type Scope, type ScopedFlow, scopeOfDate } from './scope.ts';
 
 /** A half that waits for longer has no agent (domain, distribution reports). */
 const WAITING_MS = 10 * 60_000;
@@ -37,17 +37,18 @@ export const q29 = defineQuery({
   },
   example: '',
   async answer(deps, { date }) {
-    const scope = await scopeOfDay(deps, date);
+    const scope = await scopeOfDate(deps, date);
     const flows = await flowsOf(deps, scope, {});
     const imports = flows.filter(({ flow }) => flow.program?.type === 'import');
     const exports = new Map(
       flows.flatMap((it) => (it.flow.program?.type === 'export' ? [[keyOf(it), it] as const] : [])),
     );
-    const five = scope.period === '' ? 0 : clockTime(scope.period, 1, 5);
+    const isDay = scope.runs.some(({ run }) => run.cycle === 'day');
+    const five = isDay ? clockTime(scope.period, 1, 5) : null;
     const usual = await usualByFive(deps, scope);
     const rows = [...grouped(imports, ({ flow }) => targetOf(flow))].map(([targetDb, list]) => {
       const done = list.filter(({ row }) => isComplete(row));
-      const completedByFive = done.filter(({ row }) => row.resultAt! <= five).length;
+      const completedByFive = five === null ? null : done.filter(({ row }) => row.resultAt! <= five).length;
       const referenceByFive = usual(list);
       return {
         ...{
@@ -58,7 +59,7 @@ export const q29 = defineQuery({
         },
         ...{ completedByFive, referenceByFive },
         offsetRatio:
-          referenceByFive === null || referenceByFive === 0
+          completedByFive === null || referenceByFive === null || referenceByFive === 0
             ? null
             : Math.round(((completedByFive - referenceByFive) / referenceByFive) * 10_000) / 10_000,
         importWaiting: list.filter((it) => waits(it, exports.get(keyOf(it)), scope.now)).length,

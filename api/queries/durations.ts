@@ -139,7 +139,7 @@ export const q25 = defineQuery({
     deltaMs: numberColumn('ms', '毫秒'),
     mainCause: yesColumn('main cause', '主要原因'),
   },
-  example: 'flow=P04.S5.DwdMergeBillDtl4M',
+  example: 'flow=P04.S3.DwdMergeBillDtl4M',
   async answer(deps, { flow: given, date, compareDate, compare }) {
     if (given === undefined) throw new SluiceError('invalid_request', 'name the flow: flow=ID');
     const context = await contextWith(deps, given, date);

@@ -91,7 +91,7 @@ export const q05 = defineQuery({
     finishedAt: instantColumn('finished', '完成时间'),
     run: textColumn('run', '运行'),
   },
-  example: 'flows=P04.S5.DwdMergeBillDtl4M',
+  example: 'flows=P04.S3.DwdMergeBillDtl4M',
   async answer(deps, input) {
     const { about, rows } = await walked(deps, 'up', input);
     return {

@@ -19,7 +19,7 @@ import {
   isComplete,
   type ScopedFlow,
   type ScopedRun,
-  scopeOfDay,
+  scopeOfDate,
 } from './scope.ts';
 
 const { group: _group, layer: _layer, ...PlatformFilter } = FlowFilter;
@@ -61,7 +61,7 @@ export const q11 = defineQuery({
   },
   example: '',
   async answer(deps, { date, interfaceNo: numbers }) {
-    const scope = await scopeOfDay(deps, date);
+    const scope = await scopeOfDate(deps, date);
     const flows = await flowsOf(deps, scope, {});
     const rows = [];
     const openOf = openIds(flows);
@@ -118,7 +118,7 @@ export const q13 = defineQuery({
   },
   example: 'platform=yt,mpp',
   async answer(deps, { date, ...filter }) {
-    const scope = await scopeOfDay(deps, date);
+    const scope = await scopeOfDate(deps, date);
     const flows = await flowsOf(deps, scope, {});
     const openOf = openIds(flows);
     const rows = openFlows(flows)
@@ -170,7 +170,7 @@ export const q21 = defineQuery({
   },
   example: '',
   async answer(deps, { date }) {
-    const scope = await scopeOfDay(deps, date);
+    const scope = await scopeOfDate(deps, date);
     const flows = await flowsOf(deps, scope, {});
     const keysOf = new Map(scope.runs.map((run) => [run, keysAbove(run)]));
     const rows = openFlows(flows)

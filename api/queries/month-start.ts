@@ -53,7 +53,7 @@ export const q06 = defineQuery({
   },
   input: { flow: GivenId.optional(), run: text(60).optional() },
   columns: conditionColumns,
-  example: 'flow=P04.GO',
+  example: 'flow=P04.S3.DwdMergeBillM',
   async answer(deps, { flow: asked, run }) {
     if (asked === undefined) throw new SluiceError('invalid_request', 'name a flow: flow=ID');
     const context = await scopedRun(deps, run ?? (await newestRun(deps)), await readClock(deps.pool));

@@ -7,7 +7,16 @@ import { GivenId } from '../schemas/fields.ts';
 import { causesOf } from './causes.ts';
 import { type LateFlow, openFlows } from './due.ts';
 import { defineQuery, instantColumn, minutes, namesColumn, numberColumn, textColumn } from './query.ts';
-import { DayInput, FlowFilter, flowsOf, MonthInput, scopedRun, scopeOfDay, scopeOfMonth } from './scope.ts';
+import {
+  DayInput,
+  FlowFilter,
+  flowsOf,
+  MonthInput,
+  scopedRun,
+  scopeOfDate,
+  scopeOfDay,
+  scopeOfMonth,
+} from './scope.ts';
 
 const DAY_MS = 86_400_000;
 
@@ -41,7 +50,7 @@ export const q16 = defineQuery({
   columns: { flowId, name, state, expectedAt, lateMin, owner: textColumn('owner', '负责人') },
   example: 'group=firstLevelBiPre',
   async answer(deps, { date, group }) {
-    const scope = await scopeOfDay(deps, date);
+    const scope = await scopeOfDate(deps, date);
     const flows = openFlows(await flowsOf(deps, scope, { group: [group] })).sort(byLateness);
     const rows = flows.map((it) => ({ ...shown(it), owner: it.flow.owner ?? null }));
     return { about: { date: scope.period, group }, rows };

@@ -13,7 +13,7 @@ import {
   isComplete,
   type Scope,
   type ScopedFlow,
-  scopeOfDay,
+  scopeOfDate,
 } from './scope.ts';
 
 const { group: _group, layer: _layer, ...PlatformFilter } = FlowFilter;
@@ -48,7 +48,7 @@ export const q01 = defineQuery({
   },
   example: '',
   async answer(deps, { date, ...filter }) {
-    const scope = await scopeOfDay(deps, date);
+    const scope = await scopeOfDate(deps, date);
     const flows = await flowsOf(deps, scope, filter);
     const usual = await usualCounts(deps, scope);
     const rows = [...grouped(flows, ({ flow }) => flow.platform ?? '-')].map(([platform, list]) => {
@@ -85,7 +85,7 @@ export const q02 = defineQuery({
   },
   example: '',
   async answer(deps, { date, ...filter }) {
-    const scope = await scopeOfDay(deps, date);
+    const scope = await scopeOfDate(deps, date);
     const flows = await flowsOf(deps, scope, { ...filter, layer: ['DWD'] });
     const usual = await usualCounts(deps, scope);
     const batchOf = ({ row }: ScopedFlow): string => (row.releasedAt === null ? '-' : hourOf(row.releasedAt));

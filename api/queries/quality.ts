@@ -18,7 +18,16 @@ import {
   ratioColumn,
   textColumn,
 } from './query.ts';
-import { DayInput, FlowFilter, fits, flowsOf, grouped, type ScopedRun, scopeOfDay } from './scope.ts';
+import {
+  DayInput,
+  FlowFilter,
+  fits,
+  flowsOf,
+  grouped,
+  type ScopedRun,
+  scopeOfDate,
+  scopeOfDay,
+} from './scope.ts';
 
 const ClockTime = z.string().regex(/^([01]\d|2[0-3]):[0-5]\d$/, 'a clock time is written like 03:00');
 
@@ -51,7 +60,7 @@ export const q30 = defineQuery({
   },
   example: 'from=00:00 to=03:00',
   async answer(deps, { date, source, from, to }) {
-    const scope = await scopeOfDay(deps, date);
+    const scope = await scopeOfDate(deps, date);
     const due = new Map(scope.runs.map((run) => [run, dueTimes(run)]));
     const rows = (await flowsOf(deps, scope, {})).flatMap(({ run, flow, row }) => {
       if (flow.kind !== 'interface') return [];
@@ -105,7 +114,7 @@ export const q34 = defineQuery({
   columns: qualityColumns,
   example: 'minRatio=0.2',
   async answer(deps, { date, minRatio, ...filter }) {
-    const scope = await scopeOfDay(deps, date);
+    const scope = await scopeOfDate(deps, date);
     const rows: QualityRow[] = [];
     for (const run of scope.runs) {
       const counts = await reportedRows(deps.pool, run.run.id);

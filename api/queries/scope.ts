@@ -13,7 +13,7 @@ import type { ApiDeps } from '../deps.ts';
 import { openContext } from '../find.ts';
 import { GivenId, listOf, text } from '../schemas/fields.ts';
 
-/** `date`: a day; `month`: a month. Default: the newest one that was opened. */
+/** `date`: a day, for most queries a month as well; `month`: a month. Default: the newest one that was opened. */
 export const DayInput = { date: text(10).optional() };
 export const MonthInput = { month: text(7).optional() };
 
@@ -53,6 +53,13 @@ export const scopeOfDay = (deps: ApiDeps, date: string | undefined): Promise<Sco
       `${period.replaceAll('-', '')}${String(hour).padStart(2, '0')}`,
     ]),
   ]);
+
+/** A day, or a month `2026-10`; default: the newest day, or where no day was ever opened the newest month. Throws `invalid_period`. */
+export async function scopeOfDate(deps: ApiDeps, date: string | undefined): Promise<Scope> {
+  const isMonth =
+    date === undefined ? (await newestPeriod(deps.pool, 'day')) === null : /^\d{4}-\d{2}$/.test(date);
+  return isMonth ? scopeOfMonth(deps, date) : scopeOfDay(deps, date);
+}
 
 /** The run of a month. Throws `invalid_period`. */
 export const scopeOfMonth = (deps: ApiDeps, month: string | undefined): Promise<Scope> =>

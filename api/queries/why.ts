@@ -18,7 +18,7 @@ import {
   numberColumn,
   textColumn,
 } from './query.ts';
-import { DayInput, FlowFilter, flowsOf, scopeOfDay, scopeOfMonth } from './scope.ts';
+import { DayInput, FlowFilter, flowsOf, scopeOfDate, scopeOfDay, scopeOfMonth } from './scope.ts';
 
 export const q10 = defineQuery({
   id: 'Q10',
@@ -40,7 +40,7 @@ export const q10 = defineQuery({
   },
   example: 'minWaitMinutes=60',
   async answer(deps, { date, minWaitMinutes, ...filter }) {
-    const scope = await scopeOfDay(deps, date);
+    const scope = await scopeOfDate(deps, date);
     const causes = causesOf(deps);
     const rows = [];
     for (const { run, flow, row } of openFlows(await flowsOf(deps, scope, filter))) {
@@ -96,7 +96,7 @@ export const q17 = defineQuery({
     suggestedProcedure: textColumn('procedure', '处置规程'),
     command: textColumn('command', '命令'),
   },
-  example: 'flow=P04.S5.DwdMergeBillDtl4M',
+  example: 'flow=P04.S3.DwdMergeBillDtl4M',
   async answer(deps, { flow, run, causes }) {
     if (flow === undefined || flow.length === 0)
       throw new SluiceError('invalid_request', 'name at least one flow: flow=ID');

@@ -101,16 +101,10 @@ export const Plan = z.object({
     }),
   ),
   /**
-   * What has run below and need not run again, because each way to it leads over a flow whose result does not come from its input: a person's
-   * word or a notice that is kept, a forced pass, a skip. Members all the same, when the scope says so.
+   * What has run below and need not run again: by the tables that it declares it reads nothing that is written again. Members all the same,
+   * when the scope says so.
    */
-  untouched: z.array(
-    z.object({
-      behind: z.string(),
-      because: z.enum(['kept', 'force_passed', 'skipped']),
-      flows: z.array(z.string()),
-    }),
-  ),
+  untouched: z.array(z.string()),
   /** Below and not started: these run anyway. */
   runAnyway: z.array(z.string()),
   hash: z.string(),

@@ -44,7 +44,9 @@ function latenessLines(
     ),
     oneLine(it.text[lang]),
   ];
-  const most = Math.max(1, ...it.parts.map((part) => Math.abs(part.ms)));
+  // A run that was opened a month earlier or later must not make every other bar a dot.
+  const own = it.parts.filter((part) => part.kind !== 'opening');
+  const most = Math.max(1, ...(own.length === 0 ? it.parts : own).map((part) => Math.abs(part.ms)));
   const flows = it.parts.map((part) => oneLine(part.flow ?? it.run));
   const kinds = it.parts.map((part) => kindText(part.kind, lang));
   const added = it.parts.map((part) => signed(part.ms));
@@ -53,7 +55,7 @@ function latenessLines(
   const names = Math.min(width(flows), Math.max(16, Math.floor(room * 0.5)));
   const half = Math.max(4, Math.min(MAX_BAR, Math.floor((room - names) / 2)));
   it.parts.forEach((part, i) => {
-    const size = Math.max(1, Math.round((Math.abs(part.ms) / most) * half));
+    const size = Math.min(half, Math.max(1, Math.round((Math.abs(part.ms) / most) * half)));
     const bar =
       part.ms > 0
         ? `${' '.repeat(half)}|${paint('red', '#'.repeat(size))}`

@@ -92,9 +92,8 @@ function costLines(it: Plan, { phrase, paint }: Shown): string[] {
     ({ table: name, connection, flows }) =>
       `${phrase('overwrites')}: ${oneLine(`${name}  ${connection ?? ''}  ${flows.join(' ')}`)}`,
   );
-  list(it.untouched, ({ behind, because, flows }) =>
-    paint('cyan', `${phrase(`untouched_${because}`, { behind })}: ${shortList(flows)}`),
-  );
+  if (it.untouched.length > 0)
+    lines.push(paint('cyan', `  ${phrase('untouched')}: ${shortList(it.untouched)}`));
   if (it.runAnyway.length > 0)
     lines.push(`  ${phrase('run_anyway', { n: it.runAnyway.length })}: ${shortList(it.runAnyway)}`);
   return lines;

@@ -212,3 +212,17 @@ test('Q37 lists what was asked for outside the schedules', async () => {
     },
   ]);
 });
+
+test('a month may be asked about as a day may', async () => {
+  const { about, items } = await ask('Q01?date=2026-09');
+  expect(about).toEqual({ date: '2026-09' });
+  expect(items.map((it: Json) => [it.platform, it.total])).toEqual([
+    ['-', 1],
+    ['yt', 2],
+  ]);
+  expect((await ask('Q29?date=2026-09')).items).toEqual([]);
+  expect((await ask('Q10?date=2026-09&minWaitMinutes=0')).items).toMatchObject([
+    { flowId: 'Chain' },
+    { flowId: 'Sum' },
+  ]);
+});

@@ -7,7 +7,7 @@ import { compact } from '../../graph/compile.ts';
 import { deadlinesMoved, foreseenEnds, longestWayTo } from '../../graph/foreseen-ends.ts';
 import { estateOf, impactOf, reachOf, wayTo } from '../../graph/impact.ts';
 import type { EdgeSpec, Flow } from '../../graph/model.ts';
-import { untouchedBranches } from '../../graph/untouched.ts';
+import { untouchedFlows } from '../../graph/untouched.ts';
 import { denseCatalogue } from '../support/dense-catalogue.ts';
 import { graphOf } from '../support/run-graph.ts';
 
@@ -162,7 +162,6 @@ const anyRun = fc
           runs: (bits & 2) !== 0,
           member: (bits & 4) !== 0,
           root: (bits & 8) !== 0,
-          stays: (bits & 16) !== 0,
         },
         deadline: (bits & 32) === 0 ? 0 : 1_000 + (ups % 200),
       };
@@ -223,28 +222,43 @@ test('work ends when the longest way says, which is found by looking at every wa
   );
 });
 
-test('a branch is untouched when every single way to it leads over a flow that stays', () => {
+const anyTables = fc.option(fc.uniqueArray(fc.constantFrom('a', 'b', 'c', 'd'), { minLength: 1 }), {
+  nil: null,
+});
+const anyData = fc.option(fc.record({ reads: anyTables, writes: anyTables }), { nil: null });
+
+test('a flow is untouched when no way of data leads to it from what is redone', () => {
   fc.assert(
-    fc.property(anyRun, (flows) => {
+    fc.property(anyRun, fc.array(anyData, { minLength: 40, maxLength: 40 }), (flows, tables) => {
       const graph = graphOf(flows.map(({ id, after }) => ({ id, after })));
       const roots = flows.flatMap(({ root }, v) => (root ? [v] : []));
-      const downsOf = (v: number): number[] => [
-        ...graph.down.subarray(graph.downOff[v], graph.downOff[v + 1]),
-      ];
-      const touched = new Set<number>();
-      const below = new Set<number>();
-      const goDown = (v: number, way: readonly number[], open: boolean): void => {
-        below.add(v);
-        if (open) touched.add(v);
-        const leads = open && (roots.includes(v) || !flows[v]!.stays);
-        for (const d of downsOf(v)) if (!way.includes(d)) goDown(d, [...way, d], leads);
+      const tablesOf = (v: number) => tables[v % tables.length]!;
+      const vertices = flows.map((_, v) => v);
+      const waitsFor = (v: number, u: number): boolean =>
+        [...graph.up.subarray(graph.upOff[v], graph.upOff[v + 1])].includes(u);
+      const isBelow = (v: number, seen: readonly number[] = []): boolean =>
+        vertices.some(
+          (u) => waitsFor(v, u) && !seen.includes(u) && (roots.includes(u) || isBelow(u, [...seen, v])),
+        );
+      const below = new Set(vertices.filter((v) => !roots.includes(v) && isBelow(v)));
+      const hands = (u: number, v: number): boolean => {
+        const [from, to] = [tablesOf(u), tablesOf(v)];
+        if (from === null || to === null) return false;
+        if (from.writes === null) return waitsFor(v, u);
+        return from.writes.some((table) => to.reads?.includes(table) ?? false);
       };
-      for (const v of roots) goDown(v, [v], true);
-      const branches = untouchedBranches(graph, roots, (v) => flows[v]!.stays);
-      expect(branches.flatMap((it) => it.flows).toSorted((a, b) => a - b)).toEqual(
-        [...below].filter((v) => !touched.has(v)).sort((a, b) => a - b),
-      );
-      for (const { behind } of branches) expect(touched.has(behind) && flows[behind]!.stays).toBe(true);
+      // Again and again over all pairs, until nothing is added.
+      const touched = new Set(roots);
+      for (let size = -1; size !== touched.size; ) {
+        size = touched.size;
+        for (const v of below) {
+          const to = tablesOf(v);
+          if (to === null) continue;
+          if (to.reads === null || [...touched].some((u) => hands(u, v))) touched.add(v);
+        }
+      }
+      const want = [...below].filter((v) => !touched.has(v) && tablesOf(v) !== null).sort((a, b) => a - b);
+      expect(untouchedFlows(graph, roots, tablesOf)).toEqual(want);
     }),
     { seed, numRuns },
   );

@@ -1,5 +1,5 @@
 /** The template queries as a whole: numbered, named in both languages, documented. */
-import { readFileSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
 import { expect, test } from 'vitest';
 import { QUERIES } from '../../api/queries/index.ts';
 
@@ -22,4 +22,21 @@ test('queries are in the order of their numbers, and everything operators read i
       expect(en).not.toBe('');
       expect(zh).not.toBe('');
     }
+});
+
+test('the examples speak of flows and procedures that the shipped catalogue has', () => {
+  const folder = new URL('../../catalogue/month-start/', import.meta.url);
+  const texts = readdirSync(folder)
+    .filter((name) => name.endsWith('.yaml'))
+    .map((name) => readFileSync(new URL(name, folder), 'utf8'));
+  const ids = new Set(
+    texts.flatMap((text) => [...text.matchAll(/^ {2}- (?:\{ )?id: ([\w.]+)/gm)].map(([, id]) => id)),
+  );
+  const named = QUERIES.flatMap(({ id, example }) =>
+    [...example.matchAll(/\b(?:flows?|procedure)=(\S+)/g)].flatMap(([, list]) =>
+      list!.split(',').map((it) => [id, it]),
+    ),
+  );
+  expect(named.length).toBeGreaterThan(5);
+  expect(named.filter(([, it]) => !ids.has(it!))).toEqual([]);
 });
