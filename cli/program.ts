@@ -8,6 +8,7 @@ import { addDoctorCommand } from './commands/doctor.ts';
 import { addEventCommands } from './commands/event.ts';
 import { addFlowCommands } from './commands/flow.ts';
 import { addLateCommand } from './commands/late.ts';
+import { addLineageCommand } from './commands/lineage.ts';
 import { addLogsCommand } from './commands/logs.ts';
 import { addNoticesCommand } from './commands/notices.ts';
 import { addOperationCommands } from './commands/operation.ts';
@@ -81,6 +82,7 @@ export function buildProgram(
   addWhyCommand(tree);
   addCriticalPathCommand(tree);
   addLateCommand(tree);
+  addLineageCommand(tree);
   addLogsCommand(tree);
   addVerbCommands(tree);
   addRerunCommand(tree);

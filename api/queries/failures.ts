@@ -70,7 +70,7 @@ function handlings(decisions: readonly Handling[]): Map<string, Handling[]> {
 }
 
 /** What runs: the file, the command, or the kind of a program of ours. */
-function programOf(
+export function programOf(
   program: { type: string; file?: string; command?: readonly string[] } | undefined,
 ): string | null {
   if (program === undefined) return null;

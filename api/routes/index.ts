@@ -11,6 +11,7 @@ import { eventRoutes } from './events.ts';
 import { externalEventRoutes } from './external-events.ts';
 import { flowRoutes } from './flows.ts';
 import { healthRoutes } from './health.ts';
+import { lineageRoutes } from './lineage.ts';
 import { logRoutes } from './logs.ts';
 import { operationRoutes } from './operations.ts';
 import { queryRoutes } from './queries.ts';
@@ -37,6 +38,7 @@ export function registerRoutes(app: Api, deps: ApiDeps, metrics: Metrics): void 
   agentRoutes(app, deps);
   catalogueRoutes(app, deps);
   retirementRoutes(app, deps);
+  lineageRoutes(app, deps);
   recordRoutes(app, deps);
   retentionRoutes(app, deps);
   scheduleRoutes(app, deps);

@@ -3,10 +3,13 @@ import { z } from 'zod';
 import { readClock } from '../../store/snapshot.ts';
 import type { Api, ApiDeps } from '../deps.ts';
 import { languageOf } from '../language.ts';
+import { near } from '../near.ts';
 import { cursorOf, positionOf } from '../paging.ts';
+import { unknown } from '../problem.ts';
 import { csvOf, xlsxOf } from '../queries/files.ts';
 import { QUERIES } from '../queries/index.ts';
 import type { Query } from '../queries/query.ts';
+import { GivenId } from '../schemas/fields.ts';
 import { QueryFormat, QueryList, queryAnswer } from '../schemas/queries.ts';
 
 export function queryRoutes(app: Api, deps: ApiDeps): void {
@@ -24,6 +27,22 @@ export function queryRoutes(app: Api, deps: ApiDeps): void {
     }),
   });
   for (const query of QUERIES) oneQuery(app, deps, query);
+  app.route({
+    method: 'GET',
+    url: '/queries/:query',
+    config: { permission: 'read' },
+    schema: { hide: true, params: z.object({ query: GivenId }) },
+    handler: async (request) => {
+      const { query } = request.params;
+      const ids = QUERIES.map(({ id }) => id);
+      throw unknown(
+        'unknown_query',
+        `there is no query ${query}`,
+        { query },
+        near(query.toUpperCase(), ids, 1),
+      );
+    },
+  });
 }
 
 function oneQuery(app: Api, deps: ApiDeps, query: Query): void {

@@ -17,6 +17,7 @@ import { instant } from '../text/instant.ts';
 import { table } from '../text/table.ts';
 import { oneLine } from '../text/width.ts';
 import { type Tree, wholeNumber } from '../tree.ts';
+import { addFindingsCommand } from './lineage.ts';
 
 type Applied = z.infer<typeof ApplyAnswer>;
 
@@ -106,6 +107,7 @@ export function addCatalogueCommands(tree: Tree): void {
       }),
     );
 
+  addFindingsCommand(catalogue, tree);
   catalogue
     .command('versions')
     .description(help('catalogue_versions'))

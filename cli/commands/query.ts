@@ -68,7 +68,7 @@ function inputsOf(given: readonly string[]): Query {
 function named({ items }: QueryList, name: string): QuerySummary {
   const found = items.find(({ id }) => id === name.toUpperCase());
   if (found === undefined)
-    throw new SluiceError('unknown_route', `there is no query ${name}; see: sluice query`, {
+    throw new SluiceError('unknown_query', `there is no query ${name}; see: sluice query`, {
       facts: { query: name },
     });
   return found;

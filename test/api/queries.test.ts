@@ -135,7 +135,7 @@ test('a day without a run has no rows; what is no day, no input or no query is r
     status: 400,
     body: { code: 'invalid_request' },
   });
-  expect(await analyst.get('/queries/Q99')).toMatchObject({ status: 404, body: { code: 'unknown_route' } });
+  expect(await analyst.get('/queries/Q99')).toMatchObject({ status: 404, body: { code: 'unknown_query' } });
 });
 
 test('the list says of each query what it asks, its inputs and its columns', async () => {

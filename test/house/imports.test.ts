@@ -59,7 +59,7 @@ const MAY_IMPORT: Record<string, readonly (string | RegExp)[]> = {
   api: [
     ...['errors.ts', 'config.ts', 'graph', 'store', 'workflows/messages.ts', '@temporalio/client', 'node:'],
     ...['pg', 'zod', 'fastify', 'fastify-type-provider-zod', '@fastify/swagger', 'yaml', 'logging.ts'],
-    ...['csv-stringify/sync', 'write-excel-file/node'],
+    ...['csv-stringify/sync', 'write-excel-file/node', 'libpg-query'],
   ],
   worker: [
     ...[

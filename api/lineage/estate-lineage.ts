@@ -1,0 +1,89 @@
+/** Lineage of a catalogue version: tables that are declared and tables that SQL programs use, taken together. Kept as long as the version is. */
+import { setImmediate as immediately } from 'node:timers/promises';
+import { type FlowData, type Lineage, lineageOf, type TableKey, tableKey } from '../../graph/lineage.ts';
+import { disagreements, type LineageFinding, missingDependencies } from '../../graph/lineage-findings.ts';
+import type { Flow } from '../../graph/model.ts';
+import type { CatalogueVersion } from '../../store/catalogue.ts';
+import type { SqlTables } from './sql-tables.ts';
+
+export interface EstateLineage extends Lineage {
+  readonly findings: readonly LineageFinding[];
+}
+
+const kept = new WeakMap<CatalogueVersion, Promise<EstateLineage>>();
+
+/** What is between the halves of a distribution: a table of no platform. */
+export const stagingOf = (distribution: string): TableKey => tableKey(null, `staging of ${distribution}`);
+
+export function estateLineage(version: CatalogueVersion): Promise<EstateLineage> {
+  const known = kept.get(version) ?? build(version);
+  kept.set(version, known);
+  known.catch(() => kept.delete(version));
+  return known;
+}
+
+/** So many programs are read between two looks at other requests. */
+const TOGETHER = 50;
+
+async function build(version: CatalogueVersion): Promise<EstateLineage> {
+  const platforms = new Map(version.frame.connections.map(({ id, platform }) => [id, platform]));
+  const read = await programReader();
+  const known = new Map<string, SqlTables>();
+  const flows: FlowData[] = [];
+  const findings: LineageFinding[] = [];
+  for (const flow of version.flows.values()) {
+    const used = usedBy(flow, version, known, read);
+    if (used !== null) findings.push(...disagreements(flow.id, flow, used));
+    flows.push(dataOf(flow, used, platforms));
+    if (used !== null && known.size % TOGETHER === 0) await immediately();
+  }
+  const lineage = lineageOf(flows);
+  const upstreamOf = (id: string): readonly string[] =>
+    (version.flows.get(id)?.after ?? []).map(({ from }) =>
+      version.flows.has(from) ? from : `${from}.import`,
+    );
+  findings.push(...missingDependencies(lineage, upstreamOf));
+  return { ...lineage, findings };
+}
+
+/** The parser is loaded by the first question, not by the start of the API. */
+async function programReader(): Promise<(sql: string) => SqlTables> {
+  const [{ loadModule }, { sqlTables }] = await Promise.all([
+    import('libpg-query'),
+    import('./sql-tables.ts'),
+  ]);
+  await loadModule();
+  return sqlTables;
+}
+
+function usedBy(
+  { program }: Flow,
+  { programs }: CatalogueVersion,
+  known: Map<string, SqlTables>,
+  read: (sql: string) => SqlTables,
+): SqlTables | null {
+  if (program?.type !== 'sql') return null;
+  const sql = programs.get(`programs/${program.file}`);
+  if (sql === undefined) return null;
+  const found = known.get(program.file) ?? read(sql);
+  known.set(program.file, found);
+  return found;
+}
+
+function dataOf(flow: Flow, used: SqlTables | null, platforms: ReadonlyMap<string, string>): FlowData {
+  const { program } = flow;
+  const on = (platform: string | undefined, tables: readonly string[]): TableKey[] =>
+    tables.map((table) => tableKey(platform, table));
+  const connection = program?.type === 'sql' ? program.connection : undefined;
+  const platform = platforms.get(connection ?? '') ?? flow.platform;
+  const reads = on(
+    program?.type === 'export' ? platforms.get(program.from.connection) : platform,
+    flow.reads,
+  );
+  const writes = on(platform, flow.writes);
+  if (program?.type === 'export') writes.push(stagingOf(program.distribution));
+  if (program?.type === 'import') reads.push(stagingOf(program.distribution));
+  reads.push(...on(platform, used?.reads ?? []));
+  writes.push(...on(platform, used?.writes ?? []));
+  return { flow: flow.id, reads: [...new Set(reads)], writes: [...new Set(writes)] };
+}

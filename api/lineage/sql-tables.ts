@@ -1,0 +1,231 @@
+/**
+ * Which tables a SQL program reads and writes, by the parser of PostgreSQL itself (libpg-query, WebAssembly; loaded when it is first asked
+ * for: 6 ms and 8 MB). Names as `schema.table`, folded to lower case. Temporary tables, names of `with` queries and catalogues of the system
+ * are none.
+ */
+import { parseSync, type ScanToken, scanSync } from 'libpg-query';
+
+export interface SqlTables {
+  readonly reads: readonly string[];
+  readonly writes: readonly string[];
+  /** What could not be read, and why; null: everything was. */
+  readonly unread: string | null;
+}
+
+/** `loadModule` of libpg-query must have been awaited. O(length of the text). */
+export function sqlTables(sql: string): SqlTables {
+  const found = new Found();
+  let text: string;
+  try {
+    text = withoutParameters(sql);
+  } catch (error) {
+    return { reads: [], writes: [], unread: reasonOf(error) };
+  }
+  for (const statement of parsed(text, found)) found.statement(statement);
+  return found.tables();
+}
+
+/** All statements; when one cannot be parsed, those that can. */
+function parsed(text: string, found: Found): Node[] {
+  try {
+    return statementsOf(text);
+  } catch {
+    return split(text).flatMap((one) => {
+      try {
+        return statementsOf(one);
+      } catch (error) {
+        found.cannotRead(reasonOf(error));
+        return [];
+      }
+    });
+  }
+}
+
+const statementsOf = (text: string): Node[] =>
+  ((parseSync(text).stmts ?? []) as { stmt?: Node }[]).flatMap(({ stmt }) =>
+    stmt === undefined ? [] : [stmt],
+  );
+
+const reasonOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));
+
+/** Pieces between semicolons outside parentheses. */
+function split(text: string): string[] {
+  const bytes = Buffer.from(text);
+  const pieces: string[] = [];
+  let from = 0;
+  let depth = 0;
+  for (const { text: token, start } of scanSync(text).tokens) {
+    if (token === '(') depth++;
+    else if (token === ')') depth--;
+    else if (token === ';' && depth === 0) {
+      pieces.push(bytes.subarray(from, start).toString());
+      from = start + 1;
+    }
+  }
+  return [...pieces, bytes.subarray(from).toString()].filter((piece) => piece.trim() !== '');
+}
+
+/** `:name` as `$1`, as the platforms bind it; `::type`, `:=` and slices `a[lo:hi]` stay. Offsets of tokens are bytes. */
+function withoutParameters(sql: string): string {
+  const bytes = Buffer.from(sql);
+  const { tokens } = scanSync(sql);
+  const pieces: string[] = [];
+  let from = 0;
+  let brackets = 0;
+  tokens.forEach(({ text, start, end }, i) => {
+    if (text === '[') brackets++;
+    else if (text === ']') brackets--;
+    const next: ScanToken | undefined = tokens[i + 1];
+    if (text !== ':' || brackets > 0 || next?.start !== end || !/^[A-Za-z_]/.test(next.text)) return;
+    pieces.push(bytes.subarray(from, start).toString(), '$1');
+    from = next.end;
+  });
+  return [...pieces, bytes.subarray(from).toString()].join('');
+}
+
+type Node = Readonly<Record<string, unknown>>;
+
+interface RangeVar {
+  readonly schemaname?: string;
+  readonly relname?: string;
+  readonly relpersistence?: string;
+}
+
+/** Statements in which a table is named without being read or written. */
+const NO_DATA = new Set([
+  ...['VacuumStmt', 'LockStmt', 'GrantStmt', 'IndexStmt', 'CommentStmt', 'AlterTableStmt', 'DropStmt'],
+  ...['CreateStatsStmt', 'ReindexStmt', 'ClusterStmt', 'RenameStmt', 'CreateTrigStmt', 'RuleStmt'],
+]);
+/** Statements whose text is another language: what they touch is not told by the parser. */
+const OPAQUE: Readonly<Record<string, string>> = {
+  DoStmt: 'a do block',
+  CallStmt: 'a call of a procedure',
+  CreateFunctionStmt: 'a function',
+  ExecuteStmt: 'a prepared statement',
+};
+
+class Found {
+  readonly #reads = new Set<string>();
+  readonly #writes = new Set<string>();
+  readonly #temporary = new Set<string>();
+  #unread: string | null = null;
+
+  cannotRead(why: string): void {
+    this.#unread ??= why;
+  }
+
+  tables(): SqlTables {
+    const kept = (names: Set<string>): string[] =>
+      [...names].filter((name) => !this.#temporary.has(name)).sort();
+    return { reads: kept(this.#reads), writes: kept(this.#writes), unread: this.#unread };
+  }
+
+  statement(statement: Node): void {
+    this.#visit(statement, new Set());
+  }
+
+  /** `names`: of `with` queries that are visible here. */
+  #visit(node: unknown, names: ReadonlySet<string>): void {
+    if (Array.isArray(node)) {
+      for (const item of node) this.#visit(item, names);
+      return;
+    }
+    if (typeof node !== 'object' || node === null) return;
+    for (const [kind, value] of Object.entries(node as Node)) this.#one(kind, value, names);
+  }
+
+  #one(kind: string, value: unknown, names: ReadonlySet<string>): void {
+    if (NO_DATA.has(kind)) return;
+    if (OPAQUE[kind] !== undefined) {
+      this.cannotRead(OPAQUE[kind]);
+      return;
+    }
+    const node = value as Node;
+    switch (kind) {
+      case 'RangeVar':
+        this.#read(node as RangeVar, names);
+        return;
+      case 'SelectStmt': {
+        const { withClause, intoClause, ...rest } = node;
+        const inside = this.#with(withClause, names);
+        if (intoClause !== undefined) this.#made((intoClause as Node).rel as RangeVar);
+        this.#visit(rest, inside);
+        return;
+      }
+      case 'InsertStmt':
+      case 'UpdateStmt':
+      case 'DeleteStmt':
+      case 'MergeStmt': {
+        const { relation, withClause, ...rest } = node;
+        const inside = this.#with(withClause, names);
+        this.#write(relation as RangeVar);
+        this.#visit(rest, inside);
+        return;
+      }
+      case 'CreateTableAsStmt':
+        this.#made((node.into as Node).rel as RangeVar);
+        this.#visit(node.query, names);
+        return;
+      case 'CreateStmt':
+        // Without rows; what is temporary is nobody's.
+        if ((node.relation as RangeVar).relpersistence === 't') this.#made(node.relation as RangeVar);
+        return;
+      case 'ViewStmt':
+        this.#write(node.view as RangeVar);
+        this.#visit(node.query, names);
+        return;
+      case 'TruncateStmt':
+        for (const { RangeVar: table } of node.relations as { RangeVar: RangeVar }[]) this.#write(table);
+        return;
+      case 'CopyStmt':
+        if (node.is_from === true) this.#write(node.relation as RangeVar);
+        else if (node.relation !== undefined) this.#read(node.relation as RangeVar, names);
+        this.#visit(node.query, names);
+        return;
+      default:
+        this.#visit(value, names);
+    }
+  }
+
+  /** Visits the queries of a `with` clause; answers the names that are visible behind it. */
+  #with(clause: unknown, names: ReadonlySet<string>): ReadonlySet<string> {
+    if (clause === undefined) return names;
+    const { ctes, recursive } = clause as {
+      ctes: { CommonTableExpr: { ctename: string; ctequery: unknown } }[];
+      recursive?: boolean;
+    };
+    const inside = new Set(names);
+    if (recursive === true) for (const { CommonTableExpr: it } of ctes) inside.add(it.ctename);
+    for (const { CommonTableExpr: it } of ctes) {
+      this.#visit(it.ctequery, inside);
+      inside.add(it.ctename);
+    }
+    return inside;
+  }
+
+  #read(table: RangeVar, names: ReadonlySet<string>): void {
+    if (table.schemaname === undefined && names.has(table.relname ?? '')) return;
+    const name = nameOf(table);
+    if (name !== null) this.#reads.add(name);
+  }
+
+  #write(table: RangeVar): void {
+    const name = nameOf(table);
+    if (name !== null) this.#writes.add(name);
+  }
+
+  #made(table: RangeVar): void {
+    const name = nameOf(table);
+    if (name === null) return;
+    if (table.relpersistence === 't' || table.schemaname === 'pg_temp') this.#temporary.add(name);
+    else this.#writes.add(name);
+  }
+}
+
+function nameOf({ schemaname, relname }: RangeVar): string | null {
+  if (relname === undefined) return null;
+  if (schemaname === undefined) return relname.startsWith('pg_') ? null : relname.toLowerCase();
+  // Nor is what the engine itself keeps on the platforms: fences, control rows.
+  if (/^(pg_catalog|information_schema|sluice)$/i.test(schemaname)) return null;
+  return `${schemaname}.${relname}`.toLowerCase();
+}

@@ -1,0 +1,226 @@
+/** Programs, tables and who makes them: Q03, Q07, Q08. */
+
+import { z } from 'zod';
+import { SluiceError } from '../../errors.ts';
+import type { TableKey } from '../../graph/lineage.ts';
+import type { Flow } from '../../graph/model.ts';
+import { lastAttempts } from '../../store/attempt-lists.ts';
+import { readFlowStates } from '../../store/flows.ts';
+import { newestPeriod, scheduledRuns } from '../../store/scheduled-runs.ts';
+import type { ApiDeps } from '../deps.ts';
+import { flowOfVersion } from '../find.ts';
+import { type EstateLineage, estateLineage } from '../lineage/estate-lineage.ts';
+import { versionOf } from '../newest-catalogue.ts';
+import { GivenId, listOf, text } from '../schemas/fields.ts';
+import { programOf } from './failures.ts';
+import { defineQuery, instantColumn, listColumn, namesColumn, type RowOf, textColumn } from './query.ts';
+
+const name = namesColumn('name', '名称');
+
+export const q03 = defineQuery({
+  id: 'Q03',
+  category: 'dependency',
+  names: { en: 'Lineage of programs', zh: '程序血缘分析' },
+  question: {
+    en: 'Which tables does a program use, and which does it make?',
+    zh: '程序用到哪些表，产生哪些目标表？',
+  },
+  rule: {
+    en: 'By the newest catalogue: declared tables and those that the SQL touches. Behind each source who makes it, `-` when nobody does.',
+    zh: '按最新目录：声明的表与 SQL 实际读写的表。每个来源表后给出产生者，“-”表示无。',
+  },
+  input: { flows: listOf(GivenId).optional() },
+  columns: {
+    flowId: textColumn('flow', '流程'),
+    program: textColumn('program', '程序'),
+    platform: textColumn('platform', '平台'),
+    sourceTables: listColumn('reads', '来源表'),
+    targetTables: listColumn('writes', '目标表'),
+    producers: listColumn('made by', '来源表产生者'),
+  },
+  example: 'flows=P04.S4.DwdAccFinItemDtlM',
+  async answer(deps, { flows }) {
+    const version = await versionOf(deps);
+    const lineage = await estateLineage(version);
+    const asked = flows?.map((id) => flowOfVersion(version, id)) ?? [...version.flows.values()];
+    const rows = asked.flatMap((flow) => {
+      const data = lineage.flows.get(flow.id)!;
+      if (flows === undefined && data.reads.length + data.writes.length === 0) return [];
+      return [
+        {
+          ...{ flowId: flow.id, program: programOf(flow.program), platform: flow.platform ?? null },
+          ...{ sourceTables: data.reads.map(shownTable), targetTables: data.writes.map(shownTable) },
+          producers: data.reads.map(
+            (table) => `${shownTable(table)}<-${lineage.producers.get(table)?.join('+') ?? '-'}`,
+          ),
+        },
+      ];
+    });
+    return { about: { version: String(version.version) }, rows };
+  },
+});
+
+/** Without its platform. */
+export const shownTable = (key: TableKey): string => key.slice(key.indexOf(' ') + 1);
+const platformOf = (key: TableKey): string | null => key.slice(0, key.indexOf(' ')) || null;
+
+const foundColumns = {
+  flowId: textColumn('flow', '流程'),
+  name,
+  program: textColumn('program', '程序'),
+  platform: textColumn('platform', '平台'),
+  cycle: textColumn('cycle', '周期'),
+  role: textColumn('role', '关系'),
+  found: textColumn('found by', '匹配内容'),
+};
+
+export const q07 = defineQuery({
+  id: 'Q07',
+  category: 'dependency',
+  names: { en: 'Flow of a program or table', zh: '流程名查询' },
+  question: { en: 'Which flow belongs to this program or table?', zh: '这个程序或表属于哪个流程？' },
+  rule: {
+    en: 'Flows whose id, former name, name or program is the given one (role: is), that make the table (produces) or read it (reads). fuzzy=true: parts of names, without regard to case.',
+    zh: '流程号、曾用名、名称或程序与给出者相同（is），产生该表（produces）或读取该表（reads）的流程。fuzzy=true 按名称的一部分匹配，不分大小写。',
+  },
+  input: { name: text(300).min(1).optional(), fuzzy: z.stringbool().default(false) },
+  columns: foundColumns,
+  example: 'name=DwdMergeBillM fuzzy=true',
+  async answer(deps, { name: asked, fuzzy }) {
+    if (asked === undefined)
+      throw new SluiceError('invalid_request', 'give a name: name=PROGRAM or name=TABLE');
+    const version = await versionOf(deps);
+    const lineage = await estateLineage(version);
+    const wanted = asked.toLowerCase();
+    const fits = (given: string): boolean =>
+      fuzzy ? given.toLowerCase().includes(wanted) : given.toLowerCase() === wanted;
+    const rows: RowOf<typeof foundColumns>[] = [];
+    for (const flow of version.flows.values()) {
+      const row = (role: string, found: string) => {
+        rows.push({
+          ...{
+            flowId: flow.id,
+            name: flow.names,
+            program: programOf(flow.program),
+            platform: flow.platform ?? null,
+          },
+          ...{ cycle: flow.cycle, role, found },
+        });
+      };
+      const own = namesOf(flow).find(fits);
+      if (own !== undefined) row('is', own);
+      const { writes, reads } = lineage.flows.get(flow.id)!;
+      for (const table of writes) if (fits(shownTable(table))) row('produces', shownTable(table));
+      for (const table of reads) if (fits(shownTable(table))) row('reads', shownTable(table));
+    }
+    const order = ['is', 'produces', 'reads'];
+    rows.sort((a, b) => order.indexOf(a.role!) - order.indexOf(b.role!));
+    return { about: { name: asked, version: String(version.version) }, rows };
+  },
+});
+
+function namesOf({ id, names, aliases, program }: Flow): string[] {
+  const file =
+    program?.type === 'sql'
+      ? [
+          program.file,
+          program.file
+            .split('/')
+            .at(-1)!
+            .replace(/\.sql$/, ''),
+        ]
+      : [];
+  const command = program?.type === 'shell' ? [program.command.join(' ')] : [];
+  return [id, names.en, names.zh, ...aliases, ...file, ...command];
+}
+
+export const q08 = defineQuery({
+  id: 'Q08',
+  category: 'dependency',
+  names: { en: 'Distribution of a table', zh: '查询表固定分发' },
+  question: {
+    en: 'Is a table distributed: from which database, and how far is it?',
+    zh: '该表是否由分发而来，来自哪个库，进展如何？',
+  },
+  rule: {
+    en: 'Distributions that read or write the table, with their halves in the newest run; dealStat as in the control tables: 0 waiting, 99 finished, 1 in hand, -1 failed.',
+    zh: '读或写该表的分发及其在最近运行中的出入库状态；dealStat 同控制表：0 待处理，99 完成，1 处理中，-1 失败。',
+  },
+  input: { table: listOf(text(300)).optional() },
+  columns: {
+    distribution: textColumn('distribution', '分发'),
+    sourceDb: textColumn('source database', '源库'),
+    sourceTable: textColumn('source table', '源表'),
+    targetDb: textColumn('target database', '目标库'),
+    targetTable: textColumn('target table', '目标表'),
+    run: textColumn('run', '运行'),
+    agent: textColumn('agent', '代理'),
+    exportState: textColumn('export', '出库状态'),
+    importState: textColumn('import', '入库状态'),
+    dealStat: textColumn('dealStat', 'deal_stat'),
+    lastFinishedAt: instantColumn('finished', '最近完成'),
+  },
+  example: 'table=shfin.rpt_vr011',
+  async answer(deps, { table }) {
+    const version = await versionOf(deps);
+    const asked = table?.map((it) => it.toLowerCase());
+    const rows = [];
+    for (const flow of version.flows.values()) {
+      if (flow.program?.type !== 'export') continue;
+      const { from, to, distribution } = flow.program;
+      if (asked !== undefined && ![from.table, to.table].some((it) => asked.includes(it.toLowerCase())))
+        continue;
+      rows.push({
+        ...{ distribution, sourceDb: from.connection, sourceTable: from.table },
+        ...{ targetDb: to.connection, targetTable: to.table, ...(await halvesOf(deps, flow, distribution)) },
+      });
+    }
+    return { about: { version: String(version.version) }, rows };
+  },
+});
+
+const NOTHING = {
+  run: null,
+  agent: null,
+  exportState: null,
+  importState: null,
+  dealStat: null,
+  lastFinishedAt: null,
+};
+
+/** In the newest scheduled run of its cycle. */
+async function halvesOf(deps: ApiDeps, { cycle }: Flow, distribution: string) {
+  const period = await newestPeriod(deps.pool, cycle);
+  const [run] = period === null ? [] : await scheduledRuns(deps.pool, [[cycle, period]]);
+  if (run === undefined) return NOTHING;
+  const halves = [`${distribution}.export`, `${distribution}.import`];
+  const states = new Map((await readFlowStates(deps.pool, run, halves)).map((row) => [row.flow, row]));
+  const last = await lastAttempts(deps.pool, run, halves);
+  const [sent, loaded] = halves.map((id) => states.get(id));
+  const done = loaded?.state === 'succeeded' || loaded?.state === 'force_passed';
+  return {
+    ...{ run, agent: last.get(halves[1]!)?.agent ?? last.get(halves[0]!)?.agent ?? null },
+    ...{ exportState: sent?.state ?? null, importState: loaded?.state ?? null },
+    dealStat: dealStat([sent?.state ?? null, loaded?.state ?? null]),
+    lastFinishedAt: done ? loaded!.resultAt : null,
+  };
+}
+
+/** As the control tables of the platforms number it. */
+function dealStat(states: readonly (string | null)[]): string {
+  const last = states[1];
+  if (last === 'succeeded' || last === 'force_passed' || last === 'skipped') return '99';
+  if (states.some((state) => state === 'failed' || state === 'cancelled' || state === 'outcome_unknown'))
+    return '-1';
+  return states.some((state) => state === 'running' || state === 'sent_to_agent') ? '1' : '0';
+}
+
+/** Tables that are read and that nobody makes: no flow, no distribution; with their readers. */
+export function orphanTables({
+  readers,
+  producers,
+}: EstateLineage): { table: string; platform: string | null; readers: readonly string[] }[] {
+  return [...readers]
+    .filter(([table]) => !producers.has(table))
+    .map(([table, ids]) => ({ table: shownTable(table), platform: platformOf(table), readers: ids }));
+}

@@ -1,0 +1,99 @@
+/** Lineage of the newest catalogue version, and where its tables and programs do not agree. */
+import { z } from 'zod';
+import { SluiceError } from '../../errors.ts';
+import { follow, type Place, tableKey } from '../../graph/lineage.ts';
+import type { CatalogueVersion } from '../../store/catalogue.ts';
+import type { Api, ApiDeps } from '../deps.ts';
+import { flowOfVersion } from '../find.ts';
+import { type EstateLineage, estateLineage } from '../lineage/estate-lineage.ts';
+import { near } from '../near.ts';
+import { versionOf } from '../newest-catalogue.ts';
+import { page, positionOf } from '../paging.ts';
+import { unknown } from '../problem.ts';
+import { FindingPage, FindingsQuery, LineageAnswer, LineageQuery } from '../schemas/lineage.ts';
+
+export function lineageRoutes(app: Api, deps: ApiDeps): void {
+  app.route({
+    method: 'GET',
+    url: '/lineage',
+    config: { permission: 'read' },
+    schema: { tags: ['catalogue'], querystring: LineageQuery, response: { 200: LineageAnswer } },
+    handler: async (request) => {
+      const { table, flow, platform, direction, depth } = request.query;
+      if ((table === undefined) === (flow === undefined))
+        throw new SluiceError('invalid_request', 'name a table or a flow: one of them');
+      const version = await versionOf(deps);
+      const lineage = await estateLineage(version);
+      const starts: Place[] =
+        flow === undefined
+          ? tablesNamed(lineage, table!, platform)
+          : [{ kind: 'flow', id: flowOfVersion(version, flow).id }];
+      const items: LineageAnswer['items'] = [];
+      for (const start of starts) {
+        const first = items.length;
+        for (const { place, depth: at, from } of follow(lineage, start, direction, depth))
+          items.push({ ...shown(version, place), depth: at, from: from === null ? null : from + first });
+      }
+      return { version: version.version, direction, items };
+    },
+  });
+
+  app.route({
+    method: 'GET',
+    url: '/catalogue/findings',
+    config: { permission: 'read' },
+    schema: { tags: ['catalogue'], querystring: FindingsQuery, response: { 200: FindingPage } },
+    handler: async (request) => {
+      const { version, limit, cursor } = request.query;
+      const from = positionOf(z.int().min(0), cursor) ?? 0;
+      const { findings } = await estateLineage(await versionOf(deps, version));
+      const rows = findings
+        .slice(from, from + limit + 1)
+        .map((finding, i) => ({ finding, next: from + i + 1 }));
+      return page(
+        rows,
+        limit,
+        ({ finding }) => ({ ...finding }),
+        ({ next }) => next,
+      );
+    },
+  });
+}
+
+/** On all platforms that have a table of that name, or on the named one. Throws `unknown_table`. */
+export function tablesNamed(lineage: EstateLineage, table: string, platform: string | undefined): Place[] {
+  const keys = new Set([...lineage.producers.keys(), ...lineage.readers.keys()]);
+  const platforms = new Set([...keys].map((key) => key.slice(0, key.indexOf(' '))));
+  const found = [...platforms]
+    .filter((it) => platform === undefined || it === platform)
+    .map((it) => tableKey(it, table))
+    .filter((key) => keys.has(key));
+  if (found.length > 0) return found.sort().map((id) => ({ kind: 'table', id }));
+  const names = new Set([...keys].map((key) => key.slice(key.indexOf(' ') + 1)));
+  const where = platform === undefined ? '' : ` on ${platform}`;
+  throw unknown(
+    'unknown_table',
+    `no flow reads or writes a table ${table}${where}`,
+    { table },
+    near(table, names),
+  );
+}
+
+function shown(version: CatalogueVersion, place: Place) {
+  if (place.kind === 'table') {
+    const at = place.id.indexOf(' ');
+    const platform = place.id.slice(0, at);
+    return {
+      ...{ kind: place.kind, id: place.id.slice(at + 1), names: null, cycle: null },
+      platform: platform === '' ? null : platform,
+    };
+  }
+  const flow = version.flows.get(place.id)!;
+  return {
+    kind: place.kind,
+    id: flow.id,
+    names: flow.names,
+    platform: flow.platform ?? null,
+    cycle: flow.cycle,
+  };
+}

@@ -1,0 +1,51 @@
+/** Lineage: what a table or flow is made of, and what is made of it; findings of a catalogue version. */
+import { z } from 'zod';
+import { LINEAGE_FINDINGS, type LineageFindingCode } from '../../graph/lineage-findings.ts';
+import { BothNames, GivenId, PageQuery, pageOf, text } from './fields.ts';
+
+export const LineageQuery = z.strictObject({
+  /** Exactly one of both. */
+  table: text(300).min(1).optional(),
+  flow: GivenId.optional(),
+  /** Of the table, where several platforms have one of that name. */
+  platform: GivenId.optional(),
+  direction: z.enum(['up', 'down']).default('down'),
+  /** Steps from a flow to a table, or back. */
+  depth: z.coerce.number().int().min(1).max(1_000).optional(),
+});
+
+export const LineageStep = z.object({
+  kind: z.enum(['flow', 'table']),
+  id: z.string(),
+  names: BothNames.nullable(),
+  /** Of a table, or the flow's own. */
+  platform: z.string().nullable(),
+  cycle: z.string().nullable(),
+  depth: z.int(),
+  /** Place in `items` of what it was reached from; null: the start. */
+  from: z.int().nullable(),
+});
+
+export const LineageAnswer = z.object({
+  version: z.int(),
+  direction: z.enum(['up', 'down']),
+  items: z.array(LineageStep),
+});
+export type LineageAnswer = z.infer<typeof LineageAnswer>;
+
+const CODES = Object.keys(LINEAGE_FINDINGS) as [LineageFindingCode, ...LineageFindingCode[]];
+
+export const Finding = z.object({
+  flow: z.string(),
+  code: z.enum(CODES),
+  side: z.enum(['reads', 'writes']).nullable(),
+  table: z.string().nullable(),
+  detail: z.string().nullable(),
+});
+export type Finding = z.infer<typeof Finding>;
+
+export const FindingsQuery = z.strictObject({
+  ...PageQuery,
+  version: z.coerce.number().int().min(1).optional(),
+});
+export const FindingPage = pageOf(Finding);

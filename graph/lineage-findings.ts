@@ -1,0 +1,79 @@
+/** Where declared tables, SQL and dependencies do not agree. Pure. */
+import type { Lineage, TableKey } from './lineage.ts';
+
+export const LINEAGE_FINDINGS = {
+  declared_not_used: 'a table is declared that the program does not touch',
+  used_not_declared: 'the program touches a table that is not declared',
+  not_readable: 'the program, or a part of it, cannot be read for its tables',
+  no_dependency: 'a table is read whose producer is not waited for',
+} as const;
+export type LineageFindingCode = keyof typeof LINEAGE_FINDINGS;
+
+export interface LineageFinding {
+  readonly flow: string;
+  readonly code: LineageFindingCode;
+  readonly side: 'reads' | 'writes' | null;
+  readonly table: string | null;
+  /** `not_readable`: why; `no_dependency`: the producer. */
+  readonly detail: string | null;
+}
+
+interface Tables {
+  readonly reads: readonly string[];
+  readonly writes: readonly string[];
+}
+
+/** Of one flow with a SQL program; names in lower case. What it writes itself it may read undeclared. */
+export function disagreements(
+  flow: string,
+  declared: Tables,
+  used: Tables & { readonly unread: string | null },
+): LineageFinding[] {
+  const found: LineageFinding[] = [];
+  if (used.unread !== null)
+    found.push({ flow, code: 'not_readable', side: null, table: null, detail: used.unread });
+  for (const side of ['reads', 'writes'] as const) {
+    const own = declared[side].map((table) => table.toLowerCase());
+    for (const table of used[side])
+      if (!own.includes(table) && !(side === 'reads' && used.writes.includes(table)))
+        found.push({ flow, code: 'used_not_declared', side, table, detail: null });
+    // A part that could not be read may use it.
+    if (used.unread === null)
+      for (const table of own)
+        if (!used[side].includes(table))
+          found.push({ flow, code: 'declared_not_used', side, table, detail: null });
+  }
+  return found;
+}
+
+/**
+ * Flows that read what they do not wait for, directly or through others. `upstreamOf`: ids that a flow waits for, of its own cycle and of
+ * others. O(V + E) for each flow that reads what others make.
+ */
+export function missingDependencies(
+  lineage: Lineage,
+  upstreamOf: (flow: string) => readonly string[],
+): LineageFinding[] {
+  const found: LineageFinding[] = [];
+  for (const { flow, reads } of lineage.flows.values()) {
+    const asked = reads.flatMap((table) =>
+      producersOf(lineage, table, flow).map((producer) => ({ table, producer })),
+    );
+    if (asked.length === 0) continue;
+    const above = new Set([flow]);
+    for (const id of above) for (const up of upstreamOf(id)) above.add(up);
+    for (const { table, producer } of asked)
+      if (!above.has(producer))
+        found.push({
+          flow,
+          code: 'no_dependency',
+          side: 'reads',
+          table: table.slice(table.indexOf(' ') + 1),
+          detail: producer,
+        });
+  }
+  return found;
+}
+
+const producersOf = ({ producers }: Lineage, table: TableKey, flow: string): readonly string[] =>
+  (producers.get(table) ?? []).filter((id) => id !== flow);

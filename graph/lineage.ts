@@ -1,0 +1,89 @@
+/** Lineage: which flows make a table and which read it, from table to flow and back (domain Q03, Q08). Pure. */
+
+/** A table on a platform, or what lies between the halves of a distribution; names are compared in lower case. */
+export type TableKey = string;
+
+export const tableKey = (platform: string | null | undefined, table: string): TableKey =>
+  `${platform ?? ''} ${table.toLowerCase()}`;
+
+export interface FlowData {
+  readonly flow: string;
+  readonly reads: readonly TableKey[];
+  readonly writes: readonly TableKey[];
+}
+
+export interface Lineage {
+  readonly flows: ReadonlyMap<string, FlowData>;
+  readonly producers: ReadonlyMap<TableKey, readonly string[]>;
+  readonly readers: ReadonlyMap<TableKey, readonly string[]>;
+}
+
+/** O(number of reads and writes). */
+export function lineageOf(flows: readonly FlowData[]): Lineage {
+  const producers = new Map<TableKey, string[]>();
+  const readers = new Map<TableKey, string[]>();
+  const note = (map: Map<TableKey, string[]>, table: TableKey, flow: string): void => {
+    const list = map.get(table);
+    if (list === undefined) map.set(table, [flow]);
+    else list.push(flow);
+  };
+  for (const { flow, reads, writes } of flows) {
+    for (const table of reads) note(readers, table, flow);
+    for (const table of writes) note(producers, table, flow);
+  }
+  return { flows: new Map(flows.map((it) => [it.flow, it])), producers, readers };
+}
+
+export type Place =
+  | { readonly kind: 'flow'; readonly id: string }
+  | { readonly kind: 'table'; readonly id: TableKey };
+
+export interface Step {
+  readonly place: Place;
+  /** Steps from the start: from a flow to a table, or back. */
+  readonly depth: number;
+  /** Place in the list of what it was reached from; null: the start. */
+  readonly from: number | null;
+}
+
+/**
+ * Everything above (`up`: what it is made of) or below (`down`: what is made of it), nearest first, each place once, over a shortest way.
+ * O(number of reads and writes).
+ */
+export function follow(
+  lineage: Lineage,
+  start: Place,
+  direction: 'up' | 'down',
+  most = Number.POSITIVE_INFINITY,
+): Step[] {
+  const keyOf = ({ kind, id }: Place): string => `${kind} ${id}`;
+  const seen = new Set([keyOf(start)]);
+  const steps: Step[] = [{ place: start, depth: 0, from: null }];
+  for (let i = 0; i < steps.length; i++) {
+    const { place, depth } = steps[i]!;
+    if (depth >= most) continue;
+    for (const next of beside(lineage, place, direction)) {
+      if (seen.has(keyOf(next))) continue;
+      seen.add(keyOf(next));
+      steps.push({ place: next, depth: depth + 1, from: i });
+    }
+  }
+  return steps;
+}
+
+function beside({ flows, producers, readers }: Lineage, place: Place, direction: 'up' | 'down'): Place[] {
+  if (place.kind === 'table') {
+    const ids = (direction === 'up' ? producers : readers).get(place.id) ?? [];
+    return ids.map((id) => ({ kind: 'flow', id }));
+  }
+  const data = flows.get(place.id);
+  const tables = (direction === 'up' ? data?.reads : data?.writes) ?? [];
+  return tables.map((id) => ({ kind: 'table', id }));
+}
+
+/** Whether a table that `from` writes is read by `to`: what an edge between them stands for. */
+export function handsOver({ flows }: Lineage, from: string, to: string): boolean {
+  const writes = flows.get(from)?.writes;
+  const reads = flows.get(to)?.reads;
+  return writes !== undefined && reads !== undefined && writes.some((table) => reads.includes(table));
+}

@@ -1,0 +1,42 @@
+/** The edge of a dependency loop that is best taken out (domain Q26). Pure. */
+
+export interface LoopEdge {
+  readonly from: string;
+  readonly to: string;
+}
+
+/**
+ * Of the edges between the members: one over which no table flows before one that carries data; then the one that lies on most of the
+ * shortest ways round (one for each edge); then the smallest ids. O(E x (V + E)) within the loop.
+ */
+export function weakestEdge(edges: readonly LoopEdge[], carriesData: (edge: LoopEdge) => boolean): LoopEdge {
+  const downs = new Map<string, string[]>();
+  for (const { from, to } of edges) downs.set(from, [...(downs.get(from) ?? []), to]);
+  const keyOf = (from: string, to: string): string => `${from} ${to}`;
+  const ways = new Map<string, number>();
+  for (const { from, to } of edges) {
+    const round = [from, ...shortestWay(downs, to, from)];
+    for (let i = 1; i < round.length; i++) {
+      const key = keyOf(round[i - 1]!, round[i]!);
+      ways.set(key, (ways.get(key) ?? 0) + 1);
+    }
+  }
+  return [...edges].sort(
+    (a, b) =>
+      Number(carriesData(a)) - Number(carriesData(b)) ||
+      (ways.get(keyOf(b.from, b.to)) ?? 0) - (ways.get(keyOf(a.from, a.to)) ?? 0) ||
+      (keyOf(a.from, a.to) < keyOf(b.from, b.to) ? -1 : 1),
+  )[0]!;
+}
+
+/** Ids from the one to the other, both included; downstream. Breadth first. */
+function shortestWay(downs: ReadonlyMap<string, readonly string[]>, from: string, to: string): string[] {
+  const before = new Map<string, string | null>([[from, null]]);
+  for (const id of before.keys()) {
+    if (id === to) break;
+    for (const next of downs.get(id) ?? []) if (!before.has(next)) before.set(next, id);
+  }
+  const way: string[] = [];
+  for (let id: string | null | undefined = to; id != null; id = before.get(id)) way.unshift(id);
+  return way;
+}
