@@ -143,6 +143,8 @@ function textOf(
     en: asked === null ? `of ${run}` : `of the ${asked} asked about in ${run}`,
     zh: asked === null ? run : `${run} 所查询的 ${asked} 个流程中`,
   };
+  if (asked === 0)
+    return { en: `No flow of ${run} is among those asked about.`, zh: `${run} 中没有符合查询条件的流程。` };
   if (open === 0)
     return { en: `Every flow ${of.en} is done or retired.`, zh: `${of.zh} 的全部流程均已完成或下线。` };
   const first = causes[0]?.text;

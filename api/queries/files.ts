@@ -30,8 +30,15 @@ function cellOf(value: unknown, column: Column, language: Language) {
   if (value === null || value === undefined) return null;
   if (typeof value === 'number' && column.type === 'number') return { value, type: Number };
   if (typeof value === 'number' && column.type === 'ratio') return { value, type: Number, format: '0.0%' };
-  return { value: cellText(value, column, language), type: String };
+  return { value: cellOfSheet(cellText(value, column, language)), type: String };
 }
+
+/** What Excel takes for damage in a cell: more text than it holds, characters that are none. */
+const MOST_CHARACTERS = 32_767;
+const cellOfSheet = (text: string): string => {
+  const whole = text.replaceAll(/[\ufffe\uffff]/g, '');
+  return whole.length <= MOST_CHARACTERS ? whole : `${whole.slice(0, MOST_CHARACTERS - 1)}…`;
+};
 
 function cellText(value: unknown, { type }: Column, language: Language): string {
   if (value === null || value === undefined) return '';

@@ -1,7 +1,7 @@
 /** Template queries over a day with a past: as JSON, page by page, and as files. */
 import { readSheet } from 'read-excel-file/node';
 import { expect, test } from 'vitest';
-import { csvOf } from '../../api/queries/files.ts';
+import { csvOf, xlsxOf } from '../../api/queries/files.ts';
 import { QUERIES } from '../../api/queries/index.ts';
 import { numberColumn, textColumn } from '../../api/queries/query.ts';
 import { type Json, startTestApi } from '../support/api.ts';
@@ -179,6 +179,17 @@ test('as xlsx numbers are numbers and texts are texts', async () => {
   expect(sheet[0]!.slice(0, 4)).toEqual(['platform', 'total', 'succeeded', 'passed']);
   expect(sheet[1]!.slice(0, 4)).toEqual(['mpp', 2, 0, 0]);
   expect(sheet[2]!.at(-1)).toBe(0.3333);
+});
+
+test.each([
+  ['a control character', 'a\u0001b', 'ab'],
+  ['a character that is none', 'a\ufffeb', 'ab'],
+  ['markup', '<b>&"\n\u{1f600}', '<b>&"\n\u{1f600}'],
+  ['more than a cell holds', 'x'.repeat(40_000), `${'x'.repeat(32_766)}…`],
+])('%s in a text does not damage the sheet', async (_what, text, want) => {
+  const query = { ...QUERIES[0]!, columns: { name: textColumn('name', '名称') } };
+  const sheet = await readSheet(await xlsxOf(query, [{ name: text }], 'en'));
+  expect(sheet[1]![0]).toBe(want);
 });
 
 test('text that begins like a formula stays text in files', () => {

@@ -124,7 +124,9 @@ describe('what is read', () => {
     expect(zh).toHaveLength(2);
     expect(zh[0]).toMatch(/^A（第一个程序） 执行失败（\d+ 秒前）：/);
     expect(zh[1]).toMatch(/^处理: sluice rerun A .*; P26$/);
-    expect((await sluice(['why', '--layer', 'APP', '--run', run])).out).toContain('0 flows open');
+    const none = (await sluice(['why', '--layer', 'APP', '--run', run])).out;
+    expect(none).toContain('0 flows open');
+    expect(none).toContain(`No flow of ${run} is among those asked about.`);
     expect((await sluice(['why', '--run', run, '--tree', '--table'])).exit).toBe(2);
   });
 
