@@ -46,7 +46,8 @@ export const q09 = defineQuery({
   input: {
     ...FlowFilter,
     days: z.coerce.number().int().min(1).max(31).default(7),
-    thresholdMinutes: z.coerce.number().min(0).default(60),
+    /** At most a year. */
+    thresholdMinutes: z.coerce.number().min(0).max(527_040).default(60),
   },
   columns: {
     flowId: textColumn('flow', '流程'),
@@ -73,7 +74,7 @@ export const q09 = defineQuery({
     const recent = await recentDurations(deps.pool, {
       now,
       windowMs: days * DAY_MS,
-      atLeastMs: thresholdMinutes * MINUTE_MS,
+      atLeastMs: Math.round(thresholdMinutes * MINUTE_MS),
       also: [...running.keys()],
     });
     const rowOf = (flow: Flow, it: (typeof recent)[number] | undefined) => {

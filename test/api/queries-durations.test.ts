@@ -106,6 +106,12 @@ test('Q09 lists what takes more than the threshold on average within a week, wit
   expect(items[0].p95Min).toBeGreaterThan(80);
 });
 
+test('Q09 takes thresholds that are no whole milliseconds, and refuses those beyond a year', async () => {
+  expect((await ask('Q09?thresholdMinutes=15.000001')).items.length).toBeGreaterThan(0);
+  const { status, body } = await analyst.get('/queries/Q09?thresholdMinutes=99999999999999999999');
+  expect({ status, code: body.code }).toEqual({ status: 400, code: 'invalid_request' });
+});
+
 test('Q09 takes another threshold and window, and filters', async () => {
   const ids = ({ items }: Json): string[] => items.map((it: Json) => it.flowId);
   expect(ids(await ask('Q09?thresholdMinutes=15'))).toEqual(['Sum', 'Report']);
