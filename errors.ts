@@ -92,6 +92,8 @@ export const ERRORS = {
   evidence_required: kind(400, 2, 'Evidence is required', '必须提供依据',
     'Say what shows that the result exists: a ticket, a query, a mail.',
     '请说明结果已存在的依据：工单、查询结果或邮件。'),
+  file_unwritable: kind(400, 2, 'The file cannot be written', '文件无法写入',
+    'Name a file in a folder that exists and may be written to.', '请指定一个存在且可写的目录中的文件。'),
   forbidden: kind(403, 4, 'This actor may not do that', '无此权限',
     'Ask an administrator for the role that the message names.',
     '请向管理员申请消息中给出的角色。'),

@@ -1,8 +1,9 @@
 /** A catalogue as a folder of files: read as the API takes it, written as it gives it. */
-import { mkdir, readdir, readFile, stat, writeFile } from 'node:fs/promises';
-import { dirname, join, relative, resolve, sep } from 'node:path';
+import { readdir, readFile, stat } from 'node:fs/promises';
+import { join, relative, resolve, sep } from 'node:path';
 import type { CatalogueFile } from '../api/schemas/catalogue.ts';
 import { SluiceError } from '../errors.ts';
+import { writeOutput } from './output-file.ts';
 
 /** YAML files and SQL programs below the folder, by path with `/`. Throws `usage` when there are none. */
 export async function readCatalogueFolder(folder: string): Promise<CatalogueFile[]> {
@@ -25,7 +26,7 @@ export async function readCatalogueFolder(folder: string): Promise<CatalogueFile
 
 /**
  * Writes the files below the folder, which is made. What is there with other content is only replaced with `force`: throws `usage`, naming
- * it, before anything is written.
+ * it, before anything is written. Throws `file_unwritable` where a file stands in the way or nothing may be written.
  */
 export async function writeCatalogueFolder(
   folder: string,
@@ -54,8 +55,5 @@ export async function writeCatalogueFolder(
         },
       );
   }
-  for (const { target, text } of targets) {
-    await mkdir(dirname(target), { recursive: true });
-    await writeFile(target, text);
-  }
+  for (const { target, text } of targets) await writeOutput(target, text, { folders: true });
 }

@@ -1,8 +1,8 @@
 /** `sluice query [Q01]`: the template queries. */
-import { writeFile } from 'node:fs/promises';
 import type { QueryAnswer, QueryColumn, QueryList, QuerySummary } from '../../api/schemas/queries.ts';
 import { SluiceError } from '../../errors.ts';
 import { part, type Query } from '../client.ts';
+import { writeOutput } from '../output-file.ts';
 import type { Session } from '../session.ts';
 import { instant } from '../text/instant.ts';
 import type { Lang } from '../text/phrases.ts';
@@ -42,7 +42,7 @@ export function addQueryCommand(tree: Tree): void {
           const csv = await client.bytes(path, { ...asked, format: 'csv' });
           session.out.write(new TextDecoder('utf-8', { ignoreBOM: true }).decode(csv));
         } else if (options.xlsx !== undefined) {
-          await writeFile(options.xlsx, await client.bytes(path, { ...asked, format: 'xlsx' }));
+          await writeOutput(options.xlsx, await client.bytes(path, { ...asked, format: 'xlsx' }));
           session.say(session.phrase('written_to', { file: options.xlsx }));
         } else {
           const answer = await client.get<QueryAnswer>(path, { ...asked, limit: options.limit });

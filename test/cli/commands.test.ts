@@ -458,6 +458,9 @@ describe('a catalogue', () => {
     expect((await sluice(['catalogue', 'import', place, '--json'])).json()).toMatchObject({ created: false });
     expect((await sluice(['catalogue', 'apply', place, '--as', 'operator'])).exit).toBe(4);
     expect((await sluice(['catalogue', 'export', place, '1', '--force'])).exit).toBe(0);
+    const blocked = await sluice(['catalogue', 'export', '/dev/null', '1']);
+    expect(blocked).toMatchObject({ exit: 2, out: '' });
+    expect(blocked.err).toContain('file_unwritable');
     expect(await readFile(join(place, 'test.yaml'), 'utf8')).toBe(text);
   });
 
