@@ -110,7 +110,7 @@ export async function answers({ flows, say, shutdown }: AnswersWish): Promise<An
 
 /** Inputs that a query cannot do without; compared with itself, as a run is for its lateness. */
 function askedWith(inputs: readonly string[], flow: string): Query {
-  const values = { date: PERIOD, compareDate: PERIOD, run: `day-${PERIOD}`, flow, flows: flow };
+  const values = { date: PERIOD, compareDate: PERIOD, run: `day-${PERIOD}`, flow, flows: flow, name: flow };
   return Object.fromEntries(Object.entries(values).filter(([name]) => inputs.includes(name)));
 }
 
