@@ -101,3 +101,25 @@ export function flowOfVersion(version: CatalogueVersion, given: string): Flow {
     near(given, version.flows.keys()),
   );
 }
+
+/**
+ * Each of the groups has a flow among the given ones; where there are none at all, nothing is known. Throws `unknown_group`: an empty answer
+ * would read as if all were well.
+ */
+export function requireGroups(flows: Iterable<Flow>, asked: readonly string[] | undefined): void {
+  if (asked === undefined) return;
+  const known = new Set<string>();
+  let any = false;
+  for (const { groups } of flows) {
+    any = true;
+    for (const group of groups) known.add(group);
+  }
+  const missing = asked.find((group) => !known.has(group));
+  if (missing === undefined || !any) return;
+  throw unknown(
+    'unknown_group',
+    `no flow is in a group ${missing}`,
+    { group: missing },
+    near(missing, known),
+  );
+}

@@ -11,7 +11,7 @@ import type { RunContext } from '../../store/run-context.ts';
 import { newestPeriod, scheduledRuns } from '../../store/scheduled-runs.ts';
 import { readClock } from '../../store/snapshot.ts';
 import type { ApiDeps } from '../deps.ts';
-import { flowOfRun, openContext } from '../find.ts';
+import { flowOfRun, openContext, requireGroups } from '../find.ts';
 import { type Against, latenessOf } from '../lateness-answer.ts';
 import { overLongFlows } from '../over-long.ts';
 import { GivenId, text } from '../schemas/fields.ts';
@@ -68,6 +68,7 @@ export const q09 = defineQuery({
     const now = await readClock(deps.pool);
     const version = await newestVersion(deps.pool);
     const flows = version === null ? new Map<string, Flow>() : (await deps.versionOf(version)).flows;
+    requireGroups(flows.values(), filter.group);
     const over = (await overLongFlows(deps)).filter(({ definition }) => fits(definition, filter));
     // Of a flow that runs in several runs the one that has run longest, which comes first.
     const running = new Map(over.toReversed().map((it) => [it.flow, it]));

@@ -1,7 +1,7 @@
 /** What failed, why, and who has taken it in hand: Q12. */
 import { decisionsAbout, failedAttempts, type Handling } from '../../store/attempt-lists.ts';
 import { defineQuery, instantColumn, numberColumn, textColumn, yesColumn } from './query.ts';
-import { DayInput, FlowFilter, fits, scopeOfDay, scopeOfMonth } from './scope.ts';
+import { DayInput, FlowFilter, fits, knowGroups, scopeOfDay, scopeOfMonth } from './scope.ts';
 
 export const q12 = defineQuery({
   id: 'Q12',
@@ -31,6 +31,7 @@ export const q12 = defineQuery({
   async answer(deps, { date, ...filter }) {
     const day = await scopeOfDay(deps, date);
     const month = await scopeOfMonth(deps, undefined);
+    knowGroups([...day.runs, ...month.runs], filter.group);
     const runs = new Map([...day.runs, ...month.runs].map((run) => [run.run.id, run]));
     const ids = [...runs.keys()];
     const handled = handlings(await decisionsAbout(deps.pool, ids));

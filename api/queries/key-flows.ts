@@ -13,7 +13,7 @@ import {
   textColumn,
 } from './query.ts';
 import { above } from './reach.ts';
-import { DayInput, FlowFilter, flowsOf, type ScopedRun, scopeOfDate } from './scope.ts';
+import { DayInput, FlowFilter, flowsOf, knowGroups, type ScopedRun, scopeOfDate } from './scope.ts';
 
 const { layer: _layer, platform: _platform, ...GroupFilter } = FlowFilter;
 
@@ -45,6 +45,7 @@ export const q14 = defineQuery({
   example: '',
   async answer(deps, { date, group }) {
     const scope = await scopeOfDate(deps, date);
+    knowGroups(scope.runs, group);
     const open = openFlows(await flowsOf(deps, scope, {}));
     const byVertex = new Map<ScopedRun, Map<number, LateFlow>>(scope.runs.map((run) => [run, new Map()]));
     for (const it of open) byVertex.get(it.run)!.set(it.run.index.get(it.flow.id)!, it);
@@ -101,6 +102,7 @@ export const q15 = defineQuery({
   example: '',
   async answer(deps, { date, group }) {
     const scope = await scopeOfDate(deps, date);
+    knowGroups(scope.runs, group);
     const late = openFlows(await flowsOf(deps, scope, {})).filter((it) => isKey(it, group) && it.lateMs > 0);
     const causes = causesOf(deps);
     const rows: RowOf<typeof causeColumns>[] = [];

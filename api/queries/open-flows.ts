@@ -48,7 +48,7 @@ export const q16 = defineQuery({
   },
   input: { ...DayInput, group: GivenId.default('firstLevelBiPre') },
   columns: { flowId, name, state, expectedAt, lateMin, owner: textColumn('owner', '负责人') },
-  example: 'group=firstLevelBiPre',
+  example: 'group=dwdMonthChain',
   async answer(deps, { date, group }) {
     const scope = await scopeOfDate(deps, date);
     const flows = openFlows(await flowsOf(deps, scope, { group: [group] })).sort(byLateness);

@@ -24,6 +24,7 @@ import {
   fits,
   flowsOf,
   grouped,
+  knowGroups,
   type ScopedRun,
   scopeOfDate,
   scopeOfDay,
@@ -115,6 +116,7 @@ export const q34 = defineQuery({
   example: 'minRatio=0.2',
   async answer(deps, { date, minRatio, ...filter }) {
     const scope = await scopeOfDate(deps, date);
+    knowGroups(scope.runs, filter.group);
     const rows: QualityRow[] = [];
     for (const run of scope.runs) {
       const counts = await reportedRows(deps.pool, run.run.id);

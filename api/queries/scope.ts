@@ -10,7 +10,7 @@ import { newestPeriod, scheduledRuns } from '../../store/scheduled-runs.ts';
 import { readClock } from '../../store/snapshot.ts';
 import { readUsual } from '../../store/usual-times.ts';
 import type { ApiDeps } from '../deps.ts';
-import { openContext } from '../find.ts';
+import { openContext, requireGroups } from '../find.ts';
 import { GivenId, listOf, text } from '../schemas/fields.ts';
 
 /** `date`: a day, for most queries a month as well; `month`: a month. Default: the newest one that was opened. */
@@ -85,13 +85,23 @@ export async function scopedRun(deps: ApiDeps, id: string, now: number): Promise
   return { ...context, now, usual: await readUsual(deps.pool, context) };
 }
 
-/** Flows of the runs in the order of their graphs, those of the filter, in one of the states (default: in any). */
+/** Throws `unknown_group` when no catalogue of the runs has such a group, of whatever cycle. */
+export const knowGroups = (runs: readonly ScopedRun[], groups: readonly string[] | undefined): void =>
+  requireGroups(
+    [...new Set(runs.map(({ version }) => version))].flatMap(({ flows }) => [...flows.values()]),
+    groups,
+  );
+
+/**
+ * Flows of the runs in the order of their graphs, those of the filter, in one of the states (default: in any). Throws `unknown_group`.
+ */
 export async function flowsOf(
   deps: ApiDeps,
   { runs }: Pick<Scope, 'runs'>,
   filter: FlowFilter,
   states: readonly State[] | null = null,
 ): Promise<ScopedFlow[]> {
+  knowGroups(runs, filter.group);
   const found: ScopedFlow[] = [];
   for (const run of runs) {
     const flows = run.graph.ids.filter((id) => fits(run.flow(id), filter));

@@ -9,7 +9,7 @@ import { readPathFacts, readWhyFacts } from '../../store/history.ts';
 import type { RunContext } from '../../store/run-context.ts';
 import { computed } from '../compute-time.ts';
 import type { Api, ApiDeps } from '../deps.ts';
-import { flowOfRun, openContext } from '../find.ts';
+import { flowOfRun, openContext, requireGroups } from '../find.ts';
 import { type Against, latenessOf, type PathReading } from '../lateness-answer.ts';
 import { cursorOf, positionOf } from '../paging.ts';
 import {
@@ -118,12 +118,13 @@ export function answerRoutes(app: Api, deps: ApiDeps): void {
   });
 }
 
-/** Vertices that all given filters let through; null when none is given. Throws `unknown_flow`. */
+/** Vertices that all given filters let through; null when none is given. Throws `unknown_flow`, `unknown_group`. */
 function flowsAsked(
   context: RunContext,
   { flows, group, layer, procedure }: z.infer<typeof WhyRunQuery>,
 ): number[] | null {
   if ([flows, group, layer, procedure].every((it) => it === undefined)) return null;
+  requireGroups(context.version.flows.values(), group);
   const { graph } = context;
   const asked =
     flows === undefined

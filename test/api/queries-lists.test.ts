@@ -116,7 +116,17 @@ test('Q14 lists key flows and what is late above them, with the distance', async
     { keyFlow: 'Key', flowId: 'Key', depth: 0, state: 'held' },
     { keyFlow: 'Key', flowId: 'LoadA', depth: 2, state: 'failed', kind: 'interface' },
   ]);
-  expect((await ask('Q14?date=2026-11-20&group=none')).items).toEqual([]);
+  for (const query of [
+    'Q14?group=tip',
+    'Q12?group=tip',
+    'Q18?group=top,tip',
+    'Q15?group=tip',
+    'Q16?group=tip',
+  ])
+    expect(await analyst.get(`/queries/${query}`)).toMatchObject({
+      status: 404,
+      body: { code: 'unknown_group', facts: { group: 'tip', near: ['top'] } },
+    });
 });
 
 test('Q15 names the final causes of late key flows with the chain from the key flow', async () => {
