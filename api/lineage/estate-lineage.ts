@@ -13,7 +13,8 @@ export interface EstateLineage extends Lineage {
 const kept = new WeakMap<CatalogueVersion, Promise<EstateLineage>>();
 
 /** What is between the halves of a distribution: a table of no platform. */
-export const stagingOf = (distribution: string): TableKey => tableKey(null, `staging of ${distribution}`);
+export const stagingOf = (distribution: string): TableKey =>
+  `${tableKey(null, '')}staging of ${distribution}`;
 
 export function estateLineage(version: CatalogueVersion): Promise<EstateLineage> {
   const known = kept.get(version) ?? build(version);
