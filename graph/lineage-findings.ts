@@ -1,5 +1,5 @@
 /** Where declared tables, SQL and dependencies do not agree. Pure. */
-import type { Lineage, TableKey } from './lineage.ts';
+import type { FlowData, Lineage, TableKey } from './lineage.ts';
 
 export const LINEAGE_FINDINGS = {
   declared_not_used: 'a table is declared that the program does not touch',
@@ -47,32 +47,29 @@ export function disagreements(
 }
 
 /**
- * Flows that read what they do not wait for, directly or through others. `upstreamOf`: ids that a flow waits for, of its own cycle and of
- * others. O(V + E) for each flow that reads what others make.
+ * What a flow reads without waiting for who makes it, directly or through others. `upstreamOf`: ids that a flow waits for, of its own cycle
+ * and of others. O(in-degree) when it waits for all of them directly, else O(V + E).
  */
 export function missingDependencies(
   lineage: Lineage,
+  { flow, reads }: FlowData,
   upstreamOf: (flow: string) => readonly string[],
 ): LineageFinding[] {
-  const found: LineageFinding[] = [];
-  for (const { flow, reads } of lineage.flows.values()) {
-    const asked = reads.flatMap((table) =>
-      producersOf(lineage, table, flow).map((producer) => ({ table, producer })),
-    );
-    if (asked.length === 0) continue;
-    const above = new Set([flow]);
-    for (const id of above) for (const up of upstreamOf(id)) above.add(up);
-    for (const { table, producer } of asked)
-      if (!above.has(producer))
-        found.push({
-          flow,
-          code: 'no_dependency',
-          side: 'reads',
-          table: table.slice(table.indexOf(' ') + 1),
-          detail: producer,
-        });
-  }
-  return found;
+  const direct = new Set(upstreamOf(flow));
+  const asked = reads.flatMap((table) =>
+    producersOf(lineage, table, flow)
+      .filter((producer) => !direct.has(producer))
+      .map((producer) => ({ table, producer })),
+  );
+  if (asked.length === 0) return [];
+  const above = new Set([flow]);
+  for (const id of above) for (const up of upstreamOf(id)) above.add(up);
+  return asked
+    .filter(({ producer }) => !above.has(producer))
+    .map(({ table, producer }) => ({
+      ...{ flow, code: 'no_dependency' as const, side: 'reads' as const },
+      ...{ table: table.slice(table.indexOf(' ') + 1), detail: producer },
+    }));
 }
 
 const producersOf = ({ producers }: Lineage, table: TableKey, flow: string): readonly string[] =>

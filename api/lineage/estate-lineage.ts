@@ -23,7 +23,7 @@ export function estateLineage(version: CatalogueVersion): Promise<EstateLineage>
   return known;
 }
 
-/** So many programs are read between two looks at other requests. */
+/** So many programs or flows are looked at between two looks at other requests. */
 const TOGETHER = 50;
 
 async function build(version: CatalogueVersion): Promise<EstateLineage> {
@@ -43,7 +43,10 @@ async function build(version: CatalogueVersion): Promise<EstateLineage> {
     (version.flows.get(id)?.after ?? []).map(({ from }) =>
       version.flows.has(from) ? from : `${from}.import`,
     );
-  findings.push(...missingDependencies(lineage, upstreamOf));
+  for (const [i, flow] of flows.entries()) {
+    findings.push(...missingDependencies(lineage, flow, upstreamOf));
+    if (i % TOGETHER === 0) await immediately();
+  }
   return { ...lineage, findings };
 }
 

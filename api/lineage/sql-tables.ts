@@ -94,7 +94,15 @@ interface RangeVar {
 /** Statements in which a table is named without being read or written. */
 const NO_DATA = new Set([
   ...['VacuumStmt', 'LockStmt', 'GrantStmt', 'IndexStmt', 'CommentStmt', 'AlterTableStmt', 'DropStmt'],
-  ...['CreateStatsStmt', 'ReindexStmt', 'ClusterStmt', 'RenameStmt', 'CreateTrigStmt', 'RuleStmt'],
+  ...[
+    'LockingClause',
+    'CreateStatsStmt',
+    'ReindexStmt',
+    'ClusterStmt',
+    'RenameStmt',
+    'CreateTrigStmt',
+    'RuleStmt',
+  ],
 ]);
 /** Statements whose text is another language: what they touch is not told by the parser. */
 const OPAQUE: Readonly<Record<string, string>> = {
@@ -171,8 +179,15 @@ class Found {
         if ((node.relation as RangeVar).relpersistence === 't') this.#made(node.relation as RangeVar);
         return;
       case 'ViewStmt':
-        this.#write(node.view as RangeVar);
+        this.#made(node.view as RangeVar);
         this.#visit(node.query, names);
+        return;
+      case 'RefreshMatViewStmt':
+        this.#write(node.relation as RangeVar);
+        return;
+      case 'FuncCall':
+        this.#called(node.funcname as { String?: { sval?: string } }[]);
+        this.#visit(value, names);
         return;
       case 'TruncateStmt':
         for (const { RangeVar: table } of node.relations as { RangeVar: RangeVar }[]) this.#write(table);
@@ -203,6 +218,13 @@ class Found {
     return inside;
   }
 
+  /** A function of the user's own, told by its schema, may touch anything. */
+  #called(path: readonly { String?: { sval?: string } }[]): void {
+    const name = path.map((it) => it.String?.sval ?? '');
+    if (name.length > 1 && !/^(pg_catalog|sluice)$/.test(name[0]!))
+      this.cannotRead(`the function ${name.join('.')}`);
+  }
+
   #read(table: RangeVar, names: ReadonlySet<string>): void {
     if (table.schemaname === undefined && names.has(table.relname ?? '')) return;
     const name = nameOf(table);
@@ -215,10 +237,9 @@ class Found {
   }
 
   #made(table: RangeVar): void {
-    const name = nameOf(table);
-    if (name === null) return;
-    if (table.relpersistence === 't' || table.schemaname === 'pg_temp') this.#temporary.add(name);
-    else this.#writes.add(name);
+    if (table.relpersistence === 't' || table.schemaname === 'pg_temp')
+      this.#temporary.add((table.relname ?? '').toLowerCase());
+    else this.#write(table);
   }
 }
 
@@ -226,6 +247,6 @@ function nameOf({ schemaname, relname }: RangeVar): string | null {
   if (relname === undefined) return null;
   if (schemaname === undefined) return relname.startsWith('pg_') ? null : relname.toLowerCase();
   // Nor is what the engine itself keeps on the platforms: fences, control rows.
-  if (/^(pg_catalog|information_schema|sluice)$/i.test(schemaname)) return null;
+  if (/^(pg_catalog|pg_temp|information_schema|sluice)$/i.test(schemaname)) return null;
   return `${schemaname}.${relname}`.toLowerCase();
 }

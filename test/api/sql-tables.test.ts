@@ -62,6 +62,28 @@ test.each<[string, string, Partial<ReturnType<typeof sqlTables>>]>([
     A_TO_B,
   ],
   [
+    'a temporary table by its schema',
+    'create temp table t as select * from s.a; insert into s.b select * from pg_temp.t',
+    A_TO_B,
+  ],
+  ['a temporary view', 'create temp view v as select * from s.a; insert into s.b select * from v', A_TO_B],
+  [
+    'a view that keeps its rows',
+    'create materialized view s.b as select * from s.a; refresh materialized view s.b',
+    A_TO_B,
+  ],
+  ['locked rows', 'insert into s.b select * from s.a x for update of x', A_TO_B],
+  [
+    'functions of the system',
+    "insert into s.b select pg_catalog.lower(x), sluice_require(true, 'x') from s.a",
+    A_TO_B,
+  ],
+  [
+    'a function of the user',
+    'insert into s.b select * from s.a, s.f(1)',
+    { ...A_TO_B, unread: 'the function s.f' },
+  ],
+  [
     'parameters',
     "insert into s.b select :period, x::text, 'a:b', y[1:2] from s.a where m = :month -- :no",
     A_TO_B,
