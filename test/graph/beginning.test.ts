@@ -10,6 +10,7 @@ import { beforeBeginning, besides, resolveForeign } from '../../graph/foreign-ru
 import type { Cycle, PeriodMapping } from '../../graph/model.ts';
 import { subscriptionsOf } from '../../graph/subscriptions.ts';
 import { catalogueText, type ShortFlow } from '../support/estate.ts';
+import { runsOr, seed } from '../support/property.ts';
 
 const check = (flows: readonly ShortFlow[], cycles: object[] = []) =>
   checkCatalogue([{ path: 'f.yaml', text: catalogueText(flows, { cycles }) }]);
@@ -116,7 +117,7 @@ flows:
           expect(never).toEqual(all.filter((it) => it < begins).map((it) => runId(from, it)));
         },
       ),
-      { numRuns: 150 },
+      { seed, numRuns: runsOr(150) },
     );
   });
 });

@@ -2,6 +2,7 @@ import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { checkCatalogue } from '../../graph/check.ts';
 import { components, shortestWayRound, type Upstreams } from '../../graph/loops.ts';
+import { runsOr, seed } from '../support/property.ts';
 
 const FRAME = `calendars: [{ id: china }]
 connections: [{ id: yt, platform: yt }, { id: mpp, platform: mpp }, { id: mpp2, platform: mpp }]
@@ -432,7 +433,7 @@ describe('loops', () => {
           for (const [i, v] of way.entries()) expect(edges).toContainEqual([v, way[(i + 1) % way.length]]);
         }
       }),
-      { numRuns: 400 },
+      { seed, numRuns: runsOr(400) },
     );
   });
 

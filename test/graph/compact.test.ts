@@ -6,6 +6,7 @@ import { type CompactGraph, edgeId, type Graph, indexOf, inflate } from '../../g
 import { compact } from '../../graph/compile.ts';
 import { canonicalJson, fingerprint } from '../../graph/hash.ts';
 import type { Flow } from '../../graph/model.ts';
+import { runsOr, seed } from '../support/property.ts';
 
 /** Flows by their upstreams, as an import would load them. */
 function flowsOf(after: Record<string, string>, more = ''): readonly Flow[] {
@@ -148,6 +149,7 @@ describe('the compact graph', () => {
   test('fingerprints differ when one letter does', () => {
     fc.assert(
       fc.property(fc.string(), fc.string(), (a, b) => (fingerprint(a) === fingerprint(b)) === (a === b)),
+      { seed },
     );
   });
 
@@ -183,7 +185,7 @@ describe('the compact graph', () => {
           topologicalGenerations(checked.graph).flatMap((generation) => [...generation].sort()),
         );
       }),
-      { numRuns: 60 },
+      { seed, numRuns: runsOr(60) },
     );
   });
 });

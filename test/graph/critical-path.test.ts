@@ -14,12 +14,12 @@ import {
 import { derive, emptyState, FLAG } from '../../graph/state.ts';
 import { denseCatalogue } from '../support/dense-catalogue.ts';
 import { at, MIN, OPEN, type Story, storyOf, type Told } from '../support/path-facts.ts';
+import { runsOr, seed } from '../support/property.ts';
 import type { FlowSpec } from '../support/run-graph.ts';
 import { anyEstate } from './any-estate.ts';
 import { type Doing, Execution, OPENED } from './execution.ts';
 
-const seed = Number(process.env.SLUICE_SEED ?? 20261122);
-const numRuns = Number(process.env.SLUICE_RUNS ?? 6_000);
+const numRuns = runsOr(6_000);
 
 /** The engine's few ms before a further attempt: the record keeps the release of the first attempt only. */
 const unnoted = (it: ReadonlySet<Doing>): boolean => it.has('due') || it.has('undecided');

@@ -9,10 +9,10 @@ import { estateOf, impactOf, reachOf, wayTo } from '../../graph/impact.ts';
 import type { EdgeSpec, Flow } from '../../graph/model.ts';
 import { untouchedFlows } from '../../graph/untouched.ts';
 import { denseCatalogue } from '../support/dense-catalogue.ts';
+import { runsOr, seed } from '../support/property.ts';
 import { graphOf } from '../support/run-graph.ts';
 
-const seed = Number(process.env.SLUICE_SEED ?? 20261122);
-const numRuns = Number(process.env.SLUICE_RUNS ?? 2_000);
+const numRuns = runsOr(2_000);
 
 const idOf = (v: number): string => `F${v}`;
 

@@ -5,12 +5,12 @@ import { type Lateness, lateness, type Part, referenceRun } from '../../graph/la
 import { latenessText } from '../../graph/lateness-text.ts';
 import { usualRun } from '../../graph/usual-run.ts';
 import { at, OPEN, type Story, storyOf, type Told } from '../support/path-facts.ts';
+import { runsOr, seed } from '../support/property.ts';
 import type { FlowSpec } from '../support/run-graph.ts';
 import { anyEstate } from './any-estate.ts';
 import { type Estate, Execution, OPENED } from './execution.ts';
 
-const seed = Number(process.env.SLUICE_SEED ?? 20261129);
-const numRuns = Number(process.env.SLUICE_RUNS ?? 20_000);
+const numRuns = runsOr(20_000);
 
 const A: FlowSpec = { id: 'A' };
 const B: FlowSpec = { id: 'B', after: ['A'] };

@@ -7,6 +7,7 @@ import { components } from '../../graph/loops.ts';
 import { type LoopOverRuns, loopsOverRuns } from '../../graph/loops-over-runs.ts';
 import type { Cycle, EdgeSpec, Flow, PeriodMapping } from '../../graph/model.ts';
 import { catalogueText, type ShortFlow } from '../support/estate.ts';
+import { runsOr, seed } from '../support/property.ts';
 
 const check = (flows: readonly ShortFlow[], mode: 'apply' | 'import' = 'apply') =>
   checkCatalogue([{ path: 'f.yaml', text: catalogueText(flows) }], mode);
@@ -219,8 +220,7 @@ function unrolled(flows: readonly Flow[]): boolean {
   );
 }
 
-const RUNS = Number(process.env.SLUICE_RUNS ?? 400);
-const seed = Number(process.env.SLUICE_SEED ?? 20261129);
+const numRuns = runsOr(400);
 
 describe('random catalogues', () => {
   const OFFSETS: Record<Cycle, readonly number[]> = {
@@ -300,7 +300,7 @@ describe('random catalogues', () => {
         }));
         expect(loopsOf(mended)).toEqual([]);
       }),
-      { seed, numRuns: RUNS },
+      { seed, numRuns },
     );
     console.log('random catalogues:', counts);
     expect(Math.min(counts.with, counts.without, counts.mixed)).toBeGreaterThan(5);

@@ -1,11 +1,10 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
+import { runsOr, seed } from '../support/property.ts';
 import { type RandomRun, randomRun } from './random-run.ts';
 import { Simulation } from './simulation.ts';
 
-/** `SLUICE_SEED=123 SLUICE_RUNS=100000 npm test -- test/graph/simulation.test.ts`; a failure prints seed and path. */
-const seed = Number(process.env.SLUICE_SEED ?? 20261122);
-const numRuns = Number(process.env.SLUICE_RUNS ?? 20_000);
+const numRuns = runsOr(20_000);
 const path = process.env.SLUICE_PATH;
 
 let exchanges = 0;

@@ -3,12 +3,12 @@ import { describe, expect, test } from 'vitest';
 import { CAUSES } from '../../graph/conditions.ts';
 import { type Cause, whyFlow } from '../../graph/why.ts';
 import { whyRun } from '../../graph/why-run.ts';
+import { runsOr, seed } from '../support/property.ts';
 import { SlowWhy } from './slow-why.ts';
 import { type Built, build, parseStaged, type Staged } from './staged.ts';
 import { SITUATIONS } from './why-situations.ts';
 
-const seed = Number(process.env.SLUICE_SEED ?? 20261129);
-const numRuns = Number(process.env.SLUICE_RUNS ?? 1_500);
+const numRuns = runsOr(1_500);
 
 const written = ({ flow, chain, code, blocks, remedy }: Cause): string =>
   `${flow === null ? '*' : chain.join('<')} ${code} ${blocks} ${remedy.verb ?? '-'} ${remedy.procedure ?? '-'}`;

@@ -17,13 +17,13 @@ import { VERBS } from '../../graph/verbs.ts';
 import { type Cause, type WhyFlow, whyFlow } from '../../graph/why.ts';
 import { whyRun } from '../../graph/why-run.ts';
 import { denseCatalogue } from '../support/dense-catalogue.ts';
+import { runsOr, seed } from '../support/property.ts';
 import { whyFactsOf } from '../support/run-facts.ts';
 import { type FlowSpec, graphOf, subscriptionsIn } from '../support/run-graph.ts';
 import { randomRun } from './random-run.ts';
 import { Simulation } from './simulation.ts';
 
-const seed = Number(process.env.SLUICE_SEED ?? 20261122);
-const numRuns = Number(process.env.SLUICE_RUNS ?? 4_000);
+const numRuns = runsOr(4_000);
 
 const OPENED = 1_000_000;
 const MIN = 60_000;

@@ -3,6 +3,7 @@ import { describe, expect, test } from 'vitest';
 import { parseDocument } from 'yaml';
 import { type Marks, NotPlain } from '../../graph/yaml-inline.ts';
 import { readYaml } from '../../graph/yaml-reader.ts';
+import { runsOr, seed } from '../support/property.ts';
 
 /** What the fast reader says, or null when it leaves the text to the yaml package. */
 function fast(text: string): unknown {
@@ -180,9 +181,9 @@ describe('the fast reader', () => {
     };
     fc.assert(
       fc.property(fc.array(line, { minLength: 1, maxLength: 6 }), (lines) => same(lines.join('\n'))),
-      { numRuns: 6000 },
+      { seed, numRuns: runsOr(6000) },
     );
-    fc.assert(fc.property(blockText, same), { numRuns: 4000 });
+    fc.assert(fc.property(blockText, same), { seed, numRuns: runsOr(4000) });
     // Otherwise the property would say nothing.
     expect(taken).toBeGreaterThan(500);
   });

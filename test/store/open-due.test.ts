@@ -10,6 +10,7 @@ import { nextRunNumber } from '../../store/run-numbers.ts';
 import { lastSlots, listSchedules, setPaused } from '../../store/schedules.ts';
 import { createTestDatabase } from '../support/database.ts';
 import { applyCatalogue, catalogueText } from '../support/estate.ts';
+import { runsOr, seed } from '../support/property.ts';
 
 const database = await createTestDatabase('open_due');
 const pool = createPool(database.url, { max: 8, name: 'test' });
@@ -311,6 +312,6 @@ test('whenever it fires, however often at once: every slot is decided once, and 
         want.filter((it) => it.endsWith('opened')).map((it) => `day-${it.slice(0, 10)}`),
       );
     }),
-    { numRuns: 12 },
+    { seed, numRuns: runsOr(12) },
   );
 });
