@@ -1,5 +1,5 @@
 /** Scheduled runs as lists look at them: which there are, and how far earlier ones had come. Reading only. */
-import { runId } from '../graph/calendar.ts';
+import { runId, shiftPeriod } from '../graph/calendar.ts';
 import type { Cycle } from '../graph/model.ts';
 import type { Queryable } from './pool.ts';
 
@@ -11,6 +11,12 @@ export async function newestPeriod(client: Queryable, cycle: Cycle): Promise<str
     values: [cycle],
   });
   return found.rows[0]!.period;
+}
+
+/** The scheduled run of that period, or null. */
+export async function newestRun(client: Queryable, cycle: Cycle): Promise<string | null> {
+  const period = await newestPeriod(client, cycle);
+  return period === null ? null : runId(cycle, period);
 }
 
 /** Those of the scheduled runs of the periods that were opened, in the given order. */
@@ -26,6 +32,23 @@ export async function scheduledRuns(
   });
   const there = new Set(found.rows.map((row) => row.id));
   return ids.filter((id) => there.has(id));
+}
+
+/** Of the `count` periods before one those of which there is a scheduled run, the newest first; `step`: so many periods lie between two. */
+export async function runsBefore(
+  client: Queryable,
+  cycle: Cycle,
+  period: string,
+  { count, step = 1 }: { readonly count: number; readonly step?: number },
+): Promise<{ readonly run: string; readonly period: string }[]> {
+  const before = Array.from({ length: count }, (_, i) => shiftPeriod(cycle, period, -step * (i + 1)));
+  const opened = new Set(
+    await scheduledRuns(
+      client,
+      before.map((it) => [cycle, it] as const),
+    ),
+  );
+  return before.map((it) => ({ run: runId(cycle, it), period: it })).filter(({ run }) => opened.has(run));
 }
 
 /**

@@ -5,7 +5,7 @@ import { Cycle } from '../../graph/model.ts';
 import { weakestEdge } from '../../graph/weakest-edge.ts';
 import type { CatalogueVersion } from '../../store/catalogue.ts';
 import { readFirstFlowStates } from '../../store/flows.ts';
-import { newestPeriod, scheduledRuns } from '../../store/scheduled-runs.ts';
+import { newestRun } from '../../store/scheduled-runs.ts';
 import type { ApiDeps } from '../deps.ts';
 import { estateLineage } from '../lineage/estate-lineage.ts';
 import { versionOf } from '../newest-catalogue.ts';
@@ -59,9 +59,8 @@ export const q23 = defineQuery({
 async function retiredFlows(deps: ApiDeps, version: CatalogueVersion): Promise<Set<string>> {
   const retired = new Set<string>();
   for (const cycle of Cycle.options) {
-    const period = await newestPeriod(deps.pool, cycle);
-    const [run] = period === null ? [] : await scheduledRuns(deps.pool, [[cycle, period]]);
-    if (run === undefined) continue;
+    const run = await newestRun(deps.pool, cycle);
+    if (run === null) continue;
     const flows = [...version.flows.values()].filter((flow) => flow.cycle === cycle).map((flow) => flow.id);
     const wanted = { states: ['retired' as const], keep: () => true, limit: flows.length };
     for (const { flow } of await readFirstFlowStates(deps.pool, run, flows, wanted)) retired.add(flow);
@@ -72,7 +71,7 @@ async function retiredFlows(deps: ApiDeps, version: CatalogueVersion): Promise<S
 /** Cycles of which there are runs, or a schedule that will open them. */
 async function openedCycles(deps: ApiDeps, version: CatalogueVersion): Promise<Set<string>> {
   const cycles = new Set<string>(version.frame.schedules.map(({ cycle }) => cycle));
-  for (const cycle of Cycle.options) if ((await newestPeriod(deps.pool, cycle)) !== null) cycles.add(cycle);
+  for (const cycle of Cycle.options) if ((await newestRun(deps.pool, cycle)) !== null) cycles.add(cycle);
   return cycles;
 }
 

@@ -1,10 +1,9 @@
 /** Distributions by target database: how many are done, waiting, exported by the hour: Q29. */
-import { shiftPeriod } from '../../graph/calendar.ts';
 import type { Flow } from '../../graph/model.ts';
-import { doneBy, scheduledRuns } from '../../store/scheduled-runs.ts';
+import { doneBy, runsBefore } from '../../store/scheduled-runs.ts';
 import type { ApiDeps } from '../deps.ts';
 import { clockTime, hourOf } from './clock.ts';
-import { defineQuery, listColumn, numberColumn, ratioColumn, textColumn } from './query.ts';
+import { defineQuery, listColumn, numberColumn, offset, ratioColumn, textColumn } from './query.ts';
 import { DayInput, flowsOf, grouped, isComplete, type Scope, type ScopedFlow, scopeOfDate } from './scope.ts';
 
 /** A half that waits for longer has no agent (domain, distribution reports). */
@@ -58,10 +57,7 @@ export const q29 = defineQuery({
           failed: list.filter(({ row }) => row.state === 'failed').length,
         },
         ...{ completedByFive, referenceByFive },
-        offsetRatio:
-          completedByFive === null || referenceByFive === null || referenceByFive === 0
-            ? null
-            : Math.round(((completedByFive - referenceByFive) / referenceByFive) * 10_000) / 10_000,
+        offsetRatio: offset(completedByFive, referenceByFive),
         importWaiting: list.filter((it) => waits(it, exports.get(keyOf(it)), scope.now)).length,
         exportsByHour: byHour(list.flatMap((it) => exports.get(keyOf(it)) ?? [])),
       };
@@ -95,16 +91,12 @@ async function usualByFive(
   { period, runs }: Scope,
 ): Promise<(list: readonly ScopedFlow[]) => number | null> {
   if (!runs.some(({ run }) => run.cycle === 'day')) return () => null;
-  const before = Array.from({ length: DAYS }, (_, i) => shiftPeriod('day', period, -(i + 1)));
-  const there = await scheduledRuns(
-    deps.pool,
-    before.map((day) => ['day', day] as const),
-  );
-  if (there.length === 0) return () => null;
+  const before = await runsBefore(deps.pool, 'day', period, { count: DAYS });
+  if (before.length === 0) return () => null;
   const done = await doneBy(
     deps.pool,
-    there.map((run) => ({ run, at: clockTime(run.slice('day-'.length), 1, 5) })),
+    before.map((it) => ({ run: it.run, at: clockTime(it.period, 1, 5) })),
   );
   return (list) =>
-    Math.round((list.reduce((sum, { flow }) => sum + (done.get(flow.id) ?? 0), 0) / there.length) * 10) / 10;
+    Math.round((list.reduce((sum, { flow }) => sum + (done.get(flow.id) ?? 0), 0) / before.length) * 10) / 10;
 }

@@ -3,7 +3,7 @@
 import type { Flow } from '../../graph/model.ts';
 import type { FlowStateRow } from '../../store/flows.ts';
 import { referenceTimes } from '../../store/reference-times.ts';
-import { isComplete, type ScopedFlow, type ScopedRun } from './scope.ts';
+import { isOpen, type ScopedFlow, type ScopedRun } from './scope.ts';
 
 /** When a flow of the run should be done, ms; null: nothing says it. */
 export function dueTimes(run: ScopedRun): (flow: Flow, row: Pick<FlowStateRow, 'deadline'>) => number | null {
@@ -17,11 +17,11 @@ export interface LateFlow extends ScopedFlow {
   readonly lateMs: number;
 }
 
-/** Those that are not complete (nor skipped, nor retired), each with when it should have been. */
+/** Those that are open, each with when it should have been done. */
 export function openFlows(flows: readonly ScopedFlow[]): LateFlow[] {
   const due = new Map<ScopedRun, ReturnType<typeof dueTimes>>();
   return flows.flatMap((it): LateFlow[] => {
-    if (isComplete(it.row) || it.row.state === 'skipped' || it.row.state === 'retired') return [];
+    if (!isOpen(it.row)) return [];
     const dueOf = due.get(it.run) ?? dueTimes(it.run);
     due.set(it.run, dueOf);
     const expectedAt = dueOf(it.flow, it.row);

@@ -4,15 +4,15 @@ import { SluiceError } from '../../errors.ts';
 import { isPeriod, runId } from '../../graph/calendar.ts';
 import type { Part } from '../../graph/lateness.ts';
 import type { Flow } from '../../graph/model.ts';
-import { newestVersion } from '../../store/catalogue.ts';
 import { recentDurations } from '../../store/durations.ts';
 import { readFlowStates } from '../../store/flows.ts';
 import type { RunContext } from '../../store/run-context.ts';
-import { newestPeriod, scheduledRuns } from '../../store/scheduled-runs.ts';
+import { newestRun, scheduledRuns } from '../../store/scheduled-runs.ts';
 import { readClock } from '../../store/snapshot.ts';
 import type { ApiDeps } from '../deps.ts';
 import { flowOfRun, openContext, requireGroups } from '../find.ts';
 import { type Against, latenessOf } from '../lateness-answer.ts';
+import { newestCatalogue } from '../newest-catalogue.ts';
 import { overLongFlows } from '../over-long.ts';
 import { GivenId, text } from '../schemas/fields.ts';
 import { vertexOf } from '../why-answer.ts';
@@ -22,6 +22,7 @@ import {
   minutes,
   namesColumn,
   numberColumn,
+  offset,
   ratioColumn,
   textColumn,
   yesColumn,
@@ -66,8 +67,7 @@ export const q09 = defineQuery({
   example: 'thresholdMinutes=60',
   async answer(deps, { days, thresholdMinutes, ...filter }) {
     const now = await readClock(deps.pool);
-    const version = await newestVersion(deps.pool);
-    const flows = version === null ? new Map<string, Flow>() : (await deps.versionOf(version)).flows;
+    const flows = (await newestCatalogue(deps))?.flows ?? new Map<string, Flow>();
     requireGroups(flows.values(), filter.group);
     const over = (await overLongFlows(deps)).filter(({ definition }) => fits(definition, filter));
     // Of a flow that runs in several runs the one that has run longest, which comes first.
@@ -86,7 +86,7 @@ export const q09 = defineQuery({
         maxMin: minutes(it?.maxMs ?? null),
         p95Min: minutes(it?.p95Ms ?? null),
         previousWeekAvg: minutes(it?.beforeMs ?? null),
-        trend: it === undefined ? null : trendOf(it.avgMs, it.beforeMs),
+        trend: offset(it?.avgMs ?? null, it?.beforeMs ?? null),
         overLongNow: long !== undefined,
         runningMin: minutes(long?.elapsedMs ?? null),
         run: long?.run ?? null,
@@ -102,10 +102,6 @@ export const q09 = defineQuery({
     return { about: { days: String(days), thresholdMinutes: String(thresholdMinutes) }, rows };
   },
 });
-
-/** 0.1: a tenth longer than before. */
-const trendOf = (ms: number, before: number | null): number | null =>
-  before === null || before === 0 ? null : Math.round((ms / before - 1) * 10_000) / 10_000;
 
 const COMPARED = ['previous', 'weekday', 'median', 'reference'] as const;
 /** Periods whose middle one is compared with. */
@@ -203,9 +199,11 @@ async function contextWith(deps: ApiDeps, flow: string, date: string | undefined
   let other: RunContext | null = null;
   for (const cycle of ['day', 'month', 'hour'] as const) {
     if (date !== undefined && !isPeriod(cycle, date)) continue;
-    const period = date ?? (await newestPeriod(deps.pool, cycle));
-    const [run] = period === null ? [] : await scheduledRuns(deps.pool, [[cycle, period]]);
-    if (run === undefined) continue;
+    const [run] =
+      date === undefined
+        ? [await newestRun(deps.pool, cycle)]
+        : await scheduledRuns(deps.pool, [[cycle, date]]);
+    if (run === undefined || run === null) continue;
     const context = await openContext(deps, run);
     if (vertexOf(context, flow) >= 0) return context;
     other ??= context;

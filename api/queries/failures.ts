@@ -1,5 +1,6 @@
 /** What failed, why, and who has taken it in hand: Q12. */
 import { decisionsAbout, failedAttempts, type Handling } from '../../store/attempt-lists.ts';
+import { programOf } from './program.ts';
 import { defineQuery, instantColumn, numberColumn, textColumn, yesColumn } from './query.ts';
 import { DayInput, FlowFilter, fits, knowGroups, scopeOfDay, scopeOfMonth } from './scope.ts';
 
@@ -68,12 +69,4 @@ function handlings(decisions: readonly Handling[]): Map<string, Handling[]> {
     else list.push(it);
   }
   return found;
-}
-
-/** What runs: the file, the command, or the kind of a program of ours. */
-export function programOf(
-  program: { type: string; file?: string; command?: readonly string[] } | undefined,
-): string | null {
-  if (program === undefined) return null;
-  return program.file ?? program.command?.join(' ') ?? program.type;
 }

@@ -1,10 +1,9 @@
 /** What depends on what, and what a rerun, a forced pass or a retirement would do: Q04, Q05, Q27. */
 import { z } from 'zod';
-import { runId } from '../../graph/calendar.ts';
 import { reachOf, wayTo } from '../../graph/impact.ts';
 import type { Cycle } from '../../graph/model.ts';
 import { type FlowStateRow, readFirstFlowStates } from '../../store/flows.ts';
-import { newestPeriod } from '../../store/scheduled-runs.ts';
+import { newestRun } from '../../store/scheduled-runs.ts';
 import type { ApiDeps } from '../deps.ts';
 import { flowOfVersion, openContext } from '../find.ts';
 import { estateOfVersion } from '../impact.ts';
@@ -136,13 +135,8 @@ export const q27 = defineQuery({
   },
 });
 
-async function newestRun(deps: ApiDeps, cycle: Cycle): Promise<string | null> {
-  const period = await newestPeriod(deps.pool, cycle);
-  return period === null ? null : runId(cycle, period);
-}
-
 async function newestRunOf(deps: ApiDeps, given: string): Promise<string | null> {
-  return newestRun(deps, flowOfVersion(await versionOf(deps), given).cycle);
+  return newestRun(deps.pool, flowOfVersion(await versionOf(deps), given).cycle);
 }
 
 /** Throws `no_catalogue`, `unknown_flow`. O(V + E) for each of the flows. */
@@ -164,7 +158,7 @@ async function walked(
   const rows = new Map<string, FlowStateRow>();
   const runs = new Map<Cycle, string | null>();
   for (const cycle of new Set(found.map(({ flow }) => flow.cycle))) {
-    const run = await newestRun(deps, cycle);
+    const run = await newestRun(deps.pool, cycle);
     runs.set(cycle, run);
     if (run === null) continue;
     const { index } = await openContext(deps, run);

@@ -1,4 +1,5 @@
 /** Interfaces: how far their loads are, and whom they hold up: Q11, Q13, Q21. */
+import { reachOf } from '../../graph/impact.ts';
 import { lastAttempts } from '../../store/attempt-lists.ts';
 import { GivenId, listOf } from '../schemas/fields.ts';
 import { openFlows } from './due.ts';
@@ -11,18 +12,16 @@ import {
   numberColumn,
   textColumn,
 } from './query.ts';
-import { above, below } from './reach.ts';
 import {
   DayInput,
-  FlowFilter,
   flowsOf,
   isComplete,
+  isOpen,
+  PlatformFilter,
   type ScopedFlow,
   type ScopedRun,
   scopeOfDate,
 } from './scope.ts';
-
-const { group: _group, layer: _layer, ...PlatformFilter } = FlowFilter;
 
 const interfaceNo = textColumn('interface', '接口号');
 const flowId = textColumn('flow', '流程');
@@ -199,7 +198,7 @@ function keysAbove(run: ScopedRun): Map<string, string[]> {
   const found = new Map<string, string[]>();
   for (let v = 0; v < graph.n; v++) {
     if (!graph.attrOf(v).key) continue;
-    for (const u of above(graph, v).keys()) {
+    for (const u of reachOf(graph, [v], 'up').order.slice(1)) {
       const id = graph.ids[u]!;
       const keys = found.get(id);
       if (keys === undefined) found.set(id, [graph.ids[v]!]);
@@ -209,12 +208,11 @@ function keysAbove(run: ScopedRun): Map<string, string[]> {
   return found;
 }
 
-/** Per run the flows that are not complete. */
+/** Per run the flows that are open. */
 function openIds(flows: readonly ScopedFlow[]): Map<ScopedRun, Set<string>> {
   const open = new Map<ScopedRun, Set<string>>();
   for (const { run, flow, row } of flows)
-    if (!isComplete(row) && row.state !== 'skipped' && row.state !== 'retired')
-      open.set(run, (open.get(run) ?? new Set()).add(flow.id));
+    if (isOpen(row)) open.set(run, (open.get(run) ?? new Set()).add(flow.id));
   return open;
 }
 
@@ -224,6 +222,7 @@ function openBelow(
   openOf: ReadonlyMap<ScopedRun, ReadonlySet<string>>,
 ): string[] {
   const open = openOf.get(run);
-  const ids = [...below(run.graph, run.index.get(flow.id)!).keys()].map((v) => run.graph.ids[v]!);
+  const { order } = reachOf(run.graph, [run.index.get(flow.id)!]);
+  const ids = order.slice(1).map((v) => run.graph.ids[v]!);
   return open === undefined ? [] : ids.filter((id) => open.has(id));
 }

@@ -1,4 +1,5 @@
 /** The key reports: what of them, and of everything above them, is late, and the final causes: Q14, Q15. */
+import { reachOf } from '../../graph/impact.ts';
 import { withOtherRuns } from '../why-answer.ts';
 import { causesOf } from './causes.ts';
 import { type LateFlow, openFlows } from './due.ts';
@@ -12,7 +13,6 @@ import {
   type RowOf,
   textColumn,
 } from './query.ts';
-import { above } from './reach.ts';
 import { DayInput, FlowFilter, flowsOf, knowGroups, type ScopedRun, scopeOfDate } from './scope.ts';
 
 const { layer: _layer, platform: _platform, ...GroupFilter } = FlowFilter;
@@ -54,17 +54,19 @@ export const q14 = defineQuery({
       .flatMap((key) => {
         const { run } = key;
         const vertices = byVertex.get(run)!;
-        const around: [number, number][] = [
-          [run.index.get(key.flow.id)!, 0],
-          ...above(run.graph, run.index.get(key.flow.id)!),
-        ];
-        return around.flatMap(([v, depth]) => {
+        const { order, distance } = reachOf(run.graph, [run.index.get(key.flow.id)!], 'up');
+        return order.flatMap((v) => {
           const it = vertices.get(v);
           if (it === undefined || it.lateMs === 0) return [];
           return [
             {
-              ...{ keyFlow: key.flow.id, flowId: it.flow.id, name: it.flow.names, kind: it.flow.kind, depth },
-              ...{ state: it.row.state, expectedAt: it.expectedAt, lateMin: minutes(it.lateMs) },
+              ...{ keyFlow: key.flow.id, flowId: it.flow.id, name: it.flow.names, kind: it.flow.kind },
+              ...{
+                depth: distance[v]!,
+                state: it.row.state,
+                expectedAt: it.expectedAt,
+                lateMin: minutes(it.lateMs),
+              },
             },
           ];
         });

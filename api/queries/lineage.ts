@@ -3,17 +3,18 @@
 import { z } from 'zod';
 import { SluiceError } from '../../errors.ts';
 import type { TableKey } from '../../graph/lineage.ts';
-import type { Flow } from '../../graph/model.ts';
+import { Cycle, type Flow } from '../../graph/model.ts';
 import { lastAttempts } from '../../store/attempt-lists.ts';
 import { readFlowStates } from '../../store/flows.ts';
-import { newestPeriod, scheduledRuns } from '../../store/scheduled-runs.ts';
+import { newestRun } from '../../store/scheduled-runs.ts';
 import type { ApiDeps } from '../deps.ts';
 import { flowOfVersion } from '../find.ts';
 import { type EstateLineage, estateLineage } from '../lineage/estate-lineage.ts';
 import { versionOf } from '../newest-catalogue.ts';
 import { GivenId, listOf, text } from '../schemas/fields.ts';
-import { programOf } from './failures.ts';
+import { programName, programOf } from './program.ts';
 import { defineQuery, instantColumn, listColumn, namesColumn, type RowOf, textColumn } from './query.ts';
+import { isComplete } from './scope.ts';
 
 const name = namesColumn('name', '名称');
 
@@ -62,7 +63,6 @@ export const q03 = defineQuery({
 
 /** Without its platform. */
 export const shownTable = (key: TableKey): string => key.slice(key.indexOf(' ') + 1);
-const platformOf = (key: TableKey): string | null => key.slice(0, key.indexOf(' ')) || null;
 
 const foundColumns = {
   flowId: textColumn('flow', '流程'),
@@ -120,19 +120,24 @@ export const q07 = defineQuery({
 });
 
 function namesOf({ id, names, aliases, program }: Flow): string[] {
-  const file =
-    program?.type === 'sql'
-      ? [
-          program.file,
-          program.file
-            .split('/')
-            .at(-1)!
-            .replace(/\.sql$/, ''),
-        ]
-      : [];
+  const file = program?.type === 'sql' ? [program.file, programName(program)] : [];
   const command = program?.type === 'shell' ? [program.command.join(' ')] : [];
   return [id, names.en, names.zh, ...aliases, ...file, ...command];
 }
+
+const distributionColumns = {
+  distribution: textColumn('distribution', '分发'),
+  sourceDb: textColumn('source database', '源库'),
+  sourceTable: textColumn('source table', '源表'),
+  targetDb: textColumn('target database', '目标库'),
+  targetTable: textColumn('target table', '目标表'),
+  run: textColumn('run', '运行'),
+  agent: textColumn('agent', '代理'),
+  exportState: textColumn('export', '出库状态'),
+  importState: textColumn('import', '入库状态'),
+  dealStat: textColumn('dealStat', 'deal_stat'),
+  lastFinishedAt: instantColumn('finished', '最近完成'),
+};
 
 export const q08 = defineQuery({
   id: 'Q08',
@@ -147,39 +152,40 @@ export const q08 = defineQuery({
     zh: '读或写该表的分发及其在最近运行中的出入库状态；dealStat 同控制表：0 待处理，99 完成，1 处理中，-1 失败。',
   },
   input: { table: listOf(text(300)).optional() },
-  columns: {
-    distribution: textColumn('distribution', '分发'),
-    sourceDb: textColumn('source database', '源库'),
-    sourceTable: textColumn('source table', '源表'),
-    targetDb: textColumn('target database', '目标库'),
-    targetTable: textColumn('target table', '目标表'),
-    run: textColumn('run', '运行'),
-    agent: textColumn('agent', '代理'),
-    exportState: textColumn('export', '出库状态'),
-    importState: textColumn('import', '入库状态'),
-    dealStat: textColumn('dealStat', 'deal_stat'),
-    lastFinishedAt: instantColumn('finished', '最近完成'),
-  },
+  columns: distributionColumns,
   example: 'table=shfin.rpt_vr011',
   async answer(deps, { table }) {
     const version = await versionOf(deps);
     const asked = table?.map((it) => it.toLowerCase());
-    const rows = [];
-    for (const flow of version.flows.values()) {
-      if (flow.program?.type !== 'export') continue;
-      const { from, to, distribution } = flow.program;
-      if (asked !== undefined && ![from.table, to.table].some((it) => asked.includes(it.toLowerCase())))
-        continue;
-      rows.push({
-        ...{ distribution, sourceDb: from.connection, sourceTable: from.table },
-        ...{ targetDb: to.connection, targetTable: to.table, ...(await halvesOf(deps, flow, distribution)) },
-      });
-    }
+    const distributions = [...version.flows.values()].flatMap(({ cycle, program }) =>
+      program?.type === 'export' &&
+      (asked === undefined ||
+        [program.from.table, program.to.table].some((it) => asked.includes(it.toLowerCase())))
+        ? [{ cycle, ...program }]
+        : [],
+    );
+    const halves = new Map(
+      await Promise.all(
+        Cycle.options.map(async (cycle) => {
+          const of = distributions.filter((it) => it.cycle === cycle).map((it) => it.distribution);
+          return [cycle, await halvesIn(deps, cycle, of)] as const;
+        }),
+      ),
+    );
+    const rows = distributions.map(({ cycle, distribution, from, to }) => ({
+      ...{ distribution, sourceDb: from.connection, sourceTable: from.table },
+      ...{ targetDb: to.connection, targetTable: to.table, ...halves.get(cycle)!(distribution) },
+    }));
     return { about: { version: String(version.version) }, rows };
   },
 });
 
-const NOTHING = {
+type Halves = Pick<
+  RowOf<typeof distributionColumns>,
+  'run' | 'agent' | 'exportState' | 'importState' | 'dealStat' | 'lastFinishedAt'
+>;
+
+const NOTHING: Halves = {
   run: null,
   agent: null,
   exportState: null,
@@ -188,21 +194,26 @@ const NOTHING = {
   lastFinishedAt: null,
 };
 
-/** In the newest scheduled run of its cycle. */
-async function halvesOf(deps: ApiDeps, { cycle }: Flow, distribution: string) {
-  const period = await newestPeriod(deps.pool, cycle);
-  const [run] = period === null ? [] : await scheduledRuns(deps.pool, [[cycle, period]]);
-  if (run === undefined) return NOTHING;
-  const halves = [`${distribution}.export`, `${distribution}.import`];
-  const states = new Map((await readFlowStates(deps.pool, run, halves)).map((row) => [row.flow, row]));
-  const last = await lastAttempts(deps.pool, run, halves);
-  const [sent, loaded] = halves.map((id) => states.get(id));
-  const done = loaded?.state === 'succeeded' || loaded?.state === 'force_passed';
-  return {
-    ...{ run, agent: last.get(halves[1]!)?.agent ?? last.get(halves[0]!)?.agent ?? null },
-    ...{ exportState: sent?.state ?? null, importState: loaded?.state ?? null },
-    dealStat: dealStat([sent?.state ?? null, loaded?.state ?? null]),
-    lastFinishedAt: done ? loaded!.resultAt : null,
+/** How far the distributions of a cycle are in its newest scheduled run. */
+async function halvesIn(
+  { pool }: ApiDeps,
+  cycle: Cycle,
+  distributions: readonly string[],
+): Promise<(distribution: string) => Halves> {
+  const run = distributions.length === 0 ? null : await newestRun(pool, cycle);
+  if (run === null) return () => NOTHING;
+  const flows = distributions.flatMap((it) => [`${it}.export`, `${it}.import`]);
+  const [rows, last] = await Promise.all([readFlowStates(pool, run, flows), lastAttempts(pool, run, flows)]);
+  const states = new Map(rows.map((row) => [row.flow, row]));
+  return (distribution) => {
+    const [sent, loaded] = [`${distribution}.export`, `${distribution}.import`];
+    const [out, into] = [states.get(sent), states.get(loaded)];
+    return {
+      ...{ run, agent: last.get(loaded)?.agent ?? last.get(sent)?.agent ?? null },
+      ...{ exportState: out?.state ?? null, importState: into?.state ?? null },
+      dealStat: dealStat([out?.state ?? null, into?.state ?? null]),
+      lastFinishedAt: into !== undefined && isComplete(into) ? into.resultAt : null,
+    };
   };
 }
 
@@ -219,8 +230,8 @@ function dealStat(states: readonly (string | null)[]): string {
 export function orphanTables({
   readers,
   producers,
-}: EstateLineage): { table: string; platform: string | null; readers: readonly string[] }[] {
+}: EstateLineage): { table: string; readers: readonly string[] }[] {
   return [...readers]
     .filter(([table]) => !producers.has(table))
-    .map(([table, ids]) => ({ table: shownTable(table), platform: platformOf(table), readers: ids }));
+    .map(([table, ids]) => ({ table: shownTable(table), readers: ids }));
 }

@@ -1,8 +1,8 @@
 /** The month start as a board, and what an event-triggered flow waits for: Q06, Q28. */
 import { SluiceError } from '../../errors.ts';
-import { parseRunId } from '../../graph/calendar.ts';
 import type { Flow } from '../../graph/model.ts';
 import { readFlowStates } from '../../store/flows.ts';
+import { readWhyFacts } from '../../store/history.ts';
 import { readClock } from '../../store/snapshot.ts';
 import { flowOfRun } from '../find.ts';
 import { GivenId, listOf, text } from '../schemas/fields.ts';
@@ -24,8 +24,8 @@ import {
   MonthInput,
   type ScopedRun,
   scopedRun,
-  scopeOfDay,
   scopeOfMonth,
+  usualRun,
 } from './scope.ts';
 
 const conditionColumns = {
@@ -56,14 +56,14 @@ export const q06 = defineQuery({
   example: 'flow=P04.S3.DwdMergeBillM',
   async answer(deps, { flow: asked, run }) {
     if (asked === undefined) throw new SluiceError('invalid_request', 'name a flow: flow=ID');
-    const context = await scopedRun(deps, run ?? (await newestRun(deps)), await readClock(deps.pool));
+    const context = await scopedRun(deps, run ?? (await usualRun(deps)), await readClock(deps.pool));
     const flow = flowOfRun(context, asked);
     const v = context.index.get(flow.id)!;
-    const { reading } = await readCauses(deps, context);
+    const { facts } = await readWhyFacts(deps.pool, context, deps);
     const rows: RowOf<typeof conditionColumns>[] = [];
     const none = { interfaceNo: null, subControlTable: null };
     if (flow.trigger === 'event') {
-      const at = reading.facts.triggeredAt[v]!;
+      const at = facts.triggeredAt[v]!;
       rows.push({
         ...{
           flowId: flow.id,
@@ -116,14 +116,6 @@ const askedOf = ({ id, kind, interface: feed, reads }: Flow) => ({
   interfaceNo: kind === 'interface' ? (feed?.no ?? id) : null,
   subControlTable: kind === 'check' && reads.length > 0 ? reads.join(' ') : null,
 });
-
-async function newestRun(deps: Parameters<typeof scopeOfDay>[0]): Promise<string> {
-  const found =
-    (await scopeOfMonth(deps, undefined)).runs[0] ??
-    (await scopeOfDay(deps, undefined)).runs.find(({ run }) => parseRunId(run.id)?.cycle === 'day');
-  if (found === undefined) throw new SluiceError('unknown_run', 'no run was opened yet');
-  return found.run.id;
-}
 
 export const q28 = defineQuery({
   id: 'Q28',

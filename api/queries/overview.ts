@@ -1,22 +1,19 @@
 /** How the platforms stand as a whole: Q01, Q02. */
-import { shiftPeriod } from '../../graph/calendar.ts';
 import type { State } from '../../graph/status.ts';
-import { doneBy, scheduledRuns } from '../../store/scheduled-runs.ts';
+import { doneBy, runsBefore } from '../../store/scheduled-runs.ts';
 import type { ApiDeps } from '../deps.ts';
 import { hourOf, startOf } from './clock.ts';
-import { defineQuery, instantColumn, numberColumn, ratioColumn, textColumn } from './query.ts';
+import { defineQuery, instantColumn, numberColumn, offset, ratioColumn, textColumn } from './query.ts';
 import {
   DayInput,
-  FlowFilter,
   flowsOf,
   grouped,
   isComplete,
+  PlatformFilter,
   type Scope,
   type ScopedFlow,
   scopeOfDate,
 } from './scope.ts';
-
-const { group: _group, layer: _layer, ...PlatformFilter } = FlowFilter;
 
 export const q01 = defineQuery({
   id: 'Q01',
@@ -54,10 +51,7 @@ export const q01 = defineQuery({
     const rows = [...grouped(flows, ({ flow }) => flow.platform ?? '-')].map(([platform, list]) => {
       const { done, ...counts } = countsOf(list);
       const referenceCount = usual(list);
-      const offsetRatio =
-        referenceCount === null || referenceCount === 0
-          ? null
-          : round((done - referenceCount) / referenceCount);
+      const offsetRatio = offset(done, referenceCount);
       return { platform, ...counts, lastCompletionAt: lastOf(list), referenceCount, offsetRatio };
     });
     return { about: { date: scope.period }, rows: rows.sort((a, b) => (a.platform < b.platform ? -1 : 1)) };
@@ -105,8 +99,6 @@ export const q02 = defineQuery({
   },
 });
 
-const round = (ratio: number): number => Math.round(ratio * 10_000) / 10_000;
-
 const COUNTED = {
   succeeded: 'succeeded',
   force_passed: 'forced',
@@ -116,7 +108,7 @@ const COUNTED = {
   waiting_agent: 'waitingAgent',
   sent_to_agent: 'waitingAgent',
   not_triggered: 'notTriggered',
-} as const satisfies Partial<Record<State | 'stopping', string>>;
+} as const satisfies Partial<Record<State, string>>;
 
 /** Flows by what the monitors call their states. */
 function countsOf(list: readonly ScopedFlow[]) {
@@ -150,13 +142,9 @@ async function usualCounts(
     const { cycle, period } = run;
     // The same hours of the days before.
     const step = cycle === 'hour' ? 24 : 1;
-    const before = Array.from({ length: PERIODS }, (_, i) => shiftPeriod(cycle, period, -step * (i + 1)));
-    const there = await scheduledRuns(
-      deps.pool,
-      before.map((it) => [cycle, it] as const),
-    );
+    const before = await runsBefore(deps.pool, cycle, period, { count: PERIODS, step });
     const into = now - startOf(cycle, period);
-    const past = there.map((id) => ({ run: id, at: startOf(cycle, id.slice(cycle.length + 1)) + into }));
+    const past = before.map((it) => ({ run: it.run, at: startOf(cycle, it.period) + into }));
     usual.set(run.id, { n: past.length, done: await doneBy(deps.pool, past) });
   }
   return (list) => {

@@ -3,7 +3,7 @@ import { z } from 'zod';
 import { shiftPeriod } from '../../graph/calendar.ts';
 import type { Flow } from '../../graph/model.ts';
 import { effortOf, type FlowEffort, reportedRows, usualRows } from '../../store/attempt-lists.ts';
-import { scheduledRuns } from '../../store/scheduled-runs.ts';
+import { runsBefore } from '../../store/scheduled-runs.ts';
 import type { ApiDeps } from '../deps.ts';
 import { GivenId, listOf } from '../schemas/fields.ts';
 import { minuteOf } from './clock.ts';
@@ -14,6 +14,7 @@ import {
   minutes,
   namesColumn,
   numberColumn,
+  offset,
   type RowOf,
   ratioColumn,
   textColumn,
@@ -137,8 +138,11 @@ function compared(
   rows: number,
   reference: number,
 ): QualityRow {
-  const ratio = reference === 0 ? null : Math.round(((rows - reference) / reference) * 10_000) / 10_000;
-  return { kind, flowId: id, name: names, against, rows, reference, difference: rows - reference, ratio };
+  const difference = rows - reference;
+  return {
+    ...{ kind, flowId: id, name: names, against, rows, reference, difference },
+    ratio: offset(rows, reference),
+  };
 }
 
 function exportsAgainstImports(flows: readonly Flow[], counts: ReadonlyMap<string, number>): QualityRow[] {
@@ -177,15 +181,10 @@ async function againstUsual(
   minRatio: number,
 ): Promise<QualityRow[]> {
   const step = run.cycle === 'hour' ? 24 : 1;
-  const before = Array.from({ length: PERIODS }, (_, i) =>
-    shiftPeriod(run.cycle, run.period, -step * (i + 1)),
-  );
+  const before = await runsBefore(deps.pool, run.cycle, run.period, { count: PERIODS, step });
   const usual = await usualRows(
     deps.pool,
-    await scheduledRuns(
-      deps.pool,
-      before.map((it) => [run.cycle, it] as const),
-    ),
+    before.map((it) => it.run),
   );
   return flows.flatMap((flow) => {
     const { median = 0, n = 0 } = usual.get(flow.id) ?? {};
@@ -245,11 +244,11 @@ export const q35 = defineQuery({
       return {
         ...{ group, flows: now.flows, runs: now.runs, rows: now.rows, rowsBefore: before.rows },
         ...{
-          rowsTrend: trend(now.rows, before.rows),
+          rowsTrend: offset(now.rows, before.rows),
           avgMin: minutes(avg),
           avgMinBefore: minutes(avgBefore),
         },
-        ...{ timeTrend: avg === null || avgBefore === null ? null : trend(avg, avgBefore) },
+        ...{ timeTrend: offset(avg, avgBefore) },
         ...{ failures: now.failures, failuresBefore: before.failures },
       };
     });
@@ -269,11 +268,13 @@ const added = (sum: Sum, it: FlowEffort): Sum => ({
   failures: sum.failures + it.failures,
 });
 const meanMs = ({ ms, runs }: Sum): number | null => (runs === 0 ? null : ms / runs);
-const trend = (now: number, before: number): number | null =>
-  before === 0 ? null : Math.round(((now - before) / before) * 10_000) / 10_000;
 
 /** Of the seven days up to the date, or the seven before those. */
 async function effortIn(deps: ApiDeps, date: string, week: number): Promise<FlowEffort[]> {
-  const days = Array.from({ length: 7 }, (_, i) => ['day', shiftPeriod('day', date, -7 * week - i)] as const);
-  return effortOf(deps.pool, await scheduledRuns(deps.pool, days));
+  const after = shiftPeriod('day', date, 1 - 7 * week);
+  const days = await runsBefore(deps.pool, 'day', after, { count: 7 });
+  return effortOf(
+    deps.pool,
+    days.map(({ run }) => run),
+  );
 }

@@ -73,6 +73,12 @@ export function defineQuery<const I extends z.ZodRawShape, const C extends Colum
   return { ...definition, answer: (deps, input) => definition.answer(deps, input as never) };
 }
 
+/** How far a value is off what it is compared with: 0.1 is a tenth more; null when there is none, or it is 0. */
+export const offset = (value: number | null, reference: number | null): number | null =>
+  value === null || reference === null || reference === 0
+    ? null
+    : Math.round(((value - reference) / reference) * 10_000) / 10_000;
+
 /** ms -> minutes with one decimal; null stays null. */
 export const minutes = (ms: number | null): number | null =>
   ms === null ? null : Math.round(ms / 6_000) / 10;

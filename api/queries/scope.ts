@@ -1,12 +1,13 @@
 /** What most queries look at: the scheduled runs of a day or a month, with their flows as they stand. */
 import type { z } from 'zod';
+import { SluiceError } from '../../errors.ts';
 import { parsePeriod } from '../../graph/calendar.ts';
 import { type Cycle, type Flow, Layer } from '../../graph/model.ts';
 import type { State } from '../../graph/status.ts';
 import type { UsualTimes } from '../../graph/usual-times.ts';
 import { type FlowStateRow, readFirstFlowStates } from '../../store/flows.ts';
 import type { RunContext } from '../../store/run-context.ts';
-import { newestPeriod, scheduledRuns } from '../../store/scheduled-runs.ts';
+import { newestPeriod, newestRun, scheduledRuns } from '../../store/scheduled-runs.ts';
 import { readClock } from '../../store/snapshot.ts';
 import { readUsual } from '../../store/usual-times.ts';
 import type { ApiDeps } from '../deps.ts';
@@ -24,6 +25,7 @@ export const FlowFilter = {
   layer: listOf(Layer).optional(),
 };
 export type FlowFilter = z.output<z.ZodObject<typeof FlowFilter>>;
+export const PlatformFilter = { platform: FlowFilter.platform };
 
 /** A run as a query reads it. */
 export interface ScopedRun extends RunContext {
@@ -79,6 +81,13 @@ async function scopeOf(
   return { period, now, runs: await Promise.all(ids.map((id) => scopedRun(deps, id, now))) };
 }
 
+/** The run that somebody means who names none: of the newest month, else of the newest day. Throws `unknown_run`. */
+export async function usualRun({ pool }: ApiDeps): Promise<string> {
+  const found = (await newestRun(pool, 'month')) ?? (await newestRun(pool, 'day'));
+  if (found === null) throw new SluiceError('unknown_run', 'no run was opened yet');
+  return found;
+}
+
 /** Throws `unknown_run`. */
 export async function scopedRun(deps: ApiDeps, id: string, now: number): Promise<ScopedRun> {
   const context = await openContext(deps, id);
@@ -128,6 +137,10 @@ export function grouped<T>(items: readonly T[], key: (item: T) => string): Map<s
   }
   return groups;
 }
+
+/** Whether something of it is still to come: not complete, nor skipped, nor retired. */
+export const isOpen = (row: Pick<FlowStateRow, 'result' | 'state'>): boolean =>
+  !isComplete(row) && row.state !== 'skipped' && row.state !== 'retired';
 
 /** Whether it counts as done in lists: succeeded or passed (domain, common rule). */
 export const isComplete = ({ result }: Pick<FlowStateRow, 'result'>): boolean =>

@@ -1,14 +1,17 @@
 /** Why flows have not run, and which have waited for long: Q10, Q17. */
 import { z } from 'zod';
 import { SluiceError } from '../../errors.ts';
-import { parseRunId } from '../../graph/calendar.ts';
 import { whyFlow } from '../../graph/why.ts';
 import { readWhyFacts } from '../../store/history.ts';
+import type { RunContext } from '../../store/run-context.ts';
+import { newestRun } from '../../store/scheduled-runs.ts';
 import type { ApiDeps } from '../deps.ts';
+import { openContext } from '../find.ts';
 import { GivenId, listOf, text } from '../schemas/fields.ts';
 import { contextOrCause, vertexOf, whyAbsent, withOtherRuns } from '../why-answer.ts';
 import { causesOf } from './causes.ts';
 import { openFlows } from './due.ts';
+import { programName } from './program.ts';
 import {
   defineQuery,
   instantColumn,
@@ -18,7 +21,7 @@ import {
   numberColumn,
   textColumn,
 } from './query.ts';
-import { DayInput, FlowFilter, flowsOf, scopeOfDate, scopeOfDay, scopeOfMonth } from './scope.ts';
+import { DayInput, FlowFilter, flowsOf, scopeOfDate, usualRun } from './scope.ts';
 
 export const q10 = defineQuery({
   id: 'Q10',
@@ -132,30 +135,19 @@ async function causesIn(deps: ApiDeps, run: string, asked: string, limit: number
   return answer.causes.map((cause) => row(own.flow, own.state, cause));
 }
 
-type Context = Exclude<Awaited<ReturnType<typeof contextOrCause>>, { cause: unknown }>['context'];
-
 /** By id or former name, or by the name of its program: `DwdMergeBillM` of `programs/DwdMergeBillM.sql`. */
-function vertexNamed(context: Context, asked: string): number {
+function vertexNamed(context: RunContext, asked: string): number {
   const v = vertexOf(context, asked);
   if (v >= 0) return v;
   return context.graph.ids.findIndex((id) => {
     const { program } = context.flow(id);
-    return (
-      program?.type === 'sql' &&
-      program.file
-        .split('/')
-        .at(-1)!
-        .replace(/\.sql$/, '') === asked
-    );
+    return program?.type === 'sql' && programName(program) === asked;
   });
 }
 
 /** The newest month run if the flow is in it, else the newest day run, else the month run all the same. */
 async function runWith(deps: ApiDeps, asked: string): Promise<string> {
-  const month = (await scopeOfMonth(deps, undefined)).runs[0];
-  if (month !== undefined && vertexNamed(month, asked) >= 0) return month.run.id;
-  const day = (await scopeOfDay(deps, undefined)).runs.find(({ run }) => parseRunId(run.id)?.cycle === 'day');
-  const found = day ?? month;
-  if (found === undefined) throw new SluiceError('unknown_run', 'no run was opened yet');
-  return found.run.id;
+  const month = await newestRun(deps.pool, 'month');
+  if (month !== null && vertexNamed(await openContext(deps, month), asked) >= 0) return month;
+  return (await newestRun(deps.pool, 'day')) ?? usualRun(deps);
 }
