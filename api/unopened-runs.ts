@@ -6,9 +6,9 @@ import type { Cycle } from '../graph/model.ts';
 import type { ScheduleFacts } from '../graph/unopened.ts';
 import type { Cause } from '../graph/why.ts';
 import { readTurns } from '../store/backfills.ts';
-import { newestVersion } from '../store/catalogue.ts';
 import { readScheduleFacts } from '../store/schedule-facts.ts';
 import type { ApiDeps } from './deps.ts';
+import { newestCatalogue } from './newest-catalogue.ts';
 
 export interface UnopenedRun {
   /** Of the run as a whole: without a flow, its chain is empty. */
@@ -68,11 +68,9 @@ export async function unopenedRuns(
 
 /** Since when periods of the cycles exist by the newest catalogue; null: all do, or there is no catalogue. */
 async function beginnings(
-  { pool, versionOf }: Pick<ApiDeps, 'pool' | 'versionOf'>,
+  deps: Pick<ApiDeps, 'pool' | 'versionOf'>,
   cycles: readonly Cycle[],
 ): Promise<(cycle: Cycle) => string | null> {
-  const newest = cycles.length === 0 ? null : await newestVersion(pool);
-  if (newest === null) return () => null;
-  const { frame } = await versionOf(newest);
-  return (cycle) => beginningOf(frame, cycle);
+  const newest = cycles.length === 0 ? null : await newestCatalogue(deps);
+  return (cycle) => (newest === null ? null : beginningOf(newest.frame, cycle));
 }

@@ -3,13 +3,13 @@ import { SluiceError } from '../../errors.ts';
 import type { Actor } from '../../store/actors.ts';
 import { type AgentRow, epochsOf, listAgents, listPlatforms, setDrained } from '../../store/agent-list.ts';
 import { writeAudit } from '../../store/audit.ts';
-import { newestVersion } from '../../store/catalogue.ts';
 import { endLeases } from '../../store/lease-end.ts';
 import { pausePlatform, resumePlatform } from '../../store/pauses.ts';
 import { inTransaction } from '../../store/pool.ts';
 import { authorisePlatform } from '../auth.ts';
 import type { Api, ApiDeps } from '../deps.ts';
 import { near } from '../near.ts';
+import { newestCatalogue } from '../newest-catalogue.ts';
 import { unknown } from '../problem.ts';
 import {
   Agent,
@@ -161,10 +161,8 @@ async function findAgent(deps: ApiDeps, actor: Actor, name: string): Promise<Age
 }
 
 async function platformsOfCatalogue(deps: ApiDeps): Promise<string[]> {
-  const version = await newestVersion(deps.pool);
-  if (version === null) return [];
-  const { flows } = await deps.versionOf(version);
+  const version = await newestCatalogue(deps);
   const names = new Set<string>();
-  for (const flow of flows.values()) if (flow.platform !== undefined) names.add(flow.platform);
+  for (const flow of version?.flows.values() ?? []) if (flow.platform !== undefined) names.add(flow.platform);
   return [...names];
 }

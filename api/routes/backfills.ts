@@ -16,7 +16,7 @@ import {
   readBackfill,
   readBackfillRuns,
 } from '../../store/backfills.ts';
-import { type CatalogueVersion, newestVersion } from '../../store/catalogue.ts';
+import type { CatalogueVersion } from '../../store/catalogue.ts';
 import { nextRunNumber } from '../../store/run-numbers.ts';
 import { flowsRun, scheduledPeriods } from '../../store/scheduled-past.ts';
 import { keyOf } from '../ask.ts';
@@ -24,6 +24,7 @@ import { authorise } from '../auth.ts';
 import { bodyHash } from '../body-hash.ts';
 import type { Api, ApiDeps } from '../deps.ts';
 import { near } from '../near.ts';
+import { versionOf } from '../newest-catalogue.ts';
 import { AtId, page, positionOf } from '../paging.ts';
 import { unknown } from '../problem.ts';
 import {
@@ -147,12 +148,10 @@ export function backfillRoutes(app: Api, deps: ApiDeps): void {
 
 /** Throws `no_catalogue`, `no_flows`. */
 async function graphOf(deps: ApiDeps, cycle: Cycle): Promise<{ version: CatalogueVersion; graph: Graph }> {
-  const newest = await newestVersion(deps.pool);
-  if (newest === null) throw new SluiceError('no_catalogue', 'no catalogue was applied yet');
-  const version = await deps.versionOf(newest);
+  const version = await versionOf(deps);
   const { graph } = version.graphOf(cycle);
   if (graph.n > 0) return { version, graph };
-  throw new SluiceError('no_flows', `catalogue version ${newest} has no ${cycle} flows`, {
+  throw new SluiceError('no_flows', `catalogue version ${version.version} has no ${cycle} flows`, {
     facts: { cycle },
   });
 }

@@ -5,7 +5,7 @@ import type { Schedule as Definition } from '../../graph/model.ts';
 import { calendarOf, nextOpenings, scheduleText } from '../../graph/schedule.ts';
 import { unknownHolidays } from '../../graph/schedule-check.ts';
 import { toLocal } from '../../graph/time-zone.ts';
-import { type CatalogueVersion, newestVersion } from '../../store/catalogue.ts';
+import type { CatalogueVersion } from '../../store/catalogue.ts';
 import {
   lastSlots,
   listSchedules,
@@ -18,6 +18,7 @@ import { readClock } from '../../store/snapshot.ts';
 import { authorise } from '../auth.ts';
 import type { Api, ApiDeps } from '../deps.ts';
 import { near } from '../near.ts';
+import { newestCatalogue } from '../newest-catalogue.ts';
 import { openOnce } from '../open-once.ts';
 import { unknown } from '../problem.ts';
 import { KeyHeader } from '../schemas/operations.ts';
@@ -126,9 +127,8 @@ interface Known {
 }
 
 async function readAll(deps: ApiDeps): Promise<Known | null> {
-  const newest = await newestVersion(deps.pool);
-  if (newest === null) return null;
-  const version = await deps.versionOf(newest);
+  const version = await newestCatalogue(deps);
+  if (version === null) return null;
   const rows = new Map((await listSchedules(deps.pool)).map((row) => [row.id, row]));
   return { version, rows, now: await readClock(deps.pool) };
 }
