@@ -1,6 +1,7 @@
 /** What applying a rerun plan would cost and touch: how long it takes, what is overwritten, who is late, what need not be redone. */
 import { deadlinesMoved, type ForeseenEnds, foreseenEnds, longestWayTo } from '../graph/foreseen-ends.ts';
 import { type Reach, reachOf, wayTo } from '../graph/impact.ts';
+import type { TableKey } from '../graph/lineage.ts';
 import type { Flow } from '../graph/model.ts';
 import { hasStarted } from '../graph/settle.ts';
 import { FLAG, has, isTriggered } from '../graph/state.ts';
@@ -9,6 +10,7 @@ import { type FlowTables, untouchedFlows } from '../graph/untouched.ts';
 import { connectionsOf } from './catalogue-diff.ts';
 import type { ExpectDurations, ExpectedDurations } from './expected-durations.ts';
 import { estateOfVersion } from './impact.ts';
+import { type EstateLineage, estateLineage } from './lineage/estate-lineage.ts';
 import type { PlanPart } from './rerun-across.ts';
 import type { Plan } from './schemas/rerun-plans.ts';
 
@@ -47,7 +49,7 @@ export async function planImpact(plan: PlanToWeigh, expect: ExpectDurations): Pr
         ...{ endsAt: Math.round(endsAt), lateMs: Math.round(lateMs) },
       })),
     ),
-    ...leftAlone(own, reach, plan.roots),
+    ...leftAlone(own, reach, plan.roots, await estateLineage(own.context.version)),
   };
 }
 
@@ -203,10 +205,10 @@ function leftAlone(
   { context, state }: Work,
   reach: Reach,
   roots: readonly number[],
+  lineage: EstateLineage,
 ): Pick<Plan, 'untouched' | 'runAnyway'> {
-  const { graph, version } = context;
-  const platforms = new Map(version.frame.connections.map(({ id, platform }) => [id, platform]));
-  const tablesOf = (v: number): FlowTables | null => tablesIn(context.flow(graph.ids[v]!), platforms);
+  const { graph } = context;
+  const tablesOf = (v: number): FlowTables | null => tablesIn(context.flow(graph.ids[v]!), lineage);
   return {
     untouched: untouchedFlows(graph, roots, tablesOf)
       .filter((v) => hasStarted(state, v))
@@ -218,20 +220,12 @@ function leftAlone(
   };
 }
 
-/** Tables by platform and name; between the halves of a distribution lies its staging. Null: it moves no data. */
-function tablesIn(flow: Flow, platforms: ReadonlyMap<string, string>): FlowTables | null {
+/** Declared tables and those of the SQL; a list without any may be incomplete. Null: it moves no data. */
+function tablesIn(flow: Flow, { flows, unread }: EstateLineage): FlowTables | null {
   if (flow.runner !== 'agent') return null;
-  const on = (platform: string | undefined) => (table: string) => `${platform ?? ''} ${table.toLowerCase()}`;
-  const { program } = flow;
-  const declared = (tables: readonly string[]): string[] | null =>
-    tables.length === 0 ? null : tables.map(on(flow.platform));
-  if (program?.type === 'export')
-    return {
-      reads: flow.reads.map(on(platforms.get(program.from.connection))),
-      writes: [`staging ${program.distribution}`],
-    };
-  if (program?.type === 'import')
-    return { reads: [`staging ${program.distribution}`], writes: declared(flow.writes) };
+  const { reads, writes } = flows.get(flow.id)!;
+  const known = (tables: readonly TableKey[]): readonly TableKey[] | null =>
+    tables.length === 0 || unread.has(flow.id) ? null : tables;
   // A check writes nothing.
-  return { reads: declared(flow.reads), writes: flow.kind === 'check' ? [] : declared(flow.writes) };
+  return { reads: known(reads), writes: flow.kind === 'check' ? [] : known(writes) };
 }

@@ -1,5 +1,6 @@
 /** The retirement sheet of a flow (domain Q36): from the newest catalogue version, and what the record says of it. */
 import { reachOf } from '../graph/impact.ts';
+import { type TableKey, tableName } from '../graph/lineage.ts';
 import type { Flow } from '../graph/model.ts';
 import type { State } from '../graph/status.ts';
 import { VERBS } from '../graph/verbs.ts';
@@ -12,6 +13,7 @@ import { connectionsOf, isOpenedBy } from './catalogue-diff.ts';
 import type { ApiDeps } from './deps.ts';
 import { flowOfVersion, openContext } from './find.ts';
 import { estateOfVersion, shownImpact } from './impact.ts';
+import { type EstateLineage, estateLineage, isStaging } from './lineage/estate-lineage.ts';
 import { versionOf } from './newest-catalogue.ts';
 import type { Retirement } from './schemas/retirement.ts';
 
@@ -30,6 +32,7 @@ export async function retirementSheet(deps: ApiDeps, given: string): Promise<Ret
     .filter((it) => it.forcePassRequires.includes(flow.id))
     .map((it) => it.id);
   const estate = estateOfVersion(version);
+  const lineage = await estateLineage(version);
   const v = estate.index.get(flow.id)!;
   return {
     ...{ flow: flow.id, version: version.version, names: flow.names, kind: flow.kind, cycle: flow.cycle },
@@ -37,8 +40,8 @@ export async function retirementSheet(deps: ApiDeps, given: string): Promise<Ret
     ...{ procedure: flow.procedure ?? null, owner: flow.owner ?? null, platform: flow.platform ?? null },
     note: flow.note ?? null,
     program: programOf(flow),
-    ...tablesOf(version, flow),
-    distributions: distributionsOf(version, flow),
+    ...tablesOf(lineage, flow),
+    distributions: distributionsOf(version, lineage, flow),
     upstream: flow.after.map(({ from, period, cycle }) => ({
       ...{ flow: from, cycle: cycle ?? flow.cycle, period, exists: version.flows.has(from) },
     })),
@@ -76,28 +79,40 @@ function programOf({ program, ...flow }: Flow): Retirement['program'] {
   }
 }
 
-/** Names of tables are told apart as the platforms do, without regard to case. */
-const tableKey = (table: string): string => table.toUpperCase();
-
-function tablesOf({ flows }: CatalogueVersion, flow: Flow): Pick<Retirement, 'reads' | 'writes'> {
-  const others = [...flows.values()].filter((it) => it.id !== flow.id);
-  const by = (table: string, side: 'reads' | 'writes'): string[] =>
-    others.filter((it) => it[side].some((name) => tableKey(name) === tableKey(table))).map((it) => it.id);
+/** Declared tables and those of its SQL, each with the other flows on the far side. */
+function tablesOf(
+  { flows, producers, readers }: EstateLineage,
+  flow: Flow,
+): Pick<Retirement, 'reads' | 'writes'> {
+  const { reads, writes } = flows.get(flow.id)!;
+  const others = (ids: readonly string[] = []): string[] => ids.filter((id) => id !== flow.id);
+  const shown = (table: TableKey): string =>
+    [...flow.reads, ...flow.writes].find((it) => it.toLowerCase() === tableName(table)) ?? tableName(table);
   return {
-    reads: flow.reads.map((table) => ({ table, writtenBy: by(table, 'writes') })),
-    writes: flow.writes.map((table) => ({ table, readBy: by(table, 'reads') })),
+    reads: reads
+      .filter((table) => !isStaging(table))
+      .map((table) => ({ table: shown(table), writtenBy: others(producers.get(table)) })),
+    writes: writes
+      .filter((table) => !isStaging(table))
+      .map((table) => ({ table: shown(table), readBy: others(readers.get(table)) })),
   };
 }
 
-function distributionsOf({ flows }: CatalogueVersion, flow: Flow): Retirement['distributions'] {
-  const written = new Set(flow.writes.map(tableKey));
-  return [...flows.values()].flatMap(({ program }) => {
+/** Those that it is half of, and those that copy what it writes. */
+function distributionsOf(
+  { flows }: CatalogueVersion,
+  lineage: EstateLineage,
+  flow: Flow,
+): Retirement['distributions'] {
+  const { writes } = lineage.flows.get(flow.id)!;
+  const readers = new Set(writes.flatMap((table) => lineage.readers.get(table) ?? []));
+  return [...flows.values()].flatMap(({ id, program }) => {
     if (program?.type !== 'export') return [];
     const { distribution, from, to } = program;
     const itself =
       (flow.program?.type === 'export' || flow.program?.type === 'import') &&
       flow.program.distribution === distribution;
-    return itself || written.has(tableKey(from.table)) ? [{ distribution, from, to, itself }] : [];
+    return itself || readers.has(id) ? [{ distribution, from, to, itself }] : [];
   });
 }
 

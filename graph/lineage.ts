@@ -6,6 +6,9 @@ export type TableKey = string;
 export const tableKey = (platform: string | null | undefined, table: string): TableKey =>
   `${platform ?? ''} ${table.toLowerCase()}`;
 
+/** Without its platform. */
+export const tableName = (key: TableKey): string => key.slice(key.indexOf(' ') + 1);
+
 export interface FlowData {
   readonly flow: string;
   readonly reads: readonly TableKey[];

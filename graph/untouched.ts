@@ -1,7 +1,7 @@
-/** What a rerun redoes although nothing that it reads is written again: by the tables that flows declare. Pure. */
+/** What a rerun redoes although nothing that it reads is written again: by the tables that flows use. Pure. */
 import type { Graph } from './compact.ts';
 
-/** What a flow reads and writes, as keys that are equal when it is the same table; null: nothing is declared, so it may be anything. */
+/** What a flow reads and writes, as keys that are equal when it is the same table; null: nothing is known, so it may be anything. */
 export interface FlowTables {
   readonly reads: readonly string[] | null;
   readonly writes: readonly string[] | null;
@@ -9,8 +9,8 @@ export interface FlowTables {
 
 /**
  * Flows below the roots that read none of the tables that are written again, in the order of the graph. `tablesOf` is null for flows that
- * move no data (people, notices): they are neither listed nor do they hand anything on. A flow that declares nothing that it reads counts
- * as touched, and one that declares nothing that it writes touches what waits for it directly. O(V + E + tables) for each round, of which
+ * move no data (people, notices): they are neither listed nor do they hand anything on. A flow of whose reads nothing is known counts
+ * as touched, and one of whose writes nothing is known touches what waits for it directly. O(V + E + tables) for each round, of which
  * there are as many as the longest way against the order of the graph (one without loops).
  */
 export function untouchedFlows(

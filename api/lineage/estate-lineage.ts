@@ -8,13 +8,16 @@ import type { SqlTables } from './sql-tables.ts';
 
 export interface EstateLineage extends Lineage {
   readonly findings: readonly LineageFinding[];
+  /** Flows of whose program not everything could be read: they may use more tables than is known. */
+  readonly unread: ReadonlySet<string>;
 }
 
 const kept = new WeakMap<CatalogueVersion, Promise<EstateLineage>>();
 
+const STAGING = `${tableKey(null, '')}staging of `;
 /** What is between the halves of a distribution: a table of no platform. */
-export const stagingOf = (distribution: string): TableKey =>
-  `${tableKey(null, '')}staging of ${distribution}`;
+export const stagingOf = (distribution: string): TableKey => `${STAGING}${distribution}`;
+export const isStaging = (table: TableKey): boolean => table.startsWith(STAGING);
 
 export function estateLineage(version: CatalogueVersion): Promise<EstateLineage> {
   const known = kept.get(version) ?? build(version);
@@ -32,8 +35,10 @@ async function build(version: CatalogueVersion): Promise<EstateLineage> {
   const known = new Map<string, SqlTables>();
   const flows: FlowData[] = [];
   const findings: LineageFinding[] = [];
+  const unread = new Set<string>();
   for (const flow of version.flows.values()) {
     const used = usedBy(flow, version, known, read);
+    if (used === null ? flow.program?.type === 'sql' : used.unread !== null) unread.add(flow.id);
     if (used !== null) findings.push(...disagreements(flow.id, flow, used));
     flows.push(dataOf(flow, used, platforms));
     if (used !== null && known.size % TOGETHER === 0) await immediately();
@@ -47,7 +52,7 @@ async function build(version: CatalogueVersion): Promise<EstateLineage> {
     findings.push(...missingDependencies(lineage, flow, upstreamOf));
     if (i % TOGETHER === 0) await immediately();
   }
-  return { ...lineage, findings };
+  return { ...lineage, findings, unread };
 }
 
 /** The parser is loaded by the first question, not by the start of the API. */

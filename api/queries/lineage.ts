@@ -2,7 +2,7 @@
 
 import { z } from 'zod';
 import { SluiceError } from '../../errors.ts';
-import type { TableKey } from '../../graph/lineage.ts';
+import { tableName } from '../../graph/lineage.ts';
 import { Cycle, type Flow } from '../../graph/model.ts';
 import { lastAttempts } from '../../store/attempt-lists.ts';
 import { readFlowStates } from '../../store/flows.ts';
@@ -50,9 +50,9 @@ export const q03 = defineQuery({
       return [
         {
           ...{ flowId: flow.id, program: programOf(flow.program), platform: flow.platform ?? null },
-          ...{ sourceTables: data.reads.map(shownTable), targetTables: data.writes.map(shownTable) },
+          ...{ sourceTables: data.reads.map(tableName), targetTables: data.writes.map(tableName) },
           producers: data.reads.map(
-            (table) => `${shownTable(table)}<-${lineage.producers.get(table)?.join('+') ?? '-'}`,
+            (table) => `${tableName(table)}<-${lineage.producers.get(table)?.join('+') ?? '-'}`,
           ),
         },
       ];
@@ -60,9 +60,6 @@ export const q03 = defineQuery({
     return { about: { version: String(version.version) }, rows };
   },
 });
-
-/** Without its platform. */
-export const shownTable = (key: TableKey): string => key.slice(key.indexOf(' ') + 1);
 
 const foundColumns = {
   flowId: textColumn('flow', '流程'),
@@ -110,8 +107,8 @@ export const q07 = defineQuery({
       const own = namesOf(flow).find(fits);
       if (own !== undefined) row('is', own);
       const { writes, reads } = lineage.flows.get(flow.id)!;
-      for (const table of writes) if (fits(shownTable(table))) row('produces', shownTable(table));
-      for (const table of reads) if (fits(shownTable(table))) row('reads', shownTable(table));
+      for (const table of writes) if (fits(tableName(table))) row('produces', tableName(table));
+      for (const table of reads) if (fits(tableName(table))) row('reads', tableName(table));
     }
     const order = ['is', 'produces', 'reads'];
     rows.sort((a, b) => order.indexOf(a.role!) - order.indexOf(b.role!));
@@ -233,5 +230,5 @@ export function orphanTables({
 }: EstateLineage): { table: string; readers: readonly string[] }[] {
   return [...readers]
     .filter(([table]) => !producers.has(table))
-    .map(([table, ids]) => ({ table: shownTable(table), readers: ids }));
+    .map(([table, ids]) => ({ table: tableName(table), readers: ids }));
 }

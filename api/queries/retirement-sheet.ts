@@ -37,8 +37,8 @@ export const q36 = defineQuery({
     zh: '流程下线前需了解什么？',
   },
   rule: {
-    en: 'By the newest catalogue and the open runs: program, declared tables with who writes and reads them, groups, distributions, upstream, everything below, last run. An obstacle is what stands against retiring it now.',
-    zh: '按最新目录与进行中的运行：程序、声明的表及读写者、分组、分发、前置、全部后续、最近一次执行。“障碍”为当前不宜下线的原因。',
+    en: 'By the newest catalogue and the open runs: program, tables (declared, and those of its SQL) with who writes and reads them, groups, distributions, upstream, everything below, last run. An obstacle is what stands against retiring it now.',
+    zh: '按最新目录与进行中的运行：程序、表（声明的及 SQL 中的）及读写者、分组、分发、前置、全部后续、最近一次执行。“障碍”为当前不宜下线的原因。',
   },
   input: { flow: GivenId },
   columns: {

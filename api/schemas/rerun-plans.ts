@@ -101,8 +101,8 @@ export const Plan = z.object({
     }),
   ),
   /**
-   * What has run below and need not run again: by the tables that it declares it reads nothing that is written again. Members all the same,
-   * when the scope says so.
+   * What has run below and need not run again: it reads nothing that is written again, by the tables that are declared and those of its SQL.
+   * Members all the same, when the scope says so.
    */
   untouched: z.array(z.string()),
   /** Below and not started: these run anyway. */

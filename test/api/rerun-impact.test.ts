@@ -214,3 +214,30 @@ test('durations are those that were learned from the past', async () => {
   const it = await plan(month, ['A'], { scope: 'only' });
   expect(it.estimate).toMatchObject({ ms: 180_000, origins: { class: 1 } });
 });
+
+test('what SQL touches counts as what is declared: such flows are not called untouched', async () => {
+  const sql = (file: string) => ({ type: 'sql' as const, file, connection: 'yt' });
+  const after = { after: ['A'], reads: ['ods.other'] };
+  const flows = [
+    { id: 'A', writes: ['dwd.a'] },
+    { id: 'APART', ...after, program: sql('apart.sql') },
+    { id: 'UNDECLARED', ...after, program: sql('undeclared.sql') },
+    { id: 'UNREAD', ...after, program: sql('unread.sql') },
+    { id: 'BELOW', after: ['UNDECLARED'], reads: ['app.undeclared'] },
+  ];
+  const programs = [
+    { path: 'programs/apart.sql', text: 'insert into app.apart select * from ods.other' },
+    {
+      path: 'programs/undeclared.sql',
+      text: 'insert into app.undeclared select * from ods.other join dwd.a using (a)',
+    },
+    { path: 'programs/unread.sql', text: 'insert into app.unread select from from ods.other' },
+  ];
+  const frame = { connections: [{ id: 'yt', platform: 'yt' }] };
+  await applyCatalogue(api.pool, catalogueText(flows, frame), 'apply', programs);
+  const run = await openTestRun(api.pool, '2000-01');
+  await work();
+  const { untouched, members } = await plan(run, ['A']);
+  expect(members).toHaveLength(5);
+  expect(untouched).toEqual(['APART']);
+});

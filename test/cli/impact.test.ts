@@ -36,7 +36,7 @@ const flows: ShortFlow[] = [
   { id: 'KEY', after: ['USER'], key: true, deadline: '+1 month, day 1, 23:59' },
   { id: 'NEEDS', forcePassRequires: ['OLD'] },
 ];
-const sql = { path: 'programs/old.sql', text: 'select 1' };
+const sql = { path: 'programs/old.sql', text: 'insert into dwd.old select s.a from ods.src s, dim.code' };
 await applyCatalogue(api.pool, catalogueText(flows, frame), 'apply', [sql]);
 const agent = await playAgent(api.pool, 'a1');
 
@@ -70,6 +70,8 @@ test('the sheet has program, tables with neighbours, upstream, everything below,
     reads: [
       { table: 'ods.src', writtenBy: ['SRC'] },
       { table: 'ODS.NOBODY', writtenBy: [] },
+      // Nobody declared it: the program says so.
+      { table: 'dim.code', writtenBy: [] },
     ],
     writes: [{ table: 'DWD.OLD', readBy: ['USER', 'DIST.export'] }],
     distributions: [{ distribution: 'DIST', to: { connection: 'mpp', table: 'APP.OLD' }, itself: false }],
