@@ -4,12 +4,14 @@ import type { CatalogueVersion } from '../store/catalogue.ts';
 import { openDue } from '../store/open-due.ts';
 import type { ContextReader } from '../store/run-context.ts';
 import { type LoadedRun, loadRun } from '../store/run-state.ts';
+import type { Arrivals } from './arrivals.ts';
 import { type ExchangeRequest, type ExchangeResult, exchange } from './exchange.ts';
 
 export interface ActivityDeps {
   readonly pool: pg.Pool;
   readonly versionOf: (version: number) => Promise<CatalogueVersion>;
   readonly contextOf: ContextReader;
+  readonly arrivals: Arrivals;
   /** Grace after the orphan time of a lost attempt, ms (C4). */
   readonly graceMs: number;
 }
@@ -17,24 +19,40 @@ export interface ActivityDeps {
 export interface Activities {
   loadRun(run: string): Promise<LoadedRun>;
   exchange(request: ExchangeRequest): Promise<ExchangeResult>;
+  /** The exchange as soon as something has come into the log; null when nothing comes in so many ms. */
+  exchangeOnArrival(
+    request: ExchangeRequest,
+    waitMs: number,
+    spacingMs: number,
+  ): Promise<ExchangeResult | null>;
   freezeRun(run: string, exchangeOfRecord: number): Promise<void>;
   /** Decides everything that a schedule has due; fails, to be repeated, before the moment for which it fired, ms. */
   openDue(schedule: string, firedMs: number): Promise<void>;
 }
 
-export function createActivities({ pool, versionOf, contextOf, graceMs }: ActivityDeps): Activities {
+export function createActivities({
+  pool,
+  versionOf,
+  contextOf,
+  arrivals,
+  graceMs,
+}: ActivityDeps): Activities {
+  const exchangeNow: Activities['exchange'] = async (request) => {
+    arrivals.looking(request.run);
+    const result = await exchange(pool, await contextOf(request.run), request);
+    if (!('refused' in result) || result.refused !== 'moved') return result;
+    contextOf.forget(request.run);
+    return exchange(pool, await contextOf(request.run), request);
+  };
   return {
     async loadRun(run) {
       // A worker that had the run long ago may know it by another version (D8).
       contextOf.forget(run);
       return loadRun(pool, await contextOf(run), graceMs);
     },
-    async exchange(request) {
-      const result = await exchange(pool, await contextOf(request.run), request);
-      if (!('refused' in result) || result.refused !== 'moved') return result;
-      contextOf.forget(request.run);
-      return exchange(pool, await contextOf(request.run), request);
-    },
+    exchange: exchangeNow,
+    exchangeOnArrival: async (request, waitMs, spacingMs) =>
+      (await arrivals.wait(request.run, waitMs, spacingMs)) ? exchangeNow(request) : null,
     async freezeRun(run, exchangeOfRecord) {
       await pool.query('update runs set frozen = $2 where id = $1', [
         run,

@@ -2,6 +2,7 @@
 import { Client, Connection } from '@temporalio/client';
 import { NativeConnection, Worker } from '@temporalio/worker';
 import type { Logger } from 'pino';
+import { Arrivals } from '../activities/arrivals.ts';
 import { createActivities } from '../activities/index.ts';
 import type { Cycle } from '../graph/model.ts';
 import { versionReader } from '../store/catalogue.ts';
@@ -62,6 +63,7 @@ export async function startWorker(options: WorkerOptions): Promise<RunningWorker
   ]);
   const { build } = bundle;
   const client = new Client({ connection, namespace });
+  const arrivals = new Arrivals();
   const successor = new Successor({ client, taskQueue, build, logger });
   const worker = await Worker.create({
     connection: native,
@@ -69,7 +71,7 @@ export async function startWorker(options: WorkerOptions): Promise<RunningWorker
     taskQueue,
     workflowBundle: bundle,
     sinks: successor.sinks,
-    activities: { ...createActivities({ pool, versionOf, contextOf, graceMs: options.graceMs }) },
+    activities: { ...createActivities({ pool, versionOf, contextOf, arrivals, graceMs: options.graceMs }) },
     // All live runs must fit: an evicted one replays its whole history at the next wake.
     maxCachedWorkflows: 200,
     maxConcurrentWorkflowTaskExecutions: 10,
@@ -83,6 +85,7 @@ export async function startWorker(options: WorkerOptions): Promise<RunningWorker
     databaseUrl,
     client,
     successor,
+    arrivals,
     taskQueue,
     build,
     logger,

@@ -5,6 +5,7 @@
 import type { Client } from '@temporalio/client';
 import type pg from 'pg';
 import type { Logger } from 'pino';
+import type { Arrivals } from '../activities/arrivals.ts';
 import type { Cycle } from '../graph/model.ts';
 import { listen } from '../store/listen.ts';
 import type { RunInput } from '../workflows/messages.ts';
@@ -17,6 +18,7 @@ export interface DelivererDeps {
   readonly databaseUrl: string;
   readonly client: Client;
   readonly successor: Successor;
+  readonly arrivals: Arrivals;
   readonly taskQueue: string;
   /** Of the worker's bundle (decision 0009). */
   readonly build: string;
@@ -93,9 +95,10 @@ export class Deliverer {
     await Promise.all(this.#delivering);
   }
 
-  /** At most one signal in flight per run; what comes meanwhile is one more signal afterwards. */
+  /** A coordinator that waits here is told at once. Otherwise at most one signal in flight per run; what comes meanwhile is one more signal afterwards. */
   wake(run: string, wanted = false): void {
     if (this.#stopped) return;
+    if (!wanted && this.#deps.arrivals.came(run)) return;
     const delivery = this.#deliveries.get(run);
     if (delivery !== undefined) {
       delivery.again = true;
@@ -108,7 +111,7 @@ export class Deliverer {
   }
 
   async #deliver(run: string): Promise<void> {
-    const { client, taskQueue, logger, successor } = this.#deps;
+    const { client, taskQueue, logger, successor, arrivals } = this.#deps;
     const delivery = this.#deliveries.get(run)!;
     do {
       const { wanted } = delivery;
@@ -117,6 +120,8 @@ export class Deliverer {
       const begun = performance.now();
       try {
         if (!wanted && !(await this.#isNeeded(run))) continue;
+        // It may have begun to wait meanwhile.
+        if (!wanted && arrivals.came(run)) continue;
         const input = await this.#inputOf(run);
         if (!wanted && this.#isStuck(run)) await successor.look(input);
         await client.withDeadline(Date.now() + SIGNAL_MS, () => signalCoordinator(client, taskQueue, input));

@@ -9,7 +9,7 @@ const local = proxyLocalActivities<Activities>({
   retry: { initialInterval: '50ms', backoffCoefficient: 2, maximumInterval: '5s' },
 });
 
-export const { exchange, freezeRun, loadRun } = local;
+export const { exchange, exchangeOnArrival, freezeRun, loadRun } = local;
 
 // Nobody waits for this one by the millisecond, and opening many large runs takes its time; what was opened before a retry stays opened.
 export const { openDue } = proxyActivities<Pick<Activities, 'openDue'>>({

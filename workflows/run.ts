@@ -20,6 +20,7 @@ import { restoreState } from '../graph/restore.ts';
 import type { RunState } from '../graph/state.ts';
 import * as activities from './activity-proxies.ts';
 import { BUILD, type CoordinatorSinks, RELOAD_SIGNAL, type RunInput, WAKE_SIGNAL } from './messages.ts';
+import { Pace, WAIT_MS } from './pace.ts';
 
 /**
  * A busy run would go from exchange to exchange inside one workflow task, which the server gives up after 10 s: then all of it is done
@@ -47,41 +48,51 @@ export async function run(input: RunInput): Promise<void> {
   const uncancelled = new CancellationScope({ cancellable: false });
   const exchange = (request: ExchangeRequest): Promise<ExchangeResult> =>
     uncancelled.run(() => activities.exchange(request));
+  const exchangeOnArrival = (request: ExchangeRequest, spacingMs: number): Promise<ExchangeResult | null> =>
+    uncancelled.run(() => activities.exchangeOnArrival(request, WAIT_MS, spacingMs));
 
   const { graph, state } = await load(input.run);
   if (state.exchange < input.seen) await freeze(input, state.exchange);
 
   let groups = decide(graph, state, [], state.now);
+  const pace = new Pace();
+  let spacing: number | null = null;
   let taskSince = 0;
+  let made = 0;
   for (;;) {
     woken = false;
+    made++;
     const last = taskSince !== 0 && state.now - taskSince >= TASK_MS;
-    const answer = await exchange({
-      run: input.run,
-      n: state.exchange + 1,
-      groups,
-      graph: graph.version,
-      wake: last,
-    });
-    if ('refused' in answer) {
-      if (answer.refused === 'ahead') await freeze(input, state.exchange);
-      // Others went on without us for long, or the run adopted another version: begin again from the record.
-      return next(input, 0);
+    const request = { run: input.run, n: state.exchange + 1, groups, graph: graph.version, wake: last };
+    const answer: ExchangeResult | null =
+      spacing === null ? await exchange(request) : await exchangeOnArrival(request, spacing);
+    spacing = null;
+    if (answer !== null) {
+      if ('refused' in answer) {
+        if (answer.refused === 'ahead') await freeze(input, state.exchange);
+        // Others went on without us for long, or the run adopted another version: begin again from the record.
+        return next(input, 0);
+      }
+      apply(graph, state, groups, answer);
+      groups = decide(graph, state, answer.entries, state.now);
+      pace.read(answer.entries.length, state.now);
+      if (groups.length > 0 || answer.more) {
+        if (taskSince === 0) taskSince = state.now;
+        if (!last) continue;
+        taskSince = 0;
+        if (shouldContinue(input, made)) return leave();
+        made = 0;
+        await condition(() => woken, NEXT_TASK_MS);
+        continue;
+      }
     }
-    apply(graph, state, groups, answer);
-    groups = decide(graph, state, answer.entries, state.now);
-    if (groups.length > 0 || answer.more) {
-      if (taskSince === 0) taskSince = state.now;
-      if (!last) continue;
-      taskSince = 0;
-      if (shouldContinue(input)) return leave();
-      await condition(() => woken, NEXT_TASK_MS);
-      continue;
-    }
-    taskSince = 0;
     // A quiet moment: nothing decided, nothing unread.
-    if (reload || shouldContinue(input)) return leave();
-    if (!(await waitForWork(graph, state, input))) return;
+    if (reload || shouldContinue(input, made)) return leave();
+    if (answer !== null && !last && mayWait(graph, state)) spacing = pace.spacing(state.now);
+    if (spacing === null) {
+      taskSince = made = 0;
+      if (!(await waitForWork(graph, state, input))) return;
+    } else if (taskSince === 0) taskSince = state.now;
   }
 
   /**
@@ -125,6 +136,13 @@ export async function run(input: RunInput): Promise<void> {
   }
 }
 
+/** Whether nothing is due while a coordinator would wait inside its task. */
+function mayWait(graph: Graph, state: RunState): boolean {
+  if (state.finished || state.closed) return false;
+  const due = nextDue(graph, state);
+  return due === 0 || due - state.now > WAIT_MS;
+}
+
 /** A function of its own: in `run`, what was loaded would stay on the stack for all the weeks that follow. */
 async function load(run: string): Promise<{ graph: Graph; state: RunState }> {
   const { compact, stored } = await activities.loadRun(run);
@@ -147,7 +165,10 @@ function next(input: RunInput, seen: number): Promise<never> {
   return continueAsNew<typeof run>({ ...input, seen, build: BUILD });
 }
 
-function shouldContinue({ continueAfterEvents }: RunInput): boolean {
+/** `made`: exchanges of the present task, which come into the history with its end. */
+function shouldContinue({ continueAfterEvents }: RunInput, made: number): boolean {
   const info = workflowInfo();
-  return continueAfterEvents > 0 ? info.historyLength >= continueAfterEvents : info.continueAsNewSuggested;
+  return continueAfterEvents > 0
+    ? info.historyLength + made >= continueAfterEvents
+    : info.continueAsNewSuggested;
 }

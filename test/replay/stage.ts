@@ -137,6 +137,10 @@ export class Stage {
   /** Keeps the history of a workflow, with the executions that it continues; the newest one's status afterwards. */
   async record(workflowId = this.coordinated.workflowId(this.run), as = this.run): Promise<void> {
     const { client } = this.coordinated;
+    // What a task has done is in the history once it has ended.
+    const isAtWork = async (): Promise<boolean> =>
+      (await client.workflow.getHandle(workflowId).describe()).raw.pendingWorkflowTask != null;
+    await expect.poll(isAtWork, { timeout: 15_000 }).toBe(false);
     const chain: Recorded[] = [];
     for (let runId: string | undefined; ; ) {
       const history = await client.workflow.getHandle(workflowId, runId).fetchHistory();

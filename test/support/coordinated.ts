@@ -7,7 +7,8 @@ import { Client, Connection } from '@temporalio/client';
 import { NativeConnection, Worker } from '@temporalio/worker';
 import type pg from 'pg';
 import pino from 'pino';
-import type { ExchangeResult } from '../../activities/exchange.ts';
+import { Arrivals } from '../../activities/arrivals.ts';
+import type { ExchangeRequest, ExchangeResult } from '../../activities/exchange.ts';
 import { type Activities, createActivities } from '../../activities/index.ts';
 import { projectFolder } from '../../config.ts';
 import { versionReader } from '../../store/catalogue.ts';
@@ -58,7 +59,8 @@ export async function startCoordinated(
   const workflowId = (run: string): string => runWorkflowId(taskQueue, run);
   const versionOf = versionReader(pool);
   const contextOf = contextReader(pool, versionOf);
-  const activities: Activities = createActivities({ pool, versionOf, contextOf, graceMs: 0 });
+  const arrivals = new Arrivals();
+  const activities: Activities = createActivities({ pool, versionOf, contextOf, arrivals, graceMs: 0 });
   const bundle = meddling.bundle ?? (await workflowBundle(join(projectFolder, '.sluice', 'bundles')));
   const { build } = bundle;
   const keepMs = meddling.keepMs ?? HOUR_MS;
@@ -70,9 +72,13 @@ export async function startCoordinated(
     sinks: successor.sinks,
     activities: {
       ...activities,
-      async exchange(request: Parameters<Activities['exchange']>[0]) {
+      async exchange(request: ExchangeRequest) {
         const result = await activities.exchange(request);
         return meddling.afterExchange?.(request.run, request.n, result) ?? result;
+      },
+      async exchangeOnArrival(request: ExchangeRequest, waitMs: number, spacingMs: number) {
+        const result = await activities.exchangeOnArrival(request, waitMs, spacingMs);
+        return result === null ? null : (meddling.afterExchange?.(request.run, request.n, result) ?? result);
       },
     },
   });
@@ -89,7 +95,7 @@ export async function startCoordinated(
   const deliverer = new Deliverer({
     ...{ pool, databaseUrl: database.url, taskQueue, build, logger },
     client: meddled,
-    successor,
+    ...{ successor, arrivals },
     keepMs: { hour: keepMs, day: keepMs, month: keepMs },
     continueAfterEvents: meddling.continueAfterEvents ?? 0,
   });
