@@ -52,8 +52,9 @@ async function main(): Promise<number> {
   const { seed, minutes, flows, quietMs, keep, json, summary: file } = options();
   const stopping = new AbortController();
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const)
-    process.once(signal, () => {
-      say(`stopping (${signal})`);
+    // Terminal, npm and launcher each pass on the same Ctrl-C: all of them together are one wish.
+    process.on(signal, () => {
+      if (!stopping.signal.aborted) say(`stopping (${signal})`);
       stopping.abort();
     });
   const summary = await runUnderFaults({
