@@ -56,10 +56,9 @@ export async function connectApi(options: ApiOptions): Promise<ConnectedApi> {
     max: 20,
     name: 'api',
     answerMs: ANSWER_MS,
-    pipeline: true,
     onError,
   });
-  const copyPool = createPool(options.databaseUrl, { max: 2, name: 'api-copy', onError });
+  const copyPool = createPool(options.databaseUrl, { max: 2, name: 'api-copy', onError, copies: true });
   const notifications = await openNotifications(options.databaseUrl, log).catch(async (error) => {
     await pool.end();
     throw error;

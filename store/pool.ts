@@ -12,8 +12,8 @@ export type Queryable = Pick<pg.ClientBase, 'query'>;
 /** A connection inside a transaction. */
 export interface Transaction extends Queryable {
   /**
-   * A statement whose rows nobody needs: sent at once, and waited for at the end of the transaction, which fails when it failed. On a
-   * pipelined pool such statements cost no round trip, and locks are held that much shorter.
+   * A statement whose rows nobody needs: sent at once, and waited for at the end of the transaction, which fails when it failed. Such
+   * statements cost no round trip (unless the pool is one for COPY), and locks are held that much shorter.
    */
   send(query: string | pg.QueryConfig, values?: unknown[]): void;
 }
@@ -27,8 +27,8 @@ export function createPool(
     onError?: (error: Error) => void;
     /** No answer to a statement for so long, ms: the connection is given up. Default: it is waited for without end. */
     answerMs?: number;
-    /** Statements go out without waiting for the answers to those before. COPY and cursors cannot be on such connections. */
-    pipeline?: boolean;
+    /** COPY is done on it. Otherwise statements go out without waiting for the answers to those before, which COPY does not bear. */
+    copies?: boolean;
   },
 ): pg.Pool {
   const pool = new pg.Pool({
@@ -38,7 +38,7 @@ export function createPool(
     connectionTimeoutMillis: 5_000,
     ...KEEP_ALIVE,
     ...(options.answerMs === undefined ? {} : { query_timeout: options.answerMs }),
-    pipeline: options.pipeline ?? false,
+    pipeline: options.copies !== true,
   });
   pool.on('error', (error) => options.onError?.(error));
   return pool;

@@ -51,7 +51,6 @@ export async function startWorker(options: WorkerOptions): Promise<RunningWorker
     max: 10,
     name: 'worker',
     answerMs: ANSWER_MS,
-    pipeline: true,
     onError: (error) => logger.warn({ error: error.message }, 'an idle connection to PostgreSQL broke'),
   });
   const versionOf = versionReader(pool, options, { programs: false });

@@ -56,7 +56,7 @@ async function main(): Promise<unknown> {
   };
   if (options.apply) answer.version = await applyTo(config, options.as, made.files);
   if (options.history !== undefined) {
-    const pool = createPool(await databaseUrl(config), { max: 2, name: 'estate' });
+    const pool = createPool(await databaseUrl(config), { max: 2, name: 'estate', copies: true });
     try {
       answer.history = await writePast(pool, made.runs(wholeNumber('history', options.history, 1)), say);
     } finally {

@@ -51,8 +51,8 @@ function shown(summary: FaultSummary): string {
 async function main(): Promise<number> {
   const { seed, minutes, flows, quietMs, keep, json, summary: file } = options();
   const stopping = new AbortController();
+  // Terminal, npm and launcher each pass on the same Ctrl-C: all of them together are one wish.
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const)
-    // Terminal, npm and launcher each pass on the same Ctrl-C: all of them together are one wish.
     process.on(signal, () => {
       if (!stopping.signal.aborted) say(`stopping (${signal})`);
       stopping.abort();

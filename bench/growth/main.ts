@@ -90,7 +90,7 @@ async function installation(estate: Estate, last: string): Promise<Probe> {
     say,
     shutdown,
   });
-  const pool = createPool(system.databaseUrl, { max: 2, name: 'growth' });
+  const pool = createPool(system.databaseUrl, { max: 2, name: 'growth', copies: true });
   shutdown.add('connections', () => pool.end());
   await writePast(pool, pastRuns(estate, { last, days: 1 }), () => {});
   const client = system.client('admin');

@@ -14,7 +14,7 @@ import { applyCatalogue, catalogueText, openTestRun } from '../support/estate.ts
 import { ask, outcomeOf, playAgent, stateIn } from '../support/play.ts';
 
 const database = await createTestDatabase('exchange');
-const pool = createPool(database.url, { max: 8, name: 'test', pipeline: true });
+const pool = createPool(database.url, { max: 8, name: 'test' });
 afterAll(() => pool.end());
 
 const contextOf = contextReader(pool, versionReader(pool));

@@ -15,7 +15,7 @@ import { applyCatalogue, catalogueText, openTestRun } from '../support/estate.ts
 import { ask, outcomeOf, type PlayedAgent, playAgent, stateIn } from '../support/play.ts';
 
 const database = await createTestDatabase('other-runs');
-const pool = createPool(database.url, { max: 8, name: 'test', pipeline: true });
+const pool = createPool(database.url, { max: 8, name: 'test' });
 const versionOf = versionReader(pool);
 const contextOf = contextReader(pool, versionOf);
 let agent: PlayedAgent;

@@ -10,8 +10,8 @@ import { playAgent } from '../support/play.ts';
 
 const database = await createTestDatabase('queries_durations');
 const api = await startTestApi(database);
-/** COPY cannot be on pipelined connections. */
-const writing = createPool(database.url, { max: 1, name: 'writing' });
+/** Past runs are written with COPY. */
+const writing = createPool(database.url, { max: 1, name: 'writing', copies: true });
 afterAll(() => writing.end());
 const analyst = await api.actor({ name: 'zhao', kind: 'person', roles: ['analyst'] });
 

@@ -11,7 +11,7 @@ import { applyCatalogue, catalogueText, openTestRun } from '../support/estate.ts
 import { LEASE_MS, playAgent, stateIn } from '../support/play.ts';
 
 const database = await createTestDatabase('agents');
-const pool = createPool(database.url, { max: 20, name: 'test', pipeline: true });
+const pool = createPool(database.url, { max: 20, name: 'test' });
 afterAll(() => pool.end());
 
 let opened = 0;

@@ -6,8 +6,8 @@ import { createTestDatabase } from '../support/database.ts';
 import { applyCatalogue, catalogueText, openTestRun } from '../support/estate.ts';
 
 const database = await createTestDatabase('catalogue-versions');
-// As the API and the workers connect: answers come in the pipeline.
-const pool = createPool(database.url, { max: 2, name: 'test', pipeline: true });
+// Answers come in the pipeline, as with the API and the workers.
+const pool = createPool(database.url, { max: 2, name: 'test' });
 afterAll(() => pool.end());
 
 const sql = { path: 'programs/load.sql', text: 'select 1 -- 装载' };

@@ -11,9 +11,9 @@ import { createTestDatabase } from '../support/database.ts';
 import { applyCatalogue, catalogueText, openTestRun } from '../support/estate.ts';
 
 const database = await createTestDatabase('expected');
-const pool = createPool(database.url, { max: 6, name: 'expected', pipeline: true });
-/** COPY cannot be on pipelined connections. */
-const writing = createPool(database.url, { max: 2, name: 'writing' });
+const pool = createPool(database.url, { max: 6, name: 'expected' });
+/** Past runs are written with COPY. */
+const writing = createPool(database.url, { max: 2, name: 'writing', copies: true });
 afterAll(() => Promise.all([pool.end(), writing.end()]));
 
 const MIN = 60_000;

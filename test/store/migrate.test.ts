@@ -21,7 +21,11 @@ test('the schema is made from nothing, and a second time nothing is done', async
 });
 
 test('each migration is over within the lock timeout on a record with 50,000 flow runs', async () => {
-  const pool = createPool((await createEmptyDatabase('migrate_filled')).url, { max: 2, name: 'test' });
+  const pool = createPool((await createEmptyDatabase('migrate_filled')).url, {
+    max: 2,
+    name: 'test',
+    copies: true,
+  });
   await migrate(pool, { upTo: 1 });
   await pool.query(`
     insert into catalogue_versions select 1, 'main', 'x', 'apply', 'a', 0, '[]', '{}', '[]', 0;

@@ -19,7 +19,7 @@ import { createTestDatabase } from '../support/database.ts';
 import { openTestRun } from '../support/estate.ts';
 
 const database = await createTestDatabase('retention');
-const pool = createPool(database.url, { max: 5, name: 'test' });
+const pool = createPool(database.url, { max: 5, name: 'test', copies: true });
 const folder = await mkdtemp(join(tmpdir(), 'sluice-test-archive-'));
 const policy: RetentionPolicy = { keepDays: { hour: 45, day: 190, month: 800 }, auditDays: 1_100, folder };
 afterAll(async () => {

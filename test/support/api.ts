@@ -44,8 +44,8 @@ export async function startTestApi(
   database: { url: string },
   options: { coordinator?: boolean; deps?: Partial<ApiDeps> } = {},
 ): Promise<TestApi> {
-  const pool = createPool(database.url, { max: 10, name: 'test-api', pipeline: true });
-  const copyPool = createPool(database.url, { max: 2, name: 'test-copy' });
+  const pool = createPool(database.url, { max: 10, name: 'test-api' });
+  const copyPool = createPool(database.url, { max: 2, name: 'test-copy', copies: true });
   const versionOf = versionReader(pool);
   const notifications = await openNotifications(database.url, console);
   const contextOf = contextReader(pool, versionOf);

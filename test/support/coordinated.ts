@@ -19,6 +19,7 @@ import { Successor } from '../../worker/successor.ts';
 import { runWorkflowId } from '../../workflows/messages.ts';
 import type { TestDatabase } from './database.ts';
 import type { PlayedAgent } from './play.ts';
+import './quiet-temporal.ts';
 import { temporalAddress, uniqueName } from './temporal.ts';
 
 export interface Coordinated {

@@ -68,7 +68,7 @@ export async function startCoordinator(
   url: string,
   options: { graceMs?: number } = {},
 ): Promise<TestCoordinator> {
-  const pool = createPool(url, { max: 4, name: 'test-coordinator', pipeline: true });
+  const pool = createPool(url, { max: 4, name: 'test-coordinator' });
   const contextOf = contextReader(pool, versionReader(pool));
   const passes = new Map<string, { running: Promise<void>; again: boolean }>();
   const timers = new Map<string, NodeJS.Timeout>();

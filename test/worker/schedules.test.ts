@@ -10,6 +10,7 @@ import { type RunningWorker, startWorker } from '../../worker/connect.ts';
 import { schedulePrefix } from '../../workflows/messages.ts';
 import { createTestDatabase } from '../support/database.ts';
 import { applyCatalogue, catalogueText } from '../support/estate.ts';
+import '../support/quiet-temporal.ts';
 import { temporalAddress, uniqueName } from '../support/temporal.ts';
 
 const database = await createTestDatabase('schedules');

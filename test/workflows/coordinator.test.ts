@@ -12,6 +12,7 @@ import { RELOAD_SIGNAL, runWorkflowId, WAKE_SIGNAL } from '../../workflows/messa
 import { createTestDatabase } from '../support/database.ts';
 import { applyCatalogue, catalogueText, openTestRun } from '../support/estate.ts';
 import { ask, outcomeOf, type PlayedAgent, playAgent } from '../support/play.ts';
+import '../support/quiet-temporal.ts';
 import { temporalAddress, uniqueName } from '../support/temporal.ts';
 
 const database = await createTestDatabase('coordinator');

@@ -11,6 +11,7 @@ import { createPool } from '../../store/pool.ts';
 import { type RunningWorker, startWorker } from '../../worker/connect.ts';
 import { createTestDatabase } from '../support/database.ts';
 import { applyCatalogue, catalogueText, openTestRun } from '../support/estate.ts';
+import '../support/quiet-temporal.ts';
 import { temporalAddress, uniqueName } from '../support/temporal.ts';
 
 const database = await createTestDatabase('run');

@@ -1,0 +1,63 @@
+/** Coordinators that wait inside their task hear of their log by the worker (decision 0014). */
+import { describe, expect, test } from 'vitest';
+import { Arrivals } from '../../activities/arrivals.ts';
+
+/** Long enough that whoever waits so long has failed the test. */
+const LONG_MS = 30_000;
+
+describe('a coordinator that waits', () => {
+  test('is told at once, and then needs no signal', async () => {
+    const arrivals = new Arrivals();
+    arrivals.looking('r');
+    const waiting = arrivals.wait('r', LONG_MS, 0);
+    expect(arrivals.came('r')).toBe(true);
+    expect(await waiting).toBe(true);
+    // Nobody waits any more: whoever hears of more has to signal.
+    expect(arrivals.came('r')).toBe(false);
+  });
+
+  test('need not wait when something came between its look and its waiting', async () => {
+    const arrivals = new Arrivals();
+    arrivals.looking('r');
+    expect(arrivals.came('r')).toBe(false);
+    expect(await arrivals.wait('r', LONG_MS, 0)).toBe(true);
+    // What it has looked at since is not news.
+    arrivals.looking('r');
+    expect(await arrivals.wait('r', 1, 0)).toBe(false);
+  });
+
+  test('goes to sleep when nothing comes, and then needs a signal', async () => {
+    const arrivals = new Arrivals();
+    arrivals.looking('r');
+    expect(await arrivals.wait('r', 1, 0)).toBe(false);
+    expect(arrivals.came('r')).toBe(false);
+  });
+
+  test('hears of its own run only', async () => {
+    const arrivals = new Arrivals();
+    arrivals.looking('r');
+    const waiting = arrivals.wait('r', 20, 0);
+    expect(arrivals.came('other')).toBe(false);
+    expect(await waiting).toBe(false);
+  });
+
+  test('gives up for one that comes after it: its task was given up', async () => {
+    const arrivals = new Arrivals();
+    const first = arrivals.wait('r', LONG_MS, 0);
+    const second = arrivals.wait('r', LONG_MS, 0);
+    expect(await first).toBe(false);
+    expect(arrivals.came('r')).toBe(true);
+    expect(await second).toBe(true);
+  });
+
+  test('looks again no sooner than it asks for: what comes together is read together', async () => {
+    const arrivals = new Arrivals();
+    arrivals.looking('r');
+    const begun = performance.now();
+    const waiting = arrivals.wait('r', LONG_MS, 60);
+    arrivals.came('r');
+    expect(await waiting).toBe(true);
+    // Timers of Node may be a millisecond early.
+    expect(performance.now() - begun).toBeGreaterThanOrEqual(58);
+  });
+});
