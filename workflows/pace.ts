@@ -3,10 +3,8 @@
  * all the rest of a hop between two short flows. So one that is busy waits inside its task, where the worker tells it what it hears.
  */
 
-/** How long it waits there, ms. */
-export const WAIT_MS = 50;
-/** Busy is who finds something for the second time within this time, ms. */
-const BUSY_MS = 200;
+/** Busy is who finds something for the second time within this time, ms; for so long it waits for more. */
+export const BUSY_MS = 200;
 /** What comes together is read together: between two looks lies a ms for each row that the last one found, and at most so many. */
 const SPACING_MS = 25;
 

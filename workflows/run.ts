@@ -20,7 +20,7 @@ import { restoreState } from '../graph/restore.ts';
 import type { RunState } from '../graph/state.ts';
 import * as activities from './activity-proxies.ts';
 import { BUILD, type CoordinatorSinks, RELOAD_SIGNAL, type RunInput, WAKE_SIGNAL } from './messages.ts';
-import { Pace, WAIT_MS } from './pace.ts';
+import { BUSY_MS, Pace } from './pace.ts';
 
 /**
  * A busy run would go from exchange to exchange inside one workflow task, which the server gives up after 10 s: then all of it is done
@@ -49,7 +49,7 @@ export async function run(input: RunInput): Promise<void> {
   const exchange = (request: ExchangeRequest): Promise<ExchangeResult> =>
     uncancelled.run(() => activities.exchange(request));
   const exchangeOnArrival = (request: ExchangeRequest, spacingMs: number): Promise<ExchangeResult | null> =>
-    uncancelled.run(() => activities.exchangeOnArrival(request, WAIT_MS, spacingMs));
+    uncancelled.run(() => activities.exchangeOnArrival(request, BUSY_MS, spacingMs));
 
   const { graph, state } = await load(input.run);
   if (state.exchange < input.seen) await freeze(input, state.exchange);
@@ -140,7 +140,7 @@ export async function run(input: RunInput): Promise<void> {
 function mayWait(graph: Graph, state: RunState): boolean {
   if (state.finished || state.closed) return false;
   const due = nextDue(graph, state);
-  return due === 0 || due - state.now > WAIT_MS;
+  return due === 0 || due - state.now > BUSY_MS;
 }
 
 /** A function of its own: in `run`, what was loaded would stay on the stack for all the weeks that follow. */
