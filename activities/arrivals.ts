@@ -4,50 +4,52 @@
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 
-interface Look {
-  /** performance.now() */
-  readonly at: number;
-  /** Something was heard of since. */
-  heard: boolean;
-}
-
 export class Arrivals {
-  /** The last look of each coordinator that works here. */
-  readonly #looks = new Map<string, Look>();
+  /** Who waits holds a task of the worker: so many may, the others are signalled. */
+  readonly #most: number;
+  /** Coordinators that have looked into their logs here -> whether something was heard of since. */
+  readonly #heard = new Map<string, boolean>();
   readonly #waiting = new Map<string, (came: boolean) => void>();
+
+  constructor(most: number) {
+    this.#most = most;
+  }
 
   /** The coordinator is about to read its log: what was heard of until now, it will find. */
   looking(run: string): void {
-    this.#looks.set(run, { at: performance.now(), heard: false });
+    this.#heard.set(run, false);
   }
 
-  /** Something has come into the log; true when its coordinator was waiting here, and so needs no signal. */
+  /** Something has come into the log; true when its coordinator waits here, and so needs no signal. */
   came(run: string): boolean {
     const resolve = this.#waiting.get(run);
-    const look = this.#looks.get(run);
     resolve?.(true);
-    if (look !== undefined) look.heard = true;
+    if (this.#heard.has(run)) this.#heard.set(run, true);
     return resolve !== undefined;
   }
 
-  /** Whether anything has come since the coordinator last looked, or comes within `ms`; looks are at least `spacingMs` apart. */
-  async wait(run: string, ms: number, spacingMs: number): Promise<boolean> {
-    const look = this.#looks.get(run);
-    if (look?.heard !== true && !(await this.#next(run, ms))) return false;
-    const rest = spacingMs - (performance.now() - (look?.at ?? 0));
-    if (rest > 0) await sleep(rest);
-    return true;
-  }
-
-  async #next(run: string, ms: number): Promise<boolean> {
+  /**
+   * Whether anything has come since the coordinator last looked, or comes within `ms`; then `gatherMs` are left for more. False at once when
+   * as many wait as may.
+   */
+  async wait(run: string, ms: number, gatherMs: number): Promise<boolean> {
+    const isThere = this.#heard.get(run) === true;
+    const before = this.#waiting.get(run);
+    if (!isThere && before === undefined && this.#waiting.size >= this.#most) return false;
     // One that still waits belongs to a task that was given up.
-    this.#waiting.get(run)?.(false);
+    before?.(false);
     const { promise, resolve } = Promise.withResolvers<boolean>();
     this.#waiting.set(run, resolve);
+    if (isThere) resolve(true);
     const timer = setTimeout(() => resolve(false), ms);
-    const came = await promise;
-    clearTimeout(timer);
-    if (this.#waiting.get(run) === resolve) this.#waiting.delete(run);
-    return came;
+    try {
+      if (!(await promise)) return false;
+      // It has not looked yet: whatever comes meanwhile needs no signal either.
+      if (gatherMs > 0) await sleep(gatherMs);
+      return true;
+    } finally {
+      clearTimeout(timer);
+      if (this.#waiting.get(run) === resolve) this.#waiting.delete(run);
+    }
   }
 }

@@ -19,11 +19,11 @@ export interface ActivityDeps {
 export interface Activities {
   loadRun(run: string): Promise<LoadedRun>;
   exchange(request: ExchangeRequest): Promise<ExchangeResult>;
-  /** The exchange as soon as something has come into the log; null when nothing comes in so many ms. */
+  /** The exchange once something has come into the log, and `gatherMs` for more; null when nothing comes in `waitMs`. */
   exchangeOnArrival(
     request: ExchangeRequest,
     waitMs: number,
-    spacingMs: number,
+    gatherMs: number,
   ): Promise<ExchangeResult | null>;
   freezeRun(run: string, exchangeOfRecord: number): Promise<void>;
   /** Decides everything that a schedule has due; fails, to be repeated, before the moment for which it fired, ms. */
@@ -51,8 +51,8 @@ export function createActivities({
       return loadRun(pool, await contextOf(run), graceMs);
     },
     exchange: exchangeNow,
-    exchangeOnArrival: async (request, waitMs, spacingMs) =>
-      (await arrivals.wait(request.run, waitMs, spacingMs)) ? exchangeNow(request) : null,
+    exchangeOnArrival: async (request, waitMs, gatherMs) =>
+      (await arrivals.wait(request.run, waitMs, gatherMs)) ? exchangeNow(request) : null,
     async freezeRun(run, exchangeOfRecord) {
       await pool.query('update runs set frozen = $2 where id = $1', [
         run,

@@ -21,6 +21,7 @@ async function main(): Promise<unknown> {
       agents: { type: 'string', default: '4' },
       slots: { type: 'string', default: '64' },
       repeat: { type: 'string', default: '4' },
+      together: { type: 'string', default: '1' },
       rest: { type: 'string', default: '0' },
       // host:port, with --graph
       temporal: { type: 'string' },
@@ -47,6 +48,7 @@ async function main(): Promise<unknown> {
     agents: number('agents', options.agents),
     slots: number('slots', options.slots),
     repeat: number('repeat', options.repeat),
+    together: number('together', options.together),
     restSeconds: options.rest === '0' ? 0 : number('rest', options.rest),
     temporalAddress: options.temporal,
     say,

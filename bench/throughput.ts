@@ -17,6 +17,8 @@ export interface ThroughputWish extends ProgramWish {
   readonly slots: number;
   /** Runs of the graph, one after the other; the first one warms up and counts only when it is the only one. */
   readonly repeat: number;
+  /** So many runs of the graph are open at once, as in a backfill. */
+  readonly together: number;
   /** How long the installation rests after each run before its memory is read, seconds; 0: it is not read. */
   readonly restSeconds: number;
   /** See `startSystem`. */
@@ -25,6 +27,7 @@ export interface ThroughputWish extends ProgramWish {
   readonly shutdown: Shutdown;
 }
 
+/** Flows, time and hops of all runs that were open together; the history is that of the first one. */
 interface Measured {
   readonly flowsPerSecond: number;
   readonly makespanMs: number;
@@ -38,7 +41,9 @@ interface Measured {
 
 export interface Throughput extends Measured {
   readonly graph: string;
+  /** Of one run. */
   readonly flows: number;
+  readonly together: number;
   readonly program: string;
   readonly agents: number;
   readonly slots: number;
@@ -48,7 +53,7 @@ export interface Throughput extends Measured {
 }
 
 export async function throughput(graph: GraphFile, wish: ThroughputWish): Promise<Throughput> {
-  const { agents, slots, repeat, restSeconds, temporalAddress, say, program, shutdown } = wish;
+  const { agents, slots, repeat, together, restSeconds, temporalAddress, say, program, shutdown } = wish;
   const system = await startSystem({
     catalogue: catalogueOf(graph, wish),
     agents: Array.from({ length: agents }, (_, i) => ({ name: `agent-${i + 1}`, platform: PLATFORM, slots })),
@@ -61,7 +66,8 @@ export async function throughput(graph: GraphFile, wish: ThroughputWish): Promis
     const memory = watchMemory(system.home);
     const runs: Measured[] = [];
     for (let i = 0; i < repeat; i++) {
-      const measured = await oneRun(system, pool, graph, dayOf(i));
+      const days = Array.from({ length: together }, (_, k) => dayOf(i * together + k));
+      const measured = await runsOf(system, pool, graph, days);
       const { flowsPerSecond, makespanMs } = measured;
       const restRssMb = restSeconds === 0 ? undefined : await rest(system, restSeconds);
       runs.push({ ...measured, ...(restRssMb === undefined ? {} : { restRssMb }) });
@@ -73,7 +79,7 @@ export async function throughput(graph: GraphFile, wish: ThroughputWish): Promis
     const counted = [...(runs.length > 1 ? runs.slice(1) : runs)].sort((a, b) => a.makespanMs - b.makespanMs);
     const median = counted[counted.length >> 1]!;
     const flows = graph.tasks.length;
-    return { graph: graph.name, flows, program, agents, slots, ...median, peakRssMb, runs };
+    return { graph: graph.name, flows, together, program, agents, slots, ...median, peakRssMb, runs };
   } finally {
     await pool.end();
     await shutdown.run();
@@ -90,36 +96,45 @@ async function rest({ home }: System, seconds: number): Promise<ByPart> {
   return mapParts(await memoryMb(home), (mb) => Math.round(mb));
 }
 
-async function oneRun(system: System, pool: pg.Pool, graph: GraphFile, period: string): Promise<Measured> {
+async function runsOf(
+  system: System,
+  pool: pg.Pool,
+  graph: GraphFile,
+  days: readonly string[],
+): Promise<Measured> {
   const before = await cpuSeconds(system.home);
-  const run = await system.client('admin').post<RunDetail>('/runs', { cycle: 'day', period });
+  const client = system.client('admin');
+  const opened = days.map((period) => client.post<RunDetail>('/runs', { cycle: 'day', period }));
+  const runs = (await Promise.all(opened)).map(({ id }) => id);
   const since = performance.now();
-  await untilFinished(pool, run.id, 5);
+  for (const run of runs) await untilFinished(pool, run, 5);
   const makespanMs = performance.now() - since;
   const after = await cpuSeconds(system.home);
   return {
-    flowsPerSecond: Math.round(graph.tasks.length / (makespanMs / 1000)),
+    flowsPerSecond: Math.round((runs.length * graph.tasks.length) / (makespanMs / 1000)),
     makespanMs: Math.round(makespanMs),
-    hopMs: await hops(pool, run.id, graph),
-    ...(await historyOf(system, run.id)),
+    hopMs: await hops(pool, runs, graph),
+    ...(await historyOf(system, runs[0]!)),
     cpuSeconds: mapParts(after, (value, part) => Math.round((value - before[part]) * 100) / 100),
   };
 }
 
 /** From the end of the last upstream to the start of the flow, both as the record accepted them, ms. */
-async function hops(pool: pg.Pool, run: string, graph: GraphFile): Promise<Measured['hopMs']> {
-  const found = await pool.query<{ flow_id: string; started_ms: number; ended_ms: number }>(
-    'select flow_id, started_ms, ended_ms from attempts where run_id = $1',
-    [run],
+async function hops(pool: pg.Pool, runs: readonly string[], graph: GraphFile): Promise<Measured['hopMs']> {
+  const found = await pool.query<{ run_id: string; flow_id: string; started_ms: number; ended_ms: number }>(
+    'select run_id, flow_id, started_ms, ended_ms from attempts where run_id = any($1)',
+    [runs],
   );
-  const attempts = new Map(found.rows.map((row) => [row.flow_id, row]));
+  const attempts = new Map(found.rows.map((row) => [`${row.run_id} ${row.flow_id}`, row]));
   const ids = idsOf(graph);
-  const waits = graph.tasks
-    .filter((task) => task.deps.length > 0)
-    .map((task) => {
-      const ends = task.deps.map((dep) => attempts.get(ids.get(dep)!)!.ended_ms);
-      return attempts.get(ids.get(task.id)!)!.started_ms - Math.max(...ends);
-    });
+  const waits = runs.flatMap((run) => {
+    const attemptOf = (task: string) => attempts.get(`${run} ${ids.get(task)!}`)!;
+    return graph.tasks
+      .filter((task) => task.deps.length > 0)
+      .map(
+        ({ id, deps }) => attemptOf(id).started_ms - Math.max(...deps.map((dep) => attemptOf(dep).ended_ms)),
+      );
+  });
   return { p50: percentile(waits, 0.5), p95: percentile(waits, 0.95) };
 }
 

@@ -5,8 +5,8 @@
 
 /** Busy is who finds something for the second time within this time, ms; for so long it waits for more. */
 export const BUSY_MS = 200;
-/** What comes together is read together: between two looks lies a ms for each row that the last one found, and at most so many. */
-const SPACING_MS = 25;
+/** What comes together is read together: whoever has found many last time leaves so long for more after the first, ms. */
+const GATHER_MS = 5;
 
 /** Instants are the record's, ms. */
 export class Pace {
@@ -22,8 +22,9 @@ export class Pace {
     this.#foundAt = now;
   }
 
-  /** Least time between two looks, ms; null: it is not busy, and waits for a signal. */
-  spacing(now: number): number | null {
-    return this.#isBusy && now - this.#foundAt <= BUSY_MS ? Math.min(this.#found, SPACING_MS) : null;
+  /** How long it leaves for more when something comes, whole ms; null: it is not busy, and waits for a signal. */
+  gatherMs(now: number): number | null {
+    const isBusy = this.#isBusy && now - this.#foundAt <= BUSY_MS;
+    return isBusy ? Math.min(this.#found >> 1, GATHER_MS) : null;
   }
 }

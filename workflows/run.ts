@@ -48,15 +48,15 @@ export async function run(input: RunInput): Promise<void> {
   const uncancelled = new CancellationScope({ cancellable: false });
   const exchange = (request: ExchangeRequest): Promise<ExchangeResult> =>
     uncancelled.run(() => activities.exchange(request));
-  const exchangeOnArrival = (request: ExchangeRequest, spacingMs: number): Promise<ExchangeResult | null> =>
-    uncancelled.run(() => activities.exchangeOnArrival(request, BUSY_MS, spacingMs));
+  const exchangeOnArrival = (request: ExchangeRequest, gatherMs: number): Promise<ExchangeResult | null> =>
+    uncancelled.run(() => activities.exchangeOnArrival(request, BUSY_MS, gatherMs));
 
   const { graph, state } = await load(input.run);
   if (state.exchange < input.seen) await freeze(input, state.exchange);
 
   let groups = decide(graph, state, [], state.now);
   const pace = new Pace();
-  let spacing: number | null = null;
+  let gatherMs: number | null = null;
   let taskSince = 0;
   let made = 0;
   for (;;) {
@@ -65,8 +65,8 @@ export async function run(input: RunInput): Promise<void> {
     const last = taskSince !== 0 && state.now - taskSince >= TASK_MS;
     const request = { run: input.run, n: state.exchange + 1, groups, graph: graph.version, wake: last };
     const answer: ExchangeResult | null =
-      spacing === null ? await exchange(request) : await exchangeOnArrival(request, spacing);
-    spacing = null;
+      gatherMs === null ? await exchange(request) : await exchangeOnArrival(request, gatherMs);
+    gatherMs = null;
     if (answer !== null) {
       if ('refused' in answer) {
         if (answer.refused === 'ahead') await freeze(input, state.exchange);
@@ -88,8 +88,8 @@ export async function run(input: RunInput): Promise<void> {
     }
     // A quiet moment: nothing decided, nothing unread.
     if (reload || shouldContinue(input, made)) return leave();
-    if (answer !== null && !last && mayWait(graph, state)) spacing = pace.spacing(state.now);
-    if (spacing === null) {
+    if (answer !== null && !last && mayWait(graph, state)) gatherMs = pace.gatherMs(state.now);
+    if (gatherMs === null) {
       taskSince = made = 0;
       if (!(await waitForWork(graph, state, input))) return;
     } else if (taskSince === 0) taskSince = state.now;

@@ -7,7 +7,7 @@ const LONG_MS = 30_000;
 
 describe('a coordinator that waits', () => {
   test('is told at once, and then needs no signal', async () => {
-    const arrivals = new Arrivals();
+    const arrivals = new Arrivals(2);
     arrivals.looking('r');
     const waiting = arrivals.wait('r', LONG_MS, 0);
     expect(arrivals.came('r')).toBe(true);
@@ -17,7 +17,7 @@ describe('a coordinator that waits', () => {
   });
 
   test('need not wait when something came between its look and its waiting', async () => {
-    const arrivals = new Arrivals();
+    const arrivals = new Arrivals(2);
     arrivals.looking('r');
     expect(arrivals.came('r')).toBe(false);
     expect(await arrivals.wait('r', LONG_MS, 0)).toBe(true);
@@ -27,14 +27,14 @@ describe('a coordinator that waits', () => {
   });
 
   test('goes to sleep when nothing comes, and then needs a signal', async () => {
-    const arrivals = new Arrivals();
+    const arrivals = new Arrivals(2);
     arrivals.looking('r');
     expect(await arrivals.wait('r', 1, 0)).toBe(false);
     expect(arrivals.came('r')).toBe(false);
   });
 
   test('hears of its own run only', async () => {
-    const arrivals = new Arrivals();
+    const arrivals = new Arrivals(2);
     arrivals.looking('r');
     const waiting = arrivals.wait('r', 20, 0);
     expect(arrivals.came('other')).toBe(false);
@@ -42,7 +42,7 @@ describe('a coordinator that waits', () => {
   });
 
   test('gives up for one that comes after it: its task was given up', async () => {
-    const arrivals = new Arrivals();
+    const arrivals = new Arrivals(2);
     const first = arrivals.wait('r', LONG_MS, 0);
     const second = arrivals.wait('r', LONG_MS, 0);
     expect(await first).toBe(false);
@@ -50,12 +50,33 @@ describe('a coordinator that waits', () => {
     expect(await second).toBe(true);
   });
 
-  test('looks again no sooner than it asks for: what comes together is read together', async () => {
-    const arrivals = new Arrivals();
-    arrivals.looking('r');
-    const begun = performance.now();
-    const waiting = arrivals.wait('r', LONG_MS, 60);
+  test('is sent to sleep when as many wait as may: the tasks of the worker are for all runs', async () => {
+    const arrivals = new Arrivals(2);
+    const first = arrivals.wait('r', LONG_MS, 0);
+    const second = arrivals.wait('s', LONG_MS, 0);
+    expect(await arrivals.wait('t', LONG_MS, 0)).toBe(false);
+    // What is there need not be waited for.
+    arrivals.looking('t');
+    arrivals.came('t');
+    expect(await arrivals.wait('t', LONG_MS, 0)).toBe(true);
     arrivals.came('r');
+    expect(await first).toBe(true);
+    arrivals.looking('t');
+    const third = arrivals.wait('t', LONG_MS, 0);
+    expect(arrivals.came('t')).toBe(true);
+    arrivals.came('s');
+    expect(await Promise.all([second, third])).toEqual([true, true]);
+  });
+
+  test('leaves time for more after the first: what comes together is read together', async () => {
+    const arrivals = new Arrivals(2);
+    arrivals.looking('r');
+    const waiting = arrivals.wait('r', LONG_MS, 60);
+    const begun = performance.now();
+    expect(arrivals.came('r')).toBe(true);
+    await Promise.resolve();
+    // It has not looked yet: what comes now will be found as well.
+    expect(arrivals.came('r')).toBe(true);
     expect(await waiting).toBe(true);
     // Timers of Node may be a millisecond early.
     expect(performance.now() - begun).toBeGreaterThanOrEqual(58);

@@ -60,7 +60,7 @@ export async function startCoordinated(
   const workflowId = (run: string): string => runWorkflowId(taskQueue, run);
   const versionOf = versionReader(pool);
   const contextOf = contextReader(pool, versionOf);
-  const arrivals = new Arrivals();
+  const arrivals = new Arrivals(5);
   const activities: Activities = createActivities({ pool, versionOf, contextOf, arrivals, graceMs: 0 });
   const bundle = meddling.bundle ?? (await workflowBundle(join(projectFolder, '.sluice', 'bundles')));
   const { build } = bundle;
@@ -77,8 +77,8 @@ export async function startCoordinated(
         const result = await activities.exchange(request);
         return meddling.afterExchange?.(request.run, request.n, result) ?? result;
       },
-      async exchangeOnArrival(request: ExchangeRequest, waitMs: number, spacingMs: number) {
-        const result = await activities.exchangeOnArrival(request, waitMs, spacingMs);
+      async exchangeOnArrival(request: ExchangeRequest, waitMs: number, gatherMs: number) {
+        const result = await activities.exchangeOnArrival(request, waitMs, gatherMs);
         return result === null ? null : (meddling.afterExchange?.(request.run, request.n, result) ?? result);
       },
     },
