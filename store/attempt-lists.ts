@@ -4,11 +4,9 @@ import type { Queryable } from './pool.ts';
 export interface ListedAttempt {
   readonly run: string;
   readonly flow: string;
-  readonly epoch: number;
   readonly generation: number;
   readonly attempt: number;
   readonly agent: string;
-  readonly sentAt: number;
   readonly startedAt: number | null;
   readonly endedAt: number | null;
   readonly outcome: string | null;
@@ -17,7 +15,7 @@ export interface ListedAttempt {
   readonly rows: number | null;
 }
 
-const COLUMNS = `a.run_id as run, a.flow_id as flow, a.epoch, a.generation, a.attempt, a.agent, a.sent_ms as "sentAt",
+const COLUMNS = `a.run_id as run, a.flow_id as flow, a.generation, a.attempt, a.agent,
   a.started_ms as "startedAt", a.ended_ms as "endedAt", a.outcome, a.failure_kind as failure, a.message, a.rows`;
 
 /** The latest attempt of each of the flows, by flow. */
@@ -51,7 +49,6 @@ export interface Handling {
   readonly run: string;
   readonly flow: string;
   readonly actor: string;
-  readonly verb: string;
   readonly at: number;
 }
 
@@ -59,7 +56,7 @@ export interface Handling {
 export async function decisionsAbout(client: Queryable, runs: readonly string[]): Promise<Handling[]> {
   const found = await client.query<Handling>({
     name: 'decisions-about',
-    text: `select o.run_id as run, t.flow, o.actor, o.verb, o.decided_ms as at from operations o
+    text: `select o.run_id as run, t.flow, o.actor, o.decided_ms as at from operations o
       cross join lateral json_array_elements_text(coalesce(o.body -> 'flows', '[]'::json)) as t (flow)
       where o.run_id = any($1::text[]) and o.state = 'applied' order by o.decided_ms, o.id`,
     values: [runs],
