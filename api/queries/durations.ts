@@ -194,11 +194,19 @@ export function contributions(
   return [...byFlow.values()].filter(({ flow, ms }) => flow !== null || ms !== 0);
 }
 
-/** The run of the day, month or hour, or the newest one, that has the flow. Throws `unknown_run`, `unknown_flow`. */
+/** The run of the day, month or hour, or the newest one, that has the flow. Throws `invalid_period`, `unknown_run`, `unknown_flow`. */
 async function contextWith(deps: ApiDeps, flow: string, date: string | undefined): Promise<RunContext> {
   let other: RunContext | null = null;
-  for (const cycle of ['day', 'month', 'hour'] as const) {
-    if (date !== undefined && !isPeriod(cycle, date)) continue;
+  const cycles = (['day', 'month', 'hour'] as const).filter((it) => date === undefined || isPeriod(it, date));
+  if (cycles.length === 0)
+    throw new SluiceError(
+      'invalid_period',
+      `'${date}' is no day, month or hour: 2026-11-22, 2026-10, 2026112208`,
+      {
+        facts: { period: date! },
+      },
+    );
+  for (const cycle of cycles) {
     const [run] =
       date === undefined
         ? [await newestRun(deps.pool, cycle)]

@@ -157,6 +157,11 @@ test('Q25 compares with a day that is named, the same weekday, the middle of 30 
 
 test('Q25 wants a flow that exists, and says when there is nothing to compare with', async () => {
   expect(await analyst.get('/queries/Q25')).toMatchObject({ status: 400, body: { code: 'invalid_request' } });
+  for (const period of ['date=2026-13', 'compareDate=yesterday'])
+    expect(await analyst.get(`/queries/Q25?flow=Load&${period}`)).toMatchObject({
+      status: 400,
+      body: { code: 'invalid_period' },
+    });
   expect(await analyst.get('/queries/Q25?flow=Nobody')).toMatchObject({
     status: 404,
     body: { code: 'unknown_flow' },
