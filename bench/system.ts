@@ -20,6 +20,8 @@ export interface Wish {
   /** File name below the catalogue's folder -> text. */
   readonly catalogue: Readonly<Record<string, string>>;
   readonly agents: readonly { readonly name: string; readonly platform: string; readonly slots: number }[];
+  /** Default: one. */
+  readonly workers?: number;
   /** `host:port` of a Temporal server that is there; otherwise one is started. Its task queue is this system's alone. */
   readonly temporalAddress?: string | undefined;
   /** Added to the environment of every part. */
@@ -46,7 +48,7 @@ const program = (path: string): string => join(projectFolder, path);
 
 /** Starts everything; what was started, and the folder, go away when `shutdown` runs. */
 export async function startSystem(wish: Wish): Promise<System> {
-  const { catalogue, agents, temporalAddress, env = {}, say, shutdown } = wish;
+  const { catalogue, agents, workers = 1, temporalAddress, env = {}, say, shutdown } = wish;
   const folder = await mkdtemp(join(tmpdir(), 'sluice-bench-'));
   const home = await openHome(folder);
   shutdown.add('home', async () => {
@@ -91,7 +93,10 @@ export async function startSystem(wish: Wish): Promise<System> {
     const child = await startProgram(home, name, program(file), { ...common, ...more });
     shutdown.add(name, () => child.stop());
   };
-  await Promise.all([start('api', 'api/main.ts'), start('worker', 'worker/main.ts')]);
+  await Promise.all([
+    start('api', 'api/main.ts'),
+    ...Array.from({ length: workers }, (_, i) => start(`worker-${i + 1}`, 'worker/main.ts')),
+  ]);
   await Promise.all(
     agents.map(({ name, platform, slots }) =>
       start(name, 'agent/main.ts', {

@@ -14,6 +14,7 @@ import { type ByPart, cpuSeconds, mapParts, memoryMb, watchMemory } from './usag
 
 export interface ThroughputWish extends ProgramWish {
   readonly agents: number;
+  readonly workers: number;
   readonly slots: number;
   /** Runs of the graph, one after the other; the first one warms up and counts only when it is the only one. */
   readonly repeat: number;
@@ -53,9 +54,11 @@ export interface Throughput extends Measured {
 }
 
 export async function throughput(graph: GraphFile, wish: ThroughputWish): Promise<Throughput> {
-  const { agents, slots, repeat, together, restSeconds, temporalAddress, say, program, shutdown } = wish;
+  const { agents, workers, slots, repeat, together, restSeconds, temporalAddress, say, program, shutdown } =
+    wish;
   const system = await startSystem({
     catalogue: catalogueOf(graph, wish),
+    workers,
     agents: Array.from({ length: agents }, (_, i) => ({ name: `agent-${i + 1}`, platform: PLATFORM, slots })),
     temporalAddress,
     say,

@@ -24,7 +24,7 @@ async function processesOf(home: string): Promise<Process[]> {
         name: string;
         pid: number;
       };
-      return { part: PARTS.find((part) => part === name) ?? 'agents', pid };
+      return { part: PARTS.find((part) => part === name.replace(/-\d+$/, '')) ?? 'agents', pid };
     }),
   );
   const parents = new Map<number, number[]>();
