@@ -20,6 +20,11 @@ export class Arrivals {
     this.#heard.set(run, false);
   }
 
+  /** Whether its coordinator has looked into its log here. */
+  knows(run: string): boolean {
+    return this.#heard.has(run);
+  }
+
   /** Something has come into the log; true when its coordinator waits here, and so needs no signal. */
   came(run: string): boolean {
     const resolve = this.#waiting.get(run);

@@ -2,6 +2,7 @@
  * The deliverer (protocol A6): wakes the coordinators of runs whose log is ahead of them. One in every worker; listening to NOTIFY, and
  * each second looking for what a lost notification, a dead API or a parked run has left.
  */
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { Client } from '@temporalio/client';
 import type pg from 'pg';
 import type { Logger } from 'pino';
@@ -38,6 +39,9 @@ const SIGNAL_MS = 3_000;
  * (decisions 0009, 0011). From then on it is woken and looked at only so often: each signal makes the history longer.
  */
 const STUCK_MS = 5_000;
+
+/** A coordinator that another worker has may wait inside its task there (decision 0014): it is left so long to look by itself. */
+const ELSEWHERE_MS = 20;
 
 /** A coordinator that leaves (A7) is left alone for so long, then its new execution has begun, or died and is woken. */
 const LEAVING_MS = 10_000;
@@ -119,6 +123,7 @@ export class Deliverer {
       delivery.wanted = false;
       const begun = performance.now();
       try {
+        if (!wanted && this.#isElsewhere(run)) await sleep(ELSEWHERE_MS);
         if (!wanted && !(await this.#isNeeded(run))) continue;
         // It may have begun to wait meanwhile.
         if (!wanted && arrivals.came(run)) continue;
@@ -130,7 +135,7 @@ export class Deliverer {
         logger.warn({ run, error }, 'could not wake the coordinator');
       }
       const rest = SPACING_MS - (performance.now() - begun);
-      if (rest > 0) await new Promise((resolve) => setTimeout(resolve, rest));
+      if (rest > 0) await sleep(rest);
     } while (delivery.again && !this.#stopped);
     this.#deliveries.delete(run);
   }
@@ -158,6 +163,11 @@ export class Deliverer {
     const since = signalled?.exchange === exchange ? signalled.since : now;
     this.#signalled.set(run, { exchange, on: now, since });
     return true;
+  }
+
+  /** It was signalled from here, and has never looked into its log here. */
+  #isElsewhere(run: string): boolean {
+    return this.#signalled.has(run) && !this.#deps.arrivals.knows(run);
   }
 
   #isStuck(run: string): boolean {

@@ -14,6 +14,7 @@ describe('a coordinator that waits', () => {
     expect(await waiting).toBe(true);
     // Nobody waits any more: whoever hears of more has to signal.
     expect(arrivals.came('r')).toBe(false);
+    expect([arrivals.knows('r'), arrivals.knows('of another worker')]).toEqual([true, false]);
   });
 
   test('need not wait when something came between its look and its waiting', async () => {
