@@ -26,7 +26,7 @@ export interface OpenInput {
 export const schedulePrefix = (taskQueue: string): string => `${taskQueue}/schedule/`;
 
 /** How long the server waits for a worker that took a task before it gives it to another: a task ends after about a second (workflows/run.ts). */
-export const TASK_TIMEOUT = '10s';
+export const TASK_TIMEOUT = '5s';
 
 /** Stands in the sources where the bundle has the hash of its sources (worker/bundle.ts). */
 export const BUILD: string = '@build-of-bundle';

@@ -23,8 +23,8 @@ import { BUILD, type CoordinatorSinks, RELOAD_SIGNAL, type RunInput, WAKE_SIGNAL
 import { BUSY_MS, Pace } from './pace.ts';
 
 /**
- * A busy run would go from exchange to exchange inside one workflow task, which the server gives up after 10 s: then all of it is done
- * again. So the task ends after this time by the record's clock, ms. The last exchange in it asks for a wake signal, with which the next
+ * A busy run would go from exchange to exchange inside one workflow task, which the server gives up (messages.ts, TASK_TIMEOUT): then all of it
+ * is done again. So the task ends after this time by the record's clock, ms. The last exchange in it asks for a wake signal, with which the next
  * task begins: a timer of 1 ms was up to 1 s late (measured).
  */
 const TASK_MS = 1_000;
