@@ -33,6 +33,19 @@ export function parsePeriod(cycle: Cycle, text: string): string {
   });
 }
 
+/** The cycle whose period it is: each is written in its own way. Throws `invalid_period`. */
+export function cycleOf(period: string): Cycle {
+  const cycle = (Object.keys(SHAPE) as Cycle[]).find((it) => isPeriod(it, period));
+  if (cycle !== undefined) return cycle;
+  throw new SluiceError(
+    'invalid_period',
+    `'${period}' is no period; write 2026-10, 2026-11-22 or 2026112208`,
+    {
+      facts: { period },
+    },
+  );
+}
+
 /** The period of `cycle` that holds a clock face (ms as of graph/time-zone.ts). */
 export function formatPeriod(cycle: Cycle, localMs: number): string {
   const iso = new Date(localMs).toISOString();

@@ -34,13 +34,14 @@ export async function scheduledRuns(
   return ids.filter((id) => there.has(id));
 }
 
-/** Of the `count` periods before one those of which there is a scheduled run, the newest first; `step`: so many periods lie between two. */
+/** Scheduled runs of the `count` periods before one, of an hour the same hours of the days before; the newest first, those that there are. */
 export async function runsBefore(
   client: Queryable,
   cycle: Cycle,
   period: string,
-  { count, step = 1 }: { readonly count: number; readonly step?: number },
+  count: number,
 ): Promise<{ readonly run: string; readonly period: string }[]> {
+  const step = cycle === 'hour' ? 24 : 1;
   const before = Array.from({ length: count }, (_, i) => shiftPeriod(cycle, period, -step * (i + 1)));
   const opened = new Set(
     await scheduledRuns(

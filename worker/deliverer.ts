@@ -123,10 +123,11 @@ export class Deliverer {
       delivery.wanted = false;
       const begun = performance.now();
       try {
-        if (!wanted && this.#isElsewhere(run)) await sleep(ELSEWHERE_MS);
-        if (!wanted && !(await this.#isNeeded(run))) continue;
-        // It may have begun to wait meanwhile.
-        if (!wanted && arrivals.came(run)) continue;
+        if (!wanted) {
+          if (this.#isElsewhere(run)) await sleep(ELSEWHERE_MS);
+          // It may have begun to wait meanwhile.
+          if (!(await this.#isNeeded(run)) || arrivals.came(run)) continue;
+        }
         const input = await this.#inputOf(run);
         if (!wanted && this.#isStuck(run)) await successor.look(input);
         await client.withDeadline(Date.now() + SIGNAL_MS, () => signalCoordinator(client, taskQueue, input));

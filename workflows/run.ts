@@ -88,11 +88,14 @@ export async function run(input: RunInput): Promise<void> {
     }
     // A quiet moment: nothing decided, nothing unread.
     if (reload || shouldContinue(input, made)) return leave();
-    if (answer !== null && !last && mayWait(graph, state)) gatherMs = pace.gatherMs(state.now);
-    if (gatherMs === null) {
-      taskSince = made = 0;
-      if (!(await waitForWork(graph, state, input))) return;
-    } else if (taskSince === 0) taskSince = state.now;
+    if (answer !== null && !last) gatherMs = pace.gatherMs(state.now);
+    if (gatherMs !== null && mayWait(graph, state)) {
+      if (taskSince === 0) taskSince = state.now;
+      continue;
+    }
+    gatherMs = null;
+    taskSince = made = 0;
+    if (!(await waitForWork(graph, state, input))) return;
   }
 
   /**

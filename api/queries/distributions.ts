@@ -91,7 +91,7 @@ async function usualByFive(
   { period, runs }: Scope,
 ): Promise<(list: readonly ScopedFlow[]) => number | null> {
   if (!runs.some(({ run }) => run.cycle === 'day')) return () => null;
-  const before = await runsBefore(deps.pool, 'day', period, { count: DAYS });
+  const before = await runsBefore(deps.pool, 'day', period, DAYS);
   if (before.length === 0) return () => null;
   const done = await doneBy(
     deps.pool,

@@ -1,7 +1,7 @@
 /** How long flows run, and what made them later than before: Q09, Q25. */
 import { z } from 'zod';
 import { SluiceError } from '../../errors.ts';
-import { isPeriod, runId } from '../../graph/calendar.ts';
+import { cycleOf, runId } from '../../graph/calendar.ts';
 import type { Part } from '../../graph/lateness.ts';
 import type { Flow } from '../../graph/model.ts';
 import { recentDurations } from '../../store/durations.ts';
@@ -197,21 +197,12 @@ export function contributions(
 /** The run of the day, month or hour, or the newest one, that has the flow. Throws `invalid_period`, `unknown_run`, `unknown_flow`. */
 async function contextWith(deps: ApiDeps, flow: string, date: string | undefined): Promise<RunContext> {
   let other: RunContext | null = null;
-  const cycles = (['day', 'month', 'hour'] as const).filter((it) => date === undefined || isPeriod(it, date));
-  if (cycles.length === 0)
-    throw new SluiceError(
-      'invalid_period',
-      `'${date}' is no day, month or hour: 2026-11-22, 2026-10, 2026112208`,
-      {
-        facts: { period: date! },
-      },
-    );
-  for (const cycle of cycles) {
-    const [run] =
-      date === undefined
-        ? [await newestRun(deps.pool, cycle)]
-        : await scheduledRuns(deps.pool, [[cycle, date]]);
-    if (run === undefined || run === null) continue;
+  const runs =
+    date === undefined
+      ? await Promise.all((['day', 'month', 'hour'] as const).map((cycle) => newestRun(deps.pool, cycle)))
+      : await scheduledRuns(deps.pool, [[cycleOf(date), date]]);
+  for (const run of runs) {
+    if (run === null) continue;
     const context = await openContext(deps, run);
     if (vertexOf(context, flow) >= 0) return context;
     other ??= context;

@@ -1,8 +1,8 @@
 /** What failed, why, and who has taken it in hand: Q12. */
-import { decisionsAbout, failedAttempts, type Handling } from '../../store/attempt-lists.ts';
+import { decisionsAbout, failedAttempts } from '../../store/attempt-lists.ts';
 import { programOf } from './program.ts';
 import { defineQuery, instantColumn, numberColumn, textColumn, yesColumn } from './query.ts';
-import { DayInput, FlowFilter, fits, knowGroups, scopeOfDay, scopeOfMonth } from './scope.ts';
+import { DayInput, FlowFilter, fits, grouped, knowGroups, scopeOfDay, scopeOfMonth } from './scope.ts';
 
 export const q12 = defineQuery({
   id: 'Q12',
@@ -35,7 +35,7 @@ export const q12 = defineQuery({
     knowGroups([...day.runs, ...month.runs], filter.group);
     const runs = new Map([...day.runs, ...month.runs].map((run) => [run.run.id, run]));
     const ids = [...runs.keys()];
-    const handled = handlings(await decisionsAbout(deps.pool, ids));
+    const handled = grouped(await decisionsAbout(deps.pool, ids), (it) => `${it.run} ${it.flow}`);
     const rows = (await failedAttempts(deps.pool, ids)).flatMap((it) => {
       const run = runs.get(it.run)!;
       if (!run.index.has(it.flow)) return [];
@@ -59,14 +59,3 @@ export const q12 = defineQuery({
     return { about: { date: day.period, month: month.period }, rows };
   },
 });
-
-function handlings(decisions: readonly Handling[]): Map<string, Handling[]> {
-  const found = new Map<string, Handling[]>();
-  for (const it of decisions) {
-    const key = `${it.run} ${it.flow}`;
-    const list = found.get(key);
-    if (list === undefined) found.set(key, [it]);
-    else list.push(it);
-  }
-  return found;
-}

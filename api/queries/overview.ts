@@ -140,9 +140,7 @@ async function usualCounts(
   const usual = new Map<string, { n: number; done: ReadonlyMap<string, number> }>();
   for (const { run } of runs) {
     const { cycle, period } = run;
-    // The same hours of the days before.
-    const step = cycle === 'hour' ? 24 : 1;
-    const before = await runsBefore(deps.pool, cycle, period, { count: PERIODS, step });
+    const before = await runsBefore(deps.pool, cycle, period, PERIODS);
     const into = now - startOf(cycle, period);
     const past = before.map((it) => ({ run: it.run, at: startOf(cycle, it.period) + into }));
     usual.set(run.id, { n: past.length, done: await doneBy(deps.pool, past) });

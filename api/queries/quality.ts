@@ -180,8 +180,7 @@ async function againstUsual(
   counts: ReadonlyMap<string, number>,
   minRatio: number,
 ): Promise<QualityRow[]> {
-  const step = run.cycle === 'hour' ? 24 : 1;
-  const before = await runsBefore(deps.pool, run.cycle, run.period, { count: PERIODS, step });
+  const before = await runsBefore(deps.pool, run.cycle, run.period, PERIODS);
   const usual = await usualRows(
     deps.pool,
     before.map((it) => it.run),
@@ -272,7 +271,7 @@ const meanMs = ({ ms, runs }: Sum): number | null => (runs === 0 ? null : ms / r
 /** Of the seven days up to the date, or the seven before those. */
 async function effortIn(deps: ApiDeps, date: string, week: number): Promise<FlowEffort[]> {
   const after = shiftPeriod('day', date, 1 - 7 * week);
-  const days = await runsBefore(deps.pool, 'day', after, { count: 7 });
+  const days = await runsBefore(deps.pool, 'day', after, 7);
   return effortOf(
     deps.pool,
     days.map(({ run }) => run),

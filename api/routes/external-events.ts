@@ -1,7 +1,6 @@
 /** Events from outside: taken once per key, told to the runs that wait for them, also to those opened later. */
-import { SluiceError } from '../../errors.ts';
-import { isPeriod } from '../../graph/calendar.ts';
-import { Cycle, type Flow } from '../../graph/model.ts';
+import { cycleOf } from '../../graph/calendar.ts';
+import type { Cycle, Flow } from '../../graph/model.ts';
 import { newestVersion } from '../../store/catalogue.ts';
 import {
   awaitedEvents,
@@ -60,19 +59,6 @@ export function externalEventRoutes(app: Api, deps: ApiDeps): void {
       return page(rows, limit, shown, (row) => ({ at: row.at, id: row.id }));
     },
   });
-}
-
-/** Throws `invalid_period`. */
-function cycleOf(period: string): Cycle {
-  const cycle = Cycle.options.find((it) => isPeriod(it, period));
-  if (cycle !== undefined) return cycle;
-  throw new SluiceError(
-    'invalid_period',
-    `'${period}' is no period; write 2026-10, 2026-11-22 or 2026112208`,
-    {
-      facts: { period },
-    },
-  );
 }
 
 /** Flows that wait for the event, in the newest catalogue or in a run of the period. Throws `unknown_event` when there are none. */

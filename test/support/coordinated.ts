@@ -67,19 +67,18 @@ export async function startCoordinated(
   const keepMs = meddling.keepMs ?? HOUR_MS;
   const logger = pino({ level: 'silent' });
   const successor = new Successor({ client, taskQueue, build, logger });
+  const told = ({ run, n }: ExchangeRequest, result: ExchangeResult): unknown =>
+    meddling.afterExchange?.(run, n, result) ?? result;
   const worker = await Worker.create({
     ...{ connection: native, taskQueue, stickyQueueScheduleToStartTimeout: '1s' },
     workflowBundle: bundle,
     sinks: successor.sinks,
     activities: {
       ...activities,
-      async exchange(request: ExchangeRequest) {
-        const result = await activities.exchange(request);
-        return meddling.afterExchange?.(request.run, request.n, result) ?? result;
-      },
+      exchange: async (request: ExchangeRequest) => told(request, await activities.exchange(request)),
       async exchangeOnArrival(request: ExchangeRequest, waitMs: number, gatherMs: number) {
         const result = await activities.exchangeOnArrival(request, waitMs, gatherMs);
-        return result === null ? null : (meddling.afterExchange?.(request.run, request.n, result) ?? result);
+        return result === null ? null : told(request, result);
       },
     },
   });
