@@ -3,9 +3,8 @@
  * in its folder, so an agent that is started again goes on where the killed one stopped.
  */
 import { spawn } from 'node:child_process';
-import { readSync } from 'node:fs';
-import { StringDecoder } from 'node:string_decoder';
 import { AttemptFolder, spooledEpochs, type WrapperResult } from './attempt-folder.ts';
+import { LogPump } from './log-pump.ts';
 import {
   type Ending,
   type ExecuteContext,
@@ -22,7 +21,6 @@ import { ProgramError } from './program-error.ts';
 const LOG_BYTES = 10 * 1024 * 1024;
 const GRACE_MS = 10_000;
 const POLL_MS = 200;
-const READ_BYTES = 256 * 1024;
 /** A wrapper that does not take its attempt for so long never will; a slow machine needs less. */
 const WRAPPER_START_MS = 30_000;
 
@@ -169,7 +167,7 @@ async function follow(
   onWake: (listener: () => void) => void,
 ): Promise<Ending> {
   const { signal } = context;
-  const log = new LogReader(folder, context);
+  const log = new LogPump(folder, context);
   const since = performance.now();
   let wake = () => {};
   let exited = false;
@@ -248,43 +246,4 @@ function endingOf(result: WrapperResult, task: Task | undefined): Ending {
     message: `exit code ${result.exitCode}`,
     exitCode: result.exitCode,
   };
-}
-
-/** Reads the log file on as it grows; bytes that are no UTF-8 become U+FFFD, alike however often it is read. */
-class LogReader {
-  readonly #folder: AttemptFolder;
-  readonly #context: ExecuteContext;
-  readonly #decoder = new StringDecoder('utf8');
-  readonly #buffer = Buffer.allocUnsafe(READ_BYTES);
-  #file: number | undefined;
-
-  constructor(folder: AttemptFolder, context: ExecuteContext) {
-    this.#folder = folder;
-    this.#context = context;
-  }
-
-  /** Passes on what is there while the reader keeps up; false when something may be left. */
-  pump(): boolean {
-    this.#file ??= this.#folder.openLog();
-    if (this.#file === undefined) return true;
-    for (;;) {
-      if (this.#context.logReady?.() === false) return false;
-      const bytes = readSync(this.#file, this.#buffer, 0, READ_BYTES, null);
-      if (bytes === 0) return true;
-      const text = this.#decoder.write(this.#buffer.subarray(0, bytes));
-      if (text !== '') this.#context.log(text);
-    }
-  }
-
-  async drain(): Promise<void> {
-    while (!this.pump() && !(this.#context.signal.aborted && stopReason(this.#context.signal) === 'leave')) {
-      await new Promise((resolve) => setTimeout(resolve, POLL_MS));
-    }
-    const rest = this.#decoder.end();
-    if (rest !== '') this.#context.log(rest);
-  }
-
-  close(): void {
-    this.#folder.closeLog(this.#file);
-  }
 }

@@ -1,0 +1,47 @@
+/** What is known of an attempt's log lies in a file of its folder: this reads the file on as it grows. */
+import { readSync } from 'node:fs';
+import { StringDecoder } from 'node:string_decoder';
+import type { AttemptFolder } from './attempt-folder.ts';
+import { type ExecuteContext, stopReason } from './platform.ts';
+
+const POLL_MS = 200;
+const READ_BYTES = 256 * 1024;
+
+/** Reads the log file on as it grows; bytes that are no UTF-8 become U+FFFD, alike however often it is read. */
+export class LogPump {
+  readonly #folder: AttemptFolder;
+  readonly #context: ExecuteContext;
+  readonly #decoder = new StringDecoder('utf8');
+  readonly #buffer = Buffer.allocUnsafe(READ_BYTES);
+  #file: number | undefined;
+
+  constructor(folder: AttemptFolder, context: ExecuteContext) {
+    this.#folder = folder;
+    this.#context = context;
+  }
+
+  /** Passes on what is there while the reader keeps up; false when something may be left. */
+  pump(): boolean {
+    this.#file ??= this.#folder.openLog();
+    if (this.#file === undefined) return true;
+    for (;;) {
+      if (this.#context.logReady?.() === false) return false;
+      const bytes = readSync(this.#file, this.#buffer, 0, READ_BYTES, null);
+      if (bytes === 0) return true;
+      const text = this.#decoder.write(this.#buffer.subarray(0, bytes));
+      if (text !== '') this.#context.log(text);
+    }
+  }
+
+  async drain(): Promise<void> {
+    while (!this.pump() && !(this.#context.signal.aborted && stopReason(this.#context.signal) === 'leave')) {
+      await new Promise((resolve) => setTimeout(resolve, POLL_MS));
+    }
+    const rest = this.#decoder.end();
+    if (rest !== '') this.#context.log(rest);
+  }
+
+  close(): void {
+    this.#folder.closeLog(this.#file);
+  }
+}
