@@ -44,7 +44,7 @@ class NotAtRest extends Error {}
 
 /**
  * Answers the operations in the order of the parts, the first being the one that was asked. A repeated key answers the first outcome.
- * Throws `plan_stale` when a member is not as the plan has it, `run_closed`, `run_frozen`, and what a run would refuse its part with.
+ * Throws `idempotency_key_reused` when only some of the parts were asked for under their keys before, `plan_stale` when a member is not as the plan has it, `run_closed`, `run_frozen`, and what a run would refuse its part with.
  */
 export async function requestTogether(pool: pg.Pool, parts: readonly Part[]): Promise<OperationRow[]> {
   return atRest(pool, (client) => prepareAndCommit(client, parts));
@@ -79,18 +79,30 @@ async function prepareAndCommit(client: Transaction, parts: readonly Part[]): Pr
   );
   const rows = new Map<string, OperationRow>();
   const asked: { row: OperationRow; waits: OperationOutcome | null }[] = [];
+  const repeated: { key: string; row: OperationRow }[] = [];
   for (const part of sorted) {
     // A flow that an agent takes between this and the exchange is superseded: nobody refuses any more.
     const request = part.request.plan === null ? { ...part.request, supersede: true } : part.request;
     const { row, isNew } = await insertUnlogged(client, { ...part, request });
     if (isNew) asked.push({ row, waits: await verify(client, part, null) });
+    else repeated.push({ key: part.key, row });
     rows.set(part.run, row);
   }
+  // The parts of one request were logged together: a key that brings further parts is another request.
+  if (asked.length > 0 && repeated.length > 0) throw otherParts(repeated[0]!);
   if (asked.some((it) => it.waits !== null)) {
     const first = rows.get(parts[0]!.run)!;
     for (const { row, waits } of asked) rows.set(row.run, await wait(client, row, first, waits));
   } else for (const { row } of asked) logOperation(client, row, null);
   return parts.map((it) => rows.get(it.run)!);
+}
+
+function otherParts({ key, row }: { key: string; row: OperationRow }): SluiceError {
+  return new SluiceError(
+    'idempotency_key_reused',
+    `the key '${key}' belongs to operation ${row.id} (${row.verb} on ${row.run}), which was asked for without the other runs of this request`,
+    { facts: { key, operation: row.id, verb: row.verb } },
+  );
 }
 
 const byRun = <T extends { readonly run: string }>(list: readonly T[]): T[] =>

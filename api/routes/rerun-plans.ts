@@ -88,7 +88,6 @@ export function rerunPlanRoutes(app: Api, deps: ApiDeps): void {
               actor,
               together.map((part) => ({ ...part, verb: 'rerun', reason })),
               key,
-              repeated,
             )
           : await ask(deps, actor, { run: run.id, verb: 'rerun', plan, reason }, key);
       if (row.state === 'applied') await markApplied(deps.pool, stored.id, actor.name);

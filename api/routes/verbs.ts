@@ -3,7 +3,6 @@ import type { FastifyReply } from 'fastify';
 import { SluiceError } from '../../errors.ts';
 import { EDGE_VERBS, FLOW_VERBS, VERBS } from '../../graph/verbs.ts';
 import type { Actor } from '../../store/actors.ts';
-import { isKnownKey } from '../../store/operations.ts';
 import { answerOf, ask, foreseeWish, keyOf, type Wish } from '../ask.ts';
 import { askTogether } from '../ask-together.ts';
 import type { Permission } from '../auth.ts';
@@ -87,8 +86,7 @@ async function inAllRuns(
     for (const it of wishes) answers.push(await foreseeWish(deps, actor, it));
     return answers.find((it) => it.state !== 'applied') ?? answers[0]!;
   }
-  const key = keyOf(request.headers);
-  const row = await askTogether(deps, actor, wishes, key, await isKnownKey(deps.pool, actor.name, key));
+  const row = await askTogether(deps, actor, wishes, keyOf(request.headers));
   const { status, operation } = answerOf(row);
   reply.status(status).header('location', `/api/v1/operations/${row.id}`);
   return operation;

@@ -82,3 +82,37 @@ test('B4: a force-pass over several runs that needs a second person waits in all
     { state: 'applied', approved_by: 'eve' },
   ]);
 });
+
+test('a known key of one run gives no right in another: each part of a request needs its own', async () => {
+  const scoped = await api.actor({
+    name: 'scoped',
+    kind: 'person',
+    roles: ['operator'],
+    scope: { procedures: [], flows: ['B'], platforms: [] },
+  });
+  const [day, month] = [
+    await openTestRun(api.pool, '2031-03-31', 'day'),
+    await openTestRun(api.pool, '2031-03'),
+  ];
+  for (const run of [day, month]) await api.coordinator!.settled(run);
+  // As a request to several runs is logged.
+  const own = { flows: ['B'], reason: 'by hand', evidence: 'ticket', supersede: true };
+  const others = { otherRuns: [{ run: month, flows: ['M'] }] };
+  const ask = (who: typeof scoped, body: object, key: string) =>
+    who.post(`/runs/${day}/force-pass`, body, { 'idempotency-key': key });
+
+  expect((await ask(scoped, { ...own, ...others }, 'fresh')).body.code).toBe('out_of_scope');
+  expect((await ask(scoped, own, 'known')).body.state).toBe('applied');
+  const attack = await ask(scoped, { ...own, ...others }, 'known');
+  expect(attack.body.code).toBe('out_of_scope');
+  expect((await bob.get(`/runs/${month}/flows/M`)).body.state).toBe('waiting_upstream');
+
+  // With the right in both runs the key is still that of another request.
+  expect((await ask(bob, { ...own, flows: ['C'] }, 'bobs')).body.state).toBe('applied');
+  const wider = await ask(bob, { ...own, flows: ['C'], ...others }, 'bobs');
+  expect(wider).toMatchObject({ status: 422, body: { code: 'idempotency_key_reused' } });
+  expect((await bob.get(`/runs/${month}/flows/M`)).body.state).toBe('waiting_upstream');
+
+  // The reverse: the first part's key alone answers what was asked for under it.
+  expect((await ask(bob, { ...own, flows: ['C'] }, 'bobs')).body.state).toBe('applied');
+});
