@@ -9,7 +9,8 @@
  * | program.json | wrapper | the program's process |
  * | contact | agent | its time of change is the last contact with the API |
  * | cancel | agent | a request to end the program; the text is the reason |
- * | log | wrapper | stdout and stderr, head and tail |
+ * | log | program | stdout, appended (O_APPEND) without bound; an older wrapper's: stdout and stderr, head and tail |
+ * | err | program | stderr, appended without bound; absent in an older wrapper's folder |
  * | result.json | wrapper | renamed into place when whole |
  */
 import {
@@ -73,6 +74,7 @@ export class AttemptFolder {
       | 'contact'
       | 'cancel'
       | 'log'
+      | 'err'
       | 'result.json',
   ): string {
     return join(this.path, name);
@@ -141,9 +143,10 @@ export class AttemptFolder {
     }
   }
 
-  openLog(): number | undefined {
+  /** Of `log` or `err`, to be read; undefined when there is no such file. */
+  openLog(name: 'log' | 'err' = 'log'): number | undefined {
     try {
-      return openSync(this.file('log'), 'r');
+      return openSync(this.file(name), 'r');
     } catch {
       return undefined;
     }
