@@ -12,6 +12,8 @@ import {
 } from '../graph/calendar.ts';
 import type { Flow, Parameter } from '../graph/model.ts';
 import { programIdentity } from '../graph/program.ts';
+import { calendarOf } from '../graph/schedule.ts';
+import { programZone } from '../graph/time-zone.ts';
 import type { Claimed } from '../store/claims.ts';
 import type { RunContext } from '../store/run-context.ts';
 import type { ProgramSpec, Task } from './schemas/agent.ts';
@@ -27,6 +29,7 @@ export function taskOf(context: RunContext, claimed: Claimed): Task {
     period: context.periodOf(flow),
     spec: specOf(context, flow),
     parameters: parametersOf(context, flow, generation),
+    timeZone: programZone(calendarOf(flow, context.version.frame.calendars).timeZone),
     timeoutMs: flow.timeoutMs ?? null,
     orphanMs: attrs.orphanMs,
     fenced: attrs.fenced,

@@ -6,7 +6,7 @@ import type { Catalogue, Flow, Schedule } from './model.ts';
 import { countsWorkDays } from './moment.ts';
 import type { Finding, Path } from './problems.ts';
 import { needsHolidays } from './schedule.ts';
-import { isTimeZone } from './time-zone.ts';
+import { isZoneName } from './time-zone.ts';
 import { knowsHolidays } from './work-days.ts';
 
 export class ScheduleCheck {
@@ -23,9 +23,12 @@ export class ScheduleCheck {
     const named = new Map(procedures.map(({ id }) => [id, true]));
     calendars.forEach(({ id, timeZone, blackouts }, i) => {
       const path = ['calendars', i];
-      if (!isTimeZone(timeZone)) {
-        const at = [...path, 'timeZone'];
-        this.add('bad_time_zone', id, at, `there is no time zone '${timeZone}'`, `没有时区 '${timeZone}'`);
+      const { ok, suggestion } = isZoneName(timeZone);
+      if (!ok) {
+        const like = suggestion ?? 'Asia/Shanghai';
+        const en = `'${timeZone}' is not the name of a time zone; write it like ${like}`;
+        const zh = `'${timeZone}' 不是时区名称；写法如 ${like}`;
+        this.add('bad_time_zone', id, [...path, 'timeZone'], en, zh);
       }
       blackouts.forEach((blackout, k) => {
         if (isForward(blackout)) return;

@@ -23,6 +23,29 @@ export function isTimeZone(zone: string): boolean {
   }
 }
 
+const NAME = /^[A-Z][A-Za-z0-9_+-]*(\/[A-Z][A-Za-z0-9_+-]*)*$/;
+const OFFSET = /^([+-])(\d{2}):?(\d{2})?$/;
+
+/**
+ * Whether `zone` is a name that databases and shells read alike. They read an offset `+08:00` the other way round (POSIX counts west),
+ * and a shell takes a name in the wrong case for UTC without a word. `suggestion`: the name that is meant, where that is known.
+ */
+export function isZoneName(zone: string): { readonly ok: boolean; readonly suggestion: string | null } {
+  const known = isTimeZone(zone) ? format(zone).resolvedOptions().timeZone : null;
+  if (known === null || !NAME.test(known)) return { ok: false, suggestion: null };
+  const isInCase = known === zone || known.toLowerCase() !== zone.toLowerCase();
+  if (NAME.test(zone) && isInCase) return { ok: true, suggestion: null };
+  return { ok: false, suggestion: known };
+}
+
+/** The zone as programs get it: an offset, which versions of the catalogue stored before names were required may hold, in POSIX's words. */
+export function programZone(zone: string): string {
+  const match = OFFSET.exec(zone);
+  if (match === null) return zone;
+  const [, sign, hours, minutes = '00'] = match;
+  return `<${sign}${hours}${minutes}>${sign === '+' ? '-' : '+'}${hours}:${minutes}`;
+}
+
 /** Offset of `zone` from UTC at an instant, in ms, east positive. Throws RangeError for an unknown zone (check it with isTimeZone). */
 export function zoneOffsetMs(zone: string, instantMs: number): number {
   if (zone === 'UTC') return 0;

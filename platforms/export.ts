@@ -35,7 +35,7 @@ on conflict (distribution, period, run, generation) do update
   where ctl.deal_stat not in (99, -100)`;
 
 const END_CONTROL = `
-update sluice.disp_export_ctl set deal_stat = 99, rows = $5, checksum = $6, updated_at = clock_timestamp()
+update sluice.disp_export_ctl set deal_stat = 99, rows = $5, checksum = $6, time_zone = $7, updated_at = clock_timestamp()
 where distribution = $1 and period = $2 and run = $3 and generation = $4`;
 
 /** Older generations of the run are void: their rows leave the staging table with them. */
@@ -93,7 +93,7 @@ export function createExportPlatform(options: { connections: Connections; agentN
           );
           const { rows, checksum } = await stream(source, frame, task, spec, columns, staging, context);
           await client.query(VOID_OLDER, key);
-          await client.query(END_CONTROL, [...key, rows, checksum]);
+          await client.query(END_CONTROL, [...key, rows, checksum, task.timeZone]);
           await client.query(voidOld(staging), [spec.distribution, staging]);
           return { rows };
         },

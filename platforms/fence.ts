@@ -35,6 +35,9 @@ create table if not exists sluice.disp_export_ctl (
   primary key (distribution, period, run, generation)
 );
 create table if not exists sluice.disp_import_ctl (like sluice.disp_export_ctl including all);
+alter table sluice.disp_export_ctl add column if not exists time_zone text;
+alter table sluice.disp_import_ctl add column if not exists time_zone text;
+comment on column sluice.disp_export_ctl.time_zone is 'Zone of the session that summed the rows; null: UTC';
 comment on table sluice.sluice_fence is 'Newest attempt per program and period; done: its effects are committed';
 comment on column sluice.disp_export_ctl.deal_stat is '0 to be processed, 99 finished, -100 void';
 comment on column sluice.disp_import_ctl.deal_stat is '0 to be processed, 99 finished, -100 void';
@@ -59,7 +62,8 @@ export async function underSchemaLock(client: pg.ClientBase, work: () => Promise
  */
 export async function ensurePlatformSchema(client: pg.ClientBase): Promise<void> {
   const { rows } = await client.query<{ ready: boolean }>(
-    `select to_regclass('sluice.sluice_fence') is not null and to_regclass('sluice.disp_import_ctl') is not null as ready`,
+    `select to_regclass('sluice.sluice_fence') is not null and exists (
+       select from pg_attribute where attrelid = to_regclass('sluice.disp_import_ctl') and attname = 'time_zone') as ready`,
   );
   if (rows[0]!.ready) return;
   await underSchemaLock(client, () => client.query(SCHEMA));

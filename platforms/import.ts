@@ -16,22 +16,24 @@ interface ExportRow {
   rows: string;
   checksum: string;
   staging_table: string;
+  /** Zone of the session that summed the rows; null: UTC, as it was before zones were stored. */
+  time_zone: string | null;
 }
 
 /** The newest finished export of the run; locked, so that no newer export empties the staging table meanwhile. */
 const NEWEST_EXPORT = `
-select generation, source_table, rows, checksum, staging_table from sluice.disp_export_ctl
+select generation, source_table, rows, checksum, staging_table, time_zone from sluice.disp_export_ctl
 where distribution = $1 and period = $2 and run = $3 and deal_stat = 99
 order by generation desc limit 1 for share`;
 
 const CONTROL = `
 insert into sluice.disp_import_ctl
-  (distribution, period, run, generation, source_table, target_table, agent, staging_table, deal_stat, rows, checksum)
-values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
+  (distribution, period, run, generation, source_table, target_table, agent, staging_table, deal_stat, rows, checksum, time_zone)
+values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)
 on conflict (distribution, period, run, generation) do update
   set source_table = excluded.source_table, target_table = excluded.target_table, agent = excluded.agent,
       staging_table = excluded.staging_table, deal_stat = excluded.deal_stat, rows = excluded.rows,
-      checksum = excluded.checksum, updated_at = clock_timestamp()`;
+      checksum = excluded.checksum, time_zone = excluded.time_zone, updated_at = clock_timestamp()`;
 
 export function createImportPlatform(options: { connections: Connections; agentName: string }): Platform {
   return {
@@ -63,6 +65,8 @@ async function replacePeriod(
   const staging = stagingTable(spec.distribution, columns);
   const exported = await finishedExport(frame, task, spec, staging);
 
+  // A time with zone is summed as text: in the zone in which the export summed it.
+  await client.query(`select set_config('timezone', $1, true)`, [exported.time_zone ?? 'UTC']);
   const since = performance.now();
   const target = quoteTable(spec.to.table);
   frame.interruption.check();
@@ -99,6 +103,7 @@ async function replacePeriod(
     99,
     arrived.rows,
     arrived.checksum,
+    exported.time_zone,
   ]);
   const ms = Math.round(performance.now() - since);
   context.log(

@@ -63,6 +63,8 @@ export interface Task {
   readonly period: string;
   readonly spec: ProgramSpec;
   readonly parameters: Parameters;
+  /** IANA name: what "today" is for the program. */
+  readonly timeZone: string;
   /** From the first statement after the fence, or from the launch of the process; null = no limit. */
   readonly timeoutMs: number | null;
   /** How long the program may go on after the agent's last contact with the API (protocol C4, C5). */

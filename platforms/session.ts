@@ -51,11 +51,12 @@ export function epochIn(name: string, task: Pick<Task, 'program' | 'period' | 'l
  * Opens a session for the task. The server notices within a second that the agent is gone
  * (`client_connection_check_interval`), and ends a transaction that a frozen agent leaves idle after `orphanMs`.
  * Limits that an administrator set on the role are lifted: the agent counts the timeout itself, without the wait for
- * the fence. Formats are fixed so that copies read the same text on both sides.
+ * the fence. Formats are fixed so that copies read the same text on both sides; the zone is the task's, whatever the
+ * role, the database or the URL say.
  */
 export async function openSession(
   url: string,
-  task: Pick<Task, 'program' | 'period' | 'lease' | 'orphanMs'>,
+  task: Pick<Task, 'program' | 'period' | 'lease' | 'orphanMs' | 'timeZone'>,
   log: (text: string) => void,
 ): Promise<Session> {
   const name = applicationName(task);
@@ -87,10 +88,10 @@ export async function openSession(
               set_config('statement_timeout', '0', false), set_config('lock_timeout', '0', false),
               set_config('client_connection_check_interval', '1s', false),
               set_config('idle_in_transaction_session_timeout', $1, false),
-              set_config('timezone', 'UTC', false), set_config('datestyle', 'ISO, YMD', false),
+              set_config('timezone', $2, false), set_config('datestyle', 'ISO, YMD', false),
               set_config('intervalstyle', 'iso_8601', false), set_config('extra_float_digits', '1', false),
               set_config('bytea_output', 'hex', false)`,
-      values: [`${Math.min(Math.max(task.orphanMs, 1_000), 2_147_483_647)}ms`],
+      values: [`${Math.min(Math.max(task.orphanMs, 1_000), 2_147_483_647)}ms`, task.timeZone],
       query_timeout: ANSWER_MS,
     };
     const { rows } = await client.query<{ pid: number }>(settings);

@@ -151,9 +151,10 @@ function environmentOf(
     SLUICE_GENERATION: String(generation),
     SLUICE_ATTEMPT: String(attempt),
     SLUICE_EPOCH: String(epoch),
+    SLUICE_TIME_ZONE: task.timeZone,
   };
   for (const [name, value] of Object.entries(parametersOf(task))) own[`SLUICE_PARAM_${name}`] = String(value);
-  const environment = { ...base, ...spec.env, ...own };
+  const environment = { ...base, TZ: task.timeZone, ...spec.env, ...own };
   for (const [name, value] of Object.entries(environment)) {
     if (value.includes('\0')) throw new ProgramError(`${name} holds a NUL, which no environment can`);
   }

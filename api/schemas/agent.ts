@@ -62,6 +62,7 @@ export const Task = z.strictObject({
   period: z.string().regex(/^\d{6}(\d{2}(\d{2})?)?$/),
   spec: ProgramSpec,
   parameters: z.record(z.string(), z.union([z.string(), z.number(), z.boolean()])).default({}),
+  timeZone: Name.default('Asia/Shanghai'),
   timeoutMs: Ms.nullable().default(null),
   orphanMs: Ms,
   fenced: z.boolean(),

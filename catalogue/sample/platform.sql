@@ -32,3 +32,5 @@ create table if not exists sluice.disp_export_ctl (
   primary key (distribution, period, run, generation)
 );
 create table if not exists sluice.disp_import_ctl (like sluice.disp_export_ctl including all);
+alter table sluice.disp_export_ctl add column if not exists time_zone text;
+alter table sluice.disp_import_ctl add column if not exists time_zone text;

@@ -206,3 +206,26 @@ test('what an attempt writes is stored once, and by its own agent only', async (
     body: { code: 'unknown_attempt' },
   });
 });
+
+test('a task carries the zone of its flow’s calendar, else that of China', async () => {
+  const calendars = [
+    { id: 'berlin', timeZone: 'Europe/Berlin' },
+    { id: 'old', timeZone: 'Europe/Paris' },
+  ];
+  const flows = [{ id: 'Here' }, { id: 'There', calendar: 'berlin' }, { id: 'Old', calendar: 'old' }];
+  const version = await applyCatalogue(api.pool, catalogueText(flows, { calendars }));
+  // Versions stored before names were required may hold an offset.
+  await api.pool.query(
+    `update catalogue_versions set frame = replace(frame::text, 'Europe/Paris', '+08:00')::json where version = $1`,
+    [version],
+  );
+  await freshRun();
+  const a = await agent();
+  const { body } = await a.call('claim', { claimId: randomUUID(), platform: 'yt', free: 10, waitMs: 0 });
+  const tasks: { lease: { flow: string }; timeZone: string }[] = body.tasks;
+  expect(Object.fromEntries(tasks.map((task) => [task.lease.flow, task.timeZone]))).toEqual({
+    Here: 'Asia/Shanghai',
+    There: 'Europe/Berlin',
+    Old: '<+0800>-08:00',
+  });
+});

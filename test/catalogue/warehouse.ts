@@ -91,6 +91,7 @@ export async function prepareWarehouse(options: { seed?: number } = {}): Promise
           period: periods.period,
           spec: spec as ProgramSpec,
           parameters,
+          timeZone: 'Asia/Shanghai',
           timeoutMs: 30_000,
           orphanMs: 30_000,
           fenced: !check,

@@ -185,6 +185,21 @@ describe('kinds and their runners', () => {
     expect(ok).toBe(true);
   });
 
+  test.each([
+    ['+08:00', '+08:00'],
+    ['asia/shanghai', 'Asia/Shanghai'],
+    ['ASIA/SHANGHAI', 'Asia/Shanghai'],
+    ['utc', 'UTC'],
+    ['prc', 'Asia/Shanghai'],
+    ['PRC', null],
+    ['Etc/GMT-8', null],
+    ['Asia/Calcutta', null],
+  ])('a time zone is a name that databases and shells read alike: %s', (zone, like) => {
+    const { problems } = check(`calendars: [{ id: here, timeZone: "${zone}" }]`);
+    expect(problems.map(({ code }) => code)).toEqual(like === null ? [] : ['bad_time_zone']);
+    if (like !== null && like !== zone) expect(problems[0]!.message.en).toContain(`like ${like}`);
+  });
+
   test('a time zone, a schedule and its calendar are checked', () => {
     const text = `calendars: [{ id: here, timeZone: Asia/Shangai }]
 schedules:

@@ -19,6 +19,7 @@ const importer = createImportPlatform({ connections, agentName: 'agent-b' });
 
 beforeAll(async () => {
   await Promise.all([mpp.connect(), yt.connect()]);
+  await Promise.all([mpp, yt].map((client) => client.query("set timezone = 'Asia/Shanghai'")));
 });
 afterAll(async () => {
   await Promise.all([mpp.end(), yt.end()]);
@@ -92,6 +93,31 @@ describe('a distribution', () => {
       { ...want, agent: 'agent-a', source_table: 'shfin.r_vr011' },
     ]);
     expect(await control('import')).toMatchObject([{ ...want, agent: 'agent-b', target_table: 'RPT_VR011' }]);
+  });
+
+  it('reads its condition and times without zone in the zone of its flow, which the import takes over', async () => {
+    // The night of the 1st in China is still the 30th in London: 32,400 rows of 1.5 s begin at midnight of the 1st.
+    const where = "made_at::date = date '2026-10-01'";
+    const berlin = { timeZone: 'Europe/Berlin' };
+    expect(await doExport({}, { where: `${where} and period = :period` })).toMatchObject({ rows: 750 });
+    expect(await doExport({ epoch: 2, generation: 2, ...berlin }, { where })).toMatchObject({ rows: 0 });
+    await mpp.query('alter table shfin.r_vr011 alter made_at type timestamp using made_at');
+    await doExport({ epoch: 3, generation: 3, ...berlin });
+    expect(await doImport({ epoch: 4, generation: 3 })).toEqual({ outcome: 'succeeded', rows: 750 });
+    expect((await control('export')).map((row) => row.time_zone)).toEqual([
+      'Asia/Shanghai',
+      ...['Europe/Berlin', 'Europe/Berlin'],
+    ]);
+    expect(await control('import')).toMatchObject([{ time_zone: 'Europe/Berlin' }]);
+  });
+
+  it('imports what an agent exported that stored no zone: it was UTC', async () => {
+    await doExport({ timeZone: 'UTC' });
+    await yt.query(
+      `alter table sluice.disp_export_ctl drop time_zone; alter table sluice.disp_import_ctl drop time_zone`,
+    );
+    expect(await doImport({ epoch: 2 })).toEqual({ outcome: 'succeeded', rows: 750 });
+    expect(await control('import')).toMatchObject([{ time_zone: null }]);
   });
 
   it('leaves nothing staged for longer than a season', async () => {

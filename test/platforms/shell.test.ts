@@ -131,8 +131,18 @@ describe('a shell program', () => {
         'SLUICE_PARAM_run',
         'SLUICE_PERIOD',
         'SLUICE_RUN',
+        'SLUICE_TIME_ZONE',
+        'TZ',
       ].sort(),
     );
+  });
+
+  it('has the zone of its task, unless the flow names another', async () => {
+    const command = ['sh', '-c', 'echo $TZ $SLUICE_TIME_ZONE'];
+    const of = async (epoch: number, env: Record<string, string>) =>
+      (await run({ type: 'shell', command, env }, { epoch, timeZone: 'Europe/Berlin' })).log.trim();
+    expect(await of(1, {})).toBe('Europe/Berlin Europe/Berlin');
+    expect(await of(2, { TZ: 'UTC' })).toBe('UTC Europe/Berlin');
   });
 
   it('is ended by its timeout, group and all', async () => {

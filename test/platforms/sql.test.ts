@@ -55,6 +55,30 @@ describe('a SQL program', () => {
     expect(context.text()).toContain('NOTICE: five rows');
   });
 
+  it('has the zone of its task, whatever the role says, so that the night belongs to the day of the calendar', async () => {
+    const night = "(timestamptz '2026-11-30 02:10+08')::date::text";
+    const text = `insert into bills select current_setting('TimeZone'), 1, ${night}`;
+    const check = sqlSpec(`select ${night} = '2026-11-30'`, true);
+    const { current_user: role } = (await db.query('select current_user')).rows[0];
+    await db.query(`alter role ${role} in database ${new URL(url).pathname.slice(1)} set timezone = 'UTC'`);
+    for (const [epoch, timeZone] of ['Asia/Shanghai', 'Europe/Berlin', '<+0800>-08:00'].entries())
+      expect(await run(text, { epoch: epoch + 1, generation: epoch + 1, timeZone })).toMatchObject({
+        outcome: 'succeeded',
+      });
+    expect((await db.query('select period, note from bills')).rows).toEqual([
+      { period: 'Asia/Shanghai', note: '2026-11-30' },
+      { period: 'Europe/Berlin', note: '2026-11-29' },
+      { period: '<+0800>-08:00', note: '2026-11-30' },
+    ]);
+    expect(await platform.execute(taskOf(check), contextOf())).toEqual({ outcome: 'succeeded' });
+    const away = { timeZone: 'Europe/Berlin' };
+    expect(await platform.execute(taskOf(check, away), contextOf())).toEqual({ outcome: 'false' });
+    expect(await run(text, { epoch: 9, timeZone: 'Asia/Shangai' })).toMatchObject({
+      outcome: 'failed',
+      message: expect.stringContaining('Asia/Shangai'),
+    });
+  });
+
   it('leaves nothing behind when it fails, and names line and column', async () => {
     const ending = await run(`${REPLACE}select\n  nonsense from bills;`);
     expect(ending).toMatchObject({ outcome: 'failed', kind: 'program' });

@@ -16,6 +16,7 @@ export function taskOf(spec: ProgramSpec, wish: TaskWish = {}): Task {
     period: '202610',
     spec,
     parameters: {},
+    timeZone: 'Asia/Shanghai',
     timeoutMs: null,
     orphanMs: 60_000,
     fenced: spec.type !== 'shell',
