@@ -1,5 +1,5 @@
 /** Names of connections -> URLs. The URLs live with the agent only (protocol C1); messages show the name, never the URL. */
-import { ProgramError } from './program-error.ts';
+import { ProgramError } from '../sql/program-error.ts';
 
 export type Connections = Readonly<Record<string, string>>;
 

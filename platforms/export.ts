@@ -5,23 +5,16 @@
 import { pipeline } from 'node:stream/promises';
 import pg from 'pg';
 import { from as copyFrom, to as copyTo } from 'pg-copy-streams';
+import { ProgramError } from '../sql/program-error.ts';
+import { type Parameters, statementsOf } from '../sql/statements.ts';
 import { ChecksumStream } from './checksum-stream.ts';
 import { type Connections, urlOf } from './connections.ts';
 import { failed } from './failure.ts';
 import { type Frame, inFencedTransaction } from './fenced-transaction.ts';
 import { quoteTable } from './identifiers.ts';
-import {
-  type ExecuteContext,
-  type Parameters,
-  type Platform,
-  parametersOf,
-  type SpecOf,
-  type Task,
-} from './platform.ts';
-import { ProgramError } from './program-error.ts';
+import { type ExecuteContext, type Platform, parametersOf, type SpecOf, type Task } from './platform.ts';
 import { cancelOlderEpochs, openSession } from './session.ts';
 import { type Column, columnsOf, ensureStaging, stagingTable } from './staging.ts';
-import { statementsOf } from './statements.ts';
 
 /** What run ids and periods consist of: they become constants of the COPY, so nothing else is let in. */
 const KEY = /^[A-Za-z0-9_.-]+$/;

@@ -1,8 +1,8 @@
 /** Errors of a database attempt -> kind of failure (protocol C4) and a message a person can act on. */
 import pg from 'pg';
+import { ProgramError } from '../sql/program-error.ts';
+import type { Statement } from '../sql/statements.ts';
 import type { Ending, FailureKind } from './platform.ts';
-import { ProgramError } from './program-error.ts';
-import type { Statement } from './statements.ts';
 
 /**
  * SQLSTATE classes and codes that say "the platform, not the program": connection, authentication, resources,

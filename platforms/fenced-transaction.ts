@@ -2,13 +2,14 @@
  * The frame of every fenced attempt (protocol C6): older epochs are cancelled, the fence is taken outside the timeout,
  * effects and `done` are committed together - or nothing is.
  */
+
+import type { Statement } from '../sql/statements.ts';
 import { withControl } from './control.ts';
 import { failed } from './failure.ts';
 import { ensurePlatformSchema, markDone, takeFence } from './fence.ts';
 import { endingOfCause, Interruption } from './interruption.ts';
 import type { Ending, ExecuteContext, Task } from './platform.ts';
 import { cancelOlderEpochs, openSession, type Session } from './session.ts';
-import type { Statement } from './statements.ts';
 
 /** While the fence is held by an older epoch, how often its backend is asked to end; the third time it is closed. */
 const CANCEL_AGAIN_MS = 1_000;

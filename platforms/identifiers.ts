@@ -1,6 +1,6 @@
 /** Names of tables and columns as the catalogue writes them -> quoted SQL. */
 import pg from 'pg';
-import { ProgramError } from './program-error.ts';
+import { ProgramError } from '../sql/program-error.ts';
 
 const NAME = /^[A-Za-z_\u0080-\uffff][A-Za-z0-9_$\u0080-\uffff]{0,62}$/;
 

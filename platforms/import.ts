@@ -2,12 +2,13 @@
  * Second half of a distribution (protocol D3): one fenced insert-select from the staging table replaces the rows of the
  * period; what arrived must equal, in number and checksum, what the export read from the source.
  */
+
+import { ProgramError } from '../sql/program-error.ts';
 import { type Connections, urlOf } from './connections.ts';
 import { failed } from './failure.ts';
 import { type Frame, inFencedTransaction } from './fenced-transaction.ts';
 import { quoteName, quoteTable } from './identifiers.ts';
 import type { ExecuteContext, Platform, SpecOf, Task } from './platform.ts';
-import { ProgramError } from './program-error.ts';
 import { type Column, checksumSql, columnsOf, stagingTable } from './staging.ts';
 
 interface ExportRow {

@@ -3,6 +3,8 @@
  * An agent hands it a task whose `started` was accepted (protocol C4) and a signal that says why to end early.
  */
 
+import type { Parameters } from '../sql/statements.ts';
+
 /** One claim of one attempt of a flow (protocol C3). Epochs come from one sequence and are never reused. */
 export interface Lease {
   readonly run: string;
@@ -51,9 +53,6 @@ export type ProgramSpec =
 
 export type ProgramType = ProgramSpec['type'];
 export type SpecOf<T extends ProgramType> = Extract<ProgramSpec, { type: T }>;
-
-/** A program's parameters after resolution; they are bound, never pasted (protocol D1). */
-export type Parameters = Readonly<Record<string, string | number | boolean>>;
 
 export interface Task {
   readonly lease: Lease;

@@ -3,6 +3,7 @@
  * in its folder, so an agent that is started again goes on where the killed one stopped.
  */
 import { spawn } from 'node:child_process';
+import { ProgramError } from '../sql/program-error.ts';
 import { AttemptFolder, spooledEpochs, type WrapperResult } from './attempt-folder.ts';
 import { LogPump } from './log-pump.ts';
 import {
@@ -15,7 +16,6 @@ import {
   type Task,
 } from './platform.ts';
 import { processIdentity } from './process-identity.mjs';
-import { ProgramError } from './program-error.ts';
 
 /** Head and tail of a log that are kept (design.md 4). */
 const LOG_BYTES = 10 * 1024 * 1024;

@@ -3,6 +3,8 @@
  * (protocol D9).
  */
 import pg from 'pg';
+import { ProgramError } from '../sql/program-error.ts';
+import { type Statement, statementsOf } from '../sql/statements.ts';
 import { type Connections, urlOf } from './connections.ts';
 import { failed } from './failure.ts';
 import { type Frame, inFencedTransaction } from './fenced-transaction.ts';
@@ -15,9 +17,7 @@ import {
   type SpecOf,
   type Task,
 } from './platform.ts';
-import { ProgramError } from './program-error.ts';
 import { openSession } from './session.ts';
-import { type Statement, statementsOf } from './statements.ts';
 
 /** They would end or split the one transaction that the fence lives in. */
 const TRANSACTION_CONTROL = new Set([

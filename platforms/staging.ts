@@ -4,9 +4,9 @@
  */
 import { createHash } from 'node:crypto';
 import pg from 'pg';
+import { ProgramError } from '../sql/program-error.ts';
 import { underSchemaLock } from './fence.ts';
 import { quoteName, quoteTable } from './identifiers.ts';
-import { ProgramError } from './program-error.ts';
 
 export interface Column {
   /** Quoted. */

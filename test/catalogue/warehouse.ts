@@ -4,8 +4,9 @@ import { prepareSample } from '../../catalogue/sample/prepare.ts';
 import { firstDay, lastDay, mappedCycle, programPeriods } from '../../graph/calendar.ts';
 import { createExportPlatform } from '../../platforms/export.ts';
 import { createImportPlatform } from '../../platforms/import.ts';
-import type { Ending, Parameters, Platform, ProgramSpec } from '../../platforms/platform.ts';
+import type { Ending, Platform, ProgramSpec } from '../../platforms/platform.ts';
 import { createSqlPlatform } from '../../platforms/sql.ts';
+import type { Parameters } from '../../sql/statements.ts';
 import { createEmptyDatabase } from '../support/database.ts';
 import { flowOf, programText } from './shipped.ts';
 

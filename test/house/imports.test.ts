@@ -53,11 +53,21 @@ const rooms = new Set(
 /** The table of rooms: which other rooms, root files and packages a room may import. `node:` stands for all of Node's modules. */
 const MAY_IMPORT: Record<string, readonly (string | RegExp)[]> = {
   graph: ['errors.ts', 'zod', 'yaml', 'graphology', 'graphology-dag', 'graphology-types'],
+  sql: ['errors.ts'],
   workflows: ['errors.ts', 'graph', /^@temporalio\/workflow/],
   activities: ['errors.ts', 'graph', 'store', '@temporalio/activity', 'node:'],
-  store: ['errors.ts', 'graph', 'pg', 'pg-copy-streams', 'zod', 'node:'],
+  store: ['errors.ts', 'graph', 'sql', 'pg', 'pg-copy-streams', 'zod', 'node:'],
   api: [
-    ...['errors.ts', 'config.ts', 'graph', 'store', 'workflows/messages.ts', '@temporalio/client', 'node:'],
+    ...[
+      'errors.ts',
+      'config.ts',
+      'graph',
+      'sql',
+      'store',
+      'workflows/messages.ts',
+      '@temporalio/client',
+      'node:',
+    ],
     ...['pg', 'zod', 'fastify', 'fastify-type-provider-zod', '@fastify/swagger', 'yaml', 'logging.ts'],
     ...['csv-stringify/sync', 'write-excel-file/node', 'libpg-query'],
   ],
@@ -74,7 +84,7 @@ const MAY_IMPORT: Record<string, readonly (string | RegExp)[]> = {
     ...['pg', 'pino', 'logging.ts', 'node:'],
   ],
   agent: ['errors.ts', 'config.ts', 'logging.ts', 'platforms', 'api/schemas', 'pg', 'zod', 'node:'],
-  platforms: ['errors.ts', 'pg', 'pg-copy-streams', 'zod', 'node:'],
+  platforms: ['errors.ts', 'sql', 'pg', 'pg-copy-streams', 'zod', 'node:'],
   cli: ['errors.ts', 'config.ts', 'api/schemas', 'embedded', 'commander', 'zod', 'yaml', 'node:'],
   console: ['errors.ts', 'api/schemas', 'node:'],
   embedded: ['errors.ts', 'config.ts', 'pg', '@temporalio/testing', 'node:'],

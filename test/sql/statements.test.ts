@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { ProgramError } from '../../platforms/program-error.ts';
-import { statementsOf } from '../../platforms/statements.ts';
+import { ProgramError } from '../../sql/program-error.ts';
+import { statementsOf } from '../../sql/statements.ts';
 
 const period = { period: '202610' };
 const texts = (sql: string, parameters = {}) => statementsOf(sql, parameters).map((one) => one.text.trim());

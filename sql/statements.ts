@@ -3,9 +3,12 @@
  *
  * Separators follow psql: a `;` outside quotes, dollar quotes, comments, parentheses and routine bodies
  * (`begin atomic ... end`). `:name` becomes `$n`; `::type`, `:=` and slices like `a[lo:hi]` stay as they are.
+ * Tokens are those of PostgreSQL's own scanner, to which a test holds them.
  */
-import type { Parameters } from './platform.ts';
 import { ProgramError } from './program-error.ts';
+
+/** Values of a program's parameters by name; they are bound, never pasted (protocol D1). */
+export type Parameters = Readonly<Record<string, string | number | boolean>>;
 
 export interface Statement {
   /** As sent, with `$1`, `$2` ... */
@@ -42,6 +45,8 @@ interface Draft {
   numbers: Map<string, number>;
   /** The first four tokens; what is no word is ''. */
   words: string[];
+  /** The token before, in lower case. */
+  previous: string;
   parentheses: number;
   routineDepth: number;
 }
@@ -53,15 +58,45 @@ const newDraft = (): Draft => ({
   values: [],
   numbers: new Map(),
   words: [],
+  previous: '',
   parentheses: 0,
   routineDepth: 0,
 });
+
+/** Gives the value of a parameter that stands at `at`. */
+type ValueOf = (name: string, at: number) => string | number | boolean;
 
 /**
  * Splits and binds, O(length). Throws ProgramError for text that ends inside a quote or comment and for a parameter
  * that the task does not give.
  */
 export function statementsOf(sql: string, parameters: Parameters): Statement[] {
+  return split(sql, (name, at) => {
+    const value = Object.hasOwn(parameters, name) ? parameters[name] : undefined;
+    if (value !== undefined) return value;
+    const { line, column } = lineAndColumn(sql, at);
+    const known = Object.keys(parameters).sort().join(', ') || 'none';
+    throw new ProgramError(
+      `line ${line}, column ${column}: no parameter :${name} is given (given: ${known})`,
+    );
+  });
+}
+
+/** Names of the parameters that a text binds, sorted; of a text that ends inside a quote, those before it. O(length). */
+export function parameterNames(sql: string): string[] {
+  const names = new Set<string>();
+  try {
+    split(sql, (name) => {
+      names.add(name);
+      return '';
+    });
+  } catch (error) {
+    if (!(error instanceof ProgramError)) throw error;
+  }
+  return [...names].sort();
+}
+
+function split(sql: string, give: ValueOf): Statement[] {
   const statements: Statement[] = [];
   let draft = newDraft();
   let at = 0;
@@ -83,23 +118,26 @@ export function statementsOf(sql: string, parameters: Parameters): Statement[] {
     const skipped = endOfOpaque(sql, at);
     if (skipped !== null) {
       // A quoted name may begin a statement only in nonsense, but nonsense is PostgreSQL's to refuse.
-      if (char === "'" || char === '"' || char === '$') noteWord(draft, '');
+      if (char === "'" || char === '"' || char === '$') noteToken(draft, '', char);
       copyTo(skipped);
     } else if (WORD_START.test(char)) {
       let end = at + 1;
       while (end < sql.length && WORD.test(sql[end]!)) end++;
-      noteWord(draft, sql.slice(at, end).toLowerCase());
-      copyTo(end);
+      const word = sql.slice(at, end).toLowerCase();
+      const quoted = word === 'e' && sql[end] === "'" ? endOfQuote(sql, end, true) : null;
+      noteToken(draft, quoted === null ? word : '', word);
+      copyTo(quoted ?? end);
     } else if (char === ':' && sql[at + 1] === ':') {
       copyTo(at + 2);
     } else if (char === ':' && beginsParameter(sql, at)) {
       PARAMETER.lastIndex = at + 1;
       const name = PARAMETER.exec(sql)![0];
-      const reference = bind(draft, name, castAfter(sql, at + 1 + name.length), parameters, sql, at);
+      const cast = castAfter(sql, at + 1 + name.length);
+      const reference = bind(draft, name, cast, () => give(name, at));
       draft.stretches.push({ to: draft.text.length, from: at });
       draft.text += `$${reference}`;
       draft.pieces.push(reference);
-      noteWord(draft, '');
+      noteToken(draft, '', ':');
       at += 1 + name.length;
     } else if (char === ';' && draft.parentheses === 0 && draft.routineDepth === 0) {
       at++;
@@ -107,7 +145,7 @@ export function statementsOf(sql: string, parameters: Parameters): Statement[] {
     } else {
       if (char === '(') draft.parentheses++;
       if (char === ')') draft.parentheses = Math.max(0, draft.parentheses - 1);
-      if (!/\s/.test(char)) noteWord(draft, '');
+      if (!/\s/.test(char)) noteToken(draft, '', char);
       copyTo(at + 1);
     }
   }
@@ -118,14 +156,11 @@ export function statementsOf(sql: string, parameters: Parameters): Statement[] {
 /** End of the quote, comment or number that begins at `at`, or null if none does. */
 function endOfOpaque(sql: string, at: number): number | null {
   const char = sql[at];
-  if (char === '-' && sql[at + 1] === '-') {
-    const end = sql.indexOf('\n', at);
-    return end < 0 ? sql.length : end + 1;
-  }
+  if (char === '-' && sql[at + 1] === '-') return endOfLine(sql, at);
   if (char === '/' && sql[at + 1] === '*') return endOfComment(sql, at);
-  if (char === "'") return endOfQuote(sql, at, isEscapeString(sql, at));
-  if (char === '"') return endOfQuote(sql, at, false);
-  if (char === '$' && !(at > 0 && WORD.test(sql[at - 1]!))) {
+  if (char === "'" || char === '"') return endOfQuote(sql, at, false);
+  // A dollar sign inside a name is part of the name; after a number it begins a quote.
+  if (char === '$') {
     DOLLAR_TAG.lastIndex = at;
     const tag = DOLLAR_TAG.exec(sql)?.[0];
     if (tag === undefined) return null;
@@ -136,22 +171,50 @@ function endOfOpaque(sql: string, at: number): number | null {
   return null;
 }
 
-/** `e'...'`: only there does a backslash escape the quote (standard_conforming_strings is on). */
-function isEscapeString(sql: string, at: number): boolean {
-  const before = sql[at - 1];
-  return (before === 'e' || before === 'E') && !(at > 1 && WORD.test(sql[at - 2]!));
+/** A line comment ends with a line feed or a carriage return. */
+function endOfLine(sql: string, at: number): number {
+  for (let i = at; i < sql.length; i++) if (isLineEnd(sql[i])) return i + 1;
+  return sql.length;
 }
 
+const isLineEnd = (char: string | undefined): boolean => char === '\n' || char === '\r';
+
+/**
+ * End of the quote that begins at `at`. `backslash`: it is `e'...'`; only there does a backslash escape the quote
+ * (standard_conforming_strings is on), also in the pieces that continue it on further lines.
+ */
 function endOfQuote(sql: string, at: number, backslash: boolean): number {
   const quote = sql[at];
   for (let i = at + 1; i < sql.length; i++) {
     if (backslash && sql[i] === '\\') i++;
     else if (sql[i] === quote) {
-      if (sql[i + 1] !== quote) return i + 1;
-      i++;
+      if (sql[i + 1] === quote) i++;
+      else {
+        const next = backslash ? continuation(sql, i + 1) : null;
+        if (next === null) return i + 1;
+        i = next;
+      }
     }
   }
   throw unfinished(sql, at, quote === '"' ? 'quoted name' : 'quoted string');
+}
+
+/** Place of the quote that continues a string: after white space or line comments with a line end among them. */
+function continuation(sql: string, at: number): number | null {
+  let line = false;
+  let i = at;
+  while (i < sql.length) {
+    const char = sql[i]!;
+    if (isLineEnd(char)) {
+      line = true;
+      i++;
+    } else if (/[ \t\f\v]/.test(char)) i++;
+    else if (char === '-' && sql[i + 1] === '-') {
+      i = endOfLine(sql, i);
+      line ||= isLineEnd(sql[i - 1]);
+    } else return line && char === "'" ? i : null;
+  }
+  return null;
 }
 
 /** Block comments nest in PostgreSQL. */
@@ -187,22 +250,8 @@ function castAfter(sql: string, at: number): string {
   return (CAST.exec(sql)?.[0] ?? '').replaceAll(/\s/g, '').toLowerCase();
 }
 
-function bind(
-  draft: Draft,
-  name: string,
-  cast: string,
-  parameters: Parameters,
-  sql: string,
-  at: number,
-): number {
-  const value = Object.hasOwn(parameters, name) ? parameters[name] : undefined;
-  if (value === undefined) {
-    const { line, column } = lineAndColumn(sql, at);
-    const known = Object.keys(parameters).sort().join(', ') || 'none';
-    throw new ProgramError(
-      `line ${line}, column ${column}: no parameter :${name} is given (given: ${known})`,
-    );
-  }
+function bind(draft: Draft, name: string, cast: string, give: () => string | number | boolean): number {
+  const value = give();
   const key = name + cast;
   let number = draft.numbers.get(key);
   if (number === undefined) {
@@ -213,15 +262,24 @@ function bind(
   return number;
 }
 
-/** psql's rule for routine bodies in SQL: inside `create function|procedure`, `begin` and `case` open, `end` closes. */
-function noteWord(draft: Draft, word: string): void {
+/**
+ * Routine bodies in SQL: inside `create function|procedure`, outside parentheses, `begin atomic` and `case` open, `end` closes. The same
+ * words as names of parameters, or behind `as`, do neither.
+ */
+function noteToken(draft: Draft, word: string, token: string): void {
+  const { previous } = draft;
+  draft.previous = token;
   if (draft.words.length < 4) draft.words.push(word);
   const [first, second, third, fourth] = draft.words;
   const routine = (name: string | undefined) => name === 'function' || name === 'procedure';
   if (first !== 'create' || !(routine(second) || (second === 'or' && third === 'replace' && routine(fourth))))
     return;
-  if (word === 'begin' || (word === 'case' && draft.routineDepth > 0)) draft.routineDepth++;
-  else if (word === 'end' && draft.routineDepth > 0) draft.routineDepth--;
+  if (draft.routineDepth === 0) {
+    if (word === 'atomic' && previous === 'begin' && draft.parentheses === 0) draft.routineDepth = 1;
+  } else if (previous !== 'as' && previous !== '.') {
+    if (word === 'case') draft.routineDepth++;
+    else if (word === 'end') draft.routineDepth--;
+  }
 }
 
 function finished(draft: Draft, sql: string): Statement {
