@@ -1,6 +1,19 @@
 /** Claims: waiting flows become leases of an agent (protocol C1, C2, C8-C10). Begins at the outbox, takes no counter row (A10). */
 import type pg from 'pg';
+import { type Asking, allot, type Line } from '../graph/room.ts';
 import { requireInstance } from './agents.ts';
+import {
+  CANDIDATE,
+  type Candidate,
+  type FirstInLine,
+  inWaitingOrder,
+  lockFirst,
+  lockPools,
+  readFirst,
+  type Taker,
+  WAITING_ORDER,
+  withTakers,
+} from './claim-room.ts';
 import { inTransaction, type Transaction } from './pool.ts';
 
 export interface ClaimCall {
@@ -20,32 +33,19 @@ export interface Claimed {
   readonly attempt: number;
 }
 
-interface Candidate {
-  run_id: string;
-  flow_id: string;
-  generation: number;
-  attempt: number;
-  pools: string[];
-  pool_amounts: number[];
-  locks: string[];
-  lease_ms: number | null;
-}
-
 /** A claim with what its agent may take: nothing while it is drained. */
-interface Wish {
+interface Wish extends Taker {
   readonly call: ClaimCall;
-  readonly limit: number;
-  /** Its own, and those of agents that failed over to it. */
-  readonly labels: readonly string[];
   readonly granted: Granted[];
 }
 
 type Granted = Candidate & { readonly epoch: number };
 
 /**
- * Serves several agents' claims in one transaction. What waits is dealt out one by one, so that a burst spreads over the agents. Locks in the
- * order of A10, each once for all calls: outbox (skipping what others hold), agents, pools, locks. `leaseMs` is the default lease time.
- * `within` does what must be done or not done with it: the answers are kept for repeated calls (C1).
+ * Serves several agents' claims in one transaction. What waits is dealt out one by one, so that a burst spreads over the agents, and room
+ * is kept for what goes first (graph/room.ts). Locks in the order of A10, each once for all calls: outbox (skipping what others hold),
+ * agents, pools, locks. `leaseMs` is the default lease time. `within` does what must be done or not done with it: the answers are kept
+ * for repeated calls (C1).
  */
 export async function claimTasks(
   pool: pg.Pool,
@@ -54,9 +54,14 @@ export async function claimTasks(
   within: (client: Transaction, answers: readonly Claimed[][]) => void = () => {},
 ): Promise<Claimed[][]> {
   return inTransaction(pool, async (client) => {
-    const [, wishes] = await Promise.all([requireInstance(client, calls), wishesOf(client, calls)]);
-    const dealt = await deal(client, await candidatesFor(client, wishes));
-    const granted = await grant(client, dealt);
+    const [, wishes, waiting] = await Promise.all([
+      requireInstance(client, calls),
+      wishesOf(client, calls),
+      readFirst(client),
+    ]);
+    const first = await lockFirst(client, waiting, wishes, leaseMs);
+    const dealt = await deal(client, first, wishes, await candidatesFor(client, first, wishes));
+    const granted = await takeRooms(client, dealt);
     for (const { wish, candidate } of granted) wish.granted.push(candidate);
     if (granted.length > 0) client.send(writing(granted, leaseMs));
     const answers = wishes.map((wish) => wish.granted.map(claimedOf));
@@ -84,41 +89,51 @@ async function wishesOf(client: Transaction, calls: readonly ClaimCall[]): Promi
   });
 }
 
-/** What waits for each kind of agent, in the waiting order (C10), locked; no row for two kinds. */
+interface Waiting {
+  readonly wishes: readonly Wish[];
+  readonly found: readonly Candidate[];
+}
+
+/** What waits for each kind of agent, in the waiting order (C10), locked; no row for two kinds, none of those that go first. */
 async function candidatesFor(
   client: Transaction,
+  first: FirstInLine,
   wishes: readonly Wish[],
-): Promise<{ wishes: Wish[]; found: Candidate[] }[]> {
+): Promise<Waiting[]> {
   const kinds = new Map<string, Wish[]>();
   for (const wish of wishes) {
     if (wish.limit === 0) continue;
     const kind = JSON.stringify([wish.call.platform, wish.labels]);
     kinds.set(kind, [...(kinds.get(kind) ?? []), wish]);
   }
-  const lists: { wishes: Wish[]; found: Candidate[] }[] = [];
+  const lists: Waiting[] = [];
   for (const group of kinds.values()) {
     const { call, labels } = group[0]!;
     // A row that this transaction has locked already is not skipped.
-    const taken = lists.flatMap((list) => list.found);
+    const taken = lists.flatMap((list) => list.found).map((it) => [it.run_id, it.flow_id] as const);
+    taken.push(...first.all.map((it) => [it.run, it.flow] as const));
     const found = await client.query<Candidate>({
       name: 'claim-candidates',
       // Nothing begins in a closed or frozen run. What does not fit into its pools now must not stand before what does.
-      text: `select run_id, flow_id, generation, attempt, pools, pool_amounts, locks, lease_ms from outbox o
+      text: `select ${CANDIDATE} from outbox o
         where claimed_epoch is null and platform = $1 and labels <@ $2
           and (select r.state = 'open' and r.frozen is null from runs r where r.id = o.run_id)
           and not exists (select 1 from pauses p where p.from_ms <= clock_ms() and (p.to_ms is null or p.to_ms > clock_ms()) and p.scope in ('platform:' || o.platform, 'run:' || o.run_id))
           and (pools = '{}' or not exists (select 1 from unnest(o.pools, o.pool_amounts) as x (name, n)
-            left join pools p on p.name = x.name where p.name is null or p.used + x.n > p.size))
+            left join pools p on p.name = x.name left join unnest($6::text[], $7::int[]) as k (name, n) on k.name = x.name
+            where p.name is null or p.used + x.n + coalesce(k.n, 0) > p.size))
           and (locks = '{}' or not exists (select 1 from locks l where l.key = any(o.locks)))
           and ($4::text[] = '{}' or (run_id, flow_id) not in (select * from unnest($4::text[], $5::text[])))
-        order by expedite desc, latest_start_ms, key desc, released_ms, flow_id
+        order by ${WAITING_ORDER}
         limit $3 for update of o skip locked`,
       values: [
         call.platform,
         labels,
         group.reduce((sum, wish) => sum + wish.limit, 0),
-        taken.map((it) => it.run_id),
-        taken.map((it) => it.flow_id),
+        taken.map(([run]) => run),
+        taken.map(([, flow]) => flow),
+        [...first.kept.keys()],
+        [...first.kept.values()],
       ],
     });
     if (found.rows.length > 0) lists.push({ wishes: group, found: found.rows });
@@ -131,17 +146,22 @@ interface Dealt {
   readonly candidate: Granted;
 }
 
-/** Gives what was found to the agents in turn, none more than it has room for. */
+/** Gives what was found to the agents: what goes first, then all others in turn, none more than it has room for. */
 async function deal(
   client: Transaction,
-  lists: readonly { wishes: readonly Wish[]; found: readonly Candidate[] }[],
+  first: FirstInLine,
+  wishes: readonly Wish[],
+  lists: readonly Waiting[],
 ): Promise<Dealt[]> {
-  const total = lists.reduce((sum, list) => sum + list.found.length, 0);
-  if (total === 0) return [];
-  const agents = [...new Set(lists.flatMap((list) => list.wishes.map((wish) => wish.call.agent)))];
-  // The agents' rows after the outbox (A10). Slots are counted by a statement of their own: one that waited for the lock still sees the
-  // leases as they were before it waited.
-  const [slots, open, epochs] = await Promise.all([
+  const found = [...first.locked, ...lists.flatMap((list) => list.found)];
+  if (found.length === 0) return [];
+  const platforms = new Set(found.map((it) => it.platform));
+  const takers = wishes.filter((wish) => wish.limit > 0 && platforms.has(wish.call.platform));
+  const agents = [...new Set(takers.map((wish) => wish.call.agent))];
+  const poolNames = [...new Set(found.flatMap((it) => it.pools))].sort();
+  // The agents' rows after the outbox, pools in the order of their names (A10). Slots are counted by a statement of their own: one that
+  // waited for the lock still sees the leases as they were before it waited.
+  const [slots, open, epochs, pools] = await Promise.all([
     client.query<{ name: string; slots: number }>({
       name: 'lock-agents',
       text: 'select name, slots from agents where name = any($1::text[]) order by name for update',
@@ -155,27 +175,37 @@ async function deal(
     client.query<{ epoch: number }>({
       name: 'next-epochs',
       text: "select nextval('epochs') as epoch from generate_series(1, $1::int)",
-      values: [total],
+      values: [found.length],
     }),
+    lockPools(client, poolNames),
   ]);
-  const room = new Map(slots.rows.map((row) => [row.name, row.slots]));
-  for (const row of open.rows) room.set(row.agent, (room.get(row.agent) ?? 0) - row.open);
-  const dealt: Dealt[] = [];
-  for (const { wishes, found } of lists) {
-    const left = new Map(wishes.map((wish) => [wish, wish.limit]));
-    const takers = (): Wish[] =>
-      wishes.filter((wish) => left.get(wish)! > 0 && (room.get(wish.call.agent) ?? 0) > 0);
-    let turn: Wish[] = [];
-    for (const candidate of found) {
-      if (turn.length === 0) turn = takers();
-      const wish = turn.shift();
-      if (wish === undefined) break;
-      left.set(wish, left.get(wish)! - 1);
-      room.set(wish.call.agent, room.get(wish.call.agent)! - 1);
-      dealt.push({ wish, candidate: { ...candidate, epoch: epochs.rows[dealt.length]!.epoch } });
-    }
-  }
-  return dealt;
+  const free = new Map(slots.rows.map((row) => [row.name, row.slots]));
+  for (const row of open.rows) free.set(row.agent, (free.get(row.agent) ?? 0) - row.open);
+  const known = withTakers(first.rooms.agents, takers);
+  const { granted } = allot<Asking>(
+    first.all.map((row) => {
+      const candidate = first.locked.find((it) => it.run_id === row.run && it.flow_id === row.flow);
+      return { asking: candidate ?? row, takeable: candidate !== undefined };
+    }),
+    lists.map(
+      (list): Line<Candidate> => ({
+        agents: [...new Set(list.wishes.map((wish) => wish.call.agent))],
+        waiting: list.found,
+      }),
+    ),
+    {
+      agents: known.map((agent) => ({ ...agent, free: free.get(agent.name) ?? agent.free })),
+      pools: new Map([...first.rooms.pools, ...pools]),
+      locked: first.rooms.locked,
+    },
+    inWaitingOrder as (a: Asking, b: Asking) => number,
+  );
+  const left = new Map(wishes.map((wish) => [wish, wish.limit]));
+  return granted.map(({ asking, agent }, i) => {
+    const wish = takers.find((it) => it.call.agent === agent && left.get(it)! > 0)!;
+    left.set(wish, left.get(wish)! - 1);
+    return { wish, candidate: { ...(asking as Candidate), epoch: epochs.rows[i]!.epoch } };
+  });
 }
 
 /** Marks the outbox, makes the leases and the attempts. */
@@ -210,39 +240,19 @@ function writing(granted: readonly Dealt[], leaseMs: number): pg.QueryConfig {
   };
 }
 
-/** Takes pools and locks, both in the order of their keys (C9, A10); a candidate that misses one is left waiting. */
-async function grant(client: Transaction, dealt: readonly Dealt[]): Promise<Dealt[]> {
-  const poolNames = [...new Set(dealt.flatMap((it) => it.candidate.pools))].sort();
-  const room = new Map<string, number>();
-  if (poolNames.length > 0) {
-    const found = await client.query<{ name: string; room: number }>(
-      'select name, size - used as room from pools where name = any($1::text[]) order by name for update',
-      [poolNames],
-    );
-    for (const row of found.rows) room.set(row.name, row.room);
-  }
-  const held = new Set<string>();
-  const fitting = dealt.filter(({ candidate: { pools, pool_amounts, locks } }) => {
-    const fits =
-      pools.every((name, i) => (room.get(name) ?? 0) >= pool_amounts[i]!) &&
-      !locks.some((key) => held.has(key));
-    if (!fits) return false;
-    pools.forEach((name, i) => {
-      room.set(name, room.get(name)! - pool_amounts[i]!);
-    });
-    for (const key of locks) held.add(key);
-    return true;
-  });
+/** Takes locks, then pools (whose rows are locked, C9, A10); what misses a lock is left waiting. */
+async function takeRooms(client: Transaction, dealt: readonly Dealt[]): Promise<Dealt[]> {
   const refused = await takeLocks(
     client,
-    fitting.map((it) => it.candidate),
+    dealt.map((it) => it.candidate),
   );
-  const granted = fitting.filter((it) => !refused.has(it.candidate.epoch));
-  if (poolNames.length > 0)
+  const granted = dealt.filter((it) => !refused.has(it.candidate.epoch));
+  const pools = granted.flatMap((it) => it.candidate.pools);
+  if (pools.length > 0)
     client.send(
       `update pools p set used = p.used + x.n from (
          select name, sum(n)::int as n from unnest($1::text[], $2::int[]) as x (name, n) group by name) x where p.name = x.name`,
-      [granted.flatMap((it) => it.candidate.pools), granted.flatMap((it) => it.candidate.pool_amounts)],
+      [pools, granted.flatMap((it) => it.candidate.amounts)],
     );
   return granted;
 }

@@ -1,0 +1,214 @@
+/**
+ * Who is given what waits, and for whom room is kept (protocol C8-C10). Pure: store/claims.ts calls it in the claim's transaction, `why`
+ * with the same rows, and a simulation plays it.
+ *
+ * A claim that takes whatever fits lets small flows fill a pool for ever, one after the other, while a flow that needs several units of it
+ * waits. So expedited and key flows that need more than a plain slot (a pool, a named lock, a label) go first, and what they need is kept
+ * for them while it becomes free. Nothing is held while it is kept: each claim works it out again, in the waiting order, from what waits
+ * then. So two that need the same pools cannot block each other, and room is kept for nobody who was held, cancelled, paused or
+ * whose pool became too small.
+ */
+
+/** What a waiting flow must find free at once: its pools and locks, and a slot of an agent of its platform that has its labels. */
+export interface Asking {
+  readonly platform: string;
+  readonly labels: readonly string[];
+  readonly pools: readonly string[];
+  readonly amounts: readonly number[];
+  readonly locks: readonly string[];
+}
+
+/** An agent that is alive and not drained. */
+export interface AgentRoom {
+  readonly name: string;
+  readonly platform: string;
+  readonly labels: readonly string[];
+  readonly free: number;
+  /** How many flows it takes in this claim; 0 = it is not asking. */
+  readonly takes: number;
+}
+
+export interface Rooms {
+  readonly pools: ReadonlyMap<string, { readonly size: number; readonly used: number }>;
+  /** Keys of locks that are held. */
+  readonly locked: ReadonlySet<string>;
+  readonly agents: readonly AgentRoom[];
+}
+
+/** One who goes first: expedited or key. */
+export interface First<T> {
+  readonly asking: T;
+  /** False: its row cannot be taken in this claim (another claim has it in hand). Room is kept all the same. */
+  readonly takeable: boolean;
+}
+
+/** Flows of one platform that the same agents can take, in the waiting order. */
+export interface Line<T> {
+  readonly agents: readonly string[];
+  readonly waiting: readonly T[];
+}
+
+export interface Granted<T> {
+  readonly asking: T;
+  readonly agent: string;
+}
+
+/** Room that is kept: what others miss because of it. */
+export interface Kept<T> {
+  readonly asking: T;
+  /** The agent on which a slot is kept; null: none is free, so only locks are kept, and the next free slot goes to it. */
+  readonly agent: string | null;
+  /** True: nothing else is missing, so its pools are kept, too. */
+  readonly pools: boolean;
+  /** Lock keys kept for it. */
+  readonly locks: readonly string[];
+}
+
+export interface Allotment<T> {
+  readonly granted: readonly Granted<T>[];
+  readonly kept: readonly Kept<T>[];
+}
+
+/**
+ * Deals out what waits. `first`: in the waiting order, see `Asking`; each is granted, or kept for as far as it lacks nothing else: locks
+ * at once, a slot when its locks are free, pools when it has a slot. `lines`: all others; each line is dealt to its agents in turn.
+ * `order` compares flows of two lines. Nothing is given beyond the rooms. O(first * agents + waiting).
+ */
+export function allot<T extends Asking>(
+  first: readonly First<T>[],
+  lines: readonly Line<T>[],
+  rooms: Rooms,
+  order: (a: T, b: T) => number,
+): Allotment<T> {
+  const left = new Left(rooms);
+  const granted: Granted<T>[] = [];
+  const kept: Kept<T>[] = [];
+  for (const { asking, takeable } of first) {
+    const seats = left.seats(asking);
+    // Nobody can tell when an agent comes or the pool is enlarged: nothing stands idle for that.
+    if (seats.length === 0 || !left.couldEverHold(asking)) continue;
+    const unlocked = asking.locks.every((key) => left.isUnlocked(key));
+    const locks = left.keepLocks(asking);
+    if (!unlocked) {
+      kept.push({ asking, agent: null, pools: false, locks });
+      continue;
+    }
+    const taker = takeable && left.fits(asking) ? left.bestTaker(seats) : undefined;
+    const seat = taker ?? left.bestSeat(seats);
+    if (seat === undefined) {
+      kept.push({ asking, agent: null, pools: false, locks });
+      continue;
+    }
+    left.take(asking, seat);
+    if (taker === undefined) kept.push({ asking, agent: seat.name, pools: true, locks });
+    else granted.push({ asking, agent: taker.name });
+  }
+  const turns = lines.map((line) => ({ line, turn: [] as AgentRoom[] }));
+  for (const [asking, at] of merged(lines, order)) {
+    if (!left.fits(asking) || !asking.locks.every((key) => left.isUnlocked(key))) continue;
+    const it = turns[at]!;
+    if (it.turn.length === 0) it.turn = left.takersOf(it.line.agents);
+    // Another line may have filled the agent meanwhile.
+    while (it.turn.length > 0 && !left.takes(it.turn[0]!)) it.turn.shift();
+    const agent = it.turn.shift();
+    if (agent === undefined) continue;
+    left.keepLocks(asking);
+    left.take(asking, agent);
+    granted.push({ asking, agent: agent.name });
+  }
+  return { granted, kept };
+}
+
+/** What is left while a claim is worked out. */
+class Left {
+  readonly #rooms: Rooms;
+  readonly #pools: Map<string, number>;
+  readonly #locked: Set<string>;
+  readonly #free: Map<string, number>;
+  readonly #takes: Map<string, number>;
+  readonly #byName: ReadonlyMap<string, AgentRoom>;
+
+  constructor(rooms: Rooms) {
+    this.#rooms = rooms;
+    this.#pools = new Map([...rooms.pools].map(([name, pool]) => [name, pool.size - pool.used]));
+    this.#locked = new Set(rooms.locked);
+    this.#free = new Map(rooms.agents.map((agent) => [agent.name, agent.free]));
+    this.#takes = new Map(rooms.agents.map((agent) => [agent.name, agent.takes]));
+    this.#byName = new Map(rooms.agents.map((agent) => [agent.name, agent]));
+  }
+
+  /** Agents that could carry it out. */
+  seats({ platform, labels }: Asking): AgentRoom[] {
+    return this.#rooms.agents.filter(
+      (agent) => agent.platform === platform && labels.every((it) => agent.labels.includes(it)),
+    );
+  }
+
+  couldEverHold({ pools, amounts }: Asking): boolean {
+    return pools.every((name, i) => (this.#rooms.pools.get(name)?.size ?? -1) >= amounts[i]!);
+  }
+
+  isUnlocked(key: string): boolean {
+    return !this.#locked.has(key);
+  }
+
+  keepLocks({ locks }: Asking): string[] {
+    const now = locks.filter((key) => !this.#locked.has(key));
+    for (const key of now) this.#locked.add(key);
+    return now;
+  }
+
+  fits({ pools, amounts }: Asking): boolean {
+    return pools.every((name, i) => (this.#pools.get(name) ?? -1) >= amounts[i]!);
+  }
+
+  takes(agent: AgentRoom): boolean {
+    return this.#free.get(agent.name)! > 0 && this.#takes.get(agent.name)! > 0;
+  }
+
+  takersOf(names: readonly string[]): AgentRoom[] {
+    return names.map((name) => this.#byName.get(name)!).filter((agent) => this.takes(agent));
+  }
+
+  bestTaker(seats: readonly AgentRoom[]): AgentRoom | undefined {
+    return this.bestSeat(seats.filter((agent) => this.takes(agent)));
+  }
+
+  /**
+   * Where a slot is kept: among the agents with the fewest labels, so that rare ones stay free, the one with the most free slots. It does
+   * not depend on who asks: otherwise each agent would keep a slot of its own for the same flow.
+   */
+  bestSeat(seats: readonly AgentRoom[]): AgentRoom | undefined {
+    const free = (agent: AgentRoom): number => this.#free.get(agent.name)!;
+    return seats
+      .filter((agent) => free(agent) > 0)
+      .sort(
+        (a, b) => a.labels.length - b.labels.length || free(b) - free(a) || (a.name < b.name ? -1 : 1),
+      )[0];
+  }
+
+  take({ pools, amounts }: Asking, { name }: AgentRoom): void {
+    pools.forEach((pool, i) => {
+      this.#pools.set(pool, (this.#pools.get(pool) ?? 0) - amounts[i]!);
+    });
+    this.#free.set(name, this.#free.get(name)! - 1);
+    this.#takes.set(name, this.#takes.get(name)! - 1);
+  }
+}
+
+/** Flows of all lines in the waiting order, each with the number of its line. */
+function merged<T>(lines: readonly Line<T>[], order: (a: T, b: T) => number): [T, number][] {
+  const all = lines.flatMap(({ waiting }, at) => waiting.map((asking): [T, number] => [asking, at]));
+  return lines.length < 2 ? all : all.sort(([a], [b]) => order(a, b));
+}
+
+/** Units of each pool that are kept. */
+export function keptUnits(kept: readonly Kept<Asking>[]): Map<string, number> {
+  const units = new Map<string, number>();
+  for (const { asking, pools } of kept)
+    if (pools)
+      asking.pools.forEach((name, i) => {
+        units.set(name, (units.get(name) ?? 0) + asking.amounts[i]!);
+      });
+  return units;
+}
