@@ -3,6 +3,7 @@ import { canonicalJson } from '../graph/hash.ts';
 import type { Flow } from '../graph/model.ts';
 import type { CatalogueVersion, Frame } from '../store/catalogue.ts';
 import { type CheckedFiles, isYaml } from './catalogue-files.ts';
+import { renamesOf } from './catalogue-removals.ts';
 import type { Difference } from './schemas/catalogue.ts';
 
 type Edge = Difference['edges']['added'][number];
@@ -29,10 +30,13 @@ export function diffWith(before: CatalogueVersion | null, now: CheckedFiles): Di
     now.files.filter((file) => !isYaml(file.path)).map((file) => [file.path, file.text]),
   );
   const oldPrograms = before?.programs ?? new Map<string, string>();
+  const added = [...flows.values()].filter(({ id }) => !old.has(id));
+  const removed = [...old.values()].filter(({ id }) => !flows.has(id));
   return {
     against: before?.version ?? null,
-    added: [...flows.keys()].filter((id) => !old.has(id)),
-    removed: [...old.keys()].filter((id) => !flows.has(id)),
+    added: added.map(({ id }) => id),
+    removed: removed.map(({ id }) => id),
+    renamed: renamesOf(removed, added),
     changed,
     edges,
     frame: before === null ? [] : changeOf(before.frame, now.frame).fields,

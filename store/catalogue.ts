@@ -44,10 +44,15 @@ export interface VersionRow {
   readonly flowCount: number;
 }
 
-/** Stores a new version; the same hash as the newest one gives that version back. Pools take their sizes from it, schedules begin and end with it. */
+/**
+ * Stores a new version; the same hash as the newest one gives that version back. Pools take their sizes from it, schedules begin and end with it.
+ * `base` is the version that the caller has compared with (null: there was none): another newest one is refused with `catalogue_changed`, so
+ * that of two that apply at once exactly one does. Left out, nothing is compared.
+ */
 export async function saveVersion(
   client: Queryable,
   given: {
+    base?: number | null | undefined;
     hash: string;
     mode: 'apply' | 'import';
     actor: string;
@@ -57,11 +62,9 @@ export async function saveVersion(
   },
 ): Promise<{ version: number; created: boolean }> {
   await client.query("select pg_advisory_xact_lock(hashtext('sluice.catalogue'))");
-  const last = await client.query<{ version: number; hash: string }>(
-    'select version, hash from catalogue_versions order by version desc limit 1',
-  );
-  const newest = last.rows[0];
-  if (newest !== undefined && newest.hash === given.hash) return { version: newest.version, created: false };
+  const newest = await newestRow(client);
+  if (newest !== null && newest.hash === given.hash) return { version: newest.version, created: false };
+  if (given.base !== undefined && given.base !== (newest?.version ?? null)) throw changed(given.base, newest);
   const version = (newest?.version ?? 0) + 1;
   await client.query(
     `insert into catalogue_versions (version, hash, mode, created_by, created_ms, files, frame, flows, flow_count)
@@ -84,6 +87,36 @@ export async function saveVersion(
   );
   await keepSchedules(client, given.frame.schedules);
   return { version, created: true };
+}
+
+/** Throws `catalogue_changed` unless `base` is the newest version (null: there is none yet). */
+export async function requireNewest(client: Queryable, base: number | null): Promise<void> {
+  const newest = await newestRow(client);
+  if (base !== (newest?.version ?? null)) throw changed(base, newest);
+}
+
+type NewestRow = Pick<VersionRow, 'version' | 'hash' | 'createdBy' | 'createdAt'>;
+
+async function newestRow(client: Queryable): Promise<NewestRow | null> {
+  const found = await client.query<NewestRow>(
+    `select version, hash, created_by as "createdBy", created_ms as "createdAt"
+     from catalogue_versions order by version desc limit 1`,
+  );
+  return found.rows[0] ?? null;
+}
+
+function changed(base: number | null, newest: NewestRow | null): SluiceError {
+  const from = base === null ? 'no version' : `version ${base}`;
+  const now =
+    newest === null ? 'there is none' : `version ${newest.version} by ${newest.createdBy} is the newest`;
+  return new SluiceError('catalogue_changed', `this was made from ${from}, but ${now}; nothing was changed`, {
+    facts: {
+      baseVersion: base,
+      version: newest?.version ?? null,
+      createdBy: newest?.createdBy ?? null,
+      createdAt: newest?.createdAt ?? null,
+    },
+  });
 }
 
 export async function newestVersion(client: Queryable): Promise<number | null> {
@@ -128,15 +161,18 @@ export function versionReader(
   };
 }
 
-/** The files of a version as they were given. Throws `unknown_version`. */
-export async function readFiles(client: Queryable, version: number): Promise<CatalogueFile[]> {
-  const found = await client.query<{ files: CatalogueFile[] }>(
-    'select files from catalogue_versions where version = $1',
+/** The files of a version as they were given, and by which rules. Throws `unknown_version`. */
+export async function readFiles(
+  client: Queryable,
+  version: number,
+): Promise<{ files: CatalogueFile[]; mode: 'apply' | 'import' }> {
+  const found = await client.query<{ files: CatalogueFile[]; mode: 'apply' | 'import' }>(
+    'select files, mode from catalogue_versions where version = $1',
     [version],
   );
   const row = found.rows[0];
   if (row === undefined) throw unknownVersion(version);
-  return row.files;
+  return row;
 }
 
 async function readVersion(

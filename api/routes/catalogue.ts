@@ -1,12 +1,20 @@
 /** The catalogue: checked, compared, applied or imported as a whole; exported as it was given. */
+import type { z } from 'zod';
 import { SluiceError } from '../../errors.ts';
 import type { Actor } from '../../store/actors.ts';
 import { writeAudit } from '../../store/audit.ts';
-import { listVersions, readFiles, saveVersion } from '../../store/catalogue.ts';
+import {
+  type CatalogueFile,
+  listVersions,
+  readFiles,
+  requireNewest,
+  saveVersion,
+} from '../../store/catalogue.ts';
 import { inTransaction } from '../../store/pool.ts';
 import { authorise } from '../auth.ts';
 import { diffWith } from '../catalogue-diff.ts';
 import { type CheckedFiles, checkFiles } from '../catalogue-files.ts';
+import { requireRemovals } from '../catalogue-removals.ts';
 import type { Api, ApiDeps } from '../deps.ts';
 import { diffImpact } from '../diff-impact.ts';
 import { flowOfVersion } from '../find.ts';
@@ -20,6 +28,7 @@ import {
   DefinitionParams,
   DiffAnswer,
   Exported,
+  RollbackRequest,
   Summary,
   VersionList,
   VersionQuery,
@@ -67,7 +76,8 @@ export function catalogueRoutes(app: Api, deps: ApiDeps): void {
     schema: { tags, querystring: VersionQuery, response: { 200: Exported } },
     handler: async (request) => {
       const { version, hash } = await versionOf(deps, request.query.version);
-      return { version, hash, files: await readFiles(deps.pool, version) };
+      const { files } = await readFiles(deps.pool, version);
+      return { version, hash, files };
     },
   });
 
@@ -116,38 +126,73 @@ export function catalogueRoutes(app: Api, deps: ApiDeps): void {
       config: { permission: 'maintain', verb: `${mode}-catalogue` },
       bodyLimit: BODY_LIMIT,
       schema: { tags, body: ApplyRequest, response: { 200: ApplyAnswer } },
-      handler: async (request) => {
-        authorise(request.actor!, `${mode}-catalogue`, null);
-        const checked = sound(checkFiles(request.body.files, mode));
-        const diff = diffWith(await newestCatalogue(deps), checked);
-        const { hash, flows, problems } = checked;
-        const common = { hash, flows: flows.length, problems: problems.map(shown), diff };
-        if (request.body.dryRun) return { ...common, version: null, created: false };
-        const saved = await save(deps, request.actor!, mode, checked, request.body.reason);
-        return { ...common, ...saved };
-      },
+      handler: async (request) =>
+        change(deps, request.actor!, { verb: `${mode}-catalogue`, mode, ...request.body }),
     });
+
+  app.route({
+    method: 'POST',
+    url: '/catalogue/rollback',
+    config: { permission: 'maintain', verb: 'rollback-catalogue' },
+    schema: { tags, body: RollbackRequest, response: { 200: ApplyAnswer } },
+    handler: async (request) => {
+      const { version } = request.body;
+      const { files, mode } = await readFiles(deps.pool, version);
+      return change(deps, request.actor!, { verb: 'rollback-catalogue', mode, files, ...request.body });
+    },
+  });
+}
+
+interface Change extends Omit<z.infer<typeof ApplyRequest>, 'files'> {
+  readonly verb: string;
+  readonly mode: 'apply' | 'import';
+  readonly files: readonly CatalogueFile[];
+  /** Of a rollback: whose files they are. */
+  readonly version?: number;
+}
+
+/** One new version out of files: checked, compared with the base, stored with its audit row, or refused with nothing changed. */
+async function change(deps: ApiDeps, actor: Actor, given: Change): Promise<z.infer<typeof ApplyAnswer>> {
+  const { verb, mode, baseVersion, remove, dryRun, reason } = given;
+  authorise(actor, verb, null);
+  const before = await newestCatalogue(deps);
+  const checked = sound(checkFiles(given.files, mode));
+  // A request that is repeated, because its answer was lost, finds its own version.
+  if (baseVersion !== undefined && checked.hash !== before?.hash) await requireNewest(deps.pool, baseVersion);
+  const diff = diffWith(before, checked);
+  const { hash, flows, problems } = checked;
+  const common = { hash, flows: flows.length, problems: problems.map(shown), diff };
+  if (dryRun) return { ...common, version: null, created: false };
+  requireRemovals(diff, remove);
+  const base = baseVersion === undefined ? (before?.version ?? null) : baseVersion;
+  const detail = given.version === undefined ? {} : { filesOf: given.version };
+  return { ...common, ...(await save(deps, actor, { verb, mode, reason, base, detail }, checked)) };
 }
 
 async function save(
   { pool }: ApiDeps,
   actor: Actor,
-  mode: 'apply' | 'import',
+  {
+    verb,
+    mode,
+    reason,
+    base,
+    detail,
+  }: Pick<Change, 'verb' | 'mode' | 'reason'> & { base: number | null; detail: object },
   { hash, files, frame, flows }: CheckedFiles,
-  reason: string,
 ): Promise<{ version: number; created: boolean }> {
   return inTransaction(
     pool,
     async (client) => {
-      const saved = await saveVersion(client, { hash, mode, actor: actor.name, files, frame, flows });
+      const saved = await saveVersion(client, { base, hash, mode, actor: actor.name, files, frame, flows });
       await writeAudit(client, {
         actor: actor.name,
-        verb: `${mode}-catalogue`,
+        verb,
         run: null,
         targets: [`version ${saved.version}`],
         reason,
         outcome: 'applied',
-        detail: { ...saved, hash, flows: flows.length },
+        detail: { ...saved, ...detail, hash, flows: flows.length },
       });
       return saved;
     },

@@ -20,11 +20,35 @@ const files = z.array(CatalogueFile).min(1).max(20_000);
 const mode = z.enum(['apply', 'import']);
 
 export const CheckRequest = z.strictObject({ files, mode: mode.default('apply') });
-export const ApplyRequest = z.strictObject({
-  files,
+const change = {
   reason: text(2_000).default(''),
-  /** Check and compare only. */
-  dryRun: z.boolean().default(false),
+  dryRun: z.boolean().default(false).describe('Check and compare only.'),
+  remove: z
+    .boolean()
+    .default(false)
+    .describe(
+      'Whether flows and schedules of the newest version that the files lack may go; without it they are refused with removes_flows.',
+    ),
+  baseVersion: z
+    .int()
+    .min(1)
+    .nullable()
+    .optional()
+    .describe(
+      'The version that the files were made from, or compared with; null: there was none. When another one is the newest, catalogue_changed. ' +
+        'Left out, the base is the version that is the newest when the request arrives: of requests at the same time still exactly one is stored, ' +
+        'but what was applied since the caller looked is not noticed.',
+    ),
+};
+
+export const ApplyRequest = z.strictObject({ files, ...change });
+export const RollbackRequest = z.strictObject({
+  version: z
+    .int()
+    .min(1)
+    .max(2_147_483_647)
+    .describe('The version whose files become the newest version again.'),
+  ...change,
 });
 
 export const Problem = z.object({
@@ -64,6 +88,8 @@ export const Difference = z.object({
   against: z.int().nullable(),
   added: z.array(z.string()),
   removed: z.array(z.string()),
+  /** Pairs of a removed and an added flow that may be the same one; not all of very many. */
+  renamed: z.array(z.object({ from: z.string(), to: z.string() })),
   changed: z.array(z.object({ flow: z.string(), ...Change })),
   /** Into flows that are in both versions. */
   edges: z.object({ added: z.array(ChangedEdge), removed: z.array(ChangedEdge) }),

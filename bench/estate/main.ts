@@ -34,6 +34,8 @@ async function main(): Promise<unknown> {
       trace: { type: 'string' },
       out: { type: 'string' },
       apply: { type: 'boolean', default: false },
+      // With --apply: flows and schedules of the newest version that the estate lacks may go.
+      remove: { type: 'boolean', default: false },
       as: { type: 'string' },
       history: { type: 'string' },
       // Last day of the history. Default: the day before yesterday, whose run is over.
@@ -54,7 +56,7 @@ async function main(): Promise<unknown> {
     bytes: made.files.reduce((sum, { text }) => sum + Buffer.byteLength(text), 0),
     ...(options.out === undefined ? {} : { out: options.out }),
   };
-  if (options.apply) answer.version = await applyTo(config, options.as, made.files);
+  if (options.apply) answer.version = await applyTo(config, options.as, made.files, options.remove);
   if (options.history !== undefined) {
     const pool = createPool(await databaseUrl(config), { max: 2, name: 'estate', copies: true });
     try {
@@ -109,10 +111,11 @@ async function applyTo(
   config: Config,
   as: string | undefined,
   files: readonly EstateFile[],
+  remove: boolean,
 ): Promise<number> {
   const { apiUrl, token } = identityOf({ ...config, as });
   const client = createClient({ apiUrl, token, timeoutMs: 120_000 });
-  const { version } = await client.post<{ version: number }>('/catalogue/apply', { files });
+  const { version } = await client.post<{ version: number }>('/catalogue/apply', { files, remove });
   say(`applied as version ${version}`);
   return version;
 }

@@ -1,5 +1,5 @@
-/** `sluice catalogue check|diff|apply|import|export|versions`. */
-import { Option } from 'commander';
+/** `sluice catalogue check|diff|apply|import|rollback|export|versions`. */
+import { type Command, Option } from 'commander';
 import type { z } from 'zod';
 import type {
   ApplyAnswer,
@@ -68,24 +68,33 @@ export function addCatalogueCommands(tree: Tree): void {
       }),
     );
 
-  for (const verb of ['apply', 'import'] as const)
-    catalogue
-      .command(`${verb} <folder>`)
-      .description(help(`catalogue_${verb}` as HelpKey))
+  const changing = (command: Command) =>
+    command
       .option('--reason <text>', help('reason'))
-      .option('--dry-run', help('dry_run'))
+      .option('--base <version>', help('catalogue_base'), wholeNumber(1))
+      .option('--remove', help('catalogue_remove'))
+      .option('--dry-run', help('dry_run'));
+  const change = async (session: Session, path: string, given: object, options: ChangeOptions) => {
+    const body = { ...given, ...(await changeBody(session, options)) };
+    session.answer(await session.client.post<Applied>(path, body), (it) => appliedLines(it, session));
+    return undefined;
+  };
+  for (const verb of ['apply', 'import'] as const)
+    changing(catalogue.command(`${verb} <folder>`))
+      .description(help(`catalogue_${verb}` as HelpKey))
       .action(
-        tree.does<{ reason?: string; dryRun?: boolean }>(async (session, [folder], { reason, dryRun }) => {
-          const body = {
-            files: await readCatalogueFolder(folder!),
-            ...(reason === undefined ? {} : { reason }),
-            ...(dryRun ? { dryRun } : {}),
-          };
-          const answer = await session.client.post<Applied>(`/catalogue/${verb}`, body);
-          session.answer(answer, (it) => appliedLines(it, session));
-          return undefined;
-        }),
+        tree.does<ChangeOptions>(async (session, [folder], options) =>
+          change(session, `/catalogue/${verb}`, { files: await readCatalogueFolder(folder!) }, options),
+        ),
       );
+
+  changing(catalogue.command('rollback <version>'))
+    .description(help('catalogue_rollback'))
+    .action(
+      tree.does<ChangeOptions>(async (session, [version], options) =>
+        change(session, '/catalogue/rollback', { version: wholeNumber(1)(version!) }, options),
+      ),
+    );
 
   catalogue
     .command('export <folder> [version]')
@@ -133,6 +142,20 @@ export function addCatalogueCommands(tree: Tree): void {
         return undefined;
       }),
     );
+}
+
+interface ChangeOptions {
+  readonly reason?: string;
+  readonly base?: number;
+  readonly remove?: boolean;
+  readonly dryRun?: boolean;
+}
+
+/** With the version that it is made from: the one given, else the newest when the command began. */
+async function changeBody({ client }: Session, { base, ...options }: ChangeOptions): Promise<object> {
+  if (base !== undefined) return { ...options, baseVersion: base };
+  const { items } = await client.get<z.infer<typeof VersionList>>('/catalogue/versions');
+  return { ...options, baseVersion: items[0]?.version ?? null };
 }
 
 function appliedLines(it: Applied, session: Session): string[] {

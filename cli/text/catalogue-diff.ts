@@ -12,9 +12,14 @@ type Run = DiffAnswer['runs'][number];
 const VALUE_WIDTH = 60;
 
 export function differenceLines(it: Difference, { phrase, paint }: Shown): string[] {
+  const renamed = new Map(it.renamed.map(({ from, to }) => [from, to]));
+  const goes = (flow: string): string => {
+    const to = renamed.get(flow);
+    return to === undefined ? flow : `${flow}  ${phrase('is_it_now', { flow: to })}`;
+  };
   const lines = [
     ...it.added.map((flow) => paint('green', `+ ${oneLine(flow)}`)),
-    ...it.removed.map((flow) => paint('red', `- ${oneLine(flow)}`)),
+    ...it.removed.map((flow) => paint('red', `- ${oneLine(goes(flow))}`)),
     ...it.changed.flatMap(({ flow, ...change }) => [
       paint('yellow', `~ ${oneLine(flow)}  ${oneLine(change.fields.join(' '))}`),
       ...valueLines(change),

@@ -105,6 +105,7 @@ const PHRASES = {
   holds_changed: ['holds {n} of them, would get {gains} new ones', '含其中 {n} 个，将新增 {gains} 个'],
   holidays_unknown: ['{calendar} has no holidays for {year}: work days are counted as if there were none', '日历 {calendar} 没有 {year} 年的节假日，工作日将按无节假日计算'],
   inputs: ['inputs', '条件'],
+  is_it_now: ['(is it {flow} now?)', '（是否改名为 {flow}？）'],
   its_reference_time: ['its reference time', '参考时间'],
   itself: ['part of it', '属于该分发'],
   kept_frozen: ['stays: it is frozen', '保留：已冻结'],

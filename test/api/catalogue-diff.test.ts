@@ -131,12 +131,12 @@ test('a removed flow that has started: adopt would be refused, as it is', async 
   const foreseen = it.runs[0].adopt;
   expect(foreseen.blockers).toEqual([{ flow: 'Y', code: 'upstream', from: 'A' }]);
   // What the diff foresees is what happens.
-  expect((await max.post('/catalogue/apply', body)).status).toBe(200);
+  expect((await max.post('/catalogue/apply', { ...body, remove: true })).status).toBe(200);
   expect(await max.post(`/runs/${month}/adopt`, { reason: 'try' })).toMatchObject({
     status: 409,
     body: { code: 'adopt_removes_started' },
   });
-  expect((await max.post('/catalogue/apply', filesOf(flows))).status).toBe(200);
+  expect((await max.post('/catalogue/apply', { ...filesOf(flows), remove: true })).status).toBe(200);
 });
 
 test('a new flow before an open one is a blocker to be; adopting brings exactly that', async () => {
@@ -146,12 +146,12 @@ test('a new flow before an open one is a blocker to be; adopting brings exactly 
   ]);
   const it = await diff(body);
   expect(it.runs).toMatchObject([{ run: month, gains: 1, adopt: { newBlockers: 1, added: 1 } }]);
-  expect((await max.post('/catalogue/apply', body)).status).toBe(200);
+  expect((await max.post('/catalogue/apply', { ...body, remove: true })).status).toBe(200);
   const adopted = await max.post(`/runs/${month}/adopt`, { reason: 'new', dryRun: true });
   expect(adopted.body.newBlockers.map(({ run: _, ...rest }: Json) => rest)).toEqual(
     it.runs[0].adopt.blockers,
   );
-  expect((await max.post('/catalogue/apply', filesOf(flows))).status).toBe(200);
+  expect((await max.post('/catalogue/apply', { ...filesOf(flows), remove: true })).status).toBe(200);
 });
 
 test('pools, calendars, schedules and connections: whom their change concerns', async () => {

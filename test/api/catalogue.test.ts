@@ -55,7 +55,7 @@ test('apply stores a version once, answers the difference, and refuses what is n
     version: null,
     created: false,
   });
-  expect((await max.post('/catalogue/apply', next)).body.version).toBe(2);
+  expect((await max.post('/catalogue/apply', { ...next, remove: true })).body.version).toBe(2);
 
   const loop = await max.post(
     '/catalogue/apply',
@@ -69,10 +69,10 @@ test('apply stores a version once, answers the difference, and refuses what is n
 });
 
 test('import loads loops and broken references, with warnings', async () => {
-  const answer = await max.post(
-    '/catalogue/import',
-    files(flow('A', ', after: [B]') + flow('B', ', after: [A, GONE]')),
-  );
+  const answer = await max.post('/catalogue/import', {
+    ...files(flow('A', ', after: [B]') + flow('B', ', after: [A, GONE]')),
+    remove: true,
+  });
   expect(answer.status).toBe(200);
   expect(answer.body.problems.map((it: Json) => it.severity)).toEqual(
     answer.body.problems.map(() => 'warning'),
@@ -92,7 +92,7 @@ test('a SQL program comes with its file, and export gives back what was applied'
     body: { facts: { problems: [{ code: 'unknown_reference', id: 'S', file: 'main.yaml', line: 3 }] } },
   });
   const program = { path: 'programs/s.sql', text: 'select 1' };
-  const applied = await max.post('/catalogue/apply', { files: [program, yaml] });
+  const applied = await max.post('/catalogue/apply', { files: [program, yaml], remove: true });
   expect(applied.status).toBe(200);
   const exported = await ann.get('/catalogue/export');
   expect(exported.body).toMatchObject({ version: applied.body.version, files: [yaml, program] });

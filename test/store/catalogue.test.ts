@@ -36,7 +36,7 @@ test('a version has its flows in the order of the catalogue, and the programs th
 });
 
 test('the files come back as they were given, when they are asked for', async () => {
-  expect(await readFiles(pool, version)).toEqual([{ path: 'test.yaml', text }, sql]);
+  expect((await readFiles(pool, version)).files).toEqual([{ path: 'test.yaml', text }, sql]);
   await expect(readFiles(pool, 99)).rejects.toMatchObject({ code: 'unknown_version' });
 });
 
