@@ -190,9 +190,9 @@ export class Attempts {
     let log: AttemptLog | undefined;
     const context: ExecuteContext = {
       signal: controller.signal,
-      log: (text) => {
+      log: (said) => {
         log ??= this.#options.logs.open(task.lease);
-        log.write(text);
+        log.write(said);
       },
       logReady: () => log?.ready() ?? true,
     };

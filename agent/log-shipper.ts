@@ -1,30 +1,30 @@
 /**
  * Sends what attempts log to the API, many attempts in one call, at most one call in flight and one each 200 ms unless
- * an attempt waits for its last lines. The offset counts bytes of UTF-8 sent before, so a repeated chunk changes nothing.
+ * an attempt waits for its last lines. The offset counts bytes sent before, so a repeated chunk changes nothing.
  */
 import { type Lease, type LogChunk, LogsAnswer } from '../api/schemas/agent.ts';
 import { type ApiClient, ApiRefusal } from './api-client.ts';
 
 const INTERVAL_MS = 200;
-const CHUNK_CHARACTERS = 128 * 1024;
-const CALL_CHARACTERS = 1024 * 1024;
-/** Above it, text that lies in files waits there; above the second, text is dropped. */
-const LAGGING_CHARACTERS = 512 * 1024;
-const MOST_CHARACTERS = 4 * 1024 * 1024;
+const CHUNK_BYTES = 128 * 1024;
+const CALL_BYTES = 1024 * 1024;
+/** Above it, output that lies in files waits there; above the second, it is dropped. */
+const LAGGING_BYTES = 512 * 1024;
+const MOST_BYTES = 4 * 1024 * 1024;
 /** So often the API may fail to take logs before results stop waiting for them. */
 const PATIENCE = 3;
 
 export interface AttemptLog {
-  write(text: string): void;
+  write(said: string | Uint8Array): void;
   /** False while the API takes less than the attempt writes. */
   ready(): boolean;
-  /** Resolves when all text is stored by the API, or the API is seen to be unable to take logs. */
+  /** Resolves when all is stored by the API, or the API is seen to be unable to take logs. */
   flush(): Promise<void>;
 }
 
 interface Entry {
   readonly lease: Lease;
-  pending: string;
+  pending: Buffer;
   offset: number;
   dropped: number;
   waiting: (() => void)[];
@@ -47,22 +47,23 @@ export class LogShipper {
   }
 
   open(lease: Lease): AttemptLog {
-    const entry: Entry = { lease, pending: '', offset: 0, dropped: 0, waiting: [] };
+    const entry: Entry = { lease, pending: Buffer.alloc(0), offset: 0, dropped: 0, waiting: [] };
     this.#entries.set(lease.epoch, entry);
     return {
-      write: (text) => {
-        if (entry.pending.length + text.length > MOST_CHARACTERS) {
-          entry.dropped += text.length;
+      write: (said) => {
+        const bytes = Buffer.from(said);
+        if (entry.pending.length + bytes.length > MOST_BYTES) {
+          entry.dropped += bytes.length;
           return;
         }
-        if (entry.dropped > 0) entry.pending += `\n-- ${entry.dropped} characters left out --\n`;
+        const mark = entry.dropped > 0 ? `\n-- ${entry.dropped} bytes left out --\n` : '';
         entry.dropped = 0;
-        entry.pending += text;
+        entry.pending = Buffer.concat([entry.pending, Buffer.from(mark), bytes]);
         this.#schedule(INTERVAL_MS);
       },
-      ready: () => entry.pending.length < LAGGING_CHARACTERS,
+      ready: () => entry.pending.length < LAGGING_BYTES,
       flush: () => {
-        if (entry.pending === '' || this.#failures >= PATIENCE) return Promise.resolve();
+        if (entry.pending.length === 0 || this.#failures >= PATIENCE) return Promise.resolve();
         this.#schedule(0);
         return new Promise((resolve) => entry.waiting.push(resolve));
       },
@@ -95,7 +96,7 @@ export class LogShipper {
     let waited = false;
     let more = false;
     for (const entry of this.#entries.values()) {
-      if (entry.pending !== '') {
+      if (entry.pending.length > 0) {
         more = true;
         waited ||= entry.waiting.length > 0;
       } else for (const resolve of entry.waiting.splice(0)) resolve();
@@ -103,26 +104,26 @@ export class LogShipper {
     if (more) this.#schedule(waited ? 0 : INTERVAL_MS);
   }
 
-  #batch(): { entry: Entry; text: string }[] {
-    const batch: { entry: Entry; text: string }[] = [];
-    let room = CALL_CHARACTERS;
+  #batch(): { entry: Entry; data: Buffer }[] {
+    const batch: { entry: Entry; data: Buffer }[] = [];
+    let room = CALL_BYTES;
     // Those whose result waits go first.
     const entries = [...this.#entries.values()].sort((a, b) => b.waiting.length - a.waiting.length);
     for (const entry of entries) {
       if (room <= 0) break;
-      if (entry.pending === '') continue;
-      const text = head(entry.pending, Math.min(CHUNK_CHARACTERS, room));
-      batch.push({ entry, text });
-      room -= text.length;
+      if (entry.pending.length === 0) continue;
+      const data = entry.pending.subarray(0, Math.min(CHUNK_BYTES, room));
+      batch.push({ entry, data });
+      room -= data.length;
     }
     return batch;
   }
 
-  async #send(batch: { entry: Entry; text: string }[]): Promise<void> {
-    const chunks: LogChunk[] = batch.map(({ entry, text }) => ({
+  async #send(batch: { entry: Entry; data: Buffer }[]): Promise<void> {
+    const chunks: LogChunk[] = batch.map(({ entry, data }) => ({
       ...entry.lease,
       offset: entry.offset,
-      text,
+      data: data.toString('base64'),
     }));
     const body = JSON.stringify({ instance: this.#instance, chunks });
     try {
@@ -141,20 +142,13 @@ export class LogShipper {
       this.#failures++;
       if (this.#failures >= PATIENCE) this.#release();
     }
-    for (const { entry, text } of batch) {
-      entry.pending = entry.pending.slice(text.length);
-      entry.offset += Buffer.byteLength(text);
+    for (const { entry, data } of batch) {
+      entry.pending = entry.pending.subarray(data.length);
+      entry.offset += data.length;
     }
   }
 
   #release(): void {
     for (const entry of this.#entries.values()) for (const resolve of entry.waiting.splice(0)) resolve();
   }
-}
-
-/** The first `most` UTF-16 units, not cutting a surrogate pair. */
-function head(text: string, most: number): string {
-  if (text.length <= most) return text;
-  const last = text.charCodeAt(most - 1);
-  return text.slice(0, last >= 0xd800 && last < 0xdc00 ? most - 1 : most);
 }

@@ -253,9 +253,10 @@ export function createAgentCalls(deps: AgentCallsDeps): AgentCalls {
         agent,
         body.chunks.map((chunk) => chunk.epoch),
       );
-      for (const { epoch, offset, text } of body.chunks) {
+      for (const { epoch, offset, data } of body.chunks) {
         const place = places.get(epoch);
-        if (place !== undefined) await deps.logs.append({ ...place, epoch }, offset, text);
+        if (place !== undefined)
+          await deps.logs.append({ ...place, epoch }, offset, Buffer.from(data, 'base64'));
       }
       return { stop: await stopLane(agent) };
     },
@@ -268,12 +269,13 @@ export function createAgentCalls(deps: AgentCallsDeps): AgentCalls {
 }
 
 /** What an agent says about an end, as the record keeps it; PostgreSQL cannot keep NUL. */
-function endOf({ epoch, run, ending }: AttemptResult): AttemptEnd {
+function endOf({ epoch, run, ending, logBytes, encoding }: AttemptResult): AttemptEnd {
   const message =
     'message' in ending && ending.message !== undefined
       ? ending.message.replaceAll('\0', '').toWellFormed()
       : null;
-  const base = { epoch, run, failure: null, message, exitCode: null, rows: null };
+  const said = { message, logBytes, encoding };
+  const base = { ...said, epoch, run, failure: null, exitCode: null, rows: null };
   switch (ending.outcome) {
     case 'succeeded':
       return { ...base, outcome: 'succeeded', rows: ending.rows ?? null, effect: true };

@@ -1,6 +1,7 @@
 /**
- * What attempts wrote: files behind an interface, never in PostgreSQL (design 4). Of each attempt the first 4 MiB and the last 4 to
- * 6 MiB are kept, what lies between is left out. A text is known by its offset in bytes, so a repeated one changes nothing.
+ * What attempts wrote, byte for byte: files behind an interface, never in PostgreSQL (design 4). Of each attempt the first 10 MiB and the
+ * last 10 to 12 MiB are kept, what lies between is left out, in whole lines. Bytes are known by their offset in all that the attempt wrote:
+ * a repeated chunk changes nothing, and what is missing is known to the byte.
  */
 import { constants } from 'node:fs';
 import { mkdir, open, readdir, rm, stat, unlink } from 'node:fs/promises';
@@ -22,7 +23,7 @@ export interface LogPart {
 }
 
 export interface LogStore {
-  append(place: LogPlace, offset: number, text: string): Promise<void>;
+  append(place: LogPlace, offset: number, data: Uint8Array): Promise<void>;
   /** Bytes from `from` on, at most 256 KiB; empty at the end. */
   read(place: LogPlace, from: number): Promise<LogPart>;
   /** Everything that attempts of the run wrote: it went into the archive, logs do not. */
@@ -34,10 +35,12 @@ export interface LogLimits {
   readonly head: number;
   /** The rest is written in segments of this size, of which the last three are kept. */
   readonly segment: number;
+  /** Head and segments end with a line when one ends in this many of their last bytes; a longer line is cut. */
+  readonly line: number;
 }
 
-const LIMITS: LogLimits = { head: 4 * 1024 * 1024, segment: 2 * 1024 * 1024 };
-const KEPT_SEGMENTS = 3;
+const LIMITS: LogLimits = { head: 10 * 1024 * 1024, segment: 2 * 1024 * 1024, line: 64 * 1024 };
+const KEPT_SEGMENTS = 6;
 const PART = 256 * 1024;
 /** Attempts whose segments are remembered. */
 const REMEMBERED = 1_000;
@@ -46,6 +49,8 @@ const REMEMBERED = 1_000;
 interface Segment {
   readonly start: number;
   size: number;
+  /** The next byte begins another one. After a restart only one without any room is known to be full. */
+  full: boolean;
 }
 
 export function fileLogStore(folder: string, limits: LogLimits = LIMITS): LogStore {
@@ -63,9 +68,14 @@ export function fileLogStore(folder: string, limits: LogLimits = LIMITS): LogSto
     return segments;
   }
 
-  async function write(place: LogPlace, offset: number, text: string): Promise<void> {
-    const segments = await segmentsOf(place);
-    let data = Buffer.from(text);
+  async function write(place: LogPlace, offset: number, bytes: Uint8Array): Promise<void> {
+    let segments = await segmentsOf(place);
+    if (endOf(segments) !== offset) {
+      // A repeat, a gap, or another API wrote meanwhile: the files know.
+      known.delete(place.epoch);
+      segments = await segmentsOf(place);
+    }
+    let data = bytes;
     let at = offset;
     const end = endOf(segments);
     if (at < end) {
@@ -74,13 +84,15 @@ export function fileLogStore(folder: string, limits: LogLimits = LIMITS): LogSto
     }
     while (data.length > 0) {
       let segment = segments.at(-1);
-      if (segment === undefined || segment.start + segment.size !== at || roomOf(segment, limits) === 0) {
+      if (segment === undefined || segment.start + segment.size !== at || segment.full) {
         if (segments.length === 0) await mkdir(folderOf(folder, place), { recursive: true, mode: 0o700 });
-        segment = { start: at, size: 0 };
+        segment = { start: at, size: 0, full: false };
         segments.push(segment);
       }
-      const piece = data.subarray(0, roomOf(segment, limits));
-      await writeAt(fileOf(folder, place, segment), piece, at - segment.start);
+      const room = roomOf(segment, limits);
+      if (room <= data.length) segment.full = true;
+      const piece = data.subarray(0, wholeLines(data, room, segment.size, limits.line));
+      await writeAt(fileOf(folder, place, segment), piece, segment.size);
       segment.size += piece.length;
       at += piece.length;
       data = data.subarray(piece.length);
@@ -89,7 +101,7 @@ export function fileLogStore(folder: string, limits: LogLimits = LIMITS): LogSto
   }
 
   async function dropMiddle(place: LogPlace, segments: Segment[]): Promise<void> {
-    const tail = segments.filter((segment) => segment.start >= limits.head);
+    const tail = segments.filter((segment) => !isHead(segment.start, limits));
     for (const old of tail.slice(0, Math.max(0, tail.length - KEPT_SEGMENTS))) {
       segments.splice(segments.indexOf(old), 1);
       await unlink(fileOf(folder, place, old)).catch(() => {});
@@ -97,12 +109,12 @@ export function fileLogStore(folder: string, limits: LogLimits = LIMITS): LogSto
   }
 
   return {
-    append(place, offset, text) {
+    append(place, offset, data) {
       // One after the other per attempt: a repeated call may arrive while the first one still writes.
       const before = writing.get(place.epoch) ?? Promise.resolve();
       const next = before
         .catch(() => {})
-        .then(() => write(place, offset, text))
+        .then(() => write(place, offset, data))
         .catch((error) => {
           // What was written is not known any more: look at the files the next time.
           known.delete(place.epoch);
@@ -142,8 +154,9 @@ export function fileLogStore(folder: string, limits: LogLimits = LIMITS): LogSto
  * At its place, never at the end of the file: an agent that loses its API sends a chunk again to another one, which may not know yet that
  * the first has written it.
  */
-async function writeAt(path: string, piece: Buffer, position: number): Promise<void> {
-  const file = await open(path, constants.O_WRONLY | constants.O_CREAT, 0o600);
+async function writeAt(path: string, piece: Uint8Array, position: number): Promise<void> {
+  // A segment that another API has left out meanwhile must not come again with a hole.
+  const file = await open(path, constants.O_WRONLY | (position === 0 ? constants.O_CREAT : 0), 0o600);
   try {
     for (let done = 0; done < piece.length; )
       done += (await file.write(piece, done, piece.length - done, position + done)).bytesWritten;
@@ -157,8 +170,22 @@ const endOf = (segments: readonly Segment[]): number => {
   return last === undefined ? 0 : last.start + last.size;
 };
 
-function roomOf({ start, size }: Segment, { head, segment }: LogLimits): number {
-  return (start < head ? head - start : segment) - size;
+function roomOf({ start, size }: Segment, limits: LogLimits): number {
+  return (isHead(start, limits) ? limits.head - start : limits.segment) - size;
+}
+
+/** The head may end as much as a line before its limit. */
+const isHead = (start: number, { head, line }: LogLimits): boolean => start < head - line;
+
+/**
+ * How many bytes still belong to a segment with that much room: all of them, or up to the last line end that fits. A segment with bytes
+ * may take none; an empty one takes at least something.
+ */
+function wholeLines(data: Uint8Array, room: number, size: number, line: number): number {
+  if (data.length < room) return data.length;
+  const end = data.subarray(0, room).lastIndexOf(10) + 1;
+  if (end === 0) return size > 0 && room <= line ? 0 : room;
+  return room - end <= line ? end : room;
 }
 
 /** Ids hold only letters, digits and `_ . -`; whatever else came in must not leave the folder. */
@@ -180,7 +207,7 @@ async function listSegments(path: string, epoch: number): Promise<Segment[]> {
     if (match === null || Number(match[1]) !== epoch) continue;
     // Left out meanwhile by its writer.
     const found = await stat(join(path, name)).catch(() => null);
-    if (found !== null) segments.push({ start: Number(match[2]), size: found.size });
+    if (found !== null) segments.push({ start: Number(match[2]), size: found.size, full: false });
   }
   return segments.sort((a, b) => a.start - b.start);
 }

@@ -7,11 +7,12 @@
 import { randomUUID } from 'node:crypto';
 import { setTimeout as pause } from 'node:timers/promises';
 import { addressesOf, isAway } from '../api/schemas/addresses.ts';
+import type { LogFrame } from '../api/schemas/flows.ts';
 import type { Operation } from '../api/schemas/operations.ts';
 import type { Problem } from '../api/schemas/problem.ts';
 import { ERRORS, type ExitCode, SluiceError } from '../errors.ts';
 import { failureOf, interrupted, problemOf } from './failures.ts';
-import { readEvents, type ServerEvent } from './server-events.ts';
+import { readEvents, type ServerEvent, wholeLines } from './server-events.ts';
 
 export interface ClientOptions {
   /** `http://host:port`, without `/api/v1`; or several of them, see `addressesOf`. */
@@ -80,8 +81,8 @@ export interface Client {
   events(path: string, query?: Query, signal?: AbortSignal): AsyncGenerator<ServerEvent>;
   /** This machine's clock minus the API's, ms, in whole seconds as HTTP tells them. */
   clockOffset(): Promise<number>;
-  /** A text as it comes, e.g. a log that is followed. */
-  text(path: string, query?: Query, signal?: AbortSignal): AsyncGenerator<string>;
+  /** An attempt's log piece by piece; one that breaks off goes on at the place that was reached. */
+  log(path: string, query?: Query, signal?: AbortSignal): AsyncGenerator<LogFrame>;
 }
 
 const OPERATION_POLL_MS = 250;
@@ -91,8 +92,8 @@ const OPERATION_POLL_MS = 250;
  */
 const SILENT_AFTER_MS = 1_000;
 const LIVES_WITHIN_MS = 2_000;
-/** A text that breaks off before anything new came is asked for so often. */
-const TEXT_TRIES = 3;
+/** How often a log that breaks off before anything new came is asked for. */
+const LOG_TRIES = 3;
 
 export function createClient(options: ClientOptions): Client {
   const { patienceMs = 5_000, timeoutMs = 60_000 } = options;
@@ -255,26 +256,22 @@ export function createClient(options: ClientOptions): Client {
       const told = await ask('GET', '/healthz', {}, {}, dateOf, timeoutMs);
       return Number.isNaN(told) ? 0 : Math.trunc((Date.now() - told) / 1_000) * 1_000;
     },
-    async *text(path, query = {}, signal) {
-      const decoder = new TextDecoder();
-      let got = 0;
+    async *log(path, query = {}, signal) {
+      let from = 0;
       for (let vain = 0; ; ) {
-        const { body, base } = await stream(path, query, { accept: 'text/plain' }, signal);
-        // A text that broke off comes again from its beginning.
-        let known = got;
+        const asked = { ...query, frames: true, from };
+        const { body, base } = await stream(path, asked, { accept: 'application/x-ndjson' }, signal);
         try {
-          for await (const chunk of body) {
-            const fresh = chunk.subarray(Math.min(known, chunk.length));
-            known -= chunk.length - fresh.length;
-            if (fresh.length === 0) continue;
-            got += fresh.length;
+          for await (const line of wholeLines(body)) {
+            const frame = JSON.parse(line) as LogFrame;
+            from = frame.next;
             vain = 0;
-            yield decoder.decode(fresh, { stream: true });
+            yield frame;
           }
           return;
         } catch (error) {
           mayBreak(error, base, signal);
-          if (++vain > TEXT_TRIES) throw failureOf(error, base, null);
+          if (++vain > LOG_TRIES) throw failureOf(error, base, null);
         }
       }
     },

@@ -29,3 +29,13 @@ export async function* readEvents(stream: ReadableStream<Uint8Array>): AsyncGene
     }
   }
 }
+
+/** Lines of a stream until it ends; one that is cut off in the middle is left out. */
+export async function* wholeLines(stream: ReadableStream<Uint8Array>): AsyncGenerator<string> {
+  let rest = '';
+  for await (const chunk of stream.pipeThrough(new TextDecoderStream())) {
+    const lines = (rest + chunk).split('\n');
+    rest = lines.pop() ?? '';
+    yield* lines;
+  }
+}

@@ -6,7 +6,7 @@ import { type Lang, type Phrase, phrases } from './text/phrases.ts';
 
 /** One of the two output streams, as much of it as is needed. */
 export interface Stream {
-  write(text: string): unknown;
+  write(text: string | Uint8Array): unknown;
   readonly isTTY?: boolean | undefined;
   readonly columns?: number | undefined;
 }

@@ -1,4 +1,5 @@
 /** One flow by itself: what its kind needs and forbids, its runner and platform, and the names it uses beside other flows. */
+import { encodingNamed } from '../encoding.ts';
 import type { Draft } from './distribution.ts';
 import type { Catalogue, Flow, Runner } from './model.ts';
 import { countsWorkDays, momentProblem } from './moment.ts';
@@ -208,7 +209,8 @@ export class FlowCheck {
   private program(draft: Draft, path: Path): Program | undefined {
     const { id, program } = draft;
     const at = [...path, 'program'];
-    if (program === undefined || program.type === 'noop' || program.type === 'shell') return program;
+    if (program === undefined || program.type === 'noop') return program;
+    if (program.type === 'shell') return { ...program, ...this.encoding(program.encoding, id, at) };
     if (program.type === 'sql') {
       if (program.connection !== undefined) {
         this.reference(this.connections, program.connection, 'connection', '连接', id, [...at, 'connection']);
@@ -241,6 +243,22 @@ export class FlowCheck {
       this.reference(this.connections, connection, 'connection', '连接', id, [...at, side, 'connection']);
     }
     return program;
+  }
+
+  /** In the standard's spelling: what is stored needs no second look. */
+  private encoding(given: string | undefined, id: string, at: Path): { encoding?: string } {
+    if (given === undefined) return {};
+    const encoding = encodingNamed(given);
+    if (encoding !== undefined) return { encoding };
+    const examples = 'utf-8, gbk, gb18030, big5, latin1';
+    this.add(
+      'invalid_value',
+      id,
+      [...at, 'encoding'],
+      `program output in the encoding '${given}' cannot be shown; known are for example ${examples}`,
+      `无法以编码 '${given}' 显示程序输出；可用的编码如 ${examples}`,
+    );
+    return {};
   }
 
   private platformOf(program: Program | undefined): string | undefined {

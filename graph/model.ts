@@ -82,6 +82,8 @@ export const Program = z.discriminatedUnion('type', [
     type: z.literal('shell'),
     command: z.array(z.string()).min(1),
     env: z.record(z.string(), z.string()).default({}),
+    /** What its output is written in, as gbk; default: as its agent declares, else utf-8. Never guessed. */
+    encoding: z.string().min(1).optional(),
   }),
   /** First half of a distribution: source rows into the target's staging table, keyed by distribution, period, run, generation (D3). */
   z.strictObject({

@@ -1,17 +1,15 @@
 /** What is known of an attempt's log lies in a file of its folder: this reads the file on as it grows. */
 import { readSync } from 'node:fs';
-import { StringDecoder } from 'node:string_decoder';
 import type { AttemptFolder } from './attempt-folder.ts';
 import { type ExecuteContext, stopReason } from './platform.ts';
 
 const POLL_MS = 200;
 const READ_BYTES = 256 * 1024;
 
-/** Reads the log file on as it grows; bytes that are no UTF-8 become U+FFFD, alike however often it is read. */
+/** Reads the log file on as it grows, byte for byte. */
 export class LogPump {
   readonly #folder: AttemptFolder;
   readonly #context: ExecuteContext;
-  readonly #decoder = new StringDecoder('utf8');
   readonly #buffer = Buffer.allocUnsafe(READ_BYTES);
   #file: number | undefined;
 
@@ -28,8 +26,7 @@ export class LogPump {
       if (this.#context.logReady?.() === false) return false;
       const bytes = readSync(this.#file, this.#buffer, 0, READ_BYTES, null);
       if (bytes === 0) return true;
-      const text = this.#decoder.write(this.#buffer.subarray(0, bytes));
-      if (text !== '') this.#context.log(text);
+      this.#context.log(Uint8Array.from(this.#buffer.subarray(0, bytes)));
     }
   }
 
@@ -37,8 +34,6 @@ export class LogPump {
     while (!this.pump() && !(this.#context.signal.aborted && stopReason(this.#context.signal) === 'leave')) {
       await new Promise((resolve) => setTimeout(resolve, POLL_MS));
     }
-    const rest = this.#decoder.end();
-    if (rest !== '') this.#context.log(rest);
   }
 
   close(): void {

@@ -33,6 +33,8 @@ export type ProgramSpec =
       readonly type: 'shell';
       readonly command: readonly string[];
       readonly env: Readonly<Record<string, string>>;
+      /** What its output is written in; default: as the agent declares. */
+      readonly encoding?: string | undefined;
     }
   | {
       readonly type: 'export';
@@ -109,8 +111,8 @@ export type StopReason = 'cancel' | 'orphan' | 'leave';
 export interface ExecuteContext {
   /** Aborted with a `StopReason`. */
   readonly signal: AbortSignal;
-  /** Appends text to the log of the attempt; whole lines are kind to readers, but not required. */
-  readonly log: (text: string) => void;
+  /** Appends to the log of the attempt: text as UTF-8, bytes as they are. Whole lines are kind to readers, but not required. */
+  readonly log: (said: string | Uint8Array) => void;
   /** False while the reader of the log lags far behind: whoever copies text from a file waits. Absent = true. */
   readonly logReady?: () => boolean;
 }

@@ -12,6 +12,8 @@ export interface Hello {
   readonly slots: number;
   readonly labels: readonly string[];
   readonly version: string;
+  /** Of the output of programs that declare none; default utf-8. */
+  readonly encoding?: string | undefined;
   /** Epochs that this process still answers for. */
   readonly held: readonly number[];
 }
@@ -32,11 +34,11 @@ export async function registerAgent(pool: pg.Pool, hello: Hello, leaseMs: number
         facts: { agent: hello.agent },
       });
     await client.query(
-      `insert into agents (name, platform, labels, slots, instance, lock_token, version, hello_ms, seen_ms)
-       values ($1, $2, $3, $4, $5, $6, $7, clock_ms(), clock_ms())
+      `insert into agents (name, platform, labels, slots, instance, lock_token, version, encoding, hello_ms, seen_ms)
+       values ($1, $2, $3, $4, $5, $6, $7, $8, clock_ms(), clock_ms())
        on conflict (name) do update set platform = excluded.platform, labels = excluded.labels, slots = excluded.slots,
-         instance = excluded.instance, lock_token = excluded.lock_token, version = excluded.version, hello_ms = excluded.hello_ms,
-         seen_ms = excluded.seen_ms`,
+         instance = excluded.instance, lock_token = excluded.lock_token, version = excluded.version, encoding = excluded.encoding,
+         hello_ms = excluded.hello_ms, seen_ms = excluded.seen_ms`,
       [
         hello.agent,
         hello.platform,
@@ -45,11 +47,20 @@ export async function registerAgent(pool: pg.Pool, hello: Hello, leaseMs: number
         hello.instance,
         hello.lockToken,
         hello.version,
+        hello.encoding ?? '',
       ],
     );
     return newestEpoch(client);
   });
   await endUnheld(pool, hello.agent, hello.held, newest);
+}
+
+/** What the agent declared for programs that declare nothing; '' = utf-8, or no such agent. */
+export async function encodingOfAgent(client: Queryable, agent: string): Promise<string> {
+  const found = await client.query<{ encoding: string }>('select encoding from agents where name = $1', [
+    agent,
+  ]);
+  return found.rows[0]?.encoding ?? '';
 }
 
 /** A process leaves on purpose: what it does not hold any more ends, the name is free; nothing it still says takes the name again. */

@@ -12,6 +12,10 @@ export interface AttemptEnd {
   readonly message: string | null;
   readonly exitCode: number | null;
   readonly rows: number | null;
+  /** All bytes that it wrote; absent: nothing. */
+  readonly logBytes?: number | undefined;
+  /** What its output is shown in; absent: utf-8. */
+  readonly encoding?: string | undefined;
   /** An effect was, or may have been, committed (C7). */
   readonly effect: boolean;
 }
@@ -131,9 +135,9 @@ export async function completeAttempts(
     client.send({
       name: 'note-ends',
       text: `update attempts a set ended_ms = clock_ms(), outcome = x.outcome, failure_kind = x.failure, message = x.message,
-          exit_code = x.exit_code, rows = x.rows
-        from unnest($1::bigint[], $2::text[], $3::text[], $4::text[], $5::int[], $6::bigint[])
-          as x (epoch, outcome, failure, message, exit_code, rows) where a.epoch = x.epoch`,
+          exit_code = x.exit_code, rows = x.rows, log_bytes = x.log_bytes, encoding = x.encoding
+        from unnest($1::bigint[], $2::text[], $3::text[], $4::text[], $5::int[], $6::bigint[], $7::bigint[], $8::text[])
+          as x (epoch, outcome, failure, message, exit_code, rows, log_bytes, encoding) where a.epoch = x.epoch`,
       values: [
         good.map((r) => r.epoch),
         good.map((r) => r.outcome),
@@ -141,6 +145,8 @@ export async function completeAttempts(
         good.map((r) => r.message),
         good.map((r) => r.exitCode),
         good.map((r) => r.rows),
+        good.map((r) => r.logBytes ?? null),
+        good.map((r) => r.encoding ?? null),
       ],
     });
     const rows = new Map<string, LogRow[]>();

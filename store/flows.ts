@@ -193,6 +193,10 @@ export interface AttemptRow {
   readonly message: string | null;
   readonly exitCode: number | null;
   readonly rows: number | null;
+  /** All bytes that it wrote, kept or not; null: nothing, or its agent did not say. */
+  readonly logBytes: number | null;
+  /** What its output is shown in; null: utf-8, or its agent did not say. */
+  readonly encoding: string | null;
   readonly remark: unknown;
 }
 
@@ -206,7 +210,8 @@ export async function readAttempts(
   const found = await client.query<AttemptRow>(
     `select * from (
        select row_number() over (order by epoch)::int as n, generation, attempt, epoch, agent, sent_ms as "sentAt", started_ms as "startedAt",
-         ended_ms as "endedAt", outcome, failure_kind as failure, message, exit_code as "exitCode", rows, remark
+         ended_ms as "endedAt", outcome, failure_kind as failure, message, exit_code as "exitCode", rows,
+         log_bytes as "logBytes", encoding, remark
        from attempts where run_id = $1 and flow_id = $2) x
      where n > $3 order by n limit $4`,
     [run, flow, page.after, page.limit],

@@ -1,16 +1,20 @@
-/** What an attempt wrote: as it is, or followed until it ends. */
+/** What an attempt wrote: shown as text, or the bytes as they were; as it is, or followed until the attempt ends. */
 import { Readable } from 'node:stream';
+import { DEFAULT_ENCODING, decoded } from '../../encoding.ts';
 import { SluiceError } from '../../errors.ts';
-import { readAttempts } from '../../store/flows.ts';
+import type { Flow } from '../../graph/model.ts';
+import { encodingOfAgent } from '../../store/agents.ts';
+import { type AttemptRow, readAttempts } from '../../store/flows.ts';
 import type { Api, ApiDeps } from '../deps.ts';
 import { flowOfRun, openContext } from '../find.ts';
-import type { LogPlace } from '../log-store.ts';
-import { AttemptParams, LogQuery } from '../schemas/flows.ts';
+import { type LogPiece, piecesOf } from '../log-view.ts';
+import { AttemptParams, type LogFrame, LogQuery } from '../schemas/flows.ts';
 
-/** How often a followed log is looked at. */
-const LOOK_MS = 500;
-/** A followed log that stays silent ends after this time; whoever still wants it asks again. */
-const MOST_MS = 6 * 3_600_000;
+const TYPES = {
+  text: 'text/plain; charset=utf-8',
+  raw: 'application/octet-stream',
+  frames: 'application/x-ndjson; charset=utf-8',
+};
 
 export function logRoutes(app: Api, deps: ApiDeps): void {
   const closing = new AbortController();
@@ -30,55 +34,51 @@ export function logRoutes(app: Api, deps: ApiDeps): void {
         throw new SluiceError('unknown_attempt', `${flow.id} of ${context.run.id} has no attempt ${n}`, {
           facts: { run: context.run.id, flow: flow.id, n },
         });
-      const place = { run: context.run.id, flow: flow.id, epoch: attempt.epoch };
+      const { raw, from = 0, follow = false, frames } = request.query;
+      const encoding = await encodingOf(deps, flow, attempt);
       const gone = new AbortController();
       reply.raw.once('close', () => gone.abort());
-      const signal = AbortSignal.any([gone.signal, closing.signal]);
+      const pieces = piecesOf(deps, {
+        place: { run: context.run.id, flow: flow.id, epoch: attempt.epoch },
+        from,
+        follow,
+        encoding: raw ? null : encoding,
+        signal: AbortSignal.any([gone.signal, closing.signal]),
+      });
+      const format = frames ? 'frames' : raw ? 'raw' : 'text';
       return reply
-        .header('content-type', 'text/plain; charset=utf-8')
+        .header('content-type', TYPES[format])
         .header('x-content-type-options', 'nosniff')
-        .send(Readable.from(textOf(deps, place, request.query.follow === true, signal)));
+        .send(Readable.from(bodyOf(pieces, format, raw ? null : encoding)));
     },
   });
 }
 
-async function* textOf(
-  deps: ApiDeps,
-  place: LogPlace,
-  follow: boolean,
-  signal: AbortSignal,
+/** What the output of the attempt is in: as its agent said with its end, until then as it is declared now. */
+async function encodingOf({ pool }: ApiDeps, { program }: Flow, attempt: AttemptRow): Promise<string> {
+  if (attempt.encoding !== null) return attempt.encoding;
+  if (attempt.logBytes !== null || program?.type !== 'shell') return DEFAULT_ENCODING;
+  return program.encoding ?? ((await encodingOfAgent(pool, attempt.agent)) || DEFAULT_ENCODING);
+}
+
+async function* bodyOf(
+  pieces: AsyncIterable<LogPiece>,
+  format: keyof typeof TYPES,
+  encoding: string | null,
 ): AsyncGenerator<Buffer> {
-  const until = performance.now() + MOST_MS;
-  let at = 0;
-  let ended = !follow;
-  for (;;) {
-    const { from, data, next } = await deps.logs.read(place, at);
-    if (from > at) yield Buffer.from(`\n-- ${from - at} bytes left out --\n`);
-    at = next;
-    if (data.length > 0) {
-      yield data;
-      continue;
-    }
-    // Its end was there before this last look: nothing more comes.
-    if (ended || signal.aborted || performance.now() > until) return;
-    ended = await hasEnded(deps, place.epoch);
-    if (!ended) await pause(LOOK_MS, signal);
+  for await (const piece of pieces) {
+    if (format === 'frames') yield Buffer.from(`${JSON.stringify(frameOf(piece, encoding))}\n`);
+    else if ('data' in piece)
+      yield encoding === null ? piece.data : Buffer.from(decoded(piece.data, encoding));
+    // The bytes as they were have no place for words of ours.
+    else if (encoding !== null) yield Buffer.from(`\n-- ${piece.next - piece.from} bytes left out --\n`);
   }
 }
 
-async function hasEnded({ pool }: ApiDeps, epoch: number): Promise<boolean> {
-  const open = await pool.query('select 1 from attempts where epoch = $1 and ended_ms is null', [epoch]);
-  return open.rowCount === 0;
-}
-
-function pause(ms: number, signal: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    const end = (): void => {
-      clearTimeout(timer);
-      signal.removeEventListener('abort', end);
-      resolve();
-    };
-    const timer = setTimeout(end, ms);
-    signal.addEventListener('abort', end, { once: true });
-  });
+function frameOf(piece: LogPiece, encoding: string | null): LogFrame {
+  const { from, next } = piece;
+  if (!('data' in piece)) return { from, next, leftOut: next - from };
+  return encoding === null
+    ? { from, next, data: piece.data.toString('base64') }
+    : { from, next, text: decoded(piece.data, encoding), encoding };
 }

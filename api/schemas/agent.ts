@@ -4,12 +4,16 @@
  * All durations are ms. Every call is `POST /api/v1/agents/:agent/<operation>` with a bearer token.
  */
 import { z } from 'zod';
+import { encodingNamed } from '../../encoding.ts';
 
 const Name = z.string().min(1).max(120);
 const Ms = z.int().min(0);
 export const Epoch = z.int().min(1);
 const Epochs = z.array(Epoch).max(10_000);
 const RequestId = z.string().min(8).max(64);
+
+/** An encoding that output is shown in; one that `encodingNamed` knows, in the standard's spelling. */
+const Encoding = z.string().refine((name) => encodingNamed(name) === name, 'no encoding of program output');
 
 /** C3. */
 export const Lease = z.strictObject({
@@ -35,6 +39,7 @@ export const ProgramSpec = z.discriminatedUnion('type', [
     type: z.literal('shell'),
     command: z.array(z.string()).min(1),
     env: z.record(z.string(), z.string()).default({}),
+    encoding: Encoding.optional(),
   }),
   z.strictObject({
     type: z.literal('export'),
@@ -93,8 +98,17 @@ export const Ending = z.discriminatedUnion('outcome', [
 ]);
 export type Ending = z.infer<typeof Ending>;
 
-/** `agentMs`: what the agent's own clock measured; a remark, not an instant of the record (design.md 3). */
-export const AttemptResult = z.strictObject({ ...Lease.shape, ending: Ending, agentMs: Ms.optional() });
+/**
+ * `agentMs`: what the agent's own clock measured; a remark, not an instant of the record (design.md 3). `logBytes`: all that the attempt
+ * wrote; its last bytes may come after its result. `encoding`: what they are shown in, default utf-8.
+ */
+export const AttemptResult = z.strictObject({
+  ...Lease.shape,
+  ending: Ending,
+  agentMs: Ms.optional(),
+  logBytes: z.int().min(0).optional(),
+  encoding: Encoding.optional(),
+});
 export type AttemptResult = z.infer<typeof AttemptResult>;
 
 /** Epochs whose programs the agent must end: in every answer but `hello`. */
@@ -112,6 +126,8 @@ export const HelloRequest = z.strictObject({
   slots: z.int().min(1).max(10_000),
   labels: z.array(Name).max(100).default([]),
   version: z.string().max(64),
+  /** Of the output of programs that declare none; default utf-8. */
+  encoding: Encoding.optional(),
   held: Epochs.default([]),
 });
 export const HelloAnswer = z.object({ leaseMs: Ms, heartbeatMs: Ms, orphanMs: Ms });
@@ -151,11 +167,14 @@ export const CompleteRequest = z.strictObject({
 });
 export const CompleteAnswer = z.object({ accepted: Epochs, stale: Epochs, stop });
 
-/** `offset`: bytes of UTF-8 sent before this text for this attempt. Text below what is stored already is a repeat. */
+/**
+ * `data`: bytes as the attempt wrote them, in base64 (10-15 ms a MB with reading and checking, as text was). `offset`: bytes that it wrote
+ * before these, sent or left out. Bytes below what is stored already are a repeat.
+ */
 export const LogChunk = z.strictObject({
   ...Lease.shape,
   offset: z.int().min(0),
-  text: z.string().max(1_000_000),
+  data: z.base64().max(1_500_000),
 });
 export type LogChunk = z.infer<typeof LogChunk>;
 export const LogsRequest = z.strictObject({

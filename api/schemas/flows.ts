@@ -99,6 +99,10 @@ export const Attempt = z.object({
   message: z.string().nullable(),
   exitCode: z.int().nullable(),
   rows: z.int().nullable(),
+  /** All bytes that it wrote, kept or not; null: nothing, or its agent did not say. */
+  logBytes: z.int().nullable(),
+  /** What its output is shown in where that is not utf-8. */
+  encoding: z.string().nullable(),
   /** What an attempt that no longer counted said later: kept, never believed. */
   remark: z.unknown(),
 });
@@ -195,10 +199,30 @@ export const AttemptParams = z.object({
   n: z.coerce.number().int().min(1).max(1_000_000),
 });
 export const AttemptPage = pageOf(Attempt);
+const Switch = z
+  .enum(['', 'true', 'false', '1', '0'])
+  .transform((value) => value !== 'false' && value !== '0')
+  .optional();
+
 export const LogQuery = z.strictObject({
   /** Go on until the attempt ends. */
-  follow: z
-    .enum(['', 'true', 'false', '1', '0'])
-    .transform((value) => value !== 'false' && value !== '0')
-    .optional(),
+  follow: Switch,
+  /** The bytes as they were written, not as text. */
+  raw: Switch,
+  /** First byte that is wanted, of all that the attempt wrote. */
+  from: z.coerce.number().int().min(0).optional(),
+  /** One JSON object a line, each with its place: a reader whose connection breaks goes on at `next` of the last one. */
+  frames: Switch,
 });
+
+/** A line of the answer with `frames`: text, or with `raw` base64, or the number of bytes that are not kept or have not come. */
+export const LogFrame = z.object({
+  from: z.int(),
+  next: z.int(),
+  text: z.string().optional(),
+  /** Of the bytes that `text` was made of. */
+  encoding: z.string().optional(),
+  data: z.string().optional(),
+  leftOut: z.int().optional(),
+});
+export type LogFrame = z.infer<typeof LogFrame>;

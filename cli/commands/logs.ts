@@ -1,10 +1,17 @@
-/** `sluice logs FLOW [--attempt N] [-f]`: what an attempt wrote, also while it runs. */
-import type { Attempt, FlowDetail } from '../../api/schemas/flows.ts';
+/** `sluice logs FLOW [--attempt N] [-f] [--raw]`: what an attempt wrote, also while it runs. */
+import type { Attempt, FlowDetail, LogFrame } from '../../api/schemas/flows.ts';
 import { SluiceError } from '../../errors.ts';
 import { part } from '../client.ts';
-import { ofRun, runOf } from '../session.ts';
+import { ofRun, runOf, type Session } from '../session.ts';
 import { harmless } from '../text/width.ts';
 import { type Tree, wholeNumber } from '../tree.ts';
+
+interface Options {
+  readonly run?: string;
+  readonly attempt?: number;
+  readonly follow?: boolean;
+  readonly raw?: boolean;
+}
 
 export function addLogsCommand(tree: Tree): void {
   const { root, help } = tree;
@@ -14,33 +21,71 @@ export function addLogsCommand(tree: Tree): void {
     .option('--run <run>', help('run_option'))
     .option('--attempt <n>', help('attempt'), wholeNumber(1))
     .option('-f, --follow', help('follow'))
+    .option('--raw', help('raw_log'))
     .action(
-      tree.does<{ run?: string; attempt?: number; follow?: boolean }>(async (session, [flow], options) => {
+      tree.does<Options>(async (session, [flow], options) => {
+        if (options.raw && session.json)
+          throw new SluiceError(
+            'invalid_request',
+            '--raw gives bytes, which JSON cannot hold: leave one of the two',
+          );
         const run = await runOf(session, options.run);
         const path = ofRun(run, `/flows/${part(flow!)}`);
         const n = options.attempt ?? (await lastAttempt(session.client.get<FlowDetail>(path), flow!));
         if (options.attempt === undefined)
           session.say(session.paintTalk('dim', session.phrase('attempt_chosen', { n })));
-        let text = '';
-        let last = '';
-        for await (const chunk of session.client.text(
-          `${path}/attempts/${n}/log`,
-          options.follow ? { follow: true } : {},
-        )) {
-          if (session.json) text += chunk;
-          else {
-            // A control sequence may be cut in two by a chunk, never by a line.
-            const cut = (last + chunk).lastIndexOf('\n') + 1;
-            const whole = (last + chunk).slice(0, cut);
-            last = (last + chunk).slice(cut);
-            session.out.write(harmless(whole));
-          }
-        }
-        if (session.json) session.out.write(`${JSON.stringify({ run, flow, attempt: n, text }, null, 2)}\n`);
-        else if (last !== '') session.line(harmless(last));
+        const frames = session.client.log(`${path}/attempts/${n}/log`, {
+          ...(options.follow ? { follow: true } : {}),
+          ...(options.raw ? { raw: true } : {}),
+        });
+        if (session.json)
+          session.out.write(
+            `${JSON.stringify({ run, flow, attempt: n, ...(await whole(frames)) }, null, 2)}\n`,
+          );
+        else if (options.raw) await writeBytes(frames, session);
+        else await writeLines(frames, session);
         return undefined;
       }),
     );
+}
+
+async function whole(frames: AsyncIterable<LogFrame>): Promise<object> {
+  let [text, leftOutBytes, encoding] = ['', 0, 'utf-8'];
+  for await (const frame of frames) {
+    text += frame.text ?? '';
+    leftOutBytes += frame.leftOut ?? 0;
+    encoding = frame.encoding ?? encoding;
+  }
+  return { text, encoding, leftOutBytes };
+}
+
+/** The bytes as they were on stdout; what is missing is said on stderr. */
+async function writeBytes(frames: AsyncIterable<LogFrame>, session: Session): Promise<void> {
+  for await (const { data, from, leftOut } of frames) {
+    if (data !== undefined) session.out.write(Buffer.from(data, 'base64'));
+    else if (leftOut !== undefined) session.say(session.phrase('bytes_left_out_at', { n: leftOut, from }));
+  }
+}
+
+async function writeLines(frames: AsyncIterable<LogFrame>, session: Session): Promise<void> {
+  let last = '';
+  const endLine = (): void => {
+    if (last !== '') session.line(harmless(last));
+    last = '';
+  };
+  for await (const { text, leftOut } of frames) {
+    if (leftOut !== undefined) {
+      endLine();
+      session.line(session.paint('dim', `-- ${session.phrase('bytes_left_out', { n: leftOut })} --`));
+      continue;
+    }
+    // A control sequence may be cut in two by a piece, never by a line.
+    const all = last + (text ?? '');
+    const cut = all.lastIndexOf('\n') + 1;
+    last = all.slice(cut);
+    session.out.write(harmless(all.slice(0, cut)));
+  }
+  endLine();
 }
 
 async function lastAttempt(asked: Promise<FlowDetail>, flow: string): Promise<number> {

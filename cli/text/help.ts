@@ -77,6 +77,7 @@ const HELP = {
   svg: ['print the picture as SVG, for a file: --svg > path.svg', '以 SVG 输出图形，可写入文件：--svg > path.svg'],
   logs: ['what an attempt wrote', '查看执行日志'],
   attempt: ['number of the attempt (default: the last)', '第几次执行（默认最近一次）'],
+  raw_log: ['the bytes as the program wrote them', '原样输出程序写出的字节'],
   follow: ['go on until the attempt ends', '持续输出直至执行结束'],
   // verbs
   'verb_force-pass': ['force-pass flows: their result exists by other means; what waits for them starts', '强制通过：结果已由其他途径存在，放行后置流程'],

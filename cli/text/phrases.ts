@@ -21,6 +21,8 @@ const PHRASES = {
   archived: ['archived', '归档时间'],
   asks_person: ['a person is asked at', '须人工处理'],
   at: ['at', '时间'],
+  bytes_left_out: ['{n} bytes left out', '略去 {n} 字节'],
+  bytes_left_out_at: ['{n} bytes left out after the first {from}', '前 {from} 字节之后略去 {n} 字节'],
   attempt_chosen: ['attempt #{n} (the last one; --attempt chooses another)', '第 {n} 次执行（最近一次；可用 --attempt 指定）'],
   attempts: ['attempts', '执行'],
   backfill: ['backfill', '补数'],

@@ -60,7 +60,7 @@ export class FakeApi {
   url = '';
   readonly #waiting: Task[] = [];
   readonly #answers = new Map<string, unknown>();
-  readonly #logs = new Map<number, string>();
+  readonly #logs = new Map<number, Buffer>();
   #server = createServer((request, response) => void this.#serve(request, response));
   #wake: (() => void)[] = [];
 
@@ -95,8 +95,12 @@ export class FakeApi {
     return this.results.find((one) => one.epoch === epoch);
   }
 
+  log(epoch: number): Buffer {
+    return this.#logs.get(epoch) ?? Buffer.alloc(0);
+  }
+
   logText(epoch: number): string {
-    return this.#logs.get(epoch) ?? '';
+    return this.log(epoch).toString();
   }
 
   async #serve(request: IncomingMessage, response: ServerResponse): Promise<void> {
@@ -156,9 +160,9 @@ export class FakeApi {
         return CompleteAnswer.parse({ accepted: results.map(({ epoch }) => epoch), stale: [], stop });
       }
       case 'logs':
-        for (const { epoch, offset, text } of asked.chunks) {
-          const stored = Buffer.from(this.logText(epoch));
-          this.#logs.set(epoch, Buffer.concat([stored.subarray(0, offset), Buffer.from(text)]).toString());
+        for (const { epoch, offset, data } of asked.chunks) {
+          const stored = this.log(epoch);
+          this.#logs.set(epoch, Buffer.concat([stored.subarray(0, offset), Buffer.from(data, 'base64')]));
         }
         return { stop };
       case 'leave':

@@ -195,10 +195,11 @@ test('what an attempt writes is stored once, and by its own agent only', async (
   const b = await agent();
   const leases = await a.claim(10);
   const lease = leases.find((it) => it.flow === 'A')!;
-  const chunk = { ...lease, offset: 0, text: 'line one\n' };
+  const base64 = (text: string) => Buffer.from(text).toString('base64');
+  const chunk = { ...lease, offset: 0, data: base64('line one\n') };
   await a.call('logs', { chunks: [chunk] });
-  await a.call('logs', { chunks: [chunk, { ...lease, offset: 9, text: 'Zeile zwei äöü\n' }] });
-  await b.call('logs', { chunks: [{ ...lease, offset: 27, text: 'not mine' }] });
+  await a.call('logs', { chunks: [chunk, { ...lease, offset: 9, data: base64('Zeile zwei äöü\n') }] });
+  await b.call('logs', { chunks: [{ ...lease, offset: 27, data: base64('not mine') }] });
   const log = await ann.get(`/runs/${run}/flows/A/attempts/1/log`);
   expect(log).toMatchObject({ status: 200, body: 'line one\nZeile zwei äöü\n' });
   expect(await ann.get(`/runs/${run}/flows/A/attempts/2/log`)).toMatchObject({

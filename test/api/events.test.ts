@@ -104,11 +104,11 @@ test('a followed log ends with its attempt', async () => {
   const [task] = (await call('claim', { claimId: 'claim-001', platform: 'yt', free: 1, waitMs: 0 })).body
     .tasks;
   await call('started', { requestId: 'started-1', leases: [{ epoch: task.lease.epoch }] });
-  await call('logs', { chunks: [{ ...task.lease, offset: 0, text: 'one\n' }] });
+  await call('logs', { chunks: [{ ...task.lease, offset: 0, data: btoa('one\n') }] });
   const response = await fetch(`http://127.0.0.1:${port}/api/v1/runs/${run}/flows/A/attempts/1/log?follow`, {
     headers: { authorization: `Bearer ${ann.token}` },
   });
-  await call('logs', { chunks: [{ ...task.lease, offset: 4, text: 'two\n' }] });
+  await call('logs', { chunks: [{ ...task.lease, offset: 4, data: btoa('two\n') }] });
   await call('complete', {
     requestId: 'complete-1',
     results: [{ ...task.lease, ending: { outcome: 'succeeded' } }],

@@ -245,19 +245,29 @@ describe('of several APIs', () => {
     });
   });
 
-  test('a text that breaks off goes on where it was, without a byte twice', async () => {
-    const text = 'Zeile 1 äöü€\nZeile 2 😀\n';
-    const bytes = Buffer.from(text);
+  test('a log that breaks off goes on at the place that was reached, without a byte twice', async () => {
+    const frames = ['Zeile 1 äöü€\n', 'Zeile 2 😀\n'].map((text, i) => ({
+      from: i * 17,
+      next: (i + 1) * 17,
+      text,
+    }));
+    const lines = frames.map((frame) => Buffer.from(`${JSON.stringify(frame)}\n`));
+    const asked: string[] = [];
     const first = await serve((response) => {
-      // In the middle of a character.
-      response.writeHead(200, { 'content-type': 'text/plain' }).write(bytes.subarray(0, 10));
+      // The second piece breaks in the middle of a character.
+      const head = Buffer.concat([lines[0]!, lines[1]!.subarray(0, lines[1]!.indexOf('😀') + 2)]);
+      response.writeHead(200, { 'content-type': 'application/x-ndjson' }).write(head);
       setTimeout(() => response.destroy(), 50);
     });
-    const second = await serve((response) => void response.writeHead(200).end(bytes));
+    const second = await serve((response, request) => {
+      asked.push(request.url!);
+      response.writeHead(200).end(lines[1]);
+    });
     const client = createClient({ apiUrl: `${first.apiUrl},${second.apiUrl}` });
     let got = '';
-    for await (const chunk of client.text('/log')) got += chunk;
-    expect(got).toBe(text);
+    for await (const { text } of client.log('/log', { follow: true })) got += text;
+    expect(got).toBe('Zeile 1 äöü€\nZeile 2 😀\n');
+    expect(asked).toEqual(['/api/v1/log?follow=true&frames=true&from=17']);
   });
 
   test('events go on at the other from the last one seen', async () => {

@@ -4,6 +4,8 @@ import { runCommand, type Settings, type Surroundings } from '../../cli/run-comm
 export interface Ran {
   readonly exit: number;
   readonly out: string;
+  /** stdout, not decoded. */
+  readonly bytes: Buffer;
   readonly err: string;
   /** stdout as JSON. */
   json(): ReturnType<typeof JSON.parse>;
@@ -24,7 +26,8 @@ export type CommandLine = (args: readonly string[], terminal?: Terminal) => Prom
 export const commandLine =
   (settings: Partial<Settings>): CommandLine =>
   async (args, terminal = {}) => {
-    let [out, err] = ['', ''];
+    const bytes: Buffer[] = [];
+    let err = '';
     const tty = terminal.columns === undefined ? {} : { isTTY: true, columns: terminal.columns };
     const given: Surroundings = {
       version: '0.0.0',
@@ -39,8 +42,8 @@ export const commandLine =
       out: {
         ...tty,
         write: (text) => {
-          out += text;
-          terminal.onOut?.(text);
+          bytes.push(Buffer.from(text));
+          terminal.onOut?.(String(text));
         },
       },
       err: {
@@ -54,5 +57,6 @@ export const commandLine =
       patienceMs: terminal.patienceMs ?? 0,
     };
     const exit = await runCommand(args, given);
-    return { exit, out, err, json: () => JSON.parse(out) };
+    const out = Buffer.concat(bytes);
+    return { exit, out: out.toString(), bytes: out, err, json: () => JSON.parse(out.toString()) };
   };

@@ -216,7 +216,11 @@ describe('what is read', () => {
   test('logs show what an attempt wrote; the last one unless another is named', async () => {
     const run = await freshRun();
     const [attempt] = (await direct('admin').get(`/runs/${run}/flows/A/attempts`)).body.items;
-    await api.deps.logs.append({ run, flow: 'A', epoch: attempt.epoch }, 0, 'one\u001b[2J\ntwo\n');
+    await api.deps.logs.append(
+      { run, flow: 'A', epoch: attempt.epoch },
+      0,
+      Buffer.from('one\u001b[2J\ntwo\n'),
+    );
     const ran = await sluice(['logs', 'A', '--run', run]);
     expect(ran.out).toBe('one\ntwo\n');
     expect(ran.err).toContain('#1');
@@ -226,6 +230,8 @@ describe('what is read', () => {
       attempt: 1,
     });
     expect((await sluice(['logs', 'A', '--run', run, '--attempt', '9'])).exit).toBe(3);
+    expect((await sluice(['logs', 'A', '--run', run, '--raw'])).bytes.toString()).toBe('one\u001b[2J\ntwo\n');
+    expect((await sluice(['logs', 'A', '--run', run, '--raw', '--json'])).exit).toBe(2);
   });
 
   test('doctor finds everything in order, and says what is not', async () => {

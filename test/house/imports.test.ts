@@ -52,7 +52,7 @@ const rooms = new Set(
 
 /** The table of rooms: which other rooms, root files and packages a room may import. `node:` stands for all of Node's modules. */
 const MAY_IMPORT: Record<string, readonly (string | RegExp)[]> = {
-  graph: ['errors.ts', 'zod', 'yaml', 'graphology', 'graphology-dag', 'graphology-types'],
+  graph: ['encoding.ts', 'errors.ts', 'zod', 'yaml', 'graphology', 'graphology-dag', 'graphology-types'],
   sql: ['errors.ts'],
   workflows: ['errors.ts', 'graph', /^@temporalio\/workflow/],
   activities: ['errors.ts', 'graph', 'store', '@temporalio/activity', 'node:'],
@@ -61,6 +61,7 @@ const MAY_IMPORT: Record<string, readonly (string | RegExp)[]> = {
     ...[
       'errors.ts',
       'config.ts',
+      'encoding.ts',
       'graph',
       'sql',
       'store',
@@ -83,8 +84,18 @@ const MAY_IMPORT: Record<string, readonly (string | RegExp)[]> = {
     ],
     ...['pg', 'pino', 'logging.ts', 'node:'],
   ],
-  agent: ['errors.ts', 'config.ts', 'logging.ts', 'platforms', 'api/schemas', 'pg', 'zod', 'node:'],
-  platforms: ['errors.ts', 'sql', 'pg', 'pg-copy-streams', 'zod', 'node:'],
+  agent: [
+    'errors.ts',
+    'config.ts',
+    'encoding.ts',
+    'logging.ts',
+    'platforms',
+    'api/schemas',
+    'pg',
+    'zod',
+    'node:',
+  ],
+  platforms: ['encoding.ts', 'errors.ts', 'sql', 'pg', 'pg-copy-streams', 'zod', 'node:'],
   cli: ['errors.ts', 'config.ts', 'api/schemas', 'embedded', 'commander', 'zod', 'yaml', 'node:'],
   console: ['errors.ts', 'api/schemas', 'node:'],
   embedded: ['errors.ts', 'config.ts', 'pg', '@temporalio/testing', 'node:'],

@@ -29,17 +29,18 @@ export const sqlSpec = (sql: string, check = false): ProgramSpec => ({ type: 'sq
 export interface TestContext extends ExecuteContext {
   readonly controller: AbortController;
   readonly text: () => string;
+  readonly bytes: () => Buffer;
 }
 
 export function contextOf(): TestContext {
   const controller = new AbortController();
-  let written = '';
+  const written: Buffer[] = [];
+  const bytes = () => Buffer.concat(written);
   return {
     controller,
     signal: controller.signal,
-    log: (text) => {
-      written += text;
-    },
-    text: () => written,
+    log: (said) => void written.push(Buffer.from(said)),
+    text: () => bytes().toString(),
+    bytes,
   };
 }
