@@ -3,6 +3,7 @@
  * waits behind a completion.
  */
 import type pg from 'pg';
+import { storable } from '../graph/storable-text.ts';
 import { isAnsweredElsewhere, storeAnswers, storedAnswers } from '../store/agent-calls.ts';
 import { registerAgent, releaseAgent } from '../store/agents.ts';
 import {
@@ -268,12 +269,9 @@ export function createAgentCalls(deps: AgentCallsDeps): AgentCalls {
   };
 }
 
-/** What an agent says about an end, as the record keeps it; PostgreSQL cannot keep NUL. */
+/** What an agent says about an end, as the record keeps it: characters that it cannot store are made visible. */
 function endOf({ epoch, run, ending, logBytes, encoding }: AttemptResult): AttemptEnd {
-  const message =
-    'message' in ending && ending.message !== undefined
-      ? ending.message.replaceAll('\0', '').toWellFormed()
-      : null;
+  const message = 'message' in ending && ending.message !== undefined ? storable(ending.message) : null;
   const said = { message, logBytes, encoding };
   const base = { ...said, epoch, run, failure: null, exitCode: null, rows: null };
   switch (ending.outcome) {

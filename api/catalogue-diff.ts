@@ -2,8 +2,9 @@
 import { canonicalJson } from '../graph/hash.ts';
 import type { Flow } from '../graph/model.ts';
 import type { CatalogueVersion, Frame } from '../store/catalogue.ts';
-import { type CheckedFiles, isYaml } from './catalogue-files.ts';
+import type { CheckedFiles } from './catalogue-files.ts';
 import { renamesOf } from './catalogue-removals.ts';
+import { isYaml } from './file-text.ts';
 import type { Difference } from './schemas/catalogue.ts';
 
 type Edge = Difference['edges']['added'][number];

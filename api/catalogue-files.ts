@@ -1,10 +1,12 @@
-/** Files of a catalogue: checked, hashed. */
+/** Files of a catalogue: read as text, checked, hashed. */
 import { createHash } from 'node:crypto';
 import { type CheckedCatalogue, checkCatalogue } from '../graph/check.ts';
 import type { Flow } from '../graph/model.ts';
 import type { Problem } from '../graph/problems.ts';
 import { unknownHolidays } from '../graph/schedule-check.ts';
 import type { CatalogueFile, Frame } from '../store/catalogue.ts';
+import { fileProblem, isYaml, textOfFiles } from './file-text.ts';
+import type { GivenFile } from './schemas/catalogue.ts';
 
 export interface CheckedFiles {
   readonly files: readonly CatalogueFile[];
@@ -15,23 +17,25 @@ export interface CheckedFiles {
   readonly ok: boolean;
 }
 
-export const isYaml = (path: string): boolean => /\.ya?ml$/.test(path);
-
-/** All problems at once: of form, of meaning, programs whose file is missing, paths given twice, calendars that do not know the year. */
+/**
+ * All problems at once: files that are no text, of form, of meaning, programs whose file is missing, paths given twice, calendars that do
+ * not know the year.
+ */
 export function checkFiles(
-  given: readonly CatalogueFile[],
+  given: readonly GivenFile[],
   mode: 'apply' | 'import',
   now = Date.now(),
 ): CheckedFiles {
-  const files = given.map(({ path, text }) => ({ path, text })).sort((a, b) => (a.path < b.path ? -1 : 1));
+  const { files, problems: unread, unreadable } = textOfFiles(given);
   const checked = checkCatalogue(
     files.filter((file) => isYaml(file.path)),
     mode,
   );
   const problems = [
+    ...unread,
     ...checked.problems,
     ...pathsGivenTwice(files),
-    ...missingPrograms(checked, files, mode),
+    ...missingPrograms(checked, [...files.map((file) => file.path), ...unreadable], mode),
     ...missingHolidays(checked, now),
   ];
   const { flows: _flows, distributions: _distributions, ...frame } = checked.catalogue;
@@ -45,38 +49,60 @@ export function checkFiles(
   };
 }
 
+/** The same path twice is an error; paths that some disks take for the same are a warning: an export there would lose one of them. */
 function pathsGivenTwice(files: readonly CatalogueFile[]): Problem[] {
   const twice = files.filter((file, i) => files[i - 1]?.path === file.path);
-  return twice.map(({ path }) => ({
-    code: 'duplicate_id',
-    severity: 'error',
-    message: { en: `the file '${path}' is given twice`, zh: `文件 '${path}' 重复` },
-    path: [],
-    id: null,
-    file: path,
-    line: null,
-    column: null,
-  }));
+  const problems = twice.map(({ path }) =>
+    fileProblem('duplicate_id', path, `the file '${path}' is given twice`, `文件 '${path}' 重复`),
+  );
+  const seen = new Map<string, string>();
+  for (const { path } of files) {
+    const folded = foldedPath(path);
+    const first = seen.get(folded) ?? path;
+    seen.set(folded, first);
+    if (first !== path)
+      problems.push({
+        ...fileProblem(
+          'paths_alike',
+          path,
+          `'${path}' differs from '${first}' only in case or Unicode form: some disks take the two for one`,
+          `'${path}' 与 '${first}' 仅大小写或 Unicode 形式不同：某些磁盘会视为同一文件`,
+        ),
+        severity: 'warning',
+      });
+  }
+  return problems;
 }
+
+const foldedPath = (path: string): string => path.normalize('NFC').toLowerCase();
 
 /** A SQL program is a file below `programs/` that comes with the catalogue. */
 function missingPrograms(
   { catalogue, locate }: CheckedCatalogue,
-  files: readonly CatalogueFile[],
+  paths: readonly string[],
   mode: 'apply' | 'import',
 ): Problem[] {
-  const known = new Set(files.map((file) => file.path));
+  const known = new Set(paths);
+  const alike = new Map(paths.map((path) => [foldedPath(path), path]));
   return catalogue.flows.flatMap(({ id, program }, i): Problem[] => {
     if (program?.type !== 'sql' || known.has(`programs/${program.file}`)) return [];
     const path = ['flows', i, 'program', 'file'];
     const place = locate(path);
+    const meant = alike.get(foldedPath(`programs/${program.file}`));
+    const hint =
+      meant === undefined
+        ? { en: '', zh: '' }
+        : {
+            en: `; '${meant}' differs from it in case or Unicode form only`,
+            zh: `；'${meant}' 与其仅大小写或 Unicode 形式不同`,
+          };
     return [
       {
         code: 'unknown_reference',
         severity: mode === 'apply' ? 'error' : 'warning',
         message: {
-          en: `there is no file programs/${program.file}`,
-          zh: `没有文件 programs/${program.file}`,
+          en: `there is no file programs/${program.file}${hint.en}`,
+          zh: `没有文件 programs/${program.file}${hint.zh}`,
         },
         path,
         id,

@@ -2,12 +2,14 @@
  * Catalogue files -> catalogue, with every problem of form at once: YAML, unknown fields, values, ids used twice. Where it all fits
  * together is graph/build.ts's question; both in one step: graph/check.ts.
  */
-import { isAlias, isMap, isScalar, isSeq, type Node, parseDocument } from 'yaml';
 import type { z } from 'zod';
+import { type Encodings, isTop, readEncodings } from './encodings.ts';
 import { Catalogue } from './model.ts';
 import { closest, type Finding, type Path, type Problem } from './problems.ts';
 import { findingsOf } from './shape.ts';
+import { DEPTH_LIMIT, FLAWS, flawIn, isStorable, type ValueFlaw } from './storable-text.ts';
 import { type Marks, NotPlain } from './yaml-inline.ts';
+import { markNodes, type NodeFlaw, readByPackage } from './yaml-package.ts';
 import { readYaml } from './yaml-reader.ts';
 
 /** One file of the catalogue; `path` is only shown. */
@@ -63,6 +65,10 @@ export function parseCatalogue(files: readonly SourceFile[]): ParsedCatalogue {
     const root = text.read((problem) => problems.push(problem));
     if (root === null) continue;
     for (const [key, list] of Object.entries(root)) {
+      if (key === 'encodings') {
+        for (const finding of readEncodings(list, isTop(file.path)).findings) report(finding);
+        continue;
+      }
       const section = SECTIONS.find((name) => name === key);
       if (section === undefined) {
         report(unknownSection(key));
@@ -78,6 +84,12 @@ export function parseCatalogue(files: readonly SourceFile[]): ParsedCatalogue {
       list.forEach((entry: unknown, index) => {
         if (text.broken.has(entry)) return;
         const id = idOf(entry);
+        const flaw = text.mayEscape ? flawIn(entry) : null;
+        if (flaw !== null) {
+          if (id !== null && flaw.path[0] !== 'id') leftOut.add(id);
+          report(notStorable(flaw, [section, index, ...flaw.path]));
+          return;
+        }
         const result = schema.safeParse(entry);
         if (!result.success) {
           // Others may name a distribution by its halves.
@@ -110,6 +122,18 @@ export function parseCatalogue(files: readonly SourceFile[]): ParsedCatalogue {
   };
 }
 
+/** What the files at the top of a catalogue declare about the encodings of others. Mistakes are reported by `parseCatalogue`. */
+export function encodingsOf(files: readonly SourceFile[]): Encodings {
+  const all = new Map<string, string>();
+  for (const file of files) {
+    if (!file.text.includes('encodings')) continue;
+    const root = new CatalogueText(file).read(() => {});
+    for (const [pattern, encoding] of readEncodings(root?.encodings, true).encodings)
+      if (!all.has(pattern)) all.set(pattern, encoding);
+  }
+  return all;
+}
+
 /** A finding with its place. */
 export function placed({ at: _, ...finding }: Finding, place: Place | null): Problem {
   return { ...finding, file: place?.file ?? null, line: place?.line ?? null, column: place?.column ?? null };
@@ -120,6 +144,8 @@ class CatalogueText {
   readonly path: string;
   /** Entries that are not YAML; already reported. */
   readonly broken = new Set<unknown>();
+  /** Whether an escape of YAML may hide a character that no file holds as such. */
+  readonly mayEscape: boolean;
   private readonly text: string;
   private lineStarts: number[] | null = null;
   private marked: { root: unknown; marks: Marks } | null = null;
@@ -128,6 +154,7 @@ class CatalogueText {
     this.path = file.path;
     const text = file.text.charCodeAt(0) === 0xfeff ? file.text.slice(1) : file.text;
     this.text = text.includes('\r') ? text.replaceAll('\r\n', '\n') : text;
+    this.mayEscape = /\\[0xuU]/.test(text) || !isStorable(text);
   }
 
   /** The top mapping, or null when there is none to work with. */
@@ -186,19 +213,7 @@ class CatalogueText {
     found: Problem[],
     entry: boolean,
   ): unknown {
-    const document = parseDocument(text, { prettyErrors: false });
-    let failures: { pos: number; message: string }[] = document.errors.map(({ pos, message }) => ({
-      pos: pos[0],
-      message,
-    }));
-    let value: unknown = null;
-    if (failures.length === 0) {
-      try {
-        value = document.toJS({ maxAliasCount: 100 });
-      } catch (error) {
-        failures = [{ pos: 0, message: (error as Error).message }];
-      }
-    }
+    const { value, failures, flaws, document } = readByPackage(text);
     // An alias may point out of the entry: then only the whole file can tell.
     if (entry && failures.length > 0 && this.text.includes('&')) throw new NotPlain();
     if (failures.length > 0) {
@@ -209,7 +224,9 @@ class CatalogueText {
       this.broken.add(stub);
       return entry ? [stub] : stub;
     }
-    if (marks !== null && document.contents !== null) markNodes(document.contents, value, offset, marks);
+    for (const { pos, message } of flaws)
+      found.push(placed(invalid([], message.en, message.zh), this.at(offset + pos)));
+    if (marks !== null) markNodes(document!, value, offset, marks);
     return value;
   }
 
@@ -231,29 +248,6 @@ function lineStarts(text: string): number[] {
   const starts = [0];
   for (let at = text.indexOf('\n'); at >= 0; at = text.indexOf('\n', at + 1)) starts.push(at + 1);
   return starts;
-}
-
-/** Notes where the entries of the package's nodes stand; below an alias nothing is noted, the alias itself is the place. */
-function markNodes(node: unknown, value: unknown, offset: number, marks: Marks): void {
-  if (isAlias(node) || typeof value !== 'object' || value === null) return;
-  const places = new Map<string | number, { key: number; value: number }>();
-  const start = (child: unknown, otherwise: number) =>
-    ((child as Node | null)?.range?.[0] ?? otherwise) + offset;
-  if (isMap(node)) {
-    for (const pair of node.items) {
-      const key = isScalar(pair.key) ? String(pair.key.value) : String(pair.key);
-      const keyAt = (pair.key as Node).range?.[0] ?? 0;
-      places.set(key, { key: keyAt + offset, value: start(pair.value, keyAt) });
-      markNodes(pair.value, (value as Record<string, unknown>)[key], offset, marks);
-    }
-  } else if (isSeq(node)) {
-    node.items.forEach((item, index) => {
-      const at = start(item, node.range?.[0] ?? 0);
-      places.set(index, { key: at, value: at });
-      markNodes(item, (value as unknown[])[index], offset, marks);
-    });
-  }
-  marks.set(value, places);
 }
 
 function idOf(entry: unknown): string | null {
@@ -286,10 +280,32 @@ function usedTwice(path: Path, id: string, first: Place): Finding {
   return { code: 'duplicate_id', severity: 'error', message, path, id, at: 'value' };
 }
 
-const notYaml = (message: string): Finding => ({
+function notStorable({ what, inKey }: ValueFlaw, path: Path): Finding {
+  if (what === 'too_deep')
+    return invalid(
+      path,
+      `lists and mappings lie more than ${DEPTH_LIMIT} deep here`,
+      `嵌套超过 ${DEPTH_LIMIT} 层`,
+    );
+  const { en, zh } = FLAWS[what];
+  const where = inKey ? { en: 'a name here holds', zh: '名称含' } : { en: 'the text holds', zh: '文本含' };
+  return {
+    code: 'text_not_storable',
+    severity: 'error',
+    message: {
+      en: `${where.en} ${en}, which cannot be stored: remove it`,
+      zh: `${where.zh}${zh}，无法存储，请删除`,
+    },
+    path,
+    id: null,
+    at: 'value',
+  };
+}
+
+const notYaml = ({ en, zh }: NodeFlaw['message']): Finding => ({
   code: 'yaml_syntax',
   severity: 'error',
-  message: { en: `not YAML: ${message}`, zh: `YAML 语法错误：${message}` },
+  message: { en: `not YAML: ${en}`, zh: `YAML 语法错误：${zh}` },
   path: [],
   id: null,
   at: 'value',

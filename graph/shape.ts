@@ -47,14 +47,36 @@ function fromIssue(schema: z.ZodType, issue: z.core.$ZodIssue, base: Path, id: s
         fromIssue(schema, { ...below, path: [...inner, ...below.path] }, base, id),
       );
     const forms = issue.errors.map((issues) => issues[0]!.message).join(' / ');
-    return [finding('invalid_value', `none of the forms fits: ${forms}`, `不符合任何一种写法：${forms}`)];
+    const hint = issue.input === null && issue.errors.flat().some(wantsText) ? QUOTES : NO_HINT;
+    return [
+      finding(
+        'invalid_value',
+        `none of the forms fits: ${forms}${hint.en}`,
+        `不符合任何一种写法：${forms}${hint.zh}`,
+      ),
+    ];
   }
   const field = inner.filter((step) => typeof step === 'string').at(-1) ?? '';
   if (isMissing(issue))
     return [finding('missing_field', `field '${field}' is missing`, `缺少字段 '${field}'`)];
   const name = field === '' ? '' : `${field}: `;
-  return [finding('invalid_value', name + issue.message, name + inChinese(issue))];
+  const quotes = isUnquoted(issue) ? QUOTES : NO_HINT;
+  return [finding('invalid_value', name + issue.message + quotes.en, name + inChinese(issue) + quotes.zh)];
 }
+
+const QUOTES = {
+  en: '; if it is a text that looks like a number, true, false or null, write it in quotes',
+  zh: '；形似数字、真假值或 null 的文本请加引号',
+};
+const NO_HINT = { en: '', zh: '' };
+
+const wantsText = (issue: z.core.$ZodIssue): boolean =>
+  issue.code === 'invalid_type' && issue.expected === 'string';
+
+/** Whether a text is wanted and something stands there that YAML does not read as one, e.g. 021, true or ~. */
+const isUnquoted = (issue: z.core.$ZodIssue): boolean =>
+  wantsText(issue) &&
+  (issue.input === null || typeof issue.input === 'number' || typeof issue.input === 'boolean');
 
 /** Whether the field that the issue is about was not written at all. */
 function isMissing(issue: z.core.$ZodIssue): boolean {

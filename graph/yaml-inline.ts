@@ -3,6 +3,8 @@
  * it is graph/yaml-reader.ts's.
  */
 
+import { DEPTH_LIMIT } from './storable-text.ts';
+
 /** Where the entries of a mapping or sequence stand: per key or index the offsets of the key and of the value in the text. */
 export type Marks = Map<object, Map<string | number, { key: number; value: number }>>;
 
@@ -11,15 +13,16 @@ export class NotPlain extends Error {}
 
 /** Keys that need no quotes here. */
 export const KEY = /[A-Za-z_][A-Za-z0-9_.\-/]*/y;
-const INT = /^[-+]?[0-9]+$/;
-const FLOAT = /^[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?$/;
-/** What the core schema reads as a number in a way of its own: left to the yaml package. */
+const NUMBER = /^[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?$/;
+/** What the core schema reads as a number in a way of its own. */
 const ODD_NUMBER = /^(?:0o[0-7]+|0x[0-9a-fA-F]+|[-+]?\.(?:inf|Inf|INF)|\.nan|\.NaN|\.NAN)$/;
 const WORDS = new Map<string, null | boolean>([
   ...['~', 'null', 'Null', 'NULL'].map((word) => [word, null] as const),
-  ...['true', 'True', 'TRUE'].map((word) => [word, true] as const),
-  ...['false', 'False', 'FALSE'].map((word) => [word, false] as const),
+  ['true', true],
+  ['false', false],
 ]);
+/** Truth values that would not come back as they are written. */
+const ODD_WORDS = new Set(['True', 'TRUE', 'False', 'FALSE']);
 const ESCAPES: Record<string, string> = { n: '\n', t: '\t', '"': '"', '\\': '\\', '/': '/' };
 
 export const SPACE = 32;
@@ -34,6 +37,8 @@ export class InlineReader {
   protected readonly marks: Marks | null;
   /** Next character to read. */
   protected at = 0;
+  /** Flow collections that are open. */
+  protected open = 0;
 
   constructor(text: string, marks: Marks | null) {
     this.text = text;
@@ -49,7 +54,7 @@ export class InlineReader {
     KEY.lastIndex = this.at;
     if (!KEY.test(this.text)) throw new NotPlain();
     const key = this.text.slice(this.at, KEY.lastIndex);
-    if (key === '__proto__' || WORDS.has(key)) throw new NotPlain();
+    if (key === '__proto__' || WORDS.has(key) || ODD_WORDS.has(key)) throw new NotPlain();
     this.at = KEY.lastIndex;
     return key;
   }
@@ -129,6 +134,7 @@ export class InlineReader {
 
   protected flow(parent: number): unknown {
     const { text } = this;
+    if (++this.open > DEPTH_LIMIT) throw new NotPlain();
     const map = text.charCodeAt(this.at) === 123;
     const close = map ? 125 : 93;
     const value: Record<string, unknown> | unknown[] = map ? {} : [];
@@ -160,6 +166,7 @@ export class InlineReader {
       } else if (code !== close) throw new NotPlain();
     }
     this.at++;
+    this.open--;
     return value;
   }
 
@@ -213,15 +220,23 @@ function beginsPlain(code: number, next: number): boolean {
   );
 }
 
-/** A plain scalar's value by the core schema. */
+/**
+ * A plain scalar's value by the core schema. Numbers and truth values that would not come back as they are written (021, 1.10, 1e3, True) are
+ * left to graph/yaml-package.ts, which knows where that matters.
+ */
 function resolve(text: string): unknown {
   const code = text.charCodeAt(0);
   if (code === 43 || code === 45 || code === 46 || (code >= 48 && code <= 57)) {
-    if (INT.test(text) || FLOAT.test(text)) return Number(text);
+    if (NUMBER.test(text)) {
+      const number = Number(text);
+      if (String(number) === text) return number;
+      throw new NotPlain();
+    }
     if (ODD_NUMBER.test(text)) throw new NotPlain();
     return text;
   }
   if (text.length > 5) return text;
+  if (ODD_WORDS.has(text)) throw new NotPlain();
   const word = WORDS.get(text);
   return word === undefined ? text : word;
 }

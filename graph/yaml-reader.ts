@@ -1,11 +1,12 @@
 /**
  * A fast reader for the YAML that catalogues are written in. It knows block and flow mappings and sequences, one-line scalars and
- * comments, with the meaning of YAML 1.2's core schema; at anything else it gives up with `NotPlain` and graph/parse.ts asks the `yaml`
+ * comments, with the meaning of YAML 1.2's core schema; at anything else it gives up with `NotPlain` and graph/yaml-package.ts asks the `yaml`
  * package, which also words every syntax error. A test holds the two to the same answer.
  *
  * Why: `yaml` takes 2.5 s for a catalogue of 13,000 flows (4.8 MB), this 0.1 s; the check as a whole may take 1 s (design 5).
  */
 
+import { DEPTH_LIMIT } from './storable-text.ts';
 import { COLON, DASH, HASH, InlineReader, KEY, type Marks, NEWLINE, NotPlain, SPACE } from './yaml-inline.ts';
 
 /** Reads one entry (a block sequence of one item) of a list below a top-level key, when it is not plain. May throw NotPlain. */
@@ -100,6 +101,7 @@ class Reader extends InlineReader {
 
   /** A block mapping whose keys stand `indent` deep, beginning at `at`. `depth` counts the containers above. */
   private mapping(indent: number, depth: number): Record<string, unknown> {
+    if (depth > DEPTH_LIMIT) throw new NotPlain();
     const value: Record<string, unknown> = {};
     const places = this.place(value);
     do {
@@ -153,6 +155,7 @@ class Reader extends InlineReader {
   }
 
   private sequence(indent: number, depth: number): unknown[] {
+    if (depth > DEPTH_LIMIT) throw new NotPlain();
     const value: unknown[] = [];
     const places = this.place(value);
     while (this.indent === indent && this.atDash()) {
@@ -163,6 +166,7 @@ class Reader extends InlineReader {
         if (depth !== 1 || !(error instanceof NotPlain)) throw error;
         this.lineStart = lineStart;
         this.at = at;
+        this.open = 0;
         this.otherEntry(value, places, indent);
       }
     }

@@ -235,7 +235,7 @@ async function readFlows(pool: pg.Pool, version: number): Promise<Flow[]> {
 async function readPrograms(pool: pg.Pool, version: number): Promise<Map<string, string>> {
   const found = await pool.query<{ path: string; text: string }>(
     `select f->>'path' as path, f->>'text' as text from catalogue_versions c, json_array_elements(c.files) f
-     where c.version = $1 and f->>'path' !~ '\\.ya?ml$'`,
+     where c.version = $1 and f->>'path' !~* '\\.ya?ml$'`,
     [version],
   );
   return new Map(found.rows.map(({ path, text }) => [path, text]));

@@ -17,4 +17,5 @@ export function programOf(program: Flow['program']): string | null {
 }
 
 /** `DwdMergeBillM` of `month/DwdMergeBillM.sql`. */
-export const programName = ({ file }: { readonly file: string }): string => path.basename(file, '.sql');
+export const programName = ({ file }: { readonly file: string }): string =>
+  path.basename(file).replace(/\.sql$/i, '');

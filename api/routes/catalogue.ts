@@ -3,13 +3,7 @@ import type { z } from 'zod';
 import { SluiceError } from '../../errors.ts';
 import type { Actor } from '../../store/actors.ts';
 import { writeAudit } from '../../store/audit.ts';
-import {
-  type CatalogueFile,
-  listVersions,
-  readFiles,
-  requireNewest,
-  saveVersion,
-} from '../../store/catalogue.ts';
+import { listVersions, readFiles, requireNewest, saveVersion } from '../../store/catalogue.ts';
 import { inTransaction } from '../../store/pool.ts';
 import { authorise } from '../auth.ts';
 import { diffWith } from '../catalogue-diff.ts';
@@ -17,6 +11,7 @@ import { type CheckedFiles, checkFiles } from '../catalogue-files.ts';
 import { requireRemovals } from '../catalogue-removals.ts';
 import type { Api, ApiDeps } from '../deps.ts';
 import { diffImpact } from '../diff-impact.ts';
+import { exportedFiles } from '../file-text.ts';
 import { flowOfVersion } from '../find.ts';
 import { newestCatalogue, versionOf } from '../newest-catalogue.ts';
 import {
@@ -28,6 +23,7 @@ import {
   DefinitionParams,
   DiffAnswer,
   Exported,
+  type GivenFile,
   RollbackRequest,
   Summary,
   VersionList,
@@ -77,7 +73,7 @@ export function catalogueRoutes(app: Api, deps: ApiDeps): void {
     handler: async (request) => {
       const { version, hash } = await versionOf(deps, request.query.version);
       const { files } = await readFiles(deps.pool, version);
-      return { version, hash, files };
+      return { version, hash, files: exportedFiles(files) };
     },
   });
 
@@ -146,7 +142,7 @@ export function catalogueRoutes(app: Api, deps: ApiDeps): void {
 interface Change extends Omit<z.infer<typeof ApplyRequest>, 'files'> {
   readonly verb: string;
   readonly mode: 'apply' | 'import';
-  readonly files: readonly CatalogueFile[];
+  readonly files: readonly GivenFile[];
   /** Of a rollback: whose files they are. */
   readonly version?: number;
 }

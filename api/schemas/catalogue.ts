@@ -4,19 +4,31 @@ import { Cycle, PeriodMapping } from '../../graph/model.ts';
 import { GivenId, Instant, StateName, text } from './fields.ts';
 import { Impact } from './impact.ts';
 
-export const CatalogueFile = z.strictObject({
-  /** Relative, with `/`: `p01.yaml`, `programs/DwdMergeBillM.sql`. */
-  path: z
-    .string()
-    .min(1)
-    .max(300)
-    .regex(/^(?!\/)(?!.*(^|\/)\.\.?(\/|$))[^\0\\]+$/, 'a relative path without . and ..')
-    .refine((value) => value.isWellFormed(), 'must be well-formed Unicode'),
-  text: text(8 * 1024 * 1024),
-});
+/** Relative, with `/`: `p01.yaml`, `programs/DwdMergeBillM.sql`. */
+const CataloguePath = text(300)
+  .min(1)
+  .regex(/^(?!\/)(?!.*(^|\/)\.\.?(\/|$))[^\\]+$/, 'a relative path without . and ..');
+
+/** Size of a file at most: characters as text, bytes otherwise. */
+export const FILE_LIMIT = 8 * 1024 * 1024;
+
+export const CatalogueFile = z.strictObject({ path: CataloguePath, text: text(FILE_LIMIT) });
 export type CatalogueFile = z.infer<typeof CatalogueFile>;
 
-const files = z.array(CatalogueFile).min(1).max(20_000);
+/** A file as it is given: its text, or its bytes where they are not plain UTF-8; `encodings:` of the catalogue says how those are read. */
+export const GivenFile = z
+  .strictObject({
+    path: CataloguePath,
+    text: text(FILE_LIMIT).optional(),
+    base64: z
+      .base64()
+      .max(Math.ceil(FILE_LIMIT / 3) * 4)
+      .optional(),
+  })
+  .refine((file) => (file.text === undefined) !== (file.base64 === undefined), 'either text or base64');
+export type GivenFile = z.infer<typeof GivenFile>;
+
+const files = z.array(GivenFile).min(1).max(20_000);
 const mode = z.enum(['apply', 'import']);
 
 export const CheckRequest = z.strictObject({ files, mode: mode.default('apply') });

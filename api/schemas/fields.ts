@@ -1,17 +1,14 @@
 /** Fields that many requests and answers share. Instants are PostgreSQL's clock in integer ms since 1970. */
 import { z } from 'zod';
 import { STATES, type State } from '../../graph/status.ts';
+import { isStorable } from '../../graph/storable-text.ts';
 
 /**
- * Text that PostgreSQL can keep and read out of JSON: without NUL, well-formed Unicode. A lone surrogate in a logged operation would
- * stop its run: every exchange that reads it fails.
+ * Text that the record can keep, the one schema for it: without NUL and lone surrogates, at most `max` UTF-16 units. What gets past it
+ * would stop its run: every exchange that reads it fails.
  */
 export const text = (max: number) =>
-  z
-    .string()
-    .max(max)
-    .regex(/^[^\0]*$/, 'must not contain NUL')
-    .refine((value) => value.isWellFormed(), 'must be well-formed Unicode');
+  z.string().max(max).refine(isStorable, 'must not contain NUL or lone surrogates: remove the character');
 
 /** An id as somebody typed it: whether it exists is found out by looking, so that the answer can say what was meant. */
 export const GivenId = text(160).min(1);

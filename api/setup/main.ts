@@ -4,17 +4,17 @@
  *
  * The file of actors (0600) is what the command line and agents of this machine read: `{ apiUrl, actors: { name: token } }`.
  */
-import { createHash } from 'node:crypto';
 import { chmod, readdir, readFile, rename, writeFile } from 'node:fs/promises';
-import { join, relative } from 'node:path';
+import { join, relative, sep } from 'node:path';
 import type pg from 'pg';
 import { loadConfig } from '../../config.ts';
 import { SluiceError } from '../../errors.ts';
-import { checkCatalogue } from '../../graph/check.ts';
 import { actorOfToken, createActor, type NewActor } from '../../store/actors.ts';
-import { type CatalogueFile, newestVersion, saveVersion } from '../../store/catalogue.ts';
+import { newestVersion, saveVersion } from '../../store/catalogue.ts';
 import { migrate } from '../../store/migrate.ts';
 import { createPool, inTransaction } from '../../store/pool.ts';
+import { checkFiles } from '../catalogue-files.ts';
+import type { GivenFile } from '../schemas/catalogue.ts';
 
 interface ActorsFile {
   readonly apiUrl: string;
@@ -24,29 +24,30 @@ interface ActorsFile {
 /** Applies the folder when no catalogue was applied yet: a later one is the maintainers' own. */
 async function applyShipped(pool: pg.Pool, folder: string): Promise<void> {
   if ((await newestVersion(pool)) !== null) return;
-  const files = await readCatalogue(folder);
-  const checked = checkCatalogue(files.filter((file) => file.path.endsWith('.yaml')));
-  const worst = checked.problems.find((problem) => problem.severity === 'error');
+  const { files, frame, flows, hash, problems } = checkFiles(await readCatalogue(folder), 'apply');
+  const worst = problems.find((problem) => problem.severity === 'error');
   if (worst !== undefined)
     throw new SluiceError(
       'internal',
       `the shipped catalogue is wrong: ${worst.file}:${worst.line} ${worst.message.en}`,
     );
-  const { flows: _flows, distributions: _distributions, ...frame } = checked.catalogue;
-  const hash = createHash('sha256').update(JSON.stringify(files)).digest('hex');
   await inTransaction(pool, (client) =>
-    saveVersion(client, { hash, mode: 'apply', actor: 'setup', files, frame, flows: [...checked.flows] }),
+    saveVersion(client, { hash, mode: 'apply', actor: 'setup', files, frame, flows }),
   );
 }
 
-/** YAML and program files below the folder, by path. */
-async function readCatalogue(folder: string): Promise<CatalogueFile[]> {
+/** YAML and program files below the folder. */
+async function readCatalogue(folder: string): Promise<GivenFile[]> {
   const entries = await readdir(folder, { recursive: true, withFileTypes: true });
   const paths = entries
-    .filter((entry) => entry.isFile() && /\.(yaml|sql)$/.test(entry.name))
-    .map((entry) => relative(folder, join(entry.parentPath, entry.name)))
-    .sort();
-  return Promise.all(paths.map(async (path) => ({ path, text: await readFile(join(folder, path), 'utf8') })));
+    .filter((entry) => entry.isFile() && /\.(ya?ml|sql)$/i.test(entry.name))
+    .map((entry) => relative(folder, join(entry.parentPath, entry.name)));
+  return Promise.all(
+    paths.map(async (path) => ({
+      path: path.split(sep).join('/'),
+      base64: (await readFile(join(folder, path))).toString('base64'),
+    })),
+  );
 }
 
 /**

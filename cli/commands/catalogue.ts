@@ -8,7 +8,8 @@ import type {
   Exported,
   VersionList,
 } from '../../api/schemas/catalogue.ts';
-import { readCatalogueFolder, writeCatalogueFolder } from '../catalogue-folder.ts';
+import { readCatalogueFolder, readWholeFolder, writeCatalogueFolder } from '../catalogue-folder.ts';
+import type { LeftOut } from '../folder-walk.ts';
 import type { Session } from '../session.ts';
 import { differenceLines, impactLines } from '../text/catalogue-diff.ts';
 import { catalogueProblemLine } from '../text/catalogue-problem.ts';
@@ -33,13 +34,23 @@ export function addCatalogueCommands(tree: Tree): void {
     .addOption(mode())
     .action(
       tree.does<{ mode: string }>(async (session, [folder], options) => {
-        const files = await readCatalogueFolder(folder!);
-        const answer = await session.client.post<z.infer<typeof CheckAnswer>>('/catalogue/check', {
-          files,
-          mode: options.mode,
-        });
+        const { files, problems, leftOut } = await readCatalogueFolder(folder!);
+        const checked =
+          files.length === 0
+            ? { ok: false, flows: 0, problems: [] }
+            : await session.client.post<z.infer<typeof CheckAnswer>>('/catalogue/check', {
+                files,
+                mode: options.mode,
+              });
+        const answer = {
+          ...checked,
+          ok: checked.ok && problems.length === 0,
+          problems: [...problems, ...checked.problems],
+          leftOut,
+        };
         session.answer(answer, (it) => [
           ...it.problems.map((problem) => catalogueProblemLine(problem, session)),
+          ...leftOutLines(it.leftOut, session),
           session.paint(
             it.ok ? 'green' : 'red',
             session.phrase('catalogue_checked', {
@@ -59,7 +70,8 @@ export function addCatalogueCommands(tree: Tree): void {
     .addOption(mode())
     .action(
       tree.does<{ mode: string }>(async (session, [folder], options) => {
-        const body = { files: await readCatalogueFolder(folder!), mode: options.mode };
+        const { files } = await readWholeFolder(folder!);
+        const body = { files, mode: options.mode };
         session.answer(await session.client.post<DiffAnswer>('/catalogue/diff', body), (it) => [
           ...differenceLines(it, session),
           ...impactLines(it, session),
@@ -74,18 +86,29 @@ export function addCatalogueCommands(tree: Tree): void {
       .option('--base <version>', help('catalogue_base'), wholeNumber(1))
       .option('--remove', help('catalogue_remove'))
       .option('--dry-run', help('dry_run'));
-  const change = async (session: Session, path: string, given: object, options: ChangeOptions) => {
+  /** `read`: what the answer says about the folder, too. */
+  const change = async (
+    session: Session,
+    path: string,
+    given: object,
+    options: ChangeOptions,
+    read: { readonly leftOut?: readonly LeftOut[] } = {},
+  ) => {
     const body = { ...given, ...(await changeBody(session, options)) };
-    session.answer(await session.client.post<Applied>(path, body), (it) => appliedLines(it, session));
+    session.answer({ ...(await session.client.post<Applied>(path, body)), ...read }, (it) => [
+      ...leftOutLines(read.leftOut ?? [], session),
+      ...appliedLines(it, session),
+    ]);
     return undefined;
   };
   for (const verb of ['apply', 'import'] as const)
     changing(catalogue.command(`${verb} <folder>`))
       .description(help(`catalogue_${verb}` as HelpKey))
       .action(
-        tree.does<ChangeOptions>(async (session, [folder], options) =>
-          change(session, `/catalogue/${verb}`, { files: await readCatalogueFolder(folder!) }, options),
-        ),
+        tree.does<ChangeOptions>(async (session, [folder], options) => {
+          const { files, leftOut } = await readWholeFolder(folder!);
+          return change(session, `/catalogue/${verb}`, { files }, options, { leftOut });
+        }),
       );
 
   changing(catalogue.command('rollback <version>'))
@@ -156,6 +179,17 @@ async function changeBody({ client }: Session, { base, ...options }: ChangeOptio
   if (base !== undefined) return { ...options, baseVersion: base };
   const { items } = await client.get<z.infer<typeof VersionList>>('/catalogue/versions');
   return { ...options, baseVersion: items[0]?.version ?? null };
+}
+
+/** Lines of files left out at most; --json gives all. */
+const LEFT_OUT_LINES = 100;
+
+function leftOutLines(leftOut: readonly LeftOut[], { phrase, paint }: Session): string[] {
+  const lines = leftOut
+    .slice(0, LEFT_OUT_LINES)
+    .map(({ path, why }) => paint('dim', `${oneLine(path)}: ${phrase(`left_out_${why}`)}`));
+  const more = leftOut.length - lines.length;
+  return more > 0 ? [...lines, paint('dim', phrase('and_more', { n: more }))] : lines;
 }
 
 function appliedLines(it: Applied, session: Session): string[] {

@@ -452,6 +452,7 @@ describe('a catalogue', () => {
       ok: true,
       flows: 5,
       problems: [],
+      leftOut: [],
     });
     expect((await sluice(['catalogue', 'diff', place])).out).toContain('no differences');
     const changed = JSON.parse(text);

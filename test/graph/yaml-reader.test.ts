@@ -19,7 +19,7 @@ function fast(text: string): unknown {
 
 /** What the yaml package says: its value, or that it is an error. */
 function slow(text: string): unknown {
-  const document = parseDocument(text, { prettyErrors: false });
+  const document = parseDocument(text, { prettyErrors: false, merge: true });
   return document.errors.length > 0 ? 'an error' : (document.toJS() ?? {});
 }
 
@@ -197,7 +197,7 @@ describe('the fast reader', () => {
     ["# first\n\nflows: # second\n  # third\n  - 'it''s'\n\npools: []\n", 'comments and blank lines'],
     ['---\nflows:\n  -\n    id: A\n  - null\n  - ~\n', 'a document mark, entries on the next line, nulls'],
     [
-      'a: 1\nb: -1.5e3\nc: 2026-10\nd: 007\ne: true\nf: No\ng: 1_000\n',
+      'a: 1\nb: -1.5\nc: 2026-10\nd: 1_000\ne: true\nf: No\ng: 12:30\n',
       'numbers and words of the core schema',
     ],
     ['columns: [\n    a, # first\n    b,\n  ]\n', 'a flow list over several lines'],
@@ -214,6 +214,15 @@ describe('the fast reader', () => {
     ['a: &x 1\nb: *x\n', 'anchors'],
     ['a: !!str 1\n', 'tags'],
     ['a: 0x1F\n', 'hexadecimal'],
+    ['a: 007\n', 'a number with zeros in front'],
+    ['a: 1.10\n', 'a number with zeros at its end'],
+    ['a: 1e3\n', 'a number with an exponent'],
+    ['a: 20261130000012345678\n', 'a number that a double cannot hold'],
+    ['a: +1\n', 'a number with a plus'],
+    ['a: -0\n', 'minus zero'],
+    ['a: True\n', 'a truth value that is not written in small letters'],
+    [`a: ${'['.repeat(200)}${']'.repeat(200)}\n`, 'lists that lie deep in one another'],
+    [`${Array.from({ length: 200 }, (_, i) => `${' '.repeat(i)}a:`).join('\n')}\n`, 'mappings that lie deep'],
     ['a: 1\na: 2\n', 'a key twice'],
     ['\ta: 1\n', 'a tab as indentation'],
     ['a: b: c\n', 'a mapping in a line'],

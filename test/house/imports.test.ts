@@ -161,9 +161,9 @@ describe('the house', () => {
     expect(workflows.flatMap((it) => loads(it))).toEqual([]);
   });
 
-  test('only parse.ts of the graph reads YAML', () => {
+  test('only yaml-package.ts of the graph reads YAML', () => {
     const wrong = imports.filter(
-      ({ file, target }) => roomOf(file) === 'graph' && target === 'yaml' && file !== 'graph/parse.ts',
+      ({ file, target }) => roomOf(file) === 'graph' && target === 'yaml' && file !== 'graph/yaml-package.ts',
     );
     expect(wrong.map(shown)).toEqual([]);
   });
