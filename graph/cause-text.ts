@@ -69,6 +69,12 @@ const usually = (t: Told): Sentence => {
   const { en, zh } = span(t.until - t.since);
   return say(`; it usually takes ${en}`, `；通常需 ${zh}`);
 };
+/** Of room: when those that hold it should have ended. */
+const freeIn = (t: Told): Sentence => {
+  if (t.until === null) return none;
+  const { en, zh } = span(t.until - t.now);
+  return say(`; it should be free in ${en}`, `；预计 ${zh}后空出`);
+};
 const by = (t: Told, en: string, zh: string): Sentence =>
   t.by === null ? none : say(`${en === '' ? '' : ` ${en}`} ${t.by}`, `（${zh}${t.by}）`);
 /** One line of what was said: the rest stands in `reason`. */
@@ -139,7 +145,7 @@ const PREDICATES: Record<CauseCode, (t: Told) => Sentence> = {
     ),
   interface_not_due: (t) => join(say(' is an interface that is not due yet', ' 接口未到时间'), inTime(t)),
   lock_held: (t) =>
-    join(say(' waits', ' 等待锁'), forLong(t), by(t, 'for a lock that is held by', '被占用：')),
+    join(say(' waits', ' 等待锁'), forLong(t), by(t, 'for a lock that is held by', '被占用：'), freeIn(t)),
   loop: (t) =>
     t.members.length < 2
       ? say(' waits for itself', ' 依赖自身')
@@ -153,7 +159,8 @@ const PREDICATES: Record<CauseCode, (t: Told) => Sentence> = {
       forLong(t),
       say(`; no agent has the labels ${t.reason ?? ''}`, `；没有代理具有标签 ${t.reason ?? ''}`),
     ),
-  no_free_slot: (t) => join(say(' waits', ' 等待空闲槽位'), forLong(t), by(t, 'for a free slot of', '代理 ')),
+  no_free_slot: (t) =>
+    join(say(' waits', ' 等待空闲槽位'), forLong(t), by(t, 'for a free slot of', '代理 '), freeIn(t)),
   no_live_agent: (t) =>
     join(
       say(' waits', ' 等待代理'),
@@ -186,7 +193,8 @@ const PREDICATES: Record<CauseCode, (t: Told) => Sentence> = {
     ),
   paused: (t) =>
     join(say(' waits', ' 等待'), forLong(t), by(t, 'during the pause of', '已暂停：'), because(t)),
-  pool_full: (t) => join(say(' waits', ' 等待'), forLong(t), by(t, 'for the pool', '资源池 '), because(t)),
+  pool_full: (t) =>
+    join(say(' waits', ' 等待'), forLong(t), by(t, 'for the pool', '资源池 '), because(t), freeIn(t)),
   previous_attempt_ending: (t) =>
     join(
       say(' waits for the end of its previous attempt', ' 等待上一次执行结束'),
@@ -199,6 +207,8 @@ const PREDICATES: Record<CauseCode, (t: Told) => Sentence> = {
   retired: (t) => join(say(' was retired', ' 已下线'), by(t, 'by', '操作人 '), ago(t), because(t)),
   retry_backoff: (t) =>
     join(say(' failed', ' 执行失败'), ago(t), say(' and is tried again', '，将重试'), inTime(t), because(t)),
+  room_kept: (t) =>
+    join(say(' waits', ' 等待'), forLong(t), by(t, 'while room is kept for', '资源已预留给 '), because(t)),
   run_closed: (t) => join(say(' is closed', ' 已关闭'), forLong(t)),
   run_frozen: (t) => join(say(' is frozen', ' 已冻结，等待人工处理'), because(t)),
   run_not_opened: (t) => join(say(' was not opened', ' 尚未打开'), because(t)),

@@ -1,5 +1,6 @@
 /** Why no agent has taken a flow that is in the outbox: what a claim would find in the way now (protocol C8, C9), and M01, M02, P13. */
 import { type Condition, condition, HUNG_MS, IDLE_MS, type Situation, STANDSTILL_MS } from './condition.ts';
+import { keptAgainst } from './room.ts';
 import type { AgentFacts, WaitingClaim, WhyFacts } from './run-facts.ts';
 import { resultOf } from './status.ts';
 
@@ -21,16 +22,27 @@ export function claimSide(at: Situation, v: number, claim: WaitingClaim): Condit
   claim.pools.forEach((name, i) => {
     const pool = facts.pools.get(name);
     if (pool === undefined || pool.used + claim.poolAmounts[i]! > pool.size)
-      list.push(condition('pool_full', since, { by: name, reason: poolText(pool, claim.poolAmounts[i]!) }));
+      list.push(
+        condition('pool_full', since, {
+          by: name,
+          reason: poolText(pool, claim.poolAmounts[i]!),
+          until: roomInPool(facts, name, claim.poolAmounts[i]!),
+        }),
+      );
   });
   for (const key of claim.locks) {
     const holder = facts.locks.get(key);
     if (holder === undefined) continue;
     const where = holder.run === facts.run ? '' : `${holder.run} `;
     list.push(
-      condition('lock_held', Math.max(holder.since, since), { by: where + holder.flow, reason: key }),
+      condition('lock_held', Math.max(holder.since, since), {
+        by: where + holder.flow,
+        reason: key,
+        until: facts.holders.find((it) => it.run === holder.run && it.flow === holder.flow)?.until ?? null,
+      }),
     );
   }
+  if (list.length === 0) list.push(...keptFromIt(at, v, claim));
   if (list.length > 0) return list;
   const waited = facts.now - since;
   if (graph.ids[v]!.endsWith('.import') && graph.attrOf(v).kind === 'distribution' && waited > HUNG_MS)
@@ -93,7 +105,43 @@ function agentSide(at: Situation, claim: WaitingClaim): Condition[] {
   const taking = fitting.filter((agent) => !agent.drained);
   if (taking.length === 0) return [condition('agents_drained', since, { by: namesOf(fitting) })];
   if (taking.some((agent) => agent.used < agent.slots)) return [];
-  return [standstill(at, claim) ?? condition('no_free_slot', since, { by: namesOf(taking) })];
+  const ends = facts.holders.filter((it) => taking.some((agent) => agent.name === it.agent));
+  const until = ends.reduce<number | null>((first, it) => earlier(first, it.until), null);
+  return [standstill(at, claim) ?? condition('no_free_slot', since, { by: namesOf(taking), until })];
+}
+
+const earlier = (a: number | null, b: number | null): number | null =>
+  a === null || b === null ? (a ?? b) : Math.min(a, b);
+
+/** When the flows that hold a pool should have left room for `n` units; null = that rests on one of which nothing is known. */
+function roomInPool(facts: WhyFacts, name: string, n: number): number | null {
+  const pool = facts.pools.get(name);
+  if (pool === undefined || n > pool.size) return null;
+  let free = pool.size - pool.used;
+  const holders = facts.holders
+    .filter((it) => it.pools.includes(name))
+    .sort((a, b) => (a.until ?? Number.POSITIVE_INFINITY) - (b.until ?? Number.POSITIVE_INFINITY));
+  for (const { pools, amounts, until } of holders) {
+    free += amounts[pools.indexOf(name)]!;
+    if (free >= n) return until;
+  }
+  return null;
+}
+
+/** What is free is kept for one that stands before it: graph/room.ts, with which claims work it out. */
+function keptFromIt({ graph, facts }: Situation, v: number, claim: WaitingClaim): Condition[] {
+  const asks = { run: facts.run, flow: graph.ids[v]!, pools: claim.pools, amounts: claim.poolAmounts };
+  return keptAgainst(
+    { ...asks, locks: claim.locks },
+    facts.kept,
+    facts.pools,
+    takingAgents(facts, claim).map(({ name, slots, used }) => ({ name, free: slots - used })),
+  ).map(({ by, reason }) =>
+    condition('room_kept', claim.releasedAt, {
+      by: by.run === facts.run ? by.flow : `${by.run} ${by.flow}`,
+      reason,
+    }),
+  );
 }
 
 const poolText = (pool: { size: number; used: number } | undefined, n: number): string =>

@@ -52,6 +52,7 @@ export const CAUSES = {
   rerun_pending: 'it is about to be rerun',
   retired: 'it was retired',
   retry_backoff: 'it failed and waits for the next attempt',
+  room_kept: 'what it needs is kept for an expedited or key flow that stands before it',
   run_closed: 'the run is closed',
   run_frozen: 'the run is frozen until a person decides',
   run_not_opened: 'the run of this period was not opened',

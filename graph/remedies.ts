@@ -62,6 +62,7 @@ const RULES: Record<CauseCode, Rule> = {
   rerun_pending: {},
   retired: { verb: 'waive', otherwise: ['unretire'], procedure: 'P20' },
   retry_backoff: { otherwise: ['start-now'] },
+  room_kept: { otherwise: ['expedite'] },
   run_closed: { verb: 'reopen' },
   run_frozen: {},
   run_not_opened: { procedure: 'P21' },

@@ -202,6 +202,67 @@ function merged<T>(lines: readonly Line<T>[], order: (a: T, b: T) => number): [T
   return lines.length < 2 ? all : all.sort(([a], [b]) => order(a, b));
 }
 
+/** Room that is kept for a flow, or that it is about to take. */
+export interface KeptRoom {
+  readonly run: string;
+  readonly flow: string;
+  readonly agent: string | null;
+  readonly units: ReadonlyMap<string, number>;
+  readonly locks: readonly string[];
+}
+
+/** For whom room would be kept if every agent asked now, in the waiting order. */
+export function keptRoom(
+  first: readonly (Asking & { readonly run: string; readonly flow: string })[],
+  rooms: Rooms,
+): KeptRoom[] {
+  const { granted, kept } = allot(
+    first.map((asking) => ({ asking, takeable: true })),
+    [],
+    rooms,
+    () => 0,
+  );
+  const taken = granted.map(({ asking, agent }) => ({ asking, agent, pools: true, locks: asking.locks }));
+  const byFlow = new Map([...kept, ...taken].map((it) => [it.asking, it]));
+  return first.flatMap((asking) => {
+    const it = byFlow.get(asking);
+    if (it === undefined) return [];
+    return [{ run: asking.run, flow: asking.flow, agent: it.agent, units: keptUnits([it]), locks: it.locks }];
+  });
+}
+
+/**
+ * What a waiting flow misses because it is kept for others that stand before it, with whom and what; empty when it could be taken.
+ * `agents`: those that could carry it out, with their free slots.
+ */
+export function keptAgainst(
+  asks: Pick<Asking, 'pools' | 'amounts' | 'locks'> & { readonly run: string; readonly flow: string },
+  kept: readonly KeptRoom[],
+  pools: Rooms['pools'],
+  agents: readonly { readonly name: string; readonly free: number }[],
+): { readonly by: KeptRoom; readonly reason: string }[] {
+  const own = kept.findIndex((it) => it.run === asks.run && it.flow === asks.flow);
+  const before = own < 0 ? kept : kept.slice(0, own);
+  const list: { by: KeptRoom; reason: string }[] = [];
+  asks.pools.forEach((name, i) => {
+    const { size, used } = pools.get(name) ?? { size: 0, used: 0 };
+    const keeping = before.filter((it) => it.units.has(name));
+    const units = keeping.reduce((sum, it) => sum + it.units.get(name)!, 0);
+    const n = asks.amounts[i]!;
+    if (keeping.length > 0 && used + units + n > size)
+      list.push({ by: keeping[0]!, reason: `pool ${name}, needs ${n}, ${used} of ${size} used` });
+  });
+  for (const key of asks.locks) {
+    const by = before.find((it) => it.locks.includes(key));
+    if (by !== undefined) list.push({ by, reason: key });
+  }
+  const keepsAt = (name: string): KeptRoom[] => before.filter((it) => it.agent === name);
+  const seat = agents.find(({ name }) => keepsAt(name).length > 0);
+  if (seat !== undefined && agents.every(({ name, free }) => free <= keepsAt(name).length))
+    list.push({ by: keepsAt(seat.name)[0]!, reason: `a slot of ${seat.name}` });
+  return list;
+}
+
 /** Units of each pool that are kept. */
 export function keptUnits(kept: readonly Kept<Asking>[]): Map<string, number> {
   const units = new Map<string, number>();

@@ -3,6 +3,7 @@
  * snapshot of the state by store/history.ts; everything here is plain data. Instants are the record's clock, integer ms; 0 = none.
  */
 import type { Flow } from './model.ts';
+import type { KeptRoom } from './room.ts';
 import type { FailureKind } from './state.ts';
 
 /** Instants of the flows of a run, by vertex (`run_flows`). */
@@ -85,6 +86,17 @@ export interface LockHolder {
   readonly since: number;
 }
 
+/** An open attempt of any run, with the room it takes. */
+export interface RoomHolder {
+  readonly run: string;
+  readonly flow: string;
+  readonly agent: string;
+  readonly pools: readonly string[];
+  readonly amounts: readonly number[];
+  /** When it should end by what is usual; null = nothing is known of it, or it should have ended. */
+  readonly until: number | null;
+}
+
 /** What `why` reads beside graph and state. */
 export interface WhyFacts extends FlowInstants {
   readonly run: string;
@@ -101,6 +113,10 @@ export interface WhyFacts extends FlowInstants {
   readonly agents: readonly AgentFacts[];
   readonly pools: ReadonlyMap<string, { readonly size: number; readonly used: number }>;
   readonly locks: ReadonlyMap<string, LockHolder>;
+  /** For whom room is kept, of all runs, in the waiting order (C10). */
+  readonly kept: readonly KeptRoom[];
+  /** Empty while nothing of the run waits for room. */
+  readonly holders: readonly RoomHolder[];
   /** In force only; of the run and of platforms. */
   readonly pauses: readonly Pause[];
   /** In force only. */

@@ -1,8 +1,18 @@
 /** Why a flow that waits in the outbox is not claimed: what a claim would still miss (protocol C8, C9). */
+import { keptAgainst, keptRoom } from '../graph/room.ts';
+import { readFirst, readPoolRooms, readRooms } from './claim-room.ts';
 import type { Queryable } from './pool.ts';
 
 export interface ClaimBlocker {
-  readonly code: 'paused' | 'no_agent' | 'drained' | 'no_label' | 'no_slot' | 'pool_full' | 'locked';
+  readonly code:
+    | 'paused'
+    | 'no_agent'
+    | 'drained'
+    | 'no_label'
+    | 'no_slot'
+    | 'pool_full'
+    | 'locked'
+    | 'room_kept';
   readonly detail: string;
 }
 
@@ -15,12 +25,15 @@ export async function claimBlockers(
 ): Promise<ClaimBlocker[]> {
   const found = await client.query<{
     platform: string;
+    uses: string[];
+    amounts: number[];
+    keys: string[];
     pauses: { scope: string; actor: string; reason: string }[] | null;
     agents: { name: string; drained: boolean; fits: boolean; free: number }[] | null;
     pools: { name: string; size: number; used: number }[] | null;
     locks: { key: string; flow: string | null; run: string | null }[] | null;
   }>(
-    `select o.platform,
+    `select o.platform, o.pools as uses, o.pool_amounts as amounts, o.locks as keys,
        (select json_agg(json_build_object('scope', p.scope, 'actor', p.actor, 'reason', p.reason)) from pauses p
          where p.to_ms is null and p.scope in ('platform:' || o.platform, 'run:' || o.run_id)) as pauses,
        (select json_agg(json_build_object('name', a.name, 'drained', a.drained, 'fits', o.labels <@ a.labels,
@@ -56,5 +69,40 @@ export async function claimBlockers(
     list.push({ code: 'pool_full', detail: `pool ${pool.name}: ${pool.used} of ${pool.size} in use` });
   for (const lock of row.locks ?? [])
     list.push({ code: 'locked', detail: `${lock.key} is held by ${lock.flow ?? '?'} of ${lock.run ?? '?'}` });
+  if (list.length === 0)
+    list.push(...(await keptFor(client, { run, flow, asks: row, agents: open }, leaseMs)));
   return list;
+}
+
+/** What it would need is free, and kept for others (C10). */
+async function keptFor(
+  client: Queryable,
+  {
+    run,
+    flow,
+    asks,
+    agents,
+  }: {
+    readonly run: string;
+    readonly flow: string;
+    readonly asks: { readonly uses: string[]; readonly amounts: number[]; readonly keys: string[] };
+    readonly agents: readonly { readonly name: string; readonly free: number }[];
+  },
+  leaseMs: number,
+): Promise<ClaimBlocker[]> {
+  const first = await readFirst(client);
+  if (first.length === 0) return [];
+  const rooms = await readRooms(client, first, leaseMs);
+  const kept = keptRoom(first, {
+    ...rooms,
+    agents: rooms.agents.map((agent) => ({ ...agent, takes: agent.free })),
+  });
+  const { uses, amounts, keys } = asks;
+  const pools = await readPoolRooms(client, uses);
+  return keptAgainst({ run, flow, pools: uses, amounts, locks: keys }, kept, pools, agents).map(
+    ({ by, reason }): ClaimBlocker => ({
+      code: 'room_kept',
+      detail: `room is kept for ${by.flow} of ${by.run}: ${reason}`,
+    }),
+  );
 }

@@ -1,10 +1,19 @@
 /** What a claim would meet now: the outbox, open leases, agents, pools, locks (protocol C8, C9). Read in a run's snapshot. */
 
 import { lockKeys } from '../graph/program.ts';
-import type { AgentFacts, Contention, LockHolder, OpenLease, WhyFacts } from '../graph/run-facts.ts';
+import { type AgentRoom, type KeptRoom, keptRoom } from '../graph/room.ts';
+import type {
+  AgentFacts,
+  Contention,
+  LockHolder,
+  OpenLease,
+  RoomHolder,
+  WhyFacts,
+} from '../graph/run-facts.ts';
+import type { WaitingRow } from './claim-room.ts';
 import { freeText, readRows } from './rows-as-text.ts';
 import type { RunContext } from './run-context.ts';
-import type { Reading } from './snapshot.ts';
+import type { Reading, Snapshot } from './snapshot.ts';
 
 /** Rows of the outbox that nobody has claimed, with the instant of their release. */
 export async function readReleased(reading: Reading): Promise<Map<number, number>> {
@@ -65,6 +74,43 @@ export async function readLocks({ client }: Reading): Promise<Map<string, LockHo
     text: `select k.key, l.run_id as run, l.flow_id as flow, l.agent, l.sent_ms as since from locks k join leases l on l.epoch = k.epoch`,
   });
   return new Map(found.rows.map(({ key, ...holder }) => [key, holder]));
+}
+
+/** For whom room is kept (C10). `agents`: of all platforms, as `readAgents` has them. */
+export function keptOf(
+  first: readonly WaitingRow[],
+  agents: readonly AgentFacts[],
+  pools: WhyFacts['pools'],
+): KeptRoom[] {
+  if (first.length === 0) return [];
+  const taking = agents.filter((agent) => agent.live && !agent.drained);
+  return keptRoom(first, {
+    agents: taking.map((agent): AgentRoom => {
+      const free = agent.slots - agent.used;
+      return { name: agent.name, platform: agent.platform, labels: agent.labels, free, takes: free };
+    }),
+    pools,
+    locked: new Set(first.flatMap((it) => it.locked)),
+  });
+}
+
+/** Open attempts of all runs, of which there are no more than slots, with the end that is usual for each. `usualMs`: for flows of the run itself. */
+export async function readHolders(
+  { client, context, now }: Pick<Snapshot, 'client' | 'context' | 'now'>,
+  usualMs: (v: number) => number | null,
+): Promise<RoomHolder[]> {
+  const found = await client.query<Omit<RoomHolder, 'until'> & { since: number; usual: number | null }>({
+    name: 'why-holders',
+    text: `select l.run_id as run, l.flow_id as flow, l.agent, l.pools, l.pool_amounts as amounts,
+        coalesce(l.started_ms, l.sent_ms) as since, coalesce(e.week_ms, e.p50_ms) as usual
+      from leases l join runs r on r.id = l.run_id
+        left join expected_times e on e.cycle = r.cycle and e.day_class = '' and e.series = l.flow_id`,
+  });
+  return found.rows.map(({ since, usual, ...holder }) => {
+    const v = holder.run === context.run.id ? context.index.get(holder.flow) : undefined;
+    const ms = (v === undefined ? null : usualMs(v)) ?? usual;
+    return { ...holder, until: ms === null || since + ms <= now ? null : since + ms };
+  });
 }
 
 const contentions = new WeakMap<RunContext, Contention>();

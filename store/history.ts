@@ -14,7 +14,17 @@ import type {
 } from '../graph/run-facts.ts';
 import type { FailureKind, RunState } from '../graph/state.ts';
 import { codeOf, isReleasing, type Result } from '../graph/status.ts';
-import { contentionOf, readAgents, readLeases, readLocks, readPools, readReleased } from './claim-side.ts';
+import { readFirst } from './claim-room.ts';
+import {
+  contentionOf,
+  keptOf,
+  readAgents,
+  readHolders,
+  readLeases,
+  readLocks,
+  readPools,
+  readReleased,
+} from './claim-side.ts';
 import { referenceTimes } from './reference-times.ts';
 import { freeText, readRows } from './rows-as-text.ts';
 import type { RunContext } from './run-context.ts';
@@ -38,9 +48,11 @@ export async function readWhyFacts(
       readPauses(reading, false),
       readOverrides(reading, false),
       readUsual(reading.client, context),
+      readFirst(reading.client),
     ]);
   return inSnapshot(pool, context, limits.graceMs, read, async (snapshot, found) => {
-    const [released, leases, agents, pools, locks, pauses, overrides, usual] = found;
+    const [released, leases, allAgents, pools, locks, pauses, overrides, usual, first] = found;
+    const agents = allAgents.map((it) => ({ ...it, live: it.seenAt > snapshot.now - limits.leaseMs }));
     const { run, graph, version } = context;
     const { locksOf, usesOf } = contentionOf(context);
     const reference = referenceTimes(context, usual);
@@ -59,6 +71,15 @@ export async function readWhyFacts(
         locks: locksOf(v),
       };
     };
+    const isFull = (name: string, n: number): boolean => {
+      const it = pools.get(name);
+      return it !== undefined && it.used + n > it.size;
+    };
+    const crowded = (v: number): boolean =>
+      v >= 0 &&
+      (usesOf(v).some((use) => isFull(use.pool, use.n)) ||
+        locksOf(v).some((key) => locks.has(key)) ||
+        agents.some((it) => it.used >= it.slots && it.platform === graph.attrOf(v).platform));
     return {
       state: snapshot.state,
       facts: {
@@ -70,8 +91,10 @@ export async function readWhyFacts(
         frozen: snapshot.frozen,
         unread: snapshot.unread,
         claimOf,
-        ...{ leases, pools, locks, pauses, overrides },
-        agents: agents.map((it) => ({ ...it, live: it.seenAt > snapshot.now - limits.leaseMs })),
+        ...{ leases, agents, pools, locks, pauses, overrides },
+        kept: keptOf(first, agents, pools),
+        // A statement more, only where somebody may ask when there will be room.
+        holders: [...released.keys()].some(crowded) ? await readHolders(snapshot, usual.usualMs) : [],
         lastAttempts: await readLastAttempts(snapshot),
         flowOf: (v) => context.flow(graph.ids[v]!),
         usualMs: usual.usualMs,

@@ -111,6 +111,25 @@ test('a full pool and a lock that another run holds, in the words of that run', 
   ]);
 });
 
+test('room that is kept: the small flow says for whom, and for whom it is kept says what it waits for', async () => {
+  const run = await freshRun();
+  await playAgent(api.pool, 'a1', { slots: 9 });
+  await api.pool.query("update pools set used = 2 where name = 'bulk'");
+  await api.pool.query(
+    `insert into outbox (run_id, flow_id, generation, attempt, platform, pools, pool_amounts, key, latest_start_ms, released_ms)
+     values ($1, 'Wide', 1, 1, 'yt', '{bulk}', '{3}', true, 1, clock_ms())`,
+    [run],
+  );
+  const bulk = (await whyOf(run, 'Bulk')).causes;
+  expect(bulk).toMatchObject([{ code: 'pool_full', by: 'bulk' }]);
+  await api.pool.query("update pools set used = 1 where name = 'bulk'");
+  expect((await whyOf(run, 'Bulk')).causes).toMatchObject([
+    { code: 'room_kept', by: 'Wide', reason: 'pool bulk, needs 2, 1 of 3 used' },
+  ]);
+  const shown = (await operator.get(`/runs/${run}/flows/Bulk`)).body;
+  expect(JSON.stringify(shown)).toContain('room is kept for Wide');
+});
+
 test('a paused platform is mended by P25, a paused run by its own verb', async () => {
   const run = await freshRun();
   await playAgent(api.pool, 'a1');

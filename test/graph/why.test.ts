@@ -299,6 +299,73 @@ describe('why', () => {
       { code: 'pool_full', by: 'bulk', reason: 'needs 2, 2 of 3 used' },
     ],
     [
+      'a full pool, and when those that hold it should have ended',
+      {
+        specs: chain,
+        ...dispatched,
+        facts: () => ({
+          ...claim({ pools: ['bulk'], poolAmounts: [2] }),
+          pools: new Map([['bulk', { size: 3, used: 3 }]]),
+          holders: [-6, -5, null].map((at, i) => ({
+            ...{ run: 'day-2026-10-31', flow: `Z${i}`, agent: 'a9', pools: ['bulk'], amounts: [1] },
+            until: at === null ? null : minutes(at),
+          })),
+        }),
+      },
+      { code: 'pool_full', by: 'bulk', until: minutes(-6) },
+    ],
+    [
+      'a pool that is kept for a flow of another run',
+      {
+        specs: chain,
+        ...dispatched,
+        facts: () => ({
+          ...claim({ pools: ['bulk'], poolAmounts: [1] }),
+          pools: new Map([['bulk', { size: 3, used: 1 }]]),
+          kept: [{ run: 'day-2026-10-31', flow: 'X', agent: null, units: new Map([['bulk', 3]]), locks: [] }],
+        }),
+      },
+      { code: 'room_kept', by: 'day-2026-10-31 X', reason: 'pool bulk, needs 1, 1 of 3 used' },
+    ],
+    [
+      'a lock that is kept',
+      {
+        specs: chain,
+        ...dispatched,
+        facts: () => ({
+          ...claim({ locks: ['lock:x'] }),
+          kept: [{ run: 'month-2026-10', flow: 'X', agent: null, units: new Map(), locks: ['lock:x'] }],
+        }),
+      },
+      { code: 'room_kept', by: 'X', reason: 'lock:x' },
+    ],
+    [
+      'a slot that is kept',
+      {
+        specs: chain,
+        ...dispatched,
+        facts: () => ({
+          ...claim({}),
+          kept: [{ run: 'month-2026-10', flow: 'X', agent: 'a1', units: new Map(), locks: [] }],
+        }),
+      },
+      { code: 'room_kept', by: 'X', reason: 'a slot of a1' },
+    ],
+    [
+      'nothing that is kept for itself, or for one that stands after it',
+      {
+        specs: chain,
+        ...dispatched,
+        facts: () => ({
+          ...claim({}),
+          kept: ['A', 'X'].map((flow) => ({
+            ...{ run: 'month-2026-10', flow, agent: 'a1', units: new Map<string, number>(), locks: [] },
+          })),
+        }),
+      },
+      { code: 'waiting_agent' },
+    ],
+    [
       'a lock, and who holds it',
       {
         specs: chain,

@@ -50,6 +50,8 @@ export function whyFactsOf(graph: Graph, s: RunState, given: Partial<WhyFacts> =
     ],
     pools: new Map(),
     locks: new Map(),
+    kept: [],
+    holders: [],
     pauses: [],
     overrides: new Map(),
     lastAttempts: new Map(),
