@@ -10,8 +10,9 @@ import {
   programPeriod,
   programPeriods,
 } from '../graph/calendar.ts';
-import type { Flow, Parameter } from '../graph/model.ts';
+import type { Flow, Parameter, Program } from '../graph/model.ts';
 import { programIdentity } from '../graph/program.ts';
+import { gapText, rehearsalForm, twinsOf } from '../graph/rehearsal.ts';
 import { calendarOf } from '../graph/schedule.ts';
 import { programZone } from '../graph/time-zone.ts';
 import type { Claimed } from '../store/claims.ts';
@@ -23,11 +24,13 @@ export function taskOf(context: RunContext, claimed: Claimed): Task {
   const flow = context.flow(claimed.flow);
   const attrs = context.graph.attrOf(context.index.get(flow.id)!);
   const { epoch, run, generation, attempt } = claimed;
+  const { program, twins } = programOf(context, flow);
   return {
     lease: { run, flow: flow.id, generation, attempt, epoch },
     program: programIdentity(flow),
     period: context.periodOf(flow),
-    spec: specOf(context, flow),
+    spec: specOf(context, flow, program),
+    twins,
     parameters: parametersOf(context, flow, generation),
     timeZone: programZone(calendarOf(flow, context.version.frame.calendars).timeZone),
     timeoutMs: flow.timeoutMs ?? null,
@@ -36,10 +39,32 @@ export function taskOf(context: RunContext, claimed: Claimed): Task {
   };
 }
 
-function specOf({ version }: RunContext, flow: Flow): ProgramSpec {
+/**
+ * The program that this run executes: of a rehearsal the one on twins. Opening a rehearsal refuses what has none; a flow that it was not
+ * opened for, or that lost its twin by `adopt`, meets the same refusal here.
+ */
+function programOf(
+  { run, version }: RunContext,
+  flow: Flow,
+): { program: Program; twins: Readonly<Record<string, string>> } {
   const { program } = flow;
   if (program === undefined)
     throw new SluiceError('internal', `${flow.id} has no program`, { facts: { flow: flow.id } });
+  if (run.purpose !== 'rehearsal') return { program, twins: {} };
+  const form = rehearsalForm(flow, twinsOf(version.frame.connections));
+  if (form?.kind === 'run') return form;
+  const detail =
+    form?.kind === 'missing'
+      ? gapText({ flow: flow.id, connection: form.connection })
+      : `${flow.id} is left out of rehearsals (rehearsal: skip)`;
+  throw new SluiceError('no_rehearsal_twin', detail, { facts: { run: run.id, flows: [flow.id] } });
+}
+
+function specOf({ version }: RunContext, flow: Flow, program: Program): ProgramSpec {
+  if (program.type === 'shell') {
+    const { rehearsal: _, ...shell } = program;
+    return shell;
+  }
   if (program.type !== 'sql') return program;
   const sql = version.programs.get(`programs/${program.file}`);
   if (sql === undefined)

@@ -17,6 +17,8 @@ const AGENTS = [
 ] as const;
 /** Databases that play the platforms. */
 const PLATFORMS = ['yt', 'mpp', 'db24'] as const;
+/** The database that stands for a platform's in rehearsals: its copy as of the first start, the catalogue's `rehearsal:` twin. */
+const twinOf = (platform: string): string => `${platform}_rehearsal`;
 
 interface Given {
   readonly config: Config;
@@ -39,7 +41,9 @@ export async function startParts({ config, home, servers, shutdown, say, sample 
   if (servers.ownsDatabase)
     for (const name of ['sluice', ...PLATFORMS]) await createDatabase(servers.databaseUrl('postgres'), name);
   const connections = servers.ownsDatabase
-    ? Object.fromEntries(PLATFORMS.map((name) => [name, servers.databaseUrl(name)]))
+    ? Object.fromEntries(
+        PLATFORMS.flatMap((name) => [name, twinOf(name)]).map((name) => [name, servers.databaseUrl(name)]),
+      )
     : config.agent.connections;
   await writeNote(home, 'platforms', connections);
   const env = {
@@ -61,6 +65,7 @@ export async function startParts({ config, home, servers, shutdown, say, sample 
   if (setUpEnd.status === 'rejected') throw setUpEnd.reason;
   if (sampleEnd.status === 'rejected') throw sampleEnd.reason;
   if (shutdown.signal.aborted) return;
+  if (servers.ownsDatabase) await createTwins(servers, say);
 
   const note = await readNote<{ actors: Record<string, string> }>(home, 'cli');
   if (note === undefined) throw new SluiceError('internal', `the set-up left no readable ${actorsFile}`);
@@ -93,6 +98,14 @@ export async function startParts({ config, home, servers, shutdown, say, sample 
       }),
     ),
   ]);
+}
+
+/** Copies each platform's database once, while nobody uses it. Without its twin only rehearsals are missing: the start goes on. */
+async function createTwins(servers: Servers, say: (text: string) => void): Promise<void> {
+  for (const name of PLATFORMS)
+    await createDatabase(servers.databaseUrl('postgres'), twinOf(name), { template: name }).catch(
+      (error: unknown) => say(`no database ${twinOf(name)} for rehearsals: ${String(error)}`),
+    );
 }
 
 async function prepareSample(home: Home, say: (text: string) => void): Promise<void> {

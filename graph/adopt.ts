@@ -10,8 +10,8 @@ export interface Target {
   readonly subscriptions: readonly Subscription[];
   /** Start times by vertex, 0 = none. */
   readonly starts: Float64Array;
-  /** Flows that the run is not opened for when they are new to it. */
-  readonly isExcluded: (v: number) => boolean;
+  /** Flags of a flow that is new to the run, as its opening would set them. */
+  readonly flagsOf: (v: number) => number;
 }
 
 export interface NewBlocker {
@@ -52,7 +52,7 @@ export function adopt(old: Graph, before: RunState, target: Target): Adoption {
     const u = oldIndex.get(id);
     if (u === undefined) {
       added.push(id);
-      if (target.isExcluded(v)) s.flags[v] = FLAG.EXCLUDED;
+      s.flags[v] = target.flagsOf(v);
     } else copyFlow(before, u, s, v);
   });
   const lapsed = copyEdges(old, before, graph, s, index);

@@ -138,6 +138,7 @@ class Builder {
       forcePassRequires: this.requirements(draft, path),
     }));
     new ScheduleCheck(this.problems, reference).all(catalogue);
+    this.twins(connections);
     this.loops(flows);
     return flows;
   }
@@ -151,6 +152,16 @@ class Builder {
     severity: Finding['severity'] = 'error',
   ) {
     this.problems.push({ code, severity, message: { en, zh }, path, id, at: 'value' });
+  }
+
+  /** A rehearsal must not reach what anything else writes: a twin is nobody's connection. */
+  private twins(connections: ReadonlyMap<string, string>): void {
+    this.catalogue.connections.forEach(({ id, rehearsal }, i) => {
+      if (rehearsal === undefined || !connections.has(rehearsal)) return;
+      const en = `the rehearsal twin of ${id} is the connection ${rehearsal} itself: a rehearsal would write where production does`;
+      const zh = `${id} 的演练连接就是连接 ${rehearsal} 本身：演练会写入生产库`;
+      this.add('bad_combination', id, ['connections', i, 'rehearsal'], en, zh);
+    });
   }
 
   private nameAll(): void {

@@ -84,6 +84,8 @@ export const Program = z.discriminatedUnion('type', [
     env: z.record(z.string(), z.string()).default({}),
     /** What its output is written in, as gbk; default: as its agent declares, else utf-8. Never guessed. */
     encoding: z.string().min(1).optional(),
+    /** What a rehearsal does: nothing (`skip`), the command itself (`command`), or another command. Without it no rehearsal is opened. */
+    rehearsal: z.union([z.enum(['skip', 'command']), z.array(z.string()).min(1)]).optional(),
   }),
   /** First half of a distribution: source rows into the target's staging table, keyed by distribution, period, run, generation (D3). */
   z.strictObject({
@@ -248,8 +250,17 @@ export const Calendar = z.strictObject({
     .default([]),
 });
 
-/** A named connection: the engine knows the name and the platform; credentials live with the agent (C1). */
-export const Connection = z.strictObject({ id: Id, platform: Id, names: Names.optional() });
+/**
+ * A named connection: the engine knows the name and the platform; credentials live with the agent (C1). `rehearsal`: the name under which
+ * agents know the database that stands for it in rehearsals; without it no rehearsal is opened with flows that write here.
+ */
+export const Connection = z.strictObject({
+  id: Id,
+  platform: Id,
+  names: Names.optional(),
+  rehearsal: Id.optional(),
+});
+export type Connection = z.infer<typeof Connection>;
 export const Pool = z.strictObject({ id: Id, size: z.int().min(0).max(100_000) });
 export const Procedure = z.strictObject({
   id: Id,

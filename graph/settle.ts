@@ -181,7 +181,8 @@ export function beginGeneration(
   });
   const succeeded = before.result === SUCCEEDED;
   const keeps = attrs.onRerun === 'keep';
-  let flags = before.flags & (FLAG.HELD | FLAG.RETIRED | FLAG.EXCLUDED | FLAG.MEMBER);
+  let flags = before.flags & (FLAG.HELD | FLAG.RETIRED | FLAG.EXCLUDED | FLAG.MEMBER | FLAG.NOT_REHEARSED);
+  if (has(s, v, FLAG.NOT_REHEARSED)) flags |= FLAG.SKIP;
   if (keeps) flags |= before.flags & FLAG.TRIGGERED;
   if (keeps && succeeded && !options.root) {
     if (attrs.runner === 'person') flags |= FLAG.CONFIRMED;

@@ -39,6 +39,8 @@ export const FLAG = {
   STOPPING: 1 << 17,
   /** start-now set an edge, or the wait for a rerun plan, aside: the result will be tainted. */
   TAINT_NEXT: 1 << 18,
+  /** The catalogue leaves the flow out of rehearsals: it is skipped in every generation. */
+  NOT_REHEARSED: 1 << 19,
 } as const;
 
 /** Kinds of failure with a retry budget each (C4); position = byte in `used`. */

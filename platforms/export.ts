@@ -68,8 +68,8 @@ export function createExportPlatform(options: { connections: Connections; agentN
             `run "${lease.run}" or period "${period}" holds a character that a key may not`,
           );
         }
-        source = urlOf(options.connections, spec.from.connection);
-        target = urlOf(options.connections, spec.to.connection);
+        source = urlOf(options.connections, spec.from.connection, task);
+        target = urlOf(options.connections, spec.to.connection, task);
         quoteTable(spec.from.table);
       } catch (error) {
         return failed(error);

@@ -41,7 +41,7 @@ export function createImportPlatform(options: { connections: Connections; agentN
     async execute(task, context) {
       const spec = task.spec as SpecOf<'import'>;
       try {
-        const url = urlOf(options.connections, spec.to.connection);
+        const url = urlOf(options.connections, spec.to.connection, task);
         return await inFencedTransaction(url, task, context, (frame) =>
           replacePeriod(frame, task, spec, options.agentName, context),
         );

@@ -71,6 +71,8 @@ export interface Task {
   /** How long the program may go on after the agent's last contact with the API (protocol C4, C5). */
   readonly orphanMs: number;
   readonly fenced: boolean;
+  /** Of a rehearsal: each connection that it uses -> the one of production that it stands for. Absent or empty otherwise. */
+  readonly twins?: Readonly<Record<string, string>> | undefined;
 }
 
 /** `infrastructure`: the platform or the way to it failed, not the program (protocol C4). */

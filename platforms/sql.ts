@@ -47,7 +47,7 @@ export function createSqlPlatform(options: {
       let url: string;
       let statements: Statement[];
       try {
-        url = urlOf(options.connections, spec.connection ?? options.defaultConnection);
+        url = urlOf(options.connections, spec.connection ?? options.defaultConnection, task);
         statements = programStatements(spec, task);
       } catch (error) {
         return failed(error);

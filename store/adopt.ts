@@ -5,6 +5,7 @@ import { type Adoption, adopt, type Target } from '../graph/adopt.ts';
 import { type Beside, besides, resolveForeign } from '../graph/foreign-runs.ts';
 import { resolveMoment } from '../graph/moment.ts';
 import { restoreState } from '../graph/restore.ts';
+import { FLAG } from '../graph/state.ts';
 import { PHASES } from '../graph/status.ts';
 import { writeAudit } from './audit.ts';
 import { flowsOfBackfill, runsBeside } from './beside.ts';
@@ -12,6 +13,7 @@ import type { CatalogueVersion } from './catalogue.ts';
 import { calendars } from './open-run.ts';
 import { newId } from './operations.ts';
 import { inTransaction, type Queryable } from './pool.ts';
+import { notRehearsed, refuseGaps } from './rehearsals.ts';
 import type { RunContext } from './run-context.ts';
 import { appendLog } from './run-log.ts';
 import { readStored } from './run-state.ts';
@@ -185,6 +187,8 @@ async function besideOf(client: Queryable, { run }: RunContext): Promise<Beside[
 
 /** What the opening of the run would fix from the other version. */
 async function readFixed(client: Queryable, context: RunContext, version: CatalogueVersion): Promise<Fixed> {
+  const { purpose, cycle, procedures } = context.run;
+  if (purpose === 'rehearsal') refuseGaps(version, cycle, procedures);
   return fixedOf(
     context,
     version,
@@ -218,8 +222,11 @@ function fixedOf(
     if (included?.has(graph.ids[v]!) === false) return true;
     return wanted !== null && (procedure === null || !wanted.has(procedure));
   };
+  const leftOut = run.purpose === 'rehearsal' ? notRehearsed(version, cycle) : new Set<string>();
+  const flagsOf = (v: number): number =>
+    (isExcluded(v) ? FLAG.EXCLUDED : 0) | (leftOut.has(graph.ids[v]!) ? FLAG.SKIP | FLAG.NOT_REHEARSED : 0);
   const subscriptions = resolveForeign(graph, { cycle, period, beside: besides(beside) });
-  return { target: { graph, subscriptions, starts, isExcluded }, deadlines };
+  return { target: { graph, subscriptions, starts, flagsOf }, deadlines };
 }
 
 async function writeRows(

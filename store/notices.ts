@@ -11,6 +11,8 @@ export interface NoticeRow {
   readonly zh: string;
   readonly at: number;
   readonly sentAt: number | null;
+  /** Of a rehearsal: nobody is sent it. */
+  readonly recordedOnly: boolean;
 }
 
 export interface NoticeFilter {
@@ -27,7 +29,8 @@ export async function listNotices(
   page: { before: number | null; limit: number },
 ): Promise<NoticeRow[]> {
   const found = await client.query<NoticeRow>(
-    `select id, run_id as run, flow_id as flow, kind, recipient, en, zh, at_ms as at, sent_ms as "sentAt" from notices
+    `select id, run_id as run, flow_id as flow, kind, recipient, en, zh, at_ms as at, sent_ms as "sentAt",
+       exists (select from runs r where r.id = run_id and r.purpose = 'rehearsal') as "recordedOnly" from notices
      where ($1::text is null or run_id = $1) and ($2::text is null or flow_id = $2) and ($3::text is null or kind = $3)
        and ($4::text is null or recipient = $4) and ($5::bigint is null or id < $5) order by id desc limit $6`,
     [

@@ -12,6 +12,7 @@ import { type BusinessCalendar, DEFAULT_CALENDAR } from '../graph/work-days.ts';
 import { type CatalogueVersion, newestVersion } from './catalogue.ts';
 import { tellOpened } from './external-events.ts';
 import { inTransaction, type Queryable } from './pool.ts';
+import { notRehearsed, refuseGaps } from './rehearsals.ts';
 import { type RunRow, readRun } from './run-context.ts';
 import { nextRunNumber } from './run-numbers.ts';
 import { subscribe } from './subscriptions.ts';
@@ -33,7 +34,8 @@ export interface OpenRequest {
 }
 
 /**
- * Opens a run over the newest catalogue version. `within` does what must be done or not done with it. Throws `invalid_period`, `no_catalogue`, `no_flows`, `before_beginning`, `unknown_procedure`, and
+ * Opens a run over the newest catalogue version. `within` does what must be done or not done with it. Throws `invalid_period`, `no_catalogue`, `no_flows`, `before_beginning`, `no_rehearsal_twin`,
+ * `unknown_procedure`, and
  * `run_exists` with the run's id when the scheduled run of the period was opened before.
  */
 export async function openRun(
@@ -61,6 +63,7 @@ export async function openRun(
     throw new SluiceError('before_beginning', `${runId(cycle, period)}: ${beforeText(cycle, begins!).en}`, {
       facts: { cycle, period, begins },
     });
+  if (purpose === 'rehearsal') refuseGaps(catalogue, cycle, request.procedures);
   const known = new Set(catalogue.frame.procedures.map((p) => p.id));
   const unknown = (request.procedures ?? []).filter((p) => !known.has(p));
   if (unknown.length > 0)
@@ -92,10 +95,12 @@ export async function openRun(
       const subscriptions = resolveForeign(graph, standing);
       const s = emptyState(graph, { openedAt, now: openedAt, graceMs: 0, subscriptions });
       const wanted = request.procedures === null ? null : new Set(request.procedures);
+      const leftOut = purpose === 'rehearsal' ? notRehearsed(catalogue, cycle) : new Set<string>();
       for (let v = 0; v < graph.n; v++) {
         const attrs = graph.attrOf(v);
         const out = wanted !== null && (attrs.procedure === null || !wanted.has(attrs.procedure));
         if (out || included?.has(graph.ids[v]!) === false) s.flags[v] = FLAG.EXCLUDED;
+        if (leftOut.has(graph.ids[v]!)) s.flags[v]! |= FLAG.SKIP | FLAG.NOT_REHEARSED;
         if (attrs.startAt !== null)
           s.start[v] = resolveMoment(attrs.startAt, cycle, period, calendarOf(attrs.calendar), openedAt);
       }
@@ -130,6 +135,12 @@ export async function openRun(
            select $1, x.flow_id, 'waive', x.edge_from, 1, $4, 'not part of the backfill', $5
            from unnest($2::text[], $3::text[]) as x (flow_id, edge_from)`,
           [id, waived.map((it) => it.to), waived.map((it) => it.from), actor, openedAt],
+        );
+      if (leftOut.size > 0)
+        await client.query(
+          `insert into overrides (run_id, flow_id, kind, generation, actor, reason, at_ms)
+           select $1, flow_id, 'skip', 1, $3, 'rehearsal: skip', $4 from unnest($2::text[]) as x (flow_id)`,
+          [id, [...leftOut], actor, openedAt],
         );
       await within(client, id);
       await tellOpened(client, { id, cycle, period }, graph);

@@ -71,6 +71,8 @@ export const Task = z.strictObject({
   timeoutMs: Ms.nullable().default(null),
   orphanMs: Ms,
   fenced: z.boolean(),
+  /** Of a rehearsal: each connection that it uses -> the one that it stands for. The agent refuses one that is the very same database. */
+  twins: z.record(z.string(), z.string()).default({}),
 });
 export type Task = z.infer<typeof Task>;
 

@@ -39,6 +39,8 @@ export const Notice = z.object({
   at: Instant,
   /** null: recorded only, or not sent yet. */
   sentAt: Instant.nullable(),
+  /** Of a rehearsal: it is kept here and sent to nobody. */
+  recordedOnly: z.boolean(),
 });
 export const NoticesQuery = z.strictObject({
   ...PageQuery,
