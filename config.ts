@@ -33,6 +33,21 @@ const connections = z.string().transform((text, context) => {
   }
 });
 
+/** Names of variables, or beginnings of names: `JAVA_HOME, ORACLE_*`. What begins with SLUICE_ may hold a secret. */
+const passed = list.transform((all, context) => {
+  const bad = all.find((it) => !/^[A-Za-z_][A-Za-z0-9_]*\*?$/.test(it) || reachesOwn(it));
+  if (bad === undefined) return all;
+  const message = reachesOwn(bad)
+    ? `'${bad}' would pass on variables of Sluice, which may hold secrets`
+    : `'${bad}' is no name of a variable, and no beginning of one followed by *`;
+  context.addIssue({ code: 'custom', message });
+  return z.NEVER;
+});
+const reachesOwn = (it: string) =>
+  it === 'DATABASE_URL' ||
+  it.startsWith('SLUICE_') ||
+  (it.endsWith('*') && 'SLUICE_'.startsWith(it.slice(0, -1)));
+
 /** One address, or several of APIs that serve the same record: `http://a:7070,http://b:7070`. */
 const addresses = list.transform((all, context) => {
   if (all.length > 0 && all.every((it) => z.url({ protocol: /^https?$/ }).safeParse(it).success))
@@ -90,6 +105,8 @@ const Environment = z
     SLUICE_AGENT_SLOTS: z.coerce.number().int().min(1).max(1_000).default(8),
     SLUICE_AGENT_LABELS: list.prefault(''),
     SLUICE_CONNECTIONS: connections.prefault('{}'),
+    SLUICE_AGENT_PASS_ENV: passed.prefault(''),
+    SLUICE_AGENT_CONTAINMENT: z.enum(['auto', 'cgroup', 'namespace', 'marks']).default('auto'),
     // Sample data
     SLUICE_SAMPLE_SCALE: z.coerce.number().int().min(1_000).default(200_000),
   })
@@ -151,6 +168,10 @@ export interface Config {
     readonly labels: readonly string[];
     /** Connection name -> URL. */
     readonly connections: Readonly<Record<string, string>>;
+    /** Variables of the agent's own environment that its shell programs get; `X*`: all that begin with X. */
+    readonly passEnv: readonly string[];
+    /** How the processes of a program are kept together; auto: the strongest way that works here. */
+    readonly containment: 'auto' | 'cgroup' | 'namespace' | 'marks';
   };
   /** Bill items of the sample data. */
   readonly sampleScale: number;
@@ -210,6 +231,8 @@ export function loadConfig(env: Env = environment()): Config {
       slots: it.SLUICE_AGENT_SLOTS,
       labels: it.SLUICE_AGENT_LABELS,
       connections: it.SLUICE_CONNECTIONS,
+      passEnv: it.SLUICE_AGENT_PASS_ENV,
+      containment: it.SLUICE_AGENT_CONTAINMENT,
     },
     sampleScale: it.SLUICE_SAMPLE_SCALE,
   });

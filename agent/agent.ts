@@ -38,7 +38,7 @@ export interface AgentOptions extends Omit<Introduction, 'instance'> {
   readonly talk: Talk;
   /** How long a polite end waits for programs inside the agent. */
   readonly drainMs: number;
-  /** At the end, end shell programs as well instead of leaving them to their wrappers and the next agent. */
+  /** At the end, end shell programs as well instead of leaving them to their keeper and the next agent. */
   readonly endPrograms: boolean;
   /** Longest wait of one claim at the API, ms; default 20 s. */
   readonly claimWaitMs?: number;
@@ -321,6 +321,7 @@ export function createAgent(options: AgentOptions): Agent {
         clearInterval(orphans);
         closing.abort();
         logs.close();
+        options.platforms.shell.close();
         await beating;
         client.close();
       }

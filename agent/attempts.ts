@@ -143,7 +143,7 @@ export class Attempts {
     this.#options.platforms.shell.touch(known);
   }
 
-  /** Ends programs inside the agent that had no contact for `orphanMs` (C4); the wrapper does so for shell programs. */
+  /** Ends programs inside the agent that had no contact for `orphanMs` (C4); the keeper does so for shell programs. */
   endOrphans(): void {
     const now = performance.now();
     for (const attempt of this.#held.values()) {

@@ -3,7 +3,7 @@
  *
  * SIGTERM and SIGINT end it politely, a second one at once. With a parent that holds an IPC channel it says
  * `{ ready: true }` once the API knows it, ends when the parent is gone, and at its end takes its shell programs along;
- * without one they go on under their wrappers until the next start (protocol C5).
+ * without one they go on under their keeper until the next start (protocol C5).
  */
 import { join } from 'node:path';
 import { childEnvironment, loadConfig, projectFolder } from '../config.ts';
@@ -12,11 +12,11 @@ import { createLogger } from '../logging.ts';
 import packageFile from '../package.json' with { type: 'json' };
 import { createAgent } from './agent.ts';
 import { createApiClient } from './api-client.ts';
+import { containmentFor } from './containment-level.ts';
 import { takeLock } from './lock.ts';
 import { createPlatforms } from './platforms.ts';
+import { programEnvironment } from './program-environment.ts';
 
-/** What programs inherit; everything else may hold a secret. */
-const INHERITED = /^(PATH|HOME|USER|LOGNAME|SHELL|LANG|LANGUAGE|LC_.*|TZ|TMPDIR)$/;
 /** A parent kills a child that has not ended after 10 s: then draining, interrupting and farewell must fit in. */
 const OWNED = { drainMs: 2_500, graceMs: 2_000, endPrograms: true };
 const FREE = { drainMs: 60_000, graceMs: 10_000, endPrograms: false };
@@ -34,7 +34,6 @@ async function main(): Promise<void> {
   const spool = join(config.home, 'agents', name);
   const lock = takeLock(spool);
   const { drainMs, graceMs, endPrograms } = process.send === undefined ? FREE : OWNED;
-  const environment = Object.entries(childEnvironment()).filter(([key]) => INHERITED.test(key));
   const agent = createAgent({
     client: createApiClient({ apiUrl: config.apiUrl, agent: name, token: config.token }),
     platforms: createPlatforms({
@@ -42,8 +41,9 @@ async function main(): Promise<void> {
       platform,
       connections,
       spool,
-      environment: Object.fromEntries(environment),
+      environment: programEnvironment(childEnvironment(), config.agent.passEnv),
       cwd: projectFolder,
+      containment: containmentFor(config.agent.containment, spool),
       graceMs,
     }),
     spool,

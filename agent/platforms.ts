@@ -1,5 +1,6 @@
 /** The platforms of one agent, by the type of program they carry out. */
 import { join } from 'node:path';
+import type { Containment } from '../platforms/attempt-folder.ts';
 import { createExportPlatform } from '../platforms/export.ts';
 import { createImportPlatform } from '../platforms/import.ts';
 import { createNoopPlatform } from '../platforms/noop.ts';
@@ -16,18 +17,19 @@ export interface PlatformsOptions {
   /** Environment and working directory that shell programs begin with. */
   readonly environment: Readonly<Record<string, string>>;
   readonly cwd: string;
+  readonly containment: Containment;
   /** What shell programs get between SIGTERM and SIGKILL. */
   readonly graceMs: number;
 }
 
 export function createPlatforms(options: PlatformsOptions): Platforms {
   const { agentName, connections } = options;
-  const wrapper = join(import.meta.dirname, 'wrapper.mjs');
+  const keeper = join(import.meta.dirname, 'keeper', 'main.ts');
   return {
     sql: createSqlPlatform({ connections, defaultConnection: options.platform }),
     export: createExportPlatform({ connections, agentName }),
     import: createImportPlatform({ connections, agentName }),
     noop: createNoopPlatform(),
-    shell: createShellPlatform({ ...options, wrapper }),
+    shell: createShellPlatform({ ...options, keeper }),
   };
 }

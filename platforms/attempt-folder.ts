@@ -1,28 +1,36 @@
 /**
- * The folder of one shell attempt, `<spool>/attempts/<epoch>`: all that agent and wrapper say to each other.
+ * The folder of one shell attempt, `<spool>/attempts/<epoch>`: all that agent, keeper and shim say to each other. What
+ * must be said on a full disk as well is a name (a hard link, an empty file), which needs no block of the disk.
  *
  * | file | written by | meaning |
  * |---|---|---|
- * | task.json | agent | the task, for an agent that finds the folder after a restart |
- * | launch.json | agent | command, limits: what the wrapper needs |
- * | running.json | wrapper | exclusive: who creates it may run the program; an agent creates it to give up |
- * | program.json | wrapper | the program's process |
+ * | attempt.json | agent | task, command, limits; the folder gets its name when it is whole |
+ * | env.sh | agent | the program's environment, as a shell reads it |
  * | contact | agent | its time of change is the last contact with the API |
- * | cancel | agent | a request to end the program; the text is the reason |
- * | log | program | stdout, appended (O_APPEND) without bound; an older wrapper's: stdout and stderr, head and tail |
- * | err | program | stderr, appended without bound; absent in an older wrapper's folder |
- * | result.json | wrapper | renamed into place when whole |
+ * | log, err | program | stdout and stderr, appended (O_APPEND) without bound; created by the agent |
+ * | running | shim | exclusive: who creates it may run the program; its process. An agent creates it to give up |
+ * | exit.STATUS | shim | how the program ended |
+ * | unforked | shim | no process could be made for the program |
+ * | cause.WHY | keeper | it ends the program for this reason |
+ * | survivors | keeper | processes that it cannot end |
+ * | `<spool>/requests/EPOCH.WHY` | agent | a request to end the program |
+ * | `<spool>/ended/EPOCH.WHAT` | keeper | the attempt is over: nothing of it lives |
+ *
+ * Folders of the wrapper, which Sluice had before the keeper: wrapper-folder.ts.
  */
 import {
   closeSync,
   existsSync,
   linkSync,
+  lstatSync,
   mkdirSync,
   openSync,
   readdirSync,
   readFileSync,
   renameSync,
   rmSync,
+  statSync,
+  symlinkSync,
   utimesSync,
   writeFileSync,
 } from 'node:fs';
@@ -30,16 +38,36 @@ import { join } from 'node:path';
 import type { Task } from './platform.ts';
 import { processIdentity } from './process-identity.mjs';
 
+/** How the processes of a program are kept together, strongest first; `group` where there is no /proc (protocol C5). */
+export type ContainmentLevel = 'cgroup' | 'namespace' | 'marks' | 'group';
+
+export interface Containment {
+  readonly level: ContainmentLevel;
+  /** Level `cgroup`: the folder in which each attempt gets a leaf. */
+  readonly cgroup?: string | undefined;
+}
+
 export interface Launch {
   readonly command: readonly string[];
   readonly cwd: string;
-  /** Of the program alone: the wrapper gets none of it. */
+  /** Of the program alone: keeper and shim get none of it. */
   readonly env: Readonly<Record<string, string>>;
   readonly timeoutMs: number | null;
   readonly orphanMs: number;
   readonly graceMs: number;
-  readonly headBytes: number;
-  readonly tailBytes: number;
+  readonly containment: Containment;
+  /** What the program leaves running at its own end goes on. */
+  readonly leaves: boolean;
+  /** A random word in the environment of all its processes. */
+  readonly mark: string;
+}
+
+/** As it stands in attempt.json: the environment is in env.sh. */
+export interface KeptLaunch extends Launch {
+  /** The first word of the program's own command. */
+  readonly program: string;
+  /** PATH of the program. */
+  readonly path: string | undefined;
 }
 
 export interface ProcessRef {
@@ -47,80 +75,106 @@ export interface ProcessRef {
   readonly identity: string | undefined;
 }
 
-/** `cause`: why the wrapper ended the program, null = it ended by itself; `error`: it could not be launched. */
-export interface WrapperResult {
-  readonly exitCode: number | null;
-  readonly signal: string | null;
-  readonly error: string | null;
-  readonly cause: string | null;
-  readonly startedAt: number;
-  readonly endedAt: number;
-  readonly leftOutBytes: number;
+/** What the keeper says of an ended attempt; its name in `ended/`. */
+export type Ended =
+  | { readonly what: 'exit'; readonly status: number }
+  /** The kernel or this machine refused to start it; `code` as ENOENT. Nothing has run. */
+  | { readonly what: 'unlaunched'; readonly code: string }
+  /** The keeper ended it: cancel, timeout, orphan, leave; force = a person decided to leave survivors alive. */
+  | { readonly what: 'cancel' | 'timeout' | 'orphan' | 'leave' | 'force' }
+  /** The shim was killed: how far the program came is not known. */
+  | { readonly what: 'lost' };
+
+const ENDED = /^(\d+)\.(?:exit-(\d+)|unlaunched-([A-Z0-9]+)|(cancel|timeout|orphan|leave|force|lost))$/;
+
+export const endedName = (epoch: number, ended: Ended): string => {
+  if (ended.what === 'exit') return `${epoch}.exit-${ended.status}`;
+  if (ended.what === 'unlaunched') return `${epoch}.unlaunched-${ended.code}`;
+  return `${epoch}.${ended.what}`;
+};
+
+/** The meaning of a name in `ended/`; undefined for any other name. */
+export function parseEnded(name: string): { epoch: number; ended: Ended } | undefined {
+  const found = ENDED.exec(name);
+  if (found === null) return undefined;
+  const [, epoch, status, code, what] = found;
+  if (status !== undefined) return { epoch: Number(epoch), ended: { what: 'exit', status: Number(status) } };
+  if (code !== undefined) return { epoch: Number(epoch), ended: { what: 'unlaunched', code } };
+  return { epoch: Number(epoch), ended: { what: what as 'lost' } };
 }
+
+export type EndRequest = 'cancel' | 'orphan' | 'leave' | 'force';
 
 export class AttemptFolder {
   readonly path: string;
+  readonly spool: string;
+  readonly epoch: number;
 
   constructor(spool: string, epoch: number) {
+    this.spool = spool;
+    this.epoch = epoch;
     this.path = join(spool, 'attempts', String(epoch));
   }
 
   file(
-    name:
-      | 'task.json'
-      | 'launch.json'
-      | 'running.json'
-      | 'program.json'
-      | 'contact'
-      | 'cancel'
-      | 'log'
-      | 'err'
-      | 'result.json',
+    name: 'attempt.json' | 'env.sh' | 'contact' | 'log' | 'err' | 'running' | 'unforked' | 'survivors',
   ): string {
     return join(this.path, name);
   }
 
   /** Fails when the folder is there already: an epoch is attempted once. */
   create(task: Task, launch: Launch): void {
-    mkdirSync(join(this.path, '..'), { recursive: true, mode: 0o700 });
-    mkdirSync(this.path, { mode: 0o700 });
-    const write = (name: 'task.json' | 'launch.json' | 'contact', text: string) =>
-      writeFileSync(this.file(name), text, { mode: 0o600 });
+    if (existsSync(this.path)) throw new Error(`epoch ${this.epoch} was attempted already`);
+    const draft = `${this.path}.new`;
+    rmSync(draft, { recursive: true, force: true });
+    mkdirSync(draft, { recursive: true, mode: 0o700 });
+    const write = (name: string, text: string) => writeFileSync(join(draft, name), text, { mode: 0o600 });
     write('contact', '');
-    write('launch.json', JSON.stringify(launch));
-    write('task.json', JSON.stringify(task));
+    write('log', '');
+    write('err', '');
+    const { plain, odd } = environmentParts(launch.env);
+    write('env.sh', plain);
+    const kept: KeptLaunch = {
+      ...launch,
+      env: {},
+      program: launch.command[0]!,
+      path: launch.env.PATH,
+      command: odd.length === 0 ? launch.command : ['env', ...odd, ...launch.command],
+    };
+    write('attempt.json', JSON.stringify({ task, launch: kept }));
+    renameSync(draft, this.path);
   }
 
-  /** Undefined when the folder was never finished: nothing was launched from it. */
-  task(): Task | undefined {
-    return this.#json<Task>('task.json');
+  /** Undefined when there is no whole folder of a keeper's attempt. */
+  attempt(): { readonly task: Task; readonly launch: KeptLaunch } | undefined {
+    const text = this.#text('attempt.json');
+    return text === undefined ? undefined : JSON.parse(text);
   }
 
-  result(): WrapperResult | undefined {
-    return this.#json<WrapperResult>('result.json');
-  }
-
-  /** The wrapper that took the attempt; `given up` when an agent took it away first; undefined when nobody has yet. */
-  runner(): ProcessRef | 'given up' | undefined {
-    const text = this.#text('running.json');
-    if (text === undefined) return undefined;
-    if (text === 'given up') return text;
-    return JSON.parse(text) as ProcessRef;
-  }
-
-  /** Takes the attempt away from a wrapper that has not begun; false when one has. */
-  giveUp(): boolean {
-    const draft = `${this.file('running.json')}.agent`;
+  /**
+   * The shim that took the attempt; `given up` when an agent took it away first; `unknown` when a full disk took no
+   * note of the process; undefined when nobody has it yet.
+   */
+  runner(): ProcessRef | 'given up' | 'unknown' | undefined {
     try {
-      // Linked into place as the wrapper does it: on a full disk there must be no empty file that nobody can read.
-      writeFileSync(draft, 'given up', { mode: 0o600 });
-      linkSync(draft, this.file('running.json'));
+      return parseRunner(readFileSync(this.file('running'), 'utf8'));
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
+      return lstatSync(this.file('running'), { throwIfNoEntry: false }) === undefined
+        ? undefined
+        : 'given up';
+    }
+  }
+
+  /** Takes the attempt away from a shim that has not begun; false when one has. */
+  giveUp(): boolean {
+    try {
+      // A link to nowhere: exclusive, and it needs no block of the disk.
+      symlinkSync('given-up', this.file('running'));
       return true;
     } catch (error) {
       if ((error as NodeJS.ErrnoException).code === 'EEXIST') return this.runner() === 'given up';
       throw error;
-    } finally {
-      rmSync(draft, { force: true });
     }
   }
 
@@ -133,14 +187,30 @@ export class AttemptFolder {
     }
   }
 
-  requestEnd(reason: string): void {
+  requestEnd(reason: EndRequest): void {
+    this.#link(join(requestsOf(this.spool), `${this.epoch}.${reason}`));
+  }
+
+  noteCause(cause: string): void {
+    this.#link(join(this.path, `cause.${cause}`));
+  }
+
+  /** The attempt is over. False when the folder is gone: nobody will ever ask. */
+  noteEnded(ended: Ended): boolean {
+    return this.#link(join(endedOf(this.spool), endedName(this.epoch, ended)));
+  }
+
+  names(): readonly string[] {
     try {
-      // Renamed into place: the wrapper never reads half a reason.
-      writeFileSync(`${this.file('cancel')}.new`, reason, { mode: 0o600 });
-      renameSync(`${this.file('cancel')}.new`, this.file('cancel'));
+      return readdirSync(this.path);
     } catch {
-      // As above.
+      return [];
     }
+  }
+
+  /** ms since 1970; undefined when the folder is gone. */
+  contactAt(): number | undefined {
+    return statSync(this.file('contact'), { throwIfNoEntry: false })?.mtimeMs;
   }
 
   /** Of `log` or `err`, to be read; undefined when there is no such file. */
@@ -156,22 +226,28 @@ export class AttemptFolder {
     if (log !== undefined) closeSync(log);
   }
 
-  /** Ends what a killed wrapper left running. A group outlives its leader's id, so only a foreign leader is spared. */
-  killProgram(): void {
-    const program = this.#json<ProcessRef>('program.json');
-    if (program === undefined) return;
-    const now = processIdentity(program.pid);
-    if (now !== undefined && now !== program.identity) return;
-    if (!sameBoot(program.identity)) return;
-    try {
-      process.kill(-program.pid, 'SIGKILL');
-    } catch {
-      // Gone already.
-    }
+  /** What the keeper cannot end, for people; undefined when there is nothing of the kind. */
+  survivors(): string | undefined {
+    return this.#text('survivors');
   }
 
   remove(): void {
     rmSync(this.path, { recursive: true, force: true });
+    for (const folder of [requestsOf(this.spool), endedOf(this.spool)]) {
+      for (const name of readdirSync(folder)) {
+        if (name.startsWith(`${this.epoch}.`)) rmSync(join(folder, name), { force: true });
+      }
+    }
+  }
+
+  /** A second name for a file that is there needs no block of the disk. */
+  #link(path: string): boolean {
+    try {
+      linkSync(this.file('attempt.json'), path);
+      return true;
+    } catch (error) {
+      return (error as NodeJS.ErrnoException).code === 'EEXIST';
+    }
   }
 
   #text(name: Parameters<AttemptFolder['file']>[0]): string | undefined {
@@ -182,29 +258,52 @@ export class AttemptFolder {
       throw error;
     }
   }
-
-  #json<T>(name: Parameters<AttemptFolder['file']>[0]): T | undefined {
-    const text = this.#text(name);
-    if (text === undefined) return undefined;
-    try {
-      return JSON.parse(text) as T;
-    } catch {
-      return undefined;
-    }
-  }
 }
 
-/** Identities on Linux begin with the boot: after one, groups with old numbers are strangers. */
-function sameBoot(identity: string | undefined): boolean {
-  return identity?.split('/')[0] === processIdentity(process.pid)?.split('/')[0] || !identity?.includes('/');
+export const attemptsOf = (spool: string): string => join(spool, 'attempts');
+export const requestsOf = (spool: string): string => join(spool, 'requests');
+export const endedOf = (spool: string): string => join(spool, 'ended');
+
+export function makeSpool(spool: string): void {
+  for (const folder of [attemptsOf(spool), requestsOf(spool), endedOf(spool)])
+    mkdirSync(folder, { recursive: true, mode: 0o700 });
 }
 
 /** Epochs that have a folder in the spool. */
 export function spooledEpochs(spool: string): number[] {
-  const folder = join(spool, 'attempts');
+  const folder = attemptsOf(spool);
   if (!existsSync(folder)) return [];
   return readdirSync(folder)
     .map(Number)
     .filter((epoch) => Number.isSafeInteger(epoch) && epoch > 0)
     .sort((a, b) => a - b);
+}
+
+/** `BOOT STAT`: the boot of the machine and the shim's line of /proc/PID/stat; `PID` alone where there is no /proc. */
+function parseRunner(text: string): ProcessRef | 'unknown' {
+  const [boot = '', rest = ''] = split(text.trim());
+  const pid = Number.parseInt(rest, 10);
+  if (Number.isNaN(pid)) return 'unknown';
+  const start = rest.slice(rest.lastIndexOf(')') + 2).split(' ')[19];
+  return { pid, identity: start === undefined ? processIdentity(pid) : `${boot}/${start}` };
+}
+
+function split(text: string): [string, string] {
+  const at = text.indexOf(' ');
+  return at < 0 ? [text, ''] : [text.slice(0, at), text.slice(at + 1)];
+}
+
+/** Names that a shell sets or reads itself, or refuses: they reach the program through env(1), not through the shell. */
+const SHELL_NAMES =
+  /^(IFS|PS[0-9]|PPID|OPT(IND|ARG|ERR)|PWD|OLDPWD|SHLVL|_|LINENO|ENV|FUNCNAME|UID|EUID|GROUPS|RANDOM|SRANDOM|SECONDS|EPOCH\w*|DIRSTACK|HIST\w*|HOST\w*|MACHTYPE|OSTYPE|POSIXLY_CORRECT|SHELLOPTS|BASH\w*|COMP_\w*)$/;
+
+/** The environment as text for a shell, and as arguments of env(1) what no shell passes on unchanged. */
+function environmentParts(env: Readonly<Record<string, string>>): { plain: string; odd: string[] } {
+  let plain = '';
+  const odd: string[] = [];
+  for (const [name, value] of Object.entries(env)) {
+    if (!/^[A-Za-z_][A-Za-z0-9_]*$/.test(name) || SHELL_NAMES.test(name)) odd.push(`${name}=${value}`);
+    else plain += `export ${name}='${value.replaceAll("'", "'\\''")}'\n`;
+  }
+  return { plain, odd };
 }

@@ -1,4 +1,4 @@
-/** What is known of an attempt's log lies in a file of its folder: this reads the file on as it grows. */
+/** What an attempt writes lies in two files of its folder, stdout and stderr: this reads them on as they grow. */
 import { readSync } from 'node:fs';
 import type { AttemptFolder } from './attempt-folder.ts';
 import { type ExecuteContext, stopReason } from './platform.ts';
@@ -6,12 +6,12 @@ import { type ExecuteContext, stopReason } from './platform.ts';
 const POLL_MS = 200;
 const READ_BYTES = 256 * 1024;
 
-/** Reads the log file on as it grows, byte for byte. */
+/** Reads both files on as they grow, byte for byte. Their order among each other is that in which they were found. */
 export class LogPump {
   readonly #folder: AttemptFolder;
   readonly #context: ExecuteContext;
   readonly #buffer = Buffer.allocUnsafe(READ_BYTES);
-  #file: number | undefined;
+  readonly #files = new Map<'log' | 'err', number>();
 
   constructor(folder: AttemptFolder, context: ExecuteContext) {
     this.#folder = folder;
@@ -20,11 +20,16 @@ export class LogPump {
 
   /** Passes on what is there while the reader keeps up; false when something may be left. */
   pump(): boolean {
-    this.#file ??= this.#folder.openLog();
-    if (this.#file === undefined) return true;
+    return this.#pump('log') && this.#pump('err');
+  }
+
+  #pump(name: 'log' | 'err'): boolean {
+    const file = this.#files.get(name) ?? this.#folder.openLog(name);
+    if (file === undefined) return true;
+    this.#files.set(name, file);
     for (;;) {
       if (this.#context.logReady?.() === false) return false;
-      const bytes = readSync(this.#file, this.#buffer, 0, READ_BYTES, null);
+      const bytes = readSync(file, this.#buffer, 0, READ_BYTES, null);
       if (bytes === 0) return true;
       this.#context.log(Uint8Array.from(this.#buffer.subarray(0, bytes)));
     }
@@ -37,6 +42,6 @@ export class LogPump {
   }
 
   close(): void {
-    this.#folder.closeLog(this.#file);
+    for (const file of this.#files.values()) this.#folder.closeLog(file);
   }
 }

@@ -73,6 +73,8 @@ export interface Task {
   readonly fenced: boolean;
   /** Of a rehearsal: each connection that it uses -> the one of production that it stands for. Absent or empty otherwise. */
   readonly twins?: Readonly<Record<string, string>> | undefined;
+  /** What a shell program leaves running at its own end goes on; absent: it is ended (protocol C5). */
+  readonly leaves?: 'running' | undefined;
 }
 
 /** `infrastructure`: the platform or the way to it failed, not the program (protocol C4). */

@@ -73,6 +73,7 @@ export const Task = z.strictObject({
   fenced: z.boolean(),
   /** Of a rehearsal: each connection that it uses -> the one that it stands for. The agent refuses one that is the very same database. */
   twins: z.record(z.string(), z.string()).default({}),
+  leaves: z.literal('running').optional(),
 });
 export type Task = z.infer<typeof Task>;
 
@@ -119,7 +120,7 @@ const stop = Epochs.default([]);
 /**
  * First call of a process. `lockToken` is the token of the local lock file: the same token takes over at once (C8),
  * another is refused with `agent_name_taken` while the old instance's lease lives. `held`: epochs that this process
- * still answers for (running wrappers, undelivered results); any other open lease of the agent is lost by its own word.
+ * still answers for (running programs, undelivered results); any other open lease of the agent is lost by its own word.
  */
 export const HelloRequest = z.strictObject({
   instance: RequestId,
@@ -187,7 +188,7 @@ export const LogsAnswer = z.object({ stop });
 
 /**
  * Last call of a process that ends on purpose: leases sent but not started may be requeued at once, the name is free,
- * and a waiting claim of the instance is answered empty. `held` as in `hello`: wrappers that go on without the agent.
+ * and a waiting claim of the instance is answered empty. `held` as in `hello`: programs that go on without the agent.
  */
 export const LeaveRequest = z.strictObject({ instance: RequestId, held: Epochs });
 export const LeaveAnswer = z.object({});

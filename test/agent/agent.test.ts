@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { type Agent, type AgentOptions, createAgent } from '../../agent/agent.ts';
 import { createApiClient } from '../../agent/api-client.ts';
+import { containmentFor } from '../../agent/containment-level.ts';
 import { createPlatforms } from '../../agent/platforms.ts';
 import { SluiceError } from '../../errors.ts';
 import type { ProgramSpec, Task } from '../../platforms/platform.ts';
@@ -41,6 +42,7 @@ const platformsOf = () =>
     spool,
     environment: { PATH: process.env.PATH ?? '/usr/bin:/bin' },
     cwd: spool,
+    containment: containmentFor('auto', spool),
     graceMs: 200,
   });
 
@@ -357,7 +359,7 @@ describe('an agent', () => {
     expect(api.result(1)!.ending).toMatchObject({ outcome: 'lost' });
   });
 
-  it('takes its shell programs along when it owns them, and leaves them to their wrappers when not', async () => {
+  it('takes its shell programs along when it owns them, and leaves them to their keeper when not', async () => {
     const sleeper: ProgramSpec = {
       type: 'shell',
       command: ['sh', '-c', 'echo up; while [ ! -e gate ]; do sleep 0.02; done'],

@@ -11,30 +11,35 @@ import {
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { AttemptFolder } from '../../platforms/attempt-folder.ts';
+import { containmentFor } from '../../agent/containment-level.ts';
+import { AttemptFolder, endedOf, spooledEpochs } from '../../platforms/attempt-folder.ts';
 import type { ProgramSpec } from '../../platforms/platform.ts';
 import { processIdentity } from '../../platforms/process-identity.mjs';
-import { createShellPlatform, type ShellOptions } from '../../platforms/shell.ts';
+import { createShellPlatform, type ShellOptions, type ShellPlatform } from '../../platforms/shell.ts';
 import { contextOf, type TaskWish, taskOf } from './task.ts';
 
 let spool: string;
+const opened: ShellPlatform[] = [];
 beforeEach(() => {
   spool = mkdtempSync(join(tmpdir(), 'sluice-spool-'));
 });
 afterEach(async () => {
-  // Wrappers of killed tests must not outlive them.
-  for (const epoch of existsSync(join(spool, 'attempts')) ? readdirSync(join(spool, 'attempts')) : []) {
-    const folder = new AttemptFolder(spool, Number(epoch));
-    folder.requestEnd('cancel');
-    await until(() => folder.result() !== undefined || !isAlive(pidOf(folder, 'running.json')));
-  }
+  // Programs of failed tests must not outlive them.
+  for (const epoch of spooledEpochs(spool)) new AttemptFolder(spool, epoch).requestEnd('cancel');
+  await until(() => spooledEpochs(spool).every((epoch) => isOver(epoch) || shimOf(epoch) === undefined));
+  for (const platform of opened.splice(0)) platform.close();
   rmSync(spool, { recursive: true, force: true });
 });
 
-const wrapper = join(import.meta.dirname, '../../agent/wrapper.mjs');
+const keeper = join(import.meta.dirname, '../../agent/keeper/main.ts');
+const containment = containmentFor('auto', join(tmpdir(), 'sluice-shell-test'));
 const environment = { PATH: process.env.PATH ?? '/usr/bin:/bin' };
-const platformOf = (more: Partial<ShellOptions> = {}) =>
-  createShellPlatform({ spool, wrapper, environment, cwd: tmpdir(), graceMs: 300, ...more });
+const platformOf = (more: Partial<ShellOptions> = {}) => {
+  const options = { spool, keeper, containment, environment, cwd: tmpdir(), graceMs: 300, ...more };
+  const platform = createShellPlatform(options);
+  opened.push(platform);
+  return platform;
+};
 const shell = (...command: string[]): ProgramSpec => ({ type: 'shell', command, env: {} });
 const sh = (script: string, ...rest: string[]) => shell('sh', '-c', script, 'sh', ...rest);
 const run = async (
@@ -51,12 +56,20 @@ async function until(condition: () => boolean): Promise<void> {
   while (!condition()) await new Promise((resolve) => setTimeout(resolve, 10));
 }
 const isAlive = (pid: number | undefined) => pid !== undefined && processIdentity(pid) !== undefined;
-function pidOf(folder: AttemptFolder, name: 'running.json' | 'program.json'): number | undefined {
-  try {
-    return JSON.parse(readFileSync(folder.file(name), 'utf8')).pid;
-  } catch {
-    return undefined;
-  }
+const isOver = (epoch: number) => readdirSync(endedOf(spool)).some((name) => name.startsWith(`${epoch}.`));
+function shimOf(epoch: number): number | undefined {
+  const runner = new AttemptFolder(spool, epoch).runner();
+  return typeof runner === 'object' && isAlive(runner.pid) ? runner.pid : undefined;
+}
+function keeperOf(): number {
+  const folder = join(spool, 'keeper');
+  const [lock] = readdirSync(folder).filter((name) => /^lock\.\d+$/.test(name));
+  return JSON.parse(readFileSync(join(folder, lock!), 'utf8')).pid;
+}
+/** A number that the program wrote into a file of the spool. */
+async function pidIn(name: string): Promise<number> {
+  await until(() => existsSync(join(spool, name)) && /\n$/.test(readFileSync(join(spool, name), 'utf8')));
+  return Number(readFileSync(join(spool, name), 'utf8'));
 }
 
 describe('a shell program', () => {
@@ -68,7 +81,7 @@ describe('a shell program', () => {
 
   it.each([
     ['an exit code', sh('exit 3'), { kind: 'program', message: 'exit code 3', exitCode: 3 }],
-    ['a signal', sh('kill -9 $$'), { kind: 'program', message: 'killed by SIGKILL' }],
+    ['a signal', sh('kill -9 $$'), { kind: 'program', message: 'killed by SIGKILL (exit code 137)' }],
     [
       'a command that does not exist',
       shell('no-such-command'),
@@ -126,6 +139,7 @@ describe('a shell program', () => {
         'SLUICE_EPOCH',
         'SLUICE_FLOW',
         'SLUICE_GENERATION',
+        'SLUICE_MARK',
         'SLUICE_PARAM_generation',
         'SLUICE_PARAM_period',
         'SLUICE_PARAM_run',
@@ -152,9 +166,10 @@ describe('a shell program', () => {
 
   it('is killed on cancel when it ignores the request', async () => {
     const context = contextOf();
-    const running = run(sh("trap '' TERM; echo ready; while :; do sleep 0.05; done"), {}, context);
+    const running = run(sh("trap '' TERM; echo ready $$; while :; do sleep 0.05; done"), {}, context);
     await until(() => context.text().includes('ready'));
-    const program = pidOf(new AttemptFolder(spool, 1), 'program.json');
+    const program = Number(context.text().split(' ')[1]);
+    expect(isAlive(program)).toBe(true);
     context.controller.abort('cancel');
     expect((await running).ending).toEqual({ outcome: 'cancelled', effect: null });
     expect(isAlive(program)).toBe(false);
@@ -167,29 +182,9 @@ describe('a shell program', () => {
     expect(log).toContain('left processes behind');
   });
 
-  it('is not held by a process that left its group with the output open', async () => {
-    const { ending, log } = await run(sh('setsid sleep 1000 & echo $!'));
-    expect(ending).toEqual({ outcome: 'succeeded' });
-    process.kill(Number(log.split('\n')[0]), 'SIGKILL');
-  });
-
-  it('is an infrastructure failure at once when its wrapper cannot run', async () => {
-    const { ending } = await run(sh('true'), {}, contextOf(), { wrapper: join(spool, 'nowhere.mjs') });
+  it('is an infrastructure failure when its keeper cannot run', async () => {
+    const { ending } = await run(sh('true'), {}, contextOf(), { keeper: join(spool, 'nowhere.ts') });
     expect(ending).toMatchObject({ outcome: 'failed', kind: 'infrastructure' });
-  });
-
-  it('keeps head and tail of a long output', async () => {
-    const { log } = await run(
-      sh('i=0; while [ $i -lt 2000 ]; do echo line$i; i=$((i+1)); done'),
-      {},
-      contextOf(),
-      {
-        headBytes: 100,
-        tailBytes: 100,
-      },
-    );
-    expect(log).toMatch(/^line0\nline1\n[\s\S]*\n-- \d+ bytes left out --\n[\s\S]*line1998\nline1999\n$/);
-    expect(log.length).toBeLessThan(300);
   });
 
   it('shows its output while it runs', async () => {
@@ -207,36 +202,35 @@ describe('a shell program', () => {
   it('is ended orphanMs after the last contact, and not before (protocol C5)', async () => {
     const platform = platformOf();
     const context = contextOf();
-    const ending = platform.execute(taskOf(sh('echo ready; sleep 1000'), { orphanMs: 1_000 }), context);
+    const ending = platform.execute(taskOf(sh('echo $$; exec sleep 1000'), { orphanMs: 1_500 }), context);
     const touching = setInterval(() => platform.touch([1]), 100);
-    await until(() => context.text().includes('ready'));
-    const program = pidOf(new AttemptFolder(spool, 1), 'program.json');
-    await new Promise((resolve) => setTimeout(resolve, 2_000));
+    await until(() => context.text().includes('\n'));
+    const program = Number(context.text());
+    await new Promise((resolve) => setTimeout(resolve, 3_000));
     expect(isAlive(program)).toBe(true);
     clearInterval(touching);
     expect(await ending).toEqual({ outcome: 'lost', message: expect.stringContaining('no contact') });
     expect(isAlive(program)).toBe(false);
   });
 
-  it('is ended, and its outcome unknown, when its wrapper is killed', async () => {
+  it('is ended, and its outcome unknown, when its shim is killed', async () => {
     const context = contextOf();
-    const running = run(sh('echo ready; sleep 1000'), {}, context);
-    await until(() => context.text().includes('ready'));
-    const folder = new AttemptFolder(spool, 1);
-    const program = pidOf(folder, 'program.json');
-    process.kill(pidOf(folder, 'running.json')!, 'SIGKILL');
+    const running = run(sh('setsid sleep 1000 & echo $! $$; exec sleep 1000'), {}, context);
+    await until(() => context.text().includes('\n'));
+    process.kill(shimOf(1)!, 'SIGKILL');
     expect((await running).ending).toMatchObject({ outcome: 'lost' });
-    await until(() => !isAlive(program));
+    for (const pid of context.text().split(' ')) expect(isAlive(Number(pid))).toBe(false);
   });
 });
 
-describe('a shell program whose agent is killed (protocol C5)', () => {
+describe('a shell program whose agent or keeper is killed (protocol C5)', () => {
   /** An agent of its own process that launches the program and can be killed. */
   function launcher(script: string, wish: TaskWish = {}): ChildProcess {
     const module = join(import.meta.dirname, '../../platforms/shell.ts');
+    const options = { spool, keeper, containment, environment, cwd: tmpdir() };
     const code = `
       const { createShellPlatform } = await import(${JSON.stringify(module)});
-      const platform = createShellPlatform(${JSON.stringify({ spool, wrapper, environment, cwd: tmpdir() })});
+      const platform = createShellPlatform(${JSON.stringify(options)});
       await platform.execute(${JSON.stringify(taskOf(sh(script), wish))}, { signal: new AbortController().signal, log() {} });`;
     return spawn(process.execPath, ['--input-type=module', '-e', code], { stdio: 'ignore' });
   }
@@ -245,17 +239,20 @@ describe('a shell program whose agent is killed (protocol C5)', () => {
     child.kill('SIGKILL');
     await gone;
   }
+  async function killKeeper(): Promise<void> {
+    const pid = keeperOf();
+    process.kill(pid, 'SIGKILL');
+    await until(() => !isAlive(pid));
+  }
+  const gated = () =>
+    `echo before; while [ ! -e ${join(spool, 'gate')} ]; do sleep 0.02; done; echo after; exit 4`;
 
   it('goes on, and the next agent finds its result and its whole log', async () => {
-    const folder = new AttemptFolder(spool, 5);
-    const gate = join(spool, 'gate');
-    const child = launcher(`echo before; while [ ! -e ${gate} ]; do sleep 0.02; done; echo after; exit 4`, {
-      epoch: 5,
-    });
-    await until(() => isAlive(pidOf(folder, 'program.json')));
+    const child = launcher(gated(), { epoch: 5 });
+    await until(() => shimOf(5) !== undefined);
     await kill(child);
-    writeFileSync(gate, '');
-    await until(() => folder.result() !== undefined);
+    writeFileSync(join(spool, 'gate'), '');
+    await until(() => isOver(5));
 
     const next = platformOf();
     const [found] = next.found();
@@ -267,58 +264,132 @@ describe('a shell program whose agent is killed (protocol C5)', () => {
     expect(next.found()).toEqual([]);
   });
 
-  it('can still be cancelled by the next agent', async () => {
-    const folder = new AttemptFolder(spool, 5);
-    const child = launcher('sleep 1000', { epoch: 5 });
-    await until(() => isAlive(pidOf(folder, 'program.json')));
+  it('loses no result when the keeper is killed, nor its timeout', async () => {
+    const platform = platformOf();
+    const context = contextOf();
+    const gate = platform.execute(taskOf(sh(gated()), { epoch: 5 }), context);
+    const late = platform.execute(
+      taskOf(sh('echo; sleep 1000'), { epoch: 6, timeoutMs: 2_000 }),
+      contextOf(),
+    );
+    await until(() => context.text().includes('before') && shimOf(6) !== undefined);
+    const first = keeperOf();
+    await killKeeper();
+    writeFileSync(join(spool, 'gate'), '');
+    expect(await gate).toMatchObject({ outcome: 'failed', exitCode: 4 });
+    expect(await late).toMatchObject({ outcome: 'failed', kind: 'timeout' });
+    expect(keeperOf()).not.toBe(first);
+  });
+
+  it('loses no result when agent and keeper are killed', async () => {
+    const child = launcher(gated(), { epoch: 5 });
+    await until(() => shimOf(5) !== undefined);
     await kill(child);
+    await killKeeper();
+    writeFileSync(join(spool, 'gate'), '');
+    await until(() => shimOf(5) === undefined);
+    const next = platformOf();
+    expect(await next.adopt(next.found()[0]!, contextOf())).toMatchObject({ outcome: 'failed', exitCode: 4 });
+  });
+
+  it('can still be cancelled by the next agent, whose keeper takes over from the living one', async () => {
+    const child = launcher('echo $$ > "$SLUICE_PARAM_file"; exec sleep 1000', {
+      epoch: 5,
+      parameters: { file: join(spool, 'pid') },
+    });
+    const program = await pidIn('pid');
+    await kill(child);
+    const first = keeperOf();
     const next = platformOf();
     const context = contextOf();
     const ending = next.adopt(next.found()[0]!, context);
+    await until(() => !isAlive(first));
     context.controller.abort('cancel');
     expect(await ending).toEqual({ outcome: 'cancelled', effect: null });
+    expect(isAlive(program)).toBe(false);
   });
 
-  it('runs and leaves its result when the disk is too full to note its process', async () => {
+  it('is never begun after the next agent gave it up', async () => {
+    const effect = join(spool, 'effect');
     const folder = new AttemptFolder(spool, 5);
-    const command = ['sh', '-c', 'echo done; sleep 0.5'];
-    folder.create(taskOf(shell(...command), { epoch: 5 }), {
-      ...{ command, cwd: spool, env: environment, timeoutMs: null, orphanMs: 60_000, graceMs: 1 },
-      ...{ headBytes: 100, tailBytes: 100 },
+    platformOf();
+    folder.create(taskOf(sh(`touch ${effect}`), { epoch: 5 }), {
+      ...{ command: ['touch', effect], cwd: spool, env: environment, timeoutMs: null, orphanMs: 1_000 },
+      ...{ graceMs: 1, containment, leaves: false, mark: 'x' },
     });
-    // Nothing can be written under that name, as on a full disk.
-    mkdirSync(folder.file('program.json'));
-    const alone = spawn(process.execPath, [wrapper, folder.path], { stdio: 'ignore' });
-    await until(() => isAlive(pidOf(folder, 'running.json')));
-    rmSync(folder.file('program.json'), { recursive: true });
-    // There is room again before the program ends: then it is noted.
-    await until(() => pidOf(folder, 'program.json') !== undefined);
-    await new Promise((resolve) => alone.once('exit', resolve));
-    expect(folder.result()).toMatchObject({ exitCode: 0, cause: null });
-    expect(readFileSync(folder.file('log'), 'utf8')).toBe('done\n');
-  });
-
-  it('is never begun by a wrapper that comes after the next agent gave it up', async () => {
-    const task = taskOf(sh(`touch ${join(spool, 'effect')}`), { epoch: 5 });
-    const folder = new AttemptFolder(spool, 5);
-    const launch = {
-      command: ['touch', join(spool, 'effect')],
-      cwd: spool,
-      env: environment,
-      timeoutMs: null,
-      orphanMs: 1_000,
-      graceMs: 1,
-      headBytes: 1,
-      tailBytes: 1,
-    };
-    folder.create(task, launch);
     const next = platformOf();
     expect(await next.adopt(next.found()[0]!, contextOf())).toMatchObject({
       outcome: 'failed',
       kind: 'infrastructure',
     });
-    const late = spawn(process.execPath, [wrapper, folder.path], { stdio: 'ignore' });
-    await new Promise((resolve) => late.once('exit', resolve));
-    expect(existsSync(join(spool, 'effect'))).toBe(false);
+    // A keeper that comes afterwards runs another program and leaves this one alone.
+    expect(await next.execute(taskOf(sh('true'), { epoch: 6 }), contextOf())).toEqual({
+      outcome: 'succeeded',
+    });
+    expect(existsSync(effect)).toBe(false);
+  });
+
+  it('leaves its result when the note of its process is empty, as on a full disk', async () => {
+    const context = contextOf();
+    const platform = platformOf();
+    const ending = platform.execute(taskOf(sh(gated()), { epoch: 5 }), context);
+    await until(() => context.text().includes('before'));
+    writeFileSync(new AttemptFolder(spool, 5).file('running'), '');
+    await killKeeper();
+    await until(() => existsSync(join(spool, 'keeper')) && isAlive(keeperOf()));
+    writeFileSync(join(spool, 'gate'), '');
+    expect(await ending).toMatchObject({ outcome: 'failed', exitCode: 4 });
+  });
+
+  describe('under the wrapper of an earlier version', () => {
+    const wrapper = join(import.meta.dirname, '../support/old-wrapper.mjs');
+    function wrapped(script: string): { folder: string; child: ChildProcess } {
+      const folder = join(spool, 'attempts', '5');
+      mkdirSync(folder, { recursive: true });
+      const launch = {
+        ...{ command: ['sh', '-c', script], cwd: spool, env: environment, timeoutMs: null, orphanMs: 60_000 },
+        ...{ graceMs: 300, headBytes: 1_000, tailBytes: 1_000 },
+      };
+      writeFileSync(join(folder, 'contact'), '');
+      writeFileSync(join(folder, 'launch.json'), JSON.stringify(launch));
+      writeFileSync(join(folder, 'task.json'), JSON.stringify(taskOf(sh(script), { epoch: 5 })));
+      return {
+        folder,
+        child: spawn(process.execPath, [wrapper, folder], { detached: true, stdio: 'ignore' }),
+      };
+    }
+
+    it('is followed to its end', async () => {
+      const { folder } = wrapped(gated());
+      await until(() => existsSync(join(folder, 'program.json')));
+      const next = platformOf();
+      const context = contextOf();
+      const ending = next.adopt(next.found()[0]!, context);
+      writeFileSync(join(spool, 'gate'), '');
+      expect(await ending).toMatchObject({ outcome: 'failed', exitCode: 4 });
+      expect(context.text()).toBe('before\nafter\n');
+      next.clear(5);
+      expect(next.found()).toEqual([]);
+    });
+
+    it('can be cancelled, and is lost with its wrapper', async () => {
+      const { folder, child } = wrapped('exec sleep 1000');
+      await until(() => existsSync(join(folder, 'program.json')));
+      const program = JSON.parse(readFileSync(join(folder, 'program.json'), 'utf8')).pid;
+      const next = platformOf();
+      const ending = next.adopt(next.found()[0]!, contextOf());
+      child.kill('SIGKILL');
+      expect(await ending).toMatchObject({ outcome: 'lost' });
+      await until(() => !isAlive(program));
+    });
+
+    it('is given up when its wrapper never began', async () => {
+      const { child } = wrapped('true');
+      child.kill('SIGKILL');
+      await new Promise((resolve) => child.once('exit', resolve));
+      const next = platformOf();
+      const ending = await next.adopt(next.found()[0]!, contextOf());
+      expect(['failed', 'lost']).toContain(ending.outcome);
+    });
   });
 });

@@ -1,10 +1,7 @@
 /**
- * The small process around one shell program (protocol C5). It runs in a session of its own, outlives the agent, keeps
- * the program's output, ends the program's process group - on request, after its timeout, or `orphanMs` after the last
- * contact - and leaves the result in the folder of the attempt.
+ * The wrapper that ran shell programs before the keeper, as it was: an agent must take over what it runs.
  *
- * usage: node wrapper.mjs FOLDER. The folder and who writes what in it: platforms/attempt-folder.ts. Plain JavaScript: it
- * starts in 30 ms with 44 MB, TypeScript would cost twice the time and 17 MB more for each program.
+ * usage: node old-wrapper.mjs FOLDER. The folder and who writes what in it: platforms/wrapper-folder.ts.
  */
 import { spawn } from 'node:child_process';
 import {
@@ -21,7 +18,7 @@ import {
   writeSync,
 } from 'node:fs';
 import { join } from 'node:path';
-import { processIdentity } from '../platforms/process-identity.mjs';
+import { processIdentity } from '../../platforms/process-identity.mjs';
 
 const WATCH_MS = 200;
 /** What a program leaves running in its group when it ends gets this long between TERM and KILL. */

@@ -1,0 +1,137 @@
+/**
+ * Keeps all shell programs of one agent (protocol C5): launches a shim for each new folder in the spool, watches it and
+ * ends it. It holds nothing that is not in the folders or in /proc, so its successor goes on where it was killed.
+ */
+import { existsSync, type FSWatcher, readdirSync, watch } from 'node:fs';
+import {
+  AttemptFolder,
+  attemptsOf,
+  type EndRequest,
+  endedOf,
+  parseEnded,
+  requestsOf,
+  spooledEpochs,
+} from '../../platforms/attempt-folder.ts';
+import { KeptAttempt, type Surroundings } from './attempt.ts';
+import { ProcessTable } from './process-table.ts';
+
+/** Folders are looked at this often besides what the file system reports; ms. */
+const LOOK_MS = 200;
+/** Scans of the process table are at least this far apart, ms: one of them costs up to 5. */
+const SCAN_MS = 10;
+/** After trouble with an attempt's folder it is taken up again this much later. */
+const AGAIN_MS = 1_000;
+
+export class Keeper implements Surroundings {
+  readonly table = new ProcessTable();
+  readonly boot: string;
+  readonly #spool: string;
+  readonly #onError: (epoch: number, error: unknown) => void;
+  readonly #attempts = new Map<number, KeptAttempt>();
+  readonly #requests = new Map<number, EndRequest>();
+  readonly #watchers: FSWatcher[] = [];
+  #scan: Promise<void> | undefined;
+  #scannedOn = Number.NEGATIVE_INFINITY;
+  #timer: NodeJS.Timeout | undefined;
+
+  constructor(spool: string, boot: string, onError: (epoch: number, error: unknown) => void) {
+    this.#spool = spool;
+    this.boot = boot;
+    this.#onError = onError;
+  }
+
+  get idle(): boolean {
+    return this.#attempts.size === 0;
+  }
+
+  start(onLook: () => void): void {
+    this.#listen(requestsOf(this.#spool), (name) => this.#request(name));
+    this.#listen(attemptsOf(this.#spool), (name) => this.#take(Number(name)));
+    const look = () => {
+      this.#look();
+      onLook();
+    };
+    look();
+    this.#timer = setInterval(look, LOOK_MS);
+  }
+
+  stop(): void {
+    clearInterval(this.#timer);
+    for (const watcher of this.#watchers) watcher.close();
+  }
+
+  requestFor(epoch: number): EndRequest | undefined {
+    return this.#requests.get(epoch);
+  }
+
+  scanned(): Promise<void> {
+    this.#scan ??= new Promise((resolve) => {
+      const wait = Math.max(0, this.#scannedOn + SCAN_MS - performance.now());
+      setTimeout(() => {
+        this.#scan = undefined;
+        this.table.scan();
+        this.#scannedOn = performance.now();
+        resolve();
+      }, wait);
+    });
+    return this.#scan;
+  }
+
+  /** Without the watcher (a machine out of them) all is found by looking. */
+  #listen(folder: string, heard: (name: string) => void): void {
+    try {
+      const watcher = watch(folder, (_event, name) => name !== null && heard(name));
+      watcher.on('error', () => {});
+      this.#watchers.push(watcher);
+    } catch {
+      // As said.
+    }
+  }
+
+  #look(): void {
+    for (const name of namesIn(requestsOf(this.#spool))) this.#request(name);
+    const ended = new Set(namesIn(endedOf(this.#spool)).map((name) => parseEnded(name)?.epoch));
+    for (const epoch of spooledEpochs(this.#spool)) if (!ended.has(epoch)) this.#take(epoch);
+    // Children that leave their parents quickly are seen while they still have them.
+    if (!this.idle) void this.scanned();
+  }
+
+  #request(name: string): void {
+    const [epoch, reason] = [Number.parseInt(name, 10), name.slice(name.indexOf('.') + 1)];
+    const attempt = this.#attempts.get(epoch);
+    const known = this.#requests.get(epoch);
+    if (attempt === undefined || known === reason || known === 'force') return;
+    this.#requests.set(epoch, reason as EndRequest);
+    attempt.wake();
+  }
+
+  #take(epoch: number): void {
+    if (!Number.isSafeInteger(epoch) || epoch <= 0 || this.#attempts.has(epoch)) return;
+    const folder = new AttemptFolder(this.#spool, epoch);
+    const launch = folder.attempt()?.launch;
+    // A folder of the wrapper, or one that is being removed; or over, and the event comes late.
+    if (launch === undefined || this.#isEnded(epoch)) return;
+    const attempt = new KeptAttempt(folder, launch, this);
+    this.#attempts.set(epoch, attempt);
+    for (const name of namesIn(requestsOf(this.#spool)))
+      if (Number.parseInt(name, 10) === epoch) this.#request(name);
+    attempt
+      .carry()
+      .catch(async (error: unknown) => {
+        this.#onError(epoch, error);
+        await new Promise((resolve) => setTimeout(resolve, AGAIN_MS));
+      })
+      .finally(() => {
+        this.#attempts.delete(epoch);
+        this.#requests.delete(epoch);
+      });
+  }
+
+  #isEnded(epoch: number): boolean {
+    return namesIn(endedOf(this.#spool)).some((name) => parseEnded(name)?.epoch === epoch);
+  }
+}
+
+function namesIn(folder: string): string[] {
+  return existsSync(folder) ? readdirSync(folder) : [];
+}

@@ -1,0 +1,114 @@
+/** Launching a shim, and what is wrong when a program cannot be started (protocol C5: then it is `failed`, nothing ran). */
+import { type ChildProcess, spawn } from 'node:child_process';
+import { accessSync, closeSync, constants, openSync, readSync, statSync } from 'node:fs';
+import { isAbsolute, join, resolve } from 'node:path';
+import type { AttemptFolder, KeptLaunch } from '../../platforms/attempt-folder.ts';
+
+const SHIM = join(import.meta.dirname, '..', 'shim.sh');
+/** For the shim itself and for unshare; the program gets none of it. */
+const SHIM_PATH = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
+const NAMESPACE = ['--pid', '--fork', '--kill-child=SIGKILL'];
+/** Without privileges a namespace of users is needed around that of processes. */
+const OWN_USERS = process.getuid?.() === 0 ? [] : ['--user', '--map-current-user'];
+
+export const namespaceArguments: readonly string[] = [...OWN_USERS, ...NAMESPACE];
+
+/** Throws, or answers a child without pid that says `error`, when the kernel does not start the shim. */
+export function launchShim(
+  folder: AttemptFolder,
+  launch: KeptLaunch,
+  boot: string,
+  leaf: string,
+): ChildProcess {
+  const shim = ['/bin/sh', SHIM, folder.path, boot, leaf, ...launch.command];
+  const inside = launch.containment.level === 'namespace' && !launch.leaves;
+  const [command, ...args] = inside ? ['unshare', ...namespaceArguments, ...shim] : shim;
+  return spawn(command!, args, {
+    cwd: launch.cwd,
+    env: { PATH: SHIM_PATH, SLUICE_MARK: launch.mark },
+    detached: true,
+    stdio: 'ignore',
+  });
+}
+
+/** The system's name of the reason, as ENOENT. */
+export function codeOf(error: unknown): string {
+  const code = (error as NodeJS.ErrnoException).code ?? '';
+  return /^E[A-Z0-9]+$/.test(code) ? code : 'EINVAL';
+}
+
+/**
+ * Why the program certainly cannot be started; undefined when nothing is seen. Looks where exec would look: what it
+ * does not see (E2BIG, ETXTBSY, EPERM ...) the exec itself says.
+ */
+export function launchProblem(launch: KeptLaunch): string | undefined {
+  try {
+    if (!statSync(launch.cwd).isDirectory()) return 'ENOTDIR';
+    accessSync(launch.cwd, constants.X_OK);
+  } catch (error) {
+    return codeOf(error) === 'ENOENT' ? 'ENOCWD' : codeOf(error);
+  }
+  const name = launch.program;
+  if (name === '') return 'ENOENT';
+  if (name.includes('/')) return fileProblem(resolve(launch.cwd, name));
+  let worst: string | undefined = 'ENOENT';
+  for (const folder of (launch.path ?? SHIM_PATH).split(':')) {
+    const problem = fileProblem(join(isAbsolute(folder) ? folder : resolve(launch.cwd, folder), name));
+    if (problem === undefined) return undefined;
+    if (problem === 'EACCES' || problem === 'ENOEXEC') worst = problem;
+  }
+  return worst;
+}
+
+function fileProblem(path: string): string | undefined {
+  try {
+    const stat = statSync(path);
+    if (stat.isDirectory()) return 'EACCES';
+    accessSync(path, constants.X_OK);
+    // A shell would run an empty file as a script and call it a success.
+    if (stat.size === 0 && stat.isFile()) return 'ENOEXEC';
+    return undefined;
+  } catch (error) {
+    return codeOf(error);
+  }
+}
+
+const TEXTS: readonly (readonly [RegExp, string])[] = [
+  [/argument list too long/i, 'E2BIG'],
+  [/text file busy/i, 'ETXTBSY'],
+  [/permission denied|is a directory/i, 'EACCES'],
+  [/not a directory/i, 'ENOTDIR'],
+  [/too many levels of symbolic links/i, 'ELOOP'],
+  [/file ?name too long/i, 'ENAMETOOLONG'],
+  [/operation not permitted/i, 'EPERM'],
+  [/cannot allocate memory/i, 'ENOMEM'],
+  [/resource temporarily unavailable/i, 'EAGAIN'],
+  [/too many open files in system/i, 'ENFILE'],
+  [/too many open files/i, 'EMFILE'],
+  [/exec format error|cannot execute binary/i, 'ENOEXEC'],
+  [/not found|no such file/i, 'ENOENT'],
+  [/input\/output error/i, 'EIO'],
+];
+const FIRST_BYTES = 4_096;
+
+/**
+ * Why the shim's exec failed, from what the shell said; undefined when the program was started. Nothing but the shell
+ * can have begun `err` with the name of the shim.
+ */
+export function execProblem(folder: AttemptFolder, status: number): string | undefined {
+  if (status !== 126 && status !== 127) return undefined;
+  let text: string;
+  try {
+    const file = openSync(folder.file('err'), 'r');
+    try {
+      const bytes = Buffer.alloc(FIRST_BYTES);
+      text = bytes.toString('utf8', 0, readSync(file, bytes, 0, FIRST_BYTES, 0));
+    } finally {
+      closeSync(file);
+    }
+  } catch {
+    return undefined;
+  }
+  if (!text.startsWith(`${SHIM}: `)) return undefined;
+  return TEXTS.find(([pattern]) => pattern.test(text))?.[1] ?? 'ENOEXEC';
+}

@@ -1,0 +1,15 @@
+/** What shell programs inherit of the agent's environment: little, because anything may hold a secret. */
+
+const INHERITED = /^(PATH|HOME|USER|LOGNAME|SHELL|LANG|LANGUAGE|LC_.*|TZ|TMPDIR)$/;
+
+/** `passed`: further names, or beginnings of names followed by `*`. Variables of Sluice itself are never among them. */
+export function programEnvironment(
+  own: Readonly<Record<string, string>>,
+  passed: readonly string[],
+): Record<string, string> {
+  const wanted = (name: string) =>
+    INHERITED.test(name) ||
+    passed.some((it) => (it.endsWith('*') ? name.startsWith(it.slice(0, -1)) : name === it));
+  const secret = (name: string) => name.startsWith('SLUICE_') || name === 'DATABASE_URL';
+  return Object.fromEntries(Object.entries(own).filter(([name]) => wanted(name) && !secret(name)));
+}

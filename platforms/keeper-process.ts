@@ -1,0 +1,89 @@
+/** The agent's side of its keeper: it is started with the first program and again whenever it is gone while one runs. */
+import { type ChildProcess, spawn } from 'node:child_process';
+import { closeSync, openSync } from 'node:fs';
+import { join } from 'node:path';
+
+/** A keeper that ends this often in a row, each time within LONG_MS, does not work on this machine. */
+const MOST_STARTS = 3;
+const LONG_MS = 5_000;
+const AGAIN_MS = 100;
+
+export class KeeperProcess {
+  readonly #program: string;
+  readonly #spool: string;
+  #child: ChildProcess | undefined;
+  #holders = 0;
+  #shortLives = 0;
+  #closed = false;
+
+  constructor(program: string, spool: string) {
+    this.#program = program;
+    this.#spool = spool;
+  }
+
+  /** It ends as soon as it is started: nothing that waits for it will begin. */
+  get broken(): boolean {
+    return this.#shortLives >= MOST_STARTS;
+  }
+
+  /** An attempt needs it from now on; the answer ends that. */
+  hold(): () => void {
+    this.#holders++;
+    if (this.#child === undefined) {
+      this.#shortLives = 0;
+      this.#start();
+    }
+    return () => {
+      this.#holders--;
+    };
+  }
+
+  /** The pipe to it ends: it goes on until its last program has ended. */
+  close(): void {
+    this.#closed = true;
+    this.#child?.stdin?.destroy();
+  }
+
+  #start(): void {
+    if (this.#child !== undefined || this.#closed) return;
+    const since = performance.now();
+    const errors = openSync(join(this.#spool, 'keeper.log'), 'a', 0o600);
+    let child: ChildProcess;
+    try {
+      // Of the agent's environment, which holds its secrets, it gets nothing.
+      child = spawn(process.execPath, [this.#program, this.#spool], {
+        detached: true,
+        stdio: ['pipe', 'ignore', errors],
+        env: {},
+        cwd: '/',
+      });
+    } catch {
+      this.#shortLives++;
+      this.#later();
+      return;
+    } finally {
+      closeSync(errors);
+    }
+    this.#child = child;
+    child.stdin!.on('error', () => {});
+    (child.stdin as unknown as { unref(): void }).unref();
+    child.unref();
+    let over = false;
+    const gone = () => {
+      if (over) return;
+      over = true;
+      this.#child = undefined;
+      this.#shortLives = performance.now() - since < LONG_MS ? this.#shortLives + 1 : 0;
+      this.#later();
+    };
+    child.once('error', gone);
+    child.once('exit', gone);
+  }
+
+  #later(): void {
+    if (this.#holders === 0 || this.#closed || this.broken) return;
+    setTimeout(() => {
+      if (this.#holders > 0) this.#start();
+    }, AGAIN_MS).unref();
+  }
+}
