@@ -8,6 +8,7 @@ import { existsSync } from 'node:fs';
 import { homedir, hostname } from 'node:os';
 import { join, resolve } from 'node:path';
 import { z } from 'zod';
+import { encodingNamed } from './encoding.ts';
 import { SluiceError } from './errors.ts';
 
 /** The folder of the project, to which relative paths of the configuration are meant. */
@@ -22,6 +23,17 @@ const list = z.string().transform((it) =>
     .map((part) => part.trim())
     .filter((part) => part !== ''),
 );
+
+/** What programs write in that declare nothing, in the standard's spelling. */
+const encoding = z.string().transform((name, context) => {
+  const known = encodingNamed(name);
+  if (known !== undefined) return known;
+  context.addIssue({
+    code: 'custom',
+    message: 'an encoding of program output: utf-8, gbk, gb18030, big5, latin1 ...',
+  });
+  return z.NEVER;
+});
 
 /** `{"yt": "postgres://..."}`: credentials of platforms, which only agents hold (protocol C1). */
 const connections = z.string().transform((text, context) => {
@@ -104,6 +116,7 @@ const Environment = z
     SLUICE_AGENT_PLATFORM: z.string().optional(),
     SLUICE_AGENT_SLOTS: z.coerce.number().int().min(1).max(1_000).default(8),
     SLUICE_AGENT_LABELS: list.prefault(''),
+    SLUICE_AGENT_ENCODING: encoding.optional(),
     SLUICE_CONNECTIONS: connections.prefault('{}'),
     SLUICE_AGENT_PASS_ENV: passed.prefault(''),
     SLUICE_AGENT_CONTAINMENT: z.enum(['auto', 'cgroup', 'namespace', 'marks']).default('auto'),
@@ -166,6 +179,8 @@ export interface Config {
     /** How many flows at once. */
     readonly slots: number;
     readonly labels: readonly string[];
+    /** What programs write in that declare nothing; undefined: utf-8. */
+    readonly encoding: string | undefined;
     /** Connection name -> URL. */
     readonly connections: Readonly<Record<string, string>>;
     /** Variables of the agent's own environment that its shell programs get; `X*`: all that begin with X. */
@@ -230,6 +245,7 @@ export function loadConfig(env: Env = environment()): Config {
       platform: it.SLUICE_AGENT_PLATFORM,
       slots: it.SLUICE_AGENT_SLOTS,
       labels: it.SLUICE_AGENT_LABELS,
+      encoding: it.SLUICE_AGENT_ENCODING,
       connections: it.SLUICE_CONNECTIONS,
       passEnv: it.SLUICE_AGENT_PASS_ENV,
       containment: it.SLUICE_AGENT_CONTAINMENT,

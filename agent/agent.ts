@@ -76,6 +76,7 @@ export function createAgent(options: AgentOptions): Agent {
     platforms: options.platforms,
     results,
     logs,
+    encoding: options.encoding,
     onResult: (result) => completing.push(result),
     onFree: () => {
       slotFreed();
@@ -296,6 +297,7 @@ export function createAgent(options: AgentOptions): Agent {
       await settle(mine, INTERRUPTED_MS);
     }
     if (fatal !== undefined) return;
+    await logs.settle(FAREWELL_MS);
     silence.abort();
     await Promise.race([beating, pause(FAREWELL_MS)]);
     await calls.leave(attempts.surviving(), { timeoutMs: FAREWELL_MS }).catch(() => {});

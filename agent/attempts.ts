@@ -2,6 +2,8 @@
  * The attempts this agent answers for, from the claim to the acknowledged result. Each holds a slot (protocol C8).
  */
 import type { AttemptResult } from '../api/schemas/agent.ts';
+import { DEFAULT_ENCODING } from '../encoding.ts';
+import type { LogSource } from '../platforms/log-source.ts';
 import { noopEnding } from '../platforms/noop.ts';
 import type {
   Ending,
@@ -12,7 +14,8 @@ import type {
   Task,
 } from '../platforms/platform.ts';
 import type { ShellPlatform } from '../platforms/shell.ts';
-import type { AttemptLog, LogShipper } from './log-shipper.ts';
+import type { LogShipper } from './log-shipper.ts';
+import { MemoryLog } from './memory-log.ts';
 import type { ResultSpool } from './result-spool.ts';
 
 export interface Platforms extends Record<Exclude<ProgramType, 'shell'>, Platform> {
@@ -36,6 +39,8 @@ export interface AttemptsOptions {
   readonly platforms: Platforms;
   readonly results: ResultSpool;
   readonly logs: LogShipper;
+  /** What programs write in that declare nothing; default utf-8. */
+  readonly encoding?: string | undefined;
   /** A result is ready to be sent. */
   readonly onResult: (result: AttemptResult) => void;
   /** An attempt was forgotten: its slot is free. */
@@ -85,13 +90,18 @@ export class Attempts {
   recover(): () => void {
     const left = this.#options.results.found();
     for (const result of left) this.#hold(result.epoch, undefined).state = 'ended';
-    const tasks = this.#options.platforms.shell.found();
+    const { shell } = this.#options.platforms;
+    const tasks = shell.found();
     for (const task of tasks) this.#hold(task.lease.epoch, task).state = 'running';
     return () => {
+      for (const { task, source } of shell.unsent()) {
+        this.#options.logs.open(task.lease, source);
+        this.#options.logs.end(task.lease.epoch, () => shell.clear(task.lease.epoch));
+      }
       for (const result of left) this.#options.onResult(result);
       for (const task of tasks) {
         const attempt = this.#held.get(task.lease.epoch)!;
-        this.#run(attempt, task, (context) => this.#options.platforms.shell.adopt(task, context));
+        this.#run(attempt, task, (context) => shell.adopt(task, context));
       }
     };
   }
@@ -107,9 +117,9 @@ export class Attempts {
     const { task } = attempt;
     attempt.contactOn = performance.now();
     if (attempt.stopped !== undefined) {
-      this.#end(attempt, task, { outcome: 'cancelled', effect: false }, 0);
+      this.#end(attempt, resultOf(task, { outcome: 'cancelled', effect: false }));
     } else if (task.spec.type === 'noop' && task.spec.ms === 0) {
-      this.#end(attempt, task, noopEnding(task), 0);
+      this.#end(attempt, resultOf(task, noopEnding(task)));
     } else {
       const platform = this.#options.platforms[task.spec.type];
       this.#run(attempt, task, (context) => platform.execute(task, context));
@@ -158,8 +168,14 @@ export class Attempts {
     const attempt = this.#held.get(epoch);
     if (attempt === undefined) return;
     this.#held.delete(epoch);
-    this.#options.logs.forget(epoch);
-    if (attempt.task?.spec.type === 'shell') this.#options.platforms.shell.clear(epoch);
+    const { shell } = this.#options.platforms;
+    const isShell = attempt.task?.spec.type === 'shell';
+    let logged = false;
+    this.#options.logs.end(epoch, () => {
+      logged = true;
+      if (isShell) shell.clear(epoch);
+    });
+    if (isShell && !logged) shell.reported(epoch);
     if (attempt.task === undefined || isSpooled(attempt.task)) this.#options.results.remove(epoch);
     this.#options.onFree();
   }
@@ -187,14 +203,23 @@ export class Attempts {
     attempt.state = 'running';
     attempt.controller = controller;
     // Opened with the first line: most noops have none.
-    let log: AttemptLog | undefined;
+    let log: MemoryLog | undefined;
+    let source: LogSource | undefined;
+    const encoding = encodingOf(task, this.#options.encoding);
     const context: ExecuteContext = {
       signal: controller.signal,
       log: (said) => {
-        log ??= this.#options.logs.open(task.lease);
+        if (log === undefined) {
+          log = new MemoryLog();
+          this.#options.logs.open(task.lease, log);
+        }
         log.write(said);
       },
-      logReady: () => log?.ready() ?? true,
+      logFrom: (from) => {
+        source = from;
+        this.#options.logs.open(task.lease, from);
+      },
+      encoding,
     };
     execute(context)
       .catch(
@@ -207,12 +232,19 @@ export class Attempts {
           ),
         }),
       )
-      .then(async (ending) => {
-        const ms = Math.round(performance.now() - since);
-        if (isSpooled(task)) this.#keep(resultOf(task, ending, ms));
-        // The last lines are there before the result is.
-        await log?.flush();
-        this.#end(attempt, task, ending, ms);
+      .then((ending) => {
+        log?.end();
+        const result: AttemptResult = {
+          ...task.lease,
+          ending,
+          agentMs: Math.round(performance.now() - since),
+          logBytes: (source ?? log)?.bytes,
+          encoding,
+        };
+        if (isSpooled(task)) this.#keep(result);
+        // The log follows, or has come already: no end waits for it.
+        this.#options.logs.hurry();
+        this.#end(attempt, result);
       });
   }
 
@@ -225,10 +257,10 @@ export class Attempts {
     }
   }
 
-  #end(attempt: Attempt, task: Task, ending: Ending, agentMs: number): void {
+  #end(attempt: Attempt, result: AttemptResult): void {
     attempt.state = 'ended';
     attempt.controller = undefined;
-    this.#options.onResult(resultOf(task, ending, agentMs));
+    this.#options.onResult(result);
   }
 }
 
@@ -237,6 +269,11 @@ function isSpooled(task: Task): boolean {
   return task.spec.type !== 'shell' && task.spec.type !== 'noop';
 }
 
-function resultOf(task: Task, ending: Ending, agentMs: number): AttemptResult {
-  return { ...task.lease, ending, agentMs };
+const resultOf = (task: Task, ending: Ending): AttemptResult => ({ ...task.lease, ending, agentMs: 0 });
+
+/** What its output is in; undefined: utf-8, as of all that runs inside the agent. */
+function encodingOf({ spec }: Task, ofAgent: string | undefined): string | undefined {
+  if (spec.type !== 'shell') return undefined;
+  const encoding = spec.encoding ?? ofAgent;
+  return encoding === DEFAULT_ENCODING ? undefined : encoding;
 }

@@ -28,6 +28,8 @@ export interface Introduction {
   readonly slots: number;
   readonly labels: readonly string[];
   readonly version: string;
+  /** What programs write in that declare nothing, in the standard's spelling; default utf-8. */
+  readonly encoding?: string | undefined;
 }
 
 /** Every call but heartbeat and leave repeats its identical body until it is answered (C1). */
@@ -36,8 +38,8 @@ export function createCalls(client: ApiClient, who: Introduction) {
   const labels = [...who.labels];
   return {
     hello(held: number[], options: PatientOptions): Promise<HelloAnswer> {
-      const { lockToken, slots, version } = who;
-      const body: HelloRequest = { instance, lockToken, platform, slots, labels, version, held };
+      const { lockToken, slots, version, encoding } = who;
+      const body: HelloRequest = { instance, lockToken, platform, slots, labels, version, encoding, held };
       return client.callUntilAnswered('hello', JSON.stringify(body), HelloAnswer, options);
     },
     claim(free: number, waitMs: number, options: PatientOptions): Promise<ClaimAnswer> {

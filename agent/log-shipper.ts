@@ -1,43 +1,42 @@
 /**
- * Sends what attempts log to the API, many attempts in one call, at most one call in flight and one each 200 ms unless
- * an attempt waits for its last lines. The offset counts bytes sent before, so a repeated chunk changes nothing.
+ * Sends what attempts write to the API: many attempts in one call, one call at a time. No result waits for it. An attempt that has ended is
+ * sent on until all has come or nothing goes on any more; one that writes without end gets its share of each call, not more.
  */
 import { type Lease, type LogChunk, LogsAnswer } from '../api/schemas/agent.ts';
+import type { LogSource } from '../platforms/log-source.ts';
 import { type ApiClient, ApiRefusal } from './api-client.ts';
 
+/** Between two calls while programs run, ms: with the size of a call it is the rate at which logs are sent. */
 const INTERVAL_MS = 200;
+/** Bytes of one attempt in a call that carries several, and of a call. */
 const CHUNK_BYTES = 128 * 1024;
 const CALL_BYTES = 1024 * 1024;
-/** Above it, output that lies in files waits there; above the second, it is dropped. */
-const LAGGING_BYTES = 512 * 1024;
-const MOST_BYTES = 4 * 1024 * 1024;
-/** So often the API may fail to take logs before results stop waiting for them. */
-const PATIENCE = 3;
-
-export interface AttemptLog {
-  write(said: string | Uint8Array): void;
-  /** False while the API takes less than the attempt writes. */
-  ready(): boolean;
-  /** Resolves when all is stored by the API, or the API is seen to be unable to take logs. */
-  flush(): Promise<void>;
-}
+/** How long an attempt's log rests after the API could not store it, ms. */
+const REST_MS = 5_000;
+/** How long the log of an ended attempt may stand still before it is given up, ms. */
+const PATIENCE_MS = 10 * 60_000;
+/** Ended attempts whose logs wait; the oldest are given up beyond it. On the disk each is bounded. */
+const MOST_ENDED = 500;
 
 interface Entry {
   readonly lease: Lease;
-  pending: Buffer;
-  offset: number;
-  dropped: number;
-  waiting: (() => void)[];
+  readonly source: LogSource;
+  /** Called once, when nothing more is asked of the source. */
+  onDone: (() => void) | undefined;
+  /** performance.now() of the last bytes that were stored, or of the end. */
+  movedOn: number;
+  restsUntil: number;
 }
 
 export class LogShipper {
   readonly #client: ApiClient;
   readonly #instance: string;
   readonly #onStop: (epochs: readonly number[]) => void;
+  /** In the order in which their turn comes: who was sent goes to the end. */
   readonly #entries = new Map<number, Entry>();
-  #failures = 0;
   #timer: NodeJS.Timeout | undefined;
   #busy = false;
+  #settled: (() => void)[] = [];
   readonly #closing = new AbortController();
 
   constructor(client: ApiClient, instance: string, onStop: (epochs: readonly number[]) => void) {
@@ -46,38 +45,54 @@ export class LogShipper {
     this.#onStop = onStop;
   }
 
-  open(lease: Lease): AttemptLog {
-    const entry: Entry = { lease, pending: Buffer.alloc(0), offset: 0, dropped: 0, waiting: [] };
-    this.#entries.set(lease.epoch, entry);
-    return {
-      write: (said) => {
-        const bytes = Buffer.from(said);
-        if (entry.pending.length + bytes.length > MOST_BYTES) {
-          entry.dropped += bytes.length;
-          return;
-        }
-        const mark = entry.dropped > 0 ? `\n-- ${entry.dropped} bytes left out --\n` : '';
-        entry.dropped = 0;
-        entry.pending = Buffer.concat([entry.pending, Buffer.from(mark), bytes]);
-        this.#schedule(INTERVAL_MS);
-      },
-      ready: () => entry.pending.length < LAGGING_BYTES,
-      flush: () => {
-        if (entry.pending.length === 0 || this.#failures >= PATIENCE) return Promise.resolve();
-        this.#schedule(0);
-        return new Promise((resolve) => entry.waiting.push(resolve));
-      },
-    };
+  open(lease: Lease, source: LogSource): void {
+    const now = performance.now();
+    this.#entries.set(lease.epoch, { lease, source, onDone: undefined, movedOn: now, restsUntil: 0 });
+    this.#schedule(INTERVAL_MS);
   }
 
-  /** The attempt's result was delivered: what is not sent yet is dropped. */
-  forget(epoch: number): void {
-    this.#entries.delete(epoch);
+  /** The attempt has ended and its API knows it: `onDone` is called when its log was sent, or is given up. */
+  end(epoch: number, onDone: () => void): void {
+    const entry = this.#entries.get(epoch);
+    if (entry === undefined) {
+      onDone();
+      return;
+    }
+    entry.onDone = onDone;
+    entry.movedOn = performance.now();
+    this.#finishEnded();
+    const ended = [...this.#entries.values()].filter((it) => it.onDone !== undefined);
+    for (const old of ended.slice(0, Math.max(0, ended.length - MOST_ENDED))) this.#finish(old);
+    this.#schedule(0);
+  }
+
+  /** There is something to send that need not wait: an attempt is at its end. */
+  hurry(): void {
+    this.#schedule(0);
+  }
+
+  /** Resolves when all ended attempts are done, after `withinMs` at the latest. */
+  async settle(withinMs: number): Promise<void> {
+    this.#finishEnded();
+    if (!this.#anyEnded()) return;
+    this.#schedule(0);
+    await new Promise<void>((resolve) => {
+      const timer = setTimeout(resolve, withinMs);
+      this.#settled.push(() => {
+        clearTimeout(timer);
+        resolve();
+      });
+    });
   }
 
   close(): void {
     clearTimeout(this.#timer);
     this.#closing.abort();
+    for (const { source } of this.#entries.values()) source.close();
+  }
+
+  #anyEnded(): boolean {
+    return [...this.#entries.values()].some((entry) => entry.source.bytes !== undefined);
   }
 
   #schedule(afterMs: number): void {
@@ -93,62 +108,79 @@ export class LogShipper {
     const batch = this.#batch();
     if (batch.length > 0) await this.#send(batch);
     this.#busy = false;
-    let waited = false;
-    let more = false;
-    for (const entry of this.#entries.values()) {
-      if (entry.pending.length > 0) {
-        more = true;
-        waited ||= entry.waiting.length > 0;
-      } else for (const resolve of entry.waiting.splice(0)) resolve();
-    }
-    if (more) this.#schedule(waited ? 0 : INTERVAL_MS);
+    this.#finishEnded();
+    if (!this.#anyEnded()) for (const resolve of this.#settled.splice(0)) resolve();
+    const now = performance.now();
+    const hurry = [...this.#entries.values()].some(
+      (it) => it.source.bytes !== undefined && it.onDone !== undefined && it.restsUntil < now,
+    );
+    // An ended log goes on at once, but never in the way of the agent's other calls: they have connections of their own.
+    if (this.#entries.size > 0) this.#schedule(hurry && batch.length > 0 ? 0 : INTERVAL_MS);
   }
 
-  #batch(): { entry: Entry; data: Buffer }[] {
-    const batch: { entry: Entry; data: Buffer }[] = [];
+  /** Those whose turn it is, each with its share. */
+  #batch(): { entry: Entry; offset: number; data: Buffer }[] {
+    const batch: { entry: Entry; offset: number; data: Buffer }[] = [];
+    const now = performance.now();
     let room = CALL_BYTES;
-    // Those whose result waits go first.
-    const entries = [...this.#entries.values()].sort((a, b) => b.waiting.length - a.waiting.length);
-    for (const entry of entries) {
-      if (room <= 0) break;
-      if (entry.pending.length === 0) continue;
-      const data = entry.pending.subarray(0, Math.min(CHUNK_BYTES, room));
-      batch.push({ entry, data });
-      room -= data.length;
+    for (const entry of this.#entries.values()) {
+      if (room < CHUNK_BYTES) break;
+      if (entry.restsUntil > now) continue;
+      const slice = entry.source.next(CHUNK_BYTES);
+      if (slice === undefined) continue;
+      batch.push({ entry, ...slice });
+      room -= slice.data.length;
     }
     return batch;
   }
 
-  async #send(batch: { entry: Entry; data: Buffer }[]): Promise<void> {
-    const chunks: LogChunk[] = batch.map(({ entry, data }) => ({
+  async #send(batch: readonly { entry: Entry; offset: number; data: Buffer }[]): Promise<void> {
+    const chunks: LogChunk[] = batch.map(({ entry, offset, data }) => ({
       ...entry.lease,
-      offset: entry.offset,
+      offset,
       data: data.toString('base64'),
     }));
     const body = JSON.stringify({ instance: this.#instance, chunks });
     try {
-      const { stop } = await this.#client.callUntilAnswered('logs', body, LogsAnswer, {
-        signal: this.#closing.signal,
-        onFailure: (error) => {
-          // While the API is away results wait as well; only an API that is there and takes no logs is a reason.
-          if (error instanceof ApiRefusal && ++this.#failures >= PATIENCE) this.#release();
-          return undefined;
-        },
-      });
-      this.#failures = 0;
+      const { signal } = this.#closing;
+      const { stop, refused } = await this.#client.callUntilAnswered('logs', body, LogsAnswer, { signal });
+      const unstored = new Set(refused);
+      const now = performance.now();
+      for (const { entry } of batch) {
+        if (unstored.has(entry.lease.epoch)) entry.restsUntil = now + REST_MS;
+        else {
+          entry.source.taken();
+          entry.movedOn = now;
+        }
+        this.#toTheEnd(entry);
+      }
       this.#onStop(stop);
-    } catch {
-      // A final refusal: these lines are lost, the attempt is not.
-      this.#failures++;
-      if (this.#failures >= PATIENCE) this.#release();
-    }
-    for (const { entry, data } of batch) {
-      entry.pending = entry.pending.subarray(data.length);
-      entry.offset += data.length;
+    } catch (error) {
+      if (this.#closing.signal.aborted || !(error instanceof ApiRefusal)) return;
+      // The same bytes will never be accepted: one attempt's log is lost by them, the others are not.
+      if (batch.length === 1) this.#finish(batch[0]!.entry);
+      else for (const one of batch) await this.#send([one]);
     }
   }
 
-  #release(): void {
-    for (const entry of this.#entries.values()) for (const resolve of entry.waiting.splice(0)) resolve();
+  #toTheEnd(entry: Entry): void {
+    const { epoch } = entry.lease;
+    if (!this.#entries.delete(epoch)) return;
+    this.#entries.set(epoch, entry);
+  }
+
+  #finishEnded(): void {
+    const now = performance.now();
+    for (const entry of [...this.#entries.values()]) {
+      if (entry.onDone === undefined) continue;
+      const rest = entry.source.bytes === undefined ? undefined : entry.source.next(CHUNK_BYTES);
+      if (rest === undefined || now - entry.movedOn > PATIENCE_MS) this.#finish(entry);
+    }
+  }
+
+  #finish(entry: Entry): void {
+    this.#entries.delete(entry.lease.epoch);
+    entry.source.close();
+    entry.onDone?.();
   }
 }

@@ -45,7 +45,7 @@ export interface AgentCalls {
   started(agent: string, body: StartedRequest): Promise<StartedAnswer>;
   heartbeat(agent: string, body: HeartbeatRequest): Promise<HeartbeatAnswer>;
   complete(agent: string, body: CompleteRequest): Promise<CompleteAnswer>;
-  logs(agent: string, body: LogsRequest): Promise<{ stop: number[] }>;
+  logs(agent: string, body: LogsRequest): Promise<{ stop: number[]; refused: number[] }>;
   leave(agent: string, body: LeaveRequest): Promise<void>;
   /** Answers every waiting claim with nothing. */
   close(): void;
@@ -72,6 +72,8 @@ export function createAgentCalls(deps: AgentCallsDeps): AgentCalls {
   /** Stops that a process was told, by agent and instance. */
   const told = new Map<string, ReadonlySet<number>>();
   const own = new OwnEpochs(pool);
+  /** The last logs could not be stored: said once. */
+  let outOfRoom = false;
 
   /**
    * C1: a call that was answered before gets that answer; one that stands in the group twice is carried out once. Two APIs may get the same
@@ -254,12 +256,21 @@ export function createAgentCalls(deps: AgentCallsDeps): AgentCalls {
         agent,
         body.chunks.map((chunk) => chunk.epoch),
       );
+      const refused: number[] = [];
       for (const { epoch, offset, data } of body.chunks) {
         const place = places.get(epoch);
-        if (place !== undefined)
+        if (place === undefined) continue;
+        try {
           await deps.logs.append({ ...place, epoch }, offset, Buffer.from(data, 'base64'));
+        } catch (error) {
+          // A full disk, above all: no other log and no result waits for it.
+          if (refused.push(epoch) === 1 && !outOfRoom)
+            deps.warn({ err: error }, 'logs of attempts cannot be stored; agents keep what they can');
+          outOfRoom = true;
+        }
       }
-      return { stop: await stopLane(agent) };
+      if (refused.length === 0) outOfRoom = false;
+      return { stop: await stopLane(agent), refused };
     },
     async leave(agent, body) {
       await releaseAgent(pool, agent, body.instance, body.held);

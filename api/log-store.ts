@@ -28,6 +28,8 @@ export interface LogStore {
   read(place: LogPlace, from: number): Promise<LogPart>;
   /** Everything that attempts of the run wrote: it went into the archive, logs do not. */
   forget(run: string): Promise<void>;
+  /** Why the last bytes could not be stored; null: they were. */
+  trouble(): string | null;
 }
 
 export interface LogLimits {
@@ -42,6 +44,8 @@ export interface LogLimits {
 const LIMITS: LogLimits = { head: 10 * 1024 * 1024, segment: 2 * 1024 * 1024, line: 64 * 1024 };
 const KEPT_SEGMENTS = 6;
 const PART = 256 * 1024;
+/** Codes of a disk, or of a user's share of it, that is full. */
+const FULL = new Set(['ENOSPC', 'EDQUOT']);
 /** Attempts whose segments are remembered. */
 const REMEMBERED = 1_000;
 
@@ -56,6 +60,7 @@ interface Segment {
 export function fileLogStore(folder: string, limits: LogLimits = LIMITS): LogStore {
   const known = new Map<number, Promise<Segment[]>>();
   const writing = new Map<number, Promise<void>>();
+  let trouble: string | null = null;
 
   function segmentsOf(place: LogPlace): Promise<Segment[]> {
     let segments = known.get(place.epoch);
@@ -115,9 +120,13 @@ export function fileLogStore(folder: string, limits: LogLimits = LIMITS): LogSto
       const next = before
         .catch(() => {})
         .then(() => write(place, offset, data))
-        .catch((error) => {
+        .then(() => {
+          trouble = null;
+        })
+        .catch((error: NodeJS.ErrnoException) => {
           // What was written is not known any more: look at the files the next time.
           known.delete(place.epoch);
+          trouble = FULL.has(error.code ?? '') ? `no space is left for ${folder}` : error.message;
           throw error;
         });
       writing.set(place.epoch, next);
@@ -143,6 +152,8 @@ export function fileLogStore(folder: string, limits: LogLimits = LIMITS): LogSto
         await file.close();
       }
     },
+
+    trouble: () => trouble,
 
     async forget(run) {
       await rm(join(folder, safe(run)), { recursive: true, force: true });

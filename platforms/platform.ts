@@ -4,6 +4,7 @@
  */
 
 import type { Parameters } from '../sql/statements.ts';
+import type { LogSource } from './log-source.ts';
 
 /** One claim of one attempt of a flow (protocol C3). Epochs come from one sequence and are never reused. */
 export interface Lease {
@@ -117,8 +118,10 @@ export interface ExecuteContext {
   readonly signal: AbortSignal;
   /** Appends to the log of the attempt: text as UTF-8, bytes as they are. Whole lines are kind to readers, but not required. */
   readonly log: (said: string | Uint8Array) => void;
-  /** False while the reader of the log lags far behind: whoever copies text from a file waits. Absent = true. */
-  readonly logReady?: () => boolean;
+  /** Of a program whose output lies in files: they are read from here on, also after its end. */
+  readonly logFrom?: (source: LogSource) => void;
+  /** What the program's output is written in; default utf-8. */
+  readonly encoding?: string | undefined;
 }
 
 export interface Platform {

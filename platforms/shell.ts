@@ -8,6 +8,7 @@ import { AttemptFolder, type Containment, makeSpool, spooledEpochs } from './att
 import { EndedAttempts } from './ended-attempts.ts';
 import { KeeperProcess } from './keeper-process.ts';
 import { LogPump } from './log-pump.ts';
+import type { LogSource } from './log-source.ts';
 import {
   type Ending,
   type ExecuteContext,
@@ -17,6 +18,7 @@ import {
   stopReason,
   type Task,
 } from './platform.ts';
+import { isReported, markReported } from './reported.ts';
 import { endingOf, NEVER_BEGUN } from './shell-ending.ts';
 import { WrapperFolder } from './wrapper-folder.ts';
 
@@ -33,7 +35,11 @@ export interface ShellPlatform extends Platform {
   adopt(task: Task, context: ExecuteContext): Promise<Ending>;
   /** The API was heard to know these epochs: their programs may go on for another `orphanMs`. */
   touch(epochs: Iterable<number>): void;
-  /** The result was delivered: the folder of the attempt is removed. */
+  /** The result was delivered, the log not yet: a next process does not report the attempt again, and sends the rest. */
+  reported(epoch: number): void;
+  /** Attempts that an earlier process reported without having sent all of their logs. */
+  unsent(): { readonly task: Task; readonly source: LogSource }[];
+  /** Result and log were delivered: the folder of the attempt is removed. */
   clear(epoch: number): void;
   /** This process leaves: programs and keeper go on. */
   close(): void;
@@ -58,6 +64,7 @@ export function createShellPlatform(options: ShellOptions): ShellPlatform {
   makeSpool(spool);
   const mine = new Set<number>();
   const folderOf = (epoch: number) => new AttemptFolder(spool, epoch);
+  const taskIn = (epoch: number) => folderOf(epoch).attempt()?.task ?? new WrapperFolder(spool, epoch).task();
   const keeper = new KeeperProcess(options.keeper, spool);
   const ended = new EndedAttempts(spool);
 
@@ -75,18 +82,18 @@ export function createShellPlatform(options: ShellOptions): ShellPlatform {
       for (;;) {
         const known = ended.of(epoch);
         if (known !== undefined) {
-          await log.drain();
-          return endingOf(known, task, program, folder.survivors());
+          const ending = endingOf(known, task, program, folder.survivors());
+          // What the shim said of a program that was not started is in the words of the ending already.
+          return log.finish(ending, known.what === 'unlaunched' ? 'unsaid' : 'stderr');
         }
         const hopeless = keeper.broken || performance.now() - since > KEEPER_START_MS;
-        if (hopeless && folder.runner() === undefined && folder.giveUp()) return NEVER_BEGUN;
+        if (hopeless && folder.runner() === undefined && folder.giveUp()) return log.finish(NEVER_BEGUN);
         log.pump();
         await ended.next(epoch, POLL_MS);
       }
     } finally {
       context.signal.removeEventListener('abort', stop);
       release();
-      log.close();
     }
   }
 
@@ -94,23 +101,22 @@ export function createShellPlatform(options: ShellOptions): ShellPlatform {
     const { epoch } = task.lease;
     const folder = new WrapperFolder(spool, epoch);
     if (folder.ending() === undefined && !folder.begun() && folder.giveUp()) return NEVER_BEGUN;
-    const log = new LogPump(folderOf(epoch), context);
+    const log = new LogPump(
+      { path: folderOf(epoch).path, requestEnd: (reason) => folder.requestEnd(reason) },
+      context,
+    );
     const stop = () => folder.requestEnd(stopReason(context.signal));
     if (context.signal.aborted) stop();
     else context.signal.addEventListener('abort', stop, { once: true });
     try {
       for (;;) {
         const ending = folder.ending();
-        if (ending !== undefined) {
-          await log.drain();
-          return ending;
-        }
+        if (ending !== undefined) return log.finish(ending);
         log.pump();
         await new Promise((resolve) => setTimeout(resolve, POLL_MS));
       }
     } finally {
       context.signal.removeEventListener('abort', stop);
-      log.close();
     }
   }
 
@@ -138,7 +144,8 @@ export function createShellPlatform(options: ShellOptions): ShellPlatform {
     },
     found() {
       return spooledEpochs(spool).flatMap((epoch) => {
-        const task = folderOf(epoch).attempt()?.task ?? new WrapperFolder(spool, epoch).task();
+        if (isReported(folderOf(epoch))) return [];
+        const task = taskIn(epoch);
         if (task !== undefined) return [task];
         folderOf(epoch).remove();
         return [];
@@ -156,6 +163,21 @@ export function createShellPlatform(options: ShellOptions): ShellPlatform {
     },
     touch(epochs) {
       for (const epoch of epochs) if (mine.has(epoch)) folderOf(epoch).touch();
+    },
+    reported(epoch) {
+      markReported(folderOf(epoch));
+    },
+    unsent() {
+      return spooledEpochs(spool).flatMap((epoch) => {
+        const folder = folderOf(epoch);
+        const task = taskIn(epoch);
+        if (!isReported(folder) || task === undefined) return [];
+        mine.add(epoch);
+        const encoding = (task.spec as SpecOf<'shell'>).encoding;
+        const source = new LogPump(folder, { signal: new AbortController().signal, log: () => {}, encoding });
+        source.finish({ outcome: 'succeeded' });
+        return [{ task, source }];
+      });
     },
     clear(epoch) {
       if (!mine.delete(epoch)) return;

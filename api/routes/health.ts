@@ -19,14 +19,22 @@ export function healthRoutes(app: Api, deps: ApiDeps, metrics: Metrics): void {
     config: { permission: 'public' },
     schema: {
       tags: ['health'],
-      response: { 200: z.object({ ok: z.literal(true), catalogueVersion: z.int().nullable() }) },
+      response: {
+        200: z.object({
+          ok: z.literal(true),
+          catalogueVersion: z.int().nullable(),
+          /** Why logs of attempts cannot be stored here; null: they can. */
+          logsTrouble: z.string().nullable(),
+        }),
+      },
     },
     handler: async () => {
       try {
         const found = await deps.pool.query<{ version: number | null }>(
           'select max(version) as version from catalogue_versions',
         );
-        return { ok: true as const, catalogueVersion: found.rows[0]?.version ?? null };
+        const catalogueVersion = found.rows[0]?.version ?? null;
+        return { ok: true as const, catalogueVersion, logsTrouble: deps.logs.trouble() };
       } catch (cause) {
         throw new SluiceError('not_ready', 'the database does not answer', {
           cause,

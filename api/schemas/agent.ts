@@ -184,7 +184,8 @@ export const LogsRequest = z.strictObject({
   instance: RequestId,
   chunks: z.array(LogChunk).min(1).max(1_000),
 });
-export const LogsAnswer = z.object({ stop });
+/** `refused`: epochs of which nothing could be stored now; the agent keeps the bytes and comes again with them. */
+export const LogsAnswer = z.object({ stop, refused: Epochs.default([]) });
 
 /**
  * Last call of a process that ends on purpose: leases sent but not started may be requeued at once, the name is free,

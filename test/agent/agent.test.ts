@@ -302,21 +302,13 @@ describe('an agent', () => {
     });
   });
 
-  it('ships the whole log before the result, once, also when answers are lost', async () => {
+  it('ships the whole log once, also when answers are lost, and says how long it is', async () => {
     const lines = Array.from({ length: 50 }, (_, index) => `第${index}行 𠀀\n`);
     api.mishap = ({ operation }, index) => (operation === 'logs' && index === 0 ? 'lose' : undefined);
-    let logged = '';
-    let textAtComplete: string | undefined;
-    const before = api.mishap;
-    api.mishap = (call, index) => {
-      if (call.operation === 'complete') textAtComplete ??= api.logText(1);
-      return before(call, index);
-    };
     const talking = {
       async execute(_task: Task, { log }: { log: (text: string) => void }) {
         for (const line of lines) {
           log(line);
-          logged += line;
           await new Promise((resolve) => setTimeout(resolve, 10));
         }
         return { outcome: 'succeeded' as const };
@@ -324,16 +316,106 @@ describe('an agent', () => {
     };
     api.offer(task(1));
     agentOf({ platforms: { ...platformsOf(), sql: talking } });
-    await until(() => api.result(1) !== undefined);
-    expect(textAtComplete).toBe(logged);
+    await until(() => api.logText(1) === lines.join('') && api.result(1) !== undefined);
     expect(api.of('logs').length).toBeGreaterThan(2);
+    expect(api.result(1)).toMatchObject({ logBytes: Buffer.byteLength(lines.join('')) });
   });
 
-  it('does not hold a result back for an API that takes no logs', async () => {
-    api.mishap = ({ operation }) => (operation === 'logs' ? { status: 500, code: 'internal' } : undefined);
-    api.offer(task(1, {}, { type: 'shell', command: ['echo', 'hello'], env: {} }));
-    agentOf();
+  const shell = (script: string, encoding?: string): ProgramSpec => ({
+    type: 'shell',
+    command: ['sh', '-c', script],
+    env: {},
+    encoding,
+  });
+
+  it('does not hold a result back for an API that takes no logs: the log follows when it does', async () => {
+    let takes = false;
+    api.mishap = ({ operation }) =>
+      operation === 'logs' && !takes ? { status: 500, code: 'internal' } : undefined;
+    api.offer(task(1, {}, shell('echo hello')), task(2, {}, shell('echo two; exit 3')));
+    agentOf({ slots: 1 });
+    await until(() => api.result(1) !== undefined && api.result(2) !== undefined);
+    expect(api.logText(1)).toBe('');
+    takes = true;
+    await until(() => api.logText(1) === 'hello\n' && api.logText(2) === 'two\n');
+    await until(() => readdirSync(join(spool, 'attempts')).length === 0);
+  });
+
+  it('sends what is left of a log after its own restart, and does not report the attempt again', async () => {
+    let takes = false;
+    api.mishap = ({ operation }) =>
+      operation === 'logs' && !takes ? { status: 500, code: 'internal' } : undefined;
+    api.offer(task(1, {}, shell('echo hello')));
+    const first = agentOf();
     await until(() => api.result(1) !== undefined);
+    await until(() => existsSync(join(spool, 'attempts', '1', 'reported')));
+    first.agent.stop();
+    await first.over;
+    takes = true;
+    agentOf();
+    await until(() => api.logText(1) === 'hello\n');
+    await until(() => readdirSync(join(spool, 'attempts')).length === 0);
+    expect(api.of('hello').map(({ body }) => JSON.parse(body).held)).toEqual([[], []]);
+    expect(api.results.length).toBe(1);
+  });
+
+  it('keeps what the API cannot store, and comes again with it without holding up other logs', async () => {
+    api.full.add(1);
+    api.offer(task(1, {}, shell('echo one')), task(2, {}, shell('echo two')));
+    agentOf();
+    await until(() => api.logText(2) === 'two\n' && api.result(1) !== undefined);
+    expect(api.logText(1)).toBe('');
+    api.full.clear();
+    await until(() => api.logText(1) === 'one\n');
+  });
+
+  it('reports 100 MB of output at once, and what is kept of it follows with the number of the others', async () => {
+    const bytes = 100 * 1024 * 1024;
+    api.offer(task(1, {}, shell(`head -c ${bytes} /dev/zero | tr '\\0' x; echo broken >&2; exit 3`)));
+    agentOf();
+    let sentAtResult: number | undefined;
+    await until(() => {
+      if (api.result(1) !== undefined) sentAtResult ??= api.log(1).length;
+      return api.logEnd(1) === bytes + 7;
+    });
+    expect(api.result(1)).toMatchObject({
+      logBytes: bytes + 7,
+      ending: { outcome: 'failed', exitCode: 3, message: 'exit code 3\nstderr: broken' },
+    });
+    expect(sentAtResult).toBeLessThan(bytes / 2);
+    expect(api.log(1).length).toBeLessThan(25 * 1024 * 1024);
+    expect(api.log(1).subarray(-7).toString()).toBe('broken\n');
+  });
+
+  it('cancels a flood at once, and a quiet program beside it is heard', async () => {
+    api.offer(task(1, {}, shell('while :; do head -c 10000000 /dev/zero; done')));
+    agentOf();
+    await until(() => api.log(1).length > 1_000_000);
+    const beats = api.of('heartbeat').length;
+    api.offer(task(2, {}, shell('echo quiet')));
+    await until(() => api.logText(2) === 'quiet\n' && api.result(2) !== undefined);
+    await until(() => api.of('heartbeat').length > beats);
+    // Nothing of the flood's end was reached when the quiet one was heard.
+    expect(api.result(1)).toBeUndefined();
+    api.stop.add(1);
+    await until(() => api.result(1) !== undefined);
+    expect(api.result(1)?.ending.outcome).toBe('cancelled');
+    await until(() => api.logEnd(1) === api.result(1)!.logBytes);
+  });
+
+  it('shows and reports output in the encoding of the program, else in its own', async () => {
+    const gbk = "printf '\\264\\355\\316\\363\\n' >&2; exit 3";
+    api.offer(task(1, {}, shell(gbk, 'gbk')), task(2, {}, shell(gbk)), task(3, {}, shell(gbk, 'utf-8')));
+    agentOf({ encoding: 'big5' });
+    await until(() => [1, 2, 3].every((epoch) => api.result(epoch) !== undefined));
+    expect(api.result(1)).toMatchObject({
+      encoding: 'gbk',
+      ending: { message: 'exit code 3\nstderr: 错误' },
+    });
+    expect(api.result(2)).toMatchObject({ encoding: 'big5' });
+    expect(api.result(3)?.encoding).toBeUndefined();
+    expect(JSON.parse(api.of('hello')[0]!.body).encoding).toBe('big5');
+    await until(() => api.log(1).equals(Buffer.from([0xb4, 0xed, 0xce, 0xf3, 0x0a])));
   });
 
   it('drains politely: it claims nothing more, lets programs end, and says farewell', async () => {

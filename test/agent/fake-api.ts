@@ -60,7 +60,10 @@ export class FakeApi {
   url = '';
   readonly #waiting: Task[] = [];
   readonly #answers = new Map<string, unknown>();
-  readonly #logs = new Map<number, Buffer>();
+  /** Epochs whose logs cannot be stored. */
+  readonly full = new Set<number>();
+  /** What was stored, and the place after it in all that the attempt wrote. */
+  readonly #logs = new Map<number, { stored: Buffer[]; end: number }>();
   #server = createServer((request, response) => void this.#serve(request, response));
   #wake: (() => void)[] = [];
 
@@ -96,7 +99,11 @@ export class FakeApi {
   }
 
   log(epoch: number): Buffer {
-    return this.#logs.get(epoch) ?? Buffer.alloc(0);
+    return Buffer.concat(this.#logs.get(epoch)?.stored ?? []);
+  }
+
+  logEnd(epoch: number): number {
+    return this.#logs.get(epoch)?.end ?? 0;
   }
 
   logText(epoch: number): string {
@@ -161,10 +168,14 @@ export class FakeApi {
       }
       case 'logs':
         for (const { epoch, offset, data } of asked.chunks) {
-          const stored = this.log(epoch);
-          this.#logs.set(epoch, Buffer.concat([stored.subarray(0, offset), Buffer.from(data, 'base64')]));
+          if (this.full.has(epoch)) continue;
+          const log = this.#logs.get(epoch) ?? { stored: [], end: 0 };
+          const bytes = Buffer.from(data, 'base64');
+          log.stored.push(bytes.subarray(Math.max(0, Math.min(bytes.length, log.end - offset))));
+          log.end = Math.max(log.end, offset + bytes.length);
+          this.#logs.set(epoch, log);
         }
-        return { stop };
+        return { stop, refused: asked.chunks.flatMap(({ epoch }) => (this.full.has(epoch) ? [epoch] : [])) };
       case 'leave':
         return {};
       default:

@@ -77,7 +77,7 @@ describe('the process of an agent', () => {
     const child = start();
     await until(() => api.results.length === 3);
     expect(api.results.map(({ ending }) => ending.outcome)).toEqual(['succeeded', 'succeeded', 'succeeded']);
-    expect(api.logText(2)).toBe('202610\n');
+    await until(() => api.logText(2) === '202610\n');
     expect(await end(child, 'SIGTERM')).toBe(0);
     expect(api.calls.at(-1)!.operation).toBe('leave');
   });
@@ -98,7 +98,7 @@ describe('the process of an agent', () => {
     writeFileSync(join(home, 'gate'), '');
     await until(() => api.result(5) !== undefined);
     expect(api.result(5)).toMatchObject({ epoch: 5, ending: { outcome: 'succeeded' } });
-    expect(api.logText(5)).toBe(`${program}\nend\n`);
+    await until(() => api.logText(5) === `${program}\nend\n`);
   });
 
   it('killed inside a fenced transaction leaves nothing: the server ends it, the next attempt has the one effect', async () => {

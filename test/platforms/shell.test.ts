@@ -81,7 +81,14 @@ describe('a shell program', () => {
 
   it.each([
     ['an exit code', sh('exit 3'), { kind: 'program', message: 'exit code 3', exitCode: 3 }],
-    ['a signal', sh('kill -9 $$'), { kind: 'program', message: 'killed by SIGKILL (exit code 137)' }],
+    [
+      'a signal',
+      sh('kill -9 $$'),
+      {
+        kind: 'program',
+        message: 'killed by SIGKILL (exit code 137), not by Sluice; perhaps a memory limit',
+      },
+    ],
     [
       'a command that does not exist',
       shell('no-such-command'),

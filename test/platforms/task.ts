@@ -1,5 +1,8 @@
 /** Makes tasks for tests of platforms and collects what their attempts log. */
+import type { LogSource } from '../../platforms/log-source.ts';
 import type { ExecuteContext, ProgramSpec, Task } from '../../platforms/platform.ts';
+
+const READ_BYTES = 128 * 1024;
 
 export interface TaskWish extends Partial<Omit<Task, 'lease' | 'spec'>> {
   epoch?: number;
@@ -35,11 +38,21 @@ export interface TestContext extends ExecuteContext {
 export function contextOf(): TestContext {
   const controller = new AbortController();
   const written: Buffer[] = [];
-  const bytes = () => Buffer.concat(written);
+  let source: LogSource | undefined;
+  const bytes = () => {
+    for (let slice = source?.next(READ_BYTES); slice !== undefined; slice = source?.next(READ_BYTES)) {
+      written.push(slice.data);
+      source?.taken();
+    }
+    return Buffer.concat(written);
+  };
   return {
     controller,
     signal: controller.signal,
     log: (said) => void written.push(Buffer.from(said)),
+    logFrom: (from) => {
+      source = from;
+    },
     text: () => bytes().toString(),
     bytes,
   };

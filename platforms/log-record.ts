@@ -1,0 +1,54 @@
+/**
+ * How far the output of a shell program was given out, and what is under way, in a file of its folder. It is written before bytes are given
+ * out: an agent that is killed and started again gives out the same ones under the same offset, so the order in which stdout and stderr
+ * were put together stays. It is as long from the beginning as it will ever be: writing it again needs no room on a full disk.
+ */
+import { closeSync, constants, openSync, readFileSync, writeSync } from 'node:fs';
+import { z } from 'zod';
+
+const Position = z.int().min(0);
+const Part = z.object({
+  from: Position,
+  to: Position,
+  gap: z.object({ from: Position, to: Position }).optional(),
+});
+
+/** `offset`: bytes of both files before what is under way; `log` and `err`: the part of either file that is under way. */
+const Given = z.object({ offset: Position, log: Part, err: Part });
+export type Given = z.infer<typeof Given>;
+
+const RECORD_BYTES = 512;
+
+export class LogRecord {
+  readonly #path: string;
+  #file: number | undefined;
+
+  constructor(path: string) {
+    this.#path = path;
+  }
+
+  read(): Given | undefined {
+    try {
+      return Given.parse(JSON.parse(readFileSync(this.#path, 'utf8')));
+    } catch {
+      // Never written, or by a process that died in its first writing: nothing was given out.
+      return undefined;
+    }
+  }
+
+  /** False when the disk did not take it: nothing may be given out then. */
+  write(given: Given): boolean {
+    try {
+      this.#file ??= openSync(this.#path, constants.O_RDWR | constants.O_CREAT, 0o600);
+      const line = Buffer.from(JSON.stringify(given).padEnd(RECORD_BYTES));
+      return writeSync(this.#file, line, 0, line.length, 0) === line.length;
+    } catch {
+      return false;
+    }
+  }
+
+  close(): void {
+    if (this.#file !== undefined) closeSync(this.#file);
+    this.#file = undefined;
+  }
+}
