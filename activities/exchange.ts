@@ -7,6 +7,8 @@ import { createHash } from 'node:crypto';
 import type pg from 'pg';
 import { claimsAsked } from '../graph/claims-asked.ts';
 import type { Effect, ExchangeAnswer, FlowChange, Group } from '../graph/decisions.ts';
+import { writeEffectsOneByOne } from '../store/effects-one-by-one.ts';
+import { failRefused } from '../store/not-storable.ts';
 import { writeEffects } from '../store/outcomes.ts';
 import { inTransaction, type Queryable, type Transaction } from '../store/pool.ts';
 import type { RunContext } from '../store/run-context.ts';
@@ -17,6 +19,7 @@ import {
   lockOutbox,
   writeFlows,
   writeOutbox,
+  writeOutboxOneByOne,
 } from '../store/run-flows.ts';
 import { lockingCounters, readLog } from '../store/run-log.ts';
 import {
@@ -25,6 +28,7 @@ import {
   subscribersOf,
   tellSubscribers,
 } from '../store/subscriptions.ts';
+import { isRefusedContent } from '../store/under-savepoint.ts';
 
 export interface ExchangeRequest {
   readonly run: string;
@@ -62,11 +66,18 @@ export async function exchange(
   context: RunContext,
   request: ExchangeRequest,
 ): Promise<ExchangeResult> {
+  let rowByRow = false;
   for (let subscribers: readonly string[] = likelySubscribers(context, request.groups); ; ) {
-    const result = await once(pool, context, request, subscribers);
-    if (!('tell' in result)) return result;
-    subscribers = result.tell;
-    await learnSubscribers(pool, context);
+    try {
+      const result = await once(pool, context, request, subscribers, rowByRow);
+      if (!('tell' in result)) return result;
+      subscribers = result.tell;
+      await learnSubscribers(pool, context);
+    } catch (error) {
+      // What the database refuses for its content it would refuse every time: the exchange is repeated row by row (A5).
+      if (rowByRow || !isRefusedContent(error)) throw error;
+      rowByRow = true;
+    }
   }
 }
 
@@ -76,6 +87,7 @@ async function once(
   context: RunContext,
   request: ExchangeRequest,
   subscribers: readonly string[],
+  rowByRow: boolean,
 ): Promise<ExchangeResult | { readonly tell: readonly string[] }> {
   return inTransaction(pool, async (client) => {
     if (subscribers.length > 0) client.send(lockingCounters([request.run, ...subscribers]));
@@ -94,7 +106,7 @@ async function once(
       const needed = await subscribersOf(client, context, request.groups);
       if (needed.some((run) => run !== request.run && !subscribers.includes(run))) return { tell: needed };
     }
-    return write(client, context, request, counter);
+    return write(client, context, request, counter, rowByRow);
   });
 }
 
@@ -133,12 +145,13 @@ async function write(
   context: RunContext,
   request: ExchangeRequest,
   counter: Counter,
+  rowByRow: boolean,
 ): Promise<ExchangeAnswer> {
   const { run, n, groups } = request;
   const now = Math.max(counter.now_ms, counter.clock);
   const { written, contradicting } = await verify(client, context, groups);
   const accepted = groups.slice(0, written);
-  await writeGroups(client, context, now, accepted, counter.subscribed);
+  const refused = await writeGroups(client, context, now, accepted, counter.subscribed, rowByRow);
   const cursor = accepted.reduce((last, group) => Math.max(last, group.seq), counter.cursor);
   const entries = await readLog(client, context, { from: cursor, limit: READ_LIMIT });
   const seqTo = entries.at(-1)?.seq ?? cursor;
@@ -158,7 +171,7 @@ async function write(
     entries,
     leases,
     allLeases: asked === 'all',
-    more: seqTo < counter.log_seq,
+    more: seqTo < counter.log_seq + refused,
   };
   client.send({
     name: 'store-exchange',
@@ -250,14 +263,18 @@ async function openLeases(
   return claimed.map((row) => [context.index.get(row.flow) ?? -1, row.started ? 2 : 1] as const);
 }
 
-/** Everything that the accepted groups say, the last word on each flow in one statement. */
+/**
+ * Everything that the accepted groups say, the last word on each flow in one statement; or, once the database has refused that, row by row.
+ * Answers how many rows of the log that has made.
+ */
 async function writeGroups(
   client: Transaction,
   context: RunContext,
   now: number,
   groups: readonly Group[],
   subscribed: boolean,
-): Promise<void> {
+  rowByRow: boolean,
+): Promise<number> {
   const effects: Effect[] = groups.flatMap((group) => group.effects);
   const triggered = new Set(effects.flatMap((effect) => (effect.t === 'triggered' ? [effect.v] : [])));
   const last = new Map<number, FlowWrite>();
@@ -267,17 +284,17 @@ async function writeGroups(
     last.set(change.v, { ...change, released, triggered: triggered.has(change.v) });
   }
   const writes = [...last.values()].sort((a, b) => a.v - b.v);
-  const platforms = writeOutbox(client, context, now, writes);
-  archiveGenerations(
-    client,
-    context,
-    now,
-    effects.filter((effect) => effect.t === 'generation'),
-  );
-  await writeEffects(client, context, now, effects);
+  const { platforms, refused } = rowByRow
+    ? await writeOutboxOneByOne(client, context, now, writes)
+    : { platforms: writeOutbox(client, context, now, writes), refused: [] };
+  const generations = effects.filter((effect) => effect.t === 'generation');
+  archiveGenerations(client, context, now, generations);
+  await (rowByRow ? writeEffectsOneByOne : writeEffects)(client, context, now, effects);
   writeFlows(client, context, now, writes);
+  await failRefused(client, context, now, refused);
   if (subscribed && groups.length > 0) await tellSubscribers(client, context, writes, effects);
   for (const platform of platforms) client.send("select pg_notify('sluice_outbox', $1)", [platform]);
+  return refused.length;
 }
 
 function hashOf(groups: readonly Group[]): string {

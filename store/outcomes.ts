@@ -4,9 +4,18 @@ import type { Transaction } from './pool.ts';
 import type { RunContext } from './run-context.ts';
 import { writeMet } from './subscriptions.ts';
 
-type Of<T extends Effect['t']> = Extract<Effect, { t: T }>;
+/** Texts in the place of those that the database refuses (protocol A5): store/effects-one-by-one.ts. With a reason,
+ * nothing of the operation's body is looked at. */
+export interface Instead {
+  readonly reason: string | null;
+  readonly evidence: string | null;
+  readonly detail: string | null;
+}
+export const NOTHING_INSTEAD: Instead = { reason: null, evidence: null, detail: null };
 
-const of = <T extends Effect['t']>(effects: readonly Effect[], t: T): Of<T>[] =>
+export type Of<T extends Effect['t']> = Extract<Effect, { t: T }>;
+
+export const of = <T extends Effect['t']>(effects: readonly Effect[], t: T): Of<T>[] =>
   effects.filter((effect): effect is Of<T> => effect.t === t);
 
 /** Writes every effect but `generation`, `waive`, `redone` (rows of flows, overrides and other runs carry those). In order of the decisions. */
@@ -21,6 +30,16 @@ export async function writeEffects(
   writeOutcomes(client, context, now, of(effects, 'outcome'));
   writeNotices(client, context, now, of(effects, 'notice'));
   writeRun(client, context, now, effects);
+  await writeStopsAndMet(client, context, now, effects);
+}
+
+/** What holds nothing but ids and instants: attempts that are to stop, upstreams in other runs. */
+export async function writeStopsAndMet(
+  client: Transaction,
+  context: RunContext,
+  now: number,
+  effects: readonly Effect[],
+): Promise<void> {
   const stops = of(effects, 'stop').map((effect) => context.graph.ids[effect.v]);
   if (stops.length > 0) {
     client.send(
@@ -57,7 +76,7 @@ function writeOverrides(
   end(client, context, now, ended);
 }
 
-function end(
+export function end(
   client: Transaction,
   context: RunContext,
   now: number,
@@ -84,16 +103,18 @@ function end(
   });
 }
 
-function begin(
+export function begin(
   client: Transaction,
   context: RunContext,
   now: number,
   begun: readonly Of<'override'>[],
+  instead: Instead = NOTHING_INSTEAD,
 ): void {
   if (begun.length === 0) return;
   client.send(
     `insert into overrides (run_id, flow_id, kind, edge_from, edge_run, generation, operation_id, actor, reason, evidence, at_ms)
-     select $1, x.flow_id, x.kind, x.edge_from, x.edge_run, f.generation, o.id, o.actor, coalesce(o.body->>'reason', ''), o.body->>'evidence', $2
+     select $1, x.flow_id, x.kind, x.edge_from, x.edge_run, f.generation, o.id, o.actor, coalesce($8::text, o.body->>'reason', ''),
+       case when $8::text is null then o.body->>'evidence' else $9::text end, $2
      from unnest($3::text[], $4::text[], $5::text[], $6::text[], $7::text[]) as x (flow_id, kind, edge_from, operation_id, edge_run)
      join operations o on o.id = x.operation_id
      join run_flows f on f.run_id = $1 and f.flow_id = x.flow_id`,
@@ -105,6 +126,8 @@ function begin(
       begun.map((e) => e.from),
       begun.map((e) => e.operation),
       begun.map((e) => e.run ?? null),
+      instead.reason,
+      instead.evidence,
     ],
   );
 }
@@ -118,22 +141,37 @@ function writeOutcomes(
   if (outcomes.length === 0) return;
   // One may be requested and approved in the same exchange: each is audited, the last word counts.
   const last = [...new Map(outcomes.map((it) => [it.operation, it])).values()];
+  writeDecided(client, now, last);
+  writeAudits(client, context, now, outcomes);
+  tellOperations(client, last);
+}
+
+export function writeDecided(client: Transaction, now: number, outcomes: readonly Of<'outcome'>[]): void {
   client.send({
     name: 'write-outcomes',
     text: `update operations o set state = x.state, outcome = x.outcome::json, decided_ms = $1
       from unnest($2::text[], $3::text[], $4::text[]) as x (id, state, outcome) where o.id = x.id`,
     values: [
       now,
-      last.map((it) => it.operation),
-      last.map((it) => it.state),
-      last.map((it) => JSON.stringify(it.outcome)),
+      outcomes.map((it) => it.operation),
+      outcomes.map((it) => it.state),
+      outcomes.map((it) => JSON.stringify(it.outcome)),
     ],
   });
+}
+
+export function writeAudits(
+  client: Transaction,
+  context: RunContext,
+  now: number,
+  outcomes: readonly Of<'outcome'>[],
+  instead: Instead = NOTHING_INSTEAD,
+): void {
   client.send({
     name: 'write-audits',
     text: `insert into audit (at_ms, actor, verb, run_id, operation_id, targets, reason, outcome, code, detail)
-      select $1, o.actor, o.verb, o.run_id, o.id, array(select json_array_elements_text(x.targets::json)), coalesce(o.body->>'reason', ''),
-        x.state, x.code, x.detail::json
+      select $1, o.actor, o.verb, o.run_id, o.id, array(select json_array_elements_text(x.targets::json)),
+        coalesce($7::text, o.body->>'reason', ''), x.state, x.code, x.detail::json
       from unnest($2::text[], $3::text[], $4::text[], $5::text[], $6::text[]) with ordinality as x (id, state, code, targets, detail, n)
       join operations o on o.id = x.id order by x.n`,
     values: [
@@ -143,25 +181,30 @@ function writeOutcomes(
       outcomes.map((it) => it.outcome.code),
       outcomes.map((it) => JSON.stringify(it.outcome.flows.map((f) => f.flow))),
       outcomes.map(({ outcome }) => JSON.stringify({ outcome, evidence: null, exchangeOf: context.run.id })),
+      instead.reason,
     ],
-  });
-  client.send({
-    name: 'tell-operations',
-    text: "select pg_notify('sluice_operation', id) from unnest($1::text[]) as x (id)",
-    values: [last.map((it) => it.operation)],
   });
 }
 
-function writeNotices(
+export function tellOperations(client: Transaction, outcomes: readonly Of<'outcome'>[]): void {
+  client.send({
+    name: 'tell-operations',
+    text: "select pg_notify('sluice_operation', id) from unnest($1::text[]) as x (id)",
+    values: [outcomes.map((it) => it.operation)],
+  });
+}
+
+export function writeNotices(
   client: Transaction,
   context: RunContext,
   now: number,
   notices: readonly Of<'notice'>[],
+  instead: Instead = NOTHING_INSTEAD,
 ): void {
   if (notices.length === 0) return;
   const rows = notices.map(({ v, kind, recipient }) => {
     const flow = context.flow(context.graph.ids[v]!);
-    const text = textOf(kind, flow);
+    const text = instead.detail === null ? textOf(kind, flow) : { en: instead.detail, zh: instead.detail };
     return {
       flow_id: flow.id,
       kind,
@@ -213,7 +256,13 @@ function textOf(
   }
 }
 
-function writeRun(client: Transaction, context: RunContext, now: number, effects: readonly Effect[]): void {
+export function writeRun(
+  client: Transaction,
+  context: RunContext,
+  now: number,
+  effects: readonly Effect[],
+  instead: Instead = NOTHING_INSTEAD,
+): void {
   const id = context.run.id;
   for (const effect of effects) {
     if (effect.t === 'finished')
@@ -228,9 +277,9 @@ function writeRun(client: Transaction, context: RunContext, now: number, effects
         break;
       case 'pause':
         client.send(
-          `insert into pauses (scope, from_ms, actor, reason) select $2, $3, actor, coalesce(body->>'reason', '') from operations where id = $1
+          `insert into pauses (scope, from_ms, actor, reason) select $2, $3, actor, coalesce($4::text, body->>'reason', '') from operations where id = $1
              and not exists (select 1 from pauses where scope = $2 and to_ms is null)`,
-          [effect.operation, `run:${id}`, now],
+          [effect.operation, `run:${id}`, now, instead.reason],
         );
         break;
       case 'resume':

@@ -7,6 +7,7 @@ import { FLAG } from '../graph/state.ts';
 import { PHASES, resultOf } from '../graph/status.ts';
 import type { Queryable, Transaction } from './pool.ts';
 import type { RunContext } from './run-context.ts';
+import { type Refusal, underSavepoint } from './under-savepoint.ts';
 
 /** The last word of an exchange on one flow. */
 export interface FlowWrite extends FlowChange {
@@ -81,6 +82,8 @@ export async function claimedFlows(
   return found.rows;
 }
 
+const isDispatched = (w: FlowWrite): boolean => (w.flags & FLAG.DISPATCHED) !== 0;
+
 /** Makes the outbox follow: rows of what is dispatched, none of what is not. Returns the platforms that got something to do. */
 export function writeOutbox(
   client: Transaction,
@@ -88,19 +91,70 @@ export function writeOutbox(
   now: number,
   writes: readonly FlowWrite[],
 ): Set<string> {
-  const gone = writes.filter((w) => (w.flags & FLAG.DISPATCHED) === 0);
+  takeFromOutbox(client, context, writes);
+  const sent = writes.filter(isDispatched);
+  if (sent.length > 0) putIntoOutbox(client, context, now, sent);
+  return new Set(sent.map((w) => context.flow(context.graph.ids[w.v]!).platform!));
+}
+
+/** A flow whose row in the outbox the database has refused: it is `dispatched` and no agent will ever find it. */
+export interface RefusedFlow extends Refusal {
+  readonly write: FlowWrite;
+}
+
+/** The same, each row under a savepoint of its own (protocol A5); what is refused is answered. */
+export async function writeOutboxOneByOne(
+  client: Transaction,
+  context: RunContext,
+  now: number,
+  writes: readonly FlowWrite[],
+): Promise<{ platforms: Set<string>; refused: RefusedFlow[] }> {
+  takeFromOutbox(client, context, writes);
+  const platforms = new Set<string>();
+  const refused: RefusedFlow[] = [];
+  for (const write of writes.filter(isDispatched)) {
+    const refusal = await underSavepoint(client, (inner) => putIntoOutbox(inner, context, now, [write]));
+    if (refusal === null) platforms.add(context.flow(context.graph.ids[write.v]!).platform!);
+    else refused.push({ ...refusal, write });
+  }
+  if (refused.length === 0) return { platforms, refused };
+  // Where this very attempt was handed over before, it stays as it was; a row of an earlier one goes.
+  client.send(
+    `delete from outbox where run_id = $1 and flow_id = any($2::text[])
+       and (flow_id, generation, attempt) not in (select * from unnest($2::text[], $3::int[], $4::int[]))`,
+    [
+      context.run.id,
+      refused.map(({ write }) => context.graph.ids[write.v]),
+      refused.map(({ write }) => write.generation),
+      refused.map(({ write }) => write.attempt),
+    ],
+  );
+  const there = await client.query<{ flow_id: string }>(
+    'select flow_id from outbox where run_id = $1 and flow_id = any($2::text[])',
+    [context.run.id, refused.map(({ write }) => context.graph.ids[write.v])],
+  );
+  const kept = new Set(there.rows.map((row) => row.flow_id));
+  return { platforms, refused: refused.filter(({ write }) => !kept.has(context.graph.ids[write.v]!)) };
+}
+
+function takeFromOutbox(client: Transaction, context: RunContext, writes: readonly FlowWrite[]): void {
+  const gone = writes.filter((w) => !isDispatched(w));
   if (gone.length > 0)
     client.send({
       name: 'delete-outbox',
       text: 'delete from outbox where run_id = $1 and flow_id = any($2::text[])',
       values: [context.run.id, gone.map((w) => context.graph.ids[w.v])],
     });
-  const sent = writes.filter((w) => (w.flags & FLAG.DISPATCHED) !== 0);
-  const platforms = new Set<string>();
-  if (sent.length === 0) return platforms;
+}
+
+function putIntoOutbox(
+  client: Transaction,
+  context: RunContext,
+  now: number,
+  sent: readonly FlowWrite[],
+): void {
   const rows = sent.map((w) => {
     const flow = context.flow(context.graph.ids[w.v]!);
-    platforms.add(flow.platform!);
     return {
       flow_id: flow.id,
       generation: w.generation,
@@ -130,7 +184,6 @@ export function writeOutbox(
         generation = excluded.generation, attempt = excluded.attempt`,
     values: [context.run.id, now, JSON.stringify(rows)],
   });
-  return platforms;
 }
 
 /** Keeps how a superseded generation ended; before `writeFlows`, whose row still has its instants. */

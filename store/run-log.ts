@@ -8,7 +8,8 @@ import type { RunContext } from './run-context.ts';
 
 /** A row to be appended; `at` is the writer's clock_ms. */
 export interface LogRow {
-  readonly kind: 'completion' | 'lost' | 'operation' | 'external';
+  /** `not_storable`: by the exchange, for a flow that it could not hand over (protocol A5); read as the completion that it means. */
+  readonly kind: 'completion' | 'lost' | 'operation' | 'external' | 'not_storable';
   readonly flow: string | null;
   readonly generation: number | null;
   readonly attempt: number | null;
@@ -70,7 +71,7 @@ export function lockingCounters(runIds: readonly string[]): pg.QueryConfig {
 
 interface StoredEntry {
   seq: number;
-  kind: Entry['kind'];
+  kind: LogRow['kind'];
   at_ms: number;
   flow_id: string | null;
   generation: number | null;
@@ -108,6 +109,8 @@ function toEntry({ index, subscriptions }: RunContext, row: StoredEntry): Entry 
       ];
       return { kind: 'completion', ...base, ...attempt, outcome, failure: failure ?? null };
     }
+    case 'not_storable':
+      return { kind: 'completion', ...base, ...attempt, outcome: 'failed', failure: 'program' };
     case 'lost':
       return { kind: 'lost', ...base, ...attempt };
     case 'operation':
