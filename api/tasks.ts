@@ -6,10 +6,10 @@ import {
   lastDay,
   mapPeriod,
   mappedCycle,
-  previousPeriod,
   programPeriod,
   programPeriods,
 } from '../graph/calendar.ts';
+import { previousOf } from '../graph/foreign-runs.ts';
 import type { Flow, Parameter, Program } from '../graph/model.ts';
 import { programIdentity } from '../graph/program.ts';
 import { gapText, rehearsalForm, twinsOf } from '../graph/rehearsal.ts';
@@ -99,7 +99,7 @@ function parametersOf(
     period: p.period,
     first_day: firstDay(cycle, period),
     last_day: lastDay(cycle, period),
-    previous_period: programPeriod(previousPeriod(cycle, period)),
+    previous_period: programPeriod(previousOf(context.graph, context.index.get(flow.id)!, run)),
     run: run.id,
     flow: flow.id,
     generation,

@@ -144,7 +144,7 @@ class Search {
     let found = this.#known.get(key);
     if (found === undefined) {
       const all = graph.cycle === this.#cycle ? this.#own : this.#past.periods(graph.cycle);
-      const [from, to] = around(graph.cycle, own, edge, period);
+      const [from, to] = around(graph, own, edge, period);
       found = between(all, graph.cycle, from, to).filter((it) =>
         periodsOf(graph, edge, { cycle: graph.cycle, period: it }).includes(period),
       );
@@ -158,19 +158,25 @@ const HOUR_MS = 3_600_000;
 /** The longest that a period of a cycle may be. */
 const LONGEST: Record<Cycle, number> = { hour: HOUR_MS, day: 24 * HOUR_MS, month: 31 * 24 * HOUR_MS };
 
-/** Clock faces between which the periods begin that may ask for `period`: one of the longer ones before it and after, and the shifts. */
+/**
+ * Clock faces between which the periods begin that may ask for `period`: one of the longer ones before it and after, and the shifts. Among
+ * opened periods the shifts end with the opened period that is so many after it, or where the search for an earlier one gives up.
+ */
 function around(
-  cycle: Cycle,
+  { cycle, openings }: Graph,
   own: PeriodMapping,
-  { cycle: to, period: mapping }: ForeignEdge,
+  { cycle: to, period: mapping, opened }: ForeignEdge,
   period: string,
 ): [number, number] {
+  const shift = shiftOf(mapping) ?? 0;
   const slack =
     Math.max(LONGEST[cycle], LONGEST[to]) +
     Math.abs(shiftOf(own) ?? 0) * LONGEST[cycle] +
-    Math.abs(shiftOf(mapping) ?? 0) * LONGEST[to];
+    Math.abs(shift) * LONGEST[to];
   const at = periodStartLocal(to, period);
-  return [at - slack, at + slack];
+  if (opened === undefined || openings === null || shift >= 0) return [at - slack, at + slack];
+  const last = openings.shifted(opened, to, period, shift);
+  return [at - slack, last === null ? Number.POSITIVE_INFINITY : periodStartLocal(to, last) + slack];
 }
 
 /** The periods of a sorted list that begin between two clock faces. */

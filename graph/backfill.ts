@@ -3,6 +3,7 @@ import { SluiceError } from '../errors.ts';
 import { comparePeriods, nextPeriod, parsePeriod, shiftOf } from './calendar.ts';
 import type { Graph } from './compact.ts';
 import type { Cycle } from './model.ts';
+import type { Openers } from './openings.ts';
 
 export interface BackfillWish {
   readonly cycle: Cycle;
@@ -17,11 +18,15 @@ export interface BackfillWish {
   readonly order: 'ascending' | 'descending' | null;
   /** null: one where runs wait for each other, otherwise a few. */
   readonly concurrency: number | null;
+  /** Also periods that no schedule opens. */
+  readonly everyPeriod?: boolean;
 }
 
 export interface BackfillPlan {
   /** In the order of opening. */
   readonly periods: readonly string[];
+  /** Periods of the range that no schedule opens, ascending (protocol D10). */
+  readonly leftOut: readonly string[];
   /** Flows that the runs are opened for, upstream first; null: all. */
   readonly flows: readonly string[] | null;
   readonly descending: boolean;
@@ -31,11 +36,17 @@ export interface BackfillPlan {
 }
 
 export const MOST_PERIODS = 1_000;
+/** Periods that nothing opens between those of one backfill: 83 years of days of which one a month is opened, 2 years of hours. */
+const MOST_LEFT_OUT = 20_000;
 const CONCURRENCY = 4;
 
-/** Throws `invalid_period`, `unknown_flow`, `invalid_request` (a range that is empty or too long, an order that the edges contradict). */
+/**
+ * Without `everyPeriod` the periods are those that a schedule opens which covers a flow that was asked for; where one of these is covered by
+ * none, all. Throws `invalid_period`, `unknown_flow`, `invalid_request` (a range that is empty or too long, or of which nothing is opened,
+ * an order that the edges contradict).
+ */
 export function planBackfill(graph: Graph, wish: BackfillWish): BackfillPlan {
-  const periods = periodsOf(wish);
+  const { periods, leftOut } = periodsOf(wish, wish.everyPeriod ? null : openersOf(graph, wish.flows), graph);
   const included = wish.flows === null ? null : flowsOf(graph, wish.flows, wish.downstream);
   const chained = { earlier: false, later: false };
   for (const edge of graph.foreign) {
@@ -60,6 +71,7 @@ export function planBackfill(graph: Graph, wish: BackfillWish): BackfillPlan {
   const one = chained.earlier || chained.later;
   return {
     periods: wanted === 'descending' ? periods.reverse() : periods,
+    leftOut,
     flows: included === null ? null : graph.ids.filter((id) => included.has(id)),
     descending: wanted === 'descending',
     concurrency: both ? periods.length : (wish.concurrency ?? (one ? 1 : CONCURRENCY)),
@@ -67,26 +79,48 @@ export function planBackfill(graph: Graph, wish: BackfillWish): BackfillPlan {
   };
 }
 
-function periodsOf({ cycle, from, to }: BackfillWish): string[] {
+/** Sets of schedules whose periods count together; null: every period does. */
+function openersOf(graph: Graph, flows: readonly string[] | null): readonly Openers[] | null {
+  const { openings, cycle } = graph;
+  if (openings === null) return null;
+  const asked = flows === null ? null : new Set(flows);
+  const sets =
+    asked === null
+      ? [openings.ofCycle(cycle)]
+      : graph.ids.flatMap((id, v) =>
+          asked.has(id) ? [openings.covering(cycle, graph.attrOf(v).procedure)] : [],
+        );
+  const known = [...new Set(sets)].filter((it) => it !== null);
+  return known.length === 0 || sets.includes(null) ? null : known;
+}
+
+function periodsOf(
+  { cycle, from, to }: BackfillWish,
+  openers: readonly Openers[] | null,
+  { openings }: Graph,
+): { periods: string[]; leftOut: string[] } {
   parsePeriod(cycle, from);
   parsePeriod(cycle, to);
+  const isOpened = (period: string): boolean =>
+    openers === null || openers.some((by) => openings!.opens(by, cycle, period));
   const periods: string[] = [];
-  for (
-    let at = from;
-    comparePeriods(at, to) <= 0 && periods.length <= MOST_PERIODS;
-    at = nextPeriod(cycle, at)
-  )
-    periods.push(at);
-  if (periods.length === 0 || periods.length > MOST_PERIODS)
-    throw new SluiceError(
-      'invalid_request',
-      periods.length === 0
-        ? `${from} is later than ${to}`
-        : `more than ${MOST_PERIODS} periods; backfill them in parts`,
-      { facts: { from, to } },
+  const leftOut: string[] = [];
+  for (let at = from; comparePeriods(at, to) <= 0; at = nextPeriod(cycle, at)) {
+    (isOpened(at) ? periods : leftOut).push(at);
+    if (periods.length > MOST_PERIODS || leftOut.length > MOST_LEFT_OUT)
+      throw invalid(`more than ${MOST_PERIODS} periods; backfill them in parts`, { from, to });
+  }
+  if (leftOut.length > 0 && periods.length === 0)
+    throw invalid(
+      `no schedule opens a ${cycle} from ${from} to ${to}; --every-period (everyPeriod: true) takes every period of the range`,
+      { from, to, leftOut: leftOut.length, schedules: [...new Set(openers!.flat())] },
     );
-  return periods;
+  if (periods.length === 0) throw invalid(`${from} is later than ${to}`, { from, to });
+  return { periods, leftOut };
 }
+
+const invalid = (detail: string, facts: Record<string, unknown>): SluiceError =>
+  new SluiceError('invalid_request', detail, { facts });
 
 /** The named flows, and everything below them over edges of the run. O(V + E). */
 function flowsOf(graph: Graph, flows: readonly string[], downstream: boolean): Set<string> {

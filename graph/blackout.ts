@@ -5,22 +5,35 @@ import type { Blackout, BusinessCalendar } from './work-days.ts';
 
 const DAY_MS = 24 * 3_600_000;
 
-/**
- * The blackout that an instant lies in, and its end, ms; null when there is none. Of several that overlap, the one that ends last.
- * A bound is a day (`to` then counts whole) or a clock time of that day, `2026-12-01 22:00`.
- */
-export function blackoutAt(
-  { timeZone, blackouts = [] }: BusinessCalendar,
-  instantMs: number,
-): { blackout: Blackout; endMs: number } | null {
-  let found: { blackout: Blackout; endMs: number } | null = null;
-  for (const blackout of blackouts) {
-    const endMs = toInstant(timeZone, faceOf(blackout.to) + (hasClock(blackout.to) ? 0 : DAY_MS));
-    if (instantMs < toInstant(timeZone, faceOf(blackout.from)) || instantMs >= endMs) continue;
-    if (found === null || endMs > found.endMs) found = { blackout, endMs };
+/** A blackout as instants, ms: `[startMs, endMs)`. */
+export interface DarkSpan {
+  readonly blackout: Blackout;
+  readonly startMs: number;
+  readonly endMs: number;
+}
+
+/** The blackouts of a calendar. A bound is a day (`to` then counts whole) or a clock time of that day, `2026-12-01 22:00`. */
+export function darkSpans({ timeZone, blackouts = [] }: BusinessCalendar): DarkSpan[] {
+  return blackouts.map((blackout) => ({
+    blackout,
+    startMs: toInstant(timeZone, faceOf(blackout.from)),
+    endMs: toInstant(timeZone, faceOf(blackout.to) + (hasClock(blackout.to) ? 0 : DAY_MS)),
+  }));
+}
+
+/** The one that an instant lies in; of several that overlap, the one that ends last. */
+export function darkAt(spans: readonly DarkSpan[], instantMs: number): DarkSpan | null {
+  let found: DarkSpan | null = null;
+  for (const span of spans) {
+    if (instantMs < span.startMs || instantMs >= span.endMs) continue;
+    if (found === null || span.endMs > found.endMs) found = span;
   }
   return found;
 }
+
+/** The blackout that an instant lies in, and its end, ms; null when there is none. */
+export const blackoutAt = (calendar: BusinessCalendar, instantMs: number): DarkSpan | null =>
+  darkAt(darkSpans(calendar), instantMs);
 
 /** Whether a blackout ends after it begins. */
 export function isForward({ from, to }: Blackout): boolean {

@@ -4,7 +4,7 @@
  */
 import { DirectedGraph } from 'graphology';
 import { BeginningCheck } from './beginning-check.ts';
-import { mappedCycle, mappingProblem, shiftOf } from './calendar.ts';
+import { leadsAmongOpened, mappedCycle, mappingProblem, periodText, shiftOf } from './calendar.ts';
 import { type Draft, halves } from './distribution.ts';
 import { type CheckReference, FlowCheck } from './flow-check.ts';
 import { components, shortestWayRound, type Upstreams } from './loops.ts';
@@ -239,7 +239,8 @@ class Builder {
         return;
       }
       const upstream = this.drafts[index]!.draft;
-      const key = `${upstream.id} ${shiftOf(asked.period) ?? asked.period}`;
+      const plain = typeof edge !== 'string' && edge.calendar === 'plain';
+      const key = `${upstream.id} ${shiftOf(asked.period) ?? asked.period}${plain ? ' plain' : ''}`;
       if (seen.has(key)) {
         const en = `${upstream.id} is in the list already`;
         this.add('duplicate_edge', draft.id, at, en, `${upstream.id} 已在列表中`, 'warning');
@@ -264,7 +265,17 @@ class Builder {
         this.add('bad_period_mapping', draft.id, at, `${upstream.id}: ${problem}`, zh, this.broken);
       }
       const cycle = upstream.cycle === draft.cycle ? {} : { cycle: upstream.cycle };
-      edges.push({ from: upstream.id, period: asked.period, ...cycle });
+      if (plain && !leadsAmongOpened(asked.period)) {
+        const en = `calendar: plain means nothing here: ${periodText(asked.period)} counts every period anyway`;
+        const zh = `此处 calendar: plain 无意义：${periodText(asked.period)} 本来就按全部周期计算`;
+        this.add('bad_combination', draft.id, [...at, 'calendar'], en, zh, 'warning');
+      }
+      edges.push({
+        from: upstream.id,
+        period: asked.period,
+        ...cycle,
+        ...(plain ? { calendar: 'plain' } : {}),
+      });
     });
     return edges;
   }

@@ -156,6 +156,16 @@ export function shiftOf(mapping: PeriodMapping): number | null {
   return typeof mapping === 'object' ? mapping.offset : null;
 }
 
+/** A mapping as it is written in the catalogue: `previous`, `{ offset: -2 }`. */
+export const periodText = (mapping: PeriodMapping): string =>
+  typeof mapping === 'object' ? `{ offset: ${mapping.offset} }` : mapping;
+
+/** Whether a mapping leads among the periods that are opened (protocol D10): backwards, and to every period of a longer one. */
+export function leadsAmongOpened(mapping: PeriodMapping): boolean {
+  const shift = shiftOf(mapping);
+  return shift === null ? mapping !== 'lastDayOfMonth' : shift < 0;
+}
+
 /**
  * Why an edge's mapping makes no sense, or null. `cycle` is the run's, `own` the cycle of the flow's own period (a month run's P05 flows
  * have days), `target` the cycle of the upstream's run.

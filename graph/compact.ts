@@ -8,6 +8,7 @@
  * Members of a loop have neighbouring places in that order; only the edges inside the loop break it (protocol D7).
  */
 import type { Cycle, FlowKind, PeriodMapping, Runner } from './model.ts';
+import type { Openings } from './openings.ts';
 
 /** What is decided by the definition alone, the same for many flows: one entry of `attrs` serves them all. */
 export interface FlowAttrs {
@@ -69,6 +70,8 @@ export interface ForeignEdge {
   readonly role?: string;
   /** The first period that the upstream has; nothing before it is waited for. Missing: it has all. */
   readonly begins?: string;
+  /** Schedules that open the upstream: only their periods count (protocol D10, graph/openings.ts). Missing: every period counts. */
+  readonly opened?: readonly string[];
 }
 
 /** The JSON form. About 45 bytes a flow with 4 to 5 edges, plus its id. */
@@ -127,11 +130,13 @@ export interface Graph {
   readonly attrs: readonly FlowAttrs[];
   /** v -> flows that must be done before a force-pass of v; -1 in the list never is done. */
   readonly forcePassRequires: ReadonlyMap<number, readonly number[]>;
+  /** Which periods schedules open; null where nobody maps periods, and of versions stored before edges followed schedules (D10). */
+  readonly openings: Openings | null;
   attrOf(v: number): FlowAttrs;
 }
 
 /** Turns the JSON form into typed arrays. O(V + E); 13,000 flows with 60,000 edges take a few ms. */
-export function inflate(json: CompactGraph): Graph {
+export function inflate(json: CompactGraph, openings: Openings | null = null): Graph {
   const n = json.ids.length;
   const m = json.upGaps.length;
   const upOff = new Int32Array(n + 1);
@@ -194,6 +199,7 @@ export function inflate(json: CompactGraph): Graph {
     attr,
     attrs,
     forcePassRequires: new Map(json.forcePassRequires),
+    openings,
     attrOf: (v) => attrs[attr[v]!]!,
   };
 }

@@ -1,9 +1,10 @@
 /** Flows of a catalogue version -> the compact graph of the runs of one cycle (graph/compact.ts says what is in it). */
-import { mappedCycle, mappingProblem, shiftOf } from './calendar.ts';
+import { leadsAmongOpened, mappedCycle, mappingProblem, shiftOf } from './calendar.ts';
 import type { CompactGraph, FlowAttrs, ForeignEdge, InvalidEdge } from './compact.ts';
 import { canonicalJson, fingerprint } from './hash.ts';
 import { components, type Upstreams } from './loops.ts';
 import type { Cycle, EdgeSpec, Flow } from './model.ts';
+import type { Openings } from './openings.ts';
 
 /** Agents' contract, protocol C4: a lease lives 60 s without contact. */
 const LEASE_MS = 60_000;
@@ -22,10 +23,16 @@ const PROTOCOL: Defaults = { orphanMs: 30 * 60_000 };
 type Descriptive = 'names' | 'note' | 'owner' | 'sourceLevel';
 
 /**
- * Compiles the flows of one cycle; those of other cycles say only who confirms them, when a flow of this one waits for them. Loops and broken edges are taken
- * as they are (D7): an edge whose flow is missing, or whose period mapping leads nowhere, becomes `invalid`. O(V + E) after sorting.
+ * Compiles the flows of one cycle; those of other cycles say only who confirms them and which schedules open them, when a flow of this one
+ * waits for them. Loops and broken edges are taken as they are (D7): an edge whose flow is missing, or whose period mapping leads nowhere,
+ * becomes `invalid`. `openings` null: edges count every period, as in versions stored before D10. O(V + E) after sorting.
  */
-export function compact(flows: readonly Flow[], cycle: Cycle, defaults: Defaults = PROTOCOL): CompactGraph {
+export function compact(
+  flows: readonly Flow[],
+  cycle: Cycle,
+  defaults: Defaults = PROTOCOL,
+  openings: Openings | null = null,
+): CompactGraph {
   const members = flows.filter((flow) => flow.cycle === cycle).sort((a, b) => compare(a.id, b.id));
   const byId = new Map(members.map((flow, i) => [flow.id, i]));
   const upstreams = inRunEdges(members, byId);
@@ -73,6 +80,7 @@ export function compact(flows: readonly Flow[], cycle: Cycle, defaults: Defaults
       byId,
       rolesOf(flows),
       beginningsOf(flows),
+      openersOf(flows, openings),
     ),
     attr,
     attrs,
@@ -140,12 +148,24 @@ const rolesOf = (flows: readonly Flow[]): Map<string, string> =>
 const beginningsOf = (flows: readonly Flow[]): Map<string, string> =>
   new Map(flows.flatMap(({ id, begins }) => (begins === undefined ? [] : [[id, begins] as const])));
 
+/** By flow the schedules that open it; those that every period counts of are left out. */
+function openersOf(flows: readonly Flow[], openings: Openings | null): Map<string, readonly string[]> {
+  if (openings === null) return new Map();
+  return new Map(
+    flows.flatMap(({ id, cycle, procedure }) => {
+      const by = openings.covering(cycle, procedure);
+      return by === null ? [] : [[id, by] as const];
+    }),
+  );
+}
+
 /** Edges to other runs, and edges that lead nowhere. */
 function outsideEdges(
   ordered: readonly Flow[],
   byId: ReadonlyMap<string, number>,
   roles: ReadonlyMap<string, string>,
   beginnings: ReadonlyMap<string, string>,
+  openers: ReadonlyMap<string, readonly string[]>,
 ): { invalid: InvalidEdge[]; foreign: ForeignEdge[] } {
   const invalid: InvalidEdge[] = [];
   const foreign: ForeignEdge[] = [];
@@ -163,6 +183,8 @@ function outsideEdges(
       } else {
         const role = roles.get(edge.from);
         const begins = beginnings.get(edge.from);
+        const counts = edge.calendar !== 'plain' && leadsAmongOpened(edge.period);
+        const opened = counts ? openers.get(edge.from) : undefined;
         foreign.push({
           v,
           from: edge.from,
@@ -170,6 +192,7 @@ function outsideEdges(
           period: edge.period,
           ...(role === undefined ? {} : { role }),
           ...(begins === undefined ? {} : { begins }),
+          ...(opened === undefined ? {} : { opened }),
         });
       }
     }

@@ -1,6 +1,7 @@
 /** Which runs the edges of a run to other runs mean (protocol A11). Not for workflow code: the record has the answer. */
+import { SluiceError } from '../errors.ts';
 import { isBefore } from './beginning.ts';
-import { mapPeriod, mappedCycle, parseRunId, runId } from './calendar.ts';
+import { mapPeriod, mappedCycle, parseRunId, previousPeriod, runId, shiftOf } from './calendar.ts';
 import type { ForeignEdge, Graph } from './compact.ts';
 import type { Cycle } from './model.ts';
 import type { Subscription, Subscriptions } from './subscriptions.ts';
@@ -30,15 +31,37 @@ export function besides(list: readonly Beside[]): Map<string, Beside> {
   );
 }
 
-/** Periods that an edge asks for, seen from a run of `period`, whether they exist or not. */
-export function periodsOf(
-  graph: Graph,
-  edge: ForeignEdge,
-  { cycle, period }: Pick<Standing, 'cycle' | 'period'>,
-): string[] {
+type Run = Pick<Standing, 'cycle' | 'period'>;
+
+/**
+ * Periods that an edge asks for, seen from a run of `period`, whether there are runs of them or not. Where schedules open the upstream,
+ * `previous`, negative offsets and `every...` count the periods that are opened (protocol D10).
+ */
+export function periodsOf(graph: Graph, edge: ForeignEdge, { cycle, period }: Run): string[] {
   const own = graph.attrOf(edge.v).period;
   const seen = mapPeriod(own, cycle, period)[0]!;
-  return mapPeriod(edge.period, mappedCycle(own, cycle), seen, edge.cycle);
+  const from = mappedCycle(own, cycle);
+  if (edge.opened === undefined) return mapPeriod(edge.period, from, seen, edge.cycle);
+  if (graph.openings === null)
+    throw new SluiceError('internal', `nothing tells which periods ${edge.opened.join(', ')} opens`, {
+      facts: { from: edge.from, period: edge.period },
+    });
+  return graph.openings.map(edge.opened, edge.period, from, seen, edge.cycle);
+}
+
+/**
+ * The period before the flow's own, as its program gets it (`:previous_period`): the one that its edge to the period before leads to, to itself
+ * rather than to another flow; without such an edge the plain one.
+ */
+export function previousOf(graph: Graph, v: number, run: Run): string {
+  const own = graph.attrOf(v).period;
+  const cycle = mappedCycle(own, run.cycle);
+  const back = graph.foreign
+    .slice(graph.foreignOff[v], graph.foreignOff[v + 1])
+    .filter((edge) => edge.cycle === cycle && shiftOf(edge.period) === -1);
+  const edge = back.find(({ from }) => from === graph.ids[v]) ?? back[0];
+  if (edge !== undefined) return periodsOf(graph, edge, run)[0]!;
+  return previousPeriod(cycle, mapPeriod(own, run.cycle, run.period)[0]!);
 }
 
 /**

@@ -60,7 +60,13 @@ export const Names = z.strictObject({ en: z.string().min(1), zh: z.string().min(
 /** `after: [A, { flow: B, period: previous }]`; a bare id means the same period. `run` names another run's cycle (A11). */
 export const Edge = z.union([
   Id,
-  z.strictObject({ flow: Id, period: PeriodMapping.default('same'), cycle: Cycle.optional() }),
+  z.strictObject({
+    flow: Id,
+    period: PeriodMapping.default('same'),
+    cycle: Cycle.optional(),
+    /** Count every period, also those that no schedule opens (protocol D10). */
+    calendar: z.literal('plain').optional(),
+  }),
 ]);
 
 /** A typed parameter of a program; `period` and friends are filled from the business period and bound, never pasted. */
@@ -334,6 +340,8 @@ export interface EdgeSpec {
   readonly from: string;
   readonly period: PeriodMapping;
   readonly cycle?: Cycle;
+  /** Every period counts, also those that no schedule opens. */
+  readonly calendar?: 'plain';
 }
 
 /** A flow after compilation: distributions split, defaults filled, runner known. What `catalogue_versions` stores and answers read. */

@@ -5,7 +5,7 @@
  * A **slot** is a moment at which a schedule fires: each day at `at` in the zone of its calendar, of an hour schedule each hour at that
  * minute. A month schedule opens in the slots of days that `on` names; a day or hour schedule opens every period whose day `on` names.
  */
-import { blackoutAt } from './blackout.ts';
+import { blackoutAt, type DarkSpan, darkAt, darkSpans } from './blackout.ts';
 import { firstDay, formatPeriod, lastDay, nextPeriod, periodStartLocal, shiftPeriod } from './calendar.ts';
 import type { Cycle, DayRule, Schedule } from './model.ts';
 import { toInstant, toLocal } from './time-zone.ts';
@@ -66,23 +66,28 @@ export function calendarOf(
 
 export const catchUpMs = ({ cycle, catchUpMs }: Schedule): number => catchUpMs ?? CATCH_UP_MS[cycle];
 
+/** What decides when a schedule fires. */
+type Clock = Pick<Schedule, 'cycle' | 'at'> & { readonly period?: Schedule['period'] | undefined };
+
+const stepOf = (cycle: Cycle): number => (cycle === 'hour' ? HOUR_MS : DAY_MS);
+
+/** From the beginning of a day, of an hour schedule of an hour, to the moment at which it fires. */
+const offsetOf = ({ cycle, at }: Clock): number =>
+  (cycle === 'hour' ? 0 : Number(at.slice(0, 2)) * HOUR_MS) + Number(at.slice(3)) * 60_000;
+
 /**
  * Slots later than `after`, in order, without end. A clock face that summer time skips is its later one, one that happens twice its
- * first; two hours that summer time makes one are one slot.
+ * first. Two hours that summer time makes one are one slot: its face is the one whose period there is, of 02:10 and 03:10 the hour just
+ * ended is 01, the present one 03.
  */
-export function* slotsAfter(
-  { cycle, at }: Pick<Schedule, 'cycle' | 'at'>,
-  zone: string,
-  after: number,
-): Generator<Slot> {
-  const step = cycle === 'hour' ? HOUR_MS : DAY_MS;
-  const offset = (cycle === 'hour' ? 0 : Number(at.slice(0, 2)) * HOUR_MS) + Number(at.slice(3)) * 60_000;
+export function* slotsAfter(clock: Clock, zone: string, after: number): Generator<Slot> {
+  const step = stepOf(clock.cycle);
   const local = toLocal(zone, after);
   let last = after;
   // A day early: the offset of the zone may differ between the two.
-  for (let face = local - (local % step) - DAY_MS + offset; ; face += step) {
+  for (let face = local - (local % step) - DAY_MS + offsetOf(clock); ; face += step) {
     const instant = toInstant(zone, face);
-    if (instant <= last) continue;
+    if (instant <= last || (clock.period === 'same' && toInstant(zone, face + step) === instant)) continue;
     last = instant;
     yield { at: instant, face };
   }
@@ -98,34 +103,85 @@ export function judge(schedule: Schedule, calendar: BusinessCalendar, { face }: 
   return refusal === null ? { opens: true, period } : { opens: false, period, ...refusal };
 }
 
+/** A schedule with what its calendar makes of it, for questions about many periods. */
+export interface Timetable {
+  readonly schedule: Schedule;
+  readonly calendar: BusinessCalendar;
+  readonly dark: readonly DarkSpan[];
+}
+
+export const timetable = (schedule: Schedule, calendar: BusinessCalendar): Timetable => ({
+  schedule,
+  calendar,
+  dark: darkSpans(calendar),
+});
+
 /**
- * The slot that opens a period: of a month schedule the first that may. When none does, why; `slot` is then the one that would have
- * (null: a month without any such day).
+ * The slots about a period that the calendar lets open it, in order: of a day or an hour at most one, of a month one for each day that `on`
+ * names. `toInstantOf` may know the zone better than `toInstant`.
+ */
+function* slotsAbout(
+  { schedule, calendar }: Timetable,
+  period: string,
+  toInstantOf: (face: number) => number,
+): Generator<Slot> {
+  const { cycle } = schedule;
+  const from = periodStartLocal(cycle, schedule.period === 'same' ? period : nextPeriod(cycle, period));
+  const offset = offsetOf(schedule);
+  if (cycle !== 'month') {
+    if (refusalOf(ruleOf(schedule), calendar, firstDay(cycle, period)) !== null) return;
+    const face = from + offset;
+    const at = toInstantOf(face);
+    // Of two faces that are one slot, `slotsAfter` has the other one.
+    const beside = face + (schedule.period === 'same' ? stepOf(cycle) : -stepOf(cycle));
+    if (toInstantOf(beside) !== at) yield { at, face };
+    return;
+  }
+  const last = periodStartLocal('day', lastDay('month', formatPeriod('month', from)));
+  for (let face = from + offset; face <= last + offset; face += DAY_MS)
+    if (refusalOf(ruleOf(schedule), calendar, formatPeriod('day', face)) === null)
+      yield { at: toInstantOf(face), face };
+}
+
+/** Whether a schedule opens a period by itself: the calendar names it, and no blackout leaves it out (`skip`). */
+export function opensPeriod(
+  table: Timetable,
+  period: string,
+  toInstantOf: (face: number) => number = (face) => toInstant(table.calendar.timeZone, face),
+): boolean {
+  for (const { at } of slotsAbout(table, period, toInstantOf))
+    if (darkAt(table.dark, at)?.blackout.afterwards !== 'skip') return true;
+  return false;
+}
+
+/**
+ * The slot that opens a period: of a month schedule the first that may and that no blackout leaves out, where there is one. When none does,
+ * why; `slot` is then the one that would have (null: there is no such moment).
  */
 export function slotOf(
   schedule: Schedule,
   calendar: BusinessCalendar,
   period: string,
 ): { slot: Slot | null; verdict: Verdict } {
-  const { cycle, at } = schedule;
+  const { cycle } = schedule;
+  const zone = calendar.timeZone;
+  const table = timetable(schedule, calendar);
+  const slots = [...slotsAbout(table, period, (face) => toInstant(zone, face))];
+  const slot = slots.find(({ at }) => darkAt(table.dark, at)?.blackout.afterwards !== 'skip') ?? slots[0];
+  if (slot !== undefined) return { slot, verdict: { opens: true, period } };
   const from = periodStartLocal(cycle, schedule.period === 'same' ? period : nextPeriod(cycle, period));
-  const offset = (cycle === 'hour' ? 0 : Number(at.slice(0, 2)) * HOUR_MS) + Number(at.slice(3)) * 60_000;
-  const slotAt = (face: number): Slot => ({ at: toInstant(calendar.timeZone, face), face });
-  if (cycle !== 'month') {
-    const slot = slotAt(from + offset);
-    const refusal = refusalOf(ruleOf(schedule), calendar, firstDay(cycle, period));
-    return {
-      slot,
-      verdict: refusal === null ? { opens: true, period } : { opens: false, period, ...refusal },
-    };
+  if (cycle === 'month') {
+    const month = formatPeriod('month', from);
+    const text = { en: `${month} has no work day`, zh: `${month} 没有工作日` };
+    return { slot: null, verdict: { opens: false, period, code: 'not_its_day', text } };
   }
-  const month = formatPeriod('month', from);
-  const last = periodStartLocal('day', lastDay('month', month));
-  for (let face = from + offset; face <= last + offset; face += DAY_MS)
-    if (refusalOf(ruleOf(schedule), calendar, formatPeriod('day', face)) === null)
-      return { slot: slotAt(face), verdict: { opens: true, period } };
-  const text = { en: `${month} has no work day`, zh: `${month} 没有工作日` };
-  return { slot: null, verdict: { opens: false, period, code: 'not_its_day', text } };
+  const refusal = refusalOf(ruleOf(schedule), calendar, firstDay(cycle, period));
+  const text = { en: `the clock skips ${period}`, zh: `时钟跳过 ${period}` };
+  const face = from + offsetOf(schedule);
+  return {
+    slot: refusal === null ? null : { at: toInstant(zone, face), face },
+    verdict: { opens: false, period, ...(refusal ?? { code: 'not_its_day', text }) },
+  };
 }
 
 /** The next openings after an instant, with the period of each; fewer than `n` when five years have fewer. */

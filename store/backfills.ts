@@ -30,6 +30,8 @@ export interface BackfillRow {
   readonly dependants: boolean;
   /** It may have periods from before the beginning. */
   readonly beforeBeginning: boolean;
+  /** Periods that no schedule opens are not left out. */
+  readonly everyPeriod: boolean;
   readonly descending: boolean;
   readonly concurrency: number;
   readonly reason: string;
@@ -54,7 +56,7 @@ export interface BackfillRun {
 }
 
 const ROW = `id, actor, body_hash as "bodyHash", cycle, from_period as "from", to_period as "to", flows, roots, downstream, dependants,
-  before_beginning as "beforeBeginning", descending, concurrency, reason, state, opened_ms as "openedAt", ended_ms as "endedAt", ended_by as "endedBy", trouble`;
+  before_beginning as "beforeBeginning", every_period as "everyPeriod", descending, concurrency, reason, state, opened_ms as "openedAt", ended_ms as "endedAt", ended_by as "endedBy", trouble`;
 
 export interface NewBackfill {
   readonly actor: string;
@@ -67,6 +69,7 @@ export interface NewBackfill {
   readonly downstream: boolean;
   readonly dependants: boolean;
   readonly beforeBeginning: boolean;
+  readonly everyPeriod: boolean;
   readonly reason: string;
 }
 
@@ -98,8 +101,8 @@ export async function createBackfill(
     const id = newId('backfill');
     const inserted = await client.query<BackfillRow>(
       `insert into backfills (id, actor, idempotency_key, body_hash, cycle, from_period, to_period, flows, roots, downstream, dependants,
-         before_beginning, descending, concurrency, number, reason, opened_ms)
-       values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, clock_ms()) returning ${ROW}`,
+         before_beginning, every_period, descending, concurrency, number, reason, opened_ms)
+       values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, clock_ms()) returning ${ROW}`,
       [
         ...[id, given.actor, given.key, given.bodyHash, given.cycle, given.from, given.to],
         ...[
@@ -108,6 +111,7 @@ export async function createBackfill(
           given.downstream,
           given.dependants,
           given.beforeBeginning,
+          given.everyPeriod,
           plan.descending,
           plan.concurrency,
           number,

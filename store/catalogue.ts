@@ -4,6 +4,7 @@ import { SluiceError } from '../errors.ts';
 import { type CompactGraph, type Graph, indexOf, inflate } from '../graph/compact.ts';
 import { compact, type Defaults } from '../graph/compile.ts';
 import type { Catalogue, Cycle, Flow } from '../graph/model.ts';
+import { Openings } from '../graph/openings.ts';
 import type { Queryable } from './pool.ts';
 import { keepSchedules } from './schedules.ts';
 import { flowReader } from './shared-parts.ts';
@@ -31,6 +32,8 @@ export interface CatalogueVersion {
   readonly flows: ReadonlyMap<string, Flow>;
   /** Path -> text of the files that are no YAML, which agents get. Empty when the reader was told that nobody asks for them. */
   readonly programs: ReadonlyMap<string, string>;
+  /** Which periods schedules open (D10); null: the version was stored before periods followed schedules, and every period counts. */
+  readonly openings: Openings | null;
   /** Compiled when it is first asked for. */
   graphOf(cycle: Cycle): CycleGraph;
 }
@@ -63,12 +66,14 @@ export async function saveVersion(
 ): Promise<{ version: number; created: boolean }> {
   await client.query("select pg_advisory_xact_lock(hashtext('sluice.catalogue'))");
   const newest = await newestRow(client);
-  if (newest !== null && newest.hash === given.hash) return { version: newest.version, created: false };
+  // The same files mean something else in a version from before D10, where schedules leave periods out.
+  const same = newest?.hash === given.hash && (newest.opened || given.frame.schedules.length === 0);
+  if (newest !== null && same) return { version: newest.version, created: false };
   if (given.base !== undefined && given.base !== (newest?.version ?? null)) throw changed(given.base, newest);
   const version = (newest?.version ?? 0) + 1;
   await client.query(
-    `insert into catalogue_versions (version, hash, mode, created_by, created_ms, files, frame, flows, flow_count)
-     values ($1, $2, $3, $4, clock_ms(), $5, $6, $7, $8)`,
+    `insert into catalogue_versions (version, hash, mode, created_by, created_ms, files, frame, flows, flow_count, opened_periods)
+     values ($1, $2, $3, $4, clock_ms(), $5, $6, $7, $8, true)`,
     [
       version,
       given.hash,
@@ -95,11 +100,14 @@ export async function requireNewest(client: Queryable, base: number | null): Pro
   if (base !== (newest?.version ?? null)) throw changed(base, newest);
 }
 
-type NewestRow = Pick<VersionRow, 'version' | 'hash' | 'createdBy' | 'createdAt'>;
+interface NewestRow extends Pick<VersionRow, 'version' | 'hash' | 'createdBy' | 'createdAt'> {
+  /** Whether it was stored under D10. */
+  readonly opened: boolean;
+}
 
 async function newestRow(client: Queryable): Promise<NewestRow | null> {
   const found = await client.query<NewestRow>(
-    `select version, hash, created_by as "createdBy", created_ms as "createdAt"
+    `select version, hash, created_by as "createdBy", created_ms as "createdAt", opened_periods as opened
      from catalogue_versions order by version desc limit 1`,
   );
   return found.rows[0] ?? null;
@@ -181,33 +189,42 @@ async function readVersion(
   defaults: Defaults | undefined,
   withPrograms: boolean,
 ): Promise<CatalogueVersion> {
-  const found = await pool.query<{ hash: string; frame: Frame }>(
-    'select hash, frame from catalogue_versions where version = $1',
+  const found = await pool.query<{ hash: string; frame: Frame; opened: boolean }>(
+    'select hash, frame, opened_periods as opened from catalogue_versions where version = $1',
     [version],
   );
   const row = found.rows[0];
   if (row === undefined) throw unknownVersion(version);
   const flows = await readFlows(pool, version);
   const programs = withPrograms ? await readPrograms(pool, version) : new Map<string, string>();
-  return compiled({ version, hash: row.hash, frame: row.frame, flows, programs }, defaults);
+  const { hash, frame, opened } = row;
+  return compiled({ version, hash, frame, flows, programs, opened }, defaults);
 }
 
 /** A version as everything reads one, also of a catalogue that is not stored (its number is 0): graphs are made when they are first asked for. */
 export function compiled(
   given: Pick<CatalogueVersion, 'version' | 'hash' | 'frame' | 'programs'> & {
     readonly flows: readonly Flow[];
+    /** Whether edges count the periods that schedules open (D10): of a version stored before that rule they count every period. */
+    readonly opened: boolean;
   },
   defaults?: Defaults,
 ): CatalogueVersion {
   const graphs = new Map<Cycle, CycleGraph>();
+  const { version, hash, frame, programs } = given;
+  const openings = given.opened ? new Openings(frame) : null;
   return {
-    ...given,
+    version,
+    hash,
+    frame,
+    programs,
+    openings,
     flows: new Map(given.flows.map((flow) => [flow.id, flow])),
     graphOf(cycle) {
       let known = graphs.get(cycle);
       if (known === undefined) {
-        const json = compact(given.flows, cycle, defaults);
-        const graph = inflate(json);
+        const json = compact(given.flows, cycle, defaults, openings);
+        const graph = inflate(json, openings);
         known = { compact: json, graph, index: indexOf(graph) };
         graphs.set(cycle, known);
       }

@@ -85,7 +85,7 @@ export function backfillRoutes(app: Api, deps: ApiDeps): void {
           ...asked,
           actor: actor.name,
           key,
-          bodyHash: bodyHash({ verb: 'backfill', asked, reason }),
+          bodyHash: bodyHash({ verb: 'backfill', asked: hashed(asked), reason }),
           roots: asked.flows ?? null,
           reason: reason.trim(),
         },
@@ -144,6 +144,11 @@ export function backfillRoutes(app: Api, deps: ApiDeps): void {
       return detail(deps, await readBackfill(deps.pool, backfill));
     },
   });
+}
+
+/** A key that was used before there was `everyPeriod` stays the same request. */
+function hashed({ everyPeriod, ...asked }: Omit<OpenBackfill, 'reason' | 'dryRun'>): object {
+  return everyPeriod ? { ...asked, everyPeriod } : asked;
 }
 
 /** Throws `no_catalogue`, `no_flows`. */
@@ -224,9 +229,11 @@ async function foreseen(
     dryRun: true,
     ...{ cycle, from, to, downstream, flows: asked.flows ?? null },
     ...{ withDependants: asked.dependants, beforeBeginning: asked.beforeBeginning },
+    everyPeriod: asked.everyPeriod,
     order: plan.descending ? 'descending' : 'ascending',
     concurrency: plan.concurrency,
     includes: plan.flows === null ? null : [...plan.flows],
+    leftOut: [...plan.leftOut],
     chained: { ...plan.chained },
     runs: runs.map(({ cycle, period, flows, dependant }) => ({
       ...{ cycle, period, dependant },
@@ -257,6 +264,7 @@ function shown(row: BackfillRow, runs: readonly BackfillRun[]): Backfill {
     ...{ cycle: row.cycle, from: row.from, to: row.to, downstream: row.downstream },
     flows: row.roots === null ? null : [...row.roots],
     ...{ withDependants: row.dependants, beforeBeginning: row.beforeBeginning },
+    everyPeriod: row.everyPeriod,
     order: row.descending ? 'descending' : 'ascending',
     concurrency: row.concurrency,
     ...{ actor: row.actor, reason: row.reason, state: row.state, trouble: row.trouble },

@@ -18,6 +18,8 @@ export const OpenBackfill = z.strictObject({
   dependants: z.boolean().default(false),
   /** Periods from before the beginning of the cycle are meant; otherwise they are refused. */
   beforeBeginning: z.boolean().default(false),
+  /** Also periods that no schedule opens. Default: those that a schedule opens which covers one of the flows; without one, every period. */
+  everyPeriod: z.boolean().default(false),
   /** Default: as edges between periods ask for, otherwise the oldest first. */
   order: z.enum(['ascending', 'descending']).optional(),
   /** Runs that may be unfinished at once. Default: 1 where runs of it wait for each other, otherwise 4. */
@@ -50,6 +52,7 @@ const shape = {
   /** As asked for with `dependants`. */
   withDependants: z.boolean(),
   beforeBeginning: z.boolean(),
+  everyPeriod: z.boolean(),
   order: z.enum(['ascending', 'descending']),
   concurrency: z.int(),
 };
@@ -86,6 +89,8 @@ export const ForeseenBackfill = z.object({
   dryRun: z.literal(true),
   ...shape,
   includes: z.array(z.string()).nullable(),
+  /** Periods of the range that it leaves out because no schedule opens them, ascending. */
+  leftOut: z.array(z.string()),
   /** Runs of it wait for each other: for those of earlier periods, of later ones. */
   chained: z.object({ earlier: z.boolean(), later: z.boolean() }),
   /** In the order of opening; `scheduled`: the run of the period that is there already. */

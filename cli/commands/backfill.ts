@@ -15,6 +15,7 @@ interface OpenOptions {
   readonly only?: boolean;
   readonly dependants?: boolean;
   readonly beforeBeginning?: boolean;
+  readonly everyPeriod?: boolean;
   readonly order?: string;
   readonly concurrency?: number;
   readonly reason?: string;
@@ -33,6 +34,7 @@ export function addBackfillCommands(tree: Tree): void {
     .option('--only', help('backfill_only'))
     .option('--dependants', help('backfill_dependants'))
     .option('--before-beginning', help('backfill_before_beginning'))
+    .option('--every-period', help('backfill_every_period'))
     .addOption(new Option('--order <order>', help('backfill_order')).choices(['ascending', 'descending']))
     .option('--concurrency <n>', help('backfill_concurrency'), wholeNumber(1))
     .option('--reason <text>', help('reason'))
@@ -139,13 +141,18 @@ function backfillLines(it: BackfillDetail, session: Session): string[] {
 
 /** Of a run that is opened for other flows than the backfill's. */
 const flowsOf = (includes: readonly string[] | null, phrase: Session['phrase']): string =>
-  includes === null
-    ? ''
-    : `  ${phrase('backfill_dependant_run', { flows: oneLine([...includes.slice(0, 10), ...(includes.length > 10 ? ['...'] : [])].join(' ')) })}`;
+  includes === null ? '' : `  ${phrase('backfill_dependant_run', { flows: someOf(includes) })}`;
+
+/** The first ten of a list. */
+const someOf = (list: readonly string[]): string =>
+  oneLine([...list.slice(0, 10), ...(list.length > 10 ? ['...'] : [])].join(' '));
 
 function foreseenLines(it: ForeseenBackfill, { phrase }: Session): string[] {
   return [
     phrase('backfill_foreseen', { runs: it.runs.length, n: it.concurrency }),
+    ...(it.leftOut.length === 0
+      ? []
+      : [phrase('backfill_left_out', { n: it.leftOut.length, periods: someOf(it.leftOut) })]),
     ...(it.includes === null
       ? []
       : [phrase('backfill_includes', { n: it.includes.length, flows: it.includes.slice(0, 10).join(' ') })]),

@@ -34,6 +34,7 @@ const PHRASES = {
   backfill_finished: ['finished', '已完成'],
   backfill_foreseen: ['would open {runs} runs, {n} at a time; scheduled runs that are there already in brackets', '将打开 {runs} 个运行，同时 {n} 个；括号内为已有的计划运行'],
   backfill_includes: ['for {n} flows: {flows}', '涉及 {n} 个流程：{flows}'],
+  backfill_left_out: ['left out, because no schedule opens them ({n}; --every-period takes them): {periods}', '以下 {n} 个周期没有计划会打开，不予补数（--every-period 则包括）：{periods}'],
   backfill_open: ['open', '进行中'],
   backfill_pending: ['not opened yet', '未打开'],
   become_stale: ['become stale', '将过时'],
