@@ -140,7 +140,7 @@ class Search {
   /** Periods of the waiting cycle's runs whose edge asks for `period`. */
   #periodsUsing(graph: Graph, edge: ForeignEdge, period: string): readonly string[] {
     const own = graph.attrOf(edge.v).period;
-    const key = JSON.stringify([graph.cycle, own, edge.cycle, edge.period, period]);
+    const key = JSON.stringify([graph.cycle, own, edge.cycle, edge.period, edge.opened, period]);
     let found = this.#known.get(key);
     if (found === undefined) {
       const all = graph.cycle === this.#cycle ? this.#own : this.#past.periods(graph.cycle);
