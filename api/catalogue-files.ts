@@ -6,6 +6,8 @@ import type { Problem } from '../graph/problems.ts';
 import { unknownHolidays } from '../graph/schedule-check.ts';
 import type { CatalogueFile, Frame } from '../store/catalogue.ts';
 import { fileProblem, isYaml, textOfFiles } from './file-text.ts';
+import { programProblems, usedPrograms } from './programs/program-check.ts';
+import { programReader } from './programs/program-reader.ts';
 import type { GivenFile } from './schemas/catalogue.ts';
 
 export interface CheckedFiles {
@@ -18,25 +20,28 @@ export interface CheckedFiles {
 }
 
 /**
- * All problems at once: files that are no text, of form, of meaning, programs whose file is missing, paths given twice, calendars that do
- * not know the year.
+ * All problems at once: files that are no text, of form, of meaning, programs whose file is missing or whose text is wrong, paths given
+ * twice, calendars that do not know the year.
  */
-export function checkFiles(
+export async function checkFiles(
   given: readonly GivenFile[],
   mode: 'apply' | 'import',
   now = Date.now(),
-): CheckedFiles {
+): Promise<CheckedFiles> {
   const { files, problems: unread, unreadable } = textOfFiles(given);
   const checked = checkCatalogue(
     files.filter((file) => isYaml(file.path)),
     mode,
   );
+  const used = usedPrograms(checked.flows, files);
+  const facts = await programReader.read(used.map(({ text }) => text));
   const problems = [
     ...unread,
     ...checked.problems,
     ...pathsGivenTwice(files),
     ...missingPrograms(checked, [...files.map((file) => file.path), ...unreadable], mode),
     ...missingHolidays(checked, now),
+    ...programProblems(checked, used, facts, mode),
   ];
   const { flows: _flows, distributions: _distributions, ...frame } = checked.catalogue;
   return {

@@ -265,6 +265,8 @@ export const Connection = z.strictObject({
   platform: Id,
   names: Names.optional(),
   rehearsal: Id.optional(),
+  /** Whose SQL its programs are. Default `postgres`; of `other` what PostgreSQL's parser finds wrong is a warning. */
+  dialect: z.enum(['postgres', 'other']).optional(),
 });
 export type Connection = z.infer<typeof Connection>;
 export const Pool = z.strictObject({ id: Id, size: z.int().min(0).max(100_000) });

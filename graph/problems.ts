@@ -6,6 +6,8 @@ export const PROBLEMS = {
   bad_moment: 'a moment that means nothing, e.g. 25:00',
   bad_period_mapping: 'a period mapping that leads to no period, or to another cycle than the upstream has',
   bad_time_zone: 'no such IANA time zone',
+  check_no_boolean: 'a check whose last statement cannot answer one boolean',
+  check_writes: 'a check with a statement that its read-only transaction refuses',
   duplicate_edge: 'the same dependency twice',
   duplicate_id: 'an id or alias that something else has already',
   file_unreadable: 'a file or link of the folder that cannot be read as part of the catalogue',
@@ -19,12 +21,20 @@ export const PROBLEMS = {
   missing_person: 'a gate without the person who confirms it',
   missing_platform: 'a flow that agents run, without platform',
   missing_program: 'a flow that agents run, without program',
+  sql_copy: 'a SQL program that copies from or to a client',
+  sql_empty: 'a SQL program without a statement',
+  sql_not_checked: 'a SQL program that the parser could not finish within its limits',
+  sql_outside_transaction: 'a statement that PostgreSQL carries out outside of transactions only',
+  sql_parameter: 'a SQL program that binds a parameter which the flow does not give',
+  sql_syntax: 'a SQL program that PostgreSQL cannot parse',
+  sql_transaction: 'a SQL program that controls the transaction it runs in',
   paths_alike: 'two files whose paths differ only in upper and lower case or in Unicode form',
   text_encoding: 'a file that is not text in its encoding',
   text_not_storable: 'a text with a character that cannot be stored',
   text_suspicious: 'a file with characters that show that it was damaged, or that nobody sees',
   unknown_field: 'a field that does not exist here',
   unknown_reference: 'a name that nothing in the catalogue has',
+  unused_parameter: 'a parameter that nothing of the program binds',
   yaml_syntax: 'text that is not YAML',
 } as const;
 
@@ -44,7 +54,7 @@ export interface Finding {
   readonly id: string | null;
   /** Whether the place is the field's name or its value. */
   readonly at: 'key' | 'value';
-  /** With `loop`: all members of the loop; the message names a shortest way round. */
+  /** All flows that it is about: of a loop (the message names a shortest way round), of a program's text (the message names the first). */
   readonly members?: readonly string[];
 }
 

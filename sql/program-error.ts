@@ -4,4 +4,11 @@
  */
 export class ProgramError extends Error {
   override name = 'ProgramError';
+  /** In the program's text, when it is about a place of it. */
+  readonly place: { readonly line: number; readonly column: number } | null;
+
+  constructor(message: string, place: ProgramError['place'] = null) {
+    super(message);
+    this.place = place;
+  }
 }

@@ -21,7 +21,7 @@ export interface Statement {
   /** The text with each parameter written by `literal`: for commands that take no bound parameters. */
   inlined(literal: (value: string | number | boolean) => string): string;
   /** PostgreSQL's error position (1-based, in characters of `text`) -> line and column of the program's text. */
-  place(position: number): { line: number; column: number };
+  place(position: number): Place;
 }
 
 const WORD_START = /[A-Za-z_\u0080-\uffff]/;
@@ -94,6 +94,21 @@ export function parameterNames(sql: string): string[] {
     if (!(error instanceof ProgramError)) throw error;
   }
   return [...names].sort();
+}
+
+export interface Place {
+  readonly line: number;
+  readonly column: number;
+}
+
+/** A text as it is written: its statements, and where each parameter first stands. Throws ProgramError for one that ends inside a quote. */
+export function readText(sql: string): { statements: Statement[]; parameters: Map<string, Place> } {
+  const parameters = new Map<string, Place>();
+  const statements = split(sql, (name, at) => {
+    if (!parameters.has(name)) parameters.set(name, lineAndColumn(sql, at));
+    return '';
+  });
+  return { statements, parameters };
 }
 
 function split(sql: string, give: ValueOf): Statement[] {
@@ -234,8 +249,11 @@ function endOfComment(sql: string, at: number): number {
 }
 
 function unfinished(sql: string, at: number, what: string): ProgramError {
-  const { line } = lineAndColumn(sql, at);
-  return new ProgramError(`the program's text ends inside a ${what} that begins in line ${line}`);
+  const place = lineAndColumn(sql, at);
+  return new ProgramError(
+    `the program's text ends inside a ${what} that begins in line ${place.line}`,
+    place,
+  );
 }
 
 /** A parameter follows white space or an operator; after a word, a digit or a bracket a colon is a slice's. */
@@ -303,7 +321,7 @@ function finished(draft: Draft, sql: string): Statement {
   };
 }
 
-function lineAndColumn(sql: string, offset: number): { line: number; column: number } {
+function lineAndColumn(sql: string, offset: number): Place {
   const before = sql.slice(0, offset);
   const lineStart = before.lastIndexOf('\n') + 1;
   return { line: before.split('\n').length, column: [...before.slice(lineStart)].length + 1 };

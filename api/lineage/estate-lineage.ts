@@ -4,6 +4,8 @@ import { type FlowData, type Lineage, lineageOf, type TableKey, tableKey } from 
 import { disagreements, type LineageFinding, missingDependencies } from '../../graph/lineage-findings.ts';
 import type { Flow } from '../../graph/model.ts';
 import type { CatalogueVersion } from '../../store/catalogue.ts';
+import { usedPrograms } from '../programs/program-check.ts';
+import { programReader } from '../programs/program-reader.ts';
 import type { SqlTables } from './sql-tables.ts';
 
 export interface EstateLineage extends Lineage {
@@ -26,22 +28,21 @@ export function estateLineage(version: CatalogueVersion): Promise<EstateLineage>
   return known;
 }
 
-/** So many programs or flows are looked at between two looks at other requests. */
+/** Flows looked at between two looks at other requests. */
 const TOGETHER = 50;
 
 async function build(version: CatalogueVersion): Promise<EstateLineage> {
   const platforms = new Map(version.frame.connections.map(({ id, platform }) => [id, platform]));
-  const read = await programReader();
-  const known = new Map<string, SqlTables>();
+  const programs = await tablesOfPrograms(version);
   const flows: FlowData[] = [];
   const findings: LineageFinding[] = [];
   const unread = new Set<string>();
-  for (const flow of version.flows.values()) {
-    const used = usedBy(flow, version, known, read);
+  for (const [i, flow] of [...version.flows.values()].entries()) {
+    const used = programs.get(flow.id) ?? null;
     if (used === null ? flow.program?.type === 'sql' : used.unread !== null) unread.add(flow.id);
     if (used !== null) findings.push(...disagreements(flow.id, flow, used));
     flows.push(dataOf(flow, used, platforms));
-    if (used !== null && known.size % TOGETHER === 0) await immediately();
+    if (i % TOGETHER === 0) await immediately();
   }
   const lineage = lineageOf(flows);
   const upstreamOf = (id: string): readonly string[] =>
@@ -55,28 +56,24 @@ async function build(version: CatalogueVersion): Promise<EstateLineage> {
   return { ...lineage, findings, unread };
 }
 
-/** The parser is loaded by the first question, not by the start of the API. */
-async function programReader(): Promise<(sql: string) => SqlTables> {
-  const [{ loadModule }, { sqlTables }] = await Promise.all([
-    import('libpg-query'),
-    import('./sql-tables.ts'),
-  ]);
-  await loadModule();
-  return sqlTables;
-}
+const UNFINISHED: SqlTables = {
+  ...{ reads: [], writes: [] },
+  unread: 'the parser did not finish within its limits',
+};
 
-function usedBy(
-  { program }: Flow,
-  { programs }: CatalogueVersion,
-  known: Map<string, SqlTables>,
-  read: (sql: string) => SqlTables,
-): SqlTables | null {
-  if (program?.type !== 'sql') return null;
-  const sql = programs.get(`programs/${program.file}`);
-  if (sql === undefined) return null;
-  const found = known.get(program.file) ?? read(sql);
-  known.set(program.file, found);
-  return found;
+/** By flow; none for flows without SQL, or whose file is not there. */
+async function tablesOfPrograms({
+  flows,
+  programs,
+}: CatalogueVersion): Promise<ReadonlyMap<string, SqlTables>> {
+  const files = [...programs].map(([path, text]) => ({ path, text }));
+  const used = usedPrograms([...flows.values()], files);
+  const facts = await programReader.read(used.map(({ text }) => text));
+  return new Map(
+    used.flatMap(({ text, flows: users }) =>
+      users.map(({ id }) => [id, facts.get(text)?.tables ?? UNFINISHED] as const),
+    ),
+  );
 }
 
 function dataOf(flow: Flow, used: SqlTables | null, platforms: ReadonlyMap<string, string>): FlowData {

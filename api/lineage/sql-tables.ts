@@ -3,7 +3,9 @@
  * for: 6 ms and 8 MB). Names as `schema.table`, folded to lower case. Temporary tables, names of `with` queries and catalogues of the system
  * are none.
  */
-import { parseSync, type ScanToken, scanSync } from 'libpg-query';
+import { parseSync } from 'libpg-query';
+import { ProgramError } from '../../sql/program-error.ts';
+import { readText } from '../../sql/statements.ts';
 
 export interface SqlTables {
   readonly reads: readonly string[];
@@ -14,76 +16,40 @@ export interface SqlTables {
 
 /** `loadModule` of libpg-query must have been awaited. O(length of the text). */
 export function sqlTables(sql: string): SqlTables {
-  const found = new Found();
-  let text: string;
+  let texts: string[];
   try {
-    text = withoutParameters(sql);
+    texts = readText(sql).statements.map(({ text }) => text);
   } catch (error) {
-    return { reads: [], writes: [], unread: reasonOf(error) };
+    if (!(error instanceof ProgramError)) throw error;
+    return { reads: [], writes: [], unread: error.message };
   }
-  for (const statement of parsed(text, found)) found.statement(statement);
-  return found.tables();
+  return tablesIn(texts.map(parsedOrWhy));
 }
 
-/** All statements; when one cannot be parsed, those that can. */
-function parsed(text: string, found: Found): Node[] {
+function parsedOrWhy(text: string): readonly Node[] | string {
   try {
-    return statementsOf(text);
-  } catch {
-    return split(text).flatMap((one) => {
-      try {
-        return statementsOf(one);
-      } catch (error) {
-        found.cannotRead(reasonOf(error));
-        return [];
-      }
-    });
+    return parsedNodes(text);
+  } catch (error) {
+    return error instanceof Error ? error.message : String(error);
   }
 }
 
-const statementsOf = (text: string): Node[] =>
+/** The nodes of one statement's text. Throws what the parser throws. */
+export const parsedNodes = (text: string): Node[] =>
   ((parseSync(text).stmts ?? []) as { stmt?: Node }[]).flatMap(({ stmt }) =>
     stmt === undefined ? [] : [stmt],
   );
 
-const reasonOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));
-
-/** Pieces between semicolons outside parentheses. */
-function split(text: string): string[] {
-  const bytes = Buffer.from(text);
-  const pieces: string[] = [];
-  let from = 0;
-  let depth = 0;
-  for (const { text: token, start } of scanSync(text).tokens) {
-    if (token === '(') depth++;
-    else if (token === ')') depth--;
-    else if (token === ';' && depth === 0) {
-      pieces.push(bytes.subarray(from, start).toString());
-      from = start + 1;
-    }
-  }
-  return [...pieces, bytes.subarray(from).toString()].filter((piece) => piece.trim() !== '');
+/** Of parsed statements; a text is why one could not be parsed: the others are taken all the same. */
+export function tablesIn(statements: readonly (readonly Node[] | string)[]): SqlTables {
+  const found = new Found();
+  for (const statement of statements)
+    if (typeof statement === 'string') found.cannotRead(statement);
+    else for (const node of statement) found.statement(node);
+  return found.tables();
 }
 
-/** `:name` as `$1`, as the platforms bind it; `::type`, `:=` and slices `a[lo:hi]` stay. Offsets of tokens are bytes. */
-function withoutParameters(sql: string): string {
-  const bytes = Buffer.from(sql);
-  const { tokens } = scanSync(sql);
-  const pieces: string[] = [];
-  let from = 0;
-  let brackets = 0;
-  tokens.forEach(({ text, start, end }, i) => {
-    if (text === '[') brackets++;
-    else if (text === ']') brackets--;
-    const next: ScanToken | undefined = tokens[i + 1];
-    if (text !== ':' || brackets > 0 || next?.start !== end || !/^[A-Za-z_]/.test(next.text)) return;
-    pieces.push(bytes.subarray(from, start).toString(), '$1');
-    from = next.end;
-  });
-  return [...pieces, bytes.subarray(from).toString()].join('');
-}
-
-type Node = Readonly<Record<string, unknown>>;
+export type Node = Readonly<Record<string, unknown>>;
 
 interface RangeVar {
   readonly schemaname?: string;

@@ -96,7 +96,7 @@ export function catalogueRoutes(app: Api, deps: ApiDeps): void {
     bodyLimit: BODY_LIMIT,
     schema: { tags, body: CheckRequest, response: { 200: CheckAnswer } },
     handler: async (request) => {
-      const { ok, flows, problems } = checkFiles(request.body.files, request.body.mode);
+      const { ok, flows, problems } = await checkFiles(request.body.files, request.body.mode);
       return { ok, flows: flows.length, problems: problems.map(shown) };
     },
   });
@@ -108,7 +108,7 @@ export function catalogueRoutes(app: Api, deps: ApiDeps): void {
     bodyLimit: BODY_LIMIT,
     schema: { tags, body: CheckRequest, response: { 200: DiffAnswer } },
     handler: async (request) => {
-      const checked = sound(checkFiles(request.body.files, request.body.mode));
+      const checked = sound(await checkFiles(request.body.files, request.body.mode));
       const before = await newestCatalogue(deps);
       const difference = diffWith(before, checked);
       return { ...difference, ...(await diffImpact(deps, before, checked, difference)) };
@@ -152,7 +152,7 @@ async function change(deps: ApiDeps, actor: Actor, given: Change): Promise<z.inf
   const { verb, mode, baseVersion, remove, dryRun, reason } = given;
   authorise(actor, verb, null);
   const before = await newestCatalogue(deps);
-  const checked = sound(checkFiles(given.files, mode));
+  const checked = sound(await checkFiles(given.files, mode));
   // A request that is repeated, because its answer was lost, finds its own version.
   if (baseVersion !== undefined && checked.hash !== before?.hash) await requireNewest(deps.pool, baseVersion);
   const diff = diffWith(before, checked);

@@ -24,7 +24,7 @@ interface ActorsFile {
 /** Applies the folder when no catalogue was applied yet: a later one is the maintainers' own. */
 async function applyShipped(pool: pg.Pool, folder: string): Promise<void> {
   if ((await newestVersion(pool)) !== null) return;
-  const { files, frame, flows, hash, problems } = checkFiles(await readCatalogue(folder), 'apply');
+  const { files, frame, flows, hash, problems } = await checkFiles(await readCatalogue(folder), 'apply');
   const worst = problems.find((problem) => problem.severity === 'error');
   if (worst !== undefined)
     throw new SluiceError(

@@ -143,7 +143,8 @@ export async function openTheatre(shutdown: Shutdown): Promise<Theatre> {
         async open(files, period) {
           const place = await folder(files);
           return inTurn(async () => {
-            const applied = await sluice('catalogue', 'apply', place, '--reason', `case ${id}`);
+            // Each case brings a catalogue of its own in the place of the one before.
+            const applied = await sluice('catalogue', 'apply', place, '--remove', '--reason', `case ${id}`);
             if (applied.code !== 0) throw new Error(`apply: ${applied.err}${applied.out}`);
             const opened = await json<{ id: string }>('run', 'open', period);
             return opened.id;

@@ -18,39 +18,41 @@ flows:
     program: { type: sql, file: ${file}, connection: yt }
 ${more}`;
 const gbk = Buffer.concat([Buffer.from("select '"), Buffer.from([0xb1, 0xb1, 0xbe, 0xa9]), Buffer.from("'")]);
-const told = (files: Parameters<typeof checkFiles>[0]) =>
-  checkFiles(files, 'apply', NOW).problems.map(
+const told = async (files: Parameters<typeof checkFiles>[0]) =>
+  (await checkFiles(files, 'apply', NOW)).problems.map(
     ({ code, severity, file, line, column }) => `${severity} ${code} ${file}:${line}:${column}`,
   );
 
 describe('the files of a catalogue', () => {
-  test('one that is no UTF-8 is refused with its place, and is not missing besides', () => {
-    expect(told([given('p.yaml', yaml('a.sql')), given('programs/a.sql', gbk)])).toEqual([
+  test('one that is no UTF-8 is refused with its place, and is not missing besides', async () => {
+    expect(await told([given('p.yaml', yaml('a.sql')), given('programs/a.sql', gbk)])).toEqual([
       'error text_encoding programs/a.sql:1:9',
     ]);
     const bad = Buffer.concat([Buffer.from('flows: []\n# '), gbk]);
-    expect(told([given('p.yaml', bad)])).toEqual(['error text_encoding p.yaml:2:11']);
+    expect(await told([given('p.yaml', bad)])).toEqual(['error text_encoding p.yaml:2:11']);
   });
 
-  test('a byte order mark is dropped, in YAML and in SQL, given as bytes or as text', () => {
+  test('a byte order mark is dropped, in YAML and in SQL, given as bytes or as text', async () => {
     const marked = [
       given('p.yaml', `\ufeff${yaml('a.sql')}`),
       { path: 'programs/a.sql', text: '\ufeffselect 1' },
     ];
     const plain = [given('p.yaml', yaml('a.sql')), { path: 'programs/a.sql', text: 'select 1' }];
-    const [first, second] = [marked, plain].map((files) => checkFiles(files, 'apply', NOW));
+    const [first, second] = await Promise.all(
+      [marked, plain].map((files) => checkFiles(files, 'apply', NOW)),
+    );
     expect(first!.problems).toEqual([]);
     expect(first!.hash).toBe(second!.hash);
     expect(first!.files.map((file) => file.text)).toEqual([yaml('a.sql'), 'select 1']);
   });
 
-  test('declared encodings are read; what is exported is UTF-8 and is the same catalogue again', () => {
+  test('declared encodings are read; what is exported is UTF-8 and is the same catalogue again', async () => {
     const root = yaml('old/a.sql', 'encodings:\n  "programs/old/**": gb18030\n');
-    const first = checkFiles([given('p.yaml', root), given('programs/old/a.sql', gbk)], 'apply', NOW);
+    const first = await checkFiles([given('p.yaml', root), given('programs/old/a.sql', gbk)], 'apply', NOW);
     expect(first.problems).toEqual([]);
     expect(first.files[1]!.text).toBe("select '北京'");
     const exported = exportedFiles(first.files);
-    const again = checkFiles(
+    const again = await checkFiles(
       exported.map(({ path, text }) => given(path, Buffer.from(text, 'utf8'))),
       'apply',
       NOW,
@@ -59,8 +61,8 @@ describe('the files of a catalogue', () => {
     expect(again.hash).toBe(first.hash);
   });
 
-  test('extensions count in any case', () => {
-    const { flows, problems } = checkFiles(
+  test('extensions count in any case', async () => {
+    const { flows, problems } = await checkFiles(
       [given('P.YAML', yaml('A.SQL')), given('programs/A.SQL', 'select 1'), given('Q.Yml', 'flows: []')],
       'apply',
       NOW,
@@ -68,19 +70,19 @@ describe('the files of a catalogue', () => {
     expect([flows.length, problems]).toEqual([1, []]);
   });
 
-  test('paths that some disks take for one are named', () => {
+  test('paths that some disks take for one are named', async () => {
     const sql = (path: string) => ({ path, text: 'select 1' });
-    expect(told([given('p.yaml', yaml('a.sql')), sql('programs/a.sql'), sql('programs/A.sql')])).toEqual([
-      'warning paths_alike programs/a.sql:null:null',
-    ]);
+    expect(
+      await told([given('p.yaml', yaml('a.sql')), sql('programs/a.sql'), sql('programs/A.sql')]),
+    ).toEqual(['warning paths_alike programs/a.sql:null:null']);
     const [nfc, nfd] = ['programs/\u00e9.sql', 'programs/e\u0301.sql'];
-    expect(told([given('p.yaml', 'flows: []'), sql(nfc), sql(nfd)])).toEqual([
+    expect(await told([given('p.yaml', 'flows: []'), sql(nfc), sql(nfd)])).toEqual([
       `warning paths_alike ${nfc}:null:null`,
     ]);
   });
 
-  test('a program that is there under another spelling is named in the problem', () => {
-    const { problems } = checkFiles(
+  test('a program that is there under another spelling is named in the problem', async () => {
+    const { problems } = await checkFiles(
       [given('p.yaml', yaml('Load.sql')), { path: 'programs/load.SQL', text: 'select 1' }],
       'apply',
       NOW,
@@ -90,9 +92,9 @@ describe('the files of a catalogue', () => {
     );
   });
 
-  test('what shows that a file was damaged is a warning with its place', () => {
+  test('what shows that a file was damaged is a warning with its place', async () => {
     expect(
-      told([
+      await told([
         given('p.yaml', 'flows: []'),
         { path: 'programs/a.sql', text: 'select 1;\n\ufeffselect 2' },
         { path: 'programs/b.sql', text: "select '\ufffd\ufffd'" },

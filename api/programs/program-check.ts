@@ -1,0 +1,138 @@
+/** SQL programs of a catalogue against the flows that use them: what would fail at night is said with the place in the program's file. */
+import type { CheckedCatalogue } from '../../graph/check.ts';
+import type { Flow } from '../../graph/model.ts';
+import { hint, type Problem } from '../../graph/problems.ts';
+import type { CatalogueFile } from '../../store/catalogue.ts';
+import type { ProgramFacts, ProgramProblem } from './program-facts.ts';
+import type { Words } from './statement-rules.ts';
+
+/** What every program is given, beside what its flow declares (api/tasks.ts). */
+const STANDARD = ['period', 'first_day', 'last_day', 'previous_period', 'run', 'flow', 'generation'];
+/** Flows named in a message; `members` are all of them. */
+const NAMED = 3;
+
+type Checked = Pick<CheckedCatalogue, 'catalogue' | 'flows' | 'locate'>;
+
+interface Used {
+  readonly path: string;
+  readonly text: string;
+  readonly flows: readonly Flow[];
+}
+
+/** Texts of programs that flows use, each with the flows. O(flows). */
+export function usedPrograms(flows: readonly Flow[], files: readonly CatalogueFile[]): Used[] {
+  const texts = new Map(files.map(({ path, text }) => [path, text]));
+  const users = new Map<string, Flow[]>();
+  for (const flow of flows) {
+    if (flow.program?.type !== 'sql') continue;
+    const path = `programs/${flow.program.file}`;
+    const list = users.get(path);
+    if (list === undefined) users.set(path, [flow]);
+    else list.push(flow);
+  }
+  return [...users].flatMap(([path, using]) => {
+    const text = texts.get(path);
+    return text === undefined ? [] : [{ path, text, flows: using }];
+  });
+}
+
+/** O(flows + what is wrong). `facts` by text, null where the parser did not finish. */
+export function programProblems(
+  checked: Checked,
+  used: readonly Used[],
+  facts: ReadonlyMap<string, ProgramFacts | null>,
+  mode: 'apply' | 'import',
+): Problem[] {
+  const others = new Set(
+    checked.catalogue.connections.filter(({ dialect }) => dialect === 'other').map(({ id }) => id),
+  );
+  const isOther = ({ program }: Flow): boolean =>
+    program?.type === 'sql' && program.connection !== undefined && others.has(program.connection);
+  const indexes = new Map(checked.catalogue.flows.map(({ id }, i) => [id, i]));
+  return used.flatMap(({ path, text, flows }) => {
+    const known = facts.get(text) ?? null;
+    const problem = (
+      { code, place, message }: ProgramProblem,
+      concerned: readonly Flow[],
+      worst: Problem['severity'] = 'error',
+    ): Problem[] => {
+      if (concerned.length === 0) return [];
+      const severity = mode === 'import' || concerned.every(isOther) ? 'warning' : worst;
+      const users = namesOf(concerned);
+      return [
+        {
+          ...{ code, severity, path: [], id: concerned[0]!.id, members: concerned.map(({ id }) => id) },
+          message: { en: `${message.en} (used by ${users.en})`, zh: `${message.zh}（使用者：${users.zh}）` },
+          ...{ file: path, line: place.line, column: place.column },
+        },
+      ];
+    };
+    if (known === null) return problem(NOT_CHECKED, flows, 'warning');
+    const checks = flows.filter(({ kind }) => kind === 'check');
+    return [
+      ...known.problems.flatMap((it) => problem(it, flows)),
+      ...known.inTransaction.flatMap((it) => problem(it, flows)),
+      ...known.asCheck.flatMap((it) => problem(it, checks)),
+      ...known.parameters.flatMap(([name, place]) => {
+        const without = flows.filter((flow) => !isGiven(flow, name));
+        if (without.length === 0) return [];
+        const near = hint(name, [...Object.keys(without[0]!.parameters), ...STANDARD]);
+        const message = {
+          en: `:${name} is bound, and no parameter '${name}' is declared${near.en}`,
+          zh: `绑定了 :${name}，但未声明参数 '${name}'${near.zh}`,
+        };
+        return problem({ code: 'sql_parameter', place, message }, without);
+      }),
+      ...unused(known, flows).map(({ name, flow, more }) => {
+        const at = ['flows', indexes.get(flow.id)!, 'parameters', name];
+        const where = checked.locate(at, 'key');
+        const others =
+          more === 0
+            ? { en: '', zh: '' }
+            : { en: ` (nor do ${more} more flows need it)`, zh: `（另有 ${more} 个流程相同）` };
+        return {
+          ...{ code: 'unused_parameter' as const, severity: 'warning' as const, path: at, id: flow.id },
+          message: {
+            en: `nothing in ${path} binds the parameter '${name}'${others.en}`,
+            zh: `${path} 未使用参数 '${name}'${others.zh}`,
+          },
+          ...{ file: where?.file ?? null, line: where?.line ?? null, column: where?.column ?? null },
+        };
+      }),
+    ];
+  });
+}
+
+const isGiven = ({ parameters }: Flow, name: string): boolean =>
+  STANDARD.includes(name) || Object.hasOwn(parameters, name);
+
+/** Each name once, at the first flow that declares it for nothing. A program that could not be read may bind it. */
+function unused({ parameters, problems }: ProgramFacts, flows: readonly Flow[]) {
+  if (problems.some(({ code }) => code === 'sql_syntax' || code === 'sql_empty')) return [];
+  const bound = new Set(parameters.map(([name]) => name));
+  const found = new Map<string, { readonly name: string; readonly flow: Flow; more: number }>();
+  for (const flow of flows)
+    for (const name of Object.keys(flow.parameters)) {
+      if (bound.has(name)) continue;
+      const first = found.get(name);
+      if (first === undefined) found.set(name, { name, flow, more: 0 });
+      else first.more++;
+    }
+  return [...found.values()];
+}
+
+function namesOf(flows: readonly Flow[]): Words {
+  const named = flows.slice(0, NAMED).map(({ id }) => id);
+  const more = flows.length - named.length;
+  if (more === 0) return { en: named.join(', '), zh: named.join('、') };
+  return { en: `${named.join(', ')} and ${more} more`, zh: `${named.join('、')} 等 ${flows.length} 个流程` };
+}
+
+const NOT_CHECKED: ProgramProblem = {
+  code: 'sql_not_checked',
+  place: { line: 1, column: 1 },
+  message: {
+    en: 'the parser did not finish this program within its limits: nothing is known of it until it runs',
+    zh: '解析器未能在限制内完成该程序：运行前无法得知其内容是否正确',
+  },
+};
