@@ -82,6 +82,8 @@ export function createAgent(options: AgentOptions): Agent {
       slotFreed();
       settled();
     },
+    // A person who asks why should not have to wait for the next heartbeat.
+    onWaits: () => void heartbeat().catch(() => {}),
     onUnsaved: (epoch, error) => talk.error({ err: error, epoch }, 'a result cannot be kept on the disk'),
   });
   const closing = new AbortController();
@@ -252,7 +254,7 @@ export function createAgent(options: AgentOptions): Agent {
 
   async function heartbeat(): Promise<void> {
     const leases = attempts.epochs();
-    const answer = await calls.heartbeat(leases, {
+    const answer = await calls.heartbeat(leases, attempts.waits(), {
       signal: closing.signal,
       timeoutMs: Math.max(heartbeatMs, LEAST_HEARTBEAT_WAIT_MS),
     });

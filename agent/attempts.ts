@@ -1,7 +1,7 @@
 /**
  * The attempts this agent answers for, from the claim to the acknowledged result. Each holds a slot (protocol C8).
  */
-import type { AttemptResult } from '../api/schemas/agent.ts';
+import type { AttemptResult, Waits } from '../api/schemas/agent.ts';
 import { DEFAULT_ENCODING } from '../encoding.ts';
 import type { LogSource } from '../platforms/log-source.ts';
 import { noopEnding } from '../platforms/noop.ts';
@@ -12,6 +12,7 @@ import type {
   ProgramType,
   StopReason,
   Task,
+  Waiting,
 } from '../platforms/platform.ts';
 import type { ShellPlatform } from '../platforms/shell.ts';
 import type { LogShipper } from './log-shipper.ts';
@@ -31,6 +32,8 @@ interface Attempt {
   /** Why it is to end early; for one that is only claimed: it is not launched. */
   stopped: StopReason | undefined;
   controller: AbortController | undefined;
+  /** What its program waits for outside the engine. */
+  waits: Waiting | null;
   /** performance.now() of the last heartbeat whose answer knew the lease. */
   contactOn: number;
 }
@@ -43,6 +46,8 @@ export interface AttemptsOptions {
   readonly encoding?: string | undefined;
   /** A result is ready to be sent. */
   readonly onResult: (result: AttemptResult) => void;
+  /** What a program waits for has changed. */
+  readonly onWaits?: () => void;
   /** An attempt was forgotten: its slot is free. */
   readonly onFree: () => void;
   /** A result could not be kept on the disk; it is sent all the same. */
@@ -142,6 +147,15 @@ export class Attempts {
     return stopped;
   }
 
+  /** What running programs wait for outside the engine. */
+  waits(): Waits {
+    return [...this.#held.values()].flatMap(({ epoch, state, waits }) =>
+      state !== 'running' || waits === null
+        ? []
+        : [{ epoch, code: waits.code, by: waits.by.slice(0, 1_000) }],
+    );
+  }
+
   /** A heartbeat was answered: these epochs are known to the API. */
   contact(epochs: Iterable<number>): void {
     const now = performance.now();
@@ -191,6 +205,7 @@ export class Attempts {
       state: 'claimed',
       stopped: undefined,
       controller: undefined,
+      waits: null,
       contactOn: performance.now(),
     };
     this.#held.set(epoch, attempt);
@@ -220,6 +235,10 @@ export class Attempts {
         this.#options.logs.open(task.lease, from);
       },
       encoding,
+      waits: (what) => {
+        attempt.waits = what;
+        this.#options.onWaits?.();
+      },
     };
     execute(context)
       .catch(

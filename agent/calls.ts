@@ -1,6 +1,7 @@
 /** The calls of one agent process, each as a function: body, call, parsed answer (contract: api/schemas/agent.ts). */
 import { randomUUID } from 'node:crypto';
 import {
+  AGENT_PROTOCOL,
   type AttemptResult,
   ClaimAnswer,
   type ClaimRequest,
@@ -14,6 +15,7 @@ import {
   type LeaveRequest,
   StartedAnswer,
   type StartedRequest,
+  type Waits,
 } from '../api/schemas/agent.ts';
 import type { ApiClient, CallOptions, PatientOptions } from './api-client.ts';
 
@@ -39,7 +41,10 @@ export function createCalls(client: ApiClient, who: Introduction) {
   return {
     hello(held: number[], options: PatientOptions): Promise<HelloAnswer> {
       const { lockToken, slots, version, encoding } = who;
-      const body: HelloRequest = { instance, lockToken, platform, slots, labels, version, encoding, held };
+      const body: HelloRequest = {
+        ...{ instance, lockToken, platform, slots, labels, version, encoding, held },
+        protocol: AGENT_PROTOCOL,
+      };
       return client.callUntilAnswered('hello', JSON.stringify(body), HelloAnswer, options);
     },
     claim(free: number, waitMs: number, options: PatientOptions): Promise<ClaimAnswer> {
@@ -56,8 +61,8 @@ export function createCalls(client: ApiClient, who: Introduction) {
       const body: CompleteRequest = { requestId: randomUUID(), instance, results };
       return client.callUntilAnswered('complete', JSON.stringify(body), CompleteAnswer, options);
     },
-    heartbeat(leases: number[], options: CallOptions): Promise<HeartbeatAnswer> {
-      const body: HeartbeatRequest = { instance, leases };
+    heartbeat(leases: number[], waits: Waits, options: CallOptions): Promise<HeartbeatAnswer> {
+      const body: HeartbeatRequest = { instance, leases, waits };
       return client.call('heartbeat', JSON.stringify(body), HeartbeatAnswer, options);
     },
     leave(held: number[], options: CallOptions): Promise<unknown> {

@@ -3,7 +3,7 @@
  * waits behind a completion.
  */
 import type pg from 'pg';
-import { storable } from '../graph/storable-text.ts';
+import { SluiceError } from '../errors.ts';
 import { isAnsweredElsewhere, storeAnswers, storedAnswers } from '../store/agent-calls.ts';
 import { registerAgent, releaseAgent } from '../store/agents.ts';
 import {
@@ -15,25 +15,28 @@ import {
   stopsOf,
 } from '../store/attempts.ts';
 import { type Claimed, claimTasks } from '../store/claims.ts';
+import { readRecordId } from '../store/epochs.ts';
 import type { RunContext } from '../store/run-context.ts';
+import { endOf } from './attempt-end.ts';
 import { gather } from './gather.ts';
 import type { LogStore } from './log-store.ts';
 import type { Notifications } from './notifications.ts';
-import type {
-  AttemptResult,
-  ClaimAnswer,
-  ClaimRequest,
-  CompleteAnswer,
-  CompleteRequest,
-  HeartbeatAnswer,
-  HeartbeatRequest,
-  HelloAnswer,
-  HelloRequest,
-  LeaveRequest,
-  LogsRequest,
-  StartedAnswer,
-  StartedRequest,
-  Task,
+import {
+  AGENT_PROTOCOL,
+  type AttemptResult,
+  type ClaimAnswer,
+  type ClaimRequest,
+  type CompleteAnswer,
+  type CompleteRequest,
+  type HeartbeatAnswer,
+  type HeartbeatRequest,
+  type HelloAnswer,
+  type HelloRequest,
+  type LeaveRequest,
+  type LogsRequest,
+  type StartedAnswer,
+  type StartedRequest,
+  type Task,
 } from './schemas/agent.ts';
 import { taskOf } from './tasks.ts';
 import { WaitingClaims } from './waiting-claims.ts';
@@ -74,6 +77,15 @@ export function createAgentCalls(deps: AgentCallsDeps): AgentCalls {
   const own = new OwnEpochs(pool);
   /** The last logs could not be stored: said once. */
   let outOfRoom = false;
+  let record: Promise<string> | undefined;
+  /** It never changes. */
+  const recordId = (): Promise<string> => {
+    record ??= readRecordId(pool);
+    record.catch(() => {
+      record = undefined;
+    });
+    return record;
+  };
 
   /**
    * C1: a call that was answered before gets that answer; one that stands in the group twice is carried out once. Two APIs may get the same
@@ -127,7 +139,7 @@ export function createAgentCalls(deps: AgentCallsDeps): AgentCalls {
     const tasks: Task[] = [];
     for (const claimed of granted) {
       try {
-        tasks.push(taskOf(await contextOf(claimed.run), claimed));
+        tasks.push(taskOf(await contextOf(claimed.run), claimed, await recordId()));
       } catch (error) {
         deps.warn({ err: error, ...claimed }, 'a claimed flow has no task');
         const message = error instanceof Error ? error.message : String(error);
@@ -170,7 +182,7 @@ export function createAgentCalls(deps: AgentCallsDeps): AgentCalls {
   const heartbeatLane = gather((calls: readonly Of<HeartbeatRequest>[]) =>
     heartbeat(
       pool,
-      calls.map(({ agent, instance, leases }) => ({ agent, instance, epochs: leases })),
+      calls.map(({ agent, instance, leases, waits }) => ({ agent, instance, epochs: leases, waits })),
     ),
   );
 
@@ -178,10 +190,15 @@ export function createAgentCalls(deps: AgentCallsDeps): AgentCalls {
     answeredOnce<Of<CompleteRequest>, AttemptAnswer>(
       calls,
       (call) => call.requestId,
-      (fresh) =>
+      async (fresh) =>
         completeAttempts(
           pool,
-          fresh.map(({ agent, results }) => ({ agent, results: results.map(endOf) })),
+          await Promise.all(
+            fresh.map(async ({ agent, results }) => ({
+              agent,
+              results: await Promise.all(results.map(withRecipient)),
+            })),
+          ),
           (client, answers) =>
             storeAnswers(
               client,
@@ -190,6 +207,15 @@ export function createAgentCalls(deps: AgentCallsDeps): AgentCalls {
         ),
     ),
   );
+
+  /** Who hears that an effect was executed over that this record does not know. */
+  async function withRecipient(result: AttemptResult): Promise<AttemptEnd> {
+    const end = endOf(result);
+    if (end.over === undefined) return end;
+    const context = await contextOf(result.run).catch(() => null);
+    const owner = context?.version.flows.get(result.flow)?.owner;
+    return owner === undefined ? end : { ...end, recipient: owner };
+  }
 
   const stopLane = gather(async (agents: readonly string[]) => {
     const stops = await stopsOf(pool, [...new Set(agents)]);
@@ -231,6 +257,12 @@ export function createAgentCalls(deps: AgentCallsDeps): AgentCalls {
 
   return {
     async hello(agent, body) {
+      if (body.protocol < AGENT_PROTOCOL)
+        throw new SluiceError(
+          'agent_too_old',
+          `the agent ${agent} is of ${body.version || 'an older version'} (contract ${body.protocol}); this API needs contract ${AGENT_PROTOCOL}`,
+          { facts: { agent, version: body.version, protocol: body.protocol, needed: AGENT_PROTOCOL } },
+        );
       await registerAgent(pool, { agent, ...body }, leaseMs);
       return { leaseMs, heartbeatMs: deps.heartbeatMs, orphanMs: deps.orphanMs };
     },
@@ -278,34 +310,6 @@ export function createAgentCalls(deps: AgentCallsDeps): AgentCalls {
     },
     close: () => waiting.close(),
   };
-}
-
-/** What an agent says about an end, as the record keeps it: characters that it cannot store are made visible. */
-function endOf({ epoch, run, ending, logBytes, encoding }: AttemptResult): AttemptEnd {
-  const message = 'message' in ending && ending.message !== undefined ? storable(ending.message) : null;
-  const said = { message, logBytes, encoding };
-  const base = { ...said, epoch, run, failure: null, exitCode: null, rows: null };
-  switch (ending.outcome) {
-    case 'succeeded':
-      return { ...base, outcome: 'succeeded', rows: ending.rows ?? null, effect: true };
-    case 'false':
-      return { ...base, outcome: 'false', effect: false };
-    case 'cancelled':
-      // null: nobody can tell, so it counts as one (C7).
-      return { ...base, outcome: 'cancelled', effect: ending.effect !== false };
-    case 'failed':
-      return {
-        ...base,
-        outcome: 'failed',
-        failure: ending.kind,
-        exitCode: ending.exitCode ?? null,
-        effect: false,
-      };
-    case 'lost':
-      return { ...base, outcome: 'lost', effect: true };
-    default:
-      return ending satisfies never;
-  }
 }
 
 /** Whose attempt an epoch is: an agent writes logs only of its own. Epochs are never reused, so what was found stays true. */

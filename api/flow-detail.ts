@@ -5,7 +5,7 @@ import { beforeBeginning } from '../graph/foreign-runs.ts';
 import { FLAG, isDone, type RunState } from '../graph/state.ts';
 import { stateOf } from '../graph/state-of.ts';
 import { VERBS } from '../graph/verbs.ts';
-import { claimBlockers } from '../store/claim-blockers.ts';
+import { claimBlockers, fenceWaits } from '../store/claim-blockers.ts';
 import { readAttempts, readFlowStates, readGenerations, readOverrides } from '../store/flows.ts';
 import { referenceTimes } from '../store/reference-times.ts';
 import type { RunContext } from '../store/run-context.ts';
@@ -28,10 +28,11 @@ export async function flowDetail(deps: ApiDeps, run: string, given: string): Pro
       readAttempts(client, id, flow.id),
       readGenerations(client, id, flow.id),
       readOverrides(client, id, flow.id),
-      claimBlockers(client, id, flow.id, deps.leaseMs),
+      claimBlockers(client, id, flow.id, deps.leaseMs, context.workOf(flow)?.readable ?? null),
+      fenceWaits(client, id, flow.id),
       readUsual(client, context),
     ]);
-  const [state, [rows, attempts, generations, overrides, claim, usual], now] = await inSnapshot(
+  const [state, [rows, attempts, generations, overrides, claim, fence, usual], now] = await inSnapshot(
     deps.pool,
     context,
     deps.graceMs,
@@ -65,6 +66,7 @@ export async function flowDetail(deps: ApiDeps, run: string, given: string): Pro
       ...engine.map((it) => ({ ...it, members: 'members' in it ? [...it.members] : undefined })),
       ...waitsForPerson,
       ...(row.state === 'waiting_agent' ? claim : []),
+      ...fence,
     ].map(withoutUndefined),
     upstream: upstreamOf(context, state, v),
     downstream: downstreamOf(context, state, v),

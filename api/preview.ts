@@ -1,7 +1,6 @@
 /** What a rerun, a forced pass or a retirement would do to the flows of a run, flow by flow (domain Q27). Nothing is changed. */
 import type { OperationRequest } from '../graph/decisions.ts';
 import { reachOf } from '../graph/impact.ts';
-import { lockKeys } from '../graph/program.ts';
 import { planMembers, rootRefusal } from '../graph/rerun.ts';
 import { hasStarted } from '../graph/settle.ts';
 import { FLAG, has, isDone, type RunState } from '../graph/state.ts';
@@ -126,7 +125,7 @@ async function heldElsewhere(
   const keys = new Map<number, string[]>();
   for (const [v] of effects) {
     const flow = context.flow(context.graph.ids[v]!);
-    keys.set(v, lockKeys(flow, context.periodOf(flow)));
+    keys.set(v, context.locksOf(flow));
   }
   const holders = await holdersOf(deps.pool, context.run.id, [...keys.values()].flat());
   const found = new Map<number, string>();

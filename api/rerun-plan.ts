@@ -3,7 +3,6 @@ import type { z } from 'zod';
 import { SluiceError } from '../errors.ts';
 import type { RerunPlan } from '../graph/decisions.ts';
 import type { Flow } from '../graph/model.ts';
-import { lockKeys } from '../graph/program.ts';
 import { memberOf, planMembers, reach, rootRefusal } from '../graph/rerun.ts';
 import { hasStarted } from '../graph/settle.ts';
 import { FLAG, has, type RunState } from '../graph/state.ts';
@@ -165,7 +164,7 @@ async function standingOf(
   const run = context.run.id;
   const ids = flows.map((flow) => flow.id);
   const open = members.filter((v) => state.result[v] === 0).map((v) => context.graph.ids[v]!);
-  const locks = flows.flatMap((flow) => lockKeys(flow, context.periodOf(flow)));
+  const locks = flows.flatMap((flow) => context.locksOf(flow));
   const [rows, waives, holders, now] = await Promise.all([
     readFirstFlowStates(pool, run, open, {
       ...{ states: ['running', 'sent_to_agent'], keep: () => true, limit: open.length },

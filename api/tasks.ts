@@ -1,17 +1,8 @@
 /** What an agent gets for a claim: the definition of the flow, resolved for the run's period (protocol C1, C6, D1). */
 
 import { SluiceError } from '../errors.ts';
-import {
-  firstDay,
-  lastDay,
-  mapPeriod,
-  mappedCycle,
-  programPeriod,
-  programPeriods,
-} from '../graph/calendar.ts';
-import { previousOf } from '../graph/foreign-runs.ts';
-import type { Flow, Parameter, Program } from '../graph/model.ts';
-import { programIdentity } from '../graph/program.ts';
+import type { Flow, Program } from '../graph/model.ts';
+import { programName } from '../graph/program.ts';
 import { gapText, rehearsalForm, twinsOf } from '../graph/rehearsal.ts';
 import { calendarOf } from '../graph/schedule.ts';
 import { programZone } from '../graph/time-zone.ts';
@@ -19,23 +10,35 @@ import type { Claimed } from '../store/claims.ts';
 import type { RunContext } from '../store/run-context.ts';
 import type { ProgramSpec, Task } from './schemas/agent.ts';
 
+const MOST_EPOCHS = 1_000;
+
 /** Throws `internal` when the stored catalogue lacks a program file; the check of the catalogue refuses such a version. */
-export function taskOf(context: RunContext, claimed: Claimed): Task {
+export function taskOf(context: RunContext, claimed: Claimed, record: string): Task {
   const flow = context.flow(claimed.flow);
   const attrs = context.graph.attrOf(context.index.get(flow.id)!);
-  const { epoch, run, generation, attempt } = claimed;
+  const { epoch, run, generation, attempt, past } = claimed;
+  const work = context.workOf(flow);
   const { program, twins } = programOf(context, flow);
   return {
     lease: { run, flow: flow.id, generation, attempt, epoch },
-    program: programIdentity(flow),
+    program: programName(flow),
     period: context.periodOf(flow),
     spec: specOf(context, flow, program),
     twins,
-    parameters: parametersOf(context, flow, generation),
+    parameters: Object.fromEntries(
+      [...context.givenOf(flow, generation)].map(([name, given]) => [name, given.value]),
+    ),
     timeZone: programZone(calendarOf(flow, context.version.frame.calendars).timeZone),
     timeoutMs: flow.timeoutMs ?? null,
     orphanMs: attrs.orphanMs,
     fenced: attrs.fenced,
+    work: work?.key ?? null,
+    workText: work?.readable ?? '',
+    works: (past?.works ?? []).filter((key) => key !== work?.key),
+    record,
+    // Of many the newest: an attempt looks back at what may still stand on the platform.
+    own: (past?.own ?? []).slice(-MOST_EPOCHS),
+    unended: (past?.unended ?? []).slice(-MOST_EPOCHS),
   };
 }
 
@@ -82,50 +85,4 @@ function specOf({ version }: RunContext, flow: Flow, program: Program): ProgramS
     check: flow.kind === 'check',
     ...(connection === undefined ? {} : { connection }),
   };
-}
-
-/** Standard parameters for every program, then those the flow declares; typed, bound by the platform, never pasted. */
-function parametersOf(
-  context: RunContext,
-  flow: Flow,
-  generation: number,
-): Record<string, string | number | boolean> {
-  const { run } = context;
-  // The flow's own period: P05's day programs of a month run have the last day of the month (D2).
-  const cycle = mappedCycle(flow.period, run.cycle);
-  const period = mapPeriod(flow.period, run.cycle, run.period)[0]!;
-  const p = programPeriods(cycle, period);
-  const standard = {
-    period: p.period,
-    first_day: firstDay(cycle, period),
-    last_day: lastDay(cycle, period),
-    previous_period: programPeriod(previousOf(context.graph, context.index.get(flow.id)!, run)),
-    run: run.id,
-    flow: flow.id,
-    generation,
-  };
-  const declared = Object.entries(flow.parameters).map(([name, parameter]) => [
-    name,
-    boundValue(parameter, p, run.id, generation),
-  ]);
-  return { ...standard, ...Object.fromEntries(declared) };
-}
-
-type Periods = ReturnType<typeof programPeriods>;
-
-function boundValue(
-  parameter: Parameter,
-  p: Periods,
-  run: string,
-  generation: number,
-): string | number | boolean {
-  if ('value' in parameter) return parameter.value;
-  switch (parameter.from) {
-    case 'run':
-      return run;
-    case 'generation':
-      return generation;
-    default:
-      return p[parameter.from];
-  }
 }

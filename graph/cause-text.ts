@@ -131,6 +131,12 @@ const PREDICATES: Record<CauseCode, (t: Told) => Sentence> = {
     ),
   event_condition_unmet: (t) =>
     join(say(` waits for the event ${t.by ?? ''}`, ` 等待事件 ${t.by ?? ''}`), forLong(t)),
+  fence_held_elsewhere: (t) =>
+    join(
+      say(' waits on the platform', ' 在平台上等待'),
+      forLong(t),
+      by(t, 'for the fence of its work, which is held by', '同一作业被占用：'),
+    ),
   gate_rejected: (t) => join(say(' was rejected', ' 被驳回'), by(t, 'by', '操作人 '), ago(t), because(t)),
   gate_unconfirmed: (t) =>
     join(say(' is not confirmed', ' 未确认'), by(t, 'by role', '角色 '), forLong(t), due(t)),

@@ -37,7 +37,7 @@ export function claimSide(at: Situation, v: number, claim: WaitingClaim): Condit
     list.push(
       condition('lock_held', Math.max(holder.since, since), {
         by: where + holder.flow,
-        reason: key,
+        reason: (key.startsWith('work:') ? facts.workText?.(v) : null) ?? key,
         until: facts.holders.find((it) => it.run === holder.run && it.flow === holder.flow)?.until ?? null,
       }),
     );

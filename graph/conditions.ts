@@ -26,6 +26,8 @@ export const CAUSES = {
   distribution_waiting_import: 'a distribution has waited more than 10 minutes for its import',
   engine_pending: 'its turn has come; the coordinator has not acted on it yet',
   event_condition_unmet: 'the event that triggers it has not come',
+  fence_held_elsewhere:
+    'its program waits on the platform: a session of elsewhere holds the fence of its work',
   gate_rejected: 'a person rejected it',
   gate_unconfirmed: 'a person has not confirmed it',
   held: 'an operator holds it',
@@ -149,6 +151,8 @@ function inHand({ graph, s, facts }: Situation, v: number): Condition {
     const hung = facts.now - lease.sentAt > HUNG_MS;
     return condition(hung ? 'agent_hung' : 'sent_to_agent', lease.sentAt, { by });
   }
+  if (lease.waits !== undefined)
+    return condition('fence_held_elsewhere', lease.waits.since, { by: lease.waits.by });
   const since = lease.startedAt;
   if (kind === 'interface' && isLate(facts, v))
     return condition('interface_late', since, { by, until: dueOf(facts, v) });

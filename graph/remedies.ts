@@ -37,6 +37,7 @@ const RULES: Record<CauseCode, Rule> = {
   distribution_waiting_import: { otherwise: ['expedite'], procedure: 'P19' },
   engine_pending: {},
   event_condition_unmet: { verb: 'trigger', otherwise: ['skip'], procedure: 'P22' },
+  fence_held_elsewhere: { otherwise: ['cancel'] },
   gate_rejected: { verb: 'rerun', otherwise: ['force-pass'] },
   gate_unconfirmed: { verb: 'confirm', otherwise: ['force-pass', 'skip'] },
   held: { verb: 'unhold', otherwise: ['waive'] },

@@ -31,6 +31,8 @@ export interface OpenLease {
   readonly agent: string;
   readonly sentAt: number;
   readonly startedAt: number | null;
+  /** What its program waits for outside the engine, as its agent says; absent: for nothing. */
+  readonly waits?: { readonly by: string; readonly since: number } | undefined;
 }
 
 export interface AgentFacts {
@@ -132,6 +134,8 @@ export interface WhyFacts extends FlowInstants {
   readonly referenceAt: (v: number) => number;
   /** Load tables of its target platform that lack an interface (domain Q24); all others have none. */
   readonly missingTables: (v: number) => readonly string[];
+  /** The work of a vertex as people read it; null: it has none. */
+  readonly workText?: (v: number) => string | null;
 }
 
 /** A generation that was superseded (`flow_generations`). */

@@ -13,7 +13,7 @@ import { failed } from './failure.ts';
 import { type Frame, inFencedTransaction } from './fenced-transaction.ts';
 import { quoteTable } from './identifiers.ts';
 import { type ExecuteContext, type Platform, parametersOf, type SpecOf, type Task } from './platform.ts';
-import { cancelOlderEpochs, openSession } from './session.ts';
+import { cancelUnended, openSession } from './session.ts';
 import { type Column, columnsOf, ensureStaging, stagingTable } from './staging.ts';
 
 /** What run ids and periods consist of: they become constants of the COPY, so nothing else is let in. */
@@ -122,7 +122,7 @@ async function stream(
     frame.interruption.watch(source);
     frame.interruption.check();
     // They only read here: nothing is lost by closing them at once.
-    await cancelOlderEpochs(source.client, task, true);
+    await cancelUnended(source.client, task, true);
     await source.client.query('begin transaction isolation level repeatable read, read only');
     const select = sourceSelect(task, spec, columns);
     const list = ['sluice_period', 'sluice_run', 'sluice_generation', ...columns.map(({ name }) => name)];

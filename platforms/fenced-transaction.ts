@@ -1,18 +1,19 @@
 /**
- * The frame of every fenced attempt (protocol C6): older epochs are cancelled, the fence is taken outside the timeout,
+ * The frame of every fenced attempt (protocol C6): own older attempts are ended, the fence is taken outside the timeout,
  * effects and `done` are committed together - or nothing is.
  */
 
+import { ProgramError } from '../sql/program-error.ts';
 import type { Statement } from '../sql/statements.ts';
 import { withControl } from './control.ts';
 import { failed } from './failure.ts';
-import { ensurePlatformSchema, markDone, takeFence } from './fence.ts';
+import { describeRow, ensurePlatformSchema, markDone, takeFence } from './fence.ts';
 import { endingOfCause, Interruption } from './interruption.ts';
-import type { Ending, ExecuteContext, Task } from './platform.ts';
-import { cancelOlderEpochs, openSession, type Session } from './session.ts';
+import type { Ending, ExecuteContext, FenceRow, Task } from './platform.ts';
+import { blockersOf, cancelUnended, openSession, type Session } from './session.ts';
 
-/** While the fence is held by an older epoch, how often its backend is asked to end; the third time it is closed. */
-const CANCEL_AGAIN_MS = 1_000;
+/** While the fence is held, how often own older backends are asked to end, the third time closed, and the holder is looked for. */
+const LOOK_AGAIN_MS = 1_000;
 
 export interface Frame {
   readonly session: Session;
@@ -53,15 +54,22 @@ export async function inFencedTransaction(
     const fence = await waitForFence(frame, task, context);
     if (fence.state !== 'taken') {
       await client.query('rollback');
-      return fence.state === 'done' ? already(context) : stale(task, fence.heldBy, context);
+      return fence.state === 'done' ? already(task, fence.by, context) : stale(task, fence.heldBy, context);
     }
+    const { over } = fence;
+    if (over !== null) context.log(`-- executed over the effect of ${describeRow(over, task.record)}\n`);
     interruption.startTimeout(task.timeoutMs);
     const effects = await work(frame);
-    await markDone(client, task);
+    if (!(await markDone(client, task)))
+      throw new ProgramError(
+        `the row of ${task.workText} in sluice.sluice_work is gone: the program may not touch it`,
+      );
     interruption.check();
     committing = true;
-    await client.query('commit');
-    return { outcome: 'succeeded', rows: effects.rows };
+    const { command } = await client.query('commit');
+    if (command !== 'COMMIT') throw new ProgramError(`the database answered the commit with ${command}`);
+    const ending: Ending = { outcome: 'succeeded', rows: effects.rows };
+    return over === null ? ending : { ...ending, over };
   } catch (error) {
     if (interruption.cause !== null) return endingOfCause(interruption.cause, task, committing);
     const ending = failed(frame?.session.failure ?? error, frame?.current);
@@ -73,43 +81,55 @@ export async function inFencedTransaction(
   }
 }
 
-function already(context: ExecuteContext): Ending {
-  context.log('-- the effects of this run and generation are committed already: nothing to do\n');
+function already(task: Task, by: FenceRow, context: ExecuteContext): Ending {
+  context.log(
+    `-- nothing to do, an earlier attempt of this generation has committed: ${describeRow(by, task.record)}\n`,
+  );
   return { outcome: 'succeeded', already: true };
 }
 
-function stale(task: Task, heldBy: number, context: ExecuteContext): Ending {
-  const message = `stale: epoch ${heldBy} holds the fence of ${task.program} ${task.period}, this attempt has ${task.lease.epoch}`;
+function stale(task: Task, heldBy: FenceRow, context: ExecuteContext): Ending {
+  const message =
+    `stale: the fence of ${task.workText} has ${describeRow(heldBy, task.record)}, this attempt has epoch ` +
+    `${task.lease.epoch}; it is tried again with a larger one`;
   context.log(`-- ${message}\n`);
-  return { outcome: 'cancelled', effect: false, stale: true, message };
+  return { outcome: 'cancelled', effect: false, stale: true, heldBy, message };
 }
 
-/** Begins the transaction and takes the fence, cancelling older epochs first and for as long as they hold it. */
+/** Begins the transaction and takes the fence, ending own older attempts first and for as long as they hold it. */
 async function waitForFence(frame: Frame, task: Task, context: ExecuteContext) {
-  const { client } = frame.session;
-  const cancelled = await cancelOlderEpochs(client, task, false);
+  const { client, pid } = frame.session;
+  const cancelled = await cancelUnended(client, task, false);
   if (cancelled.length > 0) context.log(`-- cancelled older attempts: epochs ${cancelled.join(', ')}\n`);
   let asked = cancelled.length > 0 ? 1 : 0;
   let over = false;
+  let said = false;
   let timer: NodeJS.Timeout | undefined;
   const again = async () => {
     try {
       await withControl(frame.session.url, async (control) => {
         if (over) return;
-        const still = await cancelOlderEpochs(control, task, asked >= 2);
+        const still = await cancelUnended(control, task, asked >= 2);
         if (still.length > 0) asked++;
+        const holders = still.length > 0 ? [] : await blockersOf(control, pid);
+        if (over || holders.length === 0) return;
+        const by = holders.join(', ');
+        if (!said) context.log(`-- the fence of ${task.workText} is held elsewhere: ${by}\n`);
+        said = true;
+        context.waits?.({ code: 'fence_held_elsewhere', by });
       });
     } catch {
       // The platform takes no further connection now; the next round tries again.
     }
-    if (!over) timer = setTimeout(again, CANCEL_AGAIN_MS);
+    if (!over) timer = setTimeout(again, LOOK_AGAIN_MS);
   };
-  timer = setTimeout(again, CANCEL_AGAIN_MS);
+  timer = setTimeout(again, LOOK_AGAIN_MS);
   try {
     await client.query('begin');
     return await takeFence(client, task);
   } finally {
     over = true;
     clearTimeout(timer);
+    if (said) context.waits?.(null);
   }
 }

@@ -6,7 +6,7 @@
 import type { Parameters } from '../sql/statements.ts';
 import type { LogSource } from './log-source.ts';
 
-/** One claim of one attempt of a flow (protocol C3). Epochs come from one sequence and are never reused. */
+/** One claim of one attempt of a flow (protocol C3). Epochs go by the clock, microseconds since 1970, and are never reused. */
 export interface Lease {
   readonly run: string;
   readonly flow: string;
@@ -59,7 +59,7 @@ export type SpecOf<T extends ProgramType> = Extract<ProgramSpec, { type: T }>;
 
 export interface Task {
   readonly lease: Lease;
-  /** Identity for the fence and for locks (protocol C6, C9): the flow's id unless the catalogue gives another. */
+  /** What people call the program; its key on the fence of before there were works. */
   readonly program: string;
   /** yyyyMM, yyyyMMdd or yyyyMMddHH. */
   readonly period: string;
@@ -76,6 +76,29 @@ export interface Task {
   readonly twins?: Readonly<Record<string, string>> | undefined;
   /** What a shell program leaves running at its own end goes on; absent: it is ended (protocol C5). */
   readonly leaves?: 'running' | undefined;
+  /** Key of the work (protocol C6); null: the program has no fence. */
+  readonly work: string | null;
+  /** The work as people read it. */
+  readonly workText: string;
+  /** Further works that the attempt holds: those of its earlier attempts, before the run adopted another version. */
+  readonly works: readonly string[];
+  /** Whose record it is. */
+  readonly record: string;
+  /** Epochs of the record's attempts of the same run, flow and generation: what they committed is this attempt's own effect. */
+  readonly own: readonly number[];
+  /** Epochs of the record's attempts of the work whose backends may be at work still: only these are ended. */
+  readonly unended: readonly number[];
+}
+
+/** A row of the fence that was in the way: whose effect stands there. */
+export interface FenceRow {
+  readonly epoch: number;
+  readonly record: string;
+  readonly run: string;
+  readonly flow: string;
+  readonly generation: number;
+  /** When it was written, by the platform's clock; null: unknown. */
+  readonly at: string | null;
 }
 
 /** `infrastructure`: the platform or the way to it failed, not the program (protocol C4). */
@@ -88,14 +111,17 @@ export type Ending =
       readonly outcome: 'succeeded';
       readonly rows?: number | undefined;
       readonly already?: boolean | undefined;
+      /** The committed effect of another attempt that this one was executed over. */
+      readonly over?: FenceRow | undefined;
     }
   /** A check that is not true yet (D9). */
   | { readonly outcome: 'false' }
-  /** `effect`: whether effects were committed; null = cannot be known. `stale`: a newer epoch held the fence. */
+  /** `effect`: whether effects were committed; null = cannot be known. `stale`: the fence has a larger epoch, that of `heldBy`. */
   | {
       readonly outcome: 'cancelled';
       readonly effect: boolean | null;
       readonly stale?: boolean | undefined;
+      readonly heldBy?: FenceRow | undefined;
       readonly message?: string | undefined;
     }
   | {
@@ -113,6 +139,12 @@ export type Ending =
  */
 export type StopReason = 'cancel' | 'orphan' | 'leave';
 
+/** A code of `why`, and who is in the way. */
+export interface Waiting {
+  readonly code: 'fence_held_elsewhere';
+  readonly by: string;
+}
+
 export interface ExecuteContext {
   /** Aborted with a `StopReason`. */
   readonly signal: AbortSignal;
@@ -122,6 +154,8 @@ export interface ExecuteContext {
   readonly logFrom?: (source: LogSource) => void;
   /** What the program's output is written in; default utf-8. */
   readonly encoding?: string | undefined;
+  /** Says what the program waits for outside the engine, once it is known; null: for nothing any more. */
+  readonly waits?: (what: Waiting | null) => void;
 }
 
 export interface Platform {

@@ -4,7 +4,6 @@
  *
  * A session is never reused for another attempt: a cancel request that arrives late must not hit a stranger.
  */
-import { createHash } from 'node:crypto';
 import pg from 'pg';
 import { ANSWER_MS, CONNECT_TIMEOUT_MS } from './control.ts';
 import type { Task } from './platform.ts';
@@ -27,24 +26,32 @@ export interface Session {
 
 /** PostgreSQL cuts `application_name` after 63 bytes (NAMEDATALEN - 1) without a word. */
 const NAME_BYTES = 63;
-const NAME = /^sluice e(\d+) (\S+) (\S+)$/;
+const NAME = /^sluice e(\d+) ([0-9a-f]{16}|-) /;
 
-/** `sluice e<epoch> <period> <program>`; a program whose name is too long is cut and told apart by a hash. */
-export function applicationName(task: Pick<Task, 'program' | 'period' | 'lease'>): string {
-  const head = `sluice e${task.lease.epoch} ${task.period} `;
-  const room = NAME_BYTES - head.length;
-  const program = task.program.replaceAll(/[^\x21-\x7e]/g, '?');
-  if (program.length <= room && program === task.program) return head + program;
-  const hash = createHash('sha256').update(task.program).digest('hex').slice(0, 8);
-  return `${head}${program.slice(0, room - 9)}~${hash}`;
+type Named = Pick<Task, 'program' | 'period' | 'lease' | 'work'>;
+
+/** `sluice e<epoch> <16 hex digits of the work> <period> <program>`, the program for people, as far as there is room. */
+export function applicationName({ lease, work, period, program }: Named): string {
+  const readable = program.replaceAll(/[^\x21-\x7e]/g, '?');
+  return `sluice e${lease.epoch} ${digitsOf(work)} ${period} ${readable}`.slice(0, NAME_BYTES);
 }
 
-/** The epoch in an application name, if it is one of the same program and period. */
-export function epochIn(name: string, task: Pick<Task, 'program' | 'period' | 'lease'>): number | null {
+/** The epoch in an application name, if it is one of the same work. */
+export function epochIn(name: string, { work, works }: Pick<Task, 'work' | 'works'>): number | null {
   const match = NAME.exec(name);
-  if (match === null) return null;
-  const epoch = Number(match[1]);
-  return applicationName({ ...task, lease: { ...task.lease, epoch } }) === name ? epoch : null;
+  if (match === null || ![work, ...works].some((key) => digitsOf(key) === match[2])) return null;
+  return Number(match[1]);
+}
+
+const digitsOf = (work: string | null): string => work?.slice(0, 16) ?? '-';
+
+/** The epoch in the name of a session of before there were works, if it is one of the same program and period. */
+function oldEpochIn(name: string, { period, program }: Pick<Task, 'period' | 'program'>): number | null {
+  const match = /^sluice e(\d+) (\d+) (\S+)$/.exec(name);
+  if (match === null || match[2] !== period) return null;
+  // Long programs were cut and told apart by a hash.
+  const begun = match[3]!.replace(/~[0-9a-f]{8}$/, '');
+  return program.replaceAll(/[^\x21-\x7e]/g, '?').startsWith(begun) ? Number(match[1]) : null;
 }
 
 /**
@@ -56,7 +63,7 @@ export function epochIn(name: string, task: Pick<Task, 'program' | 'period' | 'l
  */
 export async function openSession(
   url: string,
-  task: Pick<Task, 'program' | 'period' | 'lease' | 'orphanMs' | 'timeZone'>,
+  task: Named & Pick<Task, 'orphanMs' | 'timeZone'>,
   log: (text: string) => void,
 ): Promise<Session> {
   const name = applicationName(task);
@@ -118,23 +125,37 @@ const OTHERS = `
   where datname = current_database() and pid <> pg_backend_pid() and application_name like 'sluice e%'`;
 
 /**
- * Ends what backends of older epochs of this program and period are doing (protocol C6): asks them to cancel, or with
- * `terminate` closes them, because a backend that waits for its frozen client hears no cancel.
- * Returns the epochs that were at work. Never waits for the fence: that is what the caller does next.
+ * Ends what backends of the record's own attempts of this work are doing that have ended for the record (protocol C6): asks them to cancel,
+ * or with `terminate` closes them, because a backend that waits for its frozen client hears no cancel. Backends of other records are left
+ * alone, whatever their epochs. Returns the epochs that were at work. Never waits for the fence: that is what the caller does next.
  */
-export async function cancelOlderEpochs(
+export async function cancelUnended(
   client: pg.ClientBase,
   task: Task,
   terminate: boolean,
 ): Promise<number[]> {
+  if (task.unended.length === 0) return [];
+  const unended = new Set(task.unended);
   const { rows } = await client.query<{ pid: number; name: string }>(OTHERS);
   const older = rows.flatMap(({ pid, name }) => {
-    const epoch = epochIn(name, task);
-    return epoch !== null && epoch < task.lease.epoch ? [{ pid, epoch }] : [];
+    const epoch = epochIn(name, task) ?? oldEpochIn(name, task);
+    return epoch !== null && unended.has(epoch) ? [{ pid, epoch }] : [];
   });
   if (older.length > 0) {
     const end = terminate ? 'pg_terminate_backend' : 'pg_cancel_backend';
     await client.query(`select ${end}(pid) from unnest($1::int[]) as pid`, [older.map(({ pid }) => pid)]);
   }
   return older.map(({ epoch }) => epoch);
+}
+
+/** Who keeps a session waiting, as people find them in `pg_stat_activity`; empty when nobody does. */
+export async function blockersOf(control: pg.ClientBase, pid: number): Promise<string[]> {
+  const { rows } = await control.query<{ pid: number; name: string | null; role: string | null }>(
+    `select a.pid, a.application_name as name, a.usename as role from pg_stat_activity a
+     where a.pid = any(pg_blocking_pids($1)) order by a.pid limit 5`,
+    [pid],
+  );
+  return rows.map(
+    ({ pid: holder, name, role }) => `${name || 'a session'} (backend ${holder}, role ${role ?? '?'})`,
+  );
 }

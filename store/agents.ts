@@ -1,6 +1,7 @@
 /** Agents as the record knows them: who holds a name, what it may carry out (protocol C8). */
 import type pg from 'pg';
 import { SluiceError } from '../errors.ts';
+import { newestEpoch } from './epochs.ts';
 import { endLeases } from './lease-end.ts';
 import { inTransaction, type Queryable } from './pool.ts';
 
@@ -14,6 +15,8 @@ export interface Hello {
   readonly version: string;
   /** Of the output of programs that declare none; default utf-8. */
   readonly encoding?: string | undefined;
+  /** Version of the contract that it speaks (api/schemas/agent.ts). */
+  readonly protocol: number;
   /** Epochs that this process still answers for. */
   readonly held: readonly number[];
 }
@@ -34,11 +37,11 @@ export async function registerAgent(pool: pg.Pool, hello: Hello, leaseMs: number
         facts: { agent: hello.agent },
       });
     await client.query(
-      `insert into agents (name, platform, labels, slots, instance, lock_token, version, encoding, hello_ms, seen_ms)
-       values ($1, $2, $3, $4, $5, $6, $7, $8, clock_ms(), clock_ms())
+      `insert into agents (name, platform, labels, slots, instance, lock_token, version, encoding, protocol, hello_ms, seen_ms)
+       values ($1, $2, $3, $4, $5, $6, $7, $8, $9, clock_ms(), clock_ms())
        on conflict (name) do update set platform = excluded.platform, labels = excluded.labels, slots = excluded.slots,
          instance = excluded.instance, lock_token = excluded.lock_token, version = excluded.version, encoding = excluded.encoding,
-         hello_ms = excluded.hello_ms, seen_ms = excluded.seen_ms`,
+         protocol = excluded.protocol,         hello_ms = excluded.hello_ms, seen_ms = excluded.seen_ms`,
       [
         hello.agent,
         hello.platform,
@@ -48,8 +51,10 @@ export async function registerAgent(pool: pg.Pool, hello: Hello, leaseMs: number
         hello.lockToken,
         hello.version,
         hello.encoding ?? '',
+        hello.protocol,
       ],
     );
+    // Epochs after this one belong to those that take the name next: without this row, which is locked, none is given out.
     return newestEpoch(client);
   });
   await endUnheld(pool, hello.agent, hello.held, newest);
@@ -80,12 +85,6 @@ export async function releaseAgent(
   if (newest !== null) await endUnheld(pool, agent, held, newest);
 }
 
-/** Epochs after this one belong to whoever takes the name next: the caller holds the agent's row, without which none is given out. */
-async function newestEpoch(client: Queryable): Promise<number> {
-  const found = await client.query<{ epoch: number }>('select last_value as epoch from epochs');
-  return found.rows[0]!.epoch;
-}
-
 async function endUnheld(
   pool: pg.Pool,
   agent: string,
@@ -100,7 +99,13 @@ async function endUnheld(
   if (epochs.length > 0) await endLeases(pool, epochs, null);
 }
 
-/** Throws `agent_name_taken` when the caller is no longer the instance that holds the name. */
+/** The contract since which the key of a fence is the work: agents of an older one claim nothing. */
+const FENCES_WORKS = 2;
+
+/**
+ * Throws `agent_name_taken` when the caller is no longer the instance that holds the name, or has not said hello since the API knows
+ * another contract: its next hello is refused with the reason.
+ */
 export async function requireInstance(
   client: Queryable,
   calls: readonly { agent: string; instance: string }[],
@@ -108,8 +113,8 @@ export async function requireInstance(
   const found = await client.query<{ agent: string }>({
     name: 'require-instance',
     text: `select x.agent from unnest($1::text[], $2::text[]) as x (agent, instance)
-      where not exists (select 1 from agents a where a.name = x.agent and a.instance = x.instance)`,
-    values: [calls.map((c) => c.agent), calls.map((c) => c.instance)],
+      where not exists (select 1 from agents a where a.name = x.agent and a.instance = x.instance and a.protocol >= $3)`,
+    values: [calls.map((c) => c.agent), calls.map((c) => c.instance), FENCES_WORKS],
   });
   const gone = found.rows[0]?.agent;
   if (gone !== undefined)

@@ -1,5 +1,7 @@
 /** What agents say about their attempts: started, alive, ended (protocol C1-C4, C7). Lock order A10: counter rows first. */
 import type pg from 'pg';
+import { keepUnended } from './attempts-past.ts';
+import { endOfStale, type FenceRow, noteForeignEffects, raiseAbove } from './foreign-effects.ts';
 import { releaseHoldings } from './lease-end.ts';
 import { inTransaction, type Queryable, type Transaction } from './pool.ts';
 import { appending, type LogRow, lockingCounters } from './run-log.ts';
@@ -18,6 +20,11 @@ export interface AttemptEnd {
   readonly encoding?: string | undefined;
   /** An effect was, or may have been, committed (C7). */
   readonly effect: boolean;
+  /** The fence of its work has a larger epoch, that of this row. */
+  readonly heldBy?: FenceRow | undefined;
+  /** The committed effect of another attempt that it was executed over, and who hears of it when that is a stranger's. */
+  readonly over?: FenceRow | undefined;
+  readonly recipient?: string | undefined;
 }
 
 /** C4: the program may be launched only for the epochs in `ok`. Refused: the lease is not this agent's any more, or is to stop. */
@@ -55,16 +62,31 @@ export async function startAttempts(
 /** Keeps the leases that are still the agent's; says which are to stop and which it does not hold. */
 export async function heartbeat(
   pool: pg.Pool,
-  calls: readonly { agent: string; instance: string; epochs: readonly number[] }[],
+  calls: readonly {
+    agent: string;
+    instance: string;
+    epochs: readonly number[];
+    waits: readonly { epoch: number; code: string; by: string }[];
+  }[],
 ): Promise<{ stop: number[]; unknown: number[] }[]> {
-  const pairs = calls.flatMap((call) => call.epochs.map((epoch) => ({ agent: call.agent, epoch })));
+  const pairs = calls.flatMap((call) => {
+    const waits = new Map(call.waits.map((wait) => [wait.epoch, wait]));
+    return call.epochs.map((epoch) => ({ agent: call.agent, epoch, waits: waits.get(epoch) }));
+  });
   const rows = await inTransaction(pool, async (client) => {
     const alive = await client.query<{ epoch: number; stop: boolean }>({
       name: 'heartbeat',
       text: `with held as (select epoch from leases where epoch = any($1::bigint[]) order by epoch for update)
-        update leases l set seen_ms = clock_ms() from unnest($1::bigint[], $2::text[]) as x (epoch, agent) join held using (epoch)
+        update leases l set seen_ms = clock_ms(), waits_code = x.code, waits_by = x.held_by,
+          waits_ms = case when x.code is null then null else coalesce(l.waits_ms, clock_ms()) end
+        from unnest($1::bigint[], $2::text[], $3::text[], $4::text[]) as x (epoch, agent, code, held_by) join held using (epoch)
         where l.epoch = x.epoch and l.agent = x.agent returning l.epoch, l.stop`,
-      values: [pairs.map((p) => p.epoch), pairs.map((p) => p.agent)],
+      values: [
+        pairs.map((p) => p.epoch),
+        pairs.map((p) => p.agent),
+        pairs.map((p) => p.waits?.code ?? null),
+        pairs.map((p) => p.waits?.by ?? null),
+      ],
     });
     client.send({
       name: 'agent-seen',
@@ -131,7 +153,7 @@ export async function completeAttempts(
     // A call that was repeated may stand in one group with its first: the attempt ended once.
     const good = [
       ...new Map(all.filter((r) => byEpoch.has(r.epoch)).map((r) => [r.epoch, r] as const)).values(),
-    ];
+    ].map(decided);
     client.send({
       name: 'note-ends',
       text: `update attempts a set ended_ms = clock_ms(), outcome = x.outcome, failure_kind = x.failure, message = x.message,
@@ -149,6 +171,12 @@ export async function completeAttempts(
         good.map((r) => r.encoding ?? null),
       ],
     });
+    keepUnended(
+      client,
+      good
+        .filter((r) => r.outcome === 'cancelled' || r.outcome === 'lost' || r.outcome === 'failed')
+        .map((r) => r.epoch),
+    );
     const rows = new Map<string, LogRow[]>();
     const add = (run: string, row: LogRow): void => {
       rows.set(run, [...(rows.get(run) ?? []), row]);
@@ -157,6 +185,16 @@ export async function completeAttempts(
     const stale = all.filter((r) => !byEpoch.has(r.epoch));
     for (const late of await remark(client, stale)) add(late.run_id, lateRow(late));
     for (const [run, list] of rows) client.send(appending(run, list));
+    await noteForeignEffects(
+      client,
+      good.flatMap(({ epoch, run, over, recipient = 'maintainer' }) =>
+        over === undefined ? [] : [{ epoch, run, flow: byEpoch.get(epoch)!.flow_id, over, recipient }],
+      ),
+    );
+    raiseAbove(
+      client,
+      good.flatMap(({ heldBy }) => heldBy ?? []),
+    );
     releaseHoldings(client, ended.rows);
     const answers = calls.map(({ results }) => ({
       accepted: results.map((r) => r.epoch).filter((epoch) => byEpoch.has(epoch)),
@@ -167,7 +205,21 @@ export async function completeAttempts(
   });
 }
 
-function endRow(lease: EndedLease, result: AttemptEnd): LogRow {
+type Decided = Omit<AttemptEnd, 'outcome'> & { readonly outcome: AttemptEnd['outcome'] | 'requeued' };
+
+/** C3: an attempt that met a larger epoch is tried again outside its budget, unless no epoch can be larger. */
+function decided(end: AttemptEnd): Decided {
+  if (end.heldBy === undefined || end.outcome !== 'cancelled') return end;
+  const { outcome, message } = endOfStale(end.heldBy);
+  return {
+    ...end,
+    outcome,
+    failure: outcome === 'failed' ? 'program' : null,
+    message: message ?? end.message,
+  };
+}
+
+function endRow(lease: EndedLease, result: Decided): LogRow {
   const outcome = result.outcome === 'failed' ? `failed:${result.failure ?? 'program'}` : result.outcome;
   return {
     kind: result.outcome === 'lost' ? 'lost' : 'completion',

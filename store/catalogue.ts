@@ -8,6 +8,7 @@ import { Openings } from '../graph/openings.ts';
 import type { Queryable } from './pool.ts';
 import { keepSchedules } from './schedules.ts';
 import { flowReader } from './shared-parts.ts';
+import { type Binds, bindsOf } from './work.ts';
 
 export interface CatalogueFile {
   readonly path: string;
@@ -34,6 +35,8 @@ export interface CatalogueVersion {
   readonly programs: ReadonlyMap<string, string>;
   /** Which periods schedules open (D10); null: the version was stored before periods followed schedules, and every period counts. */
   readonly openings: Openings | null;
+  /** Names that the texts of fenced programs bind, as they were when the version was applied (protocol C6). */
+  readonly binds: Binds;
   /** Compiled when it is first asked for. */
   graphOf(cycle: Cycle): CycleGraph;
 }
@@ -71,9 +74,10 @@ export async function saveVersion(
   if (newest !== null && same) return { version: newest.version, created: false };
   if (given.base !== undefined && given.base !== (newest?.version ?? null)) throw changed(given.base, newest);
   const version = (newest?.version ?? 0) + 1;
+  const texts = new Map(given.files.map((file) => [file.path, file.text]));
   await client.query(
-    `insert into catalogue_versions (version, hash, mode, created_by, created_ms, files, frame, flows, flow_count, opened_periods)
-     values ($1, $2, $3, $4, clock_ms(), $5, $6, $7, $8, true)`,
+    `insert into catalogue_versions (version, hash, mode, created_by, created_ms, files, frame, flows, flow_count, binds, opened_periods)
+     values ($1, $2, $3, $4, clock_ms(), $5, $6, $7, $8, $9, true)`,
     [
       version,
       given.hash,
@@ -83,6 +87,7 @@ export async function saveVersion(
       JSON.stringify(given.frame),
       JSON.stringify(given.flows),
       given.flows.length,
+      JSON.stringify(bindsOf(given.flows, (path) => texts.get(path))),
     ],
   );
   await client.query(
@@ -189,21 +194,24 @@ async function readVersion(
   defaults: Defaults | undefined,
   withPrograms: boolean,
 ): Promise<CatalogueVersion> {
-  const found = await pool.query<{ hash: string; frame: Frame; opened: boolean }>(
-    'select hash, frame, opened_periods as opened from catalogue_versions where version = $1',
+  const found = await pool.query<{ hash: string; frame: Frame; opened: boolean; binds: Binds | null }>(
+    'select hash, frame, opened_periods as opened, binds from catalogue_versions where version = $1',
     [version],
   );
   const row = found.rows[0];
   if (row === undefined) throw unknownVersion(version);
   const flows = await readFlows(pool, version);
-  const programs = withPrograms ? await readPrograms(pool, version) : new Map<string, string>();
+  const texts = withPrograms || row.binds === null ? await readPrograms(pool, version) : null;
+  // A version of before: its texts have not changed since.
+  const binds = row.binds ?? bindsOf(flows, (path) => texts?.get(path));
+  const programs = withPrograms && texts !== null ? texts : new Map<string, string>();
   const { hash, frame, opened } = row;
-  return compiled({ version, hash, frame, flows, programs, opened }, defaults);
+  return compiled({ version, hash, frame, flows, programs, binds, opened }, defaults);
 }
 
 /** A version as everything reads one, also of a catalogue that is not stored (its number is 0): graphs are made when they are first asked for. */
 export function compiled(
-  given: Pick<CatalogueVersion, 'version' | 'hash' | 'frame' | 'programs'> & {
+  given: Pick<CatalogueVersion, 'version' | 'hash' | 'frame' | 'programs' | 'binds'> & {
     readonly flows: readonly Flow[];
     /** Whether edges count the periods that schedules open (D10): of a version stored before that rule they count every period. */
     readonly opened: boolean;
@@ -211,13 +219,14 @@ export function compiled(
   defaults?: Defaults,
 ): CatalogueVersion {
   const graphs = new Map<Cycle, CycleGraph>();
-  const { version, hash, frame, programs } = given;
+  const { version, hash, frame, programs, binds } = given;
   const openings = given.opened ? new Openings(frame) : null;
   return {
     version,
     hash,
     frame,
     programs,
+    binds,
     openings,
     flows: new Map(given.flows.map((flow) => [flow.id, flow])),
     graphOf(cycle) {

@@ -22,6 +22,7 @@ export async function claimBlockers(
   run: string,
   flow: string,
   leaseMs: number,
+  workText: string | null,
 ): Promise<ClaimBlocker[]> {
   const found = await client.query<{
     platform: string;
@@ -68,7 +69,10 @@ export async function claimBlockers(
   for (const pool of row.pools ?? [])
     list.push({ code: 'pool_full', detail: `pool ${pool.name}: ${pool.used} of ${pool.size} in use` });
   for (const lock of row.locks ?? [])
-    list.push({ code: 'locked', detail: `${lock.key} is held by ${lock.flow ?? '?'} of ${lock.run ?? '?'}` });
+    list.push({
+      code: 'locked',
+      detail: `${shown(lock.key, workText)} is held by ${lock.flow ?? '?'} of ${lock.run ?? '?'}`,
+    });
   if (list.length === 0)
     list.push(...(await keptFor(client, { run, flow, asks: row, agents: open }, leaseMs)));
   return list;
@@ -106,3 +110,23 @@ async function keptFor(
     }),
   );
 }
+
+/** What the flow's running program waits for on its platform, as its agent says; at most one. */
+export async function fenceWaits(
+  client: Queryable,
+  run: string,
+  flow: string,
+): Promise<{ code: 'fence_held_elsewhere'; detail: string }[]> {
+  const found = await client.query<{ by: string }>(
+    'select waits_by as by from leases where run_id = $1 and flow_id = $2 and waits_code is not null',
+    [run, flow],
+  );
+  return found.rows.map(({ by }) => ({
+    code: 'fence_held_elsewhere',
+    detail: `the fence of its work is held by ${by}`,
+  }));
+}
+
+/** A work by its name instead of its key. */
+const shown = (key: string, workText: string | null): string =>
+  key.startsWith('work:') ? (workText ?? key) : key;

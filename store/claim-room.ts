@@ -9,6 +9,8 @@ export interface Candidate extends Asking {
   readonly generation: number;
   readonly attempt: number;
   readonly lease_ms: number | null;
+  /** Null: the program has no fence. Empty: the row is from before there were works. */
+  readonly work: string | null;
   readonly expedite: boolean;
   readonly latest_start_ms: number;
   readonly key: boolean;
@@ -24,7 +26,7 @@ export const inWaitingOrder = (a: Candidate, b: Candidate): number =>
   a.released_ms - b.released_ms ||
   (a.flow_id < b.flow_id ? -1 : 1);
 
-export const CANDIDATE = `run_id, flow_id, generation, attempt, platform, labels, pools, pool_amounts as amounts, locks, lease_ms,
+export const CANDIDATE = `run_id, flow_id, generation, attempt, platform, labels, pools, pool_amounts as amounts, locks, lease_ms, work,
   expedite, latest_start_ms, key, released_ms`;
 
 /** What an agent's call may take. */

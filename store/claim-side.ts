@@ -1,6 +1,5 @@
 /** What a claim would meet now: the outbox, open leases, agents, pools, locks (protocol C8, C9). Read in a run's snapshot. */
 
-import { lockKeys } from '../graph/program.ts';
 import { type AgentRoom, type KeptRoom, keptRoom } from '../graph/room.ts';
 import type {
   AgentFacts,
@@ -32,8 +31,8 @@ export async function readReleased(reading: Reading): Promise<Map<number, number
 
 export async function readLeases(reading: Reading): Promise<Map<number, OpenLease>> {
   const leases = new Map<number, OpenLease>();
-  const columns = ['flow_id', freeText('agent'), 'sent_ms', 'started_ms'];
-  for (const [flow, agent, sent, started] of await readRows(reading.client, {
+  const columns = ['flow_id', freeText('agent'), 'sent_ms', 'started_ms', 'waits_ms', freeText('waits_by')];
+  for (const [flow, agent, sent, started, waiting, by] of await readRows(reading.client, {
     name: 'leases-text',
     columns,
     from: 'from leases where run_id = $1',
@@ -43,6 +42,7 @@ export async function readLeases(reading: Reading): Promise<Map<number, OpenLeas
       agent: agent!,
       sentAt: Number(sent),
       startedAt: started === '' ? null : Number(started),
+      waits: waiting === '' ? undefined : { by: by!, since: Number(waiting) },
     });
   return leases;
 }
@@ -122,8 +122,7 @@ export function contentionOf(context: RunContext): Contention {
   const { graph, version } = context;
   const sizes = new Map(version.frame.pools.map((pool) => [pool.id, pool.size]));
   const locksOf = (v: number): readonly string[] => {
-    const flow = context.flow(graph.ids[v]!);
-    return lockKeys(flow, context.periodOf(flow));
+    return context.locksOf(context.flow(graph.ids[v]!));
   };
   const usesOf = (v: number) => context.flow(graph.ids[v]!).uses;
   let takers: Map<string, number[]> | undefined;

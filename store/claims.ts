@@ -2,6 +2,7 @@
 import type pg from 'pg';
 import { type Asking, allot, type Line } from '../graph/room.ts';
 import { requireInstance } from './agents.ts';
+import { type Past, readPast } from './attempts-past.ts';
 import {
   CANDIDATE,
   type Candidate,
@@ -14,6 +15,7 @@ import {
   WAITING_ORDER,
   withTakers,
 } from './claim-room.ts';
+import { takingEpochs } from './epochs.ts';
 import { inTransaction, type Transaction } from './pool.ts';
 
 export interface ClaimCall {
@@ -31,6 +33,8 @@ export interface Claimed {
   readonly flow: string;
   readonly generation: number;
   readonly attempt: number;
+  /** What a fence needs to know of the record's own attempts; absent: the program has none. */
+  readonly past?: Past;
 }
 
 /** A claim with what its agent may take: nothing while it is drained. */
@@ -39,7 +43,7 @@ interface Wish extends Taker {
   readonly granted: Granted[];
 }
 
-type Granted = Candidate & { readonly epoch: number };
+type Granted = Candidate & { readonly epoch: number; readonly past?: Past };
 
 /**
  * Serves several agents' claims in one transaction. What waits is dealt out one by one, so that a burst spreads over the agents, and room
@@ -70,9 +74,10 @@ export async function claimTasks(
   });
 }
 
-const claimedOf = ({ epoch, run_id, flow_id, generation, attempt }: Granted): Claimed => ({
-  ...{ epoch, run: run_id, flow: flow_id, generation, attempt },
-});
+const claimedOf = ({ epoch, run_id, flow_id, generation, attempt, past }: Granted): Claimed => {
+  const claimed = { epoch, run: run_id, flow: flow_id, generation, attempt };
+  return past === undefined ? claimed : { ...claimed, past };
+};
 
 async function wishesOf(client: Transaction, calls: readonly ClaimCall[]): Promise<Wish[]> {
   const found = await client.query<{ name: string; most: number; labels: string[] }>({
@@ -161,7 +166,7 @@ async function deal(
   const poolNames = [...new Set(found.flatMap((it) => it.pools))].sort();
   // The agents' rows after the outbox, pools in the order of their names (A10). Slots are counted by a statement of their own: one that
   // waited for the lock still sees the leases as they were before it waited.
-  const [slots, open, epochs, pools] = await Promise.all([
+  const [slots, open, epochs, past, pools] = await Promise.all([
     client.query<{ name: string; slots: number }>({
       name: 'lock-agents',
       text: 'select name, slots from agents where name = any($1::text[]) order by name for update',
@@ -172,13 +177,11 @@ async function deal(
       text: 'select agent, count(*)::int as open from leases where agent = any($1::text[]) group by agent',
       values: [agents],
     }),
-    client.query<{ epoch: number }>({
-      name: 'next-epochs',
-      text: "select nextval('epochs') as epoch from generate_series(1, $1::int)",
-      values: [found.length],
-    }),
+    client.query<{ last: number }>(takingEpochs(found.length)),
+    readPast(client, found),
     lockPools(client, poolNames),
   ]);
+  const newest = epochs.rows[0]!.last;
   const free = new Map(slots.rows.map((row) => [row.name, row.slots]));
   for (const row of open.rows) free.set(row.agent, (free.get(row.agent) ?? 0) - row.open);
   const known = withTakers(first.rooms.agents, takers);
@@ -204,7 +207,14 @@ async function deal(
   return granted.map(({ asking, agent }, i) => {
     const wish = takers.find((it) => it.call.agent === agent && left.get(it)! > 0)!;
     left.set(wish, left.get(wish)! - 1);
-    return { wish, candidate: { ...(asking as Candidate), epoch: epochs.rows[i]!.epoch } };
+    return {
+      wish,
+      candidate: {
+        ...(asking as Candidate),
+        epoch: newest - found.length + 1 + i,
+        ...past(asking as Candidate),
+      },
+    };
   });
 }
 
@@ -218,13 +228,14 @@ function writing(granted: readonly Dealt[], leaseMs: number): pg.QueryConfig {
           as x (run_id, flow_id, generation, attempt, epoch, lease_ms, agent, instance, platform)
       ), marked as (
         update outbox o set claimed_epoch = t.epoch from taken t where o.run_id = t.run_id and o.flow_id = t.flow_id
-        returning t.*, o.pools, o.pool_amounts, o.locks
+        returning t.*, o.pools, o.pool_amounts, o.locks, o.work
       ), leased as (
         insert into leases (epoch, run_id, flow_id, generation, attempt, agent, instance, platform, pools, pool_amounts, locks, lease_ms, sent_ms, seen_ms)
         select epoch, run_id, flow_id, generation, attempt, agent, instance, platform, pools, pool_amounts, locks, coalesce(lease_ms, $10), clock_ms(), clock_ms()
         from marked returning epoch, run_id, flow_id, generation, attempt, agent, sent_ms
       )
-      insert into attempts (epoch, run_id, flow_id, generation, attempt, agent, sent_ms) select * from leased`,
+      insert into attempts (epoch, run_id, flow_id, generation, attempt, agent, sent_ms, work)
+      select l.epoch, l.run_id, l.flow_id, l.generation, l.attempt, l.agent, l.sent_ms, nullif(m.work, '') from leased l join marked m on m.epoch = l.epoch`,
     values: [
       candidates.map((it) => it.run_id),
       candidates.map((it) => it.flow_id),

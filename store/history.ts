@@ -101,6 +101,7 @@ export async function readWhyFacts(
         procedureOwner: (procedure) => owners.get(procedure) ?? null,
         referenceAt: (v) => reference(v, snapshot.deadline[v]!)?.at ?? 0,
         missingTables: missingTables(context),
+        workText: (v) => context.workOf(context.flow(context.graph.ids[v]!))?.readable ?? null,
       },
     };
   });

@@ -1,5 +1,6 @@
 /** The end of a lease without a word of its agent: requeued when the program never started, otherwise lost (protocol C4). */
 import type pg from 'pg';
+import { keepUnended } from './attempts-past.ts';
 import { inTransaction, type Transaction } from './pool.ts';
 import { appendLog, type LogRow, lockCounters } from './run-log.ts';
 
@@ -87,6 +88,10 @@ export async function endLeases(
         ended.rows.map((row) => row.epoch),
         ended.rows.map((row) => (row.started ? 'lost' : row.stop ? 'cancelled' : 'requeued')),
       ],
+    );
+    keepUnended(
+      client,
+      ended.rows.filter((row) => row.started).map((row) => row.epoch),
     );
     const rows = new Map<string, LogRow[]>();
     for (const row of told)

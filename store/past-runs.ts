@@ -13,6 +13,7 @@ import type { OperationOutcome, OperationRequest } from '../graph/decisions.ts';
 import type { Cycle, Purpose } from '../graph/model.ts';
 import { FLAG } from '../graph/state.ts';
 import type { Phase, Result } from '../graph/status.ts';
+import { takingEpochs } from './epochs.ts';
 import { inTransaction, type Queryable } from './pool.ts';
 
 /** Instants are ms since 1970; 0 = none where a flow has none. */
@@ -124,11 +125,10 @@ export async function writePastRun(
          values ($1, $2::bigint, $2::bigint / 50 + 1, $2::bigint, $3, $4)`,
         [id, log.length, finishedAt, given.catalogueVersion],
       );
-      const epochs = await client.query<{ epoch: number }>(
-        `select nextval('epochs') as epoch from generate_series(1, $1::int)`,
-        [run.attempts.length],
+      const taken = await client.query<{ last: number }>(takingEpochs(run.attempts.length));
+      const epochOf = new Map(
+        run.attempts.map((it, i) => [it, taken.rows[0]!.last - run.attempts.length + 1 + i]),
       );
-      const epochOf = new Map(run.attempts.map((it, i) => [it, epochs.rows[i]!.epoch]));
       await copyFlows(client, id, run.flows);
       await copyAttempts(client, id, run.attempts, epochOf);
       await copyLog(client, id, log, epochOf);

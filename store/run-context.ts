@@ -3,11 +3,15 @@ import type pg from 'pg';
 import { SluiceError } from '../errors.ts';
 import { mapPeriod, programPeriod } from '../graph/calendar.ts';
 import type { CompactGraph, Graph } from '../graph/compact.ts';
+import { previousOf } from '../graph/foreign-runs.ts';
 import { latestStarts } from '../graph/latest-start.ts';
 import type { Cycle, Flow, Purpose } from '../graph/model.ts';
+import { type Given, givenParameters } from '../graph/parameters.ts';
+import { rehearsalForm, twinsOf } from '../graph/rehearsal.ts';
 import { type Subscription, type Subscriptions, subscriptionsOf } from '../graph/subscriptions.ts';
 import type { CatalogueVersion } from './catalogue.ts';
 import { readUsual } from './usual-times.ts';
+import { type Works, worksOf } from './work.ts';
 
 export interface RunRow {
   readonly id: string;
@@ -27,7 +31,7 @@ export interface RunRow {
 export const RUN_COLUMNS = `id, cycle, period, purpose, number, catalogue_version as "catalogueVersion", procedures, state,
   opened_by as "openedBy", opened_ms as "openedAt", finished_ms as "finishedAt", frozen`;
 
-export interface RunContext {
+export interface RunContext extends Works {
   readonly run: RunRow;
   readonly version: CatalogueVersion;
   readonly compact: CompactGraph;
@@ -40,6 +44,8 @@ export interface RunContext {
   /** C10, with the durations that were expected when the run was first read; by vertex. */
   readonly latestStart: Float64Array;
   flow(id: string): Flow;
+  /** What a flow's program is given. */
+  givenOf(flow: Flow, generation: number): Map<string, Given>;
   /** Period of the flow's program, e.g. 202610 or 20261031 (protocol D2). */
   periodOf(flow: Flow): string;
 }
@@ -118,7 +124,21 @@ async function readContext(
     rows.rows.length === 0 ? new Float64Array(graph.n) : (await readUsual(pool, { run, version })).durations;
   // By mapping: an estate has a handful of them, and thousands of flows.
   const periods = new Map<string | number, string>();
+  const periodOf = ({ period }: Flow): string => {
+    const mapping = typeof period === 'object' ? period.offset : period;
+    const known = periods.get(mapping);
+    if (known !== undefined) return known;
+    const found = programPeriod(mapPeriod(period, run.cycle, run.period)[0]!);
+    periods.set(mapping, found);
+    return found;
+  };
+  const givenOf = (flow: Flow, generation: number): Map<string, Given> => {
+    const previous = programPeriod(previousOf(graph, index.get(flow.id)!, run));
+    return givenParameters(flow, run, generation, previous);
+  };
   return {
+    ...worksOf(version.binds, givenOf, periodOf, executedBy(run, version)),
+    givenOf,
     run,
     version,
     compact,
@@ -136,14 +156,17 @@ async function readContext(
         });
       return flow;
     },
-    periodOf({ period }) {
-      const mapping = typeof period === 'object' ? period.offset : period;
-      const known = periods.get(mapping);
-      if (known !== undefined) return known;
-      const found = programPeriod(mapPeriod(period, run.cycle, run.period)[0]!);
-      periods.set(mapping, found);
-      return found;
-    },
+    periodOf,
+  };
+}
+
+/** A rehearsal carries programs out on the twins of their connections. */
+function executedBy({ purpose }: RunRow, { frame }: CatalogueVersion): (flow: Flow) => Flow {
+  if (purpose !== 'rehearsal') return (flow) => flow;
+  const twins = twinsOf(frame.connections);
+  return (flow) => {
+    const form = rehearsalForm(flow, twins);
+    return form?.kind === 'run' ? { ...flow, program: form.program } : flow;
   };
 }
 

@@ -2,7 +2,6 @@
 
 import type { FlowChange } from '../graph/decisions.ts';
 import { NO_DEADLINE } from '../graph/latest-start.ts';
-import { lockKeys } from '../graph/program.ts';
 import { FLAG } from '../graph/state.ts';
 import { PHASES, resultOf } from '../graph/status.ts';
 import type { Queryable, Transaction } from './pool.ts';
@@ -163,25 +162,26 @@ function putIntoOutbox(
       labels: flow.labels,
       pools: flow.uses.map((use) => use.pool),
       pool_amounts: flow.uses.map((use) => use.n),
-      locks: lockKeys(flow, context.periodOf(flow)),
+      locks: context.locksOf(flow),
       expedite: (w.flags & FLAG.EXPEDITE) !== 0,
       latest_start_ms: context.latestStart[w.v] ?? NO_DEADLINE,
       key: flow.key,
       lease_ms: flow.leaseMs ?? null,
+      work: context.workOf(flow)?.key ?? null,
     };
   });
   client.send({
     name: 'upsert-outbox',
     text: `insert into outbox as o (run_id, flow_id, generation, attempt, platform, labels, pools, pool_amounts, locks, expedite,
-        latest_start_ms, key, lease_ms, released_ms)
-      select $1, flow_id, generation, attempt, platform, labels, pools, pool_amounts, locks, expedite, latest_start_ms, key, lease_ms, $2
+        latest_start_ms, key, lease_ms, work, released_ms)
+      select $1, flow_id, generation, attempt, platform, labels, pools, pool_amounts, locks, expedite, latest_start_ms, key, lease_ms, work, $2
       from json_to_recordset($3) as x (flow_id text, generation int, attempt int, platform text, labels text[], pools text[],
-        pool_amounts int[], locks text[], expedite boolean, latest_start_ms bigint, key boolean, lease_ms bigint)
+        pool_amounts int[], locks text[], expedite boolean, latest_start_ms bigint, key boolean, lease_ms bigint, work text)
       on conflict (run_id, flow_id) do update set
         expedite = excluded.expedite,
         claimed_epoch = case when o.generation = excluded.generation and o.attempt = excluded.attempt then o.claimed_epoch end,
         released_ms = case when o.generation = excluded.generation and o.attempt = excluded.attempt then o.released_ms else excluded.released_ms end,
-        generation = excluded.generation, attempt = excluded.attempt`,
+        generation = excluded.generation, attempt = excluded.attempt, locks = excluded.locks, work = excluded.work`,
     values: [context.run.id, now, JSON.stringify(rows)],
   });
 }

@@ -10,6 +10,13 @@ const Name = z.string().min(1).max(120);
 const Ms = z.int().min(0);
 export const Epoch = z.int().min(1);
 const Epochs = z.array(Epoch).max(10_000);
+const WorkKey = z.string().regex(/^[0-9a-f]{64}$/);
+
+/**
+ * Version of this contract. 2: the key of a fence is the work. An agent of an older one would take no part in it, and is refused when it
+ * says hello or claims (`agent_too_old`); what it runs may still be reported.
+ */
+export const AGENT_PROTOCOL = 2;
 const RequestId = z.string().min(8).max(64);
 
 /** An encoding that output is shown in; one that `encodingNamed` knows, in the standard's spelling. */
@@ -74,8 +81,32 @@ export const Task = z.strictObject({
   /** Of a rehearsal: each connection that it uses -> the one that it stands for. The agent refuses one that is the very same database. */
   twins: z.record(z.string(), z.string()).default({}),
   leaves: z.literal('running').optional(),
+  /** Key of the work (C6); null: the program has no fence. */
+  work: WorkKey.nullable().default(null),
+  /** The work as people read it. */
+  workText: z.string().max(1_000).default(''),
+  /** Further works that the attempt holds: the run adopted another version since it was tried first. */
+  works: z.array(WorkKey).max(100).default([]),
+  /** Whose record it is. */
+  record: z.string().max(100).default(''),
+  /** Epochs of this record's attempts of the same run, flow and generation. */
+  own: Epochs.default([]),
+  /** Epochs of this record's attempts of the work whose backends may be at work still. */
+  unended: Epochs.default([]),
 });
 export type Task = z.infer<typeof Task>;
+
+/** A row of a platform's fence that was in the way of an attempt. */
+export const FenceRow = z.strictObject({
+  epoch: z.int(),
+  record: z.string().max(100),
+  run: z.string().max(200),
+  flow: z.string().max(200),
+  generation: z.int(),
+  /** When it was written, by the platform's clock; null: unknown. */
+  at: z.string().max(40).nullable(),
+});
+export type FenceRow = z.infer<typeof FenceRow>;
 
 /** How an attempt ended; meaning: platforms/platform.ts. `lost` = the agent itself cannot tell: log it as C4's `lost`. */
 export const Ending = z.discriminatedUnion('outcome', [
@@ -83,12 +114,14 @@ export const Ending = z.discriminatedUnion('outcome', [
     outcome: z.literal('succeeded'),
     rows: z.int().min(0).optional(),
     already: z.boolean().optional(),
+    over: FenceRow.optional(),
   }),
   z.strictObject({ outcome: z.literal('false') }),
   z.strictObject({
     outcome: z.literal('cancelled'),
     effect: z.boolean().nullable(),
     stale: z.boolean().optional(),
+    heldBy: FenceRow.optional(),
     message: z.string().max(4_000).optional(),
   }),
   z.strictObject({
@@ -131,6 +164,8 @@ export const HelloRequest = z.strictObject({
   version: z.string().max(64),
   /** Of the output of programs that declare none; default utf-8. */
   encoding: Encoding.optional(),
+  /** An agent that does not say is of the first. */
+  protocol: z.int().min(1).default(1),
   held: Epochs.default([]),
 });
 export const HelloAnswer = z.object({ leaseMs: Ms, heartbeatMs: Ms, orphanMs: Ms });
@@ -158,8 +193,18 @@ export const StartedAnswer = z.object({
   stop,
 });
 
+/** What running programs wait for outside the engine: codes of `why`, and who is in the way. */
+export const Waits = z
+  .array(z.strictObject({ epoch: Epoch, code: z.enum(['fence_held_elsewhere']), by: z.string().max(1_000) }))
+  .max(10_000);
+export type Waits = z.infer<typeof Waits>;
+
 /** Keeps the instance's lease and those of its epochs; `unknown` are no longer this agent's. */
-export const HeartbeatRequest = z.strictObject({ instance: RequestId, leases: Epochs });
+export const HeartbeatRequest = z.strictObject({
+  instance: RequestId,
+  leases: Epochs,
+  waits: Waits.default([]),
+});
 export const HeartbeatAnswer = z.object({ stop, unknown: Epochs.default([]) });
 
 /** C3: `stale` results are kept as remarks only; either answer ends the agent's duty to report. */

@@ -51,18 +51,18 @@ export async function doneOnce(
   let fenced = 0;
   for (const [platform, pool] of platforms) {
     const there = await pool.query<{ there: boolean }>(
-      "select to_regclass('sluice.sluice_fence') is not null as there",
+      "select to_regclass('sluice.sluice_work') is not null as there",
     );
     if (!there.rows[0]!.there) continue;
-    const fences = await pool.query<{ program: string; epoch: string; done: boolean }>(
-      'select program, epoch, done from sluice.sluice_fence where run = $1',
+    const fences = await pool.query<{ flow: string; epoch: string; done: boolean }>(
+      'select flow, epoch, done from sluice.sluice_work where run = $1',
       [run],
     );
-    for (const { program, epoch, done } of fences.rows) {
+    for (const { flow, epoch, done } of fences.rows) {
       fenced++;
-      if (!done) problems.push(`${run} ${program}: taken on ${platform}, and its effect is not there`);
+      if (!done) problems.push(`${run} ${flow}: taken on ${platform}, and its effect is not there`);
       else if (!accepted.has(epoch))
-        problems.push(`${run} ${program}: the effect on ${platform} is of ${epoch}, which was not accepted`);
+        problems.push(`${run} ${flow}: the effect on ${platform} is of ${epoch}, which was not accepted`);
     }
   }
   const count = (outcome: string): number => attempts.rows.filter((it) => it.outcome === outcome).length;

@@ -48,7 +48,7 @@ async function agent(platform = 'yt', slots = 10): Promise<TestAgent> {
   const instance = randomUUID();
   const call = (operation: string, body: object = {}) =>
     caller.post(`/agents/${name}/${operation}`, { instance, ...body });
-  const hello = await call('hello', { lockToken: randomUUID(), platform, slots, version: '1' });
+  const hello = await call('hello', { lockToken: randomUUID(), platform, slots, version: '1', protocol: 2 });
   expect(hello.body).toEqual({ leaseMs: 60_000, heartbeatMs: 10_000, orphanMs: 1_800_000 });
   return {
     ...caller,
@@ -175,6 +175,7 @@ test('another process with the name is refused while the first one lives', async
     platform: 'yt',
     slots: 1,
     version: '1',
+    protocol: 2,
   });
   expect(answer).toMatchObject({ status: 409, body: { code: 'agent_name_taken' } });
 });

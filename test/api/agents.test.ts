@@ -24,6 +24,7 @@ async function agent(name: string, platform = 'yt') {
     platform,
     slots: 4,
     version: '1',
+    protocol: 2,
   });
   const claim = async () =>
     (

@@ -38,7 +38,7 @@ async function openDay(files: readonly SourceFile[], period: string): Promise<st
 async function pretend(run: string): Promise<void> {
   await api.pool.query(
     `insert into attempts (epoch, run_id, flow_id, generation, attempt, agent, sent_ms, started_ms, ended_ms, outcome)
-     select nextval('epochs'), run_id, flow_id, 1, 1, 'a1', generation_ms + n, generation_ms + n, generation_ms + n + 1, 'succeeded'
+     select clock_us() + n, run_id, flow_id, 1, 1, 'a1', generation_ms + n, generation_ms + n, generation_ms + n + 1, 'succeeded'
      from (select f.*, row_number() over (order by flow_id) as n from run_flows f where run_id = $1) x where n <= 6500`,
     [run],
   );

@@ -100,7 +100,7 @@ test('a followed log ends with its attempt', async () => {
   const call = (operation: string, body: object) =>
     agent.post(`/agents/a1/${operation}`, { instance: 'instance-1', ...body });
   await api.pool.query('delete from outbox where run_id <> $1', [run]);
-  await call('hello', { lockToken: 'x'.repeat(16), platform: 'yt', slots: 4, version: '1' });
+  await call('hello', { lockToken: 'x'.repeat(16), platform: 'yt', slots: 4, version: '1', protocol: 2 });
   const [task] = (await call('claim', { claimId: 'claim-001', platform: 'yt', free: 1, waitMs: 0 })).body
     .tasks;
   await call('started', { requestId: 'started-1', leases: [{ epoch: task.lease.epoch }] });

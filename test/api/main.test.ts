@@ -64,7 +64,7 @@ test('the process serves on loopback, beats, answers what is open at SIGTERM and
       headers: { authorization: `Bearer ${token}`, 'content-type': 'application/json' },
       body: JSON.stringify({ instance: 'instance-1', ...body }),
     });
-  await call('hello', { lockToken: 'x'.repeat(16), platform: 'yt', slots: 1, version: '1' });
+  await call('hello', { lockToken: 'x'.repeat(16), platform: 'yt', slots: 1, version: '1', protocol: 2 });
   const waiting = call('claim', { claimId: 'claim-0001', platform: 'yt', free: 1, waitMs: 30_000 });
   await call('heartbeat', { leases: [] });
   const ended = once(child, 'exit');

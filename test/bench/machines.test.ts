@@ -35,8 +35,8 @@ async function finishedRun(): Promise<{ run: string; epochs: number[] }> {
     await agent.start(tasks);
     await agent.end(tasks);
     epochs.push(tasks[0]!.epoch);
-    await yt.query('insert into sluice.sluice_fence values ($1, $2, $3, $4, 1, true)', [
-      ...[flow, period, tasks[0]!.epoch, run],
+    await yt.query('insert into sluice.sluice_work values ($1, $2, $3, $4, $5, 1, true)', [
+      ...[`work of ${flow} ${period}`, tasks[0]!.epoch, 'record-1', run, flow],
     ]);
   }
   await settleRun(pool, run);
@@ -85,10 +85,10 @@ test.each([
 test.each([
   [
     'of an attempt that was not accepted',
-    'update sluice.sluice_fence set epoch = 1 where run = $1',
+    'update sluice.sluice_work set epoch = 1 where run = $1',
     /not accepted/,
   ],
-  ['that is not there', 'update sluice.sluice_fence set done = false where run = $1', /effect is not there/],
+  ['that is not there', 'update sluice.sluice_work set done = false where run = $1', /effect is not there/],
 ])('an effect %s is named', async (_name, doctoring, problem) => {
   const { run } = await finishedRun();
   await yt.query(doctoring, [run]);

@@ -7,6 +7,7 @@ import { createImportPlatform } from '../../platforms/import.ts';
 import type { Ending, Platform, ProgramSpec } from '../../platforms/platform.ts';
 import { createSqlPlatform } from '../../platforms/sql.ts';
 import type { Parameters } from '../../sql/statements.ts';
+import { workKey } from '../platforms/task.ts';
 import { createEmptyDatabase } from '../support/database.ts';
 import { flowOf, programText } from './shipped.ts';
 
@@ -96,6 +97,14 @@ export async function prepareWarehouse(options: { seed?: number } = {}): Promise
           timeoutMs: 30_000,
           orphanMs: 30_000,
           fenced: !check,
+          ...{
+            work: workKey(id, periods.period),
+            workText: id,
+            works: [],
+            record: 'test',
+            own: [],
+            unended: [],
+          },
         },
         { signal: new AbortController().signal, log: () => {} },
       );

@@ -208,6 +208,25 @@ describe('why', () => {
       { code: 'upstream_running', since: minutes(19), by: 'a1' },
     ],
     [
+      'a running flow whose program waits for a fence that a session of elsewhere holds',
+      {
+        specs: chain,
+        lease: { A: 2 },
+        facts: () => ({
+          leases: new Map([
+            [
+              0,
+              {
+                ...{ agent: 'a1', sentAt: minutes(20), startedAt: minutes(19) },
+                waits: { by: 'sluice e1 (backend 7, role etl)', since: minutes(18) },
+              },
+            ],
+          ]),
+        }),
+      },
+      { code: 'fence_held_elsewhere', since: minutes(18), by: 'sluice e1 (backend 7, role etl)' },
+    ],
+    [
       'a flow that runs for long',
       { specs: chain, lease: { A: 2 }, facts: () => leased(minutes(90), minutes(61)) },
       { code: 'upstream_running_long', since: minutes(61) },

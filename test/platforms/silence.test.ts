@@ -6,7 +6,7 @@ import type { Ending } from '../../platforms/platform.ts';
 import { applicationName } from '../../platforms/session.ts';
 import { createSqlPlatform } from '../../platforms/sql.ts';
 import { createEmptyDatabase } from '../support/database.ts';
-import { contextOf, sqlSpec, type TaskWish, taskOf } from './task.ts';
+import { contextOf, sqlSpec, type TaskWish, taskOf, workKey } from './task.ts';
 
 const { url } = await createEmptyDatabase('yt');
 const direct = new pg.Pool({ connectionString: url, max: 8 });
@@ -47,9 +47,10 @@ async function backend(program: string, epoch: number, condition: string): Promi
 async function holdFence(program: string): Promise<() => Promise<void>> {
   const holder = await direct.connect();
   await holder.query('begin');
-  await holder.query("insert into sluice.sluice_fence values ($1, '202610', 0, 'month-2026-10', 1, false)", [
-    program,
-  ]);
+  await holder.query(
+    "insert into sluice.sluice_work values ($1, 0, 'record-1', 'month-2026-10', $2, 1, false)",
+    [workKey(program), program],
+  );
   return async () => {
     await holder.query('rollback');
     holder.release();

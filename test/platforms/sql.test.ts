@@ -5,7 +5,7 @@ import type { Task } from '../../platforms/platform.ts';
 import { applicationName, epochIn } from '../../platforms/session.ts';
 import { createSqlPlatform } from '../../platforms/sql.ts';
 import { createEmptyDatabase } from '../support/database.ts';
-import { contextOf, sqlSpec, type TaskWish, taskOf } from './task.ts';
+import { contextOf, sqlSpec, type TaskWish, taskOf, workKey } from './task.ts';
 
 const { url } = await createEmptyDatabase('yt');
 const platform = createSqlPlatform({ connections: { yt: url }, defaultConnection: 'yt' });
@@ -22,6 +22,8 @@ beforeEach(async () => {
     create table bills (period text, n int, note text)`);
 });
 
+/** Takes the fence as an attempt would. */
+const HELD = `insert into sluice.sluice_work values ('${workKey('Flow')}', 1, 'record-1', 'month-2026-10', 'Flow', 1, false)`;
 const REPLACE = `
 delete from bills where period = :period;
 insert into bills (period, n) select :period, n from generate_series(1, 5) as n;
@@ -29,7 +31,7 @@ insert into bills (period, n) select :period, n from generate_series(1, 5) as n;
 const run = (sql: string, wish: TaskWish = {}, context = contextOf()) =>
   platform.execute(taskOf(sqlSpec(sql), wish), context);
 const count = async () => Number((await db.query('select count(*) from bills')).rows[0].count);
-const fenceRow = async () => (await db.query('select * from sluice.sluice_fence')).rows[0];
+const fenceRow = async () => (await db.query('select * from sluice.sluice_work')).rows[0];
 
 /** Resolves when a backend of that epoch is in the state that `condition` describes. */
 async function backendOf(epoch: number, condition: string): Promise<void> {
@@ -50,7 +52,10 @@ describe('a SQL program', () => {
     const ending = await run(`${REPLACE} do $$ begin raise notice 'five rows'; end $$;`, {}, context);
     expect(ending).toEqual({ outcome: 'succeeded', rows: 5 });
     expect(await count()).toBe(5);
-    expect(await fenceRow()).toMatchObject({ program: 'Flow', period: '202610', epoch: '1', done: true });
+    expect(await fenceRow()).toMatchObject({
+      ...{ work: workKey('Flow'), readable: 'Flow 202610', epoch: '1', done: true },
+      ...{ record: 'record-1', run: 'month-2026-10', flow: 'Flow', generation: 1, replaced: null },
+    });
     expect(context.text()).toMatch(/insert into bills.*\n-- INSERT 5 rows, \d+ ms\n/);
     expect(context.text()).toContain('NOTICE: five rows');
   });
@@ -129,7 +134,7 @@ describe('a SQL program', () => {
         generation: index + 1,
         parameters,
       });
-      expect(ending).toEqual({ outcome: 'succeeded', rows: 1 });
+      expect(ending).toMatchObject({ outcome: 'succeeded', rows: 1 });
     }
     const { rows } = await db.query('select note from bills');
     expect(rows.map((row) => row.note).sort()).toEqual([...values].sort());
@@ -192,20 +197,86 @@ describe('the fence (protocol C6)', () => {
     expect(await fenceRow()).toMatchObject({ epoch: '7', generation: 2, done: true });
   });
 
-  it('keeps done for the same run and generation: success without executing', async () => {
+  it("takes done for its own when its record has the epoch among the flow's attempts: success without executing", async () => {
     await run(REPLACE, { epoch: 1 });
     await db.query('delete from bills');
-    expect(await run(REPLACE, { epoch: 2, attempt: 2 })).toEqual({ outcome: 'succeeded', already: true });
+    const second = await run(REPLACE, { epoch: 2, attempt: 2, own: [1] });
+    expect(second).toEqual({ outcome: 'succeeded', already: true });
     expect(await count()).toBe(0);
+    expect(await fenceRow()).toMatchObject({ epoch: '1', done: true });
+  });
+
+  it('executes over any other done, of the same run, flow and generation too, and says whose it was', async () => {
+    await run(REPLACE, { epoch: 1, record: 'record-0' });
+    await db.query('delete from bills');
+    const context = contextOf();
+    const ending = await run(REPLACE, { epoch: 2, attempt: 2, own: [] }, context);
+    expect(ending).toEqual({
+      ...{ outcome: 'succeeded', rows: 5 },
+      over: {
+        ...{ epoch: 1, record: 'record-0', run: 'month-2026-10', flow: 'Flow', generation: 1 },
+        at: expect.stringMatching(/^20.*Z$/),
+      },
+    });
+    expect(context.text()).toContain(
+      'executed over the effect of epoch 1 of record record-0: month-2026-10 Flow',
+    );
+    expect(await count()).toBe(5);
+    expect(await fenceRow()).toMatchObject({ epoch: '2', done: true, replaced: { epoch: 1, done: true } });
+  });
+
+  it('is one row for each work: other parameters of the same file are other works', async () => {
+    const works = ['BJ', 'SH', 'GZ'].map((region) => ({
+      ...{ work: workKey(`load ${region}`), parameters: { region } },
+    }));
+    const load = 'insert into bills values (:period, 1, :region)';
+    for (const [i, wish] of works.entries())
+      expect(await run(load, { ...wish, epoch: i + 1 })).toEqual({ outcome: 'succeeded', rows: 1 });
+    expect(await count()).toBe(3);
+  });
+
+  it('holds the works of earlier attempts too, before the run adopted another version', async () => {
+    await run(REPLACE, { epoch: 1, work: workKey('old') });
+    await db.query('delete from bills');
+    const second = { epoch: 2, attempt: 2, work: workKey('new'), works: [workKey('old')] };
+    expect(await run(REPLACE, { ...second, own: [1] })).toEqual({ outcome: 'succeeded', already: true });
+    expect(await run(REPLACE, { ...second, epoch: 3, generation: 2 })).toEqual({
+      outcome: 'succeeded',
+      rows: 5,
+    });
+    const late = await run(REPLACE, { epoch: 2, work: workKey('old') });
+    expect(late).toMatchObject({ outcome: 'cancelled', stale: true, heldBy: { epoch: 3 } });
+  });
+
+  describe('of before there were works', () => {
+    const NEW = 1_796_000_000_000_000;
+    const old = (epoch: number, generation = 1) =>
+      db.query('insert into sluice.sluice_fence values ($1, $2, $3, $4, $5, true)', [
+        ...['Flow', '202610', epoch, 'month-2026-10', generation],
+      ]);
+    beforeEach(() => ensurePlatformSchema(db));
+
+    it("counts for this record's own attempts of that time only", async () => {
+      await old(900_000_000);
+      expect(await run(REPLACE, { epoch: NEW })).toEqual({ outcome: 'succeeded', rows: 5 });
+      await db.query('truncate sluice.sluice_fence, sluice.sluice_work');
+      await old(41);
+      const again = await run(REPLACE, { epoch: NEW + 1, attempt: 2, own: [41] });
+      expect(again).toEqual({ outcome: 'succeeded', already: true });
+      await db.query('truncate sluice.sluice_fence, sluice.sluice_work');
+      await old(41);
+      const other = await run(REPLACE, { epoch: NEW + 2, attempt: 2, own: [42] });
+      expect(other).toEqual({ outcome: 'succeeded', rows: 5 });
+      const row = (await db.query('select epoch from sluice.sluice_fence')).rows[0];
+      expect(Number(row.epoch)).toBe(NEW + 2);
+    });
   });
 
   it('forgets done for a new generation and for another run', async () => {
     await run(REPLACE, { epoch: 1 });
-    expect(await run(REPLACE, { epoch: 2, generation: 2 })).toEqual({ outcome: 'succeeded', rows: 5 });
-    expect(await run(REPLACE, { epoch: 3, run: 'month-2026-10-rehearsal-1' })).toEqual({
-      outcome: 'succeeded',
-      rows: 5,
-    });
+    const executed = { outcome: 'succeeded', rows: 5 };
+    expect(await run(REPLACE, { epoch: 2, generation: 2 })).toMatchObject(executed);
+    expect(await run(REPLACE, { epoch: 3, run: 'month-2026-10-rehearsal-1' })).toMatchObject(executed);
     expect(await count()).toBe(5);
   });
 
@@ -213,7 +284,7 @@ describe('the fence (protocol C6)', () => {
     const add = 'select pg_sleep(0.05); insert into bills values (:period, 1)';
     for (let round = 0; round < 5; round++) {
       await db.query('truncate bills');
-      const wish = { generation: round + 1 };
+      const wish = { generation: round + 1, own: [round * 10 + 1, round * 10 + 2] };
       const epochs = round % 2 === 0 ? [1, 2] : [2, 1];
       const endings = await Promise.all(
         epochs.map((epoch) => run(add, { ...wish, epoch: round * 10 + epoch })),
@@ -227,7 +298,7 @@ describe('the fence (protocol C6)', () => {
     const older = run(`${REPLACE}select pg_sleep(60);`, { epoch: 1 });
     await backendOf(1, "query like '%pg_sleep%' and state = 'active'");
     const context = contextOf();
-    const newer = await run(REPLACE, { epoch: 2, attempt: 2, timeoutMs: 5_000 }, context);
+    const newer = await run(REPLACE, { epoch: 2, attempt: 2, unended: [1], timeoutMs: 5_000 }, context);
     expect(newer).toEqual({ outcome: 'succeeded', rows: 5 });
     expect(context.text()).toContain('cancelled older attempts: epochs 1');
     expect(await older).toMatchObject({ outcome: 'failed', kind: 'infrastructure' });
@@ -242,10 +313,8 @@ describe('the fence (protocol C6)', () => {
     frozen.on('error', () => {});
     await frozen.connect();
     await ensurePlatformSchema(frozen);
-    await frozen.query(
-      "begin; insert into sluice.sluice_fence values ('Flow', '202610', 1, 'month-2026-10', 1, false)",
-    );
-    const newer = await run(REPLACE, { epoch: 2, timeoutMs: 1_500 });
+    await frozen.query(`begin; ${HELD}`);
+    const newer = await run(REPLACE, { epoch: 2, unended: [1], timeoutMs: 1_500 });
     expect(newer).toEqual({ outcome: 'succeeded', rows: 5 });
     await expect(frozen.query('commit')).rejects.toThrow();
   });
@@ -254,9 +323,7 @@ describe('the fence (protocol C6)', () => {
     await ensurePlatformSchema(db);
     const holder = new pg.Client(url);
     await holder.connect();
-    await holder.query(
-      "begin; insert into sluice.sluice_fence values ('Flow', '202610', 1, 'month-2026-10', 1, false)",
-    );
+    await holder.query(`begin; ${HELD}`);
     const waiting = run(REPLACE, { epoch: 2, timeoutMs: 1_000 });
     await backendOf(2, "wait_event_type = 'Lock'");
     await new Promise((resolve) => setTimeout(resolve, 1_200));
@@ -265,13 +332,29 @@ describe('the fence (protocol C6)', () => {
     expect(await waiting).toEqual({ outcome: 'succeeded', rows: 5 });
   });
 
+  it('waits for a backend of another record, whatever its epoch, and says who it is', async () => {
+    const other = run(`${REPLACE}select pg_sleep(2.5);`, { epoch: 1, record: 'record-2' });
+    await backendOf(1, "query like '%pg_sleep%' and state = 'active'");
+    const waits: unknown[] = [];
+    const context = { ...contextOf(), waits: (what: unknown) => waits.push(what) };
+    expect(await run(REPLACE, { epoch: 2, unended: [7] }, context)).toMatchObject({
+      ...{ outcome: 'succeeded', rows: 5 },
+      over: { epoch: 1, record: 'record-2' },
+    });
+    expect(await other).toEqual({ outcome: 'succeeded', rows: 5 });
+    const held = {
+      code: 'fence_held_elsewhere',
+      by: expect.stringMatching(/^sluice e1 [0-9a-f]{16} .*backend \d+, role/),
+    };
+    expect(waits.at(0)).toEqual(held);
+    expect(waits.at(-1)).toBeNull();
+  });
+
   it('can be given up while waiting for it', async () => {
     await ensurePlatformSchema(db);
     const holder = new pg.Client(url);
     await holder.connect();
-    await holder.query(
-      "begin; insert into sluice.sluice_fence values ('Flow', '202610', 1, 'month-2026-10', 1, false)",
-    );
+    await holder.query(`begin; ${HELD}`);
     const context = contextOf();
     const waiting = run(REPLACE, { epoch: 2 }, context);
     await backendOf(2, "wait_event_type = 'Lock'");
@@ -313,22 +396,19 @@ describe('a check', () => {
   });
   it('cannot write and takes no fence', async () => {
     expect(await check("insert into bills values ('x'); select true")).toMatchObject({ outcome: 'failed' });
-    expect((await db.query("select to_regclass('sluice.sluice_fence') as t")).rows[0].t).toBeNull();
+    expect((await db.query("select to_regclass('sluice.sluice_work') as t")).rows[0].t).toBeNull();
   });
 });
 
 describe('the name of a session', () => {
   const named = (program: string, epoch = 1): Task =>
     taskOf(sqlSpec(''), { program, epoch, period: '2026101523' });
-  it('stays within 63 bytes and leads back to its epoch', () => {
-    for (const program of [
-      'P04.S1',
-      'x'.repeat(120),
-      'Distribution.long-name_with.everything-in-it.export',
-    ]) {
-      const name = applicationName(named(program, 987_654_321));
+  it('stays within 63 bytes and leads back to its epoch and its work', () => {
+    for (const program of ['P04.S1', 'x'.repeat(120), '分发.long-name_with.everything-in-it.export']) {
+      const name = applicationName(named(program, 1_796_044_800_123_456));
       expect(Buffer.byteLength(name)).toBeLessThanOrEqual(63);
-      expect(epochIn(name, named(program))).toBe(987_654_321);
+      expect(name).toContain(` ${workKey(program, '2026101523').slice(0, 16)} `);
+      expect(epochIn(name, named(program))).toBe(1_796_044_800_123_456);
     }
   });
   it('tells long programs with the same beginning apart', () => {

@@ -1,4 +1,5 @@
 /** Makes tasks for tests of platforms and collects what their attempts log. */
+import { createHash } from 'node:crypto';
 import type { LogSource } from '../../platforms/log-source.ts';
 import type { ExecuteContext, ProgramSpec, Task } from '../../platforms/platform.ts';
 
@@ -10,6 +11,12 @@ export interface TaskWish extends Partial<Omit<Task, 'lease' | 'spec'>> {
   generation?: number;
   attempt?: number;
 }
+
+/** As the record would make it of the program and the period alone. */
+export const workKey = (program: string, period = '202610'): string =>
+  createHash('sha256')
+    .update(JSON.stringify([program, period]))
+    .digest('hex');
 
 export function taskOf(spec: ProgramSpec, wish: TaskWish = {}): Task {
   const { epoch = 1, run = 'month-2026-10', generation = 1, attempt = 1, ...rest } = wish;
@@ -23,6 +30,12 @@ export function taskOf(spec: ProgramSpec, wish: TaskWish = {}): Task {
     timeoutMs: null,
     orphanMs: 60_000,
     fenced: spec.type !== 'shell',
+    work: workKey(rest.program ?? 'Flow', rest.period ?? '202610'),
+    workText: `${rest.program ?? 'Flow'} ${rest.period ?? '202610'}`,
+    works: [],
+    record: 'record-1',
+    own: [],
+    unended: [],
     ...rest,
   };
 }

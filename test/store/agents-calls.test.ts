@@ -217,6 +217,7 @@ describe('C8: agents', () => {
       slots: 4,
       labels: [],
       version: '',
+      protocol: 2,
       held: [],
     };
     await registerAgent(pool, hello, LEASE_MS);

@@ -29,7 +29,7 @@ export async function playAgent(
   const lockToken = options.lockToken ?? randomUUID();
   await registerAgent(
     pool,
-    { agent: name, instance, lockToken, platform, slots, labels, version: 'test', held: [] },
+    { agent: name, instance, lockToken, platform, slots, labels, version: 'test', protocol: 2, held: [] },
     LEASE_MS,
   );
   return {

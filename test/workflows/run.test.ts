@@ -33,7 +33,7 @@ beforeAll(async () => {
   });
   await registerAgent(
     pool,
-    { ...agent, lockToken: 'x'.repeat(16), slots: 8, version: 'test', held: [] },
+    { ...agent, lockToken: 'x'.repeat(16), slots: 8, version: 'test', protocol: 2, held: [] },
     60_000,
   );
 });
