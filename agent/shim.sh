@@ -5,7 +5,7 @@
 #   FOLDER  of the attempt (platforms/attempt-folder.ts)
 #   BOOT    of this machine, for the file `running`
 #   LEAF    cgroup that the program and this process enter; empty: none
-# The environment is the mark of the attempt and a PATH for this script; the program's own stands in FOLDER/env.sh.
+# The environment is the mark of the attempt and a PATH for this script; the program's own stands in FOLDER/attempt.sh.
 
 # The program's group is this one's as well: what is sent to it must not end the shim. The program gets the defaults back.
 trap : HUP INT QUIT TERM PIPE ALRM USR1 USR2
@@ -27,7 +27,7 @@ trap 'true > "$1/unforked"' EXIT
 (
   exec < /dev/null >> "$1/log" 2>> "$1/err"
   unset PATH
-  . "$1/env.sh"
+  . "$1/attempt.sh"
   shift 3
   unset PWD OLDPWD SHLVL
   # When the program cannot be started, `err` begins with this script's name: nothing else writes there before.

@@ -4,10 +4,8 @@
  *
  * | file | written by | meaning |
  * |---|---|---|
- * | attempt.json | agent | task, command, limits; the folder gets its name when it is whole |
- * | env.sh | agent | the program's environment, as a shell reads it |
- * | contact | agent | its time of change is the last contact with the API |
- * | log, err | program | stdout and stderr, appended (O_APPEND) without bound; created by the agent |
+ * | attempt.sh | agent | first line: `#` and task, command, limits as JSON; then the program's environment, as a shell reads it. The folder gets its name when it is whole; the file's time of change is the last contact with the API |
+ * | log, err | shim, program | stdout and stderr, appended (O_APPEND) without bound |
  * | running | shim | exclusive: who creates it may run the program; its process. An agent creates it to give up |
  * | exit.STATUS | shim | how the program ended |
  * | unforked | shim | no process could be made for the program |
@@ -28,6 +26,7 @@ import {
   readdirSync,
   readFileSync,
   renameSync,
+  rm,
   rmSync,
   statSync,
   symlinkSync,
@@ -62,7 +61,7 @@ export interface Launch {
   readonly mark: string;
 }
 
-/** As it stands in attempt.json: the environment is in env.sh. */
+/** As it stands in attempt.sh: the environment comes after it. */
 export interface KeptLaunch extends Launch {
   /** The first word of the program's own command. */
   readonly program: string;
@@ -116,9 +115,7 @@ export class AttemptFolder {
     this.path = join(spool, 'attempts', String(epoch));
   }
 
-  file(
-    name: 'attempt.json' | 'env.sh' | 'contact' | 'log' | 'err' | 'running' | 'unforked' | 'survivors',
-  ): string {
+  file(name: 'attempt.sh' | 'log' | 'err' | 'running' | 'unforked' | 'survivors'): string {
     return join(this.path, name);
   }
 
@@ -128,12 +125,7 @@ export class AttemptFolder {
     const draft = `${this.path}.new`;
     rmSync(draft, { recursive: true, force: true });
     mkdirSync(draft, { recursive: true, mode: 0o700 });
-    const write = (name: string, text: string) => writeFileSync(join(draft, name), text, { mode: 0o600 });
-    write('contact', '');
-    write('log', '');
-    write('err', '');
     const { plain, odd } = environmentParts(launch.env);
-    write('env.sh', plain);
     const kept: KeptLaunch = {
       ...launch,
       env: {},
@@ -141,14 +133,15 @@ export class AttemptFolder {
       path: launch.env.PATH,
       command: odd.length === 0 ? launch.command : ['env', ...odd, ...launch.command],
     };
-    write('attempt.json', JSON.stringify({ task, launch: kept }));
+    const text = `# ${JSON.stringify({ task, launch: kept })}\n${plain}`;
+    writeFileSync(join(draft, 'attempt.sh'), text, { mode: 0o600 });
     renameSync(draft, this.path);
   }
 
   /** Undefined when there is no whole folder of a keeper's attempt. */
   attempt(): { readonly task: Task; readonly launch: KeptLaunch } | undefined {
-    const text = this.#text('attempt.json');
-    return text === undefined ? undefined : JSON.parse(text);
+    const text = this.#text('attempt.sh');
+    return text === undefined ? undefined : JSON.parse(text.slice(2, text.indexOf('\n')));
   }
 
   /**
@@ -181,7 +174,7 @@ export class AttemptFolder {
   touch(): void {
     const now = new Date();
     try {
-      utimesSync(this.file('contact'), now, now);
+      utimesSync(this.file('attempt.sh'), now, now);
     } catch {
       // The attempt ended and its folder is gone.
     }
@@ -210,7 +203,7 @@ export class AttemptFolder {
 
   /** ms since 1970; undefined when the folder is gone. */
   contactAt(): number | undefined {
-    return statSync(this.file('contact'), { throwIfNoEntry: false })?.mtimeMs;
+    return statSync(this.file('attempt.sh'), { throwIfNoEntry: false })?.mtimeMs;
   }
 
   /** Of `log` or `err`, to be read; undefined when there is no such file. */
@@ -231,8 +224,16 @@ export class AttemptFolder {
     return this.#text('survivors');
   }
 
+  /** Out of sight at once; the files go when there is time. */
   remove(): void {
-    rmSync(this.path, { recursive: true, force: true });
+    const trash = join(trashOf(this.spool), String(this.epoch));
+    try {
+      renameSync(this.path, trash);
+      rm(trash, { recursive: true, force: true }, () => {});
+    } catch {
+      // A full disk, or there is none.
+      rmSync(this.path, { recursive: true, force: true });
+    }
     for (const folder of [requestsOf(this.spool), endedOf(this.spool)]) {
       for (const name of readdirSync(folder)) {
         if (name.startsWith(`${this.epoch}.`)) rmSync(join(folder, name), { force: true });
@@ -243,7 +244,7 @@ export class AttemptFolder {
   /** A second name for a file that is there needs no block of the disk. */
   #link(path: string): boolean {
     try {
-      linkSync(this.file('attempt.json'), path);
+      linkSync(this.file('attempt.sh'), path);
       return true;
     } catch (error) {
       return (error as NodeJS.ErrnoException).code === 'EEXIST';
@@ -264,9 +265,13 @@ export const attemptsOf = (spool: string): string => join(spool, 'attempts');
 export const requestsOf = (spool: string): string => join(spool, 'requests');
 export const endedOf = (spool: string): string => join(spool, 'ended');
 
+const trashOf = (spool: string): string => join(spool, 'trash');
+
 export function makeSpool(spool: string): void {
-  for (const folder of [attemptsOf(spool), requestsOf(spool), endedOf(spool)])
+  for (const folder of [attemptsOf(spool), requestsOf(spool), endedOf(spool), trashOf(spool)])
     mkdirSync(folder, { recursive: true, mode: 0o700 });
+  for (const left of readdirSync(trashOf(spool)))
+    rm(join(trashOf(spool), left), { recursive: true, force: true }, () => {});
 }
 
 /** Epochs that have a folder in the spool. */

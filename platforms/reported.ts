@@ -1,5 +1,5 @@
-/** Whether the result of a shell attempt was delivered, in its folder: a file that is there gets another name, which a full disk allows. */
-import { existsSync, renameSync } from 'node:fs';
+/** Whether the result of a shell attempt was delivered, in its folder: a file that is there gets one more name, which a full disk allows. */
+import { existsSync, linkSync, renameSync } from 'node:fs';
 import { join } from 'node:path';
 
 interface Folder {
@@ -8,10 +8,12 @@ interface Folder {
 
 export const isReported = ({ path }: Folder): boolean => existsSync(join(path, 'reported'));
 
-/** Nobody asks for the last contact of a program that has ended. */
 export function markReported({ path }: Folder): void {
+  const reported = join(path, 'reported');
   try {
-    renameSync(join(path, 'contact'), join(path, 'reported'));
+    // In a folder of the wrapper nobody asks for the last contact of a program that has ended.
+    if (existsSync(join(path, 'attempt.sh'))) linkSync(join(path, 'attempt.sh'), reported);
+    else renameSync(join(path, 'contact'), reported);
   } catch {
     // The folder is gone already.
   }

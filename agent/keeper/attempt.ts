@@ -224,7 +224,7 @@ export class KeptAttempt {
 
   #say(line: string): void {
     try {
-      appendFileSync(this.folder.file('log'), `${line}\n`);
+      appendFileSync(this.folder.file('log'), `${line}\n`, { mode: 0o600 });
     } catch {
       // A full disk, or the folder is gone.
     }

@@ -116,8 +116,13 @@ describe('a program that the kernel does not start', () => {
 
   it('is told apart from one that itself exits with 126 or 127', async () => {
     expect(await run(['./says-127'])).toMatchObject({ exitCode: 127, message: 'exit code 127' });
-    expect(await run(['./says-126'])).toMatchObject({ exitCode: 126, message: 'exit code 126' });
-    expect(await run(['sh', '-c', 'no-such-command-here'])).toMatchObject({ message: 'exit code 127' });
+    expect(await run(['./says-126'])).toMatchObject({
+      exitCode: 126,
+      message: expect.stringMatching(/^exit code 126\n/),
+    });
+    expect(await run(['sh', '-c', 'no-such-command-here'])).toMatchObject({
+      message: expect.stringMatching(/^exit code 127\n/),
+    });
   });
 
   it.each(['EAGAIN', 'EMFILE', 'ENFILE', 'ENOMEM'])(
@@ -166,7 +171,7 @@ describe('an exit status', () => {
   it.each([
     [0, { outcome: 'succeeded' }],
     [3, { message: 'exit code 3', exitCode: 3 }],
-    [137, { message: 'killed by SIGKILL (exit code 137)', exitCode: 137 }],
+    [137, { message: expect.stringMatching(/^killed by SIGKILL \(exit code 137\)/), exitCode: 137 }],
     [255, { message: 'exit code 255', exitCode: 255 }],
   ])('%i is said as what it is', (status, want) => {
     expect(exitEnding(status)).toMatchObject(want);
