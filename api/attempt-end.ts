@@ -4,9 +4,9 @@ import type { AttemptEnd } from '../store/attempts.ts';
 import type { AttemptResult, FenceRow } from './schemas/agent.ts';
 
 /** What an agent says about an end, as the record keeps it: characters that it cannot store are made visible. */
-export function endOf({ epoch, run, ending, logBytes, encoding }: AttemptResult): AttemptEnd {
+export function endOf({ epoch, run, ending, logBytes, encoding, agentMs }: AttemptResult): AttemptEnd {
   const message = 'message' in ending && ending.message !== undefined ? storable(ending.message) : null;
-  const said = { message, logBytes, encoding };
+  const said = { message, logBytes, encoding, agentMs };
   const base = { ...said, epoch, run, failure: null, exitCode: null, rows: null };
   switch (ending.outcome) {
     case 'succeeded':

@@ -70,6 +70,7 @@ function copyFlow(before: RunState, u: number, s: RunState, v: number): void {
   s.flags[v] = before.flags[u]!;
   s.due[v] = before.due[u]!;
   s.used[v] = before.used[u]!;
+  s.asked[v] = before.asked[u]!;
   s.released[v] = before.released[u]!;
   s.lease[v] = before.lease[u]!;
   if (!has(s, v, FLAG.DISPATCHED) || s.lease[v] !== 0) return;

@@ -50,7 +50,7 @@ function applyGroup(graph: Graph, s: RunState, group: Group, now: number): void 
     const { v } = change;
     // A claim belongs to one attempt.
     const another = s.generation[v] !== change.generation || s.attempt[v] !== change.attempt;
-    assignFlow(graph, s, v, change);
+    assignFlow(graph, s, v, { ...change, asked: change.asked ?? 0 });
     s.phase[v] = change.phase;
     if (another || !has(s, v, FLAG.DISPATCHED)) s.lease[v] = 0;
     if (change.released !== -1) s.released[v] = change.released === 1 ? now : 0;

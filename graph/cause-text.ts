@@ -1,6 +1,8 @@
 /** One sentence for each cause, in English and Chinese. Times are spans seen from now: no zone is needed to read them. */
 import type { Condition } from './condition.ts';
 import type { CauseCode } from './conditions.ts';
+import type { GaveUp } from './run-facts.ts';
+import type { FailureKind } from './state.ts';
 
 export interface Sentence {
   readonly en: string;
@@ -31,6 +33,29 @@ export function span(ms: number): Sentence {
   return {
     en: shown.map(([n, en]) => `${n} ${en}`).join(' '),
     zh: shown.map(([n, , zh]) => `${n} ${zh}`).join(' '),
+  };
+}
+
+const KINDS: Record<FailureKind, Sentence> = {
+  program: { en: 'program', zh: '程序' },
+  infrastructure: { en: 'infrastructure', zh: '基础设施' },
+  timeout: { en: 'timeout', zh: '超时' },
+  lost: { en: 'lost', zh: '失联' },
+};
+
+/** `gave up: still false after 6 h (giveUpAfterMs is 6 h)`, `gave up after 4 infrastructure failures in a row (retries: 3)`. */
+export function gaveUpText({ cause, used, allowed }: GaveUp): Sentence {
+  if (cause === 'false') {
+    const [took, limit] = [span(used), span(allowed)];
+    return {
+      en: `gave up: still false after ${took.en} of asking (giveUpAfterMs is ${limit.en})`,
+      zh: `已放弃：检查累计 ${took.zh} 仍未通过（giveUpAfterMs 为 ${limit.zh}）`,
+    };
+  }
+  const { en, zh } = KINDS[cause];
+  return {
+    en: `gave up after ${used} ${en} failures in a row (retries: ${allowed})`,
+    zh: `连续 ${used} 次${zh}失败后已放弃（重试 ${allowed} 次）`,
   };
 }
 
@@ -85,6 +110,15 @@ const because = (t: Told): Sentence => {
   return say(`: ${short}`, `：${short}`);
 };
 
+/** Of what failed for good: what was said last, and that its budget is used up. */
+const failedBecause = (t: Told): Sentence => {
+  const { gaveUp = null } = t;
+  if (gaveUp === null) return because(t);
+  const { en, zh } = gaveUpText(gaveUp);
+  if (gaveUp.cause === 'false') return say(`: ${en}`, `：${zh}`);
+  return join(because(t), say(`; ${en}`, `；${zh}`));
+};
+
 /** Subject first, then these. */
 const PREDICATES: Record<CauseCode, (t: Told) => Sentence> = {
   agent_hung: (t) =>
@@ -120,7 +154,8 @@ const PREDICATES: Record<CauseCode, (t: Told) => Sentence> = {
       inTime(t),
     ),
   dependency_invalid: () => say(' does not exist, but other flows wait for it', ' 不存在，但有流程依赖它'),
-  distribution_failed: (t) => join(say(' failed', ' 分发失败'), by(t, 'on', '代理 '), ago(t), because(t)),
+  distribution_failed: (t) =>
+    join(say(' failed', ' 分发失败'), by(t, 'on', '代理 '), ago(t), failedBecause(t)),
   distribution_pending: (t) =>
     join(say(' has been copying', ' 正在分发'), by(t, 'by', '代理 '), forLong(t), usually(t)),
   distribution_waiting_import: (t) => join(say(' has waited for its import', ' 等待入库'), forLong(t)),
@@ -141,7 +176,7 @@ const PREDICATES: Record<CauseCode, (t: Told) => Sentence> = {
   gate_unconfirmed: (t) =>
     join(say(' is not confirmed', ' 未确认'), by(t, 'by role', '角色 '), forLong(t), due(t)),
   held: (t) => join(say(' has been held', ' 被挂起'), by(t, 'by', '操作人 '), forLong(t), because(t)),
-  interface_failed: (t) => join(say(' was not loaded: it failed', ' 接口装载失败'), ago(t), because(t)),
+  interface_failed: (t) => join(say(' was not loaded: it failed', ' 接口装载失败'), ago(t), failedBecause(t)),
   interface_late: (t) =>
     join(say(' is an interface that has not been loaded', ' 接口未装载完成'), forLong(t), due(t)),
   interface_not_configured: (t) =>
@@ -228,7 +263,7 @@ const PREDICATES: Record<CauseCode, (t: Told) => Sentence> = {
       forLong(t),
       by(t, 'while agents are idle and take nothing:', '代理空闲却不取任务：'),
     ),
-  upstream_failed: (t) => join(say(' failed', ' 执行失败'), ago(t), because(t)),
+  upstream_failed: (t) => join(say(' failed', ' 执行失败'), ago(t), failedBecause(t)),
   upstream_running: (t) =>
     join(say(' has been running', ' 正在执行'), by(t, 'on', '代理 '), forLong(t), usually(t)),
   upstream_running_long: (t) =>

@@ -38,7 +38,7 @@ export interface FlowAttrs {
   readonly timeoutMs: number | null;
   readonly leaseMs: number;
   readonly orphanMs: number;
-  /** A check run by an agent: tried every `everyMs` while false, until `giveUpAfterMs` after its release (protocol D9). */
+  /** A check run by an agent: tried every `everyMs` while false, until questions and pauses make `giveUpAfterMs` (protocol D9). */
   readonly everyMs: number;
   readonly giveUpAfterMs: number | null;
   /** Runner `person`: whose confirmation it needs, and the moments (graph/calendar.ts) at which people are reminded. */

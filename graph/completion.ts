@@ -53,7 +53,7 @@ export function complete(m: Machine, entry: CompletionEntry): void {
       fail(m, v, 'infrastructure', entry.at);
       return;
     case 'false':
-      tryAgainLater(m, v, entry.at);
+      tryAgainLater(m, v, entry);
       return;
     case 'requeued':
       giveBack(m, v);
@@ -66,41 +66,66 @@ export function complete(m: Machine, entry: CompletionEntry): void {
 /** It never started: it waits again, under another attempt because the record still has this one as claimed. */
 function giveBack(m: Machine, v: number): void {
   dropPending(m, v);
-  nextAttempt(m, v, 0, 0);
+  nextAttempt(m, v, { due: 0 });
   m.markReleased(v, false);
 }
 
-/** D9: a check that is false is no failure until it gives up. */
-function tryAgainLater(m: Machine, v: number, at: number): void {
+/**
+ * D9: a check that is false is no failure until it gives up. An answer is proof that the platform works: the retry budgets are whole again.
+ * Its patience is used up by its questions, sent to answer, and by the pauses between them; not by a wait for an agent, which may be
+ * drained, paused or dead.
+ */
+function tryAgainLater(m: Machine, v: number, { at, tookMs = 0 }: CompletionEntry): void {
   const { s, graph } = m;
   const { kind, everyMs, giveUpAfterMs } = graph.attrOf(v);
   if (kind !== 'check') {
     fail(m, v, 'program', at);
     return;
   }
-  if (giveUpAfterMs !== null && at - s.released[v]! >= giveUpAfterMs) {
-    finish(m, v, 'failed', false);
+  // At least 1 ms, so that a check that is asked without a pause gives up, too.
+  const asked = s.asked[v]! + Math.max(1, tookMs);
+  if (giveUpAfterMs !== null && asked >= giveUpAfterMs) {
+    m.set(v, { asked });
+    giveUp(m, v, 'false', asked, giveUpAfterMs);
     return;
   }
-  nextAttempt(m, v, at + everyMs, 0);
+  nextAttempt(m, v, { due: at + everyMs, used: 0, asked: asked + everyMs });
 }
 
 /** Uses the budget of the kind of failure, or ends the generation. */
 function fail(m: Machine, v: number, kind: FailureKind, at: number): void {
-  const { s, graph } = m;
-  const { retries } = graph.attrOf(v);
-  if (usedOf(s.used[v]!, kind) >= retries[kind]) finish(m, v, 'failed', false);
-  else nextAttempt(m, v, at + retries.backoffMs, 0, kind);
+  const { retries } = m.graph.attrOf(v);
+  if (isUsedUp(m, v, kind)) giveUp(m, v, kind, retries[kind] + 1, retries[kind]);
+  else nextAttempt(m, v, { due: at + retries.backoffMs, used: useOne(m.s.used[v]!, kind) });
+}
+
+const isUsedUp = ({ s, graph }: Machine, v: number, kind: FailureKind): boolean =>
+  usedOf(s.used[v]!, kind) >= graph.attrOf(v).retries[kind];
+
+/** Fails, and says what was used up: `used` of `allowed`. A flow that has no budget at all has just failed. */
+function giveUp(m: Machine, v: number, cause: FailureKind | 'false', used: number, allowed: number): void {
+  const { s } = m;
+  if (cause === 'false' || allowed > 0)
+    m.effect({
+      ...{ t: 'gave_up', v, generation: s.generation[v]!, attempt: s.attempt[v]! },
+      ...{ cause, used, allowed },
+    });
+  finish(m, v, 'failed', false);
 }
 
 /** What was used by an attempt without result counts no more: taint is fixed at the next release, and stale begins anew (D6). */
-function nextAttempt(m: Machine, v: number, due: number, on: number, kind?: FailureKind): void {
+function nextAttempt(
+  m: Machine,
+  v: number,
+  next: { due: number; flags?: number; used?: number; asked?: number },
+): void {
   const { s } = m;
   m.set(v, {
     attempt: s.attempt[v]! + 1,
-    flags: (s.flags[v]! & ~(FLAG.DISPATCHED | FLAG.TAINTED | FLAG.STALE)) | on,
-    due,
-    used: kind === undefined ? s.used[v]! : useOne(s.used[v]!, kind),
+    flags: (s.flags[v]! & ~(FLAG.DISPATCHED | FLAG.TAINTED | FLAG.STALE)) | (next.flags ?? 0),
+    due: next.due,
+    used: next.used ?? s.used[v]!,
+    asked: next.asked ?? s.asked[v]!,
   });
   s.lease[v] = 0;
 }
@@ -137,14 +162,14 @@ export function lose(m: Machine, entry: LostEntry): void {
     orphaned();
     return;
   }
-  if (usedOf(s.used[v]!, 'lost') >= attrs.retries.lost) {
-    finish(m, v, 'failed', false);
+  if (isUsedUp(m, v, 'lost')) {
+    giveUp(m, v, 'lost', attrs.retries.lost + 1, attrs.retries.lost);
     orphaned();
     return;
   }
+  const used = useOne(s.used[v]!, 'lost');
   // Fenced: the old attempt can do no harm, the next one goes at once. Otherwise its end is waited out.
-  if (attrs.fenced) nextAttempt(m, v, 0, 0, 'lost');
-  else nextAttempt(m, v, grace, FLAG.ENDING, 'lost');
+  nextAttempt(m, v, attrs.fenced ? { due: 0, used } : { due: grace, flags: FLAG.ENDING, used });
 }
 
 /** The old attempt of a superseded generation is over now, or at `until`. */

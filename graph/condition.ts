@@ -1,7 +1,7 @@
 /** A condition that stands in the way of a flow, where it is looked for, and from which moments on things are judged (domain Q17). */
 import type { Graph } from './compact.ts';
 import type { CauseCode } from './conditions.ts';
-import type { WhyFacts } from './run-facts.ts';
+import type { GaveUp, WhyFacts } from './run-facts.ts';
 import type { RunState } from './state.ts';
 
 export interface Condition {
@@ -14,6 +14,8 @@ export interface Condition {
   readonly by: string | null;
   /** What somebody or a program said about it. */
   readonly reason: string | null;
+  /** Why the engine gave it up. */
+  readonly gaveUp?: GaveUp | null;
 }
 
 /** Domain Q17. M01: sent to an agent, or exported and not imported, for so long means hung. */

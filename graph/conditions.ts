@@ -3,6 +3,7 @@
  * graph/blockers.ts, so the answer cannot contradict the engine; the claim's side (slot, pool, lock, pause, agents) is in the record.
  */
 import { type Blocker, blockers } from './blockers.ts';
+import { gaveUpText } from './cause-text.ts';
 import { claimSide } from './claim-conditions.ts';
 import { type Condition, condition, HUNG_MS, type Situation } from './condition.ts';
 import { overLong } from './expected.ts';
@@ -127,7 +128,9 @@ function ended(at: Situation, v: number): Condition {
   const { graph, s, facts } = at;
   const attempt = facts.lastAttempts.get(v);
   const since = facts.resultAt[v]!;
-  const said = { by: attempt?.agent ?? null, reason: attempt?.message ?? null };
+  const gaveUp = attempt?.gaveUp ?? null;
+  const reason = attempt?.message ?? (gaveUp === null ? null : gaveUpText(gaveUp).en);
+  const said = { by: attempt?.agent ?? null, reason, gaveUp };
   const result = resultOf(s.result[v]!);
   if (result === 'cancelled') return byOverride(at, v, 'cancelled', 'cancel', since);
   if (result === 'outcome_unknown') return condition('outcome_unknown', since, said);

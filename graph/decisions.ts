@@ -15,6 +15,8 @@ export interface CompletionEntry {
   /** `requeued`: a claim ended before its program was started, and the flow must not simply go back to the outbox (C4). */
   readonly outcome: 'succeeded' | 'failed' | 'false' | 'cancelled' | 'requeued';
   readonly failure: FailureKind | null;
+  /** Of an answer `false`: how long the question took, ms. Absent in rows that were written before it was counted. */
+  readonly tookMs?: number;
 }
 
 export interface LostEntry {
@@ -139,6 +141,8 @@ export interface FlowChange {
   readonly flags: number;
   readonly due: number;
   readonly used: number;
+  /** Absent: 0, as for all that are no checks. */
+  readonly asked?: number;
   readonly phase: number;
   /** Instants the exchange stamps with its own clock: 1 = now, 0 = none, -1 = as it is. */
   readonly released: -1 | 0 | 1;
@@ -203,6 +207,16 @@ export type Effect =
       readonly result: number;
       readonly flags: number;
       readonly operation: string | null;
+    }
+  /** It failed for good: `used` of `allowed` failures in a row of this kind, or ms of a check that answered `false`. */
+  | {
+      readonly t: 'gave_up';
+      readonly v: number;
+      readonly generation: number;
+      readonly attempt: number;
+      readonly cause: FailureKind | 'false';
+      readonly used: number;
+      readonly allowed: number;
     }
   | { readonly t: 'stop'; readonly v: number }
   | { readonly t: 'triggered'; readonly v: number }

@@ -56,6 +56,7 @@ export class Machine {
       flags: s.flags[v]!,
       due: s.due[v]!,
       used: s.used[v]!,
+      ...(s.asked[v] === 0 ? {} : { asked: s.asked[v]! }),
       phase: PHASES.indexOf(phaseOf(this.graph, s, v)),
       released,
       expect,
@@ -71,6 +72,7 @@ export class Machine {
       flags: s.flags[v]!,
       due: s.due[v]!,
       used: s.used[v]!,
+      asked: s.asked[v]!,
     };
   }
 

@@ -12,7 +12,7 @@ export interface StoredRun {
   readonly graceMs: number;
   readonly closed: boolean;
   readonly finished: boolean;
-  /** [v, generation, attempt, result, flags, due, used, released, phase]; without the last, the phase of now is taken for what is stored. */
+  /** [v, generation, attempt, result, flags, due, used, released, phase, asked]; without the phase, that of now is taken; without `asked`, 0. */
   readonly rows: readonly (readonly number[])[];
   /** [v, start time] */
   readonly starts: readonly (readonly [number, number])[];
@@ -56,7 +56,8 @@ export function restoreState(graph: Graph, stored: StoredRun): RunState {
   s.cursor = stored.cursor;
   s.closed = stored.closed;
   s.finished = stored.finished;
-  for (const [v, generation, attempt, result, flags, due, used, released] of stored.rows) {
+  for (const row of stored.rows) {
+    const [v, generation, attempt, result, flags, due, used, released, , asked] = row;
     s.generation[v!] = generation!;
     s.attempt[v!] = attempt!;
     s.result[v!] = result!;
@@ -64,6 +65,7 @@ export function restoreState(graph: Graph, stored: StoredRun): RunState {
     s.due[v!] = due!;
     s.used[v!] = used!;
     s.released[v!] = released!;
+    s.asked[v!] = asked ?? 0;
   }
   for (const [v, at] of stored.starts) s.start[v] = at;
   for (const e of stored.waived) s.waived[e] = 1;

@@ -73,12 +73,24 @@ export interface Override {
   readonly reason: string;
 }
 
+/** Why the engine gave a generation up (`give_ups`): its budget for a kind of failure, or the patience of a check, is used up. */
+export interface GaveUp {
+  /** `false`: a check that did not become true. */
+  readonly cause: FailureKind | 'false';
+  /** Failures of the kind in a row, or ms that the check's questions took with the pauses between them. */
+  readonly used: number;
+  /** Retries of the kind, or `giveUpAfterMs`. */
+  readonly allowed: number;
+}
+
 export interface LastAttempt {
   readonly endedAt: number;
   readonly agent: string;
   readonly outcome: string | null;
   readonly failure: FailureKind | null;
   readonly message: string | null;
+  /** The engine gave its generation up after it. */
+  readonly gaveUp?: GaveUp | null;
 }
 
 export interface LockHolder {

@@ -193,7 +193,7 @@ export function beginGeneration(
   endOverrides(m, v, ~flags, before.result === FORCE_PASSED ? ['force-pass'] : [], options.operation);
   if (!options.keepWaives) lapseWaives(m, v, options.operation);
   const used = attrs.runner === 'person' ? before.used : 0;
-  m.set(v, { generation: before.generation + 1, attempt: 1, result: 0, flags, due, used });
+  m.set(v, { generation: before.generation + 1, attempt: 1, result: 0, flags, due, used, asked: 0 });
   m.markReleased(v, false);
   s.lease[v] = 0;
 }

@@ -78,8 +78,10 @@ export interface RunState {
   readonly start: Float64Array;
   /** When its turn came in this generation; 0 = not yet. */
   readonly released: Float64Array;
-  /** Retry budget used, a byte per kind of FAILURE_KINDS; for a person's flow the number of moments that have passed. */
+  /** Retry budget used since the last answer, a byte per kind of FAILURE_KINDS; for a person's flow the number of moments that have passed. */
   readonly used: Int32Array;
+  /** Patience of a check used in this generation, ms: its questions, sent to answer, and the pauses after them (D9). */
+  readonly asked: Float64Array;
   readonly waived: Uint8Array;
   /** Edges to other runs (A11). Constant. */
   readonly subscriptions: Subscriptions;
@@ -108,6 +110,7 @@ export interface FlowRow {
   flags: number;
   due: number;
   used: number;
+  asked: number;
 }
 
 /** What a fresh run or `loadRun` fills in; derived counters by `derive`. */
@@ -139,6 +142,7 @@ export function emptyState(
     start: new Float64Array(n),
     released: new Float64Array(n),
     used: new Int32Array(n),
+    asked: new Float64Array(n),
     waived: new Uint8Array(m),
     waivedInvalid: new Uint8Array(graph.invalid.length),
     subscriptions,
@@ -164,6 +168,7 @@ export function cloneState(s: RunState): RunState {
     due: s.due.slice(),
     released: s.released.slice(),
     used: s.used.slice(),
+    asked: s.asked.slice(),
     waived: s.waived.slice(),
     waivedInvalid: s.waivedInvalid.slice(),
     waivedForeign: s.waivedForeign.slice(),
@@ -230,6 +235,7 @@ export function assignFlow(graph: Graph, s: RunState, v: number, row: FlowRow): 
   s.flags[v] = row.flags;
   s.due[v] = row.due;
   s.used[v] = row.used;
+  s.asked[v] = row.asked;
   s.dirty.push(v);
   const done = isDone(s, v);
   if (done !== wasDone) {

@@ -1,4 +1,5 @@
 /** Attempts of many flows, for lists. Reading only. */
+import type { GaveUp } from '../graph/run-facts.ts';
 import type { Queryable } from './pool.ts';
 
 export interface ListedAttempt {
@@ -13,6 +14,11 @@ export interface ListedAttempt {
   readonly failure: string | null;
   readonly message: string | null;
   readonly rows: number | null;
+}
+
+/** One that ended without success, with why the engine gave its flow up after it. */
+export interface FailedAttempt extends ListedAttempt {
+  readonly gaveUp: GaveUp | null;
 }
 
 const COLUMNS = `a.run_id as run, a.flow_id as flow, a.generation, a.attempt, a.agent,
@@ -34,11 +40,22 @@ export async function lastAttempts(
   return new Map(found.rows.map((row) => [row.flow, row]));
 }
 
-/** Attempts of the runs that ended without success, the newest first; a claim that was given back is none. */
-export async function failedAttempts(client: Queryable, runs: readonly string[]): Promise<ListedAttempt[]> {
-  const found = await client.query<ListedAttempt>({
+/** From a row as text. */
+export const gaveUpOf = (cause = '', used = '', allowed = ''): GaveUp => ({
+  ...{ cause: cause as GaveUp['cause'], used: Number(used), allowed: Number(allowed) },
+});
+
+const GAVE_UP = `case when g.cause is not null then json_build_object('cause', g.cause, 'used', g.used, 'allowed', g.allowed) end as "gaveUp"`;
+
+/**
+ * Attempts of the runs that ended without success, the newest first; a claim that was given back is none. With the last answer `false` of
+ * checks that were given up.
+ */
+export async function failedAttempts(client: Queryable, runs: readonly string[]): Promise<FailedAttempt[]> {
+  const found = await client.query<FailedAttempt>({
     name: 'failed-attempts',
-    text: `select ${COLUMNS} from attempts a where a.run_id = any($1::text[]) and a.outcome in ('failed', 'lost')
+    text: `select ${COLUMNS}, ${GAVE_UP} from attempts a left join give_ups g using (run_id, flow_id, generation, attempt)
+      where a.run_id = any($1::text[]) and (a.outcome in ('failed', 'lost') or (a.outcome = 'false' and g.cause is not null))
       order by a.ended_ms desc, a.epoch desc`,
     values: [runs],
   });

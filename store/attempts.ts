@@ -18,6 +18,8 @@ export interface AttemptEnd {
   readonly logBytes?: number | undefined;
   /** What its output is shown in; absent: utf-8. */
   readonly encoding?: string | undefined;
+  /** How long it took by the agent's own clock, ms: without the time in which the agent could not tell the API. */
+  readonly agentMs?: number | undefined;
   /** An effect was, or may have been, committed (C7). */
   readonly effect: boolean;
   /** The fence of its work has a larger epoch, that of this row. */
@@ -119,6 +121,8 @@ interface EndedLease {
   flow_id: string;
   generation: number;
   attempt: number;
+  /** From the claim to now, ms. */
+  open_ms: number;
 }
 
 export interface AttemptAnswer {
@@ -146,7 +150,7 @@ export async function completeAttempts(
       text: `with held as (select epoch from leases where epoch = any($1::bigint[]) order by epoch for update)
         delete from leases l using unnest($1::bigint[], $2::text[], $3::text[]) as x (epoch, agent, run_id) join held using (epoch)
         where l.epoch = x.epoch and l.agent = x.agent and l.run_id = x.run_id
-        returning l.epoch, l.run_id, l.flow_id, l.generation, l.attempt, l.pools, l.pool_amounts, l.locks`,
+        returning l.epoch, l.run_id, l.flow_id, l.generation, l.attempt, l.pools, l.pool_amounts, l.locks, clock_ms() - l.sent_ms as open_ms`,
       values: [all.map((r) => r.epoch), all.map((r) => r.agent), all.map((r) => r.run)],
     });
     const byEpoch = new Map(ended.rows.map((row) => [row.epoch, row]));
@@ -229,9 +233,13 @@ function endRow(lease: EndedLease, result: Decided): LogRow {
     epoch: lease.epoch,
     outcome,
     operation: null,
-    body: null,
+    body: result.outcome === 'false' ? { tookMs: questionMs(lease, result) } : null,
   };
 }
+
+/** A question takes from its sending to its answer, but not longer than the agent worked at it: an outage of ours does not count (D9). */
+const questionMs = ({ open_ms }: EndedLease, { agentMs }: AttemptEnd): number =>
+  Math.max(0, Math.min(open_ms, agentMs ?? open_ms));
 
 function lateRow(late: LateEnd): LogRow {
   return {
@@ -246,7 +254,7 @@ function lateRow(late: LateEnd): LogRow {
   };
 }
 
-type LateEnd = EndedLease & { readonly effect: boolean };
+type LateEnd = Omit<EndedLease, 'open_ms'> & { readonly effect: boolean };
 
 /**
  * Keeps what stale epochs say; returns those of which the coordinator has to hear: an attempt that speaks of an effect for the first time,

@@ -141,7 +141,7 @@ const COLUMNS = [
     'released_ms',
     'start_ms',
   ],
-  ...['deadline_ms', 'generation_ms', 'triggered_ms', 'result_ms'],
+  ...['deadline_ms', 'generation_ms', 'triggered_ms', 'result_ms', 'asked_ms'],
 ];
 
 async function build(
@@ -178,6 +178,7 @@ async function build(
     instants.generationAt[v] = Number(row[10]);
     instants.triggeredAt[v] = Number(row[11]);
     instants.resultAt[v] = Number(row[12]);
+    state.asked[v] = Number(row[13]);
   }
   for (const list of [state.waived, state.waivedInvalid, state.waivedForeign]) list.fill(0);
   const lists = { edge: state.waived, invalid: state.waivedInvalid, foreign: state.waivedForeign };

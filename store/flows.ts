@@ -1,4 +1,6 @@
 /** Flows of a run as the record shows them: states, attempts, generations, overrides. Reading only. */
+import { gaveUpText } from '../graph/cause-text.ts';
+import type { GaveUp } from '../graph/run-facts.ts';
 import { FLAG } from '../graph/state.ts';
 import type { Phase, Result, State } from '../graph/status.ts';
 import type { Queryable } from './pool.ts';
@@ -198,25 +200,31 @@ export interface AttemptRow {
   /** What its output is shown in; null: utf-8, or its agent did not say. */
   readonly encoding: string | null;
   readonly remark: unknown;
+  readonly gaveUp: (GaveUp & { readonly text: { readonly en: string; readonly zh: string } }) | null;
 }
 
-/** Attempts of a flow in the order in which they were sent, numbered from 1 over all generations. */
+/** Attempts of a flow in the order in which they were sent, numbered from 1 over all generations; without a page the last 1,000. */
 export async function readAttempts(
   client: Queryable,
   run: string,
   flow: string,
-  page: { after: number; limit: number } = { after: 0, limit: 1_000 },
+  page: { readonly after: number; readonly limit: number } | null = null,
 ): Promise<AttemptRow[]> {
-  const found = await client.query<AttemptRow>(
+  const found = await client.query<Omit<AttemptRow, 'gaveUp'> & { gaveUp: GaveUp | null }>(
     `select * from (
        select row_number() over (order by epoch)::int as n, generation, attempt, epoch, agent, sent_ms as "sentAt", started_ms as "startedAt",
          ended_ms as "endedAt", outcome, failure_kind as failure, message, exit_code as "exitCode", rows,
-         log_bytes as "logBytes", encoding, remark
-       from attempts where run_id = $1 and flow_id = $2) x
-     where n > $3 order by n limit $4`,
-    [run, flow, page.after, page.limit],
+         log_bytes as "logBytes", encoding, remark,
+         case when cause is not null then json_build_object('cause', cause, 'used', used, 'allowed', allowed) end as "gaveUp"
+       from attempts left join give_ups using (run_id, flow_id, generation, attempt) where run_id = $1 and flow_id = $2) x
+     where n > $3 order by n${page === null ? ' desc' : ''} limit $4`,
+    [run, flow, page?.after ?? 0, page?.limit ?? 1_000],
   );
-  return found.rows;
+  const rows = page === null ? found.rows.reverse() : found.rows;
+  return rows.map((row) => ({
+    ...row,
+    gaveUp: row.gaveUp === null ? null : { ...row.gaveUp, text: gaveUpText(row.gaveUp) },
+  }));
 }
 
 export interface OverrideRow {

@@ -14,6 +14,7 @@ import type {
 } from '../graph/run-facts.ts';
 import type { FailureKind, RunState } from '../graph/state.ts';
 import { codeOf, isReleasing, type Result } from '../graph/status.ts';
+import { gaveUpOf } from './attempt-lists.ts';
 import { readFirst } from './claim-room.ts';
 import {
   contentionOf,
@@ -234,18 +235,21 @@ async function readLastAttempts(snapshot: Snapshot): Promise<Map<number, LastAtt
     columns: [
       ...['flow_id', 'ended_ms', freeText('agent'), 'outcome', 'failure_kind'],
       freeText('left(message, 2000)'),
+      ...['cause', 'used', 'allowed'],
     ],
     from: `from (select distinct on (flow_id) * from attempts
-      where run_id = $1 and flow_id = any($2::text[]) and ended_ms is not null order by flow_id, epoch desc) x`,
+      where run_id = $1 and flow_id = any($2::text[]) and ended_ms is not null order by flow_id, epoch desc) x
+      left join give_ups using (run_id, flow_id, generation, attempt)`,
     values: [run.id, asked],
   });
-  for (const [flow, ended, agent, outcome, failure, message] of rows)
+  for (const [flow, ended, agent, outcome, failure, message, cause, used, allowed] of rows)
     last.set(context.index.get(flow!) ?? -1, {
       endedAt: Number(ended),
       agent: agent!,
       outcome: outcome!,
       failure: failure === '' ? null : (failure as FailureKind),
       message: message === '' ? null : message!,
+      ...(cause === '' ? {} : { gaveUp: gaveUpOf(cause, used, allowed) }),
     });
   return last;
 }

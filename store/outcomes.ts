@@ -33,13 +33,14 @@ export async function writeEffects(
   await writeStopsAndMet(client, context, now, effects);
 }
 
-/** What holds nothing but ids and instants: attempts that are to stop, upstreams in other runs. */
+/** What holds nothing but ids and numbers: what was given up, attempts that are to stop, upstreams in other runs. */
 export async function writeStopsAndMet(
   client: Transaction,
   context: RunContext,
   now: number,
   effects: readonly Effect[],
 ): Promise<void> {
+  writeGiveUps(client, context, now, of(effects, 'gave_up'));
   const stops = of(effects, 'stop').map((effect) => context.graph.ids[effect.v]);
   if (stops.length > 0) {
     client.send(
@@ -254,6 +255,23 @@ function textOf(
       kind satisfies never;
       return { en, zh };
   }
+}
+
+function writeGiveUps(
+  client: Transaction,
+  context: RunContext,
+  now: number,
+  given: readonly Of<'gave_up'>[],
+): void {
+  if (given.length === 0) return;
+  const rows = given.map(({ v, t: _, ...rest }) => ({ flow_id: context.graph.ids[v], ...rest }));
+  client.send(
+    `insert into give_ups (run_id, flow_id, generation, attempt, cause, used, allowed, at_ms)
+     select $1, flow_id, generation, attempt, cause, used, allowed, $2 from json_to_recordset($3)
+       as x (flow_id text, generation int, attempt int, cause text, used bigint, allowed bigint)
+     on conflict do nothing`,
+    [context.run.id, now, JSON.stringify(rows)],
+  );
 }
 
 export function writeRun(

@@ -23,6 +23,7 @@ export const RUN_TABLES: readonly { readonly table: string; readonly where: stri
   { table: 'run_log', where: 'run_id = $1' },
   { table: 'operations', where: 'run_id = $1' },
   { table: 'overrides', where: 'run_id = $1' },
+  { table: 'give_ups', where: 'run_id = $1' },
   { table: 'notices', where: 'run_id = $1' },
   { table: 'subscriptions', where: 'run_id = $1' },
   { table: 'pauses', where: "scope = 'run:' || $1" },

@@ -24,14 +24,14 @@ export function writeFlows(
     name: 'write-flows',
     text: `update run_flows f set
       generation = x.generation, attempt = x.attempt, result = x.result, phase = x.phase, flags = x.flags, due_ms = x.due_ms,
-      used_budget = x.used_budget,
+      used_budget = x.used_budget, asked_ms = x.asked_ms,
       generation_ms = case when f.generation <> x.generation then $2 else f.generation_ms end,
       triggered_ms = case when x.triggered then $2 else f.triggered_ms end,
       released_ms = case x.released when 1 then $2 when 0 then null else f.released_ms end,
       result_ms = case when x.result is null then null
         when f.result is distinct from x.result or f.generation <> x.generation then $2 else f.result_ms end
-    from unnest($3::text[], $4::int[], $5::int[], $6::text[], $7::text[], $8::int[], $9::bigint[], $10::int[], $11::int[], $12::boolean[])
-      as x (flow_id, generation, attempt, result, phase, flags, due_ms, used_budget, released, triggered)
+    from unnest($3::text[], $4::int[], $5::int[], $6::text[], $7::text[], $8::int[], $9::bigint[], $10::int[], $11::int[], $12::boolean[], $13::bigint[])
+      as x (flow_id, generation, attempt, result, phase, flags, due_ms, used_budget, released, triggered, asked_ms)
     where f.run_id = $1 and f.flow_id = x.flow_id`,
     values: [
       context.run.id,
@@ -46,6 +46,7 @@ export function writeFlows(
       writes.map((w) => w.used),
       writes.map((w) => w.released),
       writes.map((w) => w.triggered),
+      writes.map((w) => w.asked ?? 0),
     ],
   });
 }

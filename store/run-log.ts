@@ -107,7 +107,9 @@ function toEntry({ index, subscriptions }: RunContext, row: StoredEntry): Entry 
         'succeeded' | 'failed' | 'false' | 'cancelled' | 'requeued',
         FailureKind | undefined,
       ];
-      return { kind: 'completion', ...base, ...attempt, outcome, failure: failure ?? null };
+      const took = row.body as { readonly tookMs?: number } | null;
+      const tookMs = took?.tookMs === undefined ? {} : { tookMs: took.tookMs };
+      return { kind: 'completion', ...base, ...attempt, outcome, failure: failure ?? null, ...tookMs };
     }
     case 'not_storable':
       return { kind: 'completion', ...base, ...attempt, outcome: 'failed', failure: 'program' };

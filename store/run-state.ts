@@ -56,10 +56,11 @@ export async function readStored(
     flags: number;
     due_ms: number;
     used_budget: number;
+    asked_ms: number;
     released_ms: number | null;
     phase: Phase;
   }>(
-    `select flow_id, generation, attempt, result, flags, due_ms, used_budget, released_ms, phase from run_flows
+    `select flow_id, generation, attempt, result, flags, due_ms, used_budget, released_ms, phase, asked_ms from run_flows
      where run_id = $1 and (generation <> 1 or attempt <> 1 or result is not null or flags <> 0 or due_ms <> 0 or used_budget <> 0
        or released_ms is not null)`,
     [run.id],
@@ -96,6 +97,7 @@ export async function readStored(
         row.used_budget,
         row.released_ms ?? 0,
         PHASES.indexOf(row.phase),
+        ...(row.asked_ms === 0 ? [] : [row.asked_ms]),
       ]),
     starts: starts.rows
       .filter((row) => index.has(row.flow_id))

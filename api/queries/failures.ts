@@ -1,7 +1,8 @@
 /** What failed, why, and who has taken it in hand: Q12. */
-import { decisionsAbout, failedAttempts } from '../../store/attempt-lists.ts';
+import { gaveUpText } from '../../graph/cause-text.ts';
+import { decisionsAbout, type FailedAttempt, failedAttempts } from '../../store/attempt-lists.ts';
 import { programOf } from './program.ts';
-import { defineQuery, instantColumn, numberColumn, textColumn, yesColumn } from './query.ts';
+import { defineQuery, instantColumn, namesColumn, numberColumn, textColumn, yesColumn } from './query.ts';
 import { DayInput, FlowFilter, fits, grouped, knowGroups, scopeOfDay, scopeOfMonth } from './scope.ts';
 
 export const q12 = defineQuery({
@@ -10,8 +11,8 @@ export const q12 = defineQuery({
   names: { en: 'Failed programs of both platforms', zh: 'YT和MPP所有失败程序及失败原因' },
   question: { en: 'Which programs failed, and because of what?', zh: '两个平台有哪些失败程序，原因是什么？' },
   rule: {
-    en: 'A row for each attempt that failed or was lost, the newest first, in the runs of the day and in the newest month run; handled by whoever first decided something about the flow after that.',
-    zh: '当日各运行及最近月运行中每次失败或失联的执行，新的在前；处理人为其后首个对该流程进行干预者。',
+    en: 'A row for each attempt that failed or was lost, and for the last answer of a check that was given up, the newest first, in the runs of the day and in the newest month run; handled by whoever first decided something about the flow after that.',
+    zh: '当日各运行及最近月运行中每次失败或失联的执行及已放弃检查的最后一次询问，新的在前；处理人为其后首个对该流程进行干预者。',
   },
   input: { ...DayInput, ...FlowFilter },
   columns: {
@@ -23,6 +24,7 @@ export const q12 = defineQuery({
     attempt: textColumn('attempt', '执行'),
     reason: textColumn('reason', '失败原因'),
     reasonClass: textColumn('class', '原因分类'),
+    gaveUp: namesColumn('gave up', '放弃原因'),
     key: yesColumn('key', '重点'),
     handledBy: textColumn('handled by', '处理人'),
     handledAt: instantColumn('handled', '处理时间'),
@@ -41,6 +43,7 @@ export const q12 = defineQuery({
       if (!run.index.has(it.flow)) return [];
       const flow = run.flow(it.flow);
       if (!fits(flow, filter)) return [];
+      const gaveUp = it.gaveUp === null ? null : gaveUpText(it.gaveUp);
       const by = handled.get(`${it.run} ${it.flow}`)?.find(({ at }) => at >= it.endedAt!);
       return [
         {
@@ -50,8 +53,9 @@ export const q12 = defineQuery({
             program: programOf(flow.program),
             period: run.run.period,
           },
-          ...{ failedAt: it.endedAt, attempt: `${it.generation}.${it.attempt}`, reason: it.message },
-          ...{ reasonClass: it.outcome === 'lost' ? 'lost' : it.failure, key: flow.key, rows: it.rows },
+          ...{ failedAt: it.endedAt, attempt: `${it.generation}.${it.attempt}` },
+          ...{ reason: it.message ?? gaveUp?.en ?? null, gaveUp },
+          ...{ reasonClass: classOf(it), key: flow.key, rows: it.rows },
           ...{ handledBy: by?.actor ?? null, handledAt: by?.at ?? null },
         },
       ];
@@ -59,3 +63,6 @@ export const q12 = defineQuery({
     return { about: { date: day.period, month: month.period }, rows };
   },
 });
+
+const classOf = ({ outcome, failure }: FailedAttempt): string | null =>
+  outcome === 'failed' ? failure : outcome;

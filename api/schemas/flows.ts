@@ -105,6 +105,18 @@ export const Attempt = z.object({
   encoding: z.string().nullable(),
   /** What an attempt that no longer counted said later: kept, never believed. */
   remark: z.unknown(),
+  /**
+   * Set on the last attempt of a generation that the engine gave up: `used` of `allowed` failures of the kind in a row, or ms that a check's
+   * questions took with the pauses between them.
+   */
+  gaveUp: z
+    .object({
+      cause: z.enum(['program', 'infrastructure', 'timeout', 'lost', 'false']),
+      used: z.int(),
+      allowed: z.int(),
+      text: BothNames,
+    })
+    .nullable(),
 });
 export type Attempt = z.infer<typeof Attempt>;
 

@@ -177,13 +177,14 @@ function flowLines(it: FlowDetail, session: Session): string[] {
   return lines;
 }
 
-function attemptLine(it: Attempt, { paint }: Session): string {
+function attemptLine(it: Attempt, { paint, lang }: Session): string {
   const from = it.startedAt ?? it.sentAt;
   const took = it.endedAt === null ? '' : `  ${duration(it.endedAt - from)}`;
   const rows = it.rows === null ? '' : `  ${it.rows} rows`;
   const outcome = it.outcome ?? 'open';
   const why = it.message === null ? '' : `  ${oneLine(it.message)}`;
+  const gaveUp = it.gaveUp == null ? '' : `  ${paint('red', it.gaveUp.text[lang])}`;
   const colour =
     outcome === 'succeeded' ? 'green' : outcome === 'failed' || outcome === 'lost' ? 'red' : 'cyan';
-  return `    #${it.n}  ${it.generation}.${it.attempt}  ${it.agent}  ${time(from)}${took}  ${paint(colour, outcome)}${it.failure === null ? '' : ` (${it.failure})`}${rows}${why}`;
+  return `    #${it.n}  ${it.generation}.${it.attempt}  ${it.agent}  ${time(from)}${took}  ${paint(colour, outcome)}${it.failure === null ? '' : ` (${it.failure})`}${rows}${why}${gaveUp}`;
 }

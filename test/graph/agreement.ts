@@ -1,11 +1,12 @@
 /** Whether engine, record and slow model tell the same story: each check throws with what differs. */
 import { blockers } from '../../graph/blockers.ts';
 import type { Graph } from '../../graph/compact.ts';
-import { cloneState, derive, FLAG, isReady, type RunState } from '../../graph/state.ts';
+import { cloneState, derive, FAILURE_KINDS, FLAG, isReady, type RunState } from '../../graph/state.ts';
 import { PHASES, resultOf } from '../../graph/status.ts';
 import type { MemoryRecord } from '../support/memory-record.ts';
 import type { FlowSpec } from '../support/run-graph.ts';
 import type { Model } from './model.ts';
+import { inARow, patienceUsed } from './model-attempts.ts';
 
 /** The parties of one simulation. */
 export interface Told {
@@ -61,6 +62,7 @@ function asStored({ record }: Told, v: number) {
     released: f.released,
     phase: f.result === 0 ? PHASES[f.phase] : '',
     used: f.used,
+    asked: f.asked,
     waived: waives.sort().join(),
     inForce: lasting.filter((kind) => mine.some((it) => it[1] === kind)).join(),
     history: record.generations
@@ -73,7 +75,10 @@ function asStored({ record }: Told, v: number) {
 function asModelled({ model, graph, specs }: Told, v: number): ReturnType<typeof asStored> {
   const id = graph.ids[v]!;
   const f = model.of(id);
-  const { program, infrastructure, timeout, lost } = f.spent;
+  const [program, infrastructure, timeout, lost] = FAILURE_KINDS.map((kind) => inARow(f, kind)) as [
+    ...[number, number],
+    ...[number, number],
+  ];
   const isPerson = model.attrs(id).runner === 'person';
   return {
     generation: f.generation,
@@ -102,6 +107,7 @@ function asModelled({ model, graph, specs }: Told, v: number): ReturnType<typeof
     released: f.turnSince ?? 0,
     phase: f.outcome === null ? (model.phase(id) as (typeof PHASES)[number]) : '',
     used: isPerson ? f.remindersPassed : program + (infrastructure << 8) + (timeout << 16) + (lost << 24),
+    asked: patienceUsed(f),
     waived: [...f.waived].sort().join(),
     inForce: Object.entries({
       hold: f.held,
@@ -149,10 +155,10 @@ export function keepsInvariants({ record, graph }: Told, v: number, done: Map<nu
 export function sameAsRecord({ record, graph }: Told, s: RunState): void {
   for (let v = 0; v < graph.n; v++) {
     const f = record.flows[v]!;
-    const { generation, attempt, result, flags, due, used, released, phase } = s;
+    const { generation, attempt, result, flags, due, used, asked, released, phase } = s;
     same(
-      [generation[v], attempt[v], result[v], flags[v], due[v], used[v], released[v], phase[v]],
-      [f.generation, f.attempt, f.result, f.flags, f.due, f.used, f.released, f.phase],
+      [generation[v], attempt[v], result[v], flags[v], due[v], used[v], asked[v], released[v], phase[v]],
+      [f.generation, f.attempt, f.result, f.flags, f.due, f.used, f.asked, f.released, f.phase],
       `state and record of ${graph.ids[v]}`,
     );
   }
@@ -174,7 +180,7 @@ export function isWellDerived({ graph }: Told, s: RunState): void {
   }
 }
 
-const STORED = ['generation', 'attempt', 'result', 'flags', 'due', 'used'] as const;
+const STORED = ['generation', 'attempt', 'result', 'flags', 'due', 'used', 'asked'] as const;
 const EDGES = ['waived', 'waivedInvalid', 'waivedForeign', 'foreignMet', 'unmet', 'above'] as const;
 
 /** Two states of a run are one. */

@@ -245,11 +245,83 @@ describe('D9: checks run by an agent', () => {
     expect(run.end(run.start('A')).states('A', 'B')).toBe('A succeeded, B waiting_agent');
   });
 
-  test('until giveUpAfter its release, then it fails', () => {
+  test('until its questions and the pauses after them make giveUpAfterMs, then it fails and says so', () => {
     const run = new SmallRun(below(check));
-    for (let i = 0; i < 3; i++) run.end(run.start('A'), 'false').wait(5000);
-    expect(run.stateOf('A')).toBe('waiting_agent');
-    expect(run.end(run.start('A'), 'false').stateOf('A')).toBe('failed');
+    for (let i = 0; i < 2; i++) run.answer('A', 'false', 700).wait(5000);
+    // 2 x 5,700 ms are used. What it waits for an agent, during a pause, say, does not count.
+    run.wait(3_600_000);
+    expect(run.answer('A', 'false', 599).stateOf('A')).toBe('waiting_time');
+    run.wait(5000).wait(3_600_000);
+    expect(run.answer('A', 'false', 1).stateOf('A')).toBe('failed');
+    expect(run.gaveUp()).toEqual(['A 1.4 false 17000/12000']);
+  });
+
+  test('an answer is no failure in a row with others: hiccups hours apart do not add up', () => {
+    const run = new SmallRun(below({ ...check, giveUpAfterMs: null, retries }));
+    for (let night = 0; night < 5; night++) {
+      run.end(run.start('A'), 'failed', 'infrastructure').wait(1000);
+      run.end(run.start('A'), 'failed', 'program').wait(1000);
+      run.end(run.start('A'), 'failed', 'infrastructure').wait(1000);
+      run.lose(run.start('A'));
+      expect(run.answer('A', 'false', 10).state.used[0]).toBe(0);
+      run.wait(5000);
+    }
+    for (let i = 0; i < 2; i++) run.end(run.start('A'), 'failed', 'infrastructure').wait(1000);
+    expect(run.gaveUp()).toEqual([]);
+    expect(run.end(run.start('A'), 'failed', 'infrastructure').stateOf('A')).toBe('failed');
+    expect(run.gaveUp()).toEqual(['A 1.28 infrastructure 3/2']);
+  });
+
+  test('a question that failed, was lost or never began uses up no patience', () => {
+    const run = new SmallRun(below({ ...check, retries: { ...retries, lost: 3 } }));
+    run.answer('A', 'false', 700).wait(5000);
+    const used = run.state.asked[0];
+    const failing = run.start('A');
+    run.record.clock += 60_000;
+    run.end(failing, 'failed', 'infrastructure').wait(1000);
+    const dying = run.start('A');
+    run.record.clock += 60_000;
+    run.lose(dying);
+    run.end(run.claim('A'), 'requeued');
+    expect([run.state.asked[0], run.offered()]).toEqual([used, 'A']);
+    expect(run.record.load().asked[0]).toBe(used);
+  });
+
+  test.each([
+    ['a rerun of what failed', (run: SmallRun) => run.end(run.start('A'), 'failed', 'timeout')],
+    [
+      'a rerun of what was cancelled',
+      (run: SmallRun) => {
+        const lease = run.start('A');
+        run.ask('cancel', 'A');
+        run.end(lease, 'cancelled');
+      },
+    ],
+  ])('%s begins with whole patience and whole budgets', (_, end) => {
+    const run = new SmallRun(below({ ...check, retries }));
+    run.answer('A', 'false', 700).wait(5000);
+    run.end(run.start('A'), 'failed', 'infrastructure').wait(1000);
+    expect([run.state.asked[0], run.state.used[0]]).toEqual([5700, 1 << 8]);
+    end(run);
+    run.rerun('A', 'only');
+    expect([run.stateOf('A'), run.state.asked[0], run.state.used[0]]).toEqual(['waiting_agent', 0, 0]);
+  });
+
+  test('a rerun that waits for the question begins with whole patience when it is answered', () => {
+    const run = new SmallRun(below({ ...check, retries }));
+    run.answer('A', 'false', 700).wait(5000);
+    const lease = run.start('A');
+    run.rerun('A', 'only', { running: 'wait' });
+    expect(run.end(lease, 'false').generation('A')).toBe(2);
+    expect([run.state.asked[0], run.gaveUp()]).toEqual([0, []]);
+  });
+
+  test('an old row of the log, which says nothing of the time, counts as a short question', () => {
+    const run = new SmallRun(below(check));
+    const { generation, attempt } = run.start('A');
+    run.record.leases.clear();
+    run.record.append({ kind: 'completion', v: 0, generation, attempt, outcome: 'false', failure: null });
+    expect(run.settle().state.asked[0]).toBe(5001);
   });
 
   test('a job that answers false has failed', () => {

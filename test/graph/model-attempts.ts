@@ -1,10 +1,10 @@
 /** Ends of attempts and new generations (protocol C3, C4, C7, D9, E), for the slow model of test/graph/model.ts. */
-import { freshFacts, type Kind, type Model, type Outcome } from './model.ts';
+import { type Facts, freshFacts, type Kind, type Model, type Outcome } from './model.ts';
 
 export function completed(
   m: Model,
   id: string,
-  of: { generation: number; attempt: number; at: number },
+  of: { generation: number; attempt: number; at: number; tookMs?: number },
   outcome: 'succeeded' | 'failed' | 'false' | 'cancelled' | 'requeued',
   failure: Kind,
 ): void {
@@ -28,8 +28,15 @@ export function completed(
   } else if (outcome === 'succeeded') m.end(id, 'succeeded', f.tainted);
   else if (outcome === 'false' && m.attrs(id).kind === 'check') {
     const { giveUpAfterMs, everyMs } = m.attrs(id);
-    if (giveUpAfterMs !== null && of.at - f.turnSince! >= giveUpAfterMs) m.end(id, 'failed', false);
-    else tryAgain(m, id, of.at + everyMs);
+    f.questions.push({ took: Math.max(of.tookMs ?? 0, 1), pause: 0 });
+    if (giveUpAfterMs !== null && patienceUsed(f) >= giveUpAfterMs) {
+      m.gaveUp.push(`${id} ${f.generation}.${f.attempt} false ${patienceUsed(f)}/${giveUpAfterMs}`);
+      m.end(id, 'failed', false);
+    } else {
+      f.questions.at(-1)!.pause = everyMs;
+      f.troubles = [];
+      tryAgain(m, id, of.at + everyMs);
+    }
   } else
     failed(
       m,
@@ -46,11 +53,28 @@ function counts(m: Model, id: string, of: { generation: number; attempt: number 
 
 function failed(m: Model, id: string, kind: Kind, at: number): void {
   const { retries } = m.attrs(id);
-  if (m.of(id).spent[kind] >= retries[kind]) m.end(id, 'failed', false);
+  if (!fitsBudget(m, id, kind)) m.end(id, 'failed', false);
   else {
-    m.of(id).spent[kind]++;
+    m.of(id).troubles.push(kind);
     tryAgain(m, id, at + retries.backoffMs);
   }
+}
+
+/** D9: a check's questions and the pauses after them. */
+export const patienceUsed = ({ questions }: Facts): number =>
+  questions.reduce((sum, { took, pause }) => sum + took + pause, 0);
+
+/** Failures of the kind since the last answer, in a row with others or not. */
+export const inARow = ({ troubles }: Facts, kind: Kind): number =>
+  troubles.filter((trouble) => trouble === kind).length;
+
+/** Whether another failure of the kind may be tried again; if not, and if there is a budget at all, that is told. */
+function fitsBudget(m: Model, id: string, kind: Kind): boolean {
+  const f = m.of(id);
+  const allowed = m.attrs(id).retries[kind];
+  if (inARow(f, kind) < allowed) return true;
+  if (allowed > 0) m.gaveUp.push(`${id} ${f.generation}.${f.attempt} ${kind} ${allowed + 1}/${allowed}`);
+  return false;
 }
 
 function tryAgain(m: Model, id: string, notBefore: number): void {
@@ -61,7 +85,7 @@ function tryAgain(m: Model, id: string, notBefore: number): void {
 
 export function lost(m: Model, id: string, of: { generation: number; attempt: number; at: number }): void {
   const f = m.of(id);
-  const { fenced, idempotent, orphanMs, retries } = m.attrs(id);
+  const { fenced, idempotent, orphanMs } = m.attrs(id);
   const over = { until: of.at + orphanMs + m.graceMs };
   if (!counts(m, id, of)) {
     if (f.previous !== null) f.previous = fenced ? null : over;
@@ -79,9 +103,9 @@ export function lost(m: Model, id: string, of: { generation: number; attempt: nu
     beginPending(m, id, 'failed');
     return;
   } else if (f.stopping) m.end(id, 'cancelled', false);
-  else if (f.spent.lost >= retries.lost) m.end(id, 'failed', false);
+  else if (!fitsBudget(m, id, 'lost')) m.end(id, 'failed', false);
   else {
-    f.spent.lost++;
+    f.troubles.push('lost');
     tryAgain(m, id, 0);
   }
   orphan();

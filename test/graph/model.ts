@@ -39,7 +39,10 @@ export interface Facts {
   stopping: boolean;
   notBefore: number;
   turnSince: number | null;
-  spent: Record<Kind, number>;
+  /** Failures since the last answer. */
+  troubles: Kind[];
+  /** Answers `false` of this generation: how long each took, and the pause after it, ms. */
+  questions: { took: number; pause: number }[];
   remindersPassed: number;
   /** How earlier generations ended. */
   history: readonly string[];
@@ -62,6 +65,8 @@ export class Model {
   readonly notices: Notice[] = [];
   /** What other runs have to hear: flows whose results count no more, since the last exchange. */
   readonly redone: string[] = [];
+  /** Why flows were given up in this exchange. */
+  readonly gaveUp: string[] = [];
   readonly graceMs: number;
   closed = false;
   finished = false;
@@ -350,7 +355,8 @@ export function freshFacts(): Facts {
     stopping: false,
     notBefore: 0,
     turnSince: null,
-    spent: { program: 0, infrastructure: 0, timeout: 0, lost: 0 },
+    troubles: [],
+    questions: [],
     remindersPassed: 0,
     history: [],
   };

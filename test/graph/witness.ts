@@ -19,6 +19,7 @@ export function witness(it: Told & Remembered, { now, groups, written, entries }
   model.stamp = record.now;
   model.notices.length = 0;
   model.redone.length = 0;
+  model.gaveUp.length = 0;
   const accepted = groups.slice(0, written);
   if (written > 0 || groups[0]?.seq !== 0) model.passTime(now);
   let next = 0;
@@ -88,5 +89,9 @@ function compare(it: Told & Remembered, groups: readonly Group[]): void {
   const told = groups
     .flatMap((group) => group.effects.filter((effect) => effect.t === 'notice'))
     .map((it) => `${graph.ids[it.v]} ${it.kind} ${it.recipient}`);
+  const gaveUp = groups
+    .flatMap((group) => group.effects.filter((effect) => effect.t === 'gave_up'))
+    .map((it) => `${graph.ids[it.v]} ${it.generation}.${it.attempt} ${it.cause} ${it.used}/${it.allowed}`);
+  same(gaveUp, model.gaveUp, 'given up');
   same(told.sort(), model.notices.map((it) => `${it.flow} ${it.kind} ${it.recipient}`).sort(), 'notices');
 }

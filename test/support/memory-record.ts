@@ -18,6 +18,7 @@ export interface StoredFlow {
   flags: number;
   due: number;
   used: number;
+  asked: number;
   phase: number;
   released: number;
 }
@@ -35,6 +36,7 @@ export interface StoredLease {
   readonly attempt: number;
   started: boolean;
   stop: boolean;
+  readonly sentAt: number;
 }
 
 /** Told for every group that an exchange writes: what was decided for `now`, in order. */
@@ -96,6 +98,7 @@ export class MemoryRecord {
         flags: specs[v]!.excluded === true ? FLAG.EXCLUDED : 0,
         due: 0,
         used: 0,
+        asked: 0,
         phase: 0,
         released: 0,
       });
@@ -127,6 +130,7 @@ export class MemoryRecord {
         f.used,
         f.released,
         f.phase,
+        f.asked,
       ]),
       starts: this.starts.map((at, v) => [v, at] as const),
       waived: this.waived('edge'),
@@ -219,10 +223,10 @@ export class MemoryRecord {
         for (const lease of this.leases.values()) if (lease.v === effect.v) lease.stop = true;
     }
     for (const change of group.changes) {
-      const { v, generation, attempt, result, flags, due, used, phase } = change;
+      const { v, generation, attempt, result, flags, due, used, asked = 0, phase } = change;
       const released =
         change.released === -1 ? this.flows[v]!.released : change.released === 1 ? this.now : 0;
-      this.flows[v] = { generation, attempt, result, flags, due, used, phase, released };
+      this.flows[v] = { generation, attempt, result, flags, due, used, asked, phase, released };
       const row = this.outbox.get(v);
       if ((flags & FLAG.DISPATCHED) === 0) this.outbox.delete(v);
       else if (row?.generation !== generation || row.attempt !== attempt)
@@ -273,7 +277,8 @@ export class MemoryRecord {
     if (row.epoch !== null) throw new Error(`${v} is claimed`);
     for (const open of this.leases.values()) if (open.v === v) throw new Error(`two open attempts of ${v}`);
     const { generation, attempt } = row;
-    const lease = { epoch: ++this.epochs, v, generation, attempt, started: false, stop: false };
+    const open = { started: false, stop: false, sentAt: this.clock };
+    const lease = { epoch: ++this.epochs, v, generation, attempt, ...open };
     row.epoch = lease.epoch;
     this.leases.set(lease.epoch, lease);
     return lease;
@@ -289,8 +294,9 @@ export class MemoryRecord {
     const lease = this.leases.get(epoch);
     if (lease === undefined) return false;
     this.leases.delete(epoch);
-    const { v, generation, attempt } = lease;
-    this.append({ kind: 'completion', v, generation, attempt, outcome, failure });
+    const { v, generation, attempt, sentAt } = lease;
+    const took = outcome === 'false' ? { tookMs: this.clock - sentAt } : {};
+    this.append({ kind: 'completion', v, generation, attempt, outcome, failure, ...took });
     return true;
   }
 

@@ -147,6 +147,13 @@ export class SmallRun {
     return this.settle();
   }
 
+  /** Claimed and started now, answered after `ms`. */
+  answer(flow: string, outcome: CompletionEntry['outcome'], ms: number): this {
+    const lease = this.start(flow);
+    this.record.clock += ms;
+    return this.end(lease, outcome);
+  }
+
   /** Claimed, started, ended. */
   run(...flows: string[]): this {
     for (const flow of flows) this.end(this.start(flow));
@@ -238,6 +245,14 @@ export class SmallRun {
       .map((v) => this.graph.ids[v])
       .sort()
       .join(' ');
+  }
+
+  gaveUp(): string[] {
+    return this.effects.flatMap((it) =>
+      it.t === 'gave_up'
+        ? [`${this.graph.ids[it.v]} ${it.generation}.${it.attempt} ${it.cause} ${it.used}/${it.allowed}`]
+        : [],
+    );
   }
 
   notices(): string[] {
