@@ -4,12 +4,20 @@
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 
+/** How a wait ends; one that was given up belonged to a task that was. */
+type Ended = 'came' | 'time' | 'given up';
+
+/** Longer than anybody means to wait inside a task, ms: what the clocks say is not trusted beyond. */
+const MOST_MS = 2_000;
+
 export class Arrivals {
   /** Who waits holds a task of the worker: so many may, the others are signalled. */
   readonly #most: number;
   /** Coordinators that have looked into their logs here -> whether something was heard of since. */
   readonly #heard = new Map<string, boolean>();
-  readonly #waiting = new Map<string, (came: boolean) => void>();
+  readonly #waiting = new Map<string, (why: Ended) => void>();
+  /** The record's clock when an exchange was answered, less this process's own (performance.now), by run, ms. */
+  readonly #clocks = new Map<string, number>();
 
   constructor(most: number) {
     this.#most = most;
@@ -20,6 +28,11 @@ export class Arrivals {
     this.#heard.set(run, false);
   }
 
+  /** What the record's clock was a moment ago. */
+  clock(run: string, now: number): void {
+    this.#clocks.set(run, now - performance.now());
+  }
+
   /** Whether its coordinator has looked into its log here. */
   knows(run: string): boolean {
     return this.#heard.has(run);
@@ -28,33 +41,40 @@ export class Arrivals {
   /** Something has come into the log; true when its coordinator waits here, and so needs no signal. */
   came(run: string): boolean {
     const resolve = this.#waiting.get(run);
-    resolve?.(true);
+    resolve?.('came');
     if (this.#heard.has(run)) this.#heard.set(run, true);
     return resolve !== undefined;
   }
 
   /**
-   * Whether anything has come since the coordinator last looked, or comes within `ms`; then `gatherMs` are left for more. False at once when
-   * as many wait as may.
+   * Whether anything has come since the coordinator last looked, or comes within `ms`; then `gatherMs` are left for more. With `due`, an
+   * instant of the record's clock, true when it is reached. False at once when as many wait as may.
    */
-  async wait(run: string, ms: number, gatherMs: number): Promise<boolean> {
+  async wait(run: string, ms: number, gatherMs: number, due = 0): Promise<boolean> {
     const isThere = this.#heard.get(run) === true;
     const before = this.#waiting.get(run);
     if (!isThere && before === undefined && this.#waiting.size >= this.#most) return false;
     // One that still waits belongs to a task that was given up.
-    before?.(false);
-    const { promise, resolve } = Promise.withResolvers<boolean>();
+    before?.('given up');
+    const { promise, resolve } = Promise.withResolvers<Ended>();
     this.#waiting.set(run, resolve);
-    if (isThere) resolve(true);
-    const timer = setTimeout(() => resolve(false), ms);
+    if (isThere) resolve('came');
+    const timer = setTimeout(() => resolve('time'), due === 0 ? ms : this.#until(run, due));
     try {
-      if (!(await promise)) return false;
+      const why = await promise;
       // It has not looked yet: whatever comes meanwhile needs no signal either.
-      if (gatherMs > 0) await sleep(gatherMs);
-      return true;
+      if (why === 'came' && gatherMs > 0) await sleep(gatherMs);
+      return why === 'came' || (why === 'time' && due !== 0);
     } finally {
       clearTimeout(timer);
       if (this.#waiting.get(run) === resolve) this.#waiting.delete(run);
     }
+  }
+
+  /** Whole ms until the record's clock is there; 0 when nothing is known of it. */
+  #until(run: string, due: number): number {
+    const clock = this.#clocks.get(run);
+    if (clock === undefined) return 0;
+    return Math.min(Math.max(0, Math.ceil(due - clock - performance.now())), MOST_MS);
   }
 }

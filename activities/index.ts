@@ -19,11 +19,15 @@ export interface ActivityDeps {
 export interface Activities {
   loadRun(run: string): Promise<LoadedRun>;
   exchange(request: ExchangeRequest): Promise<ExchangeResult>;
-  /** The exchange once something has come into the log, and `gatherMs` for more; null when nothing comes in `waitMs`. */
+  /**
+   * The exchange once something has come into the log, and `gatherMs` for more, or at the moment `due` by the record's clock (0 = none);
+   * null when nothing comes in `waitMs`.
+   */
   exchangeOnArrival(
     request: ExchangeRequest,
     waitMs: number,
     gatherMs: number,
+    due: number,
   ): Promise<ExchangeResult | null>;
   freezeRun(run: string, exchangeOfRecord: number): Promise<void>;
   /** Decides everything that a schedule has due; fails, to be repeated, before the moment for which it fired, ms. */
@@ -40,6 +44,7 @@ export function createActivities({
   const exchangeNow: Activities['exchange'] = async (request) => {
     arrivals.looking(request.run);
     const result = await exchange(pool, await contextOf(request.run), request);
+    if (!('refused' in result)) arrivals.clock(request.run, result.now);
     if (!('refused' in result) || result.refused !== 'moved') return result;
     contextOf.forget(request.run);
     return exchange(pool, await contextOf(request.run), request);
@@ -51,8 +56,8 @@ export function createActivities({
       return loadRun(pool, await contextOf(run), graceMs);
     },
     exchange: exchangeNow,
-    exchangeOnArrival: async (request, waitMs, gatherMs) =>
-      (await arrivals.wait(request.run, waitMs, gatherMs)) ? exchangeNow(request) : null,
+    exchangeOnArrival: async (request, waitMs, gatherMs, due) =>
+      (await arrivals.wait(request.run, waitMs, gatherMs, due)) ? exchangeNow(request) : null,
     async freezeRun(run, exchangeOfRecord) {
       await pool.query('update runs set frozen = $2 where id = $1', [
         run,

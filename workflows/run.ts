@@ -28,6 +28,11 @@ import { BUSY_MS, Pace } from './pace.ts';
  * task begins: a timer of 1 ms was up to 1 s late (measured).
  */
 const TASK_MS = 1_000;
+/**
+ * A due moment that is nearer than this is waited for inside the task, ms: a timer of the server that is so short comes up to 1 s late
+ * (measured). A longer timer is set to end this much before the moment.
+ */
+const NEAR_MS = 1_000;
 /** Should that signal be lost. */
 const NEXT_TASK_MS = 1_000;
 
@@ -48,15 +53,18 @@ export async function run(input: RunInput): Promise<void> {
   const uncancelled = new CancellationScope({ cancellable: false });
   const exchange = (request: ExchangeRequest): Promise<ExchangeResult> =>
     uncancelled.run(() => activities.exchange(request));
-  const exchangeOnArrival = (request: ExchangeRequest, gatherMs: number): Promise<ExchangeResult | null> =>
-    uncancelled.run(() => activities.exchangeOnArrival(request, BUSY_MS, gatherMs));
+  const exchangeOnArrival = (
+    request: ExchangeRequest,
+    { waitMs, gatherMs, due }: Waiting,
+  ): Promise<ExchangeResult | null> =>
+    uncancelled.run(() => activities.exchangeOnArrival(request, waitMs, gatherMs, due));
 
   const { graph, state } = await load(input.run);
   if (state.exchange < input.seen) await freeze(input, state.exchange);
 
   let groups = decide(graph, state, [], state.now);
   const pace = new Pace();
-  let gatherMs: number | null = null;
+  let waiting: Waiting | null = null;
   let taskSince = 0;
   let made = 0;
   for (;;) {
@@ -65,8 +73,8 @@ export async function run(input: RunInput): Promise<void> {
     const last = taskSince !== 0 && state.now - taskSince >= TASK_MS;
     const request = { run: input.run, n: state.exchange + 1, groups, graph: graph.version, wake: last };
     const answer: ExchangeResult | null =
-      gatherMs === null ? await exchange(request) : await exchangeOnArrival(request, gatherMs);
-    gatherMs = null;
+      waiting === null ? await exchange(request) : await exchangeOnArrival(request, waiting);
+    waiting = null;
     if (answer !== null) {
       if ('refused' in answer) {
         if (answer.refused === 'ahead') await freeze(input, state.exchange);
@@ -88,14 +96,16 @@ export async function run(input: RunInput): Promise<void> {
     }
     // A quiet moment: nothing decided, nothing unread.
     if (reload || shouldContinue(input, made)) return leave();
-    if (answer !== null && !last) gatherMs = pace.gatherMs(state.now);
-    if (gatherMs !== null && mayWait(graph, state)) {
+    const due: number = state.finished || state.closed ? 0 : nextDue(graph, state);
+    // Nothing came while it waited in the task, or it was not let in: then outside.
+    const mayWait: boolean = answer !== null && !last && !state.finished && !state.closed;
+    waiting = mayWait ? waitingInTask(due - state.now, due, pace.gatherMs(state.now)) : null;
+    if (waiting !== null) {
       if (taskSince === 0) taskSince = state.now;
       continue;
     }
-    gatherMs = null;
     taskSince = made = 0;
-    if (!(await waitForWork(graph, state, input))) return;
+    if (!(await waitForWork(due, state, input))) return;
   }
 
   /**
@@ -121,13 +131,13 @@ export async function run(input: RunInput): Promise<void> {
     return next(input, answer.n);
   }
 
-  /** Waits for a wake signal or the nearest due moment; false when the run was parked for its keep time (A8). */
-  async function waitForWork(graph: Graph, state: RunState, input: RunInput): Promise<boolean> {
+  /** Waits for a wake signal or until the nearest due moment is near; false when the run was parked for its keep time (A8). */
+  async function waitForWork(due: number, state: RunState, input: RunInput): Promise<boolean> {
     const work = (): boolean => woken || reload;
     if (state.finished || state.closed) return condition(work, input.keepMs);
-    const due = nextDue(graph, state);
+    const left = due - state.now;
     if (due === 0) await condition(work);
-    else await condition(work, Math.max(1, due - state.now));
+    else await condition(work, Math.max(1, left > NEAR_MS ? left - NEAR_MS : left));
     return true;
   }
 
@@ -139,11 +149,17 @@ export async function run(input: RunInput): Promise<void> {
   }
 }
 
-/** Whether nothing is due while a coordinator would wait inside its task. */
-function mayWait(graph: Graph, state: RunState): boolean {
-  if (state.finished || state.closed) return false;
-  const due = nextDue(graph, state);
-  return due === 0 || due - state.now > BUSY_MS;
+/** A wait inside the task: for log rows, and for the moment `due` by the record's clock, 0 = none. */
+interface Waiting {
+  readonly waitMs: number;
+  readonly gatherMs: number;
+  readonly due: number;
+}
+
+/** Null: it waits outside. `left`: ms until `due`; `gatherMs`: of a busy coordinator. */
+function waitingInTask(left: number, due: number, gatherMs: number | null): Waiting | null {
+  if (due !== 0 && left <= NEAR_MS) return { waitMs: left, gatherMs: gatherMs ?? 0, due };
+  return gatherMs === null ? null : { waitMs: BUSY_MS, gatherMs, due: 0 };
 }
 
 /** A function of its own: in `run`, what was loaded would stay on the stack for all the weeks that follow. */

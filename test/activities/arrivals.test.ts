@@ -34,6 +34,30 @@ describe('a coordinator that waits', () => {
     expect(arrivals.came('r')).toBe(false);
   });
 
+  test('is told when a moment of the record’s clock has come, as its last exchange showed that clock', async () => {
+    const arrivals = new Arrivals(2);
+    arrivals.looking('r');
+    arrivals.clock('r', 5_000_000);
+    const begun = performance.now();
+    expect(await arrivals.wait('r', LONG_MS, 0, 5_000_040)).toBe(true);
+    expect(performance.now() - begun).toBeGreaterThanOrEqual(39);
+    // Passed already; and nothing is known of the clock: a look tells.
+    expect(await arrivals.wait('r', LONG_MS, 0, 4_000_000)).toBe(true);
+    expect(await arrivals.wait('s', LONG_MS, 0, 9_000_000)).toBe(true);
+  });
+
+  test('hears of what comes before the moment that it waits for', async () => {
+    const arrivals = new Arrivals(2);
+    arrivals.looking('r');
+    arrivals.clock('r', 0);
+    const waiting = arrivals.wait('r', 1_000, 0, 1_000);
+    expect(arrivals.came('r')).toBe(true);
+    expect(await waiting).toBe(true);
+    const first = arrivals.wait('s', LONG_MS, 0);
+    const second = arrivals.wait('s', LONG_MS, 0, 1);
+    expect([await first, await second]).toEqual([false, true]);
+  });
+
   test('hears of its own run only', async () => {
     const arrivals = new Arrivals(2);
     arrivals.looking('r');

@@ -76,8 +76,8 @@ export async function startCoordinated(
     activities: {
       ...activities,
       exchange: async (request: ExchangeRequest) => told(request, await activities.exchange(request)),
-      async exchangeOnArrival(request: ExchangeRequest, waitMs: number, gatherMs: number) {
-        const result = await activities.exchangeOnArrival(request, waitMs, gatherMs);
+      async exchangeOnArrival(request: ExchangeRequest, waitMs: number, gatherMs: number, due: number) {
+        const result = await activities.exchangeOnArrival(request, waitMs, gatherMs, due);
         return result === null ? null : told(request, result);
       },
     },
