@@ -7,6 +7,7 @@ import { newId } from '../store/operations.ts';
 import type { Queryable } from '../store/pool.ts';
 import { bodyHash } from './body-hash.ts';
 import type { ApiDeps } from './deps.ts';
+import { requireConfirmed } from './far-period.ts';
 import { near } from './near.ts';
 import { unknown } from './problem.ts';
 import type { OpenRun } from './schemas/runs.ts';
@@ -55,6 +56,7 @@ async function open(
   key: string,
   also: Also,
 ): Promise<string> {
+  await requireConfirmed(deps, asked);
   const request = {
     cycle: asked.cycle,
     period: asked.period,

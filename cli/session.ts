@@ -83,11 +83,23 @@ export async function runOf(session: Session, given: string | undefined): Promis
     cycle: 'month',
     purpose: 'scheduled',
   });
-  const newest = [...open.items].sort((a, b) => b.period.localeCompare(a.period))[0];
+  const newest = newestOf(open.items, Date.now());
   if (newest === undefined)
     throw new SluiceError('unknown_run', 'no --run was given and no month run is open');
   session.say(session.paintTalk('dim', session.phrase('run_chosen', { run: newest.id })));
   return newest.id;
+}
+
+const MONTH_MS = 31 * 24 * 3_600_000;
+
+/** The latest month that has begun or begins next; a later one, which was opened to try it out, only where there is no other. */
+export function newestOf<T extends { readonly period: string }>(
+  runs: readonly T[],
+  nowMs: number,
+): T | undefined {
+  const next = new Date(nowMs + MONTH_MS).toISOString().slice(0, 7);
+  const sorted = [...runs].sort((a, b) => (a.period < b.period ? 1 : -1));
+  return sorted.find(({ period }) => period <= next) ?? sorted[0];
 }
 
 /** `/runs/<run>/<rest>` */

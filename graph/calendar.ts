@@ -17,10 +17,14 @@ const SHAPE: Record<Cycle, RegExp> = {
 };
 const EXAMPLE: Record<Cycle, string> = { hour: '2026112208', day: '2026-11-22', month: '2026-10' };
 
-/** Whether `text` is a period of the cycle that exists in the calendar (no 2026-02-30). */
+/** Years of periods: what follows from one by mappings and moments still has four digits. */
+const FIRST_YEAR = 1900;
+const LAST_YEAR = 8999;
+
+/** Whether `text` is a period of the cycle that exists in the calendar (no 2026-02-30), in the years 1900 to 8999. */
 export function isPeriod(cycle: Cycle, text: string): boolean {
   const match = SHAPE[cycle].exec(text);
-  if (match === null || Number(match[1]) < 1900) return false;
+  if (match === null || Number(match[1]) < FIRST_YEAR || Number(match[1]) > LAST_YEAR) return false;
   const ms = Date.UTC(Number(match[1]), Number(match[2]) - 1, Number(match[3] ?? 1), Number(match[4] ?? 0));
   return formatPeriod(cycle, ms) === text;
 }
@@ -28,10 +32,20 @@ export function isPeriod(cycle: Cycle, text: string): boolean {
 /** The period as written, checked. Throws `invalid_period`. */
 export function parsePeriod(cycle: Cycle, text: string): string {
   if (isPeriod(cycle, text)) return text;
-  throw new SluiceError('invalid_period', `'${text}' is not a ${cycle}; write it like ${EXAMPLE[cycle]}`, {
-    facts: { cycle, period: text },
-  });
+  throw new SluiceError(
+    'invalid_period',
+    `'${text}' is not a ${cycle}; write it like ${EXAMPLE[cycle]}${yearsOf(text)}`,
+    {
+      facts: { cycle, period: text },
+    },
+  );
 }
+
+/** Said of what looks like a period, but lies in another age. */
+const yearsOf = (text: string): string =>
+  /^\d{4}-?\d{2}/.test(text) && (text < `${FIRST_YEAR}` || text > `${LAST_YEAR + 1}`)
+    ? `, in the years ${FIRST_YEAR} to ${LAST_YEAR}`
+    : '';
 
 /** The cycle whose period it is: each is written in its own way. Throws `invalid_period`. */
 export function cycleOf(period: string): Cycle {
@@ -39,7 +53,7 @@ export function cycleOf(period: string): Cycle {
   if (cycle !== undefined) return cycle;
   throw new SluiceError(
     'invalid_period',
-    `'${period}' is no period; write 2026-10, 2026-11-22 or 2026112208`,
+    `'${period}' is no period; write 2026-10, 2026-11-22 or 2026112208${yearsOf(period)}`,
     {
       facts: { period },
     },

@@ -2,8 +2,9 @@
 import { encodingNamed } from '../encoding.ts';
 import type { Draft } from './distribution.ts';
 import type { Catalogue, Flow, Runner } from './model.ts';
-import { countsWorkDays, momentProblem } from './moment.ts';
+import { countsWorkDays, momentProblem, resolveMoment } from './moment.ts';
 import type { Finding, Path } from './problems.ts';
+import { DEFAULT_CALENDAR } from './work-days.ts';
 
 /** Whether `name` is known; reports it otherwise. `what` and `zh` say what kind of name it is. */
 export type CheckReference = (
@@ -16,6 +17,9 @@ export type CheckReference = (
 ) => boolean;
 
 type Program = NonNullable<Draft['program']>;
+
+/** A period for which moments are compared with each other. */
+const SAMPLE = { hour: '2026100100', day: '2026-10-01', month: '2026-10' } as const;
 
 export class FlowCheck {
   private readonly connections: ReadonlyMap<string, string>;
@@ -144,11 +148,25 @@ export class FlowCheck {
     this.moment(draft.startAt, draft, path, 'startAt');
     this.moment(draft.deadline, draft, path, 'deadline');
     this.moment(draft.referenceAt, draft, path, 'referenceAt');
+    this.startBeforeDeadline(draft, path);
     if (draft.person === undefined) return;
     this.moment(draft.person.escalateAt, draft, path, 'person', 'escalateAt');
     draft.person.remindAt.forEach((moment, i) => {
       this.moment(moment, draft, path, 'person', 'remindAt', i);
     });
+  }
+
+  /** Both seen from the period, and without work days, which only the calendar of the period knows. */
+  private startBeforeDeadline({ id, cycle, startAt, deadline }: Draft, path: Path): void {
+    if (startAt === undefined || deadline === undefined) return;
+    const moments = [startAt, deadline];
+    if (moments.some((it) => it.startsWith('open') || countsWorkDays(it) || this.moments.get(it) !== null))
+      return;
+    const [start, end] = moments.map((it) => resolveMoment(it, cycle, SAMPLE[cycle], DEFAULT_CALENDAR, 0));
+    if (end! >= start!) return;
+    const en = `the deadline '${deadline}' comes before the start time '${startAt}': it is always missed`;
+    const zh = `截止时间 '${deadline}' 早于启动时间 '${startAt}'，必然超时`;
+    this.add('bad_combination', id, [...path, 'deadline'], en, zh, 'warning');
   }
 
   private moment(moment: string | undefined, draft: Draft, path: Path, ...field: (string | number)[]): void {

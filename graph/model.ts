@@ -5,6 +5,7 @@
  * Workflow code takes only `import type` from this file: zod stays out of the workflow bundle.
  */
 import { z } from 'zod';
+import { DayOfCalendar, DayOrTime } from './written-day.ts';
 
 /** Ids of flows, pools, procedures ...: what an operator types and an URL carries unescaped. */
 export const Id = z
@@ -220,14 +221,6 @@ export const DistributionDefinition = z.strictObject({
 });
 export type DistributionDefinition = z.infer<typeof DistributionDefinition>;
 
-/** A bound of a blackout: a day, or a clock time of it. */
-const DayOrTime = z.union([
-  z.iso.date(),
-  z
-    .string()
-    .regex(/^\d{4}-\d{2}-\d{2} ([01]\d|2[0-3]):[0-5]\d$/, 'a day 2026-12-01, or a time 2026-12-01 22:00'),
-]);
-
 export const Calendar = z.strictObject({
   id: Id,
   timeZone: z.string().default('Asia/Shanghai'),
@@ -236,13 +229,13 @@ export const Calendar = z.strictObject({
   holidays: z
     .array(
       z.union([
-        z.iso.date(),
-        z.strictObject({ from: z.iso.date(), to: z.iso.date().optional(), names: Names }),
+        DayOfCalendar,
+        z.strictObject({ from: DayOfCalendar, to: DayOfCalendar.optional(), names: Names }),
       ]),
     )
     .default([]),
   /** Make-up work days 调休: worked although weekend or holiday. */
-  makeUpDays: z.array(z.iso.date()).default([]),
+  makeUpDays: z.array(DayOfCalendar).default([]),
   /** Ranges in which schedules open no run; a `to` without time counts whole. `afterwards`: open what was due when it is over, or skip it. */
   blackouts: z
     .array(

@@ -17,16 +17,27 @@ const HOUR_MS = 3_600_000;
 const DAY_MS = 24 * HOUR_MS;
 const UNIT_MS: Record<string, number> = { ms: 1, s: 1000, min: 60_000, h: HOUR_MS };
 
+/** A moment belongs to its run: nobody waits longer than 40 years for it. */
+const MOST_DAYS = 14_610;
+const MOST: Record<string, number> = {
+  ...{ month: 480, day: MOST_DAYS, workday: MOST_DAYS, hour: MOST_DAYS * 24 },
+};
+const TOO_FAR = 'it lies more than 40 years after the period';
+
 const FORM =
   /^\+(\d+) (month|day|hour|workday)(?:, (?:(day|workday) (\d{1,2}|last)|last (day|workday)))?, (\d{2}):(\d{2})(?::(\d{2}))?$/;
 
 function parseMoment(text: string): ParsedMoment | string {
   const open = /^open \+ (\d+) (ms|s|min|h)$/.exec(text);
-  if (open !== null) return { from: 'open', ms: Number(open[1]) * UNIT_MS[open[2]!]! };
+  if (open !== null) {
+    const ms = Number(open[1]) * UNIT_MS[open[2]!]!;
+    return ms > MOST_DAYS * DAY_MS ? TOO_FAR : { from: 'open', ms };
+  }
   const match = FORM.exec(text);
   if (match === null)
     return 'write a moment like "+1 month, day 1, 23:59", "+1 month, workday 3, 10:00", "+1 day, 02:00" or "open + 20 s"';
   const [, n, unit, of, nth, lastOf, hour, minute, second = '00'] = match;
+  if (Number(n) > MOST[unit!]!) return TOO_FAR;
   const given = of ?? lastOf;
   if (given !== undefined && unit !== 'month')
     return `"${given}" goes with months only: "+1 month, ${given} 1, 23:59"`;
@@ -86,7 +97,7 @@ export function resolveMoment(
   const { n, unit, clockMs } = parsed;
   const start = periodStartLocal(cycle, period);
   if (unit === 'hour') return toInstant(timeZone, start) + n * HOUR_MS + clockMs;
-  const midnight = start - (start % DAY_MS);
+  const midnight = Math.floor(start / DAY_MS) * DAY_MS;
   if (unit === 'day') return toInstant(timeZone, midnight + n * DAY_MS + clockMs);
   if (unit === 'workday') {
     const day = addWorkDays(calendar, formatPeriod('day', midnight), n);

@@ -2,6 +2,7 @@
 import { isForward } from './blackout.ts';
 import { formatPeriod } from './calendar.ts';
 import type { CheckReference } from './flow-check.ts';
+import { HolidayCheck } from './holiday-check.ts';
 import type { Catalogue, Flow, Schedule } from './model.ts';
 import { countsWorkDays } from './moment.ts';
 import type { Finding, Path } from './problems.ts';
@@ -30,6 +31,7 @@ export class ScheduleCheck {
         const zh = `'${timeZone}' 不是时区名称；写法如 ${like}`;
         this.add('bad_time_zone', id, [...path, 'timeZone'], en, zh);
       }
+      new HolidayCheck(this.problems, calendars[i]!, path).all();
       blackouts.forEach((blackout, k) => {
         if (isForward(blackout)) return;
         const at = [...path, 'blackouts', k, 'to'];

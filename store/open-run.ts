@@ -2,7 +2,7 @@
 import type pg from 'pg';
 import { SluiceError } from '../errors.ts';
 import { beforeText, beginningOf, isBefore } from '../graph/beginning.ts';
-import { isPeriod, runId } from '../graph/calendar.ts';
+import { parsePeriod, runId } from '../graph/calendar.ts';
 import type { Graph } from '../graph/compact.ts';
 import { type Beside, besides, resolveForeign } from '../graph/foreign-runs.ts';
 import type { Cycle, Purpose } from '../graph/model.ts';
@@ -46,10 +46,7 @@ export async function openRun(
   within: (client: Queryable, run: string) => Promise<void> = async () => {},
 ): Promise<RunRow> {
   const { cycle, period, purpose } = request;
-  if (!isPeriod(cycle, period))
-    throw new SluiceError('invalid_period', `'${period}' is not a ${cycle}; write ${EXAMPLE[cycle]}`, {
-      facts: { cycle, period },
-    });
+  parsePeriod(cycle, period);
   const version = await newestVersion(pool);
   if (version === null) throw new SluiceError('no_catalogue', 'no catalogue was applied yet');
   const catalogue = await versionOf(version);
@@ -153,8 +150,6 @@ export async function openRun(
   );
   return readRun(pool, id);
 }
-
-const EXAMPLE: Record<Cycle, string> = { hour: '2026112208', day: '2026-11-22', month: '2026-10' };
 
 /** Edges into the flows of a backfill from flows outside it are waived: their results are there, and nobody redoes them. */
 function setAside(graph: Graph, s: RunState, included: ReadonlySet<string>): { from: string; to: string }[] {

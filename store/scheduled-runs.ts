@@ -1,14 +1,20 @@
 /** Scheduled runs as lists look at them: which there are, and how far earlier ones had come. Reading only. */
 import { runId, shiftPeriod } from '../graph/calendar.ts';
+import { newestMeant } from '../graph/far-period.ts';
 import type { Cycle } from '../graph/model.ts';
+import { DEFAULT_CALENDAR } from '../graph/work-days.ts';
 import type { Queryable } from './pool.ts';
 
-/** The latest period of which there is a scheduled run, or null. */
+/**
+ * The latest period of which there is a scheduled run, or null. One that lies further ahead than the period after the present is meant only
+ * where there is no other (graph/far-period.ts): whoever tries out a year to come changes nobody's default.
+ */
 export async function newestPeriod(client: Queryable, cycle: Cycle): Promise<string | null> {
   const found = await client.query<{ period: string | null }>({
     name: 'newest-period',
-    text: `select max(period) as period from runs where cycle = $1 and purpose = 'scheduled'`,
-    values: [cycle],
+    text: `select coalesce((select max(period) from runs where cycle = $1 and purpose = 'scheduled' and period <= $2),
+      (select max(period) from runs where cycle = $1 and purpose = 'scheduled')) as period`,
+    values: [cycle, newestMeant(cycle, Date.now(), DEFAULT_CALENDAR.timeZone)],
   });
   return found.rows[0]!.period;
 }

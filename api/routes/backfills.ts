@@ -23,6 +23,7 @@ import { keyOf } from '../ask.ts';
 import { authorise } from '../auth.ts';
 import { bodyHash } from '../body-hash.ts';
 import type { Api, ApiDeps } from '../deps.ts';
+import { requireConfirmed } from '../far-period.ts';
 import { near } from '../near.ts';
 import { versionOf } from '../newest-catalogue.ts';
 import { AtId, page, positionOf } from '../paging.ts';
@@ -65,6 +66,7 @@ export function backfillRoutes(app: Api, deps: ApiDeps): void {
       });
       const touched = plan.flows?.map((flow) => version.flows.get(flow)!) ?? null;
       authorise(actor, 'backfill', touched);
+      await requireConfirmed(deps, { cycle: asked.cycle, period: asked.to, far: asked.far });
       const begins = beginningOf(version.frame, asked.cycle);
       if (!asked.beforeBeginning && isBefore(asked.from, begins))
         throw new SluiceError('before_beginning', `${asked.from}: ${beforeText(asked.cycle, begins!).en}`, {

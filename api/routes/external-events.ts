@@ -14,6 +14,7 @@ import { keyOf } from '../ask.ts';
 import { authorise } from '../auth.ts';
 import { bodyHash } from '../body-hash.ts';
 import type { Api, ApiDeps } from '../deps.ts';
+import { requireConfirmed } from '../far-period.ts';
 import { near } from '../near.ts';
 import { AtId, page, positionOf } from '../paging.ts';
 import { unknown } from '../problem.ts';
@@ -32,8 +33,9 @@ export function externalEventRoutes(app: Api, deps: ApiDeps): void {
     schema: { tags, headers: KeyHeader, body: SendEvent, response: { 200: ExternalEvent } },
     handler: async (request) => {
       const actor = request.actor!;
-      const { event, period, payload } = request.body;
+      const { event, period, payload, far } = request.body;
       const cycle = cycleOf(period);
+      await requireConfirmed(deps, { cycle, period, far });
       authorise(actor, 'send-event', await waiting(deps, event, cycle, period));
       const given = {
         ...{ event, cycle, period, payload: payload ?? null },

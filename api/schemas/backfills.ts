@@ -1,7 +1,7 @@
 /** Backfills: a range of periods run once more, in order, a few at a time. */
 import { z } from 'zod';
 import { Cycle } from '../../graph/model.ts';
-import { GivenId, Instant, PageQuery, pageOf, text } from './fields.ts';
+import { Far, GivenId, Instant, PageQuery, pageOf, text } from './fields.ts';
 
 export const BackfillParams = z.object({ backfill: GivenId });
 
@@ -20,6 +20,7 @@ export const OpenBackfill = z.strictObject({
   beforeBeginning: z.boolean().default(false),
   /** Also periods that no schedule opens. Default: those that a schedule opens which covers one of the flows; without one, every period. */
   everyPeriod: z.boolean().default(false),
+  far: Far,
   /** Default: as edges between periods ask for, otherwise the oldest first. */
   order: z.enum(['ascending', 'descending']).optional(),
   /** Runs that may be unfinished at once. Default: 1 where runs of it wait for each other, otherwise 4. */

@@ -1,7 +1,7 @@
 /** Events from outside: something has happened for a period, and flows with `trigger: event` wait for it. */
 import { z } from 'zod';
 import { Cycle, Id } from '../../graph/model.ts';
-import { GivenId, Instant, PageQuery, pageOf, text } from './fields.ts';
+import { Far, GivenId, Instant, PageQuery, pageOf, text } from './fields.ts';
 
 /** Serialized, in characters. */
 const PAYLOAD_LIMIT = 65_536;
@@ -11,6 +11,7 @@ export const SendEvent = z.strictObject({
   event: Id,
   /** 2026-10 is a month, 2026-11-22 a day, 2026112208 an hour: runs of that cycle and period are told. */
   period: text(20),
+  far: Far,
   /** Kept with the event for people; flows do not get it. */
   payload: z
     .record(z.string(), z.json())

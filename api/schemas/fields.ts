@@ -13,6 +13,9 @@ export const text = (max: number) =>
 /** An id as somebody typed it: whether it exists is found out by looking, so that the answer can say what was meant. */
 export const GivenId = text(160).min(1);
 
+/** A period far ahead (docs/errors.md, far_period) is meant; otherwise it is refused. */
+export const Far = z.boolean().optional();
+
 export const Instant = z.int().min(0);
 
 export const StateName = z.enum(STATES as [State, ...State[]]);

@@ -1,7 +1,7 @@
 /** Runs: what is asked of them and how they are shown. */
 import { z } from 'zod';
 import { Cycle, Purpose } from '../../graph/model.ts';
-import { GivenId, Instant, listOf, PageQuery, pageOf, StateName, text } from './fields.ts';
+import { Far, GivenId, Instant, listOf, PageQuery, pageOf, StateName, text } from './fields.ts';
 
 export const RunParams = z.object({ run: GivenId });
 
@@ -11,6 +11,7 @@ export const OpenRun = z.strictObject({
   purpose: Purpose.default('scheduled'),
   /** Default: all. Flows of other procedures are `not_triggered` and may be included later. */
   procedures: z.array(GivenId).min(1).max(200).optional(),
+  far: Far,
 });
 export type OpenRun = z.infer<typeof OpenRun>;
 

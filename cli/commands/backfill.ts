@@ -21,6 +21,7 @@ interface OpenOptions {
   readonly reason?: string;
   readonly dryRun?: boolean;
   readonly key?: string;
+  readonly yes?: boolean;
 }
 
 export function addBackfillCommands(tree: Tree): void {
@@ -35,6 +36,7 @@ export function addBackfillCommands(tree: Tree): void {
     .option('--dependants', help('backfill_dependants'))
     .option('--before-beginning', help('backfill_before_beginning'))
     .option('--every-period', help('backfill_every_period'))
+    .option('--yes', help('yes_far'))
     .addOption(new Option('--order <order>', help('backfill_order')).choices(['ascending', 'descending']))
     .option('--concurrency <n>', help('backfill_concurrency'), wholeNumber(1))
     .option('--reason <text>', help('reason'))
@@ -43,12 +45,13 @@ export function addBackfillCommands(tree: Tree): void {
     .action(
       tree.does<OpenOptions>(async (session, [from, to], given) => {
         const { cycle, period } = cycleOf(from!, given.cycle);
-        const { flow, only, key, dryRun, ...rest } = given;
+        const { flow, only, key, dryRun, yes, ...rest } = given;
         const body = {
           ...rest,
           ...{ cycle, from: period, to: cycleOf(to!, cycle).period },
           ...(flow === undefined ? {} : { flows: flow.flatMap((it) => it.split(',')) }),
           ...(only ? { downstream: false } : {}),
+          ...(yes ? { far: true } : {}),
           ...(dryRun ? { dryRun } : {}),
         };
         if (dryRun) {

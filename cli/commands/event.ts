@@ -7,6 +7,12 @@ import { table } from '../text/table.ts';
 import { oneLine } from '../text/width.ts';
 import { type Tree, wholeNumber } from '../tree.ts';
 
+interface SendOptions {
+  readonly payload?: object;
+  readonly key?: string;
+  readonly yes?: boolean;
+}
+
 export function addEventCommands(tree: Tree): void {
   const { root, help } = tree;
   const event = root.command('event').description(help('event'));
@@ -14,10 +20,15 @@ export function addEventCommands(tree: Tree): void {
     .command('send <event> <period>')
     .description(help('event_send'))
     .option('--payload <json>', help('event_payload'), jsonObject)
+    .option('--yes', help('yes_far'))
     .option('--key <key>', help('key'))
     .action(
-      tree.does<{ payload?: object; key?: string }>(async (session, [name, period], { payload, key }) => {
-        const body = { event: name, period, ...(payload === undefined ? {} : { payload }) };
+      tree.does<SendOptions>(async (session, [name, period], { payload, key, yes }) => {
+        const body = {
+          ...{ event: name, period },
+          ...(payload === undefined ? {} : { payload }),
+          ...(yes ? { far: true } : {}),
+        };
         const sent = await session.client.post<ExternalEvent>('/events', body, key);
         session.answer(sent, (it) => [
           session.phrase('event_sent', {

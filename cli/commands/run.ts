@@ -17,6 +17,7 @@ interface OpenOptions {
   readonly purpose: string;
   readonly procedure?: string[];
   readonly key?: string;
+  readonly yes?: boolean;
 }
 
 export function addRunCommands(tree: Tree): void {
@@ -33,6 +34,7 @@ export function addRunCommands(tree: Tree): void {
         .default('scheduled'),
     )
     .option('--procedure <id...>', help('procedures'))
+    .option('--yes', help('yes_far'))
     .option('--key <key>', help('key'))
     .action(
       tree.does<OpenOptions>(async (session, [given], options) => {
@@ -43,6 +45,7 @@ export function addRunCommands(tree: Tree): void {
           period,
           purpose: options.purpose,
           ...(procedures === undefined ? {} : { procedures }),
+          ...(options.yes ? { far: true } : {}),
         };
         const opened = await session.client.post<RunDetail>('/runs', body, options.key);
         session.answer(opened, (it) => [session.phrase('run_opened', { run: it.id, flows: it.flows })]);

@@ -200,6 +200,75 @@ describe('kinds and their runners', () => {
     if (like !== null && like !== zone) expect(problems[0]!.message.en).toContain(`like ${like}`);
   });
 
+  test.each<[string, string, [string, string, number, number][]]>([
+    [
+      'a range that ends before it begins',
+      'holidays: [{ from: 2027-01-01, to: 2026-01-03, names: { en: New Year, zh: 元旦 } }]',
+      [['error', 'bad_combination', 1, 71]],
+    ],
+    [
+      'a range of a year',
+      'holidays: [{ from: 2026-01-01, to: 2027-01-03, names: { en: New Year, zh: 元旦 } }]',
+      [['warning', 'bad_combination', 1, 71]],
+    ],
+    ['a day twice', 'holidays: [2026-10-01, 2026-10-01]', [['warning', 'bad_combination', 1, 59]]],
+    [
+      'a day inside a range',
+      'holidays: [2026-10-03, { from: 2026-10-01, to: 2026-10-07, names: { en: N, zh: 国 } }]',
+      [['warning', 'bad_combination', 1, 47]],
+    ],
+    [
+      'a make-up day inside a holiday',
+      'holidays: [2026-10-10], makeUpDays: [2026-10-10]',
+      [['warning', 'bad_combination', 1, 73]],
+    ],
+    ['a make-up day twice', 'makeUpDays: [2026-10-10, 2026-10-10]', [['warning', 'bad_combination', 1, 61]]],
+    ['a make-up day on a work day', 'makeUpDays: [2026-10-09]', [['warning', 'bad_combination', 1, 49]]],
+    ['a day that does not exist', 'holidays: [2026-02-30]', [['error', 'invalid_value', 1, 47]]],
+    ['a make-up day that does not exist', 'makeUpDays: [2026-13-01]', [['error', 'invalid_value', 1, 49]]],
+    [
+      'a blackout that begins on a day that does not exist',
+      'blackouts: [{ from: 2026-02-30 10:00, to: 2026-03-01 }]',
+      [['error', 'invalid_value', 1, 56]],
+    ],
+    [
+      'a blackout at hour 24',
+      'blackouts: [{ from: 2026-02-27 24:00, to: 2026-03-01 }]',
+      [['error', 'invalid_value', 1, 56]],
+    ],
+    [
+      'a blackout that ends before it begins',
+      'blackouts: [{ from: 2026-03-01, to: 2026-02-28 }]',
+      [['error', 'bad_combination', 1, 72]],
+    ],
+    ['a week without work days', 'weekend: [1, 2, 3, 4, 5, 6, 7]', [['warning', 'bad_combination', 1, 45]]],
+    [
+      'a proper calendar',
+      'holidays: [{ from: 2026-10-01, to: 2026-10-07, names: { en: N, zh: 国 } }, 2026-10-08], makeUpDays: [2026-10-10]',
+      [],
+    ],
+  ])('a calendar with %s', (_, text, want) => {
+    const { problems } = check(`calendars: [{ id: holidayCalendar, ${text} }]`);
+    expect(problems.map(({ severity, code, line, column }) => [severity, code, line, column])).toEqual(want);
+  });
+
+  test('a deadline before the start time, and moments further ahead than 40 years', () => {
+    expect(
+      told(
+        flows({
+          A: 'startAt: "+1 month, day 2, 02:00", deadline: "+1 month, day 1, 23:59"',
+          B: 'startAt: "+1 month, day 2, 02:00", deadline: "+1 month, day 3, 23:59"',
+          C: 'deadline: "+481 month, day 1, 02:00"',
+          D: 'startAt: "open + 99999999 h"',
+        }),
+      ),
+    ).toEqual([
+      "warning bad_combination A: the deadline '+1 month, day 1, 23:59' comes before the start time '+1 month, day 2, 02:00': it is always missed",
+      "error bad_moment C: '+481 month, day 1, 02:00': it lies more than 40 years after the period",
+      "error bad_moment D: 'open + 99999999 h': it lies more than 40 years after the period",
+    ]);
+  });
+
   test('a time zone, a schedule and its calendar are checked', () => {
     const text = `calendars: [{ id: here, timeZone: Asia/Shangai }]
 schedules:
