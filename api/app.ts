@@ -14,6 +14,7 @@ import type { Actor } from '../store/actors.ts';
 import { auditRejection } from './audit-rejection.ts';
 import { createAuthenticator, type Permission, requirePermission } from './auth.ts';
 import type { Api, ApiDeps } from './deps.ts';
+import { tellZone } from './display-zone.ts';
 import { createMetrics } from './metrics.ts';
 import { PROBLEM_TYPE, problemOf, toSluiceError } from './problem.ts';
 import { registerRoutes } from './routes/index.ts';
@@ -76,6 +77,7 @@ export async function buildApp(deps: ApiDeps): Promise<Api> {
   app.addHook('onSend', async (_request, reply) => {
     if (closing) reply.header('connection', 'close');
   });
+  tellZone(app, deps);
   const authenticator = createAuthenticator(deps.pool, deps.notifications);
   app.addHook('onClose', async () => authenticator.close());
   app.addHook('onRequest', async (request, reply) => {

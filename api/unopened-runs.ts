@@ -8,6 +8,7 @@ import type { Cause } from '../graph/why.ts';
 import { readTurns } from '../store/backfills.ts';
 import { readScheduleFacts } from '../store/schedule-facts.ts';
 import type { ApiDeps } from './deps.ts';
+import { displayZone } from './display-zone.ts';
 import { newestCatalogue } from './newest-catalogue.ts';
 
 export interface UnopenedRun {
@@ -52,7 +53,7 @@ export async function unopenedRuns(
       ),
     ),
   ]);
-  const begins = await beginnings(deps, cycles);
+  const [begins, zone] = await Promise.all([beginnings(deps, cycles), displayZone(deps)]);
   const schedulesOf = ({ cycle, period }: (typeof keys)[number]): readonly ScheduleFacts[] =>
     facts[cycles.indexOf(cycle)]?.get(period) ?? [];
   return new Map(
@@ -60,6 +61,7 @@ export async function unopenedRuns(
       const cause = absentRun(
         ...([key.id, null, now, schedulesOf(key), turns.get(key.id) ?? null] as const),
         begins(key.cycle),
+        zone,
       );
       return [key.id, { cause: cause!, now }];
     }),

@@ -13,6 +13,7 @@ import type { Problem } from '../api/schemas/problem.ts';
 import { ERRORS, type ExitCode, SluiceError } from '../errors.ts';
 import { failureOf, interrupted, problemOf } from './failures.ts';
 import { readEvents, type ServerEvent, wholeLines } from './server-events.ts';
+import { useZone } from './text/instant.ts';
 
 export interface ClientOptions {
   /** `http://host:port`, without `/api/v1`; or several of them, see `addressesOf`. */
@@ -133,6 +134,7 @@ export function createClient(options: ClientOptions): Client {
           headers,
           signal: AbortSignal.any(signals.filter((it) => it !== null && it !== undefined)),
         });
+        useZone(answer.headers.get('sluice-time-zone'));
         if (answer.ok) return await read(answer, base);
         const problem = await problemOf(answer, method, path);
         if (isAway(answer.status)) addresses.lost(base);

@@ -52,6 +52,7 @@ export function absentRun(
   schedules: readonly ScheduleFacts[],
   backfill: BackfillTurn | null = null,
   begins: string | null = null,
+  timeZone?: string,
 ): Cause | null {
   const key = parseRunId(run);
   if (key === null) return null;
@@ -60,7 +61,7 @@ export function absentRun(
     key.purpose === 'scheduled'
       ? isBefore(key.period, begins)
         ? { text: beforeText(key.cycle, begins!), held: null, since: null, until: null }
-        : explainUnopened(key.cycle, key.period, schedules, now)
+        : explainUnopened(key.cycle, key.period, schedules, now, timeZone)
       : { text: backfill === null ? null : turnText(backfill), held: null, since: null, until: null };
   const cause = absent(held ?? 'run_not_opened', run, null, now, text);
   return { ...cause, chain: flow === null ? [] : [flow], since, until };

@@ -301,10 +301,12 @@ const SAME: Record<Cycle, Text> = {
 };
 
 /** What is said of a slot in a blackout. */
-export function blackoutText({ from, to, names }: Blackout): Text {
+export function blackoutText({ from, to, names }: Blackout, timeZone: string): Text {
+  // Bounds of whole days need no zone to be understood.
+  const zone = from.length > 10 || to.length > 10 ? ` ${timeZone}` : '';
   return {
-    en: `blackout${names === undefined ? '' : ` ${names.en}`}, ${from} to ${to}`,
-    zh: `停开时段${names === undefined ? '' : `“${names.zh}”`}（${from} 至 ${to}）`,
+    en: `blackout${names === undefined ? '' : ` ${names.en}`}, ${from} to ${to}${zone}`,
+    zh: `停开时段${names === undefined ? '' : `“${names.zh}”`}（${from} 至 ${to}${zone}）`,
   };
 }
 

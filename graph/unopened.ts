@@ -41,6 +41,7 @@ export function explainUnopened(
   period: string,
   schedules: readonly ScheduleFacts[],
   now: number,
+  timeZone: string = DEFAULT_CALENDAR.timeZone,
 ): Unopened {
   const told = schedules
     .filter(({ schedule }) => schedule.cycle === cycle)
@@ -53,7 +54,7 @@ export function explainUnopened(
       null,
     );
   const list = first === null ? told : [first];
-  if (list.length === 0) return byNobody(cycle, period, now);
+  if (list.length === 0) return byNobody(cycle, period, now, timeZone);
   return {
     text: {
       en: list.map((it) => `schedule ${it.id} ${it.text.en}`).join('; '),
@@ -114,7 +115,7 @@ function bySchedule(
     return say(`would open it in ${away.en}, but is ${paused.en}`, `本应在 ${away.zh}后打开，但${paused.zh}`);
   const dark = blackoutAt(calendar, slot.at);
   if (dark === null) return say(`opens it in ${away.en}`, `将在 ${away.zh}后打开`, slot.at);
-  const { en, zh } = blackoutText(dark.blackout);
+  const { en, zh } = blackoutText(dark.blackout, calendar.timeZone);
   if (dark.blackout.afterwards === 'skip') return say(`does not open it: ${en}`, `不会打开：${zh}`);
   const later = span(dark.endMs - now);
   return say(
@@ -126,8 +127,8 @@ function bySchedule(
 /** Decisions after which there was a run. */
 const OPENED: readonly string[] = ['opened', 'run_exists', 'triggered'];
 
-function byNobody(cycle: Cycle, period: string, now: number): Unopened {
-  const { endMs } = periodSpan(cycle, period, DEFAULT_CALENDAR.timeZone);
+function byNobody(cycle: Cycle, period: string, now: number, timeZone: string): Unopened {
+  const { endMs } = periodSpan(cycle, period, timeZone);
   const away = span(Math.abs(endMs - now));
   const none = { en: `no schedule opens ${cycle} runs`, zh: `没有计划会打开${CYCLES[cycle]}运行` };
   return endMs > now

@@ -151,10 +151,12 @@ async function decideSlot(
     return say('missed', text);
   }
   const dark = blackoutAt(calendar, slot.at);
-  if (dark?.blackout.afterwards === 'skip') return say('blackout', blackoutText(dark.blackout));
+  if (dark?.blackout.afterwards === 'skip')
+    return say('blackout', blackoutText(dark.blackout, calendar.timeZone));
   // A blackout in which a missed slot is found late keeps it waiting, too.
   const still = blackoutAt(calendar, now);
-  if (still !== null) return say('waiting_blackout', blackoutText(still.blackout), { until: still.endMs });
+  if (still !== null)
+    return say('waiting_blackout', blackoutText(still.blackout, calendar.timeZone), { until: still.endMs });
   if (schedule.overlap !== 'allow') {
     const before = await unfinishedBefore(client, schedule, { schedule: schedule.id, period, slot: slot.at });
     const text = { en: `${before} is not finished`, zh: `${before} 尚未完成` };

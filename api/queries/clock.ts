@@ -1,26 +1,29 @@
-/** Clock times of the platforms' zone, for lists. */
-import { periodSpan } from '../../graph/calendar.ts';
+/** Clock times of lists: in the zone of the catalogue. */
+import { periodSpan, periodStartLocal } from '../../graph/calendar.ts';
+import * as clock from '../../graph/clock-time.ts';
 import type { Cycle } from '../../graph/model.ts';
-import { DEFAULT_CALENDAR } from '../../graph/work-days.ts';
+import type { ApiDeps } from '../deps.ts';
+import { displayZone } from '../display-zone.ts';
 
-const { timeZone } = DEFAULT_CALENDAR;
-const HOUR = new Intl.DateTimeFormat('en-GB', { hour: '2-digit', hourCycle: 'h23', timeZone });
+export interface Clock {
+  readonly timeZone: string;
+  /** `02`. */
+  hourOf(at: number): string;
+  /** `02:07`. */
+  minuteOf(at: number): string;
+  /** Beginning of a period, ms. */
+  startOf(cycle: Cycle, period: string): number;
+  /** Days after a day, at an hour of the clock, ms. */
+  clockTime(day: string, days: number, hour: number): number;
+}
 
-/** `02`. */
-export const hourOf = (at: number): string => HOUR.format(at);
-
-const MINUTE = new Intl.DateTimeFormat('en-GB', {
-  hour: '2-digit',
-  minute: '2-digit',
-  hourCycle: 'h23',
-  timeZone,
-});
-/** `02:07`. */
-export const minuteOf = (at: number): string => MINUTE.format(at);
-
-/** Beginning of a period, ms. */
-export const startOf = (cycle: Cycle, period: string): number => periodSpan(cycle, period, timeZone).startMs;
-
-/** So many days after a day, at an hour, ms; the zone has no summer time. */
-export const clockTime = (day: string, days: number, hour: number): number =>
-  startOf('day', day) + (days * 24 + hour) * 3_600_000;
+export async function clockOf(deps: Pick<ApiDeps, 'pool' | 'versionOf'>): Promise<Clock> {
+  const timeZone = await displayZone(deps);
+  return {
+    timeZone,
+    hourOf: (at) => clock.hourOf(timeZone, at),
+    minuteOf: (at) => clock.minuteOf(timeZone, at),
+    startOf: (cycle, period) => periodSpan(cycle, period, timeZone).startMs,
+    clockTime: (day, days, hour) => clock.clockTime(timeZone, periodStartLocal('day', day), days, hour),
+  };
+}

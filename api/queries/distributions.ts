@@ -2,7 +2,7 @@
 import type { Flow } from '../../graph/model.ts';
 import { doneBy, runsBefore } from '../../store/scheduled-runs.ts';
 import type { ApiDeps } from '../deps.ts';
-import { clockTime, hourOf } from './clock.ts';
+import { type Clock, clockOf } from './clock.ts';
 import { defineQuery, listColumn, numberColumn, offset, ratioColumn, textColumn } from './query.ts';
 import { DayInput, flowsOf, grouped, isComplete, type Scope, type ScopedFlow, scopeOfDate } from './scope.ts';
 
@@ -43,8 +43,9 @@ export const q29 = defineQuery({
       flows.flatMap((it) => (it.flow.program?.type === 'export' ? [[keyOf(it), it] as const] : [])),
     );
     const isDay = scope.runs.some(({ run }) => run.cycle === 'day');
-    const five = isDay ? clockTime(scope.period, 1, 5) : null;
-    const usual = await usualByFive(deps, scope);
+    const clock = await clockOf(deps);
+    const five = isDay ? clock.clockTime(scope.period, 1, 5) : null;
+    const usual = await usualByFive(deps, scope, clock);
     const rows = [...grouped(imports, ({ flow }) => targetOf(flow))].map(([targetDb, list]) => {
       const done = list.filter(({ row }) => isComplete(row));
       const completedByFive = five === null ? null : done.filter(({ row }) => row.resultAt! <= five).length;
@@ -59,7 +60,10 @@ export const q29 = defineQuery({
         ...{ completedByFive, referenceByFive },
         offsetRatio: offset(completedByFive, referenceByFive),
         importWaiting: list.filter((it) => waits(it, exports.get(keyOf(it)), scope.now)).length,
-        exportsByHour: byHour(list.flatMap((it) => exports.get(keyOf(it)) ?? [])),
+        exportsByHour: byHour(
+          list.flatMap((it) => exports.get(keyOf(it)) ?? []),
+          clock,
+        ),
       };
     });
     return { about: { date: scope.period }, rows: rows.sort((a, b) => (a.targetDb < b.targetDb ? -1 : 1)) };
@@ -79,7 +83,7 @@ function waits({ row }: ScopedFlow, half: ScopedFlow | undefined, now: number): 
 }
 
 /** `02:17`: 17 exports ended between 2 and 3 o'clock; hours without any are left out. */
-function byHour(exports: readonly ScopedFlow[]): string[] {
+function byHour(exports: readonly ScopedFlow[], { hourOf }: Clock): string[] {
   const hours = new Map<string, number>();
   for (const { row } of exports)
     if (isComplete(row)) hours.set(hourOf(row.resultAt!), (hours.get(hourOf(row.resultAt!)) ?? 0) + 1);
@@ -89,6 +93,7 @@ function byHour(exports: readonly ScopedFlow[]): string[] {
 async function usualByFive(
   deps: ApiDeps,
   { period, runs }: Scope,
+  { clockTime }: Clock,
 ): Promise<(list: readonly ScopedFlow[]) => number | null> {
   if (!runs.some(({ run }) => run.cycle === 'day')) return () => null;
   const before = await runsBefore(deps.pool, 'day', period, DAYS);

@@ -1,36 +1,48 @@
 /** Answers of queries as files: CSV and xlsx with titles in one language. What begins like a formula is made text (no cell computes). */
 import { stringify } from 'csv-stringify/sync';
 import writeXlsx from 'write-excel-file/node';
-import { DEFAULT_CALENDAR } from '../../graph/work-days.ts';
+import { dateTimeOf } from '../../graph/clock-time.ts';
 import type { Language } from '../language.ts';
 import type { Column, Query, Row } from './query.ts';
 
 const LIST_SEPARATOR = ' ';
 
+/** For whom a file is written: language, and zone of its clock times. */
+export interface Reader {
+  readonly language: Language;
+  readonly zone: string;
+}
+
+/** Of a column of clock times, with their zone. */
+const titleOf = (column: Column, { language, zone }: Reader): string =>
+  column.type === 'instant' ? `${column[language]} (${zone})` : column[language];
+
 /** With a byte order mark: without it Excel reads Chinese as something else. */
-export function csvOf({ columns }: Query, rows: readonly Row[], language: Language): string {
+export function csvOf({ columns }: Query, rows: readonly Row[], { language, zone }: Reader): string {
   const list = Object.entries(columns);
-  const titles = list.map(([, column]) => column[language]);
-  const lines = rows.map((row) => list.map(([key, column]) => cellText(row[key], column, language)));
+  const titles = list.map(([, column]) => titleOf(column, { language, zone }));
+  const lines = rows.map((row) =>
+    list.map(([key, column]) => cellText(row[key], column, { language, zone })),
+  );
   return stringify([titles, ...lines], { bom: true, record_delimiter: 'windows' });
 }
 
 /** What a spreadsheet would compute gets an apostrophe before it. Numbers of ours are no text: -1 stays -1. */
 const asText = (text: string): string => (/^[=+\-@\t\r]/.test(text) ? `'${text}` : text);
 
-export async function xlsxOf(query: Query, rows: readonly Row[], language: Language): Promise<Buffer> {
+export async function xlsxOf(query: Query, rows: readonly Row[], reader: Reader): Promise<Buffer> {
   const list = Object.entries(query.columns);
-  const titles = list.map(([, column]) => ({ value: column[language], fontWeight: 'bold' as const }));
-  const lines = rows.map((row) => list.map(([key, column]) => cellOf(row[key], column, language)));
+  const titles = list.map(([, column]) => ({ value: titleOf(column, reader), fontWeight: 'bold' as const }));
+  const lines = rows.map((row) => list.map(([key, column]) => cellOf(row[key], column, reader)));
   const sheet = { sheet: query.id, stickyRowsCount: 1, columns: list.map(() => ({ width: 18 })) };
   return writeXlsx([titles, ...lines], sheet).toBuffer();
 }
 
-function cellOf(value: unknown, column: Column, language: Language) {
+function cellOf(value: unknown, column: Column, reader: Reader) {
   if (value === null || value === undefined) return null;
   if (typeof value === 'number' && column.type === 'number') return { value, type: Number };
   if (typeof value === 'number' && column.type === 'ratio') return { value, type: Number, format: '0.0%' };
-  return { value: cellOfSheet(cellText(value, column, language)), type: String };
+  return { value: cellOfSheet(cellText(value, column, reader)), type: String };
 }
 
 /** What Excel takes for damage in a cell: more text than it holds, characters that are none. */
@@ -40,11 +52,11 @@ const cellOfSheet = (text: string): string => {
   return whole.length <= MOST_CHARACTERS ? whole : `${whole.slice(0, MOST_CHARACTERS - 1)}…`;
 };
 
-function cellText(value: unknown, { type }: Column, language: Language): string {
+function cellText(value: unknown, { type }: Column, { language, zone }: Reader): string {
   if (value === null || value === undefined) return '';
   switch (type) {
     case 'instant':
-      return localTime(value as number);
+      return dateTimeOf(zone, value as number);
     case 'list':
       return asText((value as readonly string[]).join(LIST_SEPARATOR));
     case 'text':
@@ -59,12 +71,3 @@ function cellText(value: unknown, { type }: Column, language: Language): string 
       return type satisfies never;
   }
 }
-
-const LOCAL = new Intl.DateTimeFormat('sv-SE', {
-  dateStyle: 'short',
-  timeStyle: 'medium',
-  timeZone: DEFAULT_CALENDAR.timeZone,
-});
-
-/** `2026-11-22 02:10:33` in the platforms' zone. */
-const localTime = (at: number): string => LOCAL.format(at);

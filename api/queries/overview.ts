@@ -2,7 +2,7 @@
 import type { State } from '../../graph/status.ts';
 import { doneBy, runsBefore } from '../../store/scheduled-runs.ts';
 import type { ApiDeps } from '../deps.ts';
-import { hourOf, startOf } from './clock.ts';
+import { clockOf } from './clock.ts';
 import { defineQuery, instantColumn, numberColumn, offset, ratioColumn, textColumn } from './query.ts';
 import {
   DayInput,
@@ -82,6 +82,7 @@ export const q02 = defineQuery({
     const scope = await scopeOfDate(deps, date);
     const flows = await flowsOf(deps, scope, { ...filter, layer: ['DWD'] });
     const usual = await usualCounts(deps, scope);
+    const { hourOf } = await clockOf(deps);
     const batchOf = ({ row }: ScopedFlow): string => (row.releasedAt === null ? '-' : hourOf(row.releasedAt));
     const rows = [...grouped(flows, (it) => `${it.flow.platform ?? '-'} ${batchOf(it)}`)].map(
       ([key, list]) => {
@@ -137,6 +138,7 @@ async function usualCounts(
   deps: ApiDeps,
   { runs, now }: Scope,
 ): Promise<(list: readonly ScopedFlow[]) => number | null> {
+  const { startOf } = await clockOf(deps);
   const usual = new Map<string, { n: number; done: ReadonlyMap<string, number> }>();
   for (const { run } of runs) {
     const { cycle, period } = run;

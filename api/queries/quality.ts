@@ -6,7 +6,7 @@ import { effortOf, type FlowEffort, reportedRows, usualRows } from '../../store/
 import { runsBefore } from '../../store/scheduled-runs.ts';
 import type { ApiDeps } from '../deps.ts';
 import { GivenId, listOf } from '../schemas/fields.ts';
-import { minuteOf } from './clock.ts';
+import { clockOf } from './clock.ts';
 import { dueTimes } from './due.ts';
 import {
   defineQuery,
@@ -62,6 +62,7 @@ export const q30 = defineQuery({
   },
   example: 'from=00:00 to=03:00',
   async answer(deps, { date, source, from, to }) {
+    const { minuteOf } = await clockOf(deps);
     const scope = await scopeOfDate(deps, date);
     const due = new Map(scope.runs.map((run) => [run, dueTimes(run)]));
     const rows = (await flowsOf(deps, scope, {})).flatMap(({ run, flow, row }) => {

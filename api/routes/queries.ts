@@ -2,6 +2,7 @@
 import { z } from 'zod';
 import { readClock } from '../../store/snapshot.ts';
 import type { Api, ApiDeps } from '../deps.ts';
+import { displayZone } from '../display-zone.ts';
 import { languageOf } from '../language.ts';
 import { near } from '../near.ts';
 import { cursorOf, positionOf } from '../paging.ts';
@@ -66,7 +67,8 @@ function oneQuery(app: Api, deps: ApiDeps, query: Query): void {
       const { about, rows } = await query.answer(deps, input);
       if (format !== 'json') {
         const language = languageOf(request.headers['accept-language']);
-        const file = format === 'csv' ? csvOf(query, rows, language) : await xlsxOf(query, rows, language);
+        const reader = { language, zone: await displayZone(deps) };
+        const file = format === 'csv' ? csvOf(query, rows, reader) : await xlsxOf(query, rows, reader);
         reply
           .type(format === 'csv' ? 'text/csv; charset=utf-8' : XLSX)
           .header('content-disposition', `attachment; filename="${query.id}.${format}"`)
@@ -79,6 +81,7 @@ function oneQuery(app: Api, deps: ApiDeps, query: Query): void {
           query: query.id,
           about: { ...about },
           now: await readClock(deps.pool),
+          timeZone: await displayZone(deps),
           columns: columnsOf(query),
         },
         ...{

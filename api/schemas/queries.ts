@@ -47,6 +47,8 @@ export const queryAnswer = <T extends z.ZodType>(row: T) =>
     /** What was asked about, defaults filled in. */
     about: z.record(z.string(), z.string()),
     now: Instant,
+    /** In which files and terminals write the instants. */
+    timeZone: z.string(),
     columns: z.array(QueryColumn),
     total: z.int(),
     items: z.array(row),

@@ -59,7 +59,7 @@ export function pathLines(
   const tookWidth = Math.max(0, ...took.map(widthOf));
   const kindWidth = Math.max(0, ...kinds.map(widthOf));
   const flowWidth = Math.max(0, ...pieces.map((piece) => widthOf(piece.flow)));
-  const room = Math.min(columns, 160) - 8 - tookWidth - kindWidth - 8;
+  const room = Math.min(columns, 160) - time(it.openedAt).length - tookWidth - kindWidth - 9;
   const names = Math.min(flowWidth, Math.max(16, Math.floor(room * 0.55)));
   const bar = Math.max(8, Math.min(MAX_BAR, room - names));
   pieces.forEach((piece, i) => {

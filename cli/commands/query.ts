@@ -4,7 +4,7 @@ import { SluiceError } from '../../errors.ts';
 import { part, type Query } from '../client.ts';
 import { writeOutput } from '../output-file.ts';
 import type { Session } from '../session.ts';
-import { instant } from '../text/instant.ts';
+import { dateTime, useZone, zoneInUse } from '../text/instant.ts';
 import type { Lang } from '../text/phrases.ts';
 import { table } from '../text/table.ts';
 import { oneLine } from '../text/width.ts';
@@ -103,12 +103,13 @@ function explained(it: QuerySummary, session: Session): string[] {
 }
 
 function answerTable(it: QueryAnswer, session: Session): string[] {
+  useZone(it.timeZone);
   const { phrase, paint, lang } = session;
   const about = Object.entries(it.about).map(([key, value]) => `${key}=${oneLine(value)}`);
   const head = [it.query, ...about, phrase('rows_of', { n: it.items.length, total: it.total })].join('  ');
   if (it.items.length === 0) return [paint('dim', head)];
   const shape = it.columns.map((column) => ({
-    title: column[lang],
+    title: column.type === 'instant' ? `${column[lang]} (${zoneInUse()})` : column[lang],
     cell: (row: QueryAnswer['items'][number]) => cellText(row[column.key], column, session),
     ...(column.type === 'number' || column.type === 'ratio' ? { align: 'right' as const } : {}),
     gives: gives(column),
@@ -124,7 +125,7 @@ function cellText(value: unknown, { type }: QueryColumn, { phrase, lang }: Sessi
   if (value === null || value === undefined) return '';
   switch (type) {
     case 'instant':
-      return instant(value as number);
+      return dateTime(value as number);
     case 'ratio':
       return `${((value as number) * 100).toFixed(1)} %`;
     case 'yes':

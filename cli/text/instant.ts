@@ -1,16 +1,60 @@
 /** Instants and durations as people read them. */
 
-/** `2026-11-01 08:03:07` in the time zone of this machine; `-` for none. */
-export function instant(at: number | null | undefined): string {
-  if (at === null || at === undefined || at === 0) return '-';
-  const d = new Date(at);
-  return `${d.getFullYear()}-${two(d.getMonth() + 1)}-${two(d.getDate())} ${time(at)}`;
+/** In which zone clock times are written: the API tells it with each answer. UTC until it has. */
+let zone = 'UTC';
+let format = formatOf(zone);
+
+/** A zone that this machine does not know changes nothing: times are then written in the zone before, which stands beside them. */
+export function useZone(name: string | null): void {
+  if (name === null || name === zone) return;
+  try {
+    format = formatOf(name);
+    zone = name;
+  } catch (error) {
+    if (!(error instanceof RangeError)) throw error;
+  }
 }
 
-/** `08:03:07` in the time zone of this machine. */
-export function time(at: number): string {
-  const d = new Date(at);
-  return `${two(d.getHours())}:${two(d.getMinutes())}:${two(d.getSeconds())}`;
+export const zoneInUse = (): string => zone;
+
+/** `2026-11-01 08:03:07+08`: the last is the offset of the zone in use; `-` for none. */
+export function instant(at: number | null | undefined): string {
+  return at === null || at === undefined || at === 0 ? '-' : `${dateTime(at)}${offset(at)}`;
+}
+
+/** `08:03:07+08`. */
+export const time = (at: number): string => `${dateTime(at).slice(11)}${offset(at)}`;
+
+/** `2026-11-01 08:03:07`, for where the zone stands beside it. */
+export function dateTime(at: number): string {
+  const { year, month, day, hour, minute, second } = partsOf(at);
+  return `${year!.padStart(4, '0')}-${month}-${day} ${hour}:${minute}:${second}`;
+}
+
+/** `+08`, `+05:45`, `-03`. */
+function offset(at: number): string {
+  const [, sign = '+', hours = '00', minutes = '00'] =
+    /GMT([+-])(\d{2}):(\d{2})/.exec(partsOf(at).timeZoneName!) ?? [];
+  return `${sign}${hours}${minutes === '00' ? '' : `:${minutes}`}`;
+}
+
+function partsOf(at: number): Partial<Record<Intl.DateTimeFormatPartTypes, string>> {
+  return Object.fromEntries(format.formatToParts(at).map(({ type, value }) => [type, value]));
+}
+
+function formatOf(timeZone: string): Intl.DateTimeFormat {
+  const [numeric, twoDigits] = ['numeric', '2-digit'] as const;
+  return new Intl.DateTimeFormat('en-GB', {
+    ...{
+      timeZone,
+      timeZoneName: 'longOffset',
+      hourCycle: 'h23',
+      year: numeric,
+      month: twoDigits,
+      day: twoDigits,
+    },
+    ...{ hour: twoDigits, minute: twoDigits, second: twoDigits },
+  });
 }
 
 /** The two largest units: `3 d 4 h`, `4 min 07 s`, `1.25 s`, `80 ms`. */

@@ -181,6 +181,9 @@ test('as xlsx numbers are numbers and texts are texts', async () => {
   expect(sheet[2]!.at(-1)).toBe(0.3333);
 });
 
+/** For whom files are written. */
+const reader = { language: 'en', zone: 'Asia/Shanghai' } as const;
+
 test.each([
   ['a control character', 'a\u0001b', 'ab'],
   ['a character that is none', 'a\ufffeb', 'ab'],
@@ -188,7 +191,7 @@ test.each([
   ['more than a cell holds', 'x'.repeat(40_000), `${'x'.repeat(32_766)}…`],
 ])('%s in a text does not damage the sheet', async (_what, text, want) => {
   const query = { ...QUERIES[0]!, columns: { name: textColumn('name', '名称') } };
-  const sheet = await readSheet(await xlsxOf(query, [{ name: text }], 'en'));
+  const sheet = await readSheet(await xlsxOf(query, [{ name: text }], reader));
   expect(sheet[1]![0]).toBe(want);
 });
 
@@ -196,7 +199,7 @@ test('text that begins like a formula stays text in files', () => {
   const query = { ...QUERIES[0]!, columns: { name: textColumn('name', '名称') } };
   const cells = { name: '-', n: -1 };
   const both = { ...query, columns: { ...query.columns, n: numberColumn('n', 'n') } };
-  expect(csvOf(both, [cells], 'en')).toBe("\ufeffname,n\r\n'-,-1\r\n");
+  expect(csvOf(both, [cells], reader)).toBe("\ufeffname,n\r\n'-,-1\r\n");
   for (const text of ['=1+1', '+1', '-1', '@cmd', '\t=1'])
-    expect(csvOf(query, [{ name: text }], 'en')).toBe(`\ufeffname\r\n'${text}\r\n`);
+    expect(csvOf(query, [{ name: text }], reader)).toBe(`\ufeffname\r\n'${text}\r\n`);
 });

@@ -193,7 +193,7 @@ test('a blackout postpones to its end, or leaves out; what waits for a schedule 
   expect(await decisions()).toEqual(['2026-11-20 waiting_blackout', '2026-11-21 waiting_blackout']);
   expect((await lastSlots(pool, ['days'], 1))[0]).toMatchObject({
     until: Date.parse('2026-11-21T22:00:00Z'),
-    text: { en: 'blackout cutover, 2026-11-21 to 2026-11-22 06:00' },
+    text: { en: 'blackout cutover, 2026-11-21 to 2026-11-22 06:00 Asia/Shanghai' },
   });
   await at('2026-11-21T21:59:59Z');
   await openWaiting(deps, noWarning);
