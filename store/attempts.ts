@@ -238,7 +238,7 @@ function endRow(lease: EndedLease, result: Decided): LogRow {
 }
 
 /** A question takes from its sending to its answer, but not longer than the agent worked at it: an outage of ours does not count (D9). */
-const questionMs = ({ open_ms }: EndedLease, { agentMs }: AttemptEnd): number =>
+const questionMs = ({ open_ms }: EndedLease, { agentMs }: Pick<AttemptEnd, 'agentMs'>): number =>
   Math.max(0, Math.min(open_ms, agentMs ?? open_ms));
 
 function lateRow(late: LateEnd): LogRow {
