@@ -4,6 +4,12 @@ import type { Graph } from './compact.ts';
 /** No deadline anywhere below: last in line. Fits PostgreSQL's bigint and JavaScript's exact integers. */
 export const NO_DEADLINE = 9_000_000_000_000_000;
 
+/**
+ * Of backfills and rehearsals: after whatever a scheduled run has waiting. Their deadlines lie in the past, and would go before
+ * tonight's.
+ */
+export const AFTER_SCHEDULED = NO_DEADLINE + 1;
+
 /** Latest start per vertex, ms: backwards from deadlines (0 = none) with median durations (ms). Loops' inner edges do not count. O(V + E). */
 export function latestStarts(graph: Graph, deadlines: Float64Array, durations: Float64Array): Float64Array {
   const latest = new Float64Array(graph.n);

@@ -1,4 +1,6 @@
 /** What graph/room.ts asks of the record: expedited and key flows that wait for room, and the rooms there are (protocol C8-C10). */
+
+import { NO_DEADLINE } from '../graph/latest-start.ts';
 import { type AgentRoom, type Asking, allot, keptUnits, type Rooms } from '../graph/room.ts';
 import type { Queryable } from './pool.ts';
 
@@ -48,14 +50,16 @@ export interface WaitingRow extends Asking {
 /** Room is kept for at most this number of flows at a time, the first in the waiting order: a claim reads no more than these. */
 const FIRST_LIMIT = 64;
 
-/** Expedited and key flows that need more than a plain slot, in the waiting order; none of closed, frozen or paused runs. Reads an index of just these. */
+/**
+ * Expedited and key flows that need more than a plain slot, in the waiting order; none of closed, frozen or paused runs, and key flows of
+ * scheduled runs only: no room stands idle for a backfill. Reads an index of just these. */
 export async function readFirst(client: Queryable): Promise<WaitingRow[]> {
   const found = await client.query<WaitingRow>({
     name: 'claim-first',
     text: `select o.run_id as run, o.flow_id as flow, o.platform, o.labels, o.pools, o.pool_amounts as amounts, o.locks,
         case when o.locks = '{}' then '{}' else array(select l.key from locks l where l.key = any(o.locks)) end as locked
       from outbox o
-      where claimed_epoch is null and (expedite or key) and needs_room(pools, labels, locks)
+      where claimed_epoch is null and (expedite or (key and latest_start_ms <= ${NO_DEADLINE})) and needs_room(pools, labels, locks)
         and (select r.state = 'open' and r.frozen is null from runs r where r.id = o.run_id)
         and not exists (select 1 from pauses p where p.from_ms <= clock_ms() and (p.to_ms is null or p.to_ms > clock_ms()) and p.scope in ('platform:' || o.platform, 'run:' || o.run_id))
       order by ${WAITING_ORDER} limit $1`,

@@ -4,7 +4,7 @@ import { SluiceError } from '../errors.ts';
 import { mapPeriod, programPeriod } from '../graph/calendar.ts';
 import type { CompactGraph, Graph } from '../graph/compact.ts';
 import { previousOf } from '../graph/foreign-runs.ts';
-import { latestStarts } from '../graph/latest-start.ts';
+import { AFTER_SCHEDULED, latestStarts } from '../graph/latest-start.ts';
 import type { Cycle, Flow, Purpose } from '../graph/model.ts';
 import { type Given, givenParameters } from '../graph/parameters.ts';
 import { rehearsalForm, twinsOf } from '../graph/rehearsal.ts';
@@ -119,9 +119,12 @@ async function readContext(
     [runId],
   );
   for (const row of rows.rows) deadlines[index.get(row.flow_id) ?? 0] = row.deadline_ms;
+  const isScheduled = run.purpose === 'scheduled';
   // Without a deadline nothing is to be reckoned backwards from one.
   const durations =
-    rows.rows.length === 0 ? new Float64Array(graph.n) : (await readUsual(pool, { run, version })).durations;
+    rows.rows.length === 0 || !isScheduled
+      ? new Float64Array(graph.n)
+      : (await readUsual(pool, { run, version })).durations;
   // By mapping: an estate has a handful of them, and thousands of flows.
   const periods = new Map<string | number, string>();
   const periodOf = ({ period }: Flow): string => {
@@ -147,7 +150,9 @@ async function readContext(
     subscriptions:
       graph.foreign.length === 0 ? subscriptionsOf(graph.n, []) : await readSubscriptions(pool, runId, index),
     deadlines,
-    latestStart: latestStarts(graph, deadlines, durations),
+    latestStart: isScheduled
+      ? latestStarts(graph, deadlines, durations)
+      : new Float64Array(graph.n).fill(AFTER_SCHEDULED),
     flow(id) {
       const flow = version.flows.get(id);
       if (flow === undefined)

@@ -1,5 +1,7 @@
 import { afterAll, beforeEach, describe, expect, test } from 'vitest';
 import { setDrained } from '../../store/agent-list.ts';
+import { versionReader } from '../../store/catalogue.ts';
+import { openRun } from '../../store/open-run.ts';
 import { createPool } from '../../store/pool.ts';
 import { settleRun } from '../support/coordinator.ts';
 import { createTestDatabase } from '../support/database.ts';
@@ -100,6 +102,37 @@ describe('C10: room is kept for an expedited or key flow that lacks nothing else
     await pool.query("update pools set used = 0 where name = 'four'");
     const taken = (await Promise.all(agents.map(names))).flat();
     expect(taken).toEqual(['Whole']);
+  });
+});
+
+describe('C10: a backfill', () => {
+  const flows = [{ id: 'Due', deadline: '+0 month, day 1, 06:00' }, { id: 'Plain' }, { ...WHOLE, key: true }];
+  const openBackfill = async (period: string): Promise<string> => {
+    const request = { cycle: 'month', period, purpose: 'backfill', procedures: null } as const;
+    const { id } = await openRun(pool, versionReader(pool), request, 'test');
+    await settleRun(pool, id);
+    return id;
+  };
+
+  test('waits after whatever a scheduled run has waiting, though its deadlines are long over', async () => {
+    await applyCatalogue(pool, catalogueText(flows, FOUR));
+    const back = await openBackfill('2021-01');
+    const run = await open(flows, FOUR);
+    const agent = await playAgent(pool, 'a', { slots: 3 });
+    expect((await agent.claim()).map((it) => it.run)).toEqual([run, run, run]);
+    const later = await playAgent(pool, 'b', { slots: 3 });
+    expect((await later.claim()).map((it) => it.run)).toEqual([back, back]);
+  });
+
+  test('keeps no room for its key flows unless somebody expedites them', async () => {
+    await applyCatalogue(pool, catalogueText(flows, FOUR));
+    const back = await openBackfill('2021-02');
+    await open(smalls(4), FOUR);
+    await pool.query("update pools set used = 1 where name = 'four'");
+    const agent = await playAgent(pool, 'a', { slots: 2 });
+    expect(await names(agent)).toEqual(['S00', 'S01']);
+    await expedite(back, 'Whole');
+    expect(await names(await playAgent(pool, 'b', { slots: 1 }))).not.toContain('S02');
   });
 });
 
