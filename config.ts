@@ -37,13 +37,60 @@ const encoding = z.string().transform((name, context) => {
 
 /** `{"yt": "postgres://..."}`: credentials of platforms, which only agents hold (protocol C1). */
 const connections = z.string().transform((text, context) => {
-  try {
-    return z.record(z.string(), z.url()).parse(JSON.parse(text));
-  } catch {
-    context.addIssue({ code: 'custom', message: 'a JSON object: connection name -> URL' });
+  const problem = (message: string) => {
+    context.addIssue({ code: 'custom', message });
     return z.NEVER;
+  };
+  let given: unknown;
+  try {
+    given = JSON.parse(text);
+  } catch {
+    // The parser's own message quotes the text, which holds passwords.
+    return problem('is no JSON; it must be an object: connection name -> URL');
   }
+  if (typeof given !== 'object' || given === null || Array.isArray(given))
+    return problem('must be a JSON object: connection name -> URL');
+  const urls: Record<string, string> = {};
+  for (const [name, url] of Object.entries(given)) {
+    const wrong = urlProblem(url, /^[a-z][a-z0-9+.-]*$/);
+    if (wrong !== null) problem(`the connection '${name}' ${wrong}`);
+    else urls[name] = url as string;
+  }
+  return urls;
 });
+
+/** `postgres://user:password@host:port/database` of the record. */
+const databaseUrl = z.string().transform((url, context) => {
+  const wrong = urlProblem(url, /^postgres(ql)?$/);
+  if (wrong === null) return url;
+  context.addIssue({ code: 'custom', message: wrong });
+  return z.NEVER;
+});
+
+/**
+ * What is wrong with the URL of a database, null = nothing. It never repeats the URL. A password with `#`, `/`, `?` or `@` cuts a URL in
+ * places where nobody means it, and what is left of it may be a URL still, of another host or without a password.
+ */
+function urlProblem(url: unknown, scheme: RegExp): string | null {
+  const encode = 'write # / ? @ : % and spaces of user and password as %23 %2F %3F %40 %3A %25 %20';
+  if (typeof url !== 'string') return 'must be a URL in quotes';
+  const [, given, rest] = /^([^:/?#]*):\/\/(.*)$/s.exec(url) ?? [];
+  if (given === undefined || !scheme.test(given))
+    return 'must be a URL: postgres://user:password@host:port/database';
+  const [place = ''] = /^[^/?#]*/.exec(rest!)!;
+  const beyond = rest!.slice(place.length);
+  // An @ behind the first of / ? # (and not in an option): the password ends earlier than was meant.
+  if (/@/.test(beyond.replace(/[?][\w.-]+=.*$/s, ''))) return `has a password that ends too early; ${encode}`;
+  if (/#/.test(beyond)) return `has a # that cuts it; ${encode}`;
+  if (/%(?![0-9a-fA-F]{2})/.test(place)) return `has a % that is none of an encoded character; ${encode}`;
+  try {
+    const { username, password } = new URL(url);
+    for (const part of [username, password]) decodeURIComponent(part);
+    return null;
+  } catch {
+    return `is no URL that can be read; ${encode}`;
+  }
+}
 
 /** Names of variables, or beginnings of names: `JAVA_HOME, ORACLE_*`. What begins with SLUICE_ may hold a secret. */
 const passed = list.transform((all, context) => {
@@ -74,7 +121,7 @@ const Environment = z
     SLUICE_HOME: path.prefault('.sluice'),
     SLUICE_CACHE: path.optional(),
     // Outside parts that replace the embedded ones
-    DATABASE_URL: z.url({ protocol: /^postgres(ql)?$/ }).optional(),
+    DATABASE_URL: databaseUrl.optional(),
     TEMPORAL_ADDRESS: z
       .string()
       .regex(/^[^\s:]+:\d+$/, 'host:port')

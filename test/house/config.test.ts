@@ -35,6 +35,43 @@ describe('the configuration', () => {
     for (const key of Object.keys(bad)) expect((error as SluiceError).message).toContain(`${key}: `);
   });
 
+  const hiding = ['a#b', 'a/b', 'a?b', 'a?x=1', 'a%b', '#', 'a b/', 'a?b=#/'];
+  test.each(hiding)(
+    'a password %s that cuts its URL is refused with what to do, and is not shown',
+    (secret) => {
+      const url = `postgres://u:Top${secret}Secret@h:5432/yt`;
+      for (const env of [{ DATABASE_URL: url }, { SLUICE_CONNECTIONS: JSON.stringify({ yt: url }) }]) {
+        const { message, facts } = catchError(() => loadConfig(env)) as SluiceError;
+        expect(message).toContain('%23');
+        expect(`${message}${JSON.stringify(facts)}`).not.toMatch(/Top|Secret/);
+        if ('SLUICE_CONNECTIONS' in env) expect(message).toContain("connection 'yt'");
+      }
+    },
+  );
+
+  test('each connection that is wrong is named, and a text that is no JSON is not shown', () => {
+    const given = { good: 'postgres://u:p@h/d', one: 'h:5432/d', two: 5 };
+    const { message } = catchError(() =>
+      loadConfig({ SLUICE_CONNECTIONS: JSON.stringify(given) }),
+    ) as SluiceError;
+    expect(message).toContain("'one'");
+    expect(message).toContain("'two'");
+    expect(message).not.toContain("'good'");
+    const broken = catchError(() => loadConfig({ SLUICE_CONNECTIONS: '{"yt":"postgres://u:TopSecret@h/d"' }));
+    expect(String(broken)).not.toContain('TopSecret');
+  });
+
+  test.each(['p%23a%2Fs%3Fs%25w%40o%3Ard%20x', 'a:b', 'a@b', '%E5%AF%86'])(
+    'the password %s is taken as it is',
+    (password) => {
+      const url = `postgres://u:${password}@h:5432/yt?application_name=a@b`;
+      expect(loadConfig({ DATABASE_URL: url }).databaseUrl).toBe(url);
+      expect(loadConfig({ SLUICE_CONNECTIONS: JSON.stringify({ yt: url }) }).agent.connections).toEqual({
+        yt: url,
+      });
+    },
+  );
+
   test('a heartbeat that is not shorter than the lease is refused', () => {
     const error = catchError(() => loadConfig({ SLUICE_HEARTBEAT_MS: '60000' }));
     expect(error).toMatchObject({
