@@ -28,6 +28,8 @@ interface Given {
   readonly say: (text: string) => void;
   /** Whether sample data are wanted: the demo reads them. */
   readonly sample: boolean;
+  /** Make new tokens where the record has some that this home does not know. */
+  readonly replaceTokens: boolean;
 }
 
 const program = (path: string): string => join(projectFolder, path);
@@ -36,7 +38,8 @@ const program = (path: string): string => join(projectFolder, path);
  * Makes databases, schema, catalogue, actors and sample data, then starts API, worker and agents and keeps them alive. Each part is added to
  * `shutdown` as it starts. Throws `child_failed` with the last lines of the part that did not come up.
  */
-export async function startParts({ config, home, servers, shutdown, say, sample }: Given): Promise<void> {
+export async function startParts(given: Given): Promise<void> {
+  const { config, home, servers, shutdown, say, sample } = given;
   const databaseUrl = servers.databaseUrl();
   if (servers.ownsDatabase)
     for (const name of ['sluice', ...PLATFORMS]) await createDatabase(servers.databaseUrl('postgres'), name);
@@ -55,6 +58,7 @@ export async function startParts({ config, home, servers, shutdown, say, sample 
 
   const actorsFile = join(home.path, 'cli.json');
   const setUp = runToEnd(home, 'setup', program('api/setup/main.ts'), env, [
+    ...(given.replaceTokens ? ['--replace-tokens'] : []),
     actorsFile,
     program('catalogue/month-start'),
     ...AGENTS.map((agent) => agent.name),

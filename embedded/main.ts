@@ -18,15 +18,7 @@ const shutdown = watchSignals(say);
 for (const stream of [process.stdout, process.stderr]) stream.on('error', () => undefined);
 
 async function main(): Promise<void> {
-  const { values: options } = parseArgs({
-    options: {
-      once: { type: 'boolean', default: false },
-      json: { type: 'boolean', default: false },
-      // Default: on the embedded database yes, on somebody else's no; --no-demo starts the parts only.
-      demo: { type: 'boolean' },
-    },
-    allowNegative: true,
-  });
+  const options = optionsOf();
   const config = loadConfig();
 
   const home = await openHome(config.home);
@@ -44,7 +36,15 @@ async function main(): Promise<void> {
 
   // With somebody else's database the demo, and the sample data it reads, are only made when asked for.
   const wanted = options.demo ?? servers.ownsDatabase;
-  await startParts({ config, home, servers, shutdown, say, sample: wanted });
+  await startParts({
+    config,
+    home,
+    servers,
+    shutdown,
+    say,
+    sample: wanted,
+    replaceTokens: options['replace-tokens'],
+  });
   if (shutdown.signal.aborted) return;
   say(`API        ${config.apiUrl}`);
   const code = wanted ? await runDemo(home, config, shutdown, options.json) : 0;
@@ -55,6 +55,28 @@ async function main(): Promise<void> {
     process.exit(code);
   }
   say('serving; Ctrl-C stops everything');
+}
+
+/** Throws `usage`. */
+function optionsOf() {
+  try {
+    return parseArgs({
+      options: {
+        once: { type: 'boolean', default: false },
+        json: { type: 'boolean', default: false },
+        // Default: on the embedded database yes, on somebody else's no; --no-demo starts the parts only.
+        demo: { type: 'boolean' },
+        // Of a record whose tokens another home made: new ones, and the old ones are refused.
+        'replace-tokens': { type: 'boolean', default: false },
+      },
+      allowNegative: true,
+    }).values;
+  } catch (error) {
+    throw new SluiceError(
+      'usage',
+      `${(error as Error).message} (npm start -- [--once] [--json] [--no-demo] [--replace-tokens])`,
+    );
+  }
 }
 
 function withoutPassword(url: string): string {

@@ -47,6 +47,18 @@ export async function disableActor(client: Queryable, name: string): Promise<voi
   await client.query("select pg_notify('sluice_actors', $1)", [name]);
 }
 
+/** Those of the names that the record knows, and whether each is disabled. */
+export async function knownActors(
+  client: Queryable,
+  names: readonly string[],
+): Promise<Map<string, { readonly disabled: boolean }>> {
+  const found = await client.query<{ name: string; disabled: boolean }>(
+    'select name, disabled from actors where name = any($1::text[]) and token_hash is not null',
+    [names],
+  );
+  return new Map(found.rows.map(({ name, disabled }) => [name, { disabled }]));
+}
+
 /** The actor of a token, or null. */
 export async function actorOfToken(client: Queryable, token: string): Promise<Actor | null> {
   const found = await client.query<Omit<Actor, 'scope'> & { scope: Partial<Scope> }>({

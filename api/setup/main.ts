@@ -1,15 +1,17 @@
 /**
  * Makes an installation ready, any number of times: schema, shipped catalogue, actors with tokens. A program of its own, run by `npm start`:
- * `node api/setup/main.ts <file of actors> <folder of a catalogue>`. It is the only place where an actor comes from nothing.
+ * `node api/setup/main.ts [--replace-tokens] <file of actors> <folder of a catalogue> <agent>...`. It is the only place where an actor comes from nothing.
  *
  * The file of actors (0600) is what the command line and agents of this machine read: `{ apiUrl, actors: { name: token } }`.
  */
 import { chmod, readdir, readFile, rename, writeFile } from 'node:fs/promises';
 import { join, relative, sep } from 'node:path';
+import { parseArgs } from 'node:util';
 import type pg from 'pg';
 import { loadConfig } from '../../config.ts';
 import { SluiceError } from '../../errors.ts';
-import { actorOfToken, createActor, type NewActor } from '../../store/actors.ts';
+import { actorOfToken, createActor, knownActors, type NewActor } from '../../store/actors.ts';
+import { writeAudit } from '../../store/audit.ts';
 import { newestVersion, saveVersion } from '../../store/catalogue.ts';
 import { migrate } from '../../store/migrate.ts';
 import { createPool, inTransaction } from '../../store/pool.ts';
@@ -68,22 +70,66 @@ async function shippedActors(pool: pg.Pool, agents: readonly string[]): Promise<
   ];
 }
 
-/** Keeps tokens that still work; makes the others. Written aside and renamed, readable by its owner only. */
+/** The file as it is; empty when there is none. Throws `internal` when it cannot be read: its tokens may be the only ones. */
+async function readActors(path: string): Promise<Record<string, string>> {
+  let text: string;
+  try {
+    text = await readFile(path, 'utf8');
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return {};
+    throw new SluiceError('tokens_elsewhere', `${path} cannot be read: ${(error as Error).message}`);
+  }
+  try {
+    return (JSON.parse(text) as ActorsFile).actors ?? {};
+  } catch {
+    throw new SluiceError('tokens_elsewhere', `${path} is no JSON; mend it, or move it away`);
+  }
+}
+
+/**
+ * Keeps tokens that still work; makes those of actors whom the record does not know. Others were made by another set-up, and somebody works
+ * with them: they are replaced only when `replace` says so. An actor that was disabled stays so. Written aside and renamed, readable by
+ * its owner only. Throws `tokens_elsewhere`.
+ */
 async function writeActors(
   pool: pg.Pool,
   path: string,
   apiUrl: string,
   agents: readonly string[],
+  replace: boolean,
 ): Promise<void> {
-  const before = await readFile(path, 'utf8').then(
-    (text) => (JSON.parse(text) as ActorsFile).actors,
-    () => ({}) as Record<string, string>,
-  );
+  const before = await readActors(path);
   const actors: Record<string, string> = { ...before };
-  for (const actor of await shippedActors(pool, agents)) {
+  const shipped = await shippedActors(pool, agents);
+  const known = await knownActors(
+    pool,
+    shipped.map((actor) => actor.name),
+  );
+  const missing: NewActor[] = [];
+  for (const actor of shipped) {
     const token = before[actor.name];
-    const known = token === undefined ? null : await actorOfToken(pool, token);
-    actors[actor.name] = known?.name === actor.name ? token! : await createActor(pool, actor);
+    const owner = token === undefined ? null : await actorOfToken(pool, token);
+    if (owner?.name !== actor.name && known.get(actor.name)?.disabled !== true) missing.push(actor);
+  }
+  const elsewhere = missing.filter((actor) => known.has(actor.name)).map((actor) => actor.name);
+  if (elsewhere.length > 0 && !replace)
+    throw new SluiceError(
+      'tokens_elsewhere',
+      `the record knows ${elsewhere.join(', ')}, and ${path} does not hold their tokens: another set-up made them`,
+      { facts: { actors: elsewhere, file: path } },
+    );
+  for (const actor of missing) actors[actor.name] = await createActor(pool, actor);
+  if (elsewhere.length > 0) {
+    process.stderr.write(
+      `sluice: replaced the tokens of ${elsewhere.join(', ')}; their old ones are refused now\n`,
+    );
+    await writeAudit(pool, {
+      actor: 'setup',
+      verb: 'replace-tokens',
+      run: null,
+      reason: elsewhere.join(', '),
+      outcome: 'applied',
+    });
   }
   const file: ActorsFile = { apiUrl, actors };
   await writeFile(`${path}.new`, `${JSON.stringify(file, null, 2)}\n`, { mode: 0o600 });
@@ -91,20 +137,38 @@ async function writeActors(
   await rename(`${path}.new`, path);
 }
 
-const config = loadConfig();
-const [actorsFile, catalogueFolder, ...agents] = process.argv.slice(2);
-if (config.databaseUrl === undefined || actorsFile === undefined || catalogueFolder === undefined)
-  throw new SluiceError(
-    'usage',
-    'DATABASE_URL=... node api/setup/main.ts ACTORS_FILE CATALOGUE_FOLDER AGENT...',
-  );
-const pool = createPool(config.databaseUrl, { max: 2, name: 'setup' });
+const USAGE =
+  'DATABASE_URL=... node api/setup/main.ts [--replace-tokens] ACTORS_FILE CATALOGUE_FOLDER AGENT...';
+
+async function main(): Promise<void> {
+  const config = loadConfig();
+  const { values: options, positionals } = parseArgs({
+    options: { 'replace-tokens': { type: 'boolean', default: false } },
+    allowPositionals: true,
+  });
+  const [actorsFile, catalogueFolder, ...agents] = positionals;
+  if (config.databaseUrl === undefined || actorsFile === undefined || catalogueFolder === undefined)
+    throw new SluiceError('usage', USAGE);
+  const pool = createPool(config.databaseUrl, { max: 2, name: 'setup' });
+  try {
+    await migrate(pool);
+    await applyShipped(pool, catalogueFolder);
+    await writeActors(pool, actorsFile, config.apiUrl, agents, options['replace-tokens']);
+    process.send?.({ ready: true });
+  } finally {
+    await pool.end();
+  }
+}
+
 try {
-  await migrate(pool);
-  await applyShipped(pool, catalogueFolder);
-  await writeActors(pool, actorsFile, config.apiUrl, agents);
-  process.send?.({ ready: true });
-} finally {
-  await pool.end();
+  await main();
+} catch (error) {
+  const isUsage = (error as { code?: unknown } | null)?.code === 'ERR_PARSE_ARGS_UNKNOWN_OPTION';
+  if (!(error instanceof SluiceError) && !isUsage) throw error;
+  const failure = error instanceof SluiceError ? error : new SluiceError('usage', USAGE);
+  process.stderr.write(
+    `sluice: ${failure.code}: ${failure.message}\n${failure.kind.remedy.en} ${failure.kind.remedy.zh}\n`,
+  );
+  process.exitCode = failure.kind.exit;
 }
 process.disconnect?.();
