@@ -44,10 +44,10 @@ export async function startAttempts(
           join (select epoch from leases where epoch = any($1::bigint[]) order by epoch for update) l on l.epoch = x.epoch
         ), started as (
           update leases l set seen_ms = clock_ms(), started_ms = case when l.stop then l.started_ms else coalesce(l.started_ms, clock_ms()) end
-          from asked where l.epoch = asked.epoch and l.agent = asked.agent and l.instance = asked.instance
+          from asked where l.epoch = any($1::bigint[]) and l.epoch = asked.epoch and l.agent = asked.agent and l.instance = asked.instance
           returning l.epoch, l.stop, l.started_ms
         ), noted as (
-          update attempts a set started_ms = s.started_ms from started s where a.epoch = s.epoch and not s.stop
+          update attempts a set started_ms = s.started_ms from started s where a.epoch = any($1::bigint[]) and a.epoch = s.epoch and not s.stop
         )
         select epoch, stop from started`,
       values: [pairs.map((p) => p.epoch), pairs.map((p) => p.agent), pairs.map((p) => p.instance)],
@@ -82,7 +82,7 @@ export async function heartbeat(
         update leases l set seen_ms = clock_ms(), waits_code = x.code, waits_by = x.held_by,
           waits_ms = case when x.code is null then null else coalesce(l.waits_ms, clock_ms()) end
         from unnest($1::bigint[], $2::text[], $3::text[], $4::text[]) as x (epoch, agent, code, held_by) join held using (epoch)
-        where l.epoch = x.epoch and l.agent = x.agent returning l.epoch, l.stop`,
+        where l.epoch = any($1::bigint[]) and l.epoch = x.epoch and l.agent = x.agent returning l.epoch, l.stop`,
       values: [
         pairs.map((p) => p.epoch),
         pairs.map((p) => p.agent),
@@ -149,7 +149,7 @@ export async function completeAttempts(
       name: 'end-leases',
       text: `with held as (select epoch from leases where epoch = any($1::bigint[]) order by epoch for update)
         delete from leases l using unnest($1::bigint[], $2::text[], $3::text[]) as x (epoch, agent, run_id) join held using (epoch)
-        where l.epoch = x.epoch and l.agent = x.agent and l.run_id = x.run_id
+        where l.epoch = any($1::bigint[]) and l.epoch = x.epoch and l.agent = x.agent and l.run_id = x.run_id
         returning l.epoch, l.run_id, l.flow_id, l.generation, l.attempt, l.pools, l.pool_amounts, l.locks, clock_ms() - l.sent_ms as open_ms`,
       values: [all.map((r) => r.epoch), all.map((r) => r.agent), all.map((r) => r.run)],
     });
@@ -163,7 +163,8 @@ export async function completeAttempts(
       text: `update attempts a set ended_ms = clock_ms(), outcome = x.outcome, failure_kind = x.failure, message = x.message,
           exit_code = x.exit_code, rows = x.rows, log_bytes = x.log_bytes, encoding = x.encoding
         from unnest($1::bigint[], $2::text[], $3::text[], $4::text[], $5::int[], $6::bigint[], $7::bigint[], $8::text[])
-          as x (epoch, outcome, failure, message, exit_code, rows, log_bytes, encoding) where a.epoch = x.epoch`,
+          as x (epoch, outcome, failure, message, exit_code, rows, log_bytes, encoding)
+        where a.epoch = any($1::bigint[]) and a.epoch = x.epoch`,
       values: [
         good.map((r) => r.epoch),
         good.map((r) => r.outcome),

@@ -38,9 +38,17 @@ const STATE = `case
     when o.claimed_epoch is not null then 'sent_to_agent'
     else f.phase end`;
 
-const FROM = `from run_flows f
-  left join outbox o on o.run_id = f.run_id and o.flow_id = f.flow_id
-  left join leases l on l.run_id = f.run_id and l.flow_id = f.flow_id`;
+/**
+ * Joins of flows of the run `$1` that cost their number whatever PostgreSQL's statistics say. On a fresh installation they say that a run
+ * has one row, and a left join then compares each flow with each row of the outbox: 9 million for 3,000 flows, 4 to 13 s. A full join is
+ * never done by such a loop; `coalesce` keeps the planner from making a left join of it again.
+ */
+const joined = (also: string): string => `from (select * from run_flows where run_id = $1${also}) f
+  full join (select flow_id, claimed_epoch from outbox where run_id = $1${also}) o on o.flow_id = f.flow_id
+  full join (select flow_id, epoch, agent, sent_ms, started_ms, stop from leases where run_id = $1${also}) l on l.flow_id = f.flow_id
+  where coalesce(f.flow_id, '') <> ''`;
+const WHOLE_RUN = joined('');
+const FEW_FLOWS = joined(' and flow_id = any($3::text[])');
 
 const STOPPING = `coalesce(l.stop, false) or f.flags & ${FLAG.STOPPING} <> 0`;
 
@@ -96,7 +104,7 @@ async function readFew(
         select f.flow_id as flow, ${STATE} as state, f.result, f.phase, f.flags, f.generation, f.attempt,
           f.released_ms as "releasedAt", f.result_ms as "resultAt", f.start_ms as start, f.deadline_ms as deadline, f.due_ms as due,
           l.agent, l.sent_ms as "sentAt", l.started_ms as "startedAt", ${STOPPING} as stopping
-        ${FROM} where f.run_id = $1 and f.flow_id = any($3::text[])
+        ${FEW_FLOWS}
       ) x where $2::text[] is null or state = any($2)`,
     values: [run, states, flows],
   });
@@ -113,7 +121,7 @@ async function readWholeRun(client: Queryable, run: string, states: readonly Sta
       ...[freeText('x.agent'), 'x.sent_ms', 'x.started_ms', 'x.stopping'],
     ],
     from: `from (
-        select f.*, ${STATE} as state, l.agent, l.sent_ms, l.started_ms, ${STOPPING} as stopping ${FROM} where f.run_id = $1
+        select f.*, ${STATE} as state, l.agent, l.sent_ms, l.started_ms, ${STOPPING} as stopping ${WHOLE_RUN}
       ) x where $2::text[] is null or x.state = any($2)`,
     values: [run, states],
   });
@@ -167,7 +175,7 @@ export async function countFlows(client: Queryable, run: string): Promise<FlowCo
     name: 'flow-counts',
     text: `select ${STATE} as state, count(*)::int as n, count(*) filter (where f.flags & ${FLAG.TAINTED} <> 0)::int as tainted,
         count(*) filter (where f.flags & ${FLAG.STALE} <> 0)::int as stale, count(*) filter (where f.flags & ${FLAG.HELD} <> 0)::int as held
-      ${FROM} where f.run_id = $1 group by 1`,
+      ${WHOLE_RUN} group by 1`,
     values: [run],
   });
   const sum = (key: 'n' | 'tainted' | 'stale' | 'held'): number =>
