@@ -11,7 +11,8 @@ import type { LogFrame } from '../api/schemas/flows.ts';
 import type { Operation } from '../api/schemas/operations.ts';
 import type { Problem } from '../api/schemas/problem.ts';
 import { ERRORS, type ExitCode, SluiceError } from '../errors.ts';
-import { failureOf, interrupted, problemOf } from './failures.ts';
+import { failureOf, interrupted, isMaybeApplied, isUnsent, maybeApplied, problemOf } from './failures.ts';
+import { dateOf, lives, queryText, whereToLook } from './http.ts';
 import { readEvents, type ServerEvent, wholeLines } from './server-events.ts';
 import { useZone } from './text/instant.ts';
 
@@ -23,6 +24,10 @@ export interface ClientOptions {
   readonly lang?: 'en' | 'zh';
   /** How long an API that does not answer, or answers 503, is asked again, ms. Default 5,000. */
   readonly patienceMs?: number;
+  /** The same once it has answered, or may have got what was asked: it is being restarted. Default `patienceMs`. */
+  readonly bridgeMs?: number;
+  /** Called once when an API that was there is waited for. */
+  readonly onAway?: (base: string) => void;
   /** How long one answer may take, ms; the API itself answers verbs within 10 s (B2). Default 60,000. */
   readonly timeoutMs?: number;
   /** Aborted: what is under way ends with `interrupted`. */
@@ -98,10 +103,17 @@ const LOG_TRIES = 3;
 
 export function createClient(options: ClientOptions): Client {
   const { patienceMs = 5_000, timeoutMs = 60_000 } = options;
+  const bridgeMs = Math.max(patienceMs, options.bridgeMs ?? patienceMs);
+  /** Some API has answered this client before. */
+  let known = false;
+  let toldAway = false;
   const addresses = addressesOf(options.apiUrl);
   const several = addresses.all.length;
 
-  /** Asks until there is an answer and `read` has read it. `limitMs` is for one try, with reading. */
+  /**
+   * Asks until there is an answer and `read` has read it. `limitMs` is for one try, with reading. `look`: of a change, the command that
+   * tells whether it was done.
+   */
   async function ask<T>(
     method: string,
     path: string,
@@ -109,16 +121,22 @@ export function createClient(options: ClientOptions): Client {
     init: RequestInit,
     read: (answer: Response, base: string) => Promise<T>,
     limitMs?: number,
+    look: string | null = null,
   ): Promise<T> {
     const headers = new Headers(init.headers);
     headers.set('accept-language', options.lang ?? 'en');
     if (options.token !== undefined) headers.set('authorization', `Bearer ${options.token}`);
-    const giveUpAt = performance.now() + patienceMs;
+    const begun = performance.now();
+    /** It may have come to the API, whatever was heard of it. */
+    let sent = false;
+    const fail = (failure: SluiceError): SluiceError =>
+      sent && look !== null ? maybeApplied(failure, look) : failure;
     for (let tries = 1, delay = 100; ; tries++) {
       const base = addresses.current();
       // Each address is asked before anybody waits or gives up.
       const roundIsOver = tries % several === 0;
-      const later = !roundIsOver || performance.now() + delay < giveUpAt;
+      const hasTime = (): boolean =>
+        !roundIsOver || performance.now() - begun + delay < (known || sent ? bridgeMs : patienceMs);
       const over = new AbortController();
       const signals = [
         init.signal,
@@ -135,15 +153,29 @@ export function createClient(options: ClientOptions): Client {
           signal: AbortSignal.any(signals.filter((it) => it !== null && it !== undefined)),
         });
         useZone(answer.headers.get('sluice-time-zone'));
-        if (answer.ok) return await read(answer, base);
+        if (answer.ok) {
+          const body = await read(answer, base);
+          known = true;
+          return body;
+        }
         const problem = await problemOf(answer, method, path);
         if (isAway(answer.status)) addresses.lost(base);
-        if (!(problem.retryable && answer.status === 503 && later)) throw new ApiProblem(problem);
+        // What stands before the API cannot say whether the request came through.
+        if (problem.code === 'internal' && problem.status === 503) sent = true;
+        else if (answer.status !== 503) known = true;
+        if (!(problem.retryable && problem.status === 503)) throw new ApiProblem(problem);
+        if (!hasTime())
+          throw sent && look !== null ? maybeApplied(new ApiProblem(problem), look) : new ApiProblem(problem);
       } catch (error) {
-        if (error instanceof ApiProblem) throw error;
+        if (error instanceof ApiProblem || isMaybeApplied(error)) throw error;
         const failure = failureOf(error, base, init.signal ?? options.signal ?? null);
+        if (!isUnsent(error)) sent = true;
         if (failure.code === 'api_unreachable') addresses.lost(base);
-        if (failure.code !== 'api_unreachable' || !later) throw failure;
+        if (failure.code !== 'api_unreachable' || !hasTime()) throw fail(failure);
+        if (roundIsOver && (known || sent) && !toldAway) {
+          toldAway = true;
+          options.onAway?.(base);
+        }
       } finally {
         over.abort();
       }
@@ -173,7 +205,13 @@ export function createClient(options: ClientOptions): Client {
     });
   }
 
-  const json = <T>(method: string, path: string, query: Query, init: RequestInit): Promise<T> =>
+  const json = <T>(
+    method: string,
+    path: string,
+    query: Query,
+    init: RequestInit,
+    look?: string | null,
+  ): Promise<T> =>
     ask(
       method,
       path,
@@ -181,6 +219,7 @@ export function createClient(options: ClientOptions): Client {
       init,
       async (answer) => (answer.status === 204 ? (undefined as T) : ((await answer.json()) as T)),
       timeoutMs,
+      look,
     );
 
   const client: Client = {
@@ -218,8 +257,9 @@ export function createClient(options: ClientOptions): Client {
           headers: { accept: 'application/json', 'content-type': 'application/json', 'idempotency-key': key },
           body: JSON.stringify(body),
         },
+        whereToLook(path, body, key),
       ),
-    async operate(path, body, { key = randomUUID(), waitMs = 60_000 } = {}) {
+    async operate(path, body, { key = randomUUID(), waitMs = 60_000 } = {}): Promise<Operation> {
       const giveUpAt = performance.now() + waitMs;
       let operation = await client.post<Operation>(path, body, key);
       while (operation.state === 'requested') {
@@ -232,7 +272,10 @@ export function createClient(options: ClientOptions): Client {
             },
           );
         await wait(OPERATION_POLL_MS);
-        operation = await client.get<Operation>(`/operations/${part(operation.id)}`);
+        const { id } = operation;
+        operation = await client.get<Operation>(`/operations/${part(id)}`).catch((error: unknown) => {
+          throw error instanceof SluiceError ? maybeApplied(error, `sluice operations ${id}`) : error;
+        });
       }
       return operation;
     },
@@ -304,24 +347,3 @@ export function createClient(options: ClientOptions): Client {
 
 /** One part of a path. */
 export const part = (text: string): string => encodeURIComponent(text);
-
-function queryText(query: Query): string {
-  const pairs = Object.entries(query).flatMap(([name, value]): [string, string][] => {
-    if (value === undefined) return [];
-    const text = Array.isArray(value) ? value.join(',') : String(value);
-    return text === '' ? [] : [[name, text]];
-  });
-  return pairs.length === 0 ? '' : `?${new URLSearchParams(pairs)}`;
-}
-
-/** Fulfils when the API at `base` says that it lives. */
-async function lives(base: string, signal: AbortSignal): Promise<void> {
-  const answer = await fetch(`${base}/api/v1/healthz`, { signal });
-  await answer.body?.cancel();
-}
-
-/** The API's clock as HTTP tells it, ms; NaN when it does not. */
-async function dateOf(answer: Response): Promise<number> {
-  await answer.body?.cancel();
-  return Date.parse(answer.headers.get('date') ?? '');
-}

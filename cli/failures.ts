@@ -29,6 +29,34 @@ export function failureOf(error: unknown, base: string, signal: AbortSignal | nu
   });
 }
 
+/** Nothing of the request has left this machine: there was nobody to send it to. */
+export function isUnsent(error: unknown): boolean {
+  const cause = error instanceof Error && error.cause instanceof Error ? error.cause : error;
+  if (cause instanceof AggregateError) return cause.errors.every(isUnsent);
+  const { code, message } = (cause ?? {}) as { code?: unknown; message?: unknown };
+  // Ports that no browser asks, e.g. 9: fetch refuses them by itself.
+  return (typeof code === 'string' && UNSENT.has(code)) || message === 'bad port';
+}
+
+const UNSENT = new Set([
+  ...['ECONNREFUSED', 'ENOTFOUND', 'EAI_AGAIN', 'EHOSTUNREACH', 'ENETUNREACH', 'ENETDOWN'],
+  ...['UND_ERR_CONNECT_TIMEOUT', 'ERR_INVALID_URL'],
+]);
+
+/** A change of which nothing was heard. `look`: the command that tells whether it was done. */
+export function maybeApplied(failure: Error, look: string): SluiceError {
+  const facts = failure instanceof SluiceError ? failure.facts : {};
+  const code =
+    failure instanceof SluiceError && failure.code !== 'api_unreachable' ? failure.code : 'maybe_applied';
+  return new SluiceError(code, `${failure.message}; it may have been applied: ${look}`, {
+    cause: failure,
+    facts: { ...facts, look, maybeApplied: true },
+  });
+}
+
+export const isMaybeApplied = (error: unknown): boolean =>
+  error instanceof SluiceError && error.facts?.maybeApplied === true;
+
 /** The problem of an answer; what stands between us and the API (a proxy) may answer with something else. */
 export async function problemOf(answer: Response, method: string, path: string): Promise<Problem> {
   const body = await answer.text().catch(() => '');

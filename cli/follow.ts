@@ -2,9 +2,12 @@
  * A run as it moves: server-sent events say that something changed, the lists say what. So a lost event costs nothing, and what is shown
  * is the record, never a guess from events.
  */
+
+import { setTimeout as pause } from 'node:timers/promises';
 import type { Flow } from '../api/schemas/flows.ts';
 import type { RunDetail } from '../api/schemas/runs.ts';
-import type { Client } from './client.ts';
+import { SluiceError } from '../errors.ts';
+import { ApiProblem, type Client } from './client.ts';
 import { ofRun } from './session.ts';
 
 export interface Sight {
@@ -31,6 +34,7 @@ export async function* followRun(
   const over = new AbortController();
   const signal = options.signal === undefined ? over.signal : AbortSignal.any([options.signal, over.signal]);
   let changed = false;
+  let seen = false;
   let wake = (): void => {};
   const notice = (): void => {
     changed = true;
@@ -38,10 +42,15 @@ export async function* followRun(
   };
   signal.addEventListener('abort', () => wake(), { once: true });
   const listening = (async () => {
-    for await (const _event of client.events(ofRun(run, '/events'), {}, signal)) notice();
-  })().catch(() => {
-    // Without events the looks go on; what is wrong with the API is told by the next one.
-  });
+    while (!signal.aborted) {
+      try {
+        for await (const _event of client.events(ofRun(run, '/events'), {}, signal)) notice();
+      } catch {
+        // Without events the looks go on; what is wrong with the API is told by the next one.
+      }
+      await pause(pollMs, undefined, { signal }).catch(() => undefined);
+    }
+  })();
   const wait = (ms: number, early: boolean): Promise<void> =>
     new Promise((resolve) => {
       if (signal.aborted || (early && changed)) return resolve();
@@ -55,7 +64,8 @@ export async function* followRun(
   try {
     while (!signal.aborted) {
       changed = false;
-      yield await look(client, run);
+      yield seen ? await lookAgain(client, run, signal) : await look(client, run);
+      seen = true;
       await wait(gapMs, false);
       await wait(pollMs, true);
     }
@@ -64,6 +74,25 @@ export async function* followRun(
     await listening;
   }
 }
+
+/** An API that was there comes back: a run lasts longer than its restart. Gives up when it is away for this time, ms. */
+const AWAY_MS = 10 * 60_000;
+
+async function lookAgain(client: Client, run: string, signal: AbortSignal): Promise<Sight> {
+  const begun = performance.now();
+  for (;;) {
+    try {
+      return await look(client, run);
+    } catch (error) {
+      const away = error instanceof ApiProblem ? error.problem.retryable : isUnreachable(error);
+      if (!away || signal.aborted || performance.now() - begun > AWAY_MS) throw error;
+      await pause(1_000, undefined, { signal }).catch(() => undefined);
+    }
+  }
+}
+
+const isUnreachable = (error: unknown): boolean =>
+  error instanceof SluiceError && error.code === 'api_unreachable';
 
 /** One look at a run: first the flows, then the run, so that a finished run is shown with its last flows. */
 export async function look(client: Client, run: string): Promise<Sight> {

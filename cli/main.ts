@@ -1,5 +1,6 @@
 /** The command `sluice` as a process: streams, signals, configuration. */
 import { childEnvironment, loadConfig } from '../config.ts';
+import { SluiceError } from '../errors.ts';
 import packageFile from '../package.json' with { type: 'json' };
 import { runCommand } from './run-command.ts';
 
@@ -9,9 +10,12 @@ process.on('SIGINT', () => (interrupt.signal.aborted ? process.exit(130) : inter
 process.once('SIGTERM', () => interrupt.abort());
 for (const stream of [process.stdout, process.stderr])
   stream.on('error', (error: NodeJS.ErrnoException) => {
-    // Whoever read our output has enough of it, e.g. `| head`.
+    // Whatever read our output has enough of it, e.g. `| head`.
     if (error.code === 'EPIPE') process.exit(0);
-    throw error;
+    // A full disk behind `> file`; stderr may be the one that is full.
+    const failure = new SluiceError('file_unwritable', `the output could not be written: ${error.message}`);
+    if (stream === process.stdout) process.stderr.write(`sluice: ${failure.code}: ${failure.message}\n`);
+    process.exit(failure.kind.exit);
   });
 const { NO_COLOR, TERM } = childEnvironment();
 process.exitCode = await runCommand(process.argv.slice(2), {

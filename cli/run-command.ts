@@ -31,8 +31,10 @@ export interface Surroundings {
   readonly patienceMs?: number;
 }
 
-/** Somebody sits and waits: a restart of the API is bridged, its absence told soon. */
+/** Somebody sits and waits: the absence of an API that was never there is told soon, ms. */
 const PATIENCE_MS = 2_000;
+/** An API that was there is waited for: a restart of everything with `npm start` takes up to half a minute, ms. */
+const BRIDGE_MS = 45_000;
 
 /** Runs one command and answers its exit code: 0, those of errors.ts, or what the command says. Never throws. */
 export async function runCommand(args: readonly string[], given: Surroundings): Promise<number> {
@@ -56,6 +58,10 @@ export async function runCommand(args: readonly string[], given: Surroundings): 
           lang,
           signal: given.signal,
           patienceMs: given.patienceMs ?? PATIENCE_MS,
+          bridgeMs: given.patienceMs ?? BRIDGE_MS,
+          onAway: (base) => {
+            if (!json) given.err.write(`sluice: ${phrases(lang)('api_away', { base })}\n`);
+          },
         }),
         actor: identity.actor,
         tokenOf: (actor) => readProfile(config.home)?.actors[actor],

@@ -179,6 +179,21 @@ export async function readOperation(client: Queryable, id: string): Promise<Oper
   return row;
 }
 
+/** The operation with this id, or the one that the actor asked for under this key. */
+export async function operationOfKey(
+  client: Queryable,
+  actor: string,
+  key: string,
+): Promise<OperationRow | null> {
+  const found = await client.query<OperationRow>({
+    name: 'operation-of-key',
+    text: `select ${COLUMNS} from operations where id = $2
+      union all select ${COLUMNS} from operations where actor = $1 and idempotency_key = $2 limit 1`,
+    values: [actor, key],
+  });
+  return found.rows[0] ?? null;
+}
+
 /** Newest first; `before` is the last row of the page before. */
 export async function listOperations(
   client: Queryable,

@@ -49,9 +49,15 @@ export function logRoutes(app: Api, deps: ApiDeps): void {
       return reply
         .header('content-type', TYPES[format])
         .header('x-content-type-options', 'nosniff')
-        .send(Readable.from(bodyOf(pieces, format, raw ? null : encoding)));
+        .send(Readable.from(broken(bodyOf(pieces, format, raw ? null : encoding), closing.signal)));
     },
   });
+}
+
+/** A log that this API stops giving because it is closed breaks off: a clean end would say that it is complete. */
+async function* broken(body: AsyncIterable<Buffer>, closing: AbortSignal): AsyncGenerator<Buffer> {
+  yield* body;
+  if (closing.aborted) throw new Error('the API is being closed');
 }
 
 /** What the output of the attempt is in: as its agent said with its end, until then as it is declared now. */

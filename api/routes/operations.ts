@@ -1,6 +1,7 @@
 /** What was asked for: shown, approved or refused by a second person (protocol B4). */
 import type { Flow } from '../../graph/model.ts';
 import type { Actor } from '../../store/actors.ts';
+import { readKeyed } from '../../store/keys.ts';
 import {
   approveOperation,
   listOperations,
@@ -16,6 +17,8 @@ import type { Api, ApiDeps } from '../deps.ts';
 import { AtId, page, positionOf } from '../paging.ts';
 import {
   Judgement,
+  Keyed,
+  KeyParams,
   Operation,
   OperationPage,
   OperationParams,
@@ -43,6 +46,18 @@ export function operationRoutes(app: Api, deps: ApiDeps): void {
     config: { permission: 'read' },
     schema: { tags: ['operations'], params: OperationParams, response: { 200: Operation } },
     handler: async (request) => shown(await readOperation(deps.pool, request.params.operation)),
+  });
+
+  app.route({
+    method: 'GET',
+    url: '/keys/:key',
+    config: { permission: 'read' },
+    schema: { tags: ['operations'], params: KeyParams, response: { 200: Keyed } },
+    handler: async (request) => {
+      const { key } = request.params;
+      const { operation, ...others } = await readKeyed(deps.pool, request.actor!.name, key);
+      return { key, operation: operation === null ? null : shown(operation), ...others };
+    },
   });
 
   app.route({

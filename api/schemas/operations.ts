@@ -100,6 +100,20 @@ export const Operation = z.object({
 });
 export type Operation = z.infer<typeof Operation>;
 
+export const KeyParams = z.object({
+  key: z.string().regex(/^[\x21-\x7e]{1,200}$/, '1 to 200 visible ASCII characters'),
+});
+
+/** What was done under an idempotency key, or the operation with this id. All null: nothing came to the record; it may be asked for. */
+export const Keyed = z.object({
+  key: z.string(),
+  operation: Operation.nullable(),
+  /** Ids. */
+  backfill: z.string().nullable(),
+  event: z.string().nullable(),
+});
+export type Keyed = z.infer<typeof Keyed>;
+
 /** Answer to `dryRun`. */
 export const Foreseen = z.object({
   dryRun: z.literal(true),

@@ -1,8 +1,9 @@
 /** What was asked for: `approve`, `refuse`, `operations list|show`, `audit`. */
 import type { z } from 'zod';
-import type { Operation } from '../../api/schemas/operations.ts';
+import type { Keyed, Operation } from '../../api/schemas/operations.ts';
 import type { AuditEntry } from '../../api/schemas/records.ts';
 import { part } from '../client.ts';
+import type { Session } from '../session.ts';
 import { instant } from '../text/instant.ts';
 import { operationLines, targetsOf } from '../text/operation.ts';
 import { table } from '../text/table.ts';
@@ -27,23 +28,28 @@ export function addOperationCommands(tree: Tree): void {
         }),
       );
 
-  const operations = root.command('operations').description(help('operations'));
+  const operations = root
+    .command('operations')
+    .description(help('operations'))
+    .argument('[key]', help('operations_key'))
+    .action(
+      tree.does(async (session, [key]) => {
+        if (key === undefined) return operations.help();
+        const found = await session.client.get<Keyed>(`/keys/${part(key)}`);
+        session.answer(found, (it) => keyedLines(it, session));
+        const { operation, backfill, event } = found;
+        if (operation !== null)
+          return { applied: 0, requested: 0, refused: 5, approval_required: 7 }[operation.state];
+        return backfill === null && event === null ? 3 : 0;
+      }),
+    );
   operations
     .command('show <operation>')
     .description(help('operations_show'))
     .action(
       tree.does(async (session, [operation]) => {
         const found = await session.client.get<Operation>(`/operations/${part(operation!)}`);
-        session.answer(found, (it) => [
-          ...operationLines(it, session),
-          `  ${it.actor}  ${instant(it.requestedAt)}${it.request.reason ? `  ${oneLine(it.request.reason)}` : ''}`,
-          ...(it.request.evidence
-            ? [`  ${session.phrase('evidence')}: ${oneLine(it.request.evidence)}`]
-            : []),
-          ...(it.approvedBy
-            ? [`  ${session.phrase('approved_by')}: ${it.approvedBy}  ${instant(it.approvedAt)}`]
-            : []),
-        ]);
+        session.answer(found, (it) => detailLines(it, session));
         return undefined;
       }),
     );
@@ -116,4 +122,22 @@ export function addOperationCommands(tree: Tree): void {
         return undefined;
       }),
     );
+}
+
+function detailLines(it: Operation, session: Session): string[] {
+  return [
+    ...operationLines(it, session),
+    `  ${it.actor}  ${instant(it.requestedAt)}${it.request.reason ? `  ${oneLine(it.request.reason)}` : ''}`,
+    ...(it.request.evidence ? [`  ${session.phrase('evidence')}: ${oneLine(it.request.evidence)}`] : []),
+    ...(it.approvedBy
+      ? [`  ${session.phrase('approved_by')}: ${it.approvedBy}  ${instant(it.approvedAt)}`]
+      : []),
+  ];
+}
+
+function keyedLines({ key, operation, backfill, event }: Keyed, session: Session): string[] {
+  if (operation !== null) return detailLines(operation, session);
+  if (backfill !== null) return [session.phrase('key_of_backfill', { key, id: backfill })];
+  if (event !== null) return [session.phrase('key_of_event', { key, id: event })];
+  return [session.phrase('key_unknown', { key })];
 }

@@ -121,6 +121,7 @@ const HELP = {
   approve: ["approve somebody else's request", '审批他人的申请'],
   refuse: ["refuse somebody else's request", '拒绝他人的申请'],
   operations: ['what was asked for', '操作申请'],
+  operations_key: ['idempotency key or operation: says what was done under it', '幂等键或操作号：查看其执行结果'],
   operations_show: ['one operation', '查看一个操作'],
   operations_list: ['list operations, the newest first', '列出操作（新的在前）'],
   operation_state: ['requested, approval_required, applied or refused', '状态：requested、approval_required、applied 或 refused'],

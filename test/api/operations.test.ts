@@ -178,6 +178,31 @@ test('B3: a dry run says what would happen and leaves no row', async () => {
   expect((await ann.get(`/runs/${run}/flows/A`)).body.state).toBe('waiting_agent');
 });
 
+test('B1: what was done under a key is found by the actor whose key it is, and by its id', async () => {
+  const run = await freshRun();
+  const held = await ann.post(
+    `/runs/${run}/hold`,
+    { flows: ['A'], reason: 'x' },
+    { 'idempotency-key': 'lost-1' },
+  );
+  for (const name of ['lost-1', held.body.id])
+    expect((await ann.get(`/keys/${name}`)).body).toMatchObject({
+      ...{ key: name, backfill: null, event: null },
+      operation: { id: held.body.id, run, verb: 'hold', state: 'applied' },
+    });
+  expect((await bob.get('/keys/lost-1')).body).toMatchObject({ operation: null });
+  expect((await ann.get('/keys/never')).body).toEqual({
+    key: 'never',
+    operation: null,
+    backfill: null,
+    event: null,
+  });
+  const event = { event: 'Nobody', period: '2026-10' };
+  const sent = await ann.post('/events', event, { 'idempotency-key': 'lost-2' });
+  if (sent.status === 200)
+    expect((await ann.get('/keys/lost-2')).body).toMatchObject({ event: sent.body.id });
+});
+
 test('B4: a force-pass of a key flow waits for a second person, who is not the first', async () => {
   const run = await freshRun();
   const asked = await ann.post(`/runs/${run}/force-pass`, { flows: ['KEY'], ...because });

@@ -89,6 +89,51 @@ describe('a change', () => {
     expect(new Set(heard.map((it) => it.body))).toEqual(new Set(['{"period":"2026-10"}']));
   });
 
+  test('of which nothing was heard is asked for again with its key, and then it says where to look', async () => {
+    const { client, heard } = await serve(hangUp);
+    const options = { patienceMs: 0, bridgeMs: 400 };
+    const error = await client(options)
+      .post('/runs/r/hold', { flows: ['A'] }, 'k1')
+      .catch((it: unknown) => it);
+    expect(error).toMatchObject({
+      code: 'maybe_applied',
+      message: expect.stringContaining('it may have been applied: sluice operations k1'),
+    });
+    expect(keys(heard).length).toBeGreaterThan(1);
+    expect(new Set(keys(heard))).toEqual(new Set(['k1']));
+  });
+
+  test.each([
+    ['/backfills', {}, 'sluice operations k1'],
+    ['/runs/r/rerun-plans/p/apply', {}, 'sluice operations k1'],
+    ['/catalogue/apply', {}, 'sluice catalogue versions'],
+    ['/platforms/yt/pause', {}, 'sluice audit'],
+    ['/runs/r/hold', { dryRun: true }, null],
+    ['/catalogue/check', {}, null],
+  ])('that may have been made by %s %o: look with %s', async (path, body, look) => {
+    const { client } = await serve(hangUp);
+    const error: Error = await client({ patienceMs: 0 })
+      .post(path, body, 'k1')
+      .then(
+        () => expect.fail(),
+        (it) => it,
+      );
+    if (look === null) expect(error.message).not.toContain('may have been applied');
+    else expect(error.message).toContain(`may have been applied: ${look}`);
+  });
+
+  test('that could not be sent at all was not applied', async () => {
+    const client = createClient({ apiUrl: 'http://127.0.0.1:9', patienceMs: 300, bridgeMs: 60_000 });
+    await expect(client.post('/runs', {})).rejects.toMatchObject({ code: 'api_unreachable' });
+  });
+
+  test('that was taken on is asked after, also when its API dies meanwhile', async () => {
+    const { client } = await serve(json(202, { id: 'op-1', state: 'requested' }), hangUp);
+    await expect(client({ patienceMs: 0 }).operate('/runs/r/hold', {})).rejects.toMatchObject({
+      message: expect.stringContaining('sluice operations op-1'),
+    });
+  });
+
   test('that was refused is not sent again', async () => {
     const { client, heard } = await serve(problem(409, 'wrong_state'));
     await expect(client().post('/runs', {})).rejects.toMatchObject({ code: 'wrong_state', exit: 5 });
@@ -323,6 +368,36 @@ describe('server-sent events', () => {
       { id: '10', event: 'message', data: 'y' },
     ]);
     expect(heard.map((it) => it.headers['last-event-id'])).toEqual([undefined, '8', '8']);
+  });
+
+  test('a run is followed over a restart of its API: nothing is lost and nothing comes twice', async () => {
+    let runs = 0;
+    let refused = 0;
+    let changes = 0;
+    const { client } = await serve((response, { url }) => {
+      // A look asks for the run twice; after the first one the API is away for a while.
+      if (runs >= 2 && refused < 25) {
+        refused++;
+        return hangUp(response);
+      }
+      if (url.includes('/events')) return json(404, {})(response);
+      if (url.includes('/flows'))
+        return json(200, { items: [{ id: 'A', n: ++changes }], nextCursor: null })(response);
+      runs++;
+      json(200, { finishedAt: changes > 2 ? 1 : null })(response);
+    });
+    const seen: unknown[] = [];
+    for await (const { run, flows } of followRun(client({ patienceMs: 50 }), 'r', { pollMs: 20, gapMs: 1 })) {
+      seen.push(...flows.map((it) => (it as unknown as { n: number }).n));
+      if (run.finishedAt !== null) break;
+    }
+    expect(refused).toBe(25);
+    expect(seen).toEqual([...new Set(seen)].sort());
+  });
+
+  test('a run that cannot be seen at all is told at once', async () => {
+    const sights = followRun(createClient({ apiUrl: 'http://127.0.0.1:9', patienceMs: 0 }), 'r');
+    await expect(sights.next()).rejects.toMatchObject({ code: 'api_unreachable' });
   });
 
   test('a run is looked at again at once when an event comes, and not before', async () => {

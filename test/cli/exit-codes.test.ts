@@ -41,6 +41,7 @@ describe('the exit code is', () => {
     [3, 'for an unknown run', ['run', 'show', 'month-1999-01'], 'unknown_run'],
     [3, 'for an unknown flow', ['hold', 'AA', '--run', run, '--reason', 'x'], 'unknown_flow'],
     [3, 'for an unknown operation', ['operations', 'show', 'op-0'], 'unknown_operation'],
+    [3, 'for a key under which nothing was done', ['operations', 'no-such-key'], ''],
     [3, 'for an unknown agent', ['agent', 'drain', 'nobody', '--reason', 'x'], 'unknown_agent'],
     [3, 'for an actor that the profile lacks', ['run', 'list', '--as', 'nobody'], 'unknown_actor'],
     [3, 'for the log of a flow that was never tried', ['logs', 'B', '--run', run], 'unknown_attempt'],

@@ -1,9 +1,11 @@
 /** The command as a process of its own. */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { chmod } from 'node:fs/promises';
+import { chmod, mkdir, mkdtemp, open, readdir, readFile, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, expect, test } from 'vitest';
+import { writeOutput } from '../../cli/output-file.ts';
 import { childEnvironment, projectFolder } from '../../config.ts';
 import packageFile from '../../package.json' with { type: 'json' };
 import { createTestDatabase } from '../support/database.ts';
@@ -97,4 +99,32 @@ test('a reader that has enough of the output is no failure', async () => {
   list.child.stdout!.destroy();
   const { exit, err } = await list.ended;
   expect([exit, err]).toEqual([0, '']);
+});
+
+test.skipIf(process.platform !== 'linux')('a full disk behind its output is told in a sentence', async () => {
+  const full = await open('/dev/full', 'w');
+  const child = spawn(process.execPath, [join(projectFolder, 'cli', 'sluice.mjs'), '--help'], {
+    stdio: ['ignore', full.fd, 'pipe'],
+  });
+  started.push(child);
+  let err = '';
+  child.stderr!.on('data', (chunk: Buffer) => {
+    err += chunk;
+  });
+  const [exit] = await once(child, 'close');
+  await full.close();
+  expect([exit, err]).toEqual([2, expect.stringMatching(/^sluice: file_unwritable: .*ENOSPC/)]);
+  expect(err).not.toMatch(/\n\s+at /);
+});
+
+test('a file that cannot be written whole leaves the old one as it was', async () => {
+  const folder = await mkdtemp(join(tmpdir(), 'sluice-test-output-'));
+  const file = join(folder, 'a.csv');
+  await writeOutput(file, 'old');
+  await writeOutput(file, 'new');
+  expect([await readFile(file, 'utf8'), await readdir(folder)]).toEqual(['new', ['a.csv']]);
+  await expect(writeOutput('/dev/full', 'x')).rejects.toMatchObject({ code: 'file_unwritable' });
+  await mkdir(join(folder, 'b.csv'));
+  await expect(writeOutput(join(folder, 'b.csv'), 'x')).rejects.toMatchObject({ code: 'file_unwritable' });
+  await rm(folder, { recursive: true });
 });
