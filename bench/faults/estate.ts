@@ -1,9 +1,9 @@
 /**
  * The flows of a run under fire. Most are fenced SQL programs: each replaces its period's row of `target` and appends a row to `ledger`,
- * which nothing ever deletes from, in one transaction. Some are shell programs that note start and stop in a file. So what was done can
- * be told whatever the engine believes.
+ * which nothing ever deletes from, in one transaction. Some of them share one file. Some are shell programs that note start and stop in a
+ * file; half of these leave a daemon behind, which writes down when it lives. So what was done can be told whatever the engine believes.
  */
-import { mkdir, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { layered, randomOf } from '../graphs.ts';
 
@@ -15,6 +15,10 @@ export interface EstateFlow {
   readonly idempotent: boolean;
   readonly pool: string | null;
   readonly lock: string | null;
+  /** A SQL program whose file other flows run as well, told apart by a parameter. */
+  readonly shared: boolean;
+  /** A shell program that starts a process in a session of its own, which would go on for minutes. */
+  readonly daemon: boolean;
 }
 
 export interface Estate {
@@ -48,7 +52,10 @@ export function drawEstate(flows: number, seed: number): Estate {
       const kind = random();
       // Gates stand in the middle: in the first layer all would wait for a person.
       const effect = kind < 0.03 && i >= width ? null : kind < 0.11 ? 'shell' : 'sql';
+      const extra = random() < (effect === 'shell' ? 0.5 : 0.15);
       return {
+        shared: effect === 'sql' && extra,
+        daemon: effect === 'shell' && extra,
         id: id.toUpperCase(),
         after: deps.map((it) => it.toUpperCase()),
         effect,
@@ -60,12 +67,22 @@ export function drawEstate(flows: number, seed: number): Estate {
   };
 }
 
-/** Writes catalogue and programs below `folder`, as `api/setup/main.ts` reads them; shell programs append to the file `notes`. */
+/** Where shell programs write. */
+export interface Paths {
+  /** A file that every program appends to. */
+  readonly notes: string;
+  /** A folder with a file for each daemon, named by the epoch of its program. */
+  readonly beats: string;
+}
+
+const SHARED_FILE = 'Shared.sql';
+
+/** Writes catalogue and programs below `folder`, as `api/setup/main.ts` reads them. */
 export async function writeEstate(
   estate: Estate,
   seed: number,
   folder: string,
-  notes: string,
+  paths: Paths,
   orphanMs: number,
 ): Promise<void> {
   const random = randomOf(seed ^ 0xdead);
@@ -89,32 +106,42 @@ export async function writeEstate(
           orphanMs,
           ...(flow.pool === null ? {} : { uses: [{ pool: flow.pool }] }),
           ...(flow.lock === null ? {} : { locks: [flow.lock] }),
+          ...(flow.shared ? { parameters: { name: { value: flow.id }, seconds: { value: seconds() } } } : {}),
           program:
             flow.effect === 'sql'
-              ? { type: 'sql', file: `${flow.id}.sql`, connection: 'yt' }
-              : { type: 'shell', command: ['sh', '-c', shellText(seconds())], env: { NOTES: notes } },
+              ? { type: 'sql', file: flow.shared ? SHARED_FILE : `${flow.id}.sql`, connection: 'yt' }
+              : {
+                  type: 'shell',
+                  command: ['sh', '-c', shellText(seconds(), flow.daemon)],
+                  env: { NOTES: paths.notes, BEATS: paths.beats },
+                },
         }),
   }));
   const catalogue = { connections: [{ id: 'yt', platform: 'yt' }], pools: estate.pools, flows };
   await writeFile(join(folder, 'faults.yaml'), JSON.stringify(catalogue));
   for (const flow of estate.flows)
-    if (flow.effect === 'sql')
-      await writeFile(join(folder, 'programs', `${flow.id}.sql`), sqlText(flow.id, seconds()));
+    if (flow.effect === 'sql' && !flow.shared)
+      await writeFile(join(folder, 'programs', `${flow.id}.sql`), sqlText(`'${flow.id}'`, seconds()));
+  await writeFile(join(folder, 'programs', SHARED_FILE), sqlText(':name', ':seconds::float8'));
 }
 
 /** The epoch stands in the session's name (protocol C6): so each effect says which attempt left it. */
 const EPOCH = "substr(split_part(current_setting('application_name'), ' ', 2), 2)::bigint";
 
 const sqlText = (flow: string, seconds: string): string => `select pg_sleep(${seconds});
-delete from target where flow = '${flow}' and period = :period;
-insert into ledger (run, flow, period, generation, epoch) values (:run, '${flow}', :period, :generation, ${EPOCH});
-insert into target (flow, period, generation, epoch) values ('${flow}', :period, :generation, ${EPOCH});
+delete from target where flow = ${flow} and period = :period;
+insert into ledger (run, flow, period, generation, epoch) values (:run, ${flow}, :period, :generation, ${EPOCH});
+insert into target (flow, period, generation, epoch) values (${flow}, :period, :generation, ${EPOCH});
 `;
 
+/** Writes its time, ms, five times a second for five minutes, in a session and process group of its own. */
+const DAEMON = `setsid sh -c 'i=0; while [ $i -lt 1500 ]; do date +%s%3N >> "$0"; sleep 0.2; i=$((i+1)); done' "$BEATS/$SLUICE_EPOCH" > /dev/null 2>&1 & while [ ! -s "$BEATS/$SLUICE_EPOCH" ]; do sleep 0.02; done; `;
+
 /** One line is one write: lines of programs that run at once do not mix. */
-const shellText = (seconds: string): string => {
+const shellText = (seconds: string, daemon: boolean): string => {
   const who = '$SLUICE_RUN $SLUICE_FLOW $SLUICE_GENERATION $SLUICE_ATTEMPT $SLUICE_EPOCH';
-  return `echo "start ${who}" >> "$NOTES"; echo working; sleep ${seconds}; echo "stop ${who}" >> "$NOTES"`;
+  const begun = `echo "start ${who}" >> "$NOTES"; echo working; `;
+  return `${begun}${daemon ? DAEMON : ''}sleep ${seconds}; echo "stop ${who}" >> "$NOTES"`;
 };
 
 export interface Note {
@@ -141,4 +168,21 @@ export function parseNotes(text: string): Note[] {
         epoch: Number(epoch),
       };
     });
+}
+
+/** The life of the daemon that a program started: its first and last word, PostgreSQL's and its own clock being this machine's. */
+export interface Beats {
+  readonly epoch: number;
+  readonly firstMs: number;
+  readonly lastMs: number;
+}
+
+export async function readBeats(folder: string): Promise<Beats[]> {
+  const found: Beats[] = [];
+  for (const name of await readdir(folder).catch(() => [])) {
+    // The last line may be half a number: it was being written.
+    const times = (await readFile(join(folder, name), 'utf8')).split('\n').slice(0, -1).map(Number);
+    if (times.length > 0) found.push({ epoch: Number(name), firstMs: times[0]!, lastMs: times.at(-1)! });
+  }
+  return found;
 }

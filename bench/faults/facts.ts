@@ -2,7 +2,7 @@
 import { readFile } from 'node:fs/promises';
 import type pg from 'pg';
 import type { Acknowledged } from './asker.ts';
-import { type Estate, type Note, parseNotes } from './estate.ts';
+import { type Beats, type Estate, type Note, type Paths, parseNotes, readBeats } from './estate.ts';
 
 export interface AttemptFact {
   readonly epoch: number;
@@ -84,6 +84,7 @@ export interface Facts {
   /** The row of each program's period as it stands. */
   readonly targets: readonly { flow: string; period: string; generation: number; epoch: number }[];
   readonly notes: readonly Note[];
+  readonly beats: readonly Beats[];
   readonly acknowledged: readonly Acknowledged[];
   /** What is left of attempts in the record: leases, outbox rows, locks, used pools. */
   readonly left: Readonly<Record<string, number>>;
@@ -96,7 +97,7 @@ export async function readFacts(
   given: {
     estate: Estate;
     slots: Readonly<Record<string, number>>;
-    notes: string;
+    paths: Paths;
     acknowledged: readonly Acknowledged[];
   },
 ): Promise<Facts> {
@@ -111,7 +112,8 @@ export async function readFacts(
     slots: given.slots,
     acknowledged: given.acknowledged,
     left: Object.fromEntries(left.map(({ name, n }) => [name, n])),
-    notes: parseNotes(await readFile(given.notes, 'utf8').catch(() => '')),
+    notes: parseNotes(await readFile(given.paths.notes, 'utf8').catch(() => '')),
+    beats: await readBeats(given.paths.beats),
     runs: await rows(
       record,
       `select r.id as run, r.finished_ms is not null as finished, r.frozen, c.log_seq as "logSeq", c.cursor

@@ -5,6 +5,7 @@
 import type { AttemptFact, Facts } from './facts.ts';
 import { checkOperations } from './operations-check.ts';
 import { checkOrder } from './order-check.ts';
+import { checkSurvivors } from './survivors.ts';
 import { flowKey, generationKey, grouped, RELEASING, type Report, type Violation } from './violation.ts';
 
 /** Every violation, in the order of the rules. O(attempts log attempts + edges of every run). */
@@ -15,6 +16,7 @@ export function violationsOf(facts: Facts): Violation[] {
   checkLog(facts, report);
   checkSqlEffects(facts, report);
   checkShellEffects(facts, report);
+  checkSurvivors(facts, report);
   checkOrder(facts, report);
   checkRoom(facts, report);
   checkOperations(facts, report);

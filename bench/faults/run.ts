@@ -28,6 +28,7 @@ import { processesOf } from './leftovers.ts';
 import { type Shift, startShift } from './operators.ts';
 import { drawSchedule, type Fault } from './schedule.ts';
 import { openSmallDisk, type SmallDisk, unmountBelow } from './small-disk.ts';
+import { survivorsOf } from './survivors.ts';
 import type { Violation } from './violation.ts';
 
 export interface FaultOptions {
@@ -56,6 +57,12 @@ export interface FaultSummary {
   readonly attempts: number;
   readonly lost: number;
   readonly effects: number;
+  /** Attempts of flows that share a SQL file with others. */
+  readonly sharedAttempts: number;
+  /** Programs that left a daemon behind. */
+  readonly daemons: number;
+  /** Of these daemons: how many lived on when their attempt had ended or the next one began, and processes left at the end. */
+  readonly survivors: number;
   readonly operations: Readonly<Record<string, number>>;
   /** Most tries that one acknowledged request took. */
   readonly mostTries: number;
@@ -83,9 +90,10 @@ export async function runUnderFaults(options: FaultOptions): Promise<FaultSummar
   const home = await openHome(await mkdtemp(join(homes, `seed-${seed}-`)));
   const random = randomOf(seed ^ 0xfa017);
   const estate = drawEstate(options.flows, seed);
-  const notes = join(home.path, 'notes.txt');
-  await appendFile(notes, '');
-  await writeEstate(estate, seed, join(home.path, 'catalogue'), notes, ORPHAN_MS);
+  const paths = { notes: join(home.path, 'notes.txt'), beats: join(home.path, 'beats') };
+  await appendFile(paths.notes, '');
+  await mkdir(paths.beats);
+  await writeEstate(estate, seed, join(home.path, 'catalogue'), paths, ORPHAN_MS);
   const disks = new Map<string, SmallDisk>();
   let installation: Installation | undefined;
   let shift: Shift | undefined;
@@ -111,7 +119,7 @@ export async function runUnderFaults(options: FaultOptions): Promise<FaultSummar
       say(`  ${(it.atMs / 1_000).toFixed(1)} s ${it.fault} ${it.target} ${it.forMs} ms`);
     shift = startShift({
       ...{ seed, estate, apiUrls: installation.apiUrls, tokens: installation.tokens },
-      notes: async () => parseNotes(await readFile(notes, 'utf8')),
+      notes: async () => parseNotes(await readFile(paths.notes, 'utf8')),
       certainAfterMs: ORPHAN_MS + GRACE_MS + 5_000,
     });
     const fire = { burning: true };
@@ -130,7 +138,7 @@ export async function runUnderFaults(options: FaultOptions): Promise<FaultSummar
     await shift.stop(30_000);
     const quietMs = Math.round(performance.now() - quietFrom);
     const facts = await readFacts(record, platform, {
-      ...{ estate, notes, acknowledged: shift.acknowledged },
+      ...{ estate, paths, acknowledged: shift.acknowledged },
       slots: Object.fromEntries(agents.map((it) => [it, SLOTS])),
     });
     await installation.stop();
@@ -139,7 +147,8 @@ export async function runUnderFaults(options: FaultOptions): Promise<FaultSummar
       violations.push({ invariant: 'no_crash', detail: text, facts: {} });
     for (const text of shift.internal)
       violations.push({ invariant: 'no_internal', detail: `an API answered 500: ${text}`, facts: {} });
-    for (const left of await processesOf(home.path))
+    const leftovers = await processesOf(home.path);
+    for (const left of leftovers)
       violations.push({
         invariant: 'no_orphan',
         detail: `process ${left.pid} is left: ${left.command}`,
@@ -147,6 +156,7 @@ export async function runUnderFaults(options: FaultOptions): Promise<FaultSummar
       });
     const ok = violations.length === 0 && !signal.aborted;
     if (ok && !options.keep) kept = null;
+    const shared = new Set(estate.flows.filter((it) => it.shared).map((it) => it.id));
     const outcomes: Record<string, number> = {};
     for (const { outcome } of facts.acknowledged) outcomes[outcome] = (outcomes[outcome] ?? 0) + 1;
     const summary: FaultSummary = {
@@ -155,6 +165,9 @@ export async function runUnderFaults(options: FaultOptions): Promise<FaultSummar
       attempts: facts.attempts.length,
       lost: facts.attempts.filter((it) => it.outcome === 'lost').length,
       effects: facts.effects.length + facts.notes.filter((it) => it.what === 'stop').length,
+      sharedAttempts: facts.attempts.filter((it) => shared.has(it.flow)).length,
+      daemons: facts.beats.length,
+      survivors: survivorsOf(facts).length + leftovers.length,
       operations: outcomes,
       mostTries: Math.max(0, ...facts.acknowledged.map((it) => it.tries)),
       ...{ quietMs, staleRefused: staleRefused(facts), violations, kept, ok },

@@ -29,9 +29,36 @@ const sound: Facts = {
   estate: {
     pools: [{ id: 'narrow', size: 1 }],
     flows: [
-      { id: 'A', after: [], effect: 'sql', idempotent: false, pool: 'narrow', lock: null },
-      { id: 'B', after: ['A'], effect: 'sql', idempotent: false, pool: 'narrow', lock: null },
-      { id: 'S', after: [], effect: 'shell', idempotent: false, pool: null, lock: 'L' },
+      {
+        id: 'A',
+        after: [],
+        effect: 'sql',
+        idempotent: false,
+        pool: 'narrow',
+        lock: null,
+        shared: false,
+        daemon: false,
+      },
+      {
+        id: 'B',
+        after: ['A'],
+        effect: 'sql',
+        idempotent: false,
+        pool: 'narrow',
+        lock: null,
+        shared: false,
+        daemon: false,
+      },
+      {
+        id: 'S',
+        after: [],
+        effect: 'shell',
+        idempotent: false,
+        pool: null,
+        lock: 'L',
+        shared: false,
+        daemon: true,
+      },
     ],
   },
   slots: { 'agent-1': 2, 'agent-2': 1 },
@@ -71,6 +98,8 @@ const sound: Facts = {
     { what: 'start', ...base, flow: 'S', attempt: 1, epoch: 2 },
     { what: 'stop', ...base, flow: 'S', attempt: 1, epoch: 2 },
   ],
+  // S ends at 170 in the record.
+  beats: [{ epoch: 2, firstMs: 130, lastMs: 160 }],
   acknowledged: [acknowledged],
   left: { leases: 0, outbox: 0, locks: 0, pools: 0 },
 };
@@ -85,6 +114,16 @@ const SABOTEURS: readonly (readonly [string, Doctored, readonly string[]])[] = [
     'an effect that is there twice',
     ({ effects }) => ({ effects: [...effects, { ...effects[1]!, epoch: 4 }] }),
     ['one_effect'],
+  ],
+  [
+    'a daemon that lives on after the end of its attempt',
+    ({ beats }) => ({ beats: change(beats, 0, { lastMs: 171 }) }),
+    ['no_survivor'],
+  ],
+  [
+    'a daemon of a lost attempt that lives on beside the next one',
+    ({ beats }) => ({ beats: [...beats, { epoch: 1, firstMs: 110, lastMs: 312 }] }),
+    ['no_survivor'],
   ],
   [
     'an accepted success without effect',

@@ -48,6 +48,9 @@ describe('A, B, C under fire', () => {
     expect(summary.lost).toBeGreaterThan(0);
     expect(summary.staleRefused).toBeGreaterThan(0);
     expect(summary.operations.applied).toBeGreaterThan(20);
+    expect(summary.sharedAttempts).toBeGreaterThan(10);
+    expect(summary.daemons).toBeGreaterThan(0);
+    expect(summary.survivors).toBe(0);
     expect(summary.kept).toBeNull();
   }, 240_000);
 });
