@@ -164,6 +164,7 @@ const Environment = z
     SLUICE_AGENT_SLOTS: z.coerce.number().int().min(1).max(1_000).default(8),
     SLUICE_AGENT_LABELS: list.prefault(''),
     SLUICE_AGENT_ENCODING: encoding.optional(),
+    SLUICE_AGENT_OUTPUT_MB: z.coerce.number().int().min(1).default(10_000),
     SLUICE_CONNECTIONS: connections.prefault('{}'),
     SLUICE_AGENT_PASS_ENV: passed.prefault(''),
     SLUICE_AGENT_CONTAINMENT: z.enum(['auto', 'cgroup', 'namespace', 'marks']).default('auto'),
@@ -228,6 +229,8 @@ export interface Config {
     readonly labels: readonly string[];
     /** What programs write in that declare nothing; undefined: utf-8. */
     readonly encoding: string | undefined;
+    /** A shell program whose output passes this many MB is ended. */
+    readonly outputMb: number;
     /** Connection name -> URL. */
     readonly connections: Readonly<Record<string, string>>;
     /** Variables of the agent's own environment that its shell programs get; `X*`: all that begin with X. */
@@ -293,6 +296,7 @@ export function loadConfig(env: Env = environment()): Config {
       slots: it.SLUICE_AGENT_SLOTS,
       labels: it.SLUICE_AGENT_LABELS,
       encoding: it.SLUICE_AGENT_ENCODING,
+      outputMb: it.SLUICE_AGENT_OUTPUT_MB,
       connections: it.SLUICE_CONNECTIONS,
       passEnv: it.SLUICE_AGENT_PASS_ENV,
       containment: it.SLUICE_AGENT_CONTAINMENT,

@@ -8,6 +8,7 @@ import { SluiceError } from '../errors.ts';
 import { type ApiClient, ApiRefusal, pause } from './api-client.ts';
 import { Attempts, type Platforms } from './attempts.ts';
 import { createCalls, type Introduction } from './calls.ts';
+import { diskTrouble } from './disk-room.ts';
 import { Gather } from './gather.ts';
 import { LogShipper } from './log-shipper.ts';
 import { ResultSpool } from './result-spool.ts';
@@ -254,7 +255,8 @@ export function createAgent(options: AgentOptions): Agent {
 
   async function heartbeat(): Promise<void> {
     const leases = attempts.epochs();
-    const answer = await calls.heartbeat(leases, attempts.waits(), {
+    const beat = { leases, waits: attempts.waits(), trouble: diskTrouble(options.spool) };
+    const answer = await calls.heartbeat(beat, {
       signal: closing.signal,
       timeoutMs: Math.max(heartbeatMs, LEAST_HEARTBEAT_WAIT_MS),
     });

@@ -15,7 +15,6 @@ import {
   type LeaveRequest,
   StartedAnswer,
   type StartedRequest,
-  type Waits,
 } from '../api/schemas/agent.ts';
 import type { ApiClient, CallOptions, PatientOptions } from './api-client.ts';
 
@@ -61,8 +60,8 @@ export function createCalls(client: ApiClient, who: Introduction) {
       const body: CompleteRequest = { requestId: randomUUID(), instance, results };
       return client.callUntilAnswered('complete', JSON.stringify(body), CompleteAnswer, options);
     },
-    heartbeat(leases: number[], waits: Waits, options: CallOptions): Promise<HeartbeatAnswer> {
-      const body: HeartbeatRequest = { instance, leases, waits };
+    heartbeat(beat: Omit<HeartbeatRequest, 'instance'>, options: CallOptions): Promise<HeartbeatAnswer> {
+      const body: HeartbeatRequest = { instance, ...beat };
       return client.call('heartbeat', JSON.stringify(body), HeartbeatAnswer, options);
     },
     leave(held: number[], options: CallOptions): Promise<unknown> {

@@ -92,7 +92,7 @@ export class LogShipper {
   }
 
   #anyEnded(): boolean {
-    return [...this.#entries.values()].some((entry) => entry.source.bytes !== undefined);
+    return [...this.#entries.values()].some((entry) => entry.onDone !== undefined);
   }
 
   #schedule(afterMs: number): void {
@@ -112,7 +112,7 @@ export class LogShipper {
     if (!this.#anyEnded()) for (const resolve of this.#settled.splice(0)) resolve();
     const now = performance.now();
     const hurry = [...this.#entries.values()].some(
-      (it) => it.source.bytes !== undefined && it.onDone !== undefined && it.restsUntil < now,
+      (it) => it.source.bytes !== undefined && !it.source.done && it.restsUntil < now,
     );
     // An ended log goes on at once, but never in the way of the agent's other calls: they have connections of their own.
     if (this.#entries.size > 0) this.#schedule(hurry && batch.length > 0 ? 0 : INTERVAL_MS);
@@ -173,8 +173,7 @@ export class LogShipper {
     const now = performance.now();
     for (const entry of [...this.#entries.values()]) {
       if (entry.onDone === undefined) continue;
-      const rest = entry.source.bytes === undefined ? undefined : entry.source.next(CHUNK_BYTES);
-      if (rest === undefined || now - entry.movedOn > PATIENCE_MS) this.#finish(entry);
+      if (entry.source.done || now - entry.movedOn > PATIENCE_MS) this.#finish(entry);
     }
   }
 

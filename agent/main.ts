@@ -24,7 +24,7 @@ const FREE = { drainMs: 60_000, graceMs: 10_000, endPrograms: false };
 const ONE_WISH_MS = 1_500;
 
 const config = loadConfig();
-const { name, platform, slots, labels, connections, encoding } = config.agent;
+const { name, platform, slots, labels, connections, encoding, outputMb } = config.agent;
 const logger = createLogger({ name: 'agent', level: config.logLevel, base: { agent: name } });
 
 async function main(): Promise<void> {
@@ -44,6 +44,7 @@ async function main(): Promise<void> {
       environment: programEnvironment(childEnvironment(), config.agent.passEnv),
       cwd: projectFolder,
       containment: containmentFor(config.agent.containment, spool),
+      outputMb,
       graceMs,
     }),
     spool,

@@ -29,6 +29,10 @@ export class MemoryLog implements LogSource {
     return this.#over ? this.#total : undefined;
   }
 
+  get done(): boolean {
+    return this.#over && this.#slice === undefined && this.#waitingBytes === 0;
+  }
+
   next(limit: number): LogSlice | undefined {
     if (this.#slice !== undefined || this.#waitingBytes === 0) return this.#slice;
     const pieces: Buffer[] = [];

@@ -18,6 +18,8 @@ export interface PlatformsOptions {
   readonly environment: Readonly<Record<string, string>>;
   readonly cwd: string;
   readonly containment: Containment;
+  /** A shell program whose output passes this many MB is ended; default 10,000. */
+  readonly outputMb?: number;
   /** What shell programs get between SIGTERM and SIGKILL. */
   readonly graceMs: number;
 }

@@ -4,6 +4,7 @@
  */
 import type pg from 'pg';
 import { SluiceError } from '../errors.ts';
+import { storable } from '../graph/storable-text.ts';
 import { isAnsweredElsewhere, storeAnswers, storedAnswers } from '../store/agent-calls.ts';
 import { registerAgent, releaseAgent } from '../store/agents.ts';
 import {
@@ -182,7 +183,10 @@ export function createAgentCalls(deps: AgentCallsDeps): AgentCalls {
   const heartbeatLane = gather((calls: readonly Of<HeartbeatRequest>[]) =>
     heartbeat(
       pool,
-      calls.map(({ agent, instance, leases, waits }) => ({ agent, instance, epochs: leases, waits })),
+      calls.map(({ agent, instance, leases, waits, trouble }) => ({
+        ...{ agent, instance, epochs: leases, waits },
+        trouble: trouble === undefined ? '' : storable(trouble),
+      })),
     ),
   );
 

@@ -1,6 +1,7 @@
 /** One sentence for each cause, in English and Chinese. Times are spans seen from now: no zone is needed to read them. */
 import type { Condition } from './condition.ts';
 import type { CauseCode } from './conditions.ts';
+import { saidText } from './ending-text.ts';
 import type { GaveUp } from './run-facts.ts';
 import type { FailureKind } from './state.ts';
 
@@ -102,12 +103,11 @@ const freeIn = (t: Told): Sentence => {
 };
 const by = (t: Told, en: string, zh: string): Sentence =>
   t.by === null ? none : say(`${en === '' ? '' : ` ${en}`} ${t.by}`, `（${zh}${t.by}）`);
-/** One line of what was said: the rest stands in `reason`. */
+/** What was said, in a line: the rest stands in `reason`. */
 const because = (t: Told): Sentence => {
   if (t.reason === null) return none;
-  const line = t.reason.split('\n', 1)[0]!;
-  const short = line.length > 200 ? `${line.slice(0, 200)}…` : line;
-  return say(`: ${short}`, `：${short}`);
+  const { en, zh } = saidText(t.reason);
+  return say(`: ${en}`, `：${zh}`);
 };
 
 /** Of what failed for good: what was said last, and that its budget is used up. */

@@ -46,5 +46,7 @@ function plain(error: unknown): string {
 }
 
 function clip(message: string): string {
-  return message.length > MESSAGE_LIMIT ? `${message.slice(0, MESSAGE_LIMIT - 1)}…` : message;
+  if (message.length <= MESSAGE_LIMIT) return message;
+  // Not in the middle of a character of two units.
+  return `${message.slice(0, MESSAGE_LIMIT - 1).replace(/[\ud800-\udbff]$/, '')}…`;
 }

@@ -22,7 +22,12 @@ export interface LogBounds {
 }
 
 const MEGABYTE = 1024 * 1024;
-export const LOG_BOUNDS: LogBounds = { head: 10 * MEGABYTE, tail: 10 * MEGABYTE, limit: 10_000 * MEGABYTE };
+/** Head and tail as design.md 4 has them. */
+export const logBounds = (limitMb = 10_000): LogBounds => ({
+  head: 10 * MEGABYTE,
+  tail: 10 * MEGABYTE,
+  limit: limitMb * MEGABYTE,
+});
 /** Above the tail by this part of it, the bytes before the tail are left out: not at every look. */
 const SLACK = 4;
 /** Where no room can be given back the output is limited to this many bytes, or the disk would be full. */
@@ -62,7 +67,7 @@ export class LogPump implements LogSource {
   #exceeded = false;
   #total: number | undefined;
 
-  constructor(folder: PumpedFolder, context: ExecuteContext, bounds: LogBounds = LOG_BOUNDS) {
+  constructor(folder: PumpedFolder, context: ExecuteContext, bounds = logBounds()) {
     this.#folder = folder;
     this.#bounds = bounds;
     this.#encoding = context.encoding ?? DEFAULT_ENCODING;
@@ -77,6 +82,9 @@ export class LogPump implements LogSource {
   pump(): void {
     if (this.#over) return;
     for (const file of [this.#log, this.#err]) file.look();
+    // The note has its room before the program can have filled the disk.
+    if (!this.#record.exists && this.#log.size + this.#err.size > 0)
+      this.#note(here(this.#log), here(this.#err));
     this.#leaveOut();
     if (this.#exceeded || this.#log.size + this.#err.size <= this.#limit) return;
     this.#exceeded = true;
@@ -86,8 +94,8 @@ export class LogPump implements LogSource {
   /** The program has ended: says so, a failure with the end of its stderr. What is not given out yet follows. */
   finish(ending: Ending, reason: 'stderr' | 'unsaid' = 'stderr'): Ending {
     for (const file of [this.#log, this.#err]) file.look();
-    this.#leaveOut();
     this.#over = true;
+    this.#leaveOut();
     this.#total = this.#log.size + this.#err.size;
     if (this.#exceeded && ending.outcome === 'cancelled')
       return {
@@ -107,6 +115,13 @@ export class LogPump implements LogSource {
     return this.#total;
   }
 
+  get done(): boolean {
+    const files = [this.#log, this.#err];
+    return (
+      this.#over && this.#slice === undefined && files.every((it) => it.gap === undefined && it.at >= it.size)
+    );
+  }
+
   next(limit: number): LogSlice | undefined {
     if (this.#slice !== undefined) return this.#slice;
     const still = [this.#log, this.#err].map((file) => this.#over || file.look());
@@ -120,8 +135,7 @@ export class LogPump implements LogSource {
     const err = this.#partOf(this.#err, room, still[1]!);
     const length = lengthOf(log) + lengthOf(err);
     if (length === 0) return undefined;
-    const small = this.#over && this.#offset === 0 && length === this.#total;
-    if (!small && !this.#note(log, err)) return undefined;
+    if (!this.#note(log, err)) return undefined;
     this.#slice = this.#read(log, err);
     return this.#slice;
   }
@@ -184,7 +198,12 @@ export class LogPump implements LogSource {
     return { from, to: from + whole };
   }
 
+  /**
+   * False when the disk is too full for the first note: then nothing is given out while the program runs. Of a program that ended before
+   * the first note all comes out the same way however often that begins: most need none.
+   */
   #note(log: Part, err: Part): boolean {
+    if (this.#over && !this.#record.exists) return true;
     return this.#record.write({
       offset: this.#offset,
       log: { ...log, gap: this.#log.gap },

@@ -22,6 +22,7 @@ const RECORD_BYTES = 512;
 export class LogRecord {
   readonly #path: string;
   #file: number | undefined;
+  #exists = false;
 
   constructor(path: string) {
     this.#path = path;
@@ -29,7 +30,9 @@ export class LogRecord {
 
   read(): Given | undefined {
     try {
-      return Given.parse(JSON.parse(readFileSync(this.#path, 'utf8')));
+      const given = Given.parse(JSON.parse(readFileSync(this.#path, 'utf8')));
+      this.#exists = true;
+      return given;
     } catch {
       // Never written, or by a process that died in its first writing: nothing was given out.
       return undefined;
@@ -41,10 +44,17 @@ export class LogRecord {
     try {
       this.#file ??= openSync(this.#path, constants.O_RDWR | constants.O_CREAT, 0o600);
       const line = Buffer.from(JSON.stringify(given).padEnd(RECORD_BYTES));
-      return writeSync(this.#file, line, 0, line.length, 0) === line.length;
+      const whole = writeSync(this.#file, line, 0, line.length, 0) === line.length;
+      this.#exists ||= whole;
+      return whole;
     } catch {
       return false;
     }
+  }
+
+  /** It was written once, by this process or an earlier one. */
+  get exists(): boolean {
+    return this.#exists;
   }
 
   close(): void {

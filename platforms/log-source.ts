@@ -13,6 +13,8 @@ export interface LogSource {
   taken(): void;
   /** All bytes that the attempt wrote, stored or not; undefined while it may write more. */
   readonly bytes: number | undefined;
+  /** All was given out and taken, and nothing more comes. */
+  readonly done: boolean;
   /** Nothing more will be asked for. */
   close(): void;
 }

@@ -48,7 +48,7 @@ const NOT_FOUND = new Set(['ENOENT', 'ENOTDIR', 'ELOOP', 'ENAMETOOLONG', 'ENOCWD
 
 const MOST_CHARACTERS = 300;
 const shortened = (text: string) =>
-  text.length <= MOST_CHARACTERS ? text : `${text.slice(0, MOST_CHARACTERS)}...`;
+  text.length <= MOST_CHARACTERS ? text : `${[...text].slice(0, MOST_CHARACTERS).join('')}...`;
 
 /** A shell gives 128 + n for a program that signal n ended. */
 export function exitEnding(status: number): Ending {

@@ -7,7 +7,7 @@ import { ProgramError } from '../sql/program-error.ts';
 import { AttemptFolder, type Containment, makeSpool, spooledEpochs } from './attempt-folder.ts';
 import { EndedAttempts } from './ended-attempts.ts';
 import { KeeperProcess } from './keeper-process.ts';
-import { LogPump } from './log-pump.ts';
+import { LogPump, logBounds } from './log-pump.ts';
 import type { LogSource } from './log-source.ts';
 import {
   type Ending,
@@ -55,6 +55,8 @@ export interface ShellOptions {
   readonly environment: Readonly<Record<string, string>>;
   /** Working directory of programs. */
   readonly cwd: string;
+  /** A program whose output passes this many MB is ended; default 10,000. */
+  readonly outputMb?: number;
   /** Between SIGTERM and SIGKILL. */
   readonly graceMs?: number;
 }
@@ -63,6 +65,7 @@ export function createShellPlatform(options: ShellOptions): ShellPlatform {
   const { spool } = options;
   makeSpool(spool);
   const mine = new Set<number>();
+  const bounds = logBounds(options.outputMb);
   const folderOf = (epoch: number) => new AttemptFolder(spool, epoch);
   const taskIn = (epoch: number) => folderOf(epoch).attempt()?.task ?? new WrapperFolder(spool, epoch).task();
   const keeper = new KeeperProcess(options.keeper, spool);
@@ -72,7 +75,7 @@ export function createShellPlatform(options: ShellOptions): ShellPlatform {
   async function follow(task: Task, program: string, context: ExecuteContext): Promise<Ending> {
     const { epoch } = task.lease;
     const folder = folderOf(epoch);
-    const log = new LogPump(folder, context);
+    const log = new LogPump(folder, context, bounds);
     const since = performance.now();
     const release = keeper.hold();
     const stop = () => folder.requestEnd(stopReason(context.signal));

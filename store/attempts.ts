@@ -69,6 +69,7 @@ export async function heartbeat(
     instance: string;
     epochs: readonly number[];
     waits: readonly { epoch: number; code: string; by: string }[];
+    trouble?: string | undefined;
   }[],
 ): Promise<{ stop: number[]; unknown: number[] }[]> {
   const pairs = calls.flatMap((call) => {
@@ -93,9 +94,10 @@ export async function heartbeat(
     client.send({
       name: 'agent-seen',
       text: `with known as (select name from agents where name = any($1::text[]) order by name for update)
-        update agents a set seen_ms = clock_ms() from unnest($1::text[], $2::text[]) as x (name, instance) join known using (name)
+        update agents a set seen_ms = clock_ms(), trouble = x.trouble
+        from unnest($1::text[], $2::text[], $3::text[]) as x (name, instance, trouble) join known using (name)
         where a.name = x.name and a.instance = x.instance`,
-      values: [calls.map((c) => c.agent), calls.map((c) => c.instance)],
+      values: [calls.map((c) => c.agent), calls.map((c) => c.instance), calls.map((c) => c.trouble ?? '')],
     });
     return new Map(alive.rows.map((row) => [row.epoch, row.stop]));
   });

@@ -204,6 +204,8 @@ export const HeartbeatRequest = z.strictObject({
   instance: RequestId,
   leases: Epochs,
   waits: Waits.default([]),
+  /** What is wrong with the agent's machine, in words; absent: nothing. */
+  trouble: z.string().max(1_000).optional(),
 });
 export const HeartbeatAnswer = z.object({ stop, unknown: Epochs.default([]) });
 

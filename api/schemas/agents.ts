@@ -15,6 +15,8 @@ export const Agent = z.object({
   drained: z.boolean(),
   failoverTo: z.string().nullable(),
   version: z.string(),
+  /** What is wrong with its machine, in its own words; '' = nothing. */
+  trouble: z.string(),
   helloAt: Instant,
   /** 0: it has left on purpose. */
   seenAt: Instant,

@@ -78,11 +78,19 @@ async function examine(session: Session, version: string): Promise<Finding[]> {
       ...(ok ? {} : { remedy: phrase('set_clock') }),
     };
   });
+  const ready = client.get<{ catalogueVersion: number | null; logsTrouble: string | null }>('/readyz');
+  ready.catch(() => {});
   await look('record', async () => {
-    const { catalogueVersion } = await client.get<{ catalogueVersion: number | null }>('/readyz');
+    const { catalogueVersion } = await ready;
     return catalogueVersion === null
       ? { ok: false, detail: phrase('no_catalogue'), remedy: 'sluice catalogue apply catalogue/month-start' }
       : { ok: true, detail: `${phrase('version')} ${catalogueVersion}` };
+  });
+  await look('logs', async () => {
+    const { logsTrouble } = await ready;
+    return logsTrouble === null
+      ? { ok: true, detail: phrase('logs_stored') }
+      : { ok: false, detail: logsTrouble, remedy: phrase('make_room') };
   });
   const known = await look('actor', async () => {
     await client.get('/verbs');
@@ -95,10 +103,18 @@ async function examine(session: Session, version: string): Promise<Finding[]> {
     const detail = items.map(
       (agent) => `${agent.name} ${agent.alive ? `${agent.used}/${agent.slots}` : phrase('gone')}`,
     );
+    const troubled = alive.filter((agent) => agent.trouble !== '');
+    const troubles = troubled.map((agent) => `${agent.name}: ${agent.trouble}`);
+    const remedy =
+      alive.length === 0
+        ? { remedy: 'sluice agent start NAME --platform PLATFORM' }
+        : troubled.length > 0
+          ? { remedy: phrase('make_room') }
+          : {};
     return {
-      ok: alive.length > 0,
-      detail: detail.join(', ') || phrase('none'),
-      ...(alive.length > 0 ? {} : { remedy: 'sluice agent start NAME --platform PLATFORM' }),
+      ok: alive.length > 0 && troubled.length === 0,
+      detail: [detail.join(', ') || phrase('none'), ...troubles].join('; '),
+      ...remedy,
     };
   });
   await look('platforms', async () => {

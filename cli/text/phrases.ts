@@ -22,6 +22,11 @@ const PHRASES = {
   archived: ['archived', '归档时间'],
   asks_person: ['a person is asked at', '须人工处理'],
   at: ['at', '时间'],
+  logs_stored: ['of attempts are stored', '执行日志可正常保存'],
+  make_room: [
+    'make room on that disk; what agents have kept of the logs comes by itself, each log says how many bytes are missing',
+    '请清理该磁盘；代理暂存的日志会自动补传，各日志会注明缺失的字节数',
+  ],
   bytes_left_out: ['{n} bytes left out', '略去 {n} 字节'],
   bytes_left_out_at: ['{n} bytes left out after the first {from}', '前 {from} 字节之后略去 {n} 字节'],
   attempt_chosen: ['attempt #{n} (the last one; --attempt chooses another)', '第 {n} 次执行（最近一次；可用 --attempt 指定）'],
