@@ -84,5 +84,6 @@ function specOf({ version }: RunContext, flow: Flow, program: Program): ProgramS
     sql,
     check: flow.kind === 'check',
     ...(connection === undefined ? {} : { connection }),
+    ...(program.transaction === undefined ? {} : { transaction: program.transaction }),
   };
 }

@@ -217,6 +217,10 @@ function tabulate(flows: readonly Flow[], defaults: Defaults): { attr: number[];
   return { attr, attrs };
 }
 
+/** A second attempt cannot double an effect: its transaction has a fence, or it has none (`noop`). */
+const harmlessTwice = (program: NonNullable<Flow['program']>): boolean =>
+  program.type !== 'shell' && !(program.type === 'sql' && program.transaction === 'none');
+
 /** What a run's decisions need of a flow, with defaults. */
 function attrsOf(flow: Flow, defaults: Defaults): FlowAttrs {
   const { runner, person, program } = flow;
@@ -231,7 +235,7 @@ function attrsOf(flow: Flow, defaults: Defaults): FlowAttrs {
     procedure: flow.procedure ?? null,
     platform: runner === 'agent' ? (flow.platform ?? null) : null,
     idempotent: flow.idempotent,
-    fenced: runner === 'agent' && program !== undefined && program.type !== 'shell',
+    fenced: runner === 'agent' && program !== undefined && harmlessTwice(program),
     retries: flow.retries,
     timeoutMs: flow.timeoutMs ?? null,
     leaseMs: flow.leaseMs ?? LEASE_MS,

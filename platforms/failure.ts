@@ -31,10 +31,26 @@ function describe(error: unknown, statement: Statement | undefined): string {
   } else if (statement !== undefined) {
     parts.push(`in: ${statement.firstLine}`);
   }
+  const words = wordsFor(error.code, statement);
+  if (words !== null) parts.push(words);
   if (error.detail) parts.push(`detail: ${error.detail}`);
   if (error.hint) parts.push(`hint: ${error.hint}`);
   if (error.where) parts.push(`where: ${error.where}`);
   return parts.join('\n');
+}
+
+/** What PostgreSQL refuses because the program is one transaction, by its code: its own words may be in any language. */
+function wordsFor(code: string | undefined, statement: Statement | undefined): string | null {
+  switch (code) {
+    case '2D000':
+      return 'the program is one transaction, in which a procedure cannot commit or roll back: `transaction: none` in its catalogue entry lets it';
+    case '25001':
+      return statement?.verb === 'set' || statement?.verb === 'select'
+        ? 'the transaction of a program is begun by Sluice, and cannot be changed'
+        : 'the program is one transaction, in which this statement cannot run: `transaction: none` in its catalogue entry lets it';
+    default:
+      return null;
+  }
 }
 
 /** Node's connection errors to several addresses come as an AggregateError with an empty message. */

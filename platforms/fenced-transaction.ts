@@ -51,13 +51,16 @@ export async function inFencedTransaction(
     await prepare(frame);
     interruption.check();
 
-    const fence = await waitForFence(frame, task, context);
+    const fence = await whileWaiting(frame, task, context, async () => {
+      await client.query('begin');
+      return takeFence(client, task);
+    });
     if (fence.state !== 'taken') {
       await client.query('rollback');
       return fence.state === 'done' ? already(task, fence.by, context) : stale(task, fence.heldBy, context);
     }
     const { over } = fence;
-    if (over !== null) context.log(`-- executed over the effect of ${describeRow(over, task.record)}\n`);
+    logOver(task, over, context);
     interruption.startTimeout(task.timeoutMs);
     const effects = await work(frame);
     if (!(await markDone(client, task)))
@@ -81,14 +84,18 @@ export async function inFencedTransaction(
   }
 }
 
-function already(task: Task, by: FenceRow, context: ExecuteContext): Ending {
+export function logOver(task: Task, over: FenceRow | null, context: ExecuteContext): void {
+  if (over !== null) context.log(`-- executed over the effect of ${describeRow(over, task.record)}\n`);
+}
+
+export function already(task: Task, by: FenceRow, context: ExecuteContext): Ending {
   context.log(
     `-- nothing to do, an earlier attempt of this generation has committed: ${describeRow(by, task.record)}\n`,
   );
   return { outcome: 'succeeded', already: true };
 }
 
-function stale(task: Task, heldBy: FenceRow, context: ExecuteContext): Ending {
+export function stale(task: Task, heldBy: FenceRow, context: ExecuteContext): Ending {
   const message =
     `stale: the fence of ${task.workText} has ${describeRow(heldBy, task.record)}, this attempt has epoch ` +
     `${task.lease.epoch}; it is tried again with a larger one`;
@@ -96,8 +103,13 @@ function stale(task: Task, heldBy: FenceRow, context: ExecuteContext): Ending {
   return { outcome: 'cancelled', effect: false, stale: true, heldBy, message };
 }
 
-/** Begins the transaction and takes the fence, ending own older attempts first and for as long as they hold it. */
-async function waitForFence(frame: Frame, task: Task, context: ExecuteContext) {
+/** Takes what others may hold, ending own older attempts first and for as long as they hold it; says who else does. */
+export async function whileWaiting<T>(
+  frame: Frame,
+  task: Task,
+  context: ExecuteContext,
+  take: () => Promise<T>,
+): Promise<T> {
   const { client, pid } = frame.session;
   const cancelled = await cancelUnended(client, task, false);
   if (cancelled.length > 0) context.log(`-- cancelled older attempts: epochs ${cancelled.join(', ')}\n`);
@@ -125,8 +137,7 @@ async function waitForFence(frame: Frame, task: Task, context: ExecuteContext) {
   };
   timer = setTimeout(again, LOOK_AGAIN_MS);
   try {
-    await client.query('begin');
-    return await takeFence(client, task);
+    return await take();
   } finally {
     over = true;
     clearTimeout(timer);

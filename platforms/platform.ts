@@ -29,6 +29,8 @@ export type ProgramSpec =
       readonly connection?: string | undefined;
       /** A check: the last statement answers one boolean; read-only and never fenced (protocol D9). */
       readonly check: boolean;
+      /** `none`: it cannot stand in one transaction; each statement commits by itself. */
+      readonly transaction?: 'none' | undefined;
     }
   | {
       readonly type: 'shell';

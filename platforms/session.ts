@@ -97,8 +97,9 @@ export async function openSession(
               set_config('idle_in_transaction_session_timeout', $1, false),
               set_config('timezone', $2, false), set_config('datestyle', 'ISO, YMD', false),
               set_config('intervalstyle', 'iso_8601', false), set_config('extra_float_digits', '1', false),
-              set_config('bytea_output', 'hex', false)`,
-      values: [`${Math.min(Math.max(task.orphanMs, 1_000), 2_147_483_647)}ms`, task.timeZone],
+              set_config('bytea_output', 'hex', false), set_config('standard_conforming_strings', 'on', false),
+              set_config('application_name', $3, false)`,
+      values: [`${Math.min(Math.max(task.orphanMs, 1_000), 2_147_483_647)}ms`, task.timeZone, name],
       query_timeout: ANSWER_MS,
     };
     const { rows } = await client.query<{ pid: number }>(settings);

@@ -2,7 +2,6 @@
  * SQL programs: all statements in one fenced transaction (protocol C6). Checks: one boolean, read-only, without fence
  * (protocol D9).
  */
-import pg from 'pg';
 import { ProgramError } from '../sql/program-error.ts';
 import { type Statement, statementsOf } from '../sql/statements.ts';
 import { type Connections, urlOf } from './connections.ts';
@@ -17,7 +16,9 @@ import {
   type SpecOf,
   type Task,
 } from './platform.ts';
+import { type Answer, ProgramRun } from './program-statement.ts';
 import { openSession } from './session.ts';
+import { withoutTransaction } from './without-transaction.ts';
 
 /** They would end or split the one transaction that the fence lives in. */
 const TRANSACTION_CONTROL = new Set([
@@ -31,7 +32,6 @@ const TRANSACTION_CONTROL = new Set([
   'release',
 ]);
 const PREPARE_TRANSACTION = /^prepare\s+transaction\b/i;
-const CHANGES_ROWS = new Set(['INSERT', 'UPDATE', 'DELETE', 'MERGE', 'COPY']);
 
 /**
  * `connections`: the agent's own URLs by name; `defaultConnection`: the one for programs that name none, by custom the
@@ -47,21 +47,36 @@ export function createSqlPlatform(options: {
       let url: string;
       let statements: Statement[];
       try {
-        url = urlOf(options.connections, spec.connection ?? options.defaultConnection, task);
+        url = urlFor(options, spec, task);
         statements = programStatements(spec, task);
       } catch (error) {
         return failed(error);
       }
       if (spec.check) return runCheck(url, task, statements, context);
+      if (spec.transaction === 'none') return withoutTransaction(url, task, statements, context);
       return inFencedTransaction(url, task, context, async (frame) => {
+        const run = new ProgramRun(frame, context, 'T');
+        await run.begin();
         let rows = 0;
         // A program replaces its period: what its last changing statement wrote, not what it took away before.
-        for (const statement of statements)
-          rows = (await runStatement(frame, statement, context)).changed ?? rows;
+        for (const statement of statements) rows = (await run.statement(statement)).changed ?? rows;
         return { rows };
       });
     },
   };
+}
+
+/** A check on `NAME` goes to `NAME.check` where the agent has that: the same database under a role that may only read. */
+function urlFor(
+  { connections, defaultConnection }: { connections: Connections; defaultConnection: string },
+  spec: SpecOf<'sql'>,
+  task: Task,
+): string {
+  const name = spec.connection ?? defaultConnection;
+  const url = urlOf(connections, name, task);
+  return spec.check && Object.hasOwn(connections, `${name}.check`)
+    ? urlOf(connections, `${name}.check`, task)
+    : url;
 }
 
 function programStatements(spec: SpecOf<'sql'>, task: Task): Statement[] {
@@ -76,50 +91,6 @@ function programStatements(spec: SpecOf<'sql'>, task: Task): Statement[] {
     );
   }
   return statements;
-}
-
-interface Answer {
-  /** Rows inserted, updated, deleted or copied; null when the statement is of another kind. */
-  readonly changed: number | null;
-  readonly columns: number;
-  readonly count: number;
-  readonly firstRow: readonly unknown[] | undefined;
-}
-
-/** Runs one statement, logs its first line, rows and ms. */
-async function runStatement(frame: Frame, statement: Statement, context: ExecuteContext): Promise<Answer> {
-  frame.interruption.check();
-  frame.current = statement;
-  context.log(`${statement.firstLine}\n`);
-  const since = performance.now();
-  const { result, firstRow } = await stream(frame.session.client, statement);
-  const ms = Math.round(performance.now() - since);
-  const count = result.rowCount ?? 0;
-  context.log(
-    `-- ${result.command ?? 'done'} ${result.rowCount === null ? '' : `${count} rows, `}${ms} ms\n`,
-  );
-  frame.current = undefined;
-  return {
-    changed: CHANGES_ROWS.has(result.command) ? count : null,
-    columns: result.fields.length,
-    count,
-    firstRow,
-  };
-}
-
-/** Keeps the first row only: a program that selects a whole table must not fill the agent's memory. */
-function stream(client: pg.Client, { text, values }: Statement) {
-  return new Promise<{ result: pg.QueryResult; firstRow: unknown[] | undefined }>((resolve, reject) => {
-    let firstRow: unknown[] | undefined;
-    const config: pg.QueryArrayConfig = { text, values: [...values], rowMode: 'array' };
-    const query = new pg.Query(config);
-    query.on('row', (row: unknown) => {
-      firstRow ??= row as unknown[];
-    });
-    query.on('end', (result) => resolve({ result, firstRow }));
-    query.on('error', reject);
-    client.query(query);
-  });
 }
 
 async function runCheck(
@@ -137,8 +108,12 @@ async function runCheck(
     interruption.watch(session);
     interruption.startTimeout(task.timeoutMs);
     await session.client.query('begin transaction read only');
+    // After a first query the transaction cannot be made one that writes.
+    await session.client.query('select 1');
+    const run = new ProgramRun(frame, context, 'T');
+    await run.begin();
     let answer: Answer | undefined;
-    for (const statement of statements) answer = await runStatement(frame, statement, context);
+    for (const statement of statements) answer = await run.statement(statement);
     const value = answer?.firstRow?.[0];
     if (answer?.count !== 1 || answer.columns !== 1 || (typeof value !== 'boolean' && value !== null)) {
       throw new ProgramError(

@@ -18,6 +18,8 @@ export interface Statement {
   readonly firstLine: string;
   /** First word in lower case: `insert`, `select`, `with` ... */
   readonly verb: string;
+  /** `copy ... from stdin` or `to stdout`: it would exchange data with the client. */
+  readonly clientCopy: boolean;
   /** The text with each parameter written by `literal`: for commands that take no bound parameters. */
   inlined(literal: (value: string | number | boolean) => string): string;
   /** PostgreSQL's error position (1-based, in characters of `text`) -> line and column of the program's text. */
@@ -49,6 +51,7 @@ interface Draft {
   previous: string;
   parentheses: number;
   routineDepth: number;
+  clientCopy: boolean;
 }
 
 const newDraft = (): Draft => ({
@@ -61,6 +64,7 @@ const newDraft = (): Draft => ({
   previous: '',
   parentheses: 0,
   routineDepth: 0,
+  clientCopy: false,
 });
 
 /** Gives the value of a parameter that stands at `at`. */
@@ -288,6 +292,9 @@ function noteToken(draft: Draft, word: string, token: string): void {
   const { previous } = draft;
   draft.previous = token;
   if (draft.words.length < 4) draft.words.push(word);
+  if (draft.words[0] === 'copy' && draft.parentheses === 0)
+    draft.clientCopy ||=
+      (word === 'stdin' && previous === 'from') || (word === 'stdout' && previous === 'to');
   const [first, second, third, fourth] = draft.words;
   const routine = (name: string | undefined) => name === 'function' || name === 'procedure';
   if (first !== 'create' || !(routine(second) || (second === 'or' && third === 'replace' && routine(fourth))))
@@ -301,7 +308,7 @@ function noteToken(draft: Draft, word: string, token: string): void {
 }
 
 function finished(draft: Draft, sql: string): Statement {
-  const { text, pieces, values, stretches } = draft;
+  const { text, pieces, values, stretches, clientCopy } = draft;
   const lines = text.split('\n').map((line) => line.trim());
   const firstLine = lines.find((line) => line !== '' && !line.startsWith('--')) ?? '';
   return {
@@ -309,6 +316,7 @@ function finished(draft: Draft, sql: string): Statement {
     values,
     firstLine: firstLine.length > 120 ? `${firstLine.slice(0, 119)}…` : firstLine,
     verb: draft.words.find((word) => word !== '') ?? '',
+    clientCopy,
     inlined: (literal) =>
       pieces.map((piece) => (typeof piece === 'string' ? piece : literal(values[piece - 1]!))).join(''),
     place(position) {

@@ -71,7 +71,9 @@ export function programProblems(
     const checks = flows.filter(({ kind }) => kind === 'check');
     return [
       ...known.problems.flatMap((it) => problem(it, flows)),
-      ...known.inTransaction.flatMap((it) => problem(it, flows)),
+      ...known.inTransaction.flatMap((it) =>
+        problem(it, it.code === 'sql_outside_transaction' ? flows.filter(isOneTransaction) : flows),
+      ),
       ...known.asCheck.flatMap((it) => problem(it, checks)),
       ...known.parameters.flatMap(([name, place]) => {
         const without = flows.filter((flow) => !isGiven(flow, name));
@@ -102,6 +104,9 @@ export function programProblems(
     ];
   });
 }
+
+const isOneTransaction = ({ program }: Flow): boolean =>
+  !(program?.type === 'sql' && program.transaction === 'none');
 
 const isGiven = ({ parameters }: Flow, name: string): boolean =>
   STANDARD.includes(name) || Object.hasOwn(parameters, name);

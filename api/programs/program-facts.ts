@@ -137,8 +137,8 @@ const CLIENT_COPY: Words = {
 };
 
 const notInTransaction = (what: string): Words => ({
-  en: `${what} cannot run inside the one transaction of a program`,
-  zh: `${what} 不能在程序的事务中执行`,
+  en: `${what} cannot run inside the one transaction of a program: say transaction: none in the entry of the flow`,
+  zh: `${what} 不能在程序的事务中执行：请在流程定义中注明 transaction: none`,
 });
 
 const onlyReads = (what: string): Words => ({

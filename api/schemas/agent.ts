@@ -41,6 +41,7 @@ export const ProgramSpec = z.discriminatedUnion('type', [
     sql: z.string(),
     connection: Name.optional(),
     check: z.boolean().default(false),
+    transaction: z.literal('none').optional(),
   }),
   z.strictObject({
     type: z.literal('shell'),
