@@ -34,7 +34,7 @@ export function addOperationCommands(tree: Tree): void {
     .argument('[key]', help('operations_key'))
     .action(
       tree.does(async (session, [key]) => {
-        if (key === undefined) return operations.help();
+        if (key === undefined) return operations.help({ error: true });
         const found = await session.client.get<Keyed>(`/keys/${part(key)}`);
         session.answer(found, (it) => keyedLines(it, session));
         const { operation, backfill, event } = found;
