@@ -3,6 +3,7 @@
  * without any that of China.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
+import { dateTimeOf } from '../graph/clock-time.ts';
 import { DEFAULT_CALENDAR } from '../graph/work-days.ts';
 import type { Api, ApiDeps } from './deps.ts';
 import { newestCatalogue } from './newest-catalogue.ts';
@@ -10,6 +11,12 @@ import { newestCatalogue } from './newest-catalogue.ts';
 export async function displayZone(deps: Pick<ApiDeps, 'pool' | 'versionOf'>): Promise<string> {
   const catalogue = await newestCatalogue(deps);
   return (catalogue?.frame.calendars[0] ?? DEFAULT_CALENDAR).timeZone;
+}
+
+/** `2026-11-22 02:10:33 Asia/Shanghai`, for sentences. */
+export async function writtenInstant(deps: Pick<ApiDeps, 'pool' | 'versionOf'>, at: number): Promise<string> {
+  const zone = await displayZone(deps);
+  return `${dateTimeOf(zone, at)} ${zone}`;
 }
 
 /** The header that tells a reader in which zone to write the instants of an answer. */
@@ -22,18 +29,21 @@ const LOOK_MS = 300;
 /** Tells the zone with every answer but those to agents, who write nothing for people. */
 export function tellZone(app: Pick<Api, 'addHook'>, deps: Pick<ApiDeps, 'pool' | 'versionOf'>): void {
   let known = DEFAULT_CALENDAR.timeZone;
-  let look: { readonly over: Promise<void>; readonly on: number } | undefined;
+  let look: { over: Promise<void> | null; readonly on: number } | undefined;
   const current = async (): Promise<string> => {
     if (look === undefined || performance.now() - look.on > KEPT_MS) {
-      const over = displayZone(deps).then(
-        (zone) => {
+      const begun: typeof look = { over: null, on: performance.now() };
+      begun.over = displayZone(deps)
+        .then((zone) => {
           known = zone;
-        },
-        () => {},
-      );
-      look = { over, on: performance.now() };
+        })
+        .catch(() => {})
+        .finally(() => {
+          begun.over = null;
+        });
+      look = begun;
     }
-    await Promise.race([look.over, sleep(LOOK_MS, undefined, { ref: false })]);
+    if (look.over !== null) await Promise.race([look.over, sleep(LOOK_MS, undefined, { ref: false })]);
     return known;
   };
   app.addHook('onSend', async (request, reply) => {

@@ -5,6 +5,7 @@ import { markApplied, readPlan } from '../../store/rerun-plans.ts';
 import { answerOf, ask, keyOf } from '../ask.ts';
 import { askTogether } from '../ask-together.ts';
 import type { Api, ApiDeps } from '../deps.ts';
+import { writtenInstant } from '../display-zone.ts';
 import { openContext } from '../find.ts';
 import type { PlanImpact } from '../rerun-impact.ts';
 import { makePlan } from '../rerun-plan.ts';
@@ -74,7 +75,7 @@ export function rerunPlanRoutes(app: Api, deps: ApiDeps): void {
       if (stored.expired && !repeated)
         throw new SluiceError(
           'plan_expired',
-          `the plan ${stored.id} could be applied until ${iso(stored.expiresAt)}`,
+          `the plan ${stored.id} could be applied until ${await writtenInstant(deps, stored.expiresAt)}`,
           {
             facts: { plan: stored.id, expiresAt: stored.expiresAt },
           },
@@ -97,5 +98,3 @@ export function rerunPlanRoutes(app: Api, deps: ApiDeps): void {
     },
   });
 }
-
-const iso = (ms: number): string => new Date(ms).toISOString();

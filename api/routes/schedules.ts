@@ -1,6 +1,7 @@
 /** Schedules: listed with what comes next, paused, resumed; triggered by hand whatever the calendar says. */
 import { SluiceError } from '../../errors.ts';
 import { formatPeriod, shiftPeriod } from '../../graph/calendar.ts';
+import { dateTimeOf } from '../../graph/clock-time.ts';
 import type { Schedule as Definition } from '../../graph/model.ts';
 import { calendarOf, nextOpenings, scheduleText } from '../../graph/schedule.ts';
 import { unknownHolidays } from '../../graph/schedule-check.ts';
@@ -185,7 +186,7 @@ function shownSchedule(
     reason: row.reason,
     next: nextOpenings(schedule, calendar, now, NEXT).map(({ at, period }) => ({
       at,
-      local: new Date(toLocal(calendar.timeZone, at)).toISOString().slice(0, 16).replace('T', ' '),
+      local: dateTimeOf(calendar.timeZone, at).slice(0, 16),
       period,
     })),
     last: last === undefined ? null : shownSlot(last),
