@@ -250,6 +250,13 @@ type Env = Readonly<Record<string, string | undefined>>;
  */
 export function loadConfig(env: Env = environment()): Config {
   const given = Object.fromEntries(configKeys.map((key) => [key, env[key] === '' ? undefined : env[key]]));
+  // Bytes that are no UTF-8 have become this character by now; names of agents and platforms go into the record.
+  const garbled = Object.entries(given).filter(([, value]) => value?.includes('\ufffd'));
+  if (garbled.length > 0) {
+    const problems = garbled.map(([key]) => ({ key, problem: 'not UTF-8' }));
+    const detail = problems.map(({ key, problem }) => `${key}: ${problem}`).join('; ');
+    throw new SluiceError('invalid_config', detail, { facts: { problems } });
+  }
   const parsed = Environment.safeParse(given);
   if (!parsed.success) {
     const problems = parsed.error.issues.map((it) => ({

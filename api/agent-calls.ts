@@ -37,8 +37,9 @@ import {
   type LogsRequest,
   type StartedAnswer,
   type StartedRequest,
-  type Task,
+  Task,
 } from './schemas/agent.ts';
+
 import { taskOf } from './tasks.ts';
 import { WaitingClaims } from './waiting-claims.ts';
 
@@ -135,15 +136,15 @@ export function createAgentCalls(deps: AgentCallsDeps): AgentCalls {
     return Promise.all(calls.map((call, i) => tasksOf(call.agent, granted[i]!)));
   });
 
-  /** A flow whose task cannot be made (its catalogue version lacks a file) fails; the others go out. */
+  /** A flow whose task cannot be made (its catalogue version lacks a file, a value fits no task) fails; the others go out. */
   async function tasksOf(agent: string, granted: readonly Claimed[]): Promise<Task[]> {
     const tasks: Task[] = [];
     for (const claimed of granted) {
       try {
-        tasks.push(taskOf(await contextOf(claimed.run), claimed, await recordId()));
+        tasks.push(Task.parse(taskOf(await contextOf(claimed.run), claimed, await recordId())));
       } catch (error) {
         deps.warn({ err: error, ...claimed }, 'a claimed flow has no task');
-        const message = error instanceof Error ? error.message : String(error);
+        const message = storable(error instanceof Error ? error.message : String(error)).slice(0, 4_000);
         await completeAttempts(pool, [
           {
             agent,

@@ -15,6 +15,7 @@ import { auditRejection } from './audit-rejection.ts';
 import { createAuthenticator, type Permission, requirePermission } from './auth.ts';
 import type { Api, ApiDeps } from './deps.ts';
 import { tellZone } from './display-zone.ts';
+import { readJsonBodies, refuseBadQuery } from './json-body.ts';
 import { createMetrics } from './metrics.ts';
 import { PROBLEM_TYPE, problemOf, toSluiceError } from './problem.ts';
 import { registerRoutes } from './routes/index.ts';
@@ -63,6 +64,7 @@ export async function buildApp(deps: ApiDeps): Promise<Api> {
   app.decorateRequest('actor', null);
   // Only JSON is read: anything else is 415, not a string that a handler has to guess about.
   app.removeContentTypeParser('text/plain');
+  readJsonBodies(app);
 
   demandDeclarations(app);
   app.addHook('onRoute', (route) => {
@@ -82,6 +84,7 @@ export async function buildApp(deps: ApiDeps): Promise<Api> {
   app.addHook('onClose', async () => authenticator.close());
   app.addHook('onRequest', async (request, reply) => {
     reply.header('x-trace-id', request.id);
+    refuseBadQuery(request);
     if (request.is404) return;
     const permission = request.routeOptions.config.permission;
     if (permission === 'public') return;

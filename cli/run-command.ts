@@ -42,6 +42,7 @@ export async function runCommand(args: readonly string[], given: Surroundings): 
   let lang = langOf(args) ?? 'en';
   let exit = 0;
   try {
+    refuseBadArguments(args);
     const config = given.loadConfig();
     lang = langOf(args) ?? config.lang;
     const perform = async (
@@ -101,6 +102,16 @@ export async function runCommand(args: readonly string[], given: Surroundings): 
         given.err.write(`${line}\n`);
     return code;
   }
+}
+
+/** Bytes of an argument that are no UTF-8 have become U+FFFD by now; what was meant is not known. Throws `usage`. */
+function refuseBadArguments(args: readonly string[]): void {
+  const at = args.findIndex((argument) => argument.includes('\ufffd') || !argument.isWellFormed());
+  if (at >= 0)
+    throw new SluiceError(
+      'usage',
+      `argument ${at + 1} is not UTF-8 (${args[at]!.toWellFormed()}): set the terminal and its locale to UTF-8`,
+    );
 }
 
 /** The language of `--lang` before anything is parsed: the help itself is in it. */

@@ -1,5 +1,6 @@
 /** Flows that the exchange could not hand over to an agent, because the database refuses their row for its content (protocol A5). */
 import { storable } from '../graph/storable-text.ts';
+import { takingEpochs } from './epochs.ts';
 import type { Transaction } from './pool.ts';
 import type { RunContext } from './run-context.ts';
 import type { RefusedFlow } from './run-flows.ts';
@@ -28,10 +29,8 @@ export async function failRefused(
       `${notStorable(state)} the database refuses what an agent would get of this flow: ${message}`,
     ),
   }));
-  const epochs = await client.query<{ epoch: number }>(
-    "select nextval('epochs') as epoch from generate_series(1, $1::int)",
-    [rows.length],
-  );
+  const taken = await client.query<{ last: number }>(takingEpochs(rows.length));
+  const first = taken.rows[0]!.last - rows.length + 1;
   client.send(
     `insert into attempts (epoch, run_id, flow_id, generation, attempt, agent, sent_ms, ended_ms, outcome, failure_kind, message)
      select epoch, $1, flow_id, generation, attempt, $2, $3, $3, 'failed', 'program', message
@@ -40,7 +39,7 @@ export async function failRefused(
       context.run.id,
       ENGINE,
       now,
-      epochs.rows.map((row) => row.epoch),
+      rows.map((_, i) => first + i),
       rows.map((row) => row.flow),
       rows.map((row) => row.generation),
       rows.map((row) => row.attempt),
@@ -55,7 +54,7 @@ export async function failRefused(
       flow: row.flow,
       generation: row.generation,
       attempt: row.attempt,
-      epoch: epochs.rows[i]!.epoch,
+      epoch: first + i,
       outcome: 'failed:not_storable',
       operation: null,
       body: null,

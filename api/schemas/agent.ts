@@ -5,8 +5,9 @@
  */
 import { z } from 'zod';
 import { encodingNamed } from '../../encoding.ts';
+import { spokenText, text } from './fields.ts';
 
-const Name = z.string().min(1).max(120);
+const Name = text(120).min(1);
 const Ms = z.int().min(0);
 export const Epoch = z.int().min(1);
 const Epochs = z.array(Epoch).max(10_000);
@@ -17,7 +18,7 @@ const WorkKey = z.string().regex(/^[0-9a-f]{64}$/);
  * says hello or claims (`agent_too_old`); what it runs may still be reported.
  */
 export const AGENT_PROTOCOL = 2;
-const RequestId = z.string().min(8).max(64);
+const RequestId = text(64).min(8);
 
 /** An encoding that output is shown in; one that `encodingNamed` knows, in the standard's spelling. */
 const Encoding = z.string().refine((name) => encodingNamed(name) === name, 'no encoding of program output');
@@ -25,7 +26,7 @@ const Encoding = z.string().refine((name) => encodingNamed(name) === name, 'no e
 /** C3. */
 export const Lease = z.strictObject({
   run: Name,
-  flow: z.string().min(1).max(140),
+  flow: text(140).min(1),
   generation: z.int().min(1),
   attempt: z.int().min(1),
   epoch: Epoch,
@@ -100,12 +101,12 @@ export type Task = z.infer<typeof Task>;
 /** A row of a platform's fence that was in the way of an attempt. */
 export const FenceRow = z.strictObject({
   epoch: z.int(),
-  record: z.string().max(100),
-  run: z.string().max(200),
-  flow: z.string().max(200),
+  record: spokenText(100),
+  run: spokenText(200),
+  flow: spokenText(200),
   generation: z.int(),
   /** When it was written, by the platform's clock; null: unknown. */
-  at: z.string().max(40).nullable(),
+  at: spokenText(40).nullable(),
 });
 export type FenceRow = z.infer<typeof FenceRow>;
 
@@ -123,15 +124,15 @@ export const Ending = z.discriminatedUnion('outcome', [
     effect: z.boolean().nullable(),
     stale: z.boolean().optional(),
     heldBy: FenceRow.optional(),
-    message: z.string().max(4_000).optional(),
+    message: spokenText(4_000).optional(),
   }),
   z.strictObject({
     outcome: z.literal('failed'),
     kind: z.enum(['program', 'infrastructure', 'timeout']),
-    message: z.string().max(4_000),
-    exitCode: z.int().optional(),
+    message: spokenText(4_000),
+    exitCode: z.int32().optional(),
   }),
-  z.strictObject({ outcome: z.literal('lost'), message: z.string().max(4_000) }),
+  z.strictObject({ outcome: z.literal('lost'), message: spokenText(4_000) }),
 ]);
 export type Ending = z.infer<typeof Ending>;
 
@@ -158,11 +159,11 @@ const stop = Epochs.default([]);
  */
 export const HelloRequest = z.strictObject({
   instance: RequestId,
-  lockToken: z.string().min(16).max(128),
+  lockToken: text(128).min(16),
   platform: Name,
   slots: z.int().min(1).max(10_000),
   labels: z.array(Name).max(100).default([]),
-  version: z.string().max(64),
+  version: text(64),
   /** Of the output of programs that declare none; default utf-8. */
   encoding: Encoding.optional(),
   /** An agent that does not say is of the first. */
@@ -196,7 +197,7 @@ export const StartedAnswer = z.object({
 
 /** What running programs wait for outside the engine: codes of `why`, and who is in the way. */
 export const Waits = z
-  .array(z.strictObject({ epoch: Epoch, code: z.enum(['fence_held_elsewhere']), by: z.string().max(1_000) }))
+  .array(z.strictObject({ epoch: Epoch, code: z.enum(['fence_held_elsewhere']), by: spokenText(1_000) }))
   .max(10_000);
 export type Waits = z.infer<typeof Waits>;
 

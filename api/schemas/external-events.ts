@@ -1,7 +1,7 @@
 /** Events from outside: something has happened for a period, and flows with `trigger: event` wait for it. */
 import { z } from 'zod';
 import { Cycle, Id } from '../../graph/model.ts';
-import { Far, GivenId, Instant, PageQuery, pageOf, text } from './fields.ts';
+import { Far, GivenId, Instant, PageQuery, pageOf, storableJson, text } from './fields.ts';
 
 /** Serialized, in characters. */
 const PAYLOAD_LIMIT = 65_536;
@@ -13,11 +13,7 @@ export const SendEvent = z.strictObject({
   period: text(20),
   far: Far,
   /** Kept with the event for people; flows do not get it. */
-  payload: z
-    .record(z.string(), z.json())
-    .refine((value) => JSON.stringify(value).length <= PAYLOAD_LIMIT, `at most ${PAYLOAD_LIMIT} characters`)
-    .refine((value) => !JSON.stringify(value).includes('\\u0000'), 'must not contain NUL')
-    .optional(),
+  payload: z.record(z.string(), z.unknown()).and(storableJson(PAYLOAD_LIMIT)).optional(),
 });
 export type SendEvent = z.infer<typeof SendEvent>;
 
@@ -26,7 +22,7 @@ export const ExternalEvent = z.object({
   event: z.string(),
   cycle: Cycle,
   period: z.string(),
-  payload: z.json(),
+  payload: z.unknown(),
   actor: z.string(),
   at: Instant,
   /** Runs that were told; one that is opened later is told when it is opened. */

@@ -1,7 +1,7 @@
 /** Fields that many requests and answers share. Instants are PostgreSQL's clock in integer ms since 1970. */
 import { z } from 'zod';
 import { STATES, type State } from '../../graph/status.ts';
-import { isStorable } from '../../graph/storable-text.ts';
+import { DEPTH_LIMIT, flawIn, isStorable, storable } from '../../graph/storable-text.ts';
 
 /**
  * Text that the record can keep, the one schema for it: without NUL and lone surrogates, at most `max` UTF-16 units. What gets past it
@@ -9,6 +9,27 @@ import { isStorable } from '../../graph/storable-text.ts';
  */
 export const text = (max: number) =>
   z.string().max(max).refine(isStorable, 'must not contain NUL or lone surrogates: remove the character');
+
+/** Any JSON that the record can keep: every text in it, names included, at most 100 deep, at most `max` characters when written. */
+export const storableJson = (max: number) =>
+  z.unknown().superRefine((value, context) => {
+    const flaw = flawIn(value);
+    if (flaw !== null)
+      context.addIssue({
+        code: 'custom',
+        path: [...flaw.path],
+        message:
+          flaw.what === 'too_deep'
+            ? `must not lie more than ${DEPTH_LIMIT} deep`
+            : 'must not contain NUL or lone surrogates: remove the character',
+      });
+    else if (JSON.stringify(value ?? null).length > max)
+      context.addIssue({ code: 'custom', message: `at most ${max} characters` });
+  });
+
+/** Words of a program or of the system: cut and made storable instead of refused, as what they come with must not be lost over them. */
+export const spokenText = (max: number) =>
+  z.string().transform((value) => storable(value.length > max ? value.slice(0, max) : value));
 
 /** An id as somebody typed it: whether it exists is found out by looking, so that the answer can say what was meant. */
 export const GivenId = text(160).min(1);
@@ -34,8 +55,6 @@ export const pageOf = <T extends z.ZodType>(item: T) =>
 
 /** `a,b` or `a` -> ['a', 'b']. */
 export const listOf = <T extends z.ZodType<unknown, string>>(item: T) =>
-  z
-    .string()
-    .max(2_000)
+  text(2_000)
     .transform((value) => value.split(',').filter((part) => part !== ''))
     .pipe(z.array(item));

@@ -1,6 +1,7 @@
 /** `sluice event send|list`. */
 import { InvalidArgumentError } from 'commander';
 import type { EventPage, ExternalEvent } from '../../api/schemas/external-events.ts';
+import { inexactNumber } from '../../api/schemas/json-text.ts';
 import type { Session } from '../session.ts';
 import { instant } from '../text/instant.ts';
 import { table } from '../text/table.ts';
@@ -58,13 +59,20 @@ export function addEventCommands(tree: Tree): void {
 }
 
 function jsonObject(text: string): object {
+  let value: unknown = null;
   try {
-    const value: unknown = JSON.parse(text);
-    if (typeof value === 'object' && value !== null && !Array.isArray(value)) return value;
+    value = JSON.parse(text);
   } catch {
     // Said below, as for any other text that is no object.
   }
-  throw new InvalidArgumentError('a JSON object: {"rows": 12}');
+  if (typeof value !== 'object' || value === null || Array.isArray(value))
+    throw new InvalidArgumentError('a JSON object: {"rows": 12}');
+  const number = inexactNumber(text);
+  if (number === null) return value;
+  const { path, source, read } = number;
+  throw new InvalidArgumentError(
+    `${path.join('.')}: ${source} would arrive as ${read}: write it in quotes, "${source}"`,
+  );
 }
 
 function eventTable(events: readonly ExternalEvent[], { phrase, paint, columns }: Session): string[] {

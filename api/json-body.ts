@@ -1,0 +1,76 @@
+/**
+ * The door for bodies: JSON in UTF-8 that the record can keep as it was meant. Looked through here, once and whole, so that no schema
+ * can forget it; what agents pass on from programs is made storable where it is stored instead, as a result must not be lost over its text.
+ */
+import { isUtf8 } from 'node:buffer';
+import type { FastifyRequest } from 'fastify';
+import { SluiceError } from '../errors.ts';
+import { decode } from '../graph/encodings.ts';
+import { DEPTH_LIMIT, FLAWS, flawIn } from '../graph/storable-text.ts';
+import type { Api } from './deps.ts';
+import { inexactNumber } from './schemas/json-text.ts';
+
+/** What JSON may say that text itself cannot hold: NUL and surrogates behind escapes. */
+const ESCAPED = /\\u(?:0000|[dD][89a-fA-F])/;
+
+export function readJsonBodies(app: Api): void {
+  const parse = app.getDefaultJsonParser('error', 'error');
+  app.removeContentTypeParser('application/json');
+  app.addContentTypeParser('application/json', { parseAs: 'buffer' }, (request, body, done) => {
+    try {
+      const text = textOf(request, body as Buffer);
+      parse(request, text, (error, value) => {
+        if (error !== null) return done(error as Error);
+        const refusal = refusalOf(request, text, value);
+        return refusal === null ? done(null, value) : done(refusal);
+      });
+    } catch (error) {
+      done(error as Error);
+    }
+  });
+}
+
+/** The query is decoded leniently by the framework: what is no UTF-8 would stay as it is written, and match nothing. */
+export function refuseBadQuery({ raw }: Pick<FastifyRequest, 'raw'>): void {
+  const url = raw.url ?? '';
+  const at = url.indexOf('?');
+  if (at < 0 || !url.includes('%', at)) return;
+  try {
+    decodeURIComponent(url.slice(at + 1));
+  } catch {
+    throw refused('query', [], 'is not percent-encoded UTF-8');
+  }
+}
+
+function textOf(request: FastifyRequest, body: Buffer): string {
+  const charset = /charset\s*=\s*"?([^";\s]+)/i.exec(request.headers['content-type'] ?? '')?.[1];
+  if (charset !== undefined && !/^(utf-?8|us-ascii)$/i.test(charset))
+    throw new SluiceError('unsupported_media_type', `JSON is sent in UTF-8, not in ${charset}`);
+  if (isUtf8(body) && body[0] !== 0xef) return body.toString('utf8');
+  const found = decode(body, null);
+  if ('text' in found) return found.text;
+  throw new SluiceError('malformed_json', `line ${found.line}, column ${found.column}: ${found.message.en}`);
+}
+
+function refusalOf(request: FastifyRequest, text: string, value: unknown): SluiceError | null {
+  if (request.routeOptions.config.permission === 'agent') return null;
+  if (ESCAPED.test(text)) {
+    const flaw = flawIn(value);
+    if (flaw !== null) {
+      const what =
+        flaw.what === 'too_deep' ? `lies more than ${DEPTH_LIMIT} deep` : `holds ${FLAWS[flaw.what].en}`;
+      return refused('body', flaw.path, `${flaw.inKey ? 'a name here ' : ''}${what}: remove it`);
+    }
+  }
+  const number = inexactNumber(text);
+  if (number === null) return null;
+  const { path, source, read } = number;
+  return refused('body', path, `${source} would arrive as ${read}: write it in quotes, "${source}"`);
+}
+
+function refused(where: 'body' | 'query', path: readonly (string | number)[], detail: string): SluiceError {
+  const pointer = path.map((step) => `/${String(step).replaceAll('~', '~0').replaceAll('/', '~1')}`).join('');
+  return new SluiceError('invalid_request', `${where}${pointer}: ${detail}`, {
+    facts: { errors: [{ in: where, pointer, detail }] },
+  });
+}
