@@ -1,14 +1,14 @@
 /** Flows that the exchange could not hand over to an agent, because the database refuses their row for its content (protocol A5). */
 import { storable } from '../graph/storable-text.ts';
 import { takingEpochs } from './epochs.ts';
-import type { Transaction } from './pool.ts';
+import type { Queryable, Transaction } from './pool.ts';
 import type { RunContext } from './run-context.ts';
 import type { RefusedFlow } from './run-flows.ts';
 import { appendLog } from './run-log.ts';
 import { notStorable } from './under-savepoint.ts';
 
 /** Who is named as agent of such an attempt: none had it. */
-export const ENGINE = 'engine';
+const ENGINE = 'engine';
 
 /**
  * Their attempts have failed, by the run's log as by the list of attempts, which says why: the coordinator decides what follows, as for
@@ -60,4 +60,31 @@ export async function failRefused(
       body: null,
     })),
   );
+}
+
+/** Something of an open run that the database has refused for its content. */
+export interface NotStorable {
+  readonly run: string;
+  readonly flow: string | null;
+  readonly what: 'flow' | 'override' | 'notice' | 'audit';
+  readonly at: number;
+  readonly detail: string;
+}
+
+/** Of open runs, the newest first, at most `limit` of each kind. */
+export async function listNotStorable(client: Queryable, limit: number): Promise<NotStorable[]> {
+  const found = await client.query<NotStorable>(
+    `with open as (select id from runs where state = 'open')
+     (select run_id as run, flow_id as flow, 'flow' as what, ended_ms as at, message as detail from attempts
+        where agent = $2 and run_id in (select id from open) order by ended_ms desc limit $1)
+     union all (select run_id, flow_id, 'override', at_ms, case when reason like $3 then reason else evidence end from overrides
+        where run_id in (select id from open) and (reason like $3 or evidence like $3) order by at_ms desc limit $1)
+     union all (select run_id, flow_id, 'notice', at_ms, en from notices
+        where run_id in (select id from open) and en like $3 order by at_ms desc limit $1)
+     union all (select run_id, null, 'audit', at_ms, reason from audit
+        where run_id in (select id from open) and reason like $3 order by at_ms desc limit $1)
+     order by at desc`,
+    [limit, ENGINE, '[not storable: %'],
+  );
+  return found.rows;
 }

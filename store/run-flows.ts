@@ -6,7 +6,7 @@ import { FLAG } from '../graph/state.ts';
 import { PHASES, resultOf } from '../graph/status.ts';
 import type { Queryable, Transaction } from './pool.ts';
 import type { RunContext } from './run-context.ts';
-import { type Refusal, underSavepoint } from './under-savepoint.ts';
+import { ContentRefusal, type Refusal, underSavepoint } from './under-savepoint.ts';
 
 /** The last word of an exchange on one flow. */
 export interface FlowWrite extends FlowChange {
@@ -84,6 +84,9 @@ export async function claimedFlows(
   });
   return found.rows;
 }
+
+/** Longest key of a lock, characters: an index row of PostgreSQL takes 2,700 bytes, a Chinese character three of them. */
+const LOCK_LIMIT = 800;
 
 const isDispatched = (w: FlowWrite): boolean => (w.flags & FLAG.DISPATCHED) !== 0;
 
@@ -174,6 +177,10 @@ function putIntoOutbox(
       work: context.workOf(flow)?.key ?? null,
     };
   });
+  // A claim makes rows of an indexed table of them; there it would fail for every agent, again and again.
+  const long = rows.find((row) => row.locks.some((key) => key.length > LOCK_LIMIT));
+  if (long !== undefined)
+    throw new ContentRefusal(`a lock of ${long.flow_id} is longer than ${LOCK_LIMIT} characters`);
   client.send({
     name: 'upsert-outbox',
     text: `insert into outbox as o (run_id, flow_id, generation, attempt, platform, labels, pools, pool_amounts, locks, expedite,

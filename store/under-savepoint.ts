@@ -3,7 +3,15 @@ import type pg from 'pg';
 import { sqlState, type Transaction } from './pool.ts';
 
 /** Data that no column takes (class 22: NUL, numbers out of range, ...), or that is too large or too deep for it (class 54). */
-export const isRefusedContent = (error: unknown): boolean => /^(22|54)/.test(sqlState(error) ?? '');
+export const isRefusedContent = (error: unknown): boolean => /^(22|54)/.test(stateOf(error) ?? '');
+
+/** Content that this transaction would store, and that a later one could not: refused as the database would. */
+export class ContentRefusal extends Error {
+  readonly state = '54000';
+}
+
+const stateOf = (error: unknown): string | null =>
+  error instanceof ContentRefusal ? error.state : sqlState(error);
 
 /** Stands in the place of a text that the database has refused. */
 export const notStorable = (state: string): string => `[not storable: ${state}]`;
@@ -43,5 +51,5 @@ export async function underSavepoint(
   await client.query('release savepoint one_row');
   return failure === null
     ? null
-    : { state: sqlState(failure)!, message: (failure as Error).message.slice(0, 500) };
+    : { state: stateOf(failure)!, message: (failure as Error).message.slice(0, 500) };
 }

@@ -1,10 +1,14 @@
 /** What was asked, by whom, with which outcome; and what people were told. */
 import { z } from 'zod';
 import { listAudit } from '../../store/audit.ts';
+import { listNotStorable } from '../../store/not-storable.ts';
 import { listNotices } from '../../store/notices.ts';
 import type { Api, ApiDeps } from '../deps.ts';
 import { page, positionOf } from '../paging.ts';
-import { AuditPage, AuditQuery, NoticePage, NoticesQuery } from '../schemas/records.ts';
+import { AuditPage, AuditQuery, NoticePage, NoticesQuery, NotStorableList } from '../schemas/records.ts';
+
+/** Rows of each kind in the list of what could not be stored. */
+const NOT_STORABLE_LIMIT = 50;
 
 export function recordRoutes(app: Api, deps: ApiDeps): void {
   app.route({
@@ -41,5 +45,13 @@ export function recordRoutes(app: Api, deps: ApiDeps): void {
         (row) => row.id,
       );
     },
+  });
+
+  app.route({
+    method: 'GET',
+    url: '/not-storable',
+    config: { permission: 'read' },
+    schema: { tags: ['audit'], response: { 200: NotStorableList } },
+    handler: async () => ({ items: await listNotStorable(deps.pool, NOT_STORABLE_LIMIT) }),
   });
 }

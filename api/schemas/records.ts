@@ -50,3 +50,16 @@ export const NoticesQuery = z.strictObject({
   recipient: GivenId.optional(),
 });
 export const NoticePage = pageOf(Notice);
+
+/** What of open runs the database has refused for its content: the decision stands, the text or the attempt does not. */
+export const NotStorableList = z.object({
+  items: z.array(
+    z.object({
+      run: z.string(),
+      flow: z.string().nullable(),
+      what: z.enum(['flow', 'override', 'notice', 'audit']),
+      at: Instant,
+      detail: z.string(),
+    }),
+  ),
+});

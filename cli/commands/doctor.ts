@@ -1,6 +1,7 @@
 /** `sluice doctor`: is everything there that a month start needs? Fit for pasting into a ticket: no token, no password. */
 import type { z } from 'zod';
 import type { AgentList, PlatformList } from '../../api/schemas/agents.ts';
+import type { NotStorableList } from '../../api/schemas/records.ts';
 import type { Run } from '../../api/schemas/runs.ts';
 import type { ScheduleList } from '../../api/schemas/schedules.ts';
 import { problemFrom } from '../problem.ts';
@@ -134,6 +135,17 @@ async function examine(session: Session, version: string): Promise<Finding[]> {
       detail: `${items.length} ${phrase('run_open')}${frozen.length === 0 ? '' : `; ${phrase('run_frozen')}: ${frozen.map((run) => run.id).join(', ')}`}`,
       ...(frozen.length === 0 ? {} : { remedy: `sluice run reload ${frozen[0]!.id} --reason ...` }),
     };
+  });
+  await look('texts', async () => {
+    const { items } = await client.get<z.infer<typeof NotStorableList>>('/not-storable');
+    const first = items[0];
+    return first === undefined
+      ? { ok: true, detail: phrase('texts_stored') }
+      : {
+          ok: false,
+          detail: `${phrase('not_storable', { n: items.length })}: ${first.run} ${first.flow ?? ''} ${first.detail}`,
+          remedy: phrase('mend_text', { run: first.run, flow: first.flow ?? 'FLOW' }),
+        };
   });
   await look('schedules', async () => {
     const { items, unknownHolidays } = await client.get<ScheduleList>('/schedules');

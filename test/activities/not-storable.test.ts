@@ -7,6 +7,7 @@ import { decide } from '../../graph/decide.ts';
 import type { Group } from '../../graph/decisions.ts';
 import { restoreState } from '../../graph/restore.ts';
 import { versionReader } from '../../store/catalogue.ts';
+import { listNotStorable } from '../../store/not-storable.ts';
 import { createPool } from '../../store/pool.ts';
 import { contextReader } from '../../store/run-context.ts';
 import { loadRun } from '../../store/run-state.ts';
@@ -27,7 +28,9 @@ let month = 0;
  * its coordinator until nothing is left to do; null answers are those that the database refused altogether.
  */
 async function runOf(flows: Parameters<typeof catalogueText>[0], poison = '', mark = 'POISON') {
-  const version = await applyCatalogue(pool, catalogueText(flows));
+  // The same catalogue again would be the version that was poisoned before.
+  const text = catalogueText(flows.map((flow) => ({ ...flow, note: `for month ${month}` })));
+  const version = await applyCatalogue(pool, text);
   if (poison !== '')
     await pool.query(
       'update catalogue_versions set flows = replace(flows::text, $2, $3)::json where version = $1',
@@ -126,6 +129,7 @@ describe('a definition that an agent cannot get', () => {
   test.each([
     ['NUL in a label', { labels: ['POISON'] }, 'a\\u0000b', '22P05'],
     ['a lone surrogate in a lock', { locks: ['POISON'] }, 'a\\ud800b', '22P02'],
+    ['a lock of 100 kB, which no claim could take', { locks: ['POISON'] }, LONG, '54000'],
     ['a platform of 100 kB, which no index takes', { platform: 'POISON' }, LONG, '54000'],
     ['a number beyond the column', { leaseMs: 987_654 }, '98765432109876543210', '22003'],
   ])('for %s has failed, and says so; everything else goes on', async (_name, more, poison, state) => {
@@ -142,6 +146,9 @@ describe('a definition that an agent cannot get', () => {
       failure_kind: 'program',
     });
     expect(attempt.message).toMatch(new RegExp(`^\\[not storable: ${state}\\] the database refuses`));
+    expect((await listNotStorable(pool, 50)).filter((it) => it.run === run)).toEqual([
+      { run, flow: 'A', what: 'flow', at: expect.any(Number), detail: attempt.message },
+    ]);
     expect(await rows('run_log', 'kind, outcome', run)).toEqual([
       { kind: 'not_storable', outcome: 'failed:not_storable' },
     ]);

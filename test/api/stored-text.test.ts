@@ -231,6 +231,7 @@ test('what an agent says is kept with its characters made visible, whatever they
     platform: 'yt',
     slots: 2,
     version: '1',
+    protocol: 2,
     held: [],
   });
   const claimed = await call('claim', {
@@ -251,4 +252,22 @@ test('what an agent says is kept with its characters made visible, whatever they
   expect(done.json()).toMatchObject({ accepted: [task!.lease.epoch] });
   const found = await api.pool.query('select message from attempts where epoch = $1', [task!.lease.epoch]);
   expect(found.rows[0].message).toMatch(/^ORA-1␀ \ufffd x+$/);
+});
+
+test('why says that a flow could not be handed over, and the list for the doctor names it', async () => {
+  await applyCatalogue(api.pool, catalogueText([{ id: 'P', labels: ['POISON'] }]));
+  await api.pool.query(
+    `update catalogue_versions set flows = replace(flows::text, 'POISON', 'a' || chr(92) || 'u0000')::json
+     where version = (select max(version) from catalogue_versions)`,
+  );
+  const poisoned = await openTestRun(api.pool, '2032-01');
+  await api.coordinator!.settled(poisoned);
+  const why = await ann.get(`/runs/${poisoned}/flows/P/why`);
+  expect(why.status).toBe(200);
+  expect(JSON.stringify(why.body)).toContain('[not storable: 22P05]');
+  expect((await ann.get('/not-storable')).body.items[0]).toMatchObject({
+    run: poisoned,
+    flow: 'P',
+    what: 'flow',
+  });
 });
