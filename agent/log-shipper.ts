@@ -126,7 +126,9 @@ export class LogShipper {
     for (const entry of this.#entries.values()) {
       if (room < CHUNK_BYTES) break;
       if (entry.restsUntil > now) continue;
-      const slice = entry.source.next(CHUNK_BYTES);
+      // One that has ended is not to be slowed down: what is left of it takes its share of the whole call.
+      const share = entry.source.bytes === undefined ? 0 : Math.floor(CALL_BYTES / this.#entries.size);
+      const slice = entry.source.next(Math.min(room, Math.max(CHUNK_BYTES, share)));
       if (slice === undefined) continue;
       batch.push({ entry, ...slice });
       room -= slice.data.length;
