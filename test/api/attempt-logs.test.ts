@@ -32,7 +32,14 @@ async function attempts() {
     expect(answer).toMatchObject({ status: 200 });
     return answer.body;
   };
-  const who = { platform: 'yt', lockToken: 'x'.repeat(16), slots: 4, version: '1', encoding: 'big5' };
+  const who = {
+    platform: 'yt',
+    lockToken: 'x'.repeat(16),
+    slots: 4,
+    version: '1',
+    protocol: 2,
+    encoding: 'big5',
+  };
   await call('hello', who);
   const { tasks } = await call('claim', { claimId: 'claim-001', platform: 'yt', free: 4, waitMs: 0 });
   const leaseOf = (flow: string) =>
@@ -127,7 +134,14 @@ test('the last bytes of an ended attempt are waited for while they come', async 
 
 test('an encoding that output cannot have is refused, of an agent as of a program', async () => {
   const agent = await api.actor({ name: 'agent-utf16', kind: 'agent' });
-  const hello = { instance: 'instance-1', platform: 'yt', lockToken: 'x'.repeat(16), slots: 4, version: '1' };
+  const hello = {
+    instance: 'instance-1',
+    platform: 'yt',
+    lockToken: 'x'.repeat(16),
+    slots: 4,
+    version: '1',
+    protocol: 2,
+  };
   const answer = await agent.post('/agents/agent-utf16/hello', { ...hello, encoding: 'utf-16le' });
   expect(answer.status).toBe(400);
   for (const encoding of ['utf-16le', 'klingon', ''])
