@@ -263,6 +263,7 @@ export function createAgent(options: AgentOptions): Agent {
     const unknown = new Set(answer.unknown);
     attempts.contact(leases.filter((epoch) => !unknown.has(epoch)));
     attempts.stop(answer.stop, 'cancel');
+    attempts.force(answer.force);
     // Somebody else may have them by now; fenced ones would be refused, the others must not run twice.
     attempts.stop(answer.unknown, 'cancel');
   }

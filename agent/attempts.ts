@@ -147,6 +147,11 @@ export class Attempts {
     return stopped;
   }
 
+  /** A person decided that these end although processes of their programs live on. */
+  force(epochs: Iterable<number>): void {
+    for (const epoch of epochs) if (this.#held.has(epoch)) this.#options.platforms.shell.force(epoch);
+  }
+
   /** What running programs wait for outside the engine. */
   waits(): Waits {
     return [...this.#held.values()].flatMap(({ epoch, state, waits }) =>

@@ -31,6 +31,7 @@ export interface Introduction {
   readonly version: string;
   /** What programs write in that declare nothing, in the standard's spelling; default utf-8. */
   readonly encoding?: string | undefined;
+  readonly containment?: 'cgroup' | 'namespace' | 'marks' | 'group' | undefined;
 }
 
 /** Every call but heartbeat and leave repeats its identical body until it is answered (C1). */
@@ -39,9 +40,9 @@ export function createCalls(client: ApiClient, who: Introduction) {
   const labels = [...who.labels];
   return {
     hello(held: number[], options: PatientOptions): Promise<HelloAnswer> {
-      const { lockToken, slots, version, encoding } = who;
+      const { lockToken, slots, version, encoding, containment } = who;
       const body: HelloRequest = {
-        ...{ instance, lockToken, platform, slots, labels, version, encoding, held },
+        ...{ instance, lockToken, platform, slots, labels, version, encoding, containment, held },
         protocol: AGENT_PROTOCOL,
       };
       return client.callUntilAnswered('hello', JSON.stringify(body), HelloAnswer, options);

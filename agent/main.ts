@@ -34,6 +34,7 @@ async function main(): Promise<void> {
   const spool = join(config.home, 'agents', name);
   const lock = takeLock(spool);
   const { drainMs, graceMs, endPrograms } = process.send === undefined ? FREE : OWNED;
+  const containment = containmentFor(config.agent.containment, spool);
   const agent = createAgent({
     client: createApiClient({ apiUrl: config.apiUrl, agent: name, token: config.token }),
     platforms: createPlatforms({
@@ -43,7 +44,7 @@ async function main(): Promise<void> {
       spool,
       environment: programEnvironment(childEnvironment(), config.agent.passEnv),
       cwd: projectFolder,
-      containment: containmentFor(config.agent.containment, spool),
+      containment,
       outputMb,
       graceMs,
     }),
@@ -54,6 +55,7 @@ async function main(): Promise<void> {
     labels,
     version: packageFile.version,
     encoding,
+    containment: containment.level,
     talk: logger,
     drainMs,
     endPrograms,

@@ -36,6 +36,7 @@ export interface Wish {
   readonly evidence?: string | undefined;
   readonly partial?: boolean;
   readonly supersede?: boolean;
+  readonly forceEnd?: boolean;
   readonly ran?: boolean | undefined;
   readonly plan?: OperationRequest['plan'];
 }
@@ -94,6 +95,8 @@ export async function prepare(
       evidence,
       partial: wish.partial === true,
       supersede: wish.supersede === true,
+      // Only where it is asked for: requests of before have another hash otherwise.
+      ...(wish.forceEnd === true ? { forceEnd: true } : {}),
       ran: wish.ran ?? null,
       plan: wish.plan ?? null,
     },
@@ -196,7 +199,7 @@ function refusal(row: OperationRow): SluiceError {
 }
 
 export function shown(row: OperationRow): Operation {
-  const { flows, edges, reason, evidence, partial, supersede, ran, plan } = row.body;
+  const { flows, edges, reason, evidence, partial, supersede, forceEnd = false, ran, plan } = row.body;
   return {
     id: row.id,
     run: row.run,
@@ -210,6 +213,7 @@ export function shown(row: OperationRow): Operation {
       evidence,
       partial,
       supersede,
+      forceEnd,
       ran,
       plan: plan?.id ?? null,
     },

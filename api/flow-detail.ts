@@ -5,7 +5,7 @@ import { beforeBeginning } from '../graph/foreign-runs.ts';
 import { FLAG, isDone, type RunState } from '../graph/state.ts';
 import { stateOf } from '../graph/state-of.ts';
 import { VERBS } from '../graph/verbs.ts';
-import { claimBlockers, fenceWaits } from '../store/claim-blockers.ts';
+import { claimBlockers, programWaits } from '../store/claim-blockers.ts';
 import { readAttempts, readFlowStates, readGenerations, readOverrides } from '../store/flows.ts';
 import { referenceTimes } from '../store/reference-times.ts';
 import type { RunContext } from '../store/run-context.ts';
@@ -29,7 +29,7 @@ export async function flowDetail(deps: ApiDeps, run: string, given: string): Pro
       readGenerations(client, id, flow.id),
       readOverrides(client, id, flow.id),
       claimBlockers(client, id, flow.id, deps.leaseMs, context.workOf(flow)?.readable ?? null),
-      fenceWaits(client, id, flow.id),
+      programWaits(client, id, flow.id),
       readUsual(client, context),
     ]);
   const [state, [rows, attempts, generations, overrides, claim, fence, usual], now] = await inSnapshot(
@@ -56,6 +56,7 @@ export async function flowDetail(deps: ApiDeps, run: string, given: string): Pro
     reads: [...flow.reads],
     writes: [...flow.writes],
     note: flow.note ?? null,
+    leaves: flow.leaves ?? null,
     forcePassRequires: [...flow.forcePassRequires],
     verbs: [...VERBS.values()]
       .filter((rule) => rule.target === 'flow' || rule.target === 'plan')

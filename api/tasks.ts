@@ -32,6 +32,7 @@ export function taskOf(context: RunContext, claimed: Claimed, record: string): T
     timeoutMs: flow.timeoutMs ?? null,
     orphanMs: attrs.orphanMs,
     fenced: attrs.fenced,
+    leaves: flow.leaves,
     work: work?.key ?? null,
     workText: work?.readable ?? '',
     works: (past?.works ?? []).filter((key) => key !== work?.key),

@@ -244,6 +244,12 @@ const PREDICATES: Record<CauseCode, (t: Told) => Sentence> = {
     ),
   procedure_excluded: () =>
     say(' is not among the procedures that the run was opened for', ' 不在该运行所打开的规程之内'),
+  processes_survive: (t) =>
+    join(
+      say(' is to end, and its program has lived on', ' 应结束，但其程序仍在运行'),
+      forLong(t),
+      by(t, 'in spite of KILL:', '无法终止的进程：'),
+    ),
   rerun_pending: (t) => join(say(' is about to be rerun', ' 即将重跑'), forLong(t)),
   retired: (t) => join(say(' was retired', ' 已下线'), by(t, 'by', '操作人 '), ago(t), because(t)),
   retry_backoff: (t) =>

@@ -52,6 +52,7 @@ export const CAUSES = {
   pool_full: 'a pool that it needs is full',
   previous_attempt_ending: 'an older attempt has not reported its end',
   procedure_excluded: 'the run was opened for other procedures',
+  processes_survive: 'its program is to end, and processes of it cannot be ended',
   rerun_pending: 'it is about to be rerun',
   retired: 'it was retired',
   retry_backoff: 'it failed and waits for the next attempt',
@@ -155,7 +156,7 @@ function inHand({ graph, s, facts }: Situation, v: number): Condition {
     return condition(hung ? 'agent_hung' : 'sent_to_agent', lease.sentAt, { by });
   }
   if (lease.waits !== undefined)
-    return condition('fence_held_elsewhere', lease.waits.since, { by: lease.waits.by });
+    return condition(lease.waits.code ?? 'fence_held_elsewhere', lease.waits.since, { by: lease.waits.by });
   const since = lease.startedAt;
   if (kind === 'interface' && isLate(facts, v))
     return condition('interface_late', since, { by, until: dueOf(facts, v) });

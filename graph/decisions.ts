@@ -104,6 +104,8 @@ export interface OperationRequest {
   readonly partial: boolean;
   /** force-pass of something sent or running (C7). */
   readonly supersede: boolean;
+  /** cancel: the attempt ends although processes of its program live on; absent in rows of before: no. */
+  readonly forceEnd?: boolean;
   /** resolve. */
   readonly ran: boolean | null;
   /** rerun. */
@@ -218,7 +220,8 @@ export type Effect =
       readonly used: number;
       readonly allowed: number;
     }
-  | { readonly t: 'stop'; readonly v: number }
+  /** `force`: the attempt ends although processes of its program live on. */
+  | { readonly t: 'stop'; readonly v: number; readonly force?: true }
   | { readonly t: 'triggered'; readonly v: number }
   | { readonly t: 'notice'; readonly v: number; readonly kind: NoticeKind; readonly recipient: string | null }
   /** Every flow is done or retired, or no longer is. */

@@ -227,6 +227,10 @@ export class FlowCheck {
   private program(draft: Draft, path: Path): Program | undefined {
     const { id, program } = draft;
     const at = [...path, 'program'];
+    if (draft.leaves !== undefined && program?.type !== 'shell') {
+      const en = `'leaves' is for shell programs: only they can leave processes running`;
+      this.add('bad_combination', id, [...path, 'leaves'], en, "'leaves' 只用于 shell 程序");
+    }
     if (program === undefined || program.type === 'noop') return program;
     if (program.type === 'shell') return { ...program, ...this.encoding(program.encoding, id, at) };
     if (program.type === 'sql') {

@@ -184,6 +184,8 @@ const flowFields = {
   leaseMs: Ms.optional(),
   orphanMs: Ms.optional(),
   idempotent: z.boolean().default(false),
+  /** What its shell program leaves running at its own end goes on; default: it is ended (C5). */
+  leaves: z.literal('running').optional(),
   onRerun: z.enum(['keep', 'ask']).optional(),
   onTrigger: z.literal('downstream').optional(),
   forcePassRequires: z.array(Id).default([]),

@@ -174,7 +174,7 @@ function perform(m: Machine, entry: OperationEntry, v: number): void {
     case 'cancel':
       noted();
       m.setFlags(v, FLAG.STOPPING);
-      m.effect({ t: 'stop', v });
+      m.effect(entry.request.forceEnd === true ? { t: 'stop', v, force: true } : { t: 'stop', v });
       return;
     case 'confirm':
       noted();

@@ -60,6 +60,7 @@ const RULES: Record<CauseCode, Rule> = {
   pool_full: { otherwise: ['expedite'] },
   previous_attempt_ending: {},
   procedure_excluded: { verb: 'trigger', otherwise: ['waive'] },
+  processes_survive: { verb: 'cancel' },
   rerun_pending: {},
   retired: { verb: 'waive', otherwise: ['unretire'], procedure: 'P20' },
   retry_backoff: { otherwise: ['start-now'] },

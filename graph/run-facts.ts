@@ -32,7 +32,13 @@ export interface OpenLease {
   readonly sentAt: number;
   readonly startedAt: number | null;
   /** What its program waits for outside the engine, as its agent says; absent: for nothing. */
-  readonly waits?: { readonly by: string; readonly since: number } | undefined;
+  readonly waits?:
+    | {
+        readonly code?: 'fence_held_elsewhere' | 'processes_survive';
+        readonly by: string;
+        readonly since: number;
+      }
+    | undefined;
 }
 
 export interface AgentFacts {

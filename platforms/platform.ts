@@ -143,7 +143,7 @@ export type StopReason = 'cancel' | 'orphan' | 'leave';
 
 /** A code of `why`, and who is in the way. */
 export interface Waiting {
-  readonly code: 'fence_held_elsewhere';
+  readonly code: 'fence_held_elsewhere' | 'processes_survive';
   readonly by: string;
 }
 

@@ -41,6 +41,8 @@ export interface ShellPlatform extends Platform {
   unsent(): { readonly task: Task; readonly source: LogSource }[];
   /** Result and log were delivered: the folder of the attempt is removed. */
   clear(epoch: number): void;
+  /** A person decided that the attempt ends although processes of its program live on. */
+  force(epoch: number): void;
   /** This process leaves: programs and keeper go on. */
   close(): void;
 }
@@ -77,6 +79,7 @@ export function createShellPlatform(options: ShellOptions): ShellPlatform {
     const folder = folderOf(epoch);
     const log = new LogPump(folder, context, bounds);
     const since = performance.now();
+    let survivors: string | undefined;
     const release = keeper.hold();
     const stop = () => folder.requestEnd(stopReason(context.signal));
     if (context.signal.aborted) stop();
@@ -92,6 +95,10 @@ export function createShellPlatform(options: ShellOptions): ShellPlatform {
         const hopeless = keeper.broken || performance.now() - since > KEEPER_START_MS;
         if (hopeless && folder.runner() === undefined && folder.giveUp()) return log.finish(NEVER_BEGUN);
         log.pump();
+        const living = folder.survivors();
+        if (living !== survivors)
+          context.waits?.(living === undefined ? null : { code: 'processes_survive', by: living });
+        survivors = living;
         await ended.next(epoch, POLL_MS);
       }
     } finally {
@@ -186,6 +193,9 @@ export function createShellPlatform(options: ShellOptions): ShellPlatform {
       if (!mine.delete(epoch)) return;
       folderOf(epoch).remove();
       ended.forget(epoch);
+    },
+    force(epoch) {
+      if (mine.has(epoch)) folderOf(epoch).requestEnd('force');
     },
     close() {
       ended.close();

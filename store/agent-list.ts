@@ -13,6 +13,7 @@ export interface AgentRow {
   readonly version: string;
   /** What is wrong with its machine, in its own words; '' = nothing. */
   readonly trouble: string;
+  readonly containment: string | null;
   readonly helloAt: number;
   readonly seenAt: number;
 }
@@ -25,7 +26,7 @@ export async function listAgents(
 ): Promise<AgentRow[]> {
   const found = await client.query<AgentRow>(
     `select a.name, a.platform, a.labels, a.slots, (select count(*)::int from leases l where l.agent = a.name) as used,
-       a.seen_ms > clock_ms() - $1::bigint as alive, a.drained, a.failover_to as "failoverTo", a.version, a.trouble, a.hello_ms as "helloAt",
+       a.seen_ms > clock_ms() - $1::bigint as alive, a.drained, a.failover_to as "failoverTo", a.version, a.trouble, a.containment, a.hello_ms as "helloAt",
        a.seen_ms as "seenAt"
      from agents a where $2::text is null or a.name = $2 order by a.name`,
     [leaseMs, name],

@@ -17,6 +17,7 @@ export interface Hello {
   readonly encoding?: string | undefined;
   /** Version of the contract that it speaks (api/schemas/agent.ts). */
   readonly protocol: number;
+  readonly containment?: string | undefined;
   /** Epochs that this process still answers for. */
   readonly held: readonly number[];
 }
@@ -37,11 +38,11 @@ export async function registerAgent(pool: pg.Pool, hello: Hello, leaseMs: number
         facts: { agent: hello.agent },
       });
     await client.query(
-      `insert into agents (name, platform, labels, slots, instance, lock_token, version, encoding, protocol, hello_ms, seen_ms)
-       values ($1, $2, $3, $4, $5, $6, $7, $8, $9, clock_ms(), clock_ms())
+      `insert into agents (name, platform, labels, slots, instance, lock_token, version, encoding, containment, protocol, hello_ms, seen_ms)
+       values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, clock_ms(), clock_ms())
        on conflict (name) do update set platform = excluded.platform, labels = excluded.labels, slots = excluded.slots,
          instance = excluded.instance, lock_token = excluded.lock_token, version = excluded.version, encoding = excluded.encoding,
-         protocol = excluded.protocol,         hello_ms = excluded.hello_ms, seen_ms = excluded.seen_ms`,
+         containment = excluded.containment, protocol = excluded.protocol, hello_ms = excluded.hello_ms, seen_ms = excluded.seen_ms`,
       [
         hello.agent,
         hello.platform,
@@ -51,6 +52,7 @@ export async function registerAgent(pool: pg.Pool, hello: Hello, leaseMs: number
         hello.lockToken,
         hello.version,
         hello.encoding ?? '',
+        hello.containment ?? null,
         hello.protocol,
       ],
     );

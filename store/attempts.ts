@@ -71,19 +71,19 @@ export async function heartbeat(
     waits: readonly { epoch: number; code: string; by: string }[];
     trouble?: string | undefined;
   }[],
-): Promise<{ stop: number[]; unknown: number[] }[]> {
+): Promise<{ stop: number[]; unknown: number[]; force: number[] }[]> {
   const pairs = calls.flatMap((call) => {
     const waits = new Map(call.waits.map((wait) => [wait.epoch, wait]));
     return call.epochs.map((epoch) => ({ agent: call.agent, epoch, waits: waits.get(epoch) }));
   });
   const rows = await inTransaction(pool, async (client) => {
-    const alive = await client.query<{ epoch: number; stop: boolean }>({
+    const alive = await client.query<{ epoch: number; stop: boolean; force: boolean }>({
       name: 'heartbeat',
       text: `with held as (select epoch from leases where epoch = any($1::bigint[]) order by epoch for update)
         update leases l set seen_ms = clock_ms(), waits_code = x.code, waits_by = x.held_by,
           waits_ms = case when x.code is null then null else coalesce(l.waits_ms, clock_ms()) end
         from unnest($1::bigint[], $2::text[], $3::text[], $4::text[]) as x (epoch, agent, code, held_by) join held using (epoch)
-        where l.epoch = any($1::bigint[]) and l.epoch = x.epoch and l.agent = x.agent returning l.epoch, l.stop`,
+        where l.epoch = any($1::bigint[]) and l.epoch = x.epoch and l.agent = x.agent returning l.epoch, l.stop, l.force_end as force`,
       values: [
         pairs.map((p) => p.epoch),
         pairs.map((p) => p.agent),
@@ -99,11 +99,12 @@ export async function heartbeat(
         where a.name = x.name and a.instance = x.instance`,
       values: [calls.map((c) => c.agent), calls.map((c) => c.instance), calls.map((c) => c.trouble ?? '')],
     });
-    return new Map(alive.rows.map((row) => [row.epoch, row.stop]));
+    return new Map(alive.rows.map((row) => [row.epoch, row]));
   });
   return calls.map(({ epochs }) => ({
-    stop: epochs.filter((epoch) => rows.get(epoch) === true),
+    stop: epochs.filter((epoch) => rows.get(epoch)?.stop === true),
     unknown: epochs.filter((epoch) => !rows.has(epoch)),
+    force: epochs.filter((epoch) => rows.get(epoch)?.force === true),
   }));
 }
 

@@ -111,19 +111,22 @@ async function keptFor(
   );
 }
 
-/** What the flow's running program waits for on its platform, as its agent says; at most one. */
-export async function fenceWaits(
+/** What the flow's running program waits for outside the engine, as its agent says; at most one. */
+export async function programWaits(
   client: Queryable,
   run: string,
   flow: string,
-): Promise<{ code: 'fence_held_elsewhere'; detail: string }[]> {
-  const found = await client.query<{ by: string }>(
-    'select waits_by as by from leases where run_id = $1 and flow_id = $2 and waits_code is not null',
+): Promise<{ code: 'fence_held_elsewhere' | 'processes_survive'; detail: string }[]> {
+  const found = await client.query<{ code: 'fence_held_elsewhere' | 'processes_survive'; by: string }>(
+    'select waits_code as code, waits_by as by from leases where run_id = $1 and flow_id = $2 and waits_code is not null',
     [run, flow],
   );
-  return found.rows.map(({ by }) => ({
-    code: 'fence_held_elsewhere',
-    detail: `the fence of its work is held by ${by}`,
+  return found.rows.map(({ code, by }) => ({
+    code,
+    detail:
+      code === 'processes_survive'
+        ? `these processes of its program cannot be ended: ${by}`
+        : `the fence of its work is held by ${by}`,
   }));
 }
 

@@ -29,10 +29,21 @@ export async function readReleased(reading: Reading): Promise<Map<number, number
   return released;
 }
 
+/** An agent of a later version may say what nobody here knows. */
+const waitCode = (code: string) => (code === 'processes_survive' ? code : 'fence_held_elsewhere');
+
 export async function readLeases(reading: Reading): Promise<Map<number, OpenLease>> {
   const leases = new Map<number, OpenLease>();
-  const columns = ['flow_id', freeText('agent'), 'sent_ms', 'started_ms', 'waits_ms', freeText('waits_by')];
-  for (const [flow, agent, sent, started, waiting, by] of await readRows(reading.client, {
+  const columns = [
+    'flow_id',
+    freeText('agent'),
+    'sent_ms',
+    'started_ms',
+    'waits_ms',
+    freeText('waits_code'),
+    freeText('waits_by'),
+  ];
+  for (const [flow, agent, sent, started, waiting, code, by] of await readRows(reading.client, {
     name: 'leases-text',
     columns,
     from: 'from leases where run_id = $1',
@@ -42,7 +53,7 @@ export async function readLeases(reading: Reading): Promise<Map<number, OpenLeas
       agent: agent!,
       sentAt: Number(sent),
       startedAt: started === '' ? null : Number(started),
-      waits: waiting === '' ? undefined : { by: by!, since: Number(waiting) },
+      waits: waiting === '' ? undefined : { code: waitCode(code!), by: by!, since: Number(waiting) },
     });
   return leases;
 }

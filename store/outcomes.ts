@@ -41,12 +41,13 @@ export async function writeStopsAndMet(
   effects: readonly Effect[],
 ): Promise<void> {
   writeGiveUps(client, context, now, of(effects, 'gave_up'));
-  const stops = of(effects, 'stop').map((effect) => context.graph.ids[effect.v]);
+  const stopped = of(effects, 'stop');
+  const stops = stopped.map((effect) => context.graph.ids[effect.v]);
   if (stops.length > 0) {
     client.send(
       `with held as (select epoch from leases where run_id = $1 and flow_id = any($2::text[]) order by epoch for update)
-       update leases set stop = true where epoch in (select epoch from held)`,
-      [context.run.id, stops],
+       update leases set stop = true, force_end = force_end or flow_id = any($3::text[]) where epoch in (select epoch from held)`,
+      [context.run.id, stops, stopped.filter((it) => it.force === true).map((it) => context.graph.ids[it.v])],
     );
     client.send("select pg_notify('sluice_stop', $1)", [context.run.id]);
   }

@@ -10,7 +10,7 @@ import type {
 import { processIdentity } from '../../platforms/process-identity.mjs';
 import { ProgramProcesses } from './containment.ts';
 import { codeOf, execProblem, launchProblem, launchShim } from './launch.ts';
-import { type ProcessTable, readLiving } from './process-table.ts';
+import { type ProcessTable, readLiving, TICKS_PER_SECOND } from './process-table.ts';
 
 const WATCH_MS = 200;
 /** What a program leaves running when it ends gets this long between TERM and KILL. */
@@ -22,8 +22,7 @@ const SURVIVE_MS = 3_000;
 const SURVIVOR_LOOK_MS = 1_000;
 const CONTACT_LOOK_MS = 1_000;
 const MOST_SURVIVORS = 20;
-/** USER_HZ is 100 on every Linux that Node runs on. */
-const MS_PER_TICK = 10;
+const MS_PER_TICK = 1_000 / TICKS_PER_SECOND;
 
 /** What the keeper offers to its attempts. */
 export interface Surroundings {

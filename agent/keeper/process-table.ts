@@ -26,9 +26,14 @@ const HAS_PROC = existsSync('/proc/self/stat');
 const MARK = Buffer.from('SLUICE_MARK=');
 /** Process ids are not used again within this time, ms: the smallest range of ids is 32,768. */
 const TRUSTED_MS = 1_000;
+/** USER_HZ is 100 on every Linux that Node runs on. */
+export const TICKS_PER_SECOND = 100;
+/** A process younger than this may not be what it is going to be. */
+const YOUNG_TICKS = 3 * TICKS_PER_SECOND;
 
 export class ProcessTable {
   #seen = new Map<number, Seen>();
+  #uptimeTicks = 0;
   #scannedOn = Number.NEGATIVE_INFINITY;
 
   /** Looks at the processes that came since the last scan. About 0.3 ms with 300 processes, of which few are new. */
@@ -37,6 +42,7 @@ export class ProcessTable {
     const now = performance.now();
     if (now - this.#scannedOn > TRUSTED_MS) this.#verify();
     this.#scannedOn = now;
+    this.#uptimeTicks = Number(readFileSync('/proc/uptime', 'latin1').split(' ')[0]) * TICKS_PER_SECOND;
     const here = new Map<number, Seen>();
     const unknown: number[] = [];
     for (const name of readdirSync('/proc')) {
@@ -79,8 +85,10 @@ export class ProcessTable {
     const own = markIn(pid);
     const inherited = [parent, session, group].map((it) => this.#seen.get(it)?.mark).find((it) => it != null);
     const mark = own ?? inherited ?? null;
-    // In the middle of an exec a process has no environment for a moment: it is looked at again.
-    if (mark === null && own === undefined) return;
+    // Before its exec a process shows the environment of its parent, and in the middle of it none for a moment: a young
+    // stranger is looked at again.
+    const young = Number(start) > this.#uptimeTicks - YOUNG_TICKS;
+    if (mark === null && (own === undefined || young)) return;
     this.#seen.set(pid, { start, mark });
   }
 }

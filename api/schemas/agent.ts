@@ -168,6 +168,8 @@ export const HelloRequest = z.strictObject({
   encoding: Encoding.optional(),
   /** An agent that does not say is of the first. */
   protocol: z.int().min(1).default(1),
+  /** How it keeps the processes of its shell programs together (C5). */
+  containment: z.enum(['cgroup', 'namespace', 'marks', 'group']).optional(),
   held: Epochs.default([]),
 });
 export const HelloAnswer = z.object({ leaseMs: Ms, heartbeatMs: Ms, orphanMs: Ms });
@@ -197,7 +199,13 @@ export const StartedAnswer = z.object({
 
 /** What running programs wait for outside the engine: codes of `why`, and who is in the way. */
 export const Waits = z
-  .array(z.strictObject({ epoch: Epoch, code: z.enum(['fence_held_elsewhere']), by: spokenText(1_000) }))
+  .array(
+    z.strictObject({
+      epoch: Epoch,
+      code: z.enum(['fence_held_elsewhere', 'processes_survive']),
+      by: spokenText(1_000),
+    }),
+  )
   .max(10_000);
 export type Waits = z.infer<typeof Waits>;
 
@@ -209,7 +217,12 @@ export const HeartbeatRequest = z.strictObject({
   /** What is wrong with the agent's machine, in words; absent: nothing. */
   trouble: z.string().max(1_000).optional(),
 });
-export const HeartbeatAnswer = z.object({ stop, unknown: Epochs.default([]) });
+/** `force`: these attempts end although processes of their programs live on; a person decided it. */
+export const HeartbeatAnswer = z.object({
+  stop,
+  unknown: Epochs.default([]),
+  force: Epochs.default([]),
+});
 
 /** C3: `stale` results are kept as remarks only; either answer ends the agent's duty to report. */
 export const CompleteRequest = z.strictObject({

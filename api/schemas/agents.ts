@@ -17,6 +17,8 @@ export const Agent = z.object({
   version: z.string(),
   /** What is wrong with its machine, in its own words; '' = nothing. */
   trouble: z.string(),
+  /** How it keeps the processes of its shell programs together: cgroup, namespace, marks, group; null: it did not say. */
+  containment: z.string().nullable(),
   helloAt: Instant,
   /** 0: it has left on purpose. */
   seenAt: Instant,

@@ -179,6 +179,8 @@ export const FlowDetail = z.object({
   reads: z.array(z.string()),
   writes: z.array(z.string()),
   note: z.string().nullable(),
+  /** `running`: what its shell program leaves running at its own end goes on; null: it is ended. */
+  leaves: z.literal('running').nullable(),
   forcePassRequires: z.array(z.string()),
   /** Verbs that its state allows now. */
   verbs: z.array(z.string()),

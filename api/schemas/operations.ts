@@ -20,6 +20,8 @@ export const FlowRequest = z.strictObject({
   ...asked,
   /** force-pass: also what is sent or running. */
   supersede: z.boolean().default(false),
+  /** cancel: the attempt ends although processes of its program live on. */
+  forceEnd: z.boolean().default(false),
   /** resolve: whether it ran. */
   ran: z.boolean().optional(),
   /** force-pass: flows of other runs; all of it or nothing. */
@@ -87,6 +89,7 @@ export const Operation = z.object({
     evidence: z.string().nullable(),
     partial: z.boolean(),
     supersede: z.boolean(),
+    forceEnd: z.boolean(),
     ran: z.boolean().nullable(),
     plan: z.string().nullable(),
   }),

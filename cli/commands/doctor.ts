@@ -102,7 +102,8 @@ async function examine(session: Session, version: string): Promise<Finding[]> {
     const { items } = await client.get<z.infer<typeof AgentList>>('/agents');
     const alive = items.filter((agent) => agent.alive);
     const detail = items.map(
-      (agent) => `${agent.name} ${agent.alive ? `${agent.used}/${agent.slots}` : phrase('gone')}`,
+      (agent) =>
+        `${agent.name} ${agent.alive ? `${agent.used}/${agent.slots}` : phrase('gone')}${agent.containment === null ? '' : ` (${agent.containment})`}`,
     );
     const troubled = alive.filter((agent) => agent.trouble !== '');
     const troubles = troubled.map((agent) => `${agent.name}: ${agent.trouble}`);

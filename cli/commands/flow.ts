@@ -125,6 +125,7 @@ function flowLines(it: FlowDetail, session: Session): string[] {
   if (it.role !== null) lines.push(`  ${phrase('role')}: ${it.role}`);
   if (it.reads.length > 0) lines.push(`  ${phrase('reads')}: ${oneLine(it.reads.join(', '))}`);
   if (it.writes.length > 0) lines.push(`  ${phrase('writes')}: ${oneLine(it.writes.join(', '))}`);
+  if (it.leaves !== null) lines.push(`  ${phrase('leaves_running')}`);
   if (it.note !== null) lines.push(`  ${phrase('note')}: ${oneLine(it.note)}`);
   if (it.blockers.length > 0) {
     lines.push(`  ${phrase('blockers')}:`);

@@ -13,6 +13,7 @@ interface VerbOptions {
   readonly partial?: boolean;
   readonly dryRun?: boolean;
   readonly supersede?: boolean;
+  readonly forceEnd?: boolean;
   readonly alsoRun?: readonly string[];
   readonly upstreamRun?: string;
   readonly upstreamPeriod?: string;
@@ -39,6 +40,7 @@ export function addVerbCommands(tree: Tree): void {
     command.option('--partial', help('partial'));
     if (verb === 'force-pass')
       command.option('--supersede', help('supersede')).option('--also-run <run...>', help('also_run'));
+    if (verb === 'cancel') command.option('--force-end', help('force_end'));
     if (verb === 'resolve')
       command
         .addOption(new Option('--ran', help('ran')).conflicts('didNotRun'))
@@ -52,6 +54,7 @@ export function addVerbCommands(tree: Tree): void {
           ...asked(options),
           ...(options.partial ? { partial: true } : {}),
           ...(options.supersede ? { supersede: true } : {}),
+          ...(options.forceEnd ? { forceEnd: true } : {}),
           ...(options.alsoRun === undefined ? {} : { otherRuns: alsoIn(options.alsoRun, flows) }),
           ...(verb === 'resolve' ? { ran: options.ran === true } : {}),
         };

@@ -106,6 +106,10 @@ const HELP = {
   timeout: ['wait so many seconds for the outcome (default 60)', '等待结果的秒数（默认 60）'],
   partial: ['do what is possible (default: all or nothing)', '能做多少做多少（默认全部成功或全部不做）'],
   also_run: ['the same flows in these runs, too: in all of them or in none', '同时作用于这些运行的相同流程：全部生效或全部不生效'],
+  force_end: [
+    'end the attempt although processes of its program cannot be ended',
+    '即使其程序的进程无法终止，也结束本次执行',
+  ],
   supersede: ['also what is sent or running', '包括已下发或运行中的'],
   ran: ['it ran: counts as succeeded', '已执行：视为成功'],
   did_not_run: ['it did not run: the next attempt follows', '未执行：继续下一次'],

@@ -155,6 +155,7 @@ const PHRASES = {
   not_retirable: ['cannot be retired now', '当前不可下线'],
   not_storable: ['{n} things that the database refused', '{n} 项内容被数据库拒绝'],
   note: ['note', '备注'],
+  leaves_running: ['what its program leaves running goes on (leaves: running)', '程序结束后遗留的进程继续运行 (leaves: running)'],
   open_for: ['for', '已持续'],
   open_runs: ['open runs', '进行中的运行'],
   opened: ['opened', '打开'],

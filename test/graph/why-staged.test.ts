@@ -108,6 +108,7 @@ describe('staged situations', () => {
       'fence_held_elsewhere',
       'not_in_catalogue',
       'not_in_run',
+      'processes_survive',
       'room_kept',
       'run_not_opened',
       'schedule_shifted',

@@ -227,6 +227,25 @@ describe('why', () => {
       { code: 'fence_held_elsewhere', since: minutes(18), by: 'sluice e1 (backend 7, role etl)' },
     ],
     [
+      'a program of which processes cannot be ended',
+      {
+        specs: chain,
+        lease: { A: 2 },
+        facts: () => ({
+          leases: new Map([
+            [
+              0,
+              {
+                ...{ agent: 'a1', sentAt: minutes(20), startedAt: minutes(19) },
+                waits: { code: 'processes_survive', by: '4711 (load, state D)', since: minutes(18) },
+              },
+            ],
+          ]),
+        }),
+      },
+      { code: 'processes_survive', since: minutes(18), by: '4711 (load, state D)' },
+    ],
+    [
       'a flow that runs for long',
       { specs: chain, lease: { A: 2 }, facts: () => leased(minutes(90), minutes(61)) },
       { code: 'upstream_running_long', since: minutes(61) },

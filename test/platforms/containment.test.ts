@@ -43,6 +43,8 @@ interface Running {
   readonly spool: string;
   /** In the command of each process that the program starts. */
   readonly token: string;
+  /** What it said on stderr. */
+  readonly heard: string[];
   readonly ending: Promise<Ending>;
 }
 
@@ -53,17 +55,19 @@ function start(user: string[], level: Level, script: (token: string) => string, 
   const token = `9${process.pid}.${count}`;
   const settings = { spool, level, script: script(token), timeoutMs: null, ...more };
   const [command, ...args] = [...user, node, helper, JSON.stringify(settings)];
-  const child = spawn(command!, args, { stdio: ['pipe', 'pipe', 'inherit'] });
+  const child = spawn(command!, args, { stdio: ['pipe', 'pipe', 'pipe'] });
   let said = '';
   child.stdout!.on('data', (chunk) => {
     said += chunk;
   });
+  const heard: string[] = [];
+  child.stderr!.on('data', (chunk) => heard.push(String(chunk)));
   const ending = new Promise<Ending>((resolve, reject) => {
     child.once('close', (code) =>
-      code === 0 ? resolve(JSON.parse(said)) : reject(new Error(`ended with ${code}`)),
+      code === 0 ? resolve(JSON.parse(said)) : reject(new Error(`ended with ${code}: ${heard.join('')}`)),
     );
   });
-  return { child, spool, token, ending };
+  return { child, spool, token, heard, ending };
 }
 
 /** Commands of living processes that hold the token. */
@@ -80,6 +84,17 @@ function living(token: string): string[] {
       return [];
     }
   });
+}
+
+function killAll(token: string): void {
+  for (const pid of readdirSync('/proc').filter((it) => /^\d+$/.test(it))) {
+    try {
+      if (readFileSync(`/proc/${pid}/cmdline`, 'utf8') === `sleep\0${token}\0`)
+        process.kill(Number(pid), 'SIGKILL');
+    } catch {
+      // Gone.
+    }
+  }
 }
 
 async function until(condition: () => boolean): Promise<void> {
@@ -182,14 +197,33 @@ for (const { name, user, level, why } of places) {
       const it = start(user, level, (token) => `setsid sleep ${token} & true`, { leaves: 'running' });
       expect(await it.ending).toEqual({ outcome: 'succeeded' });
       expect(living(it.token).length).toBe(1);
-      for (const pid of readdirSync('/proc').filter((pid) => /^\d+$/.test(pid))) {
-        try {
-          if (readFileSync(`/proc/${pid}/cmdline`, 'utf8') === `sleep\0${it.token}\0`)
-            process.kill(Number(pid), 'SIGKILL');
-        } catch {
-          // Gone.
-        }
-      }
+      killAll(it.token);
     });
   });
 }
+
+describe.skipIf(!isRoot)('a program with a process that its agent may not end', () => {
+  it('does not end until the process is gone or a person says so, and says what lives', async () => {
+    const found = spawnSync('sh', ['-c', 'command -v setpriv'], { encoding: 'utf8' }).stdout.trim();
+    const rooted = join(folder, 'rooted');
+    copyFileSync(found, rooted);
+    chmodSync(rooted, 0o4755);
+    const it = start(
+      NOBODY,
+      'marks',
+      (token) =>
+        `${rooted} --reuid=0 --regid=0 --clear-groups setsid sleep ${token} & sleep 0.5; echo > set; sleep ${token}`,
+    );
+    await until(() => existsSync(join(it.spool, 'set')));
+    it.child.stdin!.write('\n');
+    await until(() => it.heard.join('').includes('processes_survive'));
+    expect(it.heard.join('')).toMatch(/"by":"\d+ \(sleep, state S\)"/);
+    expect(living(it.token)).toEqual([`sleep ${it.token} `]);
+    it.child.stdin!.write('\n');
+    expect(await it.ending).toMatchObject({
+      outcome: 'cancelled',
+      message: expect.stringMatching(/^ended by a person's word; .*: \d+ \(sleep/),
+    });
+    killAll(it.token);
+  });
+});

@@ -17,8 +17,13 @@ const platform = createShellPlatform({
   graceMs: 300,
 });
 const context = contextOf();
-process.stdin.once('data', () => context.controller.abort('cancel'));
+// What it says besides goes to stderr; a second line on stdin is a person's word that survivors are left alive.
+const said = { ...context, waits: (what: unknown) => void process.stderr.write(`${JSON.stringify(what)}\n`) };
+process.stdin.once('data', () => {
+  context.controller.abort('cancel');
+  process.stdin.once('data', () => platform.force(1));
+});
 const task = taskOf({ type: 'shell', command: ['sh', '-c', script], env: {} }, { timeoutMs, leaves });
-const ending = await platform.execute(task, context);
+const ending = await platform.execute(task, said);
 process.stdout.write(JSON.stringify(ending));
 process.exit(0);
