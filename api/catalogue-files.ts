@@ -2,8 +2,10 @@
 import { createHash } from 'node:crypto';
 import { type CheckedCatalogue, checkCatalogue } from '../graph/check.ts';
 import type { Flow } from '../graph/model.ts';
+import { Openings } from '../graph/openings.ts';
 import type { Problem } from '../graph/problems.ts';
 import { unknownHolidays } from '../graph/schedule-check.ts';
+import { edgesToUnopened } from '../graph/unopened-edges.ts';
 import type { CatalogueFile, Frame } from '../store/catalogue.ts';
 import { fileProblem, isYaml, textOfFiles } from './file-text.ts';
 import { programProblems, usedPrograms } from './programs/program-check.ts';
@@ -42,6 +44,7 @@ export async function checkFiles(
     ...missingPrograms(checked, [...files.map((file) => file.path), ...unreadable], mode),
     ...missingHolidays(checked, now),
     ...programProblems(checked, used, facts, mode),
+    ...unopenedPeriods(checked, now),
   ];
   const { flows: _flows, distributions: _distributions, ...frame } = checked.catalogue;
   return {
@@ -137,6 +140,44 @@ function missingHolidays({ catalogue, flows, locate }: CheckedCatalogue, now: nu
       },
       path,
       id: calendar,
+      file: place?.file ?? null,
+      line: place?.line ?? null,
+      column: place?.column ?? null,
+    };
+  });
+}
+
+/** Sections without which nobody can say which periods are opened. */
+const TIMING: readonly unknown[] = ['calendars', 'schedules', 'cycles'];
+
+/** A warning at each edge that leads to periods that nobody opens; none while calendars or schedules are wrong. */
+function unopenedPeriods({ catalogue, flows, problems, locate }: CheckedCatalogue, now: number): Problem[] {
+  const wrong = problems.some(({ severity, path }) => severity === 'error' && TIMING.includes(path[0]));
+  if (wrong || catalogue.schedules.length === 0) return [];
+  const sections = ['flows', 'distributions'] as const;
+  const written = new Map(
+    sections.flatMap((section) =>
+      catalogue[section].map((entry, i) => [entry.id, { path: [section, i], entry }] as const),
+    ),
+  );
+  const idOf = new Map(
+    [...flows].flatMap((flow) => [flow.id, ...flow.aliases].map((name) => [name, flow.id] as const)),
+  );
+  return edgesToUnopened(flows, new Openings(catalogue), now).map(({ flow, edge, text }) => {
+    const of = written.get(flow.id) ?? written.get(flow.id.replace(/\.(export|import)$/, ''));
+    const k = (of?.entry.after ?? []).findIndex((it) => {
+      const { flow: name, period } = typeof it === 'string' ? { flow: it, period: 'same' } : it;
+      const id = idOf.get(name) ?? idOf.get(`${name}.import`);
+      return id === edge.from && JSON.stringify(period) === JSON.stringify(edge.period);
+    });
+    const path = [...(of?.path ?? []), 'after', ...(k < 0 ? [] : [k])];
+    const place = locate(path);
+    return {
+      code: 'period_not_opened',
+      severity: 'warning',
+      message: text,
+      path,
+      id: flow.id,
       file: place?.file ?? null,
       line: place?.line ?? null,
       column: place?.column ?? null,
