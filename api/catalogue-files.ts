@@ -2,9 +2,8 @@
 import { createHash } from 'node:crypto';
 import { type CheckedCatalogue, checkCatalogue } from '../graph/check.ts';
 import type { Flow } from '../graph/model.ts';
-import { Openings } from '../graph/openings.ts';
 import type { Problem } from '../graph/problems.ts';
-import { unknownHolidays } from '../graph/schedule-check.ts';
+import { openingsOf, unknownHolidays } from '../graph/schedule-check.ts';
 import { edgesToUnopened } from '../graph/unopened-edges.ts';
 import type { CatalogueFile, Frame } from '../store/catalogue.ts';
 import { fileProblem, isYaml, textOfFiles } from './file-text.ts';
@@ -147,13 +146,10 @@ function missingHolidays({ catalogue, flows, locate }: CheckedCatalogue, now: nu
   });
 }
 
-/** Sections without which nobody can say which periods are opened. */
-const TIMING: readonly unknown[] = ['calendars', 'schedules', 'cycles'];
-
 /** A warning at each edge that leads to periods that nobody opens; none while calendars or schedules are wrong. */
 function unopenedPeriods({ catalogue, flows, problems, locate }: CheckedCatalogue, now: number): Problem[] {
-  const wrong = problems.some(({ severity, path }) => severity === 'error' && TIMING.includes(path[0]));
-  if (wrong || catalogue.schedules.length === 0) return [];
+  const openings = openingsOf(catalogue, problems);
+  if (openings === null) return [];
   const sections = ['flows', 'distributions'] as const;
   const written = new Map(
     sections.flatMap((section) =>
@@ -163,7 +159,7 @@ function unopenedPeriods({ catalogue, flows, problems, locate }: CheckedCatalogu
   const idOf = new Map(
     [...flows].flatMap((flow) => [flow.id, ...flow.aliases].map((name) => [name, flow.id] as const)),
   );
-  return edgesToUnopened(flows, new Openings(catalogue), now).map(({ flow, edge, text }) => {
+  return edgesToUnopened(flows, openings, now).map(({ flow, edge, text }) => {
     const of = written.get(flow.id) ?? written.get(flow.id.replace(/\.(export|import)$/, ''));
     const k = (of?.entry.after ?? []).findIndex((it) => {
       const { flow: name, period } = typeof it === 'string' ? { flow: it, period: 'same' } : it;

@@ -4,14 +4,15 @@
  */
 import { DirectedGraph } from 'graphology';
 import { BeginningCheck } from './beginning-check.ts';
-import { leadsAmongOpened, mappedCycle, mappingProblem, periodText, shiftOf } from './calendar.ts';
+import { leadsAmongOpened, mappedCycle, mappingProblem, shiftOf } from './calendar.ts';
 import { type Draft, halves } from './distribution.ts';
 import { type CheckReference, FlowCheck } from './flow-check.ts';
 import { components, shortestWayRound, type Upstreams } from './loops.ts';
 import { type LoopOverRuns, loopFinding, loopsOverRuns } from './loops-over-runs.ts';
 import type { Catalogue, EdgeSpec, Flow, PeriodMapping } from './model.ts';
 import { type Finding, hint, type Path } from './problems.ts';
-import { ScheduleCheck } from './schedule-check.ts';
+import { openingsOf, ScheduleCheck } from './schedule-check.ts';
+import { needlessPlain } from './unopened-edges.ts';
 
 /** `apply` refuses loops and broken references; `import` loads them and only warns (protocol D7). */
 export type BuildMode = 'apply' | 'import';
@@ -266,8 +267,7 @@ class Builder {
       }
       const cycle = upstream.cycle === draft.cycle ? {} : { cycle: upstream.cycle };
       if (plain && !leadsAmongOpened(asked.period)) {
-        const en = `calendar: plain means nothing here: ${periodText(asked.period)} counts every period anyway`;
-        const zh = `此处 calendar: plain 无意义：${periodText(asked.period)} 本来就按全部周期计算`;
+        const { en, zh } = needlessPlain(asked.period);
         this.add('bad_combination', draft.id, [...at, 'calendar'], en, zh, 'warning');
       }
       edges.push({
@@ -299,7 +299,8 @@ class Builder {
   private loops(flows: readonly Flow[]): void {
     const graph = this.inRunEdges(flows);
     const within = components(graph);
-    for (const loop of loopsOverRuns(flows, graph, within)) this.loopOverRuns(flows, loop);
+    const openings = openingsOf(this.catalogue, this.problems);
+    for (const loop of loopsOverRuns(flows, graph, within, openings)) this.loopOverRuns(flows, loop);
     for (const members of within.loops) {
       const way = shortestWayRound(graph, members).map((v) => flows[v]!.id);
       const first = flows.findIndex(({ id }) => id === way[0]);

@@ -10,6 +10,9 @@
  * the latest steps, so one period for each step is enough. And if every simple way round is strictly backwards, all of them are: cutting one
  * simple round out of a longer way makes its end later, never earlier. Shifts cannot simply be added: a month waits for its last day, that
  * for the day before, and this one for the month that holds it: a loop, although one of the edges is `previous`.
+ *
+ * An edge that counts the periods that schedules open leads no later than the plain one: where the plain ones make a loop, graph/opened-loops.ts
+ * looks whether there is a period in which it comes true.
  */
 import { type Components, components, type Upstreams } from './loops.ts';
 import type { Cycle, Flow, PeriodMapping } from './model.ts';
@@ -22,6 +25,8 @@ import {
   periodOf,
   RANK,
 } from './numbered-periods.ts';
+import { MOST_LOOKS, type OpenedStep, openedRound } from './opened-loops.ts';
+import type { Openings } from './openings.ts';
 import type { Finding, Path } from './problems.ts';
 import { coarsest, edgesOf, latest, mostShift, type RunEdge, shortWay } from './run-edges.ts';
 
@@ -52,21 +57,30 @@ const MOST_WORK = 300_000;
  * flows at least one. O(V + E) where flows wait for earlier periods only; where a knot mixes cycles or has edges to later periods, a search
  * from each of its months, or a few.
  */
-export function loopsOverRuns(flows: readonly Flow[], inRun: Upstreams, within: Components): LoopOverRuns[] {
-  const edges = edgesOf(flows, inRun, within);
+export function loopsOverRuns(
+  flows: readonly Flow[],
+  inRun: Upstreams,
+  within: Components,
+  openings: Openings | null = null,
+): LoopOverRuns[] {
+  const edges = edgesOf(flows, inRun, within, openings);
   if (edges.length === 0) return [];
   const search = new Search(within.count);
   const cycleOf = (v: number): Cycle => flows[v]!.cycle;
   const found: LoopOverRuns[] = [];
   const queue = search.knots(edges).map((knot) => ({ knot, first: true }));
   let work = 0;
+  const budget = { left: MOST_LOOKS };
   for (let next = queue.pop(); next !== undefined && found.length < MOST; next = queue.pop()) {
     const { knot, first } = next;
     if (!first) work += knot.length;
     if (work > MOST_WORK && !first) continue;
     const round = search.badRound(knot);
     if (round === null) continue;
-    const { loop, closing } = search.told(round, knot, cycleOf);
+    const opened = openings !== null && knot.some((it) => it.opened !== undefined);
+    const way = opened ? openedRound(knot, openings, budget) : 'unknown';
+    if (way === null) continue;
+    const { loop, closing } = way === 'unknown' ? search.told(round, knot, cycleOf) : toldOpened(way);
     found.push(loop);
     const rest = knot.filter((it) => it !== closing);
     queue.push(...search.knots(rest).map((it) => ({ knot: it, first: false })));
@@ -234,12 +248,26 @@ class Search {
         waitsFor: periodOf(cycleOf(edge.u), at),
       };
     });
-    // The edge to mend leads to the period that holds this one, or forward; what only leads within a run is as it should be.
-    const worth = (edge: RunEdge): number =>
-      edge.inRun ? -1e9 : (RANK[edge.target] - RANK[edge.cycle]) * 1e6 + mostShift(edge, unit);
-    const closing = way.reduce((best, it, i) => (worth(it) > worth(way[best]!) ? i : best), 0);
+    const closing = toMend(way, unit);
     return { loop: { steps, closing: steps[closing]! }, closing: way[closing]! };
   }
+}
+
+/** The edge to mend leads to the period that holds this one, or forward; what only leads within a run is as it should be. */
+function toMend(way: readonly RunEdge[], unit: Cycle): number {
+  const worth = (edge: RunEdge): number =>
+    edge.inRun ? -1e9 : (RANK[edge.target] - RANK[edge.cycle]) * 1e6 + mostShift(edge, unit);
+  return way.reduce((best, it, i) => (worth(it) > worth(way[best]!) ? i : best), 0);
+}
+
+function toldOpened(way: readonly OpenedStep[]): { loop: LoopOverRuns; closing: RunEdge } {
+  const edges = way.map(({ edge }) => edge);
+  const steps = way.map(({ edge, period, waitsFor }): Step => {
+    const { v, u, period: mapping } = edge;
+    return { v, period, u, waitsFor, mapping };
+  });
+  const closing = toMend(edges, coarsest(edges));
+  return { loop: { steps, closing: steps[closing]! }, closing: edges[closing]! };
 }
 
 /** A round among the edges over which vertices were reached last, in the direction of waiting. O(V). */

@@ -32,7 +32,8 @@ export const PROBLEMS = {
   text_encoding: 'a file that is not text in its encoding',
   text_not_storable: 'a text with a character that cannot be stored',
   text_suspicious: 'a file with characters that show that it was damaged, or that nobody sees',
-  period_not_opened: 'an edge to periods that no schedule opens: what waits there waits until somebody opens the run by hand',
+  period_not_opened:
+    'an edge to periods that no schedule opens: what waits there waits until somebody opens the run by hand',
   unknown_field: 'a field that does not exist here',
   unknown_reference: 'a name that nothing in the catalogue has',
   unused_parameter: 'a parameter that nothing of the program binds',

@@ -2,10 +2,11 @@
  * Edges of a whole catalogue as steps from one run into another, or on within a run, for the search for loops over several runs: where each
  * leads at the latest, and how far it leads forward at the most. Pure.
  */
-import { mappedCycle, mappingProblem, shiftOf } from './calendar.ts';
+import { leadsAmongOpened, mappedCycle, mappingProblem, shiftOf } from './calendar.ts';
 import { type Components, components, type Upstreams } from './loops.ts';
 import type { Cycle, Flow, PeriodMapping } from './model.ts';
 import { holding, lastDayOf, lastHourOf, type Numbered, RANK } from './numbered-periods.ts';
+import type { Openers, Openings } from './openings.ts';
 
 export interface RunEdge {
   /** Flows. */
@@ -19,6 +20,8 @@ export interface RunEdge {
   readonly own: PeriodMapping;
   readonly period: PeriodMapping;
   readonly inRun: boolean;
+  /** Schedules whose periods the edge counts; missing: every period. */
+  readonly opened?: Openers;
 }
 
 /** Edges that may be part of such a loop, those of later flows of a run first; none when no flow waits for another run. */
@@ -26,11 +29,12 @@ export function edgesOf(
   flows: readonly Flow[],
   { upOff, up }: Upstreams,
   { of, count }: Components,
+  openings: Openings | null,
 ): RunEdge[] {
   const index = new Map(flows.map(({ id }, v) => [id, v]));
   const edges: RunEdge[] = [];
   flows.forEach((flow, v) => {
-    for (const { from, period, cycle } of flow.after) {
+    for (const { from, period, cycle, calendar } of flow.after) {
       if (cycle === undefined && shiftOf(period) === 0) continue;
       const target = cycle ?? flow.cycle;
       const u = index.get(from);
@@ -40,7 +44,17 @@ export function edgesOf(
       if (shiftOf(flow.period) === null && (flow.period !== 'lastDayOfMonth' || flow.cycle !== 'month'))
         continue;
       const ends = { v, u, from: of[v]!, to: of[u]! };
-      edges.push({ ...ends, cycle: flow.cycle, target, own: flow.period, period, inRun: false });
+      const counts = openings !== null && calendar !== 'plain' && leadsAmongOpened(period);
+      const opened = counts ? openings.covering(target, flows[u]!.procedure) : null;
+      edges.push({
+        ...ends,
+        cycle: flow.cycle,
+        target,
+        own: flow.period,
+        period,
+        inRun: false,
+        ...(opened === null ? {} : { opened }),
+      });
     }
   });
   if (edges.length === 0) return [];

@@ -5,6 +5,7 @@ import type { CheckReference } from './flow-check.ts';
 import { HolidayCheck } from './holiday-check.ts';
 import type { Catalogue, Flow, Schedule } from './model.ts';
 import { countsWorkDays } from './moment.ts';
+import { Openings } from './openings.ts';
 import type { Finding, Path } from './problems.ts';
 import { needsHolidays } from './schedule.ts';
 import { isZoneName } from './time-zone.ts';
@@ -66,6 +67,18 @@ export class ScheduleCheck {
   private add(code: Finding['code'], id: string, path: Path, en: string, zh: string): void {
     this.problems.push({ code, severity: 'error', message: { en, zh }, path, id, at: 'value' });
   }
+}
+
+/** Sections without which nobody can say which periods are opened. */
+const TIMING: readonly unknown[] = ['calendars', 'schedules', 'cycles'];
+
+/** Which periods the schedules of a catalogue open; null: it has none, or they are wrong. */
+export function openingsOf(
+  catalogue: Pick<Catalogue, 'schedules' | 'calendars'>,
+  problems: readonly Pick<Finding, 'severity' | 'path'>[],
+): Openings | null {
+  const wrong = problems.some(({ severity, path }) => severity === 'error' && TIMING.includes(path[0]));
+  return wrong || catalogue.schedules.length === 0 ? null : new Openings(catalogue);
 }
 
 export interface UnknownHolidays {

@@ -108,20 +108,34 @@ export interface Timetable {
   readonly schedule: Schedule;
   readonly calendar: BusinessCalendar;
   readonly dark: readonly DarkSpan[];
+  /** The day of a month that the rule names, where it names one; each month is counted once. */
+  readonly dayIn: DayIn;
 }
 
-export const timetable = (schedule: Schedule, calendar: BusinessCalendar): Timetable => ({
-  schedule,
-  calendar,
-  dark: darkSpans(calendar),
-});
+type DayIn = (rule: OneDay, month: string) => string | null;
+
+/** Months whose day is kept. */
+const KEPT_MONTHS = 2_000;
+
+export function timetable(schedule: Schedule, calendar: BusinessCalendar): Timetable {
+  const days = new Map<string, string | null>();
+  const dayIn: DayIn = (rule, month) => {
+    const known = days.get(month);
+    if (known !== undefined) return known;
+    if (days.size > KEPT_MONTHS) days.clear();
+    const day = dayOfRule(rule, calendar, month);
+    days.set(month, day);
+    return day;
+  };
+  return { schedule, calendar, dark: darkSpans(calendar), dayIn };
+}
 
 /**
  * The slots about a period that the calendar lets open it, in order: of a day or an hour at most one, of a month one for each day that `on`
  * names. `toInstantOf` may know the zone better than `toInstant`.
  */
 function* slotsAbout(
-  { schedule, calendar }: Timetable,
+  { schedule, calendar, dayIn }: Timetable,
   period: string,
   toInstantOf: (face: number) => number,
 ): Generator<Slot> {
@@ -129,7 +143,7 @@ function* slotsAbout(
   const from = periodStartLocal(cycle, schedule.period === 'same' ? period : nextPeriod(cycle, period));
   const offset = offsetOf(schedule);
   if (cycle !== 'month') {
-    if (refusalOf(ruleOf(schedule), calendar, firstDay(cycle, period)) !== null) return;
+    if (refusalOf(ruleOf(schedule), calendar, firstDay(cycle, period), dayIn) !== null) return;
     const face = from + offset;
     const at = toInstantOf(face);
     // Of two faces that are one slot, `slotsAfter` has the other one.
@@ -139,7 +153,7 @@ function* slotsAbout(
   }
   const last = periodStartLocal('day', lastDay('month', formatPeriod('month', from)));
   for (let face = from + offset; face <= last + offset; face += DAY_MS)
-    if (refusalOf(ruleOf(schedule), calendar, formatPeriod('day', face)) === null)
+    if (refusalOf(ruleOf(schedule), calendar, formatPeriod('day', face), dayIn) === null)
       yield { at: toInstantOf(face), face };
 }
 
@@ -211,6 +225,7 @@ function refusalOf(
   rule: DayRule,
   calendar: BusinessCalendar,
   day: string,
+  dayIn: DayIn = (asked, month) => dayOfRule(asked, calendar, month),
 ): { code: NotItsDay; text: Text } | null {
   if (rule === 'everyDay') return null;
   if (rule === 'workDays') {
@@ -228,7 +243,7 @@ function refusalOf(
         };
   }
   const month = day.slice(0, 7);
-  const wanted = dayOfRule(rule, calendar, month);
+  const wanted = dayIn(rule, month);
   if (wanted === day) return null;
   const said = wanted ?? '-';
   const { en, zh } = ruleDay(rule);
@@ -239,12 +254,11 @@ function refusalOf(
   return { code: 'not_its_day', text };
 }
 
+/** A rule that names one day of a month. */
+type OneDay = Exclude<DayRule, 'everyDay' | 'workDays'>;
+
 /** The one day of a month that a rule names; null for a month without work days. */
-function dayOfRule(
-  rule: Exclude<DayRule, 'everyDay' | 'workDays'>,
-  calendar: BusinessCalendar,
-  month: string,
-): string | null {
+function dayOfRule(rule: OneDay, calendar: BusinessCalendar, month: string): string | null {
   const last = lastDay('month', month);
   if (rule === 'lastDay') return last;
   if ('dayOfMonth' in rule) {

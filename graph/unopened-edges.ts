@@ -14,7 +14,7 @@ import {
   shiftOf,
 } from './calendar.ts';
 import type { Sentence } from './cause-text.ts';
-import type { Cycle, EdgeSpec, Flow } from './model.ts';
+import type { Cycle, EdgeSpec, Flow, PeriodMapping } from './model.ts';
 import type { Openers, Openings } from './openings.ts';
 
 export interface UnopenedEdge {
@@ -124,6 +124,12 @@ function textOf({ flow, edge, inRun, upstream, opened }: Asked, found: Exclude<F
     zh: `${run} 的 ${flow.id} 等待 ${other} 的 ${upstream.id}，但没有计划会打开它（${by}）；${zh}`,
   };
 }
+
+/** Said where `calendar: plain` stands at an edge that counts every period anyway. */
+export const needlessPlain = (period: PeriodMapping): Sentence => ({
+  en: `calendar: plain means nothing here: ${periodText(period)} counts every period anyway`,
+  zh: `此处 calendar: plain 无意义：${periodText(period)} 本来就按全部周期计算`,
+});
 
 function remedyOf({ period, calendar }: EdgeSpec): Sentence {
   const open = { en: 'let a schedule open it', zh: '请让某个计划打开它' };

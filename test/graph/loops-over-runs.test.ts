@@ -1,11 +1,20 @@
 /** Loops over several runs: found as in a catalogue that is unrolled, run by run, into one graph. */
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { mapPeriod, mappedCycle, mappingProblem, nextPeriod, shiftPeriod } from '../../graph/calendar.ts';
+import {
+  mapPeriod,
+  mappedCycle,
+  mappingProblem,
+  nextPeriod,
+  shiftOf,
+  shiftPeriod,
+} from '../../graph/calendar.ts';
 import { checkCatalogue } from '../../graph/check.ts';
 import { components } from '../../graph/loops.ts';
 import { type LoopOverRuns, loopsOverRuns } from '../../graph/loops-over-runs.ts';
 import type { Cycle, EdgeSpec, Flow, PeriodMapping } from '../../graph/model.ts';
+import { Openings } from '../../graph/openings.ts';
+import { anyCalendar, anySchedule, openedSlowly } from '../support/any-schedules.ts';
 import { catalogueText, type ShortFlow } from '../support/estate.ts';
 import { runsOr, seed } from '../support/property.ts';
 
@@ -126,6 +135,30 @@ test('one is told with file, line, column and members, and refused by apply; imp
   expect([imported.ok, imported.problems[0]!.severity]).toEqual([true, 'warning']);
 });
 
+test('where schedules leave out the periods that would close it there is none', () => {
+  const frame = (on: unknown) => ({
+    schedules: [{ id: 's', cycle: 'day', at: '02:00', on, calendar: 'cn' }],
+    calendars: [{ id: 'cn' }],
+  });
+  const flows = [
+    month('M', of('D', 'lastDayOfMonth')),
+    day('D', of('E', 'previous')),
+    day('E', of('M', 'same')),
+  ];
+  const problems = (on: unknown) =>
+    checkCatalogue([{ path: 'f.yaml', text: catalogueText(flows, frame(on)) }]).problems.map(
+      ({ code, message }) => `${code}: ${message.en.split(': ')[1]}`,
+    );
+  expect(problems('lastDay')).toEqual([]);
+  // The last day of January 2026 is a Saturday.
+  expect(problems('workDays')).toEqual([
+    'loop_over_runs: M (2026-01) waits for D (2026-01-31) waits for E (2026-01-30) waits for M (2026-01)',
+  ]);
+  expect(problems({ dayOfMonth: 3 })).toEqual([
+    'loop_over_runs: M (2026-01) waits for D (2026-01-31) waits for E (2026-01-03) waits for M (2026-01)',
+  ]);
+});
+
 test('a loop within a run is told as such, and not once more; one over runs through it is', () => {
   expect(told([day('A', 'B', of('A', 'previous')), day('B', 'A')])).toEqual(
     ['these flows wait for one another: A -> B -> A'].map((it) => `${it}`),
@@ -138,7 +171,7 @@ test('a loop within a run is told as such, and not once more; one over runs thro
   ).toEqual(['loop', 'loop_over_runs']);
 });
 
-function loopsOf(flows: readonly Flow[]): LoopOverRuns[] {
+function loopsOf(flows: readonly Flow[], openings: Openings | null = null): LoopOverRuns[] {
   const index = new Map(flows.map(({ id }, v) => [id, v]));
   const upOff = new Int32Array(flows.length + 1);
   const up: number[] = [];
@@ -147,26 +180,39 @@ function loopsOf(flows: readonly Flow[]): LoopOverRuns[] {
     upOff[v + 1] = up.length;
   });
   const inRun = { upOff, up: Int32Array.from(up) };
-  return loopsOverRuns(flows, inRun, components(inRun));
+  return loopsOverRuns(flows, inRun, components(inRun), openings);
 }
 
 const isInRun = (edge: EdgeSpec): boolean =>
   edge.cycle === undefined && (edge.period === 'same' || JSON.stringify(edge.period) === '{"offset":0}');
 
+/** By upstream the periods that schedules open; null: every period. */
+type Opened = (of: string) => readonly string[] | null;
+const everyPeriod: Opened = () => null;
+
 /** What a flow of a run waits for: flow and period. */
-function waitsFor(flow: Flow, edge: EdgeSpec, period: string): string[] {
+function waitsFor(flow: Flow, edge: EdgeSpec, period: string, opened: Opened = everyPeriod): string[] {
   if (isInRun(edge)) return [period];
   const own = mappedCycle(flow.period, flow.cycle);
   const to = edge.cycle ?? flow.cycle;
   if (mappingProblem(edge.period, flow.cycle, own, to) !== null) return [];
-  return mapPeriod(edge.period, own, mapPeriod(flow.period, flow.cycle, period)[0]!, to);
+  const seen = mapPeriod(flow.period, flow.cycle, period)[0]!;
+  const plain = mapPeriod(edge.period, own, seen, to);
+  const set = edge.calendar === 'plain' ? null : opened(edge.from);
+  const shift = shiftOf(edge.period);
+  if (set === null || edge.period === 'lastDayOfMonth' || (shift !== null && shift >= 0)) return plain;
+  if (shift === null) return plain.filter((it) => set.includes(it));
+  const holder = mapPeriod('same', own, seen, to)[0]!;
+  let place = set.length;
+  while (place > 0 && set[place - 1]! >= holder) place--;
+  return place + shift < 0 ? [] : [set[place + shift]!];
 }
 
 /**
  * The slow, obvious model: every flow of every run within half a year of a start, and what each waits for; then, from many starts, a walk over
  * everything that is waited for, until the flow itself comes up again in its own period or a later one.
  */
-function unrolled(flows: readonly Flow[]): boolean {
+function unrolled(flows: readonly Flow[], opened: Opened = everyPeriod): boolean {
   interface Node {
     readonly v: number;
     readonly period: string;
@@ -185,7 +231,7 @@ function unrolled(flows: readonly Flow[]): boolean {
   const next = (at: Node): Node[] => {
     const flow = flows[at.v]!;
     at.waitsFor ??= flow.after.flatMap((edge) =>
-      waitsFor(flow, edge, at.period).map((it) => node(index.get(edge.from)!, it)),
+      waitsFor(flow, edge, at.period, opened).map((it) => node(index.get(edge.from)!, it)),
     );
     return at.waitsFor;
   };
@@ -304,5 +350,75 @@ describe('random catalogues', () => {
     );
     console.log('random catalogues:', counts);
     expect(Math.min(counts.with, counts.without, counts.mixed)).toBeGreaterThan(5);
+  });
+
+  test('among opened periods: every loop of the unrolled graph is found, and what is told comes true', {
+    timeout: 240_000,
+  }, () => {
+    const counts = { with: 0, without: 0, saved: 0 };
+    const some = fc.constantFrom<string[] | undefined>(undefined, ['P0'], ['P0', 'P1']);
+    const scheduled = fc.record({
+      given: written.map((flows) =>
+        flows.map((it) => ({ ...it, cycle: it.cycle === 'hour' ? ('day' as const) : it.cycle })),
+      ),
+      plain: fc.nat(1_000),
+      schedules: fc
+        .tuple(
+          anySchedule('d', 'day', some),
+          fc.option(anySchedule('e', 'day', some)),
+          fc.option(anySchedule('m', 'month')),
+        )
+        .map((list) => list.filter((it) => it !== null)),
+      calendar: anyCalendar('a').map((it) => ({ ...it, timeZone: 'Asia/Shanghai' })),
+    });
+    fc.assert(
+      fc.property(scheduled, ({ given, plain, schedules, calendar }) => {
+        const calendars = [calendar];
+        const flows = flowsOf(given).map((flow, i) => ({
+          ...flow,
+          ...(i % 3 === 2 ? {} : { procedure: `P${i % 3}` }),
+          after: flow.after.map((edge, k) =>
+            (plain >> ((i + k) % 10)) % 2 === 0 || isInRun(edge)
+              ? edge
+              : { ...edge, calendar: 'plain' as const },
+          ),
+        }));
+        const walked = new Map<string, readonly string[] | null>();
+        const sets = new Map(
+          flows.map(({ id, cycle, procedure }) => {
+            const by = schedules.filter(
+              (it) => it.cycle === cycle && (it.procedures?.includes(procedure ?? '') ?? true),
+            );
+            const key = by.map((it) => it.id).join(' ');
+            const [from, to] = cycle === 'day' ? ['2025-03-01', '2029-06-30'] : ['2024-01', '2030-12'];
+            const set =
+              walked.get(key) ??
+              (by.length === 0 ? null : [...openedSlowly(by, calendars, cycle, from!, to!)].sort());
+            walked.set(key, set);
+            return [id, set] as const;
+          }),
+        );
+        const opened: Opened = (of) => sets.get(of)!;
+        const loops = loopsOf(flows, new Openings({ schedules, calendars }));
+        if (unrolled(flows, opened)) expect(loops.length).toBeGreaterThan(0);
+        if (loops.length === 0 && loopsOf(flows).length > 0) counts.saved++;
+        counts[loops.length > 0 ? 'with' : 'without']++;
+        for (const { steps } of loops) {
+          steps.forEach(({ v, period, u, waitsFor: it, mapping }, i) => {
+            const edges = flows[v]!.after.filter(
+              ({ from, period: asked }) =>
+                from === flows[u]!.id && JSON.stringify(asked) === JSON.stringify(mapping),
+            );
+            expect(edges.flatMap((edge) => waitsFor(flows[v]!, edge, period, opened))).toContain(it);
+            const next = steps[i + 1];
+            if (next !== undefined) expect([next.v, next.period]).toEqual([u, it]);
+          });
+          expect([steps.at(-1)!.u, steps.at(-1)!.waitsFor >= steps[0]!.period]).toEqual([steps[0]!.v, true]);
+        }
+      }),
+      { seed, numRuns: runsOr(25), endOnFailure: true },
+    );
+    console.log('random catalogues with schedules:', counts);
+    expect(Math.min(counts.with, counts.without)).toBeGreaterThan(2);
   });
 });
