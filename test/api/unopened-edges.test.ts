@@ -8,10 +8,15 @@ const calendars = [{ id: 'cn', holidays: ['2026-12-31', '2027-01-01'] }];
 const bankDays = { id: 'bankDays', cycle: 'day', calendar: 'cn', on: 'workDays', at: '02:00' };
 
 /** Problems with their place, as `line id message`. */
-function told(flows: readonly ShortFlow[], schedules: readonly object[], more: object = {}): string[] {
+async function told(
+  flows: readonly ShortFlow[],
+  schedules: readonly object[],
+  more: object = {},
+): Promise<string[]> {
   const text = catalogueText(flows, { calendars, schedules, ...more });
-  return checkFiles([{ path: 'f.yaml', text }], 'apply', NOW)
-    .problems.filter(({ code }) => code === 'period_not_opened')
+  const { problems } = await checkFiles([{ path: 'f.yaml', text }], 'apply', NOW);
+  return problems
+    .filter(({ code }) => code === 'period_not_opened')
     .map(({ path, severity, message }) => `${severity} ${path.join('.')} ${message.en}`);
 }
 
@@ -78,12 +83,12 @@ describe('D10: what waits for a period that nobody opens is named', () => {
         'warning flows.1.after.0 M waits for nothing of A: bankDays opens no period for everyDayOfMonth; correct its days or blackouts, or drop the edge',
       ],
     ],
-  ])('%s', (_name, flows, schedules, want) => {
+  ])('%s', async (_name, flows, schedules, want) => {
     const dark = { id: 'dark', blackouts: [{ from: '2000-01-01', to: '2099-01-01', afterwards: 'skip' }] };
-    expect(told(flows, schedules, { calendars: [...calendars, dark] })).toEqual(want);
+    expect(await told(flows, schedules, { calendars: [...calendars, dark] })).toEqual(want);
   });
 
-  test('a flow of a run that is opened without it', () => {
+  test('a flow of a run that is opened without it', async () => {
     const procedures = ['P01', 'P02'].map((id) => ({
       id,
       names: { en: id, zh: id },
@@ -91,13 +96,13 @@ describe('D10: what waits for a period that nobody opens is named', () => {
       cycle: 'day',
     }));
     const flows = [day('A', [], { procedure: 'P01' }), day('B', ['A'], { procedure: 'P02' })];
-    expect(told(flows, [{ ...bankDays, procedures: ['P02'] }], { procedures })).toEqual([
+    expect(await told(flows, [{ ...bankDays, procedures: ['P02'] }], { procedures })).toEqual([
       'warning flows.1.after.0 B waits for A in day-2026-11-30, which is opened without it; let a schedule open its procedure then, too, or drop the edge',
     ]);
-    expect(told(flows, [{ ...bankDays, procedures: ['P01', 'P02'] }], { procedures })).toEqual([]);
+    expect(await told(flows, [{ ...bankDays, procedures: ['P01', 'P02'] }], { procedures })).toEqual([]);
   });
 
-  test('it comes with file, line and column in both languages, and stops no apply', () => {
+  test('it comes with file, line and column in both languages, and stops no apply', async () => {
     const text = `calendars: [{ id: cn }]
 schedules: [{ id: bankDays, cycle: day, calendar: cn, on: workDays, at: "02:00" }]
 flows:
@@ -111,7 +116,7 @@ flows:
     after:
       - { flow: A, period: lastDayOfMonth }
 `;
-    const { ok, problems } = checkFiles([{ path: 'f.yaml', text }], 'apply', NOW);
+    const { ok, problems } = await checkFiles([{ path: 'f.yaml', text }], 'apply', NOW);
     expect([ok, problems]).toMatchObject([
       true,
       [
