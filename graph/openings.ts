@@ -27,9 +27,9 @@ const PAGE: Record<Cycle, Cycle | 'year'> = { hour: 'day', day: 'month', month: 
 const EMPTY_PAGES: Record<Cycle, number> = { hour: 3_653, day: 120, month: 10 };
 /** Pages kept in memory of one set of schedules: 27 years of hours. Beyond it they are made again. */
 const KEPT_PAGES = 10_000;
-/** Outside of these years nothing is opened: periods begin with 1900, and a schedule looks a period ahead. */
+/** Outside of these years nothing is opened: periods go from 1900 to 8999, and a schedule looks a period ahead. */
 const FIRST = Date.UTC(1901, 0, 1);
-const LAST = Date.UTC(9998, 11, 31);
+const LAST = Date.UTC(8998, 11, 31);
 
 type Page = readonly string[];
 
