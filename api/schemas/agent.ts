@@ -215,7 +215,7 @@ export const HeartbeatRequest = z.strictObject({
   leases: Epochs,
   waits: Waits.default([]),
   /** What is wrong with the agent's machine, in words; absent: nothing. */
-  trouble: z.string().max(1_000).optional(),
+  trouble: spokenText(1_000).optional(),
 });
 /** `force`: these attempts end although processes of their programs live on; a person decided it. */
 export const HeartbeatAnswer = z.object({
