@@ -6,8 +6,15 @@ import type { Problem } from '../graph/problems.ts';
 import { openingsOf, unknownHolidays } from '../graph/schedule-check.ts';
 import { edgesToUnopened } from '../graph/unopened-edges.ts';
 import type { CatalogueFile, Frame } from '../store/catalogue.ts';
+import { type Surroundings, surroundingProblems } from './catalogue-surroundings.ts';
 import { fileProblem, isYaml, textOfFiles } from './file-text.ts';
-import { programProblems, usedPrograms } from './programs/program-check.ts';
+import {
+  conditionProblems,
+  conditionText,
+  programProblems,
+  unorderedProblems,
+  usedPrograms,
+} from './programs/program-check.ts';
 import { programReader } from './programs/program-reader.ts';
 import type { GivenFile } from './schemas/catalogue.ts';
 
@@ -28,6 +35,7 @@ export async function checkFiles(
   given: readonly GivenFile[],
   mode: 'apply' | 'import',
   now = Date.now(),
+  around: Surroundings | null = null,
 ): Promise<CheckedFiles> {
   const { files, problems: unread, unreadable } = textOfFiles(given);
   const checked = checkCatalogue(
@@ -35,7 +43,10 @@ export async function checkFiles(
     mode,
   );
   const used = usedPrograms(checked.flows, files);
-  const facts = await programReader.read(used.map(({ text }) => text));
+  const conditions = checked.catalogue.distributions.flatMap(({ where }) =>
+    where === undefined ? [] : [conditionText(where)],
+  );
+  const facts = await programReader.read([...used.map(({ text }) => text), ...conditions]);
   const problems = [
     ...unread,
     ...checked.problems,
@@ -44,6 +55,9 @@ export async function checkFiles(
     ...missingHolidays(checked, now),
     ...programProblems(checked, used, facts, mode),
     ...unopenedPeriods(checked, now),
+    ...conditionProblems(checked, facts, mode),
+    ...unorderedProblems(checked, used, facts),
+    ...surroundingProblems(checked, around),
   ];
   const { flows: _flows, distributions: _distributions, ...frame } = checked.catalogue;
   return {

@@ -13,7 +13,8 @@ import { connectionsOf, isOpenedBy } from './catalogue-diff.ts';
 import type { ApiDeps } from './deps.ts';
 import { flowOfVersion, openContext } from './find.ts';
 import { estateOfVersion, shownImpact } from './impact.ts';
-import { type EstateLineage, estateLineage, isStaging } from './lineage/estate-lineage.ts';
+import { type EstateLineage, estateLineage } from './lineage/estate-lineage.ts';
+import { isStaging } from './lineage/flow-data.ts';
 import { versionOf } from './newest-catalogue.ts';
 import type { Retirement } from './schemas/retirement.ts';
 

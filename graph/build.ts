@@ -7,11 +7,12 @@ import { BeginningCheck } from './beginning-check.ts';
 import { leadsAmongOpened, mappedCycle, mappingProblem, shiftOf } from './calendar.ts';
 import { type Draft, halves } from './distribution.ts';
 import { type CheckReference, FlowCheck } from './flow-check.ts';
+import { FlowDoubts } from './flow-doubts.ts';
 import { components, shortestWayRound, type Upstreams } from './loops.ts';
 import { type LoopOverRuns, loopFinding, loopsOverRuns } from './loops-over-runs.ts';
 import type { Catalogue, EdgeSpec, Flow, PeriodMapping } from './model.ts';
 import { type Finding, hint, type Path } from './problems.ts';
-import { openingsOf, ScheduleCheck } from './schedule-check.ts';
+import { idleSchedules, openingsOf, ScheduleCheck } from './schedule-check.ts';
 import { needlessPlain } from './unopened-edges.ts';
 
 /** `apply` refuses loops and broken references; `import` loads them and only warns (protocol D7). */
@@ -108,17 +109,6 @@ class Builder {
     });
     catalogue.distributions.forEach((entry, i) => {
       const path = ['distributions', i];
-      const repeated = entry.columns.findIndex((column, k) => entry.columns.indexOf(column) !== k);
-      if (repeated >= 0) {
-        const name = entry.columns[repeated];
-        this.add(
-          'bad_combination',
-          entry.id,
-          [...path, 'columns', repeated],
-          `column '${name}' twice`,
-          `列 '${name}' 重复`,
-        );
-      }
       for (const side of ['from', 'to'] as const)
         this.reference(connections, entry[side].connection, 'connection', '连接', entry.id, [
           ...path,
@@ -131,7 +121,9 @@ class Builder {
     this.nameAll();
     const reference: CheckReference = (...asked) => this.reference(...asked);
     const check = new FlowCheck(catalogue, connections, this.problems, reference);
+    const doubts = new FlowDoubts(this.problems);
     const beginnings = new BeginningCheck(catalogue, this.problems);
+    for (const { draft, path } of this.drafts) doubts.all(draft, path);
     const flows = this.drafts.map(({ draft, path }) => ({
       ...check.complete(draft, path),
       begins: beginnings.of(draft, path),
@@ -140,6 +132,7 @@ class Builder {
     }));
     new ScheduleCheck(this.problems, reference).all(catalogue);
     this.twins(connections);
+    this.problems.push(...idleSchedules(catalogue, flows));
     this.loops(flows);
     return flows;
   }

@@ -6,6 +6,8 @@ export const LINEAGE_FINDINGS = {
   used_not_declared: 'the program touches a table that is not declared',
   not_readable: 'the program, or a part of it, cannot be read for its tables',
   no_dependency: 'a table is read whose producer is not waited for',
+  unordered_writers:
+    'a table is written for one period by another flow as well, and neither waits for the other',
 } as const;
 export type LineageFindingCode = keyof typeof LINEAGE_FINDINGS;
 
@@ -14,7 +16,7 @@ export interface LineageFinding {
   readonly code: LineageFindingCode;
   readonly side: 'reads' | 'writes' | null;
   readonly table: string | null;
-  /** `not_readable`: why; `no_dependency`: the producer. */
+  /** `not_readable`: why; `no_dependency`: the producer; `unordered_writers`: the other flow. */
   readonly detail: string | null;
 }
 

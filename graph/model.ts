@@ -1,7 +1,5 @@
 /**
- * The definitions of the catalogue: what a maintainer writes in YAML, and what the compiler makes of it.
- * zod schemas are the definition; types are inferred. Protocol D1.
- *
+ * The definitions of the catalogue: what a maintainer writes in YAML, and what the compiler makes of it. Types are inferred (protocol D1).
  * Workflow code takes only `import type` from this file: zod stays out of the workflow bundle.
  */
 import { z } from 'zod';
@@ -27,10 +25,7 @@ export type FlowKind = z.infer<typeof FlowKind>;
 export const Layer = z.enum(['ODS', 'DIM', 'DWD', 'DWA', 'DWA_THEME', 'APP', 'UNSPECIFIED']);
 export type Layer = z.infer<typeof Layer>;
 
-/**
- * How a period follows from another one: of an edge, the upstream's period seen from this flow's; of a flow, its own
- * period seen from its run's (protocol D2). `{ offset: -2 }` is two periods of the same cycle earlier.
- */
+/** The upstream's period seen from a flow's, or a flow's from its run's (protocol D2). `{ offset: -2 }` is two periods of the same cycle earlier. */
 export const PeriodMapping = z.union([
   z.enum(['same', 'previous', 'lastDayOfMonth', 'everyDayOfMonth', 'everyHourOfDay']),
   z.strictObject({ offset: z.int().min(-400).max(400) }),

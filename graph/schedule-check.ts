@@ -121,3 +121,54 @@ export function unknownHolidays(
     return usedBy === undefined ? [] : [{ ...gap, usedBy }];
   });
 }
+
+/** Schedules that would open runs in which nothing happens: no flow of their cycle, or of a procedure that they name. O(flows + schedules). */
+export function idleSchedules(
+  { schedules }: Pick<Catalogue, 'schedules'>,
+  flows: readonly Pick<Flow, 'cycle' | 'procedure'>[],
+): Finding[] {
+  // A part of a catalogue, or one that begins.
+  if (flows.length === 0) return [];
+  const cycles = new Set<string>();
+  const procedures = new Set<string>();
+  for (const { cycle, procedure } of flows) {
+    cycles.add(cycle);
+    procedures.add(`${cycle} ${procedure}`);
+  }
+  const finding = (id: string, path: Path, en: string, zh: string): Finding => ({
+    ...{ code: 'bad_combination', severity: 'warning', message: { en, zh }, path, id, at: 'value' },
+  });
+  return schedules.flatMap(({ id, cycle, procedures: only }, i): Finding[] => {
+    const path = ['schedules', i];
+    if (!cycles.has(cycle))
+      return [
+        finding(
+          id,
+          [...path, 'cycle'],
+          `there is no ${cycle} flow: its runs cannot be opened`,
+          `没有 ${cycle} 流程：其批次无法打开`,
+        ),
+      ];
+    if (only?.length === 0)
+      return [
+        finding(
+          id,
+          [...path, 'procedures'],
+          'it names no procedure: nothing of its runs would be triggered',
+          '未列出任何规程：批次中不会触发任何流程',
+        ),
+      ];
+    return (only ?? []).flatMap((procedure, k) =>
+      procedures.has(`${cycle} ${procedure}`)
+        ? []
+        : [
+            finding(
+              id,
+              [...path, 'procedures', k],
+              `${procedure} has no ${cycle} flow: of it nothing would be triggered`,
+              `规程 ${procedure} 没有 ${cycle} 流程：不会触发任何流程`,
+            ),
+          ],
+    );
+  });
+}

@@ -1,11 +1,12 @@
 /** Lineage of a catalogue version: tables that are declared and tables that SQL programs use, taken together. Kept as long as the version is. */
 import { setImmediate as immediately } from 'node:timers/promises';
-import { type FlowData, type Lineage, lineageOf, type TableKey, tableKey } from '../../graph/lineage.ts';
+import { type FlowData, type Lineage, lineageOf, tableName } from '../../graph/lineage.ts';
 import { disagreements, type LineageFinding, missingDependencies } from '../../graph/lineage-findings.ts';
-import type { Flow } from '../../graph/model.ts';
+import { unorderedWriters } from '../../graph/unordered-writers.ts';
 import type { CatalogueVersion } from '../../store/catalogue.ts';
 import { usedPrograms } from '../programs/program-check.ts';
 import { programReader } from '../programs/program-reader.ts';
+import { dataOf } from './flow-data.ts';
 import type { SqlTables } from './sql-tables.ts';
 
 export interface EstateLineage extends Lineage {
@@ -15,11 +16,6 @@ export interface EstateLineage extends Lineage {
 }
 
 const kept = new WeakMap<CatalogueVersion, Promise<EstateLineage>>();
-
-const STAGING = `${tableKey(null, '')}staging of `;
-/** What is between the halves of a distribution: a table of no platform. */
-export const stagingOf = (distribution: string): TableKey => `${STAGING}${distribution}`;
-export const isStaging = (table: TableKey): boolean => table.startsWith(STAGING);
 
 export function estateLineage(version: CatalogueVersion): Promise<EstateLineage> {
   const known = kept.get(version) ?? build(version);
@@ -53,6 +49,10 @@ async function build(version: CatalogueVersion): Promise<EstateLineage> {
     findings.push(...missingDependencies(lineage, flow, upstreamOf));
     if (i % TOGETHER === 0) await immediately();
   }
+  for (const { table, first, second } of unorderedWriters([...version.flows.values()], flows))
+    findings.push({
+      ...{ flow: second, code: 'unordered_writers', side: 'writes', table: tableName(table), detail: first },
+    });
   return { ...lineage, findings, unread };
 }
 
@@ -74,22 +74,4 @@ async function tablesOfPrograms({
       users.map(({ id }) => [id, facts.get(text)?.tables ?? UNFINISHED] as const),
     ),
   );
-}
-
-function dataOf(flow: Flow, used: SqlTables | null, platforms: ReadonlyMap<string, string>): FlowData {
-  const { program } = flow;
-  const on = (platform: string | undefined, tables: readonly string[]): TableKey[] =>
-    tables.map((table) => tableKey(platform, table));
-  const connection = program?.type === 'sql' ? program.connection : undefined;
-  const platform = platforms.get(connection ?? '') ?? flow.platform;
-  const reads = on(
-    program?.type === 'export' ? platforms.get(program.from.connection) : platform,
-    flow.reads,
-  );
-  const writes = on(platform, flow.writes);
-  if (program?.type === 'export') writes.push(stagingOf(program.distribution));
-  if (program?.type === 'import') reads.push(stagingOf(program.distribution));
-  reads.push(...on(platform, used?.reads ?? []));
-  writes.push(...on(platform, used?.writes ?? []));
-  return { flow: flow.id, reads: [...new Set(reads)], writes: [...new Set(writes)] };
 }

@@ -1,13 +1,15 @@
 /** SQL programs of a catalogue against the flows that use them: what would fail at night is said with the place in the program's file. */
 import type { CheckedCatalogue } from '../../graph/check.ts';
+import { STANDARD_PARAMETERS } from '../../graph/flow-doubts.ts';
+import { tableName } from '../../graph/lineage.ts';
 import type { Flow } from '../../graph/model.ts';
 import { hint, type Problem } from '../../graph/problems.ts';
+import { unorderedWriters } from '../../graph/unordered-writers.ts';
 import type { CatalogueFile } from '../../store/catalogue.ts';
+import { dataOf } from '../lineage/flow-data.ts';
 import type { ProgramFacts, ProgramProblem } from './program-facts.ts';
 import type { Words } from './statement-rules.ts';
 
-/** What every program is given, beside what its flow declares (api/tasks.ts). */
-const STANDARD = ['period', 'first_day', 'last_day', 'previous_period', 'run', 'flow', 'generation'];
 /** Flows named in a message; `members` are all of them. */
 const NAMED = 3;
 
@@ -78,7 +80,7 @@ export function programProblems(
       ...known.parameters.flatMap(([name, place]) => {
         const without = flows.filter((flow) => !isGiven(flow, name));
         if (without.length === 0) return [];
-        const near = hint(name, [...Object.keys(without[0]!.parameters), ...STANDARD]);
+        const near = hint(name, [...Object.keys(without[0]!.parameters), ...STANDARD_PARAMETERS]);
         const message = {
           en: `:${name} is bound, and no parameter '${name}' is declared${near.en}`,
           zh: `绑定了 :${name}，但未声明参数 '${name}'${near.zh}`,
@@ -105,11 +107,44 @@ export function programProblems(
   });
 }
 
+/** The condition of a distribution as the text that is parsed for it. */
+export const conditionText = (where: string): string => `select 1 where (${where}\n)`;
+
+/** Conditions of distributions: parsed, and their parameters. */
+export function conditionProblems(
+  { catalogue, locate }: Checked,
+  facts: ReadonlyMap<string, ProgramFacts | null>,
+  mode: 'apply' | 'import',
+): Problem[] {
+  const severity = mode === 'import' ? 'warning' : 'error';
+  return catalogue.distributions.flatMap(({ id, where, parameters }, i): Problem[] => {
+    const known = where === undefined ? null : facts.get(conditionText(where));
+    if (known === null || known === undefined) return [];
+    const path = ['distributions', i, 'where'];
+    const place = locate(path);
+    const at = { file: place?.file ?? null, line: place?.line ?? null, column: place?.column ?? null };
+    const given = [...Object.keys(parameters), ...STANDARD_PARAMETERS];
+    return [
+      ...known.problems.map(({ code, message }) => ({ code, severity, message, path, id, ...at }) as const),
+      ...known.parameters
+        .filter(([name]) => !given.includes(name))
+        .map(([name]) => {
+          const near = hint(name, given);
+          const message = {
+            en: `:${name} is bound, and no parameter '${name}' is declared${near.en}`,
+            zh: `绑定了 :${name}，但未声明参数 '${name}'${near.zh}`,
+          };
+          return { code: 'sql_parameter', severity, message, path, id, ...at } as const;
+        }),
+    ];
+  });
+}
+
 const isOneTransaction = ({ program }: Flow): boolean =>
   !(program?.type === 'sql' && program.transaction === 'none');
 
 const isGiven = ({ parameters }: Flow, name: string): boolean =>
-  STANDARD.includes(name) || Object.hasOwn(parameters, name);
+  STANDARD_PARAMETERS.includes(name) || Object.hasOwn(parameters, name);
 
 /** Each name once, at the first flow that declares it for nothing. A program that could not be read may bind it. */
 function unused({ parameters, problems }: ProgramFacts, flows: readonly Flow[]) {
@@ -141,3 +176,42 @@ const NOT_CHECKED: ProgramProblem = {
     zh: '解析器未能在限制内完成该程序：运行前无法得知其内容是否正确',
   },
 };
+
+/** Tables that two flows write for one period without an order (graph/unordered-writers.ts). */
+export function unorderedProblems(
+  { catalogue, flows, locate }: Checked,
+  used: readonly Used[],
+  facts: ReadonlyMap<string, ProgramFacts | null>,
+): Problem[] {
+  const platforms = new Map(catalogue.connections.map(({ id, platform }) => [id, platform]));
+  const tables = new Map(
+    used.flatMap(({ text, flows: users }) =>
+      users.map(({ id }) => [id, facts.get(text)?.tables ?? null] as const),
+    ),
+  );
+  const data = flows.map((flow) => dataOf(flow, tables.get(flow.id) ?? null, platforms));
+  const found = unorderedWriters(flows, data);
+  if (found.length === 0) return [];
+  const written = catalogue.flows.length;
+  const indexes = new Map(flows.map(({ id }, i) => [id, i]));
+  return found.map(({ table, first, second }) => {
+    const i = indexes.get(second)!;
+    const path = i < written ? ['flows', i, 'writes'] : ['distributions', (i - written) >> 1, 'to', 'table'];
+    const where = locate(path);
+    const name = tableName(table);
+    return {
+      ...{
+        code: 'unordered_writers' as const,
+        severity: 'warning' as const,
+        path,
+        id: second,
+        members: [first, second],
+      },
+      message: {
+        en: `${name} is written for the same period by ${first}, too, and neither waits for the other: which is the later is left to chance`,
+        zh: `${first} 也写入同一周期的 ${name}，且两者互不依赖：先后顺序不确定`,
+      },
+      ...{ file: where?.file ?? null, line: where?.line ?? null, column: where?.column ?? null },
+    };
+  });
+}

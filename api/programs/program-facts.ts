@@ -23,7 +23,7 @@ export interface ProgramFacts {
   readonly tables: SqlTables;
   /** What it binds, each where it first stands. */
   readonly parameters: readonly (readonly [name: string, place: Place])[];
-  /** Whoever runs it. */
+  /** For every flow that uses it. */
   readonly problems: readonly ProgramProblem[];
   /** For flows whose program is one transaction. */
   readonly inTransaction: readonly ProgramProblem[];
@@ -31,7 +31,7 @@ export interface ProgramFacts {
   readonly asCheck: readonly ProgramProblem[];
 }
 
-/** The parser itself gave up; the text may be right. Whoever meets it takes a fresh parser. */
+/** The parser itself gave up; the text may be right. The next text takes a fresh parser. */
 export class ParserExhausted extends Error {}
 
 const START: Place = { line: 1, column: 1 };

@@ -9,6 +9,7 @@ import { authorise } from '../auth.ts';
 import { diffWith } from '../catalogue-diff.ts';
 import { type CheckedFiles, checkFiles } from '../catalogue-files.ts';
 import { requireRemovals } from '../catalogue-removals.ts';
+import { readSurroundings } from '../catalogue-surroundings.ts';
 import type { Api, ApiDeps } from '../deps.ts';
 import { diffImpact } from '../diff-impact.ts';
 import { exportedFiles } from '../file-text.ts';
@@ -96,7 +97,7 @@ export function catalogueRoutes(app: Api, deps: ApiDeps): void {
     bodyLimit: BODY_LIMIT,
     schema: { tags, body: CheckRequest, response: { 200: CheckAnswer } },
     handler: async (request) => {
-      const { ok, flows, problems } = await checkFiles(request.body.files, request.body.mode);
+      const { ok, flows, problems } = await checkAround(deps, request.body.files, request.body.mode);
       return { ok, flows: flows.length, problems: problems.map(shown) };
     },
   });
@@ -108,7 +109,7 @@ export function catalogueRoutes(app: Api, deps: ApiDeps): void {
     bodyLimit: BODY_LIMIT,
     schema: { tags, body: CheckRequest, response: { 200: DiffAnswer } },
     handler: async (request) => {
-      const checked = sound(await checkFiles(request.body.files, request.body.mode));
+      const checked = sound(await checkAround(deps, request.body.files, request.body.mode));
       const before = await newestCatalogue(deps);
       const difference = diffWith(before, checked);
       return { ...difference, ...(await diffImpact(deps, before, checked, difference)) };
@@ -139,6 +140,10 @@ export function catalogueRoutes(app: Api, deps: ApiDeps): void {
   });
 }
 
+/** Against the agents and people of this installation, too. */
+const checkAround = async (deps: ApiDeps, files: readonly GivenFile[], mode: 'apply' | 'import') =>
+  checkFiles(files, mode, Date.now(), await readSurroundings(deps.pool));
+
 interface Change extends Omit<z.infer<typeof ApplyRequest>, 'files'> {
   readonly verb: string;
   readonly mode: 'apply' | 'import';
@@ -152,7 +157,7 @@ async function change(deps: ApiDeps, actor: Actor, given: Change): Promise<z.inf
   const { verb, mode, baseVersion, remove, dryRun, reason } = given;
   authorise(actor, verb, null);
   const before = await newestCatalogue(deps);
-  const checked = sound(await checkFiles(given.files, mode));
+  const checked = sound(await checkAround(deps, given.files, mode));
   // A request that is repeated, because its answer was lost, finds its own version.
   if (baseVersion !== undefined && checked.hash !== before?.hash) await requireNewest(deps.pool, baseVersion);
   const diff = diffWith(before, checked);

@@ -100,7 +100,7 @@ test('transaction control, copies from clients and empty files are refused; a ch
       'control.sql': 'insert into a select 1;\n/* so that it stays */ commit;\nselect 1;',
       'copy.sql': 'copy a from stdin;',
       'empty.sql': '-- to be written',
-      'shared.sql': 'insert into a select 1;',
+      'shared.sql': 'insert into b select 1;',
       'number.sql': 'select count(*) from a;',
     },
   );
