@@ -97,7 +97,7 @@ test('transaction control, copies from clients and empty files are refused; a ch
       sql('Number', 'number.sql', { kind: 'check' }),
     ],
     {
-      'control.sql': 'insert into a select 1;\n/* so that it stays */ commit;\nselect 1;',
+      'control.sql': 'insert into c select 1;\n/* so that it stays */ commit;\nselect 1;',
       'copy.sql': 'copy a from stdin;',
       'empty.sql': '-- to be written',
       'shared.sql': 'insert into b select 1;',
