@@ -3,12 +3,13 @@
  * running programs while the API is away and delivers their results when it is back.
  */
 import { randomUUID } from 'node:crypto';
-import type { AttemptResult } from '../api/schemas/agent.ts';
+import type { AttemptResult, FenceReports } from '../api/schemas/agent.ts';
 import { SluiceError } from '../errors.ts';
 import { type ApiClient, ApiRefusal, pause } from './api-client.ts';
 import { Attempts, type Platforms } from './attempts.ts';
 import { createCalls, type Introduction } from './calls.ts';
 import { diskTrouble } from './disk-room.ts';
+import { fenceLook } from './fence-look.ts';
 import { Gather } from './gather.ts';
 import { LogShipper } from './log-shipper.ts';
 import { ResultSpool } from './result-spool.ts';
@@ -43,6 +44,8 @@ export interface AgentOptions extends Omit<Introduction, 'instance'> {
   readonly endPrograms: boolean;
   /** Longest wait of one claim at the API, ms; default 20 s. */
   readonly claimWaitMs?: number;
+  /** Whose works the fences of its databases hold. */
+  readonly fences?: () => Promise<FenceReports>;
   /** Called once, when the API knows this agent. */
   readonly onReady?: () => void;
 }
@@ -253,9 +256,12 @@ export function createAgent(options: AgentOptions): Agent {
     }
   }
 
+  const fencesNow = fenceLook(options.fences);
+
   async function heartbeat(): Promise<void> {
     const leases = attempts.epochs();
-    const beat = { leases, waits: attempts.waits(), trouble: diskTrouble(options.spool) };
+    const trouble = diskTrouble(options.spool);
+    const beat = { leases, waits: attempts.waits(), trouble, fences: fencesNow() };
     const answer = await calls.heartbeat(beat, {
       signal: closing.signal,
       timeoutMs: Math.max(heartbeatMs, LEAST_HEARTBEAT_WAIT_MS),

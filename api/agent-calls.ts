@@ -18,7 +18,7 @@ import {
 import { type Claimed, claimTasks } from '../store/claims.ts';
 import { readRecordId } from '../store/epochs.ts';
 import type { RunContext } from '../store/run-context.ts';
-import { endOf } from './attempt-end.ts';
+import { endOf, storableReport } from './attempt-end.ts';
 import { gather } from './gather.ts';
 import type { LogStore } from './log-store.ts';
 import type { Notifications } from './notifications.ts';
@@ -184,8 +184,8 @@ export function createAgentCalls(deps: AgentCallsDeps): AgentCalls {
   const heartbeatLane = gather((calls: readonly Of<HeartbeatRequest>[]) =>
     heartbeat(
       pool,
-      calls.map(({ agent, instance, leases, waits, trouble }) => ({
-        ...{ agent, instance, epochs: leases, waits },
+      calls.map(({ agent, instance, leases, waits, trouble, fences }) => ({
+        ...{ agent, instance, epochs: leases, waits, fences: fences?.map(storableReport) },
         trouble: trouble === undefined ? '' : storable(trouble),
       })),
     ),

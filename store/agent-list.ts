@@ -16,6 +16,17 @@ export interface AgentRow {
   readonly containment: string | null;
   readonly helloAt: number;
   readonly seenAt: number;
+  readonly fences: FenceOfRecord[];
+}
+
+/** Works of one record on one database, as the agent last saw them. */
+interface FenceOfRecord {
+  readonly connection: string;
+  readonly record: string;
+  readonly works: number;
+  readonly newest: number;
+  readonly own: boolean;
+  readonly known: boolean;
 }
 
 /** By name; `alive`: heard of within the lease time. */
@@ -27,7 +38,12 @@ export async function listAgents(
   const found = await client.query<AgentRow>(
     `select a.name, a.platform, a.labels, a.slots, (select count(*)::int from leases l where l.agent = a.name) as used,
        a.seen_ms > clock_ms() - $1::bigint as alive, a.drained, a.failover_to as "failoverTo", a.version, a.trouble, a.containment, a.hello_ms as "helloAt",
-       a.seen_ms as "seenAt"
+       a.seen_ms as "seenAt", coalesce((
+         select json_agg(json_build_object('connection', f->>'connection', 'record', r->>'record', 'works', (r->>'works')::int,
+           'newest', (r->>'newest')::bigint, 'own', r->>'record' = i.id,
+           'known', exists (select 1 from attempts t where t.epoch = (r->>'newest')::bigint)
+             or (r->>'record' = i.id and exists (select 1 from archived_runs))) order by f->>'connection', r->>'record')
+         from record_identity i, json_array_elements(a.fences) f, json_array_elements(f->'records') r), '[]') as fences
      from agents a where $2::text is null or a.name = $2 order by a.name`,
     [leaseMs, name],
   );

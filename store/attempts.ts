@@ -70,6 +70,7 @@ export async function heartbeat(
     epochs: readonly number[];
     waits: readonly { epoch: number; code: string; by: string }[];
     trouble?: string | undefined;
+    fences?: object | undefined;
   }[],
 ): Promise<{ stop: number[]; unknown: number[]; force: number[] }[]> {
   const pairs = calls.flatMap((call) => {
@@ -94,10 +95,16 @@ export async function heartbeat(
     client.send({
       name: 'agent-seen',
       text: `with known as (select name from agents where name = any($1::text[]) order by name for update)
-        update agents a set seen_ms = clock_ms(), trouble = x.trouble
-        from unnest($1::text[], $2::text[], $3::text[]) as x (name, instance, trouble) join known using (name)
+        update agents a set seen_ms = clock_ms(), trouble = x.trouble, fences = coalesce(x.fences, a.fences),
+          fences_ms = case when x.fences is null then a.fences_ms else clock_ms() end
+        from unnest($1::text[], $2::text[], $3::text[], $4::json[]) as x (name, instance, trouble, fences) join known using (name)
         where a.name = x.name and a.instance = x.instance`,
-      values: [calls.map((c) => c.agent), calls.map((c) => c.instance), calls.map((c) => c.trouble ?? '')],
+      values: [
+        calls.map((c) => c.agent),
+        calls.map((c) => c.instance),
+        calls.map((c) => c.trouble ?? ''),
+        calls.map((c) => (c.fences === undefined ? null : JSON.stringify(c.fences))),
+      ],
     });
     return new Map(alive.rows.map((row) => [row.epoch, row]));
   });

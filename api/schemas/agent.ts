@@ -209,6 +209,18 @@ export const Waits = z
   .max(10_000);
 export type Waits = z.infer<typeof Waits>;
 
+export const FenceReports = z
+  .array(
+    z.strictObject({
+      connection: Name,
+      records: z
+        .array(z.strictObject({ record: z.string().max(100), works: z.int().min(0), newest: z.int() }))
+        .max(100),
+    }),
+  )
+  .max(1_000);
+export type FenceReports = z.infer<typeof FenceReports>;
+
 /** Keeps the instance's lease and those of its epochs; `unknown` are no longer this agent's. */
 export const HeartbeatRequest = z.strictObject({
   instance: RequestId,
@@ -216,6 +228,8 @@ export const HeartbeatRequest = z.strictObject({
   waits: Waits.default([]),
   /** What is wrong with the agent's machine, in words; absent: nothing. */
   trouble: spokenText(1_000).optional(),
+  /** Whose works the fences of its databases hold; now and then. */
+  fences: FenceReports.optional(),
 });
 /** `force`: these attempts end although processes of their programs live on; a person decided it. */
 export const HeartbeatAnswer = z.object({

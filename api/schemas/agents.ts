@@ -22,6 +22,20 @@ export const Agent = z.object({
   helloAt: Instant,
   /** 0: it has left on purpose. */
   seenAt: Instant,
+  /**
+   * Whose works the fences of its databases held when it last looked. `own`: of this record; `known`: the record has the newest of them. A
+   * stranger's are another installation's, or those of a record that was lost.
+   */
+  fences: z.array(
+    z.object({
+      connection: z.string(),
+      record: z.string(),
+      works: z.int(),
+      newest: z.int(),
+      own: z.boolean(),
+      known: z.boolean(),
+    }),
+  ),
 });
 export const AgentList = z.object({ items: z.array(Agent) });
 export const AgentParams = z.object({ agent: GivenId });

@@ -119,6 +119,26 @@ async function examine(session: Session, version: string): Promise<Finding[]> {
       ...remedy,
     };
   });
+  await look('fences', async () => {
+    const { items } = await client.get<z.infer<typeof AgentList>>('/agents');
+    const seen = new Map(
+      items.flatMap(({ fences = [] }) => fences.map((it) => [`${it.connection} ${it.record}`, it] as const)),
+    );
+    const strange = [...seen.values()].filter((it) => !it.known);
+    const works = [...seen.values()].reduce((sum, it) => sum + it.works, 0);
+    return {
+      ok: strange.length === 0,
+      detail:
+        strange.length === 0
+          ? phrase('fences_known', { works })
+          : strange
+              .map(({ connection, record, works: count, own }) =>
+                phrase(own ? 'fences_ahead' : 'fences_strange', { connection, record, works: count }),
+              )
+              .join('; '),
+      ...(strange.length === 0 ? {} : { remedy: phrase('see_foreign_effects') }),
+    };
+  });
   await look('platforms', async () => {
     const { items } = await client.get<z.infer<typeof PlatformList>>('/platforms');
     const stuck = items.filter((it) => it.pause !== null || (it.waiting > 0 && it.agents === 0));

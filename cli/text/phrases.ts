@@ -227,6 +227,19 @@ const PHRASES = {
   schedule_next: ['next: {local} ({zone}) opens {period}', '后续：{local}（{zone}）打开 {period}'],
   schedules: ['schedules', '计划'],
   seen: ['seen', '最近联系'],
+  fences_ahead: [
+    'fences of {connection} hold works of this record that it does not know: it was restored, or a copy of it works there ({works} works)',
+    '{connection} 上有本记录库未知的作业：记录库曾被恢复，或其副本正在使用该库（共 {works} 项）',
+  ],
+  fences_known: ['{works} works on the platforms, all known', '平台上共 {works} 项作业，均已知'],
+  fences_strange: [
+    'fences of {connection} hold {works} works of another installation or of a lost record ({record})',
+    '{connection} 上有另一套系统或已丢失记录库（{record}）的 {works} 项作业',
+  ],
+  see_foreign_effects: [
+    'sluice notices --kind foreign_effect; docs/operations.md, Restoring the record',
+    'sluice notices --kind foreign_effect；见 docs/operations.md 的 Restoring the record',
+  ],
   set_clock: ['set the clock of this machine', '请校准本机时钟'],
   since: ['since {at} ({for})', '自 {at} 起（{for}）'],
   slot_blackout: ['not opened', '未打开'],
