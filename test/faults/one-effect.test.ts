@@ -42,6 +42,7 @@ const textOf = (flows: readonly Made[]): string =>
       retries: { lost: 20 },
       ...(i > 1 ? { after: ['F0'] } : {}),
     })),
+    { connections: [{ id: 'yt', platform: 'yt' }] },
   );
 const keyOf = ({ file, region }: Made, period: string): string =>
   file === 'Whole.sql' ? `Whole ${period}` : `${file.replace('.sql', '')} ${period} ${region}`;
