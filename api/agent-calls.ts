@@ -80,7 +80,6 @@ export function createAgentCalls(deps: AgentCallsDeps): AgentCalls {
   /** The last logs could not be stored: said once. */
   let outOfRoom = false;
   let record: Promise<string> | undefined;
-  /** It never changes. */
   const recordId = (): Promise<string> => {
     record ??= readRecordId(pool);
     record.catch(() => {
@@ -185,8 +184,8 @@ export function createAgentCalls(deps: AgentCallsDeps): AgentCalls {
     heartbeat(
       pool,
       calls.map(({ agent, instance, leases, waits, trouble, fences }) => ({
-        ...{ agent, instance, epochs: leases, waits, fences: fences?.map(storableReport) },
-        trouble: trouble === undefined ? '' : storable(trouble),
+        ...{ agent, instance, epochs: leases, waits, trouble: trouble ?? '' },
+        fences: fences?.map(storableReport),
       })),
     ),
   );
