@@ -12,6 +12,7 @@ import { components, shortestWayRound, type Upstreams } from './loops.ts';
 import { type LoopOverRuns, loopFinding, loopsOverRuns } from './loops-over-runs.ts';
 import type { Catalogue, EdgeSpec, Flow, PeriodMapping } from './model.ts';
 import { type Finding, hint, type Path } from './problems.ts';
+import { twinProblems } from './rehearsal-check.ts';
 import { idleSchedules, openingsOf, ScheduleCheck } from './schedule-check.ts';
 import { needlessPlain } from './unopened-edges.ts';
 
@@ -131,8 +132,7 @@ class Builder {
       forcePassRequires: this.requirements(draft, path),
     }));
     new ScheduleCheck(this.problems, reference).all(catalogue);
-    this.twins(connections);
-    this.problems.push(...idleSchedules(catalogue, flows));
+    this.problems.push(...twinProblems(catalogue.connections), ...idleSchedules(catalogue, flows));
     this.loops(flows);
     return flows;
   }
@@ -146,16 +146,6 @@ class Builder {
     severity: Finding['severity'] = 'error',
   ) {
     this.problems.push({ code, severity, message: { en, zh }, path, id, at: 'value' });
-  }
-
-  /** A rehearsal must not reach what anything else writes: a twin is nobody's connection. */
-  private twins(connections: ReadonlyMap<string, string>): void {
-    this.catalogue.connections.forEach(({ id, rehearsal }, i) => {
-      if (rehearsal === undefined || !connections.has(rehearsal)) return;
-      const en = `the rehearsal twin of ${id} is the connection ${rehearsal} itself: a rehearsal would write where production does`;
-      const zh = `${id} 的演练连接就是连接 ${rehearsal} 本身：演练会写入生产库`;
-      this.add('bad_combination', id, ['connections', i, 'rehearsal'], en, zh);
-    });
   }
 
   private nameAll(): void {

@@ -3,15 +3,9 @@
  * Workflow code takes only `import type` from this file: zod stays out of the workflow bundle.
  */
 import { z } from 'zod';
+import { Id, Ms, Names } from './model-fields.ts';
+import { CopySide, Program } from './program-model.ts';
 import { DayOfCalendar, DayOrTime } from './written-day.ts';
-
-/** Ids of flows, pools, procedures ...: what an operator types and an URL carries unescaped. */
-export const Id = z
-  .string()
-  .regex(
-    /^[A-Za-z][A-Za-z0-9_.-]{0,119}$/,
-    'an id starts with a letter, then letters, digits, _ . -, at most 120',
-  );
 
 export const Cycle = z.enum(['hour', 'day', 'month']);
 export type Cycle = z.infer<typeof Cycle>;
@@ -46,13 +40,6 @@ export const Moment = z
     'a moment is written like "+1 month, day 1, 23:59", "+1 day, 02:00" or "open + 20 s"',
   );
 
-const Ms = z
-  .int()
-  .min(0)
-  .max(45 * 24 * 3_600_000);
-
-export const Names = z.strictObject({ en: z.string().min(1), zh: z.string().min(1) });
-
 /** `after: [A, { flow: B, period: previous }]`; a bare id means the same period. `run` names another run's cycle (A11). */
 export const Edge = z.union([
   Id,
@@ -74,46 +61,7 @@ export const Parameter = z.union([
 ]);
 export type Parameter = z.infer<typeof Parameter>;
 
-/** What a copy reads and writes. `select` is a query on the source, its columns in the order of `columns` of the target table. */
-const CopySide = z.strictObject({ connection: Id, table: z.string().min(1) });
-
-export const Program = z.discriminatedUnion('type', [
-  /** A SQL file below the catalogue's `programs/`, executed fenced on `connection` (C6); for a check it returns one boolean. */
-  z.strictObject({
-    ...{ type: z.literal('sql'), file: z.string().min(1), connection: Id.optional() },
-    /** VACUUM, procedures that commit: each statement commits by itself (C6). */
-    transaction: z.literal('none').optional(),
-  }),
-  z.strictObject({
-    type: z.literal('shell'),
-    command: z.array(z.string()).min(1),
-    env: z.record(z.string(), z.string()).default({}),
-    /** What its output is written in, as gbk; default: as its agent declares, else utf-8. Never guessed. */
-    encoding: z.string().min(1).optional(),
-    /** What a rehearsal does: nothing (`skip`), the command itself (`command`), or another command. Without it no rehearsal is opened. */
-    rehearsal: z.union([z.enum(['skip', 'command']), z.array(z.string()).min(1)]).optional(),
-  }),
-  /** First half of a distribution: source rows into the target's staging table, keyed by distribution, period, run, generation (D3). */
-  z.strictObject({
-    type: z.literal('export'),
-    distribution: Id,
-    from: CopySide,
-    to: CopySide,
-    columns: z.array(z.string()).min(1),
-    where: z.string().optional(),
-  }),
-  /** Second half: one fenced insert-select from staging into the target; the control rows commit with it (D3). */
-  z.strictObject({
-    type: z.literal('import'),
-    distribution: Id,
-    to: CopySide,
-    columns: z.array(z.string()).min(1),
-    periodColumn: z.string(),
-  }),
-  /** Does nothing, inside the agent; `ms` it takes, `failTimes` attempts that fail first. Load and tests. */
-  z.strictObject({ type: z.literal('noop'), ms: Ms.default(0), failTimes: z.int().min(0).default(0) }),
-]);
-export type Program = z.infer<typeof Program>;
+export { Id, Names, Program };
 
 /** Retry budget for each kind of failure (errors.ts calls the kinds what protocol C4 calls them). */
 export const Retries = z.strictObject({
