@@ -14,9 +14,9 @@ afterAll(() => db.end());
 /** Replaces what its work owns; the row says which attempt was there, and for whom. */
 const program = (file: string, region: boolean): string => {
   const key = region ? ":period || ' ' || :region" : ':period';
-  return `create table if not exists effects (file text, key text, epoch text, flow text, run text, generation int);
-delete from effects where file = '${file}' and key = ${key};
-insert into effects select '${file}', ${key}, substring(current_setting('application_name') from 'e([0-9]+) '), :flow, :run, :generation;
+  return `create table if not exists public.effects (file text, key text, epoch text, flow text, run text, generation int);
+delete from public.effects where file = '${file}' and key = ${key};
+insert into public.effects select '${file}', ${key}, substring(current_setting('application_name') from 'e([0-9]+) '), :flow, :run, :generation;
 `;
 };
 const FILES = [
@@ -61,7 +61,7 @@ const step: fc.Arbitrary<Step> = fc.oneof(
 const effects = async (): Promise<
   Map<string, { epoch: string; flow: string; run: string; generation: number }[]>
 > => {
-  const { rows } = await db.query('select file, key, epoch, flow, run, generation from effects');
+  const { rows } = await db.query('select file, key, epoch, flow, run, generation from public.effects');
   return Map.groupBy(rows, (row) => `${row.file} ${row.key}`);
 };
 
@@ -70,14 +70,14 @@ test('of shared files, parameters, periods and reruns, on two records at once', 
     fc.array(flow, { minLength: 2, maxLength: 6 }),
     fc.array(step, { minLength: 3, maxLength: 8 }),
     async (flows, steps) => {
-      await db.query('drop schema if exists sluice cascade; drop table if exists effects');
+      await db.query('drop schema if exists sluice cascade; drop table if exists public.effects');
       await db.query(program('none', false).split(';')[0]!);
       const records = await Promise.all([createTestDatabase('one'), createTestDatabase('two')]);
       const both = await Promise.all(records.map(({ url }) => startInstallation(url, warehouse.url)));
       const newest = new Map<string, number>();
       const judge = (worked: readonly Worked[]): void => {
         for (const { task, ending } of worked) {
-          expect(['succeeded', 'cancelled']).toContain(ending.outcome);
+          expect(['succeeded', 'cancelled'], JSON.stringify(ending)).toContain(ending.outcome);
           if (ending.outcome === 'cancelled') expect(ending).toMatchObject({ stale: true, effect: false });
           if (ending.outcome !== 'succeeded' || ending.already === true) continue;
           const key = keyOf(flows[Number(task.lease.flow.slice(1))]!, task.period);
@@ -162,7 +162,7 @@ async function workOff(installation: Installation): Promise<Worked[]> {
 }
 
 test('a record that was restored executes again what it does not know, and says whose effect was there', async () => {
-  await db.query('drop schema if exists sluice cascade; drop table if exists effects');
+  await db.query('drop schema if exists sluice cascade; drop table if exists public.effects');
   await db.query(program('none', false).split(';')[0]!);
   const record = await createTestDatabase('backed_up');
   let installation = await startInstallation(record.url, warehouse.url);
@@ -225,7 +225,7 @@ test('a record that was restored executes again what it does not know, and says 
 });
 
 test('a larger epoch of another record raises the own ones, and the attempt is tried again outside its budget', async () => {
-  await db.query('drop schema if exists sluice cascade; drop table if exists effects');
+  await db.query('drop schema if exists sluice cascade; drop table if exists public.effects');
   await db.query(program('none', false).split(';')[0]!);
   const record = await createTestDatabase('raised');
   const installation = await startInstallation(record.url, warehouse.url);
