@@ -1,5 +1,6 @@
 /** The catalogue that somebody means who names no version. */
 import { SluiceError } from '../errors.ts';
+import type { Openings } from '../graph/openings.ts';
 import { type CatalogueVersion, newestVersion } from '../store/catalogue.ts';
 import type { ApiDeps } from './deps.ts';
 
@@ -10,6 +11,10 @@ export async function newestCatalogue(
   const version = await newestVersion(deps.pool);
   return version === null ? null : deps.versionOf(version);
 }
+
+/** Which periods the schedules of the newest catalogue open; null: every period counts. */
+export const newestOpenings = async (deps: Pick<ApiDeps, 'pool' | 'versionOf'>): Promise<Openings | null> =>
+  (await newestCatalogue(deps))?.openings ?? null;
 
 /** Default: the newest. Throws `no_catalogue`, `unknown_version`. */
 export async function versionOf(

@@ -156,7 +156,7 @@ interface PastRunRow {
 
 /** Newest first. */
 async function pastRuns(client: Queryable, cycle: Cycle): Promise<PastRunRow[]> {
-  const newest = await newestPeriod(client, cycle);
+  const newest = await newestPeriod(client, cycle, null);
   if (newest === null) return [];
   const found = await client.query<PastRunRow>({
     name: 'expected-runs',

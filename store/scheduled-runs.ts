@@ -2,26 +2,50 @@
 import { runId, shiftPeriod } from '../graph/calendar.ts';
 import { newestMeant } from '../graph/far-period.ts';
 import type { Cycle } from '../graph/model.ts';
+import type { Openings } from '../graph/openings.ts';
 import { DEFAULT_CALENDAR } from '../graph/work-days.ts';
 import type { Queryable } from './pool.ts';
 
+/** Runs looked through for one of a period that a schedule opens. */
+const LATEST = 100;
+
 /**
- * The latest period of which there is a scheduled run, or null. One that lies further ahead than the period after the present is meant only
+ * The latest period of which there is a scheduled run, or null; of those that schedules open, where there is one among the latest (protocol
+ * D10): a run that somebody opened by hand for a day off is not what the others mean by the newest. One that lies further ahead than the period after the present is meant only
  * where there is no other (graph/far-period.ts): whoever tries out a year to come changes nobody's default.
  */
-export async function newestPeriod(client: Queryable, cycle: Cycle): Promise<string | null> {
+export async function newestPeriod(
+  client: Queryable,
+  cycle: Cycle,
+  openings: Openings | null = null,
+): Promise<string | null> {
+  const meant = newestMeant(cycle, Date.now(), DEFAULT_CALENDAR.timeZone);
+  const by = openings?.ofCycle(cycle) ?? null;
+  if (by !== null) {
+    const latest = await client.query<{ period: string }>({
+      name: 'latest-periods',
+      text: `select period from runs where cycle = $1 and purpose = 'scheduled' and period <= $2 order by period desc limit $3`,
+      values: [cycle, meant, LATEST],
+    });
+    const opened = latest.rows.find((row) => openings!.opens(by, cycle, row.period));
+    if (opened !== undefined) return opened.period;
+  }
   const found = await client.query<{ period: string | null }>({
     name: 'newest-period',
     text: `select coalesce((select max(period) from runs where cycle = $1 and purpose = 'scheduled' and period <= $2),
       (select max(period) from runs where cycle = $1 and purpose = 'scheduled')) as period`,
-    values: [cycle, newestMeant(cycle, Date.now(), DEFAULT_CALENDAR.timeZone)],
+    values: [cycle, meant],
   });
   return found.rows[0]!.period;
 }
 
 /** The scheduled run of that period, or null. */
-export async function newestRun(client: Queryable, cycle: Cycle): Promise<string | null> {
-  const period = await newestPeriod(client, cycle);
+export async function newestRun(
+  client: Queryable,
+  cycle: Cycle,
+  openings: Openings | null = null,
+): Promise<string | null> {
+  const period = await newestPeriod(client, cycle, openings);
   return period === null ? null : runId(cycle, period);
 }
 

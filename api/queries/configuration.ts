@@ -8,7 +8,7 @@ import { readFirstFlowStates } from '../../store/flows.ts';
 import { newestRun } from '../../store/scheduled-runs.ts';
 import type { ApiDeps } from '../deps.ts';
 import { estateLineage } from '../lineage/estate-lineage.ts';
-import { versionOf } from '../newest-catalogue.ts';
+import { newestOpenings, versionOf } from '../newest-catalogue.ts';
 import { listOf, text } from '../schemas/fields.ts';
 import { orphanTables } from './lineage.ts';
 import { defineQuery, listColumn, numberColumn, type RowOf, textColumn, yesColumn } from './query.ts';
@@ -59,7 +59,7 @@ export const q23 = defineQuery({
 async function retiredFlows(deps: ApiDeps, version: CatalogueVersion): Promise<Set<string>> {
   const retired = new Set<string>();
   for (const cycle of Cycle.options) {
-    const run = await newestRun(deps.pool, cycle);
+    const run = await newestRun(deps.pool, cycle, await newestOpenings(deps));
     if (run === null) continue;
     const flows = [...version.flows.values()].filter((flow) => flow.cycle === cycle).map((flow) => flow.id);
     const wanted = { states: ['retired' as const], keep: () => true, limit: flows.length };
@@ -71,7 +71,8 @@ async function retiredFlows(deps: ApiDeps, version: CatalogueVersion): Promise<S
 /** Cycles of which there are runs, or a schedule that will open them. */
 async function openedCycles(deps: ApiDeps, version: CatalogueVersion): Promise<Set<string>> {
   const cycles = new Set<string>(version.frame.schedules.map(({ cycle }) => cycle));
-  for (const cycle of Cycle.options) if ((await newestRun(deps.pool, cycle)) !== null) cycles.add(cycle);
+  for (const cycle of Cycle.options)
+    if ((await newestRun(deps.pool, cycle, await newestOpenings(deps))) !== null) cycles.add(cycle);
   return cycles;
 }
 

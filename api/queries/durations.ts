@@ -12,7 +12,7 @@ import { readClock } from '../../store/snapshot.ts';
 import type { ApiDeps } from '../deps.ts';
 import { flowOfRun, openContext, requireGroups } from '../find.ts';
 import { type Against, latenessOf } from '../lateness-answer.ts';
-import { newestCatalogue } from '../newest-catalogue.ts';
+import { newestCatalogue, newestOpenings } from '../newest-catalogue.ts';
 import { overLongFlows } from '../over-long.ts';
 import { GivenId, text } from '../schemas/fields.ts';
 import { vertexOf } from '../why-answer.ts';
@@ -197,9 +197,12 @@ export function contributions(
 /** The run of the day, month or hour, or the newest one, that has the flow. Throws `invalid_period`, `unknown_run`, `unknown_flow`. */
 async function contextWith(deps: ApiDeps, flow: string, date: string | undefined): Promise<RunContext> {
   let other: RunContext | null = null;
+  const openings = date === undefined ? await newestOpenings(deps) : null;
   const runs =
     date === undefined
-      ? await Promise.all((['day', 'month', 'hour'] as const).map((cycle) => newestRun(deps.pool, cycle)))
+      ? await Promise.all(
+          (['day', 'month', 'hour'] as const).map((cycle) => newestRun(deps.pool, cycle, openings)),
+        )
       : await scheduledRuns(deps.pool, [[cycleOf(date), date]]);
   for (const run of runs) {
     if (run === null) continue;

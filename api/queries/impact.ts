@@ -7,7 +7,7 @@ import { newestRun } from '../../store/scheduled-runs.ts';
 import type { ApiDeps } from '../deps.ts';
 import { flowOfVersion, openContext } from '../find.ts';
 import { estateOfVersion } from '../impact.ts';
-import { versionOf } from '../newest-catalogue.ts';
+import { newestOpenings, versionOf } from '../newest-catalogue.ts';
 import { previewOf, VERBS_PREVIEWED } from '../preview.ts';
 import { GivenId, listOf } from '../schemas/fields.ts';
 import {
@@ -136,7 +136,7 @@ export const q27 = defineQuery({
 });
 
 async function newestRunOf(deps: ApiDeps, given: string): Promise<string | null> {
-  return newestRun(deps.pool, flowOfVersion(await versionOf(deps), given).cycle);
+  return newestRun(deps.pool, flowOfVersion(await versionOf(deps), given).cycle, await newestOpenings(deps));
 }
 
 /** Throws `no_catalogue`, `unknown_flow`. O(V + E) for each of the flows. */
@@ -158,7 +158,7 @@ async function walked(
   const rows = new Map<string, FlowStateRow>();
   const runs = new Map<Cycle, string | null>();
   for (const cycle of new Set(found.map(({ flow }) => flow.cycle))) {
-    const run = await newestRun(deps.pool, cycle);
+    const run = await newestRun(deps.pool, cycle, await newestOpenings(deps));
     runs.set(cycle, run);
     if (run === null) continue;
     const { index } = await openContext(deps, run);

@@ -10,7 +10,7 @@ import { newestRun } from '../../store/scheduled-runs.ts';
 import type { ApiDeps } from '../deps.ts';
 import { flowOfVersion } from '../find.ts';
 import { type EstateLineage, estateLineage } from '../lineage/estate-lineage.ts';
-import { versionOf } from '../newest-catalogue.ts';
+import { newestOpenings, versionOf } from '../newest-catalogue.ts';
 import { GivenId, listOf, text } from '../schemas/fields.ts';
 import { programName, programOf } from './program.ts';
 import { defineQuery, instantColumn, listColumn, namesColumn, type RowOf, textColumn } from './query.ts';
@@ -193,11 +193,12 @@ const NOTHING: Halves = {
 
 /** How far the distributions of a cycle are in its newest scheduled run. */
 async function halvesIn(
-  { pool }: ApiDeps,
+  deps: ApiDeps,
   cycle: Cycle,
   distributions: readonly string[],
 ): Promise<(distribution: string) => Halves> {
-  const run = distributions.length === 0 ? null : await newestRun(pool, cycle);
+  const { pool } = deps;
+  const run = distributions.length === 0 ? null : await newestRun(pool, cycle, await newestOpenings(deps));
   if (run === null) return () => NOTHING;
   const flows = distributions.flatMap((it) => [`${it}.export`, `${it}.import`]);
   const [rows, last] = await Promise.all([readFlowStates(pool, run, flows), lastAttempts(pool, run, flows)]);

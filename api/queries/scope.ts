@@ -12,6 +12,7 @@ import { readClock } from '../../store/snapshot.ts';
 import { readUsual } from '../../store/usual-times.ts';
 import type { ApiDeps } from '../deps.ts';
 import { openContext, requireGroups } from '../find.ts';
+import { newestOpenings } from '../newest-catalogue.ts';
 import { GivenId, listOf, text } from '../schemas/fields.ts';
 
 /** `date`: a day, for most queries a month as well; `month`: a month. Default: the newest one that was opened. */
@@ -59,7 +60,9 @@ export const scopeOfDay = (deps: ApiDeps, date: string | undefined): Promise<Sco
 /** A day, or a month `2026-10`; default: the newest day, or where no day was ever opened the newest month. Throws `invalid_period`. */
 export async function scopeOfDate(deps: ApiDeps, date: string | undefined): Promise<Scope> {
   const isMonth =
-    date === undefined ? (await newestPeriod(deps.pool, 'day')) === null : /^\d{4}-\d{2}$/.test(date);
+    date === undefined
+      ? (await newestPeriod(deps.pool, 'day', await newestOpenings(deps))) === null
+      : /^\d{4}-\d{2}$/.test(date);
   return isMonth ? scopeOfMonth(deps, date) : scopeOfDay(deps, date);
 }
 
@@ -75,15 +78,17 @@ async function scopeOf(
 ): Promise<Scope> {
   const asked = given === undefined ? null : parsePeriod(cycle, given);
   const now = await readClock(deps.pool);
-  const period = asked ?? (await newestPeriod(deps.pool, cycle));
+  const period = asked ?? (await newestPeriod(deps.pool, cycle, await newestOpenings(deps)));
   if (period === null) return { period: '', now, runs: [] };
   const ids = await scheduledRuns(deps.pool, periods(period));
   return { period, now, runs: await Promise.all(ids.map((id) => scopedRun(deps, id, now))) };
 }
 
 /** The run that somebody means who names none: of the newest month, else of the newest day. Throws `unknown_run`. */
-export async function usualRun({ pool }: ApiDeps): Promise<string> {
-  const found = (await newestRun(pool, 'month')) ?? (await newestRun(pool, 'day'));
+export async function usualRun(deps: ApiDeps): Promise<string> {
+  const { pool } = deps;
+  const openings = await newestOpenings(deps);
+  const found = (await newestRun(pool, 'month', openings)) ?? (await newestRun(pool, 'day', openings));
   if (found === null) throw new SluiceError('unknown_run', 'no run was opened yet');
   return found;
 }

@@ -7,6 +7,7 @@ import type { RunContext } from '../../store/run-context.ts';
 import { newestRun } from '../../store/scheduled-runs.ts';
 import type { ApiDeps } from '../deps.ts';
 import { openContext } from '../find.ts';
+import { newestOpenings } from '../newest-catalogue.ts';
 import { GivenId, listOf, text } from '../schemas/fields.ts';
 import { contextOrCause, vertexOf, whyAbsent, withOtherRuns } from '../why-answer.ts';
 import { causesOf } from './causes.ts';
@@ -147,7 +148,7 @@ function vertexNamed(context: RunContext, asked: string): number {
 
 /** The newest month run if the flow is in it, else the newest day run, else the month run all the same. */
 async function runWith(deps: ApiDeps, asked: string): Promise<string> {
-  const month = await newestRun(deps.pool, 'month');
+  const month = await newestRun(deps.pool, 'month', await newestOpenings(deps));
   if (month !== null && vertexNamed(await openContext(deps, month), asked) >= 0) return month;
-  return (await newestRun(deps.pool, 'day')) ?? usualRun(deps);
+  return (await newestRun(deps.pool, 'day', await newestOpenings(deps))) ?? usualRun(deps);
 }

@@ -150,3 +150,14 @@ test('a backfill opens what schedules open, says what it leaves out, and takes e
     runs: [{ period: '2026-10-03' }, { period: '2026-10-04' }],
   });
 });
+
+test('the newest run is one of a period that is opened, not one that somebody opened for a day off', async () => {
+  const { newestPeriod } = await import('../../store/scheduled-runs.ts');
+  const { newestCatalogue } = await import('../../api/newest-catalogue.ts');
+  const { openings } = (await newestCatalogue(api.deps))!;
+  await open('day', '2026-10-24');
+  expect([await newestPeriod(api.pool, 'day', openings), await newestPeriod(api.pool, 'day', null)]).toEqual([
+    '2026-10-19',
+    '2026-10-24',
+  ]);
+});
