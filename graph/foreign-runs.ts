@@ -1,7 +1,15 @@
 /** Which runs the edges of a run to other runs mean (protocol A11). Not for workflow code: the record has the answer. */
 import { SluiceError } from '../errors.ts';
 import { isBefore } from './beginning.ts';
-import { mapPeriod, mappedCycle, parseRunId, previousPeriod, runId, shiftOf } from './calendar.ts';
+import {
+  mapPeriod,
+  mappedCycle,
+  parseRunId,
+  periodText,
+  previousPeriod,
+  runId,
+  shiftOf,
+} from './calendar.ts';
 import type { ForeignEdge, Graph } from './compact.ts';
 import type { Cycle } from './model.ts';
 import type { Subscription, Subscriptions } from './subscriptions.ts';
@@ -68,8 +76,8 @@ export function previousOf(graph: Graph, v: number, run: Run): string {
  * Runs that one edge means: the scheduled run of each mapped period, unless one of the same backfill has the period. A period before the
  * upstream's beginning has no run: of a month in whose middle the days begin, the days that exist count.
  */
-export function runsOf(graph: Graph, edge: ForeignEdge, standing: Standing): string[] {
-  return periodsOf(graph, edge, standing).flatMap((period) => {
+function runsOf(edge: ForeignEdge, standing: Standing, periods: readonly string[]): string[] {
+  return periods.flatMap((period) => {
     const scheduled = runId(edge.cycle, period);
     const near = standing.beside.get(scheduled);
     // A backfill that was asked for from before the beginning has results that nobody else has.
@@ -78,11 +86,19 @@ export function runsOf(graph: Graph, edge: ForeignEdge, standing: Standing): str
   });
 }
 
-/** All subscriptions of a run; two edges that mean the same flow of the same run are one. O(edges x periods). */
+/** All subscriptions of a run; two edges that mean the same flow of the same run are one. O(edges x periods); periods once for each kind of edge. */
 export function resolveForeign(graph: Graph, standing: Standing): Subscription[] {
   const found = new Map<string, Subscription>();
+  const known = new Map<string, readonly string[]>();
+  const mapped = (edge: ForeignEdge): readonly string[] => {
+    const own = periodText(graph.attrOf(edge.v).period);
+    const key = `${own} ${edge.cycle} ${periodText(edge.period)} ${edge.opened?.join(' ') ?? ''}`;
+    const periods = known.get(key) ?? periodsOf(graph, edge, standing);
+    known.set(key, periods);
+    return periods;
+  };
   for (const edge of graph.foreign)
-    for (const run of runsOf(graph, edge, standing))
+    for (const run of runsOf(edge, standing, mapped(edge)))
       found.set(`${edge.v} ${edge.from} ${run}`, { v: edge.v, from: edge.from, run });
   return [...found.values()];
 }
