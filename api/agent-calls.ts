@@ -18,7 +18,7 @@ import {
 import { type Claimed, claimTasks } from '../store/claims.ts';
 import { readRecordId } from '../store/epochs.ts';
 import type { RunContext } from '../store/run-context.ts';
-import { endOf, storableReport } from './attempt-end.ts';
+import { endOf } from './attempt-end.ts';
 import { gather } from './gather.ts';
 import type { LogStore } from './log-store.ts';
 import type { Notifications } from './notifications.ts';
@@ -185,7 +185,7 @@ export function createAgentCalls(deps: AgentCallsDeps): AgentCalls {
       pool,
       calls.map(({ agent, instance, leases, waits, trouble, fences }) => ({
         ...{ agent, instance, epochs: leases, waits, trouble: trouble ?? '' },
-        fences: fences?.map(storableReport),
+        fences,
       })),
     ),
   );

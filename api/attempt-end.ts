@@ -1,7 +1,7 @@
 /** An agent's word about the end of an attempt -> the record's. */
 import { storable } from '../graph/storable-text.ts';
 import type { AttemptEnd } from '../store/attempts.ts';
-import type { AttemptResult, FenceReports, FenceRow } from './schemas/agent.ts';
+import type { AttemptResult, FenceRow } from './schemas/agent.ts';
 
 /** What an agent says about an end, as the record keeps it: characters that it cannot store are made visible. */
 export function endOf({ epoch, run, ending, logBytes, encoding, agentMs }: AttemptResult): AttemptEnd {
@@ -43,8 +43,3 @@ function rowOf(row: FenceRow | undefined): FenceRow | undefined {
   const { record, run, flow } = row;
   return { ...row, record: storable(record), run: storable(run), flow: storable(flow) };
 }
-
-export const storableReport = ({ connection, records }: FenceReports[number]): FenceReports[number] => ({
-  connection: storable(connection),
-  records: records.map((it) => ({ ...it, record: storable(it.record) })),
-});

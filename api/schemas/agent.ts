@@ -214,7 +214,7 @@ export const FenceReports = z
     z.strictObject({
       connection: Name,
       records: z
-        .array(z.strictObject({ record: z.string().max(100), works: z.int().min(0), newest: z.int() }))
+        .array(z.strictObject({ record: spokenText(100), works: z.int().min(0), newest: z.int() }))
         .max(100),
     }),
   )
