@@ -11,15 +11,34 @@ import type { Ending, FailureKind } from './platform.ts';
 const INFRASTRUCTURE = /^(08|28|53|57|58|XX)|^(3D000|25P03|25P04|40001|40P01|55P03|25006)$/;
 const MESSAGE_LIMIT = 4_000;
 
-export function failureKind(error: unknown): FailureKind {
+const MADE_TWICE = 'another session made the same object at this moment; tried again, the statement finds it';
+
+/** What `if not exists` cannot answer unless another session made the object between its look and its work. */
+const EXISTS = /^(42P06|42P07|42710)$/;
+
+export function failureKind(error: unknown, statement?: Statement): FailureKind {
   if (error instanceof ProgramError) return 'program';
   if (!(error instanceof pg.DatabaseError)) return 'infrastructure';
+  if (madeTwice(error, statement)) return 'infrastructure';
   return INFRASTRUCTURE.test(error.code ?? '') ? 'infrastructure' : 'program';
+}
+
+/**
+ * Two sessions that make one object at the same moment: PostgreSQL looks, then works, so that the second meets the key of a system
+ * catalogue, with `if not exists` too. It is a transient conflict: once the first has committed, the same statement passes.
+ */
+function madeTwice({ code, schema }: pg.DatabaseError, statement?: Statement): boolean {
+  if (code === '23505') return schema === 'pg_catalog';
+  return EXISTS.test(code ?? '') && /^create\b.*\bif\s+not\s+exists\b/is.test(statement?.text.trim() ?? '');
 }
 
 /** `statement`: the one that was running, for the error's place in the program's text. */
 export function failed(error: unknown, statement?: Statement): Ending {
-  return { outcome: 'failed', kind: failureKind(error), message: clip(describe(error, statement)) };
+  return {
+    outcome: 'failed',
+    kind: failureKind(error, statement),
+    message: clip(describe(error, statement)),
+  };
 }
 
 function describe(error: unknown, statement: Statement | undefined): string {
@@ -31,7 +50,7 @@ function describe(error: unknown, statement: Statement | undefined): string {
   } else if (statement !== undefined) {
     parts.push(`in: ${statement.firstLine}`);
   }
-  const words = wordsFor(error.code, statement);
+  const words = madeTwice(error, statement) ? MADE_TWICE : wordsFor(error.code, statement);
   if (words !== null) parts.push(words);
   if (error.detail) parts.push(`detail: ${error.detail}`);
   if (error.hint) parts.push(`hint: ${error.hint}`);

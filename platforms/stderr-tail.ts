@@ -15,14 +15,17 @@ const UNSEEN = /[\u0000-\u001f\u007f-\u009f\u200e\u200f\u2028-\u202e\u2066-\u206
 export function stderrTail(file: LogFile, encoding: string): string {
   const from = Math.max(0, file.size - READ_BYTES);
   const bytes = file.read(from, file.size);
-  // Where a line is longer than all that is read, its first characters may be wrong.
-  const start = from === 0 ? 0 : bytes.indexOf(10) + 1;
-  const lines = decoded(bytes.subarray(start), encoding)
+  const whole = from === 0 ? [] : linesOf(bytes.subarray(bytes.indexOf(10) + 1), encoding);
+  // Where the last line is longer than all that is read, its end is what there is; its first characters may be wrong.
+  const lines = whole.length > 0 ? whole : linesOf(bytes, encoding);
+  return lastCharacters(lines.slice(-MOST_LINES).join('\n'));
+}
+
+const linesOf = (bytes: Buffer, encoding: string): string[] =>
+  decoded(bytes, encoding)
     .split(/[\r\n]+/)
     .map((line) => line.replaceAll('\t', ' ').replace(UNSEEN, shown).trimEnd())
     .filter((line) => line !== '');
-  return lastCharacters(lines.slice(-MOST_LINES).join('\n'));
-}
 
 /** A failure of the program with what it said; other endings have their reason already. */
 export function withTail(ending: Ending, tail: string): Ending {

@@ -221,6 +221,10 @@ describe('the end of stderr in the reason', () => {
     expect([...said].length).toBeLessThanOrEqual('exit code 3\nstderr: '.length + 1_000);
     expect(said.startsWith('exit code 3\nstderr: …')).toBe(true);
     expect(said.slice('exit code 3\nstderr: …'.length)).toMatch(/^错?(😀错)+$/u);
+    // The end of the last line, where that line alone is longer than what is looked at.
+    const ended = reason(`first\n${'y'.repeat(30_000)} no space\n`);
+    expect(ended).toBe(`exit code 3\nstderr: …${'y'.repeat(990)} no space`);
+    expect(reason(`no space\n${'\n'.repeat(30_000)}`)).toBe('exit code 3');
     const wide = Buffer.concat(Array.from({ length: 3_000 }, () => gbk));
     expect(reason(Buffer.concat([Buffer.from('first\n'), wide]), 'gbk')).not.toContain('\ufffd');
   });

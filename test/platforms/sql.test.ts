@@ -177,6 +177,39 @@ describe('a SQL program', () => {
     });
   });
 
+  it('is an infrastructure failure when another session makes the same object at that moment', async () => {
+    const other = new pg.Client(url);
+    await other.connect();
+    const made: [make: string, drop: string][] = [
+      ['create schema if not exists twice', 'drop schema twice'],
+      ['create table if not exists twice (n int)', 'drop table twice'],
+      ['-- makes it\ncreate sequence if not exists twice', 'drop sequence twice'],
+    ];
+    for (const [index, [make, drop]] of made.entries()) {
+      await other.query('begin');
+      await other.query(make);
+      const epoch = 2 * index + 1;
+      const ending = run(make, { epoch, generation: epoch });
+      await backendOf(epoch, "wait_event_type = 'Lock'");
+      await other.query('commit');
+      const said = expect.stringContaining('another session made the same object at this moment');
+      expect(await ending).toEqual({ outcome: 'failed', kind: 'infrastructure', message: said });
+      const later = await run(make, { epoch: epoch + 1, generation: epoch });
+      expect(later).toMatchObject({ outcome: 'succeeded' });
+      await other.query(drop);
+    }
+    await other.end();
+  });
+
+  it('is a program failure when the object has been there all the time, or the key is one of its own', async () => {
+    const key = 'create temp table keys (n int primary key); insert into keys values (1), (1)';
+    for (const [index, text] of ['create table public.bills (n int)', key].entries())
+      expect([text, await run(text, { epoch: index + 1 })]).toMatchObject([
+        text,
+        { outcome: 'failed', kind: 'program' },
+      ]);
+  });
+
   it('is refused by name when the agent lacks its connection', async () => {
     const task = taskOf({ type: 'sql', sql: 'select 1', connection: 'mpp', check: false });
     const ending = await platform.execute(task, contextOf());
