@@ -42,7 +42,15 @@ export function createCalls(client: ApiClient, who: Introduction) {
     hello(held: number[], options: PatientOptions): Promise<HelloAnswer> {
       const { lockToken, slots, version, encoding, containment } = who;
       const body: HelloRequest = {
-        ...{ instance, lockToken, platform, slots, labels, version, encoding, containment, held },
+        instance,
+        lockToken,
+        platform,
+        slots,
+        labels,
+        version,
+        encoding,
+        containment,
+        held,
         protocol: AGENT_PROTOCOL,
       };
       return client.callUntilAnswered('hello', JSON.stringify(body), HelloAnswer, options);

@@ -184,7 +184,11 @@ export function createAgentCalls(deps: AgentCallsDeps): AgentCalls {
     heartbeat(
       pool,
       calls.map(({ agent, instance, leases, waits, trouble, fences }) => ({
-        ...{ agent, instance, epochs: leases, waits, trouble: trouble ?? '' },
+        agent,
+        instance,
+        epochs: leases,
+        waits,
+        trouble: trouble ?? '',
         fences,
       })),
     ),

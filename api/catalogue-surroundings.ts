@@ -74,7 +74,12 @@ function firstOf(
 }
 
 const warning = (code: Finding['code'], id: string, path: Path, en: string, zh: string): Finding => ({
-  ...{ code, severity: 'warning', message: { en, zh }, path, id, at: 'value' },
+  code,
+  severity: 'warning',
+  message: { en, zh },
+  path,
+  id,
+  at: 'value',
 });
 
 function unheardPlatforms(checked: Checked, { agents }: Surroundings): Finding[] {

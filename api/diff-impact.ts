@@ -39,7 +39,8 @@ export async function diffImpact(
   const roots = [...changes.keys()].map((id) => estate.index.get(id)!);
   const target = compiled({
     ...{ version: 0, hash: now.hash, frame: now.frame, flows: now.flows, programs: new Map() },
-    ...{ binds: {}, opened: true },
+    binds: {},
+    opened: true,
   });
   const { runs, states } = await touchedRuns(deps, target, changes, difference.added, expect);
   const frame = { procedures: [...(before?.frame.procedures ?? []), ...now.frame.procedures] };

@@ -21,9 +21,9 @@ export async function writtenInstant(deps: Pick<ApiDeps, 'pool' | 'versionOf'>, 
 
 /** The header that tells a reader in which zone to write the instants of an answer. */
 export const ZONE_HEADER = 'sluice-time-zone';
-/** For this long the zone is told without a look at the catalogue, ms. */
+/** For this long the zone is answered without a look at the catalogue, ms. */
 const KEPT_MS = 1_000;
-/** An answer waits no longer than this for the look, ms: then the zone of before is told. */
+/** An answer waits no longer than this for the look, ms: then the zone of before is answered. */
 const LOOK_MS = 300;
 
 /** Tells the zone with every answer but those to agents, who write nothing for people. */

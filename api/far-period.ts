@@ -1,4 +1,4 @@
-/** Periods far ahead have to be confirmed, whoever asks for them (graph/far-period.ts). */
+/** Periods far ahead have to be confirmed by everybody who asks for them (graph/far-period.ts). */
 import { isPeriod } from '../graph/calendar.ts';
 import { requireNear } from '../graph/far-period.ts';
 import type { Cycle } from '../graph/model.ts';

@@ -39,8 +39,14 @@ export function isUnsent(error: unknown): boolean {
 }
 
 const UNSENT = new Set([
-  ...['ECONNREFUSED', 'ENOTFOUND', 'EAI_AGAIN', 'EHOSTUNREACH', 'ENETUNREACH', 'ENETDOWN'],
-  ...['UND_ERR_CONNECT_TIMEOUT', 'ERR_INVALID_URL'],
+  'ECONNREFUSED',
+  'ENOTFOUND',
+  'EAI_AGAIN',
+  'EHOSTUNREACH',
+  'ENETUNREACH',
+  'ENETDOWN',
+  'UND_ERR_CONNECT_TIMEOUT',
+  'ERR_INVALID_URL',
 ]);
 
 /** A change of which nothing was heard. `look`: the command that tells whether it was done. */

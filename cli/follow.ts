@@ -46,7 +46,7 @@ export async function* followRun(
       try {
         for await (const _event of client.events(ofRun(run, '/events'), {}, signal)) notice();
       } catch {
-        // Without events the looks go on; what is wrong with the API is told by the next one.
+        // Without events the looks go on; the next one says what is wrong with the API.
       }
       await pause(pollMs, undefined, { signal }).catch(() => undefined);
     }

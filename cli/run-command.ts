@@ -31,7 +31,7 @@ export interface Surroundings {
   readonly patienceMs?: number;
 }
 
-/** Somebody sits and waits: the absence of an API that was never there is told soon, ms. */
+/** Somebody sits and waits: that there was never an API is said soon, ms. */
 const PATIENCE_MS = 2_000;
 /** An API that was there is waited for: a restart of everything with `npm start` takes up to half a minute, ms. */
 const BRIDGE_MS = 45_000;

@@ -160,7 +160,7 @@ const LONGEST: Record<Cycle, number> = { hour: HOUR_MS, day: 24 * HOUR_MS, month
 
 /**
  * Clock faces between which the periods begin that may ask for `period`: one of the longer ones before it and after, and the shifts. Among
- * opened periods the shifts end with the opened period that is so many after it, or where the search for an earlier one gives up.
+ * opened periods the shifts end with the opened period that is as many after it, or where the search for an earlier one gives up.
  */
 function around(
   { cycle, openings }: Graph,

@@ -107,8 +107,13 @@ function giveUp(m: Machine, v: number, cause: FailureKind | 'false', used: numbe
   const { s } = m;
   if (cause === 'false' || allowed > 0)
     m.effect({
-      ...{ t: 'gave_up', v, generation: s.generation[v]!, attempt: s.attempt[v]! },
-      ...{ cause, used, allowed },
+      t: 'gave_up',
+      v,
+      generation: s.generation[v]!,
+      attempt: s.attempt[v]!,
+      cause,
+      used,
+      allowed,
     });
   finish(m, v, 'failed', false);
 }

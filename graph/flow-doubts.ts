@@ -127,13 +127,11 @@ export class FlowDoubts {
     if (script === null || this.#scripts.has(script.path)) return;
     this.#scripts.add(script.path);
     this.#problems.push({
-      ...{
-        code: 'relative_script',
-        severity: 'warning',
-        path: [...path, 'command', script.at],
-        id,
-        at: 'value',
-      },
+      code: 'relative_script',
+      severity: 'warning',
+      path: [...path, 'command', script.at],
+      id,
+      at: 'value',
       message: {
         en: `'${script.path}' is looked for below the folder in which the agent works (Sluice's own, for agents that npm start begins), not beside this file: write the whole path`,
         zh: `'${script.path}' 在代理的工作目录下查找（npm start 启动的代理为 Sluice 自身目录），而非本文件所在目录：请写绝对路径`,

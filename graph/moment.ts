@@ -20,7 +20,10 @@ const UNIT_MS: Record<string, number> = { ms: 1, s: 1000, min: 60_000, h: HOUR_M
 /** A moment belongs to its run: nobody waits longer than 40 years for it. */
 const MOST_DAYS = 14_610;
 const MOST: Record<string, number> = {
-  ...{ month: 480, day: MOST_DAYS, workday: MOST_DAYS, hour: MOST_DAYS * 24 },
+  month: 480,
+  day: MOST_DAYS,
+  workday: MOST_DAYS,
+  hour: MOST_DAYS * 24,
 };
 const TOO_FAR = 'it lies more than 40 years after the period';
 

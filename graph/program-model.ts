@@ -8,7 +8,9 @@ export const CopySide = z.strictObject({ connection: Id, table: z.string().min(1
 export const Program = z.discriminatedUnion('type', [
   /** A SQL file below the catalogue's `programs/`, executed fenced on `connection` (C6); for a check it returns one boolean. */
   z.strictObject({
-    ...{ type: z.literal('sql'), file: z.string().min(1), connection: Id.optional() },
+    type: z.literal('sql'),
+    file: z.string().min(1),
+    connection: Id.optional(),
     /** VACUUM, procedures that commit: each statement commits by itself (C6). */
     transaction: z.literal('none').optional(),
   }),

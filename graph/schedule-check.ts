@@ -136,7 +136,12 @@ export function idleSchedules(
     procedures.add(`${cycle} ${procedure}`);
   }
   const finding = (id: string, path: Path, en: string, zh: string): Finding => ({
-    ...{ code: 'bad_combination', severity: 'warning', message: { en, zh }, path, id, at: 'value' },
+    code: 'bad_combination',
+    severity: 'warning',
+    message: { en, zh },
+    path,
+    id,
+    at: 'value',
   });
   return schedules.flatMap(({ id, cycle, procedures: only }, i): Finding[] => {
     const path = ['schedules', i];

@@ -105,7 +105,11 @@ function unusual(kind: Kind, alike: ReadonlyMap<string, Use>, said: string | und
   return [...alike]
     .filter(([name]) => name !== usual)
     .map(([name, { path, id }]) => ({
-      ...{ code: 'spelled_alike' as const, severity: 'warning' as const, path, id, at: 'value' as const },
+      code: 'spelled_alike' as const,
+      severity: 'warning' as const,
+      path,
+      id,
+      at: 'value' as const,
       message: {
         en: `the ${kind} '${name}' and the ${kind} '${usual}' differ in upper and lower case only, and are two; did you mean '${usual}'?`,
         zh: `${KINDS[kind]} '${name}' 与 '${usual}' 仅大小写不同，系统视为两个；是否指 '${usual}'？`,

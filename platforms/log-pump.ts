@@ -1,5 +1,5 @@
 /**
- * What a shell program writes, from its two files to whoever stores it: byte for byte, as one stream. While the program runs its lines come
+ * What a shell program writes, from its two files to the one that stores it: byte for byte, as one stream. While the program runs its lines come
  * as they appear, those of stdout first where both have some; what is left at its end, stdout first. A program that writes faster than it
  * can be stored keeps its first and its last bytes, the room of the others is given back while it runs: neither its end, nor the disk, nor
  * another program's log depends on how much it writes.

@@ -1,4 +1,4 @@
-/** The output of one attempt, given out in pieces to whoever stores it: nothing of it is held in memory twice. */
+/** The output of one attempt, given out in pieces to the one that stores it: nothing of it is held in memory twice. */
 
 export interface LogSlice {
   /** Bytes that the attempt wrote before these, given out or left out. */

@@ -130,7 +130,9 @@ class CheckedQuery extends pg.Query {
 
   constructor(statement: Statement, thenHeld: boolean) {
     const config: pg.QueryArrayConfig & { queryMode: 'extended' } = {
-      ...{ text: statement.text, rowMode: 'array', queryMode: 'extended' },
+      text: statement.text,
+      rowMode: 'array',
+      queryMode: 'extended',
     };
     super(config);
     const own = { text: statement.text, values: statement.values.map(String) };

@@ -55,7 +55,7 @@ export function exitEnding(status: number): Ending {
   if (status === 0) return { outcome: 'succeeded' };
   const signal = Object.entries(constants.signals).find(([, number]) => number === status - 128)?.[0];
   const killed = `killed by ${signal} (exit code ${status})`;
-  // Ends of ours have their cause: whoever sent this one is not known.
+  // Ends of ours have their cause: who sent this one is not known.
   const guess = signal === 'SIGKILL' ? ', not by Sluice; perhaps a memory limit' : '';
   const message = signal === undefined ? `exit code ${status}` : `${killed}${guess}`;
   return { outcome: 'failed', kind: 'program', message, exitCode: status };

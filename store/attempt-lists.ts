@@ -42,7 +42,9 @@ export async function lastAttempts(
 
 /** From a row as text. */
 export const gaveUpOf = (cause = '', used = '', allowed = ''): GaveUp => ({
-  ...{ cause: cause as GaveUp['cause'], used: Number(used), allowed: Number(allowed) },
+  cause: cause as GaveUp['cause'],
+  used: Number(used),
+  allowed: Number(allowed),
 });
 
 const GAVE_UP = `case when g.cause is not null then json_build_object('cause', g.cause, 'used', g.used, 'allowed', g.allowed) end as "gaveUp"`;

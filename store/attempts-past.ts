@@ -78,7 +78,7 @@ export async function readPast(
   };
 }
 
-/** No backend of an attempt that ended so long ago is at work: servers and agents have been started again since. */
+/** No backend of an attempt that ended longer ago is at work: servers and agents have been started again since. */
 const KEPT_MS = 30 * 86_400_000;
 
 /** Keeps which works the attempts of these epochs did, when their end does not tell that their backends have ended. */

@@ -141,7 +141,11 @@ const COLUMNS = [
     'released_ms',
     'start_ms',
   ],
-  ...['deadline_ms', 'generation_ms', 'triggered_ms', 'result_ms', 'asked_ms'],
+  'deadline_ms',
+  'generation_ms',
+  'triggered_ms',
+  'result_ms',
+  'asked_ms',
 ];
 
 async function build(

@@ -92,7 +92,12 @@ export async function readWhyFacts(
         frozen: snapshot.frozen,
         unread: snapshot.unread,
         claimOf,
-        ...{ leases, agents, pools, locks, pauses, overrides },
+        leases,
+        agents,
+        pools,
+        locks,
+        pauses,
+        overrides,
         kept: keptOf(first, agents, pools),
         // A statement more, only where somebody may ask when there will be room.
         holders: [...released.keys()].some(crowded) ? await readHolders(snapshot, usual.usualMs) : [],
@@ -235,7 +240,9 @@ async function readLastAttempts(snapshot: Snapshot): Promise<Map<number, LastAtt
     columns: [
       ...['flow_id', 'ended_ms', freeText('agent'), 'outcome', 'failure_kind'],
       freeText('left(message, 2000)'),
-      ...['cause', 'used', 'allowed'],
+      'cause',
+      'used',
+      'allowed',
     ],
     from: `from (select distinct on (flow_id) * from attempts
       where run_id = $1 and flow_id = any($2::text[]) and ended_ms is not null order by flow_id, epoch desc) x

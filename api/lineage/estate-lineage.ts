@@ -51,13 +51,18 @@ async function build(version: CatalogueVersion): Promise<EstateLineage> {
   }
   for (const { table, first, second } of unorderedWriters([...version.flows.values()], flows))
     findings.push({
-      ...{ flow: second, code: 'unordered_writers', side: 'writes', table: tableName(table), detail: first },
+      flow: second,
+      code: 'unordered_writers',
+      side: 'writes',
+      table: tableName(table),
+      detail: first,
     });
   return { ...lineage, findings, unread };
 }
 
 const UNFINISHED: SqlTables = {
-  ...{ reads: [], writes: [] },
+  reads: [],
+  writes: [],
   unread: 'the parser did not finish within its limits',
 };
 

@@ -63,9 +63,15 @@ export function programProblems(
       const users = namesOf(concerned);
       return [
         {
-          ...{ code, severity, path: [], id: concerned[0]!.id, members: concerned.map(({ id }) => id) },
+          code,
+          severity,
+          path: [],
+          id: concerned[0]!.id,
+          members: concerned.map(({ id }) => id),
           message: { en: `${message.en} (used by ${users.en})`, zh: `${message.zh}（使用者：${users.zh}）` },
-          ...{ file: path, line: place.line, column: place.column },
+          file: path,
+          line: place.line,
+          column: place.column,
         },
       ];
     };
@@ -95,12 +101,17 @@ export function programProblems(
             ? { en: '', zh: '' }
             : { en: ` (nor do ${more} more flows need it)`, zh: `（另有 ${more} 个流程相同）` };
         return {
-          ...{ code: 'unused_parameter' as const, severity: 'warning' as const, path: at, id: flow.id },
+          code: 'unused_parameter' as const,
+          severity: 'warning' as const,
+          path: at,
+          id: flow.id,
           message: {
             en: `nothing in ${path} binds the parameter '${name}'${others.en}`,
             zh: `${path} 未使用参数 '${name}'${others.zh}`,
           },
-          ...{ file: where?.file ?? null, line: where?.line ?? null, column: where?.column ?? null },
+          file: where?.file ?? null,
+          line: where?.line ?? null,
+          column: where?.column ?? null,
         };
       }),
     ];
@@ -200,18 +211,18 @@ export function unorderedProblems(
     const where = locate(path);
     const name = tableName(table);
     return {
-      ...{
-        code: 'unordered_writers' as const,
-        severity: 'warning' as const,
-        path,
-        id: second,
-        members: [first, second],
-      },
+      code: 'unordered_writers' as const,
+      severity: 'warning' as const,
+      path,
+      id: second,
+      members: [first, second],
       message: {
         en: `${name} is written for the same period by ${first}, too, and neither waits for the other: which is the later is left to chance`,
         zh: `${first} 也写入同一周期的 ${name}，且两者互不依赖：先后顺序不确定`,
       },
-      ...{ file: where?.file ?? null, line: where?.line ?? null, column: where?.column ?? null },
+      file: where?.file ?? null,
+      line: where?.line ?? null,
+      column: where?.column ?? null,
     };
   });
 }

@@ -138,7 +138,9 @@ export async function runUnderFaults(options: FaultOptions): Promise<FaultSummar
     await shift.stop(30_000);
     const quietMs = Math.round(performance.now() - quietFrom);
     const facts = await readFacts(record, platform, {
-      ...{ estate, paths, acknowledged: shift.acknowledged },
+      estate,
+      paths,
+      acknowledged: shift.acknowledged,
       slots: Object.fromEntries(agents.map((it) => [it, SLOTS])),
     });
     await installation.stop();

@@ -26,7 +26,8 @@ export function addEventCommands(tree: Tree): void {
     .action(
       tree.does<SendOptions>(async (session, [name, period], { payload, key, yes }) => {
         const body = {
-          ...{ event: name, period },
+          event: name,
+          period,
           ...(payload === undefined ? {} : { payload }),
           ...(yes ? { far: true } : {}),
         };

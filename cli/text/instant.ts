@@ -45,15 +45,15 @@ function partsOf(at: number): Partial<Record<Intl.DateTimeFormatPartTypes, strin
 function formatOf(timeZone: string): Intl.DateTimeFormat {
   const [numeric, twoDigits] = ['numeric', '2-digit'] as const;
   return new Intl.DateTimeFormat('en-GB', {
-    ...{
-      timeZone,
-      timeZoneName: 'longOffset',
-      hourCycle: 'h23',
-      year: numeric,
-      month: twoDigits,
-      day: twoDigits,
-    },
-    ...{ hour: twoDigits, minute: twoDigits, second: twoDigits },
+    timeZone,
+    timeZoneName: 'longOffset',
+    hourCycle: 'h23',
+    year: numeric,
+    month: twoDigits,
+    day: twoDigits,
+    hour: twoDigits,
+    minute: twoDigits,
+    second: twoDigits,
   });
 }
 

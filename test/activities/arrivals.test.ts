@@ -34,7 +34,7 @@ describe('a coordinator that waits', () => {
     expect(arrivals.came('r')).toBe(false);
   });
 
-  test('is told when a moment of the record’s clock has come, as its last exchange showed that clock', async () => {
+  test('hears when a moment of the record’s clock has come, as its last exchange showed that clock', async () => {
     const arrivals = new Arrivals(2);
     arrivals.looking('r');
     arrivals.clock('r', 5_000_000);

@@ -14,7 +14,8 @@ const connections = [
   { id: 'dm', platform: 'dm', dialect: 'other' },
 ];
 const sql = (id: string, file: string, more: object = {}): ShortFlow => ({
-  ...{ id, program: { type: 'sql', file, connection: 'yt' } },
+  id,
+  program: { type: 'sql', file, connection: 'yt' },
   ...more,
 });
 const body = (flows: readonly ShortFlow[], programs: Readonly<Record<string, string>>) => ({
@@ -26,7 +27,7 @@ const body = (flows: readonly ShortFlow[], programs: Readonly<Record<string, str
 const check = async (given: object): Promise<Json> => (await max.post('/catalogue/check', given)).body;
 const places = (problems: Json[]) =>
   problems.map(({ severity, code, file, line, column, members }: Json) => ({
-    ...{ is: `${severity} ${code} ${file}:${line}:${column}` },
+    is: `${severity} ${code} ${file}:${line}:${column}`,
     ...(members === undefined ? {} : { members }),
   }));
 

@@ -103,12 +103,14 @@ test('tables that two flows write are told by check and by the findings, from de
   const sql = { program: { type: 'sql', file: 'a.sql', connection: 'dm' }, platform: undefined };
   const distributions = [
     {
-      ...{ id: 'D', names: { en: 'D', zh: 'D' }, cycle: 'month', columns: ['m'], periodColumn: 'm' },
-      ...{
-        from: { connection: 'dm', table: 's.a' },
-        to: { connection: 'dm', table: 's.b' },
-        where: 'm = :period',
-      },
+      id: 'D',
+      names: { en: 'D', zh: 'D' },
+      cycle: 'month',
+      columns: ['m'],
+      periodColumn: 'm',
+      from: { connection: 'dm', table: 's.a' },
+      to: { connection: 'dm', table: 's.b' },
+      where: 'm = :period',
     },
   ];
   const flows = [
@@ -141,15 +143,14 @@ test('the condition of a distribution is parsed, and its parameters are looked f
           connections,
           distributions: [
             {
-              ...{
-                id: 'D',
-                names: { en: 'D', zh: 'D' },
-                cycle: 'month',
-                columns: ['m'],
-                periodColumn: 'm',
-                where,
-              },
-              ...{ from: { connection: 'dm', table: 's.a' }, to: { connection: 'dm', table: 's.b' } },
+              id: 'D',
+              names: { en: 'D', zh: 'D' },
+              cycle: 'month',
+              columns: ['m'],
+              periodColumn: 'm',
+              where,
+              from: { connection: 'dm', table: 's.a' },
+              to: { connection: 'dm', table: 's.b' },
             },
           ],
         }),

@@ -1,4 +1,4 @@
-/** Why the engine gave a flow up is in the record, and everybody who asks is told (protocol C4, D9). */
+/** Why the engine gave a flow up is in the record, and everybody who asks hears it (protocol C4, D9). */
 import { expect, test } from 'vitest';
 import { loadRun } from '../../store/run-state.ts';
 import { startTestApi } from '../support/api.ts';

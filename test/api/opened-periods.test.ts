@@ -60,7 +60,8 @@ test('the first work day after a holiday waits for the last one before it', asyn
     expect.arrayContaining(['day-2026-10-08 Stock', 'day-2026-10-08 Alone']),
   );
   expect((await operator.get('/runs/day-2026-10-08')).body).toMatchObject({
-    ...{ tainted: 0, counts: { succeeded: 2, waiting_upstream: 1 } },
+    tainted: 0,
+    counts: { succeeded: 2, waiting_upstream: 1 },
   });
   const { causes } = (await operator.get('/runs/day-2026-10-08/flows/Plain/why')).body;
   expect(causes.map((it: Json) => it.text.en)).toEqual([

@@ -187,7 +187,9 @@ test('B1: what was done under a key is found by the actor whose key it is, and b
   );
   for (const name of ['lost-1', held.body.id])
     expect((await ann.get(`/keys/${name}`)).body).toMatchObject({
-      ...{ key: name, backfill: null, event: null },
+      key: name,
+      backfill: null,
+      event: null,
       operation: { id: held.body.id, run, verb: 'hold', state: 'applied' },
     });
   expect((await bob.get('/keys/lost-1')).body).toMatchObject({ operation: null });

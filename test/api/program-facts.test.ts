@@ -141,7 +141,7 @@ test.each(AS_CHECK)('as a check: %s', (_, given, want) => {
   expect(shown(factsOf(given).asCheck)).toEqual(want);
 });
 
-test('each parameter is told once, where it first stands', () => {
+test('each parameter is named once, where it first stands', () => {
   const { parameters } = factsOf("-- :no\nselect ':no', :a,\n :b::date + :a");
   expect(parameters).toEqual([
     ['a', { line: 2, column: 15 }],

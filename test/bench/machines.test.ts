@@ -36,7 +36,11 @@ async function finishedRun(): Promise<{ run: string; epochs: number[] }> {
     await agent.end(tasks);
     epochs.push(tasks[0]!.epoch);
     await yt.query('insert into sluice.sluice_work values ($1, $2, $3, $4, $5, 1, true)', [
-      ...[`work of ${flow} ${period}`, tasks[0]!.epoch, 'record-1', run, flow],
+      `work of ${flow} ${period}`,
+      tasks[0]!.epoch,
+      'record-1',
+      run,
+      flow,
     ]);
   }
   await settleRun(pool, run);

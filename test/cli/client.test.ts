@@ -395,7 +395,7 @@ describe('server-sent events', () => {
     expect(seen).toEqual([...new Set(seen)].sort());
   });
 
-  test('a run that cannot be seen at all is told at once', async () => {
+  test('a run that cannot be seen at all is said at once', async () => {
     const sights = followRun(createClient({ apiUrl: 'http://127.0.0.1:9', patienceMs: 0 }), 'r');
     await expect(sights.next()).rejects.toMatchObject({ code: 'api_unreachable' });
   });

@@ -101,7 +101,7 @@ test('a reader that has enough of the output is no failure', async () => {
   expect([exit, err]).toEqual([0, '']);
 });
 
-test.skipIf(process.platform !== 'linux')('a full disk behind its output is told in a sentence', async () => {
+test.skipIf(process.platform !== 'linux')('a full disk behind its output is said in a sentence', async () => {
   const full = await open('/dev/full', 'w');
   const child = spawn(process.execPath, [join(projectFolder, 'cli', 'sluice.mjs'), '--help'], {
     stdio: ['ignore', full.fd, 'pipe'],

@@ -73,7 +73,7 @@ const troubleOf = (api: FakeApi): string =>
   JSON.parse(api.of('heartbeat').at(-1)?.body ?? '{}').trouble ?? '';
 
 describe.skipIf(first === undefined)('a full disk of an agent', () => {
-  it('delays no end, and is told with the heartbeat until there is room', async () => {
+  it('delays no end, and is said with the heartbeat until there is room', async () => {
     const spool = diskOf(16);
     const api = await agentOn(spool);
     await until(() => api.of('heartbeat').length > 0);
@@ -108,7 +108,7 @@ describe.skipIf(first === undefined)('a full disk of an agent', () => {
 });
 
 describe.skipIf(first === undefined)('a full disk of an API', () => {
-  it('is told, takes no byte for stored that is not, and ends with the room', async () => {
+  it('is said, takes no byte for stored that is not, and ends with the room', async () => {
     const folder = diskOf(4);
     const store = fileLogStore(folder);
     const place = { run: 'month-2026-10', flow: 'A', epoch: 1 };

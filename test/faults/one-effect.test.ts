@@ -262,11 +262,9 @@ test('a larger epoch of another record raises the own ones, and the attempt is t
     "select outcome, failure_kind, message from attempts where flow_id = 'F1' order by epoch desc limit 1",
   );
   expect(failed.rows[0]).toMatchObject({
-    ...{
-      outcome: 'failed',
-      failure_kind: 'program',
-      message: expect.stringMatching(/wrote the row by hand/),
-    },
+    outcome: 'failed',
+    failure_kind: 'program',
+    message: expect.stringMatching(/wrote the row by hand/),
   });
   await installation.close();
 });

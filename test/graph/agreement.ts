@@ -76,8 +76,10 @@ function asModelled({ model, graph, specs }: Told, v: number): ReturnType<typeof
   const id = graph.ids[v]!;
   const f = model.of(id);
   const [program, infrastructure, timeout, lost] = FAILURE_KINDS.map((kind) => inARow(f, kind)) as [
-    ...[number, number],
-    ...[number, number],
+    number,
+    number,
+    number,
+    number,
   ];
   const isPerson = model.attrs(id).runner === 'person';
   return {

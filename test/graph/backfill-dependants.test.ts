@@ -286,17 +286,16 @@ describe('random estates', () => {
         fc.property(asked, frames, ({ flows, seed, from, days }, frame) => {
           const given = estate(
             flows.map((it, i) => ({
-              ...{
-                id: `F${i}`,
-                cycle: it.cycle,
-                ...(it.procedure === undefined ? {} : { procedure: it.procedure }),
-                period: it.own === 'lastDayOfMonth' && it.cycle !== 'month' ? 'same' : it.own,
-              },
+              id: `F${i}`,
+              cycle: it.cycle,
+              ...(it.procedure === undefined ? {} : { procedure: it.procedure }),
+              period: it.own === 'lastDayOfMonth' && it.cycle !== 'month' ? 'same' : it.own,
               // Within a run downstream only, so that there is no loop; between runs as it comes.
               after: it.after
                 .filter((edge) => edge.from < i || (edge.period !== 'same' && edge.from < flows.length))
                 .map((edge) => ({
-                  ...{ flow: `F${edge.from}`, period: edge.period },
+                  flow: `F${edge.from}`,
+                  period: edge.period,
                   ...(edge.plain ? { calendar: 'plain' } : {}),
                 })),
             })),
@@ -335,8 +334,13 @@ describe('random estates', () => {
           const range = span.filter((it) => opened(root)?.has(it) ?? true);
           fc.pre(range.length > 0);
           const wish = {
-            ...{ cycle: 'day' as const, from: span[0]!, to: span.at(-1)!, flows: [root.id] },
-            ...{ downstream: true, order: null, concurrency: null },
+            cycle: 'day' as const,
+            from: span[0]!,
+            to: span.at(-1)!,
+            flows: [root.id],
+            downstream: true,
+            order: null,
+            concurrency: null,
           };
           const base = planBackfill(given.graphs.get('day')!, wish);
           expect([...base.periods].sort()).toEqual(range);

@@ -96,8 +96,13 @@ test('a relative script is named once, however many flows use it', () => {
 
 const connections = [{ id: 'yt', platform: 'yt' }];
 const entry = {
-  ...{ id: 'D', names: { en: 'D', zh: 'D' }, cycle: 'month', columns: ['m', 'x'], periodColumn: 'm' },
-  ...{ from: { connection: 'yt', table: 's.a' }, to: { connection: 'yt', table: 's.b' } },
+  id: 'D',
+  names: { en: 'D', zh: 'D' },
+  cycle: 'month',
+  columns: ['m', 'x'],
+  periodColumn: 'm',
+  from: { connection: 'yt', table: 's.a' },
+  to: { connection: 'yt', table: 's.b' },
 };
 const DISTRIBUTIONS: Row[] = [
   ['sound', {}, []],

@@ -352,7 +352,7 @@ describe('random catalogues', () => {
     expect(Math.min(counts.with, counts.without, counts.mixed)).toBeGreaterThan(5);
   });
 
-  test('among opened periods: every loop of the unrolled graph is found, and what is told comes true', {
+  test('among opened periods: every loop of the unrolled graph is found, and what is reported comes true', {
     timeout: 240_000,
   }, () => {
     const counts = { with: 0, without: 0, saved: 0 };

@@ -68,7 +68,7 @@ export const patienceUsed = ({ questions }: Facts): number =>
 export const inARow = ({ troubles }: Facts, kind: Kind): number =>
   troubles.filter((trouble) => trouble === kind).length;
 
-/** Whether another failure of the kind may be tried again; if not, and if there is a budget at all, that is told. */
+/** Whether another failure of the kind may be tried again; if not, and if there is a budget at all, that is said. */
 function fitsBudget(m: Model, id: string, kind: Kind): boolean {
   const f = m.of(id);
   const allowed = m.attrs(id).retries[kind];

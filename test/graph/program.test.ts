@@ -6,8 +6,14 @@ import { isFenced, lockKeys, programName, workForm } from '../../graph/program.t
 const month: ParameterRun = { id: 'month-2026-10', cycle: 'month', period: '2026-10' };
 const flowOf = (more: Partial<Flow> = {}): Flow =>
   ({
-    ...{ id: 'F', kind: 'job', cycle: 'month', period: 'same', platform: 'yt', parameters: {}, locks: [] },
-    ...{ program: { type: 'sql', file: 'load/Region.sql' } },
+    id: 'F',
+    kind: 'job',
+    cycle: 'month',
+    period: 'same',
+    platform: 'yt',
+    parameters: {},
+    locks: [],
+    program: { type: 'sql', file: 'load/Region.sql' },
     ...more,
   }) as unknown as Flow;
 const formOf = (more: Partial<Flow>, binds: string[] = ['period', 'region'], run = month) => {
@@ -61,7 +67,7 @@ describe('the work of a program (protocol C6)', () => {
       ['x'],
     ],
   ];
-  test.each(apart)('is told apart by %s', (_, one, other, binds) => {
+  test.each(apart)('differs by %s', (_, one, other, binds) => {
     expect(formOf(one, binds)!.canonical).not.toBe(formOf(other, binds)!.canonical);
   });
 

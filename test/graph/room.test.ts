@@ -7,11 +7,20 @@ interface Flow extends Asking {
 }
 
 const flow = (id: string, rest: Partial<Asking> = {}): Flow => ({
-  ...{ id, platform: 'yt', labels: [], pools: [], amounts: [], locks: [] },
+  id,
+  platform: 'yt',
+  labels: [],
+  pools: [],
+  amounts: [],
+  locks: [],
   ...rest,
 });
 const agent = (name: string, rest: Partial<AgentRoom> = {}): AgentRoom => ({
-  ...{ name, platform: 'yt', labels: [], free: 8, takes: 8 },
+  name,
+  platform: 'yt',
+  labels: [],
+  free: 8,
+  takes: 8,
   ...rest,
 });
 const rooms = (pools: Record<string, [used: number, size: number]>, rest: Partial<Rooms> = {}): Rooms => ({
@@ -41,7 +50,9 @@ function dealt(first: readonly Flow[], waiting: readonly Flow[], given: Rooms, t
 describe('C10: room is kept for an expedited or key flow that lacks nothing else', () => {
   test('small flows do not take the units of a pool that the whole one waits for', () => {
     expect(dealt([flow('X', p(4))], [small('s1'), small('s2')], rooms({ p: [2, 4] }))).toEqual({
-      ...{ granted: [], kept: ['X'], units: { p: 4 } },
+      granted: [],
+      kept: ['X'],
+      units: { p: 4 },
     });
   });
 
@@ -59,7 +70,8 @@ describe('C10: room is kept for an expedited or key flow that lacks nothing else
       granted: ['X', 's1'],
     });
     expect(dealt([flow('X', p(3))], [small('s1'), flow('free')], rooms({ p: [1, 3] }))).toMatchObject({
-      ...{ granted: ['free'], kept: ['X'] },
+      granted: ['free'],
+      kept: ['X'],
     });
   });
 

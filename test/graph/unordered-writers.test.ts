@@ -21,7 +21,10 @@ const found = (flows: readonly Flow[]) =>
 
 const writes = ['s.t'];
 const sql = (id: string, file: string, parameters: object = {}, more: object = {}): ShortFlow => ({
-  ...{ id, writes, program: { type: 'sql', file, connection: 'yt' }, parameters },
+  id,
+  writes,
+  program: { type: 'sql', file, connection: 'yt' },
+  parameters,
   ...more,
 });
 const region = (value: string) => ({ region: { value } });
@@ -202,8 +205,13 @@ const ROWS: [name: string, { given: readonly ShortFlow[]; frame?: object; want: 
       frame: {
         distributions: [
           {
-            ...{ id: 'D', names: { en: 'D', zh: 'D' }, cycle: 'month', columns: ['m'], periodColumn: 'm' },
-            ...{ from: { connection: 'yt', table: 's.from' }, to: { connection: 'yt', table: 's.t' } },
+            id: 'D',
+            names: { en: 'D', zh: 'D' },
+            cycle: 'month',
+            columns: ['m'],
+            periodColumn: 'm',
+            from: { connection: 'yt', table: 's.from' },
+            to: { connection: 'yt', table: 's.t' },
           },
         ],
       },
@@ -217,8 +225,13 @@ const ROWS: [name: string, { given: readonly ShortFlow[]; frame?: object; want: 
       frame: {
         distributions: [
           {
-            ...{ id: 'D', names: { en: 'D', zh: 'D' }, cycle: 'month', columns: ['m'], periodColumn: 'm' },
-            ...{ from: { connection: 'yt', table: 's.from' }, to: { connection: 'yt', table: 's.t' } },
+            id: 'D',
+            names: { en: 'D', zh: 'D' },
+            cycle: 'month',
+            columns: ['m'],
+            periodColumn: 'm',
+            from: { connection: 'yt', table: 's.from' },
+            to: { connection: 'yt', table: 's.t' },
           },
         ],
       },

@@ -217,7 +217,9 @@ describe('why', () => {
             [
               0,
               {
-                ...{ agent: 'a1', sentAt: minutes(20), startedAt: minutes(19) },
+                agent: 'a1',
+                sentAt: minutes(20),
+                startedAt: minutes(19),
                 waits: { by: 'sluice e1 (backend 7, role etl)', since: minutes(18) },
               },
             ],
@@ -236,7 +238,9 @@ describe('why', () => {
             [
               0,
               {
-                ...{ agent: 'a1', sentAt: minutes(20), startedAt: minutes(19) },
+                agent: 'a1',
+                sentAt: minutes(20),
+                startedAt: minutes(19),
                 waits: { code: 'processes_survive', by: '4711 (load, state D)', since: minutes(18) },
               },
             ],
@@ -345,7 +349,11 @@ describe('why', () => {
           ...claim({ pools: ['bulk'], poolAmounts: [2] }),
           pools: new Map([['bulk', { size: 3, used: 3 }]]),
           holders: [-6, -5, null].map((at, i) => ({
-            ...{ run: 'day-2026-10-31', flow: `Z${i}`, agent: 'a9', pools: ['bulk'], amounts: [1] },
+            run: 'day-2026-10-31',
+            flow: `Z${i}`,
+            agent: 'a9',
+            pools: ['bulk'],
+            amounts: [1],
             until: at === null ? null : minutes(at),
           })),
         }),
@@ -397,7 +405,11 @@ describe('why', () => {
         facts: () => ({
           ...claim({}),
           kept: ['A', 'X'].map((flow) => ({
-            ...{ run: 'month-2026-10', flow, agent: 'a1', units: new Map<string, number>(), locks: [] },
+            run: 'month-2026-10',
+            flow,
+            agent: 'a1',
+            units: new Map<string, number>(),
+            locks: [],
           })),
         }),
       },

@@ -106,7 +106,8 @@ describe('a distribution', () => {
     expect(await doImport({ epoch: 4, generation: 3 })).toEqual({ outcome: 'succeeded', rows: 750 });
     expect((await control('export')).map((row) => row.time_zone)).toEqual([
       'Asia/Shanghai',
-      ...['Europe/Berlin', 'Europe/Berlin'],
+      'Europe/Berlin',
+      'Europe/Berlin',
     ]);
     expect(await control('import')).toMatchObject([{ time_zone: 'Europe/Berlin' }]);
   });

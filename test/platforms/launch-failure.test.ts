@@ -105,8 +105,11 @@ describe('a program that the kernel does not start', () => {
 
   it('because the working directory is missing is failed, and says which', async () => {
     const elsewhere = createShellPlatform({
-      ...{ spool: join(folder, 'elsewhere'), keeper, containment: { level: 'marks' } as const },
-      ...{ environment: {}, cwd: join(folder, 'nowhere') },
+      spool: join(folder, 'elsewhere'),
+      keeper,
+      containment: { level: 'marks' } as const,
+      environment: {},
+      cwd: join(folder, 'nowhere'),
     });
     const spec: ProgramSpec = { type: 'shell', command: ['/bin/true'], env: {} };
     const ending = await elsewhere.execute(taskOf(spec), contextOf());
@@ -114,7 +117,7 @@ describe('a program that the kernel does not start', () => {
     expect(ending).toMatchObject({ kind: 'program', message: expect.stringMatching(/^ENOENT: .*directory/) });
   });
 
-  it('is told apart from one that itself exits with 126 or 127', async () => {
+  it('differs from one that itself exits with 126 or 127', async () => {
     expect(await run(['./says-127'])).toMatchObject({ exitCode: 127, message: 'exit code 127' });
     expect(await run(['./says-126'])).toMatchObject({
       exitCode: 126,

@@ -321,8 +321,15 @@ describe('a shell program whose agent or keeper is killed (protocol C5)', () => 
     const folder = new AttemptFolder(spool, 5);
     platformOf();
     folder.create(taskOf(sh(`touch ${effect}`), { epoch: 5 }), {
-      ...{ command: ['touch', effect], cwd: spool, env: environment, timeoutMs: null, orphanMs: 1_000 },
-      ...{ graceMs: 1, containment, leaves: false, mark: 'x' },
+      command: ['touch', effect],
+      cwd: spool,
+      env: environment,
+      timeoutMs: null,
+      orphanMs: 1_000,
+      graceMs: 1,
+      containment,
+      leaves: false,
+      mark: 'x',
     });
     const next = platformOf();
     expect(await next.adopt(next.found()[0]!, contextOf())).toMatchObject({
@@ -354,8 +361,14 @@ describe('a shell program whose agent or keeper is killed (protocol C5)', () => 
       const folder = join(spool, 'attempts', '5');
       mkdirSync(folder, { recursive: true });
       const launch = {
-        ...{ command: ['sh', '-c', script], cwd: spool, env: environment, timeoutMs: null, orphanMs: 60_000 },
-        ...{ graceMs: 300, headBytes: 1_000, tailBytes: 1_000 },
+        command: ['sh', '-c', script],
+        cwd: spool,
+        env: environment,
+        timeoutMs: null,
+        orphanMs: 60_000,
+        graceMs: 300,
+        headBytes: 1_000,
+        tailBytes: 1_000,
       };
       writeFileSync(join(folder, 'contact'), '');
       writeFileSync(join(folder, 'launch.json'), JSON.stringify(launch));

@@ -53,8 +53,15 @@ describe('a SQL program', () => {
     expect(ending).toEqual({ outcome: 'succeeded', rows: 5 });
     expect(await count()).toBe(5);
     expect(await fenceRow()).toMatchObject({
-      ...{ work: workKey('Flow'), readable: 'Flow 202610', epoch: '1', done: true },
-      ...{ record: 'record-1', run: 'month-2026-10', flow: 'Flow', generation: 1, replaced: null },
+      work: workKey('Flow'),
+      readable: 'Flow 202610',
+      epoch: '1',
+      done: true,
+      record: 'record-1',
+      run: 'month-2026-10',
+      flow: 'Flow',
+      generation: 1,
+      replaced: null,
     });
     expect(context.text()).toMatch(/insert into bills.*\n-- INSERT 5 rows, \d+ ms\n/);
     expect(context.text()).toContain('NOTICE: five rows');
@@ -245,9 +252,14 @@ describe('the fence (protocol C6)', () => {
     const context = contextOf();
     const ending = await run(REPLACE, { epoch: 2, attempt: 2, own: [] }, context);
     expect(ending).toEqual({
-      ...{ outcome: 'succeeded', rows: 5 },
+      outcome: 'succeeded',
+      rows: 5,
       over: {
-        ...{ epoch: 1, record: 'record-0', run: 'month-2026-10', flow: 'Flow', generation: 1 },
+        epoch: 1,
+        record: 'record-0',
+        run: 'month-2026-10',
+        flow: 'Flow',
+        generation: 1,
         at: expect.stringMatching(/^20.*Z$/),
       },
     });
@@ -260,7 +272,8 @@ describe('the fence (protocol C6)', () => {
 
   it('is one row for each work: other parameters of the same file are other works', async () => {
     const works = ['BJ', 'SH', 'GZ'].map((region) => ({
-      ...{ work: workKey(`load ${region}`), parameters: { region } },
+      work: workKey(`load ${region}`),
+      parameters: { region },
     }));
     const load = 'insert into bills values (:period, 1, :region)';
     for (const [i, wish] of works.entries())
@@ -285,7 +298,11 @@ describe('the fence (protocol C6)', () => {
     const NEW = 1_796_000_000_000_000;
     const old = (epoch: number, generation = 1) =>
       db.query('insert into sluice.sluice_fence values ($1, $2, $3, $4, $5, true)', [
-        ...['Flow', '202610', epoch, 'month-2026-10', generation],
+        'Flow',
+        '202610',
+        epoch,
+        'month-2026-10',
+        generation,
       ]);
     beforeEach(() => ensurePlatformSchema(db));
 
@@ -371,7 +388,8 @@ describe('the fence (protocol C6)', () => {
     const waits: unknown[] = [];
     const context = { ...contextOf(), waits: (what: unknown) => waits.push(what) };
     expect(await run(REPLACE, { epoch: 2, unended: [7] }, context)).toMatchObject({
-      ...{ outcome: 'succeeded', rows: 5 },
+      outcome: 'succeeded',
+      rows: 5,
       over: { epoch: 1, record: 'record-2' },
     });
     expect(await other).toEqual({ outcome: 'succeeded', rows: 5 });

@@ -25,7 +25,9 @@ const anyBlackout = fc
     afterwards: fc.constantFrom('open' as const, 'skip' as const),
   })
   .map(({ at, length, from, to, afterwards }) => ({
-    ...{ from: `${day(at)}${from}`, to: `${day(at + length + 1)}${to}`, afterwards },
+    from: `${day(at)}${from}`,
+    to: `${day(at + length + 1)}${to}`,
+    afterwards,
   }));
 
 export const anyCalendar = (id: string): fc.Arbitrary<AnyCalendar> =>
@@ -76,7 +78,9 @@ export const anySchedule = (
     })
     .map(({ hour, minute, on, procedures: of, ...rest }) =>
       Schedule.parse({
-        ...{ id, cycle, ...rest },
+        id,
+        cycle,
+        ...rest,
         at: `${cycle === 'hour' ? '00' : String(hour).padStart(2, '0')}:${minute}`,
         ...(on === undefined ? {} : { on }),
         ...(of === undefined ? {} : { procedures: of }),

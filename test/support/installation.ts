@@ -86,13 +86,11 @@ export async function startInstallation(recordUrl: string, warehouseUrl: string)
       const state = await readState(pool, await contextOf(run), 0);
       const members = planMembers(graph, state, [index.get(flow)!], 'only');
       const plan = {
-        ...{
-          id: randomUUID(),
-          graphVersion: graph.version,
-          roots: [flow],
-          running: 'supersede',
-          keepWaives: true,
-        },
+        id: randomUUID(),
+        graphVersion: graph.version,
+        roots: [flow],
+        running: 'supersede',
+        keepWaives: true,
         members: members.map((v) => memberOf(graph, state, v)),
       };
       const operation = await ask(pool, run, 'rerun', [], { plan });

@@ -50,7 +50,9 @@ test.each([
     const second = await take();
     const { due } = (
       await pool.query('select at_ms + $2 as due from run_log where run_id = $1 and outcome = $3', [
-        ...[run, backoffMs, 'failed:program'],
+        run,
+        backoffMs,
+        'failed:program',
       ])
     ).rows[0];
     const at = looks.findIndex((now) => now >= due);
