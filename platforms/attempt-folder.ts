@@ -25,6 +25,7 @@ import {
   openSync,
   readdirSync,
   readFileSync,
+  readlinkSync,
   renameSync,
   rm,
   rmSync,
@@ -104,6 +105,8 @@ export function parseEnded(name: string): { epoch: number; ended: Ended } | unde
 
 export type EndRequest = 'cancel' | 'orphan' | 'leave' | 'force';
 
+const GIVEN_UP = 'given-up';
+
 export class AttemptFolder {
   readonly path: string;
   readonly spool: string;
@@ -163,11 +166,20 @@ export class AttemptFolder {
   giveUp(): boolean {
     try {
       // A link to nowhere: exclusive, and it needs no block of the disk.
-      symlinkSync('given-up', this.file('running'));
+      symlinkSync(GIVEN_UP, this.file('running'));
       return true;
     } catch (error) {
       if ((error as NodeJS.ErrnoException).code === 'EEXIST') return this.runner() === 'given up';
       throw error;
+    }
+  }
+
+  /** Whether an agent took the attempt away; never throws. */
+  get isGivenUp(): boolean {
+    try {
+      return readlinkSync(this.file('running')) === GIVEN_UP;
+    } catch {
+      return false;
     }
   }
 

@@ -111,6 +111,8 @@ export class Keeper implements Surroundings {
     const launch = folder.attempt()?.launch;
     // A folder of the wrapper, or one that is being removed; or over, and the event comes late.
     if (launch === undefined || this.#isEnded(epoch)) return;
+    // Its agent has taken it away and may never come back to remove it: no reason to stay.
+    if (folder.isGivenUp) return;
     const attempt = new KeptAttempt(folder, launch, this);
     this.#attempts.set(epoch, attempt);
     for (const name of namesIn(requestsOf(this.#spool)))
