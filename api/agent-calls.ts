@@ -22,6 +22,8 @@ import { endOf } from './attempt-end.ts';
 import { gather } from './gather.ts';
 import type { LogStore } from './log-store.ts';
 import type { Notifications } from './notifications.ts';
+import { OwnEpochs } from './own-epochs.ts';
+import { isOutage } from './problem.ts';
 import {
   AGENT_PROTOCOL,
   type AttemptResult,
@@ -39,7 +41,6 @@ import {
   type StartedRequest,
   Task,
 } from './schemas/agent.ts';
-
 import { taskOf } from './tasks.ts';
 import { WaitingClaims } from './waiting-claims.ts';
 
@@ -135,13 +136,17 @@ export function createAgentCalls(deps: AgentCallsDeps): AgentCalls {
     return Promise.all(calls.map((call, i) => tasksOf(call.agent, granted[i]!)));
   });
 
-  /** A flow whose task cannot be made (its catalogue version lacks a file, a value fits no task) fails; the others go out. */
+  /**
+   * A flow whose task cannot be made (its catalogue version lacks a file, a value fits no task) fails; the others go out. Throws while the
+   * record cannot be asked: then the same claim, repeated, gets the tasks.
+   */
   async function tasksOf(agent: string, granted: readonly Claimed[]): Promise<Task[]> {
     const tasks: Task[] = [];
     for (const claimed of granted) {
       try {
         tasks.push(Task.parse(taskOf(await contextOf(claimed.run), claimed, await recordId())));
       } catch (error) {
+        if (isOutage(error)) throw error;
         deps.warn({ err: error, ...claimed }, 'a claimed flow has no task');
         const message = storable(error instanceof Error ? error.message : String(error)).slice(0, 4_000);
         await completeAttempts(pool, [
@@ -222,7 +227,7 @@ export function createAgentCalls(deps: AgentCallsDeps): AgentCalls {
     if (end.over === undefined) return end;
     const context = await contextOf(result.run).catch(() => null);
     const owner = context?.version.flows.get(result.flow)?.owner;
-    return owner === undefined ? end : { ...end, recipient: owner };
+    return owner === undefined ? end : { ...end, recipient: storable(owner) };
   }
 
   const stopLane = gather(async (agents: readonly string[]) => {
@@ -318,36 +323,4 @@ export function createAgentCalls(deps: AgentCallsDeps): AgentCalls {
     },
     close: () => waiting.close(),
   };
-}
-
-/** Whose attempt an epoch is: an agent writes logs only of its own. Epochs are never reused, so what was found stays true. */
-class OwnEpochs {
-  readonly #pool: pg.Pool;
-  readonly #known = new Map<number, { agent: string; run: string; flow: string }>();
-
-  constructor(pool: pg.Pool) {
-    this.#pool = pool;
-  }
-
-  async placesOf(
-    agent: string,
-    epochs: readonly number[],
-  ): Promise<Map<number, { run: string; flow: string }>> {
-    const missing = [...new Set(epochs)].filter((epoch) => !this.#known.has(epoch));
-    if (missing.length > 0) {
-      if (this.#known.size > 20_000) this.#known.clear();
-      const found = await this.#pool.query<{ epoch: number; agent: string; run: string; flow: string }>({
-        name: 'own-epochs',
-        text: 'select epoch, agent, run_id as run, flow_id as flow from attempts where epoch = any($1::bigint[])',
-        values: [missing],
-      });
-      for (const { epoch, ...rest } of found.rows) this.#known.set(epoch, rest);
-    }
-    const places = new Map<number, { run: string; flow: string }>();
-    for (const epoch of epochs) {
-      const place = this.#known.get(epoch);
-      if (place?.agent === agent) places.set(epoch, place);
-    }
-    return places;
-  }
 }

@@ -1,11 +1,10 @@
 /** An agent's word about the end of an attempt -> the record's. */
-import { storable } from '../graph/storable-text.ts';
 import type { AttemptEnd } from '../store/attempts.ts';
-import type { AttemptResult, FenceRow } from './schemas/agent.ts';
+import type { AttemptResult } from './schemas/agent.ts';
 
-/** What an agent says about an end, as the record keeps it: characters that it cannot store are made visible. */
+/** What an agent says about an end, as the record keeps it; the contract has made its texts storable (`spokenText`). */
 export function endOf({ epoch, run, ending, logBytes, encoding, agentMs }: AttemptResult): AttemptEnd {
-  const message = 'message' in ending && ending.message !== undefined ? storable(ending.message) : null;
+  const message = 'message' in ending ? (ending.message ?? null) : null;
   const said = { message, logBytes, encoding, agentMs };
   const base = { ...said, epoch, run, failure: null, exitCode: null, rows: null };
   switch (ending.outcome) {
@@ -15,13 +14,13 @@ export function endOf({ epoch, run, ending, logBytes, encoding, agentMs }: Attem
         outcome: 'succeeded',
         rows: ending.rows ?? null,
         effect: true,
-        over: rowOf(ending.over),
+        over: ending.over,
       };
     case 'false':
       return { ...base, outcome: 'false', effect: false };
     case 'cancelled':
       // null: nobody can tell, so it counts as one (C7).
-      return { ...base, outcome: 'cancelled', effect: ending.effect !== false, heldBy: rowOf(ending.heldBy) };
+      return { ...base, outcome: 'cancelled', effect: ending.effect !== false, heldBy: ending.heldBy };
     case 'failed':
       return {
         ...base,
@@ -35,11 +34,4 @@ export function endOf({ epoch, run, ending, logBytes, encoding, agentMs }: Attem
     default:
       return ending satisfies never;
   }
-}
-
-/** Somebody may have written the row by hand. */
-function rowOf(row: FenceRow | undefined): FenceRow | undefined {
-  if (row === undefined) return undefined;
-  const { record, run, flow } = row;
-  return { ...row, record: storable(record), run: storable(run), flow: storable(flow) };
 }

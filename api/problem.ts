@@ -59,7 +59,8 @@ const OUTAGES: Readonly<Record<string, string>> = {
   '53300': 'the database has no connection left',
 };
 
-function isOutage(error: unknown): boolean {
+/** Whether the record could not be asked: nothing is wrong with what was asked for. */
+export function isOutage(error: unknown): boolean {
   if (sqlState(error) !== null) return isTransient(error);
   const { code, message } = (error ?? {}) as { code?: string; message?: string };
   return (

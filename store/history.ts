@@ -4,7 +4,6 @@ import type {
   AppliedPlan,
   AttemptColumns,
   AttemptOutcome,
-  LastAttempt,
   Override,
   PastGeneration,
   PathFacts,
@@ -12,9 +11,8 @@ import type {
   WaitingClaim,
   WhyFacts,
 } from '../graph/run-facts.ts';
-import type { FailureKind, RunState } from '../graph/state.ts';
-import { codeOf, isReleasing, type Result } from '../graph/status.ts';
-import { gaveUpOf } from './attempt-lists.ts';
+import type { RunState } from '../graph/state.ts';
+import { codeOf, type Result } from '../graph/status.ts';
 import { readFirst } from './claim-room.ts';
 import {
   contentionOf,
@@ -26,6 +24,7 @@ import {
   readPools,
   readReleased,
 } from './claim-side.ts';
+import { readLastAttempts } from './last-attempts.ts';
 import { referenceTimes } from './reference-times.ts';
 import { freeText, readRows } from './rows-as-text.ts';
 import type { RunContext } from './run-context.ts';
@@ -222,43 +221,6 @@ async function readOverrides(reading: Reading, all: boolean): Promise<Map<number
     byFlow.set(v, list);
   }
   return byFlow;
-}
-
-/** Of flows whose last attempt explains something: it ended without a releasing result. */
-async function readLastAttempts(snapshot: Snapshot): Promise<Map<number, LastAttempt>> {
-  const { client, context, state } = snapshot;
-  const { graph, run } = context;
-  const last = new Map<number, LastAttempt>();
-  const asked: string[] = [];
-  for (let v = 0; v < graph.n; v++) {
-    const ended = state.result[v] !== 0 && !isReleasing(state.result[v]!);
-    if (ended || (state.result[v] === 0 && state.attempt[v]! > 1)) asked.push(graph.ids[v]!);
-  }
-  if (asked.length === 0) return last;
-  const rows = await readRows(client, {
-    name: 'last-attempts-text',
-    columns: [
-      ...['flow_id', 'ended_ms', freeText('agent'), 'outcome', 'failure_kind'],
-      freeText('left(message, 2000)'),
-      'cause',
-      'used',
-      'allowed',
-    ],
-    from: `from (select distinct on (flow_id) * from attempts
-      where run_id = $1 and flow_id = any($2::text[]) and ended_ms is not null order by flow_id, epoch desc) x
-      left join give_ups using (run_id, flow_id, generation, attempt)`,
-    values: [run.id, asked],
-  });
-  for (const [flow, ended, agent, outcome, failure, message, cause, used, allowed] of rows)
-    last.set(context.index.get(flow!) ?? -1, {
-      endedAt: Number(ended),
-      agent: agent!,
-      outcome: outcome!,
-      failure: failure === '' ? null : (failure as FailureKind),
-      message: message === '' ? null : message!,
-      ...(cause === '' ? {} : { gaveUp: gaveUpOf(cause, used, allowed) }),
-    });
-  return last;
 }
 
 async function readMetAt({ client, context }: Reading): Promise<Float64Array> {

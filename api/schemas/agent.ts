@@ -212,7 +212,7 @@ export type Waits = z.infer<typeof Waits>;
 export const FenceReports = z
   .array(
     z.strictObject({
-      connection: Name,
+      connection: spokenText(120),
       records: z
         .array(z.strictObject({ record: spokenText(100), works: z.int().min(0), newest: z.int() }))
         .max(100),

@@ -1,0 +1,34 @@
+/** Whose attempts epochs are, for logs: read once each. */
+import type pg from 'pg';
+
+/** Whose attempt an epoch is: an agent writes logs only of its own. Epochs are never reused, so what was found stays true. */
+export class OwnEpochs {
+  readonly #pool: pg.Pool;
+  readonly #known = new Map<number, { agent: string; run: string; flow: string }>();
+
+  constructor(pool: pg.Pool) {
+    this.#pool = pool;
+  }
+
+  async placesOf(
+    agent: string,
+    epochs: readonly number[],
+  ): Promise<Map<number, { run: string; flow: string }>> {
+    const missing = [...new Set(epochs)].filter((epoch) => !this.#known.has(epoch));
+    if (missing.length > 0) {
+      if (this.#known.size > 20_000) this.#known.clear();
+      const found = await this.#pool.query<{ epoch: number; agent: string; run: string; flow: string }>({
+        name: 'own-epochs',
+        text: 'select epoch, agent, run_id as run, flow_id as flow from attempts where epoch = any($1::bigint[])',
+        values: [missing],
+      });
+      for (const { epoch, ...rest } of found.rows) this.#known.set(epoch, rest);
+    }
+    const places = new Map<number, { run: string; flow: string }>();
+    for (const epoch of epochs) {
+      const place = this.#known.get(epoch);
+      if (place?.agent === agent) places.set(epoch, place);
+    }
+    return places;
+  }
+}
