@@ -189,7 +189,12 @@ export async function completeAttempts(
     keepUnended(
       client,
       good
-        .filter((r) => r.outcome === 'cancelled' || r.outcome === 'lost' || r.outcome === 'failed')
+        .filter(
+          (r) =>
+            r.outcome === 'cancelled' ||
+            r.outcome === 'lost' ||
+            (r.outcome === 'failed' && r.failure !== 'program'),
+        )
         .map((r) => r.epoch),
     );
     const rows = new Map<string, LogRow[]>();

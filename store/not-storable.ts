@@ -76,7 +76,7 @@ export async function listNotStorable(client: Queryable, limit: number): Promise
   const found = await client.query<NotStorable>(
     `with open as (select id from runs where state = 'open')
      (select run_id as run, flow_id as flow, 'flow' as what, ended_ms as at, message as detail from attempts
-        where agent = $2 and run_id in (select id from open) order by ended_ms desc limit $1)
+        where agent = $2 and message like $3 and run_id in (select id from open) order by ended_ms desc limit $1)
      union all (select run_id, flow_id, 'override', at_ms, case when reason like $3 then reason else evidence end from overrides
         where run_id in (select id from open) and (reason like $3 or evidence like $3) order by at_ms desc limit $1)
      union all (select run_id, flow_id, 'notice', at_ms, en from notices

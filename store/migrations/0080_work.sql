@@ -6,8 +6,8 @@ alter table catalogue_versions add column binds json;
 
 -- Key of the work that a fenced program does (store/work.ts); null: the program is not fenced.
 alter table outbox add column work text;
--- '': what waits since before there were works.
-update outbox set work = '' where claimed_epoch is null;
+-- '': what was handed over before there were works; what is claimed may wait again.
+update outbox set work = '';
 alter table attempts add column work text;
 
 -- Attempts of a work that have ended for the record while their backends may be at work still: lost ones, and those whose connection was
