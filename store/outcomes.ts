@@ -1,5 +1,6 @@
 /** What operations and the engine leave behind in an exchange: outcomes, overrides, audit, notices (protocol B2). */
 import type { Effect } from '../graph/decisions.ts';
+import { storable } from '../graph/storable-text.ts';
 import type { Transaction } from './pool.ts';
 import type { RunContext } from './run-context.ts';
 import { writeMet } from './subscriptions.ts';
@@ -206,13 +207,12 @@ export function writeNotices(
   if (notices.length === 0) return;
   const rows = notices.map(({ v, kind, recipient }) => {
     const flow = context.flow(context.graph.ids[v]!);
-    const text = instead.detail === null ? textOf(kind, flow) : { en: instead.detail, zh: instead.detail };
-    return {
-      flow_id: flow.id,
-      kind,
-      recipient: recipient ?? flow.notice?.to ?? flow.owner ?? 'maintainer',
-      ...text,
-    };
+    const { detail } = instead;
+    const to = recipient ?? flow.notice?.to ?? flow.owner ?? 'maintainer';
+    const row = { flow_id: flow.id, kind, recipient: to };
+    return detail === null
+      ? { ...row, ...textOf(kind, flow) }
+      : { ...row, recipient: storable(to), en: detail, zh: detail };
   });
   client.send(
     `insert into notices (run_id, flow_id, kind, recipient, en, zh, at_ms)

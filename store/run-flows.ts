@@ -85,8 +85,11 @@ export async function claimedFlows(
   return found.rows;
 }
 
-/** Longest key of a lock, characters: an index row of PostgreSQL takes 2,700 bytes, a Chinese character three of them. */
-const LOCK_LIMIT = 800;
+/**
+ * Longest name of a platform and key of a lock, characters: an index row of PostgreSQL takes 2,700 bytes, a Chinese character three of them.
+ * A long one that compresses well gets into an index, and stops what comes after: a notice of the database takes 8,000 bytes.
+ */
+const NAME_LIMIT = 800;
 
 const isDispatched = (w: FlowWrite): boolean => (w.flags & FLAG.DISPATCHED) !== 0;
 
@@ -178,9 +181,11 @@ function putIntoOutbox(
     };
   });
   // A claim makes rows of an indexed table of them; there it would fail for every agent, again and again.
-  const long = rows.find((row) => row.locks.some((key) => key.length > LOCK_LIMIT));
+  const long = rows.find((row) => [row.platform, ...row.locks].some((name) => name.length > NAME_LIMIT));
   if (long !== undefined)
-    throw new ContentRefusal(`a lock of ${long.flow_id} is longer than ${LOCK_LIMIT} characters`);
+    throw new ContentRefusal(
+      `the platform or a lock of ${long.flow_id} is longer than ${NAME_LIMIT} characters`,
+    );
   client.send({
     name: 'upsert-outbox',
     text: `insert into outbox as o (run_id, flow_id, generation, attempt, platform, labels, pools, pool_amounts, locks, expedite,
