@@ -1,6 +1,7 @@
 /** Why no agent has taken a flow that is in the outbox: what a claim would find in the way now (protocol C8, C9), and M01, M02, P13. */
 import { type Condition, condition, HUNG_MS, IDLE_MS, type Situation, STANDSTILL_MS } from './condition.ts';
 import { keptAgainst } from './room.ts';
+import { holderKey, holdersOf } from './room-holders.ts';
 import type { AgentFacts, WaitingClaim, WhyFacts } from './run-facts.ts';
 import { resultOf } from './status.ts';
 
@@ -38,7 +39,7 @@ export function claimSide(at: Situation, v: number, claim: WaitingClaim): Condit
       condition('lock_held', Math.max(holder.since, since), {
         by: where + holder.flow,
         reason: (key.startsWith('work:') ? facts.workText?.(v) : null) ?? key,
-        until: facts.holders.find((it) => it.run === holder.run && it.flow === holder.flow)?.until ?? null,
+        until: holdersOf(facts).byFlow.get(holderKey(holder.run, holder.flow))?.until ?? null,
       }),
     );
   }
@@ -105,8 +106,11 @@ function agentSide(at: Situation, claim: WaitingClaim): Condition[] {
   const taking = fitting.filter((agent) => !agent.drained);
   if (taking.length === 0) return [condition('agents_drained', since, { by: namesOf(fitting) })];
   if (taking.some((agent) => agent.used < agent.slots)) return [];
-  const ends = facts.holders.filter((it) => taking.some((agent) => agent.name === it.agent));
-  const until = ends.reduce<number | null>((first, it) => earlier(first, it.until), null);
+  const { firstEnd } = holdersOf(facts);
+  const until = taking.reduce<number | null>(
+    (first, it) => earlier(first, firstEnd.get(it.name) ?? null),
+    null,
+  );
   return [standstill(at, claim) ?? condition('no_free_slot', since, { by: namesOf(taking), until })];
 }
 
@@ -118,10 +122,7 @@ function roomInPool(facts: WhyFacts, name: string, n: number): number | null {
   const pool = facts.pools.get(name);
   if (pool === undefined || n > pool.size) return null;
   let free = pool.size - pool.used;
-  const holders = facts.holders
-    .filter((it) => it.pools.includes(name))
-    .sort((a, b) => (a.until ?? Number.POSITIVE_INFINITY) - (b.until ?? Number.POSITIVE_INFINITY));
-  for (const { pools, amounts, until } of holders) {
+  for (const { pools, amounts, until } of holdersOf(facts).byPool.get(name) ?? []) {
     free += amounts[pools.indexOf(name)]!;
     if (free >= n) return until;
   }
