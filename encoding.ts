@@ -14,11 +14,13 @@ const UNFIT = /^(utf-16|iso-2022|replacement$|x-user-defined$)/;
 /** Bytes of the longest character, that of utf-8 and gb18030. */
 const LONGEST = 4;
 
+/** A name as the standard has it, or as it was given. */
+export const labelOf = (name: string): string => ALIASES[name.toLowerCase()] ?? name.toLowerCase();
+
 /** The standard's name of an encoding; undefined when output cannot be declared to have it. */
 export function encodingNamed(name: string): string | undefined {
-  const lower = name.toLowerCase();
   try {
-    const { encoding } = new TextDecoder(ALIASES[lower] ?? lower);
+    const { encoding } = new TextDecoder(labelOf(name));
     return UNFIT.test(encoding) ? undefined : encoding;
   } catch {
     return undefined;
@@ -43,5 +45,4 @@ export function wholeCharacters(bytes: Uint8Array, encoding: string): number {
 }
 
 /** A byte order mark is a character of the output like any other. */
-const decoderOf = (encoding: string) =>
-  new TextDecoder(ALIASES[encoding.toLowerCase()] ?? encoding, { ignoreBOM: true });
+const decoderOf = (encoding: string) => new TextDecoder(labelOf(encoding), { ignoreBOM: true });

@@ -2,6 +2,7 @@
  * Bytes of a catalogue's file -> text. A file is UTF-8, unless its byte order mark or `encodings:` in a file at the top of the catalogue
  * says otherwise; nothing is guessed. What cannot be read is a finding with the place of the first bad byte.
  */
+import { labelOf } from '../encoding.ts';
 import type { Finding, Path } from './problems.ts';
 import { FLAWS, flawOf } from './storable-text.ts';
 
@@ -194,7 +195,7 @@ export function readEncodings(
 
 function nameOf(label: string): string | null {
   try {
-    return new TextDecoder(label, { fatal: true }).encoding;
+    return new TextDecoder(labelOf(label), { fatal: true }).encoding;
   } catch {
     return null;
   }
