@@ -259,7 +259,8 @@ export class AttemptFolder {
       linkSync(this.file('attempt.sh'), path);
       return true;
     } catch (error) {
-      return (error as NodeJS.ErrnoException).code === 'EEXIST';
+      const { code } = error as NodeJS.ErrnoException;
+      return NO_LINKS.has(code) ? made(path) : code === 'EEXIST';
     }
   }
 
@@ -270,6 +271,19 @@ export class AttemptFolder {
       if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
       throw error;
     }
+  }
+}
+
+/** `attempts` lies on a disk of its own, or on one that knows no hard links. */
+const NO_LINKS = new Set<string | undefined>(['EXDEV', 'EPERM', 'ENOTSUP', 'EOPNOTSUPP']);
+
+/** An empty file says the same as a link: the name counts. */
+function made(path: string): boolean {
+  try {
+    writeFileSync(path, '', { flag: 'wx', mode: 0o600 });
+    return true;
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === 'EEXIST';
   }
 }
 

@@ -6,6 +6,8 @@ import {
   readdirSync,
   readFileSync,
   rmSync,
+  statSync,
+  symlinkSync,
   writeFileSync,
 } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -170,6 +172,24 @@ describe('a shell program', () => {
   it('is ended by its timeout, group and all', async () => {
     const { ending } = await run(sh('sleep 1000 & sleep 1000'), { timeoutMs: 300 });
     expect(ending).toEqual({ outcome: 'failed', kind: 'timeout', message: 'no end within 300 ms' });
+  });
+
+  const memory = '/dev/shm';
+  const elsewhere = existsSync(memory) && statSync(memory).dev !== statSync(tmpdir()).dev;
+  it.runIf(elsewhere)('ends, and is cancelled, where its folders lie on a disk of their own', async () => {
+    const disk = mkdtempSync(join(memory, 'sluice-spool-'));
+    symlinkSync(disk, join(spool, 'attempts'));
+    try {
+      const { ending } = await run(sh('exit 3'), { epoch: 1 });
+      expect(ending).toMatchObject({ outcome: 'failed', message: 'exit code 3' });
+      const context = contextOf();
+      const cancelled = run(sh('echo begun; sleep 600'), { epoch: 2 }, context);
+      await until(() => context.text().includes('begun'));
+      context.controller.abort('cancel');
+      expect((await cancelled).ending).toMatchObject({ outcome: 'cancelled' });
+    } finally {
+      rmSync(disk, { recursive: true, force: true });
+    }
   });
 
   it('is killed on cancel when it ignores the request', async () => {
