@@ -60,7 +60,8 @@ schedules:
   - { id: s, cycle: day, at: "02:00", on: workDays, calendar: china }
   - { id: t, cycle: day, at: "02:00", on: workDays, calendar: weekends }
 flows:
-  - { id: F, kind: gate, cycle: month, names: { en: F, zh: F }, person: { role: r }, calendar: china, deadline: "+1 month, workday 3, 10:00" }
+  - { id: F, kind: gate, cycle: month, names: { en: F, zh: F }, person: { role: operator }, calendar: china, deadline: "+1 month, workday 3, 10:00" }
+  - { id: D, kind: gate, cycle: day, names: { en: D, zh: D }, person: { role: operator } }
 `;
   const { body } = await operator.post('/catalogue/check', { files: [{ path: 'a.yaml', text }] });
   expect(body.ok).toBe(true);
