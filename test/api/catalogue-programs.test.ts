@@ -149,8 +149,10 @@ test('while programs are read, other requests are answered', async () => {
   while (!over) {
     expect((await max.get('/verbs')).status).toBe(200);
     if (!over) answered++;
+    // Requests in this process alone would never let its sockets be read; those of a client do.
+    await new Promise((resolve) => setTimeout(resolve, 1));
   }
-  expect((await checking).ok).toBe(true);
+  expect(await checking).toMatchObject({ ok: true });
   expect(answered).toBeGreaterThan(0);
   await programReader.close();
   // Nothing is read a second time: no thread is started for it.
