@@ -35,7 +35,7 @@ async function fastest<T>(
 const shown = ({ ms, cpuMs }: { ms: number; cpuMs: number }): string =>
   `${ms.toFixed(0)} ms (${cpuMs.toFixed(0)} ms of processor)`;
 
-test('a diff in which every flow of 13,000 changes, held by an open run, costs less than a second beyond its check', async () => {
+test('a diff in which every flow of 13,000 changes, held by an open run, costs at most half as much again as its check', async () => {
   const changed = files.map(({ path, text }) => ({
     path,
     text: text.replaceAll('"platform":"bench"', '"platform":"other"'),
@@ -50,8 +50,8 @@ test('a diff in which every flow of 13,000 changes, held by an open run, costs l
   expect(body.changed).toHaveLength(13_000);
   expect(body.touched).toHaveLength(200);
   expect(body.runs).toMatchObject([{ run, holds: 13_000, adopt: { refused: null } }]);
-  // A check may take 1 s (design 5); the rest is the comparison and what it touches.
-  expect(diff.cpuMs - check.cpuMs).toBeLessThan(1_000);
+  // The rest is the comparison and what it touches. By ratio: machines differ, and both are of one run.
+  expect(diff.cpuMs).toBeLessThan(1.5 * check.cpuMs);
 });
 
 test('a rerun plan of 13,000 flows', async () => {
