@@ -47,3 +47,10 @@ export function expectPart(what: string, text: string, part: string | RegExp): v
   if (typeof part === 'string' ? text.includes(part) : part.test(text)) return;
   throw new Error(`${what} does not say ${String(part)}: ${text.trim().slice(0, 600)}`);
 }
+
+/** The head of a catalogue whose flows follow: the one connection that cases write to. */
+export const HEAD = 'connections:\n  - { id: yt, platform: yt }\nflows:\n';
+
+/** A month flow that runs a SQL file; `more` follows within its braces. */
+export const sqlFlow = (id: string, file: string, more = ''): string =>
+  `  - { id: ${id}, names: { en: ${id}, zh: ${id} }, kind: job, cycle: month, platform: yt, program: { type: sql, file: ${file}, connection: yt }${more} }\n`;

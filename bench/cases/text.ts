@@ -1,11 +1,7 @@
 /** Cases about text: what enters as it was written, what programs say, and what numbers that are names become. */
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { type Case, expectPart, expectSame } from './case.ts';
-
-const head = 'connections:\n  - { id: yt, platform: yt }\nflows:\n';
-const sqlFlow = (id: string, file: string, more = ''): string =>
-  `  - { id: ${id}, names: { en: ${id}, zh: ${id} }, kind: job, cycle: month, platform: yt, program: { type: sql, file: ${file}, connection: yt }${more} }\n`;
+import { type Case, expectPart, expectSame, HEAD, sqlFlow } from './case.ts';
 
 /** 上海 in GBK. */
 const SHANGHAI_GBK = Buffer.from([0xc9, 0xcf, 0xba, 0xa3]);
@@ -31,7 +27,7 @@ export const textCases: readonly Case[] = [
       const bom =
         '\ufeffcreate table if not exists cases.c05_bom (month text);\ninsert into cases.c05_bom values (:period);\n';
       const refused = await stage.folder({
-        'c05.yaml': head + sqlFlow('C05.Gbk', 'C05Gbk.sql'),
+        'c05.yaml': HEAD + sqlFlow('C05.Gbk', 'C05Gbk.sql'),
         'programs/C05Gbk.sql': gbkProgram(),
       });
       for (const verb of ['check', 'apply']) {
@@ -42,7 +38,7 @@ export const textCases: readonly Case[] = [
       }
       const run = await stage.open(
         {
-          'c05.yaml': `encodings: { programs/C05Gbk.sql: gbk }\n${head}${sqlFlow('C05.Bom', 'C05Bom.sql')}${sqlFlow('C05.Gbk', 'C05Gbk.sql')}`,
+          'c05.yaml': `encodings: { programs/C05Gbk.sql: gbk }\n${HEAD}${sqlFlow('C05.Bom', 'C05Bom.sql')}${sqlFlow('C05.Gbk', 'C05Gbk.sql')}`,
           'programs/C05Bom.sql': bom,
           'programs/C05Gbk.sql': gbkProgram(),
         },
@@ -98,7 +94,7 @@ exit 3
     async check(stage) {
       const files = (area: string, customer: string, release: string): Record<string, string> => ({
         'c14.yaml':
-          head +
+          HEAD +
           sqlFlow(
             'C14.Load',
             'C14Load.sql',

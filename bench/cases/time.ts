@@ -1,7 +1,6 @@
 /** Cases about periods and clocks. */
-import { type Case, expectPart, expectSame } from './case.ts';
+import { type Case, expectPart, expectSame, HEAD } from './case.ts';
 
-const head = 'connections:\n  - { id: yt, platform: yt }\nflows:\n';
 const NATIONAL_DAY = '{ from: 2026-10-01, to: 2026-10-07, names: { en: National Day, zh: 国庆节 } }';
 
 export const timeCases: readonly Case[] = [
@@ -58,7 +57,7 @@ insert into cases.c07 select :period, ':who', current_setting('TimeZone'), (time
         {
           'c07.yaml': `calendars:
   - { id: berlin, timeZone: Europe/Berlin }
-${head}  - { id: C07.China, names: { en: China, zh: 中国 }, kind: job, cycle: month, platform: yt, program: { type: sql, file: China.sql, connection: yt } }
+${HEAD}  - { id: C07.China, names: { en: China, zh: 中国 }, kind: job, cycle: month, platform: yt, program: { type: sql, file: China.sql, connection: yt } }
   - { id: C07.Berlin, names: { en: Berlin, zh: 柏林 }, kind: job, cycle: month, platform: yt, calendar: berlin, program: { type: sql, file: Berlin.sql, connection: yt } }
 `,
           'programs/China.sql': program.replaceAll(':who', 'China'),
@@ -88,7 +87,7 @@ ${head}  - { id: C07.China, names: { en: China, zh: 中国 }, kind: job, cycle: 
       // Every other second the platform takes no further session: about seven hiccups, with proper answers between them.
       const run = await stage.open(
         {
-          'c08.yaml': `${head}  - { id: C08.Wait, names: { en: Wait, zh: 等待 }, kind: check, cycle: month, platform: yt, program: { type: sql, file: Wait.sql, connection: yt }, everyMs: 200, giveUpAfterMs: 600000, retries: { backoffMs: 900 } }
+          'c08.yaml': `${HEAD}  - { id: C08.Wait, names: { en: Wait, zh: 等待 }, kind: check, cycle: month, platform: yt, program: { type: sql, file: Wait.sql, connection: yt }, everyMs: 200, giveUpAfterMs: 600000, retries: { backoffMs: 900 } }
 `,
           'programs/Wait.sql': `do $$ begin
   if extract(second from clock_timestamp())::int % 2 = 0 then

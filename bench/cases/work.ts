@@ -1,5 +1,5 @@
 /** Cases about the identity of work: whose effects a fence row stands for, and what cannot stand in one transaction. */
-import { type Case, expectPart, expectSame, type Stage } from './case.ts';
+import { type Case, expectPart, expectSame, HEAD, type Stage, sqlFlow } from './case.ts';
 
 const REGIONS = ['BJ', 'SH', 'GZ'];
 const LOAD_REGION = `
@@ -7,11 +7,6 @@ create table if not exists cases.region_load (month text, region text, at timest
 delete from cases.region_load where month = :period and region = :region;
 insert into cases.region_load (month, region) values (:period, :region);
 `;
-
-const sqlFlow = (id: string, file: string, more = ''): string =>
-  `  - { id: ${id}, names: { en: ${id}, zh: ${id} }, kind: job, cycle: month, platform: yt, program: { type: sql, file: ${file}, connection: yt }${more} }\n`;
-
-const head = 'connections:\n  - { id: yt, platform: yt }\nflows:\n';
 
 async function regions({ warehouse }: Stage, month: string): Promise<string[]> {
   const { rows } = await warehouse.query<{ region: string }>(
@@ -41,7 +36,7 @@ export const workCases: readonly Case[] = [
         'create table if not exists cases.region_load (month text, region text, at timestamptz default clock_timestamp())',
       );
       const run = await stage.open(
-        { 'c01.yaml': head + flows.join(''), 'programs/LoadRegion.sql': LOAD_REGION },
+        { 'c01.yaml': HEAD + flows.join(''), 'programs/LoadRegion.sql': LOAD_REGION },
         '2025-01',
       );
       for (const region of REGIONS)
@@ -91,7 +86,7 @@ insert into cases.c03 values (:period, ':who');`;
       await warehouse.query('create table if not exists cases.c03 (month text, who text)');
       const run = await stage.open(
         {
-          'c03.yaml': `${head}${sqlFlow('C03.Load', 'C03Load.sql')}${sqlFlow('C03.Again', 'C03Again.sql')}`,
+          'c03.yaml': `${HEAD}${sqlFlow('C03.Load', 'C03Load.sql')}${sqlFlow('C03.Again', 'C03Again.sql')}`,
           'programs/C03Load.sql': program.replace(':who', 'Load'),
           'programs/C03Again.sql': program.replace(':who', 'Again'),
         },
@@ -145,7 +140,7 @@ begin
 end $$;`;
       const files = (how: string): Record<string, string> => ({
         'c21.yaml':
-          head +
+          HEAD +
           sqlFlow('C21.Make', 'C21Make.sql') +
           `  - { id: C21.Call, names: { en: Call, zh: 调用 }, kind: job, cycle: month, platform: yt, after: [C21.Make], program: { type: sql, file: C21Call.sql, connection: yt${how} } }\n` +
           `  - { id: C21.Vacuum, names: { en: Vacuum, zh: 清理 }, kind: job, cycle: month, platform: yt, after: [C21.Make], program: { type: sql, file: C21Vacuum.sql, connection: yt${how} } }\n`,
