@@ -220,7 +220,7 @@ async function openSlot(
             ...slot,
             decision: 'run_exists',
             run: runId(cycle, slot.period),
-            text: { en: error.kind.en, zh: error.kind.zh },
+            text: await existsText(pool, schedule, runId(cycle, slot.period), error.kind),
           }
         : {
             ...slot,
@@ -230,4 +230,20 @@ async function openSlot(
           };
     await inTransaction(pool, (client) => decide(client, refusal));
   }
+}
+
+/** What is said of a run that was there already; of one that was opened for other procedures also what it leaves out. */
+async function existsText(client: Queryable, schedule: Schedule, run: string, kind: Text): Promise<Text> {
+  const found = await client.query<{ procedures: string[] | null }>(
+    'select procedures from runs where id = $1',
+    [run],
+  );
+  const opened = found.rows[0]?.procedures ?? null;
+  const missing = schedule.procedures?.filter((it) => opened?.includes(it) === false);
+  if (opened === null || missing?.length === 0) return { en: kind.en, zh: kind.zh };
+  const [only, left] = [opened.join(', '), missing?.join(', ')];
+  return {
+    en: `${kind.en}, for ${only} only: ${left === undefined ? 'the other flows' : `flows of ${left}`} wait for a trigger`,
+    zh: `${kind.zh}，且仅含规程 ${only}：${left === undefined ? '其余流程' : `规程 ${left} 的流程`}等待触发`,
+  };
 }

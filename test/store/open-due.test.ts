@@ -32,7 +32,12 @@ const finish = (run: string) => pool.query('update runs set finished_ms = clock_
 
 let note = 0;
 /** A day schedule at 02:00 in Shanghai, applied at this instant, and what is given besides. */
-async function begin(instant: string, given: object = {}, calendar: object = {}): Promise<void> {
+async function begin(
+  instant: string,
+  given: object = {},
+  calendar: object = {},
+  frame: object = {},
+): Promise<void> {
   await at(instant);
   await applyCatalogue(
     pool,
@@ -41,6 +46,7 @@ async function begin(instant: string, given: object = {}, calendar: object = {})
       {
         calendars: [{ id: 'china', ...calendar }],
         schedules: [{ id: 'days', cycle: 'day', at: '02:00', calendar: 'china', ...given }],
+        ...frame,
       },
     ),
   );
@@ -50,6 +56,30 @@ afterAll(() => pool.end());
 beforeEach(async () => {
   await pool.query('truncate schedule_slots, schedules, runs cascade');
 });
+
+test.each<[string, readonly string[] | null, string[] | undefined, string]>([
+  ['for all', null, ['P'], ''],
+  ['for the procedures of the schedule and more', ['P', 'Q'], ['P'], ''],
+  ['for others', ['P'], ['P', 'Q'], ', for P only: flows of Q wait for a trigger'],
+  ['for some of all', ['P', 'Q'], undefined, ', for P, Q only: the other flows wait for a trigger'],
+])(
+  'the decision says of a run that was opened before %s what it leaves out',
+  async (_what, opened, own, more) => {
+    const procedures = ['P', 'Q'].map((id) => ({ id, names: { en: id, zh: id }, owner: 'o', cycle: 'day' }));
+    await begin('2026-11-22T12:00:00Z', own === undefined ? {} : { procedures: own }, {}, { procedures });
+    await at('2026-11-22T18:00:00Z');
+    const request = { cycle: 'day', period: '2026-11-22', purpose: 'scheduled', procedures: opened } as const;
+    await openRun(pool, deps.versionOf, request, 'operator');
+    await openDue(deps, 'days');
+    const [slot] = await lastSlots(pool, ['days'], 1);
+    expect(slot).toMatchObject({
+      decision: 'run_exists',
+      run: 'day-2026-11-22',
+      text: { en: `The run of this period was opened before${more}` },
+    });
+    expect(slot!.text.zh.includes('等待触发')).toBe(more !== '');
+  },
+);
 
 test('a new schedule counts from its apply: nothing before it is opened, everything after it once', async () => {
   await begin('2026-11-22T12:00:00Z');
