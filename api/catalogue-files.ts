@@ -4,6 +4,7 @@ import { type CheckedCatalogue, checkCatalogue } from '../graph/check.ts';
 import type { Flow } from '../graph/model.ts';
 import type { Problem } from '../graph/problems.ts';
 import { openingsOf, unknownHolidays } from '../graph/schedule-check.ts';
+import { sharedPeriods } from '../graph/shared-periods.ts';
 import { edgesToUnopened } from '../graph/unopened-edges.ts';
 import type { CatalogueFile, Frame } from '../store/catalogue.ts';
 import { type Surroundings, surroundingProblems } from './catalogue-surroundings.ts';
@@ -55,6 +56,7 @@ export async function checkFiles(
     ...missingHolidays(checked, now),
     ...programProblems(checked, used, facts, mode),
     ...unopenedPeriods(checked, now),
+    ...schedulesThatShare(checked, now, mode),
     ...conditionProblems(checked, facts, mode),
     ...unorderedProblems(checked, used, facts),
     ...surroundingProblems(checked, around),
@@ -188,6 +190,30 @@ function unopenedPeriods({ catalogue, flows, problems, locate }: CheckedCatalogu
       message: text,
       path,
       id: flow.id,
+      file: place?.file ?? null,
+      line: place?.line ?? null,
+      column: place?.column ?? null,
+    };
+  });
+}
+
+/** An error at each schedule that opens periods of another one for other procedures; none while calendars or schedules are wrong. */
+function schedulesThatShare(
+  { catalogue, flows, problems, locate }: CheckedCatalogue,
+  now: number,
+  mode: 'apply' | 'import',
+): Problem[] {
+  const openings = openingsOf(catalogue, problems);
+  if (openings === null) return [];
+  return sharedPeriods(catalogue.schedules, flows, openings, now).map(({ index, schedule, text }) => {
+    const path = ['schedules', index, ...(schedule.procedures === undefined ? [] : ['procedures'])];
+    const place = locate(path);
+    return {
+      code: 'schedules_share',
+      severity: mode === 'apply' ? 'error' : 'warning',
+      message: text,
+      path,
+      id: schedule.id,
       file: place?.file ?? null,
       line: place?.line ?? null,
       column: place?.column ?? null,

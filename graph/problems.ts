@@ -24,6 +24,8 @@ export const PROBLEMS = {
   no_agent: 'labels that no agent of the platform carries',
   nobody_confirms: 'a role in which nobody could confirm',
   relative_script: 'a script by a path that begins at the working folder of an agent',
+  schedules_share:
+    'two schedules that open the same period for different procedures: the flows of the second would not be triggered',
   spelled_alike: 'a name that differs from another one in upper and lower case only',
   sql_copy: 'a SQL program that copies from or to a client',
   sql_empty: 'a SQL program without a statement',
