@@ -3,8 +3,9 @@
  * running programs while the API is away and delivers their results when it is back.
  */
 import { randomUUID } from 'node:crypto';
-import type { AttemptResult, FenceReports } from '../api/schemas/agent.ts';
+import type { AttemptResult } from '../api/schemas/agent.ts';
 import { SluiceError } from '../errors.ts';
+import type { Fences } from '../platforms/fence-report.ts';
 import { type ApiClient, ApiRefusal, pause } from './api-client.ts';
 import { Attempts, type Platforms } from './attempts.ts';
 import { createCalls, type Introduction } from './calls.ts';
@@ -45,7 +46,7 @@ export interface AgentOptions extends Omit<Introduction, 'instance'> {
   /** Longest wait of one claim at the API, ms; default 20 s. */
   readonly claimWaitMs?: number;
   /** Whose works the fences of its databases hold. */
-  readonly fences?: () => Promise<FenceReports>;
+  readonly fences?: Fences;
   /** Called once, when the API knows this agent. */
   readonly onReady?: () => void;
 }
@@ -108,6 +109,7 @@ export function createAgent(options: AgentOptions): Agent {
     try {
       const answer = await calls.hello(attempts.epochs(), { signal, onFailure });
       heartbeatMs = answer.heartbeatMs;
+      fences.record = answer.record;
     } catch (error) {
       if (!(error instanceof ApiRefusal)) throw error;
       const code = error.code === 'agent_name_taken' ? 'agent_name_taken' : 'agent_refused';
@@ -256,12 +258,12 @@ export function createAgent(options: AgentOptions): Agent {
     }
   }
 
-  const fencesNow = fenceLook(options.fences);
+  const fences = fenceLook(options.fences);
 
   async function heartbeat(): Promise<void> {
     const leases = attempts.epochs();
     const trouble = diskTrouble(options.spool);
-    const beat = { leases, waits: attempts.waits(), trouble, fences: fencesNow() };
+    const beat = { leases, waits: attempts.waits(), trouble, ...fences.found() };
     const answer = await calls.heartbeat(beat, {
       signal: closing.signal,
       timeoutMs: Math.max(heartbeatMs, LEAST_HEARTBEAT_WAIT_MS),
@@ -270,6 +272,7 @@ export function createAgent(options: AgentOptions): Agent {
     attempts.contact(leases.filter((epoch) => !unknown.has(epoch)));
     attempts.stop(answer.stop, 'cancel');
     attempts.force(answer.force);
+    fences.forget(answer.archived);
     // Somebody else may have them by now; fenced ones would be refused, the others must not run twice.
     attempts.stop(answer.unknown, 'cancel');
   }

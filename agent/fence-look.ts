@@ -1,25 +1,43 @@
 /** Looks at the fences of the agent's databases now and then, for `sluice doctor`; a heartbeat takes what was found, and waits for nothing. */
-import type { FenceReports } from '../api/schemas/agent.ts';
+import type { HeartbeatRequest } from '../api/schemas/agent.ts';
+import type { Fences, FencesFound } from '../platforms/fence-report.ts';
 
 /** How often it looks. */
 const LOOK_MS = 600_000;
 
-/** Answers what the last look found, once. Databases that cannot be asked now are asked the next time. */
-export function fenceLook(read: (() => Promise<FenceReports>) | undefined): () => FenceReports | undefined {
+export interface FenceLook {
+  /** Whose record the agent works for; an API of before says nothing of it, and is asked nothing. */
+  record: string | undefined;
+  /** What the last look found, once. Databases that cannot be asked now are asked the next time. */
+  found(): Pick<HeartbeatRequest, 'fences' | 'fenceRuns'>;
+  /** Takes the rows away of runs that have left the record. */
+  forget(runs: readonly string[]): void;
+}
+
+export function fenceLook(fences: Fences | undefined): FenceLook {
   let lookedOn = Number.NEGATIVE_INFINITY;
-  let found: FenceReports | undefined;
-  return () => {
-    const answer = found;
-    found = undefined;
-    if (read !== undefined && performance.now() - lookedOn >= LOOK_MS) {
-      lookedOn = performance.now();
-      read().then(
-        (reports) => {
-          found = reports;
-        },
-        () => {},
-      );
-    }
-    return answer;
+  let last: FencesFound | undefined;
+  return {
+    record: undefined,
+    found() {
+      const answer = last;
+      last = undefined;
+      if (fences !== undefined && performance.now() - lookedOn >= LOOK_MS) {
+        lookedOn = performance.now();
+        fences.look(this.record).then(
+          (it) => {
+            last = it;
+          },
+          () => {},
+        );
+      }
+      if (answer === undefined) return {};
+      const { reports, runs } = answer;
+      return runs.length === 0 ? { fences: reports } : { fences: reports, fenceRuns: runs };
+    },
+    forget(runs) {
+      // What cannot be taken away now is found again in the next round.
+      if (runs.length > 0 && this.record !== undefined) fences?.forget(this.record, runs).catch(() => {});
+    },
   };
 }

@@ -10,7 +10,7 @@ import { childEnvironment, loadConfig, projectFolder } from '../config.ts';
 import { SluiceError } from '../errors.ts';
 import { createLogger } from '../logging.ts';
 import packageFile from '../package.json' with { type: 'json' };
-import { readFences } from '../platforms/fence-report.ts';
+import { fencesOf } from '../platforms/fence-report.ts';
 import { createAgent } from './agent.ts';
 import { createApiClient } from './api-client.ts';
 import { containmentFor } from './containment-level.ts';
@@ -60,7 +60,7 @@ async function main(): Promise<void> {
     talk: logger,
     drainMs,
     endPrograms,
-    fences: () => readFences(connections),
+    fences: fencesOf(connections),
     onReady: () => process.send?.({ ready: true }),
   });
   let askedOn = Number.NaN;

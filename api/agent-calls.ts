@@ -7,6 +7,7 @@ import { SluiceError } from '../errors.ts';
 import { storable } from '../graph/storable-text.ts';
 import { isAnsweredElsewhere, storeAnswers, storedAnswers } from '../store/agent-calls.ts';
 import { registerAgent, releaseAgent } from '../store/agents.ts';
+import { archivedAmong } from '../store/archived-runs.ts';
 import {
   type AttemptAnswer,
   type AttemptEnd,
@@ -277,7 +278,7 @@ export function createAgentCalls(deps: AgentCallsDeps): AgentCalls {
           { facts: { agent, version: body.version, protocol: body.protocol, needed: AGENT_PROTOCOL } },
         );
       await registerAgent(pool, { agent, ...body }, leaseMs);
-      return { leaseMs, heartbeatMs: deps.heartbeatMs, orphanMs: deps.orphanMs };
+      return { leaseMs, heartbeatMs: deps.heartbeatMs, orphanMs: deps.orphanMs, record: await recordId() };
     },
     claim(agent, body, gone) {
       const id = `${agent} ${body.claimId}`;
@@ -291,7 +292,11 @@ export function createAgentCalls(deps: AgentCallsDeps): AgentCalls {
       const [answer, stop] = await Promise.all([startedLane({ ...body, agent }), stopLane(agent)]);
       return { ...answer, stop };
     },
-    heartbeat: (agent, body) => heartbeatLane({ ...body, agent }),
+    async heartbeat(agent, body) {
+      const answer = await heartbeatLane({ ...body, agent });
+      const { fenceRuns = [] } = body;
+      return { ...answer, archived: fenceRuns.length === 0 ? [] : await archivedAmong(pool, fenceRuns) };
+    },
     async complete(agent, body) {
       const [answer, stop] = await Promise.all([completeLane({ ...body, agent }), stopLane(agent)]);
       return { ...answer, stop };

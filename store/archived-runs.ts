@@ -30,6 +30,15 @@ export async function listArchived(client: Queryable, limit: number): Promise<Ar
   return found.rows;
 }
 
+/** Those of the runs that have left the record and are not back in it. */
+export async function archivedAmong(client: Queryable, runs: readonly string[]): Promise<string[]> {
+  const found = await client.query<{ run_id: string }>(
+    `select run_id from archived_runs a where run_id = any($1::text[]) and not exists (select 1 from runs r where r.id = a.run_id)`,
+    [runs],
+  );
+  return found.rows.map((row) => row.run_id);
+}
+
 /**
  * Puts an archived run back for reading: closed, so that nothing in it begins. It is left alone for 30 days, then goes again. Throws
  * `unknown_run` when it was not archived, `run_exists` when it is there, `archive_unreadable`.

@@ -172,7 +172,13 @@ export const HelloRequest = z.strictObject({
   containment: z.enum(['cgroup', 'namespace', 'marks', 'group']).optional(),
   held: Epochs.default([]),
 });
-export const HelloAnswer = z.object({ leaseMs: Ms, heartbeatMs: Ms, orphanMs: Ms });
+export const HelloAnswer = z.object({
+  leaseMs: Ms,
+  heartbeatMs: Ms,
+  orphanMs: Ms,
+  /** Whose record it is; an API of before does not say. */
+  record: z.string().max(100).optional(),
+});
 
 export const ClaimRequest = z.strictObject({
   claimId: RequestId,
@@ -209,7 +215,7 @@ export const Waits = z
   .max(10_000);
 export type Waits = z.infer<typeof Waits>;
 
-export const FenceReports = z
+const FenceReports = z
   .array(
     z.strictObject({
       connection: spokenText(120),
@@ -219,7 +225,6 @@ export const FenceReports = z
     }),
   )
   .max(1_000);
-export type FenceReports = z.infer<typeof FenceReports>;
 
 /** Keeps the instance's lease and those of its epochs; `unknown` are no longer this agent's. */
 export const HeartbeatRequest = z.strictObject({
@@ -230,12 +235,18 @@ export const HeartbeatRequest = z.strictObject({
   trouble: spokenText(1_000).optional(),
   /** Whose works the fences of its databases hold; now and then. */
   fences: FenceReports.optional(),
+  /** Runs of the API's own record that rows of these fences name. Said only to an API that has told its record. */
+  fenceRuns: z.array(spokenText(200)).max(1_000).optional(),
 });
-/** `force`: these attempts end although processes of their programs live on; a person decided it. */
+/**
+ * `force`: these attempts end although processes of their programs live on; a person decided it. `archived`: of `fenceRuns`, those that
+ * have left the record, so that rows of theirs can never matter again (C6).
+ */
 export const HeartbeatAnswer = z.object({
   stop,
   unknown: Epochs.default([]),
   force: Epochs.default([]),
+  archived: z.array(z.string()).default([]),
 });
 
 /** C3: `stale` results are kept as remarks only; either answer ends the agent's duty to report. */

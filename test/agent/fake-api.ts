@@ -36,6 +36,7 @@ interface Asked {
   readonly leases: readonly { epoch: number }[];
   readonly results: readonly AttemptResult[];
   readonly chunks: readonly LogChunk[];
+  readonly fenceRuns?: readonly string[];
 }
 
 const REQUESTS = {
@@ -55,6 +56,10 @@ export class FakeApi {
   readonly stop = new Set<number>();
   readonly unknown = new Set<number>();
   heartbeatMs = 50;
+  /** What hello says; absent as of an API of before. */
+  record: string | undefined;
+  /** Runs that have left its record. */
+  readonly archived = new Set<string>();
   /** Asked for each call before it is carried out. */
   mishap: (call: Call, index: number) => Mishap | undefined = () => undefined;
   url = '';
@@ -138,7 +143,12 @@ export class FakeApi {
     const stop = [...this.stop];
     switch (operation) {
       case 'hello':
-        return HelloAnswer.parse({ leaseMs: 1_000, heartbeatMs: this.heartbeatMs, orphanMs: 60_000 });
+        return HelloAnswer.parse({
+          leaseMs: 1_000,
+          heartbeatMs: this.heartbeatMs,
+          orphanMs: 60_000,
+          record: this.record,
+        });
       case 'claim': {
         if (this.#waiting.length === 0) {
           await new Promise<void>((resolve) => {
@@ -160,7 +170,11 @@ export class FakeApi {
         });
       }
       case 'heartbeat':
-        return HeartbeatAnswer.parse({ stop, unknown: [...this.unknown] });
+        return HeartbeatAnswer.parse({
+          stop,
+          unknown: [...this.unknown],
+          archived: asked.fenceRuns?.filter((run) => this.archived.has(run)),
+        });
       case 'complete': {
         const { results } = asked;
         this.results.push(...results);

@@ -49,7 +49,8 @@ async function agent(platform = 'yt', slots = 10): Promise<TestAgent> {
   const call = (operation: string, body: object = {}) =>
     caller.post(`/agents/${name}/${operation}`, { instance, ...body });
   const hello = await call('hello', { lockToken: randomUUID(), platform, slots, version: '1', protocol: 2 });
-  expect(hello.body).toEqual({ leaseMs: 60_000, heartbeatMs: 10_000, orphanMs: 1_800_000 });
+  const record = expect.stringMatching(/^[0-9a-f-]{36}$/);
+  expect(hello.body).toEqual({ leaseMs: 60_000, heartbeatMs: 10_000, orphanMs: 1_800_000, record });
   return {
     ...caller,
     name,
@@ -165,6 +166,20 @@ test('an agent speaks for itself only, and does nothing that people do', async (
   expect((await ann.post(`/agents/${a.name}/heartbeat`, { instance: a.instance, leases: [] })).status).toBe(
     403,
   );
+});
+
+test('of the runs that rows of fences name, an agent hears which have left the record and are not back', async () => {
+  const run = await freshRun();
+  const a = await agent();
+  const runs = [run, 'month-1998-01', 'month-1998-02'];
+  await api.pool.query(
+    `insert into archived_runs (run_id, cycle, period, purpose, file, sha256, bytes, rows, opened_ms, archived_ms)
+     select id, 'month', right(id, 7), 'scheduled', 'f', '', 0, '{}', 0, 0 from unnest($1::text[]) as x (id)`,
+    [[run, 'month-1998-01']],
+  );
+  const answer = await a.call('heartbeat', { leases: [], fences: [], fenceRuns: runs });
+  expect(answer.body).toEqual({ stop: [], unknown: [], force: [], archived: ['month-1998-01'] });
+  expect((await a.call('heartbeat', { leases: [] })).body).toMatchObject({ archived: [] });
 });
 
 test('another process with the name is refused while the first one lives', async () => {

@@ -151,6 +151,7 @@ async function tour(text: string, period: string, payload: object) {
     waits: leases.map((it) => ({ epoch: it.epoch, code: 'fence_held_elsewhere', by: text })),
     trouble: text,
     fences: [{ connection: text, records: [{ record: text, works: 1, newest: 1 }] }],
+    fenceRuns: [text],
   });
   const endings = [
     { outcome: 'succeeded', over: row },

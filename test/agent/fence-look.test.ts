@@ -1,0 +1,100 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import pg from 'pg';
+import { afterEach, beforeEach, expect, it } from 'vitest';
+import { type Agent, createAgent } from '../../agent/agent.ts';
+import { createApiClient } from '../../agent/api-client.ts';
+import { containmentFor } from '../../agent/containment-level.ts';
+import { createPlatforms } from '../../agent/platforms.ts';
+import { ensurePlatformSchema } from '../../platforms/fence.ts';
+import { fencesOf } from '../../platforms/fence-report.ts';
+import { workKey } from '../platforms/task.ts';
+import { createEmptyDatabase } from '../support/database.ts';
+import { FakeApi } from './fake-api.ts';
+
+const { url } = await createEmptyDatabase('fence_look');
+let api: FakeApi;
+let spool: string;
+let db: pg.Client;
+let agent: Agent | undefined;
+let over: Promise<void> | undefined;
+
+beforeEach(async () => {
+  spool = mkdtempSync(join(tmpdir(), 'sluice-agent-'));
+  api = new FakeApi();
+  await api.start();
+  db = new pg.Client(url);
+  await db.connect();
+  await ensurePlatformSchema(db);
+  await db.query('truncate sluice.sluice_work');
+  for (const [record, run] of [
+    ['own', 'day-1'],
+    ['own', 'day-2'],
+    ['other', 'day-1'],
+  ])
+    await db.query(`insert into sluice.sluice_work values ($1, 5, $2, $3, 'F', 1, true)`, [
+      workKey(`${record} ${run}`),
+      record,
+      run,
+    ]);
+});
+afterEach(async () => {
+  agent?.stop();
+  await over;
+  await api.end();
+  await db.end();
+  rmSync(spool, { recursive: true, force: true });
+});
+
+function begin(): void {
+  agent = createAgent({
+    client: createApiClient({ apiUrl: api.url, agent: 'yt-1', token: 'secret-token-of-test' }),
+    platforms: createPlatforms({
+      agentName: 'yt-1',
+      platform: 'yt',
+      connections: { yt: url },
+      spool,
+      environment: {},
+      cwd: spool,
+      containment: containmentFor('auto', spool),
+      graceMs: 200,
+    }),
+    spool,
+    lockToken: '0123456789abcdef',
+    platform: 'yt',
+    slots: 1,
+    labels: [],
+    version: '0',
+    talk: { info() {}, warn() {}, error() {} },
+    drainMs: 200,
+    endPrograms: true,
+    claimWaitMs: 5_000,
+    fences: fencesOf({ yt: url }),
+  });
+  over = agent.run();
+}
+
+const told = () => api.of('heartbeat').map(({ body }) => JSON.parse(body));
+const left = async () =>
+  (await db.query('select record, run from sluice.sluice_work order by 1, 2')).rows.map(
+    ({ record, run }) => `${record} ${run}`,
+  );
+
+it('an agent takes the rows away of runs that have left the record of its API', async () => {
+  api.record = 'own';
+  api.archived.add('day-1');
+  begin();
+  await expect.poll(left, { timeout: 30_000, interval: 20 }).toEqual(['other day-1', 'own day-2']);
+  const [said] = told().filter(({ fences }) => fences !== undefined);
+  expect([...said.fenceRuns].sort()).toEqual(['day-1', 'day-2']);
+});
+
+it('an API that does not tell its record is sent the counts alone', async () => {
+  begin();
+  await expect
+    .poll(() => told().filter(({ fences }) => fences !== undefined), { timeout: 30_000, interval: 20 })
+    .toHaveLength(1);
+  expect(told().every((beat) => !('fenceRuns' in beat))).toBe(true);
+  expect(await left()).toHaveLength(3);
+});
