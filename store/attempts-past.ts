@@ -20,10 +20,15 @@ interface Of {
 }
 
 /**
- * Ends that leave no doubt about the backend: the program's own, and the agent's before a program began. After any other the connection
- * may have been given up while the server still worked.
+ * Attempts that leave no doubt about the backend: those that were never launched (C4), and those whose program told its own end. After any
+ * other end the connection may have been given up while the server still worked. What a lost attempt tells later does not take it off the
+ * list: its backend is gone, and nothing has its name any more.
  */
-const ENDED = `(outcome in ('succeeded', 'requeued', 'false') or (outcome = 'failed' and failure_kind = 'program'))`;
+const ENDED = `(started_ms is null or outcome in ('succeeded', 'requeued', 'false')
+  or (outcome = 'failed' and failure_kind = 'program'))`;
+
+/** Epochs of before there were works are smaller: those attempts have none, and are looked for by program and period (platforms/session.ts). */
+const FIRST_CLOCK_EPOCH = 1e15;
 
 /**
  * Answers for each candidate its past, nothing for programs without a fence. Two statements, none when no candidate has one. Attempts with
@@ -46,7 +51,8 @@ export async function readPast(
       unended: boolean;
     }>({
       name: 'past-of-flows',
-      text: `select a.run_id, a.flow_id, a.generation, a.epoch, a.work, not ${ENDED} as unended
+      text: `select a.run_id, a.flow_id, a.generation, a.epoch, a.work,
+          not ${ENDED} and (a.work is not null or a.epoch < ${FIRST_CLOCK_EPOCH}) as unended
         from unnest($1::text[], $2::text[]) as x (run_id, flow_id)
         join attempts a on a.run_id = x.run_id and a.flow_id = x.flow_id where a.ended_ms is not null order by a.epoch`,
       values: [fenced.map((it) => it.run_id), fenced.map((it) => it.flow_id)],
