@@ -263,7 +263,9 @@ export function createAgent(options: AgentOptions): Agent {
   async function heartbeat(): Promise<void> {
     const leases = attempts.epochs();
     const trouble = diskTrouble(options.spool);
-    const beat = { leases, waits: attempts.waits(), trouble, ...fences.found() };
+    // An API of before, which tells no record, knows nothing of this.
+    const reached = fences.record === undefined ? undefined : attempts.reached();
+    const beat = { leases, waits: attempts.waits(), reached, trouble, ...fences.found() };
     const answer = await calls.heartbeat(beat, {
       signal: closing.signal,
       timeoutMs: Math.max(heartbeatMs, LEAST_HEARTBEAT_WAIT_MS),

@@ -1,7 +1,7 @@
 /**
  * The attempts this agent answers for, from the claim to the acknowledged result. Each holds a slot (protocol C8).
  */
-import type { AttemptResult, Waits } from '../api/schemas/agent.ts';
+import type { AttemptResult, Reached, Waits } from '../api/schemas/agent.ts';
 import { DEFAULT_ENCODING } from '../encoding.ts';
 import type { LogSource } from '../platforms/log-source.ts';
 import { noopEnding } from '../platforms/noop.ts';
@@ -23,6 +23,9 @@ export interface Platforms extends Record<Exclude<ProgramType, 'shell'>, Platfor
   readonly shell: ShellPlatform;
 }
 
+/** How long after a program came further the API is told, ms. */
+const REACHED_MS = 1_000;
+
 /** claimed -> (started was ok) running -> ended -> (acknowledged) forgotten. */
 interface Attempt {
   readonly epoch: number;
@@ -34,6 +37,8 @@ interface Attempt {
   controller: AbortController | undefined;
   /** What its program waits for outside the engine. */
   waits: Waiting | null;
+  /** How far its program has come, where that cannot be undone. */
+  reached: string | null;
   /** performance.now() of the last heartbeat whose answer knew the lease. */
   contactOn: number;
 }
@@ -46,7 +51,7 @@ export interface AttemptsOptions {
   readonly encoding?: string | undefined;
   /** A result is ready to be sent. */
   readonly onResult: (result: AttemptResult) => void;
-  /** What a program waits for has changed. */
+  /** What a program waits for, or how far one has come, has changed. */
   readonly onWaits?: () => void;
   /** An attempt was forgotten: its slot is free. */
   readonly onFree: () => void;
@@ -57,6 +62,7 @@ export interface AttemptsOptions {
 export class Attempts {
   readonly #options: AttemptsOptions;
   readonly #held = new Map<number, Attempt>();
+  #telling: NodeJS.Timeout | undefined;
 
   constructor(options: AttemptsOptions) {
     this.#options = options;
@@ -161,6 +167,13 @@ export class Attempts {
     );
   }
 
+  /** How far running programs have come whose statements commit by themselves. */
+  reached(): Reached {
+    return [...this.#held.values()].flatMap(({ epoch, state, reached }) =>
+      state !== 'running' || reached === null ? [] : [{ epoch, said: reached }],
+    );
+  }
+
   /** A heartbeat was answered: these epochs are known to the API. */
   contact(epochs: Iterable<number>): void {
     const now = performance.now();
@@ -211,6 +224,7 @@ export class Attempts {
       stopped: undefined,
       controller: undefined,
       waits: null,
+      reached: null,
       contactOn: performance.now(),
     };
     this.#held.set(epoch, attempt);
@@ -244,6 +258,10 @@ export class Attempts {
         attempt.waits = what;
         this.#options.onWaits?.();
       },
+      reached: (howFar) => {
+        attempt.reached = howFar;
+        this.#tellReached();
+      },
     };
     execute(context)
       .catch(
@@ -270,6 +288,14 @@ export class Attempts {
         this.#options.logs.hurry();
         this.#end(attempt, result);
       });
+  }
+
+  /** Soon, once for all statements that begin meanwhile. */
+  #tellReached(): void {
+    this.#telling ??= setTimeout(() => {
+      this.#telling = undefined;
+      this.#options.onWaits?.();
+    }, REACHED_MS).unref();
   }
 
   /** A full disk must not end the agent: the result then lives in memory, and is lost only with this process (C4 has an answer to that). */

@@ -189,11 +189,12 @@ export function createAgentCalls(deps: AgentCallsDeps): AgentCalls {
   const heartbeatLane = gather((calls: readonly Of<HeartbeatRequest>[]) =>
     heartbeat(
       pool,
-      calls.map(({ agent, instance, leases, waits, trouble, fences }) => ({
+      calls.map(({ agent, instance, leases, waits, reached, trouble, fences }) => ({
         agent,
         instance,
         epochs: leases,
         waits,
+        reached,
         trouble: trouble ?? '',
         fences,
       })),

@@ -158,6 +158,8 @@ export interface ExecuteContext {
   readonly encoding?: string | undefined;
   /** Says what the program waits for outside the engine, once it is known; null: for nothing any more. */
   readonly waits?: (what: Waiting | null) => void;
+  /** Says how far a program has come whose statements commit by themselves: all that is known of it should its agent be lost. */
+  readonly reached?: (howFar: string) => void;
 }
 
 export interface Platform {

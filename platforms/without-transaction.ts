@@ -49,6 +49,7 @@ export async function withoutTransaction(
     let rows = 0;
     for (const statement of statements) {
       progress.running = statement;
+      context.reached?.(howFar(progress, statements.length));
       rows = (await run.statement(statement)).changed ?? rows;
       progress.finished++;
       progress.last = statement;
@@ -110,14 +111,18 @@ function endingAfter(
     const ending = endingOfCause(cause, task, false);
     if (ending.outcome === 'cancelled')
       return { ...ending, effect: undone ? false : finished > 0 ? true : null, message: far };
+    if (ending.outcome === 'lost') return lost(far, ending.message);
     return 'message' in ending ? { ...ending, message: `${ending.message}\n${far}` } : ending;
   }
   const ending = failed(error, frame?.current);
   if (ending.outcome !== 'failed' || undone) return ending;
-  const message = `${ending.message}\n${far}`;
   // What the platform did to it is no answer to how far it came.
-  return ending.kind === 'program' ? { ...ending, message } : { outcome: 'lost', message };
+  if (ending.kind !== 'program') return lost(far, ending.message);
+  return { ...ending, message: `${ending.message}\n${far}` };
 }
+
+/** Of what is lost the first line, which short answers show, is what a person has to decide by. */
+const lost = (far: string, cause: string): Ending => ({ outcome: 'lost', message: `${far}\n${cause}` });
 
 function howFar({ finished, last, running }: Progress, total: number): string {
   if (running === undefined && finished === 0) return 'no statement had begun';
@@ -125,5 +130,7 @@ function howFar({ finished, last, running }: Progress, total: number): string {
     last === undefined
       ? `none of ${total} statements had finished`
       : `${finished} of ${total} statements had finished, the last: ${last.firstLine}`;
-  return `${done}; without a transaction, what has finished stays`;
+  const reached =
+    running === undefined ? '' : `statement ${finished + 1} of ${total} was reached: ${running.firstLine}; `;
+  return `${reached}${done}; without a transaction, what has finished is committed and stays`;
 }

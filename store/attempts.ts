@@ -69,27 +69,35 @@ export async function heartbeat(
     instance: string;
     epochs: readonly number[];
     waits: readonly { epoch: number; code: string; by: string }[];
+    reached?: readonly { epoch: number; said: string }[] | undefined;
     trouble?: string | undefined;
     fences?: object | undefined;
   }[],
 ): Promise<{ stop: number[]; unknown: number[]; force: number[] }[]> {
   const pairs = calls.flatMap((call) => {
     const waits = new Map(call.waits.map((wait) => [wait.epoch, wait]));
-    return call.epochs.map((epoch) => ({ agent: call.agent, epoch, waits: waits.get(epoch) }));
+    const reached = new Map(call.reached?.map(({ epoch, said }) => [epoch, said]));
+    return call.epochs.map((epoch) => ({
+      agent: call.agent,
+      epoch,
+      waits: waits.get(epoch),
+      reached: reached.get(epoch) ?? null,
+    }));
   });
   const rows = await inTransaction(pool, async (client) => {
     const alive = await client.query<{ epoch: number; stop: boolean; force: boolean }>({
       name: 'heartbeat',
       text: `with held as (select epoch from leases where epoch = any($1::bigint[]) order by epoch for update)
         update leases l set seen_ms = clock_ms(), waits_code = x.code, waits_by = x.held_by,
-          waits_ms = case when x.code is null then null else coalesce(l.waits_ms, clock_ms()) end
-        from unnest($1::bigint[], $2::text[], $3::text[], $4::text[]) as x (epoch, agent, code, held_by) join held using (epoch)
+          waits_ms = case when x.code is null then null else coalesce(l.waits_ms, clock_ms()) end, reached = coalesce(x.reached, l.reached)
+        from unnest($1::bigint[], $2::text[], $3::text[], $4::text[], $5::text[]) as x (epoch, agent, code, held_by, reached) join held using (epoch)
         where l.epoch = any($1::bigint[]) and l.epoch = x.epoch and l.agent = x.agent returning l.epoch, l.stop, l.force_end as force`,
       values: [
         pairs.map((p) => p.epoch),
         pairs.map((p) => p.agent),
         pairs.map((p) => p.waits?.code ?? null),
         pairs.map((p) => p.waits?.by ?? null),
+        pairs.map((p) => p.reached),
       ],
     });
     client.send({

@@ -59,13 +59,14 @@ export async function endLeases(
         started: boolean;
         stop: boolean;
         platform: string;
+        reached: string | null;
         waits: boolean | null;
       }
     >(
       // The phase stands still: the counter rows are locked.
       `with held as (select epoch from leases where epoch = any($1::bigint[]) order by epoch for update)
        delete from leases l where epoch in (select epoch from held) and ($2::boolean is false or seen_ms < clock_ms() - lease_ms)
-       returning epoch, run_id, flow_id, generation, attempt, started_ms is not null as started, stop, platform, pools, pool_amounts, locks,
+       returning epoch, run_id, flow_id, generation, attempt, started_ms is not null as started, stop, platform, reached, pools, pool_amounts, locks,
          (select f.phase = 'waiting_agent' from run_flows f where f.run_id = l.run_id and f.flow_id = l.flow_id) as waits`,
       [epochs, onlySilent !== null],
     );
@@ -82,11 +83,13 @@ export async function endLeases(
       ],
     );
     await client.query(
-      `update attempts a set ended_ms = clock_ms(), outcome = x.outcome, failure_kind = case when x.outcome = 'lost' then 'lost' end
-       from unnest($1::bigint[], $2::text[]) as x (epoch, outcome) where a.epoch = x.epoch`,
+      `update attempts a set ended_ms = clock_ms(), outcome = x.outcome, failure_kind = case when x.outcome = 'lost' then 'lost' end,
+         message = coalesce('when its agent was last heard, ' || x.reached, a.message)
+       from unnest($1::bigint[], $2::text[], $3::text[]) as x (epoch, outcome, reached) where a.epoch = x.epoch`,
       [
         ended.rows.map((row) => row.epoch),
         ended.rows.map((row) => (row.started ? 'lost' : row.stop ? 'cancelled' : 'requeued')),
+        ended.rows.map((row) => row.reached),
       ],
     );
     keepUnended(

@@ -215,6 +215,10 @@ export const Waits = z
   .max(10_000);
 export type Waits = z.infer<typeof Waits>;
 
+/** How far running programs have come whose statements commit by themselves. */
+const Reached = z.array(z.strictObject({ epoch: Epoch, said: spokenText(1_000) })).max(10_000);
+export type Reached = z.infer<typeof Reached>;
+
 const FenceReports = z
   .array(
     z.strictObject({
@@ -231,6 +235,7 @@ export const HeartbeatRequest = z.strictObject({
   instance: RequestId,
   leases: Epochs,
   waits: Waits.default([]),
+  reached: Reached.optional(),
   /** What is wrong with the agent's machine, in words; absent: nothing. */
   trouble: spokenText(1_000).optional(),
   /** Whose works the fences of its databases hold; now and then. */

@@ -187,5 +187,5 @@ function attemptLine(it: Attempt, { paint, lang }: Session): string {
   const gaveUp = it.gaveUp == null ? '' : `  ${paint('red', it.gaveUp.text[lang])}`;
   const colour =
     outcome === 'succeeded' ? 'green' : outcome === 'failed' || outcome === 'lost' ? 'red' : 'cyan';
-  return `    #${it.n}  ${it.generation}.${it.attempt}  ${it.agent}  ${time(from)}${took}  ${paint(colour, outcome)}${it.failure === null ? '' : ` (${it.failure})`}${rows}${why}${gaveUp}`;
+  return `    #${it.n}  ${it.generation}.${it.attempt}  ${it.agent}  ${time(from)}${took}  ${paint(colour, outcome)}${it.failure === null || it.failure === outcome ? '' : ` (${it.failure})`}${rows}${why}${gaveUp}`;
 }

@@ -182,6 +182,25 @@ test('of the runs that rows of fences name, an agent hears which have left the r
   expect((await a.call('heartbeat', { leases: [] })).body).toMatchObject({ archived: [] });
 });
 
+test('of a lost attempt whose statements commit by themselves the record says how far it had come', async () => {
+  const run = await freshRun();
+  const a = await agent();
+  const leases = await a.claim();
+  const { epoch } = leases.find((it) => it.flow === 'A')!;
+  const started = leases.map((it) => ({ epoch: it.epoch }));
+  await a.call('started', { requestId: randomUUID(), leases: started });
+  const beat = { leases: leases.map((it) => it.epoch) };
+  const said = 'statement 3 of 4 was reached: call load(2); 2 of 4 statements had finished';
+  await a.call('heartbeat', { ...beat, reached: [{ epoch, said }] });
+  await a.call('heartbeat', beat);
+  await a.call('leave', { held: [] });
+  const attempts = async (flow: string) => (await ann.get(`/runs/${run}/flows/${flow}`)).body.attempts;
+  expect(await attempts('A')).toMatchObject([
+    { outcome: 'lost', message: `when its agent was last heard, ${said}` },
+  ]);
+  expect(await attempts('C')).toMatchObject([{ outcome: 'lost', message: null }]);
+});
+
 test('another process with the name is refused while the first one lives', async () => {
   const a = await agent();
   const answer = await a.post(`/agents/${a.name}/hello`, {

@@ -149,6 +149,7 @@ async function tour(text: string, period: string, payload: object) {
   await call(bot, '/agents/bot/heartbeat', {
     leases: leases.map((it) => it.epoch),
     waits: leases.map((it) => ({ epoch: it.epoch, code: 'fence_held_elsewhere', by: text })),
+    reached: leases.map((it) => ({ epoch: it.epoch, said: text })),
     trouble: text,
     fences: [{ connection: text, records: [{ record: text, works: 1, newest: 1 }] }],
     fenceRuns: [text],

@@ -197,10 +197,14 @@ describe('transaction: none', () => {
 
   it('is lost when its backend ends in the middle, and failed before the first', async () => {
     const sql = `insert into t values (1); select pg_terminate_backend(pg_backend_pid())`;
-    expect(await without(sql)).toMatchObject({
-      outcome: 'lost',
-      message: expect.stringMatching(/1 of 2 statements had finished/),
-    });
+    const said: string[] = [];
+    const reached = (howFar: string) => void said.push(howFar);
+    const ending = await without(sql, {}, { ...contextOf(), reached });
+    const howFar =
+      'statement 2 of 2 was reached: select pg_terminate_backend(pg_backend_pid()); 1 of 2 statements had finished, ' +
+      'the last: insert into t values (1); without a transaction, what has finished is committed and stays';
+    expect(ending).toMatchObject({ outcome: 'lost', message: expect.stringContaining(`${howFar}\n`) });
+    expect(said).toEqual([expect.stringMatching(/^statement 1 of 2 .*none of 2 statements/), howFar]);
     expect(await without('select pg_terminate_backend(pg_backend_pid())')).toMatchObject({
       outcome: 'failed',
       kind: 'infrastructure',

@@ -9,11 +9,11 @@ import { containmentFor } from '../../agent/containment-level.ts';
 import { createPlatforms } from '../../agent/platforms.ts';
 import { ensurePlatformSchema } from '../../platforms/fence.ts';
 import { fencesOf } from '../../platforms/fence-report.ts';
-import { workKey } from '../platforms/task.ts';
+import { taskOf, workKey } from '../platforms/task.ts';
 import { createEmptyDatabase } from '../support/database.ts';
 import { FakeApi } from './fake-api.ts';
 
-const { url } = await createEmptyDatabase('fence_look');
+const { url } = await createEmptyDatabase('agent_on_db');
 let api: FakeApi;
 let spool: string;
 let db: pg.Client;
@@ -97,4 +97,22 @@ it('an API that does not tell its record is sent the counts alone', async () => 
     .toHaveLength(1);
   expect(told().every((beat) => !('fenceRuns' in beat))).toBe(true);
   expect(await left()).toHaveLength(3);
+});
+
+it('an agent says how far a program has come whose statements commit by themselves', async () => {
+  api.record = 'own';
+  begin();
+  const sql = 'select 1; select 2; select pg_sleep(60)';
+  const spec = { type: 'sql', sql, check: false, transaction: 'none' } as const;
+  api.offer(taskOf(spec, { epoch: 7, fenced: false, orphanMs: 60_000 }));
+  const reached = () =>
+    told()
+      .flatMap((beat) => beat.reached ?? [])
+      .at(-1);
+  await expect.poll(reached, { timeout: 30_000, interval: 20 }).toEqual({
+    epoch: 7,
+    said: expect.stringMatching(
+      /^statement 3 of 3 was reached: select pg_sleep\(60\); 2 of 3 .* is committed and stays$/,
+    ),
+  });
 });
