@@ -31,11 +31,22 @@ export class ResultSpool {
     writeFileSync(join(folder, `${result.epoch}.json`), JSON.stringify(result), { mode: 0o600 });
   }
 
-  /** What an earlier process could not deliver. */
+  /**
+   * What an earlier process could not deliver. A file that holds no result (a power cut can empty it) is kept under the
+   * name `EPOCH.unreadable`: its attempt is `lost` to the API, which no longer hears of it.
+   */
   found(): AttemptResult[] {
     return readdirSync(this.#folder)
       .filter((name) => /^\d+\.json$/.test(name))
-      .map((name) => AttemptResult.parse(JSON.parse(readFileSync(join(this.#folder, name), 'utf8'))));
+      .flatMap((name) => {
+        const file = join(this.#folder, name);
+        try {
+          return [AttemptResult.parse(JSON.parse(readFileSync(file, 'utf8')))];
+        } catch {
+          renameSync(file, file.replace(/json$/, 'unreadable'));
+          return [];
+        }
+      });
   }
 
   #file(epoch: number): string {

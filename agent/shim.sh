@@ -1,41 +1,59 @@
-# The small process around one shell program (protocol C5): it starts the program and leaves its exit status as the name
-# of a file, also when agent and keeper are dead and the disk is full. Read by dash, bash and busybox alike.
+# The small process around a shell program (protocol C5): it starts the program and leaves its exit status as the name of
+# a file, also when agent and keeper are dead and the disk is full. Read by dash, bash and busybox alike.
 #
-# usage: sh shim.sh FOLDER BOOT LEAF COMMAND...
-#   FOLDER  of the attempt (platforms/attempt-folder.ts)
-#   BOOT    of this machine, for the file `running`
-#   LEAF    cgroup that the program and this process enter; empty: none
-# The environment is the mark of the attempt and a PATH for this script; the program's own stands in FOLDER/attempt.sh.
+# usage: sh shim.sh SPOOL BOOT
+#   SPOOL  of the agent (platforms/attempt-folder.ts)
+#   BOOT   of this machine, for the file `running`
+# stdin: for each program, one after the other, `EPOCH` or `EPOCH LEAF`; it ends with the keeper.
+#   LEAF   cgroup that this process enters, and every program of it
+# stdout: EPOCH, once nothing is left to do for it.
+# The environment is a PATH for this script; the program's own and its command stand in attempt.sh.
 
 # The program's group is this one's as well: what is sent to it must not end the shim. The program gets the defaults back.
 trap : HUP INT QUIT TERM PIPE ALRM USR1 USR2
 
-if [ -n "$3" ]; then
-  echo 0 > "$3/cgroup.procs" || exit 70
+sluice_spool=$1
+sluice_running="$2 $$"
+if [ -r /proc/self/stat ]; then
+  read -r sluice_running < /proc/self/stat
+  sluice_running="$2 $sluice_running"
 fi
+set --
 
-# Exclusive: a second shim, or an agent that gives up, may not have taken the attempt.
-set -C
-true > "$1/running" || exit 71
-set +C
-sluice_stat=$$
-[ ! -r /proc/self/stat ] || read -r sluice_stat < /proc/self/stat
-echo "$2 $sluice_stat" > "$1/running"
+sluice_carry() {
+  # Exclusive: a second shim, or an agent that gives up, may not have taken the attempt.
+  set -C
+  true > "$1/running" || { set +C; return 0; }
+  set +C
+  sluice_began=
+  [ ! -r /proc/uptime ] || read -r sluice_began sluice_idle < /proc/uptime
+  echo "$sluice_running${sluice_began:+ up $sluice_began}" > "$1/running"
 
-# A shell that cannot fork ends: nothing has run.
-trap 'true > "$1/unforked"' EXIT
-(
-  exec < /dev/null >> "$1/log" 2>> "$1/err"
-  unset PATH
-  . "$1/attempt.sh"
-  shift 3
-  unset PWD OLDPWD SHLVL
-  # When the program cannot be started, `err` begins with this script's name: nothing else writes there before.
-  exec "$@"
-)
-sluice_status=$?
-trap - EXIT
-until true > "$1/exit.$sluice_status" || mv "$1/running" "$1/exit.$sluice_status"; do
-  [ -d "$1" ] || exit 0
-  sleep 1
+  # A shell that cannot fork ends: nothing has run.
+  trap 'true > "$sluice_folder/unforked"' EXIT
+  (
+    exec < /dev/null >> "$1/log" 2>> "$1/err"
+    unset PATH
+    set --
+    . "$sluice_folder/attempt.sh"
+    unset PWD OLDPWD SHLVL
+    # When the program cannot be started, `err` begins with this script's name: nothing else writes there before.
+    [ $# -gt 0 ] || { echo "$0: not found: a command" >&2; exit 127; }
+    exec "$@"
+  )
+  sluice_status=$?
+  trap - EXIT
+  until true > "$1/exit.$sluice_status" || mv "$1/running" "$1/exit.$sluice_status"; do
+    [ -d "$1" ] || return 0
+    sleep 1
+  done
+}
+
+while read -r sluice_epoch sluice_leaf; do
+  if [ -n "$sluice_leaf" ]; then
+    echo 0 > "$sluice_leaf/cgroup.procs" || exit 70
+  fi
+  sluice_folder=$sluice_spool/attempts/$sluice_epoch
+  sluice_carry "$sluice_folder"
+  echo "$sluice_epoch"
 done

@@ -4,9 +4,9 @@
  *
  * | file | written by | meaning |
  * |---|---|---|
- * | attempt.sh | agent | first line: `#` and task, command, limits as JSON; then the program's environment, as a shell reads it. The folder gets its name when it is whole; the file's time of change is the last contact with the API |
+ * | attempt.sh | agent | first line: `#` and task, limits as JSON; then the program's environment, folder and command, as a shell reads them. The folder gets its name when it is whole; the file's time of change is the last contact with the API |
  * | log, err | shim, program | stdout and stderr, appended (O_APPEND) without bound |
- * | running | shim | exclusive: who creates it may run the program; its process. An agent creates it to give up |
+ * | running | shim | exclusive: who creates it may run the program; its process, and when the program began. An agent creates it to give up |
  * | exit.STATUS | shim | how the program ended |
  * | unforked | shim | no process could be made for the program |
  * | cause.WHY | keeper | it ends the program for this reason |
@@ -62,8 +62,8 @@ export interface Launch {
   readonly mark: string;
 }
 
-/** As it stands in attempt.sh: the environment comes after it. */
-export interface KeptLaunch extends Launch {
+/** As it stands in attempt.sh: environment and command come after it. */
+export interface KeptLaunch extends Omit<Launch, 'command' | 'env'> {
   /** The first word of the program's own command. */
   readonly program: string;
   /** PATH of the program. */
@@ -73,6 +73,8 @@ export interface KeptLaunch extends Launch {
 export interface ProcessRef {
   readonly pid: number;
   readonly identity: string | undefined;
+  /** When the program of the attempt began, seconds since the machine's start; undefined where nobody counts them. */
+  readonly beganS?: number | undefined;
 }
 
 /** What the keeper says of an ended attempt; its name in `ended/`. */
@@ -128,23 +130,22 @@ export class AttemptFolder {
     const draft = `${this.path}.new`;
     rmSync(draft, { recursive: true, force: true });
     mkdirSync(draft, { recursive: true, mode: 0o700 });
-    const { plain, odd } = environmentParts(launch.env);
-    const kept: KeptLaunch = {
-      ...launch,
-      env: {},
-      program: launch.command[0]!,
-      path: launch.env.PATH,
-      command: odd.length === 0 ? launch.command : ['env', ...odd, ...launch.command],
-    };
-    const text = `# ${JSON.stringify({ task, launch: kept })}\n${plain}`;
+    const { command, env, ...limits } = launch;
+    const kept: KeptLaunch = { ...limits, program: command[0]!, path: env.PATH };
+    const text = `# ${JSON.stringify({ task, launch: kept })}\n${shellTextOf(launch)}`;
     writeFileSync(join(draft, 'attempt.sh'), text, { mode: 0o600 });
     renameSync(draft, this.path);
   }
 
-  /** Undefined when there is no whole folder of a keeper's attempt. */
+  /** Undefined when there is no whole folder of a keeper's attempt: a power cut can empty its file. */
   attempt(): { readonly task: Task; readonly launch: KeptLaunch } | undefined {
     const text = this.#text('attempt.sh');
-    return text === undefined ? undefined : JSON.parse(text.slice(2, text.indexOf('\n')));
+    if (text === undefined) return undefined;
+    try {
+      return JSON.parse(text.slice(2, text.indexOf('\n')));
+    } catch {
+      return undefined;
+    }
   }
 
   /**
@@ -200,9 +201,10 @@ export class AttemptFolder {
     this.#link(join(this.path, `cause.${cause}`));
   }
 
-  /** The attempt is over. False when the folder is gone: nobody will ever ask. */
+  /** The attempt is over; said also when somebody has removed the folder, because its agent waits for the word. */
   noteEnded(ended: Ended): boolean {
-    return this.#link(join(endedOf(this.spool), endedName(this.epoch, ended)));
+    const path = join(endedOf(this.spool), endedName(this.epoch, ended));
+    return this.#link(path) || (this.contactAt() === undefined && made(path));
   }
 
   names(): readonly string[] {
@@ -310,13 +312,18 @@ export function spooledEpochs(spool: string): number[] {
     .sort((a, b) => a - b);
 }
 
-/** `BOOT STAT`: the boot of the machine and the shim's line of /proc/PID/stat; `PID` alone where there is no /proc. */
+/** `BOOT STAT up SECONDS`: the boot of the machine, the shim's line of /proc/PID/stat, the age of the boot; without /proc `BOOT PID`. */
 function parseRunner(text: string): ProcessRef | 'unknown' {
   const [boot = '', rest = ''] = split(text.trim());
   const pid = Number.parseInt(rest, 10);
   if (Number.isNaN(pid)) return 'unknown';
   const start = rest.slice(rest.lastIndexOf(')') + 2).split(' ')[19];
-  return { pid, identity: start === undefined ? processIdentity(pid) : `${boot}/${start}` };
+  const began = / up ([\d.]+)$/.exec(rest)?.[1];
+  return {
+    pid,
+    identity: start === undefined ? processIdentity(pid) : `${boot}/${start}`,
+    beganS: began === undefined ? undefined : Number(began),
+  };
 }
 
 function split(text: string): [string, string] {
@@ -328,13 +335,16 @@ function split(text: string): [string, string] {
 const SHELL_NAMES =
   /^(IFS|PS[0-9]|PPID|OPT(IND|ARG|ERR)|PWD|OLDPWD|SHLVL|_|LINENO|ENV|FUNCNAME|UID|EUID|GROUPS|RANDOM|SRANDOM|SECONDS|EPOCH\w*|DIRSTACK|HIST\w*|HOST\w*|MACHTYPE|OSTYPE|POSIXLY_CORRECT|SHELLOPTS|BASH\w*|COMP_\w*)$/;
 
-/** The environment as text for a shell, and as arguments of env(1) what no shell passes on unchanged. */
-function environmentParts(env: Readonly<Record<string, string>>): { plain: string; odd: string[] } {
-  let plain = '';
+/** Environment, working directory and command as text for a shell; env(1) gets what no shell passes on unchanged. */
+function shellTextOf({ command, cwd, env, mark }: Launch): string {
+  let text = '';
   const odd: string[] = [];
   for (const [name, value] of Object.entries(env)) {
     if (!/^[A-Za-z_][A-Za-z0-9_]*$/.test(name) || SHELL_NAMES.test(name)) odd.push(`${name}=${value}`);
-    else plain += `export ${name}='${value.replaceAll("'", "'\\''")}'\n`;
+    else text += `export ${name}=${quoted(value)}\n`;
   }
-  return { plain, odd };
+  const whole = odd.length === 0 ? command : ['env', ...odd, ...command];
+  return `${text}export SLUICE_MARK=${quoted(mark)}\ncd ${quoted(cwd)} || exit 126\nset -- ${whole.map(quoted).join(' ')}\n`;
 }
+
+const quoted = (text: string): string => `'${text.replaceAll("'", "'\\''")}'`;

@@ -9,6 +9,12 @@ export const NEVER_BEGUN: Ending = {
   message: 'the agent or its keeper ended before the program began; nothing was run',
 };
 
+/** Whether the program runs, or has run, cannot be seen any more: nothing may be run beside it without a decision. */
+export const spoolTrouble = (error: unknown): Ending => ({
+  outcome: 'lost',
+  message: `the agent's spool cannot be used: ${(error as Error).message}`.slice(0, MOST_CHARACTERS),
+});
+
 /** What the machine may have again a moment later: no fault of the program. */
 const OF_THE_MACHINE: Readonly<Record<string, string>> = {
   EAGAIN: 'no process can be made at the moment',
@@ -89,7 +95,7 @@ export function endingOf(ended: Ended, task: Task, program: string, survivors: s
     case 'lost':
       return {
         outcome: 'lost',
-        message: 'the shim of the program was killed; what it had started was ended',
+        message: 'the shim of the program was killed, or its folder removed; what it had started was ended',
       };
     case 'force': {
       const message = `ended by a person's word; these processes could not be ended: ${survivors ?? 'not noted'}`;

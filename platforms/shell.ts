@@ -19,7 +19,7 @@ import {
   type Task,
 } from './platform.ts';
 import { isReported, markReported } from './reported.ts';
-import { endingOf, NEVER_BEGUN } from './shell-ending.ts';
+import { endingOf, NEVER_BEGUN, spoolTrouble } from './shell-ending.ts';
 import { WrapperFolder } from './wrapper-folder.ts';
 
 const GRACE_MS = 10_000;
@@ -101,6 +101,8 @@ export function createShellPlatform(options: ShellOptions): ShellPlatform {
         survivors = living;
         await ended.next(epoch, POLL_MS);
       }
+    } catch (error) {
+      return spoolTrouble(error);
     } finally {
       context.signal.removeEventListener('abort', stop);
       release();

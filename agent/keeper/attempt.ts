@@ -9,8 +9,9 @@ import type {
 } from '../../platforms/attempt-folder.ts';
 import { processIdentity } from '../../platforms/process-identity.mjs';
 import { ProgramProcesses } from './containment.ts';
-import { codeOf, execProblem, launchProblem, launchShim } from './launch.ts';
+import { codeOf, execProblem, launchProblem } from './launch.ts';
 import { type ProcessTable, readLiving, TICKS_PER_SECOND } from './process-table.ts';
+import type { Shim, Shims } from './shims.ts';
 
 const WATCH_MS = 200;
 /** What a program leaves running when it ends gets this long between TERM and KILL. */
@@ -20,21 +21,22 @@ const LOOK_MS = 20;
 /** Processes that live this long after the first KILL are said to survive; then they are tried once a second. */
 const SURVIVE_MS = 3_000;
 const SURVIVOR_LOOK_MS = 1_000;
+/** At the end of a program orphans of which it is not yet seen whose they are get at most this long to show it. */
+const CLEAR_MS = 1_000;
 const CONTACT_LOOK_MS = 1_000;
 const MOST_SURVIVORS = 20;
-const MS_PER_TICK = 1_000 / TICKS_PER_SECOND;
 
 /** What the keeper offers to its attempts. */
 export interface Surroundings {
   readonly table: ProcessTable;
-  /** Id of this boot of the machine, as in process identities. */
-  readonly boot: string;
+  readonly shims: Shims;
   /** Resolves after a scan of the process table that began after the call. */
   scanned(): Promise<void>;
   requestFor(epoch: number): EndRequest | undefined;
 }
 
-type Cause = 'cancel' | 'timeout' | 'orphan' | 'leave' | 'force';
+/** `gone`: somebody has removed the attempt's folder. */
+type Cause = 'cancel' | 'timeout' | 'orphan' | 'leave' | 'force' | 'gone';
 const CAUSES: readonly string[] = ['cancel', 'timeout', 'orphan', 'leave', 'force'];
 
 export class KeptAttempt {
@@ -42,7 +44,10 @@ export class KeptAttempt {
   readonly #launch: KeptLaunch;
   readonly #around: Surroundings;
   readonly #processes: ProgramProcesses;
-  #childLives = false;
+  /** Started by this keeper; undefined when an earlier one did. */
+  #own: Shim | undefined;
+  #ownCarries = false;
+  #endedClean = false;
   #shim: ProcessRef | undefined;
   #startedOn = performance.now();
   #contact: number | undefined;
@@ -54,7 +59,7 @@ export class KeptAttempt {
     this.folder = folder;
     this.#launch = launch;
     this.#around = around;
-    this.#processes = new ProgramProcesses(around.table, launch, folder.epoch);
+    this.#processes = new ProgramProcesses(around.table, launch);
     this.#contact = folder.contactAt();
   }
 
@@ -65,30 +70,36 @@ export class KeptAttempt {
 
   /** From the launch, or from where an earlier keeper left it, to the end. */
   async carry(): Promise<void> {
-    const ended = this.folder.runner() === undefined ? await this.#begin() : await this.#watch();
-    if (ended === 'given up') return;
-    this.#processes.close();
-    this.folder.noteEnded(ended);
+    try {
+      const ended = this.folder.runner() === undefined ? await this.#begin() : await this.#takeOver();
+      if (ended !== 'given up') this.folder.noteEnded(ended);
+    } finally {
+      if (this.#own !== undefined && this.#endedClean) this.#around.shims.giveBack(this.#own);
+      else this.#own?.end();
+      if (!this.#endedClean) this.#processes.close();
+    }
   }
 
   async #begin(): Promise<Ended | 'given up'> {
     const problem = launchProblem(this.#launch);
     if (problem !== undefined) return unlaunched(problem);
     try {
-      const child = launchShim(this.folder, this.#launch, this.#around.boot, this.#processes.open());
-      const over = new Promise<string>((resolve) => {
-        child.once('error', (error) => resolve(codeOf(error)));
-        child.once('exit', () => {
-          this.#childLives = false;
-          this.#wake();
-        });
+      const shim = await this.#around.shims.take(this.#launch);
+      this.#processes.shimIs(shim.pid);
+      this.#own = shim;
+      this.#ownCarries = true;
+      shim.run(this.folder.epoch, () => {
+        this.#ownCarries = false;
+        this.#wake();
       });
-      if (child.pid === undefined) return unlaunched(await over);
-      this.#childLives = true;
-      this.#processes.shimIs(child.pid);
     } catch (error) {
       return unlaunched(codeOf(error));
     }
+    return this.#watch();
+  }
+
+  async #takeOver(): Promise<Ended | 'given up'> {
+    await this.#around.scanned();
     return this.#watch();
   }
 
@@ -102,13 +113,23 @@ export class KeptAttempt {
       await this.#pause(Math.min(WATCH_MS, this.#leftMs()));
     }
     const own = this.#ownEnd();
+    // It died while it waited for a program: another one is taken.
+    if (own?.what === 'unlaunched' && own.code === 'ESHIM' && this.#own?.served === true)
+      return this.#begin();
     if (cause !== undefined && own === undefined) return this.#endFor(cause);
     if (own?.what === 'unlaunched' || (own?.what === 'exit' && this.#launch.leaves)) return own;
     await this.#around.scanned();
+    const since = performance.now();
+    while (!this.#processes.certain && performance.now() - since < CLEAR_MS) {
+      await this.#pause(LOOK_MS);
+      await this.#around.scanned();
+    }
     if (this.#processes.live()) {
       this.#say('-- the program ended and left processes behind: they are ended');
       const forced = await this.#end(own === undefined ? 0 : LEFTOVER_MS);
       if (forced) return { what: 'force' };
+    } else {
+      this.#endedClean = own?.what === 'exit' && this.#own !== undefined;
     }
     return own ?? { what: 'lost' };
   }
@@ -118,6 +139,7 @@ export class KeptAttempt {
     this.#say(`-- ending the program: ${cause}`);
     const forced = await this.#end(this.#launch.graceMs);
     if (forced) return { what: 'force' };
+    if (cause === 'gone') return { what: 'lost' };
     return { what: cause === 'force' ? 'cancel' : cause };
   }
 
@@ -127,22 +149,28 @@ export class KeptAttempt {
     const part = (prefix: string) => names.find((it) => it.startsWith(prefix))?.slice(prefix.length);
     const cause = part('cause.');
     if (cause !== undefined && CAUSES.includes(cause))
-      return { what: cause === 'force' ? 'cancel' : (cause as Cause) };
+      return { what: cause === 'force' ? 'cancel' : (cause as 'cancel') };
     const status = part('exit.');
     if (status !== undefined) {
       const problem = execProblem(this.folder, Number(status));
       return problem === undefined ? { what: 'exit', status: Number(status) } : unlaunched(problem);
     }
     if (names.includes('unforked')) return unlaunched('EAGAIN');
+    const begun =
+      names.includes('running') || this.#shim !== undefined || this.folder.contactAt() === undefined;
     // The shim could not begin: its cgroup is gone, or no file can be made.
-    return names.includes('running') ? undefined : unlaunched('ESHIM');
+    return begun ? undefined : unlaunched('ESHIM');
   }
 
   #learnShim(): 'given up' | undefined {
     if (this.#shim !== undefined) return undefined;
     const runner = this.folder.runner();
     if (runner === 'given up') return runner;
-    if (runner === undefined || runner === 'unknown') return undefined;
+    if (runner === undefined || runner === 'unknown') {
+      // The program runs in its shim's session.
+      if (runner === 'unknown') this.#shim = this.#processes.leader();
+      return undefined;
+    }
     this.#shim = runner;
     if (processIdentity(runner.pid) !== runner.identity) return undefined;
     this.#processes.shimIs(runner.pid);
@@ -151,13 +179,19 @@ export class KeptAttempt {
     // The process around a namespace has no other task than to wait for the shim.
     if (this.#launch.containment.level === 'namespace' && readLiving(living.parent)?.name === 'unshare')
       this.#processes.shimIs(living.parent);
-    this.#startedOn = Math.min(this.#startedOn, performance.now() - ageMs(living));
+    const age = this.#own === undefined ? ageMs(runner, living) : 0;
+    this.#startedOn = Math.min(this.#startedOn, performance.now() - age);
     return undefined;
   }
 
   /** Without a note of its process (a full disk) it lives as long as anything with the mark does. */
   #shimLives(): boolean {
-    if (this.#childLives) return true;
+    // One of this keeper lives on after its program; another keeper's may have been faster.
+    if (
+      this.#own !== undefined &&
+      (this.#ownCarries || this.#shim === undefined || this.#shim.pid === this.#own.pid)
+    )
+      return this.#ownCarries;
     if (this.#shim !== undefined) return processIdentity(this.#shim.pid) === this.#shim.identity;
     return this.folder.runner() === 'unknown' && this.#processes.live();
   }
@@ -169,6 +203,7 @@ export class KeptAttempt {
     if (now - this.#contactLookedOn >= CONTACT_LOOK_MS) {
       this.#contactLookedOn = now;
       const contact = this.folder.contactAt();
+      if (contact === undefined) return 'gone';
       // Counted here, monotonic: a jump of the clock ends no program.
       if (contact !== this.#contact) this.#contactOn = now;
       this.#contact = contact;
@@ -242,8 +277,8 @@ export class KeptAttempt {
 
 const unlaunched = (code: string): Ended => ({ what: 'unlaunched', code });
 
-/** How long a process has lived, by the clock that stands still for nobody; 10 ms exact, as /proc counts. */
-function ageMs(living: { readonly start: string }): number {
-  const uptime = Number(readFileSync('/proc/uptime', 'utf8').split(' ')[0]);
-  return Math.max(0, uptime * 1_000 - Number(living.start) * MS_PER_TICK);
+/** How long the program has run, by the clock that stands still for nobody; 10 ms exact, as /proc counts. */
+function ageMs({ beganS }: ProcessRef, shim: { readonly start: string }): number {
+  const uptimeS = Number(readFileSync('/proc/uptime', 'utf8').split(' ')[0]);
+  return Math.max(0, (uptimeS - (beganS ?? Number(shim.start) / TICKS_PER_SECOND)) * 1_000);
 }

@@ -2,39 +2,41 @@
  * The processes of one attempt: who they are, and how they are ended (protocol C5). Out of a cgroup or a PID namespace
  * none gets away; by marks those are found that kept the mark, or whose parent, session or group was seen with it.
  */
-import { mkdirSync, readdirSync, readFileSync, rmdirSync, writeFileSync } from 'node:fs';
+import { readdirSync, readFileSync, rmdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import type { Launch } from '../../platforms/attempt-folder.ts';
+import type { KeptLaunch, ProcessRef } from '../../platforms/attempt-folder.ts';
+import { processIdentity } from '../../platforms/process-identity.mjs';
 import { type Living, type ProcessTable, readLiving } from './process-table.ts';
 
 export class ProgramProcesses {
   readonly #table: ProcessTable;
   readonly #mark: string;
-  readonly #leaf: string | undefined;
+  readonly #certainly: boolean;
+  /** When the program or its shim began. */
+  #sinceTicks = Number.POSITIVE_INFINITY;
+  readonly #cgroup: string | undefined;
+  /** Of the shim: known with it. */
+  #leaf: string | undefined;
   /** Where there is no /proc only the group of the shim is known. */
   readonly #byGroup: boolean;
   /** The shim and, in a namespace, the process around it. */
   readonly #shims = new Set<number>();
 
-  constructor(table: ProcessTable, launch: Launch, epoch: number) {
+  constructor(table: ProcessTable, launch: KeptLaunch) {
     this.#table = table;
     this.#mark = launch.mark;
     const { level, cgroup } = launch.containment;
     this.#byGroup = level === 'group';
-    this.#leaf = level === 'cgroup' && cgroup !== undefined ? join(cgroup, String(epoch)) : undefined;
-  }
-
-  /** The leaf of the cgroup that the shim enters; empty at other levels. Throws when it cannot be made. */
-  open(): string {
-    if (this.#leaf === undefined) return '';
-    mkdirSync(this.#leaf, { recursive: true });
-    return this.#leaf;
+    this.#certainly = level !== 'marks' || launch.leaves;
+    this.#cgroup = level === 'cgroup' ? cgroup : undefined;
   }
 
   /** `pid` is the shim, or the process around it: no process of the program, but its children are. */
   shimIs(pid: number): void {
     this.#shims.add(pid);
-    this.#table.note(pid, this.#mark);
+    const shim = this.#table.note(pid, this.#mark);
+    this.#sinceTicks = Math.min(this.#sinceTicks, Number(shim?.start ?? Number.POSITIVE_INFINITY));
+    if (shim !== undefined && this.#cgroup !== undefined) this.#leaf = leafOf(this.#cgroup, pid, shim.start);
   }
 
   /** Living processes of the program as of the last scan of the table, without the shim. */
@@ -42,9 +44,26 @@ export class ProgramProcesses {
     return this.#all().filter(({ pid }) => !this.#shims.has(pid));
   }
 
+  /** The shim, known by its program alone: it began the session. From the last scan; undefined when none is seen. */
+  leader(): ProcessRef | undefined {
+    const members = this.members();
+    for (const { session } of members) {
+      const identity = members.some(({ pid }) => pid === session) ? undefined : processIdentity(session);
+      if (identity === undefined) continue;
+      this.shimIs(session);
+      return { pid: session, identity };
+    }
+    return undefined;
+  }
+
   /** Whether anything of the program lives. */
   live(): boolean {
     return this.#byGroup ? [...this.#shims].some(groupLives) : this.members().length > 0;
+  }
+
+  /** Whether `live` knows all that lives: without a cgroup or a namespace marks must be seen first. */
+  get certain(): boolean {
+    return this.#certainly || this.live() || !this.#table.hasUnclear(this.#sinceTicks);
   }
 
   /** Asks all to end; stopped ones are continued, or they would not hear it. */
@@ -123,7 +142,11 @@ function processesBelow(cgroup: string): number[] {
   }
 }
 
-function removeEmpty(cgroup: string): void {
+/** The cgroup of a shim below the agent's: named by the process, so that a keeper which takes it over finds it. */
+export const leafOf = (cgroup: string, pid: number, start: string): string => join(cgroup, `${pid}-${start}`);
+
+/** One in which something goes on stays. */
+export function removeEmpty(cgroup: string): void {
   try {
     for (const below of foldersIn(cgroup)) removeEmpty(join(cgroup, below));
     rmdirSync(cgroup);

@@ -14,20 +14,23 @@ import {
 } from '../../platforms/attempt-folder.ts';
 import { KeptAttempt, type Surroundings } from './attempt.ts';
 import { ProcessTable } from './process-table.ts';
+import { Shims } from './shims.ts';
 
 /** Folders are looked at this often besides what the file system reports; ms. */
 const LOOK_MS = 200;
 /** Scans of the process table are at least this far apart, ms: one of them costs up to 5. */
 const SCAN_MS = 10;
-/** After trouble with an attempt's folder it is taken up again this much later. */
+/** After trouble with an attempt's folder it is taken up again this much later, twice as much each time, ms. */
 const AGAIN_MS = 1_000;
+const MOST_AGAIN_MS = 60_000;
 
 export class Keeper implements Surroundings {
   readonly table = new ProcessTable();
-  readonly boot: string;
+  readonly shims: Shims;
   readonly #spool: string;
   readonly #onError: (epoch: number, error: unknown) => void;
   readonly #attempts = new Map<number, KeptAttempt>();
+  readonly #troubles = new Map<number, { readonly text: string; readonly waitMs: number }>();
   readonly #requests = new Map<number, EndRequest>();
   readonly #watchers: FSWatcher[] = [];
   #scan: Promise<void> | undefined;
@@ -36,7 +39,7 @@ export class Keeper implements Surroundings {
 
   constructor(spool: string, boot: string, onError: (epoch: number, error: unknown) => void) {
     this.#spool = spool;
-    this.boot = boot;
+    this.shims = new Shims(spool, boot);
     this.#onError = onError;
   }
 
@@ -92,6 +95,7 @@ export class Keeper implements Surroundings {
     for (const name of namesIn(requestsOf(this.#spool))) this.#request(name);
     const ended = new Set(namesIn(endedOf(this.#spool)).map((name) => parseEnded(name)?.epoch));
     for (const epoch of spooledEpochs(this.#spool)) if (!ended.has(epoch)) this.#take(epoch);
+    this.shims.endIdle();
     // Children that leave their parents quickly are seen while they still have them.
     if (!this.idle) void this.scanned();
   }
@@ -119,14 +123,24 @@ export class Keeper implements Surroundings {
       if (Number.parseInt(name, 10) === epoch) this.#request(name);
     attempt
       .carry()
-      .catch(async (error: unknown) => {
-        this.#onError(epoch, error);
-        await new Promise((resolve) => setTimeout(resolve, AGAIN_MS));
+      .then(() => {
+        this.#troubles.delete(epoch);
       })
+      .catch((error: unknown) => this.#afterTrouble(epoch, error))
       .finally(() => {
         this.#attempts.delete(epoch);
         this.#requests.delete(epoch);
       });
+  }
+
+  /** One that lasts is said once. */
+  #afterTrouble(epoch: number, error: unknown): Promise<void> {
+    const text = String(error);
+    const before = this.#troubles.get(epoch);
+    if (before?.text !== text) this.#onError(epoch, error);
+    const waitMs = Math.min(MOST_AGAIN_MS, 2 * (before?.waitMs ?? AGAIN_MS / 2));
+    this.#troubles.set(epoch, { text, waitMs });
+    return new Promise((resolve) => setTimeout(resolve, waitMs));
   }
 
   #isEnded(epoch: number): boolean {

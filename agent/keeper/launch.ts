@@ -1,35 +1,16 @@
-/** Launching a shim, and what is wrong when a program cannot be started (protocol C5: then it is `failed`, nothing ran). */
-import { type ChildProcess, spawn } from 'node:child_process';
+/** How a shim is started, and what is wrong when a program cannot be (protocol C5: then it is `failed`, nothing ran). */
 import { accessSync, closeSync, constants, openSync, readSync, statSync } from 'node:fs';
 import { isAbsolute, join, resolve } from 'node:path';
 import type { AttemptFolder, KeptLaunch } from '../../platforms/attempt-folder.ts';
 
-const SHIM = join(import.meta.dirname, '..', 'shim.sh');
+export const SHIM = join(import.meta.dirname, '..', 'shim.sh');
 /** For the shim itself and for unshare; the program gets none of it. */
-const SHIM_PATH = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
+export const SHIM_PATH = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
 const NAMESPACE = ['--pid', '--fork', '--kill-child=SIGKILL'];
 /** Without privileges a namespace of users is needed around that of processes. */
 const OWN_USERS = process.getuid?.() === 0 ? [] : ['--user', '--map-current-user'];
 
 export const namespaceArguments: readonly string[] = [...OWN_USERS, ...NAMESPACE];
-
-/** Throws, or answers a child without pid that says `error`, when the kernel does not start the shim. */
-export function launchShim(
-  folder: AttemptFolder,
-  launch: KeptLaunch,
-  boot: string,
-  leaf: string,
-): ChildProcess {
-  const shim = ['/bin/sh', SHIM, folder.path, boot, leaf, ...launch.command];
-  const inside = launch.containment.level === 'namespace' && !launch.leaves;
-  const [command, ...args] = inside ? ['unshare', ...namespaceArguments, ...shim] : shim;
-  return spawn(command!, args, {
-    cwd: launch.cwd,
-    env: { PATH: SHIM_PATH, SLUICE_MARK: launch.mark },
-    detached: true,
-    stdio: 'ignore',
-  });
-}
 
 /** The system's name of the reason, as ENOENT. */
 export function codeOf(error: unknown): string {

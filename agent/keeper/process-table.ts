@@ -23,7 +23,8 @@ interface Seen {
 }
 
 const HAS_PROC = existsSync('/proc/self/stat');
-const MARK = Buffer.from('SLUICE_MARK=');
+const MARK = 'SLUICE_MARK=';
+const STARTS_AS_ONE = /^[^=\0]+=/;
 /** Process ids are not used again within this time, ms: the smallest range of ids is 32,768. */
 const TRUSTED_MS = 1_000;
 /** USER_HZ is 100 on every Linux that Node runs on. */
@@ -33,6 +34,8 @@ const YOUNG_TICKS = 3 * TICKS_PER_SECOND;
 
 export class ProcessTable {
   #seen = new Map<number, Seen>();
+  /** Start times of young orphans whose environment cannot be read (any more). */
+  #unclear: number[] = [];
   #uptimeTicks = 0;
   #scannedOn = Number.NEGATIVE_INFINITY;
 
@@ -53,6 +56,7 @@ export class ProcessTable {
       else here.set(pid, seen);
     }
     this.#seen = here;
+    this.#unclear = [];
     // Parents have lower ids than their children, but for the few that came after the range began again.
     for (const pid of unknown.sort((a, b) => a - b)) this.#look(pid);
   }
@@ -68,10 +72,19 @@ export class ProcessTable {
     return members;
   }
 
+  /**
+   * Whether the last scan saw an orphan of nobody known, younger than `sinceTicks`, in the middle of an exec or with a
+   * title in the place of its environment: its children will show whose it is.
+   */
+  hasUnclear(sinceTicks: number): boolean {
+    return this.#unclear.some((start) => start >= sinceTicks);
+  }
+
   /** The keeper knows this process to belong to the attempt. */
-  note(pid: number, mark: string): void {
+  note(pid: number, mark: string): Living | undefined {
     const living = readLiving(pid);
     if (living !== undefined) this.#seen.set(pid, { start: living.start, mark });
+    return living;
   }
 
   #verify(): void {
@@ -82,14 +95,27 @@ export class ProcessTable {
     const living = readLiving(pid);
     if (living === undefined) return;
     const { start, parent, session, group } = living;
-    const own = markIn(pid);
+    const environment = environmentOf(pid);
+    const own = environment === null ? null : markIn(environment);
     const inherited = [parent, session, group].map((it) => this.#seen.get(it)?.mark).find((it) => it != null);
     const mark = own ?? inherited ?? null;
     // Before its exec a process shows the environment of its parent, and in the middle of it none for a moment: a young
     // stranger is looked at again.
     const young = Number(start) > this.#uptimeTicks - YOUNG_TICKS;
+    if (
+      mark === null &&
+      young &&
+      this.#isOrphan(parent) &&
+      environment !== null &&
+      !STARTS_AS_ONE.test(environment)
+    )
+      this.#unclear.push(Number(start));
     if (mark === null && (own === undefined || young)) return;
     this.#seen.set(pid, { start, mark });
+  }
+
+  #isOrphan(parent: number): boolean {
+    return parent === 1 || readLiving(parent)?.name === 'systemd';
   }
 }
 
@@ -117,18 +143,22 @@ export function readLiving(pid: number): Living | undefined {
   };
 }
 
-/** Null: it has an environment without a mark, or one that this user may not read; undefined: it has none. */
-function markIn(pid: number): string | null | undefined {
+/** Null: this user may not read it. */
+function environmentOf(pid: number): string | null {
   try {
-    const text = readFileSync(`/proc/${pid}/environ`);
-    if (text.length === 0) return undefined;
-    for (let at = text.indexOf(MARK); at >= 0; at = text.indexOf(MARK, at + 1)) {
-      if (at > 0 && text[at - 1] !== 0) continue;
-      const end = text.indexOf(0, at);
-      return text.toString('latin1', at + MARK.length, end < 0 ? undefined : end);
-    }
-    return null;
+    return readFileSync(`/proc/${pid}/environ`, 'latin1');
   } catch {
     return null;
   }
+}
+
+/** Null: an environment without a mark; undefined: none. */
+function markIn(environment: string): string | null | undefined {
+  if (environment.length === 0) return undefined;
+  for (let at = environment.indexOf(MARK); at >= 0; at = environment.indexOf(MARK, at + 1)) {
+    if (at > 0 && environment[at - 1] !== '\0') continue;
+    const end = environment.indexOf('\0', at);
+    return environment.slice(at + MARK.length, end < 0 ? undefined : end);
+  }
+  return null;
 }

@@ -1,0 +1,142 @@
+/**
+ * The keeper's shims (agent/shim.sh): started for a program, and, in a cgroup, used again for the next one when a program
+ * ended by itself and left nothing. To start a shim costs ten times as much as to run `true` under one that is there.
+ */
+import { type ChildProcess, spawn } from 'node:child_process';
+import { mkdirSync } from 'node:fs';
+import type { KeptLaunch } from '../../platforms/attempt-folder.ts';
+import { leafOf, removeEmpty } from './containment.ts';
+import { namespaceArguments, SHIM, SHIM_PATH } from './launch.ts';
+import { readLiving } from './process-table.ts';
+
+/** A shim that was not needed for this long, ms, ends. */
+const IDLE_MS = 60_000;
+/** More shims than this do not wait, however many programs ended at once. */
+const MOST_IDLE = 64;
+
+export class Shims {
+  readonly #spool: string;
+  readonly #boot: string;
+  #idle: { readonly shim: Shim; readonly since: number }[] = [];
+
+  constructor(spool: string, boot: string) {
+    this.#spool = spool;
+    this.#boot = boot;
+  }
+
+  /** One that waits, or a new one. Rejects with the system's error when the kernel starts none. */
+  async take(launch: KeptLaunch): Promise<Shim> {
+    if (mayServeAgain(launch)) {
+      for (let last = this.#idle.pop(); last !== undefined; last = this.#idle.pop())
+        if (last.shim.lives) return last.shim;
+    }
+    const shim = ['/bin/sh', SHIM, this.#spool, this.#boot];
+    const inside = launch.containment.level === 'namespace' && !launch.leaves;
+    const [command, ...args] = inside ? ['unshare', ...namespaceArguments, ...shim] : shim;
+    return new Shim(await launched(command!, args), launch);
+  }
+
+  /** Its program has ended by itself and nothing of it lives: the shim may run another one. */
+  giveBack(shim: Shim): void {
+    if (!shim.lives) return;
+    if (shim.serves && this.#idle.length < MOST_IDLE) this.#idle.push({ shim, since: performance.now() });
+    else shim.end();
+  }
+
+  /** To be called now and then. */
+  endIdle(): void {
+    const since = performance.now() - IDLE_MS;
+    const old = this.#idle.filter((it) => it.since < since || !it.shim.lives);
+    if (old.length === 0) return;
+    this.#idle = this.#idle.filter((it) => !old.includes(it));
+    for (const { shim } of old) shim.end();
+  }
+}
+
+/** Only in a cgroup it is certain that nothing of the last program lives in the shim's session. */
+function mayServeAgain(launch: KeptLaunch): boolean {
+  return launch.containment.level === 'cgroup' && !launch.leaves;
+}
+
+export class Shim {
+  readonly pid: number;
+  /** May run more than one program. */
+  readonly serves: boolean;
+  readonly #child: ChildProcess;
+  readonly #leaf: string | undefined;
+  #runs = 0;
+  #over: (() => void) | undefined;
+
+  /** Of a child that has started. Throws when its cgroup cannot be made. */
+  constructor(child: ChildProcess, launch: KeptLaunch) {
+    this.#child = child;
+    this.pid = child.pid!;
+    this.serves = mayServeAgain(launch);
+    child.stdin!.on('error', () => {});
+    child.stdout!.on('error', () => {}).on('data', () => this.serves && this.#ended());
+    try {
+      this.#leaf =
+        launch.containment.level === 'cgroup' ? leafFor(this.pid, launch.containment.cgroup) : undefined;
+    } catch (error) {
+      this.end();
+      throw error;
+    }
+    child.once('exit', () => {
+      this.#ended();
+      if (this.#leaf !== undefined) removeEmpty(this.#leaf);
+    });
+  }
+
+  /** It has run another program before. */
+  get served(): boolean {
+    return this.#runs > 1;
+  }
+
+  get lives(): boolean {
+    return this.#child.exitCode === null && this.#child.signalCode === null;
+  }
+
+  /** Runs the program of `epoch`; `over` is called once, when it has ended or the shim has. */
+  run(epoch: number, over: () => void): void {
+    this.#over = over;
+    const enter = this.#leaf === undefined || this.#runs > 0 ? '' : ` ${this.#leaf}`;
+    this.#runs++;
+    this.#child.stdin!.write(`${epoch}${enter}\n`);
+    if (!this.serves) this.end();
+    if (!this.lives) this.#ended();
+  }
+
+  /** It goes when it has nothing to do. */
+  end(): void {
+    this.#child.stdin!.end();
+  }
+
+  #ended(): void {
+    const over = this.#over;
+    this.#over = undefined;
+    over?.();
+  }
+}
+
+/** Throws when it cannot be made; undefined of a process that has gone. */
+function leafFor(pid: number, cgroup: string | undefined): string | undefined {
+  const living = readLiving(pid);
+  if (living === undefined || cgroup === undefined) return undefined;
+  const leaf = leafOf(cgroup, pid, living.start);
+  mkdirSync(leaf, { recursive: true });
+  return leaf;
+}
+
+/** Rejects with the system's error when the kernel does not start it. */
+function launched(command: string, args: readonly string[]): Promise<ChildProcess> {
+  const child = spawn(command, args, {
+    cwd: '/',
+    env: { PATH: SHIM_PATH },
+    detached: true,
+    stdio: ['pipe', 'pipe', 'ignore'],
+  });
+  return new Promise((resolve, reject) => {
+    child.once('error', reject);
+    if (child.pid !== undefined) resolve(child);
+  });
+}
