@@ -66,6 +66,8 @@ export interface AgentCallsDeps {
   readonly leaseMs: number;
   readonly heartbeatMs: number;
   readonly orphanMs: number;
+  /** In which people read clock times. */
+  readonly zone: () => Promise<string>;
   readonly warn: (facts: object, message: string) => void;
 }
 
@@ -211,7 +213,7 @@ export function createAgentCalls(deps: AgentCallsDeps): AgentCalls {
           await Promise.all(
             fresh.map(async ({ agent, results }) => ({
               agent,
-              results: await Promise.all(results.map(withRecipient)),
+              results: await Promise.all(results.map(withReader)),
             })),
           ),
           (client, answers) =>
@@ -223,9 +225,11 @@ export function createAgentCalls(deps: AgentCallsDeps): AgentCalls {
     ),
   );
 
-  /** Who hears that an effect was executed over that this record does not know. */
-  async function withRecipient(result: AttemptResult): Promise<AttemptEnd> {
-    const end = endOf(result);
+  /** Who hears that an effect was executed over that this record does not know, and reads when it was left. */
+  async function withReader(result: AttemptResult): Promise<AttemptEnd> {
+    const told = endOf(result);
+    if (told.over === undefined && told.heldBy === undefined) return told;
+    const end = { ...told, zone: await deps.zone().catch(() => undefined) };
     if (end.over === undefined) return end;
     const context = await contextOf(result.run).catch(() => null);
     const owner = context?.version.flows.get(result.flow)?.owner;

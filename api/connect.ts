@@ -13,6 +13,7 @@ import { createAgentCalls } from './agent-calls.ts';
 import { buildApp } from './app.ts';
 import { startBeats } from './beats.ts';
 import type { Api } from './deps.ts';
+import { displayZone } from './display-zone.ts';
 import { startLearning } from './learning.ts';
 import { fileLogStore } from './log-store.ts';
 import { openNotifications } from './notifications.ts';
@@ -66,8 +67,9 @@ export async function connectApi(options: ApiOptions): Promise<ConnectedApi> {
   const versionOf = versionReader(pool, options);
   const contextOf = contextReader(pool, versionOf);
   const logs = fileLogStore(options.logFolder);
+  const zone = (): Promise<string> => displayZone({ pool, versionOf });
   const warn = (facts: object, message: string): void => log.warn(facts, message);
-  const agentCalls = createAgentCalls({ ...options, pool, contextOf, notifications, logs, warn });
+  const agentCalls = createAgentCalls({ ...options, pool, contextOf, notifications, logs, zone, warn });
   const app = await buildApp({
     ...options,
     pool,

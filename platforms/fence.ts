@@ -98,7 +98,7 @@ on conflict (work) do update
 returning replaced`;
 
 const HOLDER = `
-select epoch, record, run, flow, generation, done, taken_at as at from sluice.sluice_work where work = $1`;
+select epoch, record, run, flow, generation, done, to_json(taken_at) #>> '{}' as at from sluice.sluice_work where work = $1`;
 
 type Found = FenceRow & { readonly done: boolean };
 
@@ -148,16 +148,18 @@ async function holderOf(client: pg.ClientBase, work: string): Promise<FenceRow> 
   return fenceRow({ ...row, epoch: Number(row.epoch) });
 }
 
+/** As PostgreSQL writes a timestamptz into JSON, in the zone of the session. */
+const MOMENT = /^(\d{4}-\d\d-\d\d)T(\d\d:\d\d:\d\d)(?:\.\d+)?([+-]\d\d)(?::(\d\d)(?::\d\d)?)?$/;
+
 /** Anybody who may write the table may have written the row: it is brought to what can be reported. */
 function fenceRow({ epoch, record, run, flow, generation, at }: FenceRow): FenceRow {
-  const moment = at === null ? Number.NaN : new Date(at).getTime();
   return {
     epoch: Math.max(-Number.MAX_SAFE_INTEGER, Math.min(epoch, Number.MAX_SAFE_INTEGER)),
     record: record.slice(0, 100),
     run: run.slice(0, 200),
     flow: flow.slice(0, 200),
     generation,
-    at: Number.isNaN(moment) ? null : new Date(moment).toISOString(),
+    at: at !== null && MOMENT.test(at) ? at : null,
   };
 }
 
@@ -199,8 +201,15 @@ export async function markDone(client: pg.ClientBase, { work, works, lease }: Ta
   return rowCount === keys.length;
 }
 
-/** The row as people read it: whose it is, and since when. */
+/** The row as people read it: whose it is, and since when, in the zone of the program. */
 export function describeRow({ epoch, record, run, flow, generation, at }: FenceRow, own: string): string {
   const whose = record === own || record === '' ? 'this record' : `record ${record}`;
-  return `epoch ${epoch} of ${whose}: ${run} ${flow}, generation ${generation}${at === null ? '' : `, ${at}`}`;
+  const since = at === null ? '' : `, ${clockTime(at)}`;
+  return `epoch ${epoch} of ${whose}: ${run} ${flow}, generation ${generation}${since}`;
+}
+
+/** `2026-11-01 08:03:07+08`. */
+function clockTime(at: string): string {
+  const [, day, time, hours, minutes = '00'] = MOMENT.exec(at)!;
+  return `${day} ${time}${hours}${minutes === '00' ? '' : `:${minutes}`}`;
 }

@@ -99,7 +99,7 @@ export interface FenceRow {
   readonly run: string;
   readonly flow: string;
   readonly generation: number;
-  /** When it was written, by the platform's clock; null: unknown. */
+  /** When it was written, by the platform's clock: ISO 8601 with the offset of the session's zone, that of the program. null: unknown. */
   readonly at: string | null;
 }
 

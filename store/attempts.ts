@@ -1,5 +1,6 @@
 /** What agents say about their attempts: started, alive, ended (protocol C1-C4, C7). Lock order A10: counter rows first. */
 import type pg from 'pg';
+import { DEFAULT_CALENDAR } from '../graph/work-days.ts';
 import { keepUnended } from './attempts-past.ts';
 import { endOfStale, type FenceRow, noteForeignEffects, raiseAbove } from './foreign-effects.ts';
 import { releaseHoldings } from './lease-end.ts';
@@ -27,6 +28,8 @@ export interface AttemptEnd {
   /** The committed effect of another attempt that it was executed over, and who hears of it when that is a stranger's. */
   readonly over?: FenceRow | undefined;
   readonly recipient?: string | undefined;
+  /** In which zone people read clock times; default: China's. */
+  readonly zone?: string | undefined;
 }
 
 /** C4: the program may be launched only for the epochs in `ok`. Refused: the lease is not this agent's any more, or is to stop. */
@@ -215,8 +218,8 @@ export async function completeAttempts(
     for (const [run, list] of rows) client.send(appending(run, list));
     await noteForeignEffects(
       client,
-      good.flatMap(({ epoch, run, over, recipient = 'maintainer' }) =>
-        over === undefined ? [] : [{ epoch, run, flow: byEpoch.get(epoch)!.flow_id, over, recipient }],
+      good.flatMap(({ epoch, run, over, recipient = 'maintainer', zone = DEFAULT_CALENDAR.timeZone }) =>
+        over === undefined ? [] : [{ epoch, run, flow: byEpoch.get(epoch)!.flow_id, over, recipient, zone }],
       ),
     );
     raiseAbove(
@@ -238,7 +241,7 @@ type Decided = Omit<AttemptEnd, 'outcome'> & { readonly outcome: AttemptEnd['out
 /** C3: an attempt that met a larger epoch is tried again outside its budget, unless no epoch can be larger. */
 function decided(end: AttemptEnd): Decided {
   if (end.heldBy === undefined || end.outcome !== 'cancelled') return end;
-  const { outcome, message } = endOfStale(end.heldBy);
+  const { outcome, message } = endOfStale(end.heldBy, end.zone ?? DEFAULT_CALENDAR.timeZone);
   return {
     ...end,
     outcome,

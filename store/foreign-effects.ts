@@ -2,6 +2,8 @@
  * What fences on the platforms said when an attempt ended (protocol C3, C6): a larger epoch that stood there, and effects of others that it
  * was executed over.
  */
+import { dateTimeOf } from '../graph/clock-time.ts';
+import { isTimeZone } from '../graph/time-zone.ts';
 import { HIGHEST_EPOCH, raiseEpochs, readRecordId } from './epochs.ts';
 import type { Queryable, Transaction } from './pool.ts';
 
@@ -21,12 +23,18 @@ export interface ExecutedOver {
   readonly run: string;
   readonly flow: string;
   readonly over: FenceRow;
-  /** Who hears of it. */
+  /** Who hears of it, and in which zone people read clock times. */
   readonly recipient: string;
+  readonly zone: string;
 }
 
-const whose = ({ epoch, record, run, flow, generation, at }: FenceRow): string =>
-  `record ${record}, ${run} ${flow}, generation ${generation}, epoch ${epoch}${at === null ? '' : `, ${at}`}`;
+function whose({ epoch, record, run, flow, generation, at }: FenceRow, zone: string): string {
+  const moment = Date.parse(at ?? '');
+  // No result of an attempt fails for a zone that this machine does not know.
+  const known = isTimeZone(zone) ? zone : 'UTC';
+  const since = Number.isNaN(moment) ? '' : `, ${dateTimeOf(known, moment)} ${known}`;
+  return `record ${record}, ${run} ${flow}, generation ${generation}, epoch ${epoch}${since}`;
+}
 
 /**
  * Says `foreign_effect` of those whose effect no attempt of this record has left: a remark with the attempt, and a notice. An effect of a
@@ -43,17 +51,18 @@ export async function noteForeignEffects(client: Transaction, list: readonly Exe
   const foreign = list.filter(({ over }) => rowsOfOthers.has(over));
   if (foreign.length === 0) return;
   const own = await readRecordId(client);
-  const rows = foreign.map(({ epoch, run, flow, over, recipient }) => {
+  const rows = foreign.map(({ epoch, run, flow, over, recipient, zone }) => {
+    const other = whose(over, zone);
     const restored = over.record === own;
     const mend = restored
       ? `sluice rerun ${flow} --run ${run} --scope downstream`
       : `sluice rerun ${over.flow} --run ${over.run}`;
     const en = restored
-      ? `${flow} was executed over an effect that this record lost when it was restored (${whose(over)}). Redo what was built on it: ${mend}`
-      : `${flow} was executed over the effect of another installation (${whose(over)}). If that effect is to stand, rerun it there: ${mend}`;
+      ? `${flow} was executed over an effect that this record lost when it was restored (${other}). Redo what was built on it: ${mend}`
+      : `${flow} was executed over the effect of another installation (${other}). If that effect is to stand, rerun it there: ${mend}`;
     const zh = restored
-      ? `${flow} 覆盖了本记录库恢复时丢失的结果（${whose(over)}）。请重做其后续：${mend}`
-      : `${flow} 覆盖了另一套系统写入的结果（${whose(over)}）。如应以该结果为准，请在该系统重做：${mend}`;
+      ? `${flow} 覆盖了本记录库恢复时丢失的结果（${other}）。请重做其后续：${mend}`
+      : `${flow} 覆盖了另一套系统写入的结果（${other}）。如应以该结果为准，请在该系统重做：${mend}`;
     return { epoch, run_id: run, flow_id: flow, recipient, en, zh, over };
   });
   client.send(
@@ -75,12 +84,15 @@ export function raiseAbove(client: Transaction, rows: readonly FenceRow[]): void
 }
 
 /** What became of an attempt whose fence has the larger epoch of `row`. */
-export function endOfStale(row: FenceRow): { outcome: 'requeued' | 'failed'; message: string | null } {
+export function endOfStale(
+  row: FenceRow,
+  zone: string,
+): { outcome: 'requeued' | 'failed'; message: string | null } {
   if (row.epoch <= HIGHEST_EPOCH) return { outcome: 'requeued', message: null };
   return {
     outcome: 'failed',
     message:
-      `the fence has an epoch that no clock can have given out (${whose(row)}): somebody wrote the row by hand. ` +
+      `the fence has an epoch that no clock can have given out (${whose(row, zone)}): somebody wrote the row by hand. ` +
       'Delete it from sluice.sluice_work, then rerun the flow',
   };
 }

@@ -105,7 +105,7 @@ export const FenceRow = z.strictObject({
   run: spokenText(200),
   flow: spokenText(200),
   generation: z.int(),
-  /** When it was written, by the platform's clock; null: unknown. */
+  /** When it was written, by the platform's clock: ISO 8601 with an offset; null: unknown. */
   at: spokenText(40).nullable(),
 });
 export type FenceRow = z.infer<typeof FenceRow>;

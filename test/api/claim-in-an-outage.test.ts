@@ -29,6 +29,7 @@ test('a record that cannot be asked after a claim fails no flow: the same claim 
     leaseMs,
     heartbeatMs: 10_000,
     orphanMs: 60_000,
+    zone: async () => 'UTC',
     warn: () => {},
   });
   const instance = randomUUID();

@@ -1,4 +1,5 @@
 /** Clock times for people are in one zone, that of the catalogue, and say which; periods far ahead are confirmed and nobody's default. */
+import { randomUUID } from 'node:crypto';
 import { expect, test } from 'vitest';
 import { newestPeriod } from '../../store/scheduled-runs.ts';
 import { startTestApi } from '../support/api.ts';
@@ -56,4 +57,25 @@ test('a period far ahead is refused until it is confirmed, and is nobody’s def
   expect((await ann.post('/backfills', backfill)).body.code).toBe('far_period');
   expect((await ann.post('/backfills', { ...backfill, from: '2099-03' })).body.code).toBe('invalid_request');
   expect((await ann.post('/backfills', { ...backfill, far: true, dryRun: true })).status).toBe(200);
+});
+
+test('a notice that an effect was executed over says when it was left, in the zone of the catalogue', async () => {
+  const bot = await api.actor({ name: 'bot', kind: 'agent' });
+  const instance = randomUUID();
+  const call = async (operation: string, body: object) =>
+    (await bot.post(`/agents/bot/${operation}`, { instance, ...body })).body;
+  await call('hello', { lockToken: randomUUID(), platform: 'yt', slots: 9, version: '1', protocol: 2 });
+  const run = await openTestRun(api.pool, '2026-09');
+  await api.coordinator!.settled(run);
+  const { tasks } = await call('claim', { claimId: randomUUID(), platform: 'yt', free: 9, waitMs: 0 });
+  const lease = tasks.find((task: { lease: { run: string } }) => task.lease.run === run).lease;
+  await call('started', { requestId: randomUUID(), leases: [{ epoch: lease.epoch }] });
+  const over = { epoch: 5, record: 'other', run: 'elsewhere', flow: 'F', generation: 1 };
+  const at = '2026-10-25T08:30:00+08:00';
+  const ending = { outcome: 'succeeded', rows: 1, over: { ...over, at } };
+  await call('complete', { requestId: randomUUID(), results: [{ ...lease, ending }] });
+  const { rows } = await api.pool.query("select en, zh from notices where kind = 'foreign_effect'");
+  // Summer time ends half an hour later.
+  const written = 'elsewhere F, generation 1, epoch 5, 2026-10-25 02:30:00 Europe/Berlin';
+  expect(rows).toEqual([{ en: expect.stringContaining(written), zh: expect.stringContaining(written) }]);
 });

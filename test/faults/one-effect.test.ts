@@ -206,7 +206,9 @@ test('a record that was restored executes again what it does not know, and says 
     expect(rows).toEqual([
       {
         flow_id: 'F0',
-        en: expect.stringMatching(/lost when it was restored.*month-2026-10 F0.*sluice rerun F0/),
+        en: expect.stringMatching(
+          /lost when it was restored.*month-2026-10 F0.*, 20[\d-]+ [\d:]{8} Asia\/Shanghai\).*sluice rerun F0/,
+        ),
       },
       { flow_id: 'F1', en: expect.stringMatching(/month-2026-10 F1/) },
     ]);
@@ -264,7 +266,7 @@ test('a larger epoch of another record raises the own ones, and the attempt is t
   expect(failed.rows[0]).toMatchObject({
     outcome: 'failed',
     failure_kind: 'program',
-    message: expect.stringMatching(/wrote the row by hand/),
+    message: expect.stringMatching(/, 20[\d-]+ [\d:]{8} Asia\/Shanghai\): somebody wrote the row by hand/),
   });
   await installation.close();
 });

@@ -260,11 +260,12 @@ describe('the fence (protocol C6)', () => {
         run: 'month-2026-10',
         flow: 'Flow',
         generation: 1,
-        at: expect.stringMatching(/^20.*Z$/),
+        at: expect.stringMatching(/^20[\d-]+T[\d:.]+\+08:00$/),
       },
     });
-    expect(context.text()).toContain(
-      'executed over the effect of epoch 1 of record record-0: month-2026-10 Flow',
+    // In the zone of the program, as all that it writes.
+    expect(context.text()).toMatch(
+      /executed over the effect of epoch 1 of record record-0: month-2026-10 Flow, generation 1, 20[\d-]+ [\d:]{8}\+08\n/,
     );
     expect(await count()).toBe(5);
     expect(await fenceRow()).toMatchObject({ epoch: '2', done: true, replaced: { epoch: 1, done: true } });

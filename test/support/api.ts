@@ -7,6 +7,7 @@ import { afterAll } from 'vitest';
 import { createAgentCalls } from '../../api/agent-calls.ts';
 import { buildApp } from '../../api/app.ts';
 import type { Api, ApiDeps } from '../../api/deps.ts';
+import { displayZone } from '../../api/display-zone.ts';
 import { fileLogStore } from '../../api/log-store.ts';
 import { openNotifications } from '../../api/notifications.ts';
 import { createActor, type NewActor } from '../../store/actors.ts';
@@ -60,7 +61,10 @@ export async function startTestApi(
     contextOf,
     notifications,
     logs,
-    agentCalls: createAgentCalls({ pool, contextOf, notifications, logs, ...times, warn }),
+    agentCalls: createAgentCalls({
+      ...{ pool, contextOf, notifications, logs, ...times, warn },
+      zone: () => displayZone({ pool, versionOf }),
+    }),
     graceMs: 0,
     planTtlMs: 600_000,
     operationWaitMs: 10_000,
