@@ -98,6 +98,7 @@ function checkFlow(
     return { code: 'not_a_gate', detail: `${graph.ids[v]} is not confirmed by a person` };
   if (rule.onlyPerson && attrs.role !== null && !entry.roles.includes(attrs.role))
     return { code: 'role_required', detail: `${graph.ids[v]} is confirmed by role ${attrs.role}` };
+  if (request.verb === 'cancel' && request.forceEnd === true && isAwaited(m, v)) return { code: null };
   if (has(s, v, FLAG.RERUN_PENDING) && request.verb === 'cancel')
     return {
       code: 'rerun_pending',
@@ -122,6 +123,11 @@ function checkFlow(
       };
   }
   return { code: null };
+}
+
+/** An attempt that a rerun waits for, or that was superseded and has not told its end: whatever the state, a person may let go of it. */
+function isAwaited({ s }: Machine, v: number): boolean {
+  return has(s, v, FLAG.ENDING) ? s.due[v] === 0 : has(s, v, FLAG.RERUN_PENDING) && s.result[v] === 0;
 }
 
 function isDoneOrAmong(m: Machine, u: number, together: ReadonlySet<number>): boolean {
@@ -172,8 +178,11 @@ function perform(m: Machine, entry: OperationEntry, v: number): void {
       m.setFlags(v, FLAG.EXPEDITE);
       return;
     case 'cancel':
-      noted();
-      m.setFlags(v, FLAG.STOPPING);
+      // A superseded attempt has lost its say already: nothing of the flow changes.
+      if (!has(s, v, FLAG.ENDING)) {
+        noted();
+        m.setFlags(v, FLAG.STOPPING);
+      }
       m.effect(entry.request.forceEnd === true ? { t: 'stop', v, force: true } : { t: 'stop', v });
       return;
     case 'confirm':

@@ -241,3 +241,48 @@ describe('events and runs opened for some procedures', () => {
     expect(run.offered()).toBe('P');
   });
 });
+
+describe('cancel with force-end: a person lets go of an attempt that does not end', () => {
+  const stops = (run: SmallRun) => run.effects.filter((effect) => effect.t === 'stop').map((it) => it.force);
+  const kinds = (run: SmallRun) =>
+    run.effects.flatMap((effect) => (effect.t === 'override' ? [effect.kind] : []));
+  const started = () => {
+    const run = new SmallRun([{ id: 'A' }, { id: 'B', after: ['A'] }]);
+    return { run, lease: run.claim('A') };
+  };
+
+  test('one that was superseded by a rerun: its flow stays as it is', () => {
+    const { run, lease } = started();
+    run.rerun('A', 'only');
+    expect(run.ask('cancel', 'A').code).toBe('wrong_state');
+    expect(run.ask('cancel', 'A', { forceEnd: true }).code).toBeNull();
+    expect([stops(run), kinds(run), run.flagged('STOPPING')]).toEqual([[undefined, true], [], '']);
+    expect(run.flagged('ENDING')).toBe('A');
+    run.end(lease, 'cancelled');
+    expect([run.flagged('ENDING'), run.offered()]).toEqual(['', 'A']);
+  });
+
+  test('one that a rerun awaits: the rerun follows', () => {
+    const { run, lease } = started();
+    run.ask('cancel', 'A');
+    run.rerun('A', 'only', { running: 'wait' });
+    expect(run.ask('cancel', 'A').code).toBe('rerun_pending');
+    expect(run.ask('cancel', 'A', { forceEnd: true }).code).toBeNull();
+    expect([stops(run), kinds(run)]).toEqual([
+      [undefined, true],
+      ['cancel', 'cancel'],
+    ]);
+    run.end(lease, 'cancelled');
+    expect([run.generation('A'), run.offered(), run.flagged('STOPPING')]).toEqual([2, 'A', '']);
+  });
+
+  test('one of a flow that was force-passed: the result stands', () => {
+    const { run, lease } = started();
+    run.ask('force-pass', 'A', { supersede: true });
+    expect(run.ask('cancel', 'A').code).toBe('wrong_state');
+    expect(run.ask('cancel', 'A', { forceEnd: true }).code).toBeNull();
+    run.end(lease, 'cancelled');
+    expect([run.states('A', 'B'), run.flagged('ENDING')]).toEqual(['A force_passed, B waiting_agent', '']);
+    expect(run.ask('cancel', 'A', { forceEnd: true }).code).toBe('wrong_state');
+  });
+});

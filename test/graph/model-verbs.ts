@@ -10,6 +10,7 @@ export interface Ask {
   readonly edges: readonly { readonly from: string; readonly to: string; readonly run?: string }[];
   readonly partial: boolean;
   readonly supersede: boolean;
+  readonly forceEnd?: boolean;
   readonly ran: boolean | null;
   readonly plan: AskedPlan | null;
   readonly roles: readonly string[];
@@ -121,6 +122,8 @@ function checkFlow(m: Model, it: Ask, id: string, before: readonly string[]): st
     if (role !== null && !it.roles.includes(role)) return 'role_required';
   }
   const state = m.state(id);
+  const awaited = (f.pending !== null && m.inHand(id)) || f.previous?.until === null;
+  if (verb === 'cancel' && it.forceEnd === true && awaited) return null;
   if (verb === 'cancel' && f.pending !== null) return 'rerun_pending';
   if (verb === 'confirm' && (f.confirmed || state === 'succeeded')) return 'already_confirmed';
   const superseding = verb === 'force-pass' && it.supersede && state === 'running';
@@ -180,7 +183,7 @@ function act(m: Model, it: Ask, id: string): void {
       f.expedite = true;
       break;
     case 'cancel':
-      f.stopping = true;
+      if (f.previous === null) f.stopping = true;
       break;
     case 'confirm':
       f.confirmed = true;

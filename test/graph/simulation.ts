@@ -195,7 +195,7 @@ export class Simulation {
       flows,
       edges: c % 5 === 0 ? [...edges, edges[0]!] : edges,
       partial: (c & 8) !== 0,
-      supersede: (c & 48) !== 0,
+      ...{ supersede: (c & 48) !== 0, forceEnd: (c & 5) === 5 },
       ran: (b & 16) !== 0,
       plan: null,
       roles: [[], ['key'], ['gatekeeper'], ['gatekeeper', 'key'], ['gatekeeper', 'key']][(a >> 3) % 5]!,
@@ -210,6 +210,7 @@ export class Simulation {
     if (verb === 'unskip' && !f.skip) return false;
     if (verb === 'unhold' && !f.held) return false;
     if (verb === 'unwaive' && f.waived.size === 0) return false;
+    if (verb === 'cancel' && f.previous !== null) return true;
     const personal = ['confirm', 'reject', 'withdraw'].includes(verb);
     if (personal && model.attrs(flow).runner !== 'person') return false;
     // Few flows leave the graph, or nothing would be left to see.
