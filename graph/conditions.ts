@@ -7,7 +7,7 @@ import { gaveUpText } from './cause-text.ts';
 import { claimSide } from './claim-conditions.ts';
 import { type Condition, condition, HUNG_MS, type Situation } from './condition.ts';
 import { overLong } from './expected.ts';
-import type { Override, WhyFacts } from './run-facts.ts';
+import type { OpenLease, Override, WhyFacts } from './run-facts.ts';
 import { FLAG, has } from './state.ts';
 import { resultOf } from './status.ts';
 import { isInHand } from './unmet.ts';
@@ -155,8 +155,7 @@ function inHand({ graph, s, facts }: Situation, v: number): Condition {
     const hung = facts.now - lease.sentAt > HUNG_MS;
     return condition(hung ? 'agent_hung' : 'sent_to_agent', lease.sentAt, { by });
   }
-  if (lease.waits !== undefined)
-    return condition(lease.waits.code ?? 'fence_held_elsewhere', lease.waits.since, { by: lease.waits.by });
+  if (lease.waits !== undefined) return waitsOf(lease.waits);
   const since = lease.startedAt;
   if (kind === 'interface' && isLate(facts, v))
     return condition('interface_late', since, { by, until: dueOf(facts, v) });
@@ -171,6 +170,10 @@ function inHand({ graph, s, facts }: Situation, v: number): Condition {
     reason: pending,
   });
 }
+
+/** What its program waits for, or cannot get rid of, as its agent says. */
+const waitsOf = ({ code = 'fence_held_elsewhere', since, by }: NonNullable<OpenLease['waits']>): Condition =>
+  condition(code, since, { by });
 
 /** Deadline or reference time, the earlier of those that there are; 0 = neither. */
 function dueOf(facts: WhyFacts, v: number): number {
@@ -218,6 +221,7 @@ function fromBlocker(at: Situation, v: number, blocker: Blocker): Condition[] {
     }
     case 'previous_attempt_ending': {
       const lease = facts.leases.get(v);
+      if (lease?.waits !== undefined) return [waitsOf(lease.waits)];
       const until = blocker.until === 0 ? null : blocker.until;
       return [condition(blocker.code, facts.generationAt[v]!, { until, by: lease?.agent ?? null })];
     }

@@ -104,6 +104,12 @@ export function remedyOf(given: RemedyOf): Remedy {
     return { verb: null, command: `sluice run reload ${given.run} --reason "..."`, otherwise, procedure };
   if (given.code === 'agents_drained' && given.scope !== null)
     return { verb: null, command: `sluice agent undrain ${given.scope}`, otherwise, procedure };
+  // Whatever the state of its flow: the attempt may be one that was superseded.
+  if (given.code === 'processes_survive' && given.flow !== null)
+    return {
+      ...{ verb: 'cancel', otherwise, procedure },
+      command: `sluice cancel ${given.flow} --run ${given.run} --force-end --reason "..."`,
+    };
   // Without a flow below, nobody waits over an edge that could be waived: it is brought back instead.
   const wanted = given.code === 'retired' && given.to === null ? 'unretire' : rule.verb;
   const verb = wanted !== undefined && isPossible(wanted, given) ? wanted : null;

@@ -203,6 +203,27 @@ describe('why', () => {
       { code: 'previous_attempt_ending', until: NOW + MIN },
     ],
     [
+      'an older attempt of which processes cannot be ended',
+      {
+        specs: chain,
+        flags: { A: FLAG.ENDING },
+        facts: () => ({
+          leases: new Map([
+            [
+              0,
+              {
+                agent: 'a1',
+                sentAt: minutes(20),
+                startedAt: minutes(19),
+                waits: { code: 'processes_survive', by: '4711 (load, state D)', since: minutes(18) },
+              },
+            ],
+          ]),
+        }),
+      },
+      { code: 'processes_survive', since: minutes(18), by: '4711 (load, state D)' },
+    ],
+    [
       'a running flow',
       { specs: chain, lease: { A: 2 }, facts: () => leased(minutes(20), minutes(19)) },
       { code: 'upstream_running', since: minutes(19), by: 'a1' },
