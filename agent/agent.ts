@@ -263,7 +263,6 @@ export function createAgent(options: AgentOptions): Agent {
   async function heartbeat(): Promise<void> {
     const leases = attempts.epochs();
     const trouble = diskTrouble(options.spool);
-    // An API of before, which tells no record, knows nothing of this.
     const reached = fences.record === undefined ? undefined : attempts.reached();
     const beat = { leases, waits: attempts.waits(), reached, trouble, ...fences.found() };
     const answer = await calls.heartbeat(beat, {

@@ -6,7 +6,7 @@ import type { Fences, FencesFound } from '../platforms/fence-report.ts';
 const LOOK_MS = 600_000;
 
 export interface FenceLook {
-  /** Whose record the agent works for; an API of before says nothing of it, and is asked nothing. */
+  /** Whose record the agent works for. An API of before does not say: it knows neither `fenceRuns` nor `reached` of heartbeats. */
   record: string | undefined;
   /** What the last look found, once. Databases that cannot be asked now are asked the next time. */
   found(): Pick<HeartbeatRequest, 'fences' | 'fenceRuns'>;
