@@ -4,8 +4,10 @@
  */
 import { isUtf8 } from 'node:buffer';
 import type { FastifyRequest } from 'fastify';
+import type { z } from 'zod';
 import { SluiceError } from '../errors.ts';
 import { decode } from '../graph/encodings.ts';
+import { numberWanted } from '../graph/number-wanted.ts';
 import { DEPTH_LIMIT, FLAWS, flawIn } from '../graph/storable-text.ts';
 import type { Api } from './deps.ts';
 import { inexactNumber } from './schemas/json-text.ts';
@@ -65,7 +67,10 @@ function refusalOf(request: FastifyRequest, text: string, value: unknown): Sluic
   const number = inexactNumber(text);
   if (number === null) return null;
   const { path, source, read } = number;
-  return refused('body', path, `${source} would arrive as ${read}: write it in quotes, "${source}"`);
+  const { body } = (request.routeOptions.schema ?? {}) as { body?: z.ZodType };
+  const wanted = body === undefined ? null : numberWanted([body], path);
+  const advice = wanted?.en ?? `write it in quotes, "${source}"`;
+  return refused('body', path, `${source} would arrive as ${read}: ${advice}`);
 }
 
 function refused(where: 'body' | 'query', path: readonly (string | number)[], detail: string): SluiceError {

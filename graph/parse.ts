@@ -5,6 +5,7 @@
 import type { z } from 'zod';
 import { type Encodings, isTop, readEncodings } from './encodings.ts';
 import { Catalogue } from './model.ts';
+import { numberWanted } from './number-wanted.ts';
 import { closest, type Finding, type Path, type Problem } from './problems.ts';
 import { findingsOf } from './shape.ts';
 import { DEPTH_LIMIT, FLAWS, flawIn, isStorable, type ValueFlaw } from './storable-text.ts';
@@ -224,8 +225,10 @@ class CatalogueText {
       this.broken.add(stub);
       return entry ? [stub] : stub;
     }
-    for (const { pos, message } of flaws)
-      found.push(placed(invalid([], message.en, message.zh), this.at(offset + pos)));
+    for (const flaw of flaws) {
+      const { en, zh } = wordsOf(flaw, entry);
+      found.push(placed(invalid([], en, zh), this.at(offset + flaw.pos)));
+    }
     if (marks !== null) markNodes(document!, value, offset, marks);
     return value;
   }
@@ -242,6 +245,20 @@ class CatalogueText {
     }
     return { file: this.path, line: low + 1, column: offset - this.lineStarts[low]! + 1 };
   }
+}
+
+/** `entry`: the flaw is one of an entry that was read alone, of any list. */
+function wordsOf({ message, rounded }: NodeFlaw, entry: boolean): NodeFlaw['message'] {
+  if (rounded === undefined) return message;
+  const { path, source, read } = rounded;
+  const section = SECTIONS.find((name) => name === path[0]);
+  const schemas = section === undefined || entry ? Object.values(ENTRY) : [ENTRY[section]];
+  const wanted = numberWanted(schemas, path.slice(entry ? 1 : 2));
+  if (wanted === null) return message;
+  return {
+    en: `${source} would arrive as ${read}: ${wanted.en}`,
+    zh: `${source} 会读为 ${read}：${wanted.zh}`,
+  };
 }
 
 function lineStarts(text: string): number[] {

@@ -26,6 +26,8 @@ export interface NodeFlaw {
   /** `structure`: there is no value to work with. */
   readonly kind: 'structure' | 'value';
   readonly message: { readonly en: string; readonly zh: string };
+  /** A number that a double would round, and where it stands: quotes are no help where only a number may. */
+  readonly rounded?: { readonly path: readonly string[]; readonly source: string; readonly read: string };
 }
 
 /**
@@ -197,11 +199,14 @@ class Walk {
     if (source === undefined || (typeof value !== 'number' && typeof value !== 'boolean')) return;
     const read = Object.is(value, -0) ? '0' : String(value);
     if (read === source) return;
-    if (isText(path) || (typeof value === 'number' && !isExact(source))) this.#asWritten(pos, source, read);
+    if (isText(path)) this.#asWritten(pos, source, read);
+    else if (typeof value === 'number' && !isExact(source))
+      this.#asWritten(pos, source, read, { rounded: { path, source, read } });
   }
 
-  #asWritten(pos: number, source: string, read: string): void {
+  #asWritten(pos: number, source: string, read: string, also: Pick<NodeFlaw, 'rounded'> = {}): void {
     this.flaws.push({
+      ...also,
       pos,
       kind: 'value',
       message: {

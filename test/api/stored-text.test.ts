@@ -170,6 +170,13 @@ describe('a body', () => {
     expect(answer.detail).toContain(`body${detail}`);
   });
 
+  test('where only a number may stand, the refusal says which', async () => {
+    const range = '"cycle":"month","from":"2026-01","to":"2026-02","reason":"r"';
+    const answer = await send('/backfills', `{${range},"concurrency":12345678901234567890}`);
+    expect(answer).toMatchObject({ status: 400, code: 'invalid_request' });
+    expect(answer.detail).toContain('write a whole number from 1 to 100');
+  });
+
   test('keeps numbers that a double keeps', async () => {
     const payload =
       '{"a":9007199254740991,"b":1.10,"c":1e3,"d":"12345678901234567890","e":0.1,"f":1780000000123456}';

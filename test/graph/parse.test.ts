@@ -397,8 +397,20 @@ describe('parsing a catalogue', () => {
       expect(problems).toEqual([]);
       expect(catalogue.flows[0]).toMatchObject({ timeoutMs: 60_000, expectedMs: 16, step: 7 });
       expect(problemsOf(`flows:\n${job('A', '    timeoutMs: 1.00000000000000000001\n')}`)).toEqual([
-        expect.stringMatching(/^0\.yaml:6:16 invalid_value 1\.0+1 .*would arrive as 1: write it in quotes/),
+        '0.yaml:6:16 invalid_value 1.00000000000000000001 would arrive as 1: write a whole number from 0 to 3888000000',
       ]);
+    });
+
+    test.each([
+      ['retries: { lost: 3.00000000000000000001 }', 'would arrive as 3: write a whole number from 0 to 20'],
+      ['uses: [{ pool: P, n: 12345678901234567890 }]', 'write a whole number from 1 to 9007199254740991'],
+      ['startAt: 12345678901234567890', 'write it in quotes, "12345678901234567890"'],
+      ['owner: 12345678901234567890', 'write it in quotes, "12345678901234567890"'],
+    ])('quotes are advised where a text may stand, else the number that may: %s', (line, advice) => {
+      expect(problemsOf(`flows:\n${job('A', `    ${line}\n`)}`)[0]).toContain(advice);
+      // With an alias the file is read as a whole, and the list is known.
+      const whole = `pools:\n  - { id: P, size: &n 3 }\nflows:\n${job('B', '    step: *n\n')}${job('A', `    ${line}\n`)}`;
+      expect(problemsOf(whole).join()).toContain(advice);
     });
 
     test('where text is wanted, a number says that it needs quotes', () => {
