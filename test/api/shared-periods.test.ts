@@ -63,7 +63,7 @@ test.each<[string, object[], string[]]>([
     ['error schedules.1.procedures days and later in day-2026-11-30'],
   ],
   [
-    'each schedule is told once, with the first that it meets',
+    'each schedule once, with the first that it meets',
     [
       { ...day, procedures: ['P'] },
       { ...later, procedures: ['Q'] },
