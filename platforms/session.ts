@@ -6,6 +6,7 @@
  */
 import pg from 'pg';
 import { ANSWER_MS, CONNECT_TIMEOUT_MS } from './control.ts';
+import { keepBytesOfMessages } from './legible-messages.ts';
 import type { Task } from './platform.ts';
 import { watchForSilence } from './silence.ts';
 
@@ -59,7 +60,8 @@ function oldEpochIn(name: string, { period, program }: Pick<Task, 'period' | 'pr
  * (`client_connection_check_interval`), and ends a transaction that a frozen agent leaves idle after `orphanMs`.
  * Limits that an administrator set on the role are lifted: the agent counts the timeout itself, without the wait for
  * the fence. Formats are fixed so that copies read the same text on both sides; the zone is the task's, whatever the
- * role, the database or the URL say.
+ * role, the database or the URL say. A database of encoding SQL_ASCII, which knows nothing of its bytes, sends them as they are: asked for
+ * UTF-8 it fails the statement that raises a notice of others.
  */
 export async function openSession(
   url: string,
@@ -75,6 +77,7 @@ export async function openSession(
     // A database that is gone without a word shows within half a minute, not after hours.
     keepAliveInitialDelayMillis: 10_000,
   });
+  keepBytesOfMessages(client);
   // A broken connection also rejects the query in flight; without a listener it would end the process.
   client.on('error', () => {});
   client.on('notice', (notice) => log(`${notice.severity ?? 'NOTICE'}: ${notice.message ?? ''}\n`));
@@ -98,7 +101,8 @@ export async function openSession(
               set_config('timezone', $2, false), set_config('datestyle', 'ISO, YMD', false),
               set_config('intervalstyle', 'iso_8601', false), set_config('extra_float_digits', '1', false),
               set_config('bytea_output', 'hex', false), set_config('standard_conforming_strings', 'on', false),
-              set_config('application_name', $3, false)`,
+              set_config('application_name', $3, false), set_config('client_encoding',
+                case current_setting('server_encoding') when 'SQL_ASCII' then 'SQL_ASCII' else current_setting('client_encoding') end, false)`,
       values: [`${Math.min(Math.max(task.orphanMs, 1_000), 2_147_483_647)}ms`, task.timeZone, name],
       query_timeout: ANSWER_MS,
     };
