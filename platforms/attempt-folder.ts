@@ -1,6 +1,7 @@
 /**
  * The folder of one shell attempt, `<spool>/attempts/<epoch>`: all that agent, keeper and shim say to each other. What
- * must be said on a full disk as well is a name (a hard link, an empty file), which needs no block of the disk.
+ * must be said on a full disk as well is a name (a hard link, an empty file), which needs no block of the disk. Folders of
+ * the wrapper, which Sluice had before the keeper: wrapper-folder.ts.
  *
  * | file | written by | meaning |
  * |---|---|---|
@@ -13,8 +14,6 @@
  * | survivors | keeper | processes that it cannot end |
  * | `<spool>/requests/EPOCH.WHY` | agent | a request to end the program |
  * | `<spool>/ended/EPOCH.WHAT` | keeper | the attempt is over: nothing of it lives |
- *
- * Folders of the wrapper, which Sluice had before the keeper: wrapper-folder.ts.
  */
 import {
   closeSync,
