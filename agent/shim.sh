@@ -7,7 +7,7 @@
 # stdin: for each program, one after the other, `EPOCH` or `EPOCH LEAF`; it ends with the keeper.
 #   LEAF   cgroup that this process enters, and every program of it
 # stdout: EPOCH, once nothing is left to do for it.
-# The environment is a PATH for this script; the program's own and its command stand in attempt.sh.
+# The environment is a PATH for this script, and SLUICE_SHIM by which a keeper finds it; the program's own stands in attempt.sh.
 
 # The program's group is this one's as well: what is sent to it must not end the shim. The program gets the defaults back.
 trap : HUP INT QUIT TERM PIPE ALRM USR1 USR2
@@ -33,7 +33,7 @@ sluice_carry() {
   trap 'true > "$sluice_folder/unforked"' EXIT
   (
     exec < /dev/null >> "$1/log" 2>> "$1/err"
-    unset PATH
+    unset PATH SLUICE_SHIM
     set --
     . "$sluice_folder/attempt.sh"
     unset PWD OLDPWD SHLVL

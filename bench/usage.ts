@@ -15,7 +15,7 @@ interface Process {
   readonly pid: number;
 }
 
-/** Pids of a system's parts, its servers' children among them. */
+/** Pids of a system's parts and of all that they have started. */
 async function processesOf(home: string): Promise<Process[]> {
   const files = await readdir(join(home, 'run'));
   const roots = await Promise.all(
@@ -35,10 +35,11 @@ async function processesOf(home: string): Promise<Process[]> {
     const parent = Number(stat[1]);
     parents.set(parent, [...(parents.get(parent) ?? []), Number(entry)]);
   }
-  return roots.flatMap(({ part, pid }) => [
+  const withChildren = ({ part, pid }: Process): Process[] => [
     { part, pid },
-    ...(parents.get(pid) ?? []).map((child) => ({ part, pid: child })),
-  ]);
+    ...(parents.get(pid) ?? []).flatMap((child) => withChildren({ part, pid: child })),
+  ];
+  return roots.flatMap(withChildren);
 }
 
 /** Fields of /proc/<pid>/stat from `state` on. */
@@ -71,6 +72,9 @@ async function sumOf(home: string, measure: (process: Process) => Promise<number
   return sums;
 }
 
+/** A look takes at most this part of the time: what is measured must not be the measuring. */
+const LOOK_SHARE = 0.02;
+
 /** Watches memory until `stop`, which answers the highest of each part, MB. */
 export function watchMemory(home: string, everyMs = 250): { stop(): Promise<ByPart> } {
   const peak: ByPart = { api: 0, worker: 0, agents: 0, postgres: 0, temporal: 0 };
@@ -81,8 +85,10 @@ export function watchMemory(home: string, everyMs = 250): { stop(): Promise<ByPa
   };
   const watching = (async () => {
     while (!over) {
+      const since = performance.now();
       await look();
-      await new Promise((resolve) => setTimeout(resolve, everyMs));
+      const tookMs = performance.now() - since;
+      await new Promise((resolve) => setTimeout(resolve, Math.max(everyMs, tookMs / LOOK_SHARE)));
     }
   })();
   return {

@@ -36,6 +36,8 @@ import {
 import { join } from 'node:path';
 import type { Task } from './platform.ts';
 import { processIdentity } from './process-identity.mjs';
+import { programText } from './program-text.ts';
+import { removedAtOnce } from './small-folder.ts';
 
 /** How the processes of a program are kept together, strongest first; `group` where there is no /proc (protocol C5). */
 export type ContainmentLevel = 'cgroup' | 'namespace' | 'marks' | 'group';
@@ -127,11 +129,10 @@ export class AttemptFolder {
   create(task: Task, launch: Launch): void {
     if (existsSync(this.path)) throw new Error(`epoch ${this.epoch} was attempted already`);
     const draft = `${this.path}.new`;
-    rmSync(draft, { recursive: true, force: true });
     mkdirSync(draft, { recursive: true, mode: 0o700 });
     const { command, env, ...limits } = launch;
     const kept: KeptLaunch = { ...limits, program: command[0]!, path: env.PATH };
-    const text = `# ${JSON.stringify({ task, launch: kept })}\n${shellTextOf(launch)}`;
+    const text = `# ${JSON.stringify({ task, launch: kept })}\n${programText(launch)}`;
     writeFileSync(join(draft, 'attempt.sh'), text, { mode: 0o600 });
     renameSync(draft, this.path);
   }
@@ -242,7 +243,7 @@ export class AttemptFolder {
     const trash = join(trashOf(this.spool), String(this.epoch));
     try {
       renameSync(this.path, trash);
-      rm(trash, { recursive: true, force: true }, () => {});
+      if (!removedAtOnce(trash)) rm(trash, { recursive: true, force: true }, () => {});
     } catch {
       // A full disk, or there is none.
       rmSync(this.path, { recursive: true, force: true });
@@ -329,21 +330,3 @@ function split(text: string): [string, string] {
   const at = text.indexOf(' ');
   return at < 0 ? [text, ''] : [text.slice(0, at), text.slice(at + 1)];
 }
-
-/** Names that a shell sets or reads itself, or refuses: they reach the program through env(1), not through the shell. */
-const SHELL_NAMES =
-  /^(IFS|PS[0-9]|PPID|OPT(IND|ARG|ERR)|PWD|OLDPWD|SHLVL|_|LINENO|ENV|FUNCNAME|UID|EUID|GROUPS|RANDOM|SRANDOM|SECONDS|EPOCH\w*|DIRSTACK|HIST\w*|HOST\w*|MACHTYPE|OSTYPE|POSIXLY_CORRECT|SHELLOPTS|BASH\w*|COMP_\w*)$/;
-
-/** Environment, working directory and command as text for a shell; env(1) gets what no shell passes on unchanged. */
-function shellTextOf({ command, cwd, env, mark }: Launch): string {
-  let text = '';
-  const odd: string[] = [];
-  for (const [name, value] of Object.entries(env)) {
-    if (!/^[A-Za-z_][A-Za-z0-9_]*$/.test(name) || SHELL_NAMES.test(name)) odd.push(`${name}=${value}`);
-    else text += `export ${name}=${quoted(value)}\n`;
-  }
-  const whole = odd.length === 0 ? command : ['env', ...odd, ...command];
-  return `${text}export SLUICE_MARK=${quoted(mark)}\ncd ${quoted(cwd)} || exit 126\nset -- ${whole.map(quoted).join(' ')}\n`;
-}
-
-const quoted = (text: string): string => `'${text.replaceAll("'", "'\\''")}'`;

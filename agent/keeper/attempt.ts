@@ -11,7 +11,7 @@ import { processIdentity } from '../../platforms/process-identity.mjs';
 import { ProgramProcesses } from './containment.ts';
 import { codeOf, execProblem, launchProblem } from './launch.ts';
 import { type ProcessTable, readLiving, TICKS_PER_SECOND } from './process-table.ts';
-import type { Shim, Shims } from './shims.ts';
+import { type Shim, type Shims, strangersShimLives } from './shims.ts';
 
 const WATCH_MS = 200;
 /** What a program leaves running when it ends gets this long between TERM and KILL. */
@@ -193,7 +193,9 @@ export class KeptAttempt {
     )
       return this.#ownCarries;
     if (this.#shim !== undefined) return processIdentity(this.#shim.pid) === this.#shim.identity;
-    return this.folder.runner() === 'unknown' && this.#processes.live();
+    return (
+      this.folder.runner() === 'unknown' && (this.#processes.live() || strangersShimLives(this.folder.spool))
+    );
   }
 
   #reasonToEnd(): Cause | undefined {

@@ -18,8 +18,9 @@ import { Shims } from './shims.ts';
 
 /** Folders are looked at this often besides what the file system reports; ms. */
 const LOOK_MS = 200;
-/** Scans of the process table are at least this far apart, ms: one of them costs up to 5. */
+/** Scans of the process table are at least this far apart, ms, and take at most this part of the time. */
 const SCAN_MS = 10;
+const SCAN_SHARE = 0.05;
 /** After trouble with an attempt's folder it is taken up again this much later, twice as much each time, ms. */
 const AGAIN_MS = 1_000;
 const MOST_AGAIN_MS = 60_000;
@@ -34,7 +35,7 @@ export class Keeper implements Surroundings {
   readonly #requests = new Map<number, EndRequest>();
   readonly #watchers: FSWatcher[] = [];
   #scan: Promise<void> | undefined;
-  #scannedOn = Number.NEGATIVE_INFINITY;
+  #scanAgainOn = Number.NEGATIVE_INFINITY;
   #timer: NodeJS.Timeout | undefined;
 
   constructor(spool: string, boot: string, onError: (epoch: number, error: unknown) => void) {
@@ -69,11 +70,13 @@ export class Keeper implements Surroundings {
 
   scanned(): Promise<void> {
     this.#scan ??= new Promise((resolve) => {
-      const wait = Math.max(0, this.#scannedOn + SCAN_MS - performance.now());
+      const wait = Math.max(0, this.#scanAgainOn - performance.now());
       setTimeout(() => {
         this.#scan = undefined;
+        const since = performance.now();
         this.table.scan();
-        this.#scannedOn = performance.now();
+        const now = performance.now();
+        this.#scanAgainOn = now + Math.max(SCAN_MS, (now - since) / SCAN_SHARE);
         resolve();
       }, wait);
     });

@@ -34,7 +34,9 @@ export function launchProblem(launch: KeptLaunch): string | undefined {
   if (name.includes('/')) return fileProblem(resolve(launch.cwd, name));
   let worst: string | undefined = 'ENOENT';
   for (const folder of (launch.path ?? SHIM_PATH).split(':')) {
-    const problem = fileProblem(join(isAbsolute(folder) ? folder : resolve(launch.cwd, folder), name));
+    const path = join(isAbsolute(folder) ? folder : resolve(launch.cwd, folder), name);
+    if (statSync(path, { throwIfNoEntry: false }) === undefined) continue;
+    const problem = fileProblem(path);
     if (problem === undefined) return undefined;
     if (problem === 'EACCES' || problem === 'ENOEXEC') worst = problem;
   }

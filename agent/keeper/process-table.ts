@@ -29,6 +29,8 @@ const STARTS_AS_ONE = /^[^=\0]+=/;
 const TRUSTED_MS = 1_000;
 /** USER_HZ is 100 on every Linux that Node runs on. */
 export const TICKS_PER_SECOND = 100;
+/** A young process with another environment is looked at again after this time, ms: with many of them scans cost most. */
+const STRANGER_LOOK_MS = 100;
 /** A process younger than this may not be what it is going to be. */
 const YOUNG_TICKS = 3 * TICKS_PER_SECOND;
 
@@ -36,6 +38,8 @@ export class ProcessTable {
   #seen = new Map<number, Seen>();
   /** Start times of young orphans whose environment cannot be read (any more). */
   #unclear: number[] = [];
+  /** When young strangers were looked at: their environment was whole and without a mark. */
+  #strangers = new Map<number, number>();
   #uptimeTicks = 0;
   #scannedOn = Number.NEGATIVE_INFINITY;
 
@@ -47,15 +51,20 @@ export class ProcessTable {
     this.#scannedOn = now;
     this.#uptimeTicks = Number(readFileSync('/proc/uptime', 'latin1').split(' ')[0]) * TICKS_PER_SECOND;
     const here = new Map<number, Seen>();
+    const strangers = new Map<number, number>();
     const unknown: number[] = [];
     for (const name of readdirSync('/proc')) {
       const pid = Number(name);
       if (!Number.isInteger(pid)) continue;
       const seen = this.#seen.get(pid);
-      if (seen === undefined) unknown.push(pid);
-      else here.set(pid, seen);
+      const strangerOn = this.#strangers.get(pid);
+      if (seen !== undefined) here.set(pid, seen);
+      else if (strangerOn !== undefined && now - strangerOn < STRANGER_LOOK_MS)
+        strangers.set(pid, strangerOn);
+      else unknown.push(pid);
     }
     this.#seen = here;
+    this.#strangers = strangers;
     this.#unclear = [];
     // Parents have lower ids than their children, but for the few that came after the range began again.
     for (const pid of unknown.sort((a, b) => a - b)) this.#look(pid);
@@ -110,6 +119,7 @@ export class ProcessTable {
       !STARTS_AS_ONE.test(environment)
     )
       this.#unclear.push(Number(start));
+    if (mark === null && young && own === null) this.#strangers.set(pid, this.#scannedOn);
     if (mark === null && (own === undefined || young)) return;
     this.#seen.set(pid, { start, mark });
   }
@@ -150,6 +160,15 @@ function environmentOf(pid: number): string | null {
   } catch {
     return null;
   }
+}
+
+/** Living processes whose environment holds `name=value`; none where there is no /proc. Costs 0.05 ms for each process. */
+export function livingWith(name: string, value: string): Living[] {
+  const entry = `\0${Buffer.from(`${name}=${value}`).toString('latin1')}\0`;
+  return (HAS_PROC ? readdirSync('/proc') : []).flatMap((pid) => {
+    if (!/^\d+$/.test(pid) || !`\0${environmentOf(Number(pid))}`.includes(entry)) return [];
+    return readLiving(Number(pid)) ?? [];
+  });
 }
 
 /** Null: an environment without a mark; undefined: none. */

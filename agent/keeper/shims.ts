@@ -7,10 +7,12 @@ import { mkdirSync } from 'node:fs';
 import type { KeptLaunch } from '../../platforms/attempt-folder.ts';
 import { leafOf, removeEmpty } from './containment.ts';
 import { namespaceArguments, SHIM, SHIM_PATH } from './launch.ts';
-import { readLiving } from './process-table.ts';
+import { livingWith, readLiving } from './process-table.ts';
 
 /** A shim that was not needed for this long, ms, ends. */
 const IDLE_MS = 60_000;
+/** In the environment of every shim, and of nothing that it runs: its spool. */
+const SHIM_NAME = 'SLUICE_SHIM';
 /** More shims than this do not wait, however many programs ended at once. */
 const MOST_IDLE = 64;
 
@@ -33,7 +35,7 @@ export class Shims {
     const shim = ['/bin/sh', SHIM, this.#spool, this.#boot];
     const inside = launch.containment.level === 'namespace' && !launch.leaves;
     const [command, ...args] = inside ? ['unshare', ...namespaceArguments, ...shim] : shim;
-    return new Shim(await launched(command!, args), launch);
+    return new Shim(await launched(command!, args, this.#spool), launch);
   }
 
   /** Its program has ended by itself and nothing of it lives: the shim may run another one. */
@@ -128,10 +130,10 @@ function leafFor(pid: number, cgroup: string | undefined): string | undefined {
 }
 
 /** Rejects with the system's error when the kernel does not start it. */
-function launched(command: string, args: readonly string[]): Promise<ChildProcess> {
+function launched(command: string, args: readonly string[], spool: string): Promise<ChildProcess> {
   const child = spawn(command, args, {
     cwd: '/',
-    env: { PATH: SHIM_PATH },
+    env: { PATH: SHIM_PATH, [SHIM_NAME]: spool },
     detached: true,
     stdio: ['pipe', 'pipe', 'ignore'],
   });
@@ -139,4 +141,9 @@ function launched(command: string, args: readonly string[]): Promise<ChildProces
     child.once('error', reject);
     if (child.pid !== undefined) resolve(child);
   });
+}
+
+/** Whether a shim of this spool lives that an earlier keeper started: of one on a full disk no note is left. Reads all of /proc. */
+export function strangersShimLives(spool: string): boolean {
+  return livingWith(SHIM_NAME, spool).some(({ parent }) => parent !== process.pid);
 }

@@ -31,7 +31,8 @@ afterEach(async () => {
     await over.catch(() => {});
   }
   await api.end();
-  rmSync(spool, { recursive: true, force: true });
+  // The keeper ends meanwhile, and still has a file to make or to remove.
+  rmSync(spool, { recursive: true, force: true, maxRetries: 20, retryDelay: 50 });
 });
 
 const platformsOf = () =>

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { containmentFor } from '../../agent/containment-level.ts';
 import { ResultSpool } from '../../agent/result-spool.ts';
-import { attemptsOf } from '../../platforms/attempt-folder.ts';
+import { AttemptFolder, attemptsOf, spooledEpochs } from '../../platforms/attempt-folder.ts';
 import { processIdentity } from '../../platforms/process-identity.mjs';
 import { createShellPlatform, type ShellPlatform } from '../../platforms/shell.ts';
 import { contextOf, type TaskWish, taskOf } from './task.ts';
@@ -16,6 +16,8 @@ beforeEach(() => {
   platform = platformOf();
 });
 afterEach(() => {
+  // Programs of failed tests must not outlive them.
+  for (const epoch of spooledEpochs(spool)) new AttemptFolder(spool, epoch).requestEnd('cancel');
   platform.close();
   rmSync(spool, { recursive: true, force: true, maxRetries: 20, retryDelay: 50 });
 });

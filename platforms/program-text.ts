@@ -1,0 +1,20 @@
+/** What the shim's shell reads before it becomes the program. */
+import type { Launch } from './attempt-folder.ts';
+
+/** Names that a shell sets or reads itself, or refuses: they reach the program through env(1), not through the shell. */
+const SHELL_NAMES =
+  /^(IFS|PS[0-9]|PPID|OPT(IND|ARG|ERR)|PWD|OLDPWD|SHLVL|_|LINENO|ENV|FUNCNAME|UID|EUID|GROUPS|RANDOM|SRANDOM|SECONDS|EPOCH\w*|DIRSTACK|HIST\w*|HOST\w*|MACHTYPE|OSTYPE|POSIXLY_CORRECT|SHELLOPTS|BASH\w*|COMP_\w*)$/;
+
+/** Environment, working directory and command as text for a shell; env(1) gets what no shell passes on unchanged. */
+export function programText({ command, cwd, env, mark }: Launch): string {
+  let text = '';
+  const odd: string[] = [];
+  for (const [name, value] of Object.entries(env)) {
+    if (!/^[A-Za-z_][A-Za-z0-9_]*$/.test(name) || SHELL_NAMES.test(name)) odd.push(`${name}=${value}`);
+    else text += `export ${name}=${quoted(value)}\n`;
+  }
+  const whole = odd.length === 0 ? command : ['env', ...odd, ...command];
+  return `${text}export SLUICE_MARK=${quoted(mark)}\ncd ${quoted(cwd)} || exit 126\nset -- ${whole.map(quoted).join(' ')}\n`;
+}
+
+const quoted = (text: string): string => `'${text.replaceAll("'", "'\\''")}'`;
