@@ -385,7 +385,8 @@ describe('an agent', () => {
     });
     expect(sentAtResult).toBeLessThan(bytes / 2);
     expect(api.log(1).length).toBeLessThan(25 * 1024 * 1024);
-    expect(api.log(1).subarray(-7).toString()).toBe('broken\n');
+    // In its place among the output: last, or where it was when somebody looked before the end was known.
+    expect(api.log(1).toString('latin1').split('broken\n')).toHaveLength(2);
   });
 
   it('cancels a flood at once, and a quiet program beside it is heard', async () => {
