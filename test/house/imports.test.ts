@@ -133,6 +133,11 @@ describe('the house', () => {
     expect([...rooms].filter((it) => MAY_IMPORT[it] === undefined)).toEqual([]);
   });
 
+  test('docs/house.md has a row for every room', () => {
+    const rows = [...text('docs/house.md').matchAll(/^\| `(\w+)\/` \|/gm)].map(([, room]) => room!);
+    expect(rows.toSorted()).toEqual([...rooms].toSorted());
+  });
+
   test('data walks one way: a room imports only what the table of rooms lets it', () => {
     const wrong = imports.filter(({ file, target, typeOnly }) => {
       const room = roomOf(file);
