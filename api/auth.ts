@@ -11,7 +11,7 @@ import type { Notifications } from './notifications.ts';
  */
 export type Permission = 'public' | 'read' | 'confirm' | 'operate' | 'maintain' | 'agent';
 
-/** Rights that come with a role. Any other role is one of the domain's (billing, region ...): it reads, and confirms its own gates. */
+/** Rights that come with a role. Any other role belongs to gates (billing, region ...): it reads, and confirms its own gates. */
 const RIGHTS: Readonly<Record<string, readonly Permission[]>> = {
   viewer: ['read'],
   operator: ['read', 'confirm', 'operate'],

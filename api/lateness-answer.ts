@@ -1,4 +1,4 @@
-/** How late a flow is and because of what (design 3): today's run against an earlier one that is like it. */
+/** How late a flow is and because of what (docs/answers.md): today's run against an earlier one that is like it. */
 import { SluiceError } from '../errors.ts';
 import { periodSpan } from '../graph/calendar.ts';
 import { classOf, type DayClass } from '../graph/day-class.ts';

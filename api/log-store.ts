@@ -1,5 +1,5 @@
 /**
- * What attempts wrote, byte for byte: files behind an interface, never in PostgreSQL (design 4). Of each attempt the first 10 MiB and the
+ * What attempts wrote, byte for byte: files behind an interface, never in PostgreSQL (decision 0019). Of each attempt the first 10 MiB and the
  * last 10 to 12 MiB are kept, what lies between is left out, in whole lines. Bytes are known by their offset in all that the attempt wrote:
  * a repeated chunk changes nothing, and what is missing is known to the byte.
  */

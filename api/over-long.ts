@@ -1,4 +1,4 @@
-/** Which running flows run too long now (domain M16, Q09 note 1): more than an hour, or half as long again as on their own average. */
+/** Which running flows run too long now (docs/answers.md, Q09): more than an hour, or half as long again as on their own average. */
 import { overLong } from '../graph/expected.ts';
 import type { Flow } from '../graph/model.ts';
 import { type RunningFlow, runningFlows } from '../store/durations.ts';

@@ -1,4 +1,4 @@
-/** What a rerun, a forced pass or a retirement would do to the flows of a run, flow by flow (domain Q27). Nothing is changed. */
+/** What a rerun, a forced pass or a retirement would do to the flows of a run, flow by flow (Q27). Nothing is changed. */
 import type { OperationRequest } from '../graph/decisions.ts';
 import { reachOf } from '../graph/impact.ts';
 import { planMembers, rootRefusal } from '../graph/rerun.ts';

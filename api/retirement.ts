@@ -1,4 +1,4 @@
-/** The retirement sheet of a flow (domain Q36): from the newest catalogue version, and what the record says of it. */
+/** The retirement sheet of a flow (Q36): from the newest catalogue version, and what the record says of it. */
 import { reachOf } from '../graph/impact.ts';
 import { type TableKey, tableName } from '../graph/lineage.ts';
 import type { Flow } from '../graph/model.ts';

@@ -1,6 +1,6 @@
 /**
- * Why a flow has not run, also when the reason lies in another run: the walk goes on in the graph and the record of that run (design 3,
- * protocol A11). Each run is read in a snapshot of its own.
+ * Why a flow has not run, also when the reason lies in another run: the walk goes on in the graph and the record of that run
+ * (docs/answers.md, protocol A11). Each run is read in a snapshot of its own.
  */
 import { SluiceError } from '../errors.ts';
 import { absentFlow } from '../graph/absent.ts';

@@ -22,7 +22,7 @@ export interface LogBounds {
 }
 
 const MEGABYTE = 1024 * 1024;
-/** Head and tail as design.md 4 has them. */
+/** Head and tail that are kept of an attempt's output (decision 0019). */
 export const logBounds = (limitMb = 10_000): LogBounds => ({
   head: 10 * MEGABYTE,
   tail: 10 * MEGABYTE,

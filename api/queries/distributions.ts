@@ -6,7 +6,7 @@ import { type Clock, clockOf } from './clock.ts';
 import { defineQuery, listColumn, numberColumn, offset, ratioColumn, textColumn } from './query.ts';
 import { DayInput, flowsOf, grouped, isComplete, type Scope, type ScopedFlow, scopeOfDate } from './scope.ts';
 
-/** A half that waits for longer has no agent (domain, distribution reports). */
+/** A half that waits for longer than this counts as import-waiting, ms. */
 const WAITING_MS = 10 * 60_000;
 const DAYS = 30;
 

@@ -1,5 +1,5 @@
 /**
- * A template query: a question that operators ask every day, with its inputs and the columns of its answer (domain Q01-Q37). One
+ * A template query: a question that operators ask every day, with its inputs and the columns of its answer (docs/queries.md). One
  * definition serves the route, the OpenAPI document, the files and the command line.
  */
 import { z } from 'zod';

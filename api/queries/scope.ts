@@ -147,6 +147,6 @@ export function grouped<T>(items: readonly T[], key: (item: T) => string): Map<s
 export const isOpen = (row: Pick<FlowStateRow, 'result' | 'state'>): boolean =>
   !isComplete(row) && row.state !== 'skipped' && row.state !== 'retired';
 
-/** Whether it counts as done in lists: succeeded or passed (domain, common rule). */
+/** Whether it counts as done in lists: succeeded or passed (docs/queries.md). */
 export const isComplete = ({ result }: Pick<FlowStateRow, 'result'>): boolean =>
   result === 'succeeded' || result === 'force_passed';

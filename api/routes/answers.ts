@@ -1,4 +1,4 @@
-/** Answers about a run (design 3): why, and the critical path. Computed on one snapshot of the record; nothing is changed. */
+/** Answers about a run (docs/answers.md): why, and the critical path. Computed on one snapshot of the record; nothing is changed. */
 import { z } from 'zod';
 import { criticalPath, defaultTarget } from '../../graph/critical-path.ts';
 import { DAY_CLASSES } from '../../graph/day-class.ts';

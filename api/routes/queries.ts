@@ -1,4 +1,4 @@
-/** Template queries (domain Q01-Q37): one route each, as JSON, CSV or xlsx. */
+/** Template queries (docs/queries.md): one route each, as JSON, CSV or xlsx. */
 import { z } from 'zod';
 import { readClock } from '../../store/snapshot.ts';
 import type { Api, ApiDeps } from '../deps.ts';

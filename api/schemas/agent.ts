@@ -137,7 +137,7 @@ export const Ending = z.discriminatedUnion('outcome', [
 export type Ending = z.infer<typeof Ending>;
 
 /**
- * `agentMs`: what the agent's own clock measured; a remark, not an instant of the record (design.md 3). `logBytes`: all that the attempt
+ * `agentMs`: what the agent's own clock measured; a remark, not an instant of the record (A4). `logBytes`: all that the attempt
  * wrote; its last bytes may come after its result. `encoding`: what they are shown in, default utf-8.
  */
 export const AttemptResult = z.strictObject({

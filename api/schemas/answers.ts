@@ -1,4 +1,4 @@
-/** Answers about a run: why a flow has not run, why the whole run is where it is, which way its time went (design 3). */
+/** Answers about a run: why a flow has not run, why the whole run is where it is, which way its time went (docs/answers.md). */
 import { z } from 'zod';
 import { CAUSES, type CauseCode } from '../../graph/conditions.ts';
 import { PIECE_KINDS } from '../../graph/critical-path.ts';
@@ -36,7 +36,7 @@ export const Cause = z.object({
   blocks: z.int(),
   /** Of a loop: the flows of a shortest way round. */
   members: z.array(z.string()),
-  /** What removes it: a verb with its command, a procedure of the department, or both. */
+  /** What removes it: a verb with its command, a procedure of the operators' handbook, or both. */
   remedy: z.object({
     verb: z.string().nullable(),
     command: z.string().nullable(),

@@ -1,4 +1,4 @@
-/** The retirement sheet of a flow (domain Q36, P20): what there is to know before it is retired. */
+/** The retirement sheet of a flow (Q36): what there is to know before it is retired. */
 import { z } from 'zod';
 import { Cycle, FlowKind, Layer, PeriodMapping } from '../../graph/model.ts';
 import { BothNames, GivenId, Instant, StateName } from './fields.ts';

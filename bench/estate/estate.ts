@@ -1,7 +1,7 @@
 /**
  * An estate like the one that Sluice is made for, from a seed: of 13,000 flows 1,000 day and 60 month programs, 1,200 interfaces of four
- * or five load nodes each, 3,000 distributions with export and import, a handful of hour programs. Proportions and words:
- * research of the domain; the same seed gives the same estate on every machine.
+ * or five load nodes each, 3,000 distributions with export and import, a handful of hour programs. Proportions and
+ * words are those of a telecom warehouse; the same seed gives the same estate on every machine.
  */
 import { dayPrograms, hourPrograms, monthPrograms } from './programs.ts';
 import { type Draws, drawsOf } from './random.ts';

@@ -57,7 +57,7 @@ async function soundRun(run: string, flows: number): Promise<void> {
 const eventsOf = async (it: Coordinated, run: string) =>
   (await it.client.workflow.getHandle(it.workflowId(run)).fetchHistory()).events ?? [];
 
-describe('3: the workflow task fails after its local activity (research: lost completions)', () => {
+describe('3: the workflow task fails after its local activity (docs/reliability.md, trap 3)', () => {
   test('A5: each exchange is done again by the next task and adopted; nothing is lost or doubled', async () => {
     const asked = new Map<number, number>();
     const it = await coordinate({

@@ -5,7 +5,7 @@ import { checkCatalogue } from '../../graph/check.ts';
 import { inflate } from '../../graph/compact.ts';
 import { compact } from '../../graph/compile.ts';
 
-/** Goal of design 5 for 13,000 flows: 1 s. The ceiling only catches a loss of an order of magnitude on a busy machine. */
+/** Goal for 13,000 flows (docs/performance.md): 1 s. The ceiling only catches a loss of an order of magnitude on a busy machine. */
 const CEILING_MS = 3000;
 
 function timed<T>(what: string, work: () => T): { value: T; ms: number } {

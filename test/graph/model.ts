@@ -1,5 +1,5 @@
 /**
- * A run as protocol.md tells it, slow and obvious: plain objects by flow id, everything that follows is worked out again from the facts
+ * A run as docs/protocol.md tells it, slow and obvious: plain objects by flow id, everything that follows is worked out again from the facts
  * after each event. It shares no code with graph/: what the two agree on was said twice.
  */
 import type { FlowAttrs } from '../../graph/compact.ts';

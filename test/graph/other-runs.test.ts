@@ -157,7 +157,7 @@ describe('which runs an edge means', () => {
   });
 });
 
-test('design 3: time in which another run was waited for is a piece of its own', () => {
+test('critical path: time in which another run was waited for is a piece of its own', () => {
   const { graph, s, facts } = storyOf({
     specs: [{ id: 'A' }, { id: 'B', after: ['A'], foreign: ['X'] }],
     met: { X: 15 },

@@ -1,6 +1,5 @@
 /**
- * `why` a second time, slowly, from the words of the domain (queries.md Q17, platform.md 6, monitors M01, M02, M16) and design 3: plain
- * recursion over sets of paths, on the written situation. It shares nothing with graph/ but the names of the codes.
+ * `why` a second time, slowly, from the words of docs/answers.md: plain recursion over sets of paths, on the written situation. It shares nothing with graph/ but the names of the codes.
  */
 import type { Staged, StagedFlow, Words } from './staged.ts';
 
@@ -205,7 +204,7 @@ export class SlowWhy {
     if (this.#isLate(flow)) return 'interface_late';
     const ran = Number(state.get('running'));
     const usual = Number(words.get('usual') ?? 'NaN');
-    // M16, Q09: an hour, or half as long again as usual and a minute more.
+    // An hour, or half as long again as usual and a minute more.
     if (ran > 60 || (ran > 1.5 * usual && ran > usual + 1)) return 'upstream_running_long';
     return kind === 'distribution' ? 'distribution_pending' : 'upstream_running';
   }
@@ -242,7 +241,7 @@ export class SlowWhy {
     const fitting = alive.filter((it) => label === undefined || it.includes(`label=${label}`));
     const taking = fitting.filter((it) => !it.includes('drained'));
     const free = taking.filter((it) => valueIn(it, 'used') < (valueIn(it, 'slots') || 1));
-    // M02: since the last thing happened on the platform.
+    // Standstill: since the last thing happened on the platform.
     const happened = [
       waits,
       ...there.flatMap((it) => (it.some((word) => word.startsWith('taken=')) ? [valueIn(it, 'taken')] : [])),

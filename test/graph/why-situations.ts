@@ -1,6 +1,6 @@
 /**
  * Staged situations: name, what is written (test/graph/staged.ts), and every final cause of the flow that is asked about, written by hand
- * from domain Q17: `chain code blocked-flows verb procedure`, the chain from the asked flow to the cause; `*` = the run as a whole.
+ * from docs/answers.md: `chain code blocked-flows verb procedure`, the chain from the asked flow to the cause; `*` = the run as a whole.
  */
 export type Situation = readonly [name: string, text: string, causes: readonly [string, ...string[]]];
 

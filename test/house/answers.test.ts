@@ -44,6 +44,12 @@ describe('docs/answers.md', () => {
     expect(rows).toEqual(codes);
   });
 
+  test('says what each procedure is that a cause names', () => {
+    const named = codes.flatMap((code) => remedyRule(code).procedure ?? []);
+    const said = doc.split('\n').flatMap((line) => /^\| (P\d\d) \p{Script=Han}/u.exec(line)?.[1] ?? []);
+    expect(said).toEqual([...new Set([...named, 'P25'])].sort());
+  });
+
   test('has no heading without text', () => {
     expect(doc).not.toMatch(/^#+ .*\n+(?=#|$(?![\s\S]))/m);
   });
