@@ -1,4 +1,4 @@
-/** Why something has not run that does not exist: the run, or the flow in it. An answer like any other (design 3). */
+/** Why something has not run that does not exist: the run, or the flow in it. An answer like any other (docs/answers.md). */
 import { beforeText, isBefore } from './beginning.ts';
 import { parseRunId } from './calendar.ts';
 import { type Sentence, sentenceOf } from './cause-text.ts';

@@ -13,7 +13,7 @@ export interface CheckedCatalogue
 }
 
 /**
- * Every problem at once, with its place. Goal: 1 s for 13,000 flows (design 5); the figure is printed by test/graph/check.test.ts.
+ * Every problem at once, with its place. Goal: 1 s for 13,000 flows; the figure is printed by test/graph/check.test.ts.
  */
 export function checkCatalogue(files: readonly SourceFile[], mode: BuildMode = 'apply'): CheckedCatalogue {
   const parsed = parseCatalogue(files);

@@ -1,4 +1,4 @@
-/** Why no agent has taken a flow that is in the outbox: what a claim would find in the way now (protocol C8, C9), and M01, M02, P13. */
+/** Why no agent has taken a flow that is in the outbox: what a claim would find in the way now (protocol C8, C9), and signs that agents hang. */
 import { type Condition, condition, HUNG_MS, IDLE_MS, type Situation, STANDSTILL_MS } from './condition.ts';
 import { keptAgainst } from './room.ts';
 import { holderKey, holdersOf } from './room-holders.ts';

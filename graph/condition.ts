@@ -1,4 +1,4 @@
-/** A condition that stands in the way of a flow, where it is looked for, and from which moments on things are judged (domain Q17). */
+/** A condition that stands in the way of a flow, where it is looked for, and from which moments on things are judged (docs/answers.md). */
 import type { Graph } from './compact.ts';
 import type { CauseCode } from './conditions.ts';
 import type { GaveUp, WhyFacts } from './run-facts.ts';
@@ -18,10 +18,11 @@ export interface Condition {
   readonly gaveUp?: GaveUp | null;
 }
 
-/** Domain Q17. M01: sent to an agent, or exported and not imported, for so long means hung. */
+/** Sent to an agent and not started, or exported and not imported, for longer than this: hung, ms. */
 export const HUNG_MS = 10 * 60_000;
-/** M02: a platform on which nothing ends for so long stands still. P13: an executor without a task for so long hangs. */
+/** A platform on which nothing has ended for longer than this stands still, ms. */
 export const STANDSTILL_MS = 15 * 60_000;
+/** An agent that had nothing for longer than this while flows wait for it hangs, ms. */
 export const IDLE_MS = 60 * 60_000;
 
 export type Situation = {

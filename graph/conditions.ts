@@ -1,5 +1,5 @@
 /**
- * What stands in the way of one flow by itself, apart from flows above it: codes of `why` (domain Q17). The engine's side is asked of
+ * What stands in the way of one flow by itself, apart from flows above it: codes of `why` (docs/answers.md). The engine's side is asked of
  * graph/blockers.ts, so the answer cannot contradict the engine; the claim's side (slot, pool, lock, pause, agents) is in the record.
  */
 import { type Blocker, blockers } from './blockers.ts';

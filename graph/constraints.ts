@@ -1,4 +1,4 @@
-/** What stood in the way of a flow during a stretch in which nothing of it ran (design 3, critical path). Pure. */
+/** What stood in the way of a flow during a stretch in which nothing of it ran, for the critical path (docs/answers.md). Pure. */
 import type { FlowAttrs } from './compact.ts';
 import { type Generation, type History, type PieceKind, undoneSince } from './flow-history.ts';
 import { memberMissingSince } from './plan-order.ts';
@@ -15,7 +15,7 @@ export interface Constraint {
 }
 
 const ENDLESS = Number.MAX_SAFE_INTEGER;
-/** Equal instants: a gate before hold, time and the rest (design 3). */
+/** Equal instants: a gate before hold, time and the rest. */
 export const PRIORITY: readonly PieceKind[] = [
   'other_run',
   'waiting_person',

@@ -1,5 +1,5 @@
 /**
- * The critical path of what happened (design 3): from the target's end backwards to the opening of the run, piece by piece, without gap
+ * The critical path of what happened (docs/answers.md): from the target's end backwards to the opening of the run, piece by piece, without gap
  * or overlap. At each flow its own time down to the last upstream end that released it, then on to that upstream. Pure; integer ms.
  */
 import type { Graph } from './compact.ts';

@@ -1,4 +1,4 @@
-/** Which earlier periods are like a given one: what a lateness is rightly compared with (design 3). Pure. */
+/** Which earlier periods are like a given one: what a lateness is rightly compared with. Pure. */
 import { formatPeriod, lastDay, periodStartLocal, shiftPeriod } from './calendar.ts';
 import type { Cycle } from './model.ts';
 import { isWorkDay, type WorkCalendar, weekday } from './work-days.ts';

@@ -113,7 +113,7 @@ export function expectedOf({ sameClass, own, configuredMs, alike }: Known): Expe
 
 const certain = (ms: number): Spread => ({ p10: ms, p50: ms, p90: ms, n: 0 });
 
-/** Domain M16 and Q09: longer than an hour is long, and so is half as long again as on average. */
+/** Q09: longer than an hour is long, and so is half as long again as on average. */
 export const LONG_RUN_MS = 60 * 60_000;
 const LONG_SHARE = 1.5;
 /** A flow that takes two seconds has not gone wrong when it takes four. */

@@ -6,7 +6,7 @@ import { slotWaits } from './slot-waits.ts';
 import { FLAG, has, type RunState } from './state.ts';
 import { isReleasing, RESULTS } from './status.ts';
 
-/** What time can go into (design 3, critical path). */
+/** What time can go into: the pieces of a critical path (docs/answers.md). */
 export const PIECE_KINDS = [
   'run',
   'failed_attempt',

@@ -1,6 +1,6 @@
 /**
  * When the open flows of a run end if each takes its expected time and nothing else is waited for: no agent, no pool, no person. The longest
- * way, so a lower bound; the forecast (design 3) says more and costs more. Pure; integer ms when the durations are.
+ * way, so a lower bound; a forecast would say more and cost more. Pure; integer ms when the durations are.
  */
 import type { Graph } from './compact.ts';
 

@@ -1,4 +1,4 @@
-/** Which final causes there are, what each of them blocks, and which comes first (domain Q17). The words for them: graph/why.ts. */
+/** Which final causes there are, what each of them blocks, and which comes first (docs/answers.md). The words for them: graph/why.ts. */
 import { type CauseSource, countBlocked } from './blocked.ts';
 import type { Condition, Situation } from './condition.ts';
 import { type CauseCode, conditionsOf } from './conditions.ts';
@@ -74,7 +74,7 @@ function outside(at: Situation, unmet: Unmet, visited: Iterable<number>): Found[
   for (const [v, list] of unmet.foreign)
     for (const i of list) {
       const { from, run } = at.s.subscriptions.list[i]!;
-      // The same flow in an earlier period: its own backlog (domain Q19).
+      // The same flow in an earlier period: its own backlog (Q19).
       add(v, from, from === graph.ids[v] ? 'backlog' : 'other_run', run);
     }
   const reached = new Set(visited);

@@ -1,5 +1,5 @@
 /**
- * Lateness against a reference (design 3): today's path is walked, and each piece counts today minus the same flow's piece of the same kind
+ * Lateness against a reference (docs/answers.md): today's path is walked, and each piece counts today minus the same flow's piece of the same kind
  * in the reference. The parts add up to the total exactly. Pure; integer ms; instants of the two runs are compared as distances from the
  * beginnings of their periods.
  */

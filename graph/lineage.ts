@@ -1,4 +1,4 @@
-/** Lineage: which flows make a table and which read it, from table to flow and back (domain Q03, Q08). Pure. */
+/** Lineage: which flows make a table and which read it, from table to flow and back (Q03, Q08). Pure. */
 
 /** A table on a platform, or what lies between the halves of a distribution; names are compared in lower case. */
 export type TableKey = string;

@@ -254,7 +254,7 @@ export type Schedule = z.infer<typeof Schedule>;
 export const CycleDefinition = z.strictObject({ id: Cycle, begins: WrittenPeriod });
 export type CycleDefinition = z.infer<typeof CycleDefinition>;
 
-/** A table of the loading platform in which an interface must be configured to be loaded to `platform` (domain Q24: all of them). */
+/** A table of the loading platform in which an interface must be configured to be loaded to `platform` (Q24: all of them). */
 export const LoadTable = z.strictObject({
   id: Id,
   platform: Id,

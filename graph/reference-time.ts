@@ -1,6 +1,6 @@
 /**
- * Reference times: when a flow of a run is done on a usual day, and from when on it therefore counts as late ("should have completed",
- * domain/monitors 3). Pure; integer ms.
+ * Reference times: when a flow of a run is done on a usual day, and from when on it therefore counts as late ("should have completed").
+ * Pure; integer ms.
  */
 import type { Cycle, Flow } from './model.ts';
 import { resolveMoment } from './moment.ts';
@@ -27,12 +27,12 @@ export interface UsualEnd {
   readonly n: number;
 }
 
-/** Periods looked at, the latest ones, and how many of them it takes (domain/monitors 3: the latest month, 7 days). */
+/** Periods looked at, the latest ones, and how many of them it takes: the latest month, 7 days. */
 export const LATEST_PERIODS = 30;
 const LEAST_PERIODS = 7;
 const SHARE = 0.9;
 
-/** Month flows have no time of the day: what is known is that the month start is over with the 7th (domain/queries, note 3). */
+/** Month flows have no time of the day: what is known is that the month start is over with the 7th. */
 const MONTH_IS_OVER = '+1 month, day 8, 00:00';
 
 /** 90th percentile of the ends, each as ms after the beginning of its period, newest period first. Null with fewer than 7. */

@@ -1,4 +1,4 @@
-/** What removes a cause: the verb (graph/verbs.ts) with a command ready to run, and the procedure of the department (domain Q17). */
+/** What removes a cause: the verb (graph/verbs.ts) with a command ready to run, and the procedure of the operators' handbook (docs/answers.md, Procedures). */
 import type { CauseCode } from './conditions.ts';
 import type { Verb } from './decisions.ts';
 import type { State } from './status.ts';

@@ -1,4 +1,4 @@
-/** Rerun plans that reach into other runs (protocol E, A11): who is redone there. Pure; the runs are read by store/plan-runs.ts. */
+/** Rerun plans that reach into other runs (protocol E, A11): who is redone there. Pure; the runs are read by api/rerun-across.ts. */
 import type { Graph } from './compact.ts';
 import { reach } from './rerun.ts';
 import { hasStarted } from './settle.ts';

@@ -150,7 +150,7 @@ export interface WhyFacts extends FlowInstants {
   readonly procedureOwner: (procedure: string) => string | null;
   /** When a flow is done on a usual day (graph/reference-time.ts); 0 = not known. */
   readonly referenceAt: (v: number) => number;
-  /** Load tables of its target platform that lack an interface (domain Q24); all others have none. */
+  /** Load tables of its target platform that lack an interface (Q24); all others have none. */
   readonly missingTables: (v: number) => readonly string[];
   /** The work of a vertex as people read it; null: it has none. */
   readonly workText?: (v: number) => string | null;

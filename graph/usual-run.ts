@@ -1,5 +1,5 @@
 /**
- * A run that went as it usually goes, as a reference of lateness (design 3): every flow ends at its reference time and has run as long as
+ * A run that went as it usually goes, as a reference of lateness (docs/answers.md): every flow ends at its reference time and has run as long as
  * expected; one without a reference time ends so long after what is above it. Pure; ms.
  */
 import type { Graph } from './compact.ts';

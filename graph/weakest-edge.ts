@@ -1,4 +1,4 @@
-/** The edge of a dependency loop that is best taken out (domain Q26). Pure. */
+/** The edge of a dependency loop that is best taken out (Q26). Pure. */
 
 const MOST_STEPS = 500_000;
 

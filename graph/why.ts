@@ -1,5 +1,5 @@
 /**
- * Why a flow has not run (design 3, domain Q17): upward from it over unmet conditions only; a flow with no unmet upstream is a final
+ * Why a flow has not run (docs/answers.md): upward from it over unmet conditions only; a flow with no unmet upstream is a final
  * cause, a loop counts as one vertex. Pure: `facts.now` is the clock. Of one flow; of many or all of a run at once: graph/why-run.ts.
  */
 

@@ -3,7 +3,7 @@
  * comments, with the meaning of YAML 1.2's core schema; at anything else it gives up with `NotPlain` and graph/yaml-package.ts asks the `yaml`
  * package, which also words every syntax error. A test holds the two to the same answer.
  *
- * Why: `yaml` takes 2.5 s for a catalogue of 13,000 flows (4.8 MB), this 0.1 s; the check as a whole may take 1 s (design 5).
+ * Why: `yaml` takes 2.5 s for a catalogue of 13,000 flows (4.8 MB), this 0.1 s; the check as a whole may take 1 s.
  */
 
 import { DEPTH_LIMIT } from './storable-text.ts';
