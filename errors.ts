@@ -63,7 +63,7 @@ export const ERRORS = {
     'Start Sluice with `npm start`, or set SLUICE_API_URL to the API that is meant; `sluice doctor` looks closer.',
     '请用 `npm start` 启动 Sluice，或将 SLUICE_API_URL 设为正确的 API 地址；`sluice doctor` 可进一步检查。', true),
   approval_refused: kind(409, 5, 'A second person refused the request', '第二人已拒绝该请求',
-    'Talk to the person named in the operation, then ask anew.',
+    'Talk to the person named in the operation, then send a new request.',
     '请与操作记录中的人员沟通后重新申请。'),
   approval_required: kind(202, 7, 'A second person must approve', '需要第二人审批',
     'Ask another operator to run: sluice approve OPERATION',
