@@ -14,6 +14,7 @@ import { fenceLook } from './fence-look.ts';
 import { Gather } from './gather.ts';
 import { LogShipper } from './log-shipper.ts';
 import { ResultSpool } from './result-spool.ts';
+import type { Talk } from './talk.ts';
 
 const CLAIM_WAIT_MS = 20_000;
 const MOST_STARTED = 1_000;
@@ -26,12 +27,6 @@ const LEAST_HEARTBEAT_WAIT_MS = 5_000;
 /** When the agent ends: how long interrupted programs and their results may take, and the farewell itself. */
 const INTERRUPTED_MS = 4_000;
 const FAREWELL_MS = 1_000;
-
-export interface Talk {
-  info(facts: object, text: string): void;
-  warn(facts: object, text: string): void;
-  error(facts: object, text: string): void;
-}
 
 export interface AgentOptions extends Omit<Introduction, 'instance'> {
   readonly client: ApiClient;
@@ -68,6 +63,8 @@ export function createAgent(options: AgentOptions): Agent {
   const stopping = new AbortController();
   let fatal: unknown;
   let heartbeatMs = 10_000;
+  /** An answer that is older than this, for a process that stood still, says nothing about now. */
+  let leaseMs = 60_000;
   let slotFreed = () => {};
   let settled = () => {};
 
@@ -108,7 +105,7 @@ export function createAgent(options: AgentOptions): Agent {
     };
     try {
       const answer = await calls.hello(attempts.epochs(), { signal, onFailure });
-      heartbeatMs = answer.heartbeatMs;
+      ({ heartbeatMs, leaseMs } = answer);
       fences.record = answer.record;
     } catch (error) {
       if (!(error instanceof ApiRefusal)) throw error;
@@ -192,8 +189,10 @@ export function createAgent(options: AgentOptions): Agent {
   async function started(epochs: number[]): Promise<void> {
     for (;;) {
       try {
+        const sentOn = performance.now();
         const answer = await calls.started(epochs, patient);
         attempts.stop(answer.stop, 'cancel');
+        if (performance.now() - sentOn >= leaseMs) continue;
         const ok = new Set(answer.ok);
         for (const epoch of epochs) {
           if (ok.has(epoch)) attempts.launch(epoch);
@@ -265,12 +264,13 @@ export function createAgent(options: AgentOptions): Agent {
     const trouble = diskTrouble(options.spool);
     const reached = fences.record === undefined ? undefined : attempts.reached();
     const beat = { leases, waits: attempts.waits(), reached, trouble, ...fences.found() };
+    const sentOn = performance.now();
     const answer = await calls.heartbeat(beat, {
       signal: closing.signal,
       timeoutMs: Math.max(heartbeatMs, LEAST_HEARTBEAT_WAIT_MS),
     });
     const unknown = new Set(answer.unknown);
-    attempts.contact(leases.filter((epoch) => !unknown.has(epoch)));
+    if (performance.now() - sentOn < leaseMs) attempts.contact(leases.filter((epoch) => !unknown.has(epoch)));
     attempts.stop(answer.stop, 'cancel');
     attempts.force(answer.force);
     fences.forget(answer.archived);

@@ -9,7 +9,8 @@ import { namespaceArguments } from './keeper/launch.ts';
 
 export type ContainmentWish = 'auto' | Exclude<ContainmentLevel, 'group'>;
 
-const PROBE_MS = 5_000;
+/** ms. Takes 10 on a machine with nothing to do; one that is overloaded must not lose its containment for that. */
+const PROBE_MS = 30_000;
 
 /**
  * The strongest level that works here, tried out; a level that is asked for must work. A namespace of processes is taken

@@ -6,7 +6,7 @@
 #   BOOT   of this machine, for the file `running`
 # stdin: for each program, one after the other, `EPOCH` or `EPOCH LEAF`; it ends with the keeper.
 #   LEAF   cgroup that this process enters, and every program of it
-# stdout: EPOCH, once nothing is left to do for it.
+# stdout: EPOCH, once nothing is left to do for it. Exit status 71: somebody else has the attempt.
 # The environment is a PATH for this script, and SLUICE_SHIM by which a keeper finds it; the program's own stands in attempt.sh.
 
 # The program's group is this one's as well: what is sent to it must not end the shim. The program gets the defaults back.
@@ -23,7 +23,7 @@ set --
 sluice_carry() {
   # Exclusive: a second shim, or an agent that gives up, may not have taken the attempt.
   set -C
-  true > "$1/running" || { set +C; return 0; }
+  true > "$1/running" || exit 71
   set +C
   sluice_began=
   [ ! -r /proc/uptime ] || read -r sluice_began sluice_idle < /proc/uptime

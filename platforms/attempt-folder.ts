@@ -5,7 +5,7 @@
  *
  * | file | written by | meaning |
  * |---|---|---|
- * | attempt.sh | agent | first line: `#` and task, limits as JSON; then the program's environment, folder and command, as a shell reads them. The folder gets its name when it is whole; the file's time of change is the last contact with the API |
+ * | attempt.sh | agent | first line: `#` and task, limits as JSON; then the program's environment, folder and command, as a shell reads them. The folder gets its name when it is whole; the file's time of change is the last contact with the API, seconds since the machine's start |
  * | log, err | shim, program | stdout and stderr, appended (O_APPEND) without bound |
  * | running | shim | exclusive: who creates it may run the program; its process, and when the program began. An agent creates it to give up |
  * | exit.STATUS | shim | how the program ended |
@@ -33,6 +33,7 @@ import {
   utimesSync,
   writeFileSync,
 } from 'node:fs';
+import { uptime } from 'node:os';
 import { join } from 'node:path';
 import type { Task } from './platform.ts';
 import { processIdentity } from './process-identity.mjs';
@@ -134,6 +135,7 @@ export class AttemptFolder {
     const kept: KeptLaunch = { ...limits, program: command[0]!, path: env.PATH };
     const text = `# ${JSON.stringify({ task, launch: kept })}\n${programText(launch)}`;
     writeFileSync(join(draft, 'attempt.sh'), text, { mode: 0o600 });
+    noteContact(join(draft, 'attempt.sh'));
     renameSync(draft, this.path);
   }
 
@@ -185,9 +187,8 @@ export class AttemptFolder {
   }
 
   touch(): void {
-    const now = new Date();
     try {
-      utimesSync(this.file('attempt.sh'), now, now);
+      noteContact(this.file('attempt.sh'));
     } catch {
       // The attempt ended and its folder is gone.
     }
@@ -204,7 +205,7 @@ export class AttemptFolder {
   /** The attempt is over; said also when somebody has removed the folder, because its agent waits for the word. */
   noteEnded(ended: Ended): boolean {
     const path = join(endedOf(this.spool), endedName(this.epoch, ended));
-    return this.#link(path) || (this.contactAt() === undefined && made(path));
+    return this.#link(path) || (this.contactS() === undefined && made(path));
   }
 
   names(): readonly string[] {
@@ -215,9 +216,10 @@ export class AttemptFolder {
     }
   }
 
-  /** ms since 1970; undefined when the folder is gone. */
-  contactAt(): number | undefined {
-    return statSync(this.file('attempt.sh'), { throwIfNoEntry: false })?.mtimeMs;
+  /** Last contact with the API, seconds since the machine's start; undefined when the folder is gone. */
+  contactS(): number | undefined {
+    const ms = statSync(this.file('attempt.sh'), { throwIfNoEntry: false })?.mtimeMs;
+    return ms === undefined ? undefined : ms / 1_000;
   }
 
   /** Of `log` or `err`, to be read; undefined when there is no such file. */
@@ -274,6 +276,12 @@ export class AttemptFolder {
       throw error;
     }
   }
+}
+
+/** By the clock that no correction of the time moves: a second keeper goes on counting where the first one was killed. */
+function noteContact(file: string): void {
+  const since = uptime();
+  utimesSync(file, since, since);
 }
 
 /** `attempts` lies on a disk of its own, or on one that knows no hard links. */

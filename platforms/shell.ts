@@ -167,7 +167,6 @@ export function createShellPlatform(options: ShellOptions): ShellPlatform {
       const { epoch } = task.lease;
       mine.add(epoch);
       const folder = folderOf(epoch);
-      folder.touch();
       if (folder.attempt() === undefined) return followWrapper(task, context);
       if (ended.of(epoch) === undefined && folder.runner() === undefined && folder.giveUp())
         return Promise.resolve(NEVER_BEGUN);

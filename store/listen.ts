@@ -1,6 +1,7 @@
 /** LISTEN on a connection of its own that comes back by itself. A notification may be lost while it is away: who listens also polls. */
 import pg from 'pg';
-import { KEEP_ALIVE } from './pool.ts';
+import { patiently } from './patiently.ts';
+import { isTransient, KEEP_ALIVE } from './pool.ts';
 
 interface Log {
   warn(facts: object, message: string): void;
@@ -11,7 +12,10 @@ const AGAIN_MS = 500;
 const PING_MS = 10_000;
 const ANSWER_MS = 5_000;
 
-/** Calls `heard(channel, payload)` for each notification until the returned function is called. Resolves once listening. */
+/**
+ * Calls `heard(channel, payload)` for each notification until the returned function is called. Resolves once
+ * listening: a server that is away when the process starts is waited for.
+ */
 export async function listen(
   url: string,
   channels: readonly string[],
@@ -22,6 +26,7 @@ export async function listen(
   let client: pg.Client | undefined;
   let timer: NodeJS.Timeout | undefined;
   let ping: NodeJS.Timeout | undefined;
+  let begun = false;
   let stopped = false;
 
   async function connect(): Promise<void> {
@@ -37,7 +42,7 @@ export async function listen(
     });
     // The end of one that was given up before may come late.
     next.on('end', () => {
-      if (client === undefined || client === next) again();
+      if (begun && (client === undefined || client === next)) again();
     });
     next.on('notification', (n) => heard(n.channel, n.payload ?? ''));
     try {
@@ -48,6 +53,7 @@ export async function listen(
       throw error;
     }
     client = next;
+    begun = true;
     clearInterval(ping);
     ping = setInterval(() => {
       // With a statement unanswered, `end` closes the connection at once, and `again` makes the next one.
@@ -65,11 +71,7 @@ export async function listen(
     }, AGAIN_MS);
   }
 
-  await connect().catch((error: unknown) => {
-    stopped = true;
-    clearTimeout(timer);
-    throw error;
-  });
+  await patiently(connect, isTransient, log);
   return async () => {
     stopped = true;
     clearInterval(ping);

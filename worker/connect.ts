@@ -6,6 +6,7 @@ import { Arrivals } from '../activities/arrivals.ts';
 import { createActivities } from '../activities/index.ts';
 import type { Cycle } from '../graph/model.ts';
 import { versionReader } from '../store/catalogue.ts';
+import { patiently } from '../store/patiently.ts';
 import { createPool } from '../store/pool.ts';
 import { contextReader } from '../store/run-context.ts';
 import { workflowBundle } from './bundle.ts';
@@ -46,7 +47,10 @@ export interface RunningWorker {
   stop(): Promise<void>;
 }
 
-/** Starts everything; throws when PostgreSQL or Temporal cannot be reached. */
+/** Temporal's clients give no reason that would never pass. */
+const isAway = (): boolean => true;
+
+/** Starts everything; throws when PostgreSQL or Temporal cannot be reached for a minute. */
 export async function startWorker(options: WorkerOptions): Promise<RunningWorker> {
   const { databaseUrl, temporalAddress, namespace, taskQueue, logger } = options;
   const pool = createPool(databaseUrl, {
@@ -58,8 +62,8 @@ export async function startWorker(options: WorkerOptions): Promise<RunningWorker
   const versionOf = versionReader(pool, options, { programs: false });
   const contextOf = contextReader(pool, versionOf);
   const [native, connection, bundle] = await Promise.all([
-    NativeConnection.connect({ address: temporalAddress }),
-    Connection.connect({ address: temporalAddress }),
+    patiently(() => NativeConnection.connect({ address: temporalAddress }), isAway, logger),
+    patiently(() => Connection.connect({ address: temporalAddress }), isAway, logger),
     workflowBundle(options.bundleFolder),
   ]);
   const { build } = bundle;

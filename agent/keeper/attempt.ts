@@ -1,5 +1,6 @@
 /** One attempt in the keeper's hands, from the launch, or from where a killed keeper left it, to its end. */
 import { appendFileSync, readFileSync, writeFileSync } from 'node:fs';
+import { uptime } from 'node:os';
 import type {
   AttemptFolder,
   Ended,
@@ -50,8 +51,8 @@ export class KeptAttempt {
   #endedClean = false;
   #shim: ProcessRef | undefined;
   #startedOn = performance.now();
-  #contact: number | undefined;
-  #contactOn = performance.now();
+  /** Last contact of the agent with the API, seconds since the machine's start. */
+  #contactS: number;
   #contactLookedOn = performance.now();
   #wake = () => {};
 
@@ -60,7 +61,7 @@ export class KeptAttempt {
     this.#launch = launch;
     this.#around = around;
     this.#processes = new ProgramProcesses(around.table, launch);
-    this.#contact = folder.contactAt();
+    this.#contactS = Math.min(folder.contactS() ?? 0, uptime());
   }
 
   /** A request came, or the shim ended. */
@@ -88,8 +89,10 @@ export class KeptAttempt {
       this.#processes.shimIs(shim.pid);
       this.#own = shim;
       this.#ownCarries = true;
-      shim.run(this.folder.epoch, () => {
+      shim.run(this.folder.epoch, (taken) => {
         this.#ownCarries = false;
+        // The attempt is watched as one that an earlier keeper began.
+        if (taken) this.#own = undefined;
         this.#wake();
       });
     } catch (error) {
@@ -157,7 +160,7 @@ export class KeptAttempt {
     }
     if (names.includes('unforked')) return unlaunched('EAGAIN');
     const begun =
-      names.includes('running') || this.#shim !== undefined || this.folder.contactAt() === undefined;
+      names.includes('running') || this.#shim !== undefined || this.folder.contactS() === undefined;
     // The shim could not begin: its cgroup is gone, or no file can be made.
     return begun ? undefined : unlaunched('ESHIM');
   }
@@ -172,6 +175,7 @@ export class KeptAttempt {
       return undefined;
     }
     this.#shim = runner;
+    this.#processes.shimWas(runner);
     if (processIdentity(runner.pid) !== runner.identity) return undefined;
     this.#processes.shimIs(runner.pid);
     const living = readLiving(runner.pid);
@@ -186,12 +190,8 @@ export class KeptAttempt {
 
   /** Without a note of its process (a full disk) it lives as long as anything with the mark does. */
   #shimLives(): boolean {
-    // One of this keeper lives on after its program; another keeper's may have been faster.
-    if (
-      this.#own !== undefined &&
-      (this.#ownCarries || this.#shim === undefined || this.#shim.pid === this.#own.pid)
-    )
-      return this.#ownCarries;
+    // It lives on after its program, to run the next one.
+    if (this.#own !== undefined) return this.#ownCarries;
     if (this.#shim !== undefined) return processIdentity(this.#shim.pid) === this.#shim.identity;
     return (
       this.folder.runner() === 'unknown' && (this.#processes.live() || strangersShimLives(this.folder.spool))
@@ -204,13 +204,11 @@ export class KeptAttempt {
     const now = performance.now();
     if (now - this.#contactLookedOn >= CONTACT_LOOK_MS) {
       this.#contactLookedOn = now;
-      const contact = this.folder.contactAt();
-      if (contact === undefined) return 'gone';
-      // Counted here, monotonic: a jump of the clock ends no program.
-      if (contact !== this.#contact) this.#contactOn = now;
-      this.#contact = contact;
+      const contactS = this.folder.contactS();
+      if (contactS === undefined) return 'gone';
+      this.#contactS = Math.min(contactS, uptime());
     }
-    if (now - this.#contactOn > this.#launch.orphanMs) return 'orphan';
+    if (uptime() - this.#contactS > this.#launch.orphanMs / 1_000) return 'orphan';
     return this.#leftMs() <= 0 ? 'timeout' : undefined;
   }
 

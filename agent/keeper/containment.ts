@@ -39,6 +39,12 @@ export class ProgramProcesses {
     if (shim !== undefined && this.#cgroup !== undefined) this.#leaf = leafOf(this.#cgroup, pid, shim.start);
   }
 
+  /** What the program left is in the leaf of its shim, also when that is dead. */
+  shimWas({ pid, identity }: ProcessRef): void {
+    const start = identity?.split('/')[1];
+    if (start !== undefined && this.#cgroup !== undefined) this.#leaf = leafOf(this.#cgroup, pid, start);
+  }
+
   /** Living processes of the program as of the last scan of the table, without the shim. */
   members(): Living[] {
     return this.#all().filter(({ pid }) => !this.#shims.has(pid));

@@ -11,6 +11,8 @@ import { livingWith, readLiving } from './process-table.ts';
 
 /** A shim that was not needed for this long, ms, ends. */
 const IDLE_MS = 60_000;
+/** Exit status of a shim that came too late: an earlier keeper's has the attempt. */
+const TAKEN = 71;
 /** In the environment of every shim, and of nothing that it runs: its spool. */
 const SHIM_NAME = 'SLUICE_SHIM';
 /** More shims than this do not wait, however many programs ended at once. */
@@ -67,7 +69,7 @@ export class Shim {
   readonly #child: ChildProcess;
   readonly #leaf: string | undefined;
   #runs = 0;
-  #over: (() => void) | undefined;
+  #over: ((taken: boolean) => void) | undefined;
 
   /** Of a child that has started. Throws when its cgroup cannot be made. */
   constructor(child: ChildProcess, launch: KeptLaunch) {
@@ -75,7 +77,7 @@ export class Shim {
     this.pid = child.pid!;
     this.serves = mayServeAgain(launch);
     child.stdin!.on('error', () => {});
-    child.stdout!.on('error', () => {}).on('data', () => this.serves && this.#ended());
+    child.stdout!.on('error', () => {}).on('data', () => this.serves && this.#ended(false));
     try {
       this.#leaf =
         launch.containment.level === 'cgroup' ? leafFor(this.pid, launch.containment.cgroup) : undefined;
@@ -83,8 +85,8 @@ export class Shim {
       this.end();
       throw error;
     }
-    child.once('exit', () => {
-      this.#ended();
+    child.once('exit', (status) => {
+      this.#ended(status === TAKEN);
       if (this.#leaf !== undefined) removeEmpty(this.#leaf);
     });
   }
@@ -98,14 +100,14 @@ export class Shim {
     return this.#child.exitCode === null && this.#child.signalCode === null;
   }
 
-  /** Runs the program of `epoch`; `over` is called once, when it has ended or the shim has. */
-  run(epoch: number, over: () => void): void {
+  /** Runs the program of `epoch`; `over` is called once: it has ended, or the shim has, or somebody else has the attempt. */
+  run(epoch: number, over: (taken: boolean) => void): void {
     this.#over = over;
     const enter = this.#leaf === undefined || this.#runs > 0 ? '' : ` ${this.#leaf}`;
     this.#runs++;
     this.#child.stdin!.write(`${epoch}${enter}\n`);
     if (!this.serves) this.end();
-    if (!this.lives) this.#ended();
+    if (!this.lives) this.#ended(false);
   }
 
   /** It goes when it has nothing to do. */
@@ -113,10 +115,10 @@ export class Shim {
     this.#child.stdin!.end();
   }
 
-  #ended(): void {
+  #ended(taken: boolean): void {
     const over = this.#over;
     this.#over = undefined;
-    over?.();
+    over?.(taken);
   }
 }
 

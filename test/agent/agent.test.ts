@@ -194,6 +194,20 @@ describe('an agent', () => {
     await until(() => api.results.length === 6);
   });
 
+  it('asks again when the answer is older than a lease: it may have stood still meanwhile', async () => {
+    // Said yes, and taken the attempt away before the agent hears of it.
+    api.delayOf = ({ operation }, index) => {
+      if (operation !== 'started' || index > 0) return 0;
+      api.refuseStart.add(1);
+      return 1_500;
+    };
+    api.offer(task(1), task(2));
+    agentOf();
+    await until(() => api.result(2) !== undefined);
+    expect(api.of('started').length).toBeGreaterThan(1);
+    expect(sql.executed.map(({ lease }) => lease.epoch)).toEqual([2]);
+  });
+
   it('cancels what it is told to stop', async () => {
     script = () => 'never';
     api.offer(task(1), task(2));

@@ -62,6 +62,8 @@ export class FakeApi {
   readonly archived = new Set<string>();
   /** Asked for each call before it is carried out. */
   mishap: (call: Call, index: number) => Mishap | undefined = () => undefined;
+  /** How long the answer to a call is under way, ms. */
+  delayOf: (call: Call, index: number) => number = () => 0;
   url = '';
   readonly #waiting: Task[] = [];
   readonly #answers = new Map<string, unknown>();
@@ -125,7 +127,8 @@ export class FakeApi {
       response.writeHead(status, { 'content-type': 'application/json' });
       response.end(JSON.stringify(answer));
     };
-    const mishap = this.mishap(call, this.of(operation).length - 1);
+    const index = this.of(operation).length - 1;
+    const mishap = this.mishap(call, index);
     if (mishap === 'hang') return;
     if (typeof mishap === 'object')
       return send(mishap.status, { code: mishap.code, detail: 'refused by the test' });
@@ -136,6 +139,7 @@ export class FakeApi {
       (await this.#answer(operation, asked, () => response.destroyed));
     if (id !== undefined) this.#answers.set(id, answer);
     if (mishap === 'lose') return void response.destroy();
+    await new Promise((resolve) => setTimeout(resolve, this.delayOf(call, index)));
     send(200, answer);
   }
 

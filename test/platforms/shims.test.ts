@@ -1,10 +1,11 @@
-import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { spawn } from 'node:child_process';
+import { mkdtempSync, readdirSync, readFileSync, rmSync, utimesSync, writeFileSync } from 'node:fs';
+import { tmpdir, uptime } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { containmentFor } from '../../agent/containment-level.ts';
 import { ResultSpool } from '../../agent/result-spool.ts';
-import { AttemptFolder, attemptsOf, spooledEpochs } from '../../platforms/attempt-folder.ts';
+import { AttemptFolder, attemptsOf, endedOf, spooledEpochs } from '../../platforms/attempt-folder.ts';
 import { processIdentity } from '../../platforms/process-identity.mjs';
 import { createShellPlatform, type ShellPlatform } from '../../platforms/shell.ts';
 import { contextOf, type TaskWish, taskOf } from './task.ts';
@@ -104,6 +105,45 @@ describe.skipIf(containment.level !== 'cgroup')('a shim', () => {
     expect(await running).toMatchObject({ exitCode: 5 });
     expect(Number(context.text())).toBe(shim);
     await until(() => !isAlive(shim));
+  });
+});
+
+describe('a keeper that takes over', () => {
+  it('does not call an attempt lost that another shim has just begun, before that has noted its process', async () => {
+    const folder = new AttemptFolder(spool, 5);
+    const task = taskOf(sh('exit 4'), { epoch: 5 });
+    folder.create(task, {
+      command: ['true'],
+      cwd: spool,
+      env: {},
+      timeoutMs: null,
+      orphanMs: 600_000,
+      graceMs: 300,
+      containment,
+      leaves: false,
+      mark: 'a1b2',
+    });
+    // As between the two steps of a shim: the file is there and empty.
+    writeFileSync(folder.file('running'), '');
+    const shim = spawn('sleep', ['1000'], { env: { ...process.env, SLUICE_SHIM: spool }, stdio: 'ignore' });
+    const ending = platform.adopt(task, contextOf());
+    // Under the same keeper, which has looked at all folders before.
+    expect((await run(6, 'exit 0')).ending).toEqual({ outcome: 'succeeded' });
+    expect(readdirSync(endedOf(spool)).filter((name) => name.startsWith('5.'))).toEqual([]);
+    writeFileSync(join(folder.path, 'exit.4'), '');
+    shim.kill('SIGKILL');
+    expect(await ending).toMatchObject({ exitCode: 4 });
+  });
+
+  it('counts from the last contact with the API, not from its own beginning', async () => {
+    const wish = { epoch: 8, orphanMs: 600_000 };
+    const ending = platform.execute(taskOf(sh('exec sleep 1000'), wish), contextOf());
+    const folder = new AttemptFolder(spool, 8);
+    await until(() => typeof folder.runner() === 'object');
+    const silentSince = uptime() - 601;
+    process.kill(keeperOf(), 'SIGKILL');
+    utimesSync(folder.file('attempt.sh'), silentSince, silentSince);
+    expect(await ending).toMatchObject({ outcome: 'lost', message: expect.stringContaining('no contact') });
   });
 });
 

@@ -44,6 +44,21 @@ describe('a connection that has fallen silent', () => {
     await pool.end();
   });
 
+  test('is waited for at the start: who listens begins when the server can be reached', async () => {
+    link.break('cut');
+    const waits: string[] = [];
+    const heard: string[] = [];
+    const listening = listen(url, ['test_start'], (_channel, payload) => heard.push(payload), {
+      warn: (_facts, message) => void waits.push(message),
+    });
+    await expect.poll(() => waits).toEqual(['a server does not answer yet: waiting']);
+    link.heal();
+    const stop = await listening;
+    await direct.query("select pg_notify('test_start', 'x')");
+    await expect.poll(() => heard).toEqual(['x']);
+    await stop();
+  });
+
   test('is found by who listens: notifications come again', async () => {
     const heard: string[] = [];
     const stop = await listen(url, ['test_channel'], (_channel, payload) => heard.push(payload), silent, {

@@ -1,0 +1,31 @@
+/** Connecting at the start of a process, while the server may be starting as well. */
+interface Log {
+  warn(facts: object, message: string): void;
+}
+
+/** A server that is not there after this time, ms, is not coming; PostgreSQL needs seconds after a crash. */
+const PATIENCE_MS = 60_000;
+const AGAIN_MS = 500;
+
+/**
+ * The answer of `connect`, tried again while it rejects with an error that `isAway` says may pass, for a minute at most.
+ * Says once that it waits. Rejects with the last error.
+ */
+export async function patiently<T>(
+  connect: () => Promise<T>,
+  isAway: (error: unknown) => boolean,
+  log: Log,
+  { patienceMs, againMs } = { patienceMs: PATIENCE_MS, againMs: AGAIN_MS },
+): Promise<T> {
+  const since = performance.now();
+  for (let tries = 1; ; tries++) {
+    try {
+      return await connect();
+    } catch (error) {
+      if (!isAway(error) || performance.now() - since >= patienceMs) throw error;
+      if (tries === 1)
+        log.warn({ reason: (error as Error).message }, 'a server does not answer yet: waiting');
+      await new Promise((resolve) => setTimeout(resolve, againMs));
+    }
+  }
+}
