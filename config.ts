@@ -217,7 +217,7 @@ export interface Config {
   readonly archive: string;
   /** Temporal task queue of the workers. */
   readonly taskQueue: string;
-  /** Continue-as-new after so many history events; 0: when the server suggests it. */
+  /** Number of history events after which a coordinator continues as new; 0: when the server suggests it. */
   readonly continueAfterEvents: number;
   readonly logLevel: 'fatal' | 'error' | 'warn' | 'info' | 'debug' | 'trace' | 'silent';
   readonly lang: 'en' | 'zh';

@@ -11,7 +11,7 @@ type Ended = 'came' | 'time' | 'given up';
 const MOST_MS = 2_000;
 
 export class Arrivals {
-  /** Who waits holds a task of the worker: so many may, the others are signalled. */
+  /** A waiting coordinator occupies one workflow-task slot. At most this many may wait; the others are woken by a signal. */
   readonly #most: number;
   /** Coordinators that have looked into their logs here -> whether something was heard of since. */
   readonly #heard = new Map<string, boolean>();

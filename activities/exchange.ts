@@ -1,7 +1,7 @@
 /**
  * The exchange (protocol A5): the only writer of decisions. One transaction, called as a local activity by the coordinator's main loop.
  * A local activity repeats when its workflow task fails; a frozen worker may wake and commit late: so exchanges are numbered and stored,
- * and whoever asks for number n again gets what was written as n.
+ * and a caller that asks for number n again gets what was written as n.
  */
 import { createHash } from 'node:crypto';
 import type pg from 'pg';
@@ -110,7 +110,7 @@ async function once(
   });
 }
 
-/** Exchange n exists: its decisions count, whoever made them. */
+/** Exchange n exists: its decisions count, no matter which worker made them. */
 async function adopt(
   client: Queryable,
   context: RunContext,
@@ -135,7 +135,7 @@ async function adopt(
     limit: READ_LIMIT,
   });
   const own = stored.decisions_hash === hashOf(request.groups);
-  // What came after it was stored: later exchanges, later log rows. Whoever asks must go on.
+  // What came after it was stored: later exchanges, later log rows. The caller must go on.
   const more = counter.exchange > request.n || stored.seq_to < counter.log_seq;
   return { ...stored.answer, entries, more, adopted: own ? null : stored.decisions };
 }

@@ -23,7 +23,7 @@ export interface Platforms extends Record<Exclude<ProgramType, 'shell'>, Platfor
   readonly shell: ShellPlatform;
 }
 
-/** How long after a program came further the API is told, ms. */
+/** Delay in ms between the progress of a program and its report to the API. Progress made meanwhile goes with the same report. */
 const REACHED_MS = 1_000;
 
 /** claimed -> (started was ok) running -> ended -> (acknowledged) forgotten. */

@@ -23,7 +23,7 @@ interface Holder {
  * Takes the lock of the spool folder, also from a holder that died. Throws `already_running` while a living process
  * holds it.
  *
- * Lock files are numbered and a takeover creates the next number, which only one process can; whoever finds a higher
+ * Lock files are numbered and a takeover creates the next number, which only one process can; a process that finds a higher
  * number afterwards came too late. So no file of a living holder is ever removed by another.
  */
 export function takeLock(spool: string): AgentLock {

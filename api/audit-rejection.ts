@@ -33,7 +33,7 @@ export async function auditRejection(
   });
 }
 
-/** Of a body that no schema has accepted: only what is plainly text. */
+/** Reads the targets from a body that no schema has accepted: only what is plainly text. */
 function targetsOf(body: Record<string, unknown> | null): string[] {
   const flows = Array.isArray(body?.flows) ? body.flows : [];
   const edges = Array.isArray(body?.edges) ? body.edges : [];

@@ -6,7 +6,7 @@ import { type Actor, actorOfToken } from '../store/actors.ts';
 import type { Notifications } from './notifications.ts';
 
 /**
- * What a route demands. `public`: nothing; `read`: any person or service; `confirm`: whoever has a role; `operate`, `maintain`: that
+ * What a route demands. `public`: nothing; `read`: any person or service; `confirm`: anybody with a role; `operate`, `maintain`: that
  * right; `agent`: the agent that the address names.
  */
 export type Permission = 'public' | 'read' | 'confirm' | 'operate' | 'maintain' | 'agent';

@@ -10,7 +10,7 @@ import type { Difference } from './schemas/catalogue.ts';
 type Edge = Difference['edges']['added'][number];
 type SectionChange = Difference['sections'][number];
 
-/** Flows named of those that a change of a pool, a calendar ... concerns; their number is told whole. */
+/** At most this many of the flows that a change of a pool, a calendar ... concerns are named; their number is always complete. */
 const NAMED = 20;
 
 /** What applying the files would change. O(flows + edges). */

@@ -42,7 +42,7 @@ export interface ConnectedApi {
   close(): Promise<void>;
 }
 
-/** No statement of ours takes so long; the record ends a transaction after 5 s (protocol A10). */
+/** Statement timeout in ms. No statement of the engine takes 20 s: the record ends a transaction after 5 s (protocol A10). */
 const ANSWER_MS = 20_000;
 const HOUSEKEEPING_MS = 60_000;
 /** How long open requests may take when the API ends; its process gives the whole end 8 s. */

@@ -25,7 +25,7 @@ export interface ApiDeps {
   readonly planTtlMs: number;
   /** How long a verb waits for its outcome before it answers 202 (B2), ms. */
   readonly operationWaitMs: number;
-  /** Agents that were not heard of for so long are shown as gone, ms. */
+  /** Time in ms without a call from an agent after which it is shown as gone. */
   readonly leaseMs: number;
   readonly retention: RetentionPolicy;
   /** Asks the coordinator of a frozen run to go on from the record (A9). */

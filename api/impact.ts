@@ -3,7 +3,7 @@ import { type Estate, estateOf, impactOf, wayTo } from '../graph/impact.ts';
 import type { CatalogueVersion, Frame } from '../store/catalogue.ts';
 import type { Impact } from './schemas/impact.ts';
 
-/** Key flows and deadlines that are named; their number is told whole. */
+/** At most this many key flows, and as many deadlines, are named. */
 const NAMED = 200;
 
 const estates = new WeakMap<CatalogueVersion, Estate>();

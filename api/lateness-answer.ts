@@ -73,7 +73,7 @@ export async function latenessOf(
   };
 }
 
-/** Openings of so many earlier runs tell when a run is usually opened. */
+/** Number of earlier runs whose openings show when a run is usually opened. */
 const OPENINGS = 30;
 
 /** Against reference times and expected durations (graph/usual-run.ts). Throws `no_reference` when the target has no reference time. */

@@ -22,7 +22,7 @@ const FRAMEWORK: Readonly<Record<string, ErrorCode>> = {
   FST_ERR_CTP_INVALID_CONTENT_LENGTH: 'malformed_json',
 };
 
-/** What a caller is told about anything that was thrown. The original stays its `cause`, for the log. */
+/** The answer to a caller for anything that was thrown. The original stays its `cause`, for the log. */
 export function toSluiceError(error: unknown): SluiceError {
   if (error instanceof SluiceError) return error;
   if (hasZodFastifySchemaValidationErrors(error)) return invalidRequest(error);

@@ -58,7 +58,7 @@ export async function partsOf(deps: ApiDeps, asked: PlanPart): Promise<Found> {
 
 async function openPart(deps: ApiDeps, run: string): Promise<PlanPart | LeftOut> {
   const { purpose, state, frozen } = await readRun(deps.pool, run);
-  // A rehearsal is opened anew when it is wanted; it is nobody's upstream.
+  // A rehearsal is opened again when it is wanted; it is nobody's upstream.
   if (purpose === 'rehearsal') return { run, code: 'rehearsal' };
   if (state === 'closed') return { run, code: 'run_closed' };
   if (frozen !== null) return { run, code: 'run_frozen' };

@@ -144,7 +144,7 @@ function pathTo(last: { work: Work; v: number } | null, runs: number): Plan['est
   return path;
 }
 
-/** A person must say something before it is done again: a gate whose word is not kept, a manual trigger that is asked for anew. */
+/** A person must say something before it is done again: a gate whose word is not kept, a manual trigger that is asked for again. */
 function asksPerson({ context: { graph }, state, isMember }: Work, v: number): boolean {
   const { runner, trigger, onRerun } = graph.attrOf(v);
   if (isMember[v] === 0 || (runner !== 'person' && trigger !== 'manual')) return false;

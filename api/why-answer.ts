@@ -172,7 +172,7 @@ class WalkOn {
   }
 }
 
-/** Whoever waits for another run can also go on without it. */
+/** A flow that waits for another run can also go on without it. */
 const withWaive = (cause: Cause): Cause => {
   const { remedy } = cause;
   if (remedy.verb === 'waive' || remedy.otherwise.includes('waive')) return cause;

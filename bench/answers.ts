@@ -154,7 +154,7 @@ async function computeTimes(
   return { apiMs: apiMs.slice(1), computeMs: computeMs.slice(1) };
 }
 
-/** So many of them, evenly. */
+/** Picks `count` of the items, evenly. */
 function spread<T>(items: readonly T[], count: number): T[] {
   const step = Math.max(1, Math.floor(items.length / count));
   return items.filter((_, i) => i % step === 0).slice(0, count);

@@ -18,7 +18,7 @@ export interface ThroughputWish extends ProgramWish {
   readonly slots: number;
   /** Runs of the graph, one after the other; the first one warms up and counts only when it is the only one. */
   readonly repeat: number;
-  /** So many runs of the graph are open at once, as in a backfill. */
+  /** Number of runs of the graph that are open at once, as in a backfill. */
   readonly together: number;
   /** How long the installation rests after each run before its memory is read, seconds; 0: it is not read. */
   readonly restSeconds: number;

@@ -1,4 +1,4 @@
-/** How a failure is told: what, which, what to do; on stderr, with `--json` as problem+json. */
+/** How a failure is reported: what, which, what to do; on stderr, with `--json` as problem+json. */
 import { STATUS_CODES } from 'node:http';
 import type { Problem } from '../api/schemas/problem.ts';
 import { type ExitCode, SluiceError } from '../errors.ts';

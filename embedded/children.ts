@@ -171,7 +171,7 @@ export async function spawnOwned(
       reject(new SluiceError('child_failed', detail, { facts: { name, ...exit } }));
     });
   });
-  // Whoever waits for it gets the rejection; nobody has to wait.
+  // A caller that waits for it gets the rejection; nobody has to wait.
   ready.catch(() => undefined);
   return { ...child, ready };
 }

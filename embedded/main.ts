@@ -66,7 +66,7 @@ function optionsOf() {
         json: { type: 'boolean', default: false },
         // Default: on the embedded database yes, on somebody else's no; --no-demo starts the parts only.
         demo: { type: 'boolean' },
-        // Of a record whose tokens another home made: new ones, and the old ones are refused.
+        // Makes new tokens for a record whose tokens another home made; the old ones are refused.
         'replace-tokens': { type: 'boolean', default: false },
       },
       allowNegative: true,

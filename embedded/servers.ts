@@ -67,7 +67,7 @@ async function postgresOf(config: Settings, home: Home, say: (text: string) => v
     };
     return { url, stop: async () => undefined };
   }
-  // Whoever got the URL keeps it: a restart takes the same port or waits for it.
+  // The URL stays valid for those who have it: a restart takes the same port or waits for it.
   let port = config.postgresPort;
   const start = async () => {
     const started = await startPostgres({ home, port });

@@ -35,7 +35,7 @@ export interface Adoption {
   readonly lapsed: readonly { readonly from: string; readonly run: string | null; readonly to: string }[];
 }
 
-/** O(V + E). `before` knows of claims: what an agent has stays with it, what nobody has claimed is released anew. */
+/** O(V + E). `before` knows of claims: what an agent has stays with it, what nobody has claimed is released again. */
 export function adopt(old: Graph, before: RunState, target: Target): Adoption {
   const { graph } = target;
   const s = emptyState(graph, {

@@ -39,7 +39,7 @@ const HINTS = 30;
 
 /**
  * Builds and checks a whole catalogue. O(V + E), 0.15 s for 13,000 flows with 60,000 edges. `leftOut` are ids that exist in the files but
- * could not be read: edges to them are dropped in silence, their own problem is told already.
+ * could not be read: edges to them are dropped in silence, their own problem is reported already.
  */
 export function buildCatalogue(
   catalogue: Catalogue,

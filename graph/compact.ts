@@ -66,7 +66,7 @@ export interface ForeignEdge {
   readonly from: string;
   readonly cycle: Cycle;
   readonly period: PeriodMapping;
-  /** Who confirms the upstream, when a person does: whoever sets it aside needs this role (protocol B4). */
+  /** Who confirms the upstream, when a person does: a person who sets it aside needs this role (protocol B4). */
   readonly role?: string;
   /** The first period that the upstream has; nothing before it is waited for. Missing: it has all. */
   readonly begins?: string;

@@ -118,7 +118,7 @@ function giveUp(m: Machine, v: number, cause: FailureKind | 'false', used: numbe
   finish(m, v, 'failed', false);
 }
 
-/** What was used by an attempt without result counts no more: taint is fixed at the next release, and stale begins anew (D6). */
+/** What an attempt without result has used counts no more: the next release fixes taint, and stale is cleared (D6). */
 function nextAttempt(
   m: Machine,
   v: number,

@@ -213,7 +213,7 @@ function triggerOf(
   if (own !== undefined) return { at: own.at, by: own.actor };
   const at = facts.triggeredAt[v]!;
   if (at >= begun && at <= to) return { at, by: attrs.event };
-  // Of an event only the last instant is kept, so of an older generation it cannot be said when it came.
+  // Only the last instant of an event is kept, so for an older generation it cannot be said when the event came.
   const missing = gen.present ? !isTriggered(graph, s, v) : attrs.trigger !== 'event';
   return missing ? { at: ENDLESS, by: null } : null;
 }

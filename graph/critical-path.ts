@@ -54,7 +54,7 @@ export interface Step {
   readonly pieces: readonly Piece[];
 }
 
-/** Where the walk stands: flow `v` in one of its generations, everything from `t` on is told. */
+/** Where the walk stands: flow `v` in one of its generations, everything from `t` on is explained already. */
 interface Place {
   readonly v: number;
   readonly index: number;
@@ -263,7 +263,7 @@ class Walk {
     return best === null || best.at <= facts.openedAt ? null : best;
   }
 
-  /** Of a waiting flow: the upstream that is not done yet, or the open member of a rerun plan above it; -1 when there is none. */
+  /** Finds what a waiting flow waits for: the upstream that is not done yet, or the open member of a rerun plan above it; -1 when there is none. */
   #openUpstream(v: number, now: number): number {
     const { graph, s } = this.#at;
     if (has(s, v, FLAG.STARTED_NOW)) return -1;

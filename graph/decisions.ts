@@ -15,7 +15,7 @@ export interface CompletionEntry {
   /** `requeued`: a claim ended before its program was started, and the flow must not simply go back to the outbox (C4). */
   readonly outcome: 'succeeded' | 'failed' | 'false' | 'cancelled' | 'requeued';
   readonly failure: FailureKind | null;
-  /** Of an answer `false`: how long the question took, ms. Absent in rows that were written before it was counted. */
+  /** How long the question took, ms, when its answer is `false`. Absent in rows that were written before it was counted. */
   readonly tookMs?: number;
 }
 
@@ -180,7 +180,7 @@ export type Effect =
       readonly v: number;
       readonly kind: string;
       readonly from: string | null;
-      /** Of a waive: the other run that the edge comes from. */
+      /** The other run that a waived edge comes from. */
       readonly run?: string;
       readonly operation: string;
     }
@@ -199,7 +199,7 @@ export type Effect =
       readonly list: 'edge' | 'invalid' | 'foreign';
     }
   | { readonly t: 'foreign'; readonly index: number; readonly met: 0 | 1 | 2 }
-  /** A newer generation, or another effect, of these flows: whoever used them, or what lies below, in other runs is stale (A11, D6). */
+  /** A newer generation, or another effect, of these flows: in other runs, flows that used them or what lies below them are stale (A11, D6). */
   | { readonly t: 'redone'; readonly roots: readonly number[]; readonly via: readonly string[] }
   /** The generation that ends, as it ended. */
   | {

@@ -178,7 +178,7 @@ export function spansOf(
   return spans;
 }
 
-/** What an attempt's time was. `cut`: it went on after the end of what is told; of an older generation only failures are more than rework. */
+/** What an attempt's time was. `cut`: it went on after the end of the history shown; of an older generation only failures are more than rework. */
 function executed(outcome: AttemptOutcome | null, cut: boolean, present: boolean): PieceKind {
   switch (outcome) {
     case null:

@@ -5,7 +5,7 @@ import { type CauseCode, conditionsOf } from './conditions.ts';
 import { FLAG, isTriggered } from './state.ts';
 import type { Unmet } from './unmet.ts';
 
-/** A final cause before it is told: where it stands, and what it blocks. */
+/** A final cause before it is put into words: where it stands, and what it blocks. */
 export interface Found extends CauseSource {
   readonly flow: string;
   readonly condition: Condition;
@@ -81,7 +81,7 @@ function outside(at: Situation, unmet: Unmet, visited: Iterable<number>): Found[
   return [...causes.values()].filter((it) => it.at.some((v) => reached.has(v)));
 }
 
-/** Of a flow, or a loop by its first member, that waits for others: what it will still lack when they are done. */
+/** Finds what a flow that waits for others, or a loop by its first member, will still lack when they are done. */
 export function localConditions(at: Situation, unmet: Unmet, v: number): Found[] {
   if (unmet.loops.has(v)) return [loopAt(at, unmet, v), ...flowConditions(at, v)];
   return flowConditions(at, v);

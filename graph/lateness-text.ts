@@ -86,7 +86,7 @@ function headOf(it: Lateness, subject: Sentence, by: Sentence, reference: Refere
       };
 }
 
-/** Less than a second is told, too: an estate for trying has nothing else. */
+/** Less than a second is written, too: an estate for trying has nothing else. */
 const long = (ms: number): Sentence =>
   ms < 1_000 ? { en: `${Math.round(ms)} ms`, zh: `${Math.round(ms)} 毫秒` } : span(ms);
 

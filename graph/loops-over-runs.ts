@@ -155,7 +155,7 @@ class Search {
     const unit = coarsest(knot);
     const mixed = knot.some(({ cycle }) => cycle !== unit);
     const shift = knot.map((edge) => mostShift(edge, unit));
-    // Without steps forward a step backward is never made good: whoever takes one ends in an earlier period.
+    // Without steps forward a step backward is never made good: a way that takes one ends in an earlier period.
     const forward = knot.filter((_, i) => shift[i]! > 0);
     const inParts = (parts: readonly RunEdge[][]) => first(parts, (it) => this.badRound(it));
     if (forward.length === 0) {

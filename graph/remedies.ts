@@ -11,7 +11,7 @@ export interface Remedy {
   readonly procedure: string | null;
 }
 
-/** Of a code, whatever the flow. */
+/** The rule of a cause code, the same for every flow. */
 export const remedyRule = (code: CauseCode): Rule => RULES[code];
 
 interface Rule {
@@ -84,7 +84,7 @@ export interface RemedyOf {
   readonly run: string;
   readonly flow: string | null;
   readonly to: string | null;
-  /** Of an upstream in another run. */
+  /** The run of the upstream, when it is another one. */
   readonly upstreamRun?: string | null;
   /** Of the flow: a verb that it does not allow is not offered. */
   readonly state: State | null;

@@ -5,8 +5,8 @@ import { hasStarted } from './settle.ts';
 import { FLAG, has, type RunState } from './state.ts';
 
 /**
- * Of a run that waits for redone flows: what has started on their old results, `users` and everything below them. What has not started
- * waits by itself, its upstream not being done any more. In topological order. O(V + E).
+ * Finds, in a run that waits for redone flows, what has started on their old results: `users` and everything below them. What has not
+ * started waits by itself, its upstream not being done any more. In topological order. O(V + E).
  */
 export function membersBelow(graph: Graph, s: RunState, users: readonly number[]): number[] {
   return [...reach(graph, users)]

@@ -69,7 +69,7 @@ export interface Pause {
 /** A person's recorded decision about a flow. */
 export interface Override {
   readonly kind: string;
-  /** Of a waive: the upstream, and its run when that is another one. */
+  /** A waive names the upstream here, and its run when that is another one. */
   readonly from: string | null;
   readonly run?: string;
   readonly at: number;

@@ -1,6 +1,6 @@
 /**
  * A run that went as it usually goes, as a reference of lateness (docs/answers.md): every flow ends at its reference time and has run as long as
- * expected; one without a reference time ends so long after what is above it. Pure; ms.
+ * expected; a flow without a reference time ends its expected duration after what is above it. Pure; ms.
  */
 import type { Graph } from './compact.ts';
 import type { PieceKind } from './flow-history.ts';

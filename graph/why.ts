@@ -33,7 +33,7 @@ export interface Cause extends Omit<Condition, 'since'> {
   /** From the asked flow to the cause, both included. */
   readonly chain: readonly string[];
   readonly blocks: number;
-  /** Of a loop: a shortest way round, upstream first. */
+  /** The flows of a shortest way round, upstream first, when the cause is a loop. */
   readonly members: readonly string[];
   readonly remedy: Remedy;
   readonly text: Sentence;
@@ -167,7 +167,7 @@ export function ofRun(at: Situation, unmet: Unmet): Cause[] {
   return unmet.order.length === 0 ? [] : list;
 }
 
-/** A coordinator reads a log row within milliseconds; one that was not read for so long means that none is at work. */
+/** Time in ms after which an unread log row means that no coordinator is at work: a coordinator reads a row within milliseconds. */
 const UNREAD_MS = 2_000;
 
 export function tell(at: Situation, it: Found, unmet: Unmet | null, chain: readonly string[]): Cause {

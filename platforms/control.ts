@@ -2,7 +2,7 @@
 import pg from 'pg';
 
 export const CONNECT_TIMEOUT_MS = 10_000;
-/** Of statements that have nothing to wait for: no answer for so long means that none will come. */
+/** Timeout in ms of statements that have nothing to wait for: no answer within this time means that none will come. */
 export const ANSWER_MS = 10_000;
 
 /** A short connection of its own. Rejects when the platform cannot be reached or falls silent. */

@@ -37,7 +37,7 @@ update sluice.disp_export_ctl set deal_stat = -100, updated_at = clock_timestamp
 where distribution = $1 and period = $2 and run = $3 and generation < $4 and deal_stat <> -100`;
 
 /**
- * What this distribution staged long ago leaves with the next export: no import of a run so old comes any more, and one that does is told
+ * What this distribution staged long ago leaves with the next export: no import of a run so old comes any more, and one that does is asked
  * to export again. A control row that an import is reading just now stays until the next time.
  */
 const voidOld = (staging: string): string => `

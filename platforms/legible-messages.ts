@@ -33,7 +33,7 @@ const ERROR = 'E'.charCodeAt(0);
 
 /** Goes from message to message of the protocol (a code, four bytes of length, the content); looks into notices and errors alone. */
 class Messages {
-  /** Of a message that was handed on in part: bytes that are still to come. */
+  /** Bytes still to come of a message that was handed on in part. */
   #left = 0;
   /** A header, notice or error whose end is still to come. */
   #held: Buffer | undefined;

@@ -74,7 +74,7 @@ export interface Task {
   /** How long the program may go on after the agent's last contact with the API (protocol C4, C5). */
   readonly orphanMs: number;
   readonly fenced: boolean;
-  /** Of a rehearsal: each connection that it uses -> the one of production that it stands for. Absent or empty otherwise. */
+  /** Set for a rehearsal: each connection that it uses -> the one of production that it stands for. Absent or empty otherwise. */
   readonly twins?: Readonly<Record<string, string>> | undefined;
   /** What a shell program leaves running at its own end goes on; absent: it is ended (protocol C5). */
   readonly leaves?: 'running' | undefined;
@@ -152,7 +152,7 @@ export interface ExecuteContext {
   readonly signal: AbortSignal;
   /** Appends to the log of the attempt: text as UTF-8, bytes as they are. Whole lines are kind to readers, but not required. */
   readonly log: (said: string | Uint8Array) => void;
-  /** Of a program whose output lies in files: they are read from here on, also after its end. */
+  /** Names the files that a program writes its output to: they are read from here on, also after its end. */
   readonly logFrom?: (source: LogSource) => void;
   /** What the program's output is written in; default utf-8. */
   readonly encoding?: string | undefined;

@@ -1,13 +1,13 @@
 /**
  * Finds sessions whose connection has fallen silent while both ends hold it open: somebody between them swallows what is sent (a proxy, a
- * machine that was moved). Keep-alive is answered by whoever is in between, so the database is asked over a new connection what the
+ * machine that was moved). What is in between answers keep-alive itself, so the database is asked over a new connection what the
  * backend does. It has nothing to do, and the client waits for an answer: one of the two messages was lost, and nothing will ever come.
  */
 import type pg from 'pg';
 import { withControl } from './control.ts';
 import type { Session } from './session.ts';
 
-/** Two looks in a row must find the same; an answer that is under way for so long does not count as under way. */
+/** Interval of the looks, ms. Two in a row must find the same; an answer that is under way for longer than this is lost. */
 const LOOK_MS = 5_000;
 
 /** `ready`: of node-postgres, true while no statement waits for its answer. */

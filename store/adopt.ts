@@ -82,7 +82,7 @@ export async function foreseeAdoption(
 
 /**
  * Moves the run. Throws `adopt_removes_started`, `run_closed`, `run_frozen`, and `adopt_stale` when the run moved meanwhile or an
- * operation stays unread. The coordinator finds its next exchange taken, and loads anew (A9).
+ * operation stays unread. The coordinator finds its next exchange taken, and loads the run again (A9).
  */
 export async function adoptVersion(
   pool: pg.Pool,
@@ -132,7 +132,7 @@ async function move(
       },
     );
   await client.query('update runs set catalogue_version = $2 where id = $1', [run.id, version.version]);
-  // The number is taken, and nothing is stored under it: whoever has decided for the old version loads anew (A5, A9).
+  // The number is taken, and nothing is stored under it: a coordinator that has decided for the old version loads the run again (A5, A9).
   await client.query('update run_counters set version = $2, exchange = exchange + 1 where run_id = $1', [
     run.id,
     version.version,

@@ -47,7 +47,7 @@ export function isAnsweredElsewhere(error: unknown): boolean {
   return sqlState(error) === '23505' && (error as { constraint?: string }).constraint === 'agent_calls_pkey';
 }
 
-/** Forgets answers older than `keepMs`: no agent repeats a call for so long. */
+/** Deletes answers older than `keepMs`. Default: 10 minutes, because no agent repeats a call for that long. */
 export async function purgeAnswers(client: Queryable, keepMs = 600_000): Promise<number> {
   const gone = await client.query('delete from agent_calls where at_ms < clock_ms() - $1::bigint', [keepMs]);
   return gone.rowCount ?? 0;

@@ -153,7 +153,7 @@ export interface AttemptAnswer {
 
 /**
  * Ends attempts of several agents in one transaction. Only under the current epoch, by deleting its lease: the one conditional update of
- * C3. Any other result is kept as a remark and answered `stale`; what follows from it is told to the coordinator (C7). `within` does what
+ * C3. Any other result is kept as a remark and answered `stale`; what follows from it goes to the coordinator (C7). `within` does what
  * must be done or not done with it: the answers are kept for repeated calls (C1).
  */
 export async function completeAttempts(

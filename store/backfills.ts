@@ -277,7 +277,7 @@ async function openNext(
   backfill: BackfillRow & { number: number },
 ): Promise<boolean> {
   const { id, actor, number } = backfill;
-  // One statement, one snapshot: whoever does not see another worker's run yet picks the same one and is refused by its key.
+  // One statement, one snapshot: a worker that does not see another worker's run yet picks the same one and is refused by its key.
   const found = await pool.query<Next>(
     `select (select count(*)::int from backfill_runs b join runs r on r.id = b.run_id
          where b.backfill_id = $1 and r.finished_ms is null and r.state = 'open') as unfinished,

@@ -58,7 +58,7 @@ export async function readLeases(reading: Reading): Promise<Map<number, OpenLeas
   return leases;
 }
 
-/** Whether one is alive depends on the clock of whoever asks. */
+/** Whether one is alive depends on the clock of the caller. */
 export async function readAgents({ client }: Reading): Promise<Omit<AgentFacts, 'live'>[]> {
   const found = await client.query<Omit<AgentFacts, 'live'>>({
     name: 'why-agents',

@@ -57,7 +57,7 @@ export async function writeEvent(
   given: NewEvent,
   waits: (run: { id: string; version: number }) => Promise<boolean>,
 ): Promise<ExternalEvent> {
-  // Whoever opens a run of the period is either before us, and its run is seen below, or after us, and sees the event.
+  // A transaction that opens a run of the period is either before us, and its run is seen below, or after us, and sees the event.
   await lockPeriod(client, given.cycle, given.period);
   const known = await client.query<ExternalEvent>(
     `select ${ROW} from external_events where actor = $1 and idempotency_key = $2`,

@@ -32,7 +32,7 @@ import { inSnapshot, type Reading, type Snapshot } from './snapshot.ts';
 import { readMet } from './subscriptions.ts';
 import { readUsual } from './usual-times.ts';
 
-/** State and facts for `why`. `leaseMs`: an agent that was not heard of for so long counts as gone (protocol C8). */
+/** State and facts for `why`. An agent that was not heard of for `leaseMs` counts as gone (protocol C8). */
 export async function readWhyFacts(
   pool: pg.Pool,
   context: RunContext,

@@ -7,7 +7,7 @@ import { sqlState } from './pool.ts';
 
 const folder = new URL('./migrations/', import.meta.url);
 
-/** Whoever waits for a lock on a table stands before everybody who comes later: a migration steps back after this time. */
+/** Lock timeout in ms, after which a migration steps back: while it waits for a lock on a table, everybody who comes later waits for it. */
 const LOCK_TIMEOUT_MS = 2_000;
 /** How often a migration steps back before it gives up; between two tries everybody else goes first. */
 const TRIES = 60;

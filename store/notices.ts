@@ -11,7 +11,7 @@ export interface NoticeRow {
   readonly zh: string;
   readonly at: number;
   readonly sentAt: number | null;
-  /** Of a rehearsal: nobody is sent it. */
+  /** True for a rehearsal: the notice is sent to nobody. */
   readonly recordedOnly: boolean;
 }
 

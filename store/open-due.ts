@@ -1,6 +1,6 @@
 /**
  * What schedules open. A schedule fires (Temporal's part), and everything that is due since it was last looked at is decided here, slot by
- * slot and each slot once, whoever fires how often: a firing that was lost or came late changes nothing but the time.
+ * slot and each slot once, no matter who fires and how often: a firing that was lost or came late changes nothing but the time.
  */
 import type pg from 'pg';
 import { SluiceError } from '../errors.ts';
@@ -42,7 +42,7 @@ const AT_ONCE = 500;
 
 /**
  * Decides every slot of a schedule up to now, the record's now: a firing for `firedMs` that comes before this clock has reached it throws,
- * and is repeated by whoever fired. May be repeated at will. A schedule that is gone is nothing to do.
+ * and its caller repeats it. May be repeated at will. A schedule that is gone is nothing to do.
  */
 export async function openDue(deps: OpenDueDeps, id: string, firedMs = 0): Promise<void> {
   for (;;) {

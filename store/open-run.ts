@@ -25,11 +25,11 @@ export interface OpenRequest {
   readonly procedures: readonly string[] | null;
   /** Other runs of the same backfill, opened or about to be: edges to their periods mean them (decision 0006). */
   readonly beside?: readonly Beside[];
-  /** Of a backfill: the flows it is for. The others are not triggered, and what they would have delivered is taken as it is. */
+  /** The flows that a backfill is for. The others are not triggered, and what they would have delivered is taken as it is. */
   readonly flows?: readonly string[] | null;
-  /** Of a backfill, whose runs all have the same; otherwise the next free one. */
+  /** The number that all runs of a backfill share. Default: the next free one. */
   readonly number?: number;
-  /** Of a backfill that was asked for from before the beginning. Rehearsals need not ask. */
+  /** True for a backfill that was asked for from before the beginning. Rehearsals need not ask. */
   readonly beforeBeginning?: boolean;
 }
 

@@ -1,7 +1,7 @@
 /**
  * One request to several runs (protocol E, plans across runs): logged in all of them or in none. Preparing and committing are one
  * transaction that holds the counter rows of all runs, by id (A10), and the outbox rows of all members, so nothing can change between the
- * check and the log rows, and whoever dies in it leaves nothing. docs/decisions/0006.
+ * check and the log rows, and a process that dies in it leaves nothing. docs/decisions/0006.
  */
 import type pg from 'pg';
 import { type ErrorCode, SluiceError } from '../errors.ts';

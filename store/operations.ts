@@ -22,7 +22,7 @@ export interface OperationRow {
   readonly approvedBy: string | null;
   readonly approvedAt: number | null;
   readonly decidedAt: number | null;
-  /** Of a request to several runs that a second person decides: the operation that was answered to whoever asked. */
+  /** The operation that the requester got as the answer, when one request went to several runs and a second person decides. */
   readonly together: string | null;
 }
 
@@ -40,7 +40,7 @@ export interface NewOperation {
 
 /**
  * Writes the operation, once per key: the same key again answers the first one's row, whatever its state; with another body it throws
- * `idempotency_key_reused`. When this has returned the operation cannot be lost: whoever died after it finds it in the log (A6).
+ * `idempotency_key_reused`. When this has returned the operation cannot be lost: a process that died after it finds it in the log (A6).
  */
 export async function requestOperation(pool: pg.Pool, given: NewOperation): Promise<OperationRow> {
   const [row] = await requestOperations(pool, given.run, [given]);
@@ -269,7 +269,7 @@ export async function approveOperation(
   );
 }
 
-/** Somebody says no: the operation ends with the code `approval_refused`. Whoever asked may take it back this way, too. */
+/** Somebody says no: the operation ends with the code `approval_refused`. The requester may take it back this way, too. */
 export async function refuseOperation(
   pool: pg.Pool,
   id: string,

@@ -4,7 +4,7 @@ import pg from 'pg';
 // bigint columns hold instants in ms and counters: all below 2^53.
 pg.types.setTypeParser(pg.types.builtins.INT8, Number);
 
-/** A peer of which nothing is heard is asked after so long: a lost machine or a forgotten connection shows within half a minute. */
+/** A silent peer is asked after 10 s: a lost machine or a forgotten connection shows within half a minute. */
 export const KEEP_ALIVE = { keepAlive: true, keepAliveInitialDelayMillis: 10_000 } as const;
 
 export type Queryable = Pick<pg.ClientBase, 'query'>;
@@ -25,7 +25,7 @@ export function createPool(
     max: number;
     name: string;
     onError?: (error: Error) => void;
-    /** No answer to a statement for so long, ms: the connection is given up. Default: it is waited for without end. */
+    /** Statement timeout in ms, after which the connection is dropped. Default: none. */
     answerMs?: number;
     /** COPY is done on it. Otherwise statements go out without waiting for the answers to those before, which COPY does not bear. */
     copies?: boolean;
@@ -50,7 +50,7 @@ export interface TransactionOptions {
   readonly begin?: string;
   /** The end is waited for, which a transaction that only read does not need. Default true. */
   readonly awaitsEnd?: boolean;
-  /** Begin again for so long when the transaction was rolled back because of somebody else's lock. */
+  /** Time in ms within which the transaction begins again when somebody else's lock had it rolled back. Default: 0. */
   readonly retryForMs?: number;
 }
 
@@ -89,7 +89,7 @@ async function once<T>(
   const sent: Promise<unknown>[] = [];
   const send = (query: string | pg.QueryConfig, values?: unknown[]): void => {
     const done = client.query(query as string, values as unknown[]);
-    // Whoever awaits the transaction hears of it.
+    // The caller that awaits the transaction gets the error.
     done.catch(() => undefined);
     sent.push(done);
   };
@@ -105,7 +105,7 @@ async function once<T>(
     return result;
   } catch (error) {
     const cause = await firstCause(error, sent);
-    // Whoever did not answer the statement will not answer this one either.
+    // A server that did not answer the statement will not answer this one either.
     if (isSilence(cause)) broken = cause;
     else
       await client.query('rollback').catch((failed: Error) => {

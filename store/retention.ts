@@ -33,7 +33,7 @@ export interface DueRun {
   readonly keptBecause: KeptBecause | null;
 }
 
-/** A run that was taken back from the archive is left alone for so long. */
+/** Days for which a run that was taken back from the archive is left alone. */
 const RESTORED_DAYS = 30;
 
 const DUE = `
@@ -86,7 +86,7 @@ const RETENTION_LOCK = 746_584;
 export interface PassLimits {
   /** Runs. */
   readonly limit: number;
-  /** No further run is begun after so long. */
+  /** Time in ms after which no further run is begun. Default: none. */
   readonly forMs?: number;
   readonly signal?: AbortSignal;
 }
@@ -237,7 +237,7 @@ async function patiently<T>(work: () => Promise<T>): Promise<T> {
 
 const BATCH = 2_000;
 
-/** Exchanges of runs whose workflow has completed (A8): whoever wakes it again loads it from the record. Batch by batch. */
+/** Exchanges of runs whose workflow has completed (A8): a workflow that is woken again loads its run from the record. Batch by batch. */
 async function purgeExchanges(pool: pg.Pool): Promise<number> {
   return inBatches(
     pool,

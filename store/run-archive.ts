@@ -13,7 +13,7 @@ import copy from 'pg-copy-streams';
 import { SluiceError } from '../errors.ts';
 import type { Queryable } from './pool.ts';
 
-/** Every table with rows of a run, whoever is referred to first; exchanges are the engine's own and go unread. */
+/** Every table with rows of a run, a table before those that refer to it; exchanges are the engine's own and go unread. */
 export const RUN_TABLES: readonly { readonly table: string; readonly where: string }[] = [
   { table: 'runs', where: 'id = $1' },
   { table: 'run_counters', where: 'run_id = $1' },
@@ -98,7 +98,7 @@ async function literals(client: Queryable, where: string, values: readonly strin
   return where.replace(/\$(\d+)/g, (_, n) => quoted[Number(n) - 1]!);
 }
 
-/** Lines of a file, each parsed by whoever asks; the first one is its head. */
+/** Lines of a file, each parsed by the caller; the first one is its head. */
 async function* readLines(path: string): AsyncGenerator<string> {
   const input = createReadStream(path).pipe(createGunzip());
   for await (const line of createInterface({ input, crlfDelay: Number.POSITIVE_INFINITY })) yield line;

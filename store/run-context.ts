@@ -68,7 +68,7 @@ export interface ContextReader {
   forget(runId: string): void;
 }
 
-/** For so long a kept context is given without a look whether its run has adopted another version. */
+/** Time in ms for which a kept context is given without a look whether its run has adopted another version. */
 const TRUSTED_MS = 1_000;
 
 /** Keeps the most recently used ones. A run that adopted another version gets a new context, after `TRUSTED_MS` at the latest. */

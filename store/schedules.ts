@@ -35,7 +35,7 @@ const SLOT = `schedule_id as schedule, slot_ms as slot, period, decision, run_id
 
 /**
  * Brings the rows in line with the schedules of a catalogue version, any number of times. A new schedule, or one that comes back, counts
- * from now: what lies before is a backfill's business. Whoever keeps Temporal's schedules hears of it when the transaction commits.
+ * from now: what lies before is a backfill's business. The keeper of Temporal's schedules hears of it when the transaction commits.
  */
 export async function keepSchedules(
   client: Queryable,

@@ -36,8 +36,8 @@ export async function readMet(
 }
 
 /**
- * Locks a run's id against subscribers (`own`, while it is opened) and the ids of the runs that it subscribes to, all in one order. Whoever
- * subscribes to a run finds it committed, or is found by its opening.
+ * Locks a run's id against subscribers (`own`, while it is opened) and the ids of the runs that it subscribes to, all in one order. A run that
+ * subscribes to another finds it committed, or is found by its opening.
  */
 async function lockIds(client: Queryable, own: string, upstreams: readonly string[]): Promise<void> {
   // One statement each: a set-returning one may take locks in another order than it is sorted.
@@ -239,7 +239,7 @@ export async function tellSubscribers(
   for (const [to, rows] of news.rows(id)) await appendLog(client, to, rows);
 }
 
-/** What is told, by run and by the way that it came. */
+/** News for other runs, by run and by the way that it came. */
 class News {
   readonly #byRun = new Map<
     string,

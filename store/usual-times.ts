@@ -14,7 +14,7 @@ export interface UsualOf {
   readonly version: CatalogueVersion;
 }
 
-/** For so long what was read is given without a look whether something was learned since. */
+/** Time in ms for which what was read is given without a look whether something was learned since. */
 const TRUSTED_MS = 60_000;
 
 interface Kept {

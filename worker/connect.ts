@@ -33,7 +33,7 @@ export interface WorkerOptions {
   readonly keepMs?: Record<Cycle, number>;
 }
 
-/** No statement of ours takes so long; the record ends a transaction after 5 s (protocol A10). */
+/** Statement timeout in ms. No statement of the engine takes 20 s: the record ends a transaction after 5 s (protocol A10). */
 const ANSWER_MS = 20_000;
 /** Coordinators that work at the same time. With 40, 30 chains at once had hops of 372 ms instead of 89: two processors, and all are late. */
 const TASKS = 10;

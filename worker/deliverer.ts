@@ -35,15 +35,15 @@ const POLL_MS = 1_000;
 /** How long one signal may take while Temporal is away; then the poll begins again. The end waits for those in flight. */
 const SIGNAL_MS = 3_000;
 /**
- * A run that was woken and has made no exchange for so long is looked at: its history may not fit the code, or take too long to replay
- * (decisions 0009, 0011). From then on it is woken and looked at only so often: each signal makes the history longer.
+ * Time in ms without an exchange after which a woken run is looked at: its history may not fit the code, or take too long to replay
+ * (decisions 0009, 0011). From then on it is woken and looked at only once in this time: each signal makes the history longer.
  */
 const STUCK_MS = 5_000;
 
-/** A coordinator that another worker has may wait inside its task there (decision 0014): it is left so long to look by itself. */
+/** Time in ms that a coordinator of another worker has to look by itself: it may wait inside its task there (decision 0014). */
 const ELSEWHERE_MS = 20;
 
-/** A coordinator that leaves (A7) is left alone for so long, then its new execution has begun, or died and is woken. */
+/** Time in ms for which a coordinator that leaves (A7) is left alone. By then its new execution has begun, or has died and is woken. */
 const LEAVING_MS = 10_000;
 
 /**
@@ -95,11 +95,11 @@ export class Deliverer {
     this.#stopped = true;
     await this.#stopPolling?.();
     await this.#stopListening?.();
-    // Whoever stops us closes the client next: under a call that is being repeated that would end the process.
+    // The caller closes the client next: under a call that is being repeated that would end the process.
     await Promise.all(this.#delivering);
   }
 
-  /** A coordinator that waits here is told at once. Otherwise at most one signal in flight per run; what comes meanwhile is one more signal afterwards. */
+  /** A coordinator that waits here hears of it at once. Otherwise at most one signal in flight per run; what comes meanwhile makes one more signal. */
   wake(run: string, wanted = false): void {
     if (this.#stopped) return;
     if (!wanted && this.#deps.arrivals.came(run)) return;

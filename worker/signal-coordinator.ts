@@ -1,4 +1,4 @@
-/** The one call by which a coordinator is woken, begun, or begun anew. */
+/** The one call that wakes a coordinator, begins it, or replaces its execution by a new one. */
 import type { Client } from '@temporalio/client';
 import {
   RUN_WORKFLOW,

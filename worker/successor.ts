@@ -1,5 +1,5 @@
 /**
- * Begins an execution of a run's coordinator anew, from the record, where the present bundle cannot go on with the history of the old one, or
+ * Begins a new execution of a run's coordinator, from the record, where the present bundle cannot go on with the history of the old one, or
  * not in time (protocol A7, A9; decisions 0009, 0011). Nothing is lost by it: the truth is the record, and exchange numbers go on.
  */
 import type { Client } from '@temporalio/client';
@@ -47,8 +47,8 @@ export class Successor {
   }
 
   /**
-   * Of a run whose log nobody reads for a while, although it was woken: its worker has died, and another one has to replay a long history
-   * first, or its task fails because the history does not fit the code. Then an execution begins anew. One that has just begun has a short history
+   * Looks at a run whose log nobody reads for a while, although it was woken: its worker has died, and another one has to replay a long history
+   * first, or its task fails because the history does not fit the code. Then a new execution begins. One that has just begun has a short history
    * and is left alone, so each gets to its first exchange.
    */
   async look(input: RunInput): Promise<void> {

@@ -37,7 +37,7 @@ export interface RunInput {
   readonly seen: number;
   /** How long a finished run stays parked before its workflow completes, ms (A8). */
   readonly keepMs: number;
-  /** Continue-as-new after so many events instead of when the server suggests it; 0 = when suggested. For tests. */
+  /** Number of history events after which the run continues as new; 0 = when the server suggests it. For tests. */
   readonly continueAfterEvents: number;
   /** The build whose code makes this execution's history (decision 0009); missing in executions from before it was noted. */
   readonly build?: string;

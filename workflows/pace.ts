@@ -3,9 +3,9 @@
  * all the rest of a hop between two short flows. So one that is busy waits inside its task, where the worker tells it what it hears.
  */
 
-/** Busy is who finds something for the second time within this time, ms; for so long it waits for more. */
+/** A coordinator that finds something twice within this time, ms, is busy; it waits this long for more. */
 export const BUSY_MS = 200;
-/** What comes together is read together: whoever has found many last time leaves so long for more after the first, ms. */
+/** Longest time in ms that a coordinator which found many rows last time leaves for more after the first: what comes together is read together. */
 const GATHER_MS = 5;
 
 /** Instants are the record's, ms. */
@@ -14,7 +14,7 @@ export class Pace {
   #found = 0;
   #foundAt = 0;
 
-  /** A look into the log has found so many rows. */
+  /** A look into the log has found `found` rows. */
   read(found: number, now: number): void {
     if (found === 0) return;
     this.#isBusy = now - this.#foundAt <= BUSY_MS;

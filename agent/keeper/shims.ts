@@ -71,7 +71,7 @@ export class Shim {
   #runs = 0;
   #over: ((taken: boolean) => void) | undefined;
 
-  /** Of a child that has started. Throws when its cgroup cannot be made. */
+  /** Takes a child that has started. Throws when its cgroup cannot be made. */
   constructor(child: ChildProcess, launch: KeptLaunch) {
     this.#child = child;
     this.pid = child.pid!;

@@ -97,7 +97,7 @@ export function factsOf(sql: string): ProgramFacts {
   return { tables: tablesIn(parsed), parameters: [...parameters], problems, inTransaction, asCheck };
 }
 
-/** Of a parser that ran out of its own memory or stack nothing is known. */
+/** The parser ran out of its own memory or stack: nothing is known about the statement. */
 const EXHAUSTED = /^(memory exhausted|stack depth limit|out of memory)/;
 
 function whyNot(statement: Statement, error: unknown): [ProgramProblem, string] {

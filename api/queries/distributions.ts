@@ -75,7 +75,7 @@ const keyOf = ({ run, flow }: ScopedFlow): string =>
 
 const targetOf = ({ program }: Flow): string => (program?.type === 'import' ? program.to.connection : '-');
 
-/** Its export is done for so long, and nobody has begun the import. */
+/** Whether its export has been done for more than `WAITING_MS` and nobody has begun the import. */
 function waits({ row }: ScopedFlow, half: ScopedFlow | undefined, now: number): boolean {
   if (row.result !== null || row.startedAt !== null || half === undefined || !isComplete(half.row))
     return false;

@@ -70,7 +70,7 @@ export const q09 = defineQuery({
     const flows = (await newestCatalogue(deps))?.flows ?? new Map<string, Flow>();
     requireGroups(flows.values(), filter.group);
     const over = (await overLongFlows(deps)).filter(({ definition }) => fits(definition, filter));
-    // Of a flow that runs in several runs the one that has run longest, which comes first.
+    // A flow that runs in several runs counts with the one that has run longest, which comes first.
     const running = new Map(over.toReversed().map((it) => [it.flow, it]));
     const recent = await recentDurations(deps.pool, {
       now,

@@ -13,7 +13,7 @@ export interface Reader {
   readonly zone: string;
 }
 
-/** Of a column of clock times, with their zone. */
+/** The title of a column; a column of clock times also names their zone. */
 const titleOf = (column: Column, { language, zone }: Reader): string =>
   column.type === 'instant' ? `${column[language]} (${zone})` : column[language];
 

@@ -148,7 +148,7 @@ interface Change extends Omit<z.infer<typeof ApplyRequest>, 'files'> {
   readonly verb: string;
   readonly mode: 'apply' | 'import';
   readonly files: readonly GivenFile[];
-  /** Of a rollback: whose files they are. */
+  /** Set for a rollback only: the version that the files come from. */
   readonly version?: number;
 }
 

@@ -15,7 +15,7 @@ import { RunParams } from '../schemas/runs.ts';
 
 type Shown = Omit<Plan, 'id' | 'run' | 'actor' | 'hash' | 'createdAt' | 'expiresAt' | 'appliedBy'>;
 
-/** Of a plan that was made before plans said it. */
+/** The impact of a plan that was stored before plans recorded theirs. */
 const NOT_SAID: PlanImpact = {
   estimate: { ms: 0, endsAt: 0, path: [], origins: {}, persons: [] },
   ...{ overwrites: [], keysHit: [], deadlines: [], untouched: [], runAnyway: [] },
@@ -70,7 +70,7 @@ export function rerunPlanRoutes(app: Api, deps: ApiDeps): void {
       const stored = await readPlan<Shown>(deps.pool, run.id, request.params.plan);
       // A plan can be applied once: the same person applying it again asks for the same outcome.
       const key = keyOf(request.headers, `rerun-plan:${stored.id}`);
-      // Whoever applied it may ask for the answer again (B1); only a new application can come too late.
+      // The caller that applied it may ask for the answer again (B1); only a new application can come too late.
       const repeated = await isKnownKey(deps.pool, actor.name, key);
       if (stored.expired && !repeated)
         throw new SluiceError(

@@ -15,7 +15,7 @@ import {
 } from '../schemas/retention.ts';
 
 const tags = ['retention'];
-/** Whoever asked waits: what is not done by then is asked for again (`more`). */
+/** Time limit of one pass in ms, because the caller waits for it. What is not done by then is asked for again (`more`). */
 const ANSWER_MS = 30_000;
 
 export function retentionRoutes(app: Api, deps: ApiDeps): void {

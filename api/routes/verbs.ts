@@ -11,7 +11,7 @@ import { EdgeRequest, FlowRequest, Foreseen, KeyHeader, Operation } from '../sch
 import { RunParams } from '../schemas/runs.ts';
 import { VerbList } from '../schemas/verbs.ts';
 
-/** Whoever holds the role of a gate says what it waits for; the run itself checks which role (protocol E). */
+/** A holder of the role of a gate says what the gate waits for; the run itself checks which role (protocol E). */
 export function permissionOf(verb: string): Permission {
   return verb === 'confirm' || verb === 'reject' || verb === 'withdraw' ? 'confirm' : 'operate';
 }

@@ -80,7 +80,7 @@ export const Task = z.strictObject({
   timeoutMs: Ms.nullable().default(null),
   orphanMs: Ms,
   fenced: z.boolean(),
-  /** Of a rehearsal: each connection that it uses -> the one that it stands for. The agent refuses one that is the very same database. */
+  /** Set for a rehearsal: each connection that it uses -> the one that it stands for. The agent refuses one that is the very same database. */
   twins: z.record(z.string(), z.string()).default({}),
   leaves: z.literal('running').optional(),
   /** Key of the work (C6); null: the program has no fence. */

@@ -34,7 +34,7 @@ export const Cause = z.object({
   chain: z.array(z.string()),
   /** Open flows of the asked run that wait for it, directly or through others. */
   blocks: z.int(),
-  /** Of a loop: the flows of a shortest way round. */
+  /** The flows of a shortest way round, when the cause is a loop. */
   members: z.array(z.string()),
   /** What removes it: a verb with its command, a procedure of the operators' handbook, or both. */
   remedy: z.object({

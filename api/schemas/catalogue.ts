@@ -72,7 +72,7 @@ export const Problem = z.object({
   /** Both count from 1. */
   line: z.int().nullable(),
   column: z.int().nullable(),
-  /** Of a loop. */
+  /** The flows of the loop, when the problem is one. */
   members: z.array(z.string()).optional(),
 });
 
@@ -90,7 +90,7 @@ const ChangedEdge = z.object({
   from: z.string(),
   to: z.string(),
   period: PeriodMapping,
-  /** Of an edge to a run of another cycle. */
+  /** The cycle of the other run, when the edge leads to a run of another cycle. */
   cycle: Cycle.nullable(),
 });
 

@@ -25,7 +25,7 @@ export const ExternalEvent = z.object({
   payload: z.unknown(),
   actor: z.string(),
   at: Instant,
-  /** Runs that were told; one that is opened later is told when it is opened. */
+  /** Runs that were notified; a run that is opened later is notified when it is opened. */
   runs: z.array(z.string()),
 });
 export type ExternalEvent = z.infer<typeof ExternalEvent>;

@@ -122,7 +122,7 @@ export type Attempt = z.infer<typeof Attempt>;
 
 export const Override = z.object({
   kind: z.string(),
-  /** Of a waive: the upstream. */
+  /** A waive names the upstream here. */
   from: z.string().nullable(),
   generation: z.int(),
   actor: z.string(),
@@ -167,7 +167,7 @@ export const FlowDetail = z.object({
   /** null: no agent runs it. */
   expected: Expected.nullable(),
   reference: ReferenceTime.nullable(),
-  /** Of a running flow: it runs for more than an hour, or for half as long again as usual. */
+  /** Says that a running flow runs for more than an hour, or for half as long again as usual. */
   overLong: z.enum(['hour', 'usual']).nullable(),
   run: z.string(),
   /** As its program gets it: 202610, 20261031. */

@@ -18,7 +18,7 @@ export const LineageStep = z.object({
   kind: z.enum(['flow', 'table']),
   id: z.string(),
   names: BothNames.nullable(),
-  /** Of a table, or the flow's own. */
+  /** The platform of the table, or the flow's own. */
   platform: z.string().nullable(),
   cycle: z.string().nullable(),
   depth: z.int(),

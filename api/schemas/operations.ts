@@ -98,7 +98,7 @@ export const Operation = z.object({
   approvedBy: z.string().nullable(),
   approvedAt: Instant.nullable(),
   decidedAt: Instant.nullable(),
-  /** Of a request to several runs that a second person decides, for all of them at once: the operation that was answered first. */
+  /** The operation that was answered first, when one request went to several runs and a second person decides for all of them at once. */
   together: z.string().nullable(),
 });
 export type Operation = z.infer<typeof Operation>;

@@ -40,7 +40,7 @@ export type QueryList = z.infer<typeof QueryList>;
 /** `csv` and `xlsx` hold all rows, titles in the language of Accept-Language. */
 export const QueryFormat = { format: z.enum(['json', 'csv', 'xlsx']).default('json'), ...PageQuery };
 
-/** One page of the rows; they were found at `now`, and the next page is found anew. */
+/** One page of the rows; they were found at `now`, and the next page runs the query again. */
 export const queryAnswer = <T extends z.ZodType>(row: T) =>
   z.object({
     query: z.string(),

@@ -39,7 +39,7 @@ export const Notice = z.object({
   at: Instant,
   /** null: recorded only, or not sent yet. */
   sentAt: Instant.nullable(),
-  /** Of a rehearsal: it is kept here and sent to nobody. */
+  /** True for a rehearsal: the notice is kept here and sent to nobody. */
   recordedOnly: z.boolean(),
 });
 export const NoticesQuery = z.strictObject({

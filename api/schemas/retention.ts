@@ -41,7 +41,7 @@ export const Retention = z.object({
 });
 
 export const RetentionRun = z.strictObject({
-  /** At most so many runs. */
+  /** Largest number of runs in one pass. Default: 100. */
   limit: z.int().min(1).max(1_000).default(100),
   dryRun: z.boolean().default(false),
 });

@@ -33,7 +33,7 @@ const PROGRAM_MS = { least: 100, most: 1_500 };
 const TIMEOUT_MS = 15_000;
 export const POOL = { id: 'narrow', size: 4 } as const;
 
-/** Tables on the platform. Two indexes only: the ledger must never refuse what it is told. */
+/** Tables on the platform. Two indexes only: the ledger must never refuse a row. */
 export const PLATFORM_TABLES = `
 create table ledger (id bigserial, run text, flow text, period text, generation int, epoch bigint,
   at timestamptz not null default clock_timestamp());

@@ -12,7 +12,7 @@ export interface Link {
   readonly port: number;
   /** Makes the link faulty until `heal`; a second fault takes the place of the first. */
   break(fault: LinkFault): void;
-  /** Sound again. What was half-open is reset: whoever waited on it is told. */
+  /** Sound again. What was half-open is reset, so that an end that waited on it notices. */
   heal(): void;
   /** Resets every connection once, also in the middle of an answer. */
   reset(): void;
@@ -26,7 +26,7 @@ interface Pair {
   readonly far: Socket;
   /** Bytes were taken and not passed on: this connection can never be sound again. */
   swallowed: boolean;
-  /** By `forget`: not even the end of the fault is told. */
+  /** Set by `forget`: the ends do not even learn that the fault is over. */
   forgotten: boolean;
 }
 
@@ -53,7 +53,7 @@ export async function openLink(name: string, port: number, random: () => number)
     for (const socket of [near, far]) {
       socket.setNoDelay(true);
       socket.once('close', (broken) => {
-        // Of a forgotten connection each end hears nothing, also not that the other one has gone.
+        // Each end of a forgotten connection hears nothing, also not that the other one has gone.
         if (pair.forgotten && !closing) return;
         // An end that came in order has been passed on in order: what is still on its way arrives.
         if (broken) destroy(pair);

@@ -11,7 +11,7 @@ import type { Estate, Note } from './estate.ts';
 
 export interface Shift {
   readonly acknowledged: readonly Acknowledged[];
-  /** Answers 500: none is right, each is told. */
+  /** Answers with status 500: none is right, each is listed. */
   readonly internal: readonly string[];
   /** From now on nothing new is begun: held, failed, unknown and waiting flows are seen to. */
   onlyTend(): void;

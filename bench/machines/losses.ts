@@ -13,7 +13,7 @@ export interface Loss {
   readonly worstMs: Readonly<Record<RequestKind, number>>;
 }
 
-/** An agent is killed while it runs something; when nothing comes for so long, all the same. */
+/** Longest wait in ms until an agent runs something. It is killed while it does, or after this time all the same. */
 const BUSY_WITHIN_MS = 30_000;
 /** Between one's return and the next one's loss: two of a pair at once are another matter. */
 const REST_MS = 4_000;

@@ -20,7 +20,7 @@ export interface Scenario {
   readonly ok: boolean;
 }
 
-/** One run may take so long, whatever is lost. */
+/** Longest duration of one run in ms, whatever is lost. */
 const RUN_MS = 5 * 60_000;
 
 export async function loseMachines(given: {

@@ -1,5 +1,5 @@
 -- Tables of the MPP: its own copies of some interfaces, the customer's report table, and what its programs fill.
--- No table of it has the name of a table of the appliance: lineage is told by names.
+-- No table of it has the name of a table of the appliance: lineage knows tables by name.
 
 create schema ods_mpp;
 create schema shfin;

@@ -11,7 +11,7 @@ import { db24Statements, mppStatements } from './mpp.ts';
 import { partyStatements } from './parties.ts';
 import { type Scale, scaleOf } from './scale.ts';
 
-/** Raised whenever tables or rows of the sample change, so that an older sample is made anew. */
+/** Raised whenever tables or rows of the sample change, so that an older sample is made again. */
 const SAMPLE_VERSION = 2;
 
 const SCHEMAS = ['ods', 'dim', 'dwd', 'shfin', 'ods_mpp', 'dwd_mpp', 'app', 'db24'];

@@ -142,7 +142,7 @@ function backfillLines(it: BackfillDetail, session: Session): string[] {
   ];
 }
 
-/** Of a run that is opened for other flows than the backfill's. */
+/** The flows of a run that is opened for other flows than the backfill's; empty for every other run. */
 const flowsOf = (includes: readonly string[] | null, phrase: Session['phrase']): string =>
   includes === null ? '' : `  ${phrase('backfill_dependant_run', { flows: someOf(includes) })}`;
 

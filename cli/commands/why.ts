@@ -37,7 +37,7 @@ export function addWhyCommand(tree: Tree): void {
         }
         const answer = await session.client.get<WhyFlow>(ofRun(id, `/flows/${part(flow)}/why`), { limit });
         session.answer(answer, (it) => shownAs(form, it, session) ?? whyLines(it, session));
-        // An answer about what does not exist is an answer; that it does not exist is told by the exit code.
+        // An answer about what does not exist is an answer; the exit code says that it does not exist.
         return answer.state === null ? 3 : undefined;
       }),
     );

@@ -33,7 +33,7 @@ async function main(): Promise<number> {
   const talk = createTalk(process.stderr, lang, !NO_COLOR);
   const interrupt = new AbortController();
   for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => interrupt.abort());
-  // Whoever started it is gone: nobody would look, and the next start goes on with the months itself.
+  // The process that started it is gone: nobody would look, and the next start goes on with the months itself.
   const parent = process.ppid;
   setInterval(() => {
     if (process.ppid !== parent) process.exit(1);
@@ -62,7 +62,7 @@ async function main(): Promise<number> {
       accountOf(stage.demo, troubled.run),
     ]);
     const expectations = [
-      // Of a run that was there before, people may have done with it what they liked.
+      // Nothing is expected of a run that was there before: people may have done with it what they liked.
       ...(quiet.before ? [] : [...soundRun(first), ...quietRun(first)]),
       ...(troubled.before ? [] : [...soundRun(second), ...troubledRun(second, troubled.seen)]),
     ];

@@ -1,4 +1,4 @@
-/** Colours of the terminal, or none: a state is told by its word and sign too, never by colour alone. */
+/** Colours of the terminal, or none: a state is shown by its word and sign too, never by colour alone. */
 
 const CODES = { bold: 1, dim: 2, red: 31, green: 32, yellow: 33, blue: 34, magenta: 35, cyan: 36 } as const;
 

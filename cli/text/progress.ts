@@ -1,4 +1,4 @@
-/** A bar of so many columns. */
+/** A progress bar of `width` columns, at least 10. */
 import type { Paint } from './colour.ts';
 
 export function progressBar(done: number, all: number, width: number, paint: Paint): string {

@@ -2,7 +2,7 @@
 import { describe, expect, test } from 'vitest';
 import { Arrivals } from '../../activities/arrivals.ts';
 
-/** Long enough that whoever waits so long has failed the test. */
+/** A wait in ms that only a failed test reaches. */
 const LONG_MS = 30_000;
 
 describe('a coordinator that waits', () => {
@@ -12,7 +12,7 @@ describe('a coordinator that waits', () => {
     const waiting = arrivals.wait('r', LONG_MS, 0);
     expect(arrivals.came('r')).toBe(true);
     expect(await waiting).toBe(true);
-    // Nobody waits any more: whoever hears of more has to signal.
+    // Nobody waits any more: what comes from now on needs a signal.
     expect(arrivals.came('r')).toBe(false);
     expect([arrivals.knows('r'), arrivals.knows('of another worker')]).toEqual([true, false]);
   });

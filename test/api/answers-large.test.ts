@@ -53,7 +53,7 @@ async function pretend(run: string): Promise<void> {
   await api.pool.query('update run_counters set exchange = exchange + 1 where run_id = $1', [run]);
 }
 
-/** As if the coordinator had written so many flows: what was kept for the answer before is out of date. */
+/** Writes an exchange with this number of flows, as the coordinator would: what was kept for the answer before is out of date. */
 async function exchangeOf(run: string, flows: number): Promise<void> {
   const changes = Array.from({ length: flows }, (_, i) => ({ v: 7_000 + i, generation: 1, attempt: 1 }));
   await api.pool.query(

@@ -1,4 +1,4 @@
-/** The doors of the API: who gets in, and what everybody else is told. */
+/** The doors of the API: who gets in, and which answer everybody else gets. */
 import { connect } from 'node:net';
 import Fastify from 'fastify';
 import { beforeAll, describe, expect, test } from 'vitest';
@@ -66,7 +66,7 @@ async function inject(method: string, url: string, headers: Record<string, strin
   return { status: answer.statusCode, type: String(answer.headers['content-type']), text: answer.body };
 }
 
-/** Not a success, and told the way everything is told. */
+/** Expects a failure, in the form that every failure has. */
 function expectProblem(answer: { status: number; type: string; text: string }, code?: string) {
   expect(answer.type, answer.text).toBe('application/problem+json; charset=utf-8');
   const problem = JSON.parse(answer.text);

@@ -33,7 +33,7 @@ const now: number = (await api.pool.query('select clock_ms() as now')).rows[0].n
 const dayBefore = (n: number): string => new Date(now + 8 * 60 * MIN - n * DAY).toISOString().slice(0, 10);
 const beginning = (period: string): number => Date.parse(`${period}T00:00:00+08:00`);
 
-/** A finished day: each flow ran so many minutes, the first from 10 minutes after midnight on, each after the one before. */
+/** Writes a finished day: each flow ran for its `minutes`, the first from 10 minutes after midnight on, each after the one before. */
 async function past(
   period: string,
   minutes: Readonly<Record<'Load' | 'Sum' | 'Report', number>>,

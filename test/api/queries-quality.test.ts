@@ -58,7 +58,7 @@ const agents = [
   await playAgent(api.pool, 'agent-mpp', { platform: 'mpp' }),
 ];
 
-/** Every flow of the day succeeds with so many rows; attempts last a second. */
+/** Every flow of the day succeeds with `rowsOf` rows; attempts last a second. */
 async function playDay(period: string, rowsOf: (flow: string) => number): Promise<void> {
   const run = await openTestRun(api.pool, period, 'day');
   await api.coordinator!.settled(run);

@@ -1,6 +1,6 @@
 /**
  * The throughput guard (trap 14 of docs/reliability.md): W1 through API, coordinator, PostgreSQL and agents as processes. Machines differ and
- * are shared, so the floor is in flows a second of processor time, whoever else computes meanwhile; `npm run bench` gives flows a second.
+ * are shared, so the floor is in flows a second of processor time, no matter what else runs meanwhile; `npm run bench` gives flows a second.
  */
 import { expect, test } from 'vitest';
 import type { Throughput } from '../../bench/throughput.ts';

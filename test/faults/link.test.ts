@@ -46,7 +46,7 @@ async function through(
   return { link, near, got: () => Buffer.concat(pieces), far };
 }
 
-/** The process does nothing else for so long, as it does under load: timers fire late, and several at once. */
+/** Keeps the process busy for `ms`, as load does: timers fire late, and several at once. */
 function busy(ms: number): void {
   const until = performance.now() + ms;
   while (performance.now() < until);

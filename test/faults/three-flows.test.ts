@@ -166,7 +166,7 @@ describe('A5: SIGSTOP of the worker inside an exchange, beyond the task timeout'
   test('a second worker takes over, a hold in between is applied once, the frozen one adopts', async () => {
     const frozen = worker;
     const run = await openTestRun(pool, '2040-04');
-    // The counter row is ours: the next exchange of whoever coordinates the run waits inside its transaction.
+    // This test locks the counter row: the next exchange of the run, made by either worker, waits inside its transaction.
     const blocker = new pg.Client({ connectionString: database.url });
     await blocker.connect();
     await expect

@@ -154,7 +154,7 @@ describe('5: continue-as-new forced every 20 events under fire', () => {
       [run],
     );
     expect(done.rows[0].n).toBe(500);
-    // The history begins anew again and again, although there is hardly a quiet moment: none grew far beyond its 20 events.
+    // The coordinator continues as new again and again, although there is hardly a quiet moment: no history grew far beyond its 20 events.
     const chain: number[] = [];
     for await (const execution of it.client.workflow.list({ query: `WorkflowId = '${it.workflowId(run)}'` }))
       chain.push(execution.historyLength);
@@ -263,7 +263,7 @@ describe('12: forty operators at once', () => {
         }),
       ),
     );
-    // 200: done; 409: the flow had begun or was done. Nobody is told 'later', nobody waits beyond the API's own limit.
+    // 200: done; 409: the flow had begun or was done. No answer says 'later', nobody waits beyond the API's own limit.
     expect(answers.filter((answer) => answer.status !== 200 && answer.status !== 409)).toEqual([]);
     expect(Math.max(...took)).toBeLessThan(10_000);
     const held = await pool.query(

@@ -52,7 +52,7 @@ export interface Estate {
   readonly actions: readonly Action[];
   readonly slots: number;
   readonly poolSize: number;
-  /** The engine looks every so many ms; between, whatever is due waits. */
+  /** Interval in ms at which the engine looks; in between, whatever is due waits. */
   readonly engineEvery: number;
   readonly now: number;
 }

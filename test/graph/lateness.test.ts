@@ -115,7 +115,7 @@ describe('lateness against a reference', () => {
   });
 });
 
-/** Against reference times, in minutes after the opening; flows without one end so long after what is above them as they last. */
+/** Against reference times, in minutes after the opening; a flow without one ends its own duration after what is above it. */
 function againstTimes(
   today: Story,
   target: string,
@@ -264,7 +264,7 @@ describe('lateness of random executions', () => {
           agreesWithPaths(it, path, (flow) => {
             const u = factsThen.vertexOf(flow);
             if (u < 0) return null;
-            // Which end of a flow that was redone counts is told by the test below: a run against itself.
+            // The test below, a run against itself, shows which end of a flow that was redone counts.
             return factsThen.past.has(u) ? 'redone' : criticalPath(b.graph, t, factsThen, u);
           });
           for (const { kind } of it.parts) seen.set(kind, (seen.get(kind) ?? 0) + 1);

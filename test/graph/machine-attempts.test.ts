@@ -209,7 +209,7 @@ describe('C7: superseding', () => {
       run.record.append({ kind: 'external', body: { type: 'effect', v: 0, generation: 1, attempt } });
       run.settle();
     };
-    // Of an attempt before the last one nothing follows.
+    // Nothing follows from an attempt before the last one.
     late(0);
     expect([run.stateOf('A'), run.flagged('ENDING')]).toEqual(['waiting_time', 'A']);
     late(1);

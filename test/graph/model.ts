@@ -282,7 +282,7 @@ export class Model {
     f.tainted = this.taintOf(id);
   }
 
-  /** D6: taint is fixed at release. When what it rests on changes before anybody claims the flow, it is released anew. */
+  /** D6: taint is fixed at release. When what it rests on changes before anybody claims the flow, it is released again. */
   releaseAnew(id: string): void {
     if (this.of(id).offered && !this.inHand(id)) this.withdraw(id);
   }

@@ -1,4 +1,4 @@
-/** What the slow model is told of each exchange, in the order in which the record took it, and the comparison after it. */
+/** What the slow model hears of each exchange, in the order in which the record took it, and the comparison after it. */
 import type { Entry, Group, OperationEntry } from '../../graph/decisions.ts';
 import type { Exchanged } from '../support/memory-record.ts';
 import { agreesOn, keepsInvariants, same, type Told } from './agreement.ts';

@@ -1,5 +1,5 @@
 /**
- * Records the corpus anew: `SLUICE_RECORD=1 npm test -- test/replay/record.test.ts`. When that is right: a change of the coordinator or of a rule is
+ * Records the corpus again: `SLUICE_RECORD=1 npm test -- test/replay/record.test.ts`. When that is right: a change of the coordinator or of a rule is
  * meant, and replay.test.ts is red because of it. Running coordinators need nothing else: a new build begins from the record (decision 0009).
  */
 import { join } from 'node:path';

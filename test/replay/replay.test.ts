@@ -1,5 +1,5 @@
 /**
- * Protocol A7: what the workflows did once, the present bundle does again. Recorded anew by `SLUICE_RECORD=1 npm test -- test/replay/record.test.ts`
+ * Protocol A7: what the workflows did once, the present bundle does again. Recorded again by `SLUICE_RECORD=1 npm test -- test/replay/record.test.ts`
  * when a change of the coordinator or of a rule is meant.
  */
 import { readFile, stat, writeFile } from 'node:fs/promises';

@@ -162,7 +162,7 @@ export const OTHER_SCENES: Record<string, Scene> = {
       const old = await s.start('F');
       await s.lose(old);
       await s.work('F');
-      // Its effect is told when the flow below has begun.
+      // Its effect is reported when the flow below has begun.
       const waiting = await s.start('I');
       await s.end(old);
       await s.lose(waiting);

@@ -32,7 +32,7 @@ const catalogueVersion = await applyCatalogue(
 );
 const versionOf = versionReader(pool);
 
-/** A flow ran so many minutes, ending so many minutes after the day; or it has another result. */
+/** A flow ran for `minutes` and ended `end` minutes after the end of the day; or it has another result. */
 type Ran = readonly [minutes: number, end: number] | Result;
 
 async function past(
@@ -113,7 +113,7 @@ for (const period of days.slice(0, 10))
   await past(period, { Load: [500, 700], New: [500, 700] }, { purpose: 'backfill' });
 
 const usualOf = async (period: string) => {
-  // Read anew: what was read is kept for a minute.
+  // A new reader: what a reader has read it keeps for a minute.
   const version = await versionReader(pool)(catalogueVersion);
   const { index } = version.graphOf('day');
   const usual = await readUsual(pool, { run: { cycle: 'day', period }, version });

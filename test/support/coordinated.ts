@@ -30,7 +30,7 @@ export interface Coordinated {
 }
 
 export interface Meddling {
-  /** What the workflow is told instead of what the exchange, which was committed, has answered. */
+  /** What the workflow gets instead of the answer of the exchange, which was committed. */
   readonly afterExchange?: (run: string, n: number, result: ExchangeResult) => unknown;
   /** True: this wake signal is swallowed although its sender believes that it was sent. */
   readonly swallow?: () => boolean;

@@ -6,7 +6,7 @@ import { afterAll, inject } from 'vitest';
 export interface TestDatabase {
   readonly url: string;
   readonly name: string;
-  /** Drops it, ending whoever is still connected. */
+  /** Drops it and ends the connections that are still open. */
   drop(): Promise<void>;
 }
 

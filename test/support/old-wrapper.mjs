@@ -57,7 +57,7 @@ const child = spawn(settings.command[0], settings.command.slice(1), {
   detached: true,
   stdio: ['ignore', 'pipe', 'pipe'],
 });
-// At once: whoever finds this wrapper killed must find the program. While the disk is full, tried again with each look.
+// At once: a process that finds this wrapper killed must find the program. While the disk is full, tried again with each look.
 let programNoted = child.pid === undefined || noteProgram();
 child.stdout.on('data', (chunk) => log.write(chunk));
 child.stderr.on('data', (chunk) => log.write(chunk));

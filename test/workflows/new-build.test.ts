@@ -1,6 +1,6 @@
 /**
  * A7 and decision 0009: a worker with another bundle takes the runs over. What it cannot replay, or would replay to another state, begins
- * anew from the record.
+ * again from the record.
  */
 import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
