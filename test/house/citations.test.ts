@@ -4,6 +4,7 @@ import { existsSync, readFileSync } from 'node:fs';
 import { dirname, join, normalize } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { projectFolder } from '../../config.ts';
+import { commentsOf } from '../support/comments.ts';
 
 const tracked = execFileSync('git', ['ls-files', '--cached', '--others', '--exclude-standard', '-z'], {
   cwd: projectFolder,
@@ -21,12 +22,10 @@ const textOf = (file: string): string => readFileSync(join(projectFolder, file),
 function prose(file: string): string[] {
   const text = textOf(file);
   if (file.endsWith('.md')) return text.split('\n');
-  if (/\.(sql|lua)$/.test(file)) return [...text.matchAll(/--.*$/gm)].map(([it]) => it);
-  if (/\.(sh|yaml|yml)$/.test(file) || file === '.env.example')
-    return [...text.matchAll(/(?:^|\s)#.*$/gm)].map(([it]) => it);
-  const comments = text.matchAll(/\/\*[\s\S]*?\*\/|(?:^|\s)\/\/ .*$/gm);
+  const comments = commentsOf(file, text);
+  if (!/\.m?[tj]s$/.test(file)) return comments;
   const titles = text.matchAll(/^\s*(?:describe|test|it)(?:\.\w+)*\(\s*(['"`])(.+?)\1/gm);
-  return [...[...comments].map(([it]) => it), ...[...titles].map(([, , title]) => title!)];
+  return [...comments, ...[...titles].map(([, , title]) => title!)];
 }
 
 const readable = tracked.filter(

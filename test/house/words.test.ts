@@ -1,32 +1,63 @@
-/** Words that documents do not use: each stands for a plainer one, or for a number that the sentence should say. */
+/**
+ * Words that documents and comments do not use: each stands for a plainer one, or for a number that the sentence should say. Strings of the
+ * code are free: they are tested where they are shown.
+ */
 import { execFileSync } from 'node:child_process';
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { projectFolder } from '../../config.ts';
+import { commentsOf } from '../support/comments.ts';
 
-const documents = execFileSync(
-  'git',
-  ['ls-files', '--cached', '--others', '--exclude-standard', '*.md', '.env.example'],
-  {
-    cwd: projectFolder,
-    encoding: 'utf8',
-  },
-)
-  .split('\n')
-  // Decisions and changes say what was decided at their time, in the words of that time.
-  .filter(
-    (file) =>
-      file !== '' && !/^docs\/decisions\/|^CHANGELOG/.test(file) && existsSync(join(projectFolder, file)),
+/** Decisions and changes say what was decided at their time, in its words. A migration that was released stays as it is, byte by byte. */
+const EXEMPT = /^docs\/decisions\/|^CHANGELOG|^store\/migrations\//;
+const WORDS = ['whoever', 'anew', 'so many', 'so long', 'is told'];
+
+const files = execFileSync('git', ['ls-files', '--cached', '--others', '--exclude-standard', '-z'], {
+  cwd: projectFolder,
+  encoding: 'utf8',
+})
+  .split('\0')
+  .filter((file) => file !== '' && !EXEMPT.test(file) && existsSync(join(projectFolder, file)));
+const textOf = (file: string): string => readFileSync(join(projectFolder, file), 'utf8');
+
+const documents = files
+  .filter((file) => /\.md$|^\.env\.example$/.test(file))
+  .map((file) => ({ file, text: textOf(file) }));
+const comments = files
+  .filter((file) => /\.(m?ts|mjs|sql|sh)$|^\.ci\/run$/.test(file))
+  // What stands between backticks is a name of the code.
+  .flatMap((file) =>
+    commentsOf(file, textOf(file)).map((text) => ({ file, text: text.replace(/`[^`]*`/g, '``') })),
   );
 
-test.each(['whoever', 'anew', 'so many', 'so long', 'is told'])('no document says "%s"', (word) => {
-  const refused = new RegExp(`\\b${word.replace(' ', '\\s+')}\\b`, 'gi');
-  const found = documents.flatMap((file) => {
-    const text = readFileSync(join(projectFolder, file), 'utf8');
-    return [...text.matchAll(refused)].map(
+const foundIn = (texts: readonly { file: string; text: string }[], refused: RegExp): string[] =>
+  texts.flatMap(({ file, text }) =>
+    [...text.matchAll(refused)].map(
       ({ index }) => `${file}: ...${text.slice(Math.max(0, index - 40), index + 40)}`,
-    );
-  });
-  expect(found).toEqual([]);
+    ),
+  );
+
+describe.each(WORDS)('"%s"', (word) => {
+  const refused = new RegExp(`\\b${word.replace(' ', '\\s+')}\\b`, 'gi');
+  test('is in no document', () => expect(foundIn(documents, refused)).toEqual([]));
+  test('is in no comment', () => expect(foundIn(comments, refused)).toEqual([]));
+});
+
+test('no comment begins with "Of a" for a label: it says what the thing is', () => {
+  expect(comments.length).toBeGreaterThan(5_000);
+  expect(foundIn(comments, /^Of an? /g)).toEqual([]);
+});
+
+test.each([
+  [
+    'a.ts',
+    "const a = '// none'; // one\n// two\nconst b = /[/*'\"`]/;\n/** three\n * four */\n",
+    ['one two', 'three four'],
+  ],
+  ['a.ts', 'const a = `/* none */`; /* one */', ['one']],
+  ['a.sql', "select '-- none' -- one\n  -- two\n;", ['one two']],
+  ['a.sh', 'echo "# none" $# # one', ['one']],
+])('comments of %s are found: %j', (file, text, want) => {
+  expect(commentsOf(file, text)).toEqual(want);
 });
