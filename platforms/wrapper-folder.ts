@@ -13,7 +13,7 @@
  * | log | wrapper | stdout and stderr, head and tail |
  * | result.json | wrapper | renamed into place when whole |
  */
-import { linkSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { linkSync, readFileSync, renameSync, rmSync, utimesSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { attemptsOf, type ProcessRef } from './attempt-folder.ts';
 import type { Ending, Task } from './platform.ts';
@@ -28,7 +28,7 @@ interface WrapperResult {
   readonly cause: string | null;
 }
 
-type FileName = 'task.json' | 'running.json' | 'program.json' | 'cancel' | 'result.json';
+type FileName = 'contact' | 'task.json' | 'running.json' | 'program.json' | 'cancel' | 'result.json';
 
 export class WrapperFolder {
   readonly #path: string;
@@ -75,6 +75,16 @@ export class WrapperFolder {
       throw error;
     } finally {
       rmSync(draft, { force: true });
+    }
+  }
+
+  /** Contact with the API: the wrapper ends its program without it. */
+  touch(): void {
+    const now = new Date();
+    try {
+      utimesSync(this.#file('contact'), now, now);
+    } catch {
+      // A folder of the keeper, or it is gone.
     }
   }
 

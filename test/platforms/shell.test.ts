@@ -8,6 +8,7 @@ import {
   rmSync,
   statSync,
   symlinkSync,
+  utimesSync,
   writeFileSync,
 } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -411,6 +412,18 @@ describe('a shell program whose agent or keeper is killed (protocol C5)', () => 
       expect(context.text()).toBe('before\nafter\n');
       next.clear(5);
       expect(next.found()).toEqual([]);
+    });
+
+    it('hears that the API knows its attempt, or it would end its program after orphanMs', async () => {
+      const { folder } = wrapped(gated());
+      await until(() => existsSync(join(folder, 'program.json')));
+      const next = platformOf();
+      const ending = next.adopt(next.found()[0]!, contextOf());
+      utimesSync(join(folder, 'contact'), 1, 1);
+      next.touch([5]);
+      expect(statSync(join(folder, 'contact')).mtimeMs).toBeGreaterThan(1_000);
+      writeFileSync(join(spool, 'gate'), '');
+      await ending;
     });
 
     it('can be cancelled, and is lost with its wrapper', async () => {
