@@ -18,13 +18,13 @@ import {
 } from '../store/attempts.ts';
 import { type Claimed, claimTasks } from '../store/claims.ts';
 import { readRecordId } from '../store/epochs.ts';
+import { isOutage } from '../store/pool.ts';
 import type { RunContext } from '../store/run-context.ts';
 import { endOf } from './attempt-end.ts';
 import { gather } from './gather.ts';
 import type { LogStore } from './log-store.ts';
 import type { Notifications } from './notifications.ts';
 import { OwnEpochs } from './own-epochs.ts';
-import { isOutage } from './problem.ts';
 import {
   AGENT_PROTOCOL,
   type AttemptResult,

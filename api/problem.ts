@@ -1,7 +1,7 @@
 /** Every failure as problem+json (RFC 9457), also those of the framework and of PostgreSQL; a 5xx shows no inner message. */
 import { hasZodFastifySchemaValidationErrors } from 'fastify-type-provider-zod';
 import { type ErrorCode, SluiceError } from '../errors.ts';
-import { isTransient, sqlState } from '../store/pool.ts';
+import { isOutage, sqlState } from '../store/pool.ts';
 import { type Language, languageOf } from './language.ts';
 import type { Problem } from './schemas/problem.ts';
 
@@ -58,19 +58,6 @@ const OUTAGES: Readonly<Record<string, string>> = {
   '53100': 'the database cannot write: its disk is full',
   '53300': 'the database has no connection left',
 };
-
-/** Whether the record could not be asked: nothing is wrong with what was asked for. */
-export function isOutage(error: unknown): boolean {
-  if (sqlState(error) !== null) return isTransient(error);
-  const { code, message } = (error ?? {}) as { code?: string; message?: string };
-  return (
-    /^E(CONN|PIPE|TIMEDOUT|NOTFOUND|AI_AGAIN|HOST)/.test(code ?? '') ||
-    /^(Connection terminated|timeout exceeded when trying to connect|Cannot use a pool after)/.test(
-      message ?? '',
-    ) ||
-    /Connection terminated|is not queryable|Query read timeout/.test(message ?? '')
-  );
-}
 
 interface Issue {
   readonly instancePath: string;

@@ -1,7 +1,7 @@
 /** LISTEN on a connection of its own that comes back by itself. A notification may be lost while it is away: who listens also polls. */
 import pg from 'pg';
 import { patiently } from './patiently.ts';
-import { isTransient, KEEP_ALIVE } from './pool.ts';
+import { isOutage, KEEP_ALIVE } from './pool.ts';
 
 interface Log {
   warn(facts: object, message: string): void;
@@ -71,7 +71,7 @@ export async function listen(
     }, AGAIN_MS);
   }
 
-  await patiently(connect, isTransient, log);
+  await patiently(connect, isOutage, log);
   return async () => {
     stopped = true;
     clearInterval(ping);

@@ -145,3 +145,16 @@ export function isTransient(error: unknown): boolean {
     );
   return /^(08|40|53|57P|55P03|25P04)/.test(state);
 }
+
+/** Whether the record could not be asked: nothing is wrong with what was asked for. */
+export function isOutage(error: unknown): boolean {
+  if (sqlState(error) !== null) return isTransient(error);
+  const { code, message } = (error ?? {}) as { code?: string; message?: string };
+  return (
+    /^E(CONN|PIPE|TIMEDOUT|NOTFOUND|AI_AGAIN|HOST)/.test(code ?? '') ||
+    /^(Connection terminated|timeout exceeded when trying to connect|Cannot use a pool after)/.test(
+      message ?? '',
+    ) ||
+    /Connection terminated|is not queryable|Query read timeout/.test(message ?? '')
+  );
+}

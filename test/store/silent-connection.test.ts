@@ -59,6 +59,13 @@ describe('a connection that has fallen silent', () => {
     await stop();
   });
 
+  test('that breaks between connecting and listening is tried again', async () => {
+    const resets = setInterval(() => link.reset(), 5);
+    const listening = listen(url, ['test_reset'], () => {}, { warn: () => clearInterval(resets) });
+    await (await listening)();
+    clearInterval(resets);
+  });
+
   test('is found by who listens: notifications come again', async () => {
     const heard: string[] = [];
     const stop = await listen(url, ['test_channel'], (_channel, payload) => heard.push(payload), silent, {
