@@ -82,9 +82,9 @@ export class KeptAttempt {
   }
 
   async #begin(): Promise<Ended | 'given up'> {
-    const problem = launchProblem(this.#launch);
-    if (problem !== undefined) return unlaunched(problem);
     try {
+      const problem = launchProblem(this.#launch);
+      if (problem !== undefined) return unlaunched(problem);
       const shim = await this.#around.shims.take(this.#launch);
       this.#processes.shimIs(shim.pid);
       this.#own = shim;

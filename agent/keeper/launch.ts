@@ -1,5 +1,5 @@
 /** How a shim is started, and what is wrong when a program cannot be (protocol C5: then it is `failed`, nothing ran). */
-import { accessSync, closeSync, constants, openSync, readSync, statSync } from 'node:fs';
+import { accessSync, closeSync, constants, existsSync, openSync, readSync, statSync } from 'node:fs';
 import { isAbsolute, join, resolve } from 'node:path';
 import type { AttemptFolder, KeptLaunch } from '../../platforms/attempt-folder.ts';
 
@@ -35,7 +35,7 @@ export function launchProblem(launch: KeptLaunch): string | undefined {
   let worst: string | undefined = 'ENOENT';
   for (const folder of (launch.path ?? SHIM_PATH).split(':')) {
     const path = join(isAbsolute(folder) ? folder : resolve(launch.cwd, folder), name);
-    if (statSync(path, { throwIfNoEntry: false }) === undefined) continue;
+    if (!existsSync(path)) continue;
     const problem = fileProblem(path);
     if (problem === undefined) return undefined;
     if (problem === 'EACCES' || problem === 'ENOEXEC') worst = problem;
