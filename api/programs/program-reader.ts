@@ -157,7 +157,6 @@ export class ProgramReader {
     const worker = new Worker(new URL('./worker.ts', import.meta.url), {
       resourceLimits: { maxOldGenerationSizeMb: this.#limits.memoryMb },
     });
-    worker.unref();
     worker.on('message', ({ id, facts }: ProgramAnswer) => {
       if (worker !== this.#worker) return;
       if (id === null) {
@@ -175,6 +174,8 @@ export class ProgramReader {
     worker.on('exit', () => {
       if (worker === this.#worker) this.#replace();
     });
+    // After the listeners: the one for messages holds the process again.
+    worker.unref();
     return worker;
   }
 

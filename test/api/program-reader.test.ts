@@ -2,6 +2,7 @@
 import { afterEach, expect, test } from 'vitest';
 import { ProgramReader, type ReadLimits } from '../../api/programs/program-reader.ts';
 
+const portsBefore = process.getActiveResourcesInfo().filter((name) => name === 'MessagePort');
 let reader: ProgramReader;
 const begin = (limits: ReadLimits = {}) => {
   reader = new ProgramReader(limits);
@@ -24,6 +25,11 @@ test('a text that was read is not read again, by whomever it is asked', async ()
   }
   await reader.close();
   expect((await reader.read(texts)).get('select 7')).toBe(first.get('select 7'));
+});
+
+test('a process that has asked it ends by itself: the thread does not hold it', async () => {
+  await begin().read(['select 1']);
+  expect(process.getActiveResourcesInfo().filter((name) => name === 'MessagePort')).toEqual(portsBefore);
 });
 
 const HOSTILE: [name: string, { given: string; limits?: ReadLimits }][] = [

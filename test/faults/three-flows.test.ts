@@ -67,6 +67,13 @@ beforeAll(async () => {
   await Promise.all([installation.startApi(), startWorker()]);
 });
 
+/** Programs that sleep on the platform. */
+const atWork = async (): Promise<number> =>
+  (
+    await yt.query(
+      "select count(*)::int as n from pg_stat_activity where datname = current_database() and wait_event = 'PgSleep'",
+    )
+  ).rows[0].n;
 const resultsOf = async (run: string): Promise<string> => {
   const found = await pool.query('select flow_id, result from run_flows where run_id = $1 order by flow_id', [
     run,
@@ -136,6 +143,8 @@ describe('A1, A5, C3, C4, C6: kill -9 of each process while three flows run', ()
     const frozen = await installation.startAgent('agent-4', { SLUICE_AGENT_SLOTS: '1' });
     const run = await openTestRun(pool, '2040-03');
     await running(run, 'A');
+    // Frozen before it has read the answer to `started` it would ask again, and launch nothing.
+    await expect.poll(atWork, { timeout: 20_000, interval: 10 }).toBe(1);
     const goOn = freeze(frozen);
     const next = await installation.startAgent('agent-5');
     try {
