@@ -2,7 +2,9 @@
 import { createHash } from 'node:crypto';
 import { type CheckedCatalogue, checkCatalogue } from '../graph/check.ts';
 import type { Flow } from '../graph/model.ts';
-import type { Problem } from '../graph/problems.ts';
+import type { Openings } from '../graph/openings.ts';
+import { placed } from '../graph/parse.ts';
+import type { Finding, Problem } from '../graph/problems.ts';
 import { openingsOf, unknownHolidays } from '../graph/schedule-check.ts';
 import { sharedPeriods } from '../graph/shared-periods.ts';
 import { edgesToUnopened } from '../graph/unopened-edges.ts';
@@ -48,15 +50,17 @@ export async function checkFiles(
     where === undefined ? [] : [conditionText(where)],
   );
   const facts = await programReader.read([...used.map(({ text }) => text), ...conditions]);
+  const openings = openingsOf(checked.catalogue, checked.problems);
+  const place = (finding: Finding) => placed(finding, checked.locate(finding.path, finding.at));
   const problems = [
     ...unread,
     ...checked.problems,
     ...pathsGivenTwice(files),
-    ...missingPrograms(checked, [...files.map((file) => file.path), ...unreadable], mode),
-    ...missingHolidays(checked, now),
+    ...missingPrograms(checked, [...files.map((file) => file.path), ...unreadable], mode).map(place),
+    ...missingHolidays(checked, now).map(place),
     ...programProblems(checked, used, facts, mode),
-    ...unopenedPeriods(checked, now),
-    ...schedulesThatShare(checked, now, mode),
+    ...unopenedPeriods(checked, openings, now).map(place),
+    ...schedulesThatShare(checked, openings, now, mode).map(place),
     ...conditionProblems(checked, facts, mode),
     ...unorderedProblems(checked, used, facts),
     ...surroundingProblems(checked, around),
@@ -101,16 +105,15 @@ const foldedPath = (path: string): string => path.normalize('NFC').toLowerCase()
 
 /** A SQL program is a file below `programs/` that comes with the catalogue. */
 function missingPrograms(
-  { catalogue, locate }: CheckedCatalogue,
+  { catalogue }: CheckedCatalogue,
   paths: readonly string[],
   mode: 'apply' | 'import',
-): Problem[] {
+): Finding[] {
   const known = new Set(paths);
   const alike = new Map(paths.map((path) => [foldedPath(path), path]));
-  return catalogue.flows.flatMap(({ id, program }, i): Problem[] => {
+  return catalogue.flows.flatMap(({ id, program }, i): Finding[] => {
     if (program?.type !== 'sql' || known.has(`programs/${program.file}`)) return [];
     const path = ['flows', i, 'program', 'file'];
-    const place = locate(path);
     const meant = alike.get(foldedPath(`programs/${program.file}`));
     const hint =
       meant === undefined
@@ -129,19 +132,16 @@ function missingPrograms(
         },
         path,
         id,
-        file: place?.file ?? null,
-        line: place?.line ?? null,
-        column: place?.column ?? null,
+        at: 'value',
       },
     ];
   });
 }
 
 /** A new year's holidays are announced late in the old one, and somebody has to enter them. */
-function missingHolidays({ catalogue, flows, locate }: CheckedCatalogue, now: number): Problem[] {
+function missingHolidays({ catalogue, flows }: CheckedCatalogue, now: number): Finding[] {
   return unknownHolidays(catalogue, flows, now).map(({ calendar, year, usedBy }) => {
     const path = ['calendars', catalogue.calendars.findIndex(({ id }) => id === calendar), 'holidays'];
-    const place = locate(path);
     const more =
       usedBy.length > 1
         ? { en: ` and ${usedBy.length - 1} more`, zh: ` 等 ${usedBy.length} 项` }
@@ -155,16 +155,17 @@ function missingHolidays({ catalogue, flows, locate }: CheckedCatalogue, now: nu
       },
       path,
       id: calendar,
-      file: place?.file ?? null,
-      line: place?.line ?? null,
-      column: place?.column ?? null,
+      at: 'value',
     };
   });
 }
 
 /** A warning at each edge that leads to periods that nobody opens; none while calendars or schedules are wrong. */
-function unopenedPeriods({ catalogue, flows, problems, locate }: CheckedCatalogue, now: number): Problem[] {
-  const openings = openingsOf(catalogue, problems);
+function unopenedPeriods(
+  { catalogue, flows }: CheckedCatalogue,
+  openings: Openings | null,
+  now: number,
+): Finding[] {
   if (openings === null) return [];
   const sections = ['flows', 'distributions'] as const;
   const written = new Map(
@@ -183,40 +184,33 @@ function unopenedPeriods({ catalogue, flows, problems, locate }: CheckedCatalogu
       return id === edge.from && JSON.stringify(period) === JSON.stringify(edge.period);
     });
     const path = [...(of?.path ?? []), 'after', ...(k < 0 ? [] : [k])];
-    const place = locate(path);
     return {
       code: 'period_not_opened',
       severity: 'warning',
       message: text,
       path,
       id: flow.id,
-      file: place?.file ?? null,
-      line: place?.line ?? null,
-      column: place?.column ?? null,
+      at: 'value',
     };
   });
 }
 
 /** An error at each schedule that opens periods of another one for other procedures; none while calendars or schedules are wrong. */
 function schedulesThatShare(
-  { catalogue, flows, problems, locate }: CheckedCatalogue,
+  { catalogue, flows }: CheckedCatalogue,
+  openings: Openings | null,
   now: number,
   mode: 'apply' | 'import',
-): Problem[] {
-  const openings = openingsOf(catalogue, problems);
+): Finding[] {
   if (openings === null) return [];
   return sharedPeriods(catalogue.schedules, flows, openings, now).map(({ index, schedule, text }) => {
-    const path = ['schedules', index, ...(schedule.procedures === undefined ? [] : ['procedures'])];
-    const place = locate(path);
     return {
       code: 'schedules_share',
       severity: mode === 'apply' ? 'error' : 'warning',
       message: text,
-      path,
+      path: ['schedules', index, ...(schedule.procedures === undefined ? [] : ['procedures'])],
       id: schedule.id,
-      file: place?.file ?? null,
-      line: place?.line ?? null,
-      column: place?.column ?? null,
+      at: 'value',
     };
   });
 }

@@ -3,7 +3,8 @@ import type { CheckedCatalogue } from '../../graph/check.ts';
 import { STANDARD_PARAMETERS } from '../../graph/flow-doubts.ts';
 import { tableName } from '../../graph/lineage.ts';
 import type { Flow } from '../../graph/model.ts';
-import { hint, type Problem } from '../../graph/problems.ts';
+import { placed } from '../../graph/parse.ts';
+import { type Finding, hint, type Problem } from '../../graph/problems.ts';
 import { unorderedWriters } from '../../graph/unordered-writers.ts';
 import type { CatalogueFile } from '../../store/catalogue.ts';
 import { dataOf } from '../lineage/flow-data.ts';
@@ -95,24 +96,22 @@ export function programProblems(
       }),
       ...unused(known, flows).map(({ name, flow, more }) => {
         const at = ['flows', indexes.get(flow.id)!, 'parameters', name];
-        const where = checked.locate(at, 'key');
         const others =
           more === 0
             ? { en: '', zh: '' }
             : { en: ` (nor do ${more} more flows need it)`, zh: `（另有 ${more} 个流程相同）` };
-        return {
-          code: 'unused_parameter' as const,
-          severity: 'warning' as const,
+        const finding: Finding = {
+          code: 'unused_parameter',
+          severity: 'warning',
           path: at,
           id: flow.id,
           message: {
             en: `nothing in ${path} binds the parameter '${name}'${others.en}`,
             zh: `${path} 未使用参数 '${name}'${others.zh}`,
           },
-          file: where?.file ?? null,
-          line: where?.line ?? null,
-          column: where?.column ?? null,
+          at: 'key',
         };
+        return placed(finding, checked.locate(at, finding.at));
       }),
     ];
   });
@@ -208,11 +207,10 @@ export function unorderedProblems(
   return found.map(({ table, first, second }) => {
     const i = indexes.get(second)!;
     const path = i < written ? ['flows', i, 'writes'] : ['distributions', (i - written) >> 1, 'to', 'table'];
-    const where = locate(path);
     const name = tableName(table);
-    return {
-      code: 'unordered_writers' as const,
-      severity: 'warning' as const,
+    const finding: Finding = {
+      code: 'unordered_writers',
+      severity: 'warning',
       path,
       id: second,
       members: [first, second],
@@ -220,9 +218,8 @@ export function unorderedProblems(
         en: `${name} is written for the same period by ${first}, too, and neither waits for the other: which is the later is left to chance`,
         zh: `${first} 也写入同一周期的 ${name}，且两者互不依赖：先后顺序不确定`,
       },
-      file: where?.file ?? null,
-      line: where?.line ?? null,
-      column: where?.column ?? null,
+      at: 'value',
     };
+    return placed(finding, locate(path));
   });
 }
