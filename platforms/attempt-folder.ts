@@ -186,11 +186,13 @@ export class AttemptFolder {
     }
   }
 
-  touch(): void {
+  /** Contact with the API. False: no folder of the keeper, or the attempt ended and it is gone. */
+  touch(): boolean {
     try {
       noteContact(this.file('attempt.sh'));
+      return true;
     } catch {
-      // The attempt ended and its folder is gone.
+      return false;
     }
   }
 

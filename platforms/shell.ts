@@ -173,11 +173,8 @@ export function createShellPlatform(options: ShellOptions): ShellPlatform {
       return follow(task, (task.spec as SpecOf<'shell'>).command[0]!, context);
     },
     touch(epochs) {
-      for (const epoch of epochs) {
-        if (!mine.has(epoch)) continue;
-        folderOf(epoch).touch();
-        new WrapperFolder(spool, epoch).touch();
-      }
+      for (const epoch of epochs)
+        if (mine.has(epoch) && !folderOf(epoch).touch()) new WrapperFolder(spool, epoch).touch();
     },
     reported(epoch) {
       markReported(folderOf(epoch));

@@ -84,7 +84,7 @@ export class WrapperFolder {
     try {
       utimesSync(this.#file('contact'), now, now);
     } catch {
-      // A folder of the keeper, or it is gone.
+      // The attempt ended and its folder is gone.
     }
   }
 

@@ -1,5 +1,5 @@
 /** One attempt in the keeper's hands, from the launch, or from where a killed keeper left it, to its end. */
-import { appendFileSync, readFileSync, writeFileSync } from 'node:fs';
+import { appendFileSync, writeFileSync } from 'node:fs';
 import { uptime } from 'node:os';
 import type {
   AttemptFolder,
@@ -37,8 +37,8 @@ export interface Surroundings {
 }
 
 /** `gone`: somebody has removed the attempt's folder. */
-type Cause = 'cancel' | 'timeout' | 'orphan' | 'leave' | 'force' | 'gone';
-const CAUSES: readonly string[] = ['cancel', 'timeout', 'orphan', 'leave', 'force'];
+const CAUSES = ['cancel', 'timeout', 'orphan', 'leave', 'force', 'gone'] as const;
+type Cause = (typeof CAUSES)[number];
 
 export class KeptAttempt {
   readonly folder: AttemptFolder;
@@ -141,9 +141,7 @@ export class KeptAttempt {
     this.folder.noteCause(cause);
     this.#say(`-- ending the program: ${cause}`);
     const forced = await this.#end(this.#launch.graceMs);
-    if (forced) return { what: 'force' };
-    if (cause === 'gone') return { what: 'lost' };
-    return { what: cause === 'force' ? 'cancel' : cause };
+    return forced ? { what: 'force' } : endedFor(cause);
   }
 
   /** How it ended without the keeper, or under an earlier one; undefined when its shim left nothing. */
@@ -151,8 +149,7 @@ export class KeptAttempt {
     const names = this.folder.names();
     const part = (prefix: string) => names.find((it) => it.startsWith(prefix))?.slice(prefix.length);
     const cause = part('cause.');
-    if (cause !== undefined && CAUSES.includes(cause))
-      return { what: cause === 'force' ? 'cancel' : (cause as 'cancel') };
+    if (cause !== undefined && isCause(cause)) return endedFor(cause);
     const status = part('exit.');
     if (status !== undefined) {
       const problem = execProblem(this.folder, Number(status));
@@ -275,10 +272,17 @@ export class KeptAttempt {
   }
 }
 
+const isCause = (name: string): name is Cause => (CAUSES as readonly string[]).includes(name);
+
+/** How an attempt has ended that was ended for this cause. */
+function endedFor(cause: Cause): Ended {
+  if (cause === 'gone') return { what: 'lost' };
+  return { what: cause === 'force' ? 'cancel' : cause };
+}
+
 const unlaunched = (code: string): Ended => ({ what: 'unlaunched', code });
 
 /** How long the program has run, by the clock that stands still for nobody; 10 ms exact, as /proc counts. */
 function ageMs({ beganS }: ProcessRef, shim: { readonly start: string }): number {
-  const uptimeS = Number(readFileSync('/proc/uptime', 'utf8').split(' ')[0]);
-  return Math.max(0, (uptimeS - (beganS ?? Number(shim.start) / TICKS_PER_SECOND)) * 1_000);
+  return Math.max(0, (uptime() - (beganS ?? Number(shim.start) / TICKS_PER_SECOND)) * 1_000);
 }

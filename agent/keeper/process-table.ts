@@ -3,6 +3,7 @@
  * for those that cleared it, because their parent, session or group was seen to belong to it.
  */
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { uptime } from 'node:os';
 
 export interface Living {
   readonly pid: number;
@@ -23,7 +24,7 @@ interface Seen {
 }
 
 const HAS_PROC = existsSync('/proc/self/stat');
-const MARK = 'SLUICE_MARK=';
+const MARK = 'SLUICE_MARK';
 const STARTS_AS_ONE = /^[^=\0]+=/;
 /** Process ids are not used again within this time, ms: the smallest range of ids is 32,768. */
 const TRUSTED_MS = 1_000;
@@ -49,7 +50,7 @@ export class ProcessTable {
     const now = performance.now();
     if (now - this.#scannedOn > TRUSTED_MS) this.#verify();
     this.#scannedOn = now;
-    this.#uptimeTicks = Number(readFileSync('/proc/uptime', 'latin1').split(' ')[0]) * TICKS_PER_SECOND;
+    this.#uptimeTicks = uptime() * TICKS_PER_SECOND;
     const here = new Map<number, Seen>();
     const strangers = new Map<number, number>();
     const unknown: number[] = [];
@@ -105,7 +106,7 @@ export class ProcessTable {
     if (living === undefined) return;
     const { start, parent, session, group } = living;
     const environment = environmentOf(pid);
-    const own = environment === null ? null : markIn(environment);
+    const own = environment === null ? null : valueIn(environment, MARK);
     const inherited = [parent, session, group].map((it) => this.#seen.get(it)?.mark).find((it) => it != null);
     const mark = own ?? inherited ?? null;
     // Before its exec a process shows the environment of its parent, and in the middle of it none for a moment: a young
@@ -164,20 +165,22 @@ function environmentOf(pid: number): string | null {
 
 /** Living processes whose environment holds `name=value`; none where there is no /proc. Costs 0.05 ms for each process. */
 export function livingWith(name: string, value: string): Living[] {
-  const entry = `\0${Buffer.from(`${name}=${value}`).toString('latin1')}\0`;
-  return (HAS_PROC ? readdirSync('/proc') : []).flatMap((pid) => {
-    if (!/^\d+$/.test(pid) || !`\0${environmentOf(Number(pid))}`.includes(entry)) return [];
-    return readLiving(Number(pid)) ?? [];
+  const bytes = Buffer.from(value).toString('latin1');
+  return (HAS_PROC ? readdirSync('/proc') : []).flatMap((entry) => {
+    const pid = Number(entry);
+    if (!Number.isInteger(pid) || valueIn(environmentOf(pid) ?? '', name) !== bytes) return [];
+    return readLiving(pid) ?? [];
   });
 }
 
-/** Null: an environment without a mark; undefined: none. */
-function markIn(environment: string): string | null | undefined {
+/** Null: an environment without this name; undefined: none. */
+function valueIn(environment: string, name: string): string | null | undefined {
   if (environment.length === 0) return undefined;
-  for (let at = environment.indexOf(MARK); at >= 0; at = environment.indexOf(MARK, at + 1)) {
+  const start = `${name}=`;
+  for (let at = environment.indexOf(start); at >= 0; at = environment.indexOf(start, at + 1)) {
     if (at > 0 && environment[at - 1] !== '\0') continue;
     const end = environment.indexOf('\0', at);
-    return environment.slice(at + MARK.length, end < 0 ? undefined : end);
+    return environment.slice(at + start.length, end < 0 ? undefined : end);
   }
   return null;
 }

@@ -50,10 +50,9 @@ export class Shims {
   /** To be called now and then. */
   endIdle(): void {
     const since = performance.now() - IDLE_MS;
-    const old = this.#idle.filter((it) => it.since < since || !it.shim.lives);
-    if (old.length === 0) return;
-    this.#idle = this.#idle.filter((it) => !old.includes(it));
-    for (const { shim } of old) shim.end();
+    const stays = (it: { readonly shim: Shim; readonly since: number }) => it.since >= since && it.shim.lives;
+    for (const it of this.#idle) if (!stays(it)) it.shim.end();
+    this.#idle = this.#idle.filter(stays);
   }
 }
 
