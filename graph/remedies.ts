@@ -107,7 +107,9 @@ export function remedyOf(given: RemedyOf): Remedy {
   // Whatever the state of its flow: the attempt may be one that was superseded.
   if (given.code === 'processes_survive' && given.flow !== null)
     return {
-      ...{ verb: 'cancel', otherwise, procedure },
+      verb: 'cancel',
+      otherwise,
+      procedure,
       command: `sluice cancel ${given.flow} --run ${given.run} --force-end --reason "..."`,
     };
   // Without a flow below, nobody waits over an edge that could be waived: it is brought back instead.

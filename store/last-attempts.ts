@@ -20,7 +20,11 @@ export async function readLastAttempts(snapshot: Snapshot): Promise<Map<number, 
   const rows = await readRows(client, {
     name: 'last-attempts-text',
     columns: [
-      ...['flow_id', 'ended_ms', freeText('agent'), 'outcome', 'failure_kind'],
+      'flow_id',
+      'ended_ms',
+      freeText('agent'),
+      'outcome',
+      'failure_kind',
       freeText('left(message, 2000)'),
       'cause',
       'used',

@@ -1,11 +1,7 @@
 /** LISTEN on a connection of its own that comes back by itself. A notification may be lost while it is away: who listens also polls. */
 import pg from 'pg';
-import { patiently } from './patiently.ts';
+import { type Log, patiently } from './patiently.ts';
 import { isOutage, KEEP_ALIVE } from './pool.ts';
-
-interface Log {
-  warn(facts: object, message: string): void;
-}
 
 const AGAIN_MS = 500;
 /** Nobody notices that nothing comes any more: so it is asked for. */

@@ -1,5 +1,5 @@
-/** Connecting at the start of a process, while the server may be starting as well. */
-interface Log {
+/** Trying again what may pass, and so connecting at the start of a process while the server may be starting as well. */
+export interface Log {
   warn(facts: object, message: string): void;
 }
 
@@ -18,14 +18,25 @@ export async function patiently<T>(
   { patienceMs, againMs } = { patienceMs: PATIENCE_MS, againMs: AGAIN_MS },
 ): Promise<T> {
   const since = performance.now();
+  return repeatedly(connect, (error, tries) => {
+    if (!isAway(error) || performance.now() - since >= patienceMs) return null;
+    if (tries === 1) log.warn({ reason: (error as Error).message }, 'a server does not answer yet: waiting');
+    return againMs;
+  });
+}
+
+/** The answer of `work`, tried again after as many ms as `restAfter` says; null: the error is thrown. */
+export async function repeatedly<T>(
+  work: () => Promise<T>,
+  restAfter: (error: unknown, tries: number) => number | null,
+): Promise<T> {
   for (let tries = 1; ; tries++) {
     try {
-      return await connect();
+      return await work();
     } catch (error) {
-      if (!isAway(error) || performance.now() - since >= patienceMs) throw error;
-      if (tries === 1)
-        log.warn({ reason: (error as Error).message }, 'a server does not answer yet: waiting');
-      await new Promise((resolve) => setTimeout(resolve, againMs));
+      const rest = restAfter(error, tries);
+      if (rest === null) throw error;
+      await new Promise((resolve) => setTimeout(resolve, rest));
     }
   }
 }

@@ -152,9 +152,7 @@ export function isOutage(error: unknown): boolean {
   const { code, message } = (error ?? {}) as { code?: string; message?: string };
   return (
     /^E(CONN|PIPE|TIMEDOUT|NOTFOUND|AI_AGAIN|HOST)/.test(code ?? '') ||
-    /^(Connection terminated|timeout exceeded when trying to connect|Cannot use a pool after)/.test(
-      message ?? '',
-    ) ||
+    /^(timeout exceeded when trying to connect|Cannot use a pool after)/.test(message ?? '') ||
     /Connection terminated|is not queryable|Query read timeout/.test(message ?? '')
   );
 }

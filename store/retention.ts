@@ -9,6 +9,7 @@ import { setTimeout as pause } from 'node:timers/promises';
 import type pg from 'pg';
 import type { Cycle, Purpose } from '../graph/model.ts';
 import { FLAG } from '../graph/state.ts';
+import { repeatedly } from './patiently.ts';
 import { inTransaction, isTransient, type Queryable } from './pool.ts';
 import { RUN_TABLES, type WrittenArchive, writeArchive } from './run-archive.ts';
 
@@ -162,7 +163,7 @@ async function retire(pool: pg.Pool, policy: RetentionPolicy, due: DueRun): Prom
     },
     SNAPSHOT,
   );
-  const gone = await patiently(() =>
+  const gone = await afterOthers(() =>
     inTransaction(
       pool,
       async (client) => {
@@ -224,16 +225,8 @@ async function noteInManifest(folder: string, entry: object): Promise<void> {
 }
 
 /** Again and again while somebody holds a lock, with rests in which everybody else goes first. */
-async function patiently<T>(work: () => Promise<T>): Promise<T> {
-  for (let tries = 1; ; tries++) {
-    try {
-      return await work();
-    } catch (error) {
-      if (!isTransient(error) || tries >= 10) throw error;
-      await pause(200 * tries);
-    }
-  }
-}
+const afterOthers = <T>(work: () => Promise<T>): Promise<T> =>
+  repeatedly(work, (error, tries) => (isTransient(error) && tries < 10 ? 200 * tries : null));
 
 const BATCH = 2_000;
 
@@ -264,7 +257,7 @@ async function purgeTraces(pool: pg.Pool): Promise<void> {
 async function inBatches(pool: pg.Pool, text: string): Promise<number> {
   let total = 0;
   for (;;) {
-    const gone = await patiently(() =>
+    const gone = await afterOthers(() =>
       inTransaction(pool, async (client) => {
         await client.query("set local lock_timeout = '500ms'");
         return (await client.query(text)).rowCount ?? 0;
