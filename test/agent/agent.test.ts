@@ -2,15 +2,14 @@ import { existsSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'nod
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { type Agent, type AgentOptions, createAgent } from '../../agent/agent.ts';
+import type { Agent, AgentOptions } from '../../agent/agent.ts';
 import { createApiClient } from '../../agent/api-client.ts';
-import { containmentFor } from '../../agent/containment-level.ts';
-import { createPlatforms } from '../../agent/platforms.ts';
 import { SluiceError } from '../../errors.ts';
 import type { ProgramSpec, Task } from '../../platforms/platform.ts';
 import { createSimulatedPlatform, type Scripted, type SimulatedPlatform } from '../../platforms/simulated.ts';
 import { sqlSpec, type TaskWish, taskOf } from '../platforms/task.ts';
 import { FakeApi } from './fake-api.ts';
+import { agentFor, platformsIn } from './test-agent.ts';
 
 let api: FakeApi;
 let spool: string;
@@ -35,34 +34,8 @@ afterEach(async () => {
   rmSync(spool, { recursive: true, force: true, maxRetries: 20, retryDelay: 50 });
 });
 
-const platformsOf = () =>
-  createPlatforms({
-    agentName: 'yt-1',
-    platform: 'yt',
-    connections: {},
-    spool,
-    environment: { PATH: process.env.PATH ?? '/usr/bin:/bin' },
-    cwd: spool,
-    containment: containmentFor('auto', spool),
-    graceMs: 200,
-  });
-
 function agentOf(more: Partial<AgentOptions> = {}): { agent: Agent; over: Promise<void> } {
-  const agent = createAgent({
-    client: createApiClient({ apiUrl: api.url, agent: 'yt-1', token: 'secret-token-of-test' }),
-    platforms: { ...platformsOf(), sql },
-    spool,
-    lockToken: '0123456789abcdef',
-    platform: 'yt',
-    slots: 4,
-    labels: ['big'],
-    version: '0',
-    talk: { info() {}, warn() {}, error() {} },
-    drainMs: 200,
-    endPrograms: true,
-    claimWaitMs: 5_000,
-    ...more,
-  });
+  const agent = agentFor(api, spool, { platforms: { ...platformsIn(spool), sql }, labels: ['big'], ...more });
   const over = agent.run();
   over.catch(() => {});
   running.push({ agent, over });
@@ -330,7 +303,7 @@ describe('an agent', () => {
       },
     };
     api.offer(task(1));
-    agentOf({ platforms: { ...platformsOf(), sql: talking } });
+    agentOf({ platforms: { ...platformsIn(spool), sql: talking } });
     await until(() => api.logText(1) === lines.join('') && api.result(1) !== undefined);
     expect(api.of('logs').length).toBeGreaterThan(2);
     expect(api.result(1)).toMatchObject({ logBytes: Buffer.byteLength(lines.join('')) });

@@ -3,15 +3,13 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import pg from 'pg';
 import { afterEach, beforeEach, expect, it } from 'vitest';
-import { type Agent, createAgent } from '../../agent/agent.ts';
-import { createApiClient } from '../../agent/api-client.ts';
-import { containmentFor } from '../../agent/containment-level.ts';
-import { createPlatforms } from '../../agent/platforms.ts';
+import type { Agent } from '../../agent/agent.ts';
 import { ensurePlatformSchema } from '../../platforms/fence.ts';
 import { fencesOf } from '../../platforms/fence-report.ts';
 import { taskOf, workKey } from '../platforms/task.ts';
 import { createEmptyDatabase } from '../support/database.ts';
 import { FakeApi } from './fake-api.ts';
+import { agentFor, platformsIn } from './test-agent.ts';
 
 const { url } = await createEmptyDatabase('agent_on_db');
 let api: FakeApi;
@@ -48,28 +46,9 @@ afterEach(async () => {
 });
 
 function begin(): void {
-  agent = createAgent({
-    client: createApiClient({ apiUrl: api.url, agent: 'yt-1', token: 'secret-token-of-test' }),
-    platforms: createPlatforms({
-      agentName: 'yt-1',
-      platform: 'yt',
-      connections: { yt: url },
-      spool,
-      environment: {},
-      cwd: spool,
-      containment: containmentFor('auto', spool),
-      graceMs: 200,
-    }),
-    spool,
-    lockToken: '0123456789abcdef',
-    platform: 'yt',
+  agent = agentFor(api, spool, {
+    platforms: platformsIn(spool, { connections: { yt: url }, environment: {} }),
     slots: 1,
-    labels: [],
-    version: '0',
-    talk: { info() {}, warn() {}, error() {} },
-    drainMs: 200,
-    endPrograms: true,
-    claimWaitMs: 5_000,
     fences: fencesOf({ yt: url }),
   });
   over = agent.run();

@@ -190,11 +190,24 @@ test('an agent whose fences have another key is refused with agent_too_old, and 
   const old = createAgent({
     client: ofBefore(createApiClient({ apiUrl: installation.url, agent: 'old-1', token })),
     platforms: createPlatforms({
-      ...{ agentName: 'old-1', platform: 'yt', connections: { yt: warehouse.url }, spool, cwd: spool },
-      ...{ environment: {}, containment: { level: 'marks' }, graceMs: 200 },
+      agentName: 'old-1',
+      platform: 'yt',
+      connections: { yt: warehouse.url },
+      spool,
+      cwd: spool,
+      environment: {},
+      containment: { level: 'marks' },
+      graceMs: 200,
     }),
-    ...{ spool, lockToken: '0123456789abcdef', platform: 'yt', slots: 4, labels: [], version: '0.9' },
-    ...{ talk: { info() {}, warn() {}, error() {} }, drainMs: 0, endPrograms: true },
+    spool,
+    lockToken: '0123456789abcdef',
+    platform: 'yt',
+    slots: 4,
+    labels: [],
+    version: '0.9',
+    talk: { info() {}, warn() {}, error() {} },
+    drainMs: 0,
+    endPrograms: true,
   });
   await expect(old.run()).rejects.toMatchObject({
     code: 'agent_refused',
@@ -226,13 +239,15 @@ test('an agent that the API was upgraded beside takes nothing more, and may repo
   await pool.query("update agents set protocol = 1 where name = 'old-2'");
 
   expect(await say('claim', { claimId: randomUUID(), ...claim })).toMatchObject({
-    ...{ status: 409, body: { code: 'agent_name_taken' } },
+    status: 409,
+    body: { code: 'agent_name_taken' },
   });
   const refused = await say('hello', { ...hello, held: [lease.epoch] }, { 'accept-language': 'zh' });
   expect(refused).toMatchObject({
     status: 409,
     body: {
-      ...{ code: 'agent_too_old', title: '代理版本低于 API' },
+      code: 'agent_too_old',
+      title: '代理版本低于 API',
       remedy: expect.stringContaining('以与 API 相同的版本重新启动'),
       facts: { agent: 'old-2', version: '0.9', protocol: 1, needed: 2 },
     },

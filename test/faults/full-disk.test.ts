@@ -1,13 +1,10 @@
 import { rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, describe, expect, it } from 'vitest';
-import { type Agent, createAgent } from '../../agent/agent.ts';
-import { createApiClient } from '../../agent/api-client.ts';
-import { containmentFor } from '../../agent/containment-level.ts';
-import { createPlatforms } from '../../agent/platforms.ts';
 import { fileLogStore } from '../../api/log-store.ts';
 import type { ProgramSpec } from '../../platforms/platform.ts';
 import { FakeApi } from '../agent/fake-api.ts';
+import { agentFor, platformsIn } from '../agent/test-agent.ts';
 import { taskOf } from '../platforms/task.ts';
 import { type SmallDisk, smallDisk } from '../support/small-disk.ts';
 
@@ -34,29 +31,7 @@ async function until(condition: () => boolean): Promise<void> {
 async function agentOn(spool: string): Promise<FakeApi> {
   const api = new FakeApi();
   await api.start();
-  const agent: Agent = createAgent({
-    client: createApiClient({ apiUrl: api.url, agent: 'yt-1', token: 'secret-token-of-test' }),
-    platforms: createPlatforms({
-      agentName: 'yt-1',
-      platform: 'yt',
-      connections: {},
-      spool,
-      environment: { PATH: process.env.PATH ?? '/usr/bin:/bin' },
-      cwd: '/',
-      containment: containmentFor('auto', spool),
-      graceMs: 200,
-    }),
-    spool,
-    lockToken: '0123456789abcdef',
-    platform: 'yt',
-    slots: 4,
-    labels: [],
-    version: '0',
-    talk: { info() {}, warn() {}, error() {} },
-    drainMs: 200,
-    endPrograms: true,
-    claimWaitMs: 5_000,
-  });
+  const agent = agentFor(api, spool, { platforms: platformsIn(spool, { cwd: '/' }) });
   const over = agent.run();
   ends.push(async () => {
     agent.stop();
