@@ -98,7 +98,7 @@ describe('npm start -- --once --json', () => {
     // The answer to why, printed while the chain was broken.
     expect(run.said).toContain('why has P04.S7.AllSucceeded not run?');
     expect(run.said).toContain(`ods.pocket has no rows of month ${compactMonth(last)}`);
-  }, 180_000);
+  });
 
   test('a second start finds the months finished, does nothing again and still succeeds', async () => {
     const run = npmStart(env, '--once', '--json');
@@ -106,7 +106,7 @@ describe('npm start -- --once --json', () => {
     expect(code).toBe(0);
     expect(JSON.parse(run.printed)).toMatchObject({ run: `month-${last}`, existing: true, ok: true });
     expect(run.said).toContain('is finished already');
-  }, 120_000);
+  });
 });
 
 describe('a start that is killed in the middle of the demo', () => {
@@ -134,5 +134,5 @@ describe('a start that is killed in the middle of the demo', () => {
     expect(answer).toMatchObject({ states: { succeeded: 68, force_passed: 1 }, ok: true });
     expect(run.said).toContain(`month-${last} is there already; the demo goes on where it stands`);
     expect(code).toBe(0);
-  }, 300_000);
+  });
 });

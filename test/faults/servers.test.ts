@@ -152,7 +152,7 @@ describe('A1, A6, C4: kill -9 of a server in the middle of a run', () => {
     expect([200, 202]).toContain(unheld.status);
     await reached(run, FLOWS, 50_000);
     await oneEffectEach('204101');
-  }, 120_000);
+  });
 
   test('PostgreSQL: nothing that was acknowledged is lost, no lease is taken because of the outage', async () => {
     const run = await openTestRun(pool, '2041-02');
@@ -177,5 +177,5 @@ describe('A1, A6, C4: kill -9 of a server in the middle of a run', () => {
       [run],
     );
     expect(lost.rows[0].n).toBe(0);
-  }, 120_000);
+  });
 });

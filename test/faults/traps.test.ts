@@ -107,7 +107,7 @@ describe('3: the workflow task fails after its local activity (docs/reliability.
     expect(failed.length).toBeGreaterThan(0);
     const audit = await pool.query('select verb from audit where run_id = $1 order by id', [run]);
     expect(audit.rows.map((row) => row.verb)).toEqual(['hold', 'unhold']);
-  }, 120_000);
+  });
 });
 
 describe('5: continue-as-new forced every 20 events under fire', () => {
@@ -160,7 +160,7 @@ describe('5: continue-as-new forced every 20 events under fire', () => {
       chain.push(execution.historyLength);
     expect(chain.length).toBeGreaterThanOrEqual(3);
     expect(Math.max(...chain)).toBeLessThan(100);
-  }, 150_000);
+  });
 });
 
 describe('7: lost wake signals', () => {
@@ -198,7 +198,7 @@ describe('7: lost wake signals', () => {
       await it.stop();
       await own.end();
     }
-  }, 60_000);
+  });
 });
 
 describe('10: ten thousand below one, one below ten thousand', () => {
@@ -236,7 +236,7 @@ describe('10: ten thousand below one, one below ten thousand', () => {
     const { historyLength, historySize } = await it.client.workflow.getHandle(it.workflowId(run)).describe();
     expect(historyLength).toBeLessThan(1_000);
     expect(historySize ?? 0).toBeLessThan(4 * 1024 * 1024);
-  }, 180_000);
+  });
 });
 
 describe('12: forty operators at once', () => {
@@ -281,5 +281,5 @@ describe('12: forty operators at once', () => {
       [run],
     );
     expect(audit.rows[0].n).toBe(200 + (held.rows.length > 0 ? 1 : 0));
-  }, 120_000);
+  });
 });

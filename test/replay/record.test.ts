@@ -44,5 +44,5 @@ describe.runIf(process.env.SLUICE_RECORD !== undefined)('recording', () => {
     }
     await writeCorpus(corpus);
     await pool.end();
-  }, 300_000);
+  });
 });
