@@ -319,19 +319,33 @@ export class SluiceError extends Error {
   readonly code: ErrorCode;
   /** Machine-readable particulars, e.g. `{ flow, state }`; shown in problem+json. */
   readonly facts: Readonly<Record<string, unknown>>;
+  /** The exchange has written this refusal to the audit log: the door does not write it again. */
+  readonly audited: boolean;
 
   constructor(
     code: ErrorCode,
     detail: string,
-    options: { cause?: unknown; facts?: Record<string, unknown> } = {},
+    options: { cause?: unknown; facts?: Record<string, unknown>; audited?: boolean } = {},
   ) {
     super(detail, options.cause === undefined ? undefined : { cause: options.cause });
     this.name = 'SluiceError';
     this.code = code;
     this.facts = options.facts ?? {};
+    this.audited = options.audited ?? false;
   }
 
   get kind(): ErrorKind {
     return ERRORS[this.code];
   }
+}
+
+/** `unknown_run` and friends with what may have been meant; `near` in the facts. */
+export function unknown(
+  code: ErrorCode,
+  detail: string,
+  facts: Record<string, unknown>,
+  near: readonly string[],
+): SluiceError {
+  const meant = near.length === 0 ? '' : `; did you mean ${near.join(', ')}?`;
+  return new SluiceError(code, detail + meant, { facts: { ...facts, near } });
 }

@@ -12,8 +12,7 @@ import { isKnownKey, type OperationRow, readOperation } from '../store/operation
 import { pausesInForce } from '../store/pauses.ts';
 import { type RunContext, readRun } from '../store/run-context.ts';
 import { readState } from '../store/run-state.ts';
-import { auditedAlready } from './audit-rejection.ts';
-import { authorise } from './auth.ts';
+import { authorise } from './authorise.ts';
 import type { ApiDeps } from './deps.ts';
 import { flowOfRun, knownFlows, openContext } from './find.ts';
 import { requestGathered } from './operation-lanes.ts';
@@ -191,11 +190,10 @@ function refusal(row: OperationRow): SluiceError {
   const { code, detail, flows } = row.outcome!;
   const known: ErrorCode = code !== null && code in ERRORS ? (code as ErrorCode) : 'internal';
   const first = flows.find((flow) => flow.code !== null);
-  return auditedAlready(
-    new SluiceError(known, detail ?? first?.detail ?? `${row.verb} was refused: ${code}`, {
-      facts: { operation: row.id, run: row.run, verb: row.verb, flows },
-    }),
-  );
+  return new SluiceError(known, detail ?? first?.detail ?? `${row.verb} was refused: ${code}`, {
+    facts: { operation: row.id, run: row.run, verb: row.verb, flows },
+    audited: true,
+  });
 }
 
 export function shown(row: OperationRow): Operation {

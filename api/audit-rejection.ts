@@ -4,21 +4,13 @@ import type pg from 'pg';
 import type { SluiceError } from '../errors.ts';
 import { writeAudit } from '../store/audit.ts';
 
-const decided = new WeakSet<SluiceError>();
-
-/** Marks the outcome of an operation, which the exchange has audited. */
-export function auditedAlready(error: SluiceError): SluiceError {
-  decided.add(error);
-  return error;
-}
-
 export async function auditRejection(
   pool: pg.Pool,
   request: FastifyRequest,
   error: SluiceError,
 ): Promise<void> {
   const verb = request.is404 ? undefined : request.routeOptions.config.verb;
-  if (verb === undefined || request.actor === null || decided.has(error) || error.kind.status >= 500) return;
+  if (verb === undefined || request.actor === null || error.audited || error.kind.status >= 500) return;
   const { run = null } = (request.params ?? {}) as { run?: string };
   const body = (typeof request.body === 'object' ? request.body : null) as Record<string, unknown> | null;
   await writeAudit(pool, {

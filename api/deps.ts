@@ -1,8 +1,4 @@
 /** What the API is built from; only main.ts and tests construct these. */
-
-import type { IncomingMessage, ServerResponse } from 'node:http';
-import type { FastifyBaseLogger, FastifyInstance, RawServerDefault } from 'fastify';
-import type { ZodTypeProvider } from 'fastify-type-provider-zod';
 import type pg from 'pg';
 import type { CatalogueVersion } from '../store/catalogue.ts';
 import type { RetentionPolicy } from '../store/retention.ts';
@@ -32,11 +28,3 @@ export interface ApiDeps {
   readonly reload: (run: string) => Promise<void>;
   readonly logLevel: string;
 }
-
-export type Api = FastifyInstance<
-  RawServerDefault,
-  IncomingMessage,
-  ServerResponse,
-  FastifyBaseLogger,
-  ZodTypeProvider
->;

@@ -5,7 +5,8 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { dateTimeOf } from '../graph/clock-time.ts';
 import { DEFAULT_CALENDAR } from '../graph/work-days.ts';
-import type { Api, ApiDeps } from './deps.ts';
+import type { ApiDeps } from './deps.ts';
+import type { Api } from './instance.ts';
 import { newestCatalogue } from './newest-catalogue.ts';
 
 export async function displayZone(deps: Pick<ApiDeps, 'pool' | 'versionOf'>): Promise<string> {

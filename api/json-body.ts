@@ -9,7 +9,7 @@ import { SluiceError } from '../errors.ts';
 import { decode } from '../graph/encodings.ts';
 import { numberWanted } from '../graph/number-wanted.ts';
 import { DEPTH_LIMIT, FLAWS, flawIn } from '../graph/storable-text.ts';
-import type { Api } from './deps.ts';
+import type { Api } from './instance.ts';
 import { inexactNumber } from './schemas/json-text.ts';
 
 /** What JSON may say that text itself cannot hold: NUL and surrogates behind escapes. */

@@ -2,7 +2,7 @@
 import { SluiceError } from '../errors.ts';
 import { periodSpan } from '../graph/calendar.ts';
 import { classOf, type DayClass } from '../graph/day-class.ts';
-import type { History } from '../graph/flow-history.ts';
+import type { History } from '../graph/generations.ts';
 import { type Lateness, lateness, referenceRun } from '../graph/lateness.ts';
 import { latenessText } from '../graph/lateness-text.ts';
 import type { Cycle } from '../graph/model.ts';

@@ -1,5 +1,6 @@
 /** Numbers of this process and of the record, in the text format of Prometheus. */
-import type { Api, ApiDeps } from './deps.ts';
+import type { ApiDeps } from './deps.ts';
+import type { Api } from './instance.ts';
 
 export interface Metrics {
   render(): Promise<string>;

@@ -1,5 +1,5 @@
 /** The opening of a run under an idempotency key: repeated, it answers the run that was opened. */
-import { SluiceError } from '../errors.ts';
+import { SluiceError, unknown } from '../errors.ts';
 import type { Actor } from '../store/actors.ts';
 import { writeAudit } from '../store/audit.ts';
 import { openRun } from '../store/open-run.ts';
@@ -9,7 +9,6 @@ import { bodyHash } from './body-hash.ts';
 import type { ApiDeps } from './deps.ts';
 import { requireConfirmed } from './far-period.ts';
 import { near } from './near.ts';
-import { unknown } from './problem.ts';
 import type { OpenRun } from './schemas/runs.ts';
 
 /** Openings under way in this process, by actor and key. */

@@ -95,14 +95,3 @@ export function problemOf(error: SluiceError, asked: Asked): Problem {
     ...(errors === undefined ? {} : { errors }),
   };
 }
-
-/** `unknown_run` and friends with what may have been meant; `near` in the facts. */
-export function unknown(
-  code: ErrorCode,
-  detail: string,
-  facts: Record<string, unknown>,
-  near: readonly string[],
-): SluiceError {
-  const meant = near.length === 0 ? '' : `; did you mean ${near.join(', ')}?`;
-  return new SluiceError(code, detail + meant, { facts: { ...facts, near } });
-}

@@ -15,7 +15,7 @@ import { holdersOf, savePlan } from '../store/rerun-plans.ts';
 import type { RunContext } from '../store/run-context.ts';
 import { readState } from '../store/run-state.ts';
 import { readClock } from '../store/snapshot.ts';
-import { authorise } from './auth.ts';
+import { authorise } from './authorise.ts';
 import { bodyHash } from './body-hash.ts';
 import type { ApiDeps } from './deps.ts';
 import { type ExpectDurations, usualDurations } from './expected-durations.ts';

@@ -2,7 +2,8 @@
 import type { FlowPage } from '../api/schemas/flows.ts';
 import type { QueryList } from '../api/schemas/queries.ts';
 import type { RunDetail } from '../api/schemas/runs.ts';
-import type { Client, Query } from '../cli/client.ts';
+import type { Client } from '../cli/client.ts';
+import type { Query } from '../cli/http.ts';
 import type { Shutdown } from '../embedded/shutdown.ts';
 import { estate } from './estate/catalogue.ts';
 import { percentile } from './percentile.ts';

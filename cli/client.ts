@@ -4,6 +4,7 @@
  * that nothing happens twice (protocol B1). Of several APIs it stays with the one that answers; when that one is lost, the next is asked
  * at once.
  */
+
 import { randomUUID } from 'node:crypto';
 import { setTimeout as pause } from 'node:timers/promises';
 import { addressesOf, isAway } from '../api/schemas/addresses.ts';
@@ -12,6 +13,7 @@ import type { Operation } from '../api/schemas/operations.ts';
 import type { Problem } from '../api/schemas/problem.ts';
 import { ERRORS, type ExitCode, SluiceError } from '../errors.ts';
 import { failureOf, interrupted, isMaybeApplied, isUnsent, maybeApplied, problemOf } from './failures.ts';
+import type { Query } from './http.ts';
 import { dateOf, lives, queryText, whereToLook } from './http.ts';
 import { readEvents, type ServerEvent, wholeLines } from './server-events.ts';
 import { useZone } from './text/instant.ts';
@@ -39,9 +41,6 @@ export interface Page<T> {
   readonly items: readonly T[];
   readonly nextCursor: string | null;
 }
-
-type Value = string | number | boolean | undefined;
-export type Query = Readonly<Record<string, Value | readonly string[]>>;
 
 /** A refusal of the API: its problem as it came, and the exit code that belongs to it. */
 export class ApiProblem extends Error {

@@ -1,5 +1,6 @@
 /** What the client says over HTTP beside its requests, and how it writes them. */
-import type { Query } from './client.ts';
+type Value = string | number | boolean | undefined;
+export type Query = Readonly<Record<string, Value | readonly string[]>>;
 
 export function queryText(query: Query): string {
   const pairs = Object.entries(query).flatMap(([name, value]): [string, string][] => {

@@ -1,9 +1,10 @@
 /** Why something has not run that does not exist: the run, or the flow in it. An answer like any other (docs/answers.md). */
 import { beforeText, isBefore } from './beginning.ts';
 import { parseRunId } from './calendar.ts';
-import { type Sentence, sentenceOf } from './cause-text.ts';
-import type { CauseCode } from './conditions.ts';
+import { sentenceOf } from './cause-text.ts';
+import type { CauseCode } from './causes.ts';
 import { remedyOf } from './remedies.ts';
+import type { Sentence } from './sentence.ts';
 import { type BackfillTurn, explainUnopened, type ScheduleFacts, turnText } from './unopened.ts';
 import type { Cause } from './why.ts';
 

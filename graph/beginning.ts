@@ -3,8 +3,8 @@
  * by itself: no scheduled run is opened, and nobody waits for a flow in a period before it begins. Pure.
  */
 import { comparePeriods } from './calendar.ts';
-import type { Sentence } from './cause-text.ts';
 import type { Cycle, CycleDefinition } from './model.ts';
+import type { Sentence } from './sentence.ts';
 
 /** The first period of the cycle; null: all exist. Versions stored before this rule have no `cycles`. */
 export function beginningOf(

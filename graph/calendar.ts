@@ -4,7 +4,7 @@
  * A period is text: hour `2026112208`, day `2026-11-22`, month `2026-10`. Within a cycle the order of the text is the order of time.
  */
 import { SluiceError } from '../errors.ts';
-import type { Cycle, PeriodMapping, Purpose } from './model.ts';
+import type { Cycle, PeriodMapping, Purpose } from './cycle.ts';
 import { toInstant, toLocal } from './time-zone.ts';
 
 const HOUR_MS = 3_600_000;

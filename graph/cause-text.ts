@@ -1,14 +1,11 @@
 /** One sentence for each cause, in English and Chinese. Times are spans seen from now: no zone is needed to read them. */
+
+import type { CauseCode } from './causes.ts';
 import type { Condition } from './condition.ts';
-import type { CauseCode } from './conditions.ts';
 import { saidText } from './ending-text.ts';
 import type { GaveUp } from './run-facts.ts';
+import type { Sentence } from './sentence.ts';
 import type { FailureKind } from './state.ts';
-
-export interface Sentence {
-  readonly en: string;
-  readonly zh: string;
-}
 
 /** What a sentence may speak of. */
 export interface Told extends Omit<Condition, 'since' | 'code'> {

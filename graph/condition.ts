@@ -1,6 +1,7 @@
 /** A condition that stands in the way of a flow, where it is looked for, and from which moments on things are judged (docs/answers.md). */
+
+import type { CauseCode } from './causes.ts';
 import type { Graph } from './compact.ts';
-import type { CauseCode } from './conditions.ts';
 import type { GaveUp, WhyFacts } from './run-facts.ts';
 import type { RunState } from './state.ts';
 

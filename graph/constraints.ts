@@ -1,6 +1,6 @@
 /** What stood in the way of a flow during a stretch in which nothing of it ran, for the critical path (docs/answers.md). Pure. */
 import type { FlowAttrs } from './compact.ts';
-import { type Generation, type History, type PieceKind, undoneSince } from './flow-history.ts';
+import { type Generation, type History, type PieceKind, undoneSince } from './generations.ts';
 import { memberMissingSince } from './plan-order.ts';
 import type { AttemptOutcome, Override } from './run-facts.ts';
 import { FLAG, has, isTriggered, type RunState } from './state.ts';

@@ -4,6 +4,7 @@
  */
 import type { Graph } from './compact.ts';
 import { isInForce } from './constraints.ts';
+import { spansOf } from './flow-history.ts';
 import {
   attemptsOf,
   type Generation,
@@ -14,15 +15,14 @@ import {
   lastEndBefore,
   type PieceKind,
   type Span,
-  spansOf,
-} from './flow-history.ts';
+} from './generations.ts';
 import { planMemberEnd } from './plan-order.ts';
 import type { PathFacts } from './run-facts.ts';
 import { edgeMet, FLAG, has, isDone, isTriggered, type RunState } from './state.ts';
 import { isReleasing, RESULTS } from './status.ts';
 import { isOpen, isWaiting } from './unmet.ts';
 
-export { PIECE_KINDS, type PieceKind } from './flow-history.ts';
+export { PIECE_KINDS, type PieceKind } from './generations.ts';
 
 export interface Piece extends Span {
   readonly flow: string;

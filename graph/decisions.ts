@@ -1,6 +1,8 @@
 /** What goes into `decide` and what comes out of it (protocol A3, A4, A5). Plain data: it is stored and sent as JSON. */
+
 import type { FailureKind, PersonMoment } from './state.ts';
 import type { State } from './status.ts';
+import type { UpstreamChange } from './subscriptions.ts';
 
 /** Rows of the run's log after the cursor, in the order of `seq`; flows by vertex, -1 when the run's graph has no such flow. */
 export type Entry = CompletionEntry | LostEntry | OperationEntry | ExternalEntry;
@@ -59,13 +61,6 @@ export interface ExternalEntry {
       }
     /** A named event: triggers the flows that wait for it. */
     | { readonly type: 'event'; readonly event: string };
-}
-
-/** `index`: the subscription. `met`: 0 not (any more), 1 done, 2 done and tainted. `redone`: what was used of it is not what counts now. */
-export interface UpstreamChange {
-  readonly index: number;
-  readonly met: 0 | 1 | 2;
-  readonly redone: boolean;
 }
 
 export type FlowVerb =

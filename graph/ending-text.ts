@@ -2,7 +2,7 @@
  * How a program ended, as its agent wrote it into the record, for a sentence: the end of its stderr beside the exit code, in one line; what
  * the agent itself says in Chinese as well. What a program or a database said stays as it is.
  */
-import type { Sentence } from './cause-text.ts';
+import type { Sentence } from './sentence.ts';
 
 /** A sentence takes this many characters of what was said, and of the end of stderr. */
 const SAID_CHARACTERS = 200;

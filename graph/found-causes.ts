@@ -1,7 +1,8 @@
 /** Which final causes there are, what each of them blocks, and which comes first (docs/answers.md). The words for them: graph/why.ts. */
 import { type CauseSource, countBlocked } from './blocked.ts';
+import type { CauseCode } from './causes.ts';
 import type { Condition, Situation } from './condition.ts';
-import { type CauseCode, conditionsOf } from './conditions.ts';
+import { conditionsOf } from './conditions.ts';
 import { FLAG, isTriggered } from './state.ts';
 import type { Unmet } from './unmet.ts';
 

@@ -1,6 +1,7 @@
 /** A lateness in one sentence that a night operator understands, in English and Chinese. */
-import { type Sentence, span } from './cause-text.ts';
+import { span } from './cause-text.ts';
 import type { Lateness, Part, PartKind } from './lateness.ts';
+import type { Sentence } from './sentence.ts';
 
 /** What a part was, after `because`, and how a Chinese sentence calls it. */
 // biome-ignore format: a table

@@ -4,7 +4,7 @@
  * beginnings of their periods.
  */
 import { PIECE_KINDS, type PieceKind, pathSteps } from './critical-path.ts';
-import { generationCount, type History, lastEnd } from './flow-history.ts';
+import { generationCount, type History, lastEnd } from './generations.ts';
 import { isDone } from './state.ts';
 
 /**

@@ -3,28 +3,18 @@
  * Workflow code takes only `import type` from this file: zod stays out of the workflow bundle.
  */
 import { z } from 'zod';
+import { Cycle, PeriodMapping, Purpose } from './cycle.ts';
 import { Id, Ms, Names } from './model-fields.ts';
 import { CopySide, Program } from './program-model.ts';
 import { DayOfCalendar, DayOrTime } from './written-day.ts';
 
-export const Cycle = z.enum(['hour', 'day', 'month']);
-export type Cycle = z.infer<typeof Cycle>;
-
-export const Purpose = z.enum(['scheduled', 'backfill', 'rehearsal']);
-export type Purpose = z.infer<typeof Purpose>;
+export { Cycle, PeriodMapping, Purpose };
 
 export const FlowKind = z.enum(['job', 'interface', 'distribution', 'gate', 'check', 'notify']);
 export type FlowKind = z.infer<typeof FlowKind>;
 
 export const Layer = z.enum(['ODS', 'DIM', 'DWD', 'DWA', 'DWA_THEME', 'APP', 'UNSPECIFIED']);
 export type Layer = z.infer<typeof Layer>;
-
-/** The upstream's period seen from a flow's, or a flow's from its run's (protocol D2). `{ offset: -2 }` is two periods of the same cycle earlier. */
-export const PeriodMapping = z.union([
-  z.enum(['same', 'previous', 'lastDayOfMonth', 'everyDayOfMonth', 'everyHourOfDay']),
-  z.strictObject({ offset: z.int().min(-400).max(400) }),
-]);
-export type PeriodMapping = z.infer<typeof PeriodMapping>;
 
 /** A period as written in the catalogue; of hours, 2026112208 is read as a number. Whether it is one of its cycle: graph/beginning-check.ts. */
 const WrittenPeriod = z.union([z.string(), z.int()]).transform(String);

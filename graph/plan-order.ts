@@ -7,7 +7,7 @@ import {
   type History,
   lastEnd,
   undoneSince,
-} from './flow-history.ts';
+} from './generations.ts';
 import type { AppliedPlan } from './run-facts.ts';
 
 const memberAbove = new WeakMap<AppliedPlan, Uint8Array>();

@@ -1,5 +1,5 @@
 /** What removes a cause: the verb (graph/verbs.ts) with a command ready to run, and the procedure of the operators' handbook (docs/answers.md, Procedures). */
-import type { CauseCode } from './conditions.ts';
+import type { CauseCode } from './causes.ts';
 import type { Verb } from './decisions.ts';
 import type { State } from './status.ts';
 import { VERBS } from './verbs.ts';

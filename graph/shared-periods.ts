@@ -3,9 +3,9 @@
  * flows of the other one would wait for a trigger without a word. Looked at from the check of a catalogue, over the periods that come next. Pure.
  */
 import { formatPeriod, nextPeriod, runId } from './calendar.ts';
-import type { Sentence } from './cause-text.ts';
 import type { Cycle, Flow, Schedule } from './model.ts';
 import type { Openings } from './openings.ts';
+import type { Sentence } from './sentence.ts';
 
 export interface SharedPeriod {
   /** Of the later of the two, in the order of the catalogue. */

@@ -1,5 +1,5 @@
 /** What a flow in the outbox waited for: a lock or a pool that others held meanwhile, otherwise an agent with a free slot. */
-import type { History, PieceKind, Span } from './flow-history.ts';
+import type { History, PieceKind, Span } from './generations.ts';
 
 /**
  * Spans from `a` to `b`, neighbours of different kinds or owners. O(attempts of the flows that share a lock or pool with it), and a sort

@@ -2,8 +2,6 @@
  * Edges to other runs as a run has them (protocol A11): one subscription for each flow that waits and each run that it waits for. An edge
  * of the catalogue to `everyDayOfMonth` is thirty of them. Fixed when the run is opened; graph/foreign-runs.ts says which runs are meant.
  */
-import type { UpstreamChange } from './decisions.ts';
-
 export interface Subscription {
   /** The flow that waits. */
   readonly v: number;
@@ -46,6 +44,13 @@ export function subscribersTo(subscriptions: Subscriptions, run: string, from: s
     byUpstream.set(subscriptions, index);
   }
   return index.get(`${run} ${from}`) ?? [];
+}
+
+/** `index`: the subscription. `met`: 0 not (any more), 1 done, 2 done and tainted. `redone`: what was used of it is not what counts now. */
+export interface UpstreamChange {
+  readonly index: number;
+  readonly met: 0 | 1 | 2;
+  readonly redone: boolean;
 }
 
 /**

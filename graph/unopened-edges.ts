@@ -13,9 +13,9 @@ import {
   runId,
   shiftOf,
 } from './calendar.ts';
-import type { Sentence } from './cause-text.ts';
 import type { Cycle, EdgeSpec, Flow, PeriodMapping } from './model.ts';
 import type { Openers, Openings } from './openings.ts';
+import type { Sentence } from './sentence.ts';
 
 export interface UnopenedEdge {
   readonly flow: Flow;

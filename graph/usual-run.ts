@@ -3,7 +3,7 @@
  * expected; a flow without a reference time ends its expected duration after what is above it. Pure; ms.
  */
 import type { Graph } from './compact.ts';
-import type { PieceKind } from './flow-history.ts';
+import type { PieceKind } from './generations.ts';
 import type { Reference } from './lateness.ts';
 
 export interface UsualRun {

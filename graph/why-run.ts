@@ -1,11 +1,11 @@
 /** Why the flows of a run have not run, of some or all of them in one pass, by the rules of one (graph/why.ts). */
 import { countBlocked, firstCauses } from './blocked.ts';
-import type { Sentence } from './cause-text.ts';
+import type { CauseCode } from './causes.ts';
 import type { Graph } from './compact.ts';
 import type { Situation } from './condition.ts';
-import type { CauseCode } from './conditions.ts';
 import { compare, type Found, finalCauses, isWaitedFor, joined } from './found-causes.ts';
 import type { WhyFacts } from './run-facts.ts';
+import type { Sentence } from './sentence.ts';
 import { FLAG, has, isDone, type RunState } from './state.ts';
 import { stateOf } from './state-of.ts';
 import type { State } from './status.ts';

@@ -4,16 +4,17 @@
  */
 
 import { blockers } from './blockers.ts';
-import { type Sentence, sentenceOf } from './cause-text.ts';
+import { sentenceOf } from './cause-text.ts';
+import type { CauseCode } from './causes.ts';
 import { claimSide } from './claim-conditions.ts';
 import { edgeId, type Graph } from './compact.ts';
 import type { Condition, Situation } from './condition.ts';
-import type { CauseCode } from './conditions.ts';
 import { type Found, finalCauses, localConditions, sorted } from './found-causes.ts';
 import { shortestWayRound } from './loops.ts';
 import { vertexOf } from './outcome.ts';
 import { type Remedy, remedyOf } from './remedies.ts';
 import type { WhyFacts } from './run-facts.ts';
+import type { Sentence } from './sentence.ts';
 import { FLAG, has, isDone, type RunState } from './state.ts';
 import { stateOf } from './state-of.ts';
 import type { State } from './status.ts';

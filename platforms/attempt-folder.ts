@@ -37,7 +37,7 @@ import { uptime } from 'node:os';
 import { join } from 'node:path';
 import type { Task } from './platform.ts';
 import { processIdentity } from './process-identity.mjs';
-import { programText } from './program-text.ts';
+import { programText, type StartedProgram } from './program-text.ts';
 import { removedAtOnce } from './small-folder.ts';
 
 /** How the processes of a program are kept together, strongest first; `group` where there is no /proc (protocol C5). */
@@ -49,19 +49,13 @@ export interface Containment {
   readonly cgroup?: string | undefined;
 }
 
-export interface Launch {
-  readonly command: readonly string[];
-  readonly cwd: string;
-  /** Of the program alone: keeper and shim get none of it. */
-  readonly env: Readonly<Record<string, string>>;
+export interface Launch extends StartedProgram {
   readonly timeoutMs: number | null;
   readonly orphanMs: number;
   readonly graceMs: number;
   readonly containment: Containment;
   /** What the program leaves running at its own end goes on. */
   readonly leaves: boolean;
-  /** A random word in the environment of all its processes. */
-  readonly mark: string;
 }
 
 /** As it stands in attempt.sh: environment and command come after it. */

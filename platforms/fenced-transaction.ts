@@ -10,7 +10,8 @@ import { failed } from './failure.ts';
 import { describeRow, ensurePlatformSchema, markDone, takeFence } from './fence.ts';
 import { endingOfCause, Interruption } from './interruption.ts';
 import type { Ending, ExecuteContext, FenceRow, Task } from './platform.ts';
-import { blockersOf, cancelUnended, openSession, type Session } from './session.ts';
+import { blockersOf, cancelUnended, openSession } from './session.ts';
+import type { Session } from './silence.ts';
 
 /** While the fence is held, how often own older backends are asked to end, the third time closed, and the holder is looked for. */
 const LOOK_AGAIN_MS = 1_000;

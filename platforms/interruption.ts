@@ -4,7 +4,7 @@
  */
 import { withControl } from './control.ts';
 import { type Ending, type ExecuteContext, type StopReason, stopReason } from './platform.ts';
-import type { Session } from './session.ts';
+import type { Session } from './silence.ts';
 
 /** How often a backend is asked again, and after how long its connection is closed by force. */
 const REPEAT_MS = 500;

@@ -1,12 +1,21 @@
 /** What the shim's shell reads before it becomes the program. */
-import type { Launch } from './attempt-folder.ts';
 
 /** Names that a shell sets or reads itself, or refuses: they reach the program through env(1), not through the shell. */
 const SHELL_NAMES =
   /^(IFS|PS[0-9]|PPID|OPT(IND|ARG|ERR)|PWD|OLDPWD|SHLVL|_|LINENO|ENV|FUNCNAME|UID|EUID|GROUPS|RANDOM|SRANDOM|SECONDS|EPOCH\w*|DIRSTACK|HIST\w*|HOST\w*|MACHTYPE|OSTYPE|POSIXLY_CORRECT|SHELLOPTS|BASH\w*|COMP_\w*)$/;
 
+/** What a program is started as. */
+export interface StartedProgram {
+  readonly command: readonly string[];
+  readonly cwd: string;
+  /** Of the program alone: keeper and shim get none of it. */
+  readonly env: Readonly<Record<string, string>>;
+  /** A random word in the environment of all its processes. */
+  readonly mark: string;
+}
+
 /** Environment, working directory and command as text for a shell; env(1) gets what no shell passes on unchanged. */
-export function programText({ command, cwd, env, mark }: Launch): string {
+export function programText({ command, cwd, env, mark }: StartedProgram): string {
   let text = '';
   const odd: string[] = [];
   for (const [name, value] of Object.entries(env)) {

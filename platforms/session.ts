@@ -8,22 +8,7 @@ import pg from 'pg';
 import { ANSWER_MS, CONNECT_TIMEOUT_MS } from './control.ts';
 import { keepBytesOfMessages } from './legible-messages.ts';
 import type { Task } from './platform.ts';
-import { watchForSilence } from './silence.ts';
-
-export interface Session {
-  readonly client: pg.Client;
-  /** Where the session is, for a second connection that cancels it. */
-  readonly url: string;
-  readonly pid: number;
-  /** Its `application_name`. */
-  readonly name: string;
-  /** Why the session was failed, if it was: what the statement in flight says of it is only that the connection closed. */
-  readonly failure: Error | null;
-  /** Closes the connection at once and without waiting for the server; safe to call twice. */
-  close(): void;
-  /** Closes it because of `cause`. */
-  fail(cause: Error): void;
-}
+import { type Session, watchForSilence } from './silence.ts';
 
 /** PostgreSQL cuts `application_name` after 63 bytes (NAMEDATALEN - 1) without a word. */
 const NAME_BYTES = 63;

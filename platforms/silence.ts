@@ -5,13 +5,28 @@
  */
 import type pg from 'pg';
 import { withControl } from './control.ts';
-import type { Session } from './session.ts';
 
 /** Interval of the looks, ms. Two in a row must find the same; an answer that is under way for longer than this is lost. */
 const LOOK_MS = 5_000;
 
 /** `ready`: of node-postgres, true while no statement waits for its answer. */
 type Client = pg.Client & { readonly readyForQuery: boolean };
+
+/** A session of one attempt (platforms/session.ts). */
+export interface Session {
+  readonly client: pg.Client;
+  /** Where the session is, for a second connection that cancels it. */
+  readonly url: string;
+  readonly pid: number;
+  /** Its `application_name`. */
+  readonly name: string;
+  /** Why the session was failed, if it was: what the statement in flight says of it is only that the connection closed. */
+  readonly failure: Error | null;
+  /** Closes the connection at once and without waiting for the server; safe to call twice. */
+  close(): void;
+  /** Closes it because of `cause`. */
+  fail(cause: Error): void;
+}
 
 interface Backend {
   pid: number;

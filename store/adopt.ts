@@ -10,7 +10,7 @@ import { PHASES } from '../graph/status.ts';
 import { writeAudit } from './audit.ts';
 import { flowsOfBackfill, runsBeside } from './beside.ts';
 import type { CatalogueVersion } from './catalogue.ts';
-import { calendars } from './open-run.ts';
+import { calendarsOf } from './catalogue.ts';
 import { newId } from './operations.ts';
 import { inTransaction, type Queryable } from './pool.ts';
 import { notRehearsed, refuseGaps } from './rehearsals.ts';
@@ -205,7 +205,7 @@ function fixedOf(
 ): Fixed {
   const { cycle, period, openedAt, procedures } = run;
   const { graph } = version.graphOf(cycle);
-  const calendarOf = calendars(version);
+  const calendarOf = calendarsOf(version);
   const starts = new Float64Array(graph.n);
   const deadlines = new Float64Array(graph.n);
   for (let v = 0; v < graph.n; v++) {

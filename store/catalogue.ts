@@ -1,12 +1,14 @@
 /** Versions of the catalogue as the record keeps them: the files as given, and what the compiler made of them. */
+
 import type pg from 'pg';
 import { SluiceError } from '../errors.ts';
 import { type CompactGraph, type Graph, indexOf, inflate } from '../graph/compact.ts';
 import { compact, type Defaults } from '../graph/compile.ts';
 import type { Catalogue, Cycle, Flow } from '../graph/model.ts';
 import { Openings } from '../graph/openings.ts';
+import { type BusinessCalendar, DEFAULT_CALENDAR } from '../graph/work-days.ts';
+import { keepSchedules } from './keep-schedules.ts';
 import type { Queryable } from './pool.ts';
-import { keepSchedules } from './schedules.ts';
 import { flowReader } from './shared-parts.ts';
 import { type Binds, bindsOf } from './work.ts';
 
@@ -269,3 +271,11 @@ async function readPrograms(pool: pg.Pool, version: number): Promise<Map<string,
 
 const unknownVersion = (version: number): SluiceError =>
   new SluiceError('unknown_version', `there is no catalogue version ${version}`, { facts: { version } });
+
+/** Calendars of a version by id; without one, or for an unknown one, weekends of Asia/Shanghai. */
+export function calendarsOf({
+  frame,
+}: CatalogueVersion): (id: string | null | undefined) => BusinessCalendar {
+  const byId = new Map<string, BusinessCalendar>(frame.calendars.map((it) => [it.id, it]));
+  return (id) => byId.get(id ?? '') ?? DEFAULT_CALENDAR;
+}

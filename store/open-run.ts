@@ -8,8 +8,7 @@ import { type Beside, besides, resolveForeign } from '../graph/foreign-runs.ts';
 import type { Cycle, Purpose } from '../graph/model.ts';
 import { resolveMoment } from '../graph/moment.ts';
 import { derive, emptyState, FLAG, phaseOf, type RunState } from '../graph/state.ts';
-import { type BusinessCalendar, DEFAULT_CALENDAR } from '../graph/work-days.ts';
-import { type CatalogueVersion, newestVersion } from './catalogue.ts';
+import { type CatalogueVersion, calendarsOf, newestVersion } from './catalogue.ts';
 import { tellOpened } from './external-events.ts';
 import { inTransaction, type Queryable } from './pool.ts';
 import { notRehearsed, refuseGaps } from './rehearsals.ts';
@@ -85,7 +84,7 @@ export async function openRun(
       const openedAt = inserted.rows[0]?.opened_ms;
       if (openedAt === undefined)
         throw new SluiceError('run_exists', `the run ${id} was opened before`, { facts: { run: id } });
-      const calendarOf = calendars(catalogue);
+      const calendarOf = calendarsOf(catalogue);
       const columns: [string[], string[], number[], number[], number[]] = [[], [], [], [], []];
       const included = request.flows == null ? undefined : new Set(request.flows);
       const standing = { cycle, period, beside: besides(request.beside ?? []) };
@@ -164,10 +163,4 @@ function setAside(graph: Graph, s: RunState, included: ReadonlySet<string>): { f
     }
   }
   return edges;
-}
-
-/** Calendars of a version by id; without one, or for an unknown one, weekends of Asia/Shanghai. */
-export function calendars({ frame }: CatalogueVersion): (id: string | null | undefined) => BusinessCalendar {
-  const byId = new Map<string, BusinessCalendar>(frame.calendars.map((it) => [it.id, it]));
-  return (id) => byId.get(id ?? '') ?? DEFAULT_CALENDAR;
 }

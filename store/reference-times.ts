@@ -2,7 +2,7 @@
 import { periodSpan } from '../graph/calendar.ts';
 import { type ReferenceTime, referenceTimeOf } from '../graph/reference-time.ts';
 import type { UsualTimes } from '../graph/usual-times.ts';
-import { calendars } from './open-run.ts';
+import { calendarsOf } from './catalogue.ts';
 import type { RunContext } from './run-context.ts';
 
 /** By vertex; null when nothing tells. `deadline`: the flow's, as fixed at the opening, 0 = none. */
@@ -11,7 +11,7 @@ export function referenceTimes(
   usual: UsualTimes,
 ): (v: number, deadline: number) => ReferenceTime | null {
   const { cycle, period, openedAt } = run;
-  const calendarOf = calendars(version);
+  const calendarOf = calendarsOf(version);
   const { startMs } = periodSpan(cycle, period, calendarOf(null).timeZone);
   const times = { cycle, period, openedAt, startAt: startMs };
   return (v, deadline) => {

@@ -7,7 +7,7 @@ import { restoreState, type StoredRun, storedSubscriptions } from '../graph/rest
 import type { PersonMoment, RunState } from '../graph/state.ts';
 import { codeOf, PHASES, type Phase, type Result } from '../graph/status.ts';
 import { subscribersTo } from '../graph/subscriptions.ts';
-import { calendars } from './open-run.ts';
+import { calendarsOf } from './catalogue.ts';
 import { inTransaction, type Queryable } from './pool.ts';
 import type { RunContext } from './run-context.ts';
 import { claimedFlows } from './run-flows.ts';
@@ -141,7 +141,7 @@ export function locate(
 
 /** Reminders, escalation and deadline of everything that a person confirms, in order of time. */
 function momentsOf({ run, graph, version }: RunContext): PersonMoment[] {
-  const calendarOf = calendars(version);
+  const calendarOf = calendarsOf(version);
   const moments: PersonMoment[] = [];
   for (let v = 0; v < graph.n; v++) {
     const { runner, role, remindAt, escalateAt, escalateTo, deadline, calendar } = graph.attrOf(v);

@@ -1,7 +1,6 @@
 /** Schedules as the record keeps them: paused or not, decided up to when, and what was decided in each slot. */
 import type pg from 'pg';
 import { SluiceError } from '../errors.ts';
-import type { Schedule } from '../graph/model.ts';
 import type { SlotDecision, Text } from '../graph/schedule.ts';
 import { writeAudit } from './audit.ts';
 import { inTransaction, type Queryable } from './pool.ts';
@@ -32,28 +31,6 @@ export interface SlotRow {
 const ROW = `id, paused, reason, changed_by as "changedBy", changed_ms as "changedAt", decided_ms as "decidedAt"`;
 const SLOT = `schedule_id as schedule, slot_ms as slot, period, decision, run_id as run, json_build_object('en', en, 'zh', zh) as text,
   until_ms as until, decided_ms as "decidedAt", actor`;
-
-/**
- * Brings the rows in line with the schedules of a catalogue version, any number of times. A new schedule, or one that comes back, counts
- * from now: what lies before is a backfill's business. The keeper of Temporal's schedules hears of it when the transaction commits.
- */
-export async function keepSchedules(
-  client: Queryable,
-  schedules: readonly Pick<Schedule, 'id' | 'paused'>[],
-): Promise<void> {
-  await client.query(
-    `insert into schedules (id, paused, changed_by, changed_ms, decided_ms)
-     select id, paused, 'catalogue', clock_ms(), clock_ms() from unnest($1::text[], $2::boolean[]) as x (id, paused)
-     on conflict (id) do update set removed_ms = null, paused = excluded.paused, reason = '', changed_by = excluded.changed_by,
-       changed_ms = excluded.changed_ms, decided_ms = excluded.decided_ms where schedules.removed_ms is not null`,
-    [schedules.map((it) => it.id), schedules.map((it) => it.paused)],
-  );
-  await client.query(
-    'update schedules set removed_ms = clock_ms() where removed_ms is null and id <> all($1::text[])',
-    [schedules.map((it) => it.id)],
-  );
-  await client.query("select pg_notify('sluice_schedules', '')");
-}
 
 export async function listSchedules(client: Queryable): Promise<ScheduleRow[]> {
   const found = await client.query<ScheduleRow>(

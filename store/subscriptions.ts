@@ -3,10 +3,11 @@
  * its counter row; and `released_ms`, `tainted`, what the waiting run has taken in, written by its own exchange. Between the two lies a row
  * of the waiting run's log. Lock order: advisory locks of run ids, then counter rows by run id (A10). docs/decisions/0006.
  */
-import type { Effect, FlowChange, Group, UpstreamChange } from '../graph/decisions.ts';
+import type { Effect, FlowChange, Group } from '../graph/decisions.ts';
 import { reach } from '../graph/rerun.ts';
 import { FLAG } from '../graph/state.ts';
 import { isReleasing } from '../graph/status.ts';
+import type { UpstreamChange } from '../graph/subscriptions.ts';
 import { type Subscription, subscribersTo, type UpstreamNews } from '../graph/subscriptions.ts';
 import type { Queryable } from './pool.ts';
 import type { RunContext } from './run-context.ts';

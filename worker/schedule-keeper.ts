@@ -16,9 +16,9 @@ import type { Schedule } from '../graph/model.ts';
 import { calendarOf, scheduleText } from '../graph/schedule.ts';
 import { toLocal } from '../graph/time-zone.ts';
 import { type CatalogueVersion, newestVersion } from '../store/catalogue.ts';
+import { keepSchedules } from '../store/keep-schedules.ts';
 import { listen } from '../store/listen.ts';
 import { openDue } from '../store/open-due.ts';
-import { keepSchedules } from '../store/schedules.ts';
 import { OPEN_WORKFLOW, type OpenInput, schedulePrefix } from '../workflows/messages.ts';
 
 export interface ScheduleKeeperDeps {

@@ -5,9 +5,7 @@
 import { z } from 'zod';
 import type { ApiDeps } from '../deps.ts';
 import { BothNames } from '../schemas/fields.ts';
-
-/** What a cell holds: it decides how files and terminals write it. Instants are ms, `ratio` is 0.1 for 10 %. */
-export type CellType = 'text' | 'names' | 'number' | 'instant' | 'ratio' | 'yes' | 'list';
+import type { Category, CellType } from '../schemas/queries.ts';
 
 /** A title in both languages, and the schema of the cell; every cell may be empty. */
 export interface Column<T = unknown> {
@@ -32,9 +30,6 @@ export const listColumn = column('list', z.array(z.string()));
 
 export type Columns = Readonly<Record<string, Column>>;
 export type RowOf<C extends Columns> = { [K in keyof C]: z.output<C[K]['schema']> };
-
-export const CATEGORIES = ['system', 'dependency', 'exception', 'support'] as const;
-export type Category = (typeof CATEGORIES)[number];
 
 interface Both {
   readonly en: string;

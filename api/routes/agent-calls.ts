@@ -3,7 +3,8 @@ import type { FastifyReply } from 'fastify';
 import { z } from 'zod';
 import { SluiceError } from '../../errors.ts';
 import type { Actor } from '../../store/actors.ts';
-import type { Api, ApiDeps } from '../deps.ts';
+import type { ApiDeps } from '../deps.ts';
+import type { Api } from '../instance.ts';
 import {
   ClaimAnswer,
   ClaimRequest,

@@ -1,16 +1,16 @@
 /** Agents and platforms: seen and steered by people (protocol C8, C9). */
-import { SluiceError } from '../../errors.ts';
+import { SluiceError, unknown } from '../../errors.ts';
 import type { Actor } from '../../store/actors.ts';
 import { type AgentRow, epochsOf, listAgents, listPlatforms, setDrained } from '../../store/agent-list.ts';
 import { writeAudit } from '../../store/audit.ts';
 import { endLeases } from '../../store/lease-end.ts';
 import { pausePlatform, resumePlatform } from '../../store/pauses.ts';
 import { inTransaction } from '../../store/pool.ts';
-import { authorisePlatform } from '../auth.ts';
-import type { Api, ApiDeps } from '../deps.ts';
+import { authorisePlatform } from '../authorise.ts';
+import type { ApiDeps } from '../deps.ts';
+import type { Api } from '../instance.ts';
 import { near } from '../near.ts';
 import { newestCatalogue } from '../newest-catalogue.ts';
-import { unknown } from '../problem.ts';
 import {
   Agent,
   AgentList,

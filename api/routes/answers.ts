@@ -8,8 +8,9 @@ import { whyRun } from '../../graph/why-run.ts';
 import { readPathFacts, readWhyFacts } from '../../store/history.ts';
 import type { RunContext } from '../../store/run-context.ts';
 import { computed } from '../compute-time.ts';
-import type { Api, ApiDeps } from '../deps.ts';
+import type { ApiDeps } from '../deps.ts';
 import { flowOfRun, openContext, requireGroups } from '../find.ts';
+import type { Api } from '../instance.ts';
 import { type Against, latenessOf, type PathReading } from '../lateness-answer.ts';
 import { cursorOf, positionOf } from '../paging.ts';
 import {

@@ -1,5 +1,5 @@
 /** Backfills: foreseen, started, watched, cancelled. Their runs are opened by the workers, one after the other or a few at a time. */
-import { SluiceError } from '../../errors.ts';
+import { SluiceError, unknown } from '../../errors.ts';
 import { type BackfillPlan, dependants, planBackfill } from '../../graph/backfill.ts';
 import { ownRuns, type PlannedRun, withDependants } from '../../graph/backfill-dependants.ts';
 import { beforeText, beginningOf, isBefore } from '../../graph/beginning.ts';
@@ -20,14 +20,14 @@ import type { CatalogueVersion } from '../../store/catalogue.ts';
 import { nextRunNumber } from '../../store/run-numbers.ts';
 import { flowsRun, scheduledPeriods } from '../../store/scheduled-past.ts';
 import { keyOf } from '../ask.ts';
-import { authorise } from '../auth.ts';
+import { authorise } from '../authorise.ts';
 import { bodyHash } from '../body-hash.ts';
-import type { Api, ApiDeps } from '../deps.ts';
+import type { ApiDeps } from '../deps.ts';
 import { requireConfirmed } from '../far-period.ts';
+import type { Api } from '../instance.ts';
 import { near } from '../near.ts';
 import { versionOf } from '../newest-catalogue.ts';
 import { AtId, page, positionOf } from '../paging.ts';
-import { unknown } from '../problem.ts';
 import {
   type Backfill,
   BackfillDetail,

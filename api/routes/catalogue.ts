@@ -5,15 +5,16 @@ import type { Actor } from '../../store/actors.ts';
 import { writeAudit } from '../../store/audit.ts';
 import { listVersions, readFiles, requireNewest, saveVersion } from '../../store/catalogue.ts';
 import { inTransaction } from '../../store/pool.ts';
-import { authorise } from '../auth.ts';
+import { authorise } from '../authorise.ts';
 import { diffWith } from '../catalogue-diff.ts';
 import { type CheckedFiles, checkFiles } from '../catalogue-files.ts';
 import { requireRemovals } from '../catalogue-removals.ts';
 import { readSurroundings } from '../catalogue-surroundings.ts';
-import type { Api, ApiDeps } from '../deps.ts';
+import type { ApiDeps } from '../deps.ts';
 import { diffImpact } from '../diff-impact.ts';
 import { exportedFiles } from '../file-text.ts';
 import { flowOfVersion } from '../find.ts';
+import type { Api } from '../instance.ts';
 import { newestCatalogue, versionOf } from '../newest-catalogue.ts';
 import {
   ApplyAnswer,

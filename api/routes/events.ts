@@ -5,9 +5,10 @@ import type { Group } from '../../graph/decisions.ts';
 import { PHASES, resultOf } from '../../graph/status.ts';
 import { exchangesAfter, lastExchange, type StoredExchange } from '../../store/exchanges.ts';
 import type { RunContext } from '../../store/run-context.ts';
-import type { Api, ApiDeps } from '../deps.ts';
+import type { ApiDeps } from '../deps.ts';
 import { openContext } from '../find.ts';
 import { flagsOf } from '../flow-view.ts';
+import type { Api } from '../instance.ts';
 import { RunParams } from '../schemas/runs.ts';
 
 /** A lost notification delays an event by this much. */

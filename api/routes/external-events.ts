@@ -1,4 +1,6 @@
 /** Events from outside: taken once per key, told to the runs that wait for them, also to those opened later. */
+
+import { unknown } from '../../errors.ts';
 import { cycleOf } from '../../graph/calendar.ts';
 import type { Cycle, Flow } from '../../graph/model.ts';
 import { newestVersion } from '../../store/catalogue.ts';
@@ -11,13 +13,13 @@ import {
 } from '../../store/external-events.ts';
 import { inTransaction } from '../../store/pool.ts';
 import { keyOf } from '../ask.ts';
-import { authorise } from '../auth.ts';
+import { authorise } from '../authorise.ts';
 import { bodyHash } from '../body-hash.ts';
-import type { Api, ApiDeps } from '../deps.ts';
+import type { ApiDeps } from '../deps.ts';
 import { requireConfirmed } from '../far-period.ts';
+import type { Api } from '../instance.ts';
 import { near } from '../near.ts';
 import { AtId, page, positionOf } from '../paging.ts';
-import { unknown } from '../problem.ts';
 import { EventPage, EventsQuery, ExternalEvent, SendEvent } from '../schemas/external-events.ts';
 import { KeyHeader } from '../schemas/operations.ts';
 

@@ -1,7 +1,8 @@
 /** Whether this process lives, whether it can serve, and its numbers. */
 import { z } from 'zod';
 import { SluiceError } from '../../errors.ts';
-import type { Api, ApiDeps } from '../deps.ts';
+import type { ApiDeps } from '../deps.ts';
+import type { Api } from '../instance.ts';
 import type { Metrics } from '../metrics.ts';
 
 export function healthRoutes(app: Api, deps: ApiDeps, metrics: Metrics): void {

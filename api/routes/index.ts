@@ -1,5 +1,6 @@
 /** All routes, one file a resource. */
-import type { Api, ApiDeps } from '../deps.ts';
+import type { ApiDeps } from '../deps.ts';
+import type { Api } from '../instance.ts';
 import type { Metrics } from '../metrics.ts';
 import { adoptRoutes } from './adopt.ts';
 import { agentCallRoutes } from './agent-calls.ts';

@@ -1,15 +1,15 @@
 /** Lineage of the newest catalogue version, and where its tables and programs do not agree. */
 import { z } from 'zod';
-import { SluiceError } from '../../errors.ts';
+import { SluiceError, unknown } from '../../errors.ts';
 import { follow, type Place, tableKey } from '../../graph/lineage.ts';
 import type { CatalogueVersion } from '../../store/catalogue.ts';
-import type { Api, ApiDeps } from '../deps.ts';
+import type { ApiDeps } from '../deps.ts';
 import { flowOfVersion } from '../find.ts';
+import type { Api } from '../instance.ts';
 import { type EstateLineage, estateLineage } from '../lineage/estate-lineage.ts';
 import { near } from '../near.ts';
 import { versionOf } from '../newest-catalogue.ts';
 import { page, positionOf } from '../paging.ts';
-import { unknown } from '../problem.ts';
 import { FindingPage, FindingsQuery, LineageAnswer, LineageQuery } from '../schemas/lineage.ts';
 
 export function lineageRoutes(app: Api, deps: ApiDeps): void {

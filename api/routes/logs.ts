@@ -5,8 +5,9 @@ import { SluiceError } from '../../errors.ts';
 import type { Flow } from '../../graph/model.ts';
 import { encodingOfAgent } from '../../store/agents.ts';
 import { type AttemptRow, readAttempts } from '../../store/flows.ts';
-import type { Api, ApiDeps } from '../deps.ts';
+import type { ApiDeps } from '../deps.ts';
 import { flowOfRun, openContext } from '../find.ts';
+import type { Api } from '../instance.ts';
 import { type LogPiece, piecesOf } from '../log-view.ts';
 import { AttemptParams, type LogFrame, LogQuery } from '../schemas/flows.ts';
 

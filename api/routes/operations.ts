@@ -12,8 +12,10 @@ import {
 } from '../../store/operations.ts';
 import { approveTogether, type Part } from '../../store/operations-together.ts';
 import { answerOf, shown, waitForOutcome } from '../ask.ts';
-import { authorise, requirePermission } from '../auth.ts';
-import type { Api, ApiDeps } from '../deps.ts';
+import { requirePermission } from '../auth.ts';
+import { authorise } from '../authorise.ts';
+import type { ApiDeps } from '../deps.ts';
+import type { Api } from '../instance.ts';
 import { AtId, page, positionOf } from '../paging.ts';
 import {
   Judgement,

@@ -1,12 +1,13 @@
 /** Template queries (docs/queries.md): one route each, as JSON, CSV or xlsx. */
 import { z } from 'zod';
+import { unknown } from '../../errors.ts';
 import { readClock } from '../../store/snapshot.ts';
-import type { Api, ApiDeps } from '../deps.ts';
+import type { ApiDeps } from '../deps.ts';
 import { displayZone } from '../display-zone.ts';
+import type { Api } from '../instance.ts';
 import { languageOf } from '../language.ts';
 import { near } from '../near.ts';
 import { cursorOf, positionOf } from '../paging.ts';
-import { unknown } from '../problem.ts';
 import { csvOf, xlsxOf } from '../queries/files.ts';
 import { QUERIES } from '../queries/index.ts';
 import type { Query } from '../queries/query.ts';

@@ -3,7 +3,8 @@ import { z } from 'zod';
 import { listAudit } from '../../store/audit.ts';
 import { listNotStorable } from '../../store/not-storable.ts';
 import { listNotices } from '../../store/notices.ts';
-import type { Api, ApiDeps } from '../deps.ts';
+import type { ApiDeps } from '../deps.ts';
+import type { Api } from '../instance.ts';
 import { page, positionOf } from '../paging.ts';
 import { AuditPage, AuditQuery, NoticePage, NoticesQuery, NotStorableList } from '../schemas/records.ts';
 

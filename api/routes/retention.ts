@@ -3,8 +3,9 @@
 import { listArchived, restoreRun } from '../../store/archived-runs.ts';
 import { writeAudit } from '../../store/audit.ts';
 import { dueRuns } from '../../store/retention.ts';
-import { authorise } from '../auth.ts';
-import type { Api, ApiDeps } from '../deps.ts';
+import { authorise } from '../authorise.ts';
+import type { ApiDeps } from '../deps.ts';
+import type { Api } from '../instance.ts';
 import { retain } from '../retention.ts';
 import {
   ArchivedRun,

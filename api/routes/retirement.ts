@@ -1,5 +1,6 @@
 /** What there is to know of a flow before it is retired. */
-import type { Api, ApiDeps } from '../deps.ts';
+import type { ApiDeps } from '../deps.ts';
+import type { Api } from '../instance.ts';
 import { retirementSheet } from '../retirement.ts';
 import { Retirement, RetirementParams } from '../schemas/retirement.ts';
 

@@ -1,5 +1,5 @@
 /** Schedules: listed with what comes next, paused, resumed; triggered by hand whatever the calendar says. */
-import { SluiceError } from '../../errors.ts';
+import { SluiceError, unknown } from '../../errors.ts';
 import { formatPeriod, shiftPeriod } from '../../graph/calendar.ts';
 import { dateTimeOf } from '../../graph/clock-time.ts';
 import type { Schedule as Definition } from '../../graph/model.ts';
@@ -16,12 +16,12 @@ import {
   setPaused,
 } from '../../store/schedules.ts';
 import { readClock } from '../../store/snapshot.ts';
-import { authorise } from '../auth.ts';
-import type { Api, ApiDeps } from '../deps.ts';
+import { authorise } from '../authorise.ts';
+import type { ApiDeps } from '../deps.ts';
+import type { Api } from '../instance.ts';
 import { near } from '../near.ts';
 import { newestCatalogue } from '../newest-catalogue.ts';
 import { openOnce } from '../open-once.ts';
-import { unknown } from '../problem.ts';
 import { KeyHeader } from '../schemas/operations.ts';
 import { RunDetail } from '../schemas/runs.ts';
 import {

@@ -1,6 +1,6 @@
 /** Answers about a run: why a flow has not run, why the whole run is where it is, which way its time went (docs/answers.md). */
 import { z } from 'zod';
-import { CAUSES, type CauseCode } from '../../graph/conditions.ts';
+import { CAUSES, type CauseCode } from '../../graph/causes.ts';
 import { PIECE_KINDS } from '../../graph/critical-path.ts';
 import { DAY_CLASSES } from '../../graph/day-class.ts';
 import { PART_KINDS } from '../../graph/lateness.ts';

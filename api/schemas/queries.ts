@@ -1,17 +1,13 @@
 /** Template queries: the list of them, and what one answers. */
 import { z } from 'zod';
-import { CATEGORIES, type CellType } from '../queries/query.ts';
 import { BothNames, Instant, PageQuery } from './fields.ts';
 
-const CELL_TYPES = [
-  'text',
-  'names',
-  'number',
-  'instant',
-  'ratio',
-  'yes',
-  'list',
-] as const satisfies readonly CellType[];
+/** What a cell holds: it decides how files and terminals write it. Instants are ms, `ratio` is 0.1 for 10 %. */
+const CELL_TYPES = ['text', 'names', 'number', 'instant', 'ratio', 'yes', 'list'] as const;
+export type CellType = (typeof CELL_TYPES)[number];
+
+export const CATEGORIES = ['system', 'dependency', 'exception', 'support'] as const;
+export type Category = (typeof CATEGORIES)[number];
 
 export const QueryColumn = z.object({
   key: z.string(),

@@ -1,6 +1,12 @@
 /** What a case is: a small input that once went wrong in silence, and what must be true of it instead. */
 import type pg from 'pg';
-import type { Answered } from './stage.ts';
+
+/** What a command printed and how it ended. */
+export interface Answered {
+  readonly code: number;
+  readonly out: string;
+  readonly err: string;
+}
 
 /** What a case may use; everything happens on one running installation. */
 export interface Stage {

@@ -1,4 +1,5 @@
 /** One installation for all cases: `npm start` in a folder that goes away, and the command line as processes of its own. */
+
 import { spawn } from 'node:child_process';
 import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -9,14 +10,7 @@ import { childEnvironment, projectFolder } from '../../config.ts';
 import { freePort } from '../../embedded/ports.ts';
 import { removeOutsideData } from '../../embedded/postgres-data.ts';
 import type { Shutdown } from '../../embedded/shutdown.ts';
-import type { Stage } from './case.ts';
-
-/** What a command printed and how it ended. */
-export interface Answered {
-  readonly code: number;
-  readonly out: string;
-  readonly err: string;
-}
+import type { Answered, Stage } from './case.ts';
 
 const RESULTS = new Set([
   'succeeded',

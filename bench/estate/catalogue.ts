@@ -1,6 +1,7 @@
 /** The estate as a catalogue: YAML that `sluice catalogue check` accepts, one file for each kind of thing. */
-import type { EstateFlow, Mapping } from './estate.ts';
-import { type Estate, makeEstate } from './estate.ts';
+
+import { makeEstate } from './estate.ts';
+import type { Estate, EstateFlow, Mapping } from './model.ts';
 
 export interface EstateFile {
   readonly path: string;

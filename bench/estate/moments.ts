@@ -1,5 +1,5 @@
 /** Periods and clock times of the estate's history. The estate lives in Asia/Shanghai, eight hours ahead the whole year. */
-import type { Cycle, Mapping, Season } from './estate.ts';
+import type { Cycle, Mapping, Season } from './model.ts';
 
 const HOUR = 3_600_000;
 const DAY = 24 * HOUR;

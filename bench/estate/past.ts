@@ -10,7 +10,7 @@ import type {
   PastRelease,
   PastRun,
 } from '../../store/past-runs.ts';
-import type { Cycle, Estate, EstateFlow } from './estate.ts';
+import type { Cycle, Estate, EstateFlow } from './model.ts';
 import { type Moments, momentsOf, openingOf, periodsOf, seasonOf } from './moments.ts';
 import { type Draws, drawsOf } from './random.ts';
 

@@ -1,5 +1,5 @@
 /** Programs of the estate: layer upon layer within a cycle, over interfaces and distributions, and from cycle to cycle. */
-import type { Distribution, EstateEdge, EstateFlow, Growing, Mapping } from './estate.ts';
+import type { Distribution, EstateEdge, EstateFlow, Growing, Mapping } from './model.ts';
 
 const edge = (from: EstateFlow, period: Mapping = 'same'): EstateEdge => ({ from, period });
 const edges = (from: readonly EstateFlow[], period: Mapping = 'same'): EstateEdge[] =>

@@ -1,6 +1,7 @@
 /** What people and agents ask, timed from outside through the API. */
 import type pg from 'pg';
-import type { Client, Query } from '../../cli/client.ts';
+import type { Client } from '../../cli/client.ts';
+import type { Query } from '../../cli/http.ts';
 import { percentile } from '../percentile.ts';
 
 export interface Probe {

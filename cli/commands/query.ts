@@ -1,7 +1,8 @@
 /** `sluice query [Q01]`: the template queries. */
 import type { QueryAnswer, QueryColumn, QueryList, QuerySummary } from '../../api/schemas/queries.ts';
 import { SluiceError } from '../../errors.ts';
-import { part, type Query } from '../client.ts';
+import { part } from '../client.ts';
+import type { Query } from '../http.ts';
 import { writeOutput } from '../output-file.ts';
 import type { Session } from '../session.ts';
 import { dateTime, useZone, zoneInUse } from '../text/instant.ts';

@@ -3,7 +3,7 @@ import Fastify from 'fastify';
 import { serializerCompiler, validatorCompiler, type ZodTypeProvider } from 'fastify-type-provider-zod';
 import { describe, expect, test } from 'vitest';
 import type { z } from 'zod';
-import type { Api } from '../../api/deps.ts';
+import type { Api } from '../../api/instance.ts';
 import { createMetrics } from '../../api/metrics.ts';
 import { registerRoutes } from '../../api/routes/index.ts';
 import { isStorable } from '../../graph/storable-text.ts';

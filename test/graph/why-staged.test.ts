@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { CAUSES } from '../../graph/conditions.ts';
+import { CAUSES } from '../../graph/causes.ts';
 import { type Cause, whyFlow } from '../../graph/why.ts';
 import { whyRun } from '../../graph/why-run.ts';
 import { runsOr, seed } from '../support/property.ts';

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { projectFolder } from '../../config.ts';
 import { sentenceOf } from '../../graph/cause-text.ts';
-import { CAUSES, type CauseCode } from '../../graph/conditions.ts';
+import { CAUSES, type CauseCode } from '../../graph/causes.ts';
 import { remedyRule } from '../../graph/remedies.ts';
 
 const doc = readFileSync(join(projectFolder, 'docs', 'answers.md'), 'utf8');
