@@ -5,8 +5,8 @@
  */
 import { createHash } from 'node:crypto';
 import type pg from 'pg';
-import { claimsAsked } from '../graph/claims-asked.ts';
-import type { Effect, ExchangeAnswer, FlowChange, Group } from '../graph/decisions.ts';
+import { claimsAsked } from '../graph/run/claims-asked.ts';
+import type { Effect, ExchangeAnswer, FlowChange, Group } from '../graph/run/decisions.ts';
 import { writeEffectsOneByOne } from '../store/effects-one-by-one.ts';
 import { failRefused } from '../store/not-storable.ts';
 import { writeEffects } from '../store/outcomes.ts';

@@ -4,7 +4,7 @@
  */
 import type pg from 'pg';
 import { SluiceError } from '../errors.ts';
-import { storable } from '../graph/storable-text.ts';
+import { storable } from '../graph/text/storable-text.ts';
 import { isAnsweredElsewhere, storeAnswers, storedAnswers } from '../store/agent-calls.ts';
 import { registerAgent, releaseAgent } from '../store/agents.ts';
 import { archivedAmong } from '../store/archived-runs.ts';

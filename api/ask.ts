@@ -1,12 +1,12 @@
 /** From a verb's request to its one answer (protocol B1-B4): checked, logged, awaited; or foreseen, without a row. */
 import { randomUUID } from 'node:crypto';
 import { ERRORS, type ErrorCode, SluiceError } from '../errors.ts';
-import { parseRunId } from '../graph/calendar.ts';
+import { parseRunId } from '../graph/calendar/calendar.ts';
 import { foresee } from '../graph/decide.ts';
-import type { EdgeName, Effect, OperationRequest, Verb } from '../graph/decisions.ts';
 import type { Flow } from '../graph/model.ts';
-import { FLAG, type RunState } from '../graph/state.ts';
-import { VERBS } from '../graph/verbs.ts';
+import type { EdgeName, Effect, OperationRequest, Verb } from '../graph/run/decisions.ts';
+import { FLAG, type RunState } from '../graph/run/state.ts';
+import { VERBS } from '../graph/verbs/verbs.ts';
 import type { Actor } from '../store/actors.ts';
 import { isKnownKey, type OperationRow, readOperation } from '../store/operations.ts';
 import { pausesInForce } from '../store/pauses.ts';

@@ -1,5 +1,5 @@
 /** Definitions compared: what applying files would change in them. What that touches: api/diff-impact.ts. */
-import { canonicalJson } from '../graph/hash.ts';
+import { canonicalJson } from '../graph/compiled/hash.ts';
 import type { Flow } from '../graph/model.ts';
 import type { CatalogueVersion, Frame } from '../store/catalogue.ts';
 import type { CheckedFiles } from './catalogue-files.ts';

@@ -1,13 +1,13 @@
 /** Files of a catalogue: read as text, checked, hashed. */
 import { createHash } from 'node:crypto';
-import { type CheckedCatalogue, checkCatalogue } from '../graph/check.ts';
+import type { Openings } from '../graph/calendar/openings.ts';
+import { type CheckedCatalogue, checkCatalogue } from '../graph/catalogue/check.ts';
+import { placed } from '../graph/catalogue/parse.ts';
+import { openingsOf, unknownHolidays } from '../graph/catalogue/schedule-check.ts';
+import { sharedPeriods } from '../graph/catalogue/shared-periods.ts';
+import { edgesToUnopened } from '../graph/catalogue/unopened-edges.ts';
 import type { Flow } from '../graph/model.ts';
-import type { Openings } from '../graph/openings.ts';
-import { placed } from '../graph/parse.ts';
-import type { Finding, Problem } from '../graph/problems.ts';
-import { openingsOf, unknownHolidays } from '../graph/schedule-check.ts';
-import { sharedPeriods } from '../graph/shared-periods.ts';
-import { edgesToUnopened } from '../graph/unopened-edges.ts';
+import type { Finding, Problem } from '../graph/text/problems.ts';
 import type { CatalogueFile, Frame } from '../store/catalogue.ts';
 import { type Surroundings, surroundingProblems } from './catalogue-surroundings.ts';
 import { fileProblem, isYaml, textOfFiles } from './file-text.ts';

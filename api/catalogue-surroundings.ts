@@ -1,9 +1,9 @@
 /** A catalogue against what this installation knows: agents that were started, and who could confirm. */
-import type { CheckedCatalogue } from '../graph/check.ts';
+import type { CheckedCatalogue } from '../graph/catalogue/check.ts';
+import { placed } from '../graph/catalogue/parse.ts';
+import { type KnownNames, spellings } from '../graph/catalogue/spelling.ts';
 import type { Flow } from '../graph/model.ts';
-import { placed } from '../graph/parse.ts';
-import { type Finding, hint, type Path, type Problem } from '../graph/problems.ts';
-import { type KnownNames, spellings } from '../graph/spelling.ts';
+import { type Finding, hint, type Path, type Problem } from '../graph/text/problems.ts';
 import type { Queryable } from '../store/pool.ts';
 
 export interface Surroundings {

@@ -1,8 +1,9 @@
 /** What a change of the catalogue touches: flows below, and open runs that hold what changes (protocol D8). */
-import { deadlinesMoved, foreseenEnds } from '../graph/foreseen-ends.ts';
-import { type Estate, estateOf, reachOf } from '../graph/impact.ts';
-import { FLAG, has, isTriggered } from '../graph/state.ts';
-import type { State } from '../graph/status.ts';
+
+import { type Estate, estateOf, reachOf } from '../graph/impact/impact.ts';
+import { FLAG, has, isTriggered } from '../graph/run/state.ts';
+import type { State } from '../graph/run/status.ts';
+import { deadlinesMoved, foreseenEnds } from '../graph/usual/foreseen-ends.ts';
 import { foreseeAdoption } from '../store/adopt.ts';
 import { type CatalogueVersion, compiled } from '../store/catalogue.ts';
 import { readFirstFlowStates } from '../store/flows.ts';

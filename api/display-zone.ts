@@ -3,8 +3,8 @@
  * without any that of China.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
-import { dateTimeOf } from '../graph/clock-time.ts';
-import { DEFAULT_CALENDAR } from '../graph/work-days.ts';
+import { dateTimeOf } from '../graph/calendar/clock-time.ts';
+import { DEFAULT_CALENDAR } from '../graph/calendar/work-days.ts';
 import type { ApiDeps } from './deps.ts';
 import type { Api } from './instance.ts';
 import { newestCatalogue } from './newest-catalogue.ts';

@@ -1,6 +1,6 @@
 /** How long the flows of a run are expected to run, as what is planned or changed is weighed by it. */
 import type pg from 'pg';
-import type { ExpectedOrigin } from '../graph/expected.ts';
+import type { ExpectedOrigin } from '../graph/usual/expected.ts';
 import { readUsual, type UsualOf } from '../store/usual-times.ts';
 
 export interface ExpectedDurations {

@@ -1,8 +1,8 @@
-/** Periods far ahead have to be confirmed by everybody who asks for them (graph/far-period.ts). */
-import { isPeriod } from '../graph/calendar.ts';
-import { requireNear } from '../graph/far-period.ts';
+/** Periods far ahead have to be confirmed by everybody who asks for them (graph/calendar/far-period.ts). */
+import { isPeriod } from '../graph/calendar/calendar.ts';
+import { requireNear } from '../graph/calendar/far-period.ts';
+import { DEFAULT_CALENDAR } from '../graph/calendar/work-days.ts';
 import type { Cycle } from '../graph/model.ts';
-import { DEFAULT_CALENDAR } from '../graph/work-days.ts';
 import { readClock } from '../store/snapshot.ts';
 import type { ApiDeps } from './deps.ts';
 import { newestCatalogue } from './newest-catalogue.ts';

@@ -1,7 +1,8 @@
 /** The files of a catalogue as text: decoded as the catalogue declares, every file that is no text named with the place. */
-import { decode, encodingFor, isTop, UTF8_MARK } from '../graph/encodings.ts';
-import { encodingsOf } from '../graph/parse.ts';
-import type { Problem, ProblemCode } from '../graph/problems.ts';
+
+import { encodingsOf } from '../graph/catalogue/parse.ts';
+import { decode, encodingFor, isTop, UTF8_MARK } from '../graph/text/encodings.ts';
+import type { Problem, ProblemCode } from '../graph/text/problems.ts';
 import type { CatalogueFile } from '../store/catalogue.ts';
 import type { GivenFile } from './schemas/catalogue.ts';
 

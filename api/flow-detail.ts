@@ -1,10 +1,10 @@
 /** Everything about one flow of a run, at once. */
-import { blockers } from '../graph/blockers.ts';
-import { overLong } from '../graph/expected.ts';
-import { beforeBeginning } from '../graph/foreign-runs.ts';
-import { FLAG, isDone, type RunState } from '../graph/state.ts';
-import { stateOf } from '../graph/state-of.ts';
-import { VERBS } from '../graph/verbs.ts';
+import { blockers } from '../graph/run/blockers.ts';
+import { beforeBeginning } from '../graph/run/foreign-runs.ts';
+import { FLAG, isDone, type RunState } from '../graph/run/state.ts';
+import { stateOf } from '../graph/run/state-of.ts';
+import { overLong } from '../graph/usual/expected.ts';
+import { VERBS } from '../graph/verbs/verbs.ts';
 import { claimBlockers, programWaits } from '../store/claim-blockers.ts';
 import { readAttempts, readFlowStates, readGenerations, readOverrides } from '../store/flows.ts';
 import { referenceTimes } from '../store/reference-times.ts';

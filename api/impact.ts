@@ -1,5 +1,5 @@
 /** An impact as people see it. */
-import { type Estate, estateOf, impactOf, wayTo } from '../graph/impact.ts';
+import { type Estate, estateOf, impactOf, wayTo } from '../graph/impact/impact.ts';
 import type { CatalogueVersion, Frame } from '../store/catalogue.ts';
 import type { Impact } from './schemas/impact.ts';
 

@@ -6,9 +6,9 @@ import { isUtf8 } from 'node:buffer';
 import type { FastifyRequest } from 'fastify';
 import type { z } from 'zod';
 import { SluiceError } from '../errors.ts';
-import { decode } from '../graph/encodings.ts';
-import { numberWanted } from '../graph/number-wanted.ts';
-import { DEPTH_LIMIT, FLAWS, flawIn } from '../graph/storable-text.ts';
+import { decode } from '../graph/text/encodings.ts';
+import { numberWanted } from '../graph/text/number-wanted.ts';
+import { DEPTH_LIMIT, FLAWS, flawIn } from '../graph/text/storable-text.ts';
 import type { Api } from './instance.ts';
 import { inexactNumber } from './schemas/json-text.ts';
 

@@ -1,14 +1,14 @@
 /** How late a flow is and because of what (docs/answers.md): today's run against an earlier one that is like it. */
 import { SluiceError } from '../errors.ts';
-import { periodSpan } from '../graph/calendar.ts';
-import { classOf, type DayClass } from '../graph/day-class.ts';
-import type { History } from '../graph/generations.ts';
-import { type Lateness, lateness, referenceRun } from '../graph/lateness.ts';
-import { latenessText } from '../graph/lateness-text.ts';
+import { periodSpan } from '../graph/calendar/calendar.ts';
+import { classOf, type DayClass } from '../graph/calendar/day-class.ts';
+import { DEFAULT_CALENDAR } from '../graph/calendar/work-days.ts';
 import type { Cycle } from '../graph/model.ts';
-import type { ReferenceTime } from '../graph/reference-time.ts';
-import { usualRun } from '../graph/usual-run.ts';
-import { DEFAULT_CALENDAR } from '../graph/work-days.ts';
+import type { History } from '../graph/timing/generations.ts';
+import { type Lateness, lateness, referenceRun } from '../graph/timing/lateness.ts';
+import { latenessText } from '../graph/timing/lateness-text.ts';
+import { usualRun } from '../graph/timing/usual-run.ts';
+import type { ReferenceTime } from '../graph/usual/reference-time.ts';
 import { readPathFacts } from '../store/history.ts';
 import { referenceTimes } from '../store/reference-times.ts';
 import { type EarlierEnd, earlierEnds, earlierOpenings } from '../store/references.ts';
@@ -76,7 +76,7 @@ export async function latenessOf(
 /** Number of earlier runs whose openings show when a run is usually opened. */
 const OPENINGS = 30;
 
-/** Against reference times and expected durations (graph/usual-run.ts). Throws `no_reference` when the target has no reference time. */
+/** Against reference times and expected durations (graph/timing/usual-run.ts). Throws `no_reference` when the target has no reference time. */
 async function againstTimes(
   deps: ApiDeps,
   context: RunContext,

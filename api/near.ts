@@ -1,5 +1,5 @@
 /** Names that may have been meant by one that does not exist. */
-import { closest } from '../graph/problems.ts';
+import { closest } from '../graph/text/problems.ts';
 
 /** The nearest by spelling, then some that contain what was typed; at most `limit`. O(names x length²), for the error path only. */
 export function near(typed: string, names: Iterable<string>, limit = 3): string[] {

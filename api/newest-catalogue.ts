@@ -1,6 +1,6 @@
 /** The catalogue that somebody means who names no version. */
 import { SluiceError } from '../errors.ts';
-import type { Openings } from '../graph/openings.ts';
+import type { Openings } from '../graph/calendar/openings.ts';
 import { type CatalogueVersion, newestVersion } from '../store/catalogue.ts';
 import type { ApiDeps } from './deps.ts';
 

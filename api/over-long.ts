@@ -1,6 +1,7 @@
 /** Which running flows run too long now (docs/answers.md, Q09): more than an hour, or half as long again as on their own average. */
-import { overLong } from '../graph/expected.ts';
+
 import type { Flow } from '../graph/model.ts';
+import { overLong } from '../graph/usual/expected.ts';
 import { type RunningFlow, runningFlows } from '../store/durations.ts';
 import { readClock } from '../store/snapshot.ts';
 import { readUsual } from '../store/usual-times.ts';

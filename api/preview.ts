@@ -1,11 +1,12 @@
 /** What a rerun, a forced pass or a retirement would do to the flows of a run, flow by flow (Q27). Nothing is changed. */
-import type { OperationRequest } from '../graph/decisions.ts';
-import { reachOf } from '../graph/impact.ts';
-import { planMembers, rootRefusal } from '../graph/rerun.ts';
-import { hasStarted } from '../graph/settle.ts';
-import { FLAG, has, isDone, type RunState } from '../graph/state.ts';
-import { stateOf } from '../graph/state-of.ts';
-import { codeOf, type State } from '../graph/status.ts';
+
+import { reachOf } from '../graph/impact/impact.ts';
+import type { OperationRequest } from '../graph/run/decisions.ts';
+import { hasStarted } from '../graph/run/settle.ts';
+import { FLAG, has, isDone, type RunState } from '../graph/run/state.ts';
+import { stateOf } from '../graph/run/state-of.ts';
+import { codeOf, type State } from '../graph/run/status.ts';
+import { planMembers, rootRefusal } from '../graph/verbs/rerun.ts';
 import { holdersOf } from '../store/rerun-plans.ts';
 import type { RunContext } from '../store/run-context.ts';
 import { readState } from '../store/run-state.ts';

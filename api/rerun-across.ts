@@ -1,9 +1,10 @@
 /** The parts of a rerun plan in other runs (protocol E, A11), found from run to run. */
-import type { RerunPlan } from '../graph/decisions.ts';
-import { memberOf } from '../graph/rerun.ts';
-import { membersBelow } from '../graph/rerun-across.ts';
-import { hasStarted } from '../graph/settle.ts';
-import type { RunState } from '../graph/state.ts';
+
+import { membersBelow } from '../graph/impact/rerun-across.ts';
+import type { RerunPlan } from '../graph/run/decisions.ts';
+import { hasStarted } from '../graph/run/settle.ts';
+import type { RunState } from '../graph/run/state.ts';
+import { memberOf } from '../graph/verbs/rerun.ts';
 import { type RunContext, readRun } from '../store/run-context.ts';
 import { readState } from '../store/run-state.ts';
 import { usersOf } from '../store/subscriptions.ts';

@@ -1,12 +1,18 @@
 /** What applying a rerun plan would cost and touch: how long it takes, what is overwritten, who is late, what need not be redone. */
-import { deadlinesMoved, type ForeseenEnds, foreseenEnds, longestWayTo } from '../graph/foreseen-ends.ts';
-import { type Reach, reachOf, wayTo } from '../graph/impact.ts';
-import type { TableKey } from '../graph/lineage.ts';
+
+import { type Reach, reachOf, wayTo } from '../graph/impact/impact.ts';
+import type { TableKey } from '../graph/impact/lineage.ts';
+import { type FlowTables, untouchedFlows } from '../graph/impact/untouched.ts';
 import type { Flow } from '../graph/model.ts';
-import { hasStarted } from '../graph/settle.ts';
-import { FLAG, has, isTriggered } from '../graph/state.ts';
-import { codeOf } from '../graph/status.ts';
-import { type FlowTables, untouchedFlows } from '../graph/untouched.ts';
+import { hasStarted } from '../graph/run/settle.ts';
+import { FLAG, has, isTriggered } from '../graph/run/state.ts';
+import { codeOf } from '../graph/run/status.ts';
+import {
+  deadlinesMoved,
+  type ForeseenEnds,
+  foreseenEnds,
+  longestWayTo,
+} from '../graph/usual/foreseen-ends.ts';
 import { connectionsOf } from './catalogue-diff.ts';
 import type { ExpectDurations, ExpectedDurations } from './expected-durations.ts';
 import { estateOfVersion } from './impact.ts';

@@ -1,13 +1,13 @@
 /** Makes a rerun plan: members, and everything that applying it would touch (protocol E). Nothing is changed by making one. */
 import type { z } from 'zod';
 import { SluiceError } from '../errors.ts';
-import type { RerunPlan } from '../graph/decisions.ts';
 import type { Flow } from '../graph/model.ts';
-import { memberOf, planMembers, reach, rootRefusal } from '../graph/rerun.ts';
-import { hasStarted } from '../graph/settle.ts';
-import { FLAG, has, type RunState } from '../graph/state.ts';
-import { stateOf } from '../graph/state-of.ts';
-import { codeOf } from '../graph/status.ts';
+import type { RerunPlan } from '../graph/run/decisions.ts';
+import { hasStarted } from '../graph/run/settle.ts';
+import { FLAG, has, type RunState } from '../graph/run/state.ts';
+import { stateOf } from '../graph/run/state-of.ts';
+import { codeOf } from '../graph/run/status.ts';
+import { memberOf, planMembers, reach, rootRefusal } from '../graph/verbs/rerun.ts';
 import type { Actor } from '../store/actors.ts';
 import { readFirstFlowStates, waivesInForce } from '../store/flows.ts';
 import { newId } from '../store/operations.ts';

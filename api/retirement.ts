@@ -1,9 +1,9 @@
 /** The retirement sheet of a flow (Q36): from the newest catalogue version, and what the record says of it. */
-import { reachOf } from '../graph/impact.ts';
-import { type TableKey, tableName } from '../graph/lineage.ts';
+import { reachOf } from '../graph/impact/impact.ts';
+import { type TableKey, tableName } from '../graph/impact/lineage.ts';
 import type { Flow } from '../graph/model.ts';
-import type { State } from '../graph/status.ts';
-import { VERBS } from '../graph/verbs.ts';
+import type { State } from '../graph/run/status.ts';
+import { VERBS } from '../graph/verbs/verbs.ts';
 import type { CatalogueVersion } from '../store/catalogue.ts';
 import { lastAttempt } from '../store/flow-past.ts';
 import { readFlowStates } from '../store/flows.ts';

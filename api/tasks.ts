@@ -1,11 +1,11 @@
 /** What an agent gets for a claim: the definition of the flow, resolved for the run's period (protocol C1, C6, D1). */
 
 import { SluiceError } from '../errors.ts';
+import { calendarOf } from '../graph/calendar/schedule.ts';
+import { programZone } from '../graph/calendar/time-zone.ts';
+import { programName } from '../graph/catalogue/program.ts';
+import { gapText, rehearsalForm, twinsOf } from '../graph/catalogue/rehearsal.ts';
 import type { Flow, Program } from '../graph/model.ts';
-import { programName } from '../graph/program.ts';
-import { gapText, rehearsalForm, twinsOf } from '../graph/rehearsal.ts';
-import { calendarOf } from '../graph/schedule.ts';
-import { programZone } from '../graph/time-zone.ts';
 import type { Claimed } from '../store/claims.ts';
 import type { RunContext } from '../store/run-context.ts';
 import type { ProgramSpec, Task } from './schemas/agent.ts';

@@ -1,10 +1,11 @@
 /** Why runs do not exist: everything that answers it, read for all of them together. */
-import { absentRun } from '../graph/absent.ts';
-import { beginningOf } from '../graph/beginning.ts';
-import { parseRunId } from '../graph/calendar.ts';
+
+import { beginningOf } from '../graph/calendar/beginning.ts';
+import { parseRunId } from '../graph/calendar/calendar.ts';
 import type { Cycle } from '../graph/model.ts';
-import type { ScheduleFacts } from '../graph/unopened.ts';
-import type { Cause } from '../graph/why.ts';
+import { absentRun } from '../graph/why/absent.ts';
+import type { ScheduleFacts } from '../graph/why/unopened.ts';
+import type { Cause } from '../graph/why/why.ts';
 import { readTurns } from '../store/backfills.ts';
 import { readScheduleFacts } from '../store/schedule-facts.ts';
 import type { ApiDeps } from './deps.ts';

@@ -3,8 +3,8 @@
  * (docs/answers.md, protocol A11). Each run is read in a snapshot of its own.
  */
 import { SluiceError } from '../errors.ts';
-import { absentFlow } from '../graph/absent.ts';
-import { type Cause, summaryOf, type WhyFlow, whyAsker } from '../graph/why.ts';
+import { absentFlow } from '../graph/why/absent.ts';
+import { type Cause, summaryOf, type WhyFlow, whyAsker } from '../graph/why/why.ts';
 import { findElsewhere } from '../store/elsewhere.ts';
 import { readWhyFacts } from '../store/history.ts';
 import type { RunContext } from '../store/run-context.ts';

@@ -2,14 +2,14 @@
  * The machine of a run (protocol A4): what follows from the log rows read and from the time that has passed. Pure: the same code runs in
  * the workflow, in `dryRun`, in simulations and in property tests. Complexity O(V + E) for the copy, then O(what changes).
  */
-import type { Graph } from './compact.ts';
-import { complete, lose, reportLate } from './completion.ts';
-import type { Entry, ExternalEntry, Group } from './decisions.ts';
-import { isFinished } from './due.ts';
-import { Machine } from './machine.ts';
-import { operate, trigger } from './operate.ts';
-import { markStaleFrom, releaseAnew, settle } from './settle.ts';
-import { FLAG, has, type PersonMoment, type RunState } from './state.ts';
+import type { Graph } from './compiled/compact.ts';
+import { complete, lose, reportLate } from './run/completion.ts';
+import type { Entry, ExternalEntry, Group } from './run/decisions.ts';
+import { isFinished } from './run/due.ts';
+import { Machine } from './run/machine.ts';
+import { markStaleFrom, releaseAnew, settle } from './run/settle.ts';
+import { FLAG, has, type PersonMoment, type RunState } from './run/state.ts';
+import { operate, trigger } from './verbs/operate.ts';
 
 /**
  * Decisions in order: one group for the time that has passed, one per log row, one for what follows from the whole. After each group

@@ -3,10 +3,10 @@
  * Workflow code takes only `import type` from this file: zod stays out of the workflow bundle.
  */
 import { z } from 'zod';
+import { DayOfCalendar, DayOrTime } from './calendar/written-day.ts';
 import { Cycle, PeriodMapping, Purpose } from './cycle.ts';
 import { Id, Ms, Names } from './model-fields.ts';
 import { CopySide, Program } from './program-model.ts';
-import { DayOfCalendar, DayOrTime } from './written-day.ts';
 
 export { Cycle, PeriodMapping, Purpose };
 
@@ -16,12 +16,12 @@ export type FlowKind = z.infer<typeof FlowKind>;
 export const Layer = z.enum(['ODS', 'DIM', 'DWD', 'DWA', 'DWA_THEME', 'APP', 'UNSPECIFIED']);
 export type Layer = z.infer<typeof Layer>;
 
-/** A period as written in the catalogue; of hours, 2026112208 is read as a number. Whether it is one of its cycle: graph/beginning-check.ts. */
+/** A period as written in the catalogue; of hours, 2026112208 is read as a number. Whether it is one of its cycle: graph/catalogue/beginning-check.ts. */
 const WrittenPeriod = z.union([z.string(), z.int()]).transform(String);
 
 /**
  * A moment seen from the period, in the calendar's zone (`+1 month, day 1, 23:59`, `+1 month, workday 3, 10:00`, `+1 day, 02:00`,
- * `+1 hour, 00:10`), or from the opening of the run (`open + 20 s`, units ms, s, min, h). Grammar and meaning: graph/moment.ts.
+ * `+1 hour, 00:10`), or from the opening of the run (`open + 20 s`, units ms, s, min, h). Grammar and meaning: graph/calendar/moment.ts.
  */
 export const Moment = z
   .string()
@@ -133,7 +133,7 @@ const flowFields = {
   note: z.string().optional(),
 };
 
-/** A flow as written. Which of `program`, `person`, `notice` it needs follows from kind and is checked by graph/build.ts. */
+/** A flow as written. Which of `program`, `person`, `notice` it needs follows from kind and is checked by graph/catalogue/build.ts. */
 export const FlowDefinition = z.strictObject({
   ...flowFields,
   kind: z.enum(['job', 'interface', 'gate', 'check', 'notify']),
@@ -217,7 +217,7 @@ export const DayRule = z.union([
 ]);
 export type DayRule = z.infer<typeof DayRule>;
 
-/** Opens the scheduled run of a period by itself. Which day and which period: graph/schedule.ts. */
+/** Opens the scheduled run of a period by itself. Which day and which period: graph/calendar/schedule.ts. */
 export const Schedule = z.strictObject({
   id: Id,
   names: Names.optional(),

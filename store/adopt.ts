@@ -1,12 +1,12 @@
-/** A run moves to another catalogue version (protocol D8), in one transaction: its rows mapped by flow id. graph/adopt.ts says how. */
+/** A run moves to another catalogue version (protocol D8), in one transaction: its rows mapped by flow id. graph/run/adopt.ts says how. */
 import type pg from 'pg';
 import { SluiceError } from '../errors.ts';
-import { type Adoption, adopt, type Target } from '../graph/adopt.ts';
-import { type Beside, besides, resolveForeign } from '../graph/foreign-runs.ts';
-import { resolveMoment } from '../graph/moment.ts';
-import { restoreState } from '../graph/restore.ts';
-import { FLAG } from '../graph/state.ts';
-import { PHASES } from '../graph/status.ts';
+import { resolveMoment } from '../graph/calendar/moment.ts';
+import { type Adoption, adopt, type Target } from '../graph/run/adopt.ts';
+import { type Beside, besides, resolveForeign } from '../graph/run/foreign-runs.ts';
+import { restoreState } from '../graph/run/restore.ts';
+import { FLAG } from '../graph/run/state.ts';
+import { PHASES } from '../graph/run/status.ts';
 import { writeAudit } from './audit.ts';
 import { flowsOfBackfill, runsBeside } from './beside.ts';
 import type { CatalogueVersion } from './catalogue.ts';

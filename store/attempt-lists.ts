@@ -1,5 +1,5 @@
 /** Attempts of many flows, for lists. Reading only. */
-import type { GaveUp } from '../graph/run-facts.ts';
+import type { GaveUp } from '../graph/run/run-facts.ts';
 import type { Queryable } from './pool.ts';
 
 export interface ListedAttempt {

@@ -1,6 +1,6 @@
 /** What agents say about their attempts: started, alive, ended (protocol C1-C4, C7). Lock order A10: counter rows first. */
 import type pg from 'pg';
-import { DEFAULT_CALENDAR } from '../graph/work-days.ts';
+import { DEFAULT_CALENDAR } from '../graph/calendar/work-days.ts';
 import { keepUnended } from './attempts-past.ts';
 import { endOfStale, type FenceRow, noteForeignEffects, raiseAbove } from './foreign-effects.ts';
 import { releaseHoldings } from './lease-end.ts';

@@ -1,11 +1,11 @@
 /** Backfills: a range of periods run once more. Made here with the ids of all their runs; opened run by run by the workers' opener. */
 import type pg from 'pg';
 import { SluiceError } from '../errors.ts';
-import type { BackfillPlan } from '../graph/backfill.ts';
-import type { PlannedRun } from '../graph/backfill-dependants.ts';
-import { parseRunId, runId } from '../graph/calendar.ts';
+import { parseRunId, runId } from '../graph/calendar/calendar.ts';
+import type { BackfillPlan } from '../graph/impact/backfill.ts';
+import type { PlannedRun } from '../graph/impact/backfill-dependants.ts';
 import type { Cycle } from '../graph/model.ts';
-import type { BackfillTurn } from '../graph/unopened.ts';
+import type { BackfillTurn } from '../graph/why/unopened.ts';
 import { writeAudit } from './audit.ts';
 import { runsBeside } from './beside.ts';
 import type { OpenDueDeps } from './open-due.ts';

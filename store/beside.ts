@@ -1,5 +1,5 @@
 /** What a run of a backfill stands beside: the other runs of it, and which flows each of them is for. Reading only. */
-import type { Beside } from '../graph/foreign-runs.ts';
+import type { Beside } from '../graph/run/foreign-runs.ts';
 import type { Queryable } from './pool.ts';
 
 /** The other runs of the backfill of this one, opened or not, with the flows that they are for; none for a run of no backfill. */

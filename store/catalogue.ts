@@ -2,11 +2,11 @@
 
 import type pg from 'pg';
 import { SluiceError } from '../errors.ts';
-import { type CompactGraph, type Graph, indexOf, inflate } from '../graph/compact.ts';
-import { compact, type Defaults } from '../graph/compile.ts';
+import { Openings } from '../graph/calendar/openings.ts';
+import { type BusinessCalendar, DEFAULT_CALENDAR } from '../graph/calendar/work-days.ts';
+import { type CompactGraph, type Graph, indexOf, inflate } from '../graph/compiled/compact.ts';
+import { compact, type Defaults } from '../graph/compiled/compile.ts';
 import type { Catalogue, Cycle, Flow } from '../graph/model.ts';
-import { Openings } from '../graph/openings.ts';
-import { type BusinessCalendar, DEFAULT_CALENDAR } from '../graph/work-days.ts';
 import { keepSchedules } from './keep-schedules.ts';
 import type { Queryable } from './pool.ts';
 import { flowReader } from './shared-parts.ts';

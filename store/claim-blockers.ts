@@ -1,5 +1,5 @@
 /** Why a flow that waits in the outbox is not claimed: what a claim would still miss (protocol C8, C9). */
-import { keptAgainst, keptRoom } from '../graph/room.ts';
+import { keptAgainst, keptRoom } from '../graph/run/room.ts';
 import { readFirst, readPoolRooms, readRooms } from './claim-room.ts';
 import type { Queryable } from './pool.ts';
 

@@ -1,7 +1,7 @@
-/** What graph/room.ts asks of the record: expedited and key flows that wait for room, and the rooms there are (protocol C8-C10). */
+/** What graph/run/room.ts asks of the record: expedited and key flows that wait for room, and the rooms there are (protocol C8-C10). */
 
-import { NO_DEADLINE } from '../graph/latest-start.ts';
-import { type AgentRoom, type Asking, allot, keptUnits, type Rooms } from '../graph/room.ts';
+import { NO_DEADLINE } from '../graph/compiled/latest-start.ts';
+import { type AgentRoom, type Asking, allot, keptUnits, type Rooms } from '../graph/run/room.ts';
 import type { Queryable } from './pool.ts';
 
 /** A row of the outbox that this transaction has locked. */

@@ -1,6 +1,6 @@
 /** What a claim would meet now: the outbox, open leases, agents, pools, locks (protocol C8, C9). Read in a run's snapshot. */
 
-import { type AgentRoom, type KeptRoom, keptRoom } from '../graph/room.ts';
+import { type AgentRoom, type KeptRoom, keptRoom } from '../graph/run/room.ts';
 import type {
   AgentFacts,
   Contention,
@@ -8,7 +8,7 @@ import type {
   OpenLease,
   RoomHolder,
   WhyFacts,
-} from '../graph/run-facts.ts';
+} from '../graph/run/run-facts.ts';
 import type { WaitingRow } from './claim-room.ts';
 import { freeText, readRows } from './rows-as-text.ts';
 import type { RunContext } from './run-context.ts';

@@ -1,6 +1,6 @@
 /** Claims: waiting flows become leases of an agent (protocol C1, C2, C8-C10). Begins at the outbox, takes no counter row (A10). */
 import type pg from 'pg';
-import { type Asking, allot, type Line } from '../graph/room.ts';
+import { type Asking, allot, type Line } from '../graph/run/room.ts';
 import { requireInstance } from './agents.ts';
 import { type Past, readPast } from './attempts-past.ts';
 import {
@@ -47,7 +47,7 @@ type Granted = Candidate & { readonly epoch: number; readonly past?: Past };
 
 /**
  * Serves several agents' claims in one transaction. What waits is dealt out one by one, so that a burst spreads over the agents, and room
- * is kept for what goes first (graph/room.ts). Locks in the order of A10, each once for all calls: outbox (skipping what others hold),
+ * is kept for what goes first (graph/run/room.ts). Locks in the order of A10, each once for all calls: outbox (skipping what others hold),
  * agents, pools, locks. `leaseMs` is the default lease time. `within` does what must be done or not done with it: the answers are kept
  * for repeated calls (C1).
  */

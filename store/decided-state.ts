@@ -1,7 +1,7 @@
 /** The part of a run's state that only exchanges change, kept from one answer to the next and brought up to date by what they wrote. */
-import type { FlowInstants } from '../graph/run-facts.ts';
-import { cloneState, derive, emptyState, type RunState } from '../graph/state.ts';
-import { codeOf, type Result } from '../graph/status.ts';
+import type { FlowInstants } from '../graph/run/run-facts.ts';
+import { cloneState, derive, emptyState, type RunState } from '../graph/run/state.ts';
+import { codeOf, type Result } from '../graph/run/status.ts';
 import type { Queryable } from './pool.ts';
 import { readRows } from './rows-as-text.ts';
 import type { RunContext } from './run-context.ts';

@@ -2,8 +2,8 @@
  * The effects of an exchange, each under a savepoint of its own: how they are written when the database has refused the exchange for the
  * content of a row (protocol A5). The decision is written in any case; only a text that is refused becomes `[not storable: CODE]`.
  */
-import type { Effect } from '../graph/decisions.ts';
-import { isStorable } from '../graph/storable-text.ts';
+import type { Effect } from '../graph/run/decisions.ts';
+import { isStorable } from '../graph/text/storable-text.ts';
 import {
   begin,
   end,

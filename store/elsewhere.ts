@@ -1,5 +1,5 @@
 /** Whether a flow that a run does not contain stands anywhere else. */
-import type { Elsewhere } from '../graph/absent.ts';
+import type { Elsewhere } from '../graph/why/absent.ts';
 import type { Queryable } from './pool.ts';
 import type { RunContext } from './run-context.ts';
 

@@ -1,5 +1,5 @@
 /** The last exchanges of a run as watchers see them (protocol A5). Reading only. */
-import type { ExchangeAnswer, Group } from '../graph/decisions.ts';
+import type { ExchangeAnswer, Group } from '../graph/run/decisions.ts';
 import type { Queryable } from './pool.ts';
 
 export interface StoredExchange {

@@ -4,8 +4,10 @@
  */
 import { setImmediate as immediately } from 'node:timers/promises';
 import type pg from 'pg';
-import { periodSpan, shiftPeriod } from '../graph/calendar.ts';
-import { durationClass } from '../graph/day-class.ts';
+import { periodSpan, shiftPeriod } from '../graph/calendar/calendar.ts';
+import { durationClass } from '../graph/calendar/day-class.ts';
+import { DEFAULT_CALENDAR } from '../graph/calendar/work-days.ts';
+import { Cycle } from '../graph/model.ts';
 import {
   alikeKey,
   type Learned,
@@ -13,10 +15,8 @@ import {
   type PastDuration,
   type Spread,
   spreadOf,
-} from '../graph/expected.ts';
-import { Cycle } from '../graph/model.ts';
-import { type UsualEnd, usualEnd } from '../graph/reference-time.ts';
-import { DEFAULT_CALENDAR } from '../graph/work-days.ts';
+} from '../graph/usual/expected.ts';
+import { type UsualEnd, usualEnd } from '../graph/usual/reference-time.ts';
 import { type CatalogueVersion, newestVersion } from './catalogue.ts';
 import { inTransaction, type Queryable } from './pool.ts';
 import { readRows } from './rows-as-text.ts';

@@ -3,7 +3,7 @@
  * of those that are there now, and of those that are opened later, in the transaction that opens them.
  */
 import { SluiceError } from '../errors.ts';
-import type { Graph } from '../graph/compact.ts';
+import type { Graph } from '../graph/compiled/compact.ts';
 import type { Cycle } from '../graph/model.ts';
 import { writeAudit } from './audit.ts';
 import { newId } from './operations.ts';

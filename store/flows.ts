@@ -1,8 +1,9 @@
 /** Flows of a run as the record shows them: states, attempts, generations, overrides. Reading only. */
-import { gaveUpText } from '../graph/cause-text.ts';
-import type { GaveUp } from '../graph/run-facts.ts';
-import { FLAG } from '../graph/state.ts';
-import type { Phase, Result, State } from '../graph/status.ts';
+
+import type { GaveUp } from '../graph/run/run-facts.ts';
+import { FLAG } from '../graph/run/state.ts';
+import type { Phase, Result, State } from '../graph/run/status.ts';
+import { gaveUpText } from '../graph/why/cause-text.ts';
 import type { Queryable } from './pool.ts';
 import { fieldsOf, freeText, readRowTexts } from './rows-as-text.ts';
 

@@ -2,8 +2,8 @@
  * What fences on the platforms said when an attempt ended (protocol C3, C6): a larger epoch that stood there, and effects of others that it
  * was executed over.
  */
-import { dateTimeOf } from '../graph/clock-time.ts';
-import { isTimeZone } from '../graph/time-zone.ts';
+import { dateTimeOf } from '../graph/calendar/clock-time.ts';
+import { isTimeZone } from '../graph/calendar/time-zone.ts';
 import { HIGHEST_EPOCH, raiseEpochs, readRecordId } from './epochs.ts';
 import type { Queryable, Transaction } from './pool.ts';
 

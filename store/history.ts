@@ -1,4 +1,4 @@
-/** What the answers read of the record, each in one snapshot with the run's state (graph/run-facts.ts says what is in it). */
+/** What the answers read of the record, each in one snapshot with the run's state (graph/run/run-facts.ts says what is in it). */
 import type pg from 'pg';
 import type {
   AppliedPlan,
@@ -10,9 +10,9 @@ import type {
   Pause,
   WaitingClaim,
   WhyFacts,
-} from '../graph/run-facts.ts';
-import type { RunState } from '../graph/state.ts';
-import { codeOf, type Result } from '../graph/status.ts';
+} from '../graph/run/run-facts.ts';
+import type { RunState } from '../graph/run/state.ts';
+import { codeOf, type Result } from '../graph/run/status.ts';
 import { readFirst } from './claim-room.ts';
 import {
   contentionOf,

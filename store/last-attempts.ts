@@ -1,7 +1,7 @@
 /** How the last attempts of flows ended, for `why`. */
-import type { LastAttempt } from '../graph/run-facts.ts';
-import type { FailureKind } from '../graph/state.ts';
-import { isReleasing } from '../graph/status.ts';
+import type { LastAttempt } from '../graph/run/run-facts.ts';
+import type { FailureKind } from '../graph/run/state.ts';
+import { isReleasing } from '../graph/run/status.ts';
 import { gaveUpOf } from './attempt-lists.ts';
 import { freeText, readRows } from './rows-as-text.ts';
 import type { Snapshot } from './snapshot.ts';

@@ -1,5 +1,5 @@
 /** Flows that the exchange could not hand over to an agent, because the database refuses their row for its content (protocol A5). */
-import { storable } from '../graph/storable-text.ts';
+import { storable } from '../graph/text/storable-text.ts';
 import { takingEpochs } from './epochs.ts';
 import type { Queryable, Transaction } from './pool.ts';
 import type { RunContext } from './run-context.ts';

@@ -4,10 +4,8 @@
  */
 import type pg from 'pg';
 import { SluiceError } from '../errors.ts';
-import { blackoutAt } from '../graph/blackout.ts';
-import { runId } from '../graph/calendar.ts';
-import { span } from '../graph/cause-text.ts';
-import type { Cycle, Schedule } from '../graph/model.ts';
+import { blackoutAt } from '../graph/calendar/blackout.ts';
+import { runId } from '../graph/calendar/calendar.ts';
 import {
   blackoutText,
   calendarOf,
@@ -16,8 +14,10 @@ import {
   type Slot,
   slotsAfter,
   type Text,
-} from '../graph/schedule.ts';
-import type { BusinessCalendar } from '../graph/work-days.ts';
+} from '../graph/calendar/schedule.ts';
+import type { BusinessCalendar } from '../graph/calendar/work-days.ts';
+import type { Cycle, Schedule } from '../graph/model.ts';
+import { span } from '../graph/why/cause-text.ts';
 import { writeAudit } from './audit.ts';
 import { type CatalogueVersion, newestVersion } from './catalogue.ts';
 import { openRun } from './open-run.ts';

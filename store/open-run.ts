@@ -1,13 +1,13 @@
 /** The opening of a run: one transaction (protocol A8). */
 import type pg from 'pg';
 import { SluiceError } from '../errors.ts';
-import { beforeText, beginningOf, isBefore } from '../graph/beginning.ts';
-import { parsePeriod, runId } from '../graph/calendar.ts';
-import type { Graph } from '../graph/compact.ts';
-import { type Beside, besides, resolveForeign } from '../graph/foreign-runs.ts';
+import { beforeText, beginningOf, isBefore } from '../graph/calendar/beginning.ts';
+import { parsePeriod, runId } from '../graph/calendar/calendar.ts';
+import { resolveMoment } from '../graph/calendar/moment.ts';
+import type { Graph } from '../graph/compiled/compact.ts';
 import type { Cycle, Purpose } from '../graph/model.ts';
-import { resolveMoment } from '../graph/moment.ts';
-import { derive, emptyState, FLAG, phaseOf, type RunState } from '../graph/state.ts';
+import { type Beside, besides, resolveForeign } from '../graph/run/foreign-runs.ts';
+import { derive, emptyState, FLAG, phaseOf, type RunState } from '../graph/run/state.ts';
 import { type CatalogueVersion, calendarsOf, newestVersion } from './catalogue.ts';
 import { tellOpened } from './external-events.ts';
 import { inTransaction, type Queryable } from './pool.ts';

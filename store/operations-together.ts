@@ -6,10 +6,10 @@
 import type pg from 'pg';
 import { type ErrorCode, SluiceError } from '../errors.ts';
 import { foresee } from '../graph/decide.ts';
-import type { OperationOutcome, RerunMember } from '../graph/decisions.ts';
-import { restoreState } from '../graph/restore.ts';
-import { FLAG } from '../graph/state.ts';
-import { codeOf, type Result } from '../graph/status.ts';
+import type { OperationOutcome, RerunMember } from '../graph/run/decisions.ts';
+import { restoreState } from '../graph/run/restore.ts';
+import { FLAG } from '../graph/run/state.ts';
+import { codeOf, type Result } from '../graph/run/status.ts';
 import { writeAudit } from './audit.ts';
 import {
   auditJudgement,

@@ -2,8 +2,8 @@
 import { createHash, randomBytes } from 'node:crypto';
 import type pg from 'pg';
 import { SluiceError } from '../errors.ts';
-import type { OperationOutcome, OperationRequest } from '../graph/decisions.ts';
-import { canonicalJson } from '../graph/hash.ts';
+import { canonicalJson } from '../graph/compiled/hash.ts';
+import type { OperationOutcome, OperationRequest } from '../graph/run/decisions.ts';
 import { writeAudit } from './audit.ts';
 import { inTransaction, type Queryable, type Transaction } from './pool.ts';
 import { appending, type LogRow, lockingCounters } from './run-log.ts';

@@ -1,6 +1,6 @@
 /** What operations and the engine leave behind in an exchange: outcomes, overrides, audit, notices (protocol B2). */
-import type { Effect } from '../graph/decisions.ts';
-import { storable } from '../graph/storable-text.ts';
+import type { Effect } from '../graph/run/decisions.ts';
+import { storable } from '../graph/text/storable-text.ts';
 import type { Transaction } from './pool.ts';
 import type { RunContext } from './run-context.ts';
 import { writeMet } from './subscriptions.ts';

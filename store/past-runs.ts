@@ -8,11 +8,11 @@ import { once } from 'node:events';
 import type pg from 'pg';
 import copy from 'pg-copy-streams';
 import { SluiceError } from '../errors.ts';
-import { runId } from '../graph/calendar.ts';
-import type { OperationOutcome, OperationRequest } from '../graph/decisions.ts';
+import { runId } from '../graph/calendar/calendar.ts';
 import type { Cycle, Purpose } from '../graph/model.ts';
-import { FLAG } from '../graph/state.ts';
-import type { Phase, Result } from '../graph/status.ts';
+import type { OperationOutcome, OperationRequest } from '../graph/run/decisions.ts';
+import { FLAG } from '../graph/run/state.ts';
+import type { Phase, Result } from '../graph/run/status.ts';
 import { takingEpochs } from './epochs.ts';
 import { inTransaction, type Queryable } from './pool.ts';
 

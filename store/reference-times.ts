@@ -1,7 +1,7 @@
 /** Reference times of the flows of a run: what lists of what should have completed, and lateness, go by. */
-import { periodSpan } from '../graph/calendar.ts';
-import { type ReferenceTime, referenceTimeOf } from '../graph/reference-time.ts';
-import type { UsualTimes } from '../graph/usual-times.ts';
+import { periodSpan } from '../graph/calendar/calendar.ts';
+import { type ReferenceTime, referenceTimeOf } from '../graph/usual/reference-time.ts';
+import type { UsualTimes } from '../graph/usual/usual-times.ts';
 import { calendarsOf } from './catalogue.ts';
 import type { RunContext } from './run-context.ts';
 

@@ -1,7 +1,13 @@
 /** Which flows of a catalogue version a rehearsal may carry out: asked when one is opened and when one adopts another version. */
 import { SluiceError } from '../errors.ts';
+import {
+  gapText,
+  type RehearsalGap,
+  rehearsalForm,
+  rehearsalGaps,
+  twinsOf,
+} from '../graph/catalogue/rehearsal.ts';
 import type { Cycle } from '../graph/model.ts';
-import { gapText, type RehearsalGap, rehearsalForm, rehearsalGaps, twinsOf } from '../graph/rehearsal.ts';
 import type { CatalogueVersion } from './catalogue.ts';
 
 /**

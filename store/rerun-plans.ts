@@ -1,6 +1,6 @@
 /** Rerun plans as they were shown, with what they rest on (protocol E). */
 import { SluiceError } from '../errors.ts';
-import type { RerunPlan } from '../graph/decisions.ts';
+import type { RerunPlan } from '../graph/run/decisions.ts';
 import type { Queryable } from './pool.ts';
 
 export interface StoredPlan<Shown> {

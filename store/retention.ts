@@ -8,7 +8,7 @@ import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import type pg from 'pg';
 import type { Cycle, Purpose } from '../graph/model.ts';
-import { FLAG } from '../graph/state.ts';
+import { FLAG } from '../graph/run/state.ts';
 import { repeatedly } from './patiently.ts';
 import { inTransaction, isTransient, type Queryable } from './pool.ts';
 import { RUN_TABLES, type WrittenArchive, writeArchive } from './run-archive.ts';

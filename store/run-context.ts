@@ -1,14 +1,14 @@
 /** What never changes about a run while its catalogue version stays: its graph, definitions, and the instants fixed at its opening. */
 import type pg from 'pg';
 import { SluiceError } from '../errors.ts';
-import { mapPeriod, programPeriod } from '../graph/calendar.ts';
-import type { CompactGraph, Graph } from '../graph/compact.ts';
-import { previousOf } from '../graph/foreign-runs.ts';
-import { AFTER_SCHEDULED, latestStarts } from '../graph/latest-start.ts';
+import { mapPeriod, programPeriod } from '../graph/calendar/calendar.ts';
+import { type Given, givenParameters } from '../graph/catalogue/parameters.ts';
+import { rehearsalForm, twinsOf } from '../graph/catalogue/rehearsal.ts';
+import type { CompactGraph, Graph } from '../graph/compiled/compact.ts';
+import { AFTER_SCHEDULED, latestStarts } from '../graph/compiled/latest-start.ts';
 import type { Cycle, Flow, Purpose } from '../graph/model.ts';
-import { type Given, givenParameters } from '../graph/parameters.ts';
-import { rehearsalForm, twinsOf } from '../graph/rehearsal.ts';
-import { type Subscription, type Subscriptions, subscriptionsOf } from '../graph/subscriptions.ts';
+import { previousOf } from '../graph/run/foreign-runs.ts';
+import { type Subscription, type Subscriptions, subscriptionsOf } from '../graph/run/subscriptions.ts';
 import type { CatalogueVersion } from './catalogue.ts';
 import { readUsual } from './usual-times.ts';
 import { type Works, worksOf } from './work.ts';

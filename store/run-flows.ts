@@ -1,9 +1,9 @@
 /** Rows of `run_flows`, `flow_generations`, `outbox`: written by the exchange only (protocol A1). */
 
-import type { FlowChange } from '../graph/decisions.ts';
-import { NO_DEADLINE } from '../graph/latest-start.ts';
-import { FLAG } from '../graph/state.ts';
-import { PHASES, resultOf } from '../graph/status.ts';
+import { NO_DEADLINE } from '../graph/compiled/latest-start.ts';
+import type { FlowChange } from '../graph/run/decisions.ts';
+import { FLAG } from '../graph/run/state.ts';
+import { PHASES, resultOf } from '../graph/run/status.ts';
 import type { Queryable, Transaction } from './pool.ts';
 import type { RunContext } from './run-context.ts';
 import { ContentRefusal, type Refusal, underSavepoint } from './under-savepoint.ts';

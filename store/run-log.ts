@@ -1,8 +1,8 @@
 /** The ordered log of a run (protocol A3): appended under the counter row, read by the coordinator's cursor. */
 import type pg from 'pg';
-import type { Entry, OperationEntry } from '../graph/decisions.ts';
-import type { FailureKind } from '../graph/state.ts';
-import { changesOf, type UpstreamNews } from '../graph/subscriptions.ts';
+import type { Entry, OperationEntry } from '../graph/run/decisions.ts';
+import type { FailureKind } from '../graph/run/state.ts';
+import { changesOf, type UpstreamNews } from '../graph/run/subscriptions.ts';
 import type { Queryable } from './pool.ts';
 import type { RunContext } from './run-context.ts';
 

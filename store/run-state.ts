@@ -1,12 +1,12 @@
 /** The state of a run from the record, in one snapshot (protocol A9). */
 import type pg from 'pg';
 import { SluiceError } from '../errors.ts';
-import { type CompactGraph, edgeId } from '../graph/compact.ts';
-import { resolveMoment } from '../graph/moment.ts';
-import { restoreState, type StoredRun, storedSubscriptions } from '../graph/restore.ts';
-import type { PersonMoment, RunState } from '../graph/state.ts';
-import { codeOf, PHASES, type Phase, type Result } from '../graph/status.ts';
-import { subscribersTo } from '../graph/subscriptions.ts';
+import { resolveMoment } from '../graph/calendar/moment.ts';
+import { type CompactGraph, edgeId } from '../graph/compiled/compact.ts';
+import { restoreState, type StoredRun, storedSubscriptions } from '../graph/run/restore.ts';
+import type { PersonMoment, RunState } from '../graph/run/state.ts';
+import { codeOf, PHASES, type Phase, type Result } from '../graph/run/status.ts';
+import { subscribersTo } from '../graph/run/subscriptions.ts';
 import { calendarsOf } from './catalogue.ts';
 import { inTransaction, type Queryable } from './pool.ts';
 import type { RunContext } from './run-context.ts';

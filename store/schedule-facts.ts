@@ -1,7 +1,8 @@
 /** What is known of the schedules that could open runs, for the answer why they were not opened. Reading only. */
+
+import { calendarOf } from '../graph/calendar/schedule.ts';
 import type { Cycle } from '../graph/model.ts';
-import { calendarOf } from '../graph/schedule.ts';
-import type { ScheduleFacts } from '../graph/unopened.ts';
+import type { ScheduleFacts } from '../graph/why/unopened.ts';
 import { type CatalogueVersion, newestVersion } from './catalogue.ts';
 import { pausedText } from './open-due.ts';
 import type { Queryable } from './pool.ts';

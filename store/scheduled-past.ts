@@ -1,5 +1,5 @@
 /** What the scheduled runs have done so far: which there are, and which of their flows have run. Reading only. */
-import { runId } from '../graph/calendar.ts';
+import { runId } from '../graph/calendar/calendar.ts';
 import type { Cycle } from '../graph/model.ts';
 import type { Queryable } from './pool.ts';
 

@@ -1,9 +1,9 @@
 /** Scheduled runs as lists look at them: which there are, and how far earlier ones had come. Reading only. */
-import { runId, shiftPeriod } from '../graph/calendar.ts';
-import { newestMeant } from '../graph/far-period.ts';
+import { runId, shiftPeriod } from '../graph/calendar/calendar.ts';
+import { newestMeant } from '../graph/calendar/far-period.ts';
+import type { Openings } from '../graph/calendar/openings.ts';
+import { DEFAULT_CALENDAR } from '../graph/calendar/work-days.ts';
 import type { Cycle } from '../graph/model.ts';
-import type { Openings } from '../graph/openings.ts';
-import { DEFAULT_CALENDAR } from '../graph/work-days.ts';
 import type { Queryable } from './pool.ts';
 
 /** Runs looked through for one of a period that a schedule opens. */
@@ -12,7 +12,7 @@ const LATEST = 100;
 /**
  * The latest period of which there is a scheduled run, or null; of those that schedules open, where there is one among the latest (protocol
  * D10): a run that somebody opened by hand for a day off is not what the others mean by the newest. One that lies further ahead than the
- * period after the present is meant only where there is no other (graph/far-period.ts): one who tries out a year to come changes nobody's
+ * period after the present is meant only where there is no other (graph/calendar/far-period.ts): one who tries out a year to come changes nobody's
  * default.
  */
 export async function newestPeriod(

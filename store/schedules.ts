@@ -1,7 +1,7 @@
 /** Schedules as the record keeps them: paused or not, decided up to when, and what was decided in each slot. */
 import type pg from 'pg';
 import { SluiceError } from '../errors.ts';
-import type { SlotDecision, Text } from '../graph/schedule.ts';
+import type { SlotDecision, Text } from '../graph/calendar/schedule.ts';
 import { writeAudit } from './audit.ts';
 import { inTransaction, type Queryable } from './pool.ts';
 

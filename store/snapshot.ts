@@ -1,8 +1,8 @@
 /** A run as of one instant, for the answers: state, instants and claims from one snapshot of the record. */
 import type pg from 'pg';
 import { SluiceError } from '../errors.ts';
-import type { FlowInstants } from '../graph/run-facts.ts';
-import type { RunState } from '../graph/state.ts';
+import type { FlowInstants } from '../graph/run/run-facts.ts';
+import type { RunState } from '../graph/run/state.ts';
 import { type Counter, readChanged, readDecided } from './decided-state.ts';
 import { inTransaction, type Queryable } from './pool.ts';
 import type { RunContext } from './run-context.ts';

@@ -3,12 +3,12 @@
  * its counter row; and `released_ms`, `tainted`, what the waiting run has taken in, written by its own exchange. Between the two lies a row
  * of the waiting run's log. Lock order: advisory locks of run ids, then counter rows by run id (A10). docs/decisions/0006.
  */
-import type { Effect, FlowChange, Group } from '../graph/decisions.ts';
-import { reach } from '../graph/rerun.ts';
-import { FLAG } from '../graph/state.ts';
-import { isReleasing } from '../graph/status.ts';
-import type { UpstreamChange } from '../graph/subscriptions.ts';
-import { type Subscription, subscribersTo, type UpstreamNews } from '../graph/subscriptions.ts';
+import type { Effect, FlowChange, Group } from '../graph/run/decisions.ts';
+import { FLAG } from '../graph/run/state.ts';
+import { isReleasing } from '../graph/run/status.ts';
+import type { UpstreamChange } from '../graph/run/subscriptions.ts';
+import { type Subscription, subscribersTo, type UpstreamNews } from '../graph/run/subscriptions.ts';
+import { reach } from '../graph/verbs/rerun.ts';
 import type { Queryable } from './pool.ts';
 import type { RunContext } from './run-context.ts';
 import { appendLog, type LogRow, lockCounters } from './run-log.ts';

@@ -1,9 +1,9 @@
 /** What is usual, as it was learned (store/expected.ts), for the flows of a run. Reading only. */
-import { durationClass } from '../graph/day-class.ts';
-import { alikeKey, type Spread } from '../graph/expected.ts';
+import { durationClass } from '../graph/calendar/day-class.ts';
+import { DEFAULT_CALENDAR } from '../graph/calendar/work-days.ts';
 import type { Cycle } from '../graph/model.ts';
-import { type UsualTimes, usualTimes } from '../graph/usual-times.ts';
-import { DEFAULT_CALENDAR } from '../graph/work-days.ts';
+import { alikeKey, type Spread } from '../graph/usual/expected.ts';
+import { type UsualTimes, usualTimes } from '../graph/usual/usual-times.ts';
 import type { CatalogueVersion, CycleGraph } from './catalogue.ts';
 import type { Queryable } from './pool.ts';
 import { readRows } from './rows-as-text.ts';

@@ -1,8 +1,8 @@
 /** The works of a run's flows (protocol C6): names fixed by the catalogue version, values and periods by the run. */
 import { createHash } from 'node:crypto';
+import type { Given } from '../graph/catalogue/parameters.ts';
+import { conditionOf, isFenced, lockKeys, workForm } from '../graph/catalogue/program.ts';
 import type { Flow } from '../graph/model.ts';
-import type { Given } from '../graph/parameters.ts';
-import { conditionOf, isFenced, lockKeys, workForm } from '../graph/program.ts';
 import { parameterNames } from '../sql/statements.ts';
 
 export interface Work {

@@ -12,9 +12,9 @@ import {
 } from '@temporalio/client';
 import type pg from 'pg';
 import type { Logger } from 'pino';
+import { calendarOf, scheduleText } from '../graph/calendar/schedule.ts';
+import { toLocal } from '../graph/calendar/time-zone.ts';
 import type { Schedule } from '../graph/model.ts';
-import { calendarOf, scheduleText } from '../graph/schedule.ts';
-import { toLocal } from '../graph/time-zone.ts';
 import { type CatalogueVersion, newestVersion } from '../store/catalogue.ts';
 import { keepSchedules } from '../store/keep-schedules.ts';
 import { listen } from '../store/listen.ts';

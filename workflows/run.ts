@@ -12,12 +12,12 @@ import {
   workflowInfo,
 } from '@temporalio/workflow';
 import type { ExchangeRequest, ExchangeResult } from '../activities/exchange.ts';
-import { apply } from '../graph/apply.ts';
-import { type Graph, inflate } from '../graph/compact.ts';
+import { type Graph, inflate } from '../graph/compiled/compact.ts';
 import { decide } from '../graph/decide.ts';
-import { nextDue } from '../graph/due.ts';
-import { restoreState } from '../graph/restore.ts';
-import type { RunState } from '../graph/state.ts';
+import { apply } from '../graph/run/apply.ts';
+import { nextDue } from '../graph/run/due.ts';
+import { restoreState } from '../graph/run/restore.ts';
+import type { RunState } from '../graph/run/state.ts';
 import * as activities from './activity-proxies.ts';
 import { BUILD, type CoordinatorSinks, RELOAD_SIGNAL, type RunInput, WAKE_SIGNAL } from './messages.ts';
 import { BUSY_MS, Pace } from './pace.ts';

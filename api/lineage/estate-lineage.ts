@@ -1,8 +1,12 @@
 /** Lineage of a catalogue version: tables that are declared and tables that SQL programs use, taken together. Kept as long as the version is. */
 import { setImmediate as immediately } from 'node:timers/promises';
-import { type FlowData, type Lineage, lineageOf, tableName } from '../../graph/lineage.ts';
-import { disagreements, type LineageFinding, missingDependencies } from '../../graph/lineage-findings.ts';
-import { unorderedWriters } from '../../graph/unordered-writers.ts';
+import { unorderedWriters } from '../../graph/catalogue/unordered-writers.ts';
+import { type FlowData, type Lineage, lineageOf, tableName } from '../../graph/impact/lineage.ts';
+import {
+  disagreements,
+  type LineageFinding,
+  missingDependencies,
+} from '../../graph/impact/lineage-findings.ts';
 import type { CatalogueVersion } from '../../store/catalogue.ts';
 import { usedPrograms } from '../programs/program-check.ts';
 import { programReader } from '../programs/program-reader.ts';

@@ -1,5 +1,5 @@
 /** Tables of one flow, by what it declares and what its SQL says. */
-import { type FlowData, type TableKey, tableKey } from '../../graph/lineage.ts';
+import { type FlowData, type TableKey, tableKey } from '../../graph/impact/lineage.ts';
 import type { Flow } from '../../graph/model.ts';
 import type { SqlTables } from './sql-tables.ts';
 

@@ -1,11 +1,11 @@
 /** SQL programs of a catalogue against the flows that use them: what would fail at night is said with the place in the program's file. */
-import type { CheckedCatalogue } from '../../graph/check.ts';
-import { STANDARD_PARAMETERS } from '../../graph/flow-doubts.ts';
-import { tableName } from '../../graph/lineage.ts';
+import type { CheckedCatalogue } from '../../graph/catalogue/check.ts';
+import { STANDARD_PARAMETERS } from '../../graph/catalogue/flow-doubts.ts';
+import { placed } from '../../graph/catalogue/parse.ts';
+import { unorderedWriters } from '../../graph/catalogue/unordered-writers.ts';
+import { tableName } from '../../graph/impact/lineage.ts';
 import type { Flow } from '../../graph/model.ts';
-import { placed } from '../../graph/parse.ts';
-import { type Finding, hint, type Problem } from '../../graph/problems.ts';
-import { unorderedWriters } from '../../graph/unordered-writers.ts';
+import { type Finding, hint, type Problem } from '../../graph/text/problems.ts';
 import type { CatalogueFile } from '../../store/catalogue.ts';
 import { dataOf } from '../lineage/flow-data.ts';
 import type { ProgramFacts, ProgramProblem } from './program-facts.ts';
@@ -187,7 +187,7 @@ const NOT_CHECKED: ProgramProblem = {
   },
 };
 
-/** Tables that two flows write for one period without an order (graph/unordered-writers.ts). */
+/** Tables that two flows write for one period without an order (graph/catalogue/unordered-writers.ts). */
 export function unorderedProblems(
   { catalogue, flows, locate }: Checked,
   used: readonly Used[],

@@ -1,6 +1,6 @@
 /** What the text of a SQL program says by itself, whatever flow uses it: read once, in the worker of program-reader.ts. */
 import { hasSqlDetails } from 'libpg-query';
-import type { ProblemCode } from '../../graph/problems.ts';
+import type { ProblemCode } from '../../graph/text/problems.ts';
 import { ProgramError } from '../../sql/program-error.ts';
 import { type Place, readText, type Statement } from '../../sql/statements.ts';
 import { type Node, parsedNodes, type SqlTables, tablesIn } from '../lineage/sql-tables.ts';

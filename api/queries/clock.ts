@@ -1,6 +1,6 @@
 /** Clock times of lists: in the zone of the catalogue. */
-import { periodSpan, periodStartLocal } from '../../graph/calendar.ts';
-import * as clock from '../../graph/clock-time.ts';
+import { periodSpan, periodStartLocal } from '../../graph/calendar/calendar.ts';
+import * as clock from '../../graph/calendar/clock-time.ts';
 import type { Cycle } from '../../graph/model.ts';
 import type { ApiDeps } from '../deps.ts';
 import { displayZone } from '../display-zone.ts';

@@ -1,8 +1,9 @@
 /** What is wrong with the configuration: broken dependencies, interfaces that are not configured, loops: Q23, Q24, Q26. */
-import { handsOver } from '../../graph/lineage.ts';
-import { components } from '../../graph/loops.ts';
+
+import { components } from '../../graph/compiled/loops.ts';
+import { weakestEdge } from '../../graph/compiled/weakest-edge.ts';
+import { handsOver } from '../../graph/impact/lineage.ts';
 import { Cycle } from '../../graph/model.ts';
-import { weakestEdge } from '../../graph/weakest-edge.ts';
 import type { CatalogueVersion } from '../../store/catalogue.ts';
 import { readFirstFlowStates } from '../../store/flows.ts';
 import { newestRun } from '../../store/scheduled-runs.ts';

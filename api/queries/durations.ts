@@ -1,9 +1,9 @@
 /** How long flows run, and what made them later than before: Q09, Q25. */
 import { z } from 'zod';
 import { SluiceError } from '../../errors.ts';
-import { cycleOf, runId } from '../../graph/calendar.ts';
-import type { Part } from '../../graph/lateness.ts';
+import { cycleOf, runId } from '../../graph/calendar/calendar.ts';
 import type { Flow } from '../../graph/model.ts';
+import type { Part } from '../../graph/timing/lateness.ts';
 import { recentDurations } from '../../store/durations.ts';
 import { readFlowStates } from '../../store/flows.ts';
 import type { RunContext } from '../../store/run-context.ts';

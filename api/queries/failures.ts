@@ -1,5 +1,5 @@
 /** What failed, why, and who has taken it in hand: Q12. */
-import { gaveUpText } from '../../graph/cause-text.ts';
+import { gaveUpText } from '../../graph/why/cause-text.ts';
 import { decisionsAbout, type FailedAttempt, failedAttempts } from '../../store/attempt-lists.ts';
 import { programOf } from './program.ts';
 import { defineQuery, instantColumn, namesColumn, numberColumn, textColumn, yesColumn } from './query.ts';

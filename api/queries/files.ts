@@ -1,7 +1,7 @@
 /** Answers of queries as files: CSV and xlsx with titles in one language. What begins like a formula is made text (no cell computes). */
 import { stringify } from 'csv-stringify/sync';
 import writeXlsx from 'write-excel-file/node';
-import { dateTimeOf } from '../../graph/clock-time.ts';
+import { dateTimeOf } from '../../graph/calendar/clock-time.ts';
 import type { Language } from '../language.ts';
 import type { Column, Query, Row } from './query.ts';
 

@@ -1,6 +1,6 @@
 /** What depends on what, and what a rerun, a forced pass or a retirement would do: Q04, Q05, Q27. */
 import { z } from 'zod';
-import { reachOf, wayTo } from '../../graph/impact.ts';
+import { reachOf, wayTo } from '../../graph/impact/impact.ts';
 import type { Cycle } from '../../graph/model.ts';
 import { type FlowStateRow, readFirstFlowStates } from '../../store/flows.ts';
 import { newestRun } from '../../store/scheduled-runs.ts';

@@ -2,7 +2,7 @@
 
 import { z } from 'zod';
 import { SluiceError } from '../../errors.ts';
-import { tableName } from '../../graph/lineage.ts';
+import { tableName } from '../../graph/impact/lineage.ts';
 import { Cycle, type Flow } from '../../graph/model.ts';
 import { lastAttempts } from '../../store/attempt-lists.ts';
 import { readFlowStates } from '../../store/flows.ts';

@@ -1,5 +1,5 @@
 /** How the platforms stand as a whole: Q01, Q02. */
-import type { State } from '../../graph/status.ts';
+import type { State } from '../../graph/run/status.ts';
 import { doneBy, runsBefore } from '../../store/scheduled-runs.ts';
 import type { ApiDeps } from '../deps.ts';
 import { clockOf } from './clock.ts';

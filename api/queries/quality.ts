@@ -1,6 +1,6 @@
 /** Whether the numbers are right: rows against the other side and against usual, effort by group: Q30, Q34, Q35. */
 import { z } from 'zod';
-import { shiftPeriod } from '../../graph/calendar.ts';
+import { shiftPeriod } from '../../graph/calendar/calendar.ts';
 import type { Flow } from '../../graph/model.ts';
 import { effortOf, type FlowEffort, reportedRows, usualRows } from '../../store/attempt-lists.ts';
 import { runsBefore } from '../../store/scheduled-runs.ts';

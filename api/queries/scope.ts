@@ -1,10 +1,10 @@
 /** What most queries look at: the scheduled runs of a day or a month, with their flows as they stand. */
 import type { z } from 'zod';
 import { SluiceError } from '../../errors.ts';
-import { parsePeriod } from '../../graph/calendar.ts';
+import { parsePeriod } from '../../graph/calendar/calendar.ts';
 import { type Cycle, type Flow, Layer } from '../../graph/model.ts';
-import type { State } from '../../graph/status.ts';
-import type { UsualTimes } from '../../graph/usual-times.ts';
+import type { State } from '../../graph/run/status.ts';
+import type { UsualTimes } from '../../graph/usual/usual-times.ts';
 import { type FlowStateRow, readFirstFlowStates } from '../../store/flows.ts';
 import type { RunContext } from '../../store/run-context.ts';
 import { newestPeriod, newestRun, scheduledRuns } from '../../store/scheduled-runs.ts';

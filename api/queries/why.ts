@@ -1,7 +1,7 @@
 /** Why flows have not run, and which have waited for long: Q10, Q17. */
 import { z } from 'zod';
 import { SluiceError } from '../../errors.ts';
-import { whyFlow } from '../../graph/why.ts';
+import { whyFlow } from '../../graph/why/why.ts';
 import { readWhyFacts } from '../../store/history.ts';
 import type { RunContext } from '../../store/run-context.ts';
 import { newestRun } from '../../store/scheduled-runs.ts';

@@ -1,10 +1,10 @@
 /** Answers about a run (docs/answers.md): why, and the critical path. Computed on one snapshot of the record; nothing is changed. */
 import { z } from 'zod';
-import { criticalPath, defaultTarget } from '../../graph/critical-path.ts';
-import { DAY_CLASSES } from '../../graph/day-class.ts';
-import { beforeBeginning } from '../../graph/foreign-runs.ts';
-import { type Cause, whyFlow } from '../../graph/why.ts';
-import { whyRun } from '../../graph/why-run.ts';
+import { DAY_CLASSES } from '../../graph/calendar/day-class.ts';
+import { beforeBeginning } from '../../graph/run/foreign-runs.ts';
+import { criticalPath, defaultTarget } from '../../graph/timing/critical-path.ts';
+import { type Cause, whyFlow } from '../../graph/why/why.ts';
+import { whyRun } from '../../graph/why/why-run.ts';
 import { readPathFacts, readWhyFacts } from '../../store/history.ts';
 import type { RunContext } from '../../store/run-context.ts';
 import { computed } from '../compute-time.ts';

@@ -1,10 +1,10 @@
 /** Backfills: foreseen, started, watched, cancelled. Their runs are opened by the workers, one after the other or a few at a time. */
 import { SluiceError, unknown } from '../../errors.ts';
-import { type BackfillPlan, dependants, planBackfill } from '../../graph/backfill.ts';
-import { ownRuns, type PlannedRun, withDependants } from '../../graph/backfill-dependants.ts';
-import { beforeText, beginningOf, isBefore } from '../../graph/beginning.ts';
-import { runId } from '../../graph/calendar.ts';
-import type { Graph } from '../../graph/compact.ts';
+import { beforeText, beginningOf, isBefore } from '../../graph/calendar/beginning.ts';
+import { runId } from '../../graph/calendar/calendar.ts';
+import type { Graph } from '../../graph/compiled/compact.ts';
+import { type BackfillPlan, dependants, planBackfill } from '../../graph/impact/backfill.ts';
+import { ownRuns, type PlannedRun, withDependants } from '../../graph/impact/backfill-dependants.ts';
 import { Cycle } from '../../graph/model.ts';
 import type { Actor } from '../../store/actors.ts';
 import {

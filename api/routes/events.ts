@@ -1,8 +1,8 @@
 /** What happens in a run, as it is decided: server-sent events, one per exchange that decided something. */
 import { Readable } from 'node:stream';
 import { z } from 'zod';
-import type { Group } from '../../graph/decisions.ts';
-import { PHASES, resultOf } from '../../graph/status.ts';
+import type { Group } from '../../graph/run/decisions.ts';
+import { PHASES, resultOf } from '../../graph/run/status.ts';
 import { exchangesAfter, lastExchange, type StoredExchange } from '../../store/exchanges.ts';
 import type { RunContext } from '../../store/run-context.ts';
 import type { ApiDeps } from '../deps.ts';

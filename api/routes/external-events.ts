@@ -1,7 +1,7 @@
 /** Events from outside: taken once per key, told to the runs that wait for them, also to those opened later. */
 
 import { unknown } from '../../errors.ts';
-import { cycleOf } from '../../graph/calendar.ts';
+import { cycleOf } from '../../graph/calendar/calendar.ts';
 import type { Cycle, Flow } from '../../graph/model.ts';
 import { newestVersion } from '../../store/catalogue.ts';
 import {

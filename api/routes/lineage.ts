@@ -1,7 +1,7 @@
 /** Lineage of the newest catalogue version, and where its tables and programs do not agree. */
 import { z } from 'zod';
 import { SluiceError, unknown } from '../../errors.ts';
-import { follow, type Place, tableKey } from '../../graph/lineage.ts';
+import { follow, type Place, tableKey } from '../../graph/impact/lineage.ts';
 import type { CatalogueVersion } from '../../store/catalogue.ts';
 import type { ApiDeps } from '../deps.ts';
 import { flowOfVersion } from '../find.ts';

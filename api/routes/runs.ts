@@ -1,7 +1,7 @@
 /** Runs: opened, listed, shown; paused, resumed, closed and reopened through the log. */
 import { SluiceError } from '../../errors.ts';
-import { STATES } from '../../graph/status.ts';
-import { RUN_VERBS } from '../../graph/verbs.ts';
+import { STATES } from '../../graph/run/status.ts';
+import { RUN_VERBS } from '../../graph/verbs/verbs.ts';
 import { writeAudit } from '../../store/audit.ts';
 import { countFlows } from '../../store/flows.ts';
 import { inTransaction } from '../../store/pool.ts';

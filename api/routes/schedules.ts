@@ -1,11 +1,11 @@
 /** Schedules: listed with what comes next, paused, resumed; triggered by hand whatever the calendar says. */
 import { SluiceError, unknown } from '../../errors.ts';
-import { formatPeriod, shiftPeriod } from '../../graph/calendar.ts';
-import { dateTimeOf } from '../../graph/clock-time.ts';
+import { formatPeriod, shiftPeriod } from '../../graph/calendar/calendar.ts';
+import { dateTimeOf } from '../../graph/calendar/clock-time.ts';
+import { calendarOf, nextOpenings, scheduleText } from '../../graph/calendar/schedule.ts';
+import { toLocal } from '../../graph/calendar/time-zone.ts';
+import { unknownHolidays } from '../../graph/catalogue/schedule-check.ts';
 import type { Schedule as Definition } from '../../graph/model.ts';
-import { calendarOf, nextOpenings, scheduleText } from '../../graph/schedule.ts';
-import { unknownHolidays } from '../../graph/schedule-check.ts';
-import { toLocal } from '../../graph/time-zone.ts';
 import type { CatalogueVersion } from '../../store/catalogue.ts';
 import {
   lastSlots,

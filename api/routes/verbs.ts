@@ -1,7 +1,7 @@
-/** Every verb for flows and edges: `POST /runs/:run/<verb>`, made from the table of graph/verbs.ts. */
+/** Every verb for flows and edges: `POST /runs/:run/<verb>`, made from the table of graph/verbs/verbs.ts. */
 import type { FastifyReply } from 'fastify';
 import { SluiceError } from '../../errors.ts';
-import { EDGE_VERBS, FLOW_VERBS, VERBS } from '../../graph/verbs.ts';
+import { EDGE_VERBS, FLOW_VERBS, VERBS } from '../../graph/verbs/verbs.ts';
 import type { Actor } from '../../store/actors.ts';
 import { answerOf, ask, foreseeWish, keyOf, type Wish } from '../ask.ts';
 import { askTogether } from '../ask-together.ts';

@@ -59,7 +59,7 @@ create table run_counters (
   now_ms bigint not null
 ) with (fillfactor = 40);
 
--- Written only by the exchange (and by the opening of the run). Flags: graph/state.ts FLAG.
+-- Written only by the exchange (and by the opening of the run). Flags: graph/run/state.ts FLAG.
 create table run_flows (
   run_id text not null references runs (id),
   flow_id text not null,

@@ -2,7 +2,7 @@
 
 create table expected_times (
   cycle text not null check (cycle in ('hour', 'day', 'month')),
-  -- '' = all days; otherwise the class of graph/day-class.ts, durationClass
+  -- '' = all days; otherwise the class of graph/calendar/day-class.ts, durationClass
   day_class text not null,
   -- a flow, or kind, layer and platform of flows that are alike
   series text not null,

@@ -1,4 +1,4 @@
--- Room is kept for expedited and key flows that need more than a plain slot (graph/room.ts): every claim reads the first of them.
+-- Room is kept for expedited and key flows that need more than a plain slot (graph/run/room.ts): every claim reads the first of them.
 
 /* True when a flow needs more than a plain slot: a pool, a label, a lock by name. Programs' own locks (`program:`) are not meant: every SQL program has one. */
 create function needs_room(pools text[], labels text[], locks text[]) returns boolean language sql immutable parallel safe

@@ -1,10 +1,10 @@
 import { afterAll, afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { exchange } from '../../activities/exchange.ts';
-import { apply } from '../../graph/apply.ts';
 import { decide } from '../../graph/decide.ts';
-import type { Group } from '../../graph/decisions.ts';
-import { restoreState } from '../../graph/restore.ts';
-import type { RunState } from '../../graph/state.ts';
+import { apply } from '../../graph/run/apply.ts';
+import type { Group } from '../../graph/run/decisions.ts';
+import { restoreState } from '../../graph/run/restore.ts';
+import type { RunState } from '../../graph/run/state.ts';
 import { versionReader } from '../../store/catalogue.ts';
 import { createPool } from '../../store/pool.ts';
 import { contextReader, type RunContext } from '../../store/run-context.ts';

@@ -2,10 +2,10 @@
 import { randomBytes } from 'node:crypto';
 import { afterAll, afterEach, describe, expect, test } from 'vitest';
 import { exchange } from '../../activities/exchange.ts';
-import { apply } from '../../graph/apply.ts';
 import { decide } from '../../graph/decide.ts';
-import type { Group } from '../../graph/decisions.ts';
-import { restoreState } from '../../graph/restore.ts';
+import { apply } from '../../graph/run/apply.ts';
+import type { Group } from '../../graph/run/decisions.ts';
+import { restoreState } from '../../graph/run/restore.ts';
 import { versionReader } from '../../store/catalogue.ts';
 import { listNotStorable } from '../../store/not-storable.ts';
 import { createPool } from '../../store/pool.ts';

@@ -1,9 +1,9 @@
 /** Protocol A11: edges to other runs, over the real record; the coordinators are taken step by step. */
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import { blockers } from '../../graph/blockers.ts';
 import type { Cycle } from '../../graph/model.ts';
-import { memberOf, planMembers } from '../../graph/rerun.ts';
-import { FLAG } from '../../graph/state.ts';
+import { blockers } from '../../graph/run/blockers.ts';
+import { FLAG } from '../../graph/run/state.ts';
+import { memberOf, planMembers } from '../../graph/verbs/rerun.ts';
 import { versionReader } from '../../store/catalogue.ts';
 import { openRun } from '../../store/open-run.ts';
 import { createPool } from '../../store/pool.ts';

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { restoreState } from '../../graph/restore.ts';
+import { restoreState } from '../../graph/run/restore.ts';
 import { readWhyFacts } from '../../store/history.ts';
 import { loadRun } from '../../store/run-state.ts';
 import { type Json, startTestApi } from '../support/api.ts';

@@ -1,7 +1,7 @@
 /** What a rerun plan says before it is applied: how long, what is overwritten, who is late, what need not be redone. */
 import { expect, test } from 'vitest';
 import { makePlan } from '../../api/rerun-plan.ts';
-import { lastDay, shiftPeriod } from '../../graph/calendar.ts';
+import { lastDay, shiftPeriod } from '../../graph/calendar/calendar.ts';
 import { actorOfToken } from '../../store/actors.ts';
 import { learnExpected } from '../../store/expected.ts';
 import type { UsualOf } from '../../store/usual-times.ts';

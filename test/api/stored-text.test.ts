@@ -6,7 +6,7 @@ import type { z } from 'zod';
 import type { Api } from '../../api/instance.ts';
 import { createMetrics } from '../../api/metrics.ts';
 import { registerRoutes } from '../../api/routes/index.ts';
-import { isStorable } from '../../graph/storable-text.ts';
+import { isStorable } from '../../graph/text/storable-text.ts';
 import { startTestApi } from '../support/api.ts';
 import { createTestDatabase } from '../support/database.ts';
 import { applyCatalogue, catalogueText, openTestRun } from '../support/estate.ts';

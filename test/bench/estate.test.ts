@@ -13,13 +13,13 @@ import { pastRuns } from '../../bench/estate/past.ts';
 import { tracedRun } from '../../bench/estate/trace.ts';
 import { parseGraphFile } from '../../bench/graph-file.ts';
 import { projectFolder } from '../../config.ts';
-import { mapPeriod } from '../../graph/calendar.ts';
-import { checkCatalogue } from '../../graph/check.ts';
-import { type Graph, inflate } from '../../graph/compact.ts';
-import { compact } from '../../graph/compile.ts';
+import { mapPeriod } from '../../graph/calendar/calendar.ts';
+import { resolveMoment } from '../../graph/calendar/moment.ts';
+import { DEFAULT_CALENDAR } from '../../graph/calendar/work-days.ts';
+import { checkCatalogue } from '../../graph/catalogue/check.ts';
+import { type Graph, inflate } from '../../graph/compiled/compact.ts';
+import { compact } from '../../graph/compiled/compile.ts';
 import type { Cycle } from '../../graph/model.ts';
-import { resolveMoment } from '../../graph/moment.ts';
-import { DEFAULT_CALENDAR } from '../../graph/work-days.ts';
 import type { PastRun } from '../../store/past-runs.ts';
 
 const bytesOf = (flows: number, seed: number, options = {}) =>

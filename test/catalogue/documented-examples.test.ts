@@ -2,7 +2,7 @@
 import { readFileSync } from 'node:fs';
 import pg from 'pg';
 import { afterAll, expect, test } from 'vitest';
-import { checkCatalogue } from '../../graph/check.ts';
+import { checkCatalogue } from '../../graph/catalogue/check.ts';
 import { ensurePlatformSchema } from '../../platforms/fence.ts';
 import { createSqlPlatform } from '../../platforms/sql.ts';
 import { contextOf, sqlSpec, taskOf } from '../platforms/task.ts';

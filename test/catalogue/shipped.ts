@@ -1,7 +1,7 @@
 /** The shipped catalogue, read from its files. */
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { checkCatalogue } from '../../graph/check.ts';
+import { checkCatalogue } from '../../graph/catalogue/check.ts';
 import type { Flow } from '../../graph/model.ts';
 
 export const catalogueFolder = join(import.meta.dirname, '..', '..', 'catalogue', 'month-start');

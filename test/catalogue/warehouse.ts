@@ -1,7 +1,7 @@
 /** A small sample warehouse for tests, and the shipped flows carried out on it by the real platforms. */
 import pg from 'pg';
 import { prepareSample } from '../../catalogue/sample/prepare.ts';
-import { firstDay, lastDay, mappedCycle, programPeriods } from '../../graph/calendar.ts';
+import { firstDay, lastDay, mappedCycle, programPeriods } from '../../graph/calendar/calendar.ts';
 import { createExportPlatform } from '../../platforms/export.ts';
 import { createImportPlatform } from '../../platforms/import.ts';
 import type { Ending, Platform, ProgramSpec } from '../../platforms/platform.ts';

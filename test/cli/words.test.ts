@@ -7,9 +7,9 @@ import { buildProgram } from '../../cli/program.ts';
 import { helpPhrases } from '../../cli/text/help.ts';
 import { KINDS } from '../../cli/text/kinds.ts';
 import { flagText, STATES } from '../../cli/text/states.ts';
-import { PART_KINDS } from '../../graph/lateness.ts';
-import { STATES as ENGINE_STATES } from '../../graph/status.ts';
-import { VERBS } from '../../graph/verbs.ts';
+import { STATES as ENGINE_STATES } from '../../graph/run/status.ts';
+import { PART_KINDS } from '../../graph/timing/lateness.ts';
+import { VERBS } from '../../graph/verbs/verbs.ts';
 import { commandLine } from './command-line.ts';
 
 const program = buildProgram('en', '0.0.0', async () => {});

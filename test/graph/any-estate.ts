@@ -1,6 +1,6 @@
 /** Random estates and what people do to them, for fast-check: what happens is `Execution`'s. */
 import fc from 'fast-check';
-import { type Action, type Estate, OPENED, type SimFlow, VERBS } from './execution.ts';
+import { type Action, type Estate, OPENED, type SimFlow, VERBS } from './run/execution.ts';
 
 const idOf = (v: number): string => `F${String(v).padStart(2, '0')}`;
 

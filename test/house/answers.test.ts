@@ -3,9 +3,9 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { projectFolder } from '../../config.ts';
-import { sentenceOf } from '../../graph/cause-text.ts';
-import { CAUSES, type CauseCode } from '../../graph/causes.ts';
-import { remedyRule } from '../../graph/remedies.ts';
+import { sentenceOf } from '../../graph/why/cause-text.ts';
+import { CAUSES, type CauseCode } from '../../graph/why/causes.ts';
+import { remedyRule } from '../../graph/why/remedies.ts';
 
 const doc = readFileSync(join(projectFolder, 'docs', 'answers.md'), 'utf8');
 const codes = Object.keys(CAUSES) as CauseCode[];

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { projectFolder } from '../../config.ts';
 import { ERRORS, type ErrorKind, SluiceError } from '../../errors.ts';
-import { PROBLEMS } from '../../graph/problems.ts';
+import { PROBLEMS } from '../../graph/text/problems.ts';
 
 const text = readFileSync(join(projectFolder, 'docs', 'errors.md'), 'utf8');
 const sections = new Map(

@@ -1,10 +1,10 @@
-/** docs/protocol.md against the code: its rules are numbered without gap, and its table of verbs is the one of graph/verbs.ts. */
+/** docs/protocol.md against the code: its rules are numbered without gap, and its table of verbs is the one of graph/verbs/verbs.ts. */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { projectFolder } from '../../config.ts';
-import { NOT_STARTED, type State } from '../../graph/status.ts';
-import { VERBS, type VerbRule } from '../../graph/verbs.ts';
+import { NOT_STARTED, type State } from '../../graph/run/status.ts';
+import { VERBS, type VerbRule } from '../../graph/verbs/verbs.ts';
 
 const doc = readFileSync(join(projectFolder, 'docs', 'protocol.md'), 'utf8');
 

@@ -1,6 +1,6 @@
 /** What is recorded: a scene for each verb, and one for each thing that else happens to a run. */
 import { expect } from 'vitest';
-import type { Verb } from '../../graph/decisions.ts';
+import type { Verb } from '../../graph/run/decisions.ts';
 import { adoptVersion } from '../../store/adopt.ts';
 import { versionReader } from '../../store/catalogue.ts';
 import { contextReader } from '../../store/run-context.ts';

@@ -1,7 +1,7 @@
 /** Where scenes are played for the corpus: the real coordinator, one run at a time, an agent by hand. */
 import type pg from 'pg';
 import { expect } from 'vitest';
-import { memberOf, planMembers } from '../../graph/rerun.ts';
+import { memberOf, planMembers } from '../../graph/verbs/rerun.ts';
 import { versionReader } from '../../store/catalogue.ts';
 import type { Claimed } from '../../store/claims.ts';
 import { endLeases } from '../../store/lease-end.ts';

@@ -1,6 +1,6 @@
 import { afterAll, expect, test } from 'vitest';
-import { shiftPeriod } from '../../graph/calendar.ts';
-import type { Result } from '../../graph/status.ts';
+import { shiftPeriod } from '../../graph/calendar/calendar.ts';
+import type { Result } from '../../graph/run/status.ts';
 import { versionReader } from '../../store/catalogue.ts';
 import { learnExpected } from '../../store/expected.ts';
 import { writePastRun } from '../../store/past-runs.ts';

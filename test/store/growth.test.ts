@@ -3,7 +3,7 @@ import { catalogueOf } from '../../bench/estate/catalogue.ts';
 import { makeEstate } from '../../bench/estate/estate.ts';
 import { pastRuns } from '../../bench/estate/past.ts';
 import { writePast } from '../../bench/estate/write-past.ts';
-import { checkCatalogue } from '../../graph/check.ts';
+import { checkCatalogue } from '../../graph/catalogue/check.ts';
 import { saveVersion } from '../../store/catalogue.ts';
 import { createPool, inTransaction } from '../../store/pool.ts';
 import { dueRuns } from '../../store/retention.ts';

@@ -1,7 +1,7 @@
 /** What schedules open, decided in the record: each slot once, by calendar, pause, catch-up window, blackout and overlap policy. */
 import fc from 'fast-check';
 import { afterAll, beforeEach, expect, test } from 'vitest';
-import { SLOT_DECISIONS, slotsAfter } from '../../graph/schedule.ts';
+import { SLOT_DECISIONS, slotsAfter } from '../../graph/calendar/schedule.ts';
 import { versionReader } from '../../store/catalogue.ts';
 import { openDue, openWaiting } from '../../store/open-due.ts';
 import { openRun } from '../../store/open-run.ts';

@@ -3,7 +3,7 @@ import { runInNewContext } from 'node:vm';
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { estate } from '../../bench/estate/catalogue.ts';
-import { checkCatalogue } from '../../graph/check.ts';
+import { checkCatalogue } from '../../graph/catalogue/check.ts';
 import type { Flow } from '../../graph/model.ts';
 import { flowReader } from '../../store/shared-parts.ts';
 

@@ -1,9 +1,9 @@
 /** Calendars and schedules at random, and a slow way to say which periods schedules open: slot by slot, as the record decides them. */
 import fc from 'fast-check';
-import { blackoutAt } from '../../graph/blackout.ts';
-import { nextPeriod, periodSpan, shiftPeriod } from '../../graph/calendar.ts';
+import { blackoutAt } from '../../graph/calendar/blackout.ts';
+import { nextPeriod, periodSpan, shiftPeriod } from '../../graph/calendar/calendar.ts';
+import { calendarOf, judge, slotsAfter } from '../../graph/calendar/schedule.ts';
 import { type Calendar, type Cycle, Schedule } from '../../graph/model.ts';
-import { calendarOf, judge, slotsAfter } from '../../graph/schedule.ts';
 
 export type AnyCalendar = ReturnType<typeof Calendar.parse>;
 

@@ -4,12 +4,12 @@
  */
 import type pg from 'pg';
 import { exchange } from '../../activities/exchange.ts';
-import { apply } from '../../graph/apply.ts';
-import { type Graph, inflate } from '../../graph/compact.ts';
+import { type Graph, inflate } from '../../graph/compiled/compact.ts';
 import { decide } from '../../graph/decide.ts';
-import { nextDue } from '../../graph/due.ts';
-import { restoreState } from '../../graph/restore.ts';
-import type { RunState } from '../../graph/state.ts';
+import { apply } from '../../graph/run/apply.ts';
+import { nextDue } from '../../graph/run/due.ts';
+import { restoreState } from '../../graph/run/restore.ts';
+import type { RunState } from '../../graph/run/state.ts';
 import { versionReader } from '../../store/catalogue.ts';
 import { listen } from '../../store/listen.ts';
 import { createPool } from '../../store/pool.ts';

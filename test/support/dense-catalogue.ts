@@ -1,7 +1,7 @@
 /** More edges than an estate has: what the figures of answers are measured on. */
 import { catalogueOf } from '../../bench/graph-catalogue.ts';
 import { layered } from '../../bench/graphs.ts';
-import type { SourceFile } from '../../graph/parse.ts';
+import type { SourceFile } from '../../graph/catalogue/parse.ts';
 
 /** 13,000 day flows in 26 layers of 500, 4 upstreams each; ids sort as the layers do. */
 export function denseCatalogue(): SourceFile[] {

@@ -1,7 +1,7 @@
 /** Small catalogues for tests: written as a maintainer would, checked and stored as the product does it. */
 import { createHash } from 'node:crypto';
 import type pg from 'pg';
-import { checkCatalogue } from '../../graph/check.ts';
+import { checkCatalogue } from '../../graph/catalogue/check.ts';
 import type { Cycle } from '../../graph/model.ts';
 import { saveVersion, versionReader } from '../../store/catalogue.ts';
 import { openRun } from '../../store/open-run.ts';

@@ -5,7 +5,7 @@ import { expect } from 'vitest';
 import { endOf } from '../../api/attempt-end.ts';
 import { Task } from '../../api/schemas/agent.ts';
 import { taskOf } from '../../api/tasks.ts';
-import { memberOf, planMembers } from '../../graph/rerun.ts';
+import { memberOf, planMembers } from '../../graph/verbs/rerun.ts';
 import { createSqlPlatform } from '../../platforms/sql.ts';
 import { registerAgent } from '../../store/agents.ts';
 import { completeAttempts, startAttempts } from '../../store/attempts.ts';

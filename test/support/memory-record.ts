@@ -2,13 +2,14 @@
  * The record of one run in memory: what PostgreSQL, the exchange and the agents' calls do (protocol A1-A6, C3, C4), without them.
  * A clock that only moves when told, one ordered log, numbered exchanges, outbox rows with claims, leases.
  */
-import { claimsAsked } from '../../graph/claims-asked.ts';
-import type { Graph } from '../../graph/compact.ts';
-import type { Effect, Entry, ExchangeAnswer, FlowChange, Group, RunVerb } from '../../graph/decisions.ts';
-import { restoreState, type StoredRun, storedSubscriptions } from '../../graph/restore.ts';
-import { emptyState, FLAG, type PersonMoment, phaseOf, type RunState } from '../../graph/state.ts';
-import { PHASES } from '../../graph/status.ts';
-import { type Subscriptions, subscriptionsOf } from '../../graph/subscriptions.ts';
+
+import type { Graph } from '../../graph/compiled/compact.ts';
+import { claimsAsked } from '../../graph/run/claims-asked.ts';
+import type { Effect, Entry, ExchangeAnswer, FlowChange, Group, RunVerb } from '../../graph/run/decisions.ts';
+import { restoreState, type StoredRun, storedSubscriptions } from '../../graph/run/restore.ts';
+import { emptyState, FLAG, type PersonMoment, phaseOf, type RunState } from '../../graph/run/state.ts';
+import { PHASES } from '../../graph/run/status.ts';
+import { type Subscriptions, subscriptionsOf } from '../../graph/run/subscriptions.ts';
 import { type FlowSpec, subscriptionsIn } from './run-graph.ts';
 
 export interface StoredFlow {

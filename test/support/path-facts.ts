@@ -1,8 +1,8 @@
 /** A run as the record would tell it, written down by hand: minutes since the opening stand for instants. */
-import type { Graph } from '../../graph/compact.ts';
-import type { AttemptOutcome, Override, PastGeneration, PathFacts } from '../../graph/run-facts.ts';
-import { derive, emptyState, FLAG, type RunState } from '../../graph/state.ts';
-import { codeOf, type Result } from '../../graph/status.ts';
+import type { Graph } from '../../graph/compiled/compact.ts';
+import type { AttemptOutcome, Override, PastGeneration, PathFacts } from '../../graph/run/run-facts.ts';
+import { derive, emptyState, FLAG, type RunState } from '../../graph/run/state.ts';
+import { codeOf, type Result } from '../../graph/run/status.ts';
 import { type FlowSpec, graphOf, subscriptionsIn } from './run-graph.ts';
 
 export const MIN = 60_000;

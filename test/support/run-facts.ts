@@ -1,8 +1,8 @@
 /** Facts of the record for tests of the answers, where nothing but graph and state matters: every instant is the opening. */
-import type { Graph } from '../../graph/compact.ts';
+import type { Graph } from '../../graph/compiled/compact.ts';
 import type { Flow } from '../../graph/model.ts';
-import type { WaitingClaim, WhyFacts } from '../../graph/run-facts.ts';
-import { FLAG, type RunState } from '../../graph/state.ts';
+import type { WaitingClaim, WhyFacts } from '../../graph/run/run-facts.ts';
+import { FLAG, type RunState } from '../../graph/run/state.ts';
 
 const CLAIM: WaitingClaim = {
   releasedAt: 0,

@@ -1,7 +1,7 @@
 /** Graphs of runs for tests of the rules: flows written down in a line each, without a catalogue. */
-import { type CompactGraph, type FlowAttrs, type Graph, inflate } from '../../graph/compact.ts';
-import type { PersonMoment } from '../../graph/state.ts';
-import type { Subscription } from '../../graph/subscriptions.ts';
+import { type CompactGraph, type FlowAttrs, type Graph, inflate } from '../../graph/compiled/compact.ts';
+import type { PersonMoment } from '../../graph/run/state.ts';
+import type { Subscription } from '../../graph/run/subscriptions.ts';
 
 /** A flow in the order of the graph: upstreams before it, members of a loop side by side. What is left out is an ordinary job. */
 export interface FlowSpec extends Partial<FlowAttrs> {

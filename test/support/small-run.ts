@@ -1,8 +1,9 @@
 /** One run with its record in memory and one coordinator, driven by hand: for tests of single rules. */
-import { apply } from '../../graph/apply.ts';
-import { type Blocker, blockers } from '../../graph/blockers.ts';
-import type { Graph } from '../../graph/compact.ts';
+
+import type { Graph } from '../../graph/compiled/compact.ts';
 import { decide } from '../../graph/decide.ts';
+import { apply } from '../../graph/run/apply.ts';
+import { type Blocker, blockers } from '../../graph/run/blockers.ts';
 import type {
   CompletionEntry,
   Effect,
@@ -12,11 +13,11 @@ import type {
   OperationRequest,
   RerunPlan,
   Verb,
-} from '../../graph/decisions.ts';
-import { memberOf, planMembers, type RerunScope } from '../../graph/rerun.ts';
-import { FLAG, has, type RunState } from '../../graph/state.ts';
-import { stateOf } from '../../graph/state-of.ts';
-import type { State } from '../../graph/status.ts';
+} from '../../graph/run/decisions.ts';
+import { FLAG, has, type RunState } from '../../graph/run/state.ts';
+import { stateOf } from '../../graph/run/state-of.ts';
+import type { State } from '../../graph/run/status.ts';
+import { memberOf, planMembers, type RerunScope } from '../../graph/verbs/rerun.ts';
 import { MemoryRecord, type StoredLease } from './memory-record.ts';
 import { type FlowSpec, foreignOf, graphOf } from './run-graph.ts';
 

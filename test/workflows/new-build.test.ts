@@ -82,7 +82,7 @@ test.each<[string, string, () => Promise<Bundle>]>([
     '2080-02',
     () =>
       doctoredBundle(
-        'graph/completion.ts',
+        'graph/run/completion.ts',
         'export function lose(m: Machine, entry: LostEntry): void {',
         'export function lose(m: Machine, entry: LostEntry): void {\n  void m.now;',
       ),

@@ -1,0 +1,258 @@
+/** One flow by itself: what is well formed and would fail, or never happen, when it is carried out. Pure. */
+
+import type { Program } from '../model.ts';
+import { type Finding, hint, type Path } from '../text/problems.ts';
+import type { Draft } from './distribution.ts';
+
+type Severity = Finding['severity'];
+type Of<Type extends Program['type']> = Extract<Program, { type: Type }>;
+
+/** What every program is given, beside what its flow declares. */
+export const STANDARD_PARAMETERS = [
+  'period',
+  'first_day',
+  'last_day',
+  'previous_period',
+  'run',
+  'flow',
+  'generation',
+];
+
+/** Linux takes no longer argument of a program, bytes (MAX_ARG_STRLEN less its end). */
+const LONGEST_ARGUMENT = 131_071;
+
+/** Interpreters whose first argument that is no option is a script. */
+const INTERPRETER = /^(ba|da|z|k)?sh$|^python[\d.]*$|^(perl|ruby|node|Rscript)$/;
+
+export class FlowDoubts {
+  readonly #problems: Finding[];
+  /** Relative paths of scripts that were named already. */
+  readonly #scripts = new Set<string>();
+
+  constructor(problems: Finding[]) {
+    this.#problems = problems;
+  }
+
+  all(draft: Draft, path: Path): void {
+    // What the halves of a distribution share is looked at once.
+    if (draft.program?.type === 'export' && draft.kind === 'distribution') return;
+    this.#times(draft, path);
+    this.#lists(draft, path);
+    const { program } = draft;
+    if (program?.type === 'shell') this.#shell(draft, program, [...path, 'program']);
+    if (draft.kind === 'distribution' && program?.type === 'import') this.#distribution(draft, program, path);
+  }
+
+  #add(severity: Severity, id: string, path: Path, en: string, zh: string): void {
+    this.#problems.push({ code: 'bad_combination', severity, message: { en, zh }, path, id, at: 'value' });
+  }
+
+  #times(draft: Draft, path: Path): void {
+    const { id, timeoutMs, leaseMs, expectedMs, everyMs, giveUpAfterMs } = draft;
+    const warn = (field: string, en: string, zh: string) =>
+      this.#add('warning', id, [...path, field], en, zh);
+    if (timeoutMs === 0)
+      warn('timeoutMs', 'a timeout of 0 ends every attempt at once', '超时为 0 将立即终止每次执行');
+    if (leaseMs === 0) warn('leaseMs', 'a lease of 0 is lost at once', '租约为 0 将立即失效');
+    if (timeoutMs !== undefined && timeoutMs > 0 && expectedMs !== undefined && expectedMs > timeoutMs)
+      warn(
+        'timeoutMs',
+        `it is ended after ${timeoutMs} ms and expected to take ${expectedMs} ms`,
+        `预计耗时 ${expectedMs} 毫秒，而 ${timeoutMs} 毫秒后即被终止`,
+      );
+    if (everyMs === 0)
+      warn('everyMs', 'a check that is asked every 0 ms never rests', '检查间隔为 0 将不停执行');
+    if (giveUpAfterMs !== undefined && giveUpAfterMs < (everyMs ?? EVERY_MS))
+      warn(
+        'giveUpAfterMs',
+        `it gives up after ${giveUpAfterMs} ms, before it is asked a second time (every ${everyMs ?? EVERY_MS} ms)`,
+        `${giveUpAfterMs} 毫秒后放弃，尚未到第二次检查（间隔 ${everyMs ?? EVERY_MS} 毫秒）`,
+      );
+  }
+
+  #lists(draft: Draft, path: Path): void {
+    const { id } = draft;
+    const pools = draft.uses.map(({ pool }) => pool);
+    for (const [field, list] of Object.entries({
+      labels: draft.labels,
+      locks: draft.locks,
+      groups: draft.groups,
+      uses: pools,
+    })) {
+      const twice = list.findIndex((item, i) => list.indexOf(item) !== i);
+      if (twice >= 0)
+        this.#add(
+          'warning',
+          id,
+          [...path, field, twice],
+          `'${list[twice]}' is in the list twice`,
+          `'${list[twice]}' 重复`,
+        );
+    }
+    const own = draft.forcePassRequires.indexOf(id);
+    if (own >= 0)
+      this.#add(
+        'warning',
+        id,
+        [...path, 'forcePassRequires', own],
+        'it requires itself: it could never be force-passed',
+        '要求自身完成：将永远无法强制通过',
+      );
+  }
+
+  #shell(draft: Draft, { command, env }: Of<'shell'>, path: Path): void {
+    const { id } = draft;
+    if (command[0]!.trim() === '')
+      this.#add('error', id, [...path, 'command', 0], 'the command has no program', '命令中没有程序名');
+    for (const [i, argument] of command.entries())
+      this.#argument(draft, command, argument, i, [...path, 'command', i]);
+    for (const name of Object.keys(env)) {
+      if (name === '' || name.includes('=') || name.includes('\0'))
+        this.#add(
+          'error',
+          id,
+          [...path, 'env', name],
+          `'${name}' cannot be the name of a variable`,
+          `'${name}' 不能作为环境变量名`,
+        );
+      else if (!/^[A-Za-z_][A-Za-z0-9_]*$/.test(name))
+        this.#add(
+          'warning',
+          id,
+          [...path, 'env', name],
+          `shells cannot read a variable '${name}'`,
+          `shell 无法读取变量 '${name}'`,
+        );
+    }
+    const script = scriptOf(command);
+    if (script === null || this.#scripts.has(script.path)) return;
+    this.#scripts.add(script.path);
+    this.#problems.push({
+      code: 'relative_script',
+      severity: 'warning',
+      path: [...path, 'command', script.at],
+      id,
+      at: 'value',
+      message: {
+        en: `'${script.path}' is looked for below the folder in which the agent works (Sluice's own, for agents that npm start begins), not beside this file: write the whole path`,
+        zh: `'${script.path}' 在代理的工作目录下查找（npm start 启动的代理为 Sluice 自身目录），而非本文件所在目录：请写绝对路径`,
+      },
+    });
+  }
+
+  /** As the platform will read it (`:name` alone is a parameter). */
+  #argument(draft: Draft, command: readonly string[], argument: string, i: number, path: Path): void {
+    const { id, parameters } = draft;
+    if (bytesOf(argument) > LONGEST_ARGUMENT)
+      this.#add(
+        'warning',
+        id,
+        path,
+        `longer than an argument may be on Linux (${LONGEST_ARGUMENT} bytes)`,
+        `超过 Linux 单个参数的上限（${LONGEST_ARGUMENT} 字节）`,
+      );
+    const name = /^:([A-Za-z_][A-Za-z0-9_]*)$/.exec(argument)?.[1];
+    if (name === undefined) return;
+    if (i === 0 || /^-[a-z]*c$/.test(command[i - 1]!))
+      this.#add(
+        'error',
+        id,
+        path,
+        `the parameter :${name} stands where a program's text is expected`,
+        `参数 :${name} 处于应为程序文本的位置`,
+      );
+    else if (!STANDARD_PARAMETERS.includes(name) && !Object.hasOwn(parameters, name)) {
+      const near = hint(name, [...Object.keys(parameters), ...STANDARD_PARAMETERS]);
+      this.#add(
+        'error',
+        id,
+        path,
+        `no parameter '${name}' is declared${near.en}`,
+        `未声明参数 '${name}'${near.zh}`,
+      );
+    }
+  }
+
+  /** Names fold to lower case, as in SQL. */
+  #distribution({ id }: Draft, { to, columns, periodColumn }: Of<'import'>, path: Path): void {
+    const lower = columns.map((column) => column.toLowerCase());
+    columns.forEach((column, i) => {
+      if (!NAME.test(column))
+        this.#add(
+          'error',
+          id,
+          [...path, 'columns', i],
+          `'${column}' is not a name of a column`,
+          `'${column}' 不是有效列名`,
+        );
+      const first = lower.indexOf(lower[i]!);
+      if (first !== i)
+        this.#add(
+          'error',
+          id,
+          [...path, 'columns', i],
+          `column '${columns[first]}' twice`,
+          `列 '${columns[first]}' 重复`,
+        );
+    });
+    if (!lower.includes(periodColumn.toLowerCase()))
+      this.#add(
+        'warning',
+        id,
+        [...path, 'periodColumn'],
+        `'${periodColumn}' is not among the columns: rows arrive without their period unless the table fills it`,
+        `'${periodColumn}' 不在 columns 中：除非由表自动填充，否则入库行没有周期`,
+      );
+    if (!isTable(to.table))
+      this.#add(
+        'error',
+        id,
+        [...path, 'to', 'table'],
+        `'${to.table}' is not written as table or schema.table`,
+        `'${to.table}' 须写作 table 或 schema.table`,
+      );
+  }
+}
+
+const NAME = /^[A-Za-z_\u0080-\uffff][A-Za-z0-9_$\u0080-\uffff]{0,62}$/;
+
+/** `table` or `schema.table`, as copies take it. */
+export function isTable(table: string): boolean {
+  const parts = table.split('.');
+  return parts.length <= 2 && parts.every((part) => NAME.test(part));
+}
+
+/** How often a check is asked that does not say (D9). */
+const EVERY_MS = 60_000;
+
+/** A path that begins at the working folder: the program itself, or an interpreter's script. */
+function scriptOf(command: readonly string[]): { path: string; at: number } | null {
+  const program = command[0]!;
+  if (isRelative(program)) return { path: program, at: 0 };
+  const interpreter = program.replace(/^.*\//, '');
+  if (!INTERPRETER.test(interpreter)) return null;
+  const at = command.findIndex((argument, i) => i > 0 && !argument.startsWith('-'));
+  // Behind these stands a text, or the name of a module.
+  const text = interpreter.endsWith('sh')
+    ? /^-[a-z]*c$/
+    : interpreter.startsWith('python')
+      ? /^-[a-zA-Z]*[cm]$/
+      : /^-[a-z]*e$/;
+  if (at < 0 || text.test(command[at - 1]!)) return null;
+  const path = command[at]!;
+  return path.startsWith('/') || path.startsWith(':') ? null : { path, at };
+}
+
+const isRelative = (path: string): boolean => path.includes('/') && !path.startsWith('/');
+
+/** In UTF-8. */
+function bytesOf(text: string): number {
+  let bytes = text.length;
+  // Three bytes are the most for one UTF-16 unit.
+  if (3 * bytes <= LONGEST_ARGUMENT) return bytes;
+  for (let i = 0; i < text.length; i++) {
+    const unit = text.charCodeAt(i);
+    if (unit > 0x7f) bytes += unit > 0x7ff && (unit < 0xd800 || unit > 0xdfff) ? 2 : 1;
+  }
+  return bytes;
+}

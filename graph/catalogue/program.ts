@@ -1,0 +1,98 @@
+/** What a flow's program is called, which work it does, and what excludes what by itself (protocol C6, C9). */
+import type { Flow } from '../model.ts';
+import type { Given, Value } from './parameters.ts';
+
+/** What people call the program; also its key on the fences of before there were works. */
+export function programName(flow: Pick<Flow, 'id' | 'program'>): string {
+  const { program } = flow;
+  switch (program?.type) {
+    case 'sql':
+      return program.file.replace(/^.*\//, '').replace(/\.sql$/, '');
+    case 'export':
+    case 'import':
+      return `${program.distribution}.${program.type}`;
+    default:
+      return flow.id;
+  }
+}
+
+/** Whether the program's effects carry a fence: SQL and copies, but no check, which has none. */
+export function isFenced(flow: Pick<Flow, 'kind' | 'program'>): boolean {
+  const { kind, program } = flow;
+  return (
+    (program?.type === 'sql' && kind !== 'check') || program?.type === 'export' || program?.type === 'import'
+  );
+}
+
+/** The text in which parameters are looked for; null: it has none, or is a file of the catalogue. */
+export const conditionOf = ({ program }: Pick<Flow, 'program'>): string | null =>
+  program?.type === 'export' ? (program.where ?? null) : null;
+
+/** Two flows whose works have the same `canonical` form do one work. `readable` is for people. */
+export interface WorkForm {
+  readonly canonical: string;
+  readonly readable: string;
+  /** Of what it writes: the same work on two connections excludes nothing. */
+  readonly connection: string;
+}
+
+/**
+ * The work of a fenced program (protocol C6): whole path or distribution half, the parameters among `binds` (what its text binds) with
+ * name, type and value, and the period. Values that tell this run, flow or generation from others are left out.
+ */
+export function workForm(
+  flow: Flow,
+  period: string,
+  binds: readonly string[],
+  given: ReadonlyMap<string, Given>,
+): WorkForm | null {
+  const { program } = flow;
+  if (!isFenced(flow) || program === undefined) return null;
+  const [path, connection] = placeOf(flow);
+  const parameters: [name: string, type: string, value?: Value][] = [];
+  const shown: string[] = [];
+  for (const name of [...binds].sort()) {
+    const found = given.get(name);
+    if (found === undefined) continue;
+    const type = typeof found.value;
+    if (found.own) parameters.push([name, type]);
+    else {
+      parameters.push([name, type, found.value]);
+      if (!(name === 'period' && found.value === period)) shown.push(`${name}=${found.value}`);
+    }
+  }
+  return {
+    canonical: JSON.stringify([path, parameters, period]),
+    readable: cut(`${path} ${period}${shown.length === 0 ? '' : ` (${shown.join(', ')})`}`),
+    connection,
+  };
+}
+
+const READABLE_CHARACTERS = 200;
+const cut = (text: string): string =>
+  text.length > READABLE_CHARACTERS ? `${text.slice(0, READABLE_CHARACTERS - 1)}…` : text;
+
+function placeOf({ program, platform }: Flow): [path: string, connection: string] {
+  switch (program?.type) {
+    case 'sql':
+      return [program.file, program.connection ?? platform ?? ''];
+    case 'export':
+    case 'import':
+      return [`${program.distribution}.${program.type}`, program.to.connection];
+    default:
+      return ['', ''];
+  }
+}
+
+/** Keys that an attempt holds while its lease is open. A `noop` touches nothing that another could meet. */
+export function lockKeys(
+  flow: Flow,
+  period: string,
+  work: { readonly key: string; readonly connection: string } | null,
+): string[] {
+  const named = flow.locks.map((lock) => `lock:${lock}`);
+  if (work !== null) return [`work:${work.key}@${work.connection}`, ...named];
+  if (flow.program?.type === 'shell' && flow.kind !== 'check')
+    return [`program:${flow.id}:${period}`, ...named];
+  return named;
+}

@@ -1,0 +1,179 @@
+/** Calendars and schedules of a catalogue: what is wrong with them, and what they do not know yet. */
+import { isForward } from '../calendar/blackout.ts';
+import { formatPeriod } from '../calendar/calendar.ts';
+import { countsWorkDays } from '../calendar/moment.ts';
+import { Openings } from '../calendar/openings.ts';
+import { needsHolidays } from '../calendar/schedule.ts';
+import { isZoneName } from '../calendar/time-zone.ts';
+import { knowsHolidays } from '../calendar/work-days.ts';
+import type { Catalogue, Flow, Schedule } from '../model.ts';
+import type { Finding, Path } from '../text/problems.ts';
+import type { CheckReference } from './flow-check.ts';
+import { HolidayCheck } from './holiday-check.ts';
+
+export class ScheduleCheck {
+  private readonly problems: Finding[];
+  private readonly reference: CheckReference;
+
+  constructor(problems: Finding[], reference: CheckReference) {
+    this.problems = problems;
+    this.reference = reference;
+  }
+
+  all({ calendars, schedules, procedures }: Catalogue): void {
+    const known = new Map(calendars.map(({ id }) => [id, true]));
+    const named = new Map(procedures.map(({ id }) => [id, true]));
+    calendars.forEach(({ id, timeZone, blackouts }, i) => {
+      const path = ['calendars', i];
+      const { ok, suggestion } = isZoneName(timeZone);
+      if (!ok) {
+        const like = suggestion ?? 'Asia/Shanghai';
+        const en = `'${timeZone}' is not the name of a time zone; write it like ${like}`;
+        const zh = `'${timeZone}' 不是时区名称；写法如 ${like}`;
+        this.add('bad_time_zone', id, [...path, 'timeZone'], en, zh);
+      }
+      new HolidayCheck(this.problems, calendars[i]!, path).all();
+      blackouts.forEach((blackout, k) => {
+        if (isForward(blackout)) return;
+        const at = [...path, 'blackouts', k, 'to'];
+        this.add('bad_combination', id, at, 'a blackout ends after it begins', '停开时段的结束须晚于开始');
+      });
+    });
+    schedules.forEach((schedule, i) => {
+      const { id, calendar } = schedule;
+      const path = ['schedules', i];
+      if (calendar !== undefined)
+        this.reference(known, calendar, 'calendar', '日历', id, [...path, 'calendar']);
+      else if (needsHolidays(schedule)) {
+        const en = "work days are counted by a calendar: name it with 'calendar'";
+        this.add('missing_field', id, [...path, 'on'], en, '按工作日计算，需要 calendar 指定日历');
+      }
+      this.clock(schedule, [...path, 'at']);
+      schedule.procedures?.forEach((procedure, k) => {
+        this.reference(named, procedure, 'procedure', '规程', id, [...path, 'procedures', k]);
+      });
+    });
+  }
+
+  private clock({ id, cycle, at }: Schedule, path: Path): void {
+    if (at > '23:59' || Number(at.slice(3)) > 59)
+      this.add('bad_moment', id, path, `there is no time ${at}`, `没有时刻 ${at}`);
+    else if (cycle === 'hour' && !at.startsWith('00:')) {
+      const en = 'an hour schedule counts minutes into the hour: "00:10"';
+      this.add('bad_moment', id, path, en, '小时计划只计每小时的分钟："00:10"');
+    }
+  }
+
+  private add(code: Finding['code'], id: string, path: Path, en: string, zh: string): void {
+    this.problems.push({ code, severity: 'error', message: { en, zh }, path, id, at: 'value' });
+  }
+}
+
+/** Sections without which nobody can say which periods are opened. */
+const TIMING: readonly unknown[] = ['calendars', 'schedules', 'cycles'];
+
+/** Which periods the schedules of a catalogue open; null: it has none, or they are wrong. */
+export function openingsOf(
+  catalogue: Pick<Catalogue, 'schedules' | 'calendars'>,
+  problems: readonly Pick<Finding, 'severity' | 'path'>[],
+): Openings | null {
+  const wrong = problems.some(({ severity, path }) => severity === 'error' && TIMING.includes(path[0]));
+  return wrong || catalogue.schedules.length === 0 ? null : new Openings(catalogue);
+}
+
+export interface UnknownHolidays {
+  readonly calendar: string;
+  readonly year: string;
+  /** Schedules and flows that count work days by it. */
+  readonly usedBy: readonly string[];
+}
+
+/** How far ahead work days are counted: the runs of this month have moments in the month after the next. */
+const AHEAD_MS = 62 * 24 * 3_600_000;
+
+/**
+ * Calendars by which work days are counted, without holidays for this year or for the one that the next two months reach into. O(flows).
+ */
+export function unknownHolidays(
+  { calendars, schedules }: Pick<Catalogue, 'calendars' | 'schedules'>,
+  flows: Iterable<Flow>,
+  nowMs: number,
+): UnknownHolidays[] {
+  const years = [...new Set([nowMs, nowMs + AHEAD_MS].map((at) => formatPeriod('day', at).slice(0, 4)))];
+  const gaps = calendars.flatMap((calendar) =>
+    years.filter((year) => !knowsHolidays(calendar, year)).map((year) => ({ calendar: calendar.id, year })),
+  );
+  if (gaps.length === 0) return [];
+  const uses = new Map<string, string[]>();
+  const use = (calendar: string | undefined, by: string): void => {
+    if (calendar === undefined) return;
+    const list = uses.get(calendar);
+    if (list === undefined) uses.set(calendar, [by]);
+    else list.push(by);
+  };
+  for (const schedule of schedules) if (needsHolidays(schedule)) use(schedule.calendar, schedule.id);
+  for (const { id, calendar, startAt, deadline, person } of flows) {
+    const moments = [startAt, deadline, person?.escalateAt, ...(person?.remindAt ?? [])];
+    if (moments.some((moment) => moment !== undefined && countsWorkDays(moment))) use(calendar, id);
+  }
+  return gaps.flatMap((gap) => {
+    const usedBy = uses.get(gap.calendar);
+    return usedBy === undefined ? [] : [{ ...gap, usedBy }];
+  });
+}
+
+/** Schedules that would open runs in which nothing happens: no flow of their cycle, or of a procedure that they name. O(flows + schedules). */
+export function idleSchedules(
+  { schedules }: Pick<Catalogue, 'schedules'>,
+  flows: readonly Pick<Flow, 'cycle' | 'procedure'>[],
+): Finding[] {
+  // A part of a catalogue, or one that begins.
+  if (flows.length === 0) return [];
+  const cycles = new Set<string>();
+  const procedures = new Set<string>();
+  for (const { cycle, procedure } of flows) {
+    cycles.add(cycle);
+    procedures.add(`${cycle} ${procedure}`);
+  }
+  const finding = (id: string, path: Path, en: string, zh: string): Finding => ({
+    code: 'bad_combination',
+    severity: 'warning',
+    message: { en, zh },
+    path,
+    id,
+    at: 'value',
+  });
+  return schedules.flatMap(({ id, cycle, procedures: only }, i): Finding[] => {
+    const path = ['schedules', i];
+    if (!cycles.has(cycle))
+      return [
+        finding(
+          id,
+          [...path, 'cycle'],
+          `there is no ${cycle} flow: its runs cannot be opened`,
+          `没有 ${cycle} 流程：其批次无法打开`,
+        ),
+      ];
+    if (only?.length === 0)
+      return [
+        finding(
+          id,
+          [...path, 'procedures'],
+          'it names no procedure: nothing of its runs would be triggered',
+          '未列出任何规程：批次中不会触发任何流程',
+        ),
+      ];
+    return (only ?? []).flatMap((procedure, k) =>
+      procedures.has(`${cycle} ${procedure}`)
+        ? []
+        : [
+            finding(
+              id,
+              [...path, 'procedures', k],
+              `${procedure} has no ${cycle} flow: of it nothing would be triggered`,
+              `规程 ${procedure} 没有 ${cycle} 流程：不会触发任何流程`,
+            ),
+          ],
+    );
+  });
+}

@@ -1,0 +1,178 @@
+/**
+ * Edges of a whole catalogue as steps from one run into another, or on within a run, for the search for loops over several runs: where each
+ * leads at the latest, and how far it leads forward at the most. Pure.
+ */
+import { leadsAmongOpened, mappedCycle, mappingProblem, shiftOf } from '../calendar/calendar.ts';
+import { holding, lastDayOf, lastHourOf, type Numbered, RANK } from '../calendar/numbered-periods.ts';
+import type { Openers, Openings } from '../calendar/openings.ts';
+import type { Cycle, Flow, PeriodMapping } from '../model.ts';
+import { type Components, components, type Upstreams } from './loops.ts';
+
+export interface RunEdge {
+  /** Flows. */
+  readonly v: number;
+  readonly u: number;
+  /** What they are contracted to: their loop within a run, or themselves. */
+  readonly from: number;
+  readonly to: number;
+  readonly cycle: Cycle;
+  readonly target: Cycle;
+  readonly own: PeriodMapping;
+  readonly period: PeriodMapping;
+  readonly inRun: boolean;
+  /** Schedules whose periods the edge counts; missing: every period. */
+  readonly opened?: Openers;
+}
+
+/** Edges that may be part of such a loop, those of later flows of a run first; none when no flow waits for another run. */
+export function edgesOf(
+  flows: readonly Flow[],
+  { upOff, up }: Upstreams,
+  { of, count }: Components,
+  openings: Openings | null,
+): RunEdge[] {
+  const index = new Map(flows.map(({ id }, v) => [id, v]));
+  const edges: RunEdge[] = [];
+  flows.forEach((flow, v) => {
+    for (const { from, period, cycle, calendar } of flow.after) {
+      if (cycle === undefined && shiftOf(period) === 0) continue;
+      const target = cycle ?? flow.cycle;
+      const u = index.get(from);
+      if (u === undefined || flows[u]!.cycle !== target) continue;
+      const own = mappedCycle(flow.period, flow.cycle);
+      if (mappingProblem(period, flow.cycle, own, target) !== null) continue;
+      if (shiftOf(flow.period) === null && (flow.period !== 'lastDayOfMonth' || flow.cycle !== 'month'))
+        continue;
+      const ends = { v, u, from: of[v]!, to: of[u]! };
+      const counts = openings !== null && calendar !== 'plain' && leadsAmongOpened(period);
+      const opened = counts ? openings.covering(target, flows[u]!.procedure) : null;
+      edges.push({
+        ...ends,
+        cycle: flow.cycle,
+        target,
+        own: flow.period,
+        period,
+        inRun: false,
+        ...(opened === null ? {} : { opened }),
+      });
+    }
+  });
+  if (edges.length === 0) return [];
+  // Only what hangs together over all edges is looked at closer: in most estates next to nothing.
+  const knot = knotOf(flows.length, count, edges, { upOff, up }, of);
+  const plain = edges.filter((it) => knot[it.from] === knot[it.to]);
+  for (let v = 0; v < flows.length; v++) {
+    const from = of[v]!;
+    const { cycle } = flows[v]!;
+    for (let k = upOff[v]!; k < upOff[v + 1]!; k++) {
+      const u = up[k]!;
+      const to = of[u]!;
+      if (to === from || knot[to] !== knot[from]) continue;
+      plain.push({ v, u, from, to, cycle, target: cycle, own: 'same', period: 'same', inRun: true });
+    }
+  }
+  // Upstreams have smaller numbers within a run: in this order one pass of a search carries a period through a whole run.
+  return plain.sort((a, b) => b.from - a.from);
+}
+
+/** By contracted vertex the strongly connected part that it belongs to, over edges of both kinds. */
+function knotOf(
+  n: number,
+  count: number,
+  edges: readonly RunEdge[],
+  inRun: Upstreams,
+  of: Int32Array,
+): Int32Array {
+  const upOff = new Int32Array(count + 1);
+  for (let v = 0; v < n; v++) upOff[of[v]! + 1]! += inRun.upOff[v + 1]! - inRun.upOff[v]!;
+  for (const { from } of edges) upOff[from + 1]!++;
+  for (let i = 0; i < count; i++) upOff[i + 1]! += upOff[i]!;
+  const up = new Int32Array(upOff[count]!);
+  const next = upOff.slice(0, count);
+  for (let v = 0; v < n; v++)
+    for (let k = inRun.upOff[v]!; k < inRun.upOff[v + 1]!; k++) up[next[of[v]!]!++] = of[inRun.up[k]!]!;
+  for (const { from, to } of edges) up[next[from]!++] = to;
+  return components({ upOff, up }).of;
+}
+
+export const coarsest = (edges: readonly RunEdge[]): Cycle =>
+  edges.reduce<Cycle>((most, { cycle }) => (RANK[cycle] > RANK[most] ? cycle : most), 'hour');
+
+/** How many periods of `unit` an edge leads forward at the most, whatever the period; never too few. */
+export function mostShift({ cycle, own, period, target, inRun }: RunEdge, unit: Cycle): number {
+  if (inRun) return 0;
+  const seen = mappedCycle(own, cycle);
+  const edgeShift = shiftOf(period);
+  return (
+    most(shiftOf(own) ?? 0, cycle, unit) + most(edgeShift ?? 0, edgeShift === null ? seen : target, unit)
+  );
+}
+
+const LEAST: Record<Cycle, Record<Cycle, number>> = {
+  hour: { hour: 1, day: 24, month: 28 * 24 },
+  day: { hour: 0, day: 1, month: 28 },
+  month: { hour: 0, day: 0, month: 1 },
+};
+const LONGEST: Record<Cycle, Record<Cycle, number>> = {
+  hour: { hour: 1, day: 24, month: 31 * 24 },
+  day: { hour: 0, day: 1, month: 31 },
+  month: { hour: 0, day: 0, month: 1 },
+};
+
+const most = (n: number, of: Cycle, unit: Cycle): number =>
+  n === 0 ? 0 : n > 0 ? Math.ceil(n / LEAST[of][unit]) : -Math.floor(-n / LONGEST[of][unit]);
+
+/** The latest period that an edge asks for. Monotone. */
+export function latest({ cycle, own, period, target, inRun }: RunEdge, at: Numbered): Numbered {
+  if (inRun) return at;
+  const ownShift = shiftOf(own);
+  const seen = ownShift === null ? lastDayOf(at) : at + ownShift;
+  const seenCycle = ownShift === null ? 'day' : cycle;
+  const shift = shiftOf(period);
+  if (shift !== null) return holding(seen, seenCycle, target) + shift;
+  if (period === 'everyHourOfDay') return lastHourOf(seen);
+  return lastDayOf(holding(seen, seenCycle, 'month'));
+}
+
+/** What a search by length may keep. */
+const MOST_KEPT = 500_000;
+
+/** The shortest way from a vertex in a period back to it in the same or a later one; null when it is not found within reason. */
+export function shortWay(
+  knot: readonly RunEdge[],
+  start: number,
+  period: Numbered,
+  longest: number,
+): RunEdge[] | null {
+  const by = new Map<number, RunEdge[]>();
+  for (const edge of knot) {
+    const known = by.get(edge.from);
+    if (known === undefined) by.set(edge.from, [edge]);
+    else known.push(edge);
+  }
+  type Reached = { period: Numbered; edge: RunEdge | null; before: Reached | null };
+  let level = new Map<number, Reached>([[start, { period, edge: null, before: null }]]);
+  const best = new Map<number, Numbered>();
+  let kept = 0;
+  for (let length = 0; length < longest && level.size > 0; length++) {
+    const next = new Map<number, Reached>();
+    for (const [x, before] of level)
+      for (const edge of by.get(x) ?? []) {
+        const reached = latest(edge, before.period);
+        if (reached <= (best.get(edge.to) ?? Number.NEGATIVE_INFINITY)) continue;
+        if (reached <= (next.get(edge.to)?.period ?? Number.NEGATIVE_INFINITY)) continue;
+        next.set(edge.to, { period: reached, edge, before });
+      }
+    const back = next.get(start);
+    if (back !== undefined && back.period >= period) {
+      const way: RunEdge[] = [];
+      for (let at: Reached = back; at.edge !== null; at = at.before!) way.unshift(at.edge);
+      return way;
+    }
+    for (const [x, { period: reached }] of next) best.set(x, reached);
+    kept += next.size;
+    if (kept > MOST_KEPT) return null;
+    level = next;
+  }
+  return null;
+}

@@ -1,0 +1,154 @@
+/** What a backfill would open: which periods in which order, for which flows. Pure. */
+import { SluiceError } from '../../errors.ts';
+import { comparePeriods, nextPeriod, parsePeriod, shiftOf } from '../calendar/calendar.ts';
+import type { Openers } from '../calendar/openings.ts';
+import type { Graph } from '../compiled/compact.ts';
+import type { Cycle } from '../model.ts';
+
+export interface BackfillWish {
+  readonly cycle: Cycle;
+  /** Both included. */
+  readonly from: string;
+  readonly to: string;
+  /** null: all flows of the cycle. */
+  readonly flows: readonly string[] | null;
+  /** With everything downstream of `flows` in the same run. */
+  readonly downstream: boolean;
+  /** null: whichever the edges ask for, otherwise the oldest first. */
+  readonly order: 'ascending' | 'descending' | null;
+  /** null: one where runs wait for each other, otherwise a few. */
+  readonly concurrency: number | null;
+  /** Also periods that no schedule opens. */
+  readonly everyPeriod?: boolean;
+}
+
+export interface BackfillPlan {
+  /** In the order of opening. */
+  readonly periods: readonly string[];
+  /** Periods of the range that no schedule opens, ascending (protocol D10). */
+  readonly leftOut: readonly string[];
+  /** Flows that the runs are opened for, upstream first; null: all. */
+  readonly flows: readonly string[] | null;
+  readonly descending: boolean;
+  readonly concurrency: number;
+  /** Flows of it wait for flows of it in another period: earlier ones, later ones. */
+  readonly chained: { readonly earlier: boolean; readonly later: boolean };
+}
+
+export const MOST_PERIODS = 1_000;
+/** Periods that nothing opens between those of one backfill: 83 years of days of which one a month is opened, 2 years of hours. */
+const MOST_LEFT_OUT = 20_000;
+const CONCURRENCY = 4;
+
+/**
+ * Without `everyPeriod` the periods are those that a schedule opens which covers a flow that was asked for; where one of these is covered by
+ * none, all. Throws `invalid_period`, `unknown_flow`, `invalid_request` (a range that is empty or too long, or of which nothing is opened,
+ * an order that the edges contradict).
+ */
+export function planBackfill(graph: Graph, wish: BackfillWish): BackfillPlan {
+  const { periods, leftOut } = periodsOf(wish, wish.everyPeriod ? null : openersOf(graph, wish.flows), graph);
+  const included = wish.flows === null ? null : flowsOf(graph, wish.flows, wish.downstream);
+  const chained = { earlier: false, later: false };
+  for (const edge of graph.foreign) {
+    const shift = shiftOf(edge.period);
+    if (edge.cycle !== wish.cycle || shift === null || shift === 0) continue;
+    if (included !== null && !(included.has(edge.from) && included.has(graph.ids[edge.v]!))) continue;
+    if (shift < 0) chained.earlier = true;
+    else chained.later = true;
+  }
+  const wanted = wish.order ?? (chained.later && !chained.earlier ? 'descending' : 'ascending');
+  if (
+    (wanted === 'descending' && chained.earlier) ||
+    (wanted === 'ascending' && chained.later && !chained.earlier)
+  )
+    throw new SluiceError(
+      'invalid_request',
+      `flows wait for ${wanted === 'descending' ? 'earlier' : 'later'} periods of this backfill: it cannot go ${wanted}`,
+      { facts: { order: wanted, chained } },
+    );
+  // Both ways: no order does it, so all stand open and the edges alone decide.
+  const both = chained.earlier && chained.later;
+  const one = chained.earlier || chained.later;
+  return {
+    periods: wanted === 'descending' ? periods.reverse() : periods,
+    leftOut,
+    flows: included === null ? null : graph.ids.filter((id) => included.has(id)),
+    descending: wanted === 'descending',
+    concurrency: both ? periods.length : (wish.concurrency ?? (one ? 1 : CONCURRENCY)),
+    chained,
+  };
+}
+
+/** Sets of schedules whose periods count together; null: every period does. */
+function openersOf(graph: Graph, flows: readonly string[] | null): readonly Openers[] | null {
+  const { openings, cycle } = graph;
+  if (openings === null) return null;
+  const asked = flows === null ? null : new Set(flows);
+  const sets =
+    asked === null
+      ? [openings.ofCycle(cycle)]
+      : graph.ids.flatMap((id, v) =>
+          asked.has(id) ? [openings.covering(cycle, graph.attrOf(v).procedure)] : [],
+        );
+  const known = [...new Set(sets)].filter((it) => it !== null);
+  return known.length === 0 || sets.includes(null) ? null : known;
+}
+
+function periodsOf(
+  { cycle, from, to }: BackfillWish,
+  openers: readonly Openers[] | null,
+  { openings }: Graph,
+): { periods: string[]; leftOut: string[] } {
+  parsePeriod(cycle, from);
+  parsePeriod(cycle, to);
+  const isOpened = (period: string): boolean =>
+    openers === null || openers.some((by) => openings!.opens(by, cycle, period));
+  const periods: string[] = [];
+  const leftOut: string[] = [];
+  for (let at = from; comparePeriods(at, to) <= 0; at = nextPeriod(cycle, at)) {
+    (isOpened(at) ? periods : leftOut).push(at);
+    if (periods.length > MOST_PERIODS || leftOut.length > MOST_LEFT_OUT)
+      throw invalid(`more than ${MOST_PERIODS} periods; backfill them in parts`, { from, to });
+  }
+  if (leftOut.length > 0 && periods.length === 0)
+    throw invalid(
+      `no schedule opens a ${cycle} from ${from} to ${to}; --every-period (everyPeriod: true) takes every period of the range`,
+      { from, to, leftOut: leftOut.length, schedules: [...new Set(openers!.flat())] },
+    );
+  if (periods.length === 0) throw invalid(`${from} is later than ${to}`, { from, to });
+  return { periods, leftOut };
+}
+
+const invalid = (detail: string, facts: Record<string, unknown>): SluiceError =>
+  new SluiceError('invalid_request', detail, { facts });
+
+/** The named flows, and everything below them over edges of the run. O(V + E). */
+function flowsOf(graph: Graph, flows: readonly string[], downstream: boolean): Set<string> {
+  const index = new Map(graph.ids.map((id, v) => [id, v]));
+  const unknown = flows.filter((flow) => !index.has(flow));
+  if (unknown.length > 0)
+    throw new SluiceError('unknown_flow', `the ${graph.cycle} runs have no flow ${unknown.join(', ')}`, {
+      facts: { flows: unknown },
+    });
+  const found = new Set(flows.map((flow) => index.get(flow)!));
+  if (downstream)
+    // A set is walked in the order of insertion, also over what is added meanwhile.
+    for (const v of found)
+      for (let k = graph.downOff[v]!; k < graph.downOff[v + 1]!; k++) found.add(graph.down[k]!);
+  return new Set([...found].map((v) => graph.ids[v]!));
+}
+
+/** Flows of other cycles that wait for flows of the backfill: somebody has to decide whether their runs are to be redone, too. */
+export function dependants(
+  others: readonly Graph[],
+  cycle: Cycle,
+  included: ReadonlySet<string> | null,
+): { cycle: Cycle; flow: string }[] {
+  return others.flatMap((graph) => {
+    const flows = new Set<string>();
+    for (const edge of graph.foreign)
+      if (edge.cycle === cycle && (included === null || included.has(edge.from)))
+        flows.add(graph.ids[edge.v]!);
+    return [...flows].map((flow) => ({ cycle: graph.cycle, flow }));
+  });
+}

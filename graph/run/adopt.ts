@@ -1,0 +1,149 @@
+/** A run moves to another catalogue version (protocol D8): its state mapped by flow id, and what that changes. Pure. */
+
+import { edgeId, type Graph, indexOf } from '../compiled/compact.ts';
+import { type Blocker, blockers } from './blockers.ts';
+import { derive, emptyState, FLAG, has, type RunState } from './state.ts';
+import { type Subscription, subscribersTo } from './subscriptions.ts';
+import { isInHand } from './unmet.ts';
+
+export interface Target {
+  readonly graph: Graph;
+  readonly subscriptions: readonly Subscription[];
+  /** Start times by vertex, 0 = none. */
+  readonly starts: Float64Array;
+  /** Flags of a flow that is new to the run, as its opening would set them. */
+  readonly flagsOf: (v: number) => number;
+}
+
+export interface NewBlocker {
+  readonly flow: string;
+  readonly code: Blocker['code'];
+  readonly from: string | null;
+  readonly run: string | null;
+}
+
+export interface Adoption {
+  readonly state: RunState;
+  /** What stands in the way of a flow after it and did not before; of flows that are in both versions. */
+  readonly newBlockers: readonly NewBlocker[];
+  /** Flows that nothing stands in the way of any more. */
+  readonly freed: readonly string[];
+  readonly added: readonly string[];
+  readonly removed: readonly string[];
+  /** Of the removed ones those that have started: they must stay. */
+  readonly started: readonly string[];
+  /** Waives in force on edges that are gone. */
+  readonly lapsed: readonly { readonly from: string; readonly run: string | null; readonly to: string }[];
+}
+
+/** O(V + E). `before` knows of claims: what an agent has stays with it, what nobody has claimed is released again. */
+export function adopt(old: Graph, before: RunState, target: Target): Adoption {
+  const { graph } = target;
+  const s = emptyState(graph, {
+    ...{ openedAt: before.openedAt, now: before.now, graceMs: before.graceMs },
+    subscriptions: target.subscriptions,
+  });
+  s.closed = before.closed;
+  s.finished = before.finished;
+  s.start.set(target.starts);
+  const oldIndex = indexOf(old);
+  const index = indexOf(graph);
+  const added: string[] = [];
+  graph.ids.forEach((id, v) => {
+    const u = oldIndex.get(id);
+    if (u === undefined) {
+      added.push(id);
+      s.flags[v] = target.flagsOf(v);
+    } else copyFlow(before, u, s, v);
+  });
+  const lapsed = copyEdges(old, before, graph, s, index);
+  derive(graph, s);
+  const removed = old.ids.filter((id) => !index.has(id));
+  const changes = blockerChanges(old, before, graph, s, oldIndex);
+  const started = removed.filter((id) => hasHistory(before, oldIndex.get(id)!));
+  return { state: s, ...changes, added, removed, started, lapsed };
+}
+
+function copyFlow(before: RunState, u: number, s: RunState, v: number): void {
+  s.generation[v] = before.generation[u]!;
+  s.attempt[v] = before.attempt[u]!;
+  s.result[v] = before.result[u]!;
+  s.flags[v] = before.flags[u]!;
+  s.due[v] = before.due[u]!;
+  s.used[v] = before.used[u]!;
+  s.asked[v] = before.asked[u]!;
+  s.released[v] = before.released[u]!;
+  s.lease[v] = before.lease[u]!;
+  if (!has(s, v, FLAG.DISPATCHED) || s.lease[v] !== 0) return;
+  // Its definition may be another one now: it goes back and comes again.
+  s.flags[v]! &= ~(FLAG.DISPATCHED | FLAG.TAINTED | FLAG.STALE);
+  s.released[v] = 0;
+}
+
+function hasHistory(s: RunState, u: number): boolean {
+  return s.result[u] !== 0 || isInHand(s, u) || s.generation[u]! > 1 || s.attempt[u]! > 1;
+}
+
+/** Waives of edges that are in both, and what was heard of other runs. Returns the waives whose edge is gone. */
+function copyEdges(
+  old: Graph,
+  before: RunState,
+  graph: Graph,
+  s: RunState,
+  index: ReadonlyMap<string, number>,
+): Adoption['lapsed'] {
+  const lapsed: { from: string; run: string | null; to: string }[] = [];
+  const place = (from: string, to: string): void => {
+    const [u, v] = [index.get(from), index.get(to)];
+    const edge = u === undefined || v === undefined ? -1 : edgeId(graph, u, v);
+    const invalid = edge >= 0 ? -1 : graph.invalid.findIndex((it) => it.v === v && it.from === from);
+    if (edge >= 0) s.waived[edge] = 1;
+    else if (invalid >= 0) s.waivedInvalid[invalid] = 1;
+    else lapsed.push({ from, run: null, to });
+  };
+  before.waived.forEach((on, e) => {
+    if (on === 1) place(old.ids[old.up[e]!]!, old.ids[old.edgeTo[e]!]!);
+  });
+  before.waivedInvalid.forEach((on, i) => {
+    if (on === 1) place(old.invalid[i]!.from, old.ids[old.invalid[i]!.v]!);
+  });
+  before.subscriptions.list.forEach(({ v: u, from, run }, i) => {
+    const to = old.ids[u]!;
+    const v = index.get(to);
+    const same = subscribersTo(s.subscriptions, run, from).find((it) => s.subscriptions.list[it]!.v === v);
+    if (same !== undefined) {
+      s.foreignMet[same] = before.foreignMet[i]!;
+      s.waivedForeign[same] = before.waivedForeign[i]!;
+    } else if (before.waivedForeign[i] === 1) lapsed.push({ from, run, to });
+  });
+  return lapsed;
+}
+
+const keyOf = (it: Blocker): string =>
+  `${it.code} ${'from' in it ? it.from : ''} ${'run' in it ? it.run : ''}`;
+
+function blockerChanges(
+  old: Graph,
+  before: RunState,
+  graph: Graph,
+  s: RunState,
+  oldIndex: ReadonlyMap<string, number>,
+): Pick<Adoption, 'newBlockers' | 'freed'> {
+  const newBlockers: NewBlocker[] = [];
+  const freed: string[] = [];
+  graph.ids.forEach((flow, v) => {
+    const u = oldIndex.get(flow);
+    if (u === undefined || s.result[v] !== 0 || isInHand(s, v)) return;
+    const known = blockers(old, before, u);
+    const keys = new Set(known.map(keyOf));
+    const now = blockers(graph, s, v);
+    for (const it of now)
+      if (!keys.has(keyOf(it)))
+        newBlockers.push({
+          ...{ flow, code: it.code },
+          ...{ from: 'from' in it ? it.from : null, run: 'run' in it ? it.run : null },
+        });
+    if (now.length === 0 && known.length > 0) freed.push(flow);
+  });
+  return { newBlockers, freed };
+}

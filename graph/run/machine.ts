@@ -1,0 +1,144 @@
+/** The working copy of a state while `decide` runs: changes are made through it and noted as decisions. */
+import type { Graph } from '../compiled/compact.ts';
+import type { Effect, FlowChange, Group } from './decisions.ts';
+import {
+  assignFlow,
+  assignForeign,
+  assignWaive,
+  assignWaiveInvalid,
+  cloneState,
+  FLAG,
+  type FlowRow,
+  phaseOf,
+  type RunState,
+} from './state.ts';
+import { PHASES } from './status.ts';
+
+export class Machine {
+  readonly graph: Graph;
+  readonly s: RunState;
+  readonly groups: Group[] = [];
+  #seq = 0;
+  #effects: Effect[] = [];
+  readonly #touched = new Map<number, { expect: 0 | 1 | 2; released: -1 | 0 | 1 }>();
+
+  constructor(graph: Graph, state: RunState, now: number) {
+    this.graph = graph;
+    this.s = cloneState(state);
+    this.s.now = Math.max(now, state.now);
+  }
+
+  begin(seq: number): void {
+    this.#seq = seq;
+    this.#effects = [];
+    this.#touched.clear();
+  }
+
+  /** Closes the group. One with a log row is kept even when nothing follows from it: it moves the cursor. */
+  end(): void {
+    if (this.#seq === 0 && this.#touched.size === 0 && this.#effects.length === 0) return;
+    const changes: FlowChange[] = [];
+    for (const [v, { expect, released }] of this.#touched) {
+      const change = this.#change(v, expect, released);
+      this.s.phase[v] = change.phase;
+      changes.push(change);
+    }
+    this.groups.push({ seq: this.#seq, changes, effects: this.#effects });
+  }
+
+  #change(v: number, expect: 0 | 1 | 2, released: -1 | 0 | 1): FlowChange {
+    const s = this.s;
+    return {
+      v,
+      generation: s.generation[v]!,
+      attempt: s.attempt[v]!,
+      result: s.result[v]!,
+      flags: s.flags[v]!,
+      due: s.due[v]!,
+      used: s.used[v]!,
+      ...(s.asked[v] === 0 ? {} : { asked: s.asked[v]! }),
+      phase: PHASES.indexOf(phaseOf(this.graph, s, v)),
+      released,
+      expect,
+    };
+  }
+
+  row(v: number): FlowRow {
+    const s = this.s;
+    return {
+      generation: s.generation[v]!,
+      attempt: s.attempt[v]!,
+      result: s.result[v]!,
+      flags: s.flags[v]!,
+      due: s.due[v]!,
+      used: s.used[v]!,
+      asked: s.asked[v]!,
+    };
+  }
+
+  set(v: number, patch: Partial<FlowRow>): void {
+    assignFlow(this.graph, this.s, v, { ...this.row(v), ...patch });
+    this.touch(v);
+  }
+
+  setFlags(v: number, on: number, off = 0): void {
+    this.set(v, { flags: (this.s.flags[v]! | on) & ~off });
+  }
+
+  touch(v: number): void {
+    if (!this.#touched.has(v)) this.#touched.set(v, { expect: 0, released: -1 });
+  }
+
+  /** The group holds only while the flow's outbox row is unclaimed (1) or claimed (2): what an operator saw must still be so. */
+  expect(v: number, claimed: 1 | 2): void {
+    this.touch(v);
+    this.#touched.get(v)!.expect = claimed;
+  }
+
+  /** Its turn came (stamped with the exchange's clock), or was taken back. */
+  markReleased(v: number, on: boolean): void {
+    this.touch(v);
+    this.#touched.get(v)!.released = on ? 1 : 0;
+    this.s.released[v] = on ? this.s.now : 0;
+  }
+
+  /** What is decided about a flow in the outbox rests on what was known of its claim; contradicted when an agent was faster. */
+  expectAsKnown(v: number): void {
+    if ((this.s.flags[v]! & FLAG.DISPATCHED) !== 0) this.expect(v, this.s.lease[v] === 0 ? 1 : 2);
+  }
+
+  /** Takes an unclaimed flow back from the outbox; contradicted when an agent was faster. */
+  undispatch(v: number): void {
+    this.expect(v, 1);
+    // Nothing was used yet: neither tainted nor stale.
+    this.setFlags(v, 0, FLAG.DISPATCHED | FLAG.TAINTED | FLAG.STALE);
+    this.markReleased(v, false);
+  }
+
+  waive(list: 'edge' | 'invalid' | 'foreign', edge: number, on: boolean): void {
+    assignListed(this.graph, this.s, list, edge, on);
+    this.#effects.push({ t: 'waive', list, edge, on });
+  }
+
+  foreign(index: number, met: 0 | 1 | 2): void {
+    assignForeign(this.s, index, met, this.s.waivedForeign[index]!);
+    this.#effects.push({ t: 'foreign', index, met });
+  }
+
+  effect(effect: Effect): void {
+    this.#effects.push(effect);
+  }
+}
+
+/** Sets or lifts a waive on an edge of one of the three lists. */
+export function assignListed(
+  graph: Graph,
+  s: RunState,
+  list: 'edge' | 'invalid' | 'foreign',
+  edge: number,
+  on: boolean,
+): void {
+  if (list === 'edge') assignWaive(graph, s, edge, on);
+  else if (list === 'invalid') assignWaiveInvalid(graph, s, edge, on);
+  else assignForeign(s, edge, s.foreignMet[edge]!, on ? 1 : 0);
+}

@@ -1,0 +1,14 @@
+/** The state of a flow as people see it (protocol D4), from the coordinator's side: leases as the last exchange reported them. */
+import type { Graph } from '../compiled/compact.ts';
+import { FLAG, has, phaseOf, type RunState } from './state.ts';
+import { resultOf, type State } from './status.ts';
+
+export function stateOf(s: RunState, graph: Graph, v: number): State {
+  // Retired comes before the other results: a failed flow that was retired has left the graph.
+  if (has(s, v, FLAG.RETIRED)) return 'retired';
+  const result = resultOf(s.result[v]!);
+  if (result !== null) return result;
+  if (has(s, v, FLAG.DISPATCHED) && s.lease[v] === 2) return 'running';
+  if (has(s, v, FLAG.DISPATCHED) && s.lease[v] === 1) return 'sent_to_agent';
+  return phaseOf(graph, s, v);
+}

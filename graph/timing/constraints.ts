@@ -1,0 +1,271 @@
+/** What stood in the way of a flow during a stretch in which nothing of it ran, for the critical path (docs/answers.md). Pure. */
+import type { FlowAttrs } from '../compiled/compact.ts';
+import type { AttemptOutcome, Override } from '../run/run-facts.ts';
+import { FLAG, has, isTriggered, type RunState } from '../run/state.ts';
+import { RESULTS } from '../run/status.ts';
+import { type Generation, type History, type PieceKind, undoneSince } from './generations.ts';
+import { memberMissingSince } from './plan-order.ts';
+
+/** Something that stands in the way from `from` to `to`; the order of kinds decides between equal ends. */
+export interface Constraint {
+  readonly kind: PieceKind;
+  readonly from: number;
+  readonly to: number;
+  readonly by: string | null;
+}
+
+const ENDLESS = Number.MAX_SAFE_INTEGER;
+/** Equal instants: a gate before hold, time and the rest. */
+export const PRIORITY: readonly PieceKind[] = [
+  'other_run',
+  'waiting_person',
+  'held',
+  'manual_start',
+  'waiting_time',
+  'retry_backoff',
+  'paused',
+  'rework',
+];
+
+/** How the stretch ended: an attempt was sent, the generation ended, or it goes on now. */
+export type Ending = 'sent' | 'result' | 'now';
+
+/** In no order. `before`: the row of the attempt before the stretch, -1 = none; `to`: its end. O(decisions about the flow). */
+export function constraintsOf(
+  at: History,
+  v: number,
+  gen: Generation,
+  to: number,
+  before: number,
+  ending: Ending,
+): Constraint[] {
+  const { graph, s, facts } = at;
+  const attrs = graph.attrOf(v);
+  const overrides = facts.overrides.get(v) ?? [];
+  const begun = gen.index === 0 ? facts.openedAt : gen.begunAt;
+  const list: Constraint[] = [];
+  const add = (kind: PieceKind, from: number, end: number, by: string | null): void => {
+    list.push({ kind, from, to: end, by });
+  };
+  const startNows = overrides.filter((it) => it.kind === 'start-now' && it.at >= begun && it.at <= to);
+  for (const it of startNows) {
+    const since = setAsideSince(at, v, begun, it.at);
+    if (since !== null) add('manual_start', Math.max(begun, since), it.at, it.actor);
+  }
+  if (ending === 'result' && gen.result === RESULTS.force_passed.code) {
+    const since = setAsideSince(at, v, begun, gen.resultAt);
+    if (since !== null) add('waiting_person', Math.max(begun, since), gen.resultAt, null);
+  }
+  for (const it of waitsForRuns(at, v, to)) {
+    // start-now set it aside; what went missing after it, too.
+    const until = Math.min(it.until, ...startNows.map((now) => now.at));
+    if (until > begun) add('other_run', begun, until, `${it.run} ${it.from}`);
+  }
+  if (ending === 'now' && isStuck(s, v) && (has(s, v, FLAG.RETIRED) || s.unmet[v]! > unmetRuns(s, v))) {
+    // Round a loop, or for what does not exist: everything else ends sooner.
+    const since = setAsideSince(at, v, begun, to);
+    if (since !== null) add('waiting_person', Math.max(begun, since), Number.POSITIVE_INFINITY, null);
+  }
+  for (const it of overrides) {
+    if (it.kind === 'hold') add('held', it.at, it.endedAt ?? ENDLESS, it.actor);
+    if (it.kind === 'retire') add('waiting_person', it.at, it.endedAt ?? ENDLESS, it.actor);
+    if (it.kind !== 'waive' || it.at > to) continue;
+    // After start-now no edge counted any more.
+    if (startNows.some((now) => now.at <= it.at && (now.endedAt === null || now.endedAt >= it.at))) continue;
+    const u = it.run === undefined ? facts.vertexOf(it.from ?? '') : -1;
+    const since = u < 0 ? 0 : undoneSince(at, v, u, it.at);
+    if (since === null) continue;
+    const again = Math.max(
+      lastEnded(at, v, 'start-now', null, it.at),
+      lastEnded(at, v, 'waive', it.from, it.at),
+    );
+    add('waiting_person', Math.max(begun, since, again), it.at, it.actor);
+  }
+  const trigger = triggerOf(at, v, gen, begun, to, overrides);
+  if (trigger !== null) add('manual_start', begun, trigger.at, trigger.by);
+  let early = s.start[v]! > 0 ? facts.openedAt : ENDLESS;
+  for (const it of startNows) {
+    add('waiting_time', early, Math.min(s.start[v]!, it.at), attrs.startAt);
+    early = it.endedAt ?? ENDLESS;
+  }
+  add('waiting_time', early, s.start[v]!, attrs.startAt);
+  if (attrs.runner === 'person') {
+    const said = overrides.findLast((it) => isConfirm(it, begun, to));
+    // Without a word of this generation the one of an older generation was kept (onRerun), or nobody has confirmed.
+    const kept = ending === 'now' ? has(s, v, FLAG.CONFIRMED) : isKept(at, v, gen);
+    if (said !== undefined || !kept)
+      add('waiting_person', begun, said?.at ?? ENDLESS, said?.actor ?? attrs.role);
+  }
+  if (attrs.runner === 'agent') {
+    const scopes = [`run:${facts.run}`, `platform:${attrs.platform}`];
+    for (const it of facts.pauses)
+      if (scopes.includes(it.scope)) add('paused', it.from, it.to ?? ENDLESS, it.scope);
+    const old = oldAttemptEnd(at, v, gen);
+    if (old > begun) add('rework', begun, old, null);
+  }
+  if (before >= 0) afterAttempt(at, v, gen, before, to, ending, add);
+  return list;
+}
+
+/** Until when each upstream in another run was waited for by `to`; one that was waived is a person's matter. O(its subscriptions). */
+function waitsForRuns(
+  { s, facts }: History,
+  v: number,
+  to: number,
+): { from: string; run: string; until: number }[] {
+  const { off, list } = s.subscriptions;
+  const waits: { from: string; run: string; until: number }[] = [];
+  for (let i = off[v]!; i < off[v + 1]!; i++) {
+    const { from, run } = list[i]!;
+    const waives = (facts.overrides.get(v) ?? []).filter((it) => it.kind === 'waive' && it.run === run);
+    if (waives.some((it) => it.from === from && isInForce(it, to))) continue;
+    const metAt = facts.metAt[i]!;
+    // Only the last time is kept: that it was met before, and then not any more, is not known.
+    if (metAt === 0) waits.push({ from, run, until: ENDLESS });
+    else if (metAt <= to) waits.push({ from, run, until: metAt });
+  }
+  return waits;
+}
+
+function unmetRuns(s: RunState, v: number): number {
+  const { off } = s.subscriptions;
+  let unmet = 0;
+  for (let i = off[v]!; i < off[v + 1]!; i++) if (s.foreignMet[i] === 0 && s.waivedForeign[i] === 0) unmet++;
+  return unmet;
+}
+
+/** Whether a gate's word of an older generation counted in this one; of one that was force-passed it is as good as known. */
+function isKept({ graph, facts }: History, v: number, gen: Generation): boolean {
+  if (gen.result === RESULTS.succeeded.code) return true;
+  const before = facts.past.get(v)?.[gen.index - 1];
+  return graph.attrOf(v).onRerun === 'keep' && before?.result === RESULTS.succeeded.code;
+}
+
+/** At that instant; what ended in it is not in force any more. */
+export const isInForce = (it: Override, t: number): boolean =>
+  it.at <= t && (it.endedAt === null || it.endedAt > t);
+
+const isConfirm = (it: Override, from: number, to: number): boolean =>
+  it.kind === 'confirm' && it.at >= from && isInForce(it, to);
+
+/** Since when something above was missing that start-now or force-pass set aside; null when nothing was. O(in-degree). */
+function setAsideSince(at: History, v: number, begun: number, decidedAt: number): number | null {
+  const { graph, facts } = at;
+  const before = (facts.overrides.get(v) ?? []).filter(
+    (it) => it.at <= decidedAt && (it.endedAt === null || it.endedAt >= decidedAt),
+  );
+  if (before.some((it) => it.kind === 'start-now' && it.at >= begun && it.at < decidedAt)) return null;
+  const waives = before.filter((it) => it.kind === 'waive');
+  const isWaived = (from: string): boolean => waives.some((it) => it.from === from && it.run === undefined);
+  let since = memberMissingSince(at, v, decidedAt);
+  const note = (from: string, instant: number, run?: string): void => {
+    const counted = Math.max(instant, lastEnded(at, v, 'waive', from, decidedAt, run));
+    since = Math.min(since ?? counted, counted);
+  };
+  for (let e = graph.upOff[v]!; e < graph.upOff[v + 1]!; e++) {
+    const u = graph.up[e]!;
+    const missing = isWaived(graph.ids[u]!) ? null : undoneSince(at, v, u, decidedAt);
+    if (missing !== null) note(graph.ids[u]!, missing);
+  }
+  for (let i = graph.invalidOff[v]!; i < graph.invalidOff[v + 1]!; i++)
+    if (!isWaived(graph.invalid[i]!.from)) note(graph.invalid[i]!.from, begun);
+  const { off, list } = at.s.subscriptions;
+  for (let i = off[v]!; i < off[v + 1]!; i++) {
+    const { from, run } = list[i]!;
+    const metAt = facts.metAt[i]!;
+    const met = metAt !== 0 && metAt <= decidedAt;
+    if (!met && !waives.some((it) => it.from === from && it.run === run)) note(from, begun, run);
+  }
+  return since === null ? null : Math.max(since, lastEnded(at, v, 'start-now', null, decidedAt));
+}
+
+/** When what had set an edge aside before ended, so that the edge counted again: start-now by a plan, a waive by unwaive; 0 = never. */
+function lastEnded(
+  { facts }: History,
+  v: number,
+  kind: string,
+  from: string | null,
+  before: number,
+  run?: string,
+): number {
+  let last = 0;
+  for (const it of facts.overrides.get(v) ?? [])
+    if (it.kind === kind && it.from === from && it.run === run && it.endedAt !== null && it.endedAt < before)
+      last = Math.max(last, it.endedAt);
+  return last;
+}
+
+/** When the trigger of this generation came; null when it needs none, or kept that of an older generation. */
+function triggerOf(
+  { graph, s, facts }: History,
+  v: number,
+  gen: Generation,
+  begun: number,
+  to: number,
+  overrides: readonly Override[],
+): { at: number; by: string | null } | null {
+  const attrs = graph.attrOf(v);
+  const needs = attrs.trigger === 'manual' || attrs.trigger === 'event' || has(s, v, FLAG.EXCLUDED);
+  if (!needs) return null;
+  const given = overrides.filter((it) => it.kind === 'trigger' || it.kind === 'start-now');
+  if (attrs.onRerun === 'keep' && gen.index > 0 && given.some((it) => it.at < begun)) return null;
+  const own = given.find((it) => it.at >= begun && it.at <= to);
+  if (own !== undefined) return { at: own.at, by: own.actor };
+  const at = facts.triggeredAt[v]!;
+  if (at >= begun && at <= to) return { at, by: attrs.event };
+  // Only the last instant of an event is kept, so for an older generation it cannot be said when the event came.
+  const missing = gen.present ? !isTriggered(graph, s, v) : attrs.trigger !== 'event';
+  return missing ? { at: ENDLESS, by: null } : null;
+}
+
+/** C7: attempts of older generations must report their end before this one may start. */
+function oldAttemptEnd({ facts }: History, v: number, gen: Generation): number {
+  const { off, generation, endedAt } = facts.attempts;
+  let end = 0;
+  if (gen.index === 0) return end;
+  for (let i = off[v]!; i < off[v + 1]!; i++)
+    if (generation[i]! < gen.generation) end = Math.max(end, endedAt[i] === 0 ? ENDLESS : endedAt[i]!);
+  return end;
+}
+
+/** Back-off, grace, the next try of a check; or the wait for a person when the attempt's outcome was unknown or final. */
+function afterAttempt(
+  { graph, s, facts }: History,
+  v: number,
+  gen: Generation,
+  before: number,
+  to: number,
+  ending: Ending,
+  add: (kind: PieceKind, from: number, end: number, by: string | null) => void,
+): void {
+  const { endedAt, outcome, attempt } = facts.attempts;
+  const attrs = graph.attrOf(v);
+  const ended = endedAt[before]!;
+  const since = (facts.overrides.get(v) ?? []).filter((it) => it.at >= ended && it.at <= to);
+  const another = gen.present ? s.attempt[v]! > attempt[before]! : gen.result === 0;
+  const retried = ending === 'sent' || another;
+  const decided = since.find((it) => it.kind === 'resolve' || (it.kind === 'force-pass' && !retried));
+  if (decided !== undefined) add('waiting_person', ended, decided.at, decided.actor);
+  if (!retried || decided !== undefined) return;
+  const cut = since.find((it) => it.kind === 'start-now')?.at ?? ENDLESS;
+  add('retry_backoff', ended, Math.min(ended + delayAfter(outcome[before]!, attrs, s.graceMs), cut), null);
+}
+
+/** How long the next attempt waits (protocol C4, D9); the same rules as graph/run/completion.ts. */
+function delayAfter(outcome: AttemptOutcome | null, attrs: FlowAttrs, graceMs: number): number {
+  switch (outcome) {
+    case 'failed':
+    case 'cancelled':
+      return attrs.retries.backoffMs;
+    case 'false':
+      return attrs.everyMs;
+    case 'lost':
+      return attrs.fenced ? 0 : attrs.orphanMs + graceMs;
+    default:
+      return 0;
+  }
+}
+
+/** Nothing in this run will free it by itself. */
+export const isStuck = (s: RunState, v: number): boolean =>
+  has(s, v, FLAG.RETIRED) || (s.unmet[v]! > 0 && !has(s, v, FLAG.STARTED_NOW));

@@ -1,0 +1,109 @@
+/** A lateness in one sentence that a night operator understands, in English and Chinese. */
+
+import type { Sentence } from '../text/sentence.ts';
+import { span } from '../why/cause-text.ts';
+import type { Lateness, Part, PartKind } from './lateness.ts';
+
+/** What a part was, after `because`, and how a Chinese sentence calls it. */
+// biome-ignore format: a table
+const WORDS: Readonly<Record<PartKind, readonly [en: string, zh: string]>> = {
+  run: ['ran longer', '运行变长'],
+  failed_attempt: ['had failed attempts', '执行失败'],
+  retry_backoff: ['waited for retries', '等待重试'],
+  waiting_agent: ['waited for an agent', '等待代理'],
+  waiting_pool: ['waited for a pool', '等待资源池'],
+  waiting_lock: ['waited for a lock', '等待锁'],
+  held: ['was held', '被挂起'],
+  manual_start: ['waited for its manual start', '等待手工启动'],
+  waiting_time: ['waited for its start time', '等待启动时间'],
+  waiting_person: ['waited for a person', '等待人工'],
+  other_run: ['waited for another run', '等待其他运行'],
+  paused: ['stood in a pause', '处于暂停'],
+  rework: ['was redone', '被重做'],
+  engine: ['waited for the engine', '等待引擎'],
+  new: ['is new', '为新增流程'],
+  float: ['had less room at the join', '汇合处余量变化'],
+  opening: ['the run was opened later', '运行打开较晚'],
+};
+
+/** Parts told in the sentence, none that is less than a hundredth of the whole. */
+const TOLD = 3;
+const LEAST_SHARE = 0.01;
+
+/** What it is compared with: the run's id; null: its reference time. */
+export type ReferenceNamed = string | null;
+
+/** `names`: of a flow, null when it has none. */
+export function latenessText(
+  it: Lateness,
+  reference: ReferenceNamed,
+  names: (flow: string) => Sentence | null,
+): Sentence {
+  const by = long(Math.abs(it.total));
+  const subject = { en: called(it.target, names, 'en'), zh: called(it.target, names, 'zh') };
+  const least = it.total * LEAST_SHARE;
+  // Of what is early nobody asks why.
+  const parts =
+    it.total <= 0 ? [] : it.parts.filter(({ ms }) => ms > 0 && ms >= least).sort((a, b) => b.ms - a.ms);
+  const told = parts.slice(0, TOLD);
+  const rest = parts.length - told.length;
+  const head = headOf(it, subject, by, reference);
+  if (told.length === 0) return { en: `${head.en}.`, zh: `${head.zh}。` };
+  const because = told.map((part) => reasonOf(part, names));
+  const more =
+    rest === 0
+      ? { en: '', zh: '' }
+      : { en: `; and ${rest} smaller parts`, zh: `；另有 ${rest} 项较小的原因` };
+  return {
+    en: `${head.en}: ${because.map((text) => text.en).join('; ')}${more.en}.`,
+    zh: `${head.zh}：${because.map((text) => text.zh).join('；')}${more.zh}。`,
+  };
+}
+
+/** How late, without the reasons. */
+function headOf(it: Lateness, subject: Sentence, by: Sentence, reference: ReferenceNamed): Sentence {
+  const open = it.endedAt === null;
+  const than = reference === null ? 'its reference time' : `in ${reference}`;
+  const then = reference ?? '参考时间';
+  if (it.total === 0)
+    return {
+      en: `${subject.en} is ${reference === null ? 'at' : 'as'} ${than}`,
+      zh: `${subject.zh} 与 ${then} 一致`,
+    };
+  if (it.total > 0)
+    return {
+      en: `${subject.en} is ${by.en} later than ${than}${open ? ' so far' : ''}`,
+      zh: `${subject.zh} 比 ${then} ${open ? '目前已晚' : '晚'} ${by.zh}`,
+    };
+  if (!open)
+    return {
+      en: `${subject.en} is ${by.en} earlier than ${than}`,
+      zh: `${subject.zh} 比 ${then} 早 ${by.zh}`,
+    };
+  return reference === null
+    ? { en: `${subject.en} is ${by.en} before ${than}`, zh: `距 ${then} 还有 ${by.zh}：${subject.zh}` }
+    : {
+        en: `${subject.en} is ${by.en} before its end ${than}`,
+        zh: `距 ${then} 中的完成时间还有 ${by.zh}：${subject.zh}`,
+      };
+}
+
+/** Less than a second is written, too: an estate for trying has nothing else. */
+const long = (ms: number): Sentence =>
+  ms < 1_000 ? { en: `${Math.round(ms)} ms`, zh: `${Math.round(ms)} 毫秒` } : span(ms);
+
+function reasonOf(part: Part, names: (flow: string) => Sentence | null): Sentence {
+  const more = long(part.ms);
+  const [en, zh] = WORDS[part.kind];
+  if (part.flow === null) return { en: `${en} (+${more.en})`, zh: `${zh}（+${more.zh}）` };
+  return {
+    en: `${called(part.flow, names, 'en')} ${en} (+${more.en})`,
+    zh: `${called(part.flow, names, 'zh')} ${zh}（+${more.zh}）`,
+  };
+}
+
+function called(flow: string, names: (flow: string) => Sentence | null, lang: 'en' | 'zh'): string {
+  const name = names(flow)?.[lang];
+  if (name === undefined || name === flow) return flow;
+  return lang === 'en' ? `${flow} (${name})` : `${flow}（${name}）`;
+}

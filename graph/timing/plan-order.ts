@@ -1,0 +1,94 @@
+/** Members of a rerun plan wait for the members above them, whatever lies between (protocol E): an end that released without an edge. */
+import type { Graph } from '../compiled/compact.ts';
+import type { AppliedPlan } from '../run/run-facts.ts';
+import {
+  attemptsOf,
+  type Generation,
+  generationAt,
+  type History,
+  lastEnd,
+  undoneSince,
+} from './generations.ts';
+
+const memberAbove = new WeakMap<AppliedPlan, Uint8Array>();
+
+/** Per vertex: 1 when a member of the plan is it or lies above it. O(V + E), once per plan. */
+function aboveOf(graph: Graph, plan: AppliedPlan): Uint8Array {
+  let above = memberAbove.get(plan);
+  if (above !== undefined) return above;
+  above = new Uint8Array(graph.n);
+  for (let v = 0; v < graph.n; v++) {
+    above[v] = plan.members.has(v) ? 1 : 0;
+    for (let e = graph.upOff[v]!; above[v] === 0 && e < graph.upOff[v + 1]!; e++)
+      if (graph.loopEdge[e] === 0) above[v] = above[graph.up[e]!]!;
+  }
+  memberAbove.set(plan, above);
+  return above;
+}
+
+/** Visits the members of any of the plans above `v`; not beyond one that `visit` answers with true. O(V + E) at worst. */
+function forMembersAbove(
+  graph: Graph,
+  plans: readonly AppliedPlan[],
+  v: number,
+  visit: (u: number) => boolean,
+): void {
+  const seen = new Set<number>();
+  const stack = [v];
+  while (stack.length > 0) {
+    const d = stack.pop()!;
+    for (let e = graph.upOff[d]!; e < graph.upOff[d + 1]!; e++) {
+      const u = graph.up[e]!;
+      if (graph.loopEdge[e] === 1 || seen.has(u) || !plans.some((plan) => aboveOf(graph, plan)[u] === 1))
+        continue;
+      seen.add(u);
+      const settled = plans.some((plan) => plan.members.has(u)) && visit(u);
+      if (!settled) stack.push(u);
+    }
+  }
+}
+
+/**
+ * The latest end by `limit`, after the application of its plan, of a member above `v`, whatever lies between; `v` must be a member itself,
+ * of the same plan or another. Null when there is none. O(V + E) at worst, and only for members.
+ */
+export function planMemberEnd(
+  at: History,
+  v: number,
+  gen: Generation,
+  limit: number,
+): { v: number; index: number; at: number } | null {
+  const plans = at.facts.plans.filter((plan) => plan.at <= limit);
+  if (!plans.some((plan) => plan.members.has(v) && (gen.index === 0 || plan.at >= gen.begunAt))) return null;
+  const latest = Math.max(...plans.map((plan) => plan.at));
+  let best: { v: number; index: number; at: number } | null = null;
+  forMembersAbove(at.graph, plans, v, (u) => {
+    const end = lastEnd(at, u, limit);
+    // One that ended before its plan had no say as a member.
+    if (end === null || !plans.some((plan) => plan.members.has(u) && plan.at < end.at)) return false;
+    if (end.at > (best?.at ?? 0)) best = { v: u, ...end };
+    // Sent after the last plan it had waited for everybody above it, unless start-now had set them aside.
+    if ((at.facts.overrides.get(u) ?? []).some((it) => it.kind === 'start-now')) return false;
+    const sent = attemptsOf(at, u, generationAt(at, u, end.index).generation, end.at).at(-1);
+    return sent !== undefined && at.facts.attempts.sentAt[sent]! > latest;
+  });
+  return best;
+}
+
+/** Since when a member above `v` had not been done again at `decidedAt`; null when none was missing, or `v` was no member. */
+export function memberMissingSince(at: History, v: number, decidedAt: number): number | null {
+  const plans = at.facts.plans.filter((plan) => plan.at < decidedAt);
+  if (!plans.some((plan) => plan.members.has(v))) return null;
+  let since: number | null = null;
+  forMembersAbove(at.graph, plans, v, (u) => {
+    const missing = undoneSince(at, v, u, decidedAt);
+    if (missing === null) return false;
+    const both = Math.max(missing, memberSince(plans, u), memberSince(plans, v));
+    since = Math.min(since ?? both, both);
+    return false;
+  });
+  return since;
+}
+
+const memberSince = (plans: readonly AppliedPlan[], v: number): number =>
+  plans.find((plan) => plan.members.has(v))?.at ?? 0;

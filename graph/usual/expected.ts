@@ -1,0 +1,126 @@
+/**
+ * How long a flow runs, learned from how long it ran (decision 0013): the last successful attempt of each of its latest periods, by class of
+ * day, outliers limited, always with where it comes from. Runs of backfills and rehearsals are no past of a flow, and what was skipped or
+ * passed ran no time at all. Pure; ms.
+ */
+import type { Cycle, Flow } from '../model.ts';
+import { quantile } from './quantile.ts';
+
+/**
+ * Best first. `class`: its own past on days like this one; `own`: its own past; `configured`: the catalogue's `expectedMs`; `alike`: flows of
+ * the same kind, layer and platform; `few`: its own past of less than three runs; `default`: nothing is known.
+ */
+export const EXPECTED_ORIGINS = ['class', 'own', 'configured', 'alike', 'few', 'default'] as const;
+export type ExpectedOrigin = (typeof EXPECTED_ORIGINS)[number];
+
+/** Tenth, half and ninetieth percentile, and of how many: runs, or flows where it is `alike`. */
+export interface Spread {
+  readonly p10: number;
+  readonly p50: number;
+  readonly p90: number;
+  readonly n: number;
+}
+
+export interface Expected extends Spread {
+  readonly origin: ExpectedOrigin;
+}
+
+/** Until anything is known. */
+export const DEFAULT_DURATION_MS = 60_000;
+
+/** With fewer there is no series: the middle of two is as good as either. */
+const LEAST = 3;
+
+/**
+ * Limits of what counts as it is: the median and 4.45 median absolute deviations to either side (three standard deviations of a normal
+ * distribution), at least a tenth of the median. What lies beyond counts as the limit, so that a flow that grew slower moves its estimate
+ * and one night of a hung disk does not. Unlike mean and deviation, neither is moved by the outliers themselves.
+ */
+const DEVIATIONS = 3 * 1.4826;
+const LEAST_SHARE = 0.1;
+
+/** Ascending, outliers set to the limits. O(n log n). */
+export function limited(durations: readonly number[]): Float64Array {
+  const sorted = Float64Array.from(durations).sort();
+  if (sorted.length < LEAST) return sorted;
+  const median = quantile(sorted, 0.5);
+  const deviation = quantile(sorted.map((ms) => Math.abs(ms - median)).sort(), 0.5);
+  const room = Math.max(DEVIATIONS * deviation, LEAST_SHARE * median);
+  return sorted.map((ms) => Math.min(median + room, Math.max(median - room, ms)));
+}
+
+/** Null of nothing. */
+export function spreadOf(durations: readonly number[]): Spread | null {
+  if (durations.length === 0) return null;
+  const sorted = limited(durations);
+  const at = (share: number): number => Math.round(quantile(sorted, share));
+  return { p10: at(0.1), p50: at(0.5), p90: at(0.9), n: sorted.length };
+}
+
+/** A run of a flow that was good. */
+export interface PastDuration {
+  readonly ms: number;
+  /** Class of its period, graph/calendar/day-class.ts. */
+  readonly dayClass: string;
+  /** Whether it ended within the last week. */
+  readonly lately: boolean;
+}
+
+/** What a flow's past tells. `''` stands for all days; a class is there with three runs or more, if there are others besides. */
+export interface Learned {
+  readonly spreads: ReadonlyMap<string, Spread>;
+  /** Average of the last week, outliers limited as in the whole series. */
+  readonly week: { readonly n: number; readonly ms: number } | null;
+}
+
+export function learn(past: readonly PastDuration[]): Learned {
+  const spreads = new Map<string, Spread>();
+  const all = spreadOf(past.map((it) => it.ms));
+  if (all === null) return { spreads, week: null };
+  spreads.set('', all);
+  for (const [dayClass, list] of Map.groupBy(past, (it) => it.dayClass))
+    if (list.length >= LEAST && list.length < past.length)
+      spreads.set(dayClass, spreadOf(list.map((it) => it.ms))!);
+  const sorted = limited(past.map((it) => it.ms));
+  const [low, high] = [sorted[0]!, sorted.at(-1)!];
+  const lately = past.filter((it) => it.lately).map((it) => Math.min(high, Math.max(low, it.ms)));
+  const mean = lately.reduce((sum, ms) => sum + ms, 0) / lately.length;
+  return { spreads, week: lately.length === 0 ? null : { n: lately.length, ms: Math.round(mean) } };
+}
+
+/** Flows that are alike have the same key; no flow has it as its id. */
+export const alikeKey = (
+  cycle: Cycle,
+  { kind, layer, platform }: Pick<Flow, 'kind' | 'layer' | 'platform'>,
+) => `${cycle}/${kind}/${layer}/${platform ?? '-'}`;
+
+/** What may be known of a flow; null = it is not. */
+export interface Known {
+  readonly sameClass: Spread | null;
+  readonly own: Spread | null;
+  readonly configuredMs: number | null;
+  readonly alike: Spread | null;
+}
+
+export function expectedOf({ sameClass, own, configuredMs, alike }: Known): Expected {
+  if (sameClass !== null && sameClass.n >= LEAST) return { ...sameClass, origin: 'class' };
+  if (own !== null && own.n >= LEAST) return { ...own, origin: 'own' };
+  if (configuredMs !== null) return { ...certain(configuredMs), origin: 'configured' };
+  if (alike !== null && alike.n >= LEAST) return { ...alike, origin: 'alike' };
+  if (own !== null) return { ...own, origin: 'few' };
+  return { ...certain(DEFAULT_DURATION_MS), origin: 'default' };
+}
+
+const certain = (ms: number): Spread => ({ p10: ms, p50: ms, p90: ms, n: 0 });
+
+/** Q09: longer than an hour is long, and so is half as long again as on average. */
+export const LONG_RUN_MS = 60 * 60_000;
+const LONG_SHARE = 1.5;
+/** A flow that takes two seconds has not gone wrong when it takes four. */
+const LEAST_MORE_MS = 60_000;
+
+/** What a running flow runs too long against; null: it does not. `usualMs`: its own average of the week; null = it has none. */
+export function overLong(elapsedMs: number, usualMs: number | null): 'hour' | 'usual' | null {
+  if (usualMs !== null && elapsedMs > Math.max(LONG_SHARE * usualMs, usualMs + LEAST_MORE_MS)) return 'usual';
+  return elapsedMs > LONG_RUN_MS ? 'hour' : null;
+}

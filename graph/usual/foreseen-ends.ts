@@ -1,0 +1,94 @@
+/**
+ * When the open flows of a run end if each takes its expected time and nothing else is waited for: no agent, no pool, no person. The longest
+ * way, so a lower bound; a forecast would say more and cost more. Pure; integer ms when the durations are.
+ */
+import type { Graph } from '../compiled/compact.ts';
+
+export interface Work {
+  readonly now: number;
+  /** Per vertex: 1 when it will run. */
+  readonly runs: Uint8Array;
+  /** Per vertex: 1 for members of a rerun plan, which wait for every member above them, whatever lies between (protocol E). */
+  readonly members: Uint8Array;
+  /** Per vertex: what is looked at from; only these and what waits for them is `moved`. */
+  readonly roots: Uint8Array;
+  /** Per vertex, ms. */
+  readonly durations: Float64Array;
+  /** Earliest start per vertex, ms; 0 = none. */
+  readonly starts: Float64Array;
+}
+
+export interface ForeseenEnds {
+  /** Per vertex, ms; 0: it does not run. */
+  readonly ends: Float64Array;
+  /** Per vertex: whose end it waits for last; -1: nobody's. */
+  readonly by: Int32Array;
+  /** Per vertex: 1 when it runs and is a root, or waits for one. */
+  readonly moved: Uint8Array;
+}
+
+/** Loops' inner edges do not count. O(V + E). */
+export function foreseenEnds(graph: Graph, work: Work): ForeseenEnds {
+  const { now, runs, members, roots, durations, starts } = work;
+  const ends = new Float64Array(graph.n);
+  const by = new Int32Array(graph.n).fill(-1);
+  const moved = new Uint8Array(graph.n);
+  // The member at or above with the latest end.
+  const last = new Int32Array(graph.n).fill(-1);
+  // 1: a moved member is it or lies above it.
+  const below = new Uint8Array(graph.n);
+  for (let v = 0; v < graph.n; v++) {
+    let ready = Math.max(now, starts[v]!);
+    let member = -1;
+    let waits = -1;
+    let touched = roots[v]!;
+    for (let e = graph.upOff[v]!; e < graph.upOff[v + 1]!; e++) {
+      if (graph.loopEdge[e] === 1) continue;
+      const u = graph.up[e]!;
+      const above = last[u]!;
+      if (above >= 0 && (member < 0 || ends[above]! > ends[member]!)) member = above;
+      if (below[u] === 1) below[v] = 1;
+      if (runs[u] === 0) continue;
+      if (moved[u] === 1) touched = 1;
+      if (ends[u]! > ready) {
+        ready = ends[u]!;
+        waits = u;
+      }
+    }
+    last[v] = member;
+    if (runs[v] === 0) continue;
+    if (members[v] === 1 && member >= 0) {
+      if (below[v] === 1) touched = 1;
+      if (ends[member]! > ready) {
+        ready = ends[member]!;
+        waits = member;
+      }
+    }
+    ends[v] = ready + durations[v]!;
+    by[v] = waits;
+    moved[v] = touched;
+    if (members[v] === 0) continue;
+    if (member < 0 || ends[v]! >= ends[member]!) last[v] = v;
+    if (touched === 1) below[v] = 1;
+  }
+  return { ends, by, moved };
+}
+
+/** The longest way to `v`: what it waits for last, and what that waits for, `v` at the end. */
+export function longestWayTo({ by }: ForeseenEnds, v: number): number[] {
+  const way = [v];
+  for (let u = by[v]!; u !== -1; u = by[u]!) way.push(u);
+  return way.reverse();
+}
+
+/** Moved flows with a deadline (0 = none), in the order of the graph; `lateMs` is 0 for those that hold it. O(V). */
+export function deadlinesMoved(
+  { ends, moved }: ForeseenEnds,
+  deadlines: Float64Array,
+): { v: number; endsAt: number; lateMs: number }[] {
+  const found: { v: number; endsAt: number; lateMs: number }[] = [];
+  for (let v = 0; v < ends.length; v++)
+    if (moved[v] === 1 && deadlines[v] !== 0)
+      found.push({ v, endsAt: ends[v]!, lateMs: Math.max(0, ends[v]! - deadlines[v]!) });
+  return found;
+}

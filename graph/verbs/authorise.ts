@@ -1,0 +1,53 @@
+/** Who may do what, inside the run (protocol B4): what needs the role of a gate, or a second person. */
+import type { OperationEntry, Verb } from '../run/decisions.ts';
+import type { Machine } from '../run/machine.ts';
+import { unmetUpstreams } from '../run/settle.ts';
+import { isDone } from '../run/state.ts';
+
+/** Actors with this role may do everything but still need a second person where B4 asks for one. */
+export const KEY_ROLE = 'key';
+
+/**
+ * Roles that the verb needs for this target: of the gates that it overrides, and `key` for a force-pass of a key flow. Empty: none.
+ * `from` is the one edge that a waive sets aside; `runs` are the subscriptions to other runs that it sets aside.
+ */
+export function neededRoles(
+  m: Machine,
+  verb: Verb,
+  v: number,
+  from: number | null = null,
+  runs: readonly number[] = [],
+): string[] {
+  const roles = new Set<string>();
+  const { graph, s } = m;
+  const overridesTarget = verb === 'force-pass' || verb === 'skip' || verb === 'start-now';
+  if (overridesTarget) addGate(v);
+  if (verb === 'force-pass' || verb === 'start-now') {
+    for (const u of unmetUpstreams(m, v)) addGate(u);
+    for (let i = s.subscriptions.off[v]!; i < s.subscriptions.off[v + 1]!; i++)
+      if (s.waivedForeign[i] === 0) addGateOfRun(i);
+  }
+  if (verb === 'waive' && from !== null) addGate(from);
+  if (verb === 'waive') for (const i of runs) addGateOfRun(i);
+  if (verb === 'force-pass' && graph.attrOf(v).key) roles.add(KEY_ROLE);
+  return [...roles].sort();
+
+  function addGate(u: number): void {
+    const { runner, role } = graph.attrOf(u);
+    if (runner === 'person' && role !== null && !isDone(s, u)) roles.add(role);
+  }
+
+  function addGateOfRun(i: number): void {
+    if (s.foreignMet[i] !== 0) return;
+    const { from } = s.subscriptions.list[i]!;
+    for (let e = graph.foreignOff[v]!; e < graph.foreignOff[v + 1]!; e++) {
+      const { from: upstream, role } = graph.foreign[e]!;
+      if (upstream === from && role !== undefined) roles.add(role);
+    }
+  }
+}
+
+/** True when the actor holds every needed role or a second person approved this very request. */
+export function isEntitled(entry: OperationEntry, roles: readonly string[]): boolean {
+  return entry.approvedBy !== null || roles.every((role) => entry.roles.includes(role));
+}

@@ -1,0 +1,48 @@
+/** The outcome of an operation as an effect of its group (protocol B2), and the vertices that its flow ids mean. */
+import { type Graph, indexOf } from '../compiled/compact.ts';
+import type { Effect, FlowOutcome, OperationEntry, OperationOutcome } from '../run/decisions.ts';
+import type { Machine } from '../run/machine.ts';
+
+const indices = new WeakMap<readonly string[], Map<string, number>>();
+
+/** Vertex of a flow id, -1 when the run has no such flow. The index is made once per graph. */
+export function vertexOf(graph: Graph, flow: string): number {
+  let index = indices.get(graph.ids);
+  if (index === undefined) {
+    index = indexOf(graph);
+    indices.set(graph.ids, index);
+  }
+  return index.get(flow) ?? -1;
+}
+
+export function answer(
+  m: Machine,
+  entry: OperationEntry,
+  state: Extract<Effect, { t: 'outcome' }>['state'],
+  outcome: OperationOutcome,
+): void {
+  m.effect({ t: 'outcome', operation: entry.operation, state, outcome });
+}
+
+export function refuse(
+  m: Machine,
+  entry: OperationEntry,
+  code: string,
+  detail: string | null,
+  flows: readonly FlowOutcome[],
+): void {
+  answer(m, entry, 'refused', { flows, code, detail });
+}
+
+export function askApproval(
+  m: Machine,
+  entry: OperationEntry,
+  roles: string[],
+  flows: readonly FlowOutcome[],
+): void {
+  answer(m, entry, 'approval_required', {
+    flows,
+    code: 'approval_required',
+    detail: `needs the role ${roles.join(', ')} or a second person`,
+  });
+}

@@ -1,0 +1,177 @@
+/** Rerun plans (protocol E): who is redone, in which order, and what the plan's application does. Pure. */
+import type { Graph } from '../compiled/compact.ts';
+import type { FlowOutcome, OperationEntry, RerunMember, RerunPlan } from '../run/decisions.ts';
+import type { Machine } from '../run/machine.ts';
+import { beginGeneration, endOverrides, hasStarted, markStale, releaseAnew } from '../run/settle.ts';
+import { FLAG, has, type RunState } from '../run/state.ts';
+import { stateOf } from '../run/state-of.ts';
+import { codeOf } from '../run/status.ts';
+import { subscribersTo } from '../run/subscriptions.ts';
+import { answer, refuse, vertexOf } from './outcome.ts';
+import { VERBS } from './verbs.ts';
+
+export type RerunScope = 'only' | 'downstream' | 'failed-downstream' | 'selection';
+
+/** What a plan rests on: it is refused when any of it changed. Moves among the waiting states do not count. */
+export function memberOf(graph: Graph, s: RunState, v: number): RerunMember {
+  return {
+    flow: graph.ids[v]!,
+    generation: s.generation[v]!,
+    result: s.result[v]!,
+    started: s.result[v] === 0 && hasStarted(s, v),
+  };
+}
+
+/**
+ * Members of a plan in topological order. `only` and `selection` are the roots; `downstream` adds all below; `failed-downstream` takes
+ * failed and cancelled flows at or below the roots and, below those, what still waits. Retired flows are never members. O(V + E).
+ */
+export function planMembers(
+  graph: Graph,
+  s: RunState,
+  roots: readonly number[],
+  scope: RerunScope,
+): number[] {
+  const members = new Set<number>();
+  if (scope === 'only' || scope === 'selection') for (const v of roots) members.add(v);
+  if (scope === 'downstream') for (const v of reach(graph, roots)) members.add(v);
+  if (scope === 'failed-downstream') {
+    const failed = [...reach(graph, roots)].filter((v) => isFailed(s, v) && !has(s, v, FLAG.RETIRED));
+    for (const v of failed) members.add(v);
+    for (const v of reach(graph, failed)) if (s.result[v] === 0 && !hasStarted(s, v)) members.add(v);
+  }
+  return [...members].filter((v) => !has(s, v, FLAG.RETIRED)).sort((a, b) => a - b);
+}
+
+function isFailed(s: RunState, v: number): boolean {
+  return s.result[v] === codeOf('failed') || s.result[v] === codeOf('cancelled');
+}
+
+/**
+ * Why a flow may not be a root of a plan; null = it may. With `failed-downstream` a root only says where to look, whatever its state.
+ * Codes: `rerun_pending`, `outcome_unknown`, `wrong_state`.
+ */
+export function rootRefusal(
+  graph: Graph,
+  s: RunState,
+  v: number,
+  scope: RerunScope,
+): 'rerun_pending' | 'outcome_unknown' | 'wrong_state' | null {
+  if (has(s, v, FLAG.RERUN_PENDING)) return 'rerun_pending';
+  const state = stateOf(s, graph, v);
+  if (state === 'outcome_unknown') return 'outcome_unknown';
+  return scope === 'failed-downstream' || VERBS.get('rerun')!.allowedIn.includes(state)
+    ? null
+    : 'wrong_state';
+}
+
+/** The flows themselves and everything below them. */
+export function reach(graph: Graph, roots: Iterable<number>): Set<number> {
+  const seen = new Set<number>(roots);
+  const stack = [...seen];
+  while (stack.length > 0) {
+    const u = stack.pop()!;
+    for (let k = graph.downOff[u]!; k < graph.downOff[u + 1]!; k++) {
+      const d = graph.down[k]!;
+      if (!seen.has(d)) {
+        seen.add(d);
+        stack.push(d);
+      }
+    }
+  }
+  return seen;
+}
+
+/** Carries a plan out, or says what changed since it was made. */
+export function applyRerun(m: Machine, entry: OperationEntry): void {
+  const { graph, s } = m;
+  const plan = entry.request.plan;
+  if (plan === null) {
+    refuse(m, entry, 'unknown_plan', 'a rerun operation carries its plan', []);
+    return;
+  }
+  const outcomes: FlowOutcome[] = [];
+  const members: number[] = [];
+  for (const member of plan.members) {
+    const v = vertexOf(graph, member.flow);
+    if (v >= 0) m.expectAsKnown(v);
+    const code = v < 0 ? 'unknown_flow' : refusalOf(m, v, member, plan);
+    outcomes.push({ flow: member.flow, code, state: v < 0 ? null : stateOf(s, graph, v) });
+    if (v >= 0) members.push(v);
+  }
+  const refused = outcomes.find((o) => o.code !== null);
+  if (plan.agreed !== undefined && plan.graphVersion === graph.version) {
+    // What a person has to decide first is left as it is; it becomes stale like everything below what is redone.
+    const able = members.filter((v) => !isUndecided(s, v));
+    carryOut(m, able, plan, entry.operation);
+    awaitOthers(m, plan.agreed.awaits);
+    answer(m, entry, 'applied', { flows: outcomes, code: null, detail: null });
+    return;
+  }
+  if (refused !== undefined) {
+    refuse(
+      m,
+      entry,
+      refused.code!,
+      `${refused.flow} is ${refused.state ?? 'unknown'} now`,
+      outcomes.filter((o) => o.code !== null),
+    );
+    return;
+  }
+  carryOut(m, members, plan, entry.operation);
+  answer(m, entry, 'applied', { flows: outcomes, code: null, detail: null });
+}
+
+const isUndecided = (s: RunState, v: number): boolean =>
+  has(s, v, FLAG.RERUN_PENDING) || has(s, v, FLAG.RETIRED) || s.result[v] === codeOf('outcome_unknown');
+
+/** Upstreams in other runs that are redone with this plan: their old results count no more, though that run has not said so yet. */
+function awaitOthers(m: Machine, awaits: readonly { readonly from: string; readonly run: string }[]): void {
+  const { subscriptions } = m.s;
+  for (const { from, run } of awaits)
+    for (const i of subscribersTo(subscriptions, run, from)) {
+      if (m.s.foreignMet[i] === 0) continue;
+      releaseAnew(m, subscriptions.list[i]!.v);
+      m.foreign(i, 0);
+    }
+}
+
+function refusalOf(m: Machine, v: number, member: RerunMember, plan: RerunPlan): string | null {
+  const { graph, s } = m;
+  if (plan.graphVersion !== graph.version) return 'plan_stale';
+  if (has(s, v, FLAG.RERUN_PENDING)) return 'rerun_pending';
+  if (s.result[v] === codeOf('outcome_unknown')) return 'outcome_unknown';
+  if (plan.agreed !== undefined) return has(s, v, FLAG.RETIRED) ? 'plan_stale' : null;
+  const now = memberOf(graph, s, v);
+  const same =
+    now.generation === member.generation && now.result === member.result && now.started === member.started;
+  return same && !has(s, v, FLAG.RETIRED) ? null : 'plan_stale';
+}
+
+function carryOut(m: Machine, members: readonly number[], plan: RerunPlan, operation: string): void {
+  const { s, graph } = m;
+  const roots = new Set(plan.roots.map((flow) => vertexOf(graph, flow)));
+  const redone: number[] = [];
+  for (const v of members) {
+    const running = s.result[v] === 0 && hasStarted(s, v);
+    m.setFlags(v, FLAG.MEMBER);
+    const root = roots.has(v);
+    if (running && plan.running === 'wait') {
+      m.setFlags(
+        v,
+        FLAG.RERUN_PENDING | (root ? FLAG.PENDING_ROOT : 0) | (plan.keepWaives ? FLAG.KEEP_WAIVES : 0),
+      );
+      continue;
+    }
+    if (running) m.effect({ t: 'stop', v });
+    if (running || s.result[v] !== 0) {
+      beginGeneration(m, v, { root, keepWaives: plan.keepWaives, ending: running, operation });
+      redone.push(v);
+    } else {
+      // The plan's order counts again for what never started.
+      endOverrides(m, v, FLAG.STARTED_NOW, [], operation);
+      m.setFlags(v, 0, FLAG.STARTED_NOW | FLAG.TAINT_NEXT);
+    }
+  }
+  markStale(m, redone);
+}

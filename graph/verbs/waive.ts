@@ -1,0 +1,101 @@
+/** waive 豁免 an edge: it counts as met for this generation of its target, whose result will be tainted (protocol E, D6). */
+import { edgeId } from '../compiled/compact.ts';
+import type { EdgeName } from '../run/decisions.ts';
+import type { Machine } from '../run/machine.ts';
+import { type ListedEdge, releaseAnew } from '../run/settle.ts';
+import { stateOf } from '../run/state-of.ts';
+import type { State } from '../run/status.ts';
+import { vertexOf } from './outcome.ts';
+import type { VerbRule } from './verbs.ts';
+
+/**
+ * What an edge by name means: one edge of one of the three lists, or several of an upstream in other runs when none of them was named.
+ * `u` is null when the upstream is no vertex of this run.
+ */
+export interface FoundEdge {
+  readonly v: number;
+  readonly u: number | null;
+  readonly edges: readonly ListedEdge[];
+  readonly code: string | null;
+  readonly state: State | null;
+  readonly detail?: string;
+}
+
+const missing = (code: string, detail: string): FoundEdge => ({
+  v: -1,
+  u: null,
+  edges: [],
+  code,
+  state: null,
+  detail,
+});
+
+/** Throws nothing: what is wrong stands in `code`. Without a run, an edge within this run comes before those to others. */
+export function checkEdge(m: Machine, rule: VerbRule, { from, to, run }: EdgeName): FoundEdge {
+  const { graph, s } = m;
+  const v = vertexOf(graph, to);
+  if (v < 0) return missing('unknown_flow', `${to} is not a flow of this run`);
+  const { u, edges } = edgesOf(m, v, from, run);
+  if (edges.length === 0)
+    return missing(
+      'unknown_edge',
+      `${to} does not depend on ${from}${run === undefined ? '' : ` of ${run}`}`,
+    );
+  m.expectAsKnown(v);
+  const state = stateOf(s, graph, v);
+  const found = { v, u, edges, code: null, state };
+  if (!rule.allowedIn.includes(state))
+    return { ...found, code: 'wrong_state', detail: `${rule.verb} is not possible while ${to} is ${state}` };
+  const on = rule.verb === 'waive';
+  const left = edges.filter((edge) => isWaived(m, edge) !== on);
+  if (left.length === 0) return { ...found, code: on ? 'already_waived' : 'not_waived' };
+  return { ...found, edges: left };
+}
+
+function edgesOf(
+  { graph, s }: Machine,
+  v: number,
+  from: string,
+  run: string | undefined,
+): { u: number | null; edges: ListedEdge[] } {
+  const u = vertexOf(graph, from);
+  const edge = u < 0 || run !== undefined ? -1 : edgeId(graph, u, v);
+  if (edge >= 0) return { u, edges: [{ list: 'edge', edge, from }] };
+  if (run === undefined)
+    for (let i = graph.invalidOff[v]!; i < graph.invalidOff[v + 1]!; i++)
+      if (graph.invalid[i]!.from === from) return { u: null, edges: [{ list: 'invalid', edge: i, from }] };
+  const edges: ListedEdge[] = [];
+  for (let i = s.subscriptions.off[v]!; i < s.subscriptions.off[v + 1]!; i++) {
+    const it = s.subscriptions.list[i]!;
+    if (it.from === from && (run === undefined || it.run === run))
+      edges.push({ list: 'foreign', edge: i, from, run: it.run });
+  }
+  return { u: null, edges };
+}
+
+function isWaived(m: Machine, { list, edge }: ListedEdge): boolean {
+  const { s } = m;
+  if (list === 'edge') return s.waived[edge] === 1;
+  return (list === 'invalid' ? s.waivedInvalid : s.waivedForeign)[edge] === 1;
+}
+
+/** An edge named twice is one edge. */
+export function waive(m: Machine, { v, edges }: FoundEdge, operation: string): void {
+  releaseAnew(m, v);
+  for (const it of edges) {
+    if (isWaived(m, it)) continue;
+    const { list, edge, ...from } = it;
+    m.waive(list, edge, true);
+    m.effect({ t: 'override', v, kind: 'waive', ...from, operation });
+  }
+}
+
+export function unwaive(m: Machine, { v, edges }: FoundEdge, operation: string): void {
+  releaseAnew(m, v);
+  for (const it of edges) {
+    if (!isWaived(m, it)) continue;
+    const { list, edge, ...from } = it;
+    m.waive(list, edge, false);
+    m.effect({ t: 'end_override', v, kinds: ['waive'], ...from, operation });
+  }
+}

@@ -1,0 +1,103 @@
+/** Why something has not run that does not exist: the run, or the flow in it. An answer like any other (docs/answers.md). */
+import { beforeText, isBefore } from '../calendar/beginning.ts';
+import { parseRunId } from '../calendar/calendar.ts';
+import type { Sentence } from '../text/sentence.ts';
+import { sentenceOf } from './cause-text.ts';
+import type { CauseCode } from './causes.ts';
+import { remedyOf } from './remedies.ts';
+import { type BackfillTurn, explainUnopened, type ScheduleFacts, turnText } from './unopened.ts';
+import type { Cause } from './why.ts';
+
+/** Where a flow was found that the run does not contain. */
+export type Elsewhere =
+  /** In the run's own catalogue version, for runs of another cycle. */
+  | { readonly in: 'other_cycle'; readonly cycle: string }
+  | { readonly in: 'newer_version' | 'older_version'; readonly version: number; readonly runs: number }
+  | { readonly in: 'nowhere'; readonly near: readonly string[] };
+
+/** A flow that the run does not contain: retired from the catalogue, of another cycle or version, or unknown. */
+export function absentFlow(run: string, flow: string, found: Elsewhere, now: number): Cause {
+  switch (found.in) {
+    case 'other_cycle':
+      return absent('not_in_run', run, flow, now, {
+        en: `it belongs to the ${found.cycle} runs`,
+        zh: `它属于${CYCLES[found.cycle] ?? found.cycle}运行`,
+      });
+    case 'newer_version':
+      return absent('not_in_run', run, flow, now, {
+        en: `catalogue version ${found.version} has it, the run keeps version ${found.runs}`,
+        zh: `目录版本 ${found.version} 才有该流程，该运行使用版本 ${found.runs}`,
+      });
+    case 'older_version':
+      return absent('retired', run, flow, now, {
+        en: `catalogue version ${found.version} was the last that had it`,
+        zh: `目录版本 ${found.version} 之后已不再包含该流程`,
+      });
+    case 'nowhere': {
+      const near = found.near.join(', ');
+      return absent('not_in_catalogue', run, flow, now, near === '' ? null : { en: near, zh: near });
+    }
+    default:
+      return found satisfies never;
+  }
+}
+
+/**
+ * A run that was not opened; null when the id can be no run's. `schedules`: those that could have; `backfill`: the one that it is part of;
+ * `begins`: the first period of its cycle, null: all exist.
+ */
+export function absentRun(
+  run: string,
+  flow: string | null,
+  now: number,
+  schedules: readonly ScheduleFacts[],
+  backfill: BackfillTurn | null = null,
+  begins: string | null = null,
+  timeZone?: string,
+): Cause | null {
+  const key = parseRunId(run);
+  if (key === null) return null;
+  // Rehearsals, and backfills of one period, are opened by people only.
+  const { text, held, since, until } =
+    key.purpose === 'scheduled'
+      ? isBefore(key.period, begins)
+        ? { text: beforeText(key.cycle, begins!), held: null, since: null, until: null }
+        : explainUnopened(key.cycle, key.period, schedules, now, timeZone)
+      : { text: backfill === null ? null : turnText(backfill), held: null, since: null, until: null };
+  const cause = absent(held ?? 'run_not_opened', run, null, now, text);
+  return { ...cause, chain: flow === null ? [] : [flow], since, until };
+}
+
+const CYCLES: Record<string, string> = { hour: '小时', day: '日', month: '月' };
+
+function absent(
+  code: CauseCode,
+  run: string,
+  flow: string | null,
+  now: number,
+  said: Sentence | null,
+): Cause {
+  const subject = flow === null ? { en: `The run ${run}`, zh: `运行 ${run}` } : { en: flow, zh: flow };
+  const condition = { since: null, until: null, by: null };
+  const told = (reason: string | null) =>
+    sentenceOf(code, { ...condition, reason, subject, members: [], now });
+  return {
+    ...condition,
+    flow,
+    run,
+    code,
+    reason: said?.en ?? null,
+    ...{ names: null, state: null, key: false, owner: null, members: [], blocks: 0 },
+    chain: flow === null ? [] : [flow],
+    // A verb needs a flow of the run; what is left is a procedure, or the opening.
+    remedy: {
+      ...remedyOf({ code, run, flow: null, to: null, state: null, procedure: null, scope: null }),
+      ...NO_FLOW_VERB[code],
+    },
+    text: { en: told(said?.en ?? null).en, zh: told(said?.zh ?? null).zh },
+  };
+}
+
+const NO_FLOW_VERB: Partial<Record<CauseCode, { verb: null; command: null; otherwise: [] }>> = {
+  retired: { verb: null, command: null, otherwise: [] },
+};

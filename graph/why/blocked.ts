@@ -1,0 +1,174 @@
+/** From causes down to what they block: one pass over the graph for all causes together, in words of bits. */
+import type { Graph } from '../compiled/compact.ts';
+import type { RunState } from '../run/state.ts';
+import { isOpen, type Unmet } from '../run/unmet.ts';
+
+/** Where a cause begins. `own`: the vertex that is the cause (of a loop its first member); -1 when it is no vertex of the run. */
+export interface CauseSource {
+  readonly own: number;
+  readonly at: readonly number[];
+}
+
+export interface Blocked {
+  /** Per cause: open flows that wait for it directly or through others; the cause itself does not count. */
+  readonly flows: Int32Array;
+  /** Per vertex: sum of the weights of its final causes; zeros when no weights were given. */
+  readonly causes: Int32Array;
+}
+
+/** Words of 32 causes that are carried through the graph at once: bounds the memory to `4 x WORDS x V` bytes. */
+const WORDS = 16;
+
+/** O((V + E) x causes / 32). */
+export function countBlocked(
+  graph: Graph,
+  s: RunState,
+  unmet: Unmet,
+  sources: readonly CauseSource[],
+  weights: ArrayLike<number> | null,
+): Blocked {
+  const flows = new Int32Array(sources.length);
+  const causes = new Int32Array(graph.n);
+  const open: number[] = [];
+  const openIn = new Int32Array(graph.n);
+  for (let v = 0; v < graph.n; v++)
+    if (isOpen(s, v)) {
+      open.push(v);
+      openIn[unmet.rep[v]!]!++;
+    }
+  const planes = new Int32Array(32);
+  for (let first = 0; first < sources.length; first += 32 * WORDS) {
+    const count = Math.min(32 * WORDS, sources.length - first);
+    const words = Math.ceil(count / 32);
+    const bits = spread(graph, unmet, sources.slice(first, first + count), words);
+    const masks = weights === null ? [] : masksOf(weights, first, count, words);
+    for (let w = 0; w < words; w++) {
+      planes.fill(0);
+      for (let i = 0; i < open.length; i++) {
+        const v = open[i]!;
+        const word = bits[unmet.rep[v]! * words + w]!;
+        if (word === 0) continue;
+        addBits(planes, word);
+        for (const mask of masks) causes[v]! += ones(word & mask[w]!);
+      }
+      const end = Math.min(count, 32 * (w + 1));
+      for (let k = 32 * w; k < end; k++) flows[first + k] = sumOf(planes, k & 31);
+    }
+    for (let k = 0; k < count; k++) {
+      const { own } = sources[first + k]!;
+      // The cause itself, all members of a loop, do not count as blocked by it.
+      if (own >= 0) flows[first + k]! -= openIn[own]!;
+    }
+  }
+  return { flows, causes };
+}
+
+/** Per weight 1, 2, ...: the causes that weigh at least so much. */
+function masksOf(weights: ArrayLike<number>, first: number, count: number, words: number): Int32Array[] {
+  const masks: Int32Array[] = [];
+  for (let k = 0; k < count; k++)
+    for (let level = 0; level < weights[first + k]!; level++) {
+      masks[level] ??= new Int32Array(words);
+      masks[level]![k >> 5]! |= 1 << (k & 31);
+    }
+  return masks;
+}
+
+/** Counts how often every bit of a word was set: 32 binary numbers side by side, two steps a word instead of one for every bit. */
+function addBits(planes: Int32Array, word: number): void {
+  let carry = word;
+  for (let p = 0; carry !== 0; p++) {
+    const plane = planes[p]!;
+    planes[p] = plane ^ carry;
+    carry &= plane;
+  }
+}
+
+function sumOf(planes: Int32Array, bit: number): number {
+  let sum = 0;
+  for (let p = 0; p < planes.length; p++) sum += ((planes[p]! >>> bit) & 1) * 2 ** p;
+  return sum;
+}
+
+function ones(word: number): number {
+  let w = word - ((word >>> 1) & 0x55555555);
+  w = (w & 0x33333333) + ((w >>> 2) & 0x33333333);
+  return Math.imul((w + (w >>> 4)) & 0x0f0f0f0f, 0x01010101) >>> 24;
+}
+
+/** Bits of the causes of every vertex; those of a loop stand at its first member. */
+function spread(graph: Graph, unmet: Unmet, sources: readonly CauseSource[], words: number): Int32Array {
+  const { rep, edge, above } = unmet;
+  const bits = new Int32Array(graph.n * words);
+  /** What open members of rerun plans at or above a vertex wait for; it passes through flows that are done. */
+  const carried = unmet.anyAbove ? new Int32Array(graph.n * words) : bits;
+  sources.forEach(({ at }, k) => {
+    for (const v of at) bits[rep[v]! * words + (k >> 5)]! |= 1 << (k & 31);
+  });
+  const add = (to: Int32Array, t: number, from: Int32Array, f: number): void => {
+    for (let w = 0; w < words; w++) to[t * words + w]! |= from[f * words + w]!;
+  };
+  forEachVertex(graph, unmet, {
+    enter(v) {
+      for (let e = graph.upOff[v]!; e < graph.upOff[v + 1]!; e++) {
+        const u = rep[graph.up[e]!]!;
+        if (edge[e] === 1 && u !== rep[v]) add(bits, rep[v]!, bits, u);
+        if (above[v] === 1 && graph.loopEdge[e] === 0) add(bits, rep[v]!, carried, graph.up[e]!);
+      }
+    },
+    leave(v, isMember) {
+      if (isMember) add(carried, v, bits, rep[v]!);
+      for (let e = graph.upOff[v]!; e < graph.upOff[v + 1]!; e++)
+        if (graph.loopEdge[e] === 0) add(carried, v, carried, graph.up[e]!);
+    },
+  });
+  return bits;
+}
+
+/** Per vertex the least rank among its causes; `sources` in the order of their rank; -1 where there is none. O(V + E). */
+export function firstCauses(graph: Graph, unmet: Unmet, sources: readonly CauseSource[]): Int32Array {
+  const { rep, edge, above } = unmet;
+  const none = sources.length;
+  const first = new Int32Array(graph.n).fill(none);
+  const carried = unmet.anyAbove ? new Int32Array(graph.n).fill(none) : first;
+  sources.forEach(({ at }, k) => {
+    for (const v of at) if (first[rep[v]!]! > k) first[rep[v]!] = k;
+  });
+  const least = (to: Int32Array, t: number, rank: number): void => {
+    if (rank < to[t]!) to[t] = rank;
+  };
+  forEachVertex(graph, unmet, {
+    enter(v) {
+      for (let e = graph.upOff[v]!; e < graph.upOff[v + 1]!; e++) {
+        const u = graph.up[e]!;
+        if (edge[e] === 1 && rep[u] !== rep[v]) least(first, rep[v]!, first[rep[u]!]!);
+        if (above[v] === 1 && graph.loopEdge[e] === 0) least(first, rep[v]!, carried[u]!);
+      }
+    },
+    leave(v, isMember) {
+      if (isMember) least(carried, v, first[rep[v]!]!);
+      for (let e = graph.upOff[v]!; e < graph.upOff[v + 1]!; e++)
+        if (graph.loopEdge[e] === 0) least(carried, v, carried[graph.up[e]!]!);
+    },
+  });
+  return first.map((_, v) => (first[rep[v]!] === none ? -1 : first[rep[v]!]!));
+}
+
+/**
+ * Visits all vertices upstream first. `enter` gathers what comes in; `leave`, only called when members of rerun plans are about, after
+ * the whole loop of a vertex was entered.
+ */
+function forEachVertex(
+  graph: Graph,
+  unmet: Unmet,
+  visit: { enter(v: number): void; leave(v: number, isMember: boolean): void },
+): void {
+  const { order, rep, anyAbove } = unmet;
+  for (let i = 0; i < graph.n; ) {
+    let end = i + 1;
+    while (end < graph.n && rep[order[end]!] === rep[order[i]!]) end++;
+    for (let k = i; k < end; k++) visit.enter(order[k]!);
+    if (anyAbove) for (let k = i; k < end; k++) visit.leave(order[k]!, unmet.member[order[k]!] === 1);
+    i = end;
+  }
+}

@@ -1,0 +1,152 @@
+/** Why no agent has taken a flow that is in the outbox: what a claim would find in the way now (protocol C8, C9), and signs that agents hang. */
+
+import { keptAgainst } from '../run/room.ts';
+import type { AgentFacts, WaitingClaim, WhyFacts } from '../run/run-facts.ts';
+import { resultOf } from '../run/status.ts';
+import { type Condition, condition, HUNG_MS, IDLE_MS, type Situation, STANDSTILL_MS } from './condition.ts';
+import { holderKey, holdersOf } from './room-holders.ts';
+
+/** Everything at once. */
+export function claimSide(at: Situation, v: number, claim: WaitingClaim): Condition[] {
+  const { graph, facts } = at;
+  const list: Condition[] = [];
+  const since = claim.releasedAt;
+  const scopes = [`run:${facts.run}`, `platform:${claim.platform}`];
+  for (const pause of facts.pauses)
+    if (scopes.includes(pause.scope))
+      list.push(
+        condition('paused', Math.max(pause.from, since), {
+          by: `${pause.scope} ${pause.actor}`,
+          reason: pause.reason || null,
+        }),
+      );
+  list.push(...agentSide(at, claim));
+  claim.pools.forEach((name, i) => {
+    const pool = facts.pools.get(name);
+    if (pool === undefined || pool.used + claim.poolAmounts[i]! > pool.size)
+      list.push(
+        condition('pool_full', since, {
+          by: name,
+          reason: poolText(pool, claim.poolAmounts[i]!),
+          until: roomInPool(facts, name, claim.poolAmounts[i]!),
+        }),
+      );
+  });
+  for (const key of claim.locks) {
+    const holder = facts.locks.get(key);
+    if (holder === undefined) continue;
+    const where = holder.run === facts.run ? '' : `${holder.run} `;
+    list.push(
+      condition('lock_held', Math.max(holder.since, since), {
+        by: where + holder.flow,
+        reason: (key.startsWith('work:') ? facts.workText?.(v) : null) ?? key,
+        until: holdersOf(facts).byFlow.get(holderKey(holder.run, holder.flow))?.until ?? null,
+      }),
+    );
+  }
+  if (list.length === 0) list.push(...keptFromIt(at, v, claim));
+  if (list.length > 0) return list;
+  const waited = facts.now - since;
+  if (graph.ids[v]!.endsWith('.import') && graph.attrOf(v).kind === 'distribution' && waited > HUNG_MS)
+    return [condition('distribution_waiting_import', since)];
+  const taking = takingAgents(facts, claim);
+  if (waited > IDLE_MS && taking.every((agent) => agent.used === 0))
+    return [condition('tasktracker_hung', since, { by: namesOf(taking) })];
+  return [standstill(at, claim) ?? condition('waiting_agent', since)];
+}
+
+const fits = (agent: AgentFacts, { platform, labels }: WaitingClaim): boolean =>
+  agent.platform === platform && agent.live && labels.every((label) => agent.labels.includes(label));
+
+const takingAgents = (facts: WhyFacts, claim: WaitingClaim): AgentFacts[] =>
+  facts.agents.filter((agent) => fits(agent, claim) && !agent.drained);
+
+const namesOf = (agents: readonly AgentFacts[]): string => agents.map((agent) => agent.name).join(', ');
+
+/**
+ * Nothing moves on the platform: no flow of the run has ended there, no agent there was given anything. The latter shows what other runs
+ * do, whose results are not read here: a slot that is filled was free before.
+ */
+function standstill(at: Situation, { platform, releasedAt }: WaitingClaim): Condition | null {
+  const { facts } = at;
+  const ofPlatform = facts.agents.filter((agent) => agent.platform === platform);
+  const taken = Math.max(0, ...ofPlatform.map((agent) => agent.takenAt));
+  const since = Math.max(releasedAt, taken, lastEndOn(at, platform));
+  return facts.now - since > STANDSTILL_MS ? condition('no_progress', since, { by: platform }) : null;
+}
+
+const lastEnds = new WeakMap<WhyFacts, Map<string, number>>();
+
+/** When a program of the run ended last on a platform, 0 = none has. O(V) once for all flows that ask. */
+function lastEndOn({ graph, s, facts }: Situation, platform: string): number {
+  let ends = lastEnds.get(facts);
+  if (ends === undefined) {
+    ends = new Map();
+    for (let v = 0; v < graph.n; v++) {
+      const result = resultOf(s.result[v]!);
+      const on = result === 'succeeded' || result === 'failed' ? graph.attrOf(v).platform : null;
+      if (on !== null) ends.set(on, Math.max(ends.get(on) ?? 0, facts.resultAt[v]!));
+    }
+    lastEnds.set(facts, ends);
+  }
+  return ends.get(platform) ?? 0;
+}
+
+function agentSide(at: Situation, claim: WaitingClaim): Condition[] {
+  const { facts } = at;
+  const { platform, releasedAt: since, labels } = claim;
+  const ofPlatform = facts.agents.filter((agent) => agent.platform === platform);
+  const live = ofPlatform.filter((agent) => agent.live);
+  if (live.length === 0) {
+    const seen = Math.max(0, ...ofPlatform.map((agent) => agent.seenAt));
+    return [condition('no_live_agent', Math.max(since, seen), { by: platform })];
+  }
+  const fitting = live.filter((agent) => fits(agent, claim));
+  if (fitting.length === 0)
+    return [condition('no_fitting_agent', since, { by: namesOf(live), reason: labels.join(', ') })];
+  const taking = fitting.filter((agent) => !agent.drained);
+  if (taking.length === 0) return [condition('agents_drained', since, { by: namesOf(fitting) })];
+  if (taking.some((agent) => agent.used < agent.slots)) return [];
+  const { firstEnd } = holdersOf(facts);
+  const until = taking.reduce<number | null>(
+    (first, it) => earlier(first, firstEnd.get(it.name) ?? null),
+    null,
+  );
+  return [standstill(at, claim) ?? condition('no_free_slot', since, { by: namesOf(taking), until })];
+}
+
+const earlier = (a: number | null, b: number | null): number | null =>
+  a === null || b === null ? (a ?? b) : Math.min(a, b);
+
+/** When the flows that hold a pool should have left room for `n` units; null = that rests on one of which nothing is known. */
+function roomInPool(facts: WhyFacts, name: string, n: number): number | null {
+  const pool = facts.pools.get(name);
+  if (pool === undefined || n > pool.size) return null;
+  let free = pool.size - pool.used;
+  for (const { pools, amounts, until } of holdersOf(facts).byPool.get(name) ?? []) {
+    free += amounts[pools.indexOf(name)]!;
+    if (free >= n) return until;
+  }
+  return null;
+}
+
+/** What is free is kept for one that stands before it: graph/run/room.ts, with which claims work it out. */
+function keptFromIt({ graph, facts }: Situation, v: number, claim: WaitingClaim): Condition[] {
+  const asks = { run: facts.run, flow: graph.ids[v]!, pools: claim.pools, amounts: claim.poolAmounts };
+  return keptAgainst(
+    { ...asks, locks: claim.locks },
+    facts.kept,
+    facts.pools,
+    takingAgents(facts, claim).map(({ name, slots, used }) => ({ name, free: slots - used })),
+  ).map(({ by, reason }) =>
+    condition('room_kept', claim.releasedAt, {
+      by: by.run === facts.run ? by.flow : `${by.run} ${by.flow}`,
+      reason,
+    }),
+  );
+}
+
+const poolText = (pool: { size: number; used: number } | undefined, n: number): string =>
+  pool === undefined
+    ? `needs ${n} of a pool that does not exist`
+    : `needs ${n}, ${pool.used} of ${pool.size} used`;

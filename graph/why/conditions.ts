@@ -1,0 +1,187 @@
+/**
+ * What stands in the way of one flow by itself, apart from flows above it: codes of `why` (docs/answers.md). The engine's side is asked of
+ * graph/run/blockers.ts, so the answer cannot contradict the engine; the claim's side (slot, pool, lock, pause, agents) is in the record.
+ */
+
+import { type Blocker, blockers } from '../run/blockers.ts';
+import type { OpenLease, Override, WhyFacts } from '../run/run-facts.ts';
+import { FLAG, has } from '../run/state.ts';
+import { resultOf } from '../run/status.ts';
+import { isInHand } from '../run/unmet.ts';
+import { overLong } from '../usual/expected.ts';
+import { gaveUpText } from './cause-text.ts';
+import type { CauseCode } from './causes.ts';
+import { claimSide } from './claim-conditions.ts';
+import { type Condition, condition, HUNG_MS, type Situation } from './condition.ts';
+
+/**
+ * All conditions of a flow that is not done. `final`: nothing above it is unmet, so who carries it out counts too; never empty then.
+ * Otherwise only what would still hold it back when everything above is done.
+ */
+export function conditionsOf(at: Situation, v: number, final: boolean): Condition[] {
+  const { graph, s, facts } = at;
+  if (has(s, v, FLAG.RETIRED)) return [byOverride(at, v, 'retired', 'retire', facts.generationAt[v]!)];
+  const result = resultOf(s.result[v]!);
+  if (result !== null) return [ended(at, v), ...unconfigured(at, v, final)];
+  if (isInHand(s, v)) return [inHand(at, v), ...unconfigured(at, v, final)];
+  const list = blockers(graph, s, v).flatMap((blocker) => fromBlocker(at, v, blocker));
+  if (!final) return list;
+  const { runner } = graph.attrOf(v);
+  if (runner === 'person' && !has(s, v, FLAG.CONFIRMED)) list.push(unconfirmed(at, v));
+  const claim = facts.claimOf(v);
+  if (list.length === 0 && runner === 'agent' && claim !== undefined) list.push(...claimSide(at, v, claim));
+  list.push(...unconfigured(at, v, final));
+  return list.length > 0 ? list : [condition('engine_pending', readySince(at, v))];
+}
+
+/** The loading platform passes over what is not in all of its tables, without a word: said beside whatever else is in the way. */
+function unconfigured({ facts }: Situation, v: number, final: boolean): Condition[] {
+  const missing = final ? facts.missingTables(v) : [];
+  if (missing.length === 0) return [];
+  return [condition('interface_not_configured', facts.openedAt, { by: missing.join(', ') })];
+}
+
+/** When the last of its upstream flows was done: before, its own conditions were in nobody's way. O(in-degree). */
+function readySince({ graph, facts }: Situation, v: number): number {
+  let since = Math.max(facts.generationAt[v]!, facts.openedAt);
+  for (let e = graph.upOff[v]!; e < graph.upOff[v + 1]!; e++)
+    since = Math.max(since, facts.resultAt[graph.up[e]!]!);
+  return since;
+}
+
+function overrideOf(facts: WhyFacts, v: number, kind: string): Override | undefined {
+  return facts.overrides.get(v)?.findLast((it) => it.kind === kind);
+}
+
+function byOverride(
+  { facts }: Situation,
+  v: number,
+  code: CauseCode,
+  kind: string,
+  otherwise: number,
+): Condition {
+  const found = overrideOf(facts, v, kind);
+  return condition(code, found?.at ?? otherwise, {
+    by: found?.actor ?? null,
+    reason: found?.reason || null,
+  });
+}
+
+/** It has a result that frees nothing. */
+function ended(at: Situation, v: number): Condition {
+  const { graph, s, facts } = at;
+  const attempt = facts.lastAttempts.get(v);
+  const since = facts.resultAt[v]!;
+  const gaveUp = attempt?.gaveUp ?? null;
+  const reason = attempt?.message ?? (gaveUp === null ? null : gaveUpText(gaveUp).en);
+  const said = { by: attempt?.agent ?? null, reason, gaveUp };
+  const result = resultOf(s.result[v]!);
+  if (result === 'cancelled') return byOverride(at, v, 'cancelled', 'cancel', since);
+  if (result === 'outcome_unknown') return condition('outcome_unknown', since, said);
+  const { kind, runner } = graph.attrOf(v);
+  if (runner === 'person') return byOverride(at, v, 'gate_rejected', 'reject', since);
+  if (kind === 'distribution') return condition('distribution_failed', since, said);
+  return condition(kind === 'interface' ? 'interface_failed' : 'upstream_failed', since, said);
+}
+
+function inHand({ graph, s, facts }: Situation, v: number): Condition {
+  const lease = facts.leases.get(v);
+  const { kind } = graph.attrOf(v);
+  // Its end is in the log and not read yet.
+  if (lease === undefined) return condition('engine_pending', facts.unread.since);
+  const by = lease.agent;
+  const agent = facts.agents.find((it) => it.name === by);
+  // Until its lease is over nobody can say more; then the reaper decides.
+  if (agent !== undefined && !agent.live)
+    return condition('agent_silent', Math.max(agent.seenAt, lease.sentAt), { by });
+  if (lease.startedAt === null) {
+    const hung = facts.now - lease.sentAt > HUNG_MS;
+    return condition(hung ? 'agent_hung' : 'sent_to_agent', lease.sentAt, { by });
+  }
+  if (lease.waits !== undefined) return waitsOf(lease.waits);
+  const since = lease.startedAt;
+  if (kind === 'interface' && isLate(facts, v))
+    return condition('interface_late', since, { by, until: dueOf(facts, v) });
+  const usual = facts.usualMs(v);
+  const until = usual === null ? null : since + usual;
+  const long = overLong(facts.now - since, usual) !== null;
+  if (kind === 'distribution' && !long) return condition('distribution_pending', since, { by, until });
+  const pending = has(s, v, FLAG.RERUN_PENDING) ? 'rerun_pending' : null;
+  return condition(long ? 'upstream_running_long' : 'upstream_running', since, {
+    by,
+    until,
+    reason: pending,
+  });
+}
+
+/** What its program waits for, or cannot get rid of, as its agent says. */
+const waitsOf = ({ code = 'fence_held_elsewhere', since, by }: NonNullable<OpenLease['waits']>): Condition =>
+  condition(code, since, { by });
+
+/** Deadline or reference time, the earlier of those that there are; 0 = neither. */
+function dueOf(facts: WhyFacts, v: number): number {
+  const [deadline, reference] = [facts.deadline[v]!, facts.referenceAt(v)];
+  return deadline === 0 || reference === 0 ? deadline || reference : Math.min(deadline, reference);
+}
+
+const isLate = (facts: WhyFacts, v: number): boolean => dueOf(facts, v) !== 0 && facts.now > dueOf(facts, v);
+
+function fromBlocker(at: Situation, v: number, blocker: Blocker): Condition[] {
+  const { graph, s, facts } = at;
+  switch (blocker.code) {
+    case 'upstream':
+    case 'loop':
+    case 'dependency_invalid':
+    case 'other_run':
+    case 'rerun_above':
+      // Something above it: the walk goes there.
+      return [];
+    case 'run_closed':
+      // A cause of the run as a whole.
+      return [];
+    case 'retired':
+      return [byOverride(at, v, 'retired', 'retire', facts.generationAt[v]!)];
+    case 'held':
+      return [byOverride(at, v, 'held', 'hold', facts.generationAt[v]!)];
+    case 'not_triggered': {
+      if (has(s, v, FLAG.EXCLUDED)) return [condition('procedure_excluded', facts.openedAt)];
+      const { trigger, event, kind } = graph.attrOf(v);
+      // The event of an interface says that its files are there.
+      if (trigger === 'event' && kind === 'interface' && isLate(facts, v))
+        return [condition('interface_late', readySince(at, v), { by: event, until: dueOf(facts, v) })];
+      const code = trigger === 'event' ? 'event_condition_unmet' : 'not_triggered';
+      return [condition(code, readySince(at, v), { by: event })];
+    }
+    case 'start_time': {
+      const code = graph.attrOf(v).kind === 'interface' ? 'interface_not_due' : 'schedule_not_reached';
+      return [condition(code, readySince(at, v), { until: blocker.until })];
+    }
+    case 'retry_backoff': {
+      const last = facts.lastAttempts.get(v);
+      const code = last?.outcome === 'false' ? 'check_false' : 'retry_backoff';
+      const since = last?.endedAt ?? readySince(at, v);
+      return [condition(code, since, { until: blocker.until, reason: last?.message ?? null })];
+    }
+    case 'previous_attempt_ending': {
+      const lease = facts.leases.get(v);
+      if (lease?.waits !== undefined) return [waitsOf(lease.waits)];
+      const until = blocker.until === 0 ? null : blocker.until;
+      return [condition(blocker.code, facts.generationAt[v]!, { until, by: lease?.agent ?? null })];
+    }
+    case 'rerun_pending':
+      return [condition('rerun_pending', facts.generationAt[v]!)];
+    default:
+      blocker satisfies never;
+      return [];
+  }
+}
+
+function unconfirmed(at: Situation, v: number): Condition {
+  const { graph, s, facts } = at;
+  const since = s.released[v]! || readySince(at, v);
+  const deadline = facts.deadline[v]!;
+  return condition('gate_unconfirmed', since, {
+    until: deadline === 0 ? null : deadline,
+    by: graph.attrOf(v).role,
+  });
+}

@@ -1,0 +1,153 @@
+/** Which final causes there are, what each of them blocks, and which comes first (docs/answers.md). The words for them: graph/why/why.ts. */
+
+import { FLAG, isTriggered } from '../run/state.ts';
+import type { Unmet } from '../run/unmet.ts';
+import { type CauseSource, countBlocked } from './blocked.ts';
+import type { CauseCode } from './causes.ts';
+import type { Condition, Situation } from './condition.ts';
+import { conditionsOf } from './conditions.ts';
+
+/** A final cause before it is put into words: where it stands, and what it blocks. */
+export interface Found extends CauseSource {
+  readonly flow: string;
+  readonly condition: Condition;
+  /** A flow that waits for it over an edge, for verbs about edges; null when none does. */
+  readonly to: string | null;
+  blocks: number;
+}
+
+/** Final vertices with their conditions, and what is waited for outside the run's graph by the visited ones. */
+export function finalCauses(
+  at: Situation,
+  unmet: Unmet,
+  finals: readonly number[],
+  visited: Iterable<number>,
+): Found[] {
+  const { graph } = at;
+  const found: Found[] = [];
+  for (const v of finals) {
+    const flow = graph.ids[v]!;
+    if (unmet.loops.has(v)) {
+      found.push(loopAt(at, unmet, v));
+      continue;
+    }
+    for (const condition of conditionsOf(at, v, true)) {
+      if (at.s.closed && condition.code === 'engine_pending') continue;
+      found.push({ flow, condition, own: v, at: [v], to: waitingFor(at, unmet, v), blocks: 0 });
+    }
+  }
+  if (unmet.missing.size + unmet.foreign.size > 0) found.push(...outside(at, unmet, visited));
+  return found;
+}
+
+function loopAt({ graph, facts }: Situation, unmet: Unmet, v: number): Found {
+  const since = unmet.loops.get(v)!.reduce((last, u) => Math.max(last, facts.generationAt[u]!), 0);
+  const condition: Condition = { code: 'loop', since, until: null, by: null, reason: null };
+  return { flow: graph.ids[v]!, condition, own: v, at: [v], to: null, blocks: 0 };
+}
+
+function waitingFor({ graph }: Situation, unmet: Unmet, v: number): string | null {
+  for (let k = graph.downOff[v]!; k < graph.downOff[v + 1]!; k++)
+    if (unmet.edge[graph.downEdge[k]!] === 1) return graph.ids[graph.down[k]!]!;
+  return null;
+}
+
+/**
+ * Flows that do not exist, or belong to another run: each is one cause for all that wait for it. Only what a visited flow waits for is a
+ * cause here; what it blocks is counted over all.
+ */
+function outside(at: Situation, unmet: Unmet, visited: Iterable<number>): Found[] {
+  const { graph, facts } = at;
+  const causes = new Map<string, Found & { at: number[]; condition: Condition }>();
+  const add = (v: number, flow: string, code: CauseCode, by: string | null): void => {
+    const id = `${flow} ${by ?? ''}`;
+    const known = causes.get(id);
+    if (known !== undefined) {
+      known.at.push(v);
+      if (code === 'backlog') known.condition = { ...known.condition, code };
+      return;
+    }
+    const since = facts.generationAt[v]!;
+    const condition: Condition = { code, since, until: null, by, reason: null };
+    causes.set(id, { flow, condition, own: -1, at: [v], to: graph.ids[v]!, blocks: 0 });
+  };
+  for (const [v, list] of unmet.missing)
+    for (const i of list) add(v, graph.invalid[i]!.from, 'dependency_invalid', null);
+  for (const [v, list] of unmet.foreign)
+    for (const i of list) {
+      const { from, run } = at.s.subscriptions.list[i]!;
+      // The same flow in an earlier period: its own backlog (Q19).
+      add(v, from, from === graph.ids[v] ? 'backlog' : 'other_run', run);
+    }
+  const reached = new Set(visited);
+  return [...causes.values()].filter((it) => it.at.some((v) => reached.has(v)));
+}
+
+/** Finds what a flow that waits for others, or a loop by its first member, will still lack when they are done. */
+export function localConditions(at: Situation, unmet: Unmet, v: number): Found[] {
+  if (unmet.loops.has(v)) return [loopAt(at, unmet, v), ...flowConditions(at, v)];
+  return flowConditions(at, v);
+}
+
+function flowConditions(at: Situation, v: number): Found[] {
+  const { graph, s } = at;
+  const own = FLAG.HELD | FLAG.ENDING | FLAG.RERUN_PENDING;
+  const clear =
+    (s.flags[v]! & own) === 0 && isTriggered(graph, s, v) && s.start[v]! <= s.now && s.due[v]! <= s.now;
+  // Most have none; asking for all blockers is dearer than these few comparisons.
+  if (clear) return [];
+  return conditionsOf(at, v, false).map((condition) => ({
+    flow: graph.ids[v]!,
+    condition,
+    own: v,
+    at: [v],
+    to: null,
+    blocks: 0,
+  }));
+}
+
+/** One source for each vertex however many conditions it has: they block the same flows. */
+export function joined(found: readonly Found[]): { list: CauseSource[]; weights: number[]; of: number[] } {
+  const list: CauseSource[] = [];
+  const weights: number[] = [];
+  const places = new Map<number, number>();
+  const of = found.map((it) => {
+    const known = it.own < 0 ? undefined : places.get(it.own);
+    if (known !== undefined) {
+      weights[known]!++;
+      return known;
+    }
+    places.set(it.own, list.length);
+    list.push(it);
+    weights.push(1);
+    return list.length - 1;
+  });
+  return { list, weights, of };
+}
+
+export function sorted(at: Situation, found: Found[], unmet: Unmet): Found[] {
+  if (found.length === 0) return found;
+  const sources = joined(found);
+  const { flows } = countBlocked(at.graph, at.s, unmet, sources.list, null);
+  found.forEach((it, i) => {
+    it.blocks = flows[sources.of[i]!]!;
+  });
+  return found.sort((a, b) => compare(at, a, b));
+}
+
+/** Key flows first, then the longest open, then the one that blocks most. */
+export function compare({ graph }: Situation, a: Found, b: Found): number {
+  const key = (it: Found): number => (it.own >= 0 && graph.attrOf(it.own).key ? 0 : 1);
+  return (
+    key(a) - key(b) ||
+    a.condition.since - b.condition.since ||
+    b.blocks - a.blocks ||
+    (a.flow < b.flow ? -1 : a.flow > b.flow ? 1 : 0)
+  );
+}
+
+export function isWaitedFor({ graph }: Situation, unmet: Unmet, v: number): boolean {
+  for (let k = graph.downOff[v]!; k < graph.downOff[v + 1]!; k++)
+    if (unmet.edge[graph.downEdge[k]!] === 1) return true;
+  return false;
+}

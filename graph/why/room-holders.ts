@@ -1,0 +1,38 @@
+/** What holds slots, pools and locks now, indexed once for the answers about thousands of waiting flows. */
+import type { RoomHolder, WhyFacts } from '../run/run-facts.ts';
+
+interface Holders {
+  /** Agent -> when the first of what it carries out should end; without those of which nothing is known. */
+  readonly firstEnd: ReadonlyMap<string, number>;
+  /** Run and flow -> what is held by it. */
+  readonly byFlow: ReadonlyMap<string, RoomHolder>;
+  /** Pool -> who holds of it, the first to end first. */
+  readonly byPool: ReadonlyMap<string, readonly RoomHolder[]>;
+}
+
+const indexed = new WeakMap<WhyFacts['holders'], Holders>();
+
+export const holderKey = (run: string, flow: string): string => `${run} ${flow}`;
+
+/** O(holders) once for a list. */
+export function holdersOf({ holders }: Pick<WhyFacts, 'holders'>): Holders {
+  let known = indexed.get(holders);
+  if (known !== undefined) return known;
+  const firstEnd = new Map<string, number>();
+  const byPool = new Map<string, RoomHolder[]>();
+  const ascending = holders.toSorted((a, b) => endOf(a) - endOf(b));
+  for (const holder of ascending) {
+    if (holder.until !== null && !firstEnd.has(holder.agent)) firstEnd.set(holder.agent, holder.until);
+    for (const pool of holder.pools) {
+      const list = byPool.get(pool);
+      if (list === undefined) byPool.set(pool, [holder]);
+      else list.push(holder);
+    }
+  }
+  const byFlow = new Map(holders.map((it) => [holderKey(it.run, it.flow), it]));
+  known = { firstEnd, byFlow, byPool };
+  indexed.set(holders, known);
+  return known;
+}
+
+const endOf = ({ until }: RoomHolder): number => until ?? Number.MAX_VALUE;

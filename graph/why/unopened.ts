@@ -1,0 +1,179 @@
+/** Why a scheduled run does not exist yet, or never will: which schedule opens it and when, or which rule says no. Pure. */
+import { blackoutAt } from '../calendar/blackout.ts';
+import { periodSpan } from '../calendar/calendar.ts';
+import { blackoutText, slotOf, type Text } from '../calendar/schedule.ts';
+import { type BusinessCalendar, DEFAULT_CALENDAR } from '../calendar/work-days.ts';
+import type { Cycle, Schedule } from '../model.ts';
+import { span } from './cause-text.ts';
+
+/** A schedule of the cycle, and what the record knows of it. */
+export interface ScheduleFacts {
+  readonly schedule: Schedule;
+  readonly calendar: BusinessCalendar;
+  /** `paused by duty: cutover`; null = it is not paused. */
+  readonly paused: Text | null;
+  /** Slots up to this instant were decided, or lie before it counted. */
+  readonly decidedAt: number;
+  /** What was decided about the period, by slot. */
+  readonly slots: readonly SlotFact[];
+}
+
+export interface SlotFact {
+  readonly slot: number;
+  readonly decision: string;
+  readonly text: Text;
+  readonly until: number | null;
+}
+
+export interface Unopened {
+  readonly text: Text;
+  /** Why it is later than its schedule says: a blackout, or an earlier run; null = neither. */
+  readonly held: 'schedule_shifted' | 'backlog' | null;
+  /** When it is opened by itself, or its period ends where nothing opens it; null = that has passed. */
+  readonly until: number | null;
+  /** When it should have been opened, or its period ended. */
+  readonly since: number | null;
+}
+
+/** O(schedules of the cycle). `schedules` may hold those of other cycles. */
+export function explainUnopened(
+  cycle: Cycle,
+  period: string,
+  schedules: readonly ScheduleFacts[],
+  now: number,
+  timeZone: string = DEFAULT_CALENDAR.timeZone,
+): Unopened {
+  const told = schedules
+    .filter(({ schedule }) => schedule.cycle === cycle)
+    .map((facts) => ({ id: facts.schedule.id, ...bySchedule(facts, period, now) }));
+  // What opens it soonest comes first; what can only be said of the past follows.
+  const first = told
+    .filter((it) => it.until !== null)
+    .reduce<(typeof told)[number] | null>(
+      (best, it) => (best === null || it.until! < best.until! ? it : best),
+      null,
+    );
+  const list = first === null ? told : [first];
+  if (list.length === 0) return byNobody(cycle, period, now, timeZone);
+  return {
+    text: {
+      en: list.map((it) => `schedule ${it.id} ${it.text.en}`).join('; '),
+      zh: list.map((it) => `计划 ${it.id} ${it.text.zh}`).join('；'),
+    },
+    held: list[0]!.held,
+    until: first?.until ?? null,
+    since: first === null ? (list.find((it) => it.since !== null)?.since ?? null) : null,
+  };
+}
+
+function bySchedule(
+  { schedule, calendar, paused, decidedAt, slots }: ScheduleFacts,
+  period: string,
+  now: number,
+): Unopened {
+  const say = (
+    en: string,
+    zh: string,
+    until: number | null = null,
+    since: number | null = null,
+    held: Unopened['held'] = null,
+  ): Unopened => ({ text: { en, zh }, held, until, since });
+  const waiting = slots.find((it) => it.decision.startsWith('waiting_'));
+  if (waiting !== undefined) {
+    const { en, zh } = waiting.text;
+    const held =
+      paused === null
+        ? { en: '', zh: '' }
+        : { en: `; the schedule is ${paused.en}`, zh: `；计划${paused.zh}` };
+    const why = waiting.decision === 'waiting_previous' ? 'backlog' : 'schedule_shifted';
+    return say(
+      ...([`waits to open it: ${en}${held.en}`, `等待打开：${zh}${held.zh}`] as const),
+      ...([waiting.until, waiting.slot, why] as const),
+    );
+  }
+  const { slot, verdict } = slotOf(schedule, calendar, period);
+  if (!verdict.opens || slot === null) {
+    const { text } = verdict as { text: Text };
+    return say(`does not open it: ${text.en}`, `不会打开：${text.zh}`);
+  }
+  const decided = slots.find((it) => it.slot === slot.at);
+  if (decided !== undefined && OPENED.includes(decided.decision))
+    return say('opened it; it is not in the record any more', '曾打开过，该运行已不在库中', null, slot.at);
+  if (decided !== undefined)
+    return say(`did not open it: ${decided.text.en}`, `未打开：${decided.text.zh}`, null, slot.at);
+  const away = span(Math.abs(slot.at - now));
+  if (slot.at <= now)
+    return slot.at <= decidedAt
+      ? say(
+          `counts only from a later moment; this one was ${away.en} ago`,
+          `生效时该时刻已过（${away.zh}前）`,
+          null,
+          slot.at,
+        )
+      : say(`has been due to open it for ${away.en}`, `应于 ${away.zh}前打开，即将处理`, null, slot.at);
+  if (paused !== null)
+    return say(`would open it in ${away.en}, but is ${paused.en}`, `本应在 ${away.zh}后打开，但${paused.zh}`);
+  const dark = blackoutAt(calendar, slot.at);
+  if (dark === null) return say(`opens it in ${away.en}`, `将在 ${away.zh}后打开`, slot.at);
+  const { en, zh } = blackoutText(dark.blackout, calendar.timeZone);
+  if (dark.blackout.afterwards === 'skip') return say(`does not open it: ${en}`, `不会打开：${zh}`);
+  const later = span(dark.endMs - now);
+  return say(
+    ...([`opens it in ${later.en}, after the ${en}`, `将在 ${later.zh}后、${zh}结束时打开`] as const),
+    ...([dark.endMs, null, 'schedule_shifted'] as const),
+  );
+}
+
+/** Decisions after which there was a run. */
+const OPENED: readonly string[] = ['opened', 'run_exists', 'triggered'];
+
+function byNobody(cycle: Cycle, period: string, now: number, timeZone: string): Unopened {
+  const { endMs } = periodSpan(cycle, period, timeZone);
+  const away = span(Math.abs(endMs - now));
+  const none = { en: `no schedule opens ${cycle} runs`, zh: `没有计划会打开${CYCLES[cycle]}运行` };
+  return endMs > now
+    ? {
+        text: {
+          en: `${none.en}; its period ends in ${away.en}`,
+          zh: `${none.zh}；其周期将在 ${away.zh}后结束`,
+        },
+        held: null,
+        until: endMs,
+        since: null,
+      }
+    : {
+        text: {
+          en: `${none.en}; its period ended ${away.en} ago`,
+          zh: `${none.zh}；其周期已于 ${away.zh}前结束`,
+        },
+        held: null,
+        until: null,
+        since: endMs,
+      };
+}
+
+const CYCLES: Record<Cycle, string> = { hour: '小时', day: '日', month: '月' };
+
+/** Where a run stands in its backfill. */
+export interface BackfillTurn {
+  readonly backfill: string;
+  /** `dropped`: the backfill was cancelled before its turn. */
+  readonly state: 'pending' | 'dropped';
+  /** Runs of it that are opened before. */
+  readonly ahead: number;
+  /** Why the next one cannot be opened, or null. */
+  readonly trouble: string | null;
+}
+
+export function turnText({ backfill, state, ahead, trouble }: BackfillTurn): Text {
+  if (state === 'dropped')
+    return { en: `${backfill} was cancelled before its turn`, zh: `补数 ${backfill} 在轮到它之前已取消` };
+  const stuck =
+    trouble === null ? { en: '', zh: '' } : { en: `; it is stuck: ${trouble}`, zh: `；目前受阻：${trouble}` };
+  return ahead === 0
+    ? { en: `it is the next of ${backfill}${stuck.en}`, zh: `它是补数 ${backfill} 的下一个${stuck.zh}` }
+    : {
+        en: `${ahead} runs of ${backfill} are opened before it${stuck.en}`,
+        zh: `补数 ${backfill} 中它前面还有 ${ahead} 个运行${stuck.zh}`,
+      };
+}

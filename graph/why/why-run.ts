@@ -1,0 +1,156 @@
+/** Why the flows of a run have not run, of some or all of them in one pass, by the rules of one (graph/why/why.ts). */
+
+import type { Graph } from '../compiled/compact.ts';
+import type { WhyFacts } from '../run/run-facts.ts';
+import { FLAG, has, isDone, type RunState } from '../run/state.ts';
+import { stateOf } from '../run/state-of.ts';
+import type { State } from '../run/status.ts';
+import { isOpen, type Unmet, unmetOf, waitsForOthers } from '../run/unmet.ts';
+import { chainOf, walkUp } from '../run/unmet-walk.ts';
+import type { Sentence } from '../text/sentence.ts';
+import { countBlocked, firstCauses } from './blocked.ts';
+import type { CauseCode } from './causes.ts';
+import type { Situation } from './condition.ts';
+import { compare, type Found, finalCauses, isWaitedFor, joined } from './found-causes.ts';
+import { type Cause, ofRun, tell } from './why.ts';
+
+export interface WhyRun {
+  /** Flows that were asked about; of those the open ones. */
+  readonly asked: number;
+  readonly open: number;
+  readonly causes: readonly Cause[];
+  readonly causeCount: number;
+  /** Open flows in topological order. */
+  readonly flows: readonly WhyLine[];
+  readonly text: Sentence;
+}
+
+export interface WhyLine {
+  readonly flow: string;
+  readonly state: State;
+  readonly causes: number;
+  readonly first: { readonly flow: string | null; readonly code: CauseCode } | null;
+}
+
+export interface WhyRunAsked {
+  /** Causes in the answer. */
+  readonly limit?: number;
+  /** Vertices; null: all. */
+  readonly asked?: readonly number[] | null;
+  /** Without `asked`: give causes the chain from the nearest flow that nobody waits for. */
+  readonly chains?: boolean;
+}
+
+/**
+ * Per open flow the number of final causes and the first, per cause the open flows of the run that it blocks. Chains begin at the nearest
+ * of the flows asked about. O(V + E) and 1/32 of that for each cause.
+ */
+export function whyRun(graph: Graph, s: RunState, facts: WhyFacts, how: WhyRunAsked = {}): WhyRun {
+  const { limit = 100, asked = null, chains = false } = how;
+  const at: Situation = { graph, s: { ...s, now: facts.now }, facts };
+  const unmet = unmetOf(graph, s);
+  const targets = asked?.filter((v) => isOpen(s, v)) ?? (chains ? endsOf(graph, s, unmet) : null);
+  const walk = targets === null ? null : walkUp(graph, unmet, targets);
+  const reached = asked === null ? allOf(at, unmet) : { visited: walk!.visited, finals: walk!.finals };
+  const found = finalCauses(at, unmet, reached.finals, reached.visited);
+  const { order, counts } = ranked(at, unmet, found);
+  const general = ofRun(at, unmet);
+  const flows = linesOf(at, unmet, order, counts, general, asked);
+  const ofAll = asked !== null && flows.length === 0 ? [] : general;
+  const chain = (it: Found): readonly string[] =>
+    walk === null ? [it.flow] : chainOf(graph, unmet, walk, it);
+  const causes = [...ofAll, ...order.slice(0, limit).map((it) => tell(at, it, unmet, chain(it)))];
+  const causeCount = ofAll.length + order.length;
+  return {
+    asked: asked?.length ?? graph.n,
+    open: flows.length,
+    causes,
+    causeCount,
+    flows,
+    text: textOf(facts.run, asked?.length ?? null, flows.length, causes, causeCount),
+  };
+}
+
+const counted = (n: number, what: string): string => `${n} ${what}${n === 1 ? '' : 's'}`;
+
+/** Whatever is not done, or retired and waited for; of those the final ones. */
+function allOf(at: Situation, unmet: Unmet): { visited: number[]; finals: number[] } {
+  const { graph, s } = at;
+  const visited: number[] = [];
+  const finals: number[] = [];
+  for (let v = 0; v < graph.n; v++) {
+    if (isDone(s, v) || (has(s, v, FLAG.RETIRED) && !isWaitedFor(at, unmet, v))) continue;
+    visited.push(v);
+    if (unmet.rep[v] === v && !waitsForOthers(graph, unmet, v)) finals.push(v);
+  }
+  return { visited, finals };
+}
+
+/** Open flows that no other flow waits for. */
+function endsOf(graph: Graph, s: RunState, unmet: Unmet): number[] {
+  const waitedFor = new Uint8Array(graph.n);
+  for (let e = 0; e < graph.m; e++) if (unmet.edge[e] === 1) waitedFor[graph.up[e]!] = 1;
+  const ends: number[] = [];
+  for (let v = 0; v < graph.n; v++) if (waitedFor[v] === 0 && isOpen(s, v)) ends.push(v);
+  return ends;
+}
+
+/** In their order, with the flows that each blocks; and per vertex the number of its causes. */
+function ranked(at: Situation, unmet: Unmet, found: Found[]): { order: Found[]; counts: Int32Array } {
+  const sources = joined(found);
+  const counted = countBlocked(at.graph, at.s, unmet, sources.list, sources.weights);
+  found.forEach((it, i) => {
+    it.blocks = counted.flows[sources.of[i]!]!;
+  });
+  return { order: found.sort((a, b) => compare(at, a, b)), counts: counted.causes };
+}
+
+function linesOf(
+  at: Situation,
+  unmet: Unmet,
+  order: readonly Found[],
+  counts: Int32Array,
+  general: readonly Cause[],
+  asked: readonly number[] | null,
+): WhyLine[] {
+  const { graph, s } = at;
+  const first = firstCauses(graph, unmet, order);
+  const top = general[0];
+  const line = (v: number): WhyLine => {
+    const mine = order[first[v]!];
+    const told = top ?? (mine === undefined ? undefined : { flow: mine.flow, code: mine.condition.code });
+    return {
+      flow: graph.ids[v]!,
+      state: stateOf(s, graph, v),
+      causes: counts[v]! + general.length,
+      first: told === undefined ? null : { flow: told.flow, code: told.code },
+    };
+  };
+  const lines: WhyLine[] = [];
+  if (asked === null) {
+    for (let v = 0; v < graph.n; v++) if (isOpen(s, v)) lines.push(line(v));
+  } else for (const v of asked.toSorted((a, b) => a - b)) if (isOpen(s, v)) lines.push(line(v));
+  return lines;
+}
+
+function textOf(
+  run: string,
+  asked: number | null,
+  open: number,
+  causes: readonly Cause[],
+  count: number,
+): Sentence {
+  const of = {
+    en: asked === null ? `of ${run}` : `of the ${asked} asked about in ${run}`,
+    zh: asked === null ? run : `${run} 所查询的 ${asked} 个流程中`,
+  };
+  if (asked === 0)
+    return { en: `No flow of ${run} is among those asked about.`, zh: `${run} 中没有符合查询条件的流程。` };
+  if (open === 0)
+    return { en: `Every flow ${of.en} is done or retired.`, zh: `${of.zh} 的全部流程均已完成或下线。` };
+  const first = causes[0]?.text;
+  return {
+    en: `${counted(open, 'flow')} ${of.en} ${open === 1 ? 'is' : 'are'} open, by ${counted(count, 'final cause')}. ${first?.en ?? ''}`.trim(),
+    zh: `${of.zh} 有 ${open} 个流程未完成，最终原因 ${count} 个。${first?.zh ?? ''}`,
+  };
+}

@@ -1,0 +1,267 @@
+/**
+ * Why a flow has not run (docs/answers.md): upward from it over unmet conditions only; a flow with no unmet upstream is a final
+ * cause, a loop counts as one vertex. Pure: `facts.now` is the clock. Of one flow; of many or all of a run at once: graph/why/why-run.ts.
+ */
+
+import { edgeId, type Graph } from '../compiled/compact.ts';
+import { shortestWayRound } from '../compiled/loops.ts';
+import { blockers } from '../run/blockers.ts';
+import type { WhyFacts } from '../run/run-facts.ts';
+import { FLAG, has, isDone, type RunState } from '../run/state.ts';
+import { stateOf } from '../run/state-of.ts';
+import type { State } from '../run/status.ts';
+import { innerEdges, isInHand, isOpen, type Unmet, unmetOf } from '../run/unmet.ts';
+import { chainOf, walkUp } from '../run/unmet-walk.ts';
+import type { Sentence } from '../text/sentence.ts';
+import { vertexOf } from '../verbs/outcome.ts';
+import { sentenceOf } from './cause-text.ts';
+import type { CauseCode } from './causes.ts';
+import { claimSide } from './claim-conditions.ts';
+import type { Condition, Situation } from './condition.ts';
+import { type Found, finalCauses, localConditions, sorted } from './found-causes.ts';
+import { type Remedy, remedyOf } from './remedies.ts';
+
+export interface Cause extends Omit<Condition, 'since'> {
+  /** null: the run as a whole. */
+  readonly flow: string | null;
+  /** Where it is: the asked run, or another one that it waits for. */
+  readonly run: string;
+  readonly since: number | null;
+  readonly names: Sentence | null;
+  readonly state: State | null;
+  readonly key: boolean;
+  readonly owner: string | null;
+  /** From the asked flow to the cause, both included. */
+  readonly chain: readonly string[];
+  readonly blocks: number;
+  /** The flows of a shortest way round, upstream first, when the cause is a loop. */
+  readonly members: readonly string[];
+  readonly remedy: Remedy;
+  readonly text: Sentence;
+}
+
+export interface OwnBlocker {
+  readonly code: string;
+  readonly from?: string;
+  readonly until?: number;
+  readonly members?: readonly string[];
+  readonly by?: string;
+}
+
+export interface WhyFlow {
+  readonly flow: string;
+  readonly state: State;
+  readonly blockers: readonly OwnBlocker[];
+  readonly causes: readonly Cause[];
+  readonly causeCount: number;
+  /** Conditions on the chains that would still hold when all final causes are gone. */
+  readonly next: readonly Cause[];
+  readonly nextCount: number;
+  readonly text: Sentence;
+}
+
+/** O(V + E) and a little for each of its final causes; a few ms for 13,000 flows. */
+export function whyFlow(graph: Graph, s: RunState, facts: WhyFacts, v: number, limit = 100): WhyFlow {
+  return whyAsker(graph, s, facts)(v, limit);
+}
+
+/** For several flows of one state: what is unmet in it is found once for all of them, when it is first needed. */
+export function whyAsker(graph: Graph, s: RunState, facts: WhyFacts): (v: number, limit: number) => WhyFlow {
+  const at: Situation = { graph, s: { ...s, now: facts.now }, facts };
+  let unmet: Unmet | null = null;
+  return (v, limit) => {
+    const state = stateOf(s, graph, v);
+    if (isDone(s, v)) return done(at, v, state);
+    unmet ??= unmetOf(graph, s);
+    return waiting(at, unmet, v, state, limit);
+  };
+}
+
+function waiting(at: Situation, unmet: Unmet, v: number, state: State, limit: number): WhyFlow {
+  const { graph } = at;
+  const flow = graph.ids[v]!;
+  const walk = walkUp(graph, unmet, [v]);
+  const found = sorted(at, finalCauses(at, unmet, walk.finals, walk.visited), unmet);
+  const next = walk.symptoms.flatMap((u) => localConditions(at, unmet, u));
+  const later = sorted(at, next, unmet);
+  const general = ofRun(at, unmet);
+  const causes = [
+    ...general.map((it) => ({ ...it, chain: [flow] })),
+    ...found.slice(0, limit).map((it) => tell(at, it, unmet, chainOf(graph, unmet, walk, it))),
+  ];
+  return {
+    flow,
+    state,
+    blockers: ownBlockers(at, v),
+    causes,
+    causeCount: general.length + found.length,
+    next: later.slice(0, limit).map((it) => tell(at, it, unmet, chainOf(graph, unmet, walk, it))),
+    nextCount: later.length,
+    text: summaryOf(flow, causes, general.length + found.length),
+  };
+}
+
+function done(at: Situation, v: number, state: State): WhyFlow {
+  const { graph, facts } = at;
+  const flow = graph.ids[v]!;
+  const condition: Condition = {
+    code: 'already_ran',
+    since: facts.resultAt[v]!,
+    until: null,
+    by: state,
+    reason: has(at.s, v, FLAG.STALE) ? 'stale' : has(at.s, v, FLAG.TAINTED) ? 'tainted' : null,
+  };
+  const found: Found = { flow, condition, own: v, at: [v], to: null, blocks: 0 };
+  const cause = tell(at, found, null, [flow]);
+  return {
+    flow,
+    state,
+    blockers: [],
+    causes: [cause],
+    causeCount: 1,
+    next: [],
+    nextCount: 0,
+    text: cause.text,
+  };
+}
+
+/** Causes of the run as a whole: they stand before all others. */
+export function ofRun(at: Situation, unmet: Unmet): Cause[] {
+  const { facts, s, graph } = at;
+  let open = 0;
+  for (let v = 0; v < graph.n; v++) if (isOpen(s, v)) open++;
+  const cause = (code: CauseCode, since: number | null, reason: string | null): Cause => {
+    const subject = { en: `The run ${facts.run}`, zh: `运行 ${facts.run}` };
+    const rest = { since, until: null, by: null, reason };
+    return {
+      ...rest,
+      ...{
+        flow: null,
+        run: facts.run,
+        code,
+        names: null,
+        state: null,
+        key: false,
+        owner: null,
+        chain: [],
+        members: [],
+      },
+      blocks: open,
+      remedy: remedyOf({
+        code,
+        run: facts.run,
+        flow: null,
+        to: null,
+        state: null,
+        procedure: null,
+        scope: null,
+      }),
+      text: sentenceOf(code, { ...rest, subject, members: [], now: facts.now }),
+    };
+  };
+  const list: Cause[] = [];
+  if (s.closed) list.push(cause('run_closed', facts.closedAt, null));
+  if (facts.frozen !== null) list.push(cause('run_frozen', null, facts.frozen));
+  const { rows, since } = facts.unread;
+  if (rows > 0 && facts.now - since > UNREAD_MS && !s.closed)
+    list.push(cause('engine_pending', since, `${rows} log rows are not read`));
+  return unmet.order.length === 0 ? [] : list;
+}
+
+/** Time in ms after which an unread log row means that no coordinator is at work: a coordinator reads a row within milliseconds. */
+const UNREAD_MS = 2_000;
+
+export function tell(at: Situation, it: Found, unmet: Unmet | null, chain: readonly string[]): Cause {
+  const { graph, s, facts } = at;
+  const { condition, own } = it;
+  const flow = own < 0 ? null : facts.flowOf(own);
+  const person = own >= 0 && graph.attrOf(own).runner === 'person';
+  const members = condition.code === 'loop' && unmet !== null ? wayRound(graph, unmet, own) : [];
+  const keeper = flow ?? (it.at[0] === undefined ? null : facts.flowOf(it.at[0]));
+  const owner =
+    keeper?.owner ?? (keeper?.procedure === undefined ? null : facts.procedureOwner(keeper.procedure));
+  const state = own < 0 ? null : stateOf(s, graph, own);
+  const to = condition.code === 'loop' ? (members[1] ?? members[0]!) : waiter(at, it, unmet, chain);
+  const scope = scopeOf(condition);
+  const subject = {
+    en: flow === null || flow.names.en === flow.id ? it.flow : `${flow.id} (${flow.names.en})`,
+    zh: flow === null || flow.names.zh === flow.id ? it.flow : `${flow.id}（${flow.names.zh}）`,
+  };
+  return {
+    ...condition,
+    flow: it.flow,
+    run: facts.run,
+    names: flow?.names ?? null,
+    state,
+    key: own >= 0 && graph.attrOf(own).key,
+    owner: owner ?? (person ? graph.attrOf(own).role : null),
+    chain,
+    blocks: it.blocks,
+    members,
+    remedy: remedyOf({
+      code: condition.code,
+      run: facts.run,
+      flow: condition.code === 'loop' ? members[0]! : it.flow,
+      to,
+      upstreamRun: condition.code === 'other_run' || condition.code === 'backlog' ? condition.by : null,
+      state,
+      procedure: flow?.procedure ?? null,
+      scope,
+    }),
+    text: sentenceOf(condition.code, { ...condition, subject, members, now: facts.now }),
+  };
+}
+
+/** What the command of a remedy is about when it is no flow: what is paused, a drained agent. */
+function scopeOf({ code, by }: Condition): string | null {
+  if (code === 'paused') return by!.split(' ')[0]!;
+  return code === 'agents_drained' ? by!.split(', ')[0]! : null;
+}
+
+/** Who waits for the cause over an edge that a verb could name: on the way from the asked flow if possible. */
+function waiter(
+  { graph }: Situation,
+  it: Found,
+  unmet: Unmet | null,
+  chain: readonly string[],
+): string | null {
+  const before = chain.at(-2);
+  if (before === undefined || unmet === null || it.own < 0) return before ?? it.to;
+  const edge = edgeId(graph, it.own, vertexOf(graph, before));
+  return edge >= 0 && unmet.edge[edge] === 1 ? before : it.to;
+}
+
+function wayRound(graph: Graph, unmet: Unmet, v: number): string[] {
+  const members = unmet.loops.get(v)!;
+  const { upOff, up } = innerEdges(graph, unmet.edge, members);
+  const places = members.map((_, i) => i);
+  return shortestWayRound({ upOff, up }, places).map((i) => graph.ids[members[i]!]!);
+}
+
+/** The asked flow's own: everything that blockers.ts lists, and what a claim would meet. */
+function ownBlockers(at: Situation, v: number): OwnBlocker[] {
+  const { graph, s, facts } = at;
+  if (s.result[v] !== 0 || isInHand(s, v)) return [];
+  const list: OwnBlocker[] = blockers(graph, s, v);
+  if (list.length > 0) return list;
+  const attrs = graph.attrOf(v);
+  if (attrs.runner === 'person') return [{ code: 'gate_unconfirmed', by: attrs.role ?? '' }];
+  const claim = facts.claimOf(v);
+  if (claim === undefined) return [];
+  return claimSide(at, v, claim).map(({ code, by }) => ({ code, ...(by === null ? {} : { by }) }));
+}
+
+/** The first cause, and how many more there are. */
+export function summaryOf(flow: string, causes: readonly Cause[], count: number): Sentence {
+  const first = causes[0];
+  if (first === undefined)
+    return { en: `Nothing is in the way of ${flow}.`, zh: `${flow} 前面没有未满足的条件。` };
+  const more =
+    count > 1
+      ? {
+          en: ` And ${count - 1} more final ${count === 2 ? 'cause' : 'causes'}.`,
+          zh: `另有 ${count - 1} 个最终原因。`,
+        }
+      : null;
+  return { en: `${first.text.en}${more?.en ?? ''}`, zh: `${first.text.zh}${more?.zh ?? ''}` };
+}
