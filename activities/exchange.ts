@@ -7,11 +7,10 @@ import { createHash } from 'node:crypto';
 import type pg from 'pg';
 import { claimsAsked } from '../graph/run/claims-asked.ts';
 import type { Effect, ExchangeAnswer, FlowChange, Group } from '../graph/run/decisions.ts';
-import { writeEffectsOneByOne } from '../store/effects-one-by-one.ts';
-import { failRefused } from '../store/not-storable.ts';
-import { writeEffects } from '../store/outcomes.ts';
-import { inTransaction, type Queryable, type Transaction } from '../store/pool.ts';
-import type { RunContext } from '../store/run-context.ts';
+import { writeEffectsOneByOne } from '../store/record/effects-one-by-one.ts';
+import { failRefused } from '../store/record/not-storable.ts';
+import { writeEffects } from '../store/record/outcomes.ts';
+import type { RunContext } from '../store/record/run-context.ts';
 import {
   archiveGenerations,
   claimedFlows,
@@ -20,15 +19,16 @@ import {
   writeFlows,
   writeOutbox,
   writeOutboxOneByOne,
-} from '../store/run-flows.ts';
-import { lockingCounters, readLog } from '../store/run-log.ts';
+} from '../store/record/run-flows.ts';
+import { lockingCounters, readLog } from '../store/record/run-log.ts';
 import {
   learnSubscribers,
   likelySubscribers,
   subscribersOf,
   tellSubscribers,
-} from '../store/subscriptions.ts';
-import { isRefusedContent } from '../store/under-savepoint.ts';
+} from '../store/record/subscriptions.ts';
+import { inTransaction, type Queryable, type Transaction } from '../store/schema/pool.ts';
+import { isRefusedContent } from '../store/schema/under-savepoint.ts';
 
 export interface ExchangeRequest {
   readonly run: string;

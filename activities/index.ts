@@ -1,9 +1,9 @@
 /** The activities of the workflows, built from their parts (only main.ts constructs those). */
 import type pg from 'pg';
-import type { CatalogueVersion } from '../store/catalogue.ts';
-import { openDue } from '../store/open-due.ts';
-import type { ContextReader } from '../store/run-context.ts';
-import { type LoadedRun, loadRun } from '../store/run-state.ts';
+import type { CatalogueVersion } from '../store/catalogue/catalogue.ts';
+import type { ContextReader } from '../store/record/run-context.ts';
+import { type LoadedRun, loadRun } from '../store/record/run-state.ts';
+import { openDue } from '../store/schedules/open-due.ts';
 import type { Arrivals } from './arrivals.ts';
 import { type ExchangeRequest, type ExchangeResult, exchange } from './exchange.ts';
 

@@ -5,9 +5,8 @@
 import type pg from 'pg';
 import { SluiceError } from '../errors.ts';
 import { storable } from '../graph/text/storable-text.ts';
-import { isAnsweredElsewhere, storeAnswers, storedAnswers } from '../store/agent-calls.ts';
-import { registerAgent, releaseAgent } from '../store/agents.ts';
-import { archivedAmong } from '../store/archived-runs.ts';
+import { isAnsweredElsewhere, storeAnswers, storedAnswers } from '../store/agents/agent-calls.ts';
+import { registerAgent, releaseAgent } from '../store/agents/agents.ts';
 import {
   type AttemptAnswer,
   type AttemptEnd,
@@ -15,11 +14,12 @@ import {
   heartbeat,
   startAttempts,
   stopsOf,
-} from '../store/attempts.ts';
-import { type Claimed, claimTasks } from '../store/claims.ts';
-import { readRecordId } from '../store/epochs.ts';
-import { isOutage } from '../store/pool.ts';
-import type { RunContext } from '../store/run-context.ts';
+} from '../store/agents/attempts.ts';
+import { type Claimed, claimTasks } from '../store/agents/claims.ts';
+import { readRecordId } from '../store/record/epochs.ts';
+import type { RunContext } from '../store/record/run-context.ts';
+import { archivedAmong } from '../store/retention/archived-runs.ts';
+import { isOutage } from '../store/schema/pool.ts';
 import { endOf } from './attempt-end.ts';
 import { gather } from './gather.ts';
 import type { LogStore } from './log-store.ts';

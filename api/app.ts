@@ -10,7 +10,7 @@ import {
 } from 'fastify-type-provider-zod';
 import { ERRORS, SluiceError } from '../errors.ts';
 import { processLines } from '../logging.ts';
-import type { Actor } from '../store/actors.ts';
+import type { Actor } from '../store/operations/actors.ts';
 import { auditRejection } from './audit-rejection.ts';
 import { createAuthenticator, type Permission, requirePermission } from './auth.ts';
 import type { ApiDeps } from './deps.ts';

@@ -1,7 +1,7 @@
 /** One request to several runs (protocol E): verified and logged in all of them at once, or in none. */
-import type { Actor } from '../store/actors.ts';
-import { isKnownKey, type OperationRow } from '../store/operations.ts';
-import { type Part, requestTogether } from '../store/operations-together.ts';
+import type { Actor } from '../store/operations/actors.ts';
+import { isKnownKey, type OperationRow } from '../store/operations/operations.ts';
+import { type Part, requestTogether } from '../store/operations/operations-together.ts';
 import { prepare, type Wish, waitForOutcome } from './ask.ts';
 import type { ApiDeps } from './deps.ts';
 

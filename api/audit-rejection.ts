@@ -2,7 +2,7 @@
 import type { FastifyRequest } from 'fastify';
 import type pg from 'pg';
 import type { SluiceError } from '../errors.ts';
-import { writeAudit } from '../store/audit.ts';
+import { writeAudit } from '../store/operations/audit.ts';
 
 export async function auditRejection(
   pool: pg.Pool,

@@ -1,7 +1,7 @@
 /** Who asks, and whether they may (protocol B4). Decided on the route's own declaration, never on the text of a path. */
 import type pg from 'pg';
 import { SluiceError } from '../errors.ts';
-import { type Actor, actorOfToken } from '../store/actors.ts';
+import { type Actor, actorOfToken } from '../store/operations/actors.ts';
 import type { Notifications } from './notifications.ts';
 
 /**

@@ -1,7 +1,7 @@
 /** Whether an actor's scope contains what a request is about (protocol B4). */
 import { SluiceError } from '../errors.ts';
 import type { Flow } from '../graph/model.ts';
-import type { Actor } from '../store/actors.ts';
+import type { Actor } from '../store/operations/actors.ts';
 
 /**
  * The one question of scope: may the actor do this to these flows, all of them? An empty scope is everything; otherwise each flow must be

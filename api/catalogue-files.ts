@@ -8,7 +8,7 @@ import { sharedPeriods } from '../graph/catalogue/shared-periods.ts';
 import { edgesToUnopened } from '../graph/catalogue/unopened-edges.ts';
 import type { Flow } from '../graph/model.ts';
 import type { Finding, Problem } from '../graph/text/problems.ts';
-import type { CatalogueFile, Frame } from '../store/catalogue.ts';
+import type { CatalogueFile, Frame } from '../store/catalogue/catalogue.ts';
 import { type Surroundings, surroundingProblems } from './catalogue-surroundings.ts';
 import { fileProblem, isYaml, textOfFiles } from './file-text.ts';
 import {

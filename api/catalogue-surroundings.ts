@@ -4,7 +4,7 @@ import { placed } from '../graph/catalogue/parse.ts';
 import { type KnownNames, spellings } from '../graph/catalogue/spelling.ts';
 import type { Flow } from '../graph/model.ts';
 import { type Finding, hint, type Path, type Problem } from '../graph/text/problems.ts';
-import type { Queryable } from '../store/pool.ts';
+import type { Queryable } from '../store/schema/pool.ts';
 
 export interface Surroundings {
   /** Of every agent that was ever started. */

@@ -1,8 +1,8 @@
 /** What the API is built from; only main.ts and tests construct these. */
 import type pg from 'pg';
-import type { CatalogueVersion } from '../store/catalogue.ts';
-import type { RetentionPolicy } from '../store/retention.ts';
-import type { ContextReader } from '../store/run-context.ts';
+import type { CatalogueVersion } from '../store/catalogue/catalogue.ts';
+import type { ContextReader } from '../store/record/run-context.ts';
+import type { RetentionPolicy } from '../store/retention/retention.ts';
 import type { AgentCalls } from './agent-calls.ts';
 import type { LogStore } from './log-store.ts';
 import type { Notifications } from './notifications.ts';

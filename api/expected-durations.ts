@@ -1,7 +1,7 @@
 /** How long the flows of a run are expected to run, as what is planned or changed is weighed by it. */
 import type pg from 'pg';
 import type { ExpectedOrigin } from '../graph/usual/expected.ts';
-import { readUsual, type UsualOf } from '../store/usual-times.ts';
+import { readUsual, type UsualOf } from '../store/record/usual-times.ts';
 
 export interface ExpectedDurations {
   /** Per vertex; 0 for what no agent runs: persons and the engine take no time that anybody could expect. */

@@ -3,7 +3,7 @@ import { isPeriod } from '../graph/calendar/calendar.ts';
 import { requireNear } from '../graph/calendar/far-period.ts';
 import { DEFAULT_CALENDAR } from '../graph/calendar/work-days.ts';
 import type { Cycle } from '../graph/model.ts';
-import { readClock } from '../store/snapshot.ts';
+import { readClock } from '../store/record/snapshot.ts';
 import type { ApiDeps } from './deps.ts';
 import { newestCatalogue } from './newest-catalogue.ts';
 

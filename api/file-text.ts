@@ -3,7 +3,7 @@
 import { encodingsOf } from '../graph/catalogue/parse.ts';
 import { decode, encodingFor, isTop, UTF8_MARK } from '../graph/text/encodings.ts';
 import type { Problem, ProblemCode } from '../graph/text/problems.ts';
-import type { CatalogueFile } from '../store/catalogue.ts';
+import type { CatalogueFile } from '../store/catalogue/catalogue.ts';
 import type { GivenFile } from './schemas/catalogue.ts';
 
 export interface FileTexts {

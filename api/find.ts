@@ -1,8 +1,8 @@
 /** From what somebody typed to what exists, or to a refusal that names what may have been meant. */
 import { SluiceError, unknown } from '../errors.ts';
 import type { Flow } from '../graph/model.ts';
-import type { CatalogueVersion } from '../store/catalogue.ts';
-import type { RunContext } from '../store/run-context.ts';
+import type { CatalogueVersion } from '../store/catalogue/catalogue.ts';
+import type { RunContext } from '../store/record/run-context.ts';
 import type { ApiDeps } from './deps.ts';
 import { near } from './near.ts';
 

@@ -1,7 +1,7 @@
 /** Rows of the record and definitions of the catalogue, put together into what is shown of a flow. */
 import type { Flow as FlowDefinition } from '../graph/model.ts';
 import { FLAG } from '../graph/run/state.ts';
-import type { FlowStateRow } from '../store/flows.ts';
+import type { FlowStateRow } from '../store/history/flows.ts';
 import type { Flow, FlowFlag } from './schemas/flows.ts';
 
 const BITS: readonly (readonly [FlowFlag, number])[] = [

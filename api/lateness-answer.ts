@@ -9,11 +9,11 @@ import { type Lateness, lateness, referenceRun } from '../graph/timing/lateness.
 import { latenessText } from '../graph/timing/lateness-text.ts';
 import { usualRun } from '../graph/timing/usual-run.ts';
 import type { ReferenceTime } from '../graph/usual/reference-time.ts';
-import { readPathFacts } from '../store/history.ts';
-import { referenceTimes } from '../store/reference-times.ts';
-import { type EarlierEnd, earlierEnds, earlierOpenings } from '../store/references.ts';
-import type { RunContext } from '../store/run-context.ts';
-import { readUsual } from '../store/usual-times.ts';
+import { readPathFacts } from '../store/history/history.ts';
+import { referenceTimes } from '../store/history/reference-times.ts';
+import { type EarlierEnd, earlierEnds, earlierOpenings } from '../store/history/references.ts';
+import type { RunContext } from '../store/record/run-context.ts';
+import { readUsual } from '../store/record/usual-times.ts';
 import type { ApiDeps } from './deps.ts';
 import { openContext } from './find.ts';
 

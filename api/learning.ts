@@ -1,7 +1,7 @@
 /** Learning from history by itself: a look every ten minutes in each API; one of them learns what there is to learn (decision 0013). */
 import type pg from 'pg';
-import type { CatalogueVersion } from '../store/catalogue.ts';
-import { learnExpected } from '../store/expected.ts';
+import type { CatalogueVersion } from '../store/catalogue/catalogue.ts';
+import { learnExpected } from '../store/history/expected.ts';
 
 export interface LearningDeps {
   readonly pool: pg.Pool;

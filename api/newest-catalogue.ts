@@ -1,7 +1,7 @@
 /** The catalogue that somebody means who names no version. */
 import { SluiceError } from '../errors.ts';
 import type { Openings } from '../graph/calendar/openings.ts';
-import { type CatalogueVersion, newestVersion } from '../store/catalogue.ts';
+import { type CatalogueVersion, newestVersion } from '../store/catalogue/catalogue.ts';
 import type { ApiDeps } from './deps.ts';
 
 /** null: there is none yet. */

@@ -1,5 +1,5 @@
 /** PostgreSQL's notifications inside this process. One may be lost while the connection comes back: who waits also polls. */
-import { listen } from '../store/listen.ts';
+import { listen } from '../store/schema/listen.ts';
 
 export const CHANNELS = [
   'sluice_operation',

@@ -1,10 +1,10 @@
 /** The opening of a run under an idempotency key: repeated, it answers the run that was opened. */
 import { SluiceError, unknown } from '../errors.ts';
-import type { Actor } from '../store/actors.ts';
-import { writeAudit } from '../store/audit.ts';
-import { openRun } from '../store/open-run.ts';
-import { newId } from '../store/operations.ts';
-import type { Queryable } from '../store/pool.ts';
+import type { Actor } from '../store/operations/actors.ts';
+import { writeAudit } from '../store/operations/audit.ts';
+import { newId } from '../store/operations/operations.ts';
+import { openRun } from '../store/schedules/open-run.ts';
+import type { Queryable } from '../store/schema/pool.ts';
 import { bodyHash } from './body-hash.ts';
 import type { ApiDeps } from './deps.ts';
 import { requireConfirmed } from './far-period.ts';

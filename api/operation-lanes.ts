@@ -4,8 +4,8 @@
  */
 import type pg from 'pg';
 import { SluiceError } from '../errors.ts';
-import { type NewOperation, type OperationRow, requestOperations } from '../store/operations.ts';
-import { sqlState } from '../store/pool.ts';
+import { type NewOperation, type OperationRow, requestOperations } from '../store/operations/operations.ts';
+import { sqlState } from '../store/schema/pool.ts';
 import { gather } from './gather.ts';
 
 type Answer = OperationRow | SluiceError | Failed;

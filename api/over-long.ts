@@ -2,9 +2,9 @@
 
 import type { Flow } from '../graph/model.ts';
 import { overLong } from '../graph/usual/expected.ts';
-import { type RunningFlow, runningFlows } from '../store/durations.ts';
-import { readClock } from '../store/snapshot.ts';
-import { readUsual } from '../store/usual-times.ts';
+import { type RunningFlow, runningFlows } from '../store/history/durations.ts';
+import { readClock } from '../store/record/snapshot.ts';
+import { readUsual } from '../store/record/usual-times.ts';
 import type { ApiDeps } from './deps.ts';
 import { openContext } from './find.ts';
 

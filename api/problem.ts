@@ -1,7 +1,7 @@
 /** Every failure as problem+json (RFC 9457), also those of the framework and of PostgreSQL; a 5xx shows no inner message. */
 import { hasZodFastifySchemaValidationErrors } from 'fastify-type-provider-zod';
 import { type ErrorCode, SluiceError } from '../errors.ts';
-import { isOutage, sqlState } from '../store/pool.ts';
+import { isOutage, sqlState } from '../store/schema/pool.ts';
 import { type Language, languageOf } from './language.ts';
 import type { Problem } from './schemas/problem.ts';
 

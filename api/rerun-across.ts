@@ -5,9 +5,9 @@ import type { RerunPlan } from '../graph/run/decisions.ts';
 import { hasStarted } from '../graph/run/settle.ts';
 import type { RunState } from '../graph/run/state.ts';
 import { memberOf } from '../graph/verbs/rerun.ts';
-import { type RunContext, readRun } from '../store/run-context.ts';
-import { readState } from '../store/run-state.ts';
-import { usersOf } from '../store/subscriptions.ts';
+import { type RunContext, readRun } from '../store/record/run-context.ts';
+import { readState } from '../store/record/run-state.ts';
+import { usersOf } from '../store/record/subscriptions.ts';
 import type { ApiDeps } from './deps.ts';
 
 export interface PlanPart {

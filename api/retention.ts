@@ -5,7 +5,7 @@ import {
   type RetentionPolicy,
   type RetentionReport,
   runRetention,
-} from '../store/retention.ts';
+} from '../store/retention/retention.ts';
 import type { LogStore } from './log-store.ts';
 
 export interface RetentionDeps {

@@ -6,8 +6,8 @@ import { programZone } from '../graph/calendar/time-zone.ts';
 import { programName } from '../graph/catalogue/program.ts';
 import { gapText, rehearsalForm, twinsOf } from '../graph/catalogue/rehearsal.ts';
 import type { Flow, Program } from '../graph/model.ts';
-import type { Claimed } from '../store/claims.ts';
-import type { RunContext } from '../store/run-context.ts';
+import type { Claimed } from '../store/agents/claims.ts';
+import type { RunContext } from '../store/record/run-context.ts';
 import type { ProgramSpec, Task } from './schemas/agent.ts';
 
 const MOST_EPOCHS = 1_000;

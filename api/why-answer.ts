@@ -5,10 +5,10 @@
 import { SluiceError } from '../errors.ts';
 import { absentFlow } from '../graph/why/absent.ts';
 import { type Cause, summaryOf, type WhyFlow, whyAsker } from '../graph/why/why.ts';
-import { findElsewhere } from '../store/elsewhere.ts';
-import { readWhyFacts } from '../store/history.ts';
-import type { RunContext } from '../store/run-context.ts';
-import { readClock } from '../store/snapshot.ts';
+import { findElsewhere } from '../store/history/elsewhere.ts';
+import { readWhyFacts } from '../store/history/history.ts';
+import type { RunContext } from '../store/record/run-context.ts';
+import { readClock } from '../store/record/snapshot.ts';
 import type { ApiDeps } from './deps.ts';
 import { flowOfRun, unknownRun } from './find.ts';
 import { near } from './near.ts';

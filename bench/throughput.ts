@@ -3,7 +3,7 @@ import { Client, Connection } from '@temporalio/client';
 import type pg from 'pg';
 import type { RunDetail } from '../api/schemas/runs.ts';
 import type { Shutdown } from '../embedded/shutdown.ts';
-import { createPool } from '../store/pool.ts';
+import { createPool } from '../store/schema/pool.ts';
 import { runWorkflowId } from '../workflows/messages.ts';
 import { untilFinished } from './finished.ts';
 import { catalogueOf, idsOf, PLATFORM, type ProgramWish } from './graph-catalogue.ts';

@@ -54,7 +54,7 @@ const SETTINGS = {
   client_connection_check_interval: '1s',
   timezone: 'UTC',
   log_timezone: 'UTC',
-  // Leases and outbox are vacuumed when they need it (store/migrations/0050), not a minute later.
+  // Leases and outbox are vacuumed when they need it (store/schema/migrations/0050), not a minute later.
   autovacuum_naptime: '5s',
   // Short statements: compiling them costs more than it saves.
   jit: 'off',

@@ -163,7 +163,7 @@ function fenceRow({ epoch, record, run, flow, generation, at }: FenceRow): Fence
   };
 }
 
-/** Epochs of before counted attempts; those of works are moments (store/epochs.ts). */
+/** Epochs of before counted attempts; those of works are moments (store/record/epochs.ts). */
 const FIRST_CLOCK_EPOCH = 1e15;
 
 /**

@@ -8,7 +8,7 @@ import type pg from 'pg';
 import type { Logger } from 'pino';
 import type { Arrivals } from '../activities/arrivals.ts';
 import type { Cycle } from '../graph/model.ts';
-import { listen } from '../store/listen.ts';
+import { listen } from '../store/schema/listen.ts';
 import type { RunInput } from '../workflows/messages.ts';
 import { repeat } from './repeat.ts';
 import { signalCoordinator } from './signal-coordinator.ts';

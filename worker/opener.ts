@@ -1,7 +1,7 @@
 /** Opens runs that wait for their turn: after a blackout, after the run before, in a backfill. One in every worker; what one opens the others find opened. */
 import type { Logger } from 'pino';
-import { openBackfills } from '../store/backfills.ts';
-import { type OpenDueDeps, openWaiting } from '../store/open-due.ts';
+import { openBackfills } from '../store/schedules/backfills.ts';
+import { type OpenDueDeps, openWaiting } from '../store/schedules/open-due.ts';
 import { repeat } from './repeat.ts';
 
 const EVERY_MS = 1_000;

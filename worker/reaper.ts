@@ -1,7 +1,7 @@
 /** Ends leases of which nothing was heard (protocol C4). One in every worker; what one ends the others do not find. */
 import type pg from 'pg';
 import type { Logger } from 'pino';
-import { endLeases, silentLeases } from '../store/lease-end.ts';
+import { endLeases, silentLeases } from '../store/agents/lease-end.ts';
 import { repeat } from './repeat.ts';
 
 const EVERY_MS = 1_000;

@@ -1,6 +1,6 @@
 /**
  * Keeps Temporal's schedules as the newest catalogue version has them: created, changed, removed; only those whose id begins with our
- * prefix are touched. Each worker does it, any number of times. What a firing means is decided in the record (store/open-due.ts), pauses
+ * prefix are touched. Each worker does it, any number of times. What a firing means is decided in the record (store/schedules/open-due.ts), pauses
  * included: Temporal's part is to fire at the right moment, daily or hourly, also after it was down.
  */
 import {
@@ -15,10 +15,10 @@ import type { Logger } from 'pino';
 import { calendarOf, scheduleText } from '../graph/calendar/schedule.ts';
 import { toLocal } from '../graph/calendar/time-zone.ts';
 import type { Schedule } from '../graph/model.ts';
-import { type CatalogueVersion, newestVersion } from '../store/catalogue.ts';
-import { keepSchedules } from '../store/keep-schedules.ts';
-import { listen } from '../store/listen.ts';
-import { openDue } from '../store/open-due.ts';
+import { type CatalogueVersion, newestVersion } from '../store/catalogue/catalogue.ts';
+import { keepSchedules } from '../store/catalogue/keep-schedules.ts';
+import { openDue } from '../store/schedules/open-due.ts';
+import { listen } from '../store/schema/listen.ts';
 import { OPEN_WORKFLOW, type OpenInput, schedulePrefix } from '../workflows/messages.ts';
 
 export interface ScheduleKeeperDeps {

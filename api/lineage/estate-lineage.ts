@@ -7,7 +7,7 @@ import {
   type LineageFinding,
   missingDependencies,
 } from '../../graph/impact/lineage-findings.ts';
-import type { CatalogueVersion } from '../../store/catalogue.ts';
+import type { CatalogueVersion } from '../../store/catalogue/catalogue.ts';
 import { usedPrograms } from '../programs/program-check.ts';
 import { programReader } from '../programs/program-reader.ts';
 import { dataOf } from './flow-data.ts';

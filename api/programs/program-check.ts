@@ -6,7 +6,7 @@ import { unorderedWriters } from '../../graph/catalogue/unordered-writers.ts';
 import { tableName } from '../../graph/impact/lineage.ts';
 import type { Flow } from '../../graph/model.ts';
 import { type Finding, hint, type Problem } from '../../graph/text/problems.ts';
-import type { CatalogueFile } from '../../store/catalogue.ts';
+import type { CatalogueFile } from '../../store/catalogue/catalogue.ts';
 import { dataOf } from '../lineage/flow-data.ts';
 import type { ProgramFacts, ProgramProblem } from './program-facts.ts';
 import type { Words } from './statement-rules.ts';

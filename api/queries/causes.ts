@@ -1,7 +1,7 @@
 /** The final cause of many flows at once, for lists: one pass over each run (graph/why/why-run.ts). */
 import { whyAsker } from '../../graph/why/why.ts';
 import { type WhyLine, whyRun } from '../../graph/why/why-run.ts';
-import { readWhyFacts } from '../../store/history.ts';
+import { readWhyFacts } from '../../store/history/history.ts';
 import type { ApiDeps } from '../deps.ts';
 import type { ScopedRun } from './scope.ts';
 

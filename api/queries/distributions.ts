@@ -1,6 +1,6 @@
 /** Distributions by target database: how many are done, waiting, exported by the hour: Q29. */
 import type { Flow } from '../../graph/model.ts';
-import { doneBy, runsBefore } from '../../store/scheduled-runs.ts';
+import { doneBy, runsBefore } from '../../store/schedules/scheduled-runs.ts';
 import type { ApiDeps } from '../deps.ts';
 import { type Clock, clockOf } from './clock.ts';
 import { defineQuery, listColumn, numberColumn, offset, ratioColumn, textColumn } from './query.ts';

@@ -1,8 +1,8 @@
 /** Which flows should be done by now: past their reference time, configured or learned, or their deadline where there is none. */
 
 import type { Flow } from '../../graph/model.ts';
-import type { FlowStateRow } from '../../store/flows.ts';
-import { referenceTimes } from '../../store/reference-times.ts';
+import type { FlowStateRow } from '../../store/history/flows.ts';
+import { referenceTimes } from '../../store/history/reference-times.ts';
 import { isOpen, type ScopedFlow, type ScopedRun } from './scope.ts';
 
 /** When a flow of the run should be done, ms; null: nothing says it. */

@@ -1,6 +1,6 @@
 /** What failed, why, and who has taken it in hand: Q12. */
 import { gaveUpText } from '../../graph/why/cause-text.ts';
-import { decisionsAbout, type FailedAttempt, failedAttempts } from '../../store/attempt-lists.ts';
+import { decisionsAbout, type FailedAttempt, failedAttempts } from '../../store/agents/attempt-lists.ts';
 import { programOf } from './program.ts';
 import { defineQuery, instantColumn, namesColumn, numberColumn, textColumn, yesColumn } from './query.ts';
 import { DayInput, FlowFilter, fits, grouped, knowGroups, scopeOfDay, scopeOfMonth } from './scope.ts';

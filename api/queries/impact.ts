@@ -2,8 +2,8 @@
 import { z } from 'zod';
 import { reachOf, wayTo } from '../../graph/impact/impact.ts';
 import type { Cycle } from '../../graph/model.ts';
-import { type FlowStateRow, readFirstFlowStates } from '../../store/flows.ts';
-import { newestRun } from '../../store/scheduled-runs.ts';
+import { type FlowStateRow, readFirstFlowStates } from '../../store/history/flows.ts';
+import { newestRun } from '../../store/schedules/scheduled-runs.ts';
 import type { ApiDeps } from '../deps.ts';
 import { flowOfVersion, openContext } from '../find.ts';
 import { estateOfVersion } from '../impact.ts';

@@ -1,7 +1,7 @@
 /** Flows that are not done although they should be: Q16, Q18, Q19, Q20, Q22. */
 import { z } from 'zod';
-import { openScheduledRuns } from '../../store/scheduled-runs.ts';
-import { readClock } from '../../store/snapshot.ts';
+import { readClock } from '../../store/record/snapshot.ts';
+import { openScheduledRuns } from '../../store/schedules/scheduled-runs.ts';
 import type { ApiDeps } from '../deps.ts';
 import { GivenId } from '../schemas/fields.ts';
 import { causesOf } from './causes.ts';

@@ -1,6 +1,6 @@
 /** How the platforms stand as a whole: Q01, Q02. */
 import type { State } from '../../graph/run/status.ts';
-import { doneBy, runsBefore } from '../../store/scheduled-runs.ts';
+import { doneBy, runsBefore } from '../../store/schedules/scheduled-runs.ts';
 import type { ApiDeps } from '../deps.ts';
 import { clockOf } from './clock.ts';
 import { defineQuery, instantColumn, numberColumn, offset, ratioColumn, textColumn } from './query.ts';

@@ -2,8 +2,8 @@
 import { z } from 'zod';
 import { shiftPeriod } from '../../graph/calendar/calendar.ts';
 import type { Flow } from '../../graph/model.ts';
-import { effortOf, type FlowEffort, reportedRows, usualRows } from '../../store/attempt-lists.ts';
-import { runsBefore } from '../../store/scheduled-runs.ts';
+import { effortOf, type FlowEffort, reportedRows, usualRows } from '../../store/agents/attempt-lists.ts';
+import { runsBefore } from '../../store/schedules/scheduled-runs.ts';
 import type { ApiDeps } from '../deps.ts';
 import { GivenId, listOf } from '../schemas/fields.ts';
 import { clockOf } from './clock.ts';

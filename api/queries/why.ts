@@ -2,9 +2,9 @@
 import { z } from 'zod';
 import { SluiceError } from '../../errors.ts';
 import { whyFlow } from '../../graph/why/why.ts';
-import { readWhyFacts } from '../../store/history.ts';
-import type { RunContext } from '../../store/run-context.ts';
-import { newestRun } from '../../store/scheduled-runs.ts';
+import { readWhyFacts } from '../../store/history/history.ts';
+import type { RunContext } from '../../store/record/run-context.ts';
+import { newestRun } from '../../store/schedules/scheduled-runs.ts';
 import type { ApiDeps } from '../deps.ts';
 import { openContext } from '../find.ts';
 import { newestOpenings } from '../newest-catalogue.ts';

@@ -1,7 +1,12 @@
 /** A run moves to another catalogue version (protocol D8). */
 import { SluiceError } from '../../errors.ts';
-import { type AdoptionAnswer, adoptVersion, answeredBefore, foreseeAdoption } from '../../store/adopt.ts';
-import { newestVersion } from '../../store/catalogue.ts';
+import { newestVersion } from '../../store/catalogue/catalogue.ts';
+import {
+  type AdoptionAnswer,
+  adoptVersion,
+  answeredBefore,
+  foreseeAdoption,
+} from '../../store/schedules/adopt.ts';
 import { keyOf } from '../ask.ts';
 import { authorise } from '../authorise.ts';
 import { bodyHash } from '../body-hash.ts';

@@ -2,7 +2,7 @@
 import type { FastifyReply } from 'fastify';
 import { z } from 'zod';
 import { SluiceError } from '../../errors.ts';
-import type { Actor } from '../../store/actors.ts';
+import type { Actor } from '../../store/operations/actors.ts';
 import type { ApiDeps } from '../deps.ts';
 import type { Api } from '../instance.ts';
 import {

@@ -1,11 +1,17 @@
 /** Agents and platforms: seen and steered by people (protocol C8, C9). */
 import { SluiceError, unknown } from '../../errors.ts';
-import type { Actor } from '../../store/actors.ts';
-import { type AgentRow, epochsOf, listAgents, listPlatforms, setDrained } from '../../store/agent-list.ts';
-import { writeAudit } from '../../store/audit.ts';
-import { endLeases } from '../../store/lease-end.ts';
-import { pausePlatform, resumePlatform } from '../../store/pauses.ts';
-import { inTransaction } from '../../store/pool.ts';
+import {
+  type AgentRow,
+  epochsOf,
+  listAgents,
+  listPlatforms,
+  setDrained,
+} from '../../store/agents/agent-list.ts';
+import { endLeases } from '../../store/agents/lease-end.ts';
+import { pausePlatform, resumePlatform } from '../../store/agents/pauses.ts';
+import type { Actor } from '../../store/operations/actors.ts';
+import { writeAudit } from '../../store/operations/audit.ts';
+import { inTransaction } from '../../store/schema/pool.ts';
 import { authorisePlatform } from '../authorise.ts';
 import type { ApiDeps } from '../deps.ts';
 import type { Api } from '../instance.ts';

@@ -6,7 +6,8 @@ import type { Graph } from '../../graph/compiled/compact.ts';
 import { type BackfillPlan, dependants, planBackfill } from '../../graph/impact/backfill.ts';
 import { ownRuns, type PlannedRun, withDependants } from '../../graph/impact/backfill-dependants.ts';
 import { Cycle } from '../../graph/model.ts';
-import type { Actor } from '../../store/actors.ts';
+import type { CatalogueVersion } from '../../store/catalogue/catalogue.ts';
+import type { Actor } from '../../store/operations/actors.ts';
 import {
   type BackfillRow,
   type BackfillRun,
@@ -15,10 +16,9 @@ import {
   listBackfills,
   readBackfill,
   readBackfillRuns,
-} from '../../store/backfills.ts';
-import type { CatalogueVersion } from '../../store/catalogue.ts';
-import { nextRunNumber } from '../../store/run-numbers.ts';
-import { flowsRun, scheduledPeriods } from '../../store/scheduled-past.ts';
+} from '../../store/schedules/backfills.ts';
+import { nextRunNumber } from '../../store/schedules/run-numbers.ts';
+import { flowsRun, scheduledPeriods } from '../../store/schedules/scheduled-past.ts';
 import { keyOf } from '../ask.ts';
 import { authorise } from '../authorise.ts';
 import { bodyHash } from '../body-hash.ts';

@@ -1,10 +1,10 @@
 /** The catalogue: checked, compared, applied or imported as a whole; exported as it was given. */
 import type { z } from 'zod';
 import { SluiceError } from '../../errors.ts';
-import type { Actor } from '../../store/actors.ts';
-import { writeAudit } from '../../store/audit.ts';
-import { listVersions, readFiles, requireNewest, saveVersion } from '../../store/catalogue.ts';
-import { inTransaction } from '../../store/pool.ts';
+import { listVersions, readFiles, requireNewest, saveVersion } from '../../store/catalogue/catalogue.ts';
+import type { Actor } from '../../store/operations/actors.ts';
+import { writeAudit } from '../../store/operations/audit.ts';
+import { inTransaction } from '../../store/schema/pool.ts';
 import { authorise } from '../authorise.ts';
 import { diffWith } from '../catalogue-diff.ts';
 import { type CheckedFiles, checkFiles } from '../catalogue-files.ts';

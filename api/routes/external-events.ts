@@ -3,15 +3,15 @@
 import { unknown } from '../../errors.ts';
 import { cycleOf } from '../../graph/calendar/calendar.ts';
 import type { Cycle, Flow } from '../../graph/model.ts';
-import { newestVersion } from '../../store/catalogue.ts';
+import { newestVersion } from '../../store/catalogue/catalogue.ts';
 import {
   awaitedEvents,
   type ExternalEvent as EventRow,
   listEvents,
   runsOfPeriod,
   writeEvent,
-} from '../../store/external-events.ts';
-import { inTransaction } from '../../store/pool.ts';
+} from '../../store/schedules/external-events.ts';
+import { inTransaction } from '../../store/schema/pool.ts';
 import { keyOf } from '../ask.ts';
 import { authorise } from '../authorise.ts';
 import { bodyHash } from '../body-hash.ts';

@@ -1,8 +1,8 @@
 /** Flows of a run: list with filters, detail, attempts, logs. */
 import { z } from 'zod';
-import { readAttempts, readFirstFlowStates } from '../../store/flows.ts';
-import type { RunContext } from '../../store/run-context.ts';
-import { readShownRun } from '../../store/runs.ts';
+import { readAttempts, readFirstFlowStates } from '../../store/history/flows.ts';
+import { readShownRun } from '../../store/history/runs.ts';
+import type { RunContext } from '../../store/record/run-context.ts';
 import type { ApiDeps } from '../deps.ts';
 import { flowOfRun, openContext, unknownRun } from '../find.ts';
 import { flowDetail } from '../flow-detail.ts';

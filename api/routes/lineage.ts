@@ -2,7 +2,7 @@
 import { z } from 'zod';
 import { SluiceError, unknown } from '../../errors.ts';
 import { follow, type Place, tableKey } from '../../graph/impact/lineage.ts';
-import type { CatalogueVersion } from '../../store/catalogue.ts';
+import type { CatalogueVersion } from '../../store/catalogue/catalogue.ts';
 import type { ApiDeps } from '../deps.ts';
 import { flowOfVersion } from '../find.ts';
 import type { Api } from '../instance.ts';

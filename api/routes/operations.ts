@@ -1,7 +1,7 @@
 /** What was asked for: shown, approved or refused by a second person (protocol B4). */
 import type { Flow } from '../../graph/model.ts';
-import type { Actor } from '../../store/actors.ts';
-import { readKeyed } from '../../store/keys.ts';
+import type { Actor } from '../../store/operations/actors.ts';
+import { readKeyed } from '../../store/operations/keys.ts';
 import {
   approveOperation,
   listOperations,
@@ -9,8 +9,8 @@ import {
   operationsTogether,
   readOperation,
   refuseOperation,
-} from '../../store/operations.ts';
-import { approveTogether, type Part } from '../../store/operations-together.ts';
+} from '../../store/operations/operations.ts';
+import { approveTogether, type Part } from '../../store/operations/operations-together.ts';
 import { answerOf, shown, waitForOutcome } from '../ask.ts';
 import { requirePermission } from '../auth.ts';
 import { authorise } from '../authorise.ts';

@@ -1,7 +1,7 @@
 /** Template queries (docs/queries.md): one route each, as JSON, CSV or xlsx. */
 import { z } from 'zod';
 import { unknown } from '../../errors.ts';
-import { readClock } from '../../store/snapshot.ts';
+import { readClock } from '../../store/record/snapshot.ts';
 import type { ApiDeps } from '../deps.ts';
 import { displayZone } from '../display-zone.ts';
 import type { Api } from '../instance.ts';

@@ -1,8 +1,8 @@
 /** What was asked, by whom, with which outcome; and what people were told. */
 import { z } from 'zod';
-import { listAudit } from '../../store/audit.ts';
-import { listNotStorable } from '../../store/not-storable.ts';
-import { listNotices } from '../../store/notices.ts';
+import { listAudit } from '../../store/operations/audit.ts';
+import { listNotices } from '../../store/operations/notices.ts';
+import { listNotStorable } from '../../store/record/not-storable.ts';
 import type { ApiDeps } from '../deps.ts';
 import type { Api } from '../instance.ts';
 import { page, positionOf } from '../paging.ts';

@@ -1,7 +1,7 @@
 /** Rerun by plan: make one, look at it, apply it. */
 import { SluiceError } from '../../errors.ts';
-import { isKnownKey } from '../../store/operations.ts';
-import { markApplied, readPlan } from '../../store/rerun-plans.ts';
+import { isKnownKey } from '../../store/operations/operations.ts';
+import { markApplied, readPlan } from '../../store/operations/rerun-plans.ts';
 import { answerOf, ask, keyOf } from '../ask.ts';
 import { askTogether } from '../ask-together.ts';
 import type { ApiDeps } from '../deps.ts';

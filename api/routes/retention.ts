@@ -1,8 +1,8 @@
 /** Retention: looked at, carried out now, and a run back from the archive. */
 
-import { listArchived, restoreRun } from '../../store/archived-runs.ts';
-import { writeAudit } from '../../store/audit.ts';
-import { dueRuns } from '../../store/retention.ts';
+import { writeAudit } from '../../store/operations/audit.ts';
+import { listArchived, restoreRun } from '../../store/retention/archived-runs.ts';
+import { dueRuns } from '../../store/retention/retention.ts';
 import { authorise } from '../authorise.ts';
 import type { ApiDeps } from '../deps.ts';
 import type { Api } from '../instance.ts';

@@ -2,10 +2,10 @@
 import { SluiceError } from '../../errors.ts';
 import { STATES } from '../../graph/run/status.ts';
 import { RUN_VERBS } from '../../graph/verbs/verbs.ts';
-import { writeAudit } from '../../store/audit.ts';
-import { countFlows } from '../../store/flows.ts';
-import { inTransaction } from '../../store/pool.ts';
-import { type ListedRun, listRuns, readShownRun } from '../../store/runs.ts';
+import { countFlows } from '../../store/history/flows.ts';
+import { type ListedRun, listRuns, readShownRun } from '../../store/history/runs.ts';
+import { writeAudit } from '../../store/operations/audit.ts';
+import { inTransaction } from '../../store/schema/pool.ts';
 import { answerOf, ask, foreseeWish, keyOf } from '../ask.ts';
 import { authorise } from '../authorise.ts';
 import type { ApiDeps } from '../deps.ts';

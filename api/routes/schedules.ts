@@ -6,7 +6,8 @@ import { calendarOf, nextOpenings, scheduleText } from '../../graph/calendar/sch
 import { toLocal } from '../../graph/calendar/time-zone.ts';
 import { unknownHolidays } from '../../graph/catalogue/schedule-check.ts';
 import type { Schedule as Definition } from '../../graph/model.ts';
-import type { CatalogueVersion } from '../../store/catalogue.ts';
+import type { CatalogueVersion } from '../../store/catalogue/catalogue.ts';
+import { readClock } from '../../store/record/snapshot.ts';
 import {
   lastSlots,
   listSchedules,
@@ -14,8 +15,7 @@ import {
   type ScheduleRow,
   type SlotRow,
   setPaused,
-} from '../../store/schedules.ts';
-import { readClock } from '../../store/snapshot.ts';
+} from '../../store/schedules/schedules.ts';
 import { authorise } from '../authorise.ts';
 import type { ApiDeps } from '../deps.ts';
 import type { Api } from '../instance.ts';

@@ -2,7 +2,7 @@
 import type { FastifyReply } from 'fastify';
 import { SluiceError } from '../../errors.ts';
 import { EDGE_VERBS, FLOW_VERBS, VERBS } from '../../graph/verbs/verbs.ts';
-import type { Actor } from '../../store/actors.ts';
+import type { Actor } from '../../store/operations/actors.ts';
 import { answerOf, ask, foreseeWish, keyOf, type Wish } from '../ask.ts';
 import { askTogether } from '../ask-together.ts';
 import type { Permission } from '../auth.ts';

@@ -10,11 +10,11 @@ import { parseArgs } from 'node:util';
 import type pg from 'pg';
 import { loadConfig } from '../../config.ts';
 import { SluiceError } from '../../errors.ts';
-import { actorOfToken, createActor, knownActors, type NewActor } from '../../store/actors.ts';
-import { writeAudit } from '../../store/audit.ts';
-import { newestVersion, saveVersion } from '../../store/catalogue.ts';
-import { migrate } from '../../store/migrate.ts';
-import { createPool, inTransaction } from '../../store/pool.ts';
+import { newestVersion, saveVersion } from '../../store/catalogue/catalogue.ts';
+import { actorOfToken, createActor, knownActors, type NewActor } from '../../store/operations/actors.ts';
+import { writeAudit } from '../../store/operations/audit.ts';
+import { migrate } from '../../store/schema/migrate.ts';
+import { createPool, inTransaction } from '../../store/schema/pool.ts';
 import { checkFiles } from '../catalogue-files.ts';
 import type { GivenFile } from '../schemas/catalogue.ts';
 

@@ -9,7 +9,7 @@ import { ApiProblem, createClient } from '../../cli/client.ts';
 import { identityOf } from '../../cli/profile.ts';
 import { type Config, loadConfig } from '../../config.ts';
 import { SluiceError } from '../../errors.ts';
-import { createPool } from '../../store/pool.ts';
+import { createPool } from '../../store/schema/pool.ts';
 import { catalogueOf as catalogueOfGraph } from '../graph-catalogue.ts';
 import { readGraphFile } from '../graph-file.ts';
 import { catalogueOf, type EstateFile } from './catalogue.ts';

@@ -9,7 +9,7 @@ import type {
   PastOperation,
   PastRelease,
   PastRun,
-} from '../../store/past-runs.ts';
+} from '../../store/history/past-runs.ts';
 import type { Cycle, Estate, EstateFlow } from './model.ts';
 import { type Moments, momentsOf, openingOf, periodsOf, seasonOf } from './moments.ts';
 import { type Draws, drawsOf } from './random.ts';

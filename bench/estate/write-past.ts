@@ -1,8 +1,8 @@
 /** Past runs into the record, one after the other, over the newest catalogue version. */
 import type pg from 'pg';
 import { SluiceError } from '../../errors.ts';
-import { newestVersion } from '../../store/catalogue.ts';
-import { type PastRun, writePastRun } from '../../store/past-runs.ts';
+import { newestVersion } from '../../store/catalogue/catalogue.ts';
+import { type PastRun, writePastRun } from '../../store/history/past-runs.ts';
 
 export interface WrittenPast {
   readonly runs: number;

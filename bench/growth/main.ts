@@ -6,7 +6,7 @@ import { parseArgs } from 'node:util';
 import type pg from 'pg';
 import { watchSignals } from '../../embedded/shutdown.ts';
 import { SluiceError } from '../../errors.ts';
-import { createPool } from '../../store/pool.ts';
+import { createPool } from '../../store/schema/pool.ts';
 import { catalogueOf } from '../estate/catalogue.ts';
 import { makeEstate } from '../estate/estate.ts';
 import type { Estate } from '../estate/model.ts';

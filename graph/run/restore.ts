@@ -1,4 +1,4 @@
-/** The state of a run from what the record stores of it (protocol A9): the twin of store/run-state.ts, used inside the workflow. */
+/** The state of a run from what the record stores of it (protocol A9): the twin of store/record/run-state.ts, used inside the workflow. */
 import type { Graph } from '../compiled/compact.ts';
 import { derive, emptyState, type PersonMoment, type RunState } from './state.ts';
 import type { Subscription } from './subscriptions.ts';

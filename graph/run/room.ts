@@ -1,5 +1,5 @@
 /**
- * Who is given what waits, and for whom room is kept (protocol C8-C10). Pure: store/claims.ts calls it in the claim's transaction, `why`
+ * Who is given what waits, and for whom room is kept (protocol C8-C10). Pure: store/agents/claims.ts calls it in the claim's transaction, `why`
  * with the same rows, and a simulation plays it.
  *
  * A claim that takes whatever fits lets small flows fill a pool for ever, one after the other, while a flow that needs several units of it

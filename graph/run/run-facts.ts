@@ -1,6 +1,6 @@
 /**
  * What the answers (why, critical path) need of the record beside a run's state: instants, claims, people's decisions. Read in the
- * snapshot of the state by store/history.ts; everything here is plain data. Instants are the record's clock, integer ms; 0 = none.
+ * snapshot of the state by store/history/history.ts; everything here is plain data. Instants are the record's clock, integer ms; 0 = none.
  */
 import type { Flow } from '../model.ts';
 import type { KeptRoom } from './room.ts';

@@ -1,6 +1,6 @@
 /**
  * The state of one run as the coordinator holds it (protocol A2): a few numbers per flow in typed arrays, plus counters that follow
- * from them. Everything here is a function of the record: `store/run-state.ts` rebuilds it (A9). No clock, no I/O.
+ * from them. Everything here is a function of the record: `store/record/run-state.ts` rebuilds it (A9). No clock, no I/O.
  */
 import type { Graph } from '../compiled/compact.ts';
 import { isReleasing, PHASES, type Phase } from './status.ts';

@@ -1,8 +1,8 @@
 /** Protocol A11: whatever the order in which runs are opened and their flows end, no waiting flow misses its upstream. */
 import { afterAll, expect, test } from 'vitest';
-import { versionReader } from '../../store/catalogue.ts';
-import { openRun } from '../../store/open-run.ts';
-import { createPool } from '../../store/pool.ts';
+import { versionReader } from '../../store/catalogue/catalogue.ts';
+import { openRun } from '../../store/schedules/open-run.ts';
+import { createPool } from '../../store/schema/pool.ts';
 import { startCoordinator } from '../support/coordinator.ts';
 import { createTestDatabase } from '../support/database.ts';
 import { applyCatalogue, catalogueText } from '../support/estate.ts';

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import { restoreState } from '../../graph/run/restore.ts';
-import { readWhyFacts } from '../../store/history.ts';
-import { loadRun } from '../../store/run-state.ts';
+import { readWhyFacts } from '../../store/history/history.ts';
+import { loadRun } from '../../store/record/run-state.ts';
 import { type Json, startTestApi } from '../support/api.ts';
 import { createTestDatabase } from '../support/database.ts';
 import { applyCatalogue, catalogueText, openTestRun } from '../support/estate.ts';

@@ -1,6 +1,6 @@
 /** Backfills with the runs of other cycles that have used the results, on the real record. */
 import { expect, test } from 'vitest';
-import { openBackfills } from '../../store/backfills.ts';
+import { openBackfills } from '../../store/schedules/backfills.ts';
 import { startCliEstate } from '../cli/estate.ts';
 import type { Json } from '../support/api.ts';
 import { createTestDatabase } from '../support/database.ts';

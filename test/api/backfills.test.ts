@@ -1,6 +1,6 @@
 /** Backfills: planned, started once per key, opened in order a few at a time, for some flows or all, watched, cancelled. */
 import { expect, test } from 'vitest';
-import { openBackfills } from '../../store/backfills.ts';
+import { openBackfills } from '../../store/schedules/backfills.ts';
 import { startCliEstate } from '../cli/estate.ts';
 import type { Json } from '../support/api.ts';
 import { createTestDatabase } from '../support/database.ts';

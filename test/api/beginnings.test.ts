@@ -1,7 +1,7 @@
 /** The beginning of an estate, as people meet it: nothing waits for what never was, and nobody opens it by mistake. */
 import { expect, test } from 'vitest';
-import { openBackfills } from '../../store/backfills.ts';
-import { openDue } from '../../store/open-due.ts';
+import { openBackfills } from '../../store/schedules/backfills.ts';
+import { openDue } from '../../store/schedules/open-due.ts';
 import { startCliEstate } from '../cli/estate.ts';
 import type { Json } from '../support/api.ts';
 import { createTestDatabase } from '../support/database.ts';

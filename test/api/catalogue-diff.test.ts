@@ -1,6 +1,6 @@
 /** What a change of the catalogue touches: flows below, open runs, and what adopting it would do there. */
 import { expect, test } from 'vitest';
-import { readClock } from '../../store/snapshot.ts';
+import { readClock } from '../../store/record/snapshot.ts';
 import { type Json, startTestApi } from '../support/api.ts';
 import { createTestDatabase } from '../support/database.ts';
 import { applyCatalogue, catalogueText, openTestRun, type ShortFlow } from '../support/estate.ts';

@@ -1,7 +1,7 @@
 /** Clock times for people are in one zone, that of the catalogue, and say which; periods far ahead are confirmed and nobody's default. */
 import { randomUUID } from 'node:crypto';
 import { expect, test } from 'vitest';
-import { newestPeriod } from '../../store/scheduled-runs.ts';
+import { newestPeriod } from '../../store/schedules/scheduled-runs.ts';
 import { startTestApi } from '../support/api.ts';
 import { createTestDatabase } from '../support/database.ts';
 import { applyCatalogue, catalogueText, openTestRun } from '../support/estate.ts';

@@ -1,5 +1,5 @@
 import { afterAll, expect, test } from 'vitest';
-import { createPool } from '../../store/pool.ts';
+import { createPool } from '../../store/schema/pool.ts';
 import { settleRun } from '../support/coordinator.ts';
 import { createTestDatabase } from '../support/database.ts';
 import { applyCatalogue, catalogueText, openTestRun } from '../support/estate.ts';

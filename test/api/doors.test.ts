@@ -4,7 +4,7 @@ import Fastify from 'fastify';
 import { beforeAll, describe, expect, test } from 'vitest';
 import { demandDeclarations } from '../../api/app.ts';
 import { ERRORS } from '../../errors.ts';
-import { disableActor } from '../../store/actors.ts';
+import { disableActor } from '../../store/operations/actors.ts';
 import { type Caller, callerOf, type Json, startTestApi } from '../support/api.ts';
 import { createTestDatabase } from '../support/database.ts';
 import { applyCatalogue, catalogueText, openTestRun } from '../support/estate.ts';
@@ -389,7 +389,7 @@ describe('what a problem says', () => {
 
   test('a database that is away is 503, and one may ask again', async () => {
     const { buildApp } = await import('../../api/app.ts');
-    const { createPool } = await import('../../store/pool.ts');
+    const { createPool } = await import('../../store/schema/pool.ts');
     const pool = createPool('postgres://nobody@127.0.0.1:1/none', { max: 1, name: 'test-away' });
     const app = await buildApp({ ...api.deps, pool, logLevel: 'silent' });
     const caller: Caller = callerOf(app, ann.token);

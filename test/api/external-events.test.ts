@@ -1,7 +1,7 @@
 /** Events from outside: taken once, told to every run of the period that waits for them, whether it is there or not. */
 import { expect, test } from 'vitest';
-import { writeEvent } from '../../store/external-events.ts';
-import { inTransaction } from '../../store/pool.ts';
+import { writeEvent } from '../../store/schedules/external-events.ts';
+import { inTransaction } from '../../store/schema/pool.ts';
 import { startCliEstate } from '../cli/estate.ts';
 import type { Json } from '../support/api.ts';
 import { createTestDatabase } from '../support/database.ts';

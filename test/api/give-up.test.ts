@@ -1,6 +1,6 @@
 /** Why the engine gave a flow up is in the record, and everybody who asks hears it (protocol C4, D9). */
 import { expect, test } from 'vitest';
-import { loadRun } from '../../store/run-state.ts';
+import { loadRun } from '../../store/record/run-state.ts';
 import { startTestApi } from '../support/api.ts';
 import { createTestDatabase } from '../support/database.ts';
 import { applyCatalogue, catalogueText, openTestRun } from '../support/estate.ts';

@@ -6,8 +6,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, expect, test } from 'vitest';
 import { childEnvironment, projectFolder } from '../../config.ts';
-import { createActor } from '../../store/actors.ts';
-import { createPool } from '../../store/pool.ts';
+import { createActor } from '../../store/operations/actors.ts';
+import { createPool } from '../../store/schema/pool.ts';
 import { createTestDatabase } from '../support/database.ts';
 
 const database = await createTestDatabase('api_main');

@@ -98,8 +98,8 @@ test('a version that was stored before the rule counts every period, until its f
   await api.pool.query('update catalogue_versions set opened_periods = false');
   const before = (await api.pool.query('select max(version) as version from catalogue_versions')).rows[0];
   // Versions are kept in memory and never change: another reader, as after a restart.
-  const { versionReader } = await import('../../store/catalogue.ts');
-  const { openRun } = await import('../../store/open-run.ts');
+  const { versionReader } = await import('../../store/catalogue/catalogue.ts');
+  const { openRun } = await import('../../store/schedules/open-run.ts');
   const request = {
     cycle: 'day' as const,
     period: '2026-10-19',
@@ -153,7 +153,7 @@ test('a backfill opens what schedules open, says what it leaves out, and takes e
 });
 
 test('the newest run is one of a period that is opened, not one that somebody opened for a day off', async () => {
-  const { newestPeriod } = await import('../../store/scheduled-runs.ts');
+  const { newestPeriod } = await import('../../store/schedules/scheduled-runs.ts');
   const { newestCatalogue } = await import('../../api/newest-catalogue.ts');
   const { openings } = (await newestCatalogue(api.deps))!;
   await open('day', '2026-10-24');

@@ -81,7 +81,7 @@ test('B1: fifty requests with one key at once are one operation', async () => {
 test('an operation whose API died before it answered is found again under its key', async () => {
   const run = await freshRun();
   // Another process's insert, without anybody waiting for the outcome.
-  const { requestOperation } = await import('../../store/operations.ts');
+  const { requestOperation } = await import('../../store/operations/operations.ts');
   const request = {
     verb: 'hold' as const,
     flows: ['A'],

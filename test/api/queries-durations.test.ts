@@ -1,8 +1,8 @@
 /** How long flows run, whether they run too long now, and what made one late (Q09, Q25, lateness against reference times). */
 import { afterAll, expect, test } from 'vitest';
-import { learnExpected } from '../../store/expected.ts';
-import { writePastRun } from '../../store/past-runs.ts';
-import { createPool } from '../../store/pool.ts';
+import { learnExpected } from '../../store/history/expected.ts';
+import { writePastRun } from '../../store/history/past-runs.ts';
+import { createPool } from '../../store/schema/pool.ts';
 import { type Json, startTestApi } from '../support/api.ts';
 import { createTestDatabase } from '../support/database.ts';
 import { applyCatalogue, catalogueText, openTestRun } from '../support/estate.ts';

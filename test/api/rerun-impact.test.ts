@@ -2,9 +2,9 @@
 import { expect, test } from 'vitest';
 import { makePlan } from '../../api/rerun-plan.ts';
 import { lastDay, shiftPeriod } from '../../graph/calendar/calendar.ts';
-import { actorOfToken } from '../../store/actors.ts';
-import { learnExpected } from '../../store/expected.ts';
-import type { UsualOf } from '../../store/usual-times.ts';
+import { learnExpected } from '../../store/history/expected.ts';
+import { actorOfToken } from '../../store/operations/actors.ts';
+import type { UsualOf } from '../../store/record/usual-times.ts';
 import { type Json, startTestApi } from '../support/api.ts';
 import { createTestDatabase } from '../support/database.ts';
 import { applyCatalogue, catalogueText, openTestRun } from '../support/estate.ts';

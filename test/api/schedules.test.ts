@@ -1,6 +1,6 @@
 /** Schedules at the API and the command line: listed, paused, resumed, triggered; and why a run is not there. */
 import { expect, test } from 'vitest';
-import { openDue } from '../../store/open-due.ts';
+import { openDue } from '../../store/schedules/open-due.ts';
 import { startCliEstate } from '../cli/estate.ts';
 import type { Json } from '../support/api.ts';
 import { createTestDatabase } from '../support/database.ts';

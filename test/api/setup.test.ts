@@ -5,8 +5,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, expect, test } from 'vitest';
 import { childEnvironment, projectFolder } from '../../config.ts';
-import { actorOfToken, disableActor } from '../../store/actors.ts';
-import { createPool } from '../../store/pool.ts';
+import { actorOfToken, disableActor } from '../../store/operations/actors.ts';
+import { createPool } from '../../store/schema/pool.ts';
 import { createTestDatabase } from '../support/database.ts';
 
 const database = await createTestDatabase('setup');

@@ -20,7 +20,7 @@ import { checkCatalogue } from '../../graph/catalogue/check.ts';
 import { type Graph, inflate } from '../../graph/compiled/compact.ts';
 import { compact } from '../../graph/compiled/compile.ts';
 import type { Cycle } from '../../graph/model.ts';
-import type { PastRun } from '../../store/past-runs.ts';
+import type { PastRun } from '../../store/history/past-runs.ts';
 
 const bytesOf = (flows: number, seed: number, options = {}) =>
   createHash('sha256')

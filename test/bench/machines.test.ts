@@ -5,7 +5,7 @@ import { doneOnce } from '../../bench/machines/once.ts';
 import { BOUND_MS, Requests } from '../../bench/machines/requests.ts';
 import { ApiProblem } from '../../cli/client.ts';
 import { ensurePlatformSchema } from '../../platforms/fence.ts';
-import { createPool } from '../../store/pool.ts';
+import { createPool } from '../../store/schema/pool.ts';
 import { settleRun } from '../support/coordinator.ts';
 import { createEmptyDatabase, createTestDatabase } from '../support/database.ts';
 import { applyCatalogue, catalogueText, openTestRun } from '../support/estate.ts';

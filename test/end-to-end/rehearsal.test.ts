@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import pg from 'pg';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { createPool } from '../../store/pool.ts';
+import { createPool } from '../../store/schema/pool.ts';
 import { createEmptyDatabase, createTestDatabase } from '../support/database.ts';
 import { applyCatalogue, catalogueText, type ShortFlow } from '../support/estate.ts';
 import { createInstallation } from '../support/processes.ts';

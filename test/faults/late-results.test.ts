@@ -3,11 +3,11 @@
  * flows that the run does not have. They change nothing, and the state that lived through them is the one that a reload finds.
  */
 import { afterAll, describe, expect, test } from 'vitest';
-import { versionReader } from '../../store/catalogue.ts';
-import { createPool } from '../../store/pool.ts';
-import { contextReader } from '../../store/run-context.ts';
-import { appendLog, type LogRow } from '../../store/run-log.ts';
-import { loadRun } from '../../store/run-state.ts';
+import { versionReader } from '../../store/catalogue/catalogue.ts';
+import { contextReader } from '../../store/record/run-context.ts';
+import { appendLog, type LogRow } from '../../store/record/run-log.ts';
+import { loadRun } from '../../store/record/run-state.ts';
+import { createPool } from '../../store/schema/pool.ts';
 import { settleRun } from '../support/coordinator.ts';
 import { createTestDatabase } from '../support/database.ts';
 import { applyCatalogue, catalogueText, openTestRun } from '../support/estate.ts';

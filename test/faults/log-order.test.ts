@@ -5,8 +5,8 @@
  */
 import pg from 'pg';
 import { afterAll, describe, expect, test } from 'vitest';
-import { createPool } from '../../store/pool.ts';
-import { appendLog, type LogRow } from '../../store/run-log.ts';
+import { appendLog, type LogRow } from '../../store/record/run-log.ts';
+import { createPool } from '../../store/schema/pool.ts';
 import { createTestDatabase } from '../support/database.ts';
 import { applyCatalogue, catalogueText, openTestRun } from '../support/estate.ts';
 

@@ -1,7 +1,7 @@
 /** Protocol A11 and D8 with real processes: days, an hour and a month that wait for each other while workers are killed. */
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import type { Child } from '../../embedded/children.ts';
-import { createPool } from '../../store/pool.ts';
+import { createPool } from '../../store/schema/pool.ts';
 import { createTestDatabase } from '../support/database.ts';
 import { applyCatalogue, catalogueText, openTestRun } from '../support/estate.ts';
 import { createInstallation } from '../support/processes.ts';

@@ -9,8 +9,8 @@ import { createDatabase, type Postgres, startPostgres } from '../../embedded/pos
 import { removeOutsideData } from '../../embedded/postgres-data.ts';
 import { startTemporal, type Temporal } from '../../embedded/temporal.ts';
 import { obtainTemporal } from '../../embedded/temporal-binary.ts';
-import { migrate } from '../../store/migrate.ts';
-import { createPool } from '../../store/pool.ts';
+import { migrate } from '../../store/schema/migrate.ts';
+import { createPool } from '../../store/schema/pool.ts';
 import { applyCatalogue, openTestRun } from '../support/estate.ts';
 import { createInstallation, type Installation } from '../support/processes.ts';
 

@@ -2,7 +2,7 @@ import { Client, Connection } from '@temporalio/client';
 import pg from 'pg';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { Child } from '../../embedded/children.ts';
-import { createPool } from '../../store/pool.ts';
+import { createPool } from '../../store/schema/pool.ts';
 import { runWorkflowId, WAKE_SIGNAL } from '../../workflows/messages.ts';
 import { createEmptyDatabase, createTestDatabase } from '../support/database.ts';
 import { applyCatalogue, openTestRun } from '../support/estate.ts';

@@ -4,7 +4,7 @@
  */
 import pg from 'pg';
 import { afterAll, afterEach, describe, expect, test } from 'vitest';
-import { createPool } from '../../store/pool.ts';
+import { createPool } from '../../store/schema/pool.ts';
 import { startTestApi } from '../support/api.ts';
 import {
   type Coordinated,

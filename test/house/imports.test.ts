@@ -112,7 +112,7 @@ const MAY_IMPORT: Record<string, readonly (string | RegExp)[]> = {
       'node:',
     ],
     // Months of history do not come through the API: finished runs are written whole.
-    ...['store/past-runs.ts', 'store/catalogue.ts', 'store/pool.ts'],
+    ...['store/history/past-runs.ts', 'store/catalogue/catalogue.ts', 'store/schema/pool.ts'],
   ],
   catalogue: ['errors.ts', 'config.ts', 'pg', 'pg-copy-streams', 'node:'],
 };

@@ -5,7 +5,7 @@
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { projectFolder } from '../../config.ts';
-import { createPool } from '../../store/pool.ts';
+import { createPool } from '../../store/schema/pool.ts';
 import { workflowBundle } from '../../worker/bundle.ts';
 import { createTestDatabase } from '../support/database.ts';
 import { playAgent } from '../support/play.ts';

@@ -1,10 +1,10 @@
 /** What is recorded: a scene for each verb, and one for each thing that else happens to a run. */
 import { expect } from 'vitest';
 import type { Verb } from '../../graph/run/decisions.ts';
-import { adoptVersion } from '../../store/adopt.ts';
-import { versionReader } from '../../store/catalogue.ts';
-import { contextReader } from '../../store/run-context.ts';
-import { appendLog } from '../../store/run-log.ts';
+import { versionReader } from '../../store/catalogue/catalogue.ts';
+import { contextReader } from '../../store/record/run-context.ts';
+import { appendLog } from '../../store/record/run-log.ts';
+import { adoptVersion } from '../../store/schedules/adopt.ts';
 import { OPEN_WORKFLOW, RELOAD_SIGNAL } from '../../workflows/messages.ts';
 import type { Meddling } from '../support/coordinated.ts';
 import { applyCatalogue, catalogueText } from '../support/estate.ts';

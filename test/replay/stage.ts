@@ -2,11 +2,11 @@
 import type pg from 'pg';
 import { expect } from 'vitest';
 import { memberOf, planMembers } from '../../graph/verbs/rerun.ts';
-import { versionReader } from '../../store/catalogue.ts';
-import type { Claimed } from '../../store/claims.ts';
-import { endLeases } from '../../store/lease-end.ts';
-import { contextReader } from '../../store/run-context.ts';
-import { readState } from '../../store/run-state.ts';
+import type { Claimed } from '../../store/agents/claims.ts';
+import { endLeases } from '../../store/agents/lease-end.ts';
+import { versionReader } from '../../store/catalogue/catalogue.ts';
+import { contextReader } from '../../store/record/run-context.ts';
+import { readState } from '../../store/record/run-state.ts';
 import { type Coordinated, type Meddling, startCoordinated } from '../support/coordinated.ts';
 import type { TestDatabase } from '../support/database.ts';
 import { applyCatalogue, catalogueText, openTestRun, type ShortFlow } from '../support/estate.ts';

@@ -11,10 +11,10 @@ import { displayZone } from '../../api/display-zone.ts';
 import type { Api } from '../../api/instance.ts';
 import { fileLogStore } from '../../api/log-store.ts';
 import { openNotifications } from '../../api/notifications.ts';
-import { createActor, type NewActor } from '../../store/actors.ts';
-import { versionReader } from '../../store/catalogue.ts';
-import { createPool } from '../../store/pool.ts';
-import { contextReader } from '../../store/run-context.ts';
+import { versionReader } from '../../store/catalogue/catalogue.ts';
+import { createActor, type NewActor } from '../../store/operations/actors.ts';
+import { contextReader } from '../../store/record/run-context.ts';
+import { createPool } from '../../store/schema/pool.ts';
 import { startCoordinator, type TestCoordinator } from './coordinator.ts';
 
 // biome-ignore lint/suspicious/noExplicitAny: what an answer holds is what the test is about

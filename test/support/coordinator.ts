@@ -10,11 +10,11 @@ import { apply } from '../../graph/run/apply.ts';
 import { nextDue } from '../../graph/run/due.ts';
 import { restoreState } from '../../graph/run/restore.ts';
 import type { RunState } from '../../graph/run/state.ts';
-import { versionReader } from '../../store/catalogue.ts';
-import { listen } from '../../store/listen.ts';
-import { createPool } from '../../store/pool.ts';
-import { type ContextReader, contextReader, readRun } from '../../store/run-context.ts';
-import { loadRun } from '../../store/run-state.ts';
+import { versionReader } from '../../store/catalogue/catalogue.ts';
+import { type ContextReader, contextReader, readRun } from '../../store/record/run-context.ts';
+import { loadRun } from '../../store/record/run-state.ts';
+import { listen } from '../../store/schema/listen.ts';
+import { createPool } from '../../store/schema/pool.ts';
 
 export interface Settled {
   readonly graph: Graph;

@@ -3,9 +3,9 @@ import { createHash } from 'node:crypto';
 import type pg from 'pg';
 import { checkCatalogue } from '../../graph/catalogue/check.ts';
 import type { Cycle } from '../../graph/model.ts';
-import { saveVersion, versionReader } from '../../store/catalogue.ts';
-import { openRun } from '../../store/open-run.ts';
-import { inTransaction } from '../../store/pool.ts';
+import { saveVersion, versionReader } from '../../store/catalogue/catalogue.ts';
+import { openRun } from '../../store/schedules/open-run.ts';
+import { inTransaction } from '../../store/schema/pool.ts';
 
 /** A flow in few words: `{ id, after, ... }`, names made from the id; platform `yt` and program `noop` unless given. */
 export type ShortFlow = { readonly id: string; readonly after?: readonly unknown[] } & Readonly<

@@ -17,7 +17,7 @@ import { removeOutsideData } from '../../embedded/postgres-data.ts';
 import { startTemporal } from '../../embedded/temporal.ts';
 import { obtainTemporal } from '../../embedded/temporal-binary.ts';
 import { SluiceError } from '../../errors.ts';
-import { migrate } from '../../store/migrate.ts';
+import { migrate } from '../../store/schema/migrate.ts';
 
 declare module 'vitest' {
   interface ProvidedContext {

@@ -248,7 +248,7 @@ export class MemoryRecord {
         if (key === `${v} ${kind}` || key === `${v} ${kind} ${edge}`) this.overrides.delete(key);
   }
 
-  /** Edges in force as waived, as store/run-state.ts finds them: by the overrides. */
+  /** Edges in force as waived, as store/record/run-state.ts finds them: by the overrides. */
   waived(list: 'edge' | 'invalid' | 'foreign'): number[] {
     const { graph } = this;
     const edges: (readonly [number, string])[] =

@@ -1,9 +1,9 @@
 /** An agent played by hand through the store's functions: for tests that need every step in their own order. */
 import { randomUUID } from 'node:crypto';
 import type pg from 'pg';
-import { registerAgent } from '../../store/agents.ts';
-import { type AttemptEnd, completeAttempts, startAttempts } from '../../store/attempts.ts';
-import { type Claimed, claimTasks } from '../../store/claims.ts';
+import { registerAgent } from '../../store/agents/agents.ts';
+import { type AttemptEnd, completeAttempts, startAttempts } from '../../store/agents/attempts.ts';
+import { type Claimed, claimTasks } from '../../store/agents/claims.ts';
 
 export interface PlayedAgent {
   readonly name: string;

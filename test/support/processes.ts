@@ -9,7 +9,7 @@ import type { Child } from '../../embedded/children.ts';
 import { openHome } from '../../embedded/home.ts';
 import { freePort } from '../../embedded/ports.ts';
 import { startProgram } from '../../embedded/programs.ts';
-import { createActor } from '../../store/actors.ts';
+import { createActor } from '../../store/operations/actors.ts';
 import type { TestDatabase } from './database.ts';
 import { temporalAddress, uniqueName } from './temporal.ts';
 

@@ -5,7 +5,7 @@ import { Worker } from '@temporalio/worker';
 import pino from 'pino';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { projectFolder } from '../../config.ts';
-import { createPool } from '../../store/pool.ts';
+import { createPool } from '../../store/schema/pool.ts';
 import { workflowBundle } from '../../worker/bundle.ts';
 import { type RunningWorker, startWorker } from '../../worker/connect.ts';
 import { RELOAD_SIGNAL, runWorkflowId, WAKE_SIGNAL } from '../../workflows/messages.ts';

@@ -1,6 +1,6 @@
 /** A due moment is met when it comes: by one look at the record at that moment, not by a timer that is late or by a poll (decision 0021). */
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { createPool } from '../../store/pool.ts';
+import { createPool } from '../../store/schema/pool.ts';
 import { type Coordinated, startCoordinated } from '../support/coordinated.ts';
 import { createTestDatabase } from '../support/database.ts';
 import { applyCatalogue, catalogueText, openTestRun } from '../support/estate.ts';

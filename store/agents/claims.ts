@@ -1,0 +1,287 @@
+/** Claims: waiting flows become leases of an agent (protocol C1, C2, C8-C10). Begins at the outbox, takes no counter row (A10). */
+import type pg from 'pg';
+import { type Asking, allot, type Line } from '../../graph/run/room.ts';
+import { takingEpochs } from '../record/epochs.ts';
+import { inTransaction, type Transaction } from '../schema/pool.ts';
+import { requireInstance } from './agents.ts';
+import { type Past, readPast } from './attempts-past.ts';
+import {
+  CANDIDATE,
+  type Candidate,
+  type FirstInLine,
+  inWaitingOrder,
+  lockFirst,
+  lockPools,
+  readFirst,
+  type Taker,
+  WAITING_ORDER,
+  withTakers,
+} from './claim-room.ts';
+
+export interface ClaimCall {
+  readonly agent: string;
+  readonly instance: string;
+  readonly platform: string;
+  readonly labels: readonly string[];
+  /** Slots that the agent says are free. */
+  readonly free: number;
+}
+
+export interface Claimed {
+  readonly epoch: number;
+  readonly run: string;
+  readonly flow: string;
+  readonly generation: number;
+  readonly attempt: number;
+  /** What a fence needs to know of the record's own attempts; absent: the program has none. */
+  readonly past?: Past;
+}
+
+/** A claim with what its agent may take: nothing while it is drained. */
+interface Wish extends Taker {
+  readonly call: ClaimCall;
+  readonly granted: Granted[];
+}
+
+type Granted = Candidate & { readonly epoch: number; readonly past?: Past };
+
+/**
+ * Serves several agents' claims in one transaction. What waits is dealt out one by one, so that a burst spreads over the agents, and room
+ * is kept for what goes first (graph/run/room.ts). Locks in the order of A10, each once for all calls: outbox (skipping what others hold),
+ * agents, pools, locks. `leaseMs` is the default lease time. `within` does what must be done or not done with it: the answers are kept
+ * for repeated calls (C1).
+ */
+export async function claimTasks(
+  pool: pg.Pool,
+  calls: readonly ClaimCall[],
+  leaseMs: number,
+  within: (client: Transaction, answers: readonly Claimed[][]) => void = () => {},
+): Promise<Claimed[][]> {
+  return inTransaction(pool, async (client) => {
+    const [, wishes, waiting] = await Promise.all([
+      requireInstance(client, calls),
+      wishesOf(client, calls),
+      readFirst(client),
+    ]);
+    const first = await lockFirst(client, waiting, wishes, leaseMs);
+    const dealt = await deal(client, first, wishes, await candidatesFor(client, first, wishes));
+    const granted = await takeRooms(client, dealt);
+    for (const { wish, candidate } of granted) wish.granted.push(candidate);
+    if (granted.length > 0) client.send(writing(granted, leaseMs));
+    const answers = wishes.map((wish) => wish.granted.map(claimedOf));
+    within(client, answers);
+    return answers;
+  });
+}
+
+const claimedOf = ({ epoch, run_id, flow_id, generation, attempt, past }: Granted): Claimed => {
+  const claimed = { epoch, run: run_id, flow: flow_id, generation, attempt };
+  return past === undefined ? claimed : { ...claimed, past };
+};
+
+async function wishesOf(client: Transaction, calls: readonly ClaimCall[]): Promise<Wish[]> {
+  const found = await client.query<{ name: string; most: number; labels: string[] }>({
+    name: 'claim-limits',
+    text: `select a.name, case when a.drained then 0 else a.slots end as most,
+        a.labels || coalesce((select array_agg(distinct x.label) from agents b, unnest(b.labels) as x (label) where b.failover_to = a.name), '{}') as labels
+      from agents a where a.name = any($1::text[])`,
+    values: [calls.map((call) => call.agent)],
+  });
+  const limits = new Map(found.rows.map((row) => [row.name, row]));
+  return calls.map((call) => {
+    const { most = 0, labels = [] } = limits.get(call.agent) ?? {};
+    return { call, limit: Math.max(0, Math.min(call.free, most)), labels: [...labels].sort(), granted: [] };
+  });
+}
+
+interface Waiting {
+  readonly wishes: readonly Wish[];
+  readonly found: readonly Candidate[];
+}
+
+/** What waits for each kind of agent, in the waiting order (C10), locked; no row for two kinds, none of those that go first. */
+async function candidatesFor(
+  client: Transaction,
+  first: FirstInLine,
+  wishes: readonly Wish[],
+): Promise<Waiting[]> {
+  const kinds = new Map<string, Wish[]>();
+  for (const wish of wishes) {
+    if (wish.limit === 0) continue;
+    const kind = JSON.stringify([wish.call.platform, wish.labels]);
+    kinds.set(kind, [...(kinds.get(kind) ?? []), wish]);
+  }
+  const lists: Waiting[] = [];
+  for (const group of kinds.values()) {
+    const { call, labels } = group[0]!;
+    // A row that this transaction has locked already is not skipped.
+    const taken = lists.flatMap((list) => list.found).map((it) => [it.run_id, it.flow_id] as const);
+    taken.push(...first.all.map((it) => [it.run, it.flow] as const));
+    const found = await client.query<Candidate>({
+      name: 'claim-candidates',
+      // Nothing begins in a closed or frozen run. What does not fit into its pools now must not stand before what does.
+      text: `select ${CANDIDATE} from outbox o
+        where claimed_epoch is null and platform = $1 and labels <@ $2
+          and (select r.state = 'open' and r.frozen is null from runs r where r.id = o.run_id)
+          and not exists (select 1 from pauses p where p.from_ms <= clock_ms() and (p.to_ms is null or p.to_ms > clock_ms()) and p.scope in ('platform:' || o.platform, 'run:' || o.run_id))
+          and (pools = '{}' or not exists (select 1 from unnest(o.pools, o.pool_amounts) as x (name, n)
+            left join pools p on p.name = x.name left join unnest($6::text[], $7::int[]) as k (name, n) on k.name = x.name
+            where p.name is null or p.used + x.n + coalesce(k.n, 0) > p.size))
+          and (locks = '{}' or not exists (select 1 from locks l where l.key = any(o.locks)))
+          and ($4::text[] = '{}' or (run_id, flow_id) not in (select * from unnest($4::text[], $5::text[])))
+        order by ${WAITING_ORDER}
+        limit $3 for update of o skip locked`,
+      values: [
+        call.platform,
+        labels,
+        group.reduce((sum, wish) => sum + wish.limit, 0),
+        taken.map(([run]) => run),
+        taken.map(([, flow]) => flow),
+        [...first.kept.keys()],
+        [...first.kept.values()],
+      ],
+    });
+    if (found.rows.length > 0) lists.push({ wishes: group, found: found.rows });
+  }
+  return lists;
+}
+
+interface Dealt {
+  readonly wish: Wish;
+  readonly candidate: Granted;
+}
+
+/** Gives what was found to the agents: what goes first, then all others in turn, none more than it has room for. */
+async function deal(
+  client: Transaction,
+  first: FirstInLine,
+  wishes: readonly Wish[],
+  lists: readonly Waiting[],
+): Promise<Dealt[]> {
+  const found = [...first.locked, ...lists.flatMap((list) => list.found)];
+  if (found.length === 0) return [];
+  const platforms = new Set(found.map((it) => it.platform));
+  const takers = wishes.filter((wish) => wish.limit > 0 && platforms.has(wish.call.platform));
+  const agents = [...new Set(takers.map((wish) => wish.call.agent))];
+  const poolNames = [...new Set(found.flatMap((it) => it.pools))].sort();
+  // The agents' rows after the outbox, pools in the order of their names (A10). Slots are counted by a statement of their own: one that
+  // waited for the lock still sees the leases as they were before it waited.
+  const [slots, open, epochs, past, pools] = await Promise.all([
+    client.query<{ name: string; slots: number }>({
+      name: 'lock-agents',
+      text: 'select name, slots from agents where name = any($1::text[]) order by name for update',
+      values: [agents],
+    }),
+    client.query<{ agent: string; open: number }>({
+      name: 'count-leases',
+      text: 'select agent, count(*)::int as open from leases where agent = any($1::text[]) group by agent',
+      values: [agents],
+    }),
+    client.query<{ last: number }>(takingEpochs(found.length)),
+    readPast(client, found),
+    lockPools(client, poolNames),
+  ]);
+  const newest = epochs.rows[0]!.last;
+  const free = new Map(slots.rows.map((row) => [row.name, row.slots]));
+  for (const row of open.rows) free.set(row.agent, (free.get(row.agent) ?? 0) - row.open);
+  const known = withTakers(first.rooms.agents, takers);
+  const { granted } = allot<Asking>(
+    first.all.map((row) => {
+      const candidate = first.locked.find((it) => it.run_id === row.run && it.flow_id === row.flow);
+      return { asking: candidate ?? row, takeable: candidate !== undefined };
+    }),
+    lists.map(
+      (list): Line<Candidate> => ({
+        agents: [...new Set(list.wishes.map((wish) => wish.call.agent))],
+        waiting: list.found,
+      }),
+    ),
+    {
+      agents: known.map((agent) => ({ ...agent, free: free.get(agent.name) ?? agent.free })),
+      pools: new Map([...first.rooms.pools, ...pools]),
+      locked: first.rooms.locked,
+    },
+    inWaitingOrder as (a: Asking, b: Asking) => number,
+  );
+  const left = new Map(wishes.map((wish) => [wish, wish.limit]));
+  return granted.map(({ asking, agent }, i) => {
+    const wish = takers.find((it) => it.call.agent === agent && left.get(it)! > 0)!;
+    left.set(wish, left.get(wish)! - 1);
+    return {
+      wish,
+      candidate: {
+        ...(asking as Candidate),
+        epoch: newest - found.length + 1 + i,
+        ...past(asking as Candidate),
+      },
+    };
+  });
+}
+
+/** Marks the outbox, makes the leases and the attempts. */
+function writing(granted: readonly Dealt[], leaseMs: number): pg.QueryConfig {
+  const candidates = granted.map((it) => it.candidate);
+  return {
+    name: 'claim-write',
+    text: `with taken as (
+        select * from unnest($1::text[], $2::text[], $3::int[], $4::int[], $5::bigint[], $6::bigint[], $7::text[], $8::text[], $9::text[])
+          as x (run_id, flow_id, generation, attempt, epoch, lease_ms, agent, instance, platform)
+      ), marked as (
+        update outbox o set claimed_epoch = t.epoch from taken t where o.run_id = t.run_id and o.flow_id = t.flow_id
+        returning t.*, o.pools, o.pool_amounts, o.locks, o.work
+      ), leased as (
+        insert into leases (epoch, run_id, flow_id, generation, attempt, agent, instance, platform, pools, pool_amounts, locks, lease_ms, sent_ms, seen_ms)
+        select epoch, run_id, flow_id, generation, attempt, agent, instance, platform, pools, pool_amounts, locks, coalesce(lease_ms, $10), clock_ms(), clock_ms()
+        from marked returning epoch, run_id, flow_id, generation, attempt, agent, sent_ms
+      )
+      insert into attempts (epoch, run_id, flow_id, generation, attempt, agent, sent_ms, work)
+      select l.epoch, l.run_id, l.flow_id, l.generation, l.attempt, l.agent, l.sent_ms, nullif(m.work, '') from leased l join marked m on m.epoch = l.epoch`,
+    values: [
+      candidates.map((it) => it.run_id),
+      candidates.map((it) => it.flow_id),
+      candidates.map((it) => it.generation),
+      candidates.map((it) => it.attempt),
+      candidates.map((it) => it.epoch),
+      candidates.map((it) => it.lease_ms),
+      granted.map((it) => it.wish.call.agent),
+      granted.map((it) => it.wish.call.instance),
+      granted.map((it) => it.wish.call.platform),
+      leaseMs,
+    ],
+  };
+}
+
+/** Takes locks, then pools (whose rows are locked, C9, A10); what misses a lock is left waiting. */
+async function takeRooms(client: Transaction, dealt: readonly Dealt[]): Promise<Dealt[]> {
+  const refused = await takeLocks(
+    client,
+    dealt.map((it) => it.candidate),
+  );
+  const granted = dealt.filter((it) => !refused.has(it.candidate.epoch));
+  const pools = granted.flatMap((it) => it.candidate.pools);
+  if (pools.length > 0)
+    client.send(
+      `update pools p set used = p.used + x.n from (
+         select name, sum(n)::int as n from unnest($1::text[], $2::int[]) as x (name, n) group by name) x where p.name = x.name`,
+      [pools, granted.flatMap((it) => it.candidate.amounts)],
+    );
+  return granted;
+}
+
+/** Epochs that did not get every lock they need; what they got of them is given back. */
+async function takeLocks(client: Transaction, candidates: readonly Granted[]): Promise<Set<number>> {
+  const wanted = candidates
+    .flatMap((c) => c.locks.map((key) => ({ key, epoch: c.epoch })))
+    .sort((a, b) => (a.key < b.key ? -1 : 1));
+  if (wanted.length === 0) return new Set();
+  const got = await client.query<{ key: string }>({
+    name: 'take-locks',
+    text: `insert into locks (key, epoch) select key, epoch from unnest($1::text[], $2::bigint[]) as x (key, epoch)
+      on conflict do nothing returning key`,
+    values: [wanted.map((w) => w.key), wanted.map((w) => w.epoch)],
+  });
+  const keys = new Set(got.rows.map((row) => row.key));
+  const refused = new Set(wanted.filter((w) => !keys.has(w.key)).map((w) => w.epoch));
+  if (refused.size > 0) client.send('delete from locks where epoch = any($1::bigint[])', [[...refused]]);
+  return refused;
+}

@@ -1,0 +1,271 @@
+/**
+ * One request to several runs (protocol E, plans across runs): logged in all of them or in none. Preparing and committing are one
+ * transaction that holds the counter rows of all runs, by id (A10), and the outbox rows of all members, so nothing can change between the
+ * check and the log rows, and a process that dies in it leaves nothing. docs/decisions/0006.
+ */
+import type pg from 'pg';
+import { type ErrorCode, SluiceError } from '../../errors.ts';
+import { foresee } from '../../graph/decide.ts';
+import type { OperationOutcome, RerunMember } from '../../graph/run/decisions.ts';
+import { restoreState } from '../../graph/run/restore.ts';
+import { FLAG } from '../../graph/run/state.ts';
+import { codeOf, type Result } from '../../graph/run/status.ts';
+import type { RunContext } from '../record/run-context.ts';
+import { lockOutbox } from '../record/run-flows.ts';
+import { lockCounters } from '../record/run-log.ts';
+import { readStored } from '../record/run-state.ts';
+import { inTransaction, type Queryable, type Transaction } from '../schema/pool.ts';
+import { writeAudit } from './audit.ts';
+import {
+  auditJudgement,
+  insertUnlogged,
+  logOperation,
+  markApproved,
+  type NewOperation,
+  notAwaiting,
+  type OperationRow,
+  operationsTogether,
+  readOperation,
+  refuseOwn,
+} from './operations.ts';
+
+/** A frozen coordinator gives up its lock after 5 s, and a busy one has read its log in far less. */
+const PATIENCE_MS = 9_000;
+const AGAIN_MS = 25;
+
+export interface Part extends NewOperation {
+  /** As the request was made for. */
+  readonly context: RunContext;
+  readonly graceMs: number;
+}
+
+/** The log of a run has rows about members that its coordinator has not read: what they make of them is not known yet. */
+class NotAtRest extends Error {}
+
+/**
+ * Answers the operations in the order of the parts, the first being the one that was asked. A repeated key answers the first outcome.
+ * Throws `idempotency_key_reused` when only some of the parts were asked for under their keys before, `plan_stale` when a member is not as the plan has it, `run_closed`, `run_frozen`, and what a run would refuse its part with.
+ */
+export async function requestTogether(pool: pg.Pool, parts: readonly Part[]): Promise<OperationRow[]> {
+  return atRest(pool, (client) => prepareAndCommit(client, parts));
+}
+
+/** Again until the coordinators have read what concerns the members. */
+async function atRest<T>(pool: pg.Pool, work: (client: Transaction) => Promise<T>): Promise<T> {
+  const until = performance.now() + PATIENCE_MS;
+  for (;;) {
+    try {
+      return await inTransaction(pool, work, { retryForMs: PATIENCE_MS });
+    } catch (error) {
+      if (!(error instanceof NotAtRest)) throw error;
+      if (performance.now() > until)
+        throw new SluiceError(
+          'plan_stale',
+          `${error.message} has results of members that are not taken in yet`,
+          {
+            facts: { run: error.message },
+          },
+        );
+      await new Promise((resolve) => setTimeout(resolve, AGAIN_MS));
+    }
+  }
+}
+
+async function prepareAndCommit(client: Transaction, parts: readonly Part[]): Promise<OperationRow[]> {
+  const sorted = byRun(parts);
+  await lockCounters(
+    client,
+    sorted.map((it) => it.run),
+  );
+  const rows = new Map<string, OperationRow>();
+  const asked: { row: OperationRow; waits: OperationOutcome | null }[] = [];
+  const repeated: { key: string; row: OperationRow }[] = [];
+  for (const part of sorted) {
+    // A flow that an agent takes between this and the exchange is superseded: nobody refuses any more.
+    const request = part.request.plan === null ? { ...part.request, supersede: true } : part.request;
+    const { row, isNew } = await insertUnlogged(client, { ...part, request });
+    if (isNew) asked.push({ row, waits: await verify(client, part, null) });
+    else repeated.push({ key: part.key, row });
+    rows.set(part.run, row);
+  }
+  // The parts of one request were logged together: a key that brings further parts is another request.
+  if (asked.length > 0 && repeated.length > 0) throw otherParts(repeated[0]!);
+  if (asked.some((it) => it.waits !== null)) {
+    const first = rows.get(parts[0]!.run)!;
+    for (const { row, waits } of asked) rows.set(row.run, await wait(client, row, first, waits));
+  } else for (const { row } of asked) logOperation(client, row, null);
+  return parts.map((it) => rows.get(it.run)!);
+}
+
+function otherParts({ key, row }: { key: string; row: OperationRow }): SluiceError {
+  return new SluiceError(
+    'idempotency_key_reused',
+    `the key '${key}' belongs to operation ${row.id} (${row.verb} on ${row.run}), which was asked for without the other runs of this request`,
+    { facts: { key, operation: row.id, verb: row.verb } },
+  );
+}
+
+const byRun = <T extends { readonly run: string }>(list: readonly T[]): T[] =>
+  [...list].sort((a, b) => (a.run < b.run ? -1 : 1));
+
+/** No run hears of it before a second person has agreed for all of them (B4). */
+async function wait(
+  client: Queryable,
+  row: OperationRow,
+  first: OperationRow,
+  waits: OperationOutcome | null,
+): Promise<OperationRow> {
+  const flows = row.body.flows.map((flow) => ({ flow, state: null, code: null }));
+  const outcome: OperationOutcome = waits ?? {
+    ...{ flows, code: 'approval_required' },
+    detail: 'another run of the request needs a second person',
+  };
+  await client.query(
+    `update operations set state = 'approval_required', outcome = $2, together = $3 where id = $1`,
+    [row.id, JSON.stringify(outcome), first.id],
+  );
+  const { actor, reason, verb } = { ...row.body, actor: row.actor };
+  await writeAudit(client, {
+    ...{ actor, verb, run: row.run, operation: row.id, targets: row.body.flows, reason },
+    outcome: 'approval_required',
+  });
+  return { ...row, state: 'approval_required', outcome, together: first.id };
+}
+
+/**
+ * The second person says yes to a request to several runs: it goes into the logs of all of them, if every run would carry out its part now, or
+ * into none. Throws `own_approval`, `not_awaiting_approval`, and what a run would refuse its part with; then it waits on.
+ */
+export async function approveTogether(
+  pool: pg.Pool,
+  asked: OperationRow,
+  approver: { name: string; reason: string },
+  partOf: (row: OperationRow) => Promise<Part>,
+): Promise<OperationRow[]> {
+  refuseOwn(asked, approver.name);
+  const before = await operationsTogether(pool, asked);
+  const parts = new Map<string, Part>();
+  for (const row of before) parts.set(row.run, await partOf(row));
+  return atRest(pool, async (client) => {
+    const runs = byRun(before);
+    await lockCounters(
+      client,
+      runs.map((it) => it.run),
+    );
+    const rows = await markApproved(
+      client,
+      runs.map((it) => it.id),
+      approver.name,
+    );
+    if (rows.length < runs.length) {
+      const now = await readOperation(client, asked.id);
+      if (now.approvedBy === approver.name) return operationsTogether(client, now);
+      throw notAwaiting(now);
+    }
+    for (const row of byRun(rows)) {
+      await verify(client, parts.get(row.run)!, approver.name);
+      logOperation(client, row, approver.name);
+      await auditJudgement(client, row, 'approve', approver);
+    }
+    return before.map((it) => rows.find((row) => row.id === it.id)!);
+  });
+}
+
+/** What the run would answer instead of doing it: that a second person has to agree; null = it would do it. */
+async function verify(
+  client: Queryable,
+  part: Part,
+  approvedBy: string | null,
+): Promise<OperationOutcome | null> {
+  const { run, request } = part;
+  const version = part.context.run.catalogueVersion;
+  const members = request.plan?.members ?? [];
+  const flows = request.plan === null ? request.flows : members.map((it) => it.flow);
+  const found = await client.query<{
+    state: string;
+    frozen: string | null;
+    version: number;
+    unread: boolean;
+  }>({
+    name: 'verify-run',
+    text: `select r.state, r.frozen, c.version, exists (
+        select 1 from run_log l where l.run_id = c.run_id and l.seq > c.cursor
+          and (l.kind = 'operation' or l.flow_id = any($2::text[]))) as unread
+      from run_counters c join runs r on r.id = c.run_id where c.run_id = $1`,
+    values: [run, flows],
+  });
+  const it = found.rows[0]!;
+  if (it.state === 'closed')
+    throw new SluiceError('run_closed', `the run ${run} is closed`, { facts: { run } });
+  if (it.frozen !== null) throw new SluiceError('run_frozen', `${run}: ${it.frozen}`, { facts: { run } });
+  if (it.unread) throw new NotAtRest(run);
+  if (request.plan === null) {
+    if (it.version !== version)
+      throw new SluiceError('adopt_stale', `${run} moved to catalogue version ${it.version}`, {
+        facts: { run },
+      });
+    await lockOutbox(client, run, flows);
+    return foreseen(client, part, approvedBy);
+  }
+  const changed = it.version === version ? await changedMember(client, run, members) : (flows[0] ?? run);
+  if (changed !== null)
+    throw new SluiceError('plan_stale', `${changed} of ${run} is not as the plan has it`, {
+      facts: { run, flow: changed },
+    });
+  return null;
+}
+
+/** What the run would answer now; with its rows locked it will. Throws what it would refuse with. */
+async function foreseen(
+  client: Queryable,
+  { run, context, graceMs, request, actor, roles }: Part,
+  approvedBy: string | null,
+): Promise<OperationOutcome | null> {
+  const state = restoreState(context.graph, await readStored(client, context, graceMs));
+  const entry = {
+    ...({ kind: 'operation', seq: state.cursor + 1, at: state.now, operation: 'foreseen' } as const),
+    ...{ actor, roles, approvedBy, request },
+  };
+  const { groups } = foresee(context.graph, state, [entry], state.now);
+  const effect = groups.flatMap((group) => group.effects).find((it) => it.t === 'outcome');
+  const { flows, code, detail } = effect!.outcome;
+  if (effect!.state === 'applied') return null;
+  if (effect!.state === 'approval_required') return effect!.outcome;
+  throw new SluiceError(code as ErrorCode, `${run}: ${detail ?? code}`, { facts: { run, flows } });
+}
+
+/** The first member that is another generation, has another result, or has started, or not, since the plan was made. */
+async function changedMember(
+  client: Queryable,
+  run: string,
+  members: readonly RerunMember[],
+): Promise<string | null> {
+  const flows = members.map((it) => it.flow);
+  const found = await client.query<{
+    flow: string;
+    generation: number;
+    result: Result | null;
+    flags: number;
+  }>({
+    name: 'verify-members',
+    text: 'select flow_id as flow, generation, result, flags from run_flows where run_id = $1 and flow_id = any($2::text[])',
+    values: [run, flows],
+  });
+  const rows = new Map(found.rows.map((row) => [row.flow, row]));
+  const claims = await lockOutbox(client, run, flows);
+  const changed = members.find((member) => {
+    const row = rows.get(member.flow);
+    if (row === undefined) return true;
+    const result = codeOf(row.result);
+    const started = result === 0 && (claims.get(member.flow) ?? null) !== null;
+    const undecided =
+      (row.flags & (FLAG.RETIRED | FLAG.RERUN_PENDING)) !== 0 || row.result === 'outcome_unknown';
+    return (
+      undecided ||
+      row.generation !== member.generation ||
+      result !== member.result ||
+      started !== member.started
+    );
+  });
+  return changed?.flow ?? null;
+}
