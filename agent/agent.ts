@@ -3,7 +3,7 @@
  * running programs while the API is away and delivers their results when it is back.
  */
 import { randomUUID } from 'node:crypto';
-import type { AttemptResult } from '../api/schemas/agent.ts';
+import type { AttemptResult } from '../contract/agent.ts';
 import { SluiceError } from '../errors.ts';
 import type { Fences } from '../platforms/fence-report.ts';
 import { type ApiClient, ApiRefusal, pause } from './api-client.ts';

@@ -6,7 +6,7 @@
 import http from 'node:http';
 import https from 'node:https';
 import type { z } from 'zod';
-import { addressesOf, isAway } from '../api/schemas/addresses.ts';
+import { addressesOf, isAway } from '../contract/addresses.ts';
 
 const TIMEOUT_MS = 15_000;
 const FIRST_RETRY_MS = 100;

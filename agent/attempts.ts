@@ -1,7 +1,7 @@
 /**
  * The attempts this agent answers for, from the claim to the acknowledged result. Each holds a slot (protocol C8).
  */
-import type { AttemptResult, Reached, Waits } from '../api/schemas/agent.ts';
+import type { AttemptResult, Reached, Waits } from '../contract/agent.ts';
 import { DEFAULT_ENCODING } from '../encoding.ts';
 import type { LogSource } from '../platforms/log-source.ts';
 import { noopEnding } from '../platforms/noop.ts';

@@ -1,4 +1,4 @@
-/** The calls of one agent process, each as a function: body, call, parsed answer (contract: api/schemas/agent.ts). */
+/** The calls of one agent process, each as a function: body, call, parsed answer (contract: contract/agent.ts). */
 import { randomUUID } from 'node:crypto';
 import {
   AGENT_PROTOCOL,
@@ -15,7 +15,7 @@ import {
   type LeaveRequest,
   StartedAnswer,
   type StartedRequest,
-} from '../api/schemas/agent.ts';
+} from '../contract/agent.ts';
 import type { ApiClient, CallOptions, PatientOptions } from './api-client.ts';
 
 /** A claim is answered by work or after its wait; an answer later than that by so much is none. */

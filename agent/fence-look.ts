@@ -1,5 +1,5 @@
 /** Looks at the fences of the agent's databases now and then, for `sluice doctor`; a heartbeat takes what was found, and waits for nothing. */
-import type { HeartbeatRequest } from '../api/schemas/agent.ts';
+import type { HeartbeatRequest } from '../contract/agent.ts';
 import type { Fences, FencesFound } from '../platforms/fence-report.ts';
 
 /** How often it looks. */

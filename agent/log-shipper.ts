@@ -2,7 +2,7 @@
  * Sends what attempts write to the API: many attempts in one call, one call at a time. No result waits for it. An attempt that has ended is
  * sent on until all has come or nothing goes on any more; one that writes without end gets its share of each call, not more.
  */
-import { type Lease, type LogChunk, LogsAnswer } from '../api/schemas/agent.ts';
+import { type Lease, type LogChunk, LogsAnswer } from '../contract/agent.ts';
 import type { LogSource } from '../platforms/log-source.ts';
 import { type ApiClient, ApiRefusal } from './api-client.ts';
 

@@ -4,7 +4,7 @@
  */
 import { mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { AttemptResult } from '../api/schemas/agent.ts';
+import { AttemptResult } from '../contract/agent.ts';
 
 export class ResultSpool {
   readonly #folder: string;

@@ -3,6 +3,23 @@
  * waits behind a completion.
  */
 import type pg from 'pg';
+import {
+  AGENT_PROTOCOL,
+  type AttemptResult,
+  type ClaimAnswer,
+  type ClaimRequest,
+  type CompleteAnswer,
+  type CompleteRequest,
+  type HeartbeatAnswer,
+  type HeartbeatRequest,
+  type HelloAnswer,
+  type HelloRequest,
+  type LeaveRequest,
+  type LogsRequest,
+  type StartedAnswer,
+  type StartedRequest,
+  Task,
+} from '../contract/agent.ts';
 import { SluiceError } from '../errors.ts';
 import { storable } from '../graph/text/storable-text.ts';
 import { isAnsweredElsewhere, storeAnswers, storedAnswers } from '../store/agents/agent-calls.ts';
@@ -25,23 +42,6 @@ import { gather } from './gather.ts';
 import type { LogStore } from './log-store.ts';
 import type { Notifications } from './notifications.ts';
 import { OwnEpochs } from './own-epochs.ts';
-import {
-  AGENT_PROTOCOL,
-  type AttemptResult,
-  type ClaimAnswer,
-  type ClaimRequest,
-  type CompleteAnswer,
-  type CompleteRequest,
-  type HeartbeatAnswer,
-  type HeartbeatRequest,
-  type HelloAnswer,
-  type HelloRequest,
-  type LeaveRequest,
-  type LogsRequest,
-  type StartedAnswer,
-  type StartedRequest,
-  Task,
-} from './schemas/agent.ts';
 import { taskOf } from './tasks.ts';
 import { WaitingClaims } from './waiting-claims.ts';
 

@@ -8,6 +8,7 @@ import {
   validatorCompiler,
   type ZodTypeProvider,
 } from 'fastify-type-provider-zod';
+import { Problem } from '../contract/problem.ts';
 import { ERRORS, SluiceError } from '../errors.ts';
 import { processLines } from '../logging.ts';
 import type { Actor } from '../store/operations/actors.ts';
@@ -20,7 +21,6 @@ import { readJsonBodies, refuseBadQuery } from './json-body.ts';
 import { createMetrics } from './metrics.ts';
 import { PROBLEM_TYPE, problemOf, toSluiceError } from './problem.ts';
 import { registerRoutes } from './routes/index.ts';
-import { Problem } from './schemas/problem.ts';
 
 declare module 'fastify' {
   interface FastifyContextConfig {

@@ -1,5 +1,6 @@
 /** From a verb's request to its one answer (protocol B1-B4): checked, logged, awaited; or foreseen, without a row. */
 import { randomUUID } from 'node:crypto';
+import type { Foreseen, Operation } from '../contract/operations.ts';
 import { ERRORS, type ErrorCode, SluiceError } from '../errors.ts';
 import { parseRunId } from '../graph/calendar/calendar.ts';
 import { foresee } from '../graph/decide.ts';
@@ -16,7 +17,6 @@ import { authorise } from './authorise.ts';
 import type { ApiDeps } from './deps.ts';
 import { flowOfRun, knownFlows, openContext } from './find.ts';
 import { requestGathered } from './operation-lanes.ts';
-import type { Foreseen, Operation } from './schemas/operations.ts';
 
 /** An edge as people name it: an upstream in another run by that run or by its period. */
 export interface EdgeWish {

@@ -1,6 +1,7 @@
 /** An agent's word about the end of an attempt -> the record's. */
+
+import type { AttemptResult } from '../contract/agent.ts';
 import type { AttemptEnd } from '../store/agents/attempts.ts';
-import type { AttemptResult } from './schemas/agent.ts';
 
 /** What an agent says about an end, as the record keeps it; the contract has made its texts storable (`spokenText`). */
 export function endOf({ epoch, run, ending, logBytes, encoding, agentMs }: AttemptResult): AttemptEnd {

@@ -1,11 +1,12 @@
 /** Definitions compared: what applying files would change in them. What that touches: api/diff-impact.ts. */
+
+import type { Difference } from '../contract/catalogue.ts';
 import { canonicalJson } from '../graph/compiled/hash.ts';
 import type { Flow } from '../graph/model.ts';
 import type { CatalogueVersion, Frame } from '../store/catalogue/catalogue.ts';
 import type { CheckedFiles } from './catalogue-files.ts';
 import { renamesOf } from './catalogue-removals.ts';
 import { isYaml } from './file-text.ts';
-import type { Difference } from './schemas/catalogue.ts';
 
 type Edge = Difference['edges']['added'][number];
 type SectionChange = Difference['sections'][number];

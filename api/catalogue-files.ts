@@ -1,5 +1,6 @@
 /** Files of a catalogue: read as text, checked, hashed. */
 import { createHash } from 'node:crypto';
+import type { GivenFile } from '../contract/catalogue.ts';
 import type { Openings } from '../graph/calendar/openings.ts';
 import { type CheckedCatalogue, checkCatalogue } from '../graph/catalogue/check.ts';
 import { placed } from '../graph/catalogue/parse.ts';
@@ -19,7 +20,6 @@ import {
   usedPrograms,
 } from './programs/program-check.ts';
 import { programReader } from './programs/program-reader.ts';
-import type { GivenFile } from './schemas/catalogue.ts';
 
 export interface CheckedFiles {
   readonly files: readonly CatalogueFile[];

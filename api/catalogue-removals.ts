@@ -1,9 +1,10 @@
 /** What a new catalogue version would take away: named, and refused unless it was asked for. */
+
+import type { Difference } from '../contract/catalogue.ts';
 import { SluiceError } from '../errors.ts';
 import { canonicalJson } from '../graph/compiled/hash.ts';
 import type { Flow } from '../graph/model.ts';
 import { closest } from '../graph/text/problems.ts';
-import type { Difference } from './schemas/catalogue.ts';
 
 /** Removed flows named in the text of a refusal; the facts name all. */
 const NAMED = 10;

@@ -1,5 +1,6 @@
 /** What a change of the catalogue touches: flows below, and open runs that hold what changes (protocol D8). */
 
+import type { DiffAnswer, Difference } from '../contract/catalogue.ts';
 import { type Estate, estateOf, reachOf } from '../graph/impact/impact.ts';
 import { FLAG, has, isTriggered } from '../graph/run/state.ts';
 import type { State } from '../graph/run/status.ts';
@@ -15,7 +16,6 @@ import type { ApiDeps } from './deps.ts';
 import { type ExpectDurations, usualDurations } from './expected-durations.ts';
 import { openContext } from './find.ts';
 import { shownImpact } from './impact.ts';
-import type { DiffAnswer, Difference } from './schemas/catalogue.ts';
 
 type TouchedFlow = DiffAnswer['touched'][number];
 type TouchedRun = DiffAnswer['runs'][number];

@@ -1,10 +1,10 @@
 /** The files of a catalogue as text: decoded as the catalogue declares, every file that is no text named with the place. */
 
+import type { GivenFile } from '../contract/catalogue.ts';
 import { encodingsOf } from '../graph/catalogue/parse.ts';
 import { decode, encodingFor, isTop, UTF8_MARK } from '../graph/text/encodings.ts';
 import type { Problem, ProblemCode } from '../graph/text/problems.ts';
 import type { CatalogueFile } from '../store/catalogue/catalogue.ts';
-import type { GivenFile } from './schemas/catalogue.ts';
 
 export interface FileTexts {
   /** By path, without byte order marks. */

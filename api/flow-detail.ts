@@ -1,4 +1,6 @@
 /** Everything about one flow of a run, at once. */
+
+import type { FlowDetail } from '../contract/flows.ts';
 import { blockers } from '../graph/run/blockers.ts';
 import { beforeBeginning } from '../graph/run/foreign-runs.ts';
 import { FLAG, isDone, type RunState } from '../graph/run/state.ts';
@@ -14,7 +16,6 @@ import { readUsual } from '../store/record/usual-times.ts';
 import type { ApiDeps } from './deps.ts';
 import { flowOfRun, openContext } from './find.ts';
 import { shownFlow } from './flow-view.ts';
-import type { FlowDetail } from './schemas/flows.ts';
 
 /** Throws `unknown_run`, `unknown_flow`. On one snapshot; of the run's state only what has moved since the answer before is read. */
 export async function flowDetail(deps: ApiDeps, run: string, given: string): Promise<FlowDetail> {

@@ -1,8 +1,9 @@
 /** Rows of the record and definitions of the catalogue, put together into what is shown of a flow. */
+
+import type { Flow, FlowFlag } from '../contract/flows.ts';
 import type { Flow as FlowDefinition } from '../graph/model.ts';
 import { FLAG } from '../graph/run/state.ts';
 import type { FlowStateRow } from '../store/history/flows.ts';
-import type { Flow, FlowFlag } from './schemas/flows.ts';
 
 const BITS: readonly (readonly [FlowFlag, number])[] = [
   ['held', FLAG.HELD],

@@ -5,12 +5,12 @@
 import { isUtf8 } from 'node:buffer';
 import type { FastifyRequest } from 'fastify';
 import type { z } from 'zod';
+import { inexactNumber } from '../contract/json-text.ts';
 import { SluiceError } from '../errors.ts';
 import { decode } from '../graph/text/encodings.ts';
 import { numberWanted } from '../graph/text/number-wanted.ts';
 import { DEPTH_LIMIT, FLAWS, flawIn } from '../graph/text/storable-text.ts';
 import type { Api } from './instance.ts';
-import { inexactNumber } from './schemas/json-text.ts';
 
 /** What JSON may say that text itself cannot hold: NUL and surrogates behind escapes. */
 const ESCAPED = /\\u(?:0000|[dD][89a-fA-F])/;

@@ -1,4 +1,6 @@
 /** The opening of a run under an idempotency key: repeated, it answers the run that was opened. */
+
+import type { OpenRun } from '../contract/runs.ts';
 import { SluiceError, unknown } from '../errors.ts';
 import type { Actor } from '../store/operations/actors.ts';
 import { writeAudit } from '../store/operations/audit.ts';
@@ -9,7 +11,6 @@ import { bodyHash } from './body-hash.ts';
 import type { ApiDeps } from './deps.ts';
 import { requireConfirmed } from './far-period.ts';
 import { near } from './near.ts';
-import type { OpenRun } from './schemas/runs.ts';
 
 /** Openings under way in this process, by actor and key. */
 const underWay = new Map<string, { hash: string; opening: Promise<string> }>();

@@ -1,9 +1,9 @@
 /** Every failure as problem+json (RFC 9457), also those of the framework and of PostgreSQL; a 5xx shows no inner message. */
 import { hasZodFastifySchemaValidationErrors } from 'fastify-type-provider-zod';
+import type { Problem } from '../contract/problem.ts';
 import { type ErrorCode, SluiceError } from '../errors.ts';
 import { isOutage, sqlState } from '../store/schema/pool.ts';
 import { type Language, languageOf } from './language.ts';
-import type { Problem } from './schemas/problem.ts';
 
 export const PROBLEM_TYPE = 'application/problem+json; charset=utf-8';
 

@@ -1,5 +1,6 @@
 /** What applying a rerun plan would cost and touch: how long it takes, what is overwritten, who is late, what need not be redone. */
 
+import type { Plan } from '../contract/rerun-plans.ts';
 import { type Reach, reachOf, wayTo } from '../graph/impact/impact.ts';
 import type { TableKey } from '../graph/impact/lineage.ts';
 import { type FlowTables, untouchedFlows } from '../graph/impact/untouched.ts';
@@ -18,7 +19,6 @@ import type { ExpectDurations, ExpectedDurations } from './expected-durations.ts
 import { estateOfVersion } from './impact.ts';
 import { type EstateLineage, estateLineage } from './lineage/estate-lineage.ts';
 import type { PlanPart } from './rerun-across.ts';
-import type { Plan } from './schemas/rerun-plans.ts';
 
 export type PlanImpact = Pick<
   Plan,

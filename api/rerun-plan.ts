@@ -1,5 +1,6 @@
 /** Makes a rerun plan: members, and everything that applying it would touch (protocol E). Nothing is changed by making one. */
 import type { z } from 'zod';
+import type { Plan, PlanRequest } from '../contract/rerun-plans.ts';
 import { SluiceError } from '../errors.ts';
 import type { Flow } from '../graph/model.ts';
 import type { RerunPlan } from '../graph/run/decisions.ts';
@@ -22,7 +23,6 @@ import { type ExpectDurations, usualDurations } from './expected-durations.ts';
 import { knownFlows, openContext } from './find.ts';
 import { type PlanPart, partsOf, plansFor } from './rerun-across.ts';
 import { planImpact } from './rerun-impact.ts';
-import type { Plan, PlanRequest } from './schemas/rerun-plans.ts';
 
 /** Throws `unknown_run`, `unknown_flow`, `out_of_scope`, and `wrong_state` when there is nothing to redo. O(V + E). */
 export async function makePlan(

@@ -1,4 +1,6 @@
 /** The retirement sheet of a flow (Q36): from the newest catalogue version, and what the record says of it. */
+
+import type { Retirement } from '../contract/retirement.ts';
 import { reachOf } from '../graph/impact/impact.ts';
 import { type TableKey, tableName } from '../graph/impact/lineage.ts';
 import type { Flow } from '../graph/model.ts';
@@ -16,7 +18,6 @@ import { estateOfVersion, shownImpact } from './impact.ts';
 import { type EstateLineage, estateLineage } from './lineage/estate-lineage.ts';
 import { isStaging } from './lineage/flow-data.ts';
 import { versionOf } from './newest-catalogue.ts';
-import type { Retirement } from './schemas/retirement.ts';
 
 const RETIRE = VERBS.get('retire')!;
 

@@ -1,5 +1,6 @@
 /** What an agent gets for a claim: the definition of the flow, resolved for the run's period (protocol C1, C6, D1). */
 
+import type { ProgramSpec, Task } from '../contract/agent.ts';
 import { SluiceError } from '../errors.ts';
 import { calendarOf } from '../graph/calendar/schedule.ts';
 import { programZone } from '../graph/calendar/time-zone.ts';
@@ -8,7 +9,6 @@ import { gapText, rehearsalForm, twinsOf } from '../graph/catalogue/rehearsal.ts
 import type { Flow, Program } from '../graph/model.ts';
 import type { Claimed } from '../store/agents/claims.ts';
 import type { RunContext } from '../store/record/run-context.ts';
-import type { ProgramSpec, Task } from './schemas/agent.ts';
 
 const MOST_EPOCHS = 1_000;
 

@@ -1,7 +1,7 @@
 /** `bench --graph FILE`: a graph through API, coordinator, PostgreSQL and agents; timed from the answer to `POST /runs` to the last result visible. */
 import { Client, Connection } from '@temporalio/client';
 import type pg from 'pg';
-import type { RunDetail } from '../api/schemas/runs.ts';
+import type { RunDetail } from '../contract/runs.ts';
 import type { Shutdown } from '../embedded/shutdown.ts';
 import { createPool } from '../store/schema/pool.ts';
 import { runWorkflowId } from '../workflows/messages.ts';

@@ -2,7 +2,7 @@
 import { isUtf8 } from 'node:buffer';
 import { readFile, stat } from 'node:fs/promises';
 import { join, resolve, sep } from 'node:path';
-import { type CatalogueFile, FILE_LIMIT, type GivenFile } from '../api/schemas/catalogue.ts';
+import { type CatalogueFile, FILE_LIMIT, type GivenFile } from '../contract/catalogue.ts';
 import { SluiceError } from '../errors.ts';
 import { findFiles, type LeftOut, reasonOf, unreadable } from './folder-walk.ts';
 import { writeOutput } from './output-file.ts';

@@ -7,10 +7,10 @@
 
 import { randomUUID } from 'node:crypto';
 import { setTimeout as pause } from 'node:timers/promises';
-import { addressesOf, isAway } from '../api/schemas/addresses.ts';
-import type { LogFrame } from '../api/schemas/flows.ts';
-import type { Operation } from '../api/schemas/operations.ts';
-import type { Problem } from '../api/schemas/problem.ts';
+import { addressesOf, isAway } from '../contract/addresses.ts';
+import type { LogFrame } from '../contract/flows.ts';
+import type { Operation } from '../contract/operations.ts';
+import type { Problem } from '../contract/problem.ts';
 import { ERRORS, type ExitCode, SluiceError } from '../errors.ts';
 import { failureOf, interrupted, isMaybeApplied, isUnsent, maybeApplied, problemOf } from './failures.ts';
 import type { Query } from './http.ts';

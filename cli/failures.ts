@@ -1,5 +1,5 @@
 /** What it means when the API does not answer, and when the answer is not the API's. */
-import type { Problem } from '../api/schemas/problem.ts';
+import type { Problem } from '../contract/problem.ts';
 import { ERRORS, SluiceError } from '../errors.ts';
 
 /** The person at the terminal has had enough. */

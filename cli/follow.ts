@@ -4,8 +4,8 @@
  */
 
 import { setTimeout as pause } from 'node:timers/promises';
-import type { Flow } from '../api/schemas/flows.ts';
-import type { RunDetail } from '../api/schemas/runs.ts';
+import type { Flow } from '../contract/flows.ts';
+import type { RunDetail } from '../contract/runs.ts';
 import { SluiceError } from '../errors.ts';
 import { ApiProblem, type Client } from './client.ts';
 import { ofRun } from './session.ts';

@@ -1,6 +1,6 @@
 /** How a failure is reported: what, which, what to do; on stderr, with `--json` as problem+json. */
 import { STATUS_CODES } from 'node:http';
-import type { Problem } from '../api/schemas/problem.ts';
+import type { Problem } from '../contract/problem.ts';
 import { type ExitCode, SluiceError } from '../errors.ts';
 import { ApiProblem } from './client.ts';
 import { type CatalogueProblem, catalogueProblemLine } from './text/catalogue-problem.ts';

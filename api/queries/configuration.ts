@@ -1,5 +1,6 @@
 /** What is wrong with the configuration: broken dependencies, interfaces that are not configured, loops: Q23, Q24, Q26. */
 
+import { listOf, text } from '../../contract/fields.ts';
 import { components } from '../../graph/compiled/loops.ts';
 import { weakestEdge } from '../../graph/compiled/weakest-edge.ts';
 import { handsOver } from '../../graph/impact/lineage.ts';
@@ -10,7 +11,6 @@ import { newestRun } from '../../store/schedules/scheduled-runs.ts';
 import type { ApiDeps } from '../deps.ts';
 import { estateLineage } from '../lineage/estate-lineage.ts';
 import { newestOpenings, versionOf } from '../newest-catalogue.ts';
-import { listOf, text } from '../schemas/fields.ts';
 import { orphanTables } from './lineage.ts';
 import { defineQuery, listColumn, numberColumn, type RowOf, textColumn, yesColumn } from './query.ts';
 

@@ -1,5 +1,6 @@
 /** How long flows run, and what made them later than before: Q09, Q25. */
 import { z } from 'zod';
+import { GivenId, text } from '../../contract/fields.ts';
 import { SluiceError } from '../../errors.ts';
 import { cycleOf, runId } from '../../graph/calendar/calendar.ts';
 import type { Flow } from '../../graph/model.ts';
@@ -14,7 +15,6 @@ import { flowOfRun, openContext, requireGroups } from '../find.ts';
 import { type Against, latenessOf } from '../lateness-answer.ts';
 import { newestCatalogue, newestOpenings } from '../newest-catalogue.ts';
 import { overLongFlows } from '../over-long.ts';
-import { GivenId, text } from '../schemas/fields.ts';
 import { vertexOf } from '../why-answer.ts';
 import {
   defineQuery,

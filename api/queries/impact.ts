@@ -1,5 +1,6 @@
 /** What depends on what, and what a rerun, a forced pass or a retirement would do: Q04, Q05, Q27. */
 import { z } from 'zod';
+import { GivenId, listOf } from '../../contract/fields.ts';
 import { reachOf, wayTo } from '../../graph/impact/impact.ts';
 import type { Cycle } from '../../graph/model.ts';
 import { type FlowStateRow, readFirstFlowStates } from '../../store/history/flows.ts';
@@ -9,7 +10,6 @@ import { flowOfVersion, openContext } from '../find.ts';
 import { estateOfVersion } from '../impact.ts';
 import { newestOpenings, versionOf } from '../newest-catalogue.ts';
 import { previewOf, VERBS_PREVIEWED } from '../preview.ts';
-import { GivenId, listOf } from '../schemas/fields.ts';
 import {
   defineQuery,
   instantColumn,

@@ -1,7 +1,8 @@
 /** Interfaces: how far their loads are, and whom they hold up: Q11, Q13, Q21. */
+
+import { GivenId, listOf } from '../../contract/fields.ts';
 import { reachOf } from '../../graph/impact/impact.ts';
 import { lastAttempts } from '../../store/agents/attempt-lists.ts';
-import { GivenId, listOf } from '../schemas/fields.ts';
 import { openFlows } from './due.ts';
 import {
   defineQuery,

@@ -1,6 +1,7 @@
 /** Programs, tables and who makes them: Q03, Q07, Q08. */
 
 import { z } from 'zod';
+import { GivenId, listOf, text } from '../../contract/fields.ts';
 import { SluiceError } from '../../errors.ts';
 import { tableName } from '../../graph/impact/lineage.ts';
 import { Cycle, type Flow } from '../../graph/model.ts';
@@ -11,7 +12,6 @@ import type { ApiDeps } from '../deps.ts';
 import { flowOfVersion } from '../find.ts';
 import { type EstateLineage, estateLineage } from '../lineage/estate-lineage.ts';
 import { newestOpenings, versionOf } from '../newest-catalogue.ts';
-import { GivenId, listOf, text } from '../schemas/fields.ts';
 import { programName, programOf } from './program.ts';
 import { defineQuery, instantColumn, listColumn, namesColumn, type RowOf, textColumn } from './query.ts';
 import { isComplete } from './scope.ts';

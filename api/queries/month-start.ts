@@ -1,11 +1,12 @@
 /** The month start as a board, and what an event-triggered flow waits for: Q06, Q28. */
+
+import { GivenId, listOf, text } from '../../contract/fields.ts';
 import { SluiceError } from '../../errors.ts';
 import type { Flow } from '../../graph/model.ts';
 import { readFlowStates } from '../../store/history/flows.ts';
 import { readWhyFacts } from '../../store/history/history.ts';
 import { readClock } from '../../store/record/snapshot.ts';
 import { flowOfRun } from '../find.ts';
-import { GivenId, listOf, text } from '../schemas/fields.ts';
 import { readCauses } from './causes.ts';
 import { dueTimes } from './due.ts';
 import {

@@ -1,9 +1,9 @@
 /** Flows that are not done although they should be: Q16, Q18, Q19, Q20, Q22. */
 import { z } from 'zod';
+import { GivenId } from '../../contract/fields.ts';
 import { readClock } from '../../store/record/snapshot.ts';
 import { openScheduledRuns } from '../../store/schedules/scheduled-runs.ts';
 import type { ApiDeps } from '../deps.ts';
-import { GivenId } from '../schemas/fields.ts';
 import { causesOf } from './causes.ts';
 import { type LateFlow, openFlows } from './due.ts';
 import { defineQuery, instantColumn, minutes, namesColumn, numberColumn, textColumn } from './query.ts';

@@ -1,11 +1,11 @@
 /** Whether the numbers are right: rows against the other side and against usual, effort by group: Q30, Q34, Q35. */
 import { z } from 'zod';
+import { GivenId, listOf } from '../../contract/fields.ts';
 import { shiftPeriod } from '../../graph/calendar/calendar.ts';
 import type { Flow } from '../../graph/model.ts';
 import { effortOf, type FlowEffort, reportedRows, usualRows } from '../../store/agents/attempt-lists.ts';
 import { runsBefore } from '../../store/schedules/scheduled-runs.ts';
 import type { ApiDeps } from '../deps.ts';
-import { GivenId, listOf } from '../schemas/fields.ts';
 import { clockOf } from './clock.ts';
 import { dueTimes } from './due.ts';
 import {

@@ -3,9 +3,9 @@
  * definition serves the route, the OpenAPI document, the files and the command line.
  */
 import { z } from 'zod';
+import { BothNames } from '../../contract/fields.ts';
+import type { Category, CellType } from '../../contract/queries.ts';
 import type { ApiDeps } from '../deps.ts';
-import { BothNames } from '../schemas/fields.ts';
-import type { Category, CellType } from '../schemas/queries.ts';
 
 /** A title in both languages, and the schema of the cell; every cell may be empty. */
 export interface Column<T = unknown> {

@@ -1,7 +1,7 @@
 /** What people did and asked for: Q32, Q33, Q37. */
 import { z } from 'zod';
+import { GivenId } from '../../contract/fields.ts';
 import { adHocRequests, decisionsInRuns, heldBy } from '../../store/record/decision-lists.ts';
-import { GivenId } from '../schemas/fields.ts';
 import { defineQuery, instantColumn, listColumn, numberColumn, textColumn } from './query.ts';
 import { DayInput, MonthInput, scopeOfDay, scopeOfMonth } from './scope.ts';
 

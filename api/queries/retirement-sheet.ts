@@ -1,6 +1,7 @@
 /** The retirement sheet of a flow as a list: Q36. The page is `sluice flow retirement`. */
+
+import { GivenId } from '../../contract/fields.ts';
 import { retirementSheet } from '../retirement.ts';
-import { GivenId } from '../schemas/fields.ts';
 import { defineQuery, namesColumn, textColumn, yesColumn } from './query.ts';
 
 const PARTS = {

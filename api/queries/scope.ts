@@ -1,5 +1,6 @@
 /** What most queries look at: the scheduled runs of a day or a month, with their flows as they stand. */
 import type { z } from 'zod';
+import { GivenId, listOf, text } from '../../contract/fields.ts';
 import { SluiceError } from '../../errors.ts';
 import { parsePeriod } from '../../graph/calendar/calendar.ts';
 import { type Cycle, type Flow, Layer } from '../../graph/model.ts';
@@ -13,7 +14,6 @@ import { newestPeriod, newestRun, scheduledRuns } from '../../store/schedules/sc
 import type { ApiDeps } from '../deps.ts';
 import { openContext, requireGroups } from '../find.ts';
 import { newestOpenings } from '../newest-catalogue.ts';
-import { GivenId, listOf, text } from '../schemas/fields.ts';
 
 /** `date`: a day, for most queries a month as well; `month`: a month. Default: the newest one that was opened. */
 export const DayInput = { date: text(10).optional() };

@@ -1,5 +1,6 @@
 /** Why flows have not run, and which have waited for long: Q10, Q17. */
 import { z } from 'zod';
+import { GivenId, listOf, text } from '../../contract/fields.ts';
 import { SluiceError } from '../../errors.ts';
 import { whyFlow } from '../../graph/why/why.ts';
 import { readWhyFacts } from '../../store/history/history.ts';
@@ -8,7 +9,6 @@ import { newestRun } from '../../store/schedules/scheduled-runs.ts';
 import type { ApiDeps } from '../deps.ts';
 import { openContext } from '../find.ts';
 import { newestOpenings } from '../newest-catalogue.ts';
-import { GivenId, listOf, text } from '../schemas/fields.ts';
 import { contextOrCause, vertexOf, whyAbsent, withOtherRuns } from '../why-answer.ts';
 import { causesOf } from './causes.ts';
 import { openFlows } from './due.ts';

@@ -1,4 +1,8 @@
 /** A run moves to another catalogue version (protocol D8). */
+
+import { Adopted, AdoptRun } from '../../contract/adopt.ts';
+import { KeyHeader } from '../../contract/operations.ts';
+import { RunParams } from '../../contract/runs.ts';
 import { SluiceError } from '../../errors.ts';
 import { newestVersion } from '../../store/catalogue/catalogue.ts';
 import {
@@ -13,9 +17,6 @@ import { bodyHash } from '../body-hash.ts';
 import type { ApiDeps } from '../deps.ts';
 import { openContext } from '../find.ts';
 import type { Api } from '../instance.ts';
-import { Adopted, AdoptRun } from '../schemas/adopt.ts';
-import { KeyHeader } from '../schemas/operations.ts';
-import { RunParams } from '../schemas/runs.ts';
 
 export function adoptRoutes(app: Api, deps: ApiDeps): void {
   app.route({

@@ -1,10 +1,6 @@
 /** What agents say: `POST /agents/:agent/<call>`, in lists, each agent for itself only (protocol C1). */
 import type { FastifyReply } from 'fastify';
 import { z } from 'zod';
-import { SluiceError } from '../../errors.ts';
-import type { Actor } from '../../store/operations/actors.ts';
-import type { ApiDeps } from '../deps.ts';
-import type { Api } from '../instance.ts';
 import {
   ClaimAnswer,
   ClaimRequest,
@@ -20,8 +16,12 @@ import {
   LogsRequest,
   StartedAnswer,
   StartedRequest,
-} from '../schemas/agent.ts';
-import { GivenId } from '../schemas/fields.ts';
+} from '../../contract/agent.ts';
+import { GivenId } from '../../contract/fields.ts';
+import { SluiceError } from '../../errors.ts';
+import type { Actor } from '../../store/operations/actors.ts';
+import type { ApiDeps } from '../deps.ts';
+import type { Api } from '../instance.ts';
 
 /** A thousand results with long messages, or a megabyte of log that is all escapes. */
 const BODY_LIMIT = 16 * 1024 * 1024;

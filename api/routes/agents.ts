@@ -1,4 +1,15 @@
 /** Agents and platforms: seen and steered by people (protocol C8, C9). */
+
+import {
+  Agent,
+  AgentList,
+  AgentParams,
+  Failover,
+  FailoverAnswer,
+  PlatformList,
+  PlatformParams,
+  Steer,
+} from '../../contract/agents.ts';
 import { SluiceError, unknown } from '../../errors.ts';
 import {
   type AgentRow,
@@ -17,16 +28,6 @@ import type { ApiDeps } from '../deps.ts';
 import type { Api } from '../instance.ts';
 import { near } from '../near.ts';
 import { newestCatalogue } from '../newest-catalogue.ts';
-import {
-  Agent,
-  AgentList,
-  AgentParams,
-  Failover,
-  FailoverAnswer,
-  PlatformList,
-  PlatformParams,
-  Steer,
-} from '../schemas/agents.ts';
 
 export function agentRoutes(app: Api, deps: ApiDeps): void {
   app.route({

@@ -1,5 +1,17 @@
 /** Answers about a run (docs/answers.md): why, and the critical path. Computed on one snapshot of the record; nothing is changed. */
 import { z } from 'zod';
+import {
+  AnswerParams,
+  CriticalPath,
+  Lateness,
+  LatenessQuery,
+  PathQuery,
+  WhyFlow,
+  WhyQuery,
+  WhyRun,
+  WhyRunQuery,
+} from '../../contract/answers.ts';
+import { RunParams } from '../../contract/runs.ts';
 import { DAY_CLASSES } from '../../graph/calendar/day-class.ts';
 import { beforeBeginning } from '../../graph/run/foreign-runs.ts';
 import { criticalPath, defaultTarget } from '../../graph/timing/critical-path.ts';
@@ -13,18 +25,6 @@ import { flowOfRun, openContext, requireGroups } from '../find.ts';
 import type { Api } from '../instance.ts';
 import { type Against, latenessOf, type PathReading } from '../lateness-answer.ts';
 import { cursorOf, positionOf } from '../paging.ts';
-import {
-  AnswerParams,
-  CriticalPath,
-  Lateness,
-  LatenessQuery,
-  PathQuery,
-  WhyFlow,
-  WhyQuery,
-  WhyRun,
-  WhyRunQuery,
-} from '../schemas/answers.ts';
-import { RunParams } from '../schemas/runs.ts';
 import { contextOrCause, vertexOf, whyAbsent, withOtherRuns } from '../why-answer.ts';
 
 export function answerRoutes(app: Api, deps: ApiDeps): void {

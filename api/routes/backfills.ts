@@ -1,4 +1,16 @@
 /** Backfills: foreseen, started, watched, cancelled. Their runs are opened by the workers, one after the other or a few at a time. */
+
+import {
+  type Backfill,
+  BackfillDetail,
+  BackfillPage,
+  BackfillParams,
+  BackfillsQuery,
+  CancelBackfill,
+  ForeseenBackfill,
+  OpenBackfill,
+} from '../../contract/backfills.ts';
+import { KeyHeader } from '../../contract/operations.ts';
 import { SluiceError, unknown } from '../../errors.ts';
 import { beforeText, beginningOf, isBefore } from '../../graph/calendar/beginning.ts';
 import { runId } from '../../graph/calendar/calendar.ts';
@@ -28,17 +40,6 @@ import type { Api } from '../instance.ts';
 import { near } from '../near.ts';
 import { versionOf } from '../newest-catalogue.ts';
 import { AtId, page, positionOf } from '../paging.ts';
-import {
-  type Backfill,
-  BackfillDetail,
-  BackfillPage,
-  BackfillParams,
-  BackfillsQuery,
-  CancelBackfill,
-  ForeseenBackfill,
-  OpenBackfill,
-} from '../schemas/backfills.ts';
-import { KeyHeader } from '../schemas/operations.ts';
 
 const tags = ['backfills'];
 

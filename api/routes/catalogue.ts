@@ -1,5 +1,20 @@
 /** The catalogue: checked, compared, applied or imported as a whole; exported as it was given. */
 import type { z } from 'zod';
+import {
+  ApplyAnswer,
+  ApplyRequest,
+  CheckAnswer,
+  CheckRequest,
+  Definition,
+  DefinitionParams,
+  DiffAnswer,
+  Exported,
+  type GivenFile,
+  RollbackRequest,
+  Summary,
+  VersionList,
+  VersionQuery,
+} from '../../contract/catalogue.ts';
 import { SluiceError } from '../../errors.ts';
 import { listVersions, readFiles, requireNewest, saveVersion } from '../../store/catalogue/catalogue.ts';
 import type { Actor } from '../../store/operations/actors.ts';
@@ -16,21 +31,6 @@ import { exportedFiles } from '../file-text.ts';
 import { flowOfVersion } from '../find.ts';
 import type { Api } from '../instance.ts';
 import { newestCatalogue, versionOf } from '../newest-catalogue.ts';
-import {
-  ApplyAnswer,
-  ApplyRequest,
-  CheckAnswer,
-  CheckRequest,
-  Definition,
-  DefinitionParams,
-  DiffAnswer,
-  Exported,
-  type GivenFile,
-  RollbackRequest,
-  Summary,
-  VersionList,
-  VersionQuery,
-} from '../schemas/catalogue.ts';
 
 /** 13,000 flows are 5 MB of YAML; with their programs several times that. */
 const BODY_LIMIT = 64 * 1024 * 1024;

@@ -1,6 +1,7 @@
 /** What happens in a run, as it is decided: server-sent events, one per exchange that decided something. */
 import { Readable } from 'node:stream';
 import { z } from 'zod';
+import { RunParams } from '../../contract/runs.ts';
 import type { Group } from '../../graph/run/decisions.ts';
 import { PHASES, resultOf } from '../../graph/run/status.ts';
 import { exchangesAfter, lastExchange, type StoredExchange } from '../../store/record/exchanges.ts';
@@ -9,7 +10,6 @@ import type { ApiDeps } from '../deps.ts';
 import { openContext } from '../find.ts';
 import { flagsOf } from '../flow-view.ts';
 import type { Api } from '../instance.ts';
-import { RunParams } from '../schemas/runs.ts';
 
 /** A lost notification delays an event by this much. */
 const LOOK_MS = 1_000;

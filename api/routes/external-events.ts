@@ -1,5 +1,7 @@
 /** Events from outside: taken once per key, told to the runs that wait for them, also to those opened later. */
 
+import { EventPage, EventsQuery, ExternalEvent, SendEvent } from '../../contract/external-events.ts';
+import { KeyHeader } from '../../contract/operations.ts';
 import { unknown } from '../../errors.ts';
 import { cycleOf } from '../../graph/calendar/calendar.ts';
 import type { Cycle, Flow } from '../../graph/model.ts';
@@ -20,8 +22,6 @@ import { requireConfirmed } from '../far-period.ts';
 import type { Api } from '../instance.ts';
 import { near } from '../near.ts';
 import { AtId, page, positionOf } from '../paging.ts';
-import { EventPage, EventsQuery, ExternalEvent, SendEvent } from '../schemas/external-events.ts';
-import { KeyHeader } from '../schemas/operations.ts';
 
 const tags = ['events'];
 /** A coordinator that holds the counter row of a run gives it up after 5 s (A10). */

@@ -1,5 +1,8 @@
 /** Flows of a run: list with filters, detail, attempts, logs. */
 import { z } from 'zod';
+import { PageQuery } from '../../contract/fields.ts';
+import { AttemptPage, FlowDetail, FlowPage, FlowParams, FlowsQuery } from '../../contract/flows.ts';
+import { RunParams } from '../../contract/runs.ts';
 import { readAttempts, readFirstFlowStates } from '../../store/history/flows.ts';
 import { readShownRun } from '../../store/history/runs.ts';
 import type { RunContext } from '../../store/record/run-context.ts';
@@ -9,9 +12,6 @@ import { flowDetail } from '../flow-detail.ts';
 import { flagsOf, shownFlow } from '../flow-view.ts';
 import type { Api } from '../instance.ts';
 import { cursorOf, page, positionOf } from '../paging.ts';
-import { PageQuery } from '../schemas/fields.ts';
-import { AttemptPage, FlowDetail, FlowPage, FlowParams, FlowsQuery } from '../schemas/flows.ts';
-import { RunParams } from '../schemas/runs.ts';
 
 type Query = z.infer<typeof FlowsQuery>;
 

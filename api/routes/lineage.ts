@@ -1,5 +1,6 @@
 /** Lineage of the newest catalogue version, and where its tables and programs do not agree. */
 import { z } from 'zod';
+import { FindingPage, FindingsQuery, LineageAnswer, LineageQuery } from '../../contract/lineage.ts';
 import { SluiceError, unknown } from '../../errors.ts';
 import { follow, type Place, tableKey } from '../../graph/impact/lineage.ts';
 import type { CatalogueVersion } from '../../store/catalogue/catalogue.ts';
@@ -10,7 +11,6 @@ import { type EstateLineage, estateLineage } from '../lineage/estate-lineage.ts'
 import { near } from '../near.ts';
 import { versionOf } from '../newest-catalogue.ts';
 import { page, positionOf } from '../paging.ts';
-import { FindingPage, FindingsQuery, LineageAnswer, LineageQuery } from '../schemas/lineage.ts';
 
 export function lineageRoutes(app: Api, deps: ApiDeps): void {
   app.route({

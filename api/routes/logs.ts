@@ -1,5 +1,6 @@
 /** What an attempt wrote: shown as text, or the bytes as they were; as it is, or followed until the attempt ends. */
 import { Readable } from 'node:stream';
+import { AttemptParams, type LogFrame, LogQuery } from '../../contract/flows.ts';
 import { DEFAULT_ENCODING, decoded } from '../../encoding.ts';
 import { SluiceError } from '../../errors.ts';
 import type { Flow } from '../../graph/model.ts';
@@ -9,7 +10,6 @@ import type { ApiDeps } from '../deps.ts';
 import { flowOfRun, openContext } from '../find.ts';
 import type { Api } from '../instance.ts';
 import { type LogPiece, piecesOf } from '../log-view.ts';
-import { AttemptParams, type LogFrame, LogQuery } from '../schemas/flows.ts';
 
 const TYPES = {
   text: 'text/plain; charset=utf-8',

@@ -1,4 +1,14 @@
 /** What was asked for: shown, approved or refused by a second person (protocol B4). */
+
+import {
+  Judgement,
+  Keyed,
+  KeyParams,
+  Operation,
+  OperationPage,
+  OperationParams,
+  OperationsQuery,
+} from '../../contract/operations.ts';
 import type { Flow } from '../../graph/model.ts';
 import type { Actor } from '../../store/operations/actors.ts';
 import { readKeyed } from '../../store/operations/keys.ts';
@@ -17,15 +27,6 @@ import { authorise } from '../authorise.ts';
 import type { ApiDeps } from '../deps.ts';
 import type { Api } from '../instance.ts';
 import { AtId, page, positionOf } from '../paging.ts';
-import {
-  Judgement,
-  Keyed,
-  KeyParams,
-  Operation,
-  OperationPage,
-  OperationParams,
-  OperationsQuery,
-} from '../schemas/operations.ts';
 import { permissionOf } from './verbs.ts';
 
 export function operationRoutes(app: Api, deps: ApiDeps): void {

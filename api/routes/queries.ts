@@ -1,5 +1,7 @@
 /** Template queries (docs/queries.md): one route each, as JSON, CSV or xlsx. */
 import { z } from 'zod';
+import { GivenId } from '../../contract/fields.ts';
+import { QueryFormat, QueryList, queryAnswer } from '../../contract/queries.ts';
 import { unknown } from '../../errors.ts';
 import { readClock } from '../../store/record/snapshot.ts';
 import type { ApiDeps } from '../deps.ts';
@@ -11,8 +13,6 @@ import { cursorOf, positionOf } from '../paging.ts';
 import { csvOf, xlsxOf } from '../queries/files.ts';
 import { QUERIES } from '../queries/index.ts';
 import type { Query } from '../queries/query.ts';
-import { GivenId } from '../schemas/fields.ts';
-import { QueryFormat, QueryList, queryAnswer } from '../schemas/queries.ts';
 
 export function queryRoutes(app: Api, deps: ApiDeps): void {
   app.route({

@@ -1,12 +1,12 @@
 /** What was asked, by whom, with which outcome; and what people were told. */
 import { z } from 'zod';
+import { AuditPage, AuditQuery, NoticePage, NoticesQuery, NotStorableList } from '../../contract/records.ts';
 import { listAudit } from '../../store/operations/audit.ts';
 import { listNotices } from '../../store/operations/notices.ts';
 import { listNotStorable } from '../../store/record/not-storable.ts';
 import type { ApiDeps } from '../deps.ts';
 import type { Api } from '../instance.ts';
 import { page, positionOf } from '../paging.ts';
-import { AuditPage, AuditQuery, NoticePage, NoticesQuery, NotStorableList } from '../schemas/records.ts';
 
 /** Rows of each kind in the list of what could not be stored. */
 const NOT_STORABLE_LIMIT = 50;

@@ -1,4 +1,8 @@
 /** Rerun by plan: make one, look at it, apply it. */
+
+import { KeyHeader, Operation } from '../../contract/operations.ts';
+import { Plan, PlanApply, PlanParams, PlanRequest } from '../../contract/rerun-plans.ts';
+import { RunParams } from '../../contract/runs.ts';
 import { SluiceError } from '../../errors.ts';
 import { isKnownKey } from '../../store/operations/operations.ts';
 import { markApplied, readPlan } from '../../store/operations/rerun-plans.ts';
@@ -10,9 +14,6 @@ import { openContext } from '../find.ts';
 import type { Api } from '../instance.ts';
 import type { PlanImpact } from '../rerun-impact.ts';
 import { makePlan } from '../rerun-plan.ts';
-import { KeyHeader, Operation } from '../schemas/operations.ts';
-import { Plan, PlanApply, PlanParams, PlanRequest } from '../schemas/rerun-plans.ts';
-import { RunParams } from '../schemas/runs.ts';
 
 type Shown = Omit<Plan, 'id' | 'run' | 'actor' | 'hash' | 'createdAt' | 'expiresAt' | 'appliedBy'>;
 

@@ -1,5 +1,12 @@
 /** Retention: looked at, carried out now, and a run back from the archive. */
 
+import {
+  ArchivedRun,
+  RestoreParams,
+  Retention,
+  RetentionAnswer,
+  RetentionRun,
+} from '../../contract/retention.ts';
 import { writeAudit } from '../../store/operations/audit.ts';
 import { listArchived, restoreRun } from '../../store/retention/archived-runs.ts';
 import { dueRuns } from '../../store/retention/retention.ts';
@@ -7,13 +14,6 @@ import { authorise } from '../authorise.ts';
 import type { ApiDeps } from '../deps.ts';
 import type { Api } from '../instance.ts';
 import { retain } from '../retention.ts';
-import {
-  ArchivedRun,
-  RestoreParams,
-  Retention,
-  RetentionAnswer,
-  RetentionRun,
-} from '../schemas/retention.ts';
 
 const tags = ['retention'];
 /** Time limit of one pass in ms, because the caller waits for it. What is not done by then is asked for again (`more`). */

@@ -1,4 +1,7 @@
 /** Runs: opened, listed, shown; paused, resumed, closed and reopened through the log. */
+
+import { Foreseen, KeyHeader, Operation, RunRequest } from '../../contract/operations.ts';
+import { OpenRun, type Run, RunDetail, RunPage, RunParams, RunsQuery } from '../../contract/runs.ts';
 import { SluiceError } from '../../errors.ts';
 import { STATES } from '../../graph/run/status.ts';
 import { RUN_VERBS } from '../../graph/verbs/verbs.ts';
@@ -13,8 +16,6 @@ import { openContext, unknownRun } from '../find.ts';
 import type { Api } from '../instance.ts';
 import { openOnce } from '../open-once.ts';
 import { AtId, page, positionOf } from '../paging.ts';
-import { Foreseen, KeyHeader, Operation, RunRequest } from '../schemas/operations.ts';
-import { OpenRun, type Run, RunDetail, RunPage, RunParams, RunsQuery } from '../schemas/runs.ts';
 
 export function runRoutes(app: Api, deps: ApiDeps): void {
   app.route({

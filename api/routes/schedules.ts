@@ -1,4 +1,16 @@
 /** Schedules: listed with what comes next, paused, resumed; triggered by hand whatever the calendar says. */
+
+import { KeyHeader } from '../../contract/operations.ts';
+import { RunDetail } from '../../contract/runs.ts';
+import {
+  type Schedule,
+  ScheduleDetail,
+  ScheduleList,
+  ScheduleParams,
+  type Slot,
+  SteerSchedule,
+  TriggerSchedule,
+} from '../../contract/schedules.ts';
 import { SluiceError, unknown } from '../../errors.ts';
 import { formatPeriod, shiftPeriod } from '../../graph/calendar/calendar.ts';
 import { dateTimeOf } from '../../graph/calendar/clock-time.ts';
@@ -22,17 +34,6 @@ import type { Api } from '../instance.ts';
 import { near } from '../near.ts';
 import { newestCatalogue } from '../newest-catalogue.ts';
 import { openOnce } from '../open-once.ts';
-import { KeyHeader } from '../schemas/operations.ts';
-import { RunDetail } from '../schemas/runs.ts';
-import {
-  type Schedule,
-  ScheduleDetail,
-  ScheduleList,
-  ScheduleParams,
-  type Slot,
-  SteerSchedule,
-  TriggerSchedule,
-} from '../schemas/schedules.ts';
 import { detailOf } from './runs.ts';
 
 const tags = ['schedules'];

@@ -1,5 +1,8 @@
 /** Every verb for flows and edges: `POST /runs/:run/<verb>`, made from the table of graph/verbs/verbs.ts. */
 import type { FastifyReply } from 'fastify';
+import { EdgeRequest, FlowRequest, Foreseen, KeyHeader, Operation } from '../../contract/operations.ts';
+import { RunParams } from '../../contract/runs.ts';
+import { VerbList } from '../../contract/verbs.ts';
 import { SluiceError } from '../../errors.ts';
 import { EDGE_VERBS, FLOW_VERBS, VERBS } from '../../graph/verbs/verbs.ts';
 import type { Actor } from '../../store/operations/actors.ts';
@@ -8,9 +11,6 @@ import { askTogether } from '../ask-together.ts';
 import type { Permission } from '../auth.ts';
 import type { ApiDeps } from '../deps.ts';
 import type { Api } from '../instance.ts';
-import { EdgeRequest, FlowRequest, Foreseen, KeyHeader, Operation } from '../schemas/operations.ts';
-import { RunParams } from '../schemas/runs.ts';
-import { VerbList } from '../schemas/verbs.ts';
 
 /** A holder of the role of a gate says what the gate waits for; the run itself checks which role (protocol E). */
 export function permissionOf(verb: string): Permission {

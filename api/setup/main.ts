@@ -9,6 +9,7 @@ import { join, relative, sep } from 'node:path';
 import { parseArgs } from 'node:util';
 import type pg from 'pg';
 import { loadConfig } from '../../config.ts';
+import type { GivenFile } from '../../contract/catalogue.ts';
 import { SluiceError } from '../../errors.ts';
 import { newestVersion, saveVersion } from '../../store/catalogue/catalogue.ts';
 import { actorOfToken, createActor, knownActors, type NewActor } from '../../store/operations/actors.ts';
@@ -16,7 +17,6 @@ import { writeAudit } from '../../store/operations/audit.ts';
 import { migrate } from '../../store/schema/migrate.ts';
 import { createPool, inTransaction } from '../../store/schema/pool.ts';
 import { checkFiles } from '../catalogue-files.ts';
-import type { GivenFile } from '../schemas/catalogue.ts';
 
 interface ActorsFile {
   readonly apiUrl: string;

@@ -3,8 +3,8 @@
  * answer that says what came of it (protocol B1, B2). What was answered is kept by the one who asked: the record must agree.
  */
 import { setTimeout as pause } from 'node:timers/promises';
-import type { Operation } from '../../api/schemas/operations.ts';
-import type { Problem } from '../../api/schemas/problem.ts';
+import type { Operation } from '../../contract/operations.ts';
+import type { Problem } from '../../contract/problem.ts';
 
 export interface Acknowledged {
   readonly operator: string;

@@ -3,8 +3,8 @@
  * stands still, as a night shift does. When the fire is over they only tend, until every run is done.
  */
 import { setTimeout as pause } from 'node:timers/promises';
-import type { Flow, FlowPage } from '../../api/schemas/flows.ts';
-import type { Plan } from '../../api/schemas/rerun-plans.ts';
+import type { Flow, FlowPage } from '../../contract/flows.ts';
+import type { Plan } from '../../contract/rerun-plans.ts';
 import { randomOf } from '../graphs.ts';
 import { type Acknowledged, type Asker, createAsker } from './asker.ts';
 import type { Estate, Note } from './estate.ts';

@@ -6,10 +6,10 @@ import { execFile } from 'node:child_process';
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import { promisify } from 'node:util';
-import type { Flow, FlowPage } from '../../api/schemas/flows.ts';
-import type { RunDetail } from '../../api/schemas/runs.ts';
 import type { Client } from '../../cli/client.ts';
 import { childEnvironment, projectFolder } from '../../config.ts';
+import type { Flow, FlowPage } from '../../contract/flows.ts';
+import type { RunDetail } from '../../contract/runs.ts';
 import type { Requests } from './requests.ts';
 
 const run = promisify(execFile);

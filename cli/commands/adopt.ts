@@ -1,5 +1,5 @@
 /** `sluice run adopt RUN [VERSION]`: a run moves to another catalogue version. */
-import type { Adopted } from '../../api/schemas/adopt.ts';
+import type { Adopted } from '../../contract/adopt.ts';
 import { ofRun, type Session } from '../session.ts';
 import type { Tree } from '../tree.ts';
 

@@ -1,6 +1,6 @@
 /** `sluice agent list|start|drain|undrain|failover`. */
 import type { z } from 'zod';
-import type { Agent, AgentList, FailoverAnswer } from '../../api/schemas/agents.ts';
+import type { Agent, AgentList, FailoverAnswer } from '../../contract/agents.ts';
 import { SluiceError } from '../../errors.ts';
 import { part } from '../client.ts';
 import type { Session } from '../session.ts';

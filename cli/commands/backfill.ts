@@ -1,6 +1,6 @@
 /** `sluice backfill open|list|show|cancel`. */
 import { Option } from 'commander';
-import type { Backfill, BackfillDetail, ForeseenBackfill } from '../../api/schemas/backfills.ts';
+import type { Backfill, BackfillDetail, ForeseenBackfill } from '../../contract/backfills.ts';
 import { part } from '../client.ts';
 import type { Session } from '../session.ts';
 import { instant } from '../text/instant.ts';

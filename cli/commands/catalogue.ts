@@ -7,7 +7,7 @@ import type {
   DiffAnswer,
   Exported,
   VersionList,
-} from '../../api/schemas/catalogue.ts';
+} from '../../contract/catalogue.ts';
 import { readCatalogueFolder, readWholeFolder, writeCatalogueFolder } from '../catalogue-folder.ts';
 import type { LeftOut } from '../folder-walk.ts';
 import type { Session } from '../session.ts';

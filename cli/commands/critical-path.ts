@@ -1,5 +1,5 @@
 /** `sluice critical-path [FLOW]`: what the end of a flow rested on, piece by piece, from the opening of the run. */
-import type { CriticalPath } from '../../api/schemas/answers.ts';
+import type { CriticalPath } from '../../contract/answers.ts';
 import { ofRun, runOf, type Session } from '../session.ts';
 import type { Colour } from '../text/colour.ts';
 import { duration, instant, time } from '../text/instant.ts';

@@ -1,9 +1,9 @@
 /** `sluice doctor`: is everything there that a month start needs? Fit for pasting into a ticket: no token, no password. */
 import type { z } from 'zod';
-import type { AgentList, PlatformList } from '../../api/schemas/agents.ts';
-import type { NotStorableList } from '../../api/schemas/records.ts';
-import type { Run } from '../../api/schemas/runs.ts';
-import type { ScheduleList } from '../../api/schemas/schedules.ts';
+import type { AgentList, PlatformList } from '../../contract/agents.ts';
+import type { NotStorableList } from '../../contract/records.ts';
+import type { Run } from '../../contract/runs.ts';
+import type { ScheduleList } from '../../contract/schedules.ts';
 import { problemFrom } from '../problem.ts';
 import type { Session } from '../session.ts';
 import { duration } from '../text/instant.ts';

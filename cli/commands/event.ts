@@ -1,7 +1,7 @@
 /** `sluice event send|list`. */
 import { InvalidArgumentError } from 'commander';
-import type { EventPage, ExternalEvent } from '../../api/schemas/external-events.ts';
-import { inexactNumber } from '../../api/schemas/json-text.ts';
+import type { EventPage, ExternalEvent } from '../../contract/external-events.ts';
+import { inexactNumber } from '../../contract/json-text.ts';
 import type { Session } from '../session.ts';
 import { instant } from '../text/instant.ts';
 import { table } from '../text/table.ts';

@@ -1,5 +1,5 @@
 /** `sluice flow list|show|retirement`. */
-import type { Attempt, Flow, FlowDetail } from '../../api/schemas/flows.ts';
+import type { Attempt, Flow, FlowDetail } from '../../contract/flows.ts';
 import { part } from '../client.ts';
 import { ofRun, runOf, type Session } from '../session.ts';
 import { duration, instant, time } from '../text/instant.ts';

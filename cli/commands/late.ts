@@ -1,5 +1,5 @@
 /** `sluice late [FLOW]`: how late a flow is against an earlier run, and because of what. */
-import type { Lateness } from '../../api/schemas/answers.ts';
+import type { Lateness } from '../../contract/answers.ts';
 import { ofRun, runOf, type Session } from '../session.ts';
 import { instant, signed } from '../text/instant.ts';
 import { kindText } from '../text/kinds.ts';

@@ -1,7 +1,7 @@
 /** `sluice lineage TABLE|FLOW`, `sluice catalogue findings`. */
 
 import type { Command } from 'commander';
-import type { Finding, LineageAnswer } from '../../api/schemas/lineage.ts';
+import type { Finding, LineageAnswer } from '../../contract/lineage.ts';
 import { ApiProblem } from '../client.ts';
 import type { Session } from '../session.ts';
 import { table } from '../text/table.ts';

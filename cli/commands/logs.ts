@@ -1,5 +1,5 @@
 /** `sluice logs FLOW [--attempt N] [-f] [--raw]`: what an attempt wrote, also while it runs. */
-import type { Attempt, FlowDetail, LogFrame } from '../../api/schemas/flows.ts';
+import type { Attempt, FlowDetail, LogFrame } from '../../contract/flows.ts';
 import { SluiceError } from '../../errors.ts';
 import { part } from '../client.ts';
 import { ofRun, runOf, type Session } from '../session.ts';

@@ -1,6 +1,6 @@
 /** `sluice notices`: what people were told. */
 import type { z } from 'zod';
-import type { Notice } from '../../api/schemas/records.ts';
+import type { Notice } from '../../contract/records.ts';
 import { instant } from '../text/instant.ts';
 import { table } from '../text/table.ts';
 import { oneLine } from '../text/width.ts';

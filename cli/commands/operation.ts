@@ -1,7 +1,7 @@
 /** What was asked for: `approve`, `refuse`, `operations list|show`, `audit`. */
 import type { z } from 'zod';
-import type { Keyed, Operation } from '../../api/schemas/operations.ts';
-import type { AuditEntry } from '../../api/schemas/records.ts';
+import type { Keyed, Operation } from '../../contract/operations.ts';
+import type { AuditEntry } from '../../contract/records.ts';
 import { part } from '../client.ts';
 import type { Session } from '../session.ts';
 import { instant } from '../text/instant.ts';

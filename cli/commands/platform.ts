@@ -1,6 +1,6 @@
 /** `sluice platform list|pause|resume`. */
 import type { z } from 'zod';
-import type { Platform, PlatformList } from '../../api/schemas/agents.ts';
+import type { Platform, PlatformList } from '../../contract/agents.ts';
 import { part } from '../client.ts';
 import type { Session } from '../session.ts';
 import type { HelpKey } from '../text/help.ts';

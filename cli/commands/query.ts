@@ -1,5 +1,5 @@
 /** `sluice query [Q01]`: the template queries. */
-import type { QueryAnswer, QueryColumn, QueryList, QuerySummary } from '../../api/schemas/queries.ts';
+import type { QueryAnswer, QueryColumn, QueryList, QuerySummary } from '../../contract/queries.ts';
 import { SluiceError } from '../../errors.ts';
 import { part } from '../client.ts';
 import type { Query } from '../http.ts';

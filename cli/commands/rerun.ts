@@ -1,6 +1,6 @@
 /** `sluice rerun FLOW... --scope downstream`: the plan first, and only with `--apply` the deed. */
 import { Option } from 'commander';
-import type { Plan } from '../../api/schemas/rerun-plans.ts';
+import type { Plan } from '../../contract/rerun-plans.ts';
 import { part } from '../client.ts';
 import { ofRun, runOf, type Session } from '../session.ts';
 import { instant } from '../text/instant.ts';

@@ -1,6 +1,6 @@
 /** `sluice retention show|run|restore`: what leaves the record, and what comes back. */
 import type { z } from 'zod';
-import type { ArchivedRun, DueRun, Retention, RetentionAnswer } from '../../api/schemas/retention.ts';
+import type { ArchivedRun, DueRun, Retention, RetentionAnswer } from '../../contract/retention.ts';
 import { part } from '../client.ts';
 import type { Session } from '../session.ts';
 import { instant } from '../text/instant.ts';

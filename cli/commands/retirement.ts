@@ -1,5 +1,5 @@
 /** `sluice flow retirement FLOW`: what there is to know of a flow before it is retired, as a page. */
-import type { Retirement } from '../../api/schemas/retirement.ts';
+import type { Retirement } from '../../contract/retirement.ts';
 import { part } from '../client.ts';
 import { retirementLines } from '../text/retirement.ts';
 import type { Tree } from '../tree.ts';

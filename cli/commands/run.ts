@@ -1,6 +1,6 @@
 /** `sluice run open|list|show|watch|pause|resume|close|reopen|reload`; `adopt` has a file of its own. */
 import { Option } from 'commander';
-import type { Run, RunDetail } from '../../api/schemas/runs.ts';
+import type { Run, RunDetail } from '../../contract/runs.ts';
 import { ofRun, runOf, type Session } from '../session.ts';
 import type { HelpKey } from '../text/help.ts';
 import { duration, instant } from '../text/instant.ts';

@@ -1,6 +1,6 @@
 /** `sluice schedule list|show|pause|resume|trigger`. */
-import type { RunDetail } from '../../api/schemas/runs.ts';
-import type { Schedule, ScheduleDetail, ScheduleList, Slot } from '../../api/schemas/schedules.ts';
+import type { RunDetail } from '../../contract/runs.ts';
+import type { Schedule, ScheduleDetail, ScheduleList, Slot } from '../../contract/schedules.ts';
 import { part } from '../client.ts';
 import type { Session } from '../session.ts';
 import type { HelpKey } from '../text/help.ts';

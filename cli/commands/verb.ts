@@ -1,6 +1,6 @@
 /** The verbs for flows and edges: all alike, `sluice force-pass FLOW... --run R --reason ...` is `POST /runs/R/force-pass`. */
 import { Option } from 'commander';
-import type { Foreseen, Operation } from '../../api/schemas/operations.ts';
+import type { Foreseen, Operation } from '../../contract/operations.ts';
 import { ofRun, runOf, type Session } from '../session.ts';
 import type { HelpKey } from '../text/help.ts';
 import { foreseenLines, operationLines } from '../text/operation.ts';

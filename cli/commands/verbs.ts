@@ -1,6 +1,6 @@
 /** `sluice verbs`: which verb is possible in which state. */
 import type { z } from 'zod';
-import type { VerbList } from '../../api/schemas/verbs.ts';
+import type { VerbList } from '../../contract/verbs.ts';
 import { stateWord } from '../text/states.ts';
 import { table } from '../text/table.ts';
 import type { Tree } from '../tree.ts';

@@ -1,5 +1,5 @@
 /** `sluice run watch`: a live table on a terminal, a line for each change elsewhere, the API's events with `--json`. */
-import type { Flow } from '../../api/schemas/flows.ts';
+import type { Flow } from '../../contract/flows.ts';
 import { SluiceError } from '../../errors.ts';
 import { followRun, type Sight } from '../follow.ts';
 import type { Session } from '../session.ts';

@@ -1,7 +1,7 @@
 /** `sluice why FLOW --run R`, `sluice why --group G --run R`, `sluice why --run R`: the final causes, not the symptoms. */
 
 import { Option } from 'commander';
-import type { Cause, WhyFlow, WhyRun } from '../../api/schemas/answers.ts';
+import type { Cause, WhyFlow, WhyRun } from '../../contract/answers.ts';
 import { part } from '../client.ts';
 import { ofRun, runOf, type Session } from '../session.ts';
 import { causeTree } from '../text/cause-tree.ts';

@@ -1,5 +1,5 @@
 /** The people of the month start: each confirms when the turn comes, and starts by hand what starts no other way. */
-import type { Flow } from '../../api/schemas/flows.ts';
+import type { Flow } from '../../contract/flows.ts';
 import { ApiProblem } from '../client.ts';
 import { isDone, type RunView } from './run-view.ts';
 import { type Stage, verb } from './stage.ts';

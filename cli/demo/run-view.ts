@@ -1,5 +1,5 @@
 /** What the demo sees of a run, kept fresh by its events; and waiting for something to become so, with a deadline and never a blind sleep. */
-import type { Flow } from '../../api/schemas/flows.ts';
+import type { Flow } from '../../contract/flows.ts';
 import { SluiceError } from '../../errors.ts';
 import type { Client } from '../client.ts';
 import { followRun, type Sight } from '../follow.ts';

@@ -2,9 +2,9 @@
 import { execFile } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
-import type { Flow } from '../../api/schemas/flows.ts';
-import type { Operation } from '../../api/schemas/operations.ts';
-import type { RunDetail } from '../../api/schemas/runs.ts';
+import type { Flow } from '../../contract/flows.ts';
+import type { Operation } from '../../contract/operations.ts';
+import type { RunDetail } from '../../contract/runs.ts';
 import { SluiceError } from '../../errors.ts';
 import { ApiProblem, type Client } from '../client.ts';
 import { ofRun } from '../session.ts';

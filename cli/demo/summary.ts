@@ -1,10 +1,10 @@
 /** What came of a run, every figure read from the API: the object of `npm start -- --once --json`. */
-import type { CriticalPath } from '../../api/schemas/answers.ts';
-import type { AttemptPage, Flow } from '../../api/schemas/flows.ts';
-import type { Operation } from '../../api/schemas/operations.ts';
-import type { AuditPage } from '../../api/schemas/records.ts';
-import type { Plan } from '../../api/schemas/rerun-plans.ts';
-import type { RunDetail } from '../../api/schemas/runs.ts';
+import type { CriticalPath } from '../../contract/answers.ts';
+import type { AttemptPage, Flow } from '../../contract/flows.ts';
+import type { Operation } from '../../contract/operations.ts';
+import type { AuditPage } from '../../contract/records.ts';
+import type { Plan } from '../../contract/rerun-plans.ts';
+import type { RunDetail } from '../../contract/runs.ts';
 import { type Client, part } from '../client.ts';
 import { look } from '../follow.ts';
 import { ofRun } from '../session.ts';

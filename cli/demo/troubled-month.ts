@@ -2,9 +2,9 @@
  * The second month of the demo: a region is early and one late, a program fails, a dimension is late, a table comes another way. Every act
  * looks first whether it was done before, so that a demo that was broken off goes on where the run stands.
  */
-import type { WhyFlow } from '../../api/schemas/answers.ts';
-import type { AttemptPage, Flow } from '../../api/schemas/flows.ts';
-import type { Plan } from '../../api/schemas/rerun-plans.ts';
+import type { WhyFlow } from '../../contract/answers.ts';
+import type { AttemptPage, Flow } from '../../contract/flows.ts';
+import type { Plan } from '../../contract/rerun-plans.ts';
 import { ApiProblem, type Client, part } from '../client.ts';
 import { whyLines } from '../commands/why.ts';
 import { ofRun } from '../session.ts';

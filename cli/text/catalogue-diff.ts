@@ -1,5 +1,5 @@
 /** What applying a catalogue would change, and what that touches, as lines. */
-import type { DiffAnswer, Difference } from '../../api/schemas/catalogue.ts';
+import type { DiffAnswer, Difference } from '../../contract/catalogue.ts';
 import type { Session } from '../session.ts';
 import { duration, instant } from './instant.ts';
 import { stateText } from './states.ts';

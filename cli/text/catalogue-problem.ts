@@ -1,6 +1,6 @@
 /** A problem of a catalogue as one line, in the form that editors jump to: `file:line:column`. */
 import type { z } from 'zod';
-import type { Problem } from '../../api/schemas/catalogue.ts';
+import type { Problem } from '../../contract/catalogue.ts';
 import type { Paint } from './colour.ts';
 import type { Lang } from './phrases.ts';
 import { oneLine } from './width.ts';

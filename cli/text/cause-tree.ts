@@ -1,5 +1,5 @@
 /** The ways from the asked flows to their final causes as one tree: what two ways share at their beginning stands once. */
-import type { Cause } from '../../api/schemas/answers.ts';
+import type { Cause } from '../../contract/answers.ts';
 import type { Session } from '../session.ts';
 import { duration } from './instant.ts';
 import { oneLine } from './width.ts';

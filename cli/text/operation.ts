@@ -1,5 +1,5 @@
 /** Operations and what a dry run foresees, as lines. */
-import type { Foreseen, Operation } from '../../api/schemas/operations.ts';
+import type { Foreseen, Operation } from '../../contract/operations.ts';
 import type { Session } from '../session.ts';
 import { stateWord } from './states.ts';
 import { oneLine } from './width.ts';

@@ -1,5 +1,5 @@
 /** Where an expected duration or a reference time is from, in words. `{n}`: of how many. */
-import type { FlowDetail } from '../../api/schemas/flows.ts';
+import type { FlowDetail } from '../../contract/flows.ts';
 import type { Lang } from './phrases.ts';
 
 type Known = NonNullable<FlowDetail['reference']>['origin'];

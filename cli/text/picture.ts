@@ -1,5 +1,5 @@
 /** Critical path and lateness as SVG: a picture for a mail or a report, readable without Sluice. */
-import type { CriticalPath, Lateness } from '../../api/schemas/answers.ts';
+import type { CriticalPath, Lateness } from '../../contract/answers.ts';
 import { duration, instant, signed } from './instant.ts';
 import { kindText } from './kinds.ts';
 import type { Lang } from './phrases.ts';

@@ -1,5 +1,5 @@
 /** A rerun plan as lines: its members, what stands in its way, what it costs and touches. */
-import type { Plan } from '../../api/schemas/rerun-plans.ts';
+import type { Plan } from '../../contract/rerun-plans.ts';
 import type { Session } from '../session.ts';
 import { duration, instant } from './instant.ts';
 import { stateColour, stateText } from './states.ts';

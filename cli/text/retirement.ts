@@ -1,5 +1,5 @@
 /** The retirement sheet of a flow as a page: everything in words, nothing that only a colour says, so that it can be printed. */
-import type { Retirement } from '../../api/schemas/retirement.ts';
+import type { Retirement } from '../../contract/retirement.ts';
 import type { Session } from '../session.ts';
 import { duration, instant } from './instant.ts';
 import { stateText, stateWord } from './states.ts';

@@ -1,6 +1,6 @@
 /** States and flags of flows in both languages, with the sign and colour that stand beside the word. */
-import type { StateName } from '../../api/schemas/fields.ts';
-import type { FlowFlag } from '../../api/schemas/flows.ts';
+import type { StateName } from '../../contract/fields.ts';
+import type { FlowFlag } from '../../contract/flows.ts';
 import type { Colour } from './colour.ts';
 import type { Lang } from './phrases.ts';
 

@@ -15,7 +15,7 @@ export interface Hello {
   readonly version: string;
   /** Of the output of programs that declare none; default utf-8. */
   readonly encoding?: string | undefined;
-  /** Version of the contract that it speaks (api/schemas/agent.ts). */
+  /** Version of the contract that it speaks (contract/agent.ts). */
   readonly protocol: number;
   readonly containment?: string | undefined;
   /** Epochs that this process still answers for. */

@@ -7,7 +7,7 @@ import { isTimeZone } from '../../graph/calendar/time-zone.ts';
 import { HIGHEST_EPOCH, raiseEpochs, readRecordId } from '../record/epochs.ts';
 import type { Queryable, Transaction } from '../schema/pool.ts';
 
-/** A row of a platform's fence, api/schemas/agent.ts. */
+/** A row of a platform's fence, contract/agent.ts. */
 export interface FenceRow {
   readonly epoch: number;
   readonly record: string;

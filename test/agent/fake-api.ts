@@ -16,7 +16,7 @@ import {
   LogsRequest,
   StartedAnswer,
   StartedRequest,
-} from '../../api/schemas/agent.ts';
+} from '../../contract/agent.ts';
 import type { Task } from '../../platforms/platform.ts';
 
 export interface Call {

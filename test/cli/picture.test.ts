@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
-import type { CriticalPath, Lateness } from '../../api/schemas/answers.ts';
 import { latenessPicture, pathPicture } from '../../cli/text/picture.ts';
+import type { CriticalPath, Lateness } from '../../contract/answers.ts';
 
 const names = { en: 'Load <bills> & "more"', zh: '装载账单' };
 const piece = (from: number, to: number, kind: CriticalPath['pieces'][number]['kind']) => ({

@@ -2,11 +2,11 @@
 import { readFileSync } from 'node:fs';
 import type { Command } from 'commander';
 import { describe, expect, test } from 'vitest';
-import { FlowFlag } from '../../api/schemas/flows.ts';
 import { buildProgram } from '../../cli/program.ts';
 import { helpPhrases } from '../../cli/text/help.ts';
 import { KINDS } from '../../cli/text/kinds.ts';
 import { flagText, STATES } from '../../cli/text/states.ts';
+import { FlowFlag } from '../../contract/flows.ts';
 import { STATES as ENGINE_STATES } from '../../graph/run/status.ts';
 import { PART_KINDS } from '../../graph/timing/lateness.ts';
 import { VERBS } from '../../graph/verbs/verbs.ts';

@@ -44,5 +44,5 @@ create table record_identity (
 );
 insert into record_identity default values;
 
--- Version of the contract that an agent's process speaks (api/schemas/agent.ts); what spoke before there were versions is 1.
+-- Version of the contract that an agent's process speaks (contract/agent.ts); what spoke before there were versions is 1.
 alter table agents add column protocol integer not null default 1;

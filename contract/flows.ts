@@ -1,8 +1,8 @@
 /** Flows of a run: as a row of a list, and in detail. */
 import { z } from 'zod';
-import { FlowKind, Layer } from '../../graph/model.ts';
-import { EXPECTED_ORIGINS } from '../../graph/usual/expected.ts';
-import { REFERENCE_ORIGINS } from '../../graph/usual/reference-time.ts';
+import { FlowKind, Layer } from '../graph/model.ts';
+import { EXPECTED_ORIGINS } from '../graph/usual/expected.ts';
+import { REFERENCE_ORIGINS } from '../graph/usual/reference-time.ts';
 import { BothNames, GivenId, Instant, listOf, PageQuery, pageOf, StateName, text } from './fields.ts';
 
 export const FlowParams = z.object({ run: GivenId, flow: GivenId });

@@ -1,6 +1,6 @@
 /** What leaves the record, what has left it, and what came back. */
 import { z } from 'zod';
-import { Cycle, Purpose } from '../../graph/model.ts';
+import { Cycle, Purpose } from '../graph/model.ts';
 import { GivenId, Instant } from './fields.ts';
 
 const Days = z.object({ hour: z.int(), day: z.int(), month: z.int() });

@@ -1,10 +1,10 @@
 /** Answers about a run: why a flow has not run, why the whole run is where it is, which way its time went (docs/answers.md). */
 import { z } from 'zod';
-import { DAY_CLASSES } from '../../graph/calendar/day-class.ts';
-import { Layer } from '../../graph/model.ts';
-import { PIECE_KINDS } from '../../graph/timing/critical-path.ts';
-import { PART_KINDS } from '../../graph/timing/lateness.ts';
-import { CAUSES, type CauseCode } from '../../graph/why/causes.ts';
+import { DAY_CLASSES } from '../graph/calendar/day-class.ts';
+import { Layer } from '../graph/model.ts';
+import { PIECE_KINDS } from '../graph/timing/critical-path.ts';
+import { PART_KINDS } from '../graph/timing/lateness.ts';
+import { CAUSES, type CauseCode } from '../graph/why/causes.ts';
 import { BothNames, GivenId, Instant, listOf, PageQuery, StateName, text } from './fields.ts';
 import { ReferenceTime } from './flows.ts';
 

@@ -1,6 +1,6 @@
 /** Catalogues: files in, problems or versions out. */
 import { z } from 'zod';
-import { Cycle, PeriodMapping } from '../../graph/model.ts';
+import { Cycle, PeriodMapping } from '../graph/model.ts';
 import { GivenId, Instant, StateName, text } from './fields.ts';
 import { Impact } from './impact.ts';
 

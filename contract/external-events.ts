@@ -1,6 +1,6 @@
 /** Events from outside: something has happened for a period, and flows with `trigger: event` wait for it. */
 import { z } from 'zod';
-import { Cycle, Id } from '../../graph/model.ts';
+import { Cycle, Id } from '../graph/model.ts';
 import { Far, GivenId, Instant, PageQuery, pageOf, storableJson, text } from './fields.ts';
 
 /** Serialized, in characters. */

@@ -1,6 +1,6 @@
 /** Lineage: what a table or flow is made of, and what is made of it; findings of a catalogue version. */
 import { z } from 'zod';
-import { LINEAGE_FINDINGS, type LineageFindingCode } from '../../graph/impact/lineage-findings.ts';
+import { LINEAGE_FINDINGS, type LineageFindingCode } from '../graph/impact/lineage-findings.ts';
 import { BothNames, GivenId, PageQuery, pageOf, text } from './fields.ts';
 
 export const LineageQuery = z.strictObject({

@@ -1,5 +1,5 @@
 /** JSON as it is written: numbers that a double would change are found, so that none is rounded unseen. */
-import { isExact } from '../../graph/text/exact-number.ts';
+import { isExact } from '../graph/text/exact-number.ts';
 
 /** Numbers that might not be exact: 16 digits from 9 on, 17 and more, an exponent. Epochs of leases, 16 digits, pass by. */
 const DOUBTFUL = /[:,[]\s*-?(?:9\d{15}|[\d.]{17}|[\d.]+[eE])|^\s*-?[\d.]{16}/;

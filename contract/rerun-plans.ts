@@ -1,6 +1,6 @@
 /** Rerun plans (protocol E): what would be redone, looked at before it is applied. */
 import { z } from 'zod';
-import { EXPECTED_ORIGINS } from '../../graph/usual/expected.ts';
+import { EXPECTED_ORIGINS } from '../graph/usual/expected.ts';
 import { GivenId, Instant, StateName, text } from './fields.ts';
 
 export const Scope = z.enum(['only', 'downstream', 'failed-downstream', 'selection']);

@@ -1,6 +1,6 @@
 /** The retirement sheet of a flow (Q36): what there is to know before it is retired. */
 import { z } from 'zod';
-import { Cycle, FlowKind, Layer, PeriodMapping } from '../../graph/model.ts';
+import { Cycle, FlowKind, Layer, PeriodMapping } from '../graph/model.ts';
 import { BothNames, GivenId, Instant, StateName } from './fields.ts';
 import { Impact } from './impact.ts';
 

@@ -4,7 +4,7 @@
  * All durations are ms. Every call is `POST /api/v1/agents/:agent/<operation>` with a bearer token.
  */
 import { z } from 'zod';
-import { encodingNamed } from '../../encoding.ts';
+import { encodingNamed } from '../encoding.ts';
 import { spokenText, text } from './fields.ts';
 
 const Name = text(120).min(1);

@@ -1,7 +1,7 @@
 /** Schedules: what the catalogue says, what operators have made of it, what was decided last, what comes next. */
 import { z } from 'zod';
-import { SLOT_DECISIONS } from '../../graph/calendar/schedule.ts';
-import { Cycle } from '../../graph/model.ts';
+import { SLOT_DECISIONS } from '../graph/calendar/schedule.ts';
+import { Cycle } from '../graph/model.ts';
 import { BothNames, GivenId, Instant, text } from './fields.ts';
 
 export const ScheduleParams = z.object({ schedule: GivenId });

@@ -1,7 +1,7 @@
 /** Fields that many requests and answers share. Instants are PostgreSQL's clock in integer ms since 1970. */
 import { z } from 'zod';
-import { STATES, type State } from '../../graph/run/status.ts';
-import { DEPTH_LIMIT, flawIn, isStorable, storable } from '../../graph/text/storable-text.ts';
+import { STATES, type State } from '../graph/run/status.ts';
+import { DEPTH_LIMIT, flawIn, isStorable, storable } from '../graph/text/storable-text.ts';
 
 /**
  * Text that the record can keep, the one schema for it: without NUL and lone surrogates, at most `max` UTF-16 units. What gets past it

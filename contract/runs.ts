@@ -1,6 +1,6 @@
 /** Runs: what is asked of them and how they are shown. */
 import { z } from 'zod';
-import { Cycle, Purpose } from '../../graph/model.ts';
+import { Cycle, Purpose } from '../graph/model.ts';
 import { Far, GivenId, Instant, listOf, PageQuery, pageOf, StateName, text } from './fields.ts';
 
 export const RunParams = z.object({ run: GivenId });

@@ -1,6 +1,6 @@
 /** Backfills: a range of periods run once more, in order, a few at a time. */
 import { z } from 'zod';
-import { Cycle } from '../../graph/model.ts';
+import { Cycle } from '../graph/model.ts';
 import { Far, GivenId, Instant, PageQuery, pageOf, text } from './fields.ts';
 
 export const BackfillParams = z.object({ backfill: GivenId });
