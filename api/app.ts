@@ -11,11 +11,11 @@ import {
 import { Problem } from '../contract/problem.ts';
 import { ERRORS, SluiceError } from '../errors.ts';
 import { processLines } from '../logging.ts';
+import { tellZone } from '../services/catalogue/display-zone.ts';
+import type { ApiDeps } from '../services/deps.ts';
 import type { Actor } from '../store/operations/actors.ts';
 import { auditRejection } from './audit-rejection.ts';
 import { createAuthenticator, type Permission, requirePermission } from './auth.ts';
-import type { ApiDeps } from './deps.ts';
-import { tellZone } from './display-zone.ts';
 import type { Api } from './instance.ts';
 import { readJsonBodies, refuseBadQuery } from './json-body.ts';
 import { createMetrics } from './metrics.ts';

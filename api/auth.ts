@@ -1,8 +1,8 @@
 /** Who asks, and whether they may (protocol B4). Decided on the route's own declaration, never on the text of a path. */
 import type pg from 'pg';
 import { SluiceError } from '../errors.ts';
+import type { Notifications } from '../services/notifications.ts';
 import { type Actor, actorOfToken } from '../store/operations/actors.ts';
-import type { Notifications } from './notifications.ts';
 
 /**
  * What a route demands. `public`: nothing; `read`: any person or service; `confirm`: anybody with a role; `operate`, `maintain`: that

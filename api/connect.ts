@@ -2,6 +2,13 @@
 import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { createLogger } from '../logging.ts';
+import { createAgentCalls } from '../services/agents/agent-calls.ts';
+import { displayZone } from '../services/catalogue/display-zone.ts';
+import { fileLogStore } from '../services/log-store.ts';
+import { openNotifications } from '../services/notifications.ts';
+import { startBeats } from '../services/upkeep/beats.ts';
+import { startLearning } from '../services/upkeep/learning.ts';
+import { startRetention } from '../services/upkeep/retention.ts';
 import { purgeAnswers } from '../store/agents/agent-calls.ts';
 import { versionReader } from '../store/catalogue/catalogue.ts';
 import { freeOldKeys } from '../store/operations/operations.ts';
@@ -9,15 +16,8 @@ import { contextReader } from '../store/record/run-context.ts';
 import type { RetentionPolicy } from '../store/retention/retention.ts';
 import { purgeSlots } from '../store/schedules/schedules.ts';
 import { createPool } from '../store/schema/pool.ts';
-import { createAgentCalls } from './agent-calls.ts';
 import { buildApp } from './app.ts';
-import { startBeats } from './beats.ts';
-import { displayZone } from './display-zone.ts';
 import type { Api } from './instance.ts';
-import { startLearning } from './learning.ts';
-import { fileLogStore } from './log-store.ts';
-import { openNotifications } from './notifications.ts';
-import { startRetention } from './retention.ts';
 
 export interface ApiOptions {
   readonly databaseUrl: string;

@@ -1,5 +1,5 @@
 /** Numbers of this process and of the record, in the text format of Prometheus. */
-import type { ApiDeps } from './deps.ts';
+import type { ApiDeps } from '../services/deps.ts';
 import type { Api } from './instance.ts';
 
 export interface Metrics {

@@ -2,8 +2,8 @@
 import { hasZodFastifySchemaValidationErrors } from 'fastify-type-provider-zod';
 import type { Problem } from '../contract/problem.ts';
 import { type ErrorCode, SluiceError } from '../errors.ts';
+import { type Language, languageOf } from '../services/language.ts';
 import { isOutage, sqlState } from '../store/schema/pool.ts';
-import { type Language, languageOf } from './language.ts';
 
 export const PROBLEM_TYPE = 'application/problem+json; charset=utf-8';
 

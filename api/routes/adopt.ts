@@ -4,6 +4,11 @@ import { Adopted, AdoptRun } from '../../contract/adopt.ts';
 import { KeyHeader } from '../../contract/operations.ts';
 import { RunParams } from '../../contract/runs.ts';
 import { SluiceError } from '../../errors.ts';
+import type { ApiDeps } from '../../services/deps.ts';
+import { keyOf } from '../../services/operations/ask.ts';
+import { authorise } from '../../services/operations/authorise.ts';
+import { bodyHash } from '../../services/operations/body-hash.ts';
+import { openContext } from '../../services/runs/find.ts';
 import { newestVersion } from '../../store/catalogue/catalogue.ts';
 import {
   type AdoptionAnswer,
@@ -11,11 +16,6 @@ import {
   answeredBefore,
   foreseeAdoption,
 } from '../../store/schedules/adopt.ts';
-import { keyOf } from '../ask.ts';
-import { authorise } from '../authorise.ts';
-import { bodyHash } from '../body-hash.ts';
-import type { ApiDeps } from '../deps.ts';
-import { openContext } from '../find.ts';
 import type { Api } from '../instance.ts';
 
 export function adoptRoutes(app: Api, deps: ApiDeps): void {

@@ -19,8 +19,8 @@ import {
 } from '../../contract/agent.ts';
 import { GivenId } from '../../contract/fields.ts';
 import { SluiceError } from '../../errors.ts';
+import type { ApiDeps } from '../../services/deps.ts';
 import type { Actor } from '../../store/operations/actors.ts';
-import type { ApiDeps } from '../deps.ts';
 import type { Api } from '../instance.ts';
 
 /** A thousand results with long messages, or a megabyte of log that is all escapes. */

@@ -11,6 +11,10 @@ import {
   Steer,
 } from '../../contract/agents.ts';
 import { SluiceError, unknown } from '../../errors.ts';
+import { newestCatalogue } from '../../services/catalogue/newest-catalogue.ts';
+import type { ApiDeps } from '../../services/deps.ts';
+import { near } from '../../services/near.ts';
+import { authorisePlatform } from '../../services/operations/authorise.ts';
 import {
   type AgentRow,
   epochsOf,
@@ -23,11 +27,7 @@ import { pausePlatform, resumePlatform } from '../../store/agents/pauses.ts';
 import type { Actor } from '../../store/operations/actors.ts';
 import { writeAudit } from '../../store/operations/audit.ts';
 import { inTransaction } from '../../store/schema/pool.ts';
-import { authorisePlatform } from '../authorise.ts';
-import type { ApiDeps } from '../deps.ts';
 import type { Api } from '../instance.ts';
-import { near } from '../near.ts';
-import { newestCatalogue } from '../newest-catalogue.ts';
 
 export function agentRoutes(app: Api, deps: ApiDeps): void {
   app.route({

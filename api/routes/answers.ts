@@ -17,15 +17,15 @@ import { beforeBeginning } from '../../graph/run/foreign-runs.ts';
 import { criticalPath, defaultTarget } from '../../graph/timing/critical-path.ts';
 import { type Cause, whyFlow } from '../../graph/why/why.ts';
 import { whyRun } from '../../graph/why/why-run.ts';
+import type { ApiDeps } from '../../services/deps.ts';
+import { flowOfRun, openContext, requireGroups } from '../../services/runs/find.ts';
+import { type Against, latenessOf, type PathReading } from '../../services/timing/lateness-answer.ts';
+import { contextOrCause, vertexOf, whyAbsent, withOtherRuns } from '../../services/why/why-answer.ts';
 import { readPathFacts, readWhyFacts } from '../../store/history/history.ts';
 import type { RunContext } from '../../store/record/run-context.ts';
 import { computed } from '../compute-time.ts';
-import type { ApiDeps } from '../deps.ts';
-import { flowOfRun, openContext, requireGroups } from '../find.ts';
 import type { Api } from '../instance.ts';
-import { type Against, latenessOf, type PathReading } from '../lateness-answer.ts';
 import { cursorOf, positionOf } from '../paging.ts';
-import { contextOrCause, vertexOf, whyAbsent, withOtherRuns } from '../why-answer.ts';
 
 export function answerRoutes(app: Api, deps: ApiDeps): void {
   app.route({

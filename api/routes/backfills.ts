@@ -18,6 +18,13 @@ import type { Graph } from '../../graph/compiled/compact.ts';
 import { type BackfillPlan, dependants, planBackfill } from '../../graph/impact/backfill.ts';
 import { ownRuns, type PlannedRun, withDependants } from '../../graph/impact/backfill-dependants.ts';
 import { Cycle } from '../../graph/model.ts';
+import { requireConfirmed } from '../../services/catalogue/far-period.ts';
+import { versionOf } from '../../services/catalogue/newest-catalogue.ts';
+import type { ApiDeps } from '../../services/deps.ts';
+import { near } from '../../services/near.ts';
+import { keyOf } from '../../services/operations/ask.ts';
+import { authorise } from '../../services/operations/authorise.ts';
+import { bodyHash } from '../../services/operations/body-hash.ts';
 import type { CatalogueVersion } from '../../store/catalogue/catalogue.ts';
 import type { Actor } from '../../store/operations/actors.ts';
 import {
@@ -31,14 +38,7 @@ import {
 } from '../../store/schedules/backfills.ts';
 import { nextRunNumber } from '../../store/schedules/run-numbers.ts';
 import { flowsRun, scheduledPeriods } from '../../store/schedules/scheduled-past.ts';
-import { keyOf } from '../ask.ts';
-import { authorise } from '../authorise.ts';
-import { bodyHash } from '../body-hash.ts';
-import type { ApiDeps } from '../deps.ts';
-import { requireConfirmed } from '../far-period.ts';
 import type { Api } from '../instance.ts';
-import { near } from '../near.ts';
-import { versionOf } from '../newest-catalogue.ts';
 import { AtId, page, positionOf } from '../paging.ts';
 
 const tags = ['backfills'];

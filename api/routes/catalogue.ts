@@ -16,21 +16,21 @@ import {
   VersionQuery,
 } from '../../contract/catalogue.ts';
 import { SluiceError } from '../../errors.ts';
+import { diffWith } from '../../services/catalogue/catalogue-diff.ts';
+import { type CheckedFiles, checkFiles } from '../../services/catalogue/catalogue-files.ts';
+import { requireRemovals } from '../../services/catalogue/catalogue-removals.ts';
+import { readSurroundings } from '../../services/catalogue/catalogue-surroundings.ts';
+import { diffImpact } from '../../services/catalogue/diff-impact.ts';
+import { exportedFiles } from '../../services/catalogue/file-text.ts';
+import { newestCatalogue, versionOf } from '../../services/catalogue/newest-catalogue.ts';
+import type { ApiDeps } from '../../services/deps.ts';
+import { authorise } from '../../services/operations/authorise.ts';
+import { flowOfVersion } from '../../services/runs/find.ts';
 import { listVersions, readFiles, requireNewest, saveVersion } from '../../store/catalogue/catalogue.ts';
 import type { Actor } from '../../store/operations/actors.ts';
 import { writeAudit } from '../../store/operations/audit.ts';
 import { inTransaction } from '../../store/schema/pool.ts';
-import { authorise } from '../authorise.ts';
-import { diffWith } from '../catalogue-diff.ts';
-import { type CheckedFiles, checkFiles } from '../catalogue-files.ts';
-import { requireRemovals } from '../catalogue-removals.ts';
-import { readSurroundings } from '../catalogue-surroundings.ts';
-import type { ApiDeps } from '../deps.ts';
-import { diffImpact } from '../diff-impact.ts';
-import { exportedFiles } from '../file-text.ts';
-import { flowOfVersion } from '../find.ts';
 import type { Api } from '../instance.ts';
-import { newestCatalogue, versionOf } from '../newest-catalogue.ts';
 
 /** 13,000 flows are 5 MB of YAML; with their programs several times that. */
 const BODY_LIMIT = 64 * 1024 * 1024;

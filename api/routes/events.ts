@@ -4,11 +4,11 @@ import { z } from 'zod';
 import { RunParams } from '../../contract/runs.ts';
 import type { Group } from '../../graph/run/decisions.ts';
 import { PHASES, resultOf } from '../../graph/run/status.ts';
+import type { ApiDeps } from '../../services/deps.ts';
+import { openContext } from '../../services/runs/find.ts';
+import { flagsOf } from '../../services/runs/flow-view.ts';
 import { exchangesAfter, lastExchange, type StoredExchange } from '../../store/record/exchanges.ts';
 import type { RunContext } from '../../store/record/run-context.ts';
-import type { ApiDeps } from '../deps.ts';
-import { openContext } from '../find.ts';
-import { flagsOf } from '../flow-view.ts';
 import type { Api } from '../instance.ts';
 
 /** A lost notification delays an event by this much. */

@@ -5,6 +5,12 @@ import { KeyHeader } from '../../contract/operations.ts';
 import { unknown } from '../../errors.ts';
 import { cycleOf } from '../../graph/calendar/calendar.ts';
 import type { Cycle, Flow } from '../../graph/model.ts';
+import { requireConfirmed } from '../../services/catalogue/far-period.ts';
+import type { ApiDeps } from '../../services/deps.ts';
+import { near } from '../../services/near.ts';
+import { keyOf } from '../../services/operations/ask.ts';
+import { authorise } from '../../services/operations/authorise.ts';
+import { bodyHash } from '../../services/operations/body-hash.ts';
 import { newestVersion } from '../../store/catalogue/catalogue.ts';
 import {
   awaitedEvents,
@@ -14,13 +20,7 @@ import {
   writeEvent,
 } from '../../store/schedules/external-events.ts';
 import { inTransaction } from '../../store/schema/pool.ts';
-import { keyOf } from '../ask.ts';
-import { authorise } from '../authorise.ts';
-import { bodyHash } from '../body-hash.ts';
-import type { ApiDeps } from '../deps.ts';
-import { requireConfirmed } from '../far-period.ts';
 import type { Api } from '../instance.ts';
-import { near } from '../near.ts';
 import { AtId, page, positionOf } from '../paging.ts';
 
 const tags = ['events'];

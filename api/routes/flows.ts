@@ -3,13 +3,13 @@ import { z } from 'zod';
 import { PageQuery } from '../../contract/fields.ts';
 import { AttemptPage, FlowDetail, FlowPage, FlowParams, FlowsQuery } from '../../contract/flows.ts';
 import { RunParams } from '../../contract/runs.ts';
+import type { ApiDeps } from '../../services/deps.ts';
+import { flowOfRun, openContext, unknownRun } from '../../services/runs/find.ts';
+import { flowDetail } from '../../services/runs/flow-detail.ts';
+import { flagsOf, shownFlow } from '../../services/runs/flow-view.ts';
 import { readAttempts, readFirstFlowStates } from '../../store/history/flows.ts';
 import { readShownRun } from '../../store/history/runs.ts';
 import type { RunContext } from '../../store/record/run-context.ts';
-import type { ApiDeps } from '../deps.ts';
-import { flowOfRun, openContext, unknownRun } from '../find.ts';
-import { flowDetail } from '../flow-detail.ts';
-import { flagsOf, shownFlow } from '../flow-view.ts';
 import type { Api } from '../instance.ts';
 import { cursorOf, page, positionOf } from '../paging.ts';
 

@@ -1,7 +1,7 @@
 /** Whether this process lives, whether it can serve, and its numbers. */
 import { z } from 'zod';
 import { SluiceError } from '../../errors.ts';
-import type { ApiDeps } from '../deps.ts';
+import type { ApiDeps } from '../../services/deps.ts';
 import type { Api } from '../instance.ts';
 import type { Metrics } from '../metrics.ts';
 

@@ -1,5 +1,5 @@
 /** All routes, one file a resource. */
-import type { ApiDeps } from '../deps.ts';
+import type { ApiDeps } from '../../services/deps.ts';
 import type { Api } from '../instance.ts';
 import type { Metrics } from '../metrics.ts';
 import { adoptRoutes } from './adopt.ts';

@@ -3,13 +3,13 @@ import { z } from 'zod';
 import { FindingPage, FindingsQuery, LineageAnswer, LineageQuery } from '../../contract/lineage.ts';
 import { SluiceError, unknown } from '../../errors.ts';
 import { follow, type Place, tableKey } from '../../graph/impact/lineage.ts';
+import { versionOf } from '../../services/catalogue/newest-catalogue.ts';
+import type { ApiDeps } from '../../services/deps.ts';
+import { type EstateLineage, estateLineage } from '../../services/lineage/estate-lineage.ts';
+import { near } from '../../services/near.ts';
+import { flowOfVersion } from '../../services/runs/find.ts';
 import type { CatalogueVersion } from '../../store/catalogue/catalogue.ts';
-import type { ApiDeps } from '../deps.ts';
-import { flowOfVersion } from '../find.ts';
 import type { Api } from '../instance.ts';
-import { type EstateLineage, estateLineage } from '../lineage/estate-lineage.ts';
-import { near } from '../near.ts';
-import { versionOf } from '../newest-catalogue.ts';
 import { page, positionOf } from '../paging.ts';
 
 export function lineageRoutes(app: Api, deps: ApiDeps): void {

@@ -4,12 +4,12 @@ import { AttemptParams, type LogFrame, LogQuery } from '../../contract/flows.ts'
 import { DEFAULT_ENCODING, decoded } from '../../encoding.ts';
 import { SluiceError } from '../../errors.ts';
 import type { Flow } from '../../graph/model.ts';
+import type { ApiDeps } from '../../services/deps.ts';
+import { flowOfRun, openContext } from '../../services/runs/find.ts';
+import { type LogPiece, piecesOf } from '../../services/runs/log-view.ts';
 import { encodingOfAgent } from '../../store/agents/agents.ts';
 import { type AttemptRow, readAttempts } from '../../store/history/flows.ts';
-import type { ApiDeps } from '../deps.ts';
-import { flowOfRun, openContext } from '../find.ts';
 import type { Api } from '../instance.ts';
-import { type LogPiece, piecesOf } from '../log-view.ts';
 
 const TYPES = {
   text: 'text/plain; charset=utf-8',

@@ -10,6 +10,9 @@ import {
   OperationsQuery,
 } from '../../contract/operations.ts';
 import type { Flow } from '../../graph/model.ts';
+import type { ApiDeps } from '../../services/deps.ts';
+import { answerOf, shown, waitForOutcome } from '../../services/operations/ask.ts';
+import { authorise } from '../../services/operations/authorise.ts';
 import type { Actor } from '../../store/operations/actors.ts';
 import { readKeyed } from '../../store/operations/keys.ts';
 import {
@@ -21,10 +24,7 @@ import {
   refuseOperation,
 } from '../../store/operations/operations.ts';
 import { approveTogether, type Part } from '../../store/operations/operations-together.ts';
-import { answerOf, shown, waitForOutcome } from '../ask.ts';
 import { requirePermission } from '../auth.ts';
-import { authorise } from '../authorise.ts';
-import type { ApiDeps } from '../deps.ts';
 import type { Api } from '../instance.ts';
 import { AtId, page, positionOf } from '../paging.ts';
 import { permissionOf } from './verbs.ts';

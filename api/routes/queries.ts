@@ -3,16 +3,16 @@ import { z } from 'zod';
 import { GivenId } from '../../contract/fields.ts';
 import { QueryFormat, QueryList, queryAnswer } from '../../contract/queries.ts';
 import { unknown } from '../../errors.ts';
+import { displayZone } from '../../services/catalogue/display-zone.ts';
+import type { ApiDeps } from '../../services/deps.ts';
+import { languageOf } from '../../services/language.ts';
+import { near } from '../../services/near.ts';
+import { csvOf, xlsxOf } from '../../services/queries/files.ts';
+import { QUERIES } from '../../services/queries/index.ts';
+import type { Query } from '../../services/queries/query.ts';
 import { readClock } from '../../store/record/snapshot.ts';
-import type { ApiDeps } from '../deps.ts';
-import { displayZone } from '../display-zone.ts';
 import type { Api } from '../instance.ts';
-import { languageOf } from '../language.ts';
-import { near } from '../near.ts';
 import { cursorOf, positionOf } from '../paging.ts';
-import { csvOf, xlsxOf } from '../queries/files.ts';
-import { QUERIES } from '../queries/index.ts';
-import type { Query } from '../queries/query.ts';
 
 export function queryRoutes(app: Api, deps: ApiDeps): void {
   app.route({

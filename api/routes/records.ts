@@ -1,10 +1,10 @@
 /** What was asked, by whom, with which outcome; and what people were told. */
 import { z } from 'zod';
 import { AuditPage, AuditQuery, NoticePage, NoticesQuery, NotStorableList } from '../../contract/records.ts';
+import type { ApiDeps } from '../../services/deps.ts';
 import { listAudit } from '../../store/operations/audit.ts';
 import { listNotices } from '../../store/operations/notices.ts';
 import { listNotStorable } from '../../store/record/not-storable.ts';
-import type { ApiDeps } from '../deps.ts';
 import type { Api } from '../instance.ts';
 import { page, positionOf } from '../paging.ts';
 

@@ -4,16 +4,16 @@ import { KeyHeader, Operation } from '../../contract/operations.ts';
 import { Plan, PlanApply, PlanParams, PlanRequest } from '../../contract/rerun-plans.ts';
 import { RunParams } from '../../contract/runs.ts';
 import { SluiceError } from '../../errors.ts';
+import { writtenInstant } from '../../services/catalogue/display-zone.ts';
+import type { ApiDeps } from '../../services/deps.ts';
+import { answerOf, ask, keyOf } from '../../services/operations/ask.ts';
+import { askTogether } from '../../services/operations/ask-together.ts';
+import type { PlanImpact } from '../../services/rerun/rerun-impact.ts';
+import { makePlan } from '../../services/rerun/rerun-plan.ts';
+import { openContext } from '../../services/runs/find.ts';
 import { isKnownKey } from '../../store/operations/operations.ts';
 import { markApplied, readPlan } from '../../store/operations/rerun-plans.ts';
-import { answerOf, ask, keyOf } from '../ask.ts';
-import { askTogether } from '../ask-together.ts';
-import type { ApiDeps } from '../deps.ts';
-import { writtenInstant } from '../display-zone.ts';
-import { openContext } from '../find.ts';
 import type { Api } from '../instance.ts';
-import type { PlanImpact } from '../rerun-impact.ts';
-import { makePlan } from '../rerun-plan.ts';
 
 type Shown = Omit<Plan, 'id' | 'run' | 'actor' | 'hash' | 'createdAt' | 'expiresAt' | 'appliedBy'>;
 

@@ -7,13 +7,13 @@ import {
   RetentionAnswer,
   RetentionRun,
 } from '../../contract/retention.ts';
+import type { ApiDeps } from '../../services/deps.ts';
+import { authorise } from '../../services/operations/authorise.ts';
+import { retain } from '../../services/upkeep/retention.ts';
 import { writeAudit } from '../../store/operations/audit.ts';
 import { listArchived, restoreRun } from '../../store/retention/archived-runs.ts';
 import { dueRuns } from '../../store/retention/retention.ts';
-import { authorise } from '../authorise.ts';
-import type { ApiDeps } from '../deps.ts';
 import type { Api } from '../instance.ts';
-import { retain } from '../retention.ts';
 
 const tags = ['retention'];
 /** Time limit of one pass in ms, because the caller waits for it. What is not done by then is asked for again (`more`). */

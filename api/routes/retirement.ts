@@ -1,9 +1,9 @@
 /** What there is to know of a flow before it is retired. */
 
 import { Retirement, RetirementParams } from '../../contract/retirement.ts';
-import type { ApiDeps } from '../deps.ts';
+import { retirementSheet } from '../../services/catalogue/retirement.ts';
+import type { ApiDeps } from '../../services/deps.ts';
 import type { Api } from '../instance.ts';
-import { retirementSheet } from '../retirement.ts';
 
 export function retirementRoutes(app: Api, deps: ApiDeps): void {
   app.route({

@@ -5,16 +5,16 @@ import { OpenRun, type Run, RunDetail, RunPage, RunParams, RunsQuery } from '../
 import { SluiceError } from '../../errors.ts';
 import { STATES } from '../../graph/run/status.ts';
 import { RUN_VERBS } from '../../graph/verbs/verbs.ts';
+import type { ApiDeps } from '../../services/deps.ts';
+import { answerOf, ask, foreseeWish, keyOf } from '../../services/operations/ask.ts';
+import { authorise } from '../../services/operations/authorise.ts';
+import { openOnce } from '../../services/operations/open-once.ts';
+import { openContext, unknownRun } from '../../services/runs/find.ts';
 import { countFlows } from '../../store/history/flows.ts';
 import { type ListedRun, listRuns, readShownRun } from '../../store/history/runs.ts';
 import { writeAudit } from '../../store/operations/audit.ts';
 import { inTransaction } from '../../store/schema/pool.ts';
-import { answerOf, ask, foreseeWish, keyOf } from '../ask.ts';
-import { authorise } from '../authorise.ts';
-import type { ApiDeps } from '../deps.ts';
-import { openContext, unknownRun } from '../find.ts';
 import type { Api } from '../instance.ts';
-import { openOnce } from '../open-once.ts';
 import { AtId, page, positionOf } from '../paging.ts';
 
 export function runRoutes(app: Api, deps: ApiDeps): void {

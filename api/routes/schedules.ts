@@ -18,6 +18,11 @@ import { calendarOf, nextOpenings, scheduleText } from '../../graph/calendar/sch
 import { toLocal } from '../../graph/calendar/time-zone.ts';
 import { unknownHolidays } from '../../graph/catalogue/schedule-check.ts';
 import type { Schedule as Definition } from '../../graph/model.ts';
+import { newestCatalogue } from '../../services/catalogue/newest-catalogue.ts';
+import type { ApiDeps } from '../../services/deps.ts';
+import { near } from '../../services/near.ts';
+import { authorise } from '../../services/operations/authorise.ts';
+import { openOnce } from '../../services/operations/open-once.ts';
 import type { CatalogueVersion } from '../../store/catalogue/catalogue.ts';
 import { readClock } from '../../store/record/snapshot.ts';
 import {
@@ -28,12 +33,7 @@ import {
   type SlotRow,
   setPaused,
 } from '../../store/schedules/schedules.ts';
-import { authorise } from '../authorise.ts';
-import type { ApiDeps } from '../deps.ts';
 import type { Api } from '../instance.ts';
-import { near } from '../near.ts';
-import { newestCatalogue } from '../newest-catalogue.ts';
-import { openOnce } from '../open-once.ts';
 import { detailOf } from './runs.ts';
 
 const tags = ['schedules'];

@@ -5,11 +5,11 @@ import { RunParams } from '../../contract/runs.ts';
 import { VerbList } from '../../contract/verbs.ts';
 import { SluiceError } from '../../errors.ts';
 import { EDGE_VERBS, FLOW_VERBS, VERBS } from '../../graph/verbs/verbs.ts';
+import type { ApiDeps } from '../../services/deps.ts';
+import { answerOf, ask, foreseeWish, keyOf, type Wish } from '../../services/operations/ask.ts';
+import { askTogether } from '../../services/operations/ask-together.ts';
 import type { Actor } from '../../store/operations/actors.ts';
-import { answerOf, ask, foreseeWish, keyOf, type Wish } from '../ask.ts';
-import { askTogether } from '../ask-together.ts';
 import type { Permission } from '../auth.ts';
-import type { ApiDeps } from '../deps.ts';
 import type { Api } from '../instance.ts';
 
 /** A holder of the role of a gate says what the gate waits for; the run itself checks which role (protocol E). */

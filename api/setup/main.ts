@@ -11,12 +11,12 @@ import type pg from 'pg';
 import { loadConfig } from '../../config.ts';
 import type { GivenFile } from '../../contract/catalogue.ts';
 import { SluiceError } from '../../errors.ts';
+import { checkFiles } from '../../services/catalogue/catalogue-files.ts';
 import { newestVersion, saveVersion } from '../../store/catalogue/catalogue.ts';
 import { actorOfToken, createActor, knownActors, type NewActor } from '../../store/operations/actors.ts';
 import { writeAudit } from '../../store/operations/audit.ts';
 import { migrate } from '../../store/schema/migrate.ts';
 import { createPool, inTransaction } from '../../store/schema/pool.ts';
-import { checkFiles } from '../catalogue-files.ts';
 
 interface ActorsFile {
   readonly apiUrl: string;

@@ -1,4 +1,4 @@
-/** Rerun plans that reach into other runs (protocol E, A11): who is redone there. Pure; the runs are read by api/rerun-across.ts. */
+/** Rerun plans that reach into other runs (protocol E, A11): who is redone there. Pure; the runs are read by services/rerun/rerun-across.ts. */
 import type { Graph } from '../compiled/compact.ts';
 import { hasStarted } from '../run/settle.ts';
 import { FLAG, has, type RunState } from '../run/state.ts';

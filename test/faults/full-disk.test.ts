@@ -1,8 +1,8 @@
 import { rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, describe, expect, it } from 'vitest';
-import { fileLogStore } from '../../api/log-store.ts';
 import type { ProgramSpec } from '../../platforms/platform.ts';
+import { fileLogStore } from '../../services/log-store.ts';
 import { FakeApi } from '../agent/fake-api.ts';
 import { agentFor, platformsIn } from '../agent/test-agent.ts';
 import { taskOf } from '../platforms/task.ts';

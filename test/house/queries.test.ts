@@ -1,7 +1,7 @@
 /** The template queries as a whole: numbered, named in both languages, documented. */
 import { readdirSync, readFileSync } from 'node:fs';
 import { expect, test } from 'vitest';
-import { QUERIES } from '../../api/queries/index.ts';
+import { QUERIES } from '../../services/queries/index.ts';
 
 const docs = readFileSync(new URL('../../docs/queries.md', import.meta.url), 'utf8');
 

@@ -2,11 +2,11 @@
 import { randomUUID } from 'node:crypto';
 import pg from 'pg';
 import { expect } from 'vitest';
-import { endOf } from '../../api/attempt-end.ts';
-import { taskOf } from '../../api/tasks.ts';
 import { Task } from '../../contract/agent.ts';
 import { memberOf, planMembers } from '../../graph/verbs/rerun.ts';
 import { createSqlPlatform } from '../../platforms/sql.ts';
+import { endOf } from '../../services/agents/attempt-end.ts';
+import { taskOf } from '../../services/agents/tasks.ts';
 import { registerAgent } from '../../store/agents/agents.ts';
 import { completeAttempts, startAttempts } from '../../store/agents/attempts.ts';
 import { type Claimed, claimTasks } from '../../store/agents/claims.ts';

@@ -103,7 +103,7 @@ describe('staged situations', () => {
   test('every code is staged but those of runs and flows that do not exist', () => {
     const staged = new Set(SITUATIONS.flatMap(([, , causes]) => causes.map((it) => it.split(' ')[1])));
     const missing = Object.keys(CAUSES).filter((code) => !staged.has(code));
-    // test/graph/why/unopened.test.ts, test/api/answers.test.ts; what an agent says: test/graph/why/why.test.ts; room_kept rests on other runs, too: test/graph/why/why.test.ts, test/api/why.test.ts
+    // test/graph/why/unopened.test.ts, test/services/why/answers.test.ts; what an agent says: test/graph/why/why.test.ts; room_kept rests on other runs, too: test/graph/why/why.test.ts, test/services/why/why.test.ts
     expect(missing).toEqual([
       'fence_held_elsewhere',
       'not_in_catalogue',

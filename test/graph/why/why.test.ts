@@ -475,7 +475,7 @@ describe('why', () => {
     const elsewhere: CauseCode[] = [
       ...(['already_ran', 'loop', 'dependency_invalid', 'other_run', 'run_closed', 'run_frozen'] as const),
       ...(['rerun_pending', 'distribution_waiting_import'] as const),
-      // test/api/answers.test.ts
+      // test/services/why/answers.test.ts
       ...(['not_in_catalogue', 'not_in_run', 'run_not_opened', 'schedule_shifted'] as const),
       // test/graph/why/why-staged.test.ts
       ...([

@@ -1,0 +1,38 @@
+/** An agent's word about the end of an attempt -> the record's. */
+
+import type { AttemptResult } from '../../contract/agent.ts';
+import type { AttemptEnd } from '../../store/agents/attempts.ts';
+
+/** What an agent says about an end, as the record keeps it; the contract has made its texts storable (`spokenText`). */
+export function endOf({ epoch, run, ending, logBytes, encoding, agentMs }: AttemptResult): AttemptEnd {
+  const message = 'message' in ending ? (ending.message ?? null) : null;
+  const said = { message, logBytes, encoding, agentMs };
+  const base = { ...said, epoch, run, failure: null, exitCode: null, rows: null };
+  switch (ending.outcome) {
+    case 'succeeded':
+      return {
+        ...base,
+        outcome: 'succeeded',
+        rows: ending.rows ?? null,
+        effect: true,
+        over: ending.over,
+      };
+    case 'false':
+      return { ...base, outcome: 'false', effect: false };
+    case 'cancelled':
+      // null: nobody can tell, so it counts as one (C7).
+      return { ...base, outcome: 'cancelled', effect: ending.effect !== false, heldBy: ending.heldBy };
+    case 'failed':
+      return {
+        ...base,
+        outcome: 'failed',
+        failure: ending.kind,
+        exitCode: ending.exitCode ?? null,
+        effect: false,
+      };
+    case 'lost':
+      return { ...base, outcome: 'lost', effect: true };
+    default:
+      return ending satisfies never;
+  }
+}

@@ -1,0 +1,23 @@
+/** Periods far ahead have to be confirmed by everybody who asks for them (graph/calendar/far-period.ts). */
+import { isPeriod } from '../../graph/calendar/calendar.ts';
+import { requireNear } from '../../graph/calendar/far-period.ts';
+import { DEFAULT_CALENDAR } from '../../graph/calendar/work-days.ts';
+import type { Cycle } from '../../graph/model.ts';
+import { readClock } from '../../store/record/snapshot.ts';
+import type { ApiDeps } from '../deps.ts';
+import { newestCatalogue } from './newest-catalogue.ts';
+
+/** Throws `far_period`. What is no period at all is somebody else's to refuse. */
+export async function requireConfirmed(
+  deps: Pick<ApiDeps, 'pool' | 'versionOf'>,
+  {
+    cycle,
+    period,
+    far,
+  }: { readonly cycle: Cycle; readonly period: string; readonly far?: boolean | undefined },
+): Promise<void> {
+  if (!isPeriod(cycle, period)) return;
+  const [now, catalogue] = await Promise.all([readClock(deps.pool), newestCatalogue(deps)]);
+  const { timeZone } = catalogue?.frame.calendars[0] ?? DEFAULT_CALENDAR;
+  requireNear({ cycle, period, confirmed: far === true }, now, timeZone);
+}

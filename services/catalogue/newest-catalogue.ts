@@ -1,0 +1,28 @@
+/** The catalogue that somebody means who names no version. */
+import { SluiceError } from '../../errors.ts';
+import type { Openings } from '../../graph/calendar/openings.ts';
+import { type CatalogueVersion, newestVersion } from '../../store/catalogue/catalogue.ts';
+import type { ApiDeps } from '../deps.ts';
+
+/** null: there is none yet. */
+export async function newestCatalogue(
+  deps: Pick<ApiDeps, 'pool' | 'versionOf'>,
+): Promise<CatalogueVersion | null> {
+  const version = await newestVersion(deps.pool);
+  return version === null ? null : deps.versionOf(version);
+}
+
+/** Which periods the schedules of the newest catalogue open; null: every period counts. */
+export const newestOpenings = async (deps: Pick<ApiDeps, 'pool' | 'versionOf'>): Promise<Openings | null> =>
+  (await newestCatalogue(deps))?.openings ?? null;
+
+/** Default: the newest. Throws `no_catalogue`, `unknown_version`. */
+export async function versionOf(
+  deps: Pick<ApiDeps, 'pool' | 'versionOf'>,
+  version?: number,
+): Promise<CatalogueVersion> {
+  if (version !== undefined) return deps.versionOf(version);
+  const found = await newestCatalogue(deps);
+  if (found === null) throw new SluiceError('no_catalogue', 'no catalogue was applied yet');
+  return found;
+}

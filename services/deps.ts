@@ -1,0 +1,30 @@
+/** What the API is built from; only main.ts and tests construct these. */
+import type pg from 'pg';
+import type { CatalogueVersion } from '../store/catalogue/catalogue.ts';
+import type { ContextReader } from '../store/record/run-context.ts';
+import type { RetentionPolicy } from '../store/retention/retention.ts';
+import type { AgentCalls } from './agents/agent-calls.ts';
+import type { LogStore } from './log-store.ts';
+import type { Notifications } from './notifications.ts';
+
+export interface ApiDeps {
+  readonly pool: pg.Pool;
+  /** For COPY, which the pipelined connections of `pool` cannot do. */
+  readonly copyPool: pg.Pool;
+  readonly versionOf: (version: number) => Promise<CatalogueVersion>;
+  readonly contextOf: ContextReader;
+  readonly notifications: Notifications;
+  readonly logs: LogStore;
+  readonly agentCalls: AgentCalls;
+  /** Grace after the orphan time of a lost attempt, ms (C4): dry runs compute with it. */
+  readonly graceMs: number;
+  readonly planTtlMs: number;
+  /** How long a verb waits for its outcome before it answers 202 (B2), ms. */
+  readonly operationWaitMs: number;
+  /** Time in ms without a call from an agent after which it is shown as gone. */
+  readonly leaseMs: number;
+  readonly retention: RetentionPolicy;
+  /** Asks the coordinator of a frozen run to go on from the record (A9). */
+  readonly reload: (run: string) => Promise<void>;
+  readonly logLevel: string;
+}

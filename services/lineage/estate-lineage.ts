@@ -1,0 +1,86 @@
+/** Lineage of a catalogue version: tables that are declared and tables that SQL programs use, taken together. Kept as long as the version is. */
+import { setImmediate as immediately } from 'node:timers/promises';
+import { unorderedWriters } from '../../graph/catalogue/unordered-writers.ts';
+import { type FlowData, type Lineage, lineageOf, tableName } from '../../graph/impact/lineage.ts';
+import {
+  disagreements,
+  type LineageFinding,
+  missingDependencies,
+} from '../../graph/impact/lineage-findings.ts';
+import type { CatalogueVersion } from '../../store/catalogue/catalogue.ts';
+import { dataOf } from '../programs/flow-data.ts';
+import { usedPrograms } from '../programs/program-check.ts';
+import { programReader } from '../programs/program-reader.ts';
+import type { SqlTables } from '../programs/sql-tables.ts';
+
+export interface EstateLineage extends Lineage {
+  readonly findings: readonly LineageFinding[];
+  /** Flows of whose program not everything could be read: they may use more tables than is known. */
+  readonly unread: ReadonlySet<string>;
+}
+
+const kept = new WeakMap<CatalogueVersion, Promise<EstateLineage>>();
+
+export function estateLineage(version: CatalogueVersion): Promise<EstateLineage> {
+  const known = kept.get(version) ?? build(version);
+  kept.set(version, known);
+  known.catch(() => kept.delete(version));
+  return known;
+}
+
+/** Flows looked at between two looks at other requests. */
+const TOGETHER = 50;
+
+async function build(version: CatalogueVersion): Promise<EstateLineage> {
+  const platforms = new Map(version.frame.connections.map(({ id, platform }) => [id, platform]));
+  const programs = await tablesOfPrograms(version);
+  const flows: FlowData[] = [];
+  const findings: LineageFinding[] = [];
+  const unread = new Set<string>();
+  for (const [i, flow] of [...version.flows.values()].entries()) {
+    const used = programs.get(flow.id) ?? null;
+    if (used === null ? flow.program?.type === 'sql' : used.unread !== null) unread.add(flow.id);
+    if (used !== null) findings.push(...disagreements(flow.id, flow, used));
+    flows.push(dataOf(flow, used, platforms));
+    if (i % TOGETHER === 0) await immediately();
+  }
+  const lineage = lineageOf(flows);
+  const upstreamOf = (id: string): readonly string[] =>
+    (version.flows.get(id)?.after ?? []).map(({ from }) =>
+      version.flows.has(from) ? from : `${from}.import`,
+    );
+  for (const [i, flow] of flows.entries()) {
+    findings.push(...missingDependencies(lineage, flow, upstreamOf));
+    if (i % TOGETHER === 0) await immediately();
+  }
+  for (const { table, first, second } of unorderedWriters([...version.flows.values()], flows))
+    findings.push({
+      flow: second,
+      code: 'unordered_writers',
+      side: 'writes',
+      table: tableName(table),
+      detail: first,
+    });
+  return { ...lineage, findings, unread };
+}
+
+const UNFINISHED: SqlTables = {
+  reads: [],
+  writes: [],
+  unread: 'the parser did not finish within its limits',
+};
+
+/** By flow; none for flows without SQL, or whose file is not there. */
+async function tablesOfPrograms({
+  flows,
+  programs,
+}: CatalogueVersion): Promise<ReadonlyMap<string, SqlTables>> {
+  const files = [...programs].map(([path, text]) => ({ path, text }));
+  const used = usedPrograms([...flows.values()], files);
+  const facts = await programReader.read(used.map(({ text }) => text));
+  return new Map(
+    used.flatMap(({ text, flows: users }) =>
+      users.map(({ id }) => [id, facts.get(text)?.tables ?? UNFINISHED] as const),
+    ),
+  );
+}

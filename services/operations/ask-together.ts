@@ -1,0 +1,38 @@
+/** One request to several runs (protocol E): verified and logged in all of them at once, or in none. */
+import type { Actor } from '../../store/operations/actors.ts';
+import { isKnownKey, type OperationRow } from '../../store/operations/operations.ts';
+import { type Part, requestTogether } from '../../store/operations/operations-together.ts';
+import type { ApiDeps } from '../deps.ts';
+import { prepare, type Wish, waitForOutcome } from './ask.ts';
+
+/**
+ * Waits for all outcomes and answers that of the first run. Each part has a key of its own and is checked for the actor's right unless that
+ * very key is known: a known key of one part says nothing about the others. Throws what `prepare` and `requestTogether` throw.
+ */
+export async function askTogether(
+  deps: ApiDeps,
+  actor: Actor,
+  wishes: readonly Wish[],
+  key: string,
+): Promise<OperationRow> {
+  const parts: Part[] = [];
+  for (const wish of wishes) {
+    const ownKey = parts.length === 0 ? key : `${key}/${wish.run}`;
+    const known = isKnownKey(deps.pool, actor.name, ownKey);
+    const { context, request } = await prepare(deps, actor, wish, known);
+    const { name, roles } = actor;
+    parts.push({
+      run: context.run.id,
+      context,
+      request,
+      graceMs: deps.graceMs,
+      actor: name,
+      roles,
+      key: ownKey,
+    });
+  }
+  const rows = await requestTogether(deps.pool, parts);
+  const outcomes: OperationRow[] = [];
+  for (const row of rows) outcomes.push(await waitForOutcome(deps, row));
+  return outcomes[0]!;
+}

@@ -1,0 +1,272 @@
+/** From a verb's request to its one answer (protocol B1-B4): checked, logged, awaited; or foreseen, without a row. */
+import { randomUUID } from 'node:crypto';
+import type { Foreseen, Operation } from '../../contract/operations.ts';
+import { ERRORS, type ErrorCode, SluiceError } from '../../errors.ts';
+import { parseRunId } from '../../graph/calendar/calendar.ts';
+import { foresee } from '../../graph/decide.ts';
+import type { Flow } from '../../graph/model.ts';
+import type { EdgeName, Effect, OperationRequest, Verb } from '../../graph/run/decisions.ts';
+import { FLAG, type RunState } from '../../graph/run/state.ts';
+import { VERBS } from '../../graph/verbs/verbs.ts';
+import { pausesInForce } from '../../store/agents/pauses.ts';
+import type { Actor } from '../../store/operations/actors.ts';
+import { isKnownKey, type OperationRow, readOperation } from '../../store/operations/operations.ts';
+import { type RunContext, readRun } from '../../store/record/run-context.ts';
+import { readState } from '../../store/record/run-state.ts';
+import type { ApiDeps } from '../deps.ts';
+import { flowOfRun, knownFlows, openContext } from '../runs/find.ts';
+import { authorise } from './authorise.ts';
+import { requestGathered } from './operation-lanes.ts';
+
+/** An edge as people name it: an upstream in another run by that run or by its period. */
+export interface EdgeWish {
+  readonly from: string;
+  readonly to: string;
+  readonly run?: string | undefined;
+  readonly period?: string | undefined;
+}
+
+export interface Wish {
+  readonly run: string;
+  readonly verb: Verb;
+  readonly flows?: readonly string[];
+  readonly edges?: readonly EdgeWish[];
+  readonly reason: string;
+  readonly evidence?: string | undefined;
+  readonly partial?: boolean;
+  readonly supersede?: boolean;
+  readonly forceEnd?: boolean;
+  readonly ran?: boolean | undefined;
+  readonly plan?: OperationRequest['plan'];
+}
+
+/** Idempotency key of a request; without one it is a request of its own. */
+export const keyOf = (headers: { 'idempotency-key'?: string | undefined }, otherwise?: string): string =>
+  headers['idempotency-key'] ?? otherwise ?? `own-${randomUUID()}`;
+
+/**
+ * Checks what can be checked before the log: throws `reason_required`, `evidence_required`, `unknown_*`, `out_of_scope`, `run_frozen`,
+ * `already_paused`, `not_paused`, `not_closed`. A repeated request is owed its first outcome, whatever has changed since (B1).
+ */
+export async function prepare(
+  deps: ApiDeps,
+  actor: Actor,
+  wish: Wish,
+  known: Promise<boolean> | boolean = false,
+): Promise<{ context: RunContext; request: OperationRequest }> {
+  const rule = VERBS.get(wish.verb)!;
+  const reason = wish.reason.trim();
+  const evidence = wish.evidence?.trim() || null;
+  // Asked side by side: an operator waits for each of them.
+  const [context, repeated, refusal] = await Promise.all([
+    openContext(deps, wish.run),
+    known,
+    refusalOfRun(deps, wish.run, wish.verb),
+  ]);
+  if (rule.needsReason && reason === '')
+    throw new SluiceError('reason_required', `${wish.verb} needs a reason`, { facts: { verb: wish.verb } });
+  if (rule.needsEvidence && evidence === null)
+    throw new SluiceError('evidence_required', `${wish.verb} needs evidence`, { facts: { verb: wish.verb } });
+  if (wish.verb === 'resolve' && wish.ran === undefined)
+    throw new SluiceError('invalid_request', 'resolve needs "ran": true when it ran, false when it did not', {
+      facts: { errors: [{ in: 'body', pointer: '/ran', detail: 'required' }] },
+    });
+  if (!repeated && refusal !== null) throw refusal;
+
+  const flows = knownFlows(context, wish.flows ?? [], wish.partial === true);
+  const edges = (wish.edges ?? []).flatMap((edge) => edgesMeant(context, edge));
+  const targets = [
+    ...flows,
+    ...edges.map((edge) => edge.to),
+    ...(wish.plan?.members ?? []).map((m) => m.flow),
+  ];
+  const found = targets
+    .map((id) => context.version.flows.get(id))
+    .filter((it): it is Flow => it !== undefined);
+  if (!repeated) authorise(actor, wish.verb, rule.target === 'run' ? null : found);
+  return {
+    context,
+    request: {
+      verb: wish.verb,
+      flows,
+      edges,
+      reason,
+      evidence,
+      partial: wish.partial === true,
+      supersede: wish.supersede === true,
+      // Only where it is asked for: requests of before have another hash otherwise.
+      ...(wish.forceEnd === true ? { forceEnd: true } : {}),
+      ran: wish.ran ?? null,
+      plan: wish.plan ?? null,
+    },
+  };
+}
+
+/** Throws `unknown_edge` when no run of the given period is waited for. */
+function edgesMeant(context: RunContext, { from, to: given, run, period }: EdgeWish): EdgeName[] {
+  const to = flowOfRun(context, given).id;
+  if (period === undefined) return [run === undefined ? { from, to } : { from, to, run }];
+  const v = context.index.get(to)!;
+  const waitsFor = context.subscriptions.list.filter((it) => it.v === v && it.from === from);
+  const meant = waitsFor.filter(
+    (it) => parseRunId(it.run)?.period === period && (run === undefined || it.run === run),
+  );
+  if (meant.length === 0)
+    throw new SluiceError('unknown_edge', `${to} does not wait for ${from} of ${period}`, {
+      facts: { run: context.run.id, from, to, period, waitsFor: waitsFor.map((it) => it.run) },
+    });
+  return meant.map((it) => ({ from, to, run: it.run }));
+}
+
+/** What the run itself says against the verb; null = nothing. */
+async function refusalOfRun(deps: ApiDeps, id: string, verb: Verb): Promise<SluiceError | null> {
+  const run = await readRun(deps.pool, id).catch((error: unknown) => {
+    if (error instanceof SluiceError) return error;
+    throw error;
+  });
+  if (run instanceof SluiceError) return run;
+  const facts = { facts: { run: id } };
+  if (run.frozen !== null) return new SluiceError('run_frozen', `${id}: ${run.frozen}`, facts);
+  if (verb === 'reopen' && run.state === 'open') return new SluiceError('not_closed', `${id} is open`, facts);
+  if (verb !== 'pause' && verb !== 'resume') return null;
+  const paused = (await pausesInForce(deps.pool, `run:${id}`)) > 0;
+  if (verb === 'pause' && paused) return new SluiceError('already_paused', `${id} is paused`, facts);
+  if (verb === 'resume' && !paused) return new SluiceError('not_paused', `${id} is not paused`, facts);
+  return null;
+}
+
+/** Logs the operation and waits for its outcome. The row as it is then: `requested` when the time was over (B2). */
+export async function ask(deps: ApiDeps, actor: Actor, wish: Wish, key: string): Promise<OperationRow> {
+  const { context, request } = await prepare(deps, actor, wish, isKnownKey(deps.pool, actor.name, key));
+  const row = await requestGathered(deps.pool, {
+    run: context.run.id,
+    actor: actor.name,
+    roles: actor.roles,
+    key,
+    request,
+  });
+  return waitForOutcome(deps, row);
+}
+
+/** Until the exchange that decides it has committed, at most `operationWaitMs`: by NOTIFY, and by looking twice a second. */
+export async function waitForOutcome(deps: ApiDeps, row: OperationRow): Promise<OperationRow> {
+  const until = performance.now() + deps.operationWaitMs;
+  let current = row;
+  let wake = (): void => {};
+  let heard = false;
+  const off = deps.notifications.on('sluice_operation', (id) => {
+    if (id !== row.id) return;
+    heard = true;
+    wake();
+  });
+  try {
+    for (;;) {
+      if (current.state !== 'requested') return current;
+      const left = until - performance.now();
+      if (left <= 0) return current;
+      if (!heard)
+        await new Promise<void>((resolve) => {
+          const timer = setTimeout(resolve, Math.min(500, left));
+          wake = () => {
+            clearTimeout(timer);
+            resolve();
+          };
+        });
+      heard = false;
+      current = await readOperation(deps.pool, row.id);
+    }
+  } finally {
+    off();
+  }
+}
+
+/** 200 when applied; 202 with its address while it waits for the engine or a second person; a refused one is thrown as its problem. */
+export function answerOf(row: OperationRow): { status: 200 | 202; operation: Operation } {
+  if (row.state === 'refused') throw refusal(row);
+  return { status: row.state === 'applied' ? 200 : 202, operation: shown(row) };
+}
+
+function refusal(row: OperationRow): SluiceError {
+  const { code, detail, flows } = row.outcome!;
+  const known: ErrorCode = code !== null && code in ERRORS ? (code as ErrorCode) : 'internal';
+  const first = flows.find((flow) => flow.code !== null);
+  return new SluiceError(known, detail ?? first?.detail ?? `${row.verb} was refused: ${code}`, {
+    facts: { operation: row.id, run: row.run, verb: row.verb, flows },
+    audited: true,
+  });
+}
+
+export function shown(row: OperationRow): Operation {
+  const { flows, edges, reason, evidence, partial, supersede, forceEnd = false, ran, plan } = row.body;
+  return {
+    id: row.id,
+    run: row.run,
+    verb: row.verb,
+    actor: row.actor,
+    state: row.state,
+    request: {
+      flows: [...flows],
+      edges: [...edges],
+      reason,
+      evidence,
+      partial,
+      supersede,
+      forceEnd,
+      ran,
+      plan: plan?.id ?? null,
+    },
+    outcome: row.outcome === null ? null : { ...row.outcome, flows: [...row.outcome.flows] },
+    requestedAt: row.requestedAt,
+    approvedBy: row.approvedBy,
+    approvedAt: row.approvedAt,
+    decidedAt: row.decidedAt,
+    together: row.together,
+  };
+}
+
+/** B3: what would happen now, computed on a copy of the record; nothing is written. O(V + E). */
+export async function foreseeWish(deps: ApiDeps, actor: Actor, wish: Wish): Promise<Foreseen> {
+  const { context, request } = await prepare(deps, actor, wish);
+  const state = await readState(deps.pool, context, deps.graceMs);
+  const { name, roles } = actor;
+  return foreseeRequest(context, state, request, { actor: name, roles, approvedBy: null });
+}
+
+/** What a request would do to a run in this state, asked by somebody with these roles. O(V + E). */
+export function foreseeRequest(
+  { graph, run }: RunContext,
+  state: RunState,
+  request: OperationRequest,
+  by: { readonly actor: string; readonly roles: readonly string[]; readonly approvedBy: string | null },
+): Foreseen {
+  const entry = {
+    kind: 'operation' as const,
+    seq: state.cursor + 1,
+    at: state.now,
+    operation: 'dry-run',
+    ...by,
+    request,
+  };
+  // What would happen anyway does not count as freed.
+  const without = foresee(graph, state, [], state.now).after;
+  const { groups, after } = foresee(graph, state, [entry], state.now);
+  const outcome = groups
+    .flatMap((group) => group.effects)
+    .find((effect): effect is Extract<Effect, { t: 'outcome' }> => effect.t === 'outcome')!;
+  const targets = new Set([...request.flows, ...(request.plan?.members ?? []).map((member) => member.flow)]);
+  const freed: string[] = [];
+  for (let v = 0; v < graph.n; v++) {
+    if (targets.has(graph.ids[v]!)) continue;
+    const turn = (s: typeof after): boolean =>
+      s.released[v] !== 0 || s.result[v] !== 0 || (s.flags[v]! & FLAG.DISPATCHED) !== 0;
+    if (turn(after) && !turn(without)) freed.push(graph.ids[v]!);
+  }
+  return {
+    dryRun: true,
+    run: run.id,
+    verb: request.verb,
+    state: outcome.state,
+    outcome: { ...outcome.outcome, flows: [...outcome.outcome.flows] },
+    freed,
+  };
+}

@@ -1,0 +1,44 @@
+/** Whether an actor's scope contains what a request is about (protocol B4). */
+import { SluiceError } from '../../errors.ts';
+import type { Flow } from '../../graph/model.ts';
+import type { Actor } from '../../store/operations/actors.ts';
+
+/**
+ * The one question of scope: may the actor do this to these flows, all of them? An empty scope is everything; otherwise each flow must be
+ * named by its id, its procedure or its platform. `flows` null = a whole run or platform, for which only an unlimited scope is enough.
+ * Throws `out_of_scope`.
+ */
+export function authorise(actor: Actor, verb: string, flows: readonly Flow[] | null): void {
+  const { scope } = actor;
+  const limited = scope.procedures.length + scope.flows.length + scope.platforms.length > 0;
+  if (!limited) return;
+  const outside =
+    flows === null
+      ? [`every flow (${verb})`]
+      : flows
+          .filter(
+            (flow) =>
+              !scope.flows.includes(flow.id) &&
+              !(flow.procedure !== undefined && scope.procedures.includes(flow.procedure)) &&
+              !(flow.platform !== undefined && scope.platforms.includes(flow.platform)),
+          )
+          .map((flow) => flow.id);
+  if (outside.length === 0) return;
+  const shown = outside.slice(0, 5).join(', ');
+  throw new SluiceError('out_of_scope', `the scope of ${actor.name} does not contain ${shown}`, {
+    facts: { actor: actor.name, verb, outside: outside.slice(0, 100) },
+  });
+}
+
+/** The same question for a platform and its agents. Throws `out_of_scope`. */
+export function authorisePlatform(actor: Actor, verb: string, platform: string): void {
+  const { procedures, flows, platforms } = actor.scope;
+  if (procedures.length + flows.length + platforms.length === 0 || platforms.includes(platform)) return;
+  throw new SluiceError(
+    'out_of_scope',
+    `the scope of ${actor.name} does not contain the platform ${platform}`,
+    {
+      facts: { actor: actor.name, verb, platform },
+    },
+  );
+}

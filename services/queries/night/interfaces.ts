@@ -1,0 +1,229 @@
+/** Interfaces: how far their loads are, and whom they hold up: Q11, Q13, Q21. */
+
+import { GivenId, listOf } from '../../../contract/fields.ts';
+import { reachOf } from '../../../graph/impact/impact.ts';
+import { lastAttempts } from '../../../store/agents/attempt-lists.ts';
+import {
+  defineQuery,
+  instantColumn,
+  listColumn,
+  minutes,
+  namesColumn,
+  numberColumn,
+  textColumn,
+} from '../query.ts';
+import {
+  DayInput,
+  flowsOf,
+  isComplete,
+  isOpen,
+  PlatformFilter,
+  type ScopedFlow,
+  type ScopedRun,
+  scopeOfDate,
+} from '../scope.ts';
+import { openFlows } from './due.ts';
+
+const interfaceNo = textColumn('interface', '接口号');
+const flowId = textColumn('flow', '流程');
+const name = namesColumn('name', '名称');
+const state = textColumn('state', '状态');
+const referenceTime = instantColumn('reference time', '参考时间');
+const lateMin = numberColumn('minutes late', '延迟分钟');
+
+/** The number of the interface; of one without a number the flow's id says which it is. */
+const numberOf = ({ flow }: ScopedFlow): string => flow.interface?.no ?? flow.id;
+const isInterface = ({ flow }: ScopedFlow): boolean => flow.kind === 'interface';
+
+export const q11 = defineQuery({
+  id: 'Q11',
+  category: 'exception',
+  names: { en: 'Load state of interfaces', zh: '查看接口装载完成情况' },
+  question: { en: 'How far is an interface loaded?', zh: '某接口装载到什么状态？' },
+  rule: {
+    en: 'A row for each load node of the interfaces with their last attempt; affected are flows below them that are not complete.',
+    zh: '按接口的装载节点列出最近一次执行；受影响流程为其后置中尚未完成者。',
+  },
+  input: { ...DayInput, interfaceNo: listOf(GivenId).optional() },
+  columns: {
+    ...{
+      interfaceNo,
+      flowId,
+      name,
+      period: textColumn('period', '账期'),
+      target: textColumn('target', '目标平台'),
+    },
+    ...{ node: textColumn('node', '节点'), state },
+    startedAt: instantColumn('started', '开始'),
+    finishedAt: instantColumn('ended', '结束'),
+    rows: numberColumn('rows', '行数'),
+    affectedFlows: listColumn('affected flows', '受影响流程'),
+  },
+  example: '',
+  async answer(deps, { date, interfaceNo: numbers }) {
+    const scope = await scopeOfDate(deps, date);
+    const flows = await flowsOf(deps, scope, {});
+    const rows = [];
+    const openOf = openIds(flows);
+    for (const run of scope.runs) {
+      const loads = flows.filter(
+        (it) =>
+          it.run === run &&
+          isInterface(it) &&
+          (numbers === undefined || numbers.includes(numberOf(it)) || numbers.includes(it.flow.id)),
+      );
+      const last = await lastAttempts(
+        deps.pool,
+        run.run.id,
+        loads.map((it) => it.flow.id),
+      );
+      for (const it of loads) {
+        const attempt = last.get(it.flow.id);
+        rows.push({
+          ...{ interfaceNo: numberOf(it), flowId: it.flow.id, name: it.flow.names, period: run.run.period },
+          ...{ target: it.flow.platform ?? null, node: it.flow.interface?.node ?? null, state: it.row.state },
+          ...{
+            startedAt: attempt?.startedAt ?? null,
+            finishedAt: isComplete(it.row) ? it.row.resultAt : null,
+          },
+          ...{
+            rows: attempt?.rows ?? null,
+            affectedFlows: isComplete(it.row) ? [] : openBelow(run, it, openOf),
+          },
+        });
+      }
+    }
+    return { about: { date: scope.period }, rows };
+  },
+});
+
+export const q13 = defineQuery({
+  id: 'Q13',
+  category: 'exception',
+  names: { en: 'Interfaces that are not loaded', zh: '列出YT和MPP哪些接口没好' },
+  question: {
+    en: 'Which interfaces have not passed today, and which flows do they hold up?',
+    zh: '今天哪些接口没有通过，影响哪些程序？',
+  },
+  rule: {
+    en: 'Interfaces of the day that are not complete, late ones first; affected are the flows below them that are not complete.',
+    zh: '当日未完成的接口，延迟最久的在前；受影响流程为其后置中尚未完成者。',
+  },
+  input: { ...DayInput, ...PlatformFilter },
+  columns: {
+    ...{ interfaceNo, flowId, name, platform: textColumn('platform', '平台'), referenceTime, state, lateMin },
+    affectedFlows: listColumn('affected flows', '受影响流程'),
+    affectedCount: numberColumn('affected', '受影响数'),
+    affectedKeyFlows: numberColumn('key flows', '受影响重点流程数'),
+  },
+  example: 'platform=yt,mpp',
+  async answer(deps, { date, ...filter }) {
+    const scope = await scopeOfDate(deps, date);
+    const flows = await flowsOf(deps, scope, {});
+    const openOf = openIds(flows);
+    const rows = openFlows(flows)
+      .filter(
+        (it) =>
+          isInterface(it) &&
+          (filter.platform === undefined || filter.platform.includes(it.flow.platform ?? '')),
+      )
+      .sort((a, b) => b.lateMs - a.lateMs || (a.flow.id < b.flow.id ? -1 : 1))
+      .map((it) => {
+        const affected = openBelow(it.run, it, openOf);
+        return {
+          ...{
+            interfaceNo: numberOf(it),
+            flowId: it.flow.id,
+            name: it.flow.names,
+            platform: it.flow.platform ?? null,
+          },
+          ...{ referenceTime: it.expectedAt, state: it.row.state, lateMin: minutes(it.lateMs) },
+          ...{ affectedFlows: affected, affectedCount: affected.length },
+          affectedKeyFlows: affected.filter((id) => it.run.flow(id).key).length,
+        };
+      });
+    return { about: { date: scope.period }, rows };
+  },
+});
+
+export const q21 = defineQuery({
+  id: 'Q21',
+  category: 'exception',
+  names: { en: 'Late interfaces of key flows', zh: '查重点接口延迟列表' },
+  question: {
+    en: 'Which interfaces that key flows depend on are due and not loaded?',
+    zh: '重点程序依赖的接口中哪些到时未完成？',
+  },
+  rule: {
+    en: 'Interfaces above key flows, at any distance, past their reference time and not complete.',
+    zh: '重点流程任意层前置中的接口，已过参考时间而未完成者。',
+  },
+  input: { ...DayInput },
+  columns: {
+    interfaceNo,
+    flowId,
+    name,
+    referenceTime,
+    state,
+    lateMin,
+    keyFlowsAffected: listColumn('key flows', '受影响重点流程'),
+  },
+  example: '',
+  async answer(deps, { date }) {
+    const scope = await scopeOfDate(deps, date);
+    const flows = await flowsOf(deps, scope, {});
+    const keysOf = new Map(scope.runs.map((run) => [run, keysAbove(run)]));
+    const rows = openFlows(flows)
+      .filter((it) => isInterface(it) && it.lateMs > 0 && keysOf.get(it.run)!.has(it.flow.id))
+      .sort((a, b) => b.lateMs - a.lateMs || (a.flow.id < b.flow.id ? -1 : 1))
+      .map((it) => ({
+        ...{
+          interfaceNo: numberOf(it),
+          flowId: it.flow.id,
+          name: it.flow.names,
+          referenceTime: it.expectedAt,
+        },
+        ...{
+          state: it.row.state,
+          lateMin: minutes(it.lateMs),
+          keyFlowsAffected: keysOf.get(it.run)!.get(it.flow.id)!,
+        },
+      }));
+    return { about: { date: scope.period }, rows };
+  },
+});
+
+/** Flow -> key flows below it, ids in the order of the graph. */
+function keysAbove(run: ScopedRun): Map<string, string[]> {
+  const { graph } = run;
+  const found = new Map<string, string[]>();
+  for (let v = 0; v < graph.n; v++) {
+    if (!graph.attrOf(v).key) continue;
+    for (const u of reachOf(graph, [v], 'up').order.slice(1)) {
+      const id = graph.ids[u]!;
+      const keys = found.get(id);
+      if (keys === undefined) found.set(id, [graph.ids[v]!]);
+      else keys.push(graph.ids[v]!);
+    }
+  }
+  return found;
+}
+
+/** Per run the flows that are open. */
+function openIds(flows: readonly ScopedFlow[]): Map<ScopedRun, Set<string>> {
+  const open = new Map<ScopedRun, Set<string>>();
+  for (const { run, flow, row } of flows)
+    if (isOpen(row)) open.set(run, (open.get(run) ?? new Set()).add(flow.id));
+  return open;
+}
+
+function openBelow(
+  run: ScopedRun,
+  { flow }: ScopedFlow,
+  openOf: ReadonlyMap<ScopedRun, ReadonlySet<string>>,
+): string[] {
+  const open = openOf.get(run);
+  const { order } = reachOf(run.graph, [run.index.get(flow.id)!]);
+  const ids = order.slice(1).map((v) => run.graph.ids[v]!);
+  return open === undefined ? [] : ids.filter((id) => open.has(id));
+}

@@ -1,0 +1,144 @@
+/** The key reports: what of them, and of everything above them, is late, and the final causes: Q14, Q15. */
+import { reachOf } from '../../../graph/impact/impact.ts';
+import { withOtherRuns } from '../../why/why-answer.ts';
+import {
+  defineQuery,
+  instantColumn,
+  listColumn,
+  minutes,
+  namesColumn,
+  numberColumn,
+  type RowOf,
+  textColumn,
+} from '../query.ts';
+import { DayInput, FlowFilter, flowsOf, knowGroups, type ScopedRun, scopeOfDate } from '../scope.ts';
+import { causesOf } from './causes.ts';
+import { type LateFlow, openFlows } from './due.ts';
+
+const { layer: _layer, platform: _platform, ...GroupFilter } = FlowFilter;
+
+const keyFlow = textColumn('key flow', '重点流程');
+
+export const q14 = defineQuery({
+  id: 'Q14',
+  category: 'exception',
+  names: { en: 'Key flows and their predecessors that are late', zh: '热点通报(重点保障)完成情况列表' },
+  question: {
+    en: 'Which key flows, and which flows above them, should be done and are not?',
+    zh: '哪些重点程序及其全部前置到时应完成而未完成？',
+  },
+  rule: {
+    en: 'For each key flow of the day (of a group) that is not complete: itself (depth 0) and all flows above it that are past their reference time and not complete.',
+    zh: '当日（或指定组内）未完成的每个重点流程：其自身（深度 0）及全部前置中已过参考时间而未完成者。',
+  },
+  input: { ...DayInput, ...GroupFilter },
+  columns: {
+    keyFlow,
+    flowId: textColumn('flow', '流程'),
+    name: namesColumn('name', '名称'),
+    kind: textColumn('kind', '类型'),
+    depth: numberColumn('depth', '深度'),
+    state: textColumn('state', '状态'),
+    expectedAt: instantColumn('expected', '参考时间'),
+    lateMin: numberColumn('minutes late', '延迟分钟'),
+  },
+  example: '',
+  async answer(deps, { date, group }) {
+    const scope = await scopeOfDate(deps, date);
+    knowGroups(scope.runs, group);
+    const open = openFlows(await flowsOf(deps, scope, {}));
+    const byVertex = new Map<ScopedRun, Map<number, LateFlow>>(scope.runs.map((run) => [run, new Map()]));
+    for (const it of open) byVertex.get(it.run)!.set(it.run.index.get(it.flow.id)!, it);
+    const rows = open
+      .filter((it) => isKey(it, group))
+      .flatMap((key) => {
+        const { run } = key;
+        const vertices = byVertex.get(run)!;
+        const { order, distance } = reachOf(run.graph, [run.index.get(key.flow.id)!], 'up');
+        return order.flatMap((v) => {
+          const it = vertices.get(v);
+          if (it === undefined || it.lateMs === 0) return [];
+          return [
+            {
+              ...{ keyFlow: key.flow.id, flowId: it.flow.id, name: it.flow.names, kind: it.flow.kind },
+              ...{
+                depth: distance[v]!,
+                state: it.row.state,
+                expectedAt: it.expectedAt,
+                lateMin: minutes(it.lateMs),
+              },
+            },
+          ];
+        });
+      });
+    return { about: { date: scope.period }, rows };
+  },
+});
+
+const causeColumns = {
+  rootCauseNode: textColumn('at', '原因所在'),
+  causeRun: textColumn('run', '运行'),
+  causeCode: textColumn('cause', '原因'),
+  keyFlow,
+  causeText: namesColumn('text', '说明'),
+  since: instantColumn('since', '起始'),
+  blocks: numberColumn('blocks', '阻塞流程数'),
+  chain: listColumn('chain', '链路'),
+  owner: textColumn('owner', '负责人'),
+};
+
+export const q15 = defineQuery({
+  id: 'Q15',
+  category: 'exception',
+  names: { en: 'Why key flows are late', zh: '热点通报及依赖没完成的大致原因' },
+  question: {
+    en: 'What are the final causes of key flows that are late?',
+    zh: '重点程序及前置未完成的最终原因是什么？',
+  },
+  rule: {
+    en: 'The final causes (as Q17) of the key flows that are past their reference time and not complete, grouped by where the cause is; the chain leads from the key flow to it.',
+    zh: '已过参考时间而未完成的重点流程的最终原因（同 Q17），按原因所在归并；链路由重点流程指向原因。',
+  },
+  input: { ...DayInput, ...GroupFilter },
+  columns: causeColumns,
+  example: '',
+  async answer(deps, { date, group }) {
+    const scope = await scopeOfDate(deps, date);
+    knowGroups(scope.runs, group);
+    const late = openFlows(await flowsOf(deps, scope, {})).filter((it) => isKey(it, group) && it.lateMs > 0);
+    const causes = causesOf(deps);
+    const rows: RowOf<typeof causeColumns>[] = [];
+    for (const it of late) {
+      const { why } = await causes(it.run);
+      const own = why(it.run.index.get(it.flow.id)!, MOST_CAUSES);
+      const { causes: found } = await withOtherRuns(deps, it.run.run.id, it.flow.id, own, MOST_CAUSES);
+      for (const cause of found)
+        rows.push({
+          ...{ rootCauseNode: cause.flow, causeRun: cause.run, causeCode: cause.code, keyFlow: it.flow.id },
+          ...{
+            causeText: cause.text,
+            since: cause.since,
+            blocks: cause.blocks,
+            chain: [...cause.chain],
+            owner: cause.owner,
+          },
+        });
+    }
+    const place = (row: (typeof rows)[number]): string =>
+      `${row.causeRun}/${row.rootCauseNode}/${row.causeCode}`;
+    const sizes = new Map<string, number>();
+    for (const row of rows) sizes.set(place(row), (sizes.get(place(row)) ?? 0) + 1);
+    // Causes of most key flows first.
+    rows.sort(
+      (a, b) =>
+        sizes.get(place(b))! - sizes.get(place(a))! ||
+        (place(a) < place(b) ? -1 : place(a) > place(b) ? 1 : a.keyFlow! < b.keyFlow! ? -1 : 1),
+    );
+    return { about: { date: scope.period }, rows };
+  },
+});
+
+const MOST_CAUSES = 50;
+
+const isKey = ({ flow }: LateFlow, group: readonly string[] | undefined): boolean =>
+  flow.key && (group === undefined || flow.groups.some((it) => group.includes(it)));

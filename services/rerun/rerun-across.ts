@@ -1,0 +1,95 @@
+/** The parts of a rerun plan in other runs (protocol E, A11), found from run to run. */
+
+import { membersBelow } from '../../graph/impact/rerun-across.ts';
+import type { RerunPlan } from '../../graph/run/decisions.ts';
+import { hasStarted } from '../../graph/run/settle.ts';
+import type { RunState } from '../../graph/run/state.ts';
+import { memberOf } from '../../graph/verbs/rerun.ts';
+import { type RunContext, readRun } from '../../store/record/run-context.ts';
+import { readState } from '../../store/record/run-state.ts';
+import { usersOf } from '../../store/record/subscriptions.ts';
+import type { ApiDeps } from '../deps.ts';
+
+export interface PlanPart {
+  readonly context: RunContext;
+  readonly state: RunState;
+  /** In topological order. */
+  readonly members: readonly number[];
+}
+
+/** A run that waits for redone flows and is left as it is: what started there becomes stale. */
+export interface LeftOut {
+  readonly run: string;
+  readonly code: 'rehearsal' | 'run_closed' | 'run_frozen';
+}
+
+export interface Found {
+  /** The asked run first, perhaps with members that it got over other runs. */
+  readonly parts: readonly PlanPart[];
+  readonly left: readonly LeftOut[];
+}
+
+/** What started on the old results of members, in whichever run, and what started on that. O(V + E) for each run, as often as it grows. */
+export async function partsOf(deps: ApiDeps, asked: PlanPart): Promise<Found> {
+  const parts = new Map<string, PlanPart>([[asked.context.run.id, asked]]);
+  const left = new Map<string, LeftOut>();
+  const queue: { run: string; flows: readonly string[] }[] = [
+    { run: asked.context.run.id, flows: asked.members.map((v) => asked.context.graph.ids[v]!) },
+  ];
+  for (let next = queue.shift(); next !== undefined; next = queue.shift()) {
+    for (const [run, flows] of await usersOf(deps.pool, next.run, next.flows)) {
+      if (left.has(run)) continue;
+      const known = parts.get(run) ?? (await openPart(deps, run));
+      if ('code' in known) {
+        left.set(run, known);
+        continue;
+      }
+      const { context, state } = known;
+      const users = flows.flatMap((flow) => context.index.get(flow) ?? []);
+      const before = new Set(known.members);
+      const more = membersBelow(context.graph, state, users).filter((v) => !before.has(v));
+      if (more.length === 0) continue;
+      const members = [...before, ...more].sort((a, b) => a - b);
+      parts.set(run, { context, state, members });
+      queue.push({ run, flows: more.map((v) => context.graph.ids[v]!) });
+    }
+  }
+  return { parts: [...parts.values()], left: [...left.values()] };
+}
+
+async function openPart(deps: ApiDeps, run: string): Promise<PlanPart | LeftOut> {
+  const { purpose, state, frozen } = await readRun(deps.pool, run);
+  // A rehearsal is opened again when it is wanted; it is nobody's upstream.
+  if (purpose === 'rehearsal') return { run, code: 'rehearsal' };
+  if (state === 'closed') return { run, code: 'run_closed' };
+  if (frozen !== null) return { run, code: 'run_frozen' };
+  const context = await deps.contextOf(run);
+  return { context, state: await readState(deps.pool, context, deps.graceMs), members: [] };
+}
+
+/** What each run gets: its own members, and the upstreams in the others whose old results count no more. */
+export function plansFor(parts: readonly PlanPart[], asked: RerunPlan): { run: string; plan: RerunPlan }[] {
+  const redone = new Set(
+    parts.flatMap(({ context, state, members }) =>
+      members.filter((v) => hasStarted(state, v)).map((v) => `${context.run.id} ${context.graph.ids[v]}`),
+    ),
+  );
+  return parts.map(({ context, state, members }, i) => {
+    const { graph, run, subscriptions } = context;
+    const awaited = new Map(
+      subscriptions.list
+        .filter((it) => redone.has(`${it.run} ${it.from}`))
+        .map((it) => [`${it.run} ${it.from}`, { from: it.from, run: it.run }]),
+    );
+    return {
+      run: run.id,
+      plan: {
+        ...asked,
+        graphVersion: graph.version,
+        members: members.map((v) => memberOf(graph, state, v)),
+        roots: i === 0 ? asked.roots : [],
+        agreed: { awaits: [...awaited.values()] },
+      },
+    };
+  });
+}

@@ -1,0 +1,184 @@
+/** Makes a rerun plan: members, and everything that applying it would touch (protocol E). Nothing is changed by making one. */
+import type { z } from 'zod';
+import type { Plan, PlanRequest } from '../../contract/rerun-plans.ts';
+import { SluiceError } from '../../errors.ts';
+import type { Flow } from '../../graph/model.ts';
+import type { RerunPlan } from '../../graph/run/decisions.ts';
+import { hasStarted } from '../../graph/run/settle.ts';
+import { FLAG, has, type RunState } from '../../graph/run/state.ts';
+import { stateOf } from '../../graph/run/state-of.ts';
+import { codeOf } from '../../graph/run/status.ts';
+import { memberOf, planMembers, reach, rootRefusal } from '../../graph/verbs/rerun.ts';
+import { readFirstFlowStates, waivesInForce } from '../../store/history/flows.ts';
+import type { Actor } from '../../store/operations/actors.ts';
+import { newId } from '../../store/operations/operations.ts';
+import { holdersOf, savePlan } from '../../store/operations/rerun-plans.ts';
+import type { RunContext } from '../../store/record/run-context.ts';
+import { readState } from '../../store/record/run-state.ts';
+import { readClock } from '../../store/record/snapshot.ts';
+import type { ApiDeps } from '../deps.ts';
+import { authorise } from '../operations/authorise.ts';
+import { bodyHash } from '../operations/body-hash.ts';
+import { knownFlows, openContext } from '../runs/find.ts';
+import { type ExpectDurations, usualDurations } from '../timing/expected-durations.ts';
+import { type PlanPart, partsOf, plansFor } from './rerun-across.ts';
+import { planImpact } from './rerun-impact.ts';
+
+/** Throws `unknown_run`, `unknown_flow`, `out_of_scope`, and `wrong_state` when there is nothing to redo. O(V + E). */
+export async function makePlan(
+  deps: ApiDeps,
+  actor: Actor,
+  run: string,
+  asked: z.infer<typeof PlanRequest>,
+  expect: ExpectDurations = usualDurations(deps.pool),
+): Promise<Plan> {
+  const context = await openContext(deps, run);
+  const { graph } = context;
+  const state = await readState(deps.pool, context, deps.graceMs);
+  const rootIds = [...new Set(knownFlows(context, asked.flows, false))];
+  const roots = rootIds.map((flow) => context.index.get(flow)!).sort((a, b) => a - b);
+  const own = planMembers(graph, state, roots, asked.scope);
+  const across = asked.scope === 'downstream' && asked.otherRuns;
+  const { parts, left } = across
+    ? await partsOf(deps, { context, state, members: own })
+    : { parts: [{ context, state, members: own }], left: [] };
+  const members = parts[0]!.members;
+  const flows = members.map((v) => context.flow(graph.ids[v]!));
+  const elsewhere = parts.slice(1);
+  const others = elsewhere.flatMap((part) =>
+    part.members.map((v) => part.context.flow(part.context.graph.ids[v]!)),
+  );
+  authorise(actor, 'rerun', [...flows, ...rootIds.map((id) => context.flow(id)), ...others]);
+  for (const v of roots) {
+    const code = rootRefusal(graph, state, v, asked.scope);
+    if (code !== null)
+      throw new SluiceError(code, `${graph.ids[v]} is ${stateOf(state, graph, v)}: it cannot be redone now`, {
+        facts: { run: context.run.id, flow: graph.ids[v], state: stateOf(state, graph, v) },
+      });
+  }
+  if (members.length === 0)
+    throw new SluiceError(
+      'wrong_state',
+      asked.scope === 'failed-downstream'
+        ? 'nothing at or below these flows has failed or was cancelled'
+        : 'these flows are retired: there is nothing to redo',
+      { facts: { run: context.run.id, flows: rootIds } },
+    );
+
+  const plan: RerunPlan = {
+    id: newId('plan'),
+    graphVersion: graph.version,
+    members: members.map((v) => memberOf(graph, state, v)),
+    roots: roots.map((v) => graph.ids[v]!),
+    running: asked.running,
+    keepWaives: asked.keepWaives,
+  };
+  const together = elsewhere.length === 0 ? [] : plansFor(parts, plan);
+  const restsOn = [plan, ...together.map((it) => it.plan)].map(({ id: _, ...it }) => it);
+  const hash = bodyHash(restsOn);
+  const { otherRuns: _, ...wanted } = asked;
+  const { now, ...standing } = await standingOf(deps, parts[0]!, flows, asked.keepWaives);
+  const shown = {
+    ...wanted,
+    roots: [...plan.roots],
+    members: shownMembers(context, state, members, new Set(roots)),
+    otherRuns: elsewhere.map((part) => ({
+      run: part.context.run.id,
+      members: shownMembers(part.context, part.state, part.members, new Set()),
+      undecided: undecided(part.context, part.state, part.members),
+    })),
+    leftOut: [...left],
+    undecided: undecided(context, state, members),
+    becomeStale: becomeStale(context, state, members, asked.running),
+    keyFlows: flows.filter((flow) => flow.key).map((flow) => flow.id),
+    ...standing,
+    ...(await planImpact({ parts, roots, running: asked.running, now }, expect)),
+  };
+  const saved = await savePlan(deps.pool, {
+    id: plan.id,
+    run: context.run.id,
+    actor: actor.name,
+    shown,
+    plan,
+    together,
+    hash,
+    ttlMs: deps.planTtlMs,
+  });
+  const { flows: _flows, ...rest } = shown;
+  return { ...rest, ...saved, id: plan.id, run: context.run.id, actor: actor.name, hash, appliedBy: null };
+}
+
+function shownMembers(
+  context: RunContext,
+  s: RunState,
+  members: readonly number[],
+  roots: ReadonlySet<number>,
+): Plan['members'] {
+  const { graph } = context;
+  return members.map((v) => {
+    const flow = context.flow(graph.ids[v]!);
+    return {
+      flow: flow.id,
+      names: flow.names,
+      root: roots.has(v),
+      state: stateOf(s, graph, v),
+      generation: s.generation[v]!,
+      redone: hasStarted(s, v),
+      key: flow.key,
+      writes: [...flow.writes],
+    };
+  });
+}
+
+function undecided({ graph }: RunContext, s: RunState, members: readonly number[]): Plan['undecided'] {
+  return members.flatMap((v) => {
+    const flow = graph.ids[v]!;
+    if (s.result[v] === codeOf('outcome_unknown')) return [{ flow, code: 'outcome_unknown' }];
+    return has(s, v, FLAG.RERUN_PENDING) ? [{ flow, code: 'rerun_pending' }] : [];
+  });
+}
+
+/** As `markStale` would: below the members that are redone at once, started, no member itself. */
+function becomeStale(
+  { graph }: RunContext,
+  s: RunState,
+  members: readonly number[],
+  running: RerunPlan['running'],
+): string[] {
+  const among = new Set(members);
+  // A running member that is waited for makes nothing stale before its new generation begins.
+  const redone = members.filter((v) => hasStarted(s, v) && (s.result[v] !== 0 || running === 'supersede'));
+  return [...reach(graph, redone)]
+    .filter((v) => !among.has(v) && hasStarted(s, v))
+    .sort((a, b) => a - b)
+    .map((v) => graph.ids[v]!);
+}
+
+/** What stands in the way of the members now. */
+async function standingOf(
+  { pool }: ApiDeps,
+  { context, state, members }: PlanPart,
+  flows: readonly Flow[],
+  keepWaives: boolean,
+): Promise<Pick<Plan, 'collisions' | 'lapsingWaives'> & { now: number }> {
+  const run = context.run.id;
+  const ids = flows.map((flow) => flow.id);
+  const open = members.filter((v) => state.result[v] === 0).map((v) => context.graph.ids[v]!);
+  const locks = flows.flatMap((flow) => context.locksOf(flow));
+  const [rows, waives, holders, now] = await Promise.all([
+    readFirstFlowStates(pool, run, open, {
+      ...{ states: ['running', 'sent_to_agent'], keep: () => true, limit: open.length },
+    }),
+    keepWaives ? [] : waivesInForce(pool, run, ids),
+    holdersOf(pool, run, locks),
+    readClock(pool),
+  ]);
+  return {
+    collisions: [
+      ...rows.map((row) => ({ flow: row.flow, run, member: true, since: row.startedAt })),
+      ...holders.map(({ keys: _, ...holder }) => ({ ...holder, member: false })),
+    ],
+    lapsingWaives: waives,
+    now,
+  };
+}

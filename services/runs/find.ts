@@ -1,0 +1,124 @@
+/** From what somebody typed to what exists, or to a refusal that names what may have been meant. */
+import { SluiceError, unknown } from '../../errors.ts';
+import type { Flow } from '../../graph/model.ts';
+import type { CatalogueVersion } from '../../store/catalogue/catalogue.ts';
+import type { RunContext } from '../../store/record/run-context.ts';
+import type { ApiDeps } from '../deps.ts';
+import { near } from '../near.ts';
+
+/** Throws `unknown_run`. */
+export async function openContext(
+  deps: Pick<ApiDeps, 'contextOf' | 'pool'>,
+  run: string,
+): Promise<RunContext> {
+  try {
+    return await deps.contextOf(run);
+  } catch (error) {
+    if (!(error instanceof SluiceError) || error.code !== 'unknown_run') throw error;
+    throw await unknownRun(deps.pool, run);
+  }
+}
+
+/** What may have been meant, or where the run has gone. */
+export async function unknownRun(pool: ApiDeps['pool'], run: string): Promise<SluiceError> {
+  const runs = await pool.query<{ id: string }>('select id from runs order by opened_ms desc limit 500');
+  return unknown(
+    'unknown_run',
+    `there is no run ${run}${await archivedNote(pool, run)}`,
+    { run },
+    near(
+      run,
+      runs.rows.map((row) => row.id),
+    ),
+  );
+}
+
+async function archivedNote(pool: ApiDeps['pool'], run: string): Promise<string> {
+  const found = await pool.query<{ day: string }>(
+    `select to_char(to_timestamp(archived_ms / 1000), 'YYYY-MM-DD') as day from archived_runs where run_id = $1`,
+    [run],
+  );
+  const day = found.rows[0]?.day;
+  return day === undefined
+    ? ''
+    : ` in the record any more: it was archived on ${day}, and comes back for reading with: sluice retention restore ${run}`;
+}
+
+const aliases = new WeakMap<CatalogueVersion, Map<string, string>>();
+
+/** Former names of flows, as the catalogue version keeps them. */
+function aliasesOf(version: CatalogueVersion): Map<string, string> {
+  let map = aliases.get(version);
+  if (map === undefined) {
+    map = new Map();
+    for (const flow of version.flows.values()) for (const alias of flow.aliases) map.set(alias, flow.id);
+    aliases.set(version, map);
+  }
+  return map;
+}
+
+/** The flow of the run by its id or an alias; throws `unknown_flow`. */
+export function flowOfRun(context: RunContext, given: string): Flow {
+  const id = idOf(context, given);
+  if (id === null) throw unknownFlow(context, [given]);
+  return context.flow(id);
+}
+
+function idOf(context: RunContext, given: string): string | null {
+  if (context.index.has(given)) return given;
+  const id = aliasesOf(context.version).get(given);
+  return id !== undefined && context.index.has(id) ? id : null;
+}
+
+/** Ids of the given flows; with `partial` unknown ones are kept (the outcome lists them) as long as one is known. */
+export function knownFlows(context: RunContext, given: readonly string[], partial: boolean): string[] {
+  const ids = given.map((flow) => idOf(context, flow));
+  const missing = given.filter((_, i) => ids[i] === null);
+  if (missing.length > 0 && !(partial && missing.length < given.length)) throw unknownFlow(context, missing);
+  return given.map((flow, i) => ids[i] ?? flow);
+}
+
+function unknownFlow(context: RunContext, missing: readonly string[]): SluiceError {
+  const shown = missing.slice(0, 10);
+  const meant = [...new Set(shown.slice(0, 3).flatMap((flow) => near(flow, context.graph.ids)))];
+  return unknown(
+    'unknown_flow',
+    `the run ${context.run.id} has no flow ${shown.join(', ')}`,
+    { run: context.run.id, flows: shown },
+    meant,
+  );
+}
+
+/** The flow of a catalogue version by its id or an alias; throws `unknown_flow`. */
+export function flowOfVersion(version: CatalogueVersion, given: string): Flow {
+  const flow = version.flows.get(given) ?? version.flows.get(aliasesOf(version).get(given) ?? '');
+  if (flow !== undefined) return flow;
+  throw unknown(
+    'unknown_flow',
+    `catalogue version ${version.version} has no flow ${given}`,
+    { flow: given, version: version.version },
+    near(given, version.flows.keys()),
+  );
+}
+
+/**
+ * Each of the groups has a flow among the given ones; where there are none at all, nothing is known. Throws `unknown_group`: an empty answer
+ * would read as if all were well.
+ */
+export function requireGroups(flows: Iterable<Flow>, asked: readonly string[] | undefined): void {
+  if (asked === undefined) return;
+  const known = new Set<string>();
+  let any = false;
+  for (const { groups } of flows) {
+    any = true;
+    for (const group of groups) known.add(group);
+  }
+  const missing = asked.find((group) => !known.has(group));
+  if (missing === undefined || !any) return;
+  throw unknown(
+    'unknown_group',
+    `no flow is in a group ${missing}`,
+    { group: missing },
+    near(missing, known),
+  );
+}

@@ -1,0 +1,153 @@
+/**
+ * An attempt's log for a reader: piece by piece, each with its place in all that the attempt wrote, so that a reader whose API dies goes on
+ * at the next one. Followed, it ends when everything has come that the attempt is known to have written.
+ */
+import type pg from 'pg';
+import { wholeCharacters } from '../../encoding.ts';
+import type { LogPlace, LogStore } from '../log-store.ts';
+
+/** `from` and `next` count bytes of all that the attempt wrote. `leftOut`: no byte between them is kept, or has come. */
+export type LogPiece = { readonly from: number; readonly next: number } & (
+  | { readonly data: Buffer }
+  | { readonly leftOut: true }
+);
+
+export interface LogView {
+  readonly place: LogPlace;
+  /** First byte that is wanted. */
+  readonly from: number;
+  /** Wait for more until the attempt has ended. */
+  readonly follow: boolean;
+  /** Pieces end with whole characters of this encoding; null: wherever they happen to end. */
+  readonly encoding: string | null;
+  readonly signal: AbortSignal;
+}
+
+/** How often a followed log is looked at, ms. */
+const LOOK_MS = 500;
+/** How often one is looked at whose attempt has ended and whose last bytes are on their way, ms. */
+const ARRIVAL_LOOK_MS = 50;
+/** An ended attempt's log that grows no more for this time, ms, is not waited for: a result does not wait for the log. */
+const ARRIVAL_MS = 3_000;
+/** A followed log that stays silent ends after this time, ms; a reader who still wants it asks again. */
+const SILENT_MS = 6 * 3_600_000;
+/** A line without end is shown as far as it is when it is this long, bytes. */
+const LONG_LINE = 64 * 1024;
+/** The log of an attempt that ended longer ago than this, ms, has come or will not. */
+const RECENT_MS = 15 * 60_000;
+
+export async function* piecesOf(
+  { pool, logs }: { pool: pg.Pool; logs: LogStore },
+  { place, from, follow, encoding, signal }: LogView,
+): AsyncGenerator<LogPiece> {
+  let at = from;
+  let line = new Line(from, encoding);
+  let grownOn = performance.now();
+  for (;;) {
+    // Its end first: what the attempt had written by then is there, or is known to be missing, at the look after it.
+    const end = await endOf(pool, place.epoch);
+    let grown = false;
+    for (;;) {
+      const { from: begin, data, next } = await logs.read(place, at);
+      if (begin > at) {
+        yield* line.rest();
+        yield { from: at, next: begin, leftOut: true };
+        line = new Line(begin, encoding);
+      }
+      at = next;
+      if (data.length === 0) break;
+      grown = true;
+      yield* line.add(data);
+      if (signal.aborted) return;
+    }
+    if (grown) grownOn = performance.now();
+    const missing = end === null || end.bytes === null ? 0 : Math.max(0, end.bytes - at);
+    const silentMs = performance.now() - grownOn;
+    const arriving = missing > 0 && end !== null && end.agoMs < RECENT_MS && silentMs < ARRIVAL_MS;
+    const waits = arriving || (follow && end === null && silentMs < SILENT_MS);
+    if (!waits || signal.aborted) {
+      yield* line.rest();
+      if (missing > 0) yield { from: at, next: at + missing, leftOut: true };
+      return;
+    }
+    if (!grown) yield* line.soFar();
+    await pause(arriving ? ARRIVAL_LOOK_MS : LOOK_MS, signal);
+  }
+}
+
+/** Holds back the end of a line until the line is whole, or nothing more comes. */
+class Line {
+  readonly #encoding: string | null;
+  #held: Buffer[] = [];
+  #heldBytes = 0;
+  #at: number;
+
+  constructor(at: number, encoding: string | null) {
+    this.#at = at;
+    this.#encoding = encoding;
+  }
+
+  *add(data: Buffer): Generator<LogPiece> {
+    if (this.#encoding === null) {
+      yield this.#piece(data);
+      return;
+    }
+    const lines = data.lastIndexOf(10) + 1;
+    if (lines > 0) yield this.#piece(this.#take(data.subarray(0, lines)));
+    if (lines < data.length) this.#hold(data.subarray(lines));
+    if (this.#heldBytes > LONG_LINE) yield* this.soFar();
+  }
+
+  /** Whole characters of an unfinished line. */
+  *soFar(): Generator<LogPiece> {
+    if (this.#heldBytes === 0 || this.#encoding === null) return;
+    const held = this.#take(Buffer.alloc(0));
+    const whole = wholeCharacters(held, this.#encoding);
+    if (whole > 0) yield this.#piece(held.subarray(0, whole));
+    if (whole < held.length) this.#hold(held.subarray(whole));
+  }
+
+  *rest(): Generator<LogPiece> {
+    if (this.#heldBytes > 0) yield this.#piece(this.#take(Buffer.alloc(0)));
+  }
+
+  #hold(data: Buffer): void {
+    this.#held.push(data);
+    this.#heldBytes += data.length;
+  }
+
+  #take(more: Buffer): Buffer {
+    const all = Buffer.concat([...this.#held, more]);
+    this.#held = [];
+    this.#heldBytes = 0;
+    return all;
+  }
+
+  #piece(data: Buffer): LogPiece {
+    const from = this.#at;
+    this.#at += data.length;
+    return { from, next: this.#at, data };
+  }
+}
+
+/** Null while the attempt is open. `bytes`: all that it wrote; null where its agent did not say (it was lost, or wrote nothing). */
+async function endOf(pool: pg.Pool, epoch: number): Promise<{ bytes: number | null; agoMs: number } | null> {
+  const found = await pool.query<{ bytes: number | null; agoMs: number }>({
+    name: 'log-end',
+    text: `select log_bytes as bytes, clock_ms() - ended_ms as "agoMs" from attempts where epoch = $1 and ended_ms is not null`,
+    values: [epoch],
+  });
+  return found.rows[0] ?? null;
+}
+
+function pause(ms: number, signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    const end = (): void => {
+      clearTimeout(timer);
+      signal.removeEventListener('abort', end);
+      resolve();
+    };
+    const timer = setTimeout(end, ms);
+    signal.addEventListener('abort', end, { once: true });
+  });
+}

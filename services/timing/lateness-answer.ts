@@ -1,0 +1,161 @@
+/** How late a flow is and because of what (docs/answers.md): today's run against an earlier one that is like it. */
+import { SluiceError } from '../../errors.ts';
+import { periodSpan } from '../../graph/calendar/calendar.ts';
+import { classOf, type DayClass } from '../../graph/calendar/day-class.ts';
+import { DEFAULT_CALENDAR } from '../../graph/calendar/work-days.ts';
+import type { Cycle } from '../../graph/model.ts';
+import type { History } from '../../graph/timing/generations.ts';
+import { type Lateness, lateness, referenceRun } from '../../graph/timing/lateness.ts';
+import { latenessText } from '../../graph/timing/lateness-text.ts';
+import { usualRun } from '../../graph/timing/usual-run.ts';
+import type { ReferenceTime } from '../../graph/usual/reference-time.ts';
+import { readPathFacts } from '../../store/history/history.ts';
+import { referenceTimes } from '../../store/history/reference-times.ts';
+import { type EarlierEnd, earlierEnds, earlierOpenings } from '../../store/history/references.ts';
+import type { RunContext } from '../../store/record/run-context.ts';
+import { readUsual } from '../../store/record/usual-times.ts';
+import type { ApiDeps } from '../deps.ts';
+import { openContext } from '../runs/find.ts';
+
+/** `median`: of the last `of` periods the run in whose middle the flow was done. `times`: the run as it should go, by reference times. */
+export type Against =
+  | { readonly kind: 'class'; readonly dayClass: DayClass }
+  | { readonly kind: 'median'; readonly of: number }
+  | { readonly kind: 'times' }
+  | { readonly kind: 'run'; readonly run: string };
+
+/** Periods looked through for one that is like today's: more than a year of days. */
+const LOOKED_THROUGH = 400;
+
+/** A run as its critical path is walked. */
+export type PathReading = Awaited<ReturnType<typeof readPathFacts>>;
+
+export interface LatenessAnswer extends Lateness {
+  readonly run: string;
+  /** A run, or the reference time of the target. */
+  readonly reference: {
+    readonly run: string | null;
+    readonly period: string | null;
+    readonly time: ReferenceTime | null;
+  };
+  readonly text: { readonly en: string; readonly zh: string };
+}
+
+/** `computing` carries out the computing, on what was read, and times it. Throws `no_reference` when no earlier run is like this one, or the one that was named lacks the flow. */
+export async function latenessOf(
+  deps: ApiDeps,
+  context: RunContext,
+  target: (read: PathReading) => number,
+  against: Against,
+  computing: <T>(work: () => T) => T,
+): Promise<LatenessAnswer> {
+  const { cycle, period } = context.run;
+  const read = await readPathFacts(deps.pool, context, deps.graceMs);
+  const v = target(read);
+  const flow = context.graph.ids[v]!;
+  const today = { graph: context.graph, s: read.state, facts: read.facts };
+  if (against.kind === 'times') return againstTimes(deps, context, today, v, computing);
+  const reference = await referenceOf(deps, context, flow, against);
+  const other = await openContext(deps, reference.run);
+  if (other.run.cycle !== cycle)
+    throw noReference(flow, `${reference.run} is not a run of ${cycle} periods`, context);
+  const before = await readPathFacts(deps.pool, other, deps.graceMs);
+  const then = { graph: other.graph, s: before.state, facts: before.facts };
+  const found = computing(() =>
+    lateness(today, v, startOf(cycle, period), referenceRun(then, startOf(cycle, other.run.period))),
+  );
+  if (found === null) throw noReference(flow, `${flow} was not done in ${reference.run}`, context);
+  return {
+    run: context.run.id,
+    reference: { run: other.run.id, period: other.run.period, time: null },
+    ...found,
+    text: latenessText(found, other.run.id, (id) => context.flow(id).names),
+  };
+}
+
+/** Number of earlier runs whose openings show when a run is usually opened. */
+const OPENINGS = 30;
+
+/** Against reference times and expected durations (graph/timing/usual-run.ts). Throws `no_reference` when the target has no reference time. */
+async function againstTimes(
+  deps: ApiDeps,
+  context: RunContext,
+  today: History,
+  target: number,
+  computing: <T>(work: () => T) => T,
+): Promise<LatenessAnswer> {
+  const { graph, run, index } = context;
+  const { cycle, period } = run;
+  const [usual, openings] = await Promise.all([
+    readUsual(deps.pool, context),
+    earlierOpenings(deps.pool, { cycle, period, limit: OPENINGS }),
+  ]);
+  const startAt = startOf(cycle, period);
+  const offsets = Float64Array.from(openings, (it) => it.openedAt - startOf(cycle, it.period)).sort();
+  const openedAt = offsets.length === 0 ? run.openedAt : startAt + offsets[(offsets.length - 1) >> 1]!;
+  const times = referenceTimes(context, usual);
+  const time = times(target, today.facts.deadline[target]!);
+  const flow = graph.ids[target]!;
+  if (time === null) throw noReference(flow, `nothing tells when ${flow} is done usually`, context);
+  const found = computing(() => {
+    const dueAt = new Float64Array(graph.n);
+    for (let v = 0; v < graph.n; v++) {
+      const due = v === target ? time : times(v, 0);
+      // What is only the latest that is allowed tells nothing about a flow on the way.
+      if (due !== null && (v === target || due.origin === 'configured' || due.origin === 'learned'))
+        dueAt[v] = due.at;
+    }
+    const vertexOf = (id: string): number => index.get(id) ?? -1;
+    const { durations } = usual;
+    const reference = usualRun({
+      ...{ graph, startAt, openedAt, dueAt, durations, vertexOf },
+      startTime: today.s.start,
+    });
+    // It has all flows of the run, so the target, too.
+    return lateness(today, target, startAt, reference)!;
+  });
+  return {
+    run: run.id,
+    reference: { run: null, period: null, time },
+    ...found,
+    text: latenessText(found, null, (id) => context.flow(id).names),
+  };
+}
+
+/** What instants of runs are compared from: the beginning of their period. */
+const startOf = (cycle: Cycle, period: string): number =>
+  periodSpan(cycle, period, DEFAULT_CALENDAR.timeZone).startMs;
+
+async function referenceOf(
+  deps: ApiDeps,
+  { run, version }: RunContext,
+  flow: string,
+  against: Exclude<Against, { readonly kind: 'times' }>,
+): Promise<{ readonly run: string }> {
+  if (against.kind === 'run') return { run: against.run };
+  const { cycle, period } = run;
+  const limit = against.kind === 'median' ? against.of : LOOKED_THROUGH;
+  const ends = await earlierEnds(deps.pool, { cycle, period, flow, limit });
+  const calendar = version.frame.calendars[0] ?? DEFAULT_CALENDAR;
+  const found =
+    against.kind === 'median'
+      ? medianOf(ends, cycle)
+      : ends.find(
+          (it) =>
+            classOf(against.dayClass, cycle, it.period, calendar) ===
+            classOf(against.dayClass, cycle, period, calendar),
+        );
+  if (found === undefined)
+    throw noReference(flow, `no earlier ${cycle} of that kind in which ${flow} was done`, { run });
+  return found;
+}
+
+/** The run in which the flow ended in the middle, counted from the beginnings of the periods; of two the earlier end. */
+function medianOf(ends: readonly EarlierEnd[], cycle: Cycle): EarlierEnd | undefined {
+  const late = (it: EarlierEnd): number => it.endedAt - startOf(cycle, it.period);
+  const sorted = [...ends].sort((a, b) => late(a) - late(b) || (a.period < b.period ? 1 : -1));
+  return sorted[(sorted.length - 1) >> 1];
+}
+
+const noReference = (flow: string, detail: string, { run }: Pick<RunContext, 'run'>): SluiceError =>
+  new SluiceError('no_reference', detail, { facts: { run: run.id, flow } });

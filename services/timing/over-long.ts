@@ -1,0 +1,34 @@
+/** Which running flows run too long now (docs/answers.md, Q09): more than an hour, or half as long again as on their own average. */
+
+import type { Flow } from '../../graph/model.ts';
+import { overLong } from '../../graph/usual/expected.ts';
+import { type RunningFlow, runningFlows } from '../../store/history/durations.ts';
+import { readClock } from '../../store/record/snapshot.ts';
+import { readUsual } from '../../store/record/usual-times.ts';
+import type { ApiDeps } from '../deps.ts';
+import { openContext } from '../runs/find.ts';
+
+export interface OverLongFlow extends RunningFlow {
+  readonly definition: Flow;
+  readonly elapsedMs: number;
+  /** Its average of the last week, else its median; null: it has no past. */
+  readonly usualMs: number | null;
+  readonly against: 'hour' | 'usual';
+}
+
+/** Of all scheduled runs, the longest first. */
+export async function overLongFlows(deps: ApiDeps): Promise<OverLongFlow[]> {
+  const now = await readClock(deps.pool);
+  const found: OverLongFlow[] = [];
+  for (const it of await runningFlows(deps.pool)) {
+    const context = await openContext(deps, it.run);
+    const v = context.index.get(it.flow);
+    if (v === undefined) continue;
+    const usualMs = (await readUsual(deps.pool, context)).usualMs(v);
+    const elapsedMs = now - it.startedAt;
+    const against = overLong(elapsedMs, usualMs);
+    if (against !== null)
+      found.push({ ...it, definition: context.flow(it.flow), elapsedMs, usualMs, against });
+  }
+  return found;
+}

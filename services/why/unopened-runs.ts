@@ -1,0 +1,79 @@
+/** Why runs do not exist: everything that answers it, read for all of them together. */
+
+import { beginningOf } from '../../graph/calendar/beginning.ts';
+import { parseRunId } from '../../graph/calendar/calendar.ts';
+import type { Cycle } from '../../graph/model.ts';
+import { absentRun } from '../../graph/why/absent.ts';
+import type { ScheduleFacts } from '../../graph/why/unopened.ts';
+import type { Cause } from '../../graph/why/why.ts';
+import { readTurns } from '../../store/schedules/backfills.ts';
+import { readScheduleFacts } from '../../store/schedules/schedule-facts.ts';
+import { displayZone } from '../catalogue/display-zone.ts';
+import { newestCatalogue } from '../catalogue/newest-catalogue.ts';
+import type { ApiDeps } from '../deps.ts';
+
+export interface UnopenedRun {
+  /** Of the run as a whole: without a flow, its chain is empty. */
+  readonly cause: Cause;
+  readonly now: number;
+}
+
+/**
+ * Those of `runs` that are not in the record, each with the reason; ids that can be no run's are left out. One query when all are there,
+ * otherwise at most five for each cycle, however many runs: a flow may wait for every hour of a day and every day of a month.
+ */
+export async function unopenedRuns(
+  deps: Pick<ApiDeps, 'pool' | 'versionOf'>,
+  runs: readonly string[],
+): Promise<Map<string, UnopenedRun>> {
+  const { pool, versionOf } = deps;
+  const missing = await pool.query<{ id: string; now: number }>({
+    name: 'runs-not-opened',
+    text: `select x.id, clock_ms() as now from unnest($1::text[]) as x (id) where not exists (select 1 from runs where runs.id = x.id)`,
+    values: [runs],
+  });
+  const now = missing.rows[0]?.now ?? 0;
+  const keys = missing.rows.flatMap(({ id }) => {
+    const key = parseRunId(id);
+    return key === null ? [] : [{ id, ...key }];
+  });
+  const scheduled = keys.filter((it) => it.purpose === 'scheduled');
+  const cycles = [...new Set(scheduled.map((it) => it.cycle))];
+  const [turns, ...facts] = await Promise.all([
+    // Rehearsals and backfills are opened by no schedule.
+    readTurns(
+      pool,
+      keys.filter((it) => it.purpose !== 'scheduled').map((it) => it.id),
+    ),
+    ...cycles.map((cycle) =>
+      readScheduleFacts(
+        pool,
+        versionOf,
+        cycle,
+        scheduled.filter((it) => it.cycle === cycle).map((it) => it.period),
+      ),
+    ),
+  ]);
+  const [begins, zone] = await Promise.all([beginnings(deps, cycles), displayZone(deps)]);
+  const schedulesOf = ({ cycle, period }: (typeof keys)[number]): readonly ScheduleFacts[] =>
+    facts[cycles.indexOf(cycle)]?.get(period) ?? [];
+  return new Map(
+    keys.map((key) => {
+      const cause = absentRun(
+        ...([key.id, null, now, schedulesOf(key), turns.get(key.id) ?? null] as const),
+        begins(key.cycle),
+        zone,
+      );
+      return [key.id, { cause: cause!, now }];
+    }),
+  );
+}
+
+/** Since when periods of the cycles exist by the newest catalogue; null: all do, or there is no catalogue. */
+async function beginnings(
+  deps: Pick<ApiDeps, 'pool' | 'versionOf'>,
+  cycles: readonly Cycle[],
+): Promise<(cycle: Cycle) => string | null> {
+  const newest = cycles.length === 0 ? null : await newestCatalogue(deps);
+  return (cycle) => (newest === null ? null : beginningOf(newest.frame, cycle));
+}

@@ -1,0 +1,180 @@
+/**
+ * Why a flow has not run, also when the reason lies in another run: the walk goes on in the graph and the record of that run
+ * (docs/answers.md, protocol A11). Each run is read in a snapshot of its own.
+ */
+import { SluiceError } from '../../errors.ts';
+import { absentFlow } from '../../graph/why/absent.ts';
+import { type Cause, summaryOf, type WhyFlow, whyAsker } from '../../graph/why/why.ts';
+import { findElsewhere } from '../../store/history/elsewhere.ts';
+import { readWhyFacts } from '../../store/history/history.ts';
+import type { RunContext } from '../../store/record/run-context.ts';
+import { readClock } from '../../store/record/snapshot.ts';
+import type { ApiDeps } from '../deps.ts';
+import { near } from '../near.ts';
+import { flowOfRun, unknownRun } from '../runs/find.ts';
+import { type UnopenedRun, unopenedRuns } from './unopened-runs.ts';
+
+/** Flows of other runs that one answer looks into; the edges to the others are told as they are. */
+const MOST_FLOWS = 40;
+
+/** By id, by former name, or by the name of a distribution, which means its import; -1 when the run has none such. */
+export function vertexOf(context: RunContext, given: string): number {
+  const half = context.index.get(`${given}.import`);
+  if (half !== undefined && !context.index.has(given)) return half;
+  try {
+    return context.index.get(flowOfRun(context, given).id)!;
+  } catch (error) {
+    if (error instanceof SluiceError && error.code === 'unknown_flow') return -1;
+    throw error;
+  }
+}
+
+/** An unopened run is an answer; an id that can be no run's is a mistake (`unknown_run`). */
+export async function contextOrCause(
+  deps: ApiDeps,
+  run: string,
+  flow: string | null,
+): Promise<{ context: RunContext } | { cause: Cause; now: number }> {
+  try {
+    return { context: await deps.contextOf(run) };
+  } catch (error) {
+    if (!(error instanceof SluiceError) || error.code !== 'unknown_run') throw error;
+    const unopened = (await unopenedRuns(deps, [run])).get(run);
+    if (unopened === undefined) throw await unknownRun(deps.pool, run);
+    return { cause: ofFlow(unopened, flow), now: unopened.now };
+  }
+}
+
+const ofFlow = ({ cause }: UnopenedRun, flow: string | null): Cause =>
+  flow === null ? cause : { ...cause, chain: [flow] };
+
+/** A flow that the run does not contain, with the names that may have been meant. */
+export async function whyAbsent(
+  deps: ApiDeps,
+  context: RunContext,
+  given: string,
+): Promise<{ cause: Cause; now: number; near: string[] }> {
+  const now = await readClock(deps.pool);
+  const meant = near(given, context.graph.ids);
+  const found = (await findElsewhere(deps.pool, context, given)) ?? { in: 'nowhere', near: meant };
+  return { cause: absentFlow(context.run.id, given, found, now), now, near: meant };
+}
+
+/** Causes in other runs in the place of the edges to them. */
+export async function withOtherRuns<T extends Pick<WhyFlow, 'causes' | 'causeCount'>>(
+  deps: ApiDeps,
+  run: string,
+  flow: string | null,
+  answer: T,
+  limit: number,
+): Promise<T> {
+  if (!answer.causes.some(isElsewhere)) return answer;
+  const walk = new WalkOn(deps, limit);
+  const causes = await walk.into(run, flow === null ? [] : [`${run}/${flow}`], answer.causes);
+  causes.sort(
+    (a, b) =>
+      Number(b.key) - Number(a.key) ||
+      (a.since ?? Number.POSITIVE_INFINITY) - (b.since ?? Number.POSITIVE_INFINITY) ||
+      b.blocks - a.blocks,
+  );
+  const causeCount = causes.length + answer.causeCount - answer.causes.length;
+  const text = flow === null ? {} : { text: summaryOf(flow, causes, causeCount) };
+  return { ...answer, causes: causes.slice(0, limit), causeCount, ...text };
+}
+
+/** A flow of another run, which the walk can go into; its own earlier period is one. */
+const isElsewhere = (it: Cause): it is Cause & { flow: string; by: string } =>
+  (it.code === 'other_run' || it.code === 'backlog') && it.flow !== null && it.by !== null;
+
+/** A run that others wait for, in one snapshot; or the reason why it is not there. */
+type Asked = { readonly context: RunContext; readonly why: ReturnType<typeof whyAsker> } | UnopenedRun;
+
+class WalkOn {
+  readonly #deps: ApiDeps;
+  readonly #limit: number;
+  /** Runs that causes named: the reason why it was not opened, or null when it is there. */
+  readonly #runs = new Map<string, UnopenedRun | null>();
+  /** Other runs, each read once: how their flows are asked. */
+  readonly #askers = new Map<string, Promise<Asked>>();
+  /** What was found for a flow of another run; asked once however many wait for it. */
+  readonly #known = new Map<string, Promise<readonly Cause[] | null>>();
+
+  constructor(deps: ApiDeps, limit: number) {
+    this.#deps = deps;
+    this.#limit = limit;
+  }
+
+  /** `way`: the flows, with their runs, over which this run was reached: round a loop of runs the walk ends. */
+  async into(run: string, way: readonly string[], causes: readonly Cause[]): Promise<Cause[]> {
+    await this.#meet(causes);
+    const found = new Map<string, Cause>();
+    for (const cause of causes)
+      for (const it of await this.#behind(cause, way)) {
+        const key = JSON.stringify([it.run, it.flow, it.code, it.by]);
+        const known = found.get(key);
+        const shorter = known === undefined || it.chain.length < known.chain.length ? it : known;
+        found.set(key, { ...shorter, blocks: Math.max(it.blocks, known?.blocks ?? 0) });
+      }
+    return [...found.values()].map((it) => (it.run === run ? it : withWaive(it)));
+  }
+
+  async #behind(cause: Cause, way: readonly string[]): Promise<readonly Cause[]> {
+    if (!isElsewhere(cause)) return [cause];
+    const place = `${cause.by}/${cause.flow}`;
+    if (way.includes(place)) return [cause];
+    let asked = this.#known.get(place);
+    if (asked === undefined) {
+      if (this.#known.size >= MOST_FLOWS) return [cause];
+      asked = this.#causesOf(cause.by, cause.flow, [...way, place]);
+      this.#known.set(place, asked);
+    }
+    const causes = await asked;
+    // Done there: the news is on its way.
+    if (causes === null) return [cause];
+    const before = cause.chain.slice(0, -1);
+    return causes.map((it) => ({
+      ...it,
+      blocks: cause.blocks,
+      chain: [...before, ...it.chain.map((id) => (id.includes('/') ? id : `${cause.by}/${id}`))],
+    }));
+  }
+
+  /** Finds out which of the runs that the causes name exist, all at once: most that are waited for were not opened yet. */
+  async #meet(causes: readonly Cause[]): Promise<void> {
+    const named = causes.flatMap((it) => (isElsewhere(it) ? [it.by] : []));
+    const unmet = [...new Set(named)].filter((run) => !this.#runs.has(run));
+    if (unmet.length === 0) return;
+    const unopened = await unopenedRuns(this.#deps, unmet);
+    for (const run of unmet) this.#runs.set(run, unopened.get(run) ?? null);
+  }
+
+  async #causesOf(run: string, flow: string, way: readonly string[]): Promise<readonly Cause[] | null> {
+    const unopened = this.#runs.get(run);
+    if (unopened != null) return [ofFlow(unopened, flow)];
+    const asking = this.#askers.get(run) ?? this.#read(run);
+    this.#askers.set(run, asking);
+    const asked = await asking;
+    if ('cause' in asked) return [ofFlow(asked, flow)];
+    const { context, why } = asked;
+    const v = context.index.get(flow);
+    if (v === undefined) return [(await whyAbsent(this.#deps, context, flow)).cause];
+    const { causes } = why(v, this.#limit);
+    if (causes.some((it) => it.code === 'already_ran')) return null;
+    return this.into(run, way, causes);
+  }
+
+  async #read(run: string): Promise<Asked> {
+    const found = await contextOrCause(this.#deps, run, null);
+    if ('cause' in found) return found;
+    const { context } = found;
+    const { state, facts } = await readWhyFacts(this.#deps.pool, context, this.#deps);
+    return { context, why: whyAsker(context.graph, state, facts) };
+  }
+}
+
+/** A flow that waits for another run can also go on without it. */
+const withWaive = (cause: Cause): Cause => {
+  const { remedy } = cause;
+  if (remedy.verb === 'waive' || remedy.otherwise.includes('waive')) return cause;
+  return { ...cause, remedy: { ...remedy, otherwise: [...remedy.otherwise, 'waive'] } };
+};
