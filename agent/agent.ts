@@ -5,7 +5,7 @@
 import { randomUUID } from 'node:crypto';
 import type { AttemptResult } from '../contract/agent.ts';
 import { SluiceError } from '../errors.ts';
-import type { Fences } from '../platforms/fence-report.ts';
+import type { Fences } from '../platforms/sql/fence-report.ts';
 import { type ApiClient, ApiRefusal, pause } from './api-client.ts';
 import { Attempts, type Platforms } from './attempts.ts';
 import { createCalls, type Introduction } from './calls.ts';

@@ -14,7 +14,7 @@ import type {
   Task,
   Waiting,
 } from '../platforms/platform.ts';
-import type { ShellPlatform } from '../platforms/shell.ts';
+import type { ShellPlatform } from '../platforms/shell/shell.ts';
 import type { LogShipper } from './log-shipper.ts';
 import { MemoryLog } from './memory-log.ts';
 import type { ResultSpool } from './result-spool.ts';

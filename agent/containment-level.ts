@@ -4,7 +4,7 @@ import { createHash } from 'node:crypto';
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { SluiceError } from '../errors.ts';
-import type { Containment, ContainmentLevel } from '../platforms/attempt-folder.ts';
+import type { Containment, ContainmentLevel } from '../platforms/shell/attempt-folder.ts';
 import { namespaceArguments } from './keeper/launch.ts';
 
 export type ContainmentWish = 'auto' | Exclude<ContainmentLevel, 'group'>;

@@ -1,6 +1,6 @@
 /** Looks at the fences of the agent's databases now and then, for `sluice doctor`; a heartbeat takes what was found, and waits for nothing. */
 import type { HeartbeatRequest } from '../contract/agent.ts';
-import type { Fences, FencesFound } from '../platforms/fence-report.ts';
+import type { Fences, FencesFound } from '../platforms/sql/fence-report.ts';
 
 /** How often it looks. */
 const LOOK_MS = 600_000;

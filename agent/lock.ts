@@ -6,7 +6,7 @@ import { randomBytes } from 'node:crypto';
 import { linkSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { SluiceError } from '../errors.ts';
-import { processIdentity } from '../platforms/process-identity.mjs';
+import { processIdentity } from '../platforms/shell/process-identity.mjs';
 
 export interface AgentLock {
   /** Goes into `hello`; 32 hex digits. */

@@ -10,7 +10,7 @@ import { childEnvironment, loadConfig, projectFolder } from '../config.ts';
 import { SluiceError } from '../errors.ts';
 import { createLogger } from '../logging.ts';
 import packageFile from '../package.json' with { type: 'json' };
-import { fencesOf } from '../platforms/fence-report.ts';
+import { fencesOf } from '../platforms/sql/fence-report.ts';
 import { createAgent } from './agent.ts';
 import { createApiClient } from './api-client.ts';
 import { containmentFor } from './containment-level.ts';

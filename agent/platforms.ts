@@ -1,11 +1,11 @@
 /** The platforms of one agent, by the type of program they carry out. */
 import { join } from 'node:path';
-import type { Containment } from '../platforms/attempt-folder.ts';
-import { createExportPlatform } from '../platforms/export.ts';
-import { createImportPlatform } from '../platforms/import.ts';
+import { createExportPlatform } from '../platforms/copy/export.ts';
+import { createImportPlatform } from '../platforms/copy/import.ts';
 import { createNoopPlatform } from '../platforms/noop.ts';
-import { createShellPlatform } from '../platforms/shell.ts';
-import { createSqlPlatform } from '../platforms/sql.ts';
+import type { Containment } from '../platforms/shell/attempt-folder.ts';
+import { createShellPlatform } from '../platforms/shell/shell.ts';
+import { createSqlPlatform } from '../platforms/sql/sql.ts';
 import type { Platforms } from './attempts.ts';
 
 export interface PlatformsOptions {

@@ -2,7 +2,7 @@
 # a file, also when agent and keeper are dead and the disk is full. Read by dash, bash and busybox alike.
 #
 # usage: sh shim.sh SPOOL BOOT
-#   SPOOL  of the agent (platforms/attempt-folder.ts)
+#   SPOOL  of the agent (platforms/shell/attempt-folder.ts)
 #   BOOT   of this machine, for the file `running`
 # stdin: for each program, one after the other, `EPOCH` or `EPOCH LEAF`; it ends with the keeper.
 #   LEAF   cgroup that this process enters, and every program of it

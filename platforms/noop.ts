@@ -1,6 +1,7 @@
 /** The program that does nothing, for load and tests: it takes `ms` and fails while the attempt is <= `failTimes`. */
-import { endingOfCause } from './interruption.ts';
+
 import { type Ending, type Platform, type SpecOf, stopReason, type Task } from './platform.ts';
+import { endingOfCause } from './sql/interruption.ts';
 
 /** The ending of a noop that takes no time; costs no timer and no promise. */
 export function noopEnding(task: Task): Ending {

@@ -1,6 +1,7 @@
 /** The only stand-in for a platform: it ends attempts as a script says. For tests of others. */
-import { endingOfCause } from './interruption.ts';
+
 import { type Ending, type Platform, stopReason, type Task } from './platform.ts';
+import { endingOfCause } from './sql/interruption.ts';
 
 export interface SimulatedPlatform extends Platform {
   /** Tasks executed so far, in order. */

@@ -7,8 +7,8 @@ import type {
   EndRequest,
   KeptLaunch,
   ProcessRef,
-} from '../../platforms/attempt-folder.ts';
-import { processIdentity } from '../../platforms/process-identity.mjs';
+} from '../../platforms/shell/attempt-folder.ts';
+import { processIdentity } from '../../platforms/shell/process-identity.mjs';
 import { ProgramProcesses } from './containment.ts';
 import { codeOf, execProblem, launchProblem } from './launch.ts';
 import { type ProcessTable, readLiving, TICKS_PER_SECOND } from './process-table.ts';

@@ -4,8 +4,8 @@
  */
 import { readdirSync, readFileSync, rmdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import type { KeptLaunch, ProcessRef } from '../../platforms/attempt-folder.ts';
-import { processIdentity } from '../../platforms/process-identity.mjs';
+import type { KeptLaunch, ProcessRef } from '../../platforms/shell/attempt-folder.ts';
+import { processIdentity } from '../../platforms/shell/process-identity.mjs';
 import { type Living, type ProcessTable, readLiving } from './process-table.ts';
 
 export class ProgramProcesses {

@@ -11,7 +11,7 @@ import {
   parseEnded,
   requestsOf,
   spooledEpochs,
-} from '../../platforms/attempt-folder.ts';
+} from '../../platforms/shell/attempt-folder.ts';
 import { KeptAttempt, type Surroundings } from './attempt.ts';
 import { ProcessTable } from './process-table.ts';
 import { Shims } from './shims.ts';

@@ -1,7 +1,7 @@
 /** How a shim is started, and what is wrong when a program cannot be (protocol C5: then it is `failed`, nothing ran). */
 import { accessSync, closeSync, constants, existsSync, openSync, readSync, statSync } from 'node:fs';
 import { isAbsolute, join, resolve } from 'node:path';
-import type { AttemptFolder, KeptLaunch } from '../../platforms/attempt-folder.ts';
+import type { AttemptFolder, KeptLaunch } from '../../platforms/shell/attempt-folder.ts';
 
 export const SHIM = join(import.meta.dirname, '..', 'shim.sh');
 /** For the shim itself and for unshare; the program gets none of it. */

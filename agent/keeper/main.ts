@@ -8,8 +8,8 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { SluiceError } from '../../errors.ts';
-import { makeSpool } from '../../platforms/attempt-folder.ts';
-import { processIdentity } from '../../platforms/process-identity.mjs';
+import { makeSpool } from '../../platforms/shell/attempt-folder.ts';
+import { processIdentity } from '../../platforms/shell/process-identity.mjs';
 import { takeLock } from '../lock.ts';
 import { Keeper } from './keeper.ts';
 

@@ -4,7 +4,7 @@
  */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { mkdirSync } from 'node:fs';
-import type { KeptLaunch } from '../../platforms/attempt-folder.ts';
+import type { KeptLaunch } from '../../platforms/shell/attempt-folder.ts';
 import { leafOf, removeEmpty } from './containment.ts';
 import { namespaceArguments, SHIM, SHIM_PATH } from './launch.ts';
 import { livingWith, readLiving } from './process-table.ts';

@@ -12,7 +12,7 @@ begin
 end
 $require$;
 
--- Control rows of distributions. They belong to the platform code (platforms/fence.ts), which makes the same tables when it
+-- Control rows of distributions. They belong to the platform code (platforms/sql/fence.ts), which makes the same tables when it
 -- comes first; they are here so that a check on them can run before the first distribution did. A test holds the two together.
 -- deal_stat  0 = to be processed, 99 = finished, -100 = void, anything else = under way or failed
 create schema if not exists sluice;

@@ -9,7 +9,7 @@ const SAID_CHARACTERS = 200;
 const STDERR_CHARACTERS = 600;
 const STDERR = '\nstderr: ';
 
-/** Words of platforms/shell-ending.ts and platforms/log-pump.ts. */
+/** Words of platforms/shell/shell-ending.ts and platforms/shell/log-pump.ts. */
 const IN_CHINESE: readonly (readonly [RegExp, string])[] = [
   [/^exit code (\d+)$/, '退出码 $1'],
   [

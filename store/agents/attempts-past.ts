@@ -27,7 +27,7 @@ interface Of {
 const ENDED = `(started_ms is null or outcome in ('succeeded', 'requeued', 'false')
   or (outcome = 'failed' and failure_kind = 'program'))`;
 
-/** Epochs of before there were works are smaller: those attempts have none, and are looked for by program and period (platforms/session.ts). */
+/** Epochs of before there were works are smaller: those attempts have none, and are looked for by program and period (platforms/sql/session.ts). */
 const FIRST_CLOCK_EPOCH = 1e15;
 
 /**

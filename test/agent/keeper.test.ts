@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { Keeper } from '../../agent/keeper/keeper.ts';
-import { AttemptFolder, makeSpool } from '../../platforms/attempt-folder.ts';
+import { AttemptFolder, makeSpool } from '../../platforms/shell/attempt-folder.ts';
 import { taskOf } from '../platforms/task.ts';
 
 test('an attempt that its agent took away keeps no keeper, although the folder is there for ever', async () => {

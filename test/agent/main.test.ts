@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import pg from 'pg';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { ProgramSpec } from '../../platforms/platform.ts';
-import { processIdentity } from '../../platforms/process-identity.mjs';
+import { processIdentity } from '../../platforms/shell/process-identity.mjs';
 import { sqlSpec, taskOf } from '../platforms/task.ts';
 import { createEmptyDatabase } from '../support/database.ts';
 import { FakeApi } from './fake-api.ts';

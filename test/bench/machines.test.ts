@@ -4,7 +4,7 @@ import { afterAll, expect, test } from 'vitest';
 import { doneOnce } from '../../bench/machines/once.ts';
 import { BOUND_MS, Requests } from '../../bench/machines/requests.ts';
 import { ApiProblem } from '../../cli/client.ts';
-import { ensurePlatformSchema } from '../../platforms/fence.ts';
+import { ensurePlatformSchema } from '../../platforms/sql/fence.ts';
 import { createPool } from '../../store/schema/pool.ts';
 import { settleRun } from '../support/coordinator.ts';
 import { createEmptyDatabase, createTestDatabase } from '../support/database.ts';

@@ -3,8 +3,8 @@ import { readFileSync } from 'node:fs';
 import pg from 'pg';
 import { afterAll, expect, test } from 'vitest';
 import { checkCatalogue } from '../../graph/catalogue/check.ts';
-import { ensurePlatformSchema } from '../../platforms/fence.ts';
-import { createSqlPlatform } from '../../platforms/sql.ts';
+import { ensurePlatformSchema } from '../../platforms/sql/fence.ts';
+import { createSqlPlatform } from '../../platforms/sql/sql.ts';
 import { contextOf, sqlSpec, taskOf } from '../platforms/task.ts';
 import { createEmptyDatabase } from '../support/database.ts';
 

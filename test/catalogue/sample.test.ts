@@ -4,7 +4,7 @@ import { beforeAll, describe, expect, test } from 'vitest';
 import { sampleChecksum } from '../../catalogue/sample/checksum.ts';
 import { prepareSample, type SampleOptions } from '../../catalogue/sample/prepare.ts';
 import { supplySource, WITHHELD_FLOW, withholdSource } from '../../catalogue/sample/withhold.ts';
-import { ensurePlatformSchema } from '../../platforms/fence.ts';
+import { ensurePlatformSchema } from '../../platforms/sql/fence.ts';
 import { createEmptyDatabase } from '../support/database.ts';
 import { MONTHS, prepareWarehouse } from './warehouse.ts';
 

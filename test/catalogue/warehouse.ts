@@ -2,10 +2,10 @@
 import pg from 'pg';
 import { prepareSample } from '../../catalogue/sample/prepare.ts';
 import { firstDay, lastDay, mappedCycle, programPeriods } from '../../graph/calendar/calendar.ts';
-import { createExportPlatform } from '../../platforms/export.ts';
-import { createImportPlatform } from '../../platforms/import.ts';
+import { createExportPlatform } from '../../platforms/copy/export.ts';
+import { createImportPlatform } from '../../platforms/copy/import.ts';
 import type { Ending, Platform, ProgramSpec } from '../../platforms/platform.ts';
-import { createSqlPlatform } from '../../platforms/sql.ts';
+import { createSqlPlatform } from '../../platforms/sql/sql.ts';
 import type { Parameters } from '../../sql/statements.ts';
 import { workKey } from '../platforms/task.ts';
 import { createEmptyDatabase } from '../support/database.ts';

@@ -4,7 +4,7 @@
  */
 import { join } from 'node:path';
 import { containmentFor } from '../../agent/containment-level.ts';
-import { createShellPlatform } from '../../platforms/shell.ts';
+import { createShellPlatform } from '../../platforms/shell/shell.ts';
 import { contextOf, taskOf } from '../platforms/task.ts';
 
 const { spool, level, script, timeoutMs, leaves } = JSON.parse(process.argv[2]!);

@@ -4,7 +4,7 @@ import pg from 'pg';
 import { expect } from 'vitest';
 import { Task } from '../../contract/agent.ts';
 import { memberOf, planMembers } from '../../graph/verbs/rerun.ts';
-import { createSqlPlatform } from '../../platforms/sql.ts';
+import { createSqlPlatform } from '../../platforms/sql/sql.ts';
 import { endOf } from '../../services/agents/attempt-end.ts';
 import { taskOf } from '../../services/agents/tasks.ts';
 import { registerAgent } from '../../store/agents/agents.ts';

@@ -1,7 +1,7 @@
 /**
  * The wrapper that ran shell programs before the keeper, as it was: an agent must take over what it runs.
  *
- * usage: node old-wrapper.mjs FOLDER. The folder and who writes what in it: platforms/wrapper-folder.ts.
+ * usage: node old-wrapper.mjs FOLDER. The folder and who writes what in it: platforms/shell/wrapper-folder.ts.
  */
 import { spawn } from 'node:child_process';
 import {
@@ -18,7 +18,7 @@ import {
   writeSync,
 } from 'node:fs';
 import { join } from 'node:path';
-import { processIdentity } from '../../platforms/process-identity.mjs';
+import { processIdentity } from '../../platforms/shell/process-identity.mjs';
 
 const WATCH_MS = 200;
 /** What a program leaves running in its group when it ends gets this long between TERM and KILL. */

@@ -1,0 +1,336 @@
+/**
+ * The folder of one shell attempt, `<spool>/attempts/<epoch>`: all that agent, keeper and shim say to each other. What
+ * must be said on a full disk as well is a name (a hard link, an empty file), which needs no block of the disk. Folders of
+ * the wrapper, which Sluice had before the keeper: wrapper-folder.ts.
+ *
+ * | file | written by | meaning |
+ * |---|---|---|
+ * | attempt.sh | agent | first line: `#` and task, limits as JSON; then the program's environment, folder and command, as a shell reads them. The folder gets its name when it is whole; the file's time of change is the last contact with the API, seconds since the machine's start |
+ * | log, err | shim, program | stdout and stderr, appended (O_APPEND) without bound |
+ * | running | shim | exclusive: who creates it may run the program; its process, and when the program began. An agent creates it to give up |
+ * | exit.STATUS | shim | how the program ended |
+ * | unforked | shim | no process could be made for the program |
+ * | cause.WHY | keeper | it ends the program for this reason |
+ * | survivors | keeper | processes that it cannot end |
+ * | `<spool>/requests/EPOCH.WHY` | agent | a request to end the program |
+ * | `<spool>/ended/EPOCH.WHAT` | keeper | the attempt is over: nothing of it lives |
+ */
+import {
+  closeSync,
+  existsSync,
+  linkSync,
+  lstatSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  readlinkSync,
+  renameSync,
+  rm,
+  rmSync,
+  statSync,
+  symlinkSync,
+  utimesSync,
+  writeFileSync,
+} from 'node:fs';
+import { uptime } from 'node:os';
+import { join } from 'node:path';
+import type { Task } from '../platform.ts';
+import { processIdentity } from './process-identity.mjs';
+import { programText, type StartedProgram } from './program-text.ts';
+import { removedAtOnce } from './small-folder.ts';
+
+/** How the processes of a program are kept together, strongest first; `group` where there is no /proc (protocol C5). */
+export type ContainmentLevel = 'cgroup' | 'namespace' | 'marks' | 'group';
+
+export interface Containment {
+  readonly level: ContainmentLevel;
+  /** Level `cgroup`: the folder in which each attempt gets a leaf. */
+  readonly cgroup?: string | undefined;
+}
+
+export interface Launch extends StartedProgram {
+  readonly timeoutMs: number | null;
+  readonly orphanMs: number;
+  readonly graceMs: number;
+  readonly containment: Containment;
+  /** What the program leaves running at its own end goes on. */
+  readonly leaves: boolean;
+}
+
+/** As it stands in attempt.sh: environment and command come after it. */
+export interface KeptLaunch extends Omit<Launch, 'command' | 'env'> {
+  /** The first word of the program's own command. */
+  readonly program: string;
+  /** PATH of the program. */
+  readonly path: string | undefined;
+}
+
+export interface ProcessRef {
+  readonly pid: number;
+  readonly identity: string | undefined;
+  /** When the program of the attempt began, seconds since the machine's start; undefined where nobody counts them. */
+  readonly beganS?: number | undefined;
+}
+
+/** What the keeper says of an ended attempt; its name in `ended/`. */
+export type Ended =
+  | { readonly what: 'exit'; readonly status: number }
+  /** The kernel or this machine refused to start it; `code` as ENOENT. Nothing has run. */
+  | { readonly what: 'unlaunched'; readonly code: string }
+  /** The keeper ended it: cancel, timeout, orphan, leave; force = a person decided to leave survivors alive. */
+  | { readonly what: 'cancel' | 'timeout' | 'orphan' | 'leave' | 'force' }
+  /** The shim was killed: how far the program came is not known. */
+  | { readonly what: 'lost' };
+
+const ENDED = /^(\d+)\.(?:exit-(\d+)|unlaunched-([A-Z0-9]+)|(cancel|timeout|orphan|leave|force|lost))$/;
+
+export const endedName = (epoch: number, ended: Ended): string => {
+  if (ended.what === 'exit') return `${epoch}.exit-${ended.status}`;
+  if (ended.what === 'unlaunched') return `${epoch}.unlaunched-${ended.code}`;
+  return `${epoch}.${ended.what}`;
+};
+
+/** The meaning of a name in `ended/`; undefined for any other name. */
+export function parseEnded(name: string): { epoch: number; ended: Ended } | undefined {
+  const found = ENDED.exec(name);
+  if (found === null) return undefined;
+  const [, epoch, status, code, what] = found;
+  if (status !== undefined) return { epoch: Number(epoch), ended: { what: 'exit', status: Number(status) } };
+  if (code !== undefined) return { epoch: Number(epoch), ended: { what: 'unlaunched', code } };
+  return { epoch: Number(epoch), ended: { what: what as 'lost' } };
+}
+
+export type EndRequest = 'cancel' | 'orphan' | 'leave' | 'force';
+
+const GIVEN_UP = 'given-up';
+
+export class AttemptFolder {
+  readonly path: string;
+  readonly spool: string;
+  readonly epoch: number;
+
+  constructor(spool: string, epoch: number) {
+    this.spool = spool;
+    this.epoch = epoch;
+    this.path = join(spool, 'attempts', String(epoch));
+  }
+
+  file(name: 'attempt.sh' | 'log' | 'err' | 'running' | 'unforked' | 'survivors'): string {
+    return join(this.path, name);
+  }
+
+  /** Fails when the folder is there already: an epoch is attempted once. */
+  create(task: Task, launch: Launch): void {
+    if (existsSync(this.path)) throw new Error(`epoch ${this.epoch} was attempted already`);
+    const draft = `${this.path}.new`;
+    mkdirSync(draft, { recursive: true, mode: 0o700 });
+    const { command, env, ...limits } = launch;
+    const kept: KeptLaunch = { ...limits, program: command[0]!, path: env.PATH };
+    const text = `# ${JSON.stringify({ task, launch: kept })}\n${programText(launch)}`;
+    writeFileSync(join(draft, 'attempt.sh'), text, { mode: 0o600 });
+    noteContact(join(draft, 'attempt.sh'));
+    renameSync(draft, this.path);
+  }
+
+  /** Undefined when there is no whole folder of a keeper's attempt: a power cut can empty its file. */
+  attempt(): { readonly task: Task; readonly launch: KeptLaunch } | undefined {
+    const text = this.#text('attempt.sh');
+    if (text === undefined) return undefined;
+    try {
+      return JSON.parse(text.slice(2, text.indexOf('\n')));
+    } catch {
+      return undefined;
+    }
+  }
+
+  /**
+   * The shim that took the attempt; `given up` when an agent took it away first; `unknown` when a full disk took no
+   * note of the process; undefined when nobody has it yet.
+   */
+  runner(): ProcessRef | 'given up' | 'unknown' | undefined {
+    try {
+      return parseRunner(readFileSync(this.file('running'), 'utf8'));
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
+      return lstatSync(this.file('running'), { throwIfNoEntry: false }) === undefined
+        ? undefined
+        : 'given up';
+    }
+  }
+
+  /** Takes the attempt away from a shim that has not begun; false when one has. */
+  giveUp(): boolean {
+    try {
+      // A link to nowhere: exclusive, and it needs no block of the disk.
+      symlinkSync(GIVEN_UP, this.file('running'));
+      return true;
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code === 'EEXIST') return this.runner() === 'given up';
+      throw error;
+    }
+  }
+
+  /** Whether an agent took the attempt away; never throws. */
+  get isGivenUp(): boolean {
+    try {
+      return readlinkSync(this.file('running')) === GIVEN_UP;
+    } catch {
+      return false;
+    }
+  }
+
+  /** Contact with the API. False: no folder of the keeper, or the attempt ended and it is gone. */
+  touch(): boolean {
+    try {
+      noteContact(this.file('attempt.sh'));
+      return true;
+    } catch {
+      return false;
+    }
+  }
+
+  requestEnd(reason: EndRequest): void {
+    this.#link(join(requestsOf(this.spool), `${this.epoch}.${reason}`));
+  }
+
+  noteCause(cause: string): void {
+    this.#link(join(this.path, `cause.${cause}`));
+  }
+
+  /** The attempt is over; said also when somebody has removed the folder, because its agent waits for the word. */
+  noteEnded(ended: Ended): boolean {
+    const path = join(endedOf(this.spool), endedName(this.epoch, ended));
+    return this.#link(path) || (this.contactS() === undefined && made(path));
+  }
+
+  names(): readonly string[] {
+    try {
+      return readdirSync(this.path);
+    } catch {
+      return [];
+    }
+  }
+
+  /** Last contact with the API, seconds since the machine's start; undefined when the folder is gone. */
+  contactS(): number | undefined {
+    const ms = statSync(this.file('attempt.sh'), { throwIfNoEntry: false })?.mtimeMs;
+    return ms === undefined ? undefined : ms / 1_000;
+  }
+
+  /** Of `log` or `err`, to be read; undefined when there is no such file. */
+  openLog(name: 'log' | 'err' = 'log'): number | undefined {
+    try {
+      return openSync(this.file(name), 'r');
+    } catch {
+      return undefined;
+    }
+  }
+
+  closeLog(log: number | undefined): void {
+    if (log !== undefined) closeSync(log);
+  }
+
+  /** What the keeper cannot end, for people; undefined when there is nothing of the kind. */
+  survivors(): string | undefined {
+    return this.#text('survivors');
+  }
+
+  /** Out of sight at once; the files go when there is time. */
+  remove(): void {
+    const trash = join(trashOf(this.spool), String(this.epoch));
+    try {
+      renameSync(this.path, trash);
+      if (!removedAtOnce(trash)) rm(trash, { recursive: true, force: true }, () => {});
+    } catch {
+      // A full disk, or there is none.
+      rmSync(this.path, { recursive: true, force: true });
+    }
+    for (const folder of [requestsOf(this.spool), endedOf(this.spool)]) {
+      for (const name of readdirSync(folder)) {
+        if (name.startsWith(`${this.epoch}.`)) rmSync(join(folder, name), { force: true });
+      }
+    }
+  }
+
+  /** A second name for a file that is there needs no block of the disk. */
+  #link(path: string): boolean {
+    try {
+      linkSync(this.file('attempt.sh'), path);
+      return true;
+    } catch (error) {
+      const { code } = error as NodeJS.ErrnoException;
+      return NO_LINKS.has(code) ? made(path) : code === 'EEXIST';
+    }
+  }
+
+  #text(name: Parameters<AttemptFolder['file']>[0]): string | undefined {
+    try {
+      return readFileSync(this.file(name), 'utf8');
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
+      throw error;
+    }
+  }
+}
+
+/** By the clock that no correction of the time moves: a second keeper goes on counting where the first one was killed. */
+function noteContact(file: string): void {
+  const since = uptime();
+  utimesSync(file, since, since);
+}
+
+/** `attempts` lies on a disk of its own, or on one that knows no hard links. */
+const NO_LINKS = new Set<string | undefined>(['EXDEV', 'EPERM', 'ENOTSUP', 'EOPNOTSUPP']);
+
+/** An empty file says the same as a link: the name counts. */
+function made(path: string): boolean {
+  try {
+    writeFileSync(path, '', { flag: 'wx', mode: 0o600 });
+    return true;
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === 'EEXIST';
+  }
+}
+
+export const attemptsOf = (spool: string): string => join(spool, 'attempts');
+export const requestsOf = (spool: string): string => join(spool, 'requests');
+export const endedOf = (spool: string): string => join(spool, 'ended');
+
+const trashOf = (spool: string): string => join(spool, 'trash');
+
+export function makeSpool(spool: string): void {
+  for (const folder of [attemptsOf(spool), requestsOf(spool), endedOf(spool), trashOf(spool)])
+    mkdirSync(folder, { recursive: true, mode: 0o700 });
+  for (const left of readdirSync(trashOf(spool)))
+    rm(join(trashOf(spool), left), { recursive: true, force: true }, () => {});
+}
+
+/** Epochs that have a folder in the spool. */
+export function spooledEpochs(spool: string): number[] {
+  const folder = attemptsOf(spool);
+  if (!existsSync(folder)) return [];
+  return readdirSync(folder)
+    .map(Number)
+    .filter((epoch) => Number.isSafeInteger(epoch) && epoch > 0)
+    .sort((a, b) => a - b);
+}
+
+/** `BOOT STAT up SECONDS`: the boot of the machine, the shim's line of /proc/PID/stat, the age of the boot; without /proc `BOOT PID`. */
+function parseRunner(text: string): ProcessRef | 'unknown' {
+  const [boot = '', rest = ''] = split(text.trim());
+  const pid = Number.parseInt(rest, 10);
+  if (Number.isNaN(pid)) return 'unknown';
+  const start = rest.slice(rest.lastIndexOf(')') + 2).split(' ')[19];
+  const began = / up ([\d.]+)$/.exec(rest)?.[1];
+  return {
+    pid,
+    identity: start === undefined ? processIdentity(pid) : `${boot}/${start}`,
+    beganS: began === undefined ? undefined : Number(began),
+  };
+}
+
+function split(text: string): [string, string] {
+  const at = text.indexOf(' ');
+  return at < 0 ? [text, ''] : [text.slice(0, at), text.slice(at + 1)];
+}

@@ -1,0 +1,87 @@
+/** Errors of a database attempt -> kind of failure (protocol C4) and a message a person can act on. */
+import pg from 'pg';
+import { ProgramError } from '../../sql/program-error.ts';
+import type { Statement } from '../../sql/statements.ts';
+import type { Ending, FailureKind } from '../platform.ts';
+
+/**
+ * SQLSTATE classes and codes that say "the platform, not the program": connection, authentication, resources,
+ * operator intervention (57014 without a cause of ours: somebody else cancelled), transient conflicts, broken server.
+ */
+const INFRASTRUCTURE = /^(08|28|53|57|58|XX)|^(3D000|25P03|25P04|40001|40P01|55P03|25006)$/;
+const MESSAGE_LIMIT = 4_000;
+
+const MADE_TWICE = 'another session made the same object at this moment; tried again, the statement finds it';
+
+/** What `if not exists` cannot answer unless another session made the object between its look and its work. */
+const EXISTS = /^(42P06|42P07|42710)$/;
+
+export function failureKind(error: unknown, statement?: Statement): FailureKind {
+  if (error instanceof ProgramError) return 'program';
+  if (!(error instanceof pg.DatabaseError)) return 'infrastructure';
+  if (madeTwice(error, statement)) return 'infrastructure';
+  return INFRASTRUCTURE.test(error.code ?? '') ? 'infrastructure' : 'program';
+}
+
+/**
+ * Two sessions that make one object at the same moment: PostgreSQL looks, then works, so that the second meets the key of a system
+ * catalogue, with `if not exists` too. It is a transient conflict: once the first has committed, the same statement passes.
+ */
+function madeTwice({ code, schema }: pg.DatabaseError, statement?: Statement): boolean {
+  if (code === '23505') return schema === 'pg_catalog';
+  return EXISTS.test(code ?? '') && /^create\b.*\bif\s+not\s+exists\b/is.test(statement?.text.trim() ?? '');
+}
+
+/** `statement`: the one that was running, for the error's place in the program's text. */
+export function failed(error: unknown, statement?: Statement): Ending {
+  return {
+    outcome: 'failed',
+    kind: failureKind(error, statement),
+    message: clip(describe(error, statement)),
+  };
+}
+
+function describe(error: unknown, statement: Statement | undefined): string {
+  if (!(error instanceof pg.DatabaseError)) return plain(error);
+  const parts = [`${error.message} (${error.code ?? 'no code'})`];
+  if (error.position !== undefined && statement !== undefined) {
+    const { line, column } = statement.place(Number(error.position));
+    parts.push(`at line ${line}, column ${column}`);
+  } else if (statement !== undefined) {
+    parts.push(`in: ${statement.firstLine}`);
+  }
+  const words = madeTwice(error, statement) ? MADE_TWICE : wordsFor(error.code, statement);
+  if (words !== null) parts.push(words);
+  if (error.detail) parts.push(`detail: ${error.detail}`);
+  if (error.hint) parts.push(`hint: ${error.hint}`);
+  if (error.where) parts.push(`where: ${error.where}`);
+  return parts.join('\n');
+}
+
+/** What PostgreSQL refuses because the program is one transaction, by its code: its own words may be in any language. */
+function wordsFor(code: string | undefined, statement: Statement | undefined): string | null {
+  switch (code) {
+    case '2D000':
+      return 'the program is one transaction, in which a procedure cannot commit or roll back: `transaction: none` in its catalogue entry lets it';
+    case '25001':
+      return statement?.verb === 'set' || statement?.verb === 'select'
+        ? 'the transaction of a program is begun by Sluice, and cannot be changed'
+        : 'the program is one transaction, in which this statement cannot run: `transaction: none` in its catalogue entry lets it';
+    default:
+      return null;
+  }
+}
+
+/** Node's connection errors to several addresses come as an AggregateError with an empty message. */
+function plain(error: unknown): string {
+  if (error instanceof AggregateError && error.message === '') {
+    return error.errors.map((one) => plain(one)).join('; ');
+  }
+  return error instanceof Error ? error.message : String(error);
+}
+
+function clip(message: string): string {
+  if (message.length <= MESSAGE_LIMIT) return message;
+  // Not in the middle of a character of two units.
+  return `${message.slice(0, MESSAGE_LIMIT - 1).replace(/[\ud800-\udbff]$/, '')}…`;
+}

@@ -1,0 +1,147 @@
+/**
+ * The frame of every fenced attempt (protocol C6): own older attempts are ended, the fence is taken outside the timeout,
+ * effects and `done` are committed together - or nothing is.
+ */
+
+import { ProgramError } from '../../sql/program-error.ts';
+import type { Statement } from '../../sql/statements.ts';
+import type { Ending, ExecuteContext, FenceRow, Task } from '../platform.ts';
+import { withControl } from './control.ts';
+import { failed } from './failure.ts';
+import { describeRow, ensurePlatformSchema, markDone, takeFence } from './fence.ts';
+import { endingOfCause, Interruption } from './interruption.ts';
+import { blockersOf, cancelUnended, openSession } from './session.ts';
+import type { Session } from './silence.ts';
+
+/** While the fence is held, how often own older backends are asked to end, the third time closed, and the holder is looked for. */
+const LOOK_AGAIN_MS = 1_000;
+
+export interface Frame {
+  readonly session: Session;
+  readonly interruption: Interruption;
+  /** The statement that runs now, for the place of an error. */
+  current: Statement | undefined;
+}
+
+/** What a program did: rows it changed, as far as it knows. */
+export interface Effects {
+  readonly rows: number;
+}
+
+/**
+ * Carries out `work` inside the fenced transaction on `url` and answers how the attempt ended; never rejects.
+ * `prepare` runs before the transaction on the same session, with the platform's schema in place.
+ */
+export async function inFencedTransaction(
+  url: string,
+  task: Task,
+  context: ExecuteContext,
+  work: (frame: Frame) => Promise<Effects>,
+  prepare: (frame: Frame) => Promise<void> = async () => {},
+): Promise<Ending> {
+  const interruption = new Interruption(context);
+  let frame: Frame | undefined;
+  let committing = false;
+  try {
+    interruption.check();
+    const session = await openSession(url, task, context.log);
+    frame = { session, interruption, current: undefined };
+    interruption.watch(session);
+    const { client } = session;
+    await ensurePlatformSchema(client);
+    await prepare(frame);
+    interruption.check();
+
+    const fence = await whileWaiting(frame, task, context, async () => {
+      await client.query('begin');
+      return takeFence(client, task);
+    });
+    if (fence.state !== 'taken') {
+      await client.query('rollback');
+      return fence.state === 'done' ? already(task, fence.by, context) : stale(task, fence.heldBy, context);
+    }
+    const { over } = fence;
+    logOver(task, over, context);
+    interruption.startTimeout(task.timeoutMs);
+    const effects = await work(frame);
+    if (!(await markDone(client, task)))
+      throw new ProgramError(
+        `the row of ${task.workText} in sluice.sluice_work is gone: the program may not touch it`,
+      );
+    interruption.check();
+    committing = true;
+    const { command } = await client.query('commit');
+    if (command !== 'COMMIT') throw new ProgramError(`the database answered the commit with ${command}`);
+    const ending: Ending = { outcome: 'succeeded', rows: effects.rows };
+    return over === null ? ending : { ...ending, over };
+  } catch (error) {
+    if (interruption.cause !== null) return endingOfCause(interruption.cause, task, committing);
+    const ending = failed(frame?.session.failure ?? error, frame?.current);
+    if (ending.outcome === 'failed') context.log(`-- failed: ${ending.message}\n`);
+    return ending;
+  } finally {
+    interruption.dispose();
+    frame?.session.close();
+  }
+}
+
+export function logOver(task: Task, over: FenceRow | null, context: ExecuteContext): void {
+  if (over !== null) context.log(`-- executed over the effect of ${describeRow(over, task.record)}\n`);
+}
+
+export function already(task: Task, by: FenceRow, context: ExecuteContext): Ending {
+  context.log(
+    `-- nothing to do, an earlier attempt of this generation has committed: ${describeRow(by, task.record)}\n`,
+  );
+  return { outcome: 'succeeded', already: true };
+}
+
+export function stale(task: Task, heldBy: FenceRow, context: ExecuteContext): Ending {
+  const message =
+    `stale: the fence of ${task.workText} has ${describeRow(heldBy, task.record)}, this attempt has epoch ` +
+    `${task.lease.epoch}; it is tried again with a larger one`;
+  context.log(`-- ${message}\n`);
+  return { outcome: 'cancelled', effect: false, stale: true, heldBy, message };
+}
+
+/** Takes what others may hold, ending own older attempts first and for as long as they hold it; says who else does. */
+export async function whileWaiting<T>(
+  frame: Frame,
+  task: Task,
+  context: ExecuteContext,
+  take: () => Promise<T>,
+): Promise<T> {
+  const { client, pid } = frame.session;
+  const cancelled = await cancelUnended(client, task, false);
+  if (cancelled.length > 0) context.log(`-- cancelled older attempts: epochs ${cancelled.join(', ')}\n`);
+  let asked = cancelled.length > 0 ? 1 : 0;
+  let over = false;
+  let said = false;
+  let timer: NodeJS.Timeout | undefined;
+  const again = async () => {
+    try {
+      await withControl(frame.session.url, async (control) => {
+        if (over) return;
+        const still = await cancelUnended(control, task, asked >= 2);
+        if (still.length > 0) asked++;
+        const holders = still.length > 0 ? [] : await blockersOf(control, pid);
+        if (over || holders.length === 0) return;
+        const by = holders.join(', ');
+        if (!said) context.log(`-- the fence of ${task.workText} is held elsewhere: ${by}\n`);
+        said = true;
+        context.waits?.({ code: 'fence_held_elsewhere', by });
+      });
+    } catch {
+      // The platform takes no further connection now; the next round tries again.
+    }
+    if (!over) timer = setTimeout(again, LOOK_AGAIN_MS);
+  };
+  timer = setTimeout(again, LOOK_AGAIN_MS);
+  try {
+    return await take();
+  } finally {
+    over = true;
+    clearTimeout(timer);
+    if (said) context.waits?.(null);
+  }
+}

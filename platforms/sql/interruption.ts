@@ -1,0 +1,112 @@
+/**
+ * What may end a database attempt early - a stop, its timeout - and how it reaches the backends: by
+ * `pg_cancel_backend` from a second connection, then harder (protocol C6).
+ */
+
+import { type Ending, type ExecuteContext, type StopReason, stopReason } from '../platform.ts';
+import { withControl } from './control.ts';
+import type { Session } from './silence.ts';
+
+/** How often a backend is asked again, and after how long its connection is closed by force. */
+const REPEAT_MS = 500;
+const TERMINATE_AFTER_MS = 5_000;
+/** A connection over which nothing comes any more does not tell us of its own end. */
+const CLOSE_AFTER_MS = 10_000;
+
+export type InterruptionCause = StopReason | 'timeout';
+
+/** Thrown between statements; while one runs, the database's own error arrives instead. */
+export class Interrupted extends Error {
+  override name = 'Interrupted';
+}
+
+export class Interruption {
+  /** Set once; the first cause wins. */
+  cause: InterruptionCause | null = null;
+  readonly #context: ExecuteContext;
+  readonly #sessions = new Set<Session>();
+  readonly #onAbort = () => this.#interrupt(stopReason(this.#context.signal));
+  #timer: NodeJS.Timeout | undefined;
+  #ending: Promise<void> | undefined;
+  #disposed = false;
+
+  constructor(context: ExecuteContext) {
+    this.#context = context;
+    if (context.signal.aborted) this.cause = stopReason(context.signal);
+    else context.signal.addEventListener('abort', this.#onAbort, { once: true });
+  }
+
+  /** From now on this session's backend is cancelled when a cause comes up. */
+  watch(session: Session): void {
+    this.#sessions.add(session);
+  }
+
+  /** Starts the program's time, in ms; call it when the fence is taken. */
+  startTimeout(timeoutMs: number | null): void {
+    if (timeoutMs === null) return;
+    this.#timer = setTimeout(() => this.#interrupt('timeout'), Math.min(timeoutMs, 2_147_483_647));
+  }
+
+  /** Throws Interrupted if there is a cause. */
+  check(): void {
+    if (this.cause !== null) throw new Interrupted(this.cause);
+  }
+
+  /** Call when the attempt is over: no backend is cancelled afterwards. */
+  dispose(): void {
+    this.#disposed = true;
+    clearTimeout(this.#timer);
+    this.#context.signal.removeEventListener('abort', this.#onAbort);
+  }
+
+  #interrupt(cause: InterruptionCause): void {
+    if (this.cause !== null || this.#disposed) return;
+    this.cause = cause;
+    this.#context.log(`-- ending early: ${cause}\n`);
+    this.#ending ??= this.#endBackends();
+  }
+
+  async #endBackends(): Promise<void> {
+    const since = performance.now();
+    while (!this.#disposed) {
+      const force = performance.now() - since > TERMINATE_AFTER_MS;
+      for (const session of this.#sessions) {
+        const end = force ? 'pg_terminate_backend' : 'pg_cancel_backend';
+        try {
+          await withControl(session.url, async (client) => {
+            if (!this.#disposed) await client.query(`select ${end}($1)`, [session.pid]);
+          });
+        } catch {
+          // No second connection: the server notices the closed socket within a second.
+          if (force) session.close();
+        }
+      }
+      if (performance.now() - since > CLOSE_AFTER_MS) for (const session of this.#sessions) session.close();
+      await new Promise((resolve) => setTimeout(resolve, REPEAT_MS));
+    }
+  }
+}
+
+/** The ending of an attempt that a cause ended; `committing`: the end came while the commit was under way. */
+export function endingOfCause(
+  cause: InterruptionCause,
+  task: { timeoutMs: number | null; orphanMs: number },
+  committing: boolean,
+): Ending {
+  switch (cause) {
+    case 'cancel':
+      return { outcome: 'cancelled', effect: committing ? null : false };
+    case 'leave':
+      return { outcome: 'lost', message: 'the agent left before the program ended' };
+    case 'timeout':
+      return { outcome: 'failed', kind: 'timeout', message: `no end within ${task.timeoutMs} ms` };
+    case 'orphan':
+      return {
+        outcome: 'failed',
+        kind: 'infrastructure',
+        message: `no contact with the API for ${task.orphanMs} ms`,
+      };
+    default:
+      return cause satisfies never;
+  }
+}

@@ -1,0 +1,110 @@
+/**
+ * Finds sessions whose connection has fallen silent while both ends hold it open: somebody between them swallows what is sent (a proxy, a
+ * machine that was moved). What is in between answers keep-alive itself, so the database is asked over a new connection what the
+ * backend does. It has nothing to do, and the client waits for an answer: one of the two messages was lost, and nothing will ever come.
+ */
+import type pg from 'pg';
+import { withControl } from './control.ts';
+
+/** Interval of the looks, ms. Two in a row must find the same; an answer that is under way for longer than this is lost. */
+const LOOK_MS = 5_000;
+
+/** `ready`: of node-postgres, true while no statement waits for its answer. */
+type Client = pg.Client & { readonly readyForQuery: boolean };
+
+/** A session of one attempt (platforms/sql/session.ts). */
+export interface Session {
+  readonly client: pg.Client;
+  /** Where the session is, for a second connection that cancels it. */
+  readonly url: string;
+  readonly pid: number;
+  /** Its `application_name`. */
+  readonly name: string;
+  /** Why the session was failed, if it was: what the statement in flight says of it is only that the connection closed. */
+  readonly failure: Error | null;
+  /** Closes the connection at once and without waiting for the server; safe to call twice. */
+  close(): void;
+  /** Closes it because of `cause`. */
+  fail(cause: Error): void;
+}
+
+interface Backend {
+  pid: number;
+  name: string;
+  idle: boolean;
+  since: string | null;
+}
+
+/** Sessions of one database that are looked at together: one short connection a look, none while there are no sessions. */
+interface Watch {
+  readonly sessions: Map<Session, /** What the last look found, if that was suspicious. */ string | null>;
+  timer: NodeJS.Timeout | undefined;
+}
+
+const watches = new Map<string, Watch>();
+
+/** Looks at the session until the returned function is called; one that is found silent is failed, its backend ended. */
+export function watchForSilence(session: Session): () => void {
+  const watch = watches.get(session.url) ?? { sessions: new Map(), timer: undefined };
+  watches.set(session.url, watch);
+  watch.sessions.set(session, null);
+  if (watch.timer === undefined) look(session.url, watch);
+  return () => {
+    watch.sessions.delete(session);
+    if (watch.sessions.size > 0) return;
+    clearTimeout(watch.timer);
+    if (watches.get(session.url) === watch) watches.delete(session.url);
+  };
+}
+
+function look(url: string, watch: Watch): void {
+  watch.timer = setTimeout(async () => {
+    try {
+      await lookOnce(url, watch);
+    } catch {
+      // The database takes no connection now; what it would have said, the next look asks again.
+    }
+    if (watch.sessions.size > 0) look(url, watch);
+  }, LOOK_MS);
+}
+
+async function lookOnce(url: string, watch: Watch): Promise<void> {
+  const waiting = [...watch.sessions.keys()].filter(isWaiting);
+  for (const session of watch.sessions.keys())
+    if (!waiting.includes(session)) watch.sessions.set(session, null);
+  if (waiting.length === 0) return;
+  await withControl(url, async (control) => {
+    const { rows } = await control.query<Backend>(
+      `select pid, application_name as name, coalesce(state like 'idle%', false) as idle, state_change::text as since
+       from pg_stat_activity where pid = any($1::int[])`,
+      [waiting.map(({ pid }) => pid)],
+    );
+    const backends = new Map(rows.map((row) => [row.pid, row]));
+    for (const session of waiting) {
+      const found = suspicion(session, backends.get(session.pid));
+      const before = watch.sessions.get(session);
+      // Ended meanwhile, or no longer waiting.
+      if (before === undefined || !isWaiting(session)) continue;
+      watch.sessions.set(session, found);
+      if (found === null || found !== before) continue;
+      session.fail(
+        new Error(
+          found === GONE
+            ? 'the database has ended this session, and the connection did not tell'
+            : 'the connection to the database has fallen silent: it holds no statement of ours, and no answer came',
+        ),
+      );
+      if (found !== GONE) await control.query('select pg_terminate_backend($1)', [session.pid]);
+    }
+  });
+}
+
+const isWaiting = (session: Session): boolean => !(session.client as Client).readyForQuery;
+
+const GONE = 'gone';
+
+/** What speaks for silence; null when nothing does. The same text in the next look: the backend has not moved since. */
+function suspicion(session: Session, backend: Backend | undefined): string | null {
+  if (backend === undefined || backend.name !== session.name) return GONE;
+  return backend.idle ? `idle since ${backend.since}` : null;
+}

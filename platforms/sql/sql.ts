@@ -1,0 +1,134 @@
+/**
+ * SQL programs: all statements in one fenced transaction (protocol C6). Checks: one boolean, read-only, without fence
+ * (protocol D9).
+ */
+import { ProgramError } from '../../sql/program-error.ts';
+import { type Statement, statementsOf } from '../../sql/statements.ts';
+import {
+  type Ending,
+  type ExecuteContext,
+  type Platform,
+  parametersOf,
+  type SpecOf,
+  type Task,
+} from '../platform.ts';
+import { type Connections, urlOf } from './connections.ts';
+import { failed } from './failure.ts';
+import { type Frame, inFencedTransaction } from './fenced-transaction.ts';
+import { endingOfCause, Interruption } from './interruption.ts';
+import { type Answer, ProgramRun } from './program-statement.ts';
+import { openSession } from './session.ts';
+import { withoutTransaction } from './without-transaction.ts';
+
+/** They would end or split the one transaction that the fence lives in. */
+const TRANSACTION_CONTROL = new Set([
+  'begin',
+  'start',
+  'commit',
+  'end',
+  'rollback',
+  'abort',
+  'savepoint',
+  'release',
+]);
+const PREPARE_TRANSACTION = /^prepare\s+transaction\b/i;
+
+/**
+ * `connections`: the agent's own URLs by name; `defaultConnection`: the one for programs that name none, by custom the
+ * platform's name.
+ */
+export function createSqlPlatform(options: {
+  connections: Connections;
+  defaultConnection: string;
+}): Platform {
+  return {
+    async execute(task, context) {
+      const spec = task.spec as SpecOf<'sql'>;
+      let url: string;
+      let statements: Statement[];
+      try {
+        url = urlFor(options, spec, task);
+        statements = programStatements(spec, task);
+      } catch (error) {
+        return failed(error);
+      }
+      if (spec.check) return runCheck(url, task, statements, context);
+      if (spec.transaction === 'none') return withoutTransaction(url, task, statements, context);
+      return inFencedTransaction(url, task, context, async (frame) => {
+        const run = new ProgramRun(frame, context, 'T');
+        await run.begin();
+        let rows = 0;
+        // A program replaces its period: what its last changing statement wrote, not what it took away before.
+        for (const statement of statements) rows = (await run.statement(statement)).changed ?? rows;
+        return { rows };
+      });
+    },
+  };
+}
+
+/** A check on `NAME` goes to `NAME.check` where the agent has that: the same database under a role that may only read. */
+function urlFor(
+  { connections, defaultConnection }: { connections: Connections; defaultConnection: string },
+  spec: SpecOf<'sql'>,
+  task: Task,
+): string {
+  const name = spec.connection ?? defaultConnection;
+  const url = urlOf(connections, name, task);
+  return spec.check && Object.hasOwn(connections, `${name}.check`)
+    ? urlOf(connections, `${name}.check`, task)
+    : url;
+}
+
+function programStatements(spec: SpecOf<'sql'>, task: Task): Statement[] {
+  const statements = statementsOf(spec.sql, parametersOf(task));
+  if (statements.length === 0) throw new ProgramError('the program contains no statement');
+  for (const statement of statements) {
+    const control = TRANSACTION_CONTROL.has(statement.verb) || PREPARE_TRANSACTION.test(statement.firstLine);
+    if (!control) continue;
+    const { line } = statement.place(1);
+    throw new ProgramError(
+      `"${statement.firstLine}" (near line ${line}): a program is one transaction already and cannot control it`,
+    );
+  }
+  return statements;
+}
+
+async function runCheck(
+  url: string,
+  task: Task,
+  statements: Statement[],
+  context: ExecuteContext,
+): Promise<Ending> {
+  const interruption = new Interruption(context);
+  let frame: Frame | undefined;
+  try {
+    interruption.check();
+    const session = await openSession(url, task, context.log);
+    frame = { session, interruption, current: undefined };
+    interruption.watch(session);
+    interruption.startTimeout(task.timeoutMs);
+    await session.client.query('begin transaction read only');
+    // After a first query the transaction cannot be made one that writes.
+    await session.client.query('select 1');
+    const run = new ProgramRun(frame, context, 'T');
+    await run.begin();
+    let answer: Answer | undefined;
+    for (const statement of statements) answer = await run.statement(statement);
+    const value = answer?.firstRow?.[0];
+    if (answer?.count !== 1 || answer.columns !== 1 || (typeof value !== 'boolean' && value !== null)) {
+      throw new ProgramError(
+        `a check answers one boolean; this one answered ${answer?.count} rows of ${answer?.columns} columns`,
+      );
+    }
+    context.log(`-- answer: ${value === null ? 'null, counted as false' : value}\n`);
+    return value === true ? { outcome: 'succeeded' } : { outcome: 'false' };
+  } catch (error) {
+    if (interruption.cause !== null) return endingOfCause(interruption.cause, task, false);
+    const ending = failed(frame?.session.failure ?? error, frame?.current);
+    if (ending.outcome === 'failed') context.log(`-- failed: ${ending.message}\n`);
+    return ending;
+  } finally {
+    interruption.dispose();
+    frame?.session.close();
+  }
+}

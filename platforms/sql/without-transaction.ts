@@ -1,0 +1,136 @@
+/**
+ * Programs that cannot stand in one transaction (protocol C6, `transaction: none`): VACUUM, procedures that commit. A session lock on the
+ * work keeps others away; each statement commits by itself, so what is lost is unknown, and a failure says how far the program came.
+ */
+import pg from 'pg';
+import { ProgramError } from '../../sql/program-error.ts';
+import type { Statement } from '../../sql/statements.ts';
+import type { Ending, ExecuteContext, Task } from '../platform.ts';
+import { failed } from './failure.ts';
+import { ensurePlatformSchema, type FenceAnswer, markDone, takeFence } from './fence.ts';
+import { already, type Frame, logOver, stale, whileWaiting } from './fenced-transaction.ts';
+import { endingOfCause, Interruption } from './interruption.ts';
+import { ProgramRun } from './program-statement.ts';
+import { openSession } from './session.ts';
+
+/** How far the program came: what has finished stays. */
+interface Progress {
+  finished: number;
+  last: Statement | undefined;
+  /** The one that runs now, or was running. */
+  running: Statement | undefined;
+}
+
+/** Carries out the statements one by one and answers how the attempt ended; never rejects. */
+export async function withoutTransaction(
+  url: string,
+  task: Task,
+  statements: readonly Statement[],
+  context: ExecuteContext,
+): Promise<Ending> {
+  const interruption = new Interruption(context);
+  const progress: Progress = { finished: 0, last: undefined, running: undefined };
+  let frame: Frame | undefined;
+  try {
+    interruption.check();
+    const session = await openSession(url, task, context.log);
+    frame = { session, interruption, current: undefined };
+    interruption.watch(session);
+    await ensurePlatformSchema(session.client);
+    interruption.check();
+    const fence = await lockAndTake(frame, task, context);
+    if (fence.state === 'done') return already(task, fence.by, context);
+    if (fence.state === 'stale') return stale(task, fence.heldBy, context);
+    logOver(task, fence.over, context);
+    context.log('-- without a transaction: each statement commits by itself\n');
+    interruption.startTimeout(task.timeoutMs);
+    const run = new ProgramRun(frame, context, 'I');
+    await run.begin();
+    let rows = 0;
+    for (const statement of statements) {
+      progress.running = statement;
+      context.reached?.(howFar(progress, statements.length));
+      rows = (await run.statement(statement)).changed ?? rows;
+      progress.finished++;
+      progress.last = statement;
+      progress.running = undefined;
+    }
+    if (!(await markDone(session.client, task)))
+      throw new ProgramError(
+        `the row of ${task.workText} in sluice.sluice_work is gone or another attempt's`,
+      );
+    const ending: Ending = { outcome: 'succeeded', rows };
+    return fence.over === null ? ending : { ...ending, over: fence.over };
+  } catch (error) {
+    const ending = endingAfter(
+      frame?.session.failure ?? error,
+      frame,
+      interruption,
+      task,
+      progress,
+      statements.length,
+    );
+    if ('message' in ending && ending.message !== undefined)
+      context.log(`-- ${ending.outcome}: ${ending.message}\n`);
+    return ending;
+  } finally {
+    interruption.dispose();
+    frame?.session.close();
+  }
+}
+
+/** A session lock of the work's first 64 bits; then the row of the fence, committed at once. */
+async function lockAndTake(frame: Frame, task: Task, context: ExecuteContext): Promise<FenceAnswer> {
+  const { client } = frame.session;
+  return whileWaiting(frame, task, context, async () => {
+    for (const key of [task.work ?? '', ...task.works].sort())
+      await client.query('select pg_advisory_lock($1::bigint)', [
+        BigInt.asIntN(64, BigInt(`0x${key.slice(0, 16)}`)).toString(),
+      ]);
+    await client.query('begin');
+    const fence = await takeFence(client, task);
+    await client.query(fence.state === 'taken' ? 'commit' : 'rollback');
+    return fence;
+  });
+}
+
+function endingAfter(
+  error: unknown,
+  frame: Frame | undefined,
+  { cause }: Interruption,
+  task: Task,
+  progress: Progress,
+  total: number,
+): Ending {
+  const { finished, running } = progress;
+  // A statement that calls may have committed before it failed; any other was undone by the server when it says so.
+  const calls = running !== undefined && /^(call|do)$/.test(running.verb);
+  const undone = finished === 0 && !calls && (running === undefined || error instanceof pg.DatabaseError);
+  const far = howFar(progress, total);
+  if (cause !== null) {
+    const ending = endingOfCause(cause, task, false);
+    if (ending.outcome === 'cancelled')
+      return { ...ending, effect: undone ? false : finished > 0 ? true : null, message: far };
+    if (ending.outcome === 'lost') return lost(far, ending.message);
+    return 'message' in ending ? { ...ending, message: `${ending.message}\n${far}` } : ending;
+  }
+  const ending = failed(error, frame?.current);
+  if (ending.outcome !== 'failed' || undone) return ending;
+  // What the platform did to it is no answer to how far it came.
+  if (ending.kind !== 'program') return lost(far, ending.message);
+  return { ...ending, message: `${ending.message}\n${far}` };
+}
+
+/** Of what is lost the first line, which short answers show, is what a person has to decide by. */
+const lost = (far: string, cause: string): Ending => ({ outcome: 'lost', message: `${far}\n${cause}` });
+
+function howFar({ finished, last, running }: Progress, total: number): string {
+  if (running === undefined && finished === 0) return 'no statement had begun';
+  const done =
+    last === undefined
+      ? `none of ${total} statements had finished`
+      : `${finished} of ${total} statements had finished, the last: ${last.firstLine}`;
+  const reached =
+    running === undefined ? '' : `statement ${finished + 1} of ${total} was reached: ${running.firstLine}; `;
+  return `${reached}${done}; without a transaction, what has finished is committed and stays`;
+}

@@ -1,0 +1,229 @@
+import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
+import {
+  chmodSync,
+  copyFileSync,
+  existsSync,
+  linkSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+} from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { containmentFor } from '../../../agent/containment-level.ts';
+import type { Ending } from '../../../platforms/platform.ts';
+
+type Level = 'cgroup' | 'namespace' | 'marks';
+
+const NOBODY = ['setpriv', '--reuid=65534', '--regid=65534', '--clear-groups'];
+const helper = join(import.meta.dirname, '../../support/contained-program.ts');
+const isRoot = process.getuid?.() === 0;
+
+let folder: string;
+let node: string;
+let count = 0;
+beforeAll(() => {
+  folder = mkdtempSync(join(tmpdir(), 'sluice-contained-'));
+  chmodSync(folder, 0o755);
+  node = join(folder, 'node');
+  // Another user may not reach the Node of this one.
+  try {
+    linkSync(process.execPath, node);
+  } catch {
+    copyFileSync(process.execPath, node);
+  }
+});
+afterAll(() => rmSync(folder, { recursive: true, force: true }));
+
+interface Running {
+  readonly child: ChildProcess;
+  readonly spool: string;
+  /** In the command of each process that the program starts. */
+  readonly token: string;
+  /** What it said on stderr. */
+  readonly heard: string[];
+  readonly ending: Promise<Ending>;
+}
+
+function start(user: string[], level: Level, script: (token: string) => string, more: object = {}): Running {
+  const spool = join(folder, `spool-${++count}`);
+  mkdirSync(spool);
+  chmodSync(spool, 0o777);
+  const token = `9${process.pid}.${count}`;
+  const settings = { spool, level, script: script(token), timeoutMs: null, ...more };
+  const [command, ...args] = [...user, node, helper, JSON.stringify(settings)];
+  const child = spawn(command!, args, { stdio: ['pipe', 'pipe', 'pipe'] });
+  let said = '';
+  child.stdout!.on('data', (chunk) => {
+    said += chunk;
+  });
+  const heard: string[] = [];
+  child.stderr!.on('data', (chunk) => heard.push(String(chunk)));
+  const ending = new Promise<Ending>((resolve, reject) => {
+    child.once('close', (code) =>
+      code === 0 ? resolve(JSON.parse(said)) : reject(new Error(`ended with ${code}: ${heard.join('')}`)),
+    );
+  });
+  return { child, spool, token, heard, ending };
+}
+
+/** Commands of living processes that hold the token. */
+function living(token: string): string[] {
+  return readdirSync('/proc').flatMap((pid) => {
+    if (!/^\d+$/.test(pid)) return [];
+    try {
+      const command = readFileSync(`/proc/${pid}/cmdline`, 'utf8').replaceAll('\0', ' ');
+      const dead = / [ZX] /.test(readFileSync(`/proc/${pid}/stat`, 'utf8').replace(/^.*\)/, ''));
+      return command.includes(`sleep ${token}`) && !command.includes('contained-program') && !dead
+        ? [command]
+        : [];
+    } catch {
+      return [];
+    }
+  });
+}
+
+function killAll(token: string): void {
+  for (const pid of readdirSync('/proc').filter((it) => /^\d+$/.test(it))) {
+    try {
+      if (readFileSync(`/proc/${pid}/cmdline`, 'utf8') === `sleep\0${token}\0`)
+        process.kill(Number(pid), 'SIGKILL');
+    } catch {
+      // Gone.
+    }
+  }
+}
+
+async function until(condition: () => boolean): Promise<void> {
+  while (!condition()) await new Promise((resolve) => setTimeout(resolve, 10));
+}
+
+/** Each starts `sleep TOKEN` and says so in the file `ready`; then it runs on. */
+const PROGRAMS: readonly (readonly [string, (sleep: string) => string])[] = [
+  ['a session of its own', (sleep) => `setsid ${sleep} & echo > ready`],
+  ['a double fork without terminal', (sleep) => `(setsid nohup ${sleep} >/dev/null 2>&1 &) ; echo > ready`],
+  ['deaf ears for TERM', (sleep) => `(trap '' TERM HUP; setsid ${sleep} &); echo > ready`],
+  ['a stopped process', (sleep) => `setsid ${sleep} & kill -STOP $!; echo > ready`],
+  [
+    'processes that follow one another without end',
+    (sleep) => `f() { (${sleep} & sleep 0.02; f) & }; f; ${sleep} & echo > ready`,
+  ],
+  ['many processes', (sleep) => `i=0; while [ $i -lt 100 ]; do ${sleep} & i=$((i+1)); done; echo > ready`],
+  ['another title', (sleep) => `setsid perl -e '$0 = "x" x 200; system("${sleep}")' & echo > ready`],
+];
+const CLEARED = [
+  'a cleared environment',
+  (sleep: string) => `env -i setsid ${sleep} & echo > ready`,
+] as const;
+
+const users: readonly (readonly [string, string[]])[] = isRoot
+  ? [
+      ['root', []],
+      ['another user', NOBODY],
+    ]
+  : [['this user', []]];
+
+/** Why the level cannot be had, as the code itself finds it. */
+function missing(user: string[], level: Level): string | undefined {
+  const probe = mkdtempSync(join(tmpdir(), 'sluice-probe-'));
+  chmodSync(probe, 0o777);
+  try {
+    if (user.length === 0) {
+      containmentFor(level, probe);
+      return undefined;
+    }
+    const module = join(import.meta.dirname, '../../../agent/containment-level.ts');
+    const code = `(await import(${JSON.stringify(module)})).containmentFor('${level}', ${JSON.stringify(probe)})`;
+    // The Node of root may be out of the other user's reach: see beforeAll.
+    const own = join(probe, 'node');
+    copyFileSync(process.execPath, own);
+    const [command, ...args] = [...user, own, '--input-type=module', '-e', code];
+    const tried = spawnSync(command!, args, { encoding: 'utf8' });
+    return tried.status === 0
+      ? undefined
+      : (/SluiceError: (.*)/.exec(tried.stderr)?.[1] ?? tried.stderr.slice(0, 200));
+  } catch (error) {
+    return (error as Error).message;
+  } finally {
+    rmSync(probe, { recursive: true, force: true });
+  }
+}
+
+const places = users.flatMap(([name, user]) =>
+  (['cgroup', 'namespace', 'marks'] as const).map((level) => ({
+    name,
+    user,
+    level,
+    why: missing(user, level),
+  })),
+);
+
+for (const { name, user, level, why } of places) {
+  const title = `programs of ${name}, kept together by ${level}`;
+  if (why !== undefined) {
+    describe.skip(`${title}: ${why}`, () => it('is not tried', () => {}));
+    continue;
+  }
+  describe(title, () => {
+    it.concurrent.each([...PROGRAMS, CLEARED])('leave nothing after a cancel: %s', async (_what, program) => {
+      const it = start(
+        user,
+        level,
+        (token) => `${program(`sleep ${token}`)}; sleep 0.5; echo > set; sleep ${token}`,
+      );
+      await until(() => existsSync(join(it.spool, 'set')));
+      expect(living(it.token).length).toBeGreaterThan(1);
+      it.child.stdin!.write('\n');
+      expect(await it.ending).toMatchObject({ outcome: 'cancelled' });
+      expect(living(it.token)).toEqual([]);
+    });
+
+    it.concurrent.each(PROGRAMS)('leave nothing after their own end: %s', async (_what, program) => {
+      const it = start(user, level, (token) => program(`sleep ${token}`));
+      expect(await it.ending).toEqual({ outcome: 'succeeded' });
+      expect(living(it.token)).toEqual([]);
+    });
+
+    it.concurrent('leave nothing after a timeout', async () => {
+      const it = start(user, level, (token) => `setsid sleep ${token} & sleep ${token}`, { timeoutMs: 500 });
+      expect(await it.ending).toMatchObject({ outcome: 'failed', kind: 'timeout' });
+      expect(living(it.token)).toEqual([]);
+    });
+
+    it.concurrent('leave what the flow says that they leave', async () => {
+      const it = start(user, level, (token) => `setsid sleep ${token} & true`, { leaves: 'running' });
+      expect(await it.ending).toEqual({ outcome: 'succeeded' });
+      expect(living(it.token).length).toBe(1);
+      killAll(it.token);
+    });
+  });
+}
+
+describe.skipIf(!isRoot)('a program with a process that its agent may not end', () => {
+  it('does not end until the process is gone or a person says so, and says what lives', async () => {
+    const found = spawnSync('sh', ['-c', 'command -v setpriv'], { encoding: 'utf8' }).stdout.trim();
+    const rooted = join(folder, 'rooted');
+    copyFileSync(found, rooted);
+    chmodSync(rooted, 0o4755);
+    const it = start(
+      NOBODY,
+      'marks',
+      (token) =>
+        `${rooted} --reuid=0 --regid=0 --clear-groups setsid sleep ${token} & sleep 0.5; echo > set; sleep ${token}`,
+    );
+    await until(() => existsSync(join(it.spool, 'set')));
+    it.child.stdin!.write('\n');
+    await until(() => it.heard.join('').includes('processes_survive'));
+    expect(it.heard.join('')).toMatch(/"by":"\d+ \(sleep, state S\)"/);
+    expect(living(it.token)).toEqual([`sleep ${it.token} `]);
+    it.child.stdin!.write('\n');
+    expect(await it.ending).toMatchObject({
+      outcome: 'cancelled',
+      message: expect.stringMatching(/^ended by a person's word; .*: \d+ \(sleep/),
+    });
+    killAll(it.token);
+  });
+});

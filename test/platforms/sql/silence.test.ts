@@ -1,0 +1,127 @@
+/** Connections to a platform over which nothing comes any more although both ends hold them open (protocol C6, docs/reliability.md). */
+import pg from 'pg';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { type Link, openLink } from '../../../bench/faults/link.ts';
+import type { Ending } from '../../../platforms/platform.ts';
+import { applicationName } from '../../../platforms/sql/session.ts';
+import { createSqlPlatform } from '../../../platforms/sql/sql.ts';
+import { createEmptyDatabase } from '../../support/database.ts';
+import { contextOf, sqlSpec, type TaskWish, taskOf, workKey } from '../task.ts';
+
+const { url } = await createEmptyDatabase('yt');
+const direct = new pg.Pool({ connectionString: url, max: 8 });
+let link: Link;
+let through: ReturnType<typeof createSqlPlatform>;
+
+beforeAll(async () => {
+  const target = new URL(url);
+  link = await openLink('agent>yt', Number(target.port), () => 0);
+  target.port = String(link.port);
+  through = createSqlPlatform({ connections: { yt: target.href }, defaultConnection: 'yt' });
+  await direct.query('create table effects (program text, epoch int)');
+  // The schema is there before the programs: what they wait for is the fence alone.
+  expect(await run('select 1', { program: 'First' })).toMatchObject({ outcome: 'succeeded' });
+});
+afterAll(async () => {
+  await direct.end();
+  await link.close();
+});
+
+function run(sql: string, wish: TaskWish): Promise<Ending> {
+  return through.execute(taskOf(sqlSpec(sql), wish), contextOf());
+}
+
+const effect = (program: string, epoch: number): string =>
+  `insert into effects values ('${program}', ${epoch})`;
+
+/** Resolves when the attempt's backend is in the state that `condition` describes. */
+async function backend(program: string, epoch: number, condition: string): Promise<void> {
+  const name = applicationName(taskOf(sqlSpec(''), { program, epoch }));
+  const seen = async () =>
+    (await direct.query(`select from pg_stat_activity where application_name = $1 and ${condition}`, [name]))
+      .rowCount;
+  await expect.poll(seen, { timeout: 30_000, interval: 20 }).toBe(1);
+}
+
+/** Holds the fence of a program as an attempt of a younger epoch than none would, until it is called. */
+async function holdFence(program: string): Promise<() => Promise<void>> {
+  const holder = await direct.connect();
+  await holder.query('begin');
+  await holder.query(
+    "insert into sluice.sluice_work values ($1, 0, 'record-1', 'month-2026-10', $2, 1, false)",
+    [workKey(program), program],
+  );
+  return async () => {
+    await holder.query('rollback');
+    holder.release();
+  };
+}
+
+describe('a connection to a platform that falls silent', () => {
+  test('is found while the attempt waits for its fence, in a statement without a limit of time, in a check; a new attempt succeeds', async () => {
+    const free = await holdFence('Waits');
+    const waits = run(effect('Waits', 1), { program: 'Waits', epoch: 1 });
+    const runs = run(`${effect('Runs', 1)}; select pg_sleep(0.5)`, { program: 'Runs', epoch: 1 });
+    const checks = through.execute(
+      taskOf(sqlSpec('select pg_sleep(0.5) is not null', true), { program: 'Checks', epoch: 1 }),
+      contextOf(),
+    );
+    await backend('Waits', 1, "wait_event_type = 'Lock'");
+    await backend('Runs', 1, "wait_event = 'PgSleep'");
+    await backend('Checks', 1, "wait_event = 'PgSleep'");
+    link.forget();
+    await free();
+    const silent = {
+      outcome: 'failed',
+      kind: 'infrastructure',
+      message: expect.stringContaining('fallen silent'),
+    };
+    expect(await Promise.all([waits, runs, checks])).toEqual([silent, silent, silent]);
+    await backendsGone(['Waits', 'Runs', 'Checks']);
+    expect((await direct.query('select * from effects')).rows).toEqual([]);
+
+    const again = ['Waits', 'Runs'].map((program) =>
+      run(effect(program, 2), { program, epoch: 2, attempt: 2 }),
+    );
+    expect(await Promise.all(again)).toEqual([
+      { outcome: 'succeeded', rows: 1 },
+      { outcome: 'succeeded', rows: 1 },
+    ]);
+  });
+
+  test('is found when the database has ended the session and nobody told', async () => {
+    const ending = run('select pg_sleep(60)', { program: 'Ended', epoch: 3 });
+    await backend('Ended', 3, "wait_event = 'PgSleep'");
+    link.forget();
+    const name = applicationName(taskOf(sqlSpec(''), { program: 'Ended', epoch: 3 }));
+    await direct.query('select pg_terminate_backend(pid) from pg_stat_activity where application_name = $1', [
+      name,
+    ]);
+    expect(await ending).toEqual({
+      outcome: 'failed',
+      kind: 'infrastructure',
+      message: 'the database has ended this session, and the connection did not tell',
+    });
+  });
+
+  test('is not found where something is merely slow: a long wait for the fence, a long statement', async () => {
+    const free = await holdFence('Patient');
+    const waits = run(effect('Patient', 1), { program: 'Patient', epoch: 1 });
+    const long = run('select pg_sleep(13)', { program: 'Long', epoch: 1 });
+    await backend('Patient', 1, "wait_event_type = 'Lock'");
+    expect(await long).toEqual({ outcome: 'succeeded', rows: 0 });
+    await free();
+    expect(await waits).toEqual({ outcome: 'succeeded', rows: 1 });
+  });
+});
+
+/** Nothing of the programs is left at work on the database. */
+async function backendsGone(programs: readonly string[]): Promise<void> {
+  const left = async () => {
+    const { rows } = await direct.query<{ name: string }>(
+      "select application_name as name from pg_stat_activity where application_name like 'sluice e%'",
+    );
+    return rows.filter(({ name }) => programs.some((program) => name.endsWith(` ${program}`)));
+  };
+  await expect.poll(left, { timeout: 10_000, interval: 50 }).toEqual([]);
+}
