@@ -1,5 +1,5 @@
 /** Chance from a seed: each purpose has a stream of its own, so that one more draw here changes nothing there. */
-import { randomOf } from '../graphs.ts';
+import { randomOf } from '../load/graphs.ts';
 
 /** Draws of one stream. */
 export interface Draws {

@@ -1,7 +1,7 @@
 /** Recorded workflows as finished runs: each task after its parents, for as long as it was measured. */
 import type { PastAttempt, PastFlow, PastRun } from '../../store/history/past-runs.ts';
-import { idsOf, PLATFORM } from '../graph-catalogue.ts';
-import type { GraphFile } from '../graph-file.ts';
+import { idsOf, PLATFORM } from '../load/graph-catalogue.ts';
+import type { GraphFile } from '../load/graph-file.ts';
 import { daysUntil, openingOf } from './moments.ts';
 
 /**

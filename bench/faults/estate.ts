@@ -5,7 +5,7 @@
  */
 import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { layered, randomOf } from '../graphs.ts';
+import { layered, randomOf } from '../load/graphs.ts';
 
 export interface EstateFlow {
   readonly id: string;

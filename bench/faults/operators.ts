@@ -5,7 +5,7 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import type { Flow, FlowPage } from '../../contract/flows.ts';
 import type { Plan } from '../../contract/rerun-plans.ts';
-import { randomOf } from '../graphs.ts';
+import { randomOf } from '../load/graphs.ts';
 import { type Acknowledged, type Asker, createAsker } from './asker.ts';
 import type { Estate, Note } from './estate.ts';
 

@@ -9,7 +9,7 @@ import { setTimeout as pause } from 'node:timers/promises';
 import { type Config, projectFolder } from '../../config.ts';
 import { openHome } from '../../embedded/home.ts';
 import { SluiceError } from '../../errors.ts';
-import { randomOf } from '../graphs.ts';
+import { randomOf } from '../load/graphs.ts';
 import { drawEstate, PLATFORM_TABLES, parseNotes, writeEstate } from './estate.ts';
 import { readFacts } from './facts.ts';
 import { carryOut } from './injector.ts';

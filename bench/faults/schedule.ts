@@ -3,7 +3,7 @@
  * A deck holds every kind of fault; it is shuffled and dealt again and again, so that each kind comes about equally often and the
  * shortest run sees them all. Faults overlap: most last longer than the pause to the next.
  */
-import { randomOf } from '../graphs.ts';
+import { randomOf } from '../load/graphs.ts';
 
 export type Fault =
   | 'kill-worker'

@@ -13,8 +13,8 @@ import type { Estate } from '../estate/model.ts';
 import { daysUntil, yesterday } from '../estate/moments.ts';
 import { pastRuns } from '../estate/past.ts';
 import { writePast } from '../estate/write-past.ts';
-import { percentile } from '../percentile.ts';
-import { startSystem } from '../system.ts';
+import { percentile } from '../load/percentile.ts';
+import { startSystem } from '../load/system.ts';
 import { CHAIN, hopsOf, measure, type Probe } from './probe.ts';
 
 const say = (text: string): void => void process.stderr.write(`growth: ${text}\n`);

@@ -2,7 +2,7 @@
 import type pg from 'pg';
 import type { Client } from '../../cli/client.ts';
 import type { Query } from '../../cli/http.ts';
-import { percentile } from '../percentile.ts';
+import { percentile } from '../load/percentile.ts';
 
 export interface Probe {
   readonly client: Client;

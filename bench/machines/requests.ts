@@ -1,6 +1,6 @@
 /** What operators asked, how long each waited, and what was not answered: the figures by which a loss is noticed or not. */
 import { ApiProblem } from '../../cli/client.ts';
-import { percentile } from '../percentile.ts';
+import { percentile } from '../load/percentile.ts';
 
 /** `command`: the command line as a process, with its start. */
 export type RequestKind = 'read' | 'verb' | 'command';

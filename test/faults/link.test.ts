@@ -6,7 +6,7 @@ import { once } from 'node:events';
 import { connect, createServer, type Socket } from 'node:net';
 import { afterEach, expect, test } from 'vitest';
 import { type Link, openLink } from '../../bench/faults/link.ts';
-import { randomOf } from '../../bench/graphs.ts';
+import { randomOf } from '../../bench/load/graphs.ts';
 
 const open: { link: Link; close: () => void }[] = [];
 

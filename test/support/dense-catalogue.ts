@@ -1,6 +1,6 @@
 /** More edges than an estate has: what the figures of answers are measured on. */
-import { catalogueOf } from '../../bench/graph-catalogue.ts';
-import { layered } from '../../bench/graphs.ts';
+import { catalogueOf } from '../../bench/load/graph-catalogue.ts';
+import { layered } from '../../bench/load/graphs.ts';
 import type { SourceFile } from '../../graph/catalogue/parse.ts';
 
 /** 13,000 day flows in 26 layers of 500, 4 upstreams each; ids sort as the layers do. */

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { estate } from '../../../bench/estate/catalogue.ts';
-import { WORKLOADS } from '../../../bench/graphs.ts';
+import { WORKLOADS } from '../../../bench/load/graphs.ts';
 import { checkCatalogue } from '../../../graph/catalogue/check.ts';
 import { inflate } from '../../../graph/compiled/compact.ts';
 import { compact } from '../../../graph/compiled/compile.ts';

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { WORKLOADS } from '../../../bench/graphs.ts';
+import { WORKLOADS } from '../../../bench/load/graphs.ts';
 import type { Graph } from '../../../graph/compiled/compact.ts';
 import { decide } from '../../../graph/decide.ts';
 import { apply } from '../../../graph/run/apply.ts';

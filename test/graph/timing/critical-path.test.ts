@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { randomOf } from '../../../bench/graphs.ts';
+import { randomOf } from '../../../bench/load/graphs.ts';
 import { checkCatalogue } from '../../../graph/catalogue/check.ts';
 import { inflate } from '../../../graph/compiled/compact.ts';
 import { compact } from '../../../graph/compiled/compile.ts';

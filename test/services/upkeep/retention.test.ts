@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import { tracedRun } from '../../../bench/estate/trace.ts';
 import { writePast } from '../../../bench/estate/write-past.ts';
-import { catalogueOf } from '../../../bench/graph-catalogue.ts';
+import { catalogueOf } from '../../../bench/load/graph-catalogue.ts';
 import { startTestApi } from '../../support/api.ts';
 import { createTestDatabase } from '../../support/database.ts';
 import { applyCatalogue } from '../../support/estate.ts';

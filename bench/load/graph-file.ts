@@ -2,7 +2,7 @@
 import { readFile } from 'node:fs/promises';
 import { basename } from 'node:path';
 import { z } from 'zod';
-import { SluiceError } from '../errors.ts';
+import { SluiceError } from '../../errors.ts';
 
 const BenchFile = z.object({
   name: z.string().min(1),

@@ -1,8 +1,8 @@
 /** `bench --verbs`: how long an operator waits for a verb that is durably applied, while 1,000 flows are running and ending. */
 
-import type { Client } from '../cli/client.ts';
-import type { RunDetail } from '../contract/runs.ts';
-import type { Shutdown } from '../embedded/shutdown.ts';
+import type { Client } from '../../cli/client.ts';
+import type { RunDetail } from '../../contract/runs.ts';
+import type { Shutdown } from '../../embedded/shutdown.ts';
 import { catalogueOf, PLATFORM } from './graph-catalogue.ts';
 import type { GraphFile } from './graph-file.ts';
 import { percentile } from './percentile.ts';

@@ -1,7 +1,7 @@
 /** `npm run bench`: the real thing under load; one JSON object on stdout with `--json`, talk on stderr. */
 import { parseArgs } from 'node:util';
-import { watchSignals } from '../embedded/shutdown.ts';
-import { SluiceError } from '../errors.ts';
+import { watchSignals } from '../../embedded/shutdown.ts';
+import { SluiceError } from '../../errors.ts';
 import { answers } from './answers.ts';
 import { burst } from './burst.ts';
 import { type GraphFile, readGraphFile } from './graph-file.ts';

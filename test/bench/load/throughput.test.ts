@@ -3,8 +3,8 @@
  * are shared, so the floor is in flows a second of processor time, no matter what else runs meanwhile; `npm run bench` gives flows a second.
  */
 import { expect, test } from 'vitest';
-import type { Throughput } from '../../bench/throughput.ts';
-import { runProgram } from '../support/program-run.ts';
+import type { Throughput } from '../../../bench/load/throughput.ts';
+import { runProgram } from '../../support/program-run.ts';
 
 /**
  * Measured: 300 in the first run of a fresh installation, 570 to 900 afterwards, the less the busier the machine. One activity a flow costs
@@ -24,7 +24,7 @@ test('1,000 flows in 10 layers take a millisecond or two of processor time each,
 });
 
 async function bench(args: readonly string[]): Promise<Throughput> {
-  const { code, out, talk } = await runProgram('bench/main.ts', args);
+  const { code, out, talk } = await runProgram('bench/load/main.ts', args);
   if (code !== 0) throw new Error(`the bench ended with ${code}:\n${talk}`);
   return JSON.parse(out) as Throughput;
 }

@@ -1,7 +1,7 @@
 /** `bench --burst`: thousands of distributions become ready at one instant; slots, pools and order are checked against what the record says. */
-import type { RunDetail } from '../contract/runs.ts';
-import type { Shutdown } from '../embedded/shutdown.ts';
-import { createPool } from '../store/schema/pool.ts';
+import type { RunDetail } from '../../contract/runs.ts';
+import type { Shutdown } from '../../embedded/shutdown.ts';
+import { createPool } from '../../store/schema/pool.ts';
 import { untilFinished } from './finished.ts';
 import { PLATFORM } from './graph-catalogue.ts';
 import { percentile } from './percentile.ts';

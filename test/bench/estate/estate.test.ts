@@ -6,21 +6,21 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { describe, expect, test } from 'vitest';
-import { catalogueOf, estate } from '../../bench/estate/catalogue.ts';
-import { makeEstate } from '../../bench/estate/estate.ts';
-import { momentsOf, openingOf, periodsOf } from '../../bench/estate/moments.ts';
-import { pastRuns } from '../../bench/estate/past.ts';
-import { tracedRun } from '../../bench/estate/trace.ts';
-import { parseGraphFile } from '../../bench/graph-file.ts';
-import { projectFolder } from '../../config.ts';
-import { mapPeriod } from '../../graph/calendar/calendar.ts';
-import { resolveMoment } from '../../graph/calendar/moment.ts';
-import { DEFAULT_CALENDAR } from '../../graph/calendar/work-days.ts';
-import { checkCatalogue } from '../../graph/catalogue/check.ts';
-import { type Graph, inflate } from '../../graph/compiled/compact.ts';
-import { compact } from '../../graph/compiled/compile.ts';
-import type { Cycle } from '../../graph/model.ts';
-import type { PastRun } from '../../store/history/past-runs.ts';
+import { catalogueOf, estate } from '../../../bench/estate/catalogue.ts';
+import { makeEstate } from '../../../bench/estate/estate.ts';
+import { momentsOf, openingOf, periodsOf } from '../../../bench/estate/moments.ts';
+import { pastRuns } from '../../../bench/estate/past.ts';
+import { tracedRun } from '../../../bench/estate/trace.ts';
+import { parseGraphFile } from '../../../bench/load/graph-file.ts';
+import { projectFolder } from '../../../config.ts';
+import { mapPeriod } from '../../../graph/calendar/calendar.ts';
+import { resolveMoment } from '../../../graph/calendar/moment.ts';
+import { DEFAULT_CALENDAR } from '../../../graph/calendar/work-days.ts';
+import { checkCatalogue } from '../../../graph/catalogue/check.ts';
+import { type Graph, inflate } from '../../../graph/compiled/compact.ts';
+import { compact } from '../../../graph/compiled/compile.ts';
+import type { Cycle } from '../../../graph/model.ts';
+import type { PastRun } from '../../../store/history/past-runs.ts';
 
 const bytesOf = (flows: number, seed: number, options = {}) =>
   createHash('sha256')

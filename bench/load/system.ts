@@ -6,15 +6,15 @@ import { randomBytes } from 'node:crypto';
 import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
-import { type Client, createClient } from '../cli/client.ts';
-import { loadConfig, projectFolder } from '../config.ts';
-import { openHome } from '../embedded/home.ts';
-import { freePort } from '../embedded/ports.ts';
-import { createDatabase } from '../embedded/postgres.ts';
-import { removeOutsideData } from '../embedded/postgres-data.ts';
-import { runToEnd, startProgram } from '../embedded/programs.ts';
-import { startServers } from '../embedded/servers.ts';
-import type { Shutdown } from '../embedded/shutdown.ts';
+import { type Client, createClient } from '../../cli/client.ts';
+import { loadConfig, projectFolder } from '../../config.ts';
+import { openHome } from '../../embedded/home.ts';
+import { freePort } from '../../embedded/ports.ts';
+import { createDatabase } from '../../embedded/postgres.ts';
+import { removeOutsideData } from '../../embedded/postgres-data.ts';
+import { runToEnd, startProgram } from '../../embedded/programs.ts';
+import { startServers } from '../../embedded/servers.ts';
+import type { Shutdown } from '../../embedded/shutdown.ts';
 
 export interface Wish {
   /** File name below the catalogue's folder -> text. */

@@ -1,12 +1,12 @@
 /** `bench --answers`: what questions about a run of the whole estate cost, through the API of a running installation. */
 
-import type { Client } from '../cli/client.ts';
-import type { Query } from '../cli/http.ts';
-import type { FlowPage } from '../contract/flows.ts';
-import type { QueryList } from '../contract/queries.ts';
-import type { RunDetail } from '../contract/runs.ts';
-import type { Shutdown } from '../embedded/shutdown.ts';
-import { estate } from './estate/catalogue.ts';
+import type { Client } from '../../cli/client.ts';
+import type { Query } from '../../cli/http.ts';
+import type { FlowPage } from '../../contract/flows.ts';
+import type { QueryList } from '../../contract/queries.ts';
+import type { RunDetail } from '../../contract/runs.ts';
+import type { Shutdown } from '../../embedded/shutdown.ts';
+import { estate } from '../estate/catalogue.ts';
 import { percentile } from './percentile.ts';
 import { type System, startSystem } from './system.ts';
 import { type ByPart, watchMemory } from './usage.ts';

@@ -1,15 +1,15 @@
 /** The qualification of several machines can fail: what an operator would notice, and what was not done once, is named. */
 import pg from 'pg';
 import { afterAll, expect, test } from 'vitest';
-import { doneOnce } from '../../bench/machines/once.ts';
-import { BOUND_MS, Requests } from '../../bench/machines/requests.ts';
-import { ApiProblem } from '../../cli/client.ts';
-import { ensurePlatformSchema } from '../../platforms/sql/fence.ts';
-import { createPool } from '../../store/schema/pool.ts';
-import { settleRun } from '../support/coordinator.ts';
-import { createEmptyDatabase, createTestDatabase } from '../support/database.ts';
-import { applyCatalogue, catalogueText, openTestRun } from '../support/estate.ts';
-import { playAgent } from '../support/play.ts';
+import { doneOnce } from '../../../bench/machines/once.ts';
+import { BOUND_MS, Requests } from '../../../bench/machines/requests.ts';
+import { ApiProblem } from '../../../cli/client.ts';
+import { ensurePlatformSchema } from '../../../platforms/sql/fence.ts';
+import { createPool } from '../../../store/schema/pool.ts';
+import { settleRun } from '../../support/coordinator.ts';
+import { createEmptyDatabase, createTestDatabase } from '../../support/database.ts';
+import { applyCatalogue, catalogueText, openTestRun } from '../../support/estate.ts';
+import { playAgent } from '../../support/play.ts';
 
 const database = await createTestDatabase('machines');
 const platform = await createEmptyDatabase('machines_yt');

@@ -1,10 +1,10 @@
 /** `bench --graph FILE`: a graph through API, coordinator, PostgreSQL and agents; timed from the answer to `POST /runs` to the last result visible. */
 import { Client, Connection } from '@temporalio/client';
 import type pg from 'pg';
-import type { RunDetail } from '../contract/runs.ts';
-import type { Shutdown } from '../embedded/shutdown.ts';
-import { createPool } from '../store/schema/pool.ts';
-import { runWorkflowId } from '../workflows/messages.ts';
+import type { RunDetail } from '../../contract/runs.ts';
+import type { Shutdown } from '../../embedded/shutdown.ts';
+import { createPool } from '../../store/schema/pool.ts';
+import { runWorkflowId } from '../../workflows/messages.ts';
 import { untilFinished } from './finished.ts';
 import { catalogueOf, idsOf, PLATFORM, type ProgramWish } from './graph-catalogue.ts';
 import type { GraphFile } from './graph-file.ts';
