@@ -11,7 +11,6 @@ import {
 import { Problem } from '../contract/problem.ts';
 import { ERRORS, SluiceError } from '../errors.ts';
 import { processLines } from '../logging.ts';
-import { tellZone } from '../services/catalogue/display-zone.ts';
 import type { ApiDeps } from '../services/deps.ts';
 import type { Actor } from '../store/operations/actors.ts';
 import { auditRejection } from './audit-rejection.ts';
@@ -21,6 +20,7 @@ import { readJsonBodies, refuseBadQuery } from './json-body.ts';
 import { createMetrics } from './metrics.ts';
 import { PROBLEM_TYPE, problemOf, toSluiceError } from './problem.ts';
 import { registerRoutes } from './routes/index.ts';
+import { tellZone } from './zone-header.ts';
 
 declare module 'fastify' {
   interface FastifyContextConfig {

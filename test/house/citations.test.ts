@@ -95,7 +95,7 @@ describe('files', () => {
   });
 
   test('every test that docs/reliability.md names by its folder and name exists', () => {
-    const named = [...textOf('docs/reliability.md').matchAll(/`([a-z-]+\/[a-z-]+)`/g)].map(
+    const named = [...textOf('docs/reliability.md').matchAll(/`([a-z-]+(?:\/[a-z-]+)+)`/g)].map(
       ([, name]) => name!,
     );
     const tests = named.filter((name) => known.has(`test/${name.split('/')[0]}`));
