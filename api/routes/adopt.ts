@@ -56,7 +56,10 @@ export function adoptRoutes(app: Api, deps: ApiDeps): void {
         });
       if (dryRun)
         return {
-          ...{ run, from, version: wanted, dryRun },
+          run,
+          from,
+          version: wanted,
+          dryRun,
           ...shown(await foreseeAdoption(deps.pool, context, version, deps.graceMs)),
         };
       const given = { actor: actor.name, roles: actor.roles, key, bodyHash: hash, reason };

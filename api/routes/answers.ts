@@ -67,7 +67,8 @@ export function answerRoutes(app: Api, deps: ApiDeps): void {
       const items = first < 0 ? [] : flows.slice(first, first + limit);
       const more = first >= 0 && flows.length > first + limit;
       return {
-        ...{ run, now: facts.now },
+        run,
+        now: facts.now,
         ...rest,
         causes: causes.map(plain),
         items: items.map((line) => ({ ...line })),
@@ -185,18 +186,19 @@ async function whyOfFlow(deps: ApiDeps, context: RunContext, given: string, limi
 
 function onlyCause(run: string, flow: string, now: number, causes: Plain<Cause>[], meant: string[]): WhyFlow {
   return {
-    ...{
-      run,
-      flow,
-      now,
-      names: null,
-      state: null,
-      blockers: [],
-      next: [],
-      nextCount: 0,
-      beforeBeginning: [],
-    },
-    ...{ causes, causeCount: causes.length, near: meant, text: causes[0]!.text },
+    run,
+    flow,
+    now,
+    names: null,
+    state: null,
+    blockers: [],
+    next: [],
+    nextCount: 0,
+    beforeBeginning: [],
+    causes,
+    causeCount: causes.length,
+    near: meant,
+    text: causes[0]!.text,
   };
 }
 

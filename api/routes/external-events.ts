@@ -40,7 +40,10 @@ export function externalEventRoutes(app: Api, deps: ApiDeps): void {
       await requireConfirmed(deps, { cycle, period, far });
       authorise(actor, 'send-event', await waiting(deps, event, cycle, period));
       const given = {
-        ...{ event, cycle, period, payload: payload ?? null },
+        event,
+        cycle,
+        period,
+        payload: payload ?? null,
         actor: actor.name,
         key: keyOf(request.headers),
         bodyHash: bodyHash({ event, period, payload: payload ?? null }),

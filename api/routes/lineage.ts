@@ -84,7 +84,10 @@ function shown(version: CatalogueVersion, place: Place) {
     const at = place.id.indexOf(' ');
     const platform = place.id.slice(0, at);
     return {
-      ...{ kind: place.kind, id: place.id.slice(at + 1), names: null, cycle: null },
+      kind: place.kind,
+      id: place.id.slice(at + 1),
+      names: null,
+      cycle: null,
       platform: platform === '' ? null : platform,
     };
   }

@@ -106,7 +106,11 @@ async function partOf(deps: ApiDeps, row: OperationRow): Promise<Part> {
   const { roles, ...request } = row.body;
   const context = await deps.contextOf(row.run);
   return {
-    ...{ run: row.run, actor: row.actor, key: row.id, roles, request },
+    run: row.run,
+    actor: row.actor,
+    key: row.id,
+    roles,
+    request,
     context,
     graceMs: deps.graceMs,
   };

@@ -78,18 +78,14 @@ function oneQuery(app: Api, deps: ApiDeps, query: Query): void {
       }
       const items = rows.slice(from, from + limit) as z.output<typeof row>[];
       return {
-        ...{
-          query: query.id,
-          about: { ...about },
-          now: await readClock(deps.pool),
-          timeZone: await displayZone(deps),
-          columns: columnsOf(query),
-        },
-        ...{
-          total: rows.length,
-          items,
-          nextCursor: rows.length > from + limit ? cursorOf(from + limit) : null,
-        },
+        query: query.id,
+        about: { ...about },
+        now: await readClock(deps.pool),
+        timeZone: await displayZone(deps),
+        columns: columnsOf(query),
+        total: rows.length,
+        items,
+        nextCursor: rows.length > from + limit ? cursorOf(from + limit) : null,
       };
     },
   });

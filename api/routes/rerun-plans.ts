@@ -20,7 +20,11 @@ type Shown = Omit<Plan, 'id' | 'run' | 'actor' | 'hash' | 'createdAt' | 'expires
 /** The impact of a plan that was stored before plans recorded theirs. */
 const NOT_SAID: PlanImpact = {
   estimate: { ms: 0, endsAt: 0, path: [], origins: {}, persons: [] },
-  ...{ overwrites: [], keysHit: [], deadlines: [], untouched: [], runAnyway: [] },
+  overwrites: [],
+  keysHit: [],
+  deadlines: [],
+  untouched: [],
+  runAnyway: [],
 };
 
 export function rerunPlanRoutes(app: Api, deps: ApiDeps): void {

@@ -87,8 +87,15 @@ export function createAsker(options: {
     attempt: (path, body) => once('POST', path, body),
     async operate({ path, body, key, run, verb, targets }) {
       const mine: Acknowledged = {
-        ...{ operator, key, run, verb, targets, tries: 0 },
-        ...{ outcome: 'unanswered', operation: null, code: null },
+        operator,
+        key,
+        run,
+        verb,
+        targets,
+        tries: 0,
+        outcome: 'unanswered',
+        operation: null,
+        code: null,
       };
       ledger.push(mine);
       while (!giveUp.aborted) {

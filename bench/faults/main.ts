@@ -58,7 +58,13 @@ async function main(): Promise<number> {
       stopping.abort();
     });
   const summary = await runUnderFaults({
-    ...{ seed, minutes, flows, quietMs, keep, say, signal: stopping.signal },
+    seed,
+    minutes,
+    flows,
+    quietMs,
+    keep,
+    say,
+    signal: stopping.signal,
     config: loadConfig(),
   });
   for (const { invariant, detail, facts } of summary.violations)

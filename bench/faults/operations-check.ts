@@ -4,7 +4,14 @@ import { grouped, type Report } from './violation.ts';
 
 /** Verbs whose flows each get a row of `overrides`. */
 const NOTED: ReadonlySet<string> = new Set([
-  ...['hold', 'skip', 'start-now', 'force-pass', 'expedite', 'cancel', 'confirm', 'resolve'],
+  'hold',
+  'skip',
+  'start-now',
+  'force-pass',
+  'expedite',
+  'cancel',
+  'confirm',
+  'resolve',
 ]);
 
 export function checkOperations(facts: Facts, report: Report): void {

@@ -50,7 +50,10 @@ export function startShift(given: Given): Shift {
 
   const askers = [...given.tokens].map(([operator, token], i) =>
     createAsker({
-      ...{ operator, token, ledger: acknowledged, giveUp: giveUp.signal },
+      operator,
+      token,
+      ledger: acknowledged,
+      giveUp: giveUp.signal,
       apiUrls: i % 2 === 0 ? given.apiUrls : [...given.apiUrls].reverse(),
       internal: (text) => internal.push(text),
     }),
@@ -138,8 +141,12 @@ export function startShift(given: Given): Shift {
     },
     async open(period) {
       await askers[0]!.operate({
-        ...{ path: '/runs', run: `month-${period}`, verb: 'open', targets: [] },
-        ...{ body: { cycle: 'month', period }, key: `open-${seed}-${period}` },
+        path: '/runs',
+        run: `month-${period}`,
+        verb: 'open',
+        targets: [],
+        body: { cycle: 'month', period },
+        key: `open-${seed}-${period}`,
       });
     },
     async stop(withinMs) {

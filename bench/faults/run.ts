@@ -100,7 +100,11 @@ export async function runUnderFaults(options: FaultOptions): Promise<FaultSummar
   let kept: string | null = home.path;
   try {
     installation = await startInstallation({
-      ...{ config, home, random, say, catalogue: join(home.path, 'catalogue') },
+      config,
+      home,
+      random,
+      say,
+      catalogue: join(home.path, 'catalogue'),
       platformTables: PLATFORM_TABLES,
       prepareSpool: async (agent, folder) => {
         disks.set(agent, await openSmallDisk(folder));
@@ -118,7 +122,10 @@ export async function runUnderFaults(options: FaultOptions): Promise<FaultSummar
     for (const it of schedule)
       say(`  ${(it.atMs / 1_000).toFixed(1)} s ${it.fault} ${it.target} ${it.forMs} ms`);
     shift = startShift({
-      ...{ seed, estate, apiUrls: installation.apiUrls, tokens: installation.tokens },
+      seed,
+      estate,
+      apiUrls: installation.apiUrls,
+      tokens: installation.tokens,
       notes: async () => parseNotes(await readFile(paths.notes, 'utf8')),
       certainAfterMs: ORPHAN_MS + GRACE_MS + 5_000,
     });
@@ -162,7 +169,11 @@ export async function runUnderFaults(options: FaultOptions): Promise<FaultSummar
     const outcomes: Record<string, number> = {};
     for (const { outcome } of facts.acknowledged) outcomes[outcome] = (outcomes[outcome] ?? 0) + 1;
     const summary: FaultSummary = {
-      ...{ seed, minutes, injected: injected.counts, idle: injected.idle, runs: opened },
+      seed,
+      minutes,
+      injected: injected.counts,
+      idle: injected.idle,
+      runs: opened,
       flows: facts.flows.length,
       attempts: facts.attempts.length,
       lost: facts.attempts.filter((it) => it.outcome === 'lost').length,
@@ -172,7 +183,11 @@ export async function runUnderFaults(options: FaultOptions): Promise<FaultSummar
       survivors: survivorsOf(facts).length + leftovers.length,
       operations: outcomes,
       mostTries: Math.max(0, ...facts.acknowledged.map((it) => it.tries)),
-      ...{ quietMs, staleRefused: staleRefused(facts), violations, kept, ok },
+      quietMs,
+      staleRefused: staleRefused(facts),
+      violations,
+      kept,
+      ok,
     };
     if (kept !== null) await writeFile(join(home.path, KEPT), JSON.stringify({ summary, facts }));
     return summary;

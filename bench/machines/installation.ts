@@ -80,7 +80,8 @@ export async function startInstallation(wish: Wish): Promise<Installation> {
   await writeNote(home, 'platforms', connections);
   say('preparing sample data');
   await runToEnd(home, 'sample', file('catalogue/sample/main.ts'), { SLUICE_SAMPLE_SCALE: BILL_ITEMS }, [
-    ...['prepare', join(home.path, 'platforms.json')],
+    'prepare',
+    join(home.path, 'platforms.json'),
     ...wish.months,
   ]);
 
@@ -102,7 +103,8 @@ export async function startInstallation(wish: Wish): Promise<Installation> {
   };
   const actorsFile = join(home.path, 'cli.json');
   await runToEnd(home, 'setup', file('api/setup/main.ts'), { ...server, SLUICE_API_URL: apiUrl }, [
-    ...[actorsFile, file('catalogue/month-start')],
+    actorsFile,
+    file('catalogue/month-start'),
     ...AGENTS.map(({ name }) => name),
   ]);
   const { actors } = JSON.parse(await readFile(actorsFile, 'utf8')) as { actors: Record<string, string> };

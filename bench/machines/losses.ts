@@ -38,7 +38,9 @@ export async function loseEach(given: {
     const to = performance.now();
     await pause(REST_MS, undefined, { signal });
     const loss = {
-      ...{ part: part.name, held, deadMs: Math.round(to - from) },
+      part: part.name,
+      held,
+      deadMs: Math.round(to - from),
       worstMs: requests.worstBetween(from, to),
     };
     say(`${part.name} is back; the longest waits: ${JSON.stringify(loss.worstMs)}`);

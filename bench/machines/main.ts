@@ -26,7 +26,7 @@ const shutdown = watchSignals(say);
 /** Of which sample data are made: more than a scenario of the default length comes to. */
 const MONTHS = 8;
 
-async function main(): Promise<{ ok: boolean }> {
+async function main(): Promise<{ readonly ok: boolean; readonly [part: string]: unknown }> {
   const { values: options } = parseArgs({
     options: {
       build: { type: 'boolean', default: false },
@@ -76,15 +76,21 @@ async function main(): Promise<{ ok: boolean }> {
   const scenario = options.scenario ? await scenarioOn(temporalAddress!) : undefined;
   for (const problem of scenario?.problems ?? []) say(`PROBLEM ${problem}`);
   return {
-    ...{ temporal: temporalAddress, suite, scenario },
+    temporal: temporalAddress,
+    suite,
+    scenario,
     ok: suite?.ok !== false && scenario?.ok !== false,
   };
 
   async function scenarioOn(address: string) {
     const periods = lastPeriods(MONTHS);
     const installation = await startInstallation({
-      ...{ home, databaseUrl: postgres.url, say, shutdown },
-      ...{ temporalAddress: address, temporalNamespace: config.temporalNamespace },
+      home,
+      databaseUrl: postgres.url,
+      say,
+      shutdown,
+      temporalAddress: address,
+      temporalNamespace: config.temporalNamespace,
       months: periods.map((it) => it.replace('-', '')),
     });
     const kinds = options.lose.split(',');

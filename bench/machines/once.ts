@@ -67,7 +67,12 @@ export async function doneOnce(
   }
   const count = (outcome: string): number => attempts.rows.filter((it) => it.outcome === outcome).length;
   return {
-    ...{ run, flows: flows.rows.length, attempts: attempts.rows.length },
-    ...{ lost: count('lost'), requeued: count('requeued'), fenced, problems },
+    run,
+    flows: flows.rows.length,
+    attempts: attempts.rows.length,
+    lost: count('lost'),
+    requeued: count('requeued'),
+    fenced,
+    problems,
   };
 }

@@ -73,6 +73,10 @@ export async function loseMachines(given: {
   return {
     requests: requests.figures(),
     events: operators.events(),
-    ...{ kills, runs, problems, ms: Math.round(performance.now() - begun), ok: problems.length === 0 },
+    kills,
+    runs,
+    problems,
+    ms: Math.round(performance.now() - begun),
+    ok: problems.length === 0,
   };
 }

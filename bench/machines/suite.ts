@@ -61,7 +61,9 @@ export async function runSuite(temporalAddress: string, folder: string): Promise
   });
   return {
     files: FILES,
-    ...{ tests: report.numTotalTests, passed: report.numPassedTests, failed },
+    tests: report.numTotalTests,
+    passed: report.numPassedTests,
+    failed,
     ms: Math.round(performance.now() - begun),
     ok: report.success && report.numPassedTests > 0,
   };

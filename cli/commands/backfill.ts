@@ -48,7 +48,9 @@ export function addBackfillCommands(tree: Tree): void {
         const { flow, only, key, dryRun, yes, ...rest } = given;
         const body = {
           ...rest,
-          ...{ cycle, from: period, to: cycleOf(to!, cycle).period },
+          cycle,
+          from: period,
+          to: cycleOf(to!, cycle).period,
           ...(flow === undefined ? {} : { flows: flow.flatMap((it) => it.split(',')) }),
           ...(only ? { downstream: false } : {}),
           ...(yes ? { far: true } : {}),

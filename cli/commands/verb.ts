@@ -24,8 +24,21 @@ interface VerbOptions {
 }
 
 const FLOW_VERBS = [
-  ...['force-pass', 'skip', 'unskip', 'start-now', 'trigger', 'hold', 'unhold', 'expedite', 'cancel'],
-  ...['confirm', 'reject', 'withdraw', 'resolve', 'retire', 'unretire'],
+  'force-pass',
+  'skip',
+  'unskip',
+  'start-now',
+  'trigger',
+  'hold',
+  'unhold',
+  'expedite',
+  'cancel',
+  'confirm',
+  'reject',
+  'withdraw',
+  'resolve',
+  'retire',
+  'unretire',
 ] as const;
 const EDGE_VERBS = ['waive', 'unwaive'] as const;
 

@@ -110,8 +110,11 @@ function runLines(
   else
     lines.push(
       `  ${phrase('adopt_would', {
-        ...{ added: adopt.added, removed: adopt.removed, freed: adopt.freed },
-        ...{ blockers: adopt.newBlockers, waives: adopt.lapsedWaives },
+        added: adopt.added,
+        removed: adopt.removed,
+        freed: adopt.freed,
+        blockers: adopt.newBlockers,
+        waives: adopt.lapsedWaives,
       })}`,
     );
   for (const { flow, code, from } of adopt.blockers)

@@ -5,40 +5,40 @@ import type { Finding, Path } from '../text/problems.ts';
 import type { Draft } from './distribution.ts';
 
 export class BeginningCheck {
-  private readonly problems: Finding[];
-  private readonly begins: ReadonlyMap<Cycle, string>;
+  readonly #problems: Finding[];
+  readonly #begins: ReadonlyMap<Cycle, string>;
 
   constructor({ cycles }: Pick<Catalogue, 'cycles'>, problems: Finding[]) {
-    this.problems = problems;
-    this.begins = new Map(cycles.map(({ id, begins }) => [id, begins]));
+    this.#problems = problems;
+    this.#begins = new Map(cycles.map(({ id, begins }) => [id, begins]));
     cycles.forEach(({ id, begins }, i) => {
-      if (!isPeriod(id, begins)) this.noPeriod(id, id, begins, ['cycles', i, 'begins']);
+      if (!isPeriod(id, begins)) this.#noPeriod(id, id, begins, ['cycles', i, 'begins']);
     });
   }
 
   /** The first period that the flow has; undefined: it has all. What is no period counts as not written. */
   of({ id, cycle, begins }: Draft, path: Path): string | undefined {
-    const given = this.begins.get(cycle);
+    const given = this.#begins.get(cycle);
     const all = given !== undefined && isPeriod(cycle, given) ? given : undefined;
     if (begins === undefined) return all;
     const at = [...path, 'begins'];
     if (!isPeriod(cycle, begins)) {
-      this.noPeriod(id, cycle, begins, at);
+      this.#noPeriod(id, cycle, begins, at);
       return all;
     }
     if (all === undefined || comparePeriods(begins, all) >= 0) return begins;
     const en = `${begins} lies before ${all}, with which the ${cycle} runs begin`;
-    this.add('bad_combination', id, at, en, `${begins} 早于该类批次的起始周期 ${all}`);
+    this.#add('bad_combination', id, at, en, `${begins} 早于该类批次的起始周期 ${all}`);
     return all;
   }
 
-  private noPeriod(id: string, cycle: Cycle, text: string, path: Path): void {
+  #noPeriod(id: string, cycle: Cycle, text: string, path: Path): void {
     const en = `'${text}' is not a ${cycle}; write it like ${EXAMPLE[cycle]}`;
-    this.add('invalid_value', id, path, en, `'${text}' 不是有效周期；写法如 ${EXAMPLE[cycle]}`);
+    this.#add('invalid_value', id, path, en, `'${text}' 不是有效周期；写法如 ${EXAMPLE[cycle]}`);
   }
 
-  private add(code: Finding['code'], id: string, path: Path, en: string, zh: string): void {
-    this.problems.push({ code, severity: 'error', message: { en, zh }, path, id, at: 'value' });
+  #add(code: Finding['code'], id: string, path: Path, en: string, zh: string): void {
+    this.#problems.push({ code, severity: 'error', message: { en, zh }, path, id, at: 'value' });
   }
 }
 

@@ -87,57 +87,57 @@ interface Drafted {
 
 class Builder {
   readonly problems: Finding[] = [];
-  private readonly catalogue: Catalogue;
-  private readonly leftOut: ReadonlySet<string>;
+  readonly #catalogue: Catalogue;
+  readonly #leftOut: ReadonlySet<string>;
   /** Severity of broken references and loops. */
-  private readonly broken: Finding['severity'];
-  private readonly drafts: Drafted[] = [];
+  readonly #broken: Finding['severity'];
+  readonly #drafts: Drafted[] = [];
   /** Everything that an edge may name, ids, distributions and aliases -> index of the flow. */
-  private readonly named = new Map<string, number>();
-  private hints = HINTS;
+  readonly #named = new Map<string, number>();
+  #hints = HINTS;
 
   constructor(catalogue: Catalogue, mode: BuildMode, leftOut: ReadonlySet<string>) {
-    this.catalogue = catalogue;
-    this.leftOut = leftOut;
-    this.broken = mode === 'apply' ? 'error' : 'warning';
+    this.#catalogue = catalogue;
+    this.#leftOut = leftOut;
+    this.#broken = mode === 'apply' ? 'error' : 'warning';
   }
 
   build(): Flow[] {
-    const { catalogue } = this;
+    const catalogue = this.#catalogue;
     const connections = new Map(catalogue.connections.map(({ id, platform }) => [id, platform]));
     catalogue.flows.forEach((draft, i) => {
-      this.drafts.push({ draft, path: ['flows', i] });
+      this.#drafts.push({ draft, path: ['flows', i] });
     });
     catalogue.distributions.forEach((entry, i) => {
       const path = ['distributions', i];
       for (const side of ['from', 'to'] as const)
-        this.reference(connections, entry[side].connection, 'connection', '连接', entry.id, [
+        this.#reference(connections, entry[side].connection, 'connection', '连接', entry.id, [
           ...path,
           side,
           'connection',
         ]);
       const platform = entry.platform ?? connections.get(entry.to.connection);
-      for (const draft of halves(entry, platform)) this.drafts.push({ draft, path });
+      for (const draft of halves(entry, platform)) this.#drafts.push({ draft, path });
     });
-    this.nameAll();
-    const reference: CheckReference = (...asked) => this.reference(...asked);
+    this.#nameAll();
+    const reference: CheckReference = (...asked) => this.#reference(...asked);
     const check = new FlowCheck(catalogue, connections, this.problems, reference);
     const doubts = new FlowDoubts(this.problems);
     const beginnings = new BeginningCheck(catalogue, this.problems);
-    for (const { draft, path } of this.drafts) doubts.all(draft, path);
-    const flows = this.drafts.map(({ draft, path }) => ({
+    for (const { draft, path } of this.#drafts) doubts.all(draft, path);
+    const flows = this.#drafts.map(({ draft, path }) => ({
       ...check.complete(draft, path),
       begins: beginnings.of(draft, path),
-      after: this.edges(draft, path),
-      forcePassRequires: this.requirements(draft, path),
+      after: this.#edges(draft, path),
+      forcePassRequires: this.#requirements(draft, path),
     }));
     new ScheduleCheck(this.problems, reference).all(catalogue);
     this.problems.push(...twinProblems(catalogue.connections), ...idleSchedules(catalogue, flows));
-    this.loops(flows);
+    this.#loops(flows);
     return flows;
   }
 
-  private add(
+  #add(
     code: Finding['code'],
     id: string,
     path: Path,
@@ -148,10 +148,10 @@ class Builder {
     this.problems.push({ code, severity, message: { en, zh }, path, id, at: 'value' });
   }
 
-  private nameAll(): void {
+  #nameAll(): void {
     const taken = (name: string, id: string, path: Path) => {
-      const other = this.drafts[this.named.get(name)!]!.draft.id;
-      this.add(
+      const other = this.#drafts[this.#named.get(name)!]!.draft.id;
+      this.#add(
         'duplicate_id',
         id,
         path,
@@ -159,28 +159,28 @@ class Builder {
         `'${name}' 已是 ${other} 的名称`,
       );
     };
-    this.drafts.forEach(({ draft, path }, i) => {
-      if (this.named.has(draft.id)) taken(draft.id, draft.id, [...path, 'id']);
-      else this.named.set(draft.id, i);
+    this.#drafts.forEach(({ draft, path }, i) => {
+      if (this.#named.has(draft.id)) taken(draft.id, draft.id, [...path, 'id']);
+      else this.#named.set(draft.id, i);
     });
     // A distribution is known by its own id: others depend on its import (D3).
-    this.drafts.forEach(({ draft, path }, i) => {
+    this.#drafts.forEach(({ draft, path }, i) => {
       if (draft.program?.type === 'import' && draft.kind === 'distribution') {
         const { distribution } = draft.program;
-        if (this.named.has(distribution)) taken(distribution, distribution, [...path, 'id']);
-        else this.named.set(distribution, i);
+        if (this.#named.has(distribution)) taken(distribution, distribution, [...path, 'id']);
+        else this.#named.set(distribution, i);
       }
     });
-    this.drafts.forEach(({ draft, path }, i) => {
+    this.#drafts.forEach(({ draft, path }, i) => {
       draft.aliases.forEach((alias, k) => {
-        if (this.named.has(alias)) taken(alias, draft.id, [...path, 'aliases', k]);
-        else this.named.set(alias, i);
+        if (this.#named.has(alias)) taken(alias, draft.id, [...path, 'aliases', k]);
+        else this.#named.set(alias, i);
       });
     });
   }
 
   /** Checks that `name` is in `known`; says so, with a near name, when it is not. */
-  private reference(
+  #reference(
     known: ReadonlyMap<string, unknown>,
     name: string,
     what: string,
@@ -189,14 +189,14 @@ class Builder {
     path: Path,
   ): boolean {
     if (known.has(name)) return true;
-    if (this.leftOut.has(name)) return false;
-    const near = this.hints-- > 0 ? hint(name, known.keys()) : { en: '', zh: '' };
+    if (this.#leftOut.has(name)) return false;
+    const near = this.#hints-- > 0 ? hint(name, known.keys()) : { en: '', zh: '' };
     const en = `there is no ${what} '${name}'${near.en}`;
-    this.add('unknown_reference', id, path, en, `没有${zh} '${name}'${near.zh}`, this.broken);
+    this.#add('unknown_reference', id, path, en, `没有${zh} '${name}'${near.zh}`, this.#broken);
     return false;
   }
 
-  private edges(draft: Draft, path: Path): EdgeSpec[] {
+  #edges(draft: Draft, path: Path): EdgeSpec[] {
     const edges: EdgeSpec[] = [];
     // Half of a distribution: the edge from export to import is not written anywhere.
     const written = draft.program?.type === 'import' && draft.kind === 'distribution' ? [] : draft.after;
@@ -207,11 +207,11 @@ class Builder {
       const at = [...path, 'after', i];
       const asked =
         typeof edge === 'string' ? { flow: edge, period: 'same' as const, cycle: undefined } : edge;
-      const index = this.named.get(asked.flow);
+      const index = this.#named.get(asked.flow);
       if (index === undefined) {
-        if (this.leftOut.has(asked.flow)) return;
-        this.reference(
-          this.named,
+        if (this.#leftOut.has(asked.flow)) return;
+        this.#reference(
+          this.#named,
           asked.flow,
           'flow',
           '流程',
@@ -222,36 +222,36 @@ class Builder {
         edges.push({ from: asked.flow, period: asked.period });
         return;
       }
-      const upstream = this.drafts[index]!.draft;
+      const upstream = this.#drafts[index]!.draft;
       const plain = typeof edge !== 'string' && edge.calendar === 'plain';
       const key = `${upstream.id} ${shiftOf(asked.period) ?? asked.period}${plain ? ' plain' : ''}`;
       if (seen.has(key)) {
         const en = `${upstream.id} is in the list already`;
-        this.add('duplicate_edge', draft.id, at, en, `${upstream.id} 已在列表中`, 'warning');
+        this.#add('duplicate_edge', draft.id, at, en, `${upstream.id} 已在列表中`, 'warning');
         return;
       }
       seen.add(key);
       if (asked.cycle !== undefined && asked.cycle !== upstream.cycle) {
         const en = `${upstream.id} is a ${upstream.cycle} flow, not a ${asked.cycle} flow`;
-        this.add(
+        this.#add(
           'bad_period_mapping',
           draft.id,
           [...at, 'cycle'],
           en,
           `${upstream.id} 的周期是 ${upstream.cycle}，不是 ${asked.cycle}`,
-          this.broken,
+          this.#broken,
         );
       }
       const inRun = upstream.cycle === draft.cycle && shiftOf(asked.period) === 0;
       const problem = inRun ? null : mappingProblem(asked.period, draft.cycle, own, upstream.cycle);
       if (problem !== null) {
         const zh = `${upstream.id}（${upstream.cycle}）：周期映射无效`;
-        this.add('bad_period_mapping', draft.id, at, `${upstream.id}: ${problem}`, zh, this.broken);
+        this.#add('bad_period_mapping', draft.id, at, `${upstream.id}: ${problem}`, zh, this.#broken);
       }
       const cycle = upstream.cycle === draft.cycle ? {} : { cycle: upstream.cycle };
       if (plain && !leadsAmongOpened(asked.period)) {
         const { en, zh } = needlessPlain(asked.period);
-        this.add('bad_combination', draft.id, [...at, 'calendar'], en, zh, 'warning');
+        this.#add('bad_combination', draft.id, [...at, 'calendar'], en, zh, 'warning');
       }
       edges.push({
         from: upstream.id,
@@ -264,40 +264,40 @@ class Builder {
   }
 
   /** `forcePassRequires` names flows of the same run; aliases and distributions become flow ids. */
-  private requirements(draft: Draft, path: Path): string[] {
+  #requirements(draft: Draft, path: Path): string[] {
     return draft.forcePassRequires.map((name, i) => {
       const at = [...path, 'forcePassRequires', i];
-      if (!this.reference(this.named, name, 'flow', '流程', draft.id, at)) return name;
-      const required = this.drafts[this.named.get(name)!]!.draft;
+      if (!this.#reference(this.#named, name, 'flow', '流程', draft.id, at)) return name;
+      const required = this.#drafts[this.#named.get(name)!]!.draft;
       if (required.cycle !== draft.cycle) {
         const en = `${required.id} belongs to another run: it is a ${required.cycle} flow`;
         const zh = `${required.id} 属于另一批次（${required.cycle}）`;
-        this.add('unknown_reference', draft.id, at, en, zh, this.broken);
+        this.#add('unknown_reference', draft.id, at, en, zh, this.#broken);
       }
       return required.id;
     });
   }
 
   /** Every loop once, named flow by flow, at the dependency that closes its shortest way round. */
-  private loops(flows: readonly Flow[]): void {
-    const graph = this.inRunEdges(flows);
+  #loops(flows: readonly Flow[]): void {
+    const graph = this.#inRunEdges(flows);
     const within = components(graph);
-    const openings = openingsOf(this.catalogue, this.problems);
-    for (const loop of loopsOverRuns(flows, graph, within, openings)) this.loopOverRuns(flows, loop);
+    const openings = openingsOf(this.#catalogue, this.problems);
+    for (const loop of loopsOverRuns(flows, graph, within, openings)) this.#loopOverRuns(flows, loop);
     for (const members of within.loops) {
       const way = shortestWayRound(graph, members).map((v) => flows[v]!.id);
       const first = flows.findIndex(({ id }) => id === way[0]);
       const last = way.at(-1)!;
-      const { draft, path } = this.drafts[first]!;
+      const { draft, path } = this.#drafts[first]!;
       const closing = draft.after.findIndex((edge) => {
-        const index = this.named.get(typeof edge === 'string' ? edge : edge.flow);
+        const index = this.#named.get(typeof edge === 'string' ? edge : edge.flow);
         return index !== undefined && flows[index]!.id === last;
       });
       const round = [...way, way[0]].join(' -> ');
       const more = members.length - way.length;
       this.problems.push({
         code: 'loop',
-        severity: this.broken,
+        severity: this.#broken,
         message: {
           en: `these flows wait for one another: ${round}${more > 0 ? ` (${more} more in the same loop)` : ''}`,
           zh: `流程互相依赖：${round}${more > 0 ? `（同一死循环另有 ${more} 个）` : ''}`,
@@ -311,24 +311,24 @@ class Builder {
   }
 
   /** With periods as an example, at the dependency without which it is none. */
-  private loopOverRuns(flows: readonly Flow[], loop: LoopOverRuns): void {
+  #loopOverRuns(flows: readonly Flow[], loop: LoopOverRuns): void {
     const { v, u, mapping } = loop.closing;
-    const { draft, path } = this.drafts[v]!;
+    const { draft, path } = this.#drafts[v]!;
     const at = draft.after.findIndex((asked) => {
-      const index = this.named.get(typeof asked === 'string' ? asked : asked.flow);
+      const index = this.#named.get(typeof asked === 'string' ? asked : asked.flow);
       const period = typeof asked === 'string' ? 'same' : asked.period;
       return index === u && JSON.stringify(period) === JSON.stringify(mapping);
     });
     const place = at < 0 ? [...path, 'after'] : [...path, 'after', at];
-    this.problems.push(loopFinding(flows, loop, place, this.broken));
+    this.problems.push(loopFinding(flows, loop, place, this.#broken));
   }
 
-  private inRunEdges(flows: readonly Flow[]): Upstreams {
+  #inRunEdges(flows: readonly Flow[]): Upstreams {
     const upOff = new Int32Array(flows.length + 1);
     const up: number[] = [];
     flows.forEach((flow, v) => {
       for (const edge of flow.after) {
-        const u = isInRun(edge) ? this.named.get(edge.from) : undefined;
+        const u = isInRun(edge) ? this.#named.get(edge.from) : undefined;
         if (u !== undefined && flows[u]!.cycle === flow.cycle) up.push(u);
       }
       upOff[v + 1] = up.length;

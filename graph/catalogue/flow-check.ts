@@ -22,15 +22,15 @@ type Program = NonNullable<Draft['program']>;
 const SAMPLE = { hour: '2026100100', day: '2026-10-01', month: '2026-10' } as const;
 
 export class FlowCheck {
-  private readonly connections: ReadonlyMap<string, string>;
-  private readonly problems: Finding[];
-  private readonly reference: CheckReference;
-  private readonly procedures: ReadonlyMap<string, string>;
-  private readonly pools: ReadonlyMap<string, number>;
-  private readonly calendars: ReadonlyMap<string, true>;
-  private readonly distributions: ReadonlyMap<string, true>;
+  readonly #connections: ReadonlyMap<string, string>;
+  readonly #problems: Finding[];
+  readonly #reference: CheckReference;
+  readonly #procedures: ReadonlyMap<string, string>;
+  readonly #pools: ReadonlyMap<string, number>;
+  readonly #calendars: ReadonlyMap<string, true>;
+  readonly #distributions: ReadonlyMap<string, true>;
   /** The few moments that thousands of flows share are looked at once. */
-  private readonly moments = new Map<string, string | null>();
+  readonly #moments = new Map<string, string | null>();
 
   constructor(
     catalogue: Catalogue,
@@ -38,28 +38,28 @@ export class FlowCheck {
     problems: Finding[],
     reference: CheckReference,
   ) {
-    this.connections = connections;
-    this.problems = problems;
-    this.reference = reference;
-    this.procedures = new Map(catalogue.procedures.map(({ id, cycle }) => [id, cycle]));
-    this.pools = new Map(catalogue.pools.map(({ id, size }) => [id, size]));
-    this.calendars = new Map(catalogue.calendars.map(({ id }) => [id, true]));
-    this.distributions = new Map(catalogue.distributions.map(({ id }) => [id, true]));
+    this.#connections = connections;
+    this.#problems = problems;
+    this.#reference = reference;
+    this.#procedures = new Map(catalogue.procedures.map(({ id, cycle }) => [id, cycle]));
+    this.#pools = new Map(catalogue.pools.map(({ id, size }) => [id, size]));
+    this.#calendars = new Map(catalogue.calendars.map(({ id }) => [id, true]));
+    this.#distributions = new Map(catalogue.distributions.map(({ id }) => [id, true]));
   }
 
   /** The flow with runner, platform and connection filled; its edges are still to be resolved. */
   complete(draft: Draft, path: Path): Omit<Flow, 'after'> {
     const runner = runnerOf(draft);
-    this.fields(draft, runner, path);
-    this.times(draft, path);
-    this.names(draft, path);
+    this.#fields(draft, runner, path);
+    this.#times(draft, path);
+    this.#names(draft, path);
     const { after: _, ...flow } = draft;
     if (runner !== 'agent') return { ...flow, runner };
-    const program = this.program(draft, path);
-    const platform = draft.platform ?? this.platformOf(program);
+    const program = this.#program(draft, path);
+    const platform = draft.platform ?? this.#platformOf(program);
     if (platform === undefined && program !== undefined) {
       const en = `which platform's agents run ${draft.id}? Give platform, or a connection that has one`;
-      this.add(
+      this.#add(
         'missing_platform',
         draft.id,
         path,
@@ -70,7 +70,7 @@ export class FlowCheck {
     return { ...flow, runner, platform, program };
   }
 
-  private add(
+  #add(
     code: Finding['code'],
     id: string,
     path: Path,
@@ -79,17 +79,17 @@ export class FlowCheck {
     severity: Finding['severity'] = 'error',
     at: Finding['at'] = 'value',
   ): void {
-    this.problems.push({ code, severity, message: { en, zh }, path, id, at });
+    this.#problems.push({ code, severity, message: { en, zh }, path, id, at });
   }
 
   /** Fields that the kind needs, and fields that mean nothing for it. */
-  private fields(draft: Draft, runner: Runner, path: Path): void {
+  #fields(draft: Draft, runner: Runner, path: Path): void {
     const { id, kind } = draft;
     const missing = (code: Finding['code'], field: string) =>
-      this.add(code, id, path, `a ${kind} needs '${field}'`, `${kind} 需要 '${field}'`);
+      this.#add(code, id, path, `a ${kind} needs '${field}'`, `${kind} 需要 '${field}'`);
     const useless = (field: keyof Draft, why: string, zh: string) => {
       if (draft[field] !== undefined)
-        this.add(
+        this.#add(
           'bad_combination',
           id,
           [...path, field],
@@ -113,7 +113,7 @@ export class FlowCheck {
       useless('giveUpAfterMs', 'is for checks that an agent runs', '只用于由代理执行的检查');
     }
     if (draft.trigger === 'event' && draft.event === undefined)
-      this.add(
+      this.#add(
         'missing_field',
         id,
         path,
@@ -123,15 +123,21 @@ export class FlowCheck {
     if (draft.trigger !== 'event')
       useless('event', 'goes with trigger event only', '只与 trigger: event 一起使用');
     if (draft.trigger === 'time' && draft.startAt === undefined)
-      this.add('missing_field', id, path, "trigger time needs 'startAt'", "trigger 为 time 时需要 'startAt'");
-    this.ownPeriod(draft, path);
+      this.#add(
+        'missing_field',
+        id,
+        path,
+        "trigger time needs 'startAt'",
+        "trigger 为 time 时需要 'startAt'",
+      );
+    this.#ownPeriod(draft, path);
   }
 
   /** A flow is one vertex of its run, so its own period must be one period. */
-  private ownPeriod({ id, period, cycle }: Draft, path: Path): void {
+  #ownPeriod({ id, period, cycle }: Draft, path: Path): void {
     if (period === 'everyDayOfMonth' || period === 'everyHourOfDay') {
       const en = `a flow has one period of its own; ${period} is for edges`;
-      this.add(
+      this.#add(
         'bad_period_mapping',
         id,
         [...path, 'period'],
@@ -140,41 +146,41 @@ export class FlowCheck {
       );
     } else if (period === 'lastDayOfMonth' && cycle !== 'month') {
       const en = `${period} needs a month flow, this is a ${cycle} flow`;
-      this.add('bad_period_mapping', id, [...path, 'period'], en, `${period} 只用于月流程`);
+      this.#add('bad_period_mapping', id, [...path, 'period'], en, `${period} 只用于月流程`);
     }
   }
 
-  private times(draft: Draft, path: Path): void {
-    this.moment(draft.startAt, draft, path, 'startAt');
-    this.moment(draft.deadline, draft, path, 'deadline');
-    this.moment(draft.referenceAt, draft, path, 'referenceAt');
-    this.startBeforeDeadline(draft, path);
+  #times(draft: Draft, path: Path): void {
+    this.#moment(draft.startAt, draft, path, 'startAt');
+    this.#moment(draft.deadline, draft, path, 'deadline');
+    this.#moment(draft.referenceAt, draft, path, 'referenceAt');
+    this.#startBeforeDeadline(draft, path);
     if (draft.person === undefined) return;
-    this.moment(draft.person.escalateAt, draft, path, 'person', 'escalateAt');
+    this.#moment(draft.person.escalateAt, draft, path, 'person', 'escalateAt');
     draft.person.remindAt.forEach((moment, i) => {
-      this.moment(moment, draft, path, 'person', 'remindAt', i);
+      this.#moment(moment, draft, path, 'person', 'remindAt', i);
     });
   }
 
   /** Both seen from the period, and without work days, which only the calendar of the period knows. */
-  private startBeforeDeadline({ id, cycle, startAt, deadline }: Draft, path: Path): void {
+  #startBeforeDeadline({ id, cycle, startAt, deadline }: Draft, path: Path): void {
     if (startAt === undefined || deadline === undefined) return;
     const moments = [startAt, deadline];
-    if (moments.some((it) => it.startsWith('open') || countsWorkDays(it) || this.moments.get(it) !== null))
+    if (moments.some((it) => it.startsWith('open') || countsWorkDays(it) || this.#moments.get(it) !== null))
       return;
     const [start, end] = moments.map((it) => resolveMoment(it, cycle, SAMPLE[cycle], DEFAULT_CALENDAR, 0));
     if (end! >= start!) return;
     const en = `the deadline '${deadline}' comes before the start time '${startAt}': it is always missed`;
     const zh = `截止时间 '${deadline}' 早于启动时间 '${startAt}'，必然超时`;
-    this.add('bad_combination', id, [...path, 'deadline'], en, zh, 'warning');
+    this.#add('bad_combination', id, [...path, 'deadline'], en, zh, 'warning');
   }
 
-  private moment(moment: string | undefined, draft: Draft, path: Path, ...field: (string | number)[]): void {
+  #moment(moment: string | undefined, draft: Draft, path: Path, ...field: (string | number)[]): void {
     if (moment === undefined) return;
     const { id, calendar } = draft;
     if (calendar === undefined && countsWorkDays(moment)) {
       const en = `'${moment}' counts work days: say by which calendar, with 'calendar'`;
-      this.add(
+      this.#add(
         'missing_field',
         id,
         [...path, ...field],
@@ -182,36 +188,36 @@ export class FlowCheck {
         `'${moment}' 按工作日计算，需要 calendar 指定日历`,
       );
     }
-    let problem = this.moments.get(moment);
+    let problem = this.#moments.get(moment);
     if (problem === undefined) {
       problem = momentProblem(moment);
-      this.moments.set(moment, problem);
+      this.#moments.set(moment, problem);
     }
     if (problem !== null)
-      this.add('bad_moment', id, [...path, ...field], `'${moment}': ${problem}`, `'${moment}'：时刻无效`);
+      this.#add('bad_moment', id, [...path, ...field], `'${moment}': ${problem}`, `'${moment}'：时刻无效`);
   }
 
-  private names(draft: Draft, path: Path): void {
+  #names(draft: Draft, path: Path): void {
     const { id, procedure, calendar } = draft;
     if (
       procedure !== undefined &&
-      this.reference(this.procedures, procedure, 'procedure', '规程', id, [...path, 'procedure'])
+      this.#reference(this.#procedures, procedure, 'procedure', '规程', id, [...path, 'procedure'])
     ) {
-      const cycle = this.procedures.get(procedure);
+      const cycle = this.#procedures.get(procedure);
       if (cycle !== draft.cycle) {
         const en = `${procedure} is a ${cycle} procedure, ${id} a ${draft.cycle} flow: opening the procedure will not open it`;
         const zh = `规程 ${procedure} 的周期是 ${cycle}，而 ${id} 是 ${draft.cycle} 流程：打开规程时不会包含它`;
-        this.add('bad_combination', id, [...path, 'procedure'], en, zh, 'warning');
+        this.#add('bad_combination', id, [...path, 'procedure'], en, zh, 'warning');
       }
     }
     if (calendar !== undefined)
-      this.reference(this.calendars, calendar, 'calendar', '日历', id, [...path, 'calendar']);
+      this.#reference(this.#calendars, calendar, 'calendar', '日历', id, [...path, 'calendar']);
     draft.uses.forEach(({ pool, n }, i) => {
-      if (!this.reference(this.pools, pool, 'pool', '资源池', id, [...path, 'uses', i, 'pool'])) return;
-      const size = this.pools.get(pool)!;
+      if (!this.#reference(this.#pools, pool, 'pool', '资源池', id, [...path, 'uses', i, 'pool'])) return;
+      const size = this.#pools.get(pool)!;
       if (n > size) {
         const en = `takes ${n} of pool ${pool}, which has ${size}: it will wait for ever`;
-        this.add(
+        this.#add(
           'bad_combination',
           id,
           [...path, 'uses', i],
@@ -224,26 +230,29 @@ export class FlowCheck {
   }
 
   /** The program with its connection: a SQL program without one takes the only connection of its platform. */
-  private program(draft: Draft, path: Path): Program | undefined {
+  #program(draft: Draft, path: Path): Program | undefined {
     const { id, program } = draft;
     const at = [...path, 'program'];
     if (draft.leaves !== undefined && program?.type !== 'shell') {
       const en = `'leaves' is for shell programs: only they can leave processes running`;
-      this.add('bad_combination', id, [...path, 'leaves'], en, "'leaves' 只用于 shell 程序");
+      this.#add('bad_combination', id, [...path, 'leaves'], en, "'leaves' 只用于 shell 程序");
     }
     if (program === undefined || program.type === 'noop') return program;
-    if (program.type === 'shell') return { ...program, ...this.encoding(program.encoding, id, at) };
+    if (program.type === 'shell') return { ...program, ...this.#encoding(program.encoding, id, at) };
     if (program.type === 'sql') {
       if (program.connection !== undefined) {
-        this.reference(this.connections, program.connection, 'connection', '连接', id, [...at, 'connection']);
+        this.#reference(this.#connections, program.connection, 'connection', '连接', id, [
+          ...at,
+          'connection',
+        ]);
         return program;
       }
-      const candidates = [...this.connections]
+      const candidates = [...this.#connections]
         .filter(([, platform]) => platform === draft.platform)
         .map(([name]) => name);
       if (candidates.length === 1) return { ...program, connection: candidates[0]! };
       const en = `which connection does ${id} use? Platform ${draft.platform ?? '(none)'} has ${candidates.length}`;
-      this.add(
+      this.#add(
         'missing_connection',
         id,
         at,
@@ -254,7 +263,7 @@ export class FlowCheck {
     }
     // The halves of a distribution: their connections are checked where they are written.
     if (draft.kind === 'distribution') return program;
-    this.reference(this.distributions, program.distribution, 'distribution', '分发', id, [
+    this.#reference(this.#distributions, program.distribution, 'distribution', '分发', id, [
       ...at,
       'distribution',
     ]);
@@ -262,18 +271,18 @@ export class FlowCheck {
       const { connection } = (program as { from?: { connection: string }; to: { connection: string } })[
         side
       ]!;
-      this.reference(this.connections, connection, 'connection', '连接', id, [...at, side, 'connection']);
+      this.#reference(this.#connections, connection, 'connection', '连接', id, [...at, side, 'connection']);
     }
     return program;
   }
 
   /** In the standard's spelling: what is stored needs no second look. */
-  private encoding(given: string | undefined, id: string, at: Path): { encoding?: string } {
+  #encoding(given: string | undefined, id: string, at: Path): { encoding?: string } {
     if (given === undefined) return {};
     const encoding = encodingNamed(given);
     if (encoding !== undefined) return { encoding };
     const examples = 'utf-8, gbk, gb18030, big5, latin1';
-    this.add(
+    this.#add(
       'invalid_value',
       id,
       [...at, 'encoding'],
@@ -283,11 +292,11 @@ export class FlowCheck {
     return {};
   }
 
-  private platformOf(program: Program | undefined): string | undefined {
+  #platformOf(program: Program | undefined): string | undefined {
     if (program?.type === 'sql')
-      return program.connection === undefined ? undefined : this.connections.get(program.connection);
+      return program.connection === undefined ? undefined : this.#connections.get(program.connection);
     if (program?.type === 'export' || program?.type === 'import')
-      return this.connections.get(program.to.connection);
+      return this.#connections.get(program.to.connection);
     return undefined;
   }
 }

@@ -18,31 +18,31 @@ interface Range {
 }
 
 export class HolidayCheck {
-  private readonly problems: Finding[];
-  private readonly calendar: CalendarOf;
-  private readonly path: Path;
+  readonly #problems: Finding[];
+  readonly #calendar: CalendarOf;
+  readonly #path: Path;
 
   constructor(problems: Finding[], calendar: CalendarOf, path: Path) {
-    this.problems = problems;
-    this.calendar = calendar;
-    this.path = path;
+    this.#problems = problems;
+    this.#calendar = calendar;
+    this.#path = path;
   }
 
   all(): void {
-    if (new Set(this.calendar.weekend).size === 7) {
+    if (new Set(this.#calendar.weekend).size === 7) {
       const en = 'every day of the week is a weekend day: only make-up days are worked';
-      this.add('warning', [...this.path, 'weekend'], en, '一周七天均为周末，只有调休日上班');
+      this.#add('warning', [...this.#path, 'weekend'], en, '一周七天均为周末，只有调休日上班');
     }
-    const ranges = this.ranges();
-    this.overlaps(ranges);
-    this.makeUpDays(ranges);
+    const ranges = this.#ranges();
+    this.#overlaps(ranges);
+    this.#makeUpDays(ranges);
   }
 
   /** Holidays that count, in the order of their days. */
-  private ranges(): Range[] {
+  #ranges(): Range[] {
     const ranges: Range[] = [];
-    this.calendar.holidays.forEach((holiday, k) => {
-      const path = [...this.path, 'holidays', k];
+    this.#calendar.holidays.forEach((holiday, k) => {
+      const path = [...this.#path, 'holidays', k];
       if (typeof holiday === 'string') {
         ranges.push({ from: holiday, to: holiday, path, name: holiday });
         return;
@@ -50,13 +50,13 @@ export class HolidayCheck {
       const { from, to = from, names } = holiday;
       if (to < from) {
         const en = `the holiday ${names.en} ends on ${to}, before it begins on ${from}`;
-        this.add('error', [...path, 'to'], en, `节假日“${names.zh}”的结束 ${to} 早于开始 ${from}`);
+        this.#add('error', [...path, 'to'], en, `节假日“${names.zh}”的结束 ${to} 早于开始 ${from}`);
         return;
       }
       const days = (periodStartLocal('day', to) - periodStartLocal('day', from)) / DAY_MS + 1;
       if (days > LONGEST_DAYS) {
         const en = `the holiday ${names.en} lasts ${days} days, ${from} to ${to}: is the year right?`;
-        this.add(
+        this.#add(
           'warning',
           [...path, 'to'],
           en,
@@ -68,29 +68,29 @@ export class HolidayCheck {
     return ranges.sort((a, b) => (a.from < b.from ? -1 : a.from > b.from ? 1 : 0));
   }
 
-  private overlaps(ranges: readonly Range[]): void {
+  #overlaps(ranges: readonly Range[]): void {
     let last: Range | undefined;
     for (const range of ranges) {
       if (last !== undefined && range.from <= last.to) {
         const en = `${range.name} overlaps the holiday ${last.name}, ${last.from} to ${last.to}`;
         const zh = `${range.from} 与节假日 ${last.from} 至 ${last.to} 重叠`;
-        this.add('warning', range.path, en, zh);
+        this.#add('warning', range.path, en, zh);
       }
       if (last === undefined || range.to > last.to) last = range;
     }
   }
 
-  private makeUpDays(ranges: readonly Range[]): void {
-    const { makeUpDays } = this.calendar;
+  #makeUpDays(ranges: readonly Range[]): void {
+    const { makeUpDays } = this.#calendar;
     const seen = new Set<string>();
-    const plain = { ...this.calendar, makeUpDays: [] };
+    const plain = { ...this.#calendar, makeUpDays: [] };
     makeUpDays.forEach((day, k) => {
-      const path = [...this.path, 'makeUpDays', k];
+      const path = [...this.#path, 'makeUpDays', k];
       const holiday = ranges.find(({ from, to }) => from <= day && day <= to);
-      if (seen.has(day)) this.add('warning', path, `${day} stands there twice`, `${day} 重复`);
+      if (seen.has(day)) this.#add('warning', path, `${day} stands there twice`, `${day} 重复`);
       else if (holiday !== undefined) {
         const en = `the make-up work day ${day} lies inside the holiday ${holiday.name}: it counts as worked`;
-        this.add(
+        this.#add(
           'warning',
           path,
           en,
@@ -98,7 +98,7 @@ export class HolidayCheck {
         );
       } else if (dayKind(plain, day).worked) {
         const en = `${day} is a work day anyway (day ${weekday(day)} of the week): is the date right?`;
-        this.add(
+        this.#add(
           'warning',
           path,
           en,
@@ -109,8 +109,8 @@ export class HolidayCheck {
     });
   }
 
-  private add(severity: 'error' | 'warning', path: Path, en: string, zh: string): void {
-    const { id } = this.calendar;
-    this.problems.push({ code: 'bad_combination', severity, message: { en, zh }, path, id, at: 'value' });
+  #add(severity: 'error' | 'warning', path: Path, en: string, zh: string): void {
+    const { id } = this.#calendar;
+    this.#problems.push({ code: 'bad_combination', severity, message: { en, zh }, path, id, at: 'value' });
   }
 }

@@ -244,7 +244,9 @@ class Search {
       const before = at;
       at = latest(edge, at);
       return {
-        ...{ v: edge.v, u: edge.u, mapping: edge.period },
+        v: edge.v,
+        u: edge.u,
+        mapping: edge.period,
         period: periodOf(edge.cycle, before),
         waitsFor: periodOf(cycleOf(edge.u), at),
       };

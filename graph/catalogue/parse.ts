@@ -147,20 +147,20 @@ class CatalogueText {
   readonly broken = new Set<unknown>();
   /** Whether an escape of YAML may hide a character that no file holds as such. */
   readonly mayEscape: boolean;
-  private readonly text: string;
-  private lineStarts: number[] | null = null;
-  private marked: { root: unknown; marks: Marks } | null = null;
+  readonly #text: string;
+  #lineStarts: number[] | null = null;
+  #marked: { root: unknown; marks: Marks } | null = null;
 
   constructor(file: SourceFile) {
     this.path = file.path;
     const text = file.text.charCodeAt(0) === 0xfeff ? file.text.slice(1) : file.text;
-    this.text = text.includes('\r') ? text.replaceAll('\r\n', '\n') : text;
+    this.#text = text.includes('\r') ? text.replaceAll('\r\n', '\n') : text;
     this.mayEscape = /\\[0xuU]/.test(text) || !isStorable(text);
   }
 
   /** The top mapping, or null when there is none to work with. */
   read(report: (problem: Problem) => void): Record<string, unknown> | null {
-    const root = this.value(null, report);
+    const root = this.#value(null, report);
     if (root === null) return {};
     if (this.broken.has(root)) return null;
     if (typeof root === 'object' && !Array.isArray(root)) return root as Record<string, unknown>;
@@ -170,80 +170,78 @@ class CatalogueText {
       `a catalogue file has lists named ${what}`,
       `目录文件由这些列表组成：${what}`,
     );
-    report(placed(finding, this.at(0)));
+    report(placed(finding, this.#at(0)));
     return null;
   }
 
   /** Where a path of this file's value stands. */
   place(path: Path, at: 'key' | 'value'): Place {
-    if (this.marked === null) {
+    if (this.#marked === null) {
       const marks: Marks = new Map();
-      this.marked = { marks, root: this.value(marks, () => {}) };
+      this.#marked = { marks, root: this.#value(marks, () => {}) };
     }
     let offset = 0;
-    let value = this.marked.root;
+    let value = this.#marked.root;
     for (const [depth, step] of path.entries()) {
-      const place = this.marked.marks.get(value as object)?.get(step);
+      const place = this.#marked.marks.get(value as object)?.get(step);
       if (place === undefined) break;
       offset = depth === path.length - 1 && at === 'key' ? place.key : place.value;
       value = (value as Record<string | number, unknown>)[step];
     }
-    return this.at(offset);
+    return this.#at(offset);
   }
 
-  private value(marks: Marks | null, report: (problem: Problem) => void): unknown {
+  #value(marks: Marks | null, report: (problem: Problem) => void): unknown {
     const found: Problem[] = [];
     let value: unknown;
     try {
-      value = readYaml(this.text, (text, offset) => this.byPackage(text, offset, marks, found, true), marks);
+      value = readYaml(
+        this.#text,
+        (text, offset) => this.#byPackage(text, offset, marks, found, true),
+        marks,
+      );
     } catch (error) {
       if (!(error instanceof NotPlain)) throw error;
       // What single entries had to report, the reading of the whole file reports again.
       found.length = 0;
-      value = this.byPackage(this.text, 0, marks, found, false);
+      value = this.#byPackage(this.#text, 0, marks, found, false);
     }
     for (const problem of found) report(problem);
     return value;
   }
 
   /** Reads with the yaml package what the fast reader does not take on; `entry` is one entry of a list, out of its file. */
-  private byPackage(
-    text: string,
-    offset: number,
-    marks: Marks | null,
-    found: Problem[],
-    entry: boolean,
-  ): unknown {
+  #byPackage(text: string, offset: number, marks: Marks | null, found: Problem[], entry: boolean): unknown {
     const { value, failures, flaws, document } = readByPackage(text);
     // An alias may point out of the entry: then only the whole file can tell.
-    if (entry && failures.length > 0 && this.text.includes('&')) throw new NotPlain();
+    if (entry && failures.length > 0 && this.#text.includes('&')) throw new NotPlain();
     if (failures.length > 0) {
       // Within one entry the rest of the errors are mostly echoes of the first.
       if (entry) failures.length = 1;
-      for (const { pos, message } of failures) found.push(placed(notYaml(message), this.at(offset + pos)));
+      for (const { pos, message } of failures) found.push(placed(notYaml(message), this.#at(offset + pos)));
       const stub = {};
       this.broken.add(stub);
       return entry ? [stub] : stub;
     }
     for (const flaw of flaws) {
       const { en, zh } = wordsOf(flaw, entry);
-      found.push(placed(invalid([], en, zh), this.at(offset + flaw.pos)));
+      found.push(placed(invalid([], en, zh), this.#at(offset + flaw.pos)));
     }
     if (marks !== null) markNodes(document!, value, offset, marks);
     return value;
   }
 
   /** Line and column of an offset; columns count UTF-16 units, as editors do. */
-  private at(offset: number): Place {
-    this.lineStarts ??= lineStarts(this.text);
+  #at(offset: number): Place {
+    this.#lineStarts ??= lineStarts(this.#text);
     let low = 0;
-    let high = this.lineStarts.length;
+    let high = this.#lineStarts.length;
     while (high - low > 1) {
       const middle = (low + high) >> 1;
-      if (this.lineStarts[middle]! <= offset) low = middle;
+      if (this.#lineStarts[middle]! <= offset) low = middle;
       else high = middle;
     }
-    return { file: this.path, line: low + 1, column: offset - this.lineStarts[low]! + 1 };
+    return { file: this.path, line: low + 1, column: offset - this.#lineStarts[low]! + 1 };
   }
 }
 

@@ -130,7 +130,10 @@ export function impactOf(estate: Estate, roots: readonly number[]): Impact {
   return {
     below: reach.order.filter((v) => reach.distance[v]! > 0),
     keys: reach.order.filter((v) => estate.flows[v]!.key),
-    ...{ reach, procedures, owners, groups },
+    reach,
+    procedures,
+    owners,
+    groups,
     deadlines: reach.order.filter((v) => estate.flows[v]!.deadline !== undefined),
   };
 }

@@ -69,8 +69,11 @@ export function missingDependencies(
   return asked
     .filter(({ producer }) => !above.has(producer))
     .map(({ table, producer }) => ({
-      ...{ flow, code: 'no_dependency' as const, side: 'reads' as const },
-      ...{ table: table.slice(table.indexOf(' ') + 1), detail: producer },
+      flow,
+      code: 'no_dependency' as const,
+      side: 'reads' as const,
+      table: table.slice(table.indexOf(' ') + 1),
+      detail: producer,
     }));
 }
 

@@ -40,7 +40,9 @@ export interface Adoption {
 export function adopt(old: Graph, before: RunState, target: Target): Adoption {
   const { graph } = target;
   const s = emptyState(graph, {
-    ...{ openedAt: before.openedAt, now: before.now, graceMs: before.graceMs },
+    openedAt: before.openedAt,
+    now: before.now,
+    graceMs: before.graceMs,
     subscriptions: target.subscriptions,
   });
   s.closed = before.closed;
@@ -140,8 +142,10 @@ function blockerChanges(
     for (const it of now)
       if (!keys.has(keyOf(it)))
         newBlockers.push({
-          ...{ flow, code: it.code },
-          ...{ from: 'from' in it ? it.from : null, run: 'run' in it ? it.run : null },
+          flow,
+          code: it.code,
+          from: 'from' in it ? it.from : null,
+          run: 'run' in it ? it.run : null,
         });
     if (now.length === 0 && known.length > 0) freed.push(flow);
   });

@@ -110,7 +110,7 @@ export class InlineReader {
   }
 
   /** Skips blanks, comments and line ends within a flow collection. */
-  private gap(parent: number): void {
+  #gap(parent: number): void {
     const { text } = this;
     for (;;) {
       const code = text.charCodeAt(this.at);
@@ -140,29 +140,29 @@ export class InlineReader {
     const value: Record<string, unknown> | unknown[] = map ? {} : [];
     const places = this.place(value);
     this.at++;
-    this.gap(parent);
+    this.#gap(parent);
     while (text.charCodeAt(this.at) !== close) {
       const keyAt = this.at;
       if (Array.isArray(value)) {
         const index = value.length;
-        value.push(this.flowValue(parent));
+        value.push(this.#flowValue(parent));
         places?.set(index, { key: keyAt, value: keyAt });
       } else {
         const key = this.key();
-        this.gap(parent);
+        this.#gap(parent);
         if (text.charCodeAt(this.at) !== COLON || key in value) throw new NotPlain();
         this.at++;
         const next = text.charCodeAt(this.at);
         if (next !== SPACE && next !== NEWLINE) throw new NotPlain();
-        this.gap(parent);
+        this.#gap(parent);
         places?.set(key, { key: keyAt, value: this.at });
-        value[key] = this.flowValue(parent);
+        value[key] = this.#flowValue(parent);
       }
-      this.gap(parent);
+      this.#gap(parent);
       const code = text.charCodeAt(this.at);
       if (code === 44) {
         this.at++;
-        this.gap(parent);
+        this.#gap(parent);
       } else if (code !== close) throw new NotPlain();
     }
     this.at++;
@@ -170,7 +170,7 @@ export class InlineReader {
     return value;
   }
 
-  private flowValue(parent: number): unknown {
+  #flowValue(parent: number): unknown {
     const { text } = this;
     const first = text.charCodeAt(this.at);
     if (first === 34 || first === 39) return this.quoted(first);

@@ -25,31 +25,31 @@ export function readYaml(
 }
 
 class Reader extends InlineReader {
-  private readonly readEntry: ReadEntry;
+  readonly #readEntry: ReadEntry;
   /** Of the line that `at` stands in after `nextLine`: its first character and its indentation; -1 at the end of the text. */
-  private lineStart = 0;
-  private indent = 0;
+  #lineStart = 0;
+  #indent = 0;
 
   constructor(text: string, readEntry: ReadEntry, marks: Marks | null) {
     super(text, marks);
-    this.readEntry = readEntry;
+    this.#readEntry = readEntry;
   }
 
   document(): Record<string, unknown> {
     if (this.text.includes('\r') || this.text.charCodeAt(0) === 0xfeff) throw new NotPlain();
-    this.nextLine();
-    if (this.indent === 0 && this.text.startsWith('---\n', this.at)) {
+    this.#nextLine();
+    if (this.#indent === 0 && this.text.startsWith('---\n', this.at)) {
       this.at += 4;
-      this.nextLine();
+      this.#nextLine();
     }
-    if (this.indent < 0) return {};
-    const value = this.mapping(this.indent, 0);
-    if (this.indent >= 0) throw new NotPlain();
+    if (this.#indent < 0) return {};
+    const value = this.#mapping(this.#indent, 0);
+    if (this.#indent >= 0) throw new NotPlain();
     return value;
   }
 
   /** From the end of a value, goes to the next line that says something. `at` must stand at a line's start, end, or blank rest. */
-  private nextLine(): void {
+  #nextLine(): void {
     const { text } = this;
     let at = this.at;
     for (;;) {
@@ -63,7 +63,7 @@ class Reader extends InlineReader {
       }
       if (at >= text.length) {
         this.at = at;
-        this.indent = -1;
+        this.#indent = -1;
         return;
       }
       if (code === NEWLINE) {
@@ -72,14 +72,14 @@ class Reader extends InlineReader {
       }
       if (code === 9) throw new NotPlain();
       this.at = at;
-      this.lineStart = start;
-      this.indent = at - start;
+      this.#lineStart = start;
+      this.#indent = at - start;
       return;
     }
   }
 
   /** Ends a one-line value: nothing but blanks and a comment may follow on its line. */
-  private endLine(): void {
+  #endLine(): void {
     const { text } = this;
     let at = this.at;
     while (text.charCodeAt(at) === SPACE) at++;
@@ -90,17 +90,17 @@ class Reader extends InlineReader {
       if (at < 0) at = text.length;
     } else if (code !== NEWLINE && at < text.length) throw new NotPlain();
     this.at = at < text.length ? at + 1 : at;
-    this.nextLine();
+    this.#nextLine();
   }
 
-  private atDash(): boolean {
+  #atDash(): boolean {
     if (this.text.charCodeAt(this.at) !== DASH) return false;
     const next = this.text.charCodeAt(this.at + 1);
     return next === SPACE || next === NEWLINE || Number.isNaN(next);
   }
 
   /** A block mapping whose keys stand `indent` deep, beginning at `at`. `depth` counts the containers above. */
-  private mapping(indent: number, depth: number): Record<string, unknown> {
+  #mapping(indent: number, depth: number): Record<string, unknown> {
     if (depth > DEPTH_LIMIT) throw new NotPlain();
     const value: Record<string, unknown> = {};
     const places = this.place(value);
@@ -112,27 +112,27 @@ class Reader extends InlineReader {
       const next = this.text.charCodeAt(this.at);
       if (next !== SPACE && next !== NEWLINE && this.at < this.text.length) throw new NotPlain();
       while (this.text.charCodeAt(this.at) === SPACE) this.at++;
-      const inline = this.inlineBegins(this.at - 1);
+      const inline = this.#inlineBegins(this.at - 1);
       const valueAt = this.at;
       const place = places?.set(key, { key: keyAt, value: valueAt }).get(key);
-      if (inline) value[key] = this.inline(indent);
+      if (inline) value[key] = this.#inline(indent);
       else {
-        this.endBlank();
-        if (place !== undefined && this.indent >= indent) place.value = this.at;
-        if (this.indent > indent) value[key] = this.block(this.indent, depth + 1);
-        else if (this.indent === indent && this.atDash()) value[key] = this.sequence(indent, depth + 1);
+        this.#endBlank();
+        if (place !== undefined && this.#indent >= indent) place.value = this.at;
+        if (this.#indent > indent) value[key] = this.#block(this.#indent, depth + 1);
+        else if (this.#indent === indent && this.#atDash()) value[key] = this.#sequence(indent, depth + 1);
         else {
           value[key] = null;
           if (place !== undefined) place.value = keyAt;
         }
       }
-    } while (this.indent === indent && !this.atDash());
-    if (this.indent > indent) throw new NotPlain();
+    } while (this.#indent === indent && !this.#atDash());
+    if (this.#indent > indent) throw new NotPlain();
     return value;
   }
 
   /** Whether a value begins at `at`, on this line; a comment counts only after a blank. */
-  private inlineBegins(before: number): boolean {
+  #inlineBegins(before: number): boolean {
     const code = this.text.charCodeAt(this.at);
     if (code === HASH) {
       const previous = this.text.charCodeAt(before);
@@ -143,38 +143,39 @@ class Reader extends InlineReader {
   }
 
   /** Goes from a blank (or commented) rest of a line to the next line. */
-  private endBlank(): void {
+  #endBlank(): void {
     const end = this.text.indexOf('\n', this.at);
     this.at = end < 0 ? this.text.length : end + 1;
-    this.nextLine();
+    this.#nextLine();
   }
 
-  private block(indent: number, depth: number): unknown {
-    if (this.atDash()) return this.sequence(indent, depth);
-    return this.mapping(indent, depth);
+  #block(indent: number, depth: number): unknown {
+    if (this.#atDash()) return this.#sequence(indent, depth);
+    return this.#mapping(indent, depth);
   }
 
-  private sequence(indent: number, depth: number): unknown[] {
+  #sequence(indent: number, depth: number): unknown[] {
     if (depth > DEPTH_LIMIT) throw new NotPlain();
     const value: unknown[] = [];
     const places = this.place(value);
-    while (this.indent === indent && this.atDash()) {
-      const { at, lineStart } = this;
+    while (this.#indent === indent && this.#atDash()) {
+      const { at } = this;
+      const lineStart = this.#lineStart;
       try {
-        this.item(value, places, indent, depth);
+        this.#item(value, places, indent, depth);
       } catch (error) {
         if (depth !== 1 || !(error instanceof NotPlain)) throw error;
-        this.lineStart = lineStart;
+        this.#lineStart = lineStart;
         this.at = at;
         this.open = 0;
-        this.otherEntry(value, places, indent);
+        this.#otherEntry(value, places, indent);
       }
     }
-    if (this.indent > indent) throw new NotPlain();
+    if (this.#indent > indent) throw new NotPlain();
     return value;
   }
 
-  private item(
+  #item(
     value: unknown[],
     places: Map<string | number, { key: number; value: number }> | null,
     indent: number,
@@ -183,33 +184,34 @@ class Reader extends InlineReader {
     const dashAt = this.at;
     this.at++;
     while (this.text.charCodeAt(this.at) === SPACE) this.at++;
-    const itemIndent = this.at - this.lineStart;
+    const itemIndent = this.at - this.#lineStart;
     const place = places?.set(value.length, { key: dashAt, value: this.at }).get(value.length);
-    if (!this.inlineBegins(this.at - 1)) {
-      this.endBlank();
-      if (this.indent > indent) {
+    if (!this.#inlineBegins(this.at - 1)) {
+      this.#endBlank();
+      if (this.#indent > indent) {
         if (place !== undefined) place.value = this.at;
-        value.push(this.block(this.indent, depth + 1));
+        value.push(this.#block(this.#indent, depth + 1));
       } else {
         if (place !== undefined) place.value = dashAt;
         value.push(null);
       }
-    } else if (this.atDash()) {
-      this.indent = itemIndent;
-      value.push(this.sequence(itemIndent, depth + 1));
-    } else if (this.keyFollows()) {
-      this.indent = itemIndent;
-      value.push(this.mapping(itemIndent, depth + 1));
-    } else value.push(this.inline(indent));
+    } else if (this.#atDash()) {
+      this.#indent = itemIndent;
+      value.push(this.#sequence(itemIndent, depth + 1));
+    } else if (this.#keyFollows()) {
+      this.#indent = itemIndent;
+      value.push(this.#mapping(itemIndent, depth + 1));
+    } else value.push(this.#inline(indent));
   }
 
   /** Hands the entry at `at` to the yaml package: all lines up to the next that is not deeper than its dash. */
-  private otherEntry(
+  #otherEntry(
     value: unknown[],
     places: Map<string | number, { key: number; value: number }> | null,
     indent: number,
   ): void {
-    const { text, lineStart } = this;
+    const { text } = this;
+    const lineStart = this.#lineStart;
     let end = text.indexOf('\n', this.at);
     for (;;) {
       this.at = end < 0 ? text.length : end + 1;
@@ -220,36 +222,36 @@ class Reader extends InlineReader {
       if (at >= text.length || (!blank && at - start <= indent)) break;
       end = text.indexOf('\n', at);
     }
-    const [entry] = this.readEntry(text.slice(lineStart, this.at), lineStart, this.marks) as unknown[];
+    const [entry] = this.#readEntry(text.slice(lineStart, this.at), lineStart, this.marks) as unknown[];
     places?.set(value.length, { key: lineStart + indent, value: lineStart + indent });
     value.push(entry);
-    this.nextLine();
+    this.#nextLine();
   }
 
   /** Whether `key:` stands at `at`; looks no further than the colon. */
-  private keyFollows(): boolean {
+  #keyFollows(): boolean {
     KEY.lastIndex = this.at;
-    if (!KEY.test(this.text)) return this.text.charCodeAt(this.at) === 34 && this.quotedKeyFollows();
+    if (!KEY.test(this.text)) return this.text.charCodeAt(this.at) === 34 && this.#quotedKeyFollows();
     const end = KEY.lastIndex;
     if (this.text.charCodeAt(end) !== COLON) return false;
     const next = this.text.charCodeAt(end + 1);
     return next === SPACE || next === NEWLINE || Number.isNaN(next);
   }
 
-  private quotedKeyFollows(): boolean {
+  #quotedKeyFollows(): boolean {
     const end = this.text.indexOf('"', this.at + 1);
     return end > 0 && this.text.charCodeAt(end + 1) === COLON;
   }
 
   /** A value on the line of its key or dash, then the next line. `parent` is the indentation that its further lines must exceed. */
-  private inline(parent: number): unknown {
+  #inline(parent: number): unknown {
     const code = this.text.charCodeAt(this.at);
     let value: unknown;
     if (code === 34 || code === 39) value = this.quoted(code);
     else if (code === 123 || code === 91) value = this.flow(parent);
     else value = this.plain();
-    this.endLine();
-    if (this.indent > parent) throw new NotPlain();
+    this.#endLine();
+    if (this.#indent > parent) throw new NotPlain();
     return value;
   }
 }

@@ -45,7 +45,10 @@ export function usualTimes(n: number, flowOf: (v: number) => UsualFlow): UsualTi
   return {
     durations: p50,
     expected: (v) => ({
-      ...{ p10: p10[v]!, p50: p50[v]!, p90: p90[v]!, n: runs[v]! },
+      p10: p10[v]!,
+      p50: p50[v]!,
+      p90: p90[v]!,
+      n: runs[v]!,
       origin: EXPECTED_ORIGINS[origin[v]!]!,
     }),
     usualMs: (v) => (week[v] === NONE ? null : week[v]!),

@@ -87,7 +87,12 @@ function absent(
     run,
     code,
     reason: said?.en ?? null,
-    ...{ names: null, state: null, key: false, owner: null, members: [], blocks: 0 },
+    names: null,
+    state: null,
+    key: false,
+    owner: null,
+    members: [],
+    blocks: 0,
     chain: flow === null ? [] : [flow],
     // A verb needs a flow of the run; what is left is a procedure, or the opening.
     remedy: {

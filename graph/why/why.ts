@@ -135,17 +135,15 @@ export function ofRun(at: Situation, unmet: Unmet): Cause[] {
     const rest = { since, until: null, by: null, reason };
     return {
       ...rest,
-      ...{
-        flow: null,
-        run: facts.run,
-        code,
-        names: null,
-        state: null,
-        key: false,
-        owner: null,
-        chain: [],
-        members: [],
-      },
+      flow: null,
+      run: facts.run,
+      code,
+      names: null,
+      state: null,
+      key: false,
+      owner: null,
+      chain: [],
+      members: [],
       blocks: open,
       remedy: remedyOf({
         code,

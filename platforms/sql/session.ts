@@ -93,7 +93,11 @@ export async function openSession(
     };
     const { rows } = await client.query<{ pid: number }>(settings);
     const session: Session = {
-      ...{ client, url, name, pid: rows[0]!.pid, close },
+      client,
+      url,
+      name,
+      pid: rows[0]!.pid,
+      close,
       get failure() {
         return failure;
       },

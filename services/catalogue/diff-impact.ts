@@ -39,7 +39,11 @@ export async function diffImpact(
   const estate = estateOf(now.flows, before?.flows.values());
   const roots = [...changes.keys()].map((id) => estate.index.get(id)!);
   const target = compiled({
-    ...{ version: 0, hash: now.hash, frame: now.frame, flows: now.flows, programs: new Map() },
+    version: 0,
+    hash: now.hash,
+    frame: now.frame,
+    flows: now.flows,
+    programs: new Map(),
     binds: {},
     opened: true,
   });
@@ -86,8 +90,12 @@ function touchedFlow(estate: Estate, flow: string): Omit<TouchedFlow, 'change' |
     if (keyFlows.length < NEAREST_KEYS) keyFlows.push(id);
   }
   return {
-    ...{ flow, downstream: reach.order.length - 1, keys, keyFlows },
-    ...{ procedures: [...procedures].sort(), deadlines },
+    flow,
+    downstream: reach.order.length - 1,
+    keys,
+    keyFlows,
+    procedures: [...procedures].sort(),
+    deadlines,
   };
 }
 
@@ -120,7 +128,11 @@ async function touchedRuns(
     }
     const foreseen = runs.length < FORESEEN ? await adoption(deps, context, target, changes, expect) : null;
     runs.push({
-      ...{ run: id, version: catalogueVersion, states: counts, holds: held.length, gains },
+      run: id,
+      version: catalogueVersion,
+      states: counts,
+      holds: held.length,
+      gains,
       adopt: foreseen === null || frozen === null ? foreseen : { ...foreseen, refused: 'run_frozen' },
     });
   }
@@ -163,7 +175,8 @@ async function adoption(
       .map(({ v, endsAt, lateMs }) => ({
         flow: graph.ids[v]!,
         deadline: deadlines[v]!,
-        ...{ endsAt: Math.round(endsAt), lateMs: Math.round(lateMs) },
+        endsAt: Math.round(endsAt),
+        lateMs: Math.round(lateMs),
       })),
   };
 }

@@ -37,15 +37,27 @@ export async function retirementSheet(deps: ApiDeps, given: string): Promise<Ret
   const lineage = await estateLineage(version);
   const v = estate.index.get(flow.id)!;
   return {
-    ...{ flow: flow.id, version: version.version, names: flow.names, kind: flow.kind, cycle: flow.cycle },
-    ...{ layer: flow.layer, key: flow.key, groups: [...flow.groups], aliases: [...flow.aliases] },
-    ...{ procedure: flow.procedure ?? null, owner: flow.owner ?? null, platform: flow.platform ?? null },
+    flow: flow.id,
+    version: version.version,
+    names: flow.names,
+    kind: flow.kind,
+    cycle: flow.cycle,
+    layer: flow.layer,
+    key: flow.key,
+    groups: [...flow.groups],
+    aliases: [...flow.aliases],
+    procedure: flow.procedure ?? null,
+    owner: flow.owner ?? null,
+    platform: flow.platform ?? null,
     note: flow.note ?? null,
     program: programOf(flow),
     ...tablesOf(lineage, flow),
     distributions: distributionsOf(version, lineage, flow),
     upstream: flow.after.map(({ from, period, cycle }) => ({
-      ...{ flow: from, cycle: cycle ?? flow.cycle, period, exists: version.flows.has(from) },
+      flow: from,
+      cycle: cycle ?? flow.cycle,
+      period,
+      exists: version.flows.has(from),
     })),
     above: reachOf(estate, [v], 'up').order.length - 1,
     dependents,
@@ -123,8 +135,13 @@ function dependentsOf({ flows }: CatalogueVersion, id: string): Retirement['depe
     flow.after
       .filter((edge) => edge.from === id && flow.id !== id)
       .map(({ period }) => ({
-        ...{ flow: flow.id, names: flow.names, cycle: flow.cycle, period, key: flow.key },
-        ...{ procedure: flow.procedure ?? null, owner: flow.owner ?? null },
+        flow: flow.id,
+        names: flow.names,
+        cycle: flow.cycle,
+        period,
+        key: flow.key,
+        procedure: flow.procedure ?? null,
+        owner: flow.owner ?? null,
       })),
   );
 }

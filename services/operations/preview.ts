@@ -64,7 +64,11 @@ export async function previewOf(
   return effects.map(([v, effect]) => {
     const { id, names, key } = context.flow(graph.ids[v]!);
     return {
-      ...{ flowId: id, name: names, state: stateOf(state, graph, v), effect, key },
+      flowId: id,
+      name: names,
+      state: stateOf(state, graph, v),
+      effect,
+      key,
       deadline: context.deadlines[v] === 0 ? null : context.deadlines[v]!,
       conflict: conflictAt(state, v) ?? elsewhere.get(v) ?? null,
     };
@@ -89,8 +93,15 @@ function ofVerb(
 ): Effect[] {
   const { graph } = context;
   const request: OperationRequest = {
-    ...{ verb, flows: roots.map((v) => graph.ids[v]!), edges: [], reason: 'preview', evidence: 'preview' },
-    ...{ partial: true, supersede: false, ran: null, plan: null },
+    verb,
+    flows: roots.map((v) => graph.ids[v]!),
+    edges: [],
+    reason: 'preview',
+    evidence: 'preview',
+    partial: true,
+    supersede: false,
+    ran: null,
+    plan: null,
   };
   const by = { actor: 'preview', roles: [], approvedBy: 'preview' };
   const { outcome, freed } = foreseeRequest(context, state, request, by);

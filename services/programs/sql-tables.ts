@@ -59,16 +59,20 @@ interface RangeVar {
 
 /** Statements in which a table is named without being read or written. */
 const NO_DATA = new Set([
-  ...['VacuumStmt', 'LockStmt', 'GrantStmt', 'IndexStmt', 'CommentStmt', 'AlterTableStmt', 'DropStmt'],
-  ...[
-    'LockingClause',
-    'CreateStatsStmt',
-    'ReindexStmt',
-    'ClusterStmt',
-    'RenameStmt',
-    'CreateTrigStmt',
-    'RuleStmt',
-  ],
+  'VacuumStmt',
+  'LockStmt',
+  'GrantStmt',
+  'IndexStmt',
+  'CommentStmt',
+  'AlterTableStmt',
+  'DropStmt',
+  'LockingClause',
+  'CreateStatsStmt',
+  'ReindexStmt',
+  'ClusterStmt',
+  'RenameStmt',
+  'CreateTrigStmt',
+  'RuleStmt',
 ]);
 /** Statements whose text is another language: what they touch is not told by the parser. */
 const OPAQUE: Readonly<Record<string, string>> = {

@@ -50,9 +50,12 @@ export async function planImpact(plan: PlanToWeigh, expect: ExpectDurations): Pr
     ),
     deadlines: works.flatMap(({ context, foreseen }) =>
       deadlinesMoved(foreseen, context.deadlines).map(({ v, endsAt, lateMs }) => ({
-        ...{ run: context.run.id, flow: context.graph.ids[v]!, deadline: context.deadlines[v]! },
+        run: context.run.id,
+        flow: context.graph.ids[v]!,
+        deadline: context.deadlines[v]!,
         passed: context.deadlines[v]! < plan.now,
-        ...{ endsAt: Math.round(endsAt), lateMs: Math.round(lateMs) },
+        endsAt: Math.round(endsAt),
+        lateMs: Math.round(lateMs),
       })),
     ),
     ...leftAlone(own, reach, plan.roots, await estateLineage(own.context.version)),
@@ -142,7 +145,9 @@ function pathTo(last: { work: Work; v: number } | null, runs: number): Plan['est
     const way = longestWayTo(work.foreseen, at.v);
     path.unshift(
       ...way.map((v) => ({
-        ...{ run: work.context.run.id, flow: work.context.graph.ids[v]!, ms: Math.round(work.durations[v]!) },
+        run: work.context.run.id,
+        flow: work.context.graph.ids[v]!,
+        ms: Math.round(work.durations[v]!),
       })),
     );
     at = work.after.get(way[0]!) ?? null;
@@ -184,7 +189,9 @@ function keysHit(work: Work, reach: Reach): Plan['keysHit'] {
     .filter((v) => graph.attrOf(v).key && !has(work.state, v, FLAG.RETIRED))
     .slice(0, NAMED_KEYS)
     .map((v) => ({
-      ...{ run: run.id, flow: graph.ids[v]!, way: wayTo(reach, v).map((u) => graph.ids[u]!) },
+      run: run.id,
+      flow: graph.ids[v]!,
+      way: wayTo(reach, v).map((u) => graph.ids[u]!),
       effect: effectOn(work, v),
     }));
 }

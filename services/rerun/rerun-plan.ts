@@ -167,7 +167,9 @@ async function standingOf(
   const locks = flows.flatMap((flow) => context.locksOf(flow));
   const [rows, waives, holders, now] = await Promise.all([
     readFirstFlowStates(pool, run, open, {
-      ...{ states: ['running', 'sent_to_agent'], keep: () => true, limit: open.length },
+      states: ['running', 'sent_to_agent'],
+      keep: () => true,
+      limit: open.length,
     }),
     keepWaives ? [] : waivesInForce(pool, run, ids),
     holdersOf(pool, run, locks),

@@ -111,7 +111,12 @@ function upstreamOf(
   }
   for (const { from, run: never, begins } of beforeBeginning(graph, subscriptions, run, v))
     list.push({
-      ...{ flow: from, kind: 'before_beginning', run: never, begins, met: true, waived: false },
+      flow: from,
+      kind: 'before_beginning',
+      run: never,
+      begins,
+      met: true,
+      waived: false,
       ...outside,
     });
   for (let i = graph.invalidOff[v]!; i < graph.invalidOff[v + 1]!; i++) {

@@ -108,7 +108,12 @@ async function againstTimes(
     const vertexOf = (id: string): number => index.get(id) ?? -1;
     const { durations } = usual;
     const reference = usualRun({
-      ...{ graph, startAt, openedAt, dueAt, durations, vertexOf },
+      graph,
+      startAt,
+      openedAt,
+      dueAt,
+      durations,
+      vertexOf,
       startTime: today.s.start,
     });
     // It has all flows of the run, so the target, too.

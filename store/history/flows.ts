@@ -117,9 +117,22 @@ async function readWholeRun(client: Queryable, run: string, states: readonly Sta
   const texts = await readRowTexts(client, {
     name: 'flow-states-text',
     columns: [
-      ...['x.flow_id', 'x.state', 'x.result', 'x.phase', 'x.flags', 'x.generation', 'x.attempt'],
-      ...['x.released_ms', 'x.result_ms', 'x.start_ms', 'x.deadline_ms', 'x.due_ms'],
-      ...[freeText('x.agent'), 'x.sent_ms', 'x.started_ms', 'x.stopping'],
+      'x.flow_id',
+      'x.state',
+      'x.result',
+      'x.phase',
+      'x.flags',
+      'x.generation',
+      'x.attempt',
+      'x.released_ms',
+      'x.result_ms',
+      'x.start_ms',
+      'x.deadline_ms',
+      'x.due_ms',
+      freeText('x.agent'),
+      'x.sent_ms',
+      'x.started_ms',
+      'x.stopping',
     ],
     from: `from (
         select f.*, ${STATE} as state, l.agent, l.sent_ms, l.started_ms, ${STOPPING} as stopping ${WHOLE_RUN}

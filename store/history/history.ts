@@ -148,7 +148,12 @@ export async function readPathFacts(
         run: context.run.id,
         openedAt: context.run.openedAt,
         now: snapshot.now,
-        ...{ past, attempts, metAt, overrides, pauses, plans },
+        past,
+        attempts,
+        metAt,
+        overrides,
+        pauses,
+        plans,
         contention: contentionOf(context),
         vertexOf: (flow) => context.index.get(flow) ?? -1,
       },
@@ -157,7 +162,11 @@ export async function readPathFacts(
 }
 
 const instantsOf = ({ generationAt, triggeredAt, releasedAt, resultAt, deadline }: Snapshot) => ({
-  ...{ generationAt, triggeredAt, releasedAt, resultAt, deadline },
+  generationAt,
+  triggeredAt,
+  releasedAt,
+  resultAt,
+  deadline,
 });
 
 /** With `all`, also those that are over, and the time in which the run was closed. */
@@ -195,8 +204,14 @@ async function readClosings({ client, context }: Reading): Promise<Pause[]> {
 async function readOverrides(reading: Reading, all: boolean): Promise<Map<number, Override[]>> {
   const byFlow = new Map<number, Override[]>();
   const columns = [
-    ...['flow_id', 'kind', 'edge_from', 'edge_run', 'at_ms', 'ended_ms'],
-    ...[freeText('actor'), freeText('reason')],
+    'flow_id',
+    'kind',
+    'edge_from',
+    'edge_run',
+    'at_ms',
+    'ended_ms',
+    freeText('actor'),
+    freeText('reason'),
   ];
   const values = [reading.context.run.id];
   const from = all
@@ -204,7 +219,10 @@ async function readOverrides(reading: Reading, all: boolean): Promise<Map<number
     : "from overrides where run_id = $1 and ended_ms is null and kind in ('hold', 'retire', 'cancel', 'reject')";
   const name = all ? 'overrides-text' : 'overrides-in-force-text';
   for (const [flow, kind, edge, edgeRun, at, ended, actor, reason] of await readRows(reading.client, {
-    ...{ name, columns, from, values },
+    name,
+    columns,
+    from,
+    values,
     order: 'at_ms, id',
   })) {
     const v = reading.context.index.get(flow!) ?? -1;
@@ -242,7 +260,10 @@ async function readPast(reading: Reading): Promise<Map<number, PastGeneration[]>
   ];
   const from = 'from flow_generations where run_id = $1';
   for (const [flow, generation, begun, released, resultAt, result, ended] of await readRows(reading.client, {
-    ...{ name: 'generations-text', columns, from, values: [reading.context.run.id] },
+    name: 'generations-text',
+    columns,
+    from,
+    values: [reading.context.run.id],
     order: 'flow_id, generation',
   })) {
     const v = reading.context.index.get(flow!) ?? -1;
@@ -264,12 +285,21 @@ async function readPast(reading: Reading): Promise<Map<number, PastGeneration[]>
 async function readAttemptColumns(reading: Reading): Promise<AttemptColumns> {
   const { graph, index } = reading.context;
   const columns = [
-    ...['flow_id', 'generation', 'attempt', 'sent_ms', 'started_ms', 'ended_ms', 'outcome'],
+    'flow_id',
+    'generation',
+    'attempt',
+    'sent_ms',
+    'started_ms',
+    'ended_ms',
+    'outcome',
     freeText('agent'),
   ];
   const rows: [number, string[]][] = [];
   for (const row of await readRows(reading.client, {
-    ...{ name: 'attempts-text', columns, from: 'from attempts where run_id = $1', order: 'epoch' },
+    name: 'attempts-text',
+    columns,
+    from: 'from attempts where run_id = $1',
+    order: 'epoch',
     values: [reading.context.run.id],
   })) {
     const v = index.get(row[0]!);

@@ -4,9 +4,7 @@
  * protocol A can be broken by it. What the engine would have left is left: results, attempts, the log read to its end, decisions of
  * people with their operations and audit. Exchanges are not: those of a finished run go away anyway (store/retention/retention.ts).
  */
-import { once } from 'node:events';
 import type pg from 'pg';
-import copy from 'pg-copy-streams';
 import { SluiceError } from '../../errors.ts';
 import { runId } from '../../graph/calendar/calendar.ts';
 import type { Cycle, Purpose } from '../../graph/model.ts';
@@ -14,6 +12,7 @@ import type { OperationOutcome, OperationRequest } from '../../graph/run/decisio
 import { FLAG } from '../../graph/run/state.ts';
 import type { Phase, Result } from '../../graph/run/status.ts';
 import { takingEpochs } from '../record/epochs.ts';
+import { copyRows } from '../schema/copy-rows.ts';
 import { inTransaction, type Queryable } from '../schema/pool.ts';
 
 /** Instants are ms since 1970; 0 = none where a flow has none. */
@@ -161,8 +160,19 @@ async function copyFlows(client: Client, run: string, flows: readonly PastFlow[]
   const columns = `run_id, flow_id, generation, attempt, result, phase, flags, used_budget, start_ms, deadline_ms,
     generation_ms, released_ms, result_ms`;
   await copyRows(client, `run_flows (${columns})`, flows, (it) => [
-    ...[run, it.flow, it.generation, it.attempt, it.result, phaseOf(it), flagsOf(it), it.usedRetries],
-    ...[it.startAt, it.deadlineAt, it.generationAt, it.releasedAt, it.resultAt],
+    run,
+    it.flow,
+    it.generation,
+    it.attempt,
+    it.result,
+    phaseOf(it),
+    flagsOf(it),
+    it.usedRetries,
+    it.startAt,
+    it.deadlineAt,
+    it.generationAt,
+    it.releasedAt,
+    it.resultAt,
   ]);
 }
 
@@ -181,8 +191,18 @@ async function copyAttempts(
   await copyRows(client, `attempts (${columns})`, attempts, (it) => {
     const failed = it.outcome === 'failed';
     return [
-      ...[epochOf.get(it)!, run, it.flow, it.generation, it.attempt, it.agent, it.sentAt, it.startedAt],
-      ...[it.endedAt, it.outcome, failed ? 'program' : null, failed ? 'the program ended with 1' : null],
+      epochOf.get(it)!,
+      run,
+      it.flow,
+      it.generation,
+      it.attempt,
+      it.agent,
+      it.sentAt,
+      it.startedAt,
+      it.endedAt,
+      it.outcome,
+      failed ? 'program' : null,
+      failed ? 'the program ended with 1' : null,
     ];
   });
 }
@@ -205,8 +225,17 @@ async function copyLog(
     }
     const { flow, generation, attempt, outcome } = item.attempt;
     return [
-      ...[run, seq, 'completion', item.at, flow, generation, attempt, epochOf.get(item.attempt)!],
-      ...[outcome === 'failed' ? 'failed:program' : outcome, null, null],
+      run,
+      seq,
+      'completion',
+      item.at,
+      flow,
+      generation,
+      attempt,
+      epochOf.get(item.attempt)!,
+      outcome === 'failed' ? 'failed:program' : outcome,
+      null,
+      null,
     ];
   });
 }
@@ -219,8 +248,16 @@ async function copyGenerations(
   const columns =
     'run_id, flow_id, generation, result, flags, generation_ms, released_ms, result_ms, ended_ms, operation_id';
   await copyRows(client, `flow_generations (${columns})`, ended, (it) => [
-    ...[run, it.flow, it.generation, it.result, 0],
-    ...[it.generationAt, it.releasedAt, it.resultAt, it.endedAt, it.operation],
+    run,
+    it.flow,
+    it.generation,
+    it.result,
+    0,
+    it.generationAt,
+    it.releasedAt,
+    it.resultAt,
+    it.endedAt,
+    it.operation,
   ]);
 }
 
@@ -254,8 +291,17 @@ async function copyOperations(
     const body = JSON.stringify({ ...requestOf(it), roles: [] });
     // The key of a request as old as this is free again (B1).
     return [
-      ...[it.id, run, it.actor, `freed:${it.id}`, it.verb, body, '', 'applied', JSON.stringify(outcome)],
-      ...[it.at, it.at + DECIDED_MS],
+      it.id,
+      run,
+      it.actor,
+      `freed:${it.id}`,
+      it.verb,
+      body,
+      '',
+      'applied',
+      JSON.stringify(outcome),
+      it.at,
+      it.at + DECIDED_MS,
     ];
   });
   await copyRows(
@@ -263,8 +309,14 @@ async function copyOperations(
     'audit (at_ms, actor, verb, run_id, operation_id, targets, reason, outcome)',
     operations,
     (it) => [
-      ...[it.at + DECIDED_MS, it.actor, it.verb, run, it.id],
-      ...[`{${it.flows.map((flow) => JSON.stringify(flow)).join(',')}}`, it.reason, 'applied'],
+      it.at + DECIDED_MS,
+      it.actor,
+      it.verb,
+      run,
+      it.id,
+      `{${it.flows.map((flow) => JSON.stringify(flow)).join(',')}}`,
+      it.reason,
+      'applied',
     ],
   );
   await copyRows(
@@ -281,44 +333,12 @@ export const DECIDED_MS = 20;
 async function copyReleases(client: Client, run: string, releases: readonly PastRelease[]): Promise<void> {
   const columns = 'run_id, flow_id, upstream_run, upstream_flow, released_ms, tainted, told';
   await copyRows(client, `subscriptions (${columns})`, releases, (it) => [
-    ...[run, it.flow, it.upstreamRun, it.upstreamFlow, it.at, it.tainted ? 't' : 'f', it.tainted ? 2 : 1],
+    run,
+    it.flow,
+    it.upstreamRun,
+    it.upstreamFlow,
+    it.at,
+    it.tainted ? 't' : 'f',
+    it.tainted ? 2 : 1,
   ]);
 }
-
-type Field = string | number | null;
-
-const CHUNK = 1 << 16;
-
-/** COPY in text format. */
-async function copyRows<T>(
-  client: Client,
-  into: string,
-  rows: readonly T[],
-  fields: (row: T) => readonly Field[],
-): Promise<void> {
-  if (rows.length === 0) return;
-  const stream = client.query(copy.from(`copy ${into} from stdin`));
-  const ended = new Promise<void>((resolve, reject) => {
-    stream.once('finish', resolve);
-    stream.once('error', reject);
-  });
-  // Awaited below; until then an error must not count as nobody's.
-  ended.catch(() => {});
-  let chunk = '';
-  for (const row of rows) {
-    chunk += `${fields(row).map(escaped).join('\t')}\n`;
-    if (chunk.length < CHUNK) continue;
-    if (!stream.write(chunk)) await Promise.race([once(stream, 'drain'), ended]);
-    chunk = '';
-  }
-  stream.end(chunk);
-  await ended;
-}
-
-function escaped(field: Field): string {
-  if (field === null) return '\\N';
-  if (typeof field === 'number') return String(field);
-  return /[\\\t\n\r]/.test(field) ? field.replace(/[\\\t\n\r]/g, (it) => ESCAPES[it]!) : field;
-}
-
-const ESCAPES: Record<string, string> = { '\\': '\\\\', '\t': '\\t', '\n': '\\n', '\r': '\\r' };

@@ -117,7 +117,8 @@ async function wait(
 ): Promise<OperationRow> {
   const flows = row.body.flows.map((flow) => ({ flow, state: null, code: null }));
   const outcome: OperationOutcome = waits ?? {
-    ...{ flows, code: 'approval_required' },
+    flows,
+    code: 'approval_required',
     detail: 'another run of the request needs a second person',
   };
   await client.query(
@@ -126,7 +127,12 @@ async function wait(
   );
   const { actor, reason, verb } = { ...row.body, actor: row.actor };
   await writeAudit(client, {
-    ...{ actor, verb, run: row.run, operation: row.id, targets: row.body.flows, reason },
+    actor,
+    verb,
+    run: row.run,
+    operation: row.id,
+    targets: row.body.flows,
+    reason,
     outcome: 'approval_required',
   });
   return { ...row, state: 'approval_required', outcome, together: first.id };
@@ -224,7 +230,10 @@ async function foreseen(
   const state = restoreState(context.graph, await readStored(client, context, graceMs));
   const entry = {
     ...({ kind: 'operation', seq: state.cursor + 1, at: state.now, operation: 'foreseen' } as const),
-    ...{ actor, roles, approvedBy, request },
+    actor,
+    roles,
+    approvedBy,
+    request,
   };
   const { groups } = foresee(context.graph, state, [entry], state.now);
   const effect = groups.flatMap((group) => group.effects).find((it) => it.t === 'outcome');

@@ -102,7 +102,10 @@ async function insert(
       values ($1, $2, $3, $4, $5, $6, $7, 'requested', clock_ms()) on conflict (actor, idempotency_key) do nothing returning ${COLUMNS}`,
     values: [
       newId('op'),
-      ...[run, actor, key, request.verb],
+      run,
+      actor,
+      key,
+      request.verb,
       JSON.stringify({ ...request, roles }),
       hashOf(run, request),
     ],
@@ -308,8 +311,13 @@ export async function auditJudgement(
   by: { name: string; reason: string },
 ): Promise<void> {
   await writeAudit(client, {
-    ...{ actor: by.name, verb, run: row.run, operation: row.id },
-    ...{ targets: row.body.flows, reason: by.reason, outcome: 'applied' },
+    actor: by.name,
+    verb,
+    run: row.run,
+    operation: row.id,
+    targets: row.body.flows,
+    reason: by.reason,
+    outcome: 'applied',
   });
 }
 

@@ -101,7 +101,9 @@ function empty({ graph, run, subscriptions }: RunContext, graceMs: number): Colu
   const column = (): Float64Array => new Float64Array(graph.n);
   return {
     state: emptyState(graph, {
-      ...{ openedAt: run.openedAt, now: run.openedAt, graceMs },
+      openedAt: run.openedAt,
+      now: run.openedAt,
+      graceMs,
       subscriptions: subscriptions.list,
     }),
     instants: {
@@ -119,28 +121,25 @@ function copy({ state, instants }: Decided): Columns {
   return {
     state: cloneState(state),
     instants: {
-      ...{
-        generationAt: generationAt.slice(),
-        triggeredAt: triggeredAt.slice(),
-        releasedAt: releasedAt.slice(),
-      },
-      ...{ resultAt: resultAt.slice(), deadline },
+      generationAt: generationAt.slice(),
+      triggeredAt: triggeredAt.slice(),
+      releasedAt: releasedAt.slice(),
+      resultAt: resultAt.slice(),
+      deadline,
     },
   };
 }
 
 const COLUMNS = [
-  ...[
-    'flow_id',
-    'generation',
-    'attempt',
-    'result',
-    'flags',
-    'due_ms',
-    'used_budget',
-    'released_ms',
-    'start_ms',
-  ],
+  'flow_id',
+  'generation',
+  'attempt',
+  'result',
+  'flags',
+  'due_ms',
+  'used_budget',
+  'released_ms',
+  'start_ms',
   'deadline_ms',
   'generation_ms',
   'triggered_ms',

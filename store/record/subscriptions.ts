@@ -128,8 +128,14 @@ export async function subscribe(
 }
 
 const newsRow = (body: UpstreamNews): LogRow => ({
-  ...{ kind: 'external', flow: null, generation: null, attempt: null, epoch: null },
-  ...{ outcome: null, operation: null, body },
+  kind: 'external',
+  flow: null,
+  generation: null,
+  attempt: null,
+  epoch: null,
+  outcome: null,
+  operation: null,
+  body,
 });
 
 /** What the groups say about flows, whichever of them will be written: done or not; null = what was used of it does not count now. */

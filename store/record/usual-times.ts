@@ -75,10 +75,7 @@ async function readTimes(
   const series = new Map<string, Own>();
   for (const [of, name, n, p10, p50, p90, weekMs, endN, endMs] of await readRows(client, {
     name: 'expected-times',
-    columns: [
-      ...['day_class', 'series', 'n', 'p10_ms', 'p50_ms', 'p90_ms', 'week_ms'],
-      ...['end_n', 'end_ms'],
-    ],
+    columns: ['day_class', 'series', 'n', 'p10_ms', 'p50_ms', 'p90_ms', 'week_ms', 'end_n', 'end_ms'],
     from: `from expected_times where cycle = $1 and day_class in ('', $2)`,
     values: [cycle, dayClass],
   })) {

@@ -144,8 +144,14 @@ async function move(
   // Speaks of no flow: it wakes the coordinator, also by the deliverer's poll.
   await appendLog(client, run.id, [
     {
-      ...{ kind: 'external', flow: null, generation: null, attempt: null, epoch: null, outcome: null },
-      ...{ operation, body: { type: 'effect' } },
+      kind: 'external',
+      flow: null,
+      generation: null,
+      attempt: null,
+      epoch: null,
+      outcome: null,
+      operation,
+      body: { type: 'effect' },
     },
   ]);
   await client.query("select pg_notify('sluice_run', $1)", [run.id]);
@@ -295,20 +301,39 @@ async function writeOperation(
   const id = newId('op');
   const adopted = { version: version.version, from: run.catalogueVersion };
   const body = {
-    ...{ verb: 'adopt', flows: [], edges: [], reason: request.reason, evidence: null, partial: false },
-    ...{ supersede: false, ran: null, plan: null, roles: request.roles, adopted },
+    verb: 'adopt',
+    flows: [],
+    edges: [],
+    reason: request.reason,
+    evidence: null,
+    partial: false,
+    supersede: false,
+    ran: null,
+    plan: null,
+    roles: request.roles,
+    adopted,
   };
   await client.query(
     `insert into operations (id, run_id, actor, idempotency_key, verb, body, body_hash, state, outcome, requested_ms, decided_ms)
      values ($1, $2, $3, $4, 'adopt', $5, $6, 'applied', $7, clock_ms(), clock_ms())`,
     [
-      ...[id, run.id, request.actor, request.key, JSON.stringify(body), request.bodyHash],
+      id,
+      run.id,
+      request.actor,
+      request.key,
+      JSON.stringify(body),
+      request.bodyHash,
       JSON.stringify({ code: null, detail: null, flows: [], adopted: { ...adopted, answer } }),
     ],
   );
   await writeAudit(client, {
-    ...{ actor: request.actor, verb: 'adopt', run: run.id, operation: id, reason: request.reason },
-    ...{ outcome: 'applied', detail: { ...adopted, added, removed, newBlockers: newBlockers.length } },
+    actor: request.actor,
+    verb: 'adopt',
+    run: run.id,
+    operation: id,
+    reason: request.reason,
+    outcome: 'applied',
+    detail: { ...adopted, added, removed, newBlockers: newBlockers.length },
   });
   return id;
 }

@@ -78,8 +78,15 @@ export async function writeEvent(
     `insert into external_events (id, event, cycle, period, payload, actor, idempotency_key, body_hash, at_ms, runs)
      values ($1, $2, $3, $4, $5, $6, $7, $8, clock_ms(), $9) returning ${ROW}`,
     [
-      ...[newId('event'), given.event, given.cycle, given.period, JSON.stringify(given.payload ?? null)],
-      ...[given.actor, given.key, given.bodyHash, told],
+      newId('event'),
+      given.event,
+      given.cycle,
+      given.period,
+      JSON.stringify(given.payload ?? null),
+      given.actor,
+      given.key,
+      given.bodyHash,
+      told,
     ],
   );
   const row = inserted.rows[0]!;
@@ -151,7 +158,12 @@ async function lockPeriod(client: Queryable, cycle: Cycle, period: string): Prom
 function logRow(row: ExternalEvent): LogRow {
   return {
     kind: 'external',
-    ...{ flow: null, generation: null, attempt: null, epoch: null, outcome: null, operation: null },
+    flow: null,
+    generation: null,
+    attempt: null,
+    epoch: null,
+    outcome: null,
+    operation: null,
     body: { type: 'event', event: row.event, id: row.id, actor: row.actor },
   };
 }

@@ -137,7 +137,12 @@ async function decideSlot(
   const verdict = judge(schedule, calendar, slot);
   const { period } = verdict;
   const say = (decision: NewSlot['decision'], text: Text, rest: Partial<NewSlot> = {}): NewSlot => ({
-    ...{ slot: slot.at, period, decision, run: null, text, until: null },
+    slot: slot.at,
+    period,
+    decision,
+    run: null,
+    text,
+    until: null,
     ...rest,
   });
   if (!verdict.opens) return say(verdict.code, verdict.text);
@@ -202,7 +207,9 @@ async function openSlot(
   const { id, cycle } = schedule;
   const actor = `schedule:${id}`;
   const request = {
-    ...{ cycle, period: slot.period, purpose: 'scheduled' as const },
+    cycle,
+    period: slot.period,
+    purpose: 'scheduled' as const,
     procedures: schedule.procedures ?? null,
   };
   const text = { en: '', zh: '' };

@@ -77,9 +77,12 @@ async function rerun(run: string, root: string): Promise<void> {
   const state = await readState(pool, await contextOf(run), 0);
   const members = planMembers(graph, state, [index.get(root)!], 'only');
   const plan = {
-    ...{ id: `plan-${Math.random()}`, graphVersion: graph.version, roots: [root] },
+    id: `plan-${Math.random()}`,
+    graphVersion: graph.version,
+    roots: [root],
     members: members.map((v) => memberOf(graph, state, v)),
-    ...{ running: 'supersede', keepWaives: true },
+    running: 'supersede',
+    keepWaives: true,
   };
   const operation = await ask(pool, run, 'rerun', [], { plan });
   await settle(run);
@@ -195,7 +198,10 @@ describe('A11: an edge to another run', () => {
         pool,
         versionOf,
         {
-          ...{ cycle: 'day', period, purpose: 'backfill', procedures: null },
+          cycle: 'day',
+          period,
+          purpose: 'backfill',
+          procedures: null,
           beside: beside.map((run) => ({ run, flows: null })),
         },
         'test',

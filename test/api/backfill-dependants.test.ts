@@ -29,7 +29,11 @@ const operator = direct('operator');
 const agent = await playAgent(api.pool, 'a1');
 const days = (given: object = {}, as = operator) =>
   as.post('/backfills', {
-    ...{ cycle: 'day', from: '2026-09-29', to: '2026-09-30', reason: 'bad source', flows: ['Load'] },
+    cycle: 'day',
+    from: '2026-09-29',
+    to: '2026-09-30',
+    reason: 'bad source',
+    flows: ['Load'],
     ...given,
   });
 const pass = () =>
@@ -110,14 +114,23 @@ test('a dry run lists the runs of what has used the results, in order, for just 
 
 test('whoever may not redo a dependant may not redo it by a backfill', async () => {
   const { token } = await api.actor({
-    ...{ name: 'days-only', kind: 'person', roles: ['operator'] },
+    name: 'days-only',
+    kind: 'person',
+    roles: ['operator'],
     scope: { flows: ['Load', 'Check'] },
   });
   const answer = await api.app.inject({
-    ...{ method: 'POST', url: '/api/v1/backfills', headers: { authorization: `Bearer ${token}` } },
+    method: 'POST',
+    url: '/api/v1/backfills',
+    headers: { authorization: `Bearer ${token}` },
     payload: {
-      ...{ cycle: 'day', from: '2026-09-29', to: '2026-09-30', reason: 'x', flows: ['Load'] },
-      ...{ dependants: true, dryRun: true },
+      cycle: 'day',
+      from: '2026-09-29',
+      to: '2026-09-30',
+      reason: 'x',
+      flows: ['Load'],
+      dependants: true,
+      dryRun: true,
     },
   });
   expect(answer.json().code).toBe('out_of_scope');
@@ -153,7 +166,8 @@ test('runs that wait for each other are open together whatever the concurrency; 
   expect(body).toMatchObject({ state: 'finished', progress: { runs: 4, finished: 4 } });
   // Plan was not redone: what it had delivered was taken as it is.
   expect((await operator.get('/runs/month-2026-09-backfill-1')).body.counts).toMatchObject({
-    ...{ succeeded: 2, not_triggered: 2 },
+    succeeded: 2,
+    not_triggered: 2,
   });
   const waits = await api.pool.query(
     `select flow_id || ' <- ' || upstream_run as what from subscriptions where run_id like '%-backfill-1' order by 1`,
@@ -170,7 +184,10 @@ test('runs that wait for each other are open together whatever the concurrency; 
 
 test('the next backfill of any of these periods has the next number, also of another cycle', async () => {
   const { body } = await operator.post('/backfills', {
-    ...{ cycle: 'month', from: '2026-10', to: '2026-10', dryRun: true },
+    cycle: 'month',
+    from: '2026-10',
+    to: '2026-10',
+    dryRun: true,
   });
   expect(body.runs[0].run).toBe('month-2026-10-backfill-2');
 });

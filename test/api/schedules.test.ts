@@ -68,7 +68,10 @@ flows:
   expect(body.problems[0]).toMatchObject({
     code: 'holidays_unknown',
     severity: 'warning',
-    ...{ id: 'china', file: 'a.yaml', line: 3, column: 15 },
+    id: 'china',
+    file: 'a.yaml',
+    line: 3,
+    column: 15,
     message: {
       en: expect.stringContaining(
         `no holidays for ${year}, but work days of that year are counted by it (s and 1 more)`,

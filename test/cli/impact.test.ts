@@ -10,10 +10,15 @@ import { startCliEstate } from './estate.ts';
 
 const { api, sluice, direct } = await startCliEstate(await createTestDatabase('cli_impact'));
 const copy = {
-  ...{ id: 'DIST', names: { en: 'copy', zh: '分发' }, cycle: 'month', after: ['OLD'], platform: 'yt' },
+  id: 'DIST',
+  names: { en: 'copy', zh: '分发' },
+  cycle: 'month',
+  after: ['OLD'],
+  platform: 'yt',
   from: { connection: 'yt', table: 'DWD.OLD' },
   to: { connection: 'mpp', table: 'APP.OLD' },
-  ...{ columns: ['a'], periodColumn: 'p' },
+  columns: ['a'],
+  periodColumn: 'p',
 };
 const frame = {
   connections: [
@@ -28,8 +33,14 @@ const frame = {
 const flows: ShortFlow[] = [
   { id: 'SRC', writes: ['ODS.SRC'] },
   {
-    ...{ id: 'OLD', after: ['SRC'], reads: ['ods.src', 'ODS.NOBODY'], writes: ['DWD.OLD'], owner: 'ann' },
-    ...{ names: { en: 'Old \u001b[31mprogram', zh: '旧程序' }, groups: ['top'], aliases: ['OLDER'] },
+    id: 'OLD',
+    after: ['SRC'],
+    reads: ['ods.src', 'ODS.NOBODY'],
+    writes: ['DWD.OLD'],
+    owner: 'ann',
+    names: { en: 'Old \u001b[31mprogram', zh: '旧程序' },
+    groups: ['top'],
+    aliases: ['OLDER'],
     program: { type: 'sql', file: 'old.sql', connection: 'yt' },
   },
   { id: 'USER', after: ['OLD'], reads: ['DWD.OLD'], procedure: 'P1', uses: [{ pool: 'etl' }] },
@@ -65,7 +76,12 @@ test('the sheet has program, tables with neighbours, upstream, everything below,
   const { status, body } = await direct('viewer').get('/flows/OLD/retirement');
   expect(status).toBe(200);
   expect(body).toMatchObject({
-    ...{ flow: 'OLD', version: 1, owner: 'ann', groups: ['top'], schedules: ['monthly'], clear: false },
+    flow: 'OLD',
+    version: 1,
+    owner: 'ann',
+    groups: ['top'],
+    schedules: ['monthly'],
+    clear: false,
     program: { type: 'sql', what: 'old.sql', connections: ['yt'] },
     reads: [
       { table: 'ods.src', writtenBy: ['SRC'] },
@@ -91,7 +107,9 @@ test('the sheet has program, tables with neighbours, upstream, everything below,
   // There it is done: it cannot be retired, and nobody waits for it any more.
   expect(body.openRuns).toEqual([
     {
-      ...{ run: open, state: 'waiting_upstream', retirable: true },
+      run: open,
+      state: 'waiting_upstream',
+      retirable: true,
       blocks: [
         { run: open, flow: 'DIST.export' },
         { run: open, flow: 'USER' },

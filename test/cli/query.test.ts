@@ -16,7 +16,10 @@ await applyCatalogue(
       { id: 'A', names: { en: 'First', zh: '第一个' }, writes: ['s.a'], groups: ['top'] },
       { id: 'B', after: ['A'], names: { en: '=1+1', zh: '=1+1' }, reads: ['s.a'], writes: ['s.b'] },
       {
-        ...{ id: 'C', after: ['B'], names: { en: 'Third\u001b[31m', zh: '第三个' }, reads: ['s.b'] },
+        id: 'C',
+        after: ['B'],
+        names: { en: 'Third\u001b[31m', zh: '第三个' },
+        reads: ['s.b'],
         program: { type: 'sql', file: 'C.sql', connection: 'yt' },
       },
     ],

@@ -150,7 +150,8 @@ async function survivesAs(flow: FlowName, pid: number): Promise<void> {
     .poll(async () => (await get(`/runs/${run}/flows/${flow}/why`)).causes, { timeout: 30_000 })
     .toMatchObject([
       {
-        ...{ code: 'processes_survive', by: named },
+        code: 'processes_survive',
+        by: named,
         remedy: { command: `sluice cancel ${flow} --run ${run} --force-end --reason "..."` },
       },
     ]);
@@ -178,8 +179,14 @@ async function endedByWord(flow: FlowName, pid: number, operation: Json, reason:
   expect(operation).toMatchObject({ verb: 'cancel', actor: 'ann', request: { forceEnd: true, reason } });
   const { items } = await get(`/audit?run=${run}&verb=cancel&target=${flow}`);
   expect(items[0]).toMatchObject({
-    ...{ actor: 'ann', verb: 'cancel', run, operation: operation.id, targets: [flow] },
-    ...{ reason, outcome: 'applied', code: null },
+    actor: 'ann',
+    verb: 'cancel',
+    run,
+    operation: operation.id,
+    targets: [flow],
+    reason,
+    outcome: 'applied',
+    code: null,
   });
 }
 

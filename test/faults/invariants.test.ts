@@ -14,14 +14,29 @@ const attempt = (
   more: Partial<AttemptFact> = {},
 ): AttemptFact => ({
   ...base,
-  ...{ epoch, flow, attempt: 1, agent: 'agent-1', sentMs, startedMs: sentMs + 1, endedMs: sentMs + 50 },
-  ...{ outcome: 'succeeded', failure: null, stale: false },
+  epoch,
+  flow,
+  attempt: 1,
+  agent: 'agent-1',
+  sentMs,
+  startedMs: sentMs + 1,
+  endedMs: sentMs + 50,
+  outcome: 'succeeded',
+  failure: null,
+  stale: false,
   ...more,
 });
 
 const acknowledged: Acknowledged = {
-  ...{ operator: 'operator-1', key: 'k1', run: RUN, verb: 'hold', targets: ['B'] },
-  ...{ outcome: 'applied', operation: 'op-1', code: null, tries: 1 },
+  operator: 'operator-1',
+  key: 'k1',
+  run: RUN,
+  verb: 'hold',
+  targets: ['B'],
+  outcome: 'applied',
+  operation: 'op-1',
+  code: null,
+  tries: 1,
 };
 
 /** A succeeded, B after it was held for a while, S is a shell program that must not be repeated; A's first attempt was lost and came late. */

@@ -23,8 +23,14 @@ await applyCatalogue(
 );
 
 const row = (flow: string, more: Partial<LogRow> = {}): LogRow => ({
-  ...{ kind: 'completion', flow, generation: 1, attempt: 1, epoch: 1, outcome: 'succeeded' },
-  ...{ operation: null, body: null },
+  kind: 'completion',
+  flow,
+  generation: 1,
+  attempt: 1,
+  epoch: 1,
+  outcome: 'succeeded',
+  operation: null,
+  body: null,
   ...more,
 });
 

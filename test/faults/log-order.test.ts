@@ -129,7 +129,13 @@ describe('commits in another order than the numbers', () => {
 
 function rowOf(name: string): LogRow {
   return {
-    ...{ kind: 'external', flow: null, generation: null, attempt: null, epoch: null, outcome: null },
-    ...{ operation: null, body: { type: 'event', event: name } },
+    kind: 'external',
+    flow: null,
+    generation: null,
+    attempt: null,
+    epoch: null,
+    outcome: null,
+    operation: null,
+    body: { type: 'event', event: name },
   };
 }

@@ -57,7 +57,8 @@ test('A11: every waiting flow goes when its upstreams are done, whichever worker
   await openTestRun(pool, DAYS[0], 'day');
   for (const hour of HOURS.slice(30)) await openTestRun(pool, hour, 'hour');
   const waived = await call('POST', `/runs/day-${DAYS[0]}/waive`, {
-    ...{ edges: [{ from: 'D3', to: 'D2' }], reason: 'the first day' },
+    edges: [{ from: 'D3', to: 'D2' }],
+    reason: 'the first day',
   });
   expect(waived).toMatchObject({ status: 200 });
   await expect.poll(() => done('day'), { timeout: 30_000, interval: 20 }).toBeGreaterThan(0);

@@ -37,7 +37,15 @@ describe('the schedule of faults', () => {
 describe('A, B, C under fire', () => {
   test('whatever fails, nothing is lost, doubled or started too early, and late results are refused', async () => {
     const { code, out, talk } = await runProgram('bench/faults/main.ts', [
-      ...['--json', '--seed', '20261101', '--minutes', '1.2', '--flows', '150', '--quiet-seconds', '60'],
+      '--json',
+      '--seed',
+      '20261101',
+      '--minutes',
+      '1.2',
+      '--flows',
+      '150',
+      '--quiet-seconds',
+      '60',
     ]);
     if (out === '') throw new Error(`the harness ended with ${code} and no summary:\n${talk}`);
     const summary = JSON.parse(out) as FaultSummary;

@@ -16,8 +16,13 @@ function rowOf(code: CauseCode): string {
   const past = code === 'interface_late' || code === 'gate_unconfirmed';
   const now = 100 * MIN;
   const told = {
-    ...{ subject: { en: 'F', zh: 'F' }, members: ['A', 'B'], now, since: now - 5 * MIN },
-    ...{ until: now + (past ? -10 : 10) * MIN, by: 'WHO', reason: 'WHY' },
+    subject: { en: 'F', zh: 'F' },
+    members: ['A', 'B'],
+    now,
+    since: now - 5 * MIN,
+    until: now + (past ? -10 : 10) * MIN,
+    by: 'WHO',
+    reason: 'WHY',
   };
   const { en, zh } = sentenceOf(code, told);
   const { verb, otherwise = [], procedure } = remedyRule(code);

@@ -67,8 +67,11 @@ describe('docker-compose.yml', () => {
       'api/main.ts': ['DATABASE_URL', 'TEMPORAL_ADDRESS', 'SLUICE_HOST'],
       'worker/main.ts': ['DATABASE_URL', 'TEMPORAL_ADDRESS'],
       'agent/main.ts': [
-        ...['SLUICE_API_URL', 'SLUICE_TOKEN', 'SLUICE_AGENT_NAME'],
-        ...['SLUICE_AGENT_PLATFORM', 'SLUICE_CONNECTIONS'],
+        'SLUICE_API_URL',
+        'SLUICE_TOKEN',
+        'SLUICE_AGENT_NAME',
+        'SLUICE_AGENT_PLATFORM',
+        'SLUICE_CONNECTIONS',
       ],
     };
     for (const [name, service] of own)

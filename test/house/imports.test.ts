@@ -308,6 +308,30 @@ describe('the house', () => {
     expect(long).toEqual([]);
   });
 
+  test('no literal is spread: its entries stand in the list or the object themselves', () => {
+    const closes: Readonly<Record<string, string>> = { '[': ']', '{': '}' };
+    /** Places where a whole literal is spread; `...[a, b].map(f)` spreads what map answers. */
+    const spreads = (code: string): string[] =>
+      [...code.matchAll(/(?<=[([{,]\s*)\.\.\.(?=[[{])/g)].flatMap(({ index }) => {
+        let depth = 0;
+        let end = index + 3;
+        for (; end < code.length; end++) {
+          if (code[end]! in closes) depth++;
+          if (code[end] === ']' || code[end] === '}') depth--;
+          if (depth === 0) break;
+        }
+        const after = code.slice(end + 1).trimStart()[0];
+        return after === '.' || after === '[' || code.startsWith('[]', index + 3)
+          ? []
+          : [code.slice(index, end + 1)];
+      });
+    expect(typescript.flatMap((file) => spreads(text(file)).map((found) => `${file}: ${found}`))).toEqual([]);
+  });
+
+  test('what a class keeps to itself is #private', () => {
+    expect(typescript.filter((file) => /^\s+private\s(?!constructor)/m.test(text(file)))).toEqual([]);
+  });
+
   test('no drawers: a file is named after what it does', () => {
     expect(files.filter((it) => /(^|\/)(utils?|helpers?|common|misc)(\/|\.m?[jt]s$)/.test(it))).toEqual([]);
   });

@@ -284,7 +284,8 @@ export const OTHER_SCENES: Record<string, Scene> = {
       const { client, taskQueue } = s.coordinated;
       const workflowId = `${taskQueue}/opening`;
       await client.workflow.execute(OPEN_WORKFLOW, {
-        ...{ workflowId, taskQueue },
+        workflowId,
+        taskQueue,
         args: [{ schedule: 'hours' }],
       });
       await s.record(workflowId, OPEN_WORKFLOW);

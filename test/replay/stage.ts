@@ -128,7 +128,11 @@ export class Stage {
     const { graph } = context;
     const members = planMembers(graph, state, [context.index.get(root)!], 'downstream');
     const plan = {
-      ...{ id: 'plan', graphVersion: graph.version, roots: [root], running: 'supersede', keepWaives: false },
+      id: 'plan',
+      graphVersion: graph.version,
+      roots: [root],
+      running: 'supersede',
+      keepWaives: false,
       members: members.map((v) => memberOf(graph, state, v)),
     };
     await this.ask('rerun', '', { plan });

@@ -63,7 +63,12 @@ export async function startTestApi(
     notifications,
     logs,
     agentCalls: createAgentCalls({
-      ...{ pool, contextOf, notifications, logs, ...times, warn },
+      pool,
+      contextOf,
+      notifications,
+      logs,
+      ...times,
+      warn,
       zone: () => displayZone({ pool, versionOf }),
     }),
     graceMs: 0,

@@ -70,7 +70,9 @@ export async function startCoordinated(
   const told = ({ run, n }: ExchangeRequest, result: ExchangeResult): unknown =>
     meddling.afterExchange?.(run, n, result) ?? result;
   const worker = await Worker.create({
-    ...{ connection: native, taskQueue, stickyQueueScheduleToStartTimeout: '1s' },
+    connection: native,
+    taskQueue,
+    stickyQueueScheduleToStartTimeout: '1s',
     workflowBundle: bundle,
     sinks: successor.sinks,
     activities: {
@@ -93,9 +95,14 @@ export async function startCoordinated(
     },
   });
   const deliverer = new Deliverer({
-    ...{ pool, databaseUrl: database.url, taskQueue, build, logger },
+    pool,
+    databaseUrl: database.url,
+    taskQueue,
+    build,
+    logger,
     client: meddled,
-    ...{ successor, arrivals },
+    successor,
+    arrivals,
     keepMs: { hour: keepMs, day: keepMs, month: keepMs },
     continueAfterEvents: meddling.continueAfterEvents ?? 0,
   });

@@ -37,7 +37,9 @@ export async function settleRun(
   let groups = decide(graph, state, [], state.now);
   for (;;) {
     const answer = await exchange(pool, context, {
-      ...{ run, n: state.exchange + 1, groups },
+      run,
+      n: state.exchange + 1,
+      groups,
       graph: graph.version,
     });
     if (

@@ -75,19 +75,19 @@ export class MemoryRecord {
   readonly subscriptions: Subscriptions;
   readonly moments: readonly PersonMoment[];
   readonly graceMs = 500;
-  private readonly starts: readonly number[];
-  private readonly exchanges = new Map<number, { groups: string; answer: ExchangeAnswer }>();
-  private readonly witness: Witness;
-  private readonly readLimit: number;
-  private epochs = 0;
+  readonly #starts: readonly number[];
+  readonly #exchanges = new Map<number, { groups: string; answer: ExchangeAnswer }>();
+  readonly #witness: Witness;
+  readonly #readLimit: number;
+  #epochs = 0;
 
   /** `readLimit`: log rows given with one answer (A6). */
   constructor(graph: Graph, specs: readonly FlowSpec[], witness: Witness = () => {}, readLimit = 500) {
-    this.readLimit = readLimit;
+    this.#readLimit = readLimit;
     this.graph = graph;
-    this.witness = witness;
+    this.#witness = witness;
     this.subscriptions = subscriptionsOf(graph.n, subscriptionsIn(specs));
-    this.starts = specs.map((spec) => spec.start ?? 0);
+    this.#starts = specs.map((spec) => spec.start ?? 0);
     this.moments = specs
       .flatMap((spec, v) => (spec.moments ?? []).map((moment) => ({ ...moment, v })))
       .sort((a, b) => a.at - b.at || a.v - b.v);
@@ -109,10 +109,10 @@ export class MemoryRecord {
 
   /** A9: the state of the coordinator from nothing but what is stored. */
   load(): RunState {
-    return restoreState(this.graph, this.snapshot());
+    return restoreState(this.graph, this.#snapshot());
   }
 
-  private snapshot(): StoredRun {
+  #snapshot(): StoredRun {
     return {
       exchange: this.n,
       cursor: this.cursor,
@@ -133,19 +133,19 @@ export class MemoryRecord {
         f.phase,
         f.asked,
       ]),
-      starts: this.starts.map((at, v) => [v, at] as const),
+      starts: this.#starts.map((at, v) => [v, at] as const),
       waived: this.waived('edge'),
       waivedInvalid: this.waived('invalid'),
       waivedForeign: this.waived('foreign'),
       subscriptions: storedSubscriptions(this.subscriptions.list),
       foreignMet: [...this.foreignMet],
       moments: this.moments,
-      leases: this.claims().filter((c): c is [number, 1 | 2] => c[1] !== 0),
+      leases: this.#claims().filter((c): c is [number, 1 | 2] => c[1] !== 0),
     };
   }
 
   /** Claimed flows: 1 sent, 2 started, also while the end of the attempt is in the log and not read. */
-  private claims(): [number, 0 | 1 | 2][] {
+  #claims(): [number, 0 | 1 | 2][] {
     return [...this.outbox].flatMap(([v, { epoch }]): [number, 1 | 2][] => {
       if (epoch === null) return [];
       const lease = this.leases.get(epoch);
@@ -162,7 +162,7 @@ export class MemoryRecord {
   // The exchange (A5).
 
   exchange(n: number, groups: readonly Group[]): ExchangeAnswer {
-    const stored = this.exchanges.get(n);
+    const stored = this.#exchanges.get(n);
     if (stored !== undefined) {
       const own = stored.groups === JSON.stringify(groups);
       return { ...stored.answer, adopted: own ? null : (JSON.parse(stored.groups) as Group[]) };
@@ -174,9 +174,9 @@ export class MemoryRecord {
     const contradicting: FlowChange[] = [];
     let written = 0;
     for (const group of groups) {
-      contradicting.push(...group.changes.filter((change) => this.contradicts(change)));
+      contradicting.push(...group.changes.filter((change) => this.#contradicts(change)));
       if (contradicting.length > 0) break;
-      this.write(group);
+      this.#write(group);
       written++;
     }
     const verified = verify(groups, outboxBefore);
@@ -185,9 +185,9 @@ export class MemoryRecord {
     const seen = groups.slice(0, written);
     const decidedFor = this.log.slice(this.cursor);
     this.cursor = seen.reduce((last, group) => Math.max(last, group.seq), this.cursor);
-    const entries = this.log.slice(this.cursor, this.cursor + this.readLimit);
+    const entries = this.log.slice(this.cursor, this.cursor + this.#readLimit);
     const asked = claimsAsked(entries);
-    const open = new Map(this.claims());
+    const open = new Map(this.#claims());
     const named = (asked === 'all' ? [] : (asked ?? [])).map((id) => this.graph.ids.indexOf(id));
     const looked = [...contradicting.map(({ v }) => v), ...named.filter((v) => v >= 0)];
     const answer: ExchangeAnswer = {
@@ -201,25 +201,25 @@ export class MemoryRecord {
       allLeases: asked === 'all',
       more: entries.length < this.log.length - this.cursor,
     };
-    this.exchanges.set(n, { groups: JSON.stringify(groups), answer });
-    this.witness({ n, now: before, groups, written, entries: decidedFor });
+    this.#exchanges.set(n, { groups: JSON.stringify(groups), answer });
+    this.#witness({ n, now: before, groups, written, entries: decidedFor });
     return answer;
   }
 
-  private contradicts({ v, expect }: FlowChange): boolean {
+  #contradicts({ v, expect }: FlowChange): boolean {
     const row = this.outbox.get(v);
     return expect !== 0 && row !== undefined && (row.epoch !== null) !== (expect === 2);
   }
 
-  private write(group: Group): void {
+  #write(group: Group): void {
     for (const effect of group.effects) {
-      if (effect.t === 'override') this.override(effect);
-      else if (effect.t === 'end_override') this.endOverride(effect);
+      if (effect.t === 'override') this.#override(effect);
+      else if (effect.t === 'end_override') this.#endOverride(effect);
       else if (effect.t === 'generation')
         this.generations.push({ v: effect.v, generation: effect.generation, result: effect.result });
       else if (effect.t === 'foreign') this.foreignMet.set(effect.index, effect.met);
       else if (effect.t === 'finished') this.finished = effect.on;
-      else if (effect.t === 'run') this.steer(effect.verb);
+      else if (effect.t === 'run') this.#steer(effect.verb);
       else if (effect.t === 'stop')
         for (const lease of this.leases.values()) if (lease.v === effect.v) lease.stop = true;
     }
@@ -235,13 +235,13 @@ export class MemoryRecord {
     }
   }
 
-  private override({ v, kind, from, run }: Extract<Effect, { t: 'override' }>): void {
+  #override({ v, kind, from, run }: Extract<Effect, { t: 'override' }>): void {
     this.overrides.add(
       [v, kind, ...(from === null ? [] : [from]), ...(run === undefined ? [] : [run])].join(' '),
     );
   }
 
-  private endOverride({ v, kinds, from, run }: Extract<Effect, { t: 'end_override' }>): void {
+  #endOverride({ v, kinds, from, run }: Extract<Effect, { t: 'end_override' }>): void {
     const edge = run === undefined ? from : `${from} ${run}`;
     for (const kind of kinds)
       for (const key of this.overrides)
@@ -260,7 +260,7 @@ export class MemoryRecord {
     return edges.flatMap(([v, from], i) => (this.overrides.has(`${v} waive ${from}`) ? [i] : []));
   }
 
-  private steer(verb: RunVerb): void {
+  #steer(verb: RunVerb): void {
     if (verb === 'pause' || verb === 'resume') this.paused = verb === 'pause';
     else this.closed = verb === 'close';
   }
@@ -279,7 +279,7 @@ export class MemoryRecord {
     for (const open of this.leases.values()) if (open.v === v) throw new Error(`two open attempts of ${v}`);
     const { generation, attempt } = row;
     const open = { started: false, stop: false, sentAt: this.clock };
-    const lease = { epoch: ++this.epochs, v, generation, attempt, ...open };
+    const lease = { epoch: ++this.#epochs, v, generation, attempt, ...open };
     row.epoch = lease.epoch;
     this.leases.set(lease.epoch, lease);
     return lease;

@@ -73,11 +73,12 @@ export function storyOf(story: Story): { graph: Graph; s: RunState; facts: PathF
     older.forEach((it, i) => {
       const list = past.get(v) ?? [];
       list.push({
-        ...{ generation: i + 1, begunAt: begun, releasedAt: at(it.released), endedAt: at(it.until) },
-        ...{
-          resultAt: it.result === undefined ? 0 : at(it.result[1]),
-          result: codeOf(it.result?.[0] ?? null),
-        },
+        generation: i + 1,
+        begunAt: begun,
+        releasedAt: at(it.released),
+        endedAt: at(it.until),
+        resultAt: it.result === undefined ? 0 : at(it.result[1]),
+        result: codeOf(it.result?.[0] ?? null),
       });
       past.set(v, list);
       for (const one of it.tries ?? []) rows.push([v, i + 1, 1, one]);
@@ -90,7 +91,11 @@ export function storyOf(story: Story): { graph: Graph; s: RunState; facts: PathF
     overrides.set(
       v,
       (told.verbs ?? []).map(([kind, from, ended, edge]) => ({
-        ...{ kind, from: edge ?? null, at: at(from), actor: 'wang', reason: '' },
+        kind,
+        from: edge ?? null,
+        at: at(from),
+        actor: 'wang',
+        reason: '',
         endedAt: ended === undefined || ended === null ? null : at(ended),
       })),
     );
@@ -130,7 +135,11 @@ export function storyOf(story: Story): { graph: Graph; s: RunState; facts: PathF
         agent: rows.map(() => 'a1'),
       },
       pauses: (story.pauses ?? []).map(([scope, from, to]) => ({
-        ...{ scope, from: at(from), to: to === null ? null : at(to), actor: 'wang', reason: '' },
+        scope,
+        from: at(from),
+        to: to === null ? null : at(to),
+        actor: 'wang',
+        reason: '',
       })),
       plans: (story.plans ?? []).map(([when, members]) => ({
         at: at(when),

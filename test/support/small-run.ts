@@ -39,8 +39,8 @@ export class SmallRun {
   state: RunState;
   /** Effects of all exchanges, in order. */
   readonly effects: Effect[] = [];
-  private entries: readonly Entry[] = [];
-  private operations = 0;
+  #entries: readonly Entry[] = [];
+  #operations = 0;
 
   constructor(specs: readonly FlowSpec[]) {
     this.graph = graphOf(specs);
@@ -56,20 +56,20 @@ export class SmallRun {
   }
 
   decide(): Group[] {
-    return decide(this.graph, this.state, this.entries, this.state.now);
+    return decide(this.graph, this.state, this.#entries, this.state.now);
   }
 
   /** One exchange. Returns the number of groups that were decided. */
   step(groups: readonly Group[] = this.decide()): number {
     const answer = this.record.exchange(this.state.exchange + 1, groups);
     apply(this.graph, this.state, groups, answer);
-    this.entries = answer.entries;
+    this.#entries = answer.entries;
     return groups.length;
   }
 
   /** Exchanges until nothing is left to say, as the workflow does. */
   settle(): this {
-    for (let i = 0; this.step() > 0 || this.entries.length > 0; i++)
+    for (let i = 0; this.step() > 0 || this.#entries.length > 0; i++)
       if (i > 50) throw new Error('never quiet');
     return this;
   }
@@ -84,7 +84,7 @@ export class SmallRun {
   /** What an operator asks for, without an exchange. Returns the operation's id. */
   log(verb: Verb, flows: string | readonly string[], given: Given = {}): string {
     const { roles = ['gatekeeper', 'key'], approvedBy, ...request } = given;
-    const operation = `op${++this.operations}`;
+    const operation = `op${++this.#operations}`;
     this.record.append({
       kind: 'operation',
       operation,

@@ -121,12 +121,13 @@ export const q24 = defineQuery({
       const missingIn = of.filter((table) => !table.interfaces.includes(no)).map(({ id }) => id);
       const dependentFlows = [...new Set(flows)].sort();
       return {
-        ...{
-          interfaceNo: no,
-          platform,
-          inTables: of.filter((it) => it.interfaces.includes(no)).map(({ id }) => id),
-        },
-        ...{ missingIn, loads: missingIn.length === 0, dependentFlows, dependents: dependentFlows.length },
+        interfaceNo: no,
+        platform,
+        inTables: of.filter((it) => it.interfaces.includes(no)).map(({ id }) => id),
+        missingIn,
+        loads: missingIn.length === 0,
+        dependentFlows,
+        dependents: dependentFlows.length,
       };
     });
     rows.sort((a, b) => b.missingIn.length - a.missingIn.length || (a.interfaceNo < b.interfaceNo ? -1 : 1));
@@ -169,12 +170,12 @@ export const q26 = defineQuery({
         const weakest = weakestEdge(edges, carries);
         const shown = ({ from, to }: { from: string; to: string }): string => `${from}->${to}`;
         return {
-          ...{
-            cycleId: `${cycle}-${i + 1}`,
-            members: members.map((v) => graph.ids[v]!),
-            size: members.length,
-          },
-          ...{ edges: edges.map(shown), weakestEdge: shown(weakest), carriesData: carries(weakest) },
+          cycleId: `${cycle}-${i + 1}`,
+          members: members.map((v) => graph.ids[v]!),
+          size: members.length,
+          edges: edges.map(shown),
+          weakestEdge: shown(weakest),
+          carriesData: carries(weakest),
         };
       });
     });

@@ -61,8 +61,16 @@ export const q04 = defineQuery({
     return {
       about,
       rows: rows.map(({ root, flow, depth, path, run, row }) => ({
-        ...{ root, flowId: flow.id, name: flow.names, platform: flow.platform ?? null, layer: flow.layer },
-        ...{ key: flow.key, depth, path, state: row?.state ?? null, run },
+        root,
+        flowId: flow.id,
+        name: flow.names,
+        platform: flow.platform ?? null,
+        layer: flow.layer,
+        key: flow.key,
+        depth,
+        path,
+        state: row?.state ?? null,
+        run,
       })),
     };
   },
@@ -96,8 +104,15 @@ export const q05 = defineQuery({
     return {
       about,
       rows: rows.map(({ root, flow, depth, path, run, row }) => ({
-        ...{ root, flowId: flow.id, name: flow.names, kind: flow.kind, depth, path },
-        ...{ state: row?.state ?? null, finishedAt: row?.resultAt ?? null, run },
+        root,
+        flowId: flow.id,
+        name: flow.names,
+        kind: flow.kind,
+        depth,
+        path,
+        state: row?.state ?? null,
+        finishedAt: row?.resultAt ?? null,
+        run,
       })),
     };
   },
@@ -151,7 +166,9 @@ async function walked(
   const found = roots.flatMap((root) => {
     const reach = reachOf(estate, [estate.index.get(root)!], direction, depth);
     return reach.order.slice(1).map((v) => ({
-      ...{ root, flow: estate.flows[v]!, depth: reach.distance[v]! },
+      root,
+      flow: estate.flows[v]!,
+      depth: reach.distance[v]!,
       path: wayTo(reach, v).map((u) => estate.flows[u]!.id),
     }));
   });

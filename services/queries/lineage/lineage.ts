@@ -49,8 +49,11 @@ export const q03 = defineQuery({
       if (flows === undefined && data.reads.length + data.writes.length === 0) return [];
       return [
         {
-          ...{ flowId: flow.id, program: programOf(flow.program), platform: flow.platform ?? null },
-          ...{ sourceTables: data.reads.map(tableName), targetTables: data.writes.map(tableName) },
+          flowId: flow.id,
+          program: programOf(flow.program),
+          platform: flow.platform ?? null,
+          sourceTables: data.reads.map(tableName),
+          targetTables: data.writes.map(tableName),
           producers: data.reads.map(
             (table) => `${tableName(table)}<-${lineage.producers.get(table)?.join('+') ?? '-'}`,
           ),
@@ -95,13 +98,13 @@ export const q07 = defineQuery({
     for (const flow of version.flows.values()) {
       const row = (role: string, found: string) => {
         rows.push({
-          ...{
-            flowId: flow.id,
-            name: flow.names,
-            program: programOf(flow.program),
-            platform: flow.platform ?? null,
-          },
-          ...{ cycle: flow.cycle, role, found },
+          flowId: flow.id,
+          name: flow.names,
+          program: programOf(flow.program),
+          platform: flow.platform ?? null,
+          cycle: flow.cycle,
+          role,
+          found,
         });
       };
       const own = namesOf(flow).find(fits);
@@ -170,8 +173,12 @@ export const q08 = defineQuery({
       ),
     );
     const rows = distributions.map(({ cycle, distribution, from, to }) => ({
-      ...{ distribution, sourceDb: from.connection, sourceTable: from.table },
-      ...{ targetDb: to.connection, targetTable: to.table, ...halves.get(cycle)!(distribution) },
+      distribution,
+      sourceDb: from.connection,
+      sourceTable: from.table,
+      targetDb: to.connection,
+      targetTable: to.table,
+      ...halves.get(cycle)!(distribution),
     }));
     return { about: { version: String(version.version) }, rows };
   },
@@ -207,8 +214,10 @@ async function halvesIn(
     const [sent, loaded] = [`${distribution}.export`, `${distribution}.import`];
     const [out, into] = [states.get(sent), states.get(loaded)];
     return {
-      ...{ run, agent: last.get(loaded)?.agent ?? last.get(sent)?.agent ?? null },
-      ...{ exportState: out?.state ?? null, importState: into?.state ?? null },
+      run,
+      agent: last.get(loaded)?.agent ?? last.get(sent)?.agent ?? null,
+      exportState: out?.state ?? null,
+      importState: into?.state ?? null,
       dealStat: dealStat([out?.state ?? null, into?.state ?? null]),
       lastFinishedAt: into !== undefined && isComplete(into) ? into.resultAt : null,
     };

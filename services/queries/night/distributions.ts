@@ -59,13 +59,12 @@ export const q29 = defineQuery({
       const completedByFive = five === null ? null : done.filter(({ row }) => row.resultAt! <= five).length;
       const referenceByFive = usual(list);
       return {
-        ...{
-          targetDb,
-          total: list.length,
-          completed: done.length,
-          failed: list.filter(({ row }) => row.state === 'failed').length,
-        },
-        ...{ completedByFive, referenceByFive },
+        targetDb,
+        total: list.length,
+        completed: done.length,
+        failed: list.filter(({ row }) => row.state === 'failed').length,
+        completedByFive,
+        referenceByFive,
         offsetRatio: offset(completedByFive, referenceByFive),
         importWaiting: list.filter((it) => waits(it, exports.get(keyOf(it)), scope.now)).length,
         exportsByHour: byHour(

@@ -81,7 +81,10 @@ export const q09 = defineQuery({
     const rowOf = (flow: Flow, it: (typeof recent)[number] | undefined) => {
       const long = running.get(flow.id);
       return {
-        ...{ flowId: flow.id, name: flow.names, platform: flow.platform ?? null, runs: it?.runs ?? 0 },
+        flowId: flow.id,
+        name: flow.names,
+        platform: flow.platform ?? null,
+        runs: it?.runs ?? 0,
         avgMin: minutes(it?.avgMs ?? null),
         maxMin: minutes(it?.maxMs ?? null),
         p95Min: minutes(it?.p95Ms ?? null),

@@ -47,12 +47,10 @@ export const q12 = defineQuery({
       const by = handled.get(`${it.run} ${it.flow}`)?.find(({ at }) => at >= it.endedAt!);
       return [
         {
-          ...{
-            platform: flow.platform ?? null,
-            flowId: flow.id,
-            program: programOf(flow.program),
-            period: run.run.period,
-          },
+          platform: flow.platform ?? null,
+          flowId: flow.id,
+          program: programOf(flow.program),
+          period: run.run.period,
           failedAt: it.endedAt,
           attempt: `${it.generation}.${it.attempt}`,
           reason: it.message ?? gaveUp?.en ?? null,
@@ -60,7 +58,8 @@ export const q12 = defineQuery({
           reasonClass: classOf(it),
           key: flow.key,
           rows: it.rows,
-          ...{ handledBy: by?.actor ?? null, handledAt: by?.at ?? null },
+          handledBy: by?.actor ?? null,
+          handledAt: by?.at ?? null,
         },
       ];
     });

@@ -46,14 +46,13 @@ export const q11 = defineQuery({
   },
   input: { ...DayInput, interfaceNo: listOf(GivenId).optional() },
   columns: {
-    ...{
-      interfaceNo,
-      flowId,
-      name,
-      period: textColumn('period', '账期'),
-      target: textColumn('target', '目标平台'),
-    },
-    ...{ node: textColumn('node', '节点'), state },
+    interfaceNo,
+    flowId,
+    name,
+    period: textColumn('period', '账期'),
+    target: textColumn('target', '目标平台'),
+    node: textColumn('node', '节点'),
+    state,
     startedAt: instantColumn('started', '开始'),
     finishedAt: instantColumn('ended', '结束'),
     rows: numberColumn('rows', '行数'),
@@ -80,16 +79,17 @@ export const q11 = defineQuery({
       for (const it of loads) {
         const attempt = last.get(it.flow.id);
         rows.push({
-          ...{ interfaceNo: numberOf(it), flowId: it.flow.id, name: it.flow.names, period: run.run.period },
-          ...{ target: it.flow.platform ?? null, node: it.flow.interface?.node ?? null, state: it.row.state },
-          ...{
-            startedAt: attempt?.startedAt ?? null,
-            finishedAt: isComplete(it.row) ? it.row.resultAt : null,
-          },
-          ...{
-            rows: attempt?.rows ?? null,
-            affectedFlows: isComplete(it.row) ? [] : openBelow(run, it, openOf),
-          },
+          interfaceNo: numberOf(it),
+          flowId: it.flow.id,
+          name: it.flow.names,
+          period: run.run.period,
+          target: it.flow.platform ?? null,
+          node: it.flow.interface?.node ?? null,
+          state: it.row.state,
+          startedAt: attempt?.startedAt ?? null,
+          finishedAt: isComplete(it.row) ? it.row.resultAt : null,
+          rows: attempt?.rows ?? null,
+          affectedFlows: isComplete(it.row) ? [] : openBelow(run, it, openOf),
         });
       }
     }
@@ -111,7 +111,13 @@ export const q13 = defineQuery({
   },
   input: { ...DayInput, ...PlatformFilter },
   columns: {
-    ...{ interfaceNo, flowId, name, platform: textColumn('platform', '平台'), referenceTime, state, lateMin },
+    interfaceNo,
+    flowId,
+    name,
+    platform: textColumn('platform', '平台'),
+    referenceTime,
+    state,
+    lateMin,
     affectedFlows: listColumn('affected flows', '受影响流程'),
     affectedCount: numberColumn('affected', '受影响数'),
     affectedKeyFlows: numberColumn('key flows', '受影响重点流程数'),
@@ -131,14 +137,15 @@ export const q13 = defineQuery({
       .map((it) => {
         const affected = openBelow(it.run, it, openOf);
         return {
-          ...{
-            interfaceNo: numberOf(it),
-            flowId: it.flow.id,
-            name: it.flow.names,
-            platform: it.flow.platform ?? null,
-          },
-          ...{ referenceTime: it.expectedAt, state: it.row.state, lateMin: minutes(it.lateMs) },
-          ...{ affectedFlows: affected, affectedCount: affected.length },
+          interfaceNo: numberOf(it),
+          flowId: it.flow.id,
+          name: it.flow.names,
+          platform: it.flow.platform ?? null,
+          referenceTime: it.expectedAt,
+          state: it.row.state,
+          lateMin: minutes(it.lateMs),
+          affectedFlows: affected,
+          affectedCount: affected.length,
           affectedKeyFlows: affected.filter((id) => it.run.flow(id).key).length,
         };
       });
@@ -177,17 +184,13 @@ export const q21 = defineQuery({
       .filter((it) => isInterface(it) && it.lateMs > 0 && keysOf.get(it.run)!.has(it.flow.id))
       .sort((a, b) => b.lateMs - a.lateMs || (a.flow.id < b.flow.id ? -1 : 1))
       .map((it) => ({
-        ...{
-          interfaceNo: numberOf(it),
-          flowId: it.flow.id,
-          name: it.flow.names,
-          referenceTime: it.expectedAt,
-        },
-        ...{
-          state: it.row.state,
-          lateMin: minutes(it.lateMs),
-          keyFlowsAffected: keysOf.get(it.run)!.get(it.flow.id)!,
-        },
+        interfaceNo: numberOf(it),
+        flowId: it.flow.id,
+        name: it.flow.names,
+        referenceTime: it.expectedAt,
+        state: it.row.state,
+        lateMin: minutes(it.lateMs),
+        keyFlowsAffected: keysOf.get(it.run)!.get(it.flow.id)!,
       }));
     return { about: { date: scope.period }, rows };
   },

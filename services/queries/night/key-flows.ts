@@ -60,13 +60,14 @@ export const q14 = defineQuery({
           if (it === undefined || it.lateMs === 0) return [];
           return [
             {
-              ...{ keyFlow: key.flow.id, flowId: it.flow.id, name: it.flow.names, kind: it.flow.kind },
-              ...{
-                depth: distance[v]!,
-                state: it.row.state,
-                expectedAt: it.expectedAt,
-                lateMin: minutes(it.lateMs),
-              },
+              keyFlow: key.flow.id,
+              flowId: it.flow.id,
+              name: it.flow.names,
+              kind: it.flow.kind,
+              depth: distance[v]!,
+              state: it.row.state,
+              expectedAt: it.expectedAt,
+              lateMin: minutes(it.lateMs),
             },
           ];
         });
@@ -114,14 +115,15 @@ export const q15 = defineQuery({
       const { causes: found } = await withOtherRuns(deps, it.run.run.id, it.flow.id, own, MOST_CAUSES);
       for (const cause of found)
         rows.push({
-          ...{ rootCauseNode: cause.flow, causeRun: cause.run, causeCode: cause.code, keyFlow: it.flow.id },
-          ...{
-            causeText: cause.text,
-            since: cause.since,
-            blocks: cause.blocks,
-            chain: [...cause.chain],
-            owner: cause.owner,
-          },
+          rootCauseNode: cause.flow,
+          causeRun: cause.run,
+          causeCode: cause.code,
+          keyFlow: it.flow.id,
+          causeText: cause.text,
+          since: cause.since,
+          blocks: cause.blocks,
+          chain: [...cause.chain],
+          owner: cause.owner,
         });
     }
     const place = (row: (typeof rows)[number]): string =>

@@ -66,14 +66,13 @@ export const q06 = defineQuery({
     if (flow.trigger === 'event') {
       const at = facts.triggeredAt[v]!;
       rows.push({
-        ...{
-          flowId: flow.id,
-          conditionKind: 'event',
-          ...none,
-          required: flow.event!,
-          actual: at === 0 ? null : flow.event!,
-        },
-        ...{ met: at !== 0, metAt: at === 0 ? null : at },
+        flowId: flow.id,
+        conditionKind: 'event',
+        ...none,
+        required: flow.event!,
+        actual: at === 0 ? null : flow.event!,
+        met: at !== 0,
+        metAt: at === 0 ? null : at,
       });
     }
     const { graph } = context;
@@ -90,13 +89,13 @@ export const q06 = defineQuery({
       const row = states.get(id);
       const met = row !== undefined && (isComplete(row) || row.result === 'skipped');
       rows.push({
-        ...{
-          flowId: flow.id,
-          conditionKind: upstream.kind,
-          ...askedOf(upstream),
-          required: REQUIRED[upstream.kind],
-        },
-        ...{ actual: `${id}: ${row?.state ?? '-'}`, met, metAt: met ? row.resultAt : null },
+        flowId: flow.id,
+        conditionKind: upstream.kind,
+        ...askedOf(upstream),
+        required: REQUIRED[upstream.kind],
+        actual: `${id}: ${row?.state ?? '-'}`,
+        met,
+        metAt: met ? row.resultAt : null,
       });
     }
     return { about: { run: context.run.id }, rows };
@@ -163,21 +162,18 @@ export const q28 = defineQuery({
         const end = isComplete(row) ? row.resultAt! : run.now;
         const cause = first.get(flow.id)?.first ?? null;
         return {
-          ...{
-            procedure: flow.procedure!,
-            step: flow.step ?? null,
-            flowId: flow.id,
-            name: flow.names,
-            kind: flow.kind,
-          },
-          ...{
-            role: flow.person?.role ?? null,
-            state: row.state,
-            endedAt: isComplete(row) ? row.resultAt : null,
-            expectedAt,
-          },
+          procedure: flow.procedure!,
+          step: flow.step ?? null,
+          flowId: flow.id,
+          name: flow.names,
+          kind: flow.kind,
+          role: flow.person?.role ?? null,
+          state: row.state,
+          endedAt: isComplete(row) ? row.resultAt : null,
+          expectedAt,
           lateMin: expectedAt === null ? null : minutes(Math.max(0, end - expectedAt)),
-          ...{ causeCode: cause?.code ?? null, causeFlow: cause?.flow ?? null },
+          causeCode: cause?.code ?? null,
+          causeFlow: cause?.flow ?? null,
         };
       });
     return { about: { month: scope.period, run: run.run.id }, rows };

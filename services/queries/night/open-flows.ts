@@ -97,19 +97,15 @@ export const q22 = defineQuery({
   },
   input: { ...MonthInput, ...FlowFilter },
   columns: {
-    ...{
-      flowId,
-      name,
-      platform,
-      step: numberColumn('step', '步骤'),
-      expectedDay: instantColumn('expected', '应完成时间'),
-    },
-    ...{
-      state,
-      lateDays: numberColumn('days late', '延迟天数'),
-      causeCode,
-      causeFlow: textColumn('at', '原因所在'),
-    },
+    flowId,
+    name,
+    platform,
+    step: numberColumn('step', '步骤'),
+    expectedDay: instantColumn('expected', '应完成时间'),
+    state,
+    lateDays: numberColumn('days late', '延迟天数'),
+    causeCode,
+    causeFlow: textColumn('at', '原因所在'),
   },
   example: 'platform=yt,mpp',
   async answer(deps, { month, ...filter }) {
@@ -197,8 +193,11 @@ async function oldestOpen(deps: ApiDeps, filter: FlowFilter) {
     const { reading, first: causeOf } = await causes(first.run);
     const last = reading.facts.overrides.get(first.run.index.get(first.flow.id)!)?.at(-1);
     rows.push({
-      ...{ flowId: first.flow.id, name: first.flow.names, oldestOpenPeriod: first.run.run.period },
-      ...{ openPeriods: periods, days: first.lateMs / DAY_MS },
+      flowId: first.flow.id,
+      name: first.flow.names,
+      oldestOpenPeriod: first.run.run.period,
+      openPeriods: periods,
+      days: first.lateMs / DAY_MS,
       causeClass: causeOf.get(first.flow.id)?.first?.code ?? null,
       note: last?.reason ?? first.flow.note ?? null,
       handler: last?.actor ?? null,

@@ -89,7 +89,12 @@ export const q02 = defineQuery({
         const [platform, batch] = key.split(' ') as [string, string];
         const { total, done, running, failed } = countsOf(list);
         return {
-          ...{ platform, batch, dwdTotal: total, dwdDone: done, dwdRunning: running, dwdFailed: failed },
+          platform,
+          batch,
+          dwdTotal: total,
+          dwdDone: done,
+          dwdRunning: running,
+          dwdFailed: failed,
           reference: usual(list),
         };
       },
@@ -114,8 +119,15 @@ const COUNTED = {
 /** Flows by what the monitors call their states. */
 function countsOf(list: readonly ScopedFlow[]) {
   const counts = {
-    ...{ total: list.length, succeeded: 0, forced: 0, running: 0, failed: 0 },
-    ...{ waitingUpstream: 0, waitingAgent: 0, notTriggered: 0, other: 0 },
+    total: list.length,
+    succeeded: 0,
+    forced: 0,
+    running: 0,
+    failed: 0,
+    waitingUpstream: 0,
+    waitingAgent: 0,
+    notTriggered: 0,
+    other: 0,
   };
   for (const { row } of list)
     counts[row.state in COUNTED ? COUNTED[row.state as keyof typeof COUNTED] : 'other']++;

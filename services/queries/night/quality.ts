@@ -73,14 +73,13 @@ export const q30 = defineQuery({
       if (!within(minuteOf(startsAt), from, to)) return [];
       return [
         {
-          ...{
-            interfaceNo: flow.interface?.no ?? flow.id,
-            flowId: flow.id,
-            name: flow.names,
-            source: of,
-            startsAt,
-          },
-          ...{ expectedAt: due.get(run)!(flow, row), state: row.state },
+          interfaceNo: flow.interface?.no ?? flow.id,
+          flowId: flow.id,
+          name: flow.names,
+          source: of,
+          startsAt,
+          expectedAt: due.get(run)!(flow, row),
+          state: row.state,
         },
       ];
     });
@@ -141,7 +140,13 @@ function compared(
 ): QualityRow {
   const difference = rows - reference;
   return {
-    ...{ kind, flowId: id, name: names, against, rows, reference, difference },
+    kind,
+    flowId: id,
+    name: names,
+    against,
+    rows,
+    reference,
+    difference,
     ratio: offset(rows, reference),
   };
 }
@@ -242,14 +247,17 @@ export const q35 = defineQuery({
       const before = sums[1]!.get(group) ?? NOTHING;
       const [avg, avgBefore] = [meanMs(now), meanMs(before)];
       return {
-        ...{ group, flows: now.flows, runs: now.runs, rows: now.rows, rowsBefore: before.rows },
-        ...{
-          rowsTrend: offset(now.rows, before.rows),
-          avgMin: minutes(avg),
-          avgMinBefore: minutes(avgBefore),
-        },
-        ...{ timeTrend: offset(avg, avgBefore) },
-        ...{ failures: now.failures, failuresBefore: before.failures },
+        group,
+        flows: now.flows,
+        runs: now.runs,
+        rows: now.rows,
+        rowsBefore: before.rows,
+        rowsTrend: offset(now.rows, before.rows),
+        avgMin: minutes(avg),
+        avgMinBefore: minutes(avgBefore),
+        timeTrend: offset(avg, avgBefore),
+        failures: now.failures,
+        failuresBefore: before.failures,
       };
     });
     return { about: { date: scope.period }, rows: rows.sort((a, b) => (a.group < b.group ? -1 : 1)) };

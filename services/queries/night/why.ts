@@ -122,9 +122,18 @@ async function causesIn(deps: ApiDeps, run: string, asked: string, limit: number
     state: string | null,
     cause: Awaited<ReturnType<typeof whyAbsent>>['cause'],
   ) => ({
-    ...{ target, state, node: cause.flow, causeRun: cause.run, causeCode: cause.code, text: cause.text },
-    ...{ since: cause.since, blocks: cause.blocks, chain: [...cause.chain], owner: cause.owner },
-    ...{ suggestedProcedure: cause.remedy.procedure, command: cause.remedy.command },
+    target,
+    state,
+    node: cause.flow,
+    causeRun: cause.run,
+    causeCode: cause.code,
+    text: cause.text,
+    since: cause.since,
+    blocks: cause.blocks,
+    chain: [...cause.chain],
+    owner: cause.owner,
+    suggestedProcedure: cause.remedy.procedure,
+    command: cause.remedy.command,
   });
   if ('cause' in found) return [row(asked, null, found.cause)];
   const { context } = found;

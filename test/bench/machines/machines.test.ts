@@ -52,7 +52,13 @@ const look = (run: string) => doneOnce(pool, new Map([['yt', yt]]), run);
 test('a run that was done once has no problems, and is counted', async () => {
   const { run } = await finishedRun();
   expect(await look(run)).toEqual({
-    ...{ run, flows: 2, attempts: 2, lost: 0, requeued: 0, fenced: 2, problems: [] },
+    run,
+    flows: 2,
+    attempts: 2,
+    lost: 0,
+    requeued: 0,
+    fenced: 2,
+    problems: [],
   });
 });
 
@@ -103,8 +109,16 @@ test('a request that fails or takes longer than its bound is noticed, one that t
   const requests = new Requests();
   const refusal = (status: number) =>
     new ApiProblem({
-      ...{ type: '', title: '', status, detail: `status ${status}`, instance: '', code: 'wrong_state' },
-      ...{ remedy: '', retryable: false, facts: {}, traceId: '' },
+      type: '',
+      title: '',
+      status,
+      detail: `status ${status}`,
+      instance: '',
+      code: 'wrong_state',
+      remedy: '',
+      retryable: false,
+      facts: {},
+      traceId: '',
     });
   await requests.ask('read', 'one', async () => 1);
   await requests.ask('verb', 'two', () => Promise.reject(refusal(409)));

@@ -123,8 +123,14 @@ test('one is told with file, line, column and members, and refused by apply; imp
   expect(found.ok).toBe(false);
   expect(found.problems).toEqual([
     {
-      ...{ code: 'loop_over_runs', severity: 'error', id: 'D', members: ['M', 'D'] },
-      ...{ file: 'f.yaml', line: 11, column: 9, path: ['flows', 1, 'after', 1] },
+      code: 'loop_over_runs',
+      severity: 'error',
+      id: 'D',
+      members: ['M', 'D'],
+      file: 'f.yaml',
+      line: 11,
+      column: 9,
+      path: ['flows', 1, 'after', 1],
       message: {
         en: 'these flows wait for one another over several runs: M (2026-01) waits for D (2026-01-31) waits for M (2026-01)',
         zh: '流程跨批次互相依赖：M (2026-01) 等待 D (2026-01-31) 等待 M (2026-01)',

@@ -132,8 +132,13 @@ describe('what has used the results is redone with them', () => {
 
   test('flows without what is downstream of them have no dependants', () => {
     const wish = {
-      ...{ cycle: 'day' as const, from: '2026-10-31', to: '2026-10-31', flows: ['Load'] },
-      ...{ downstream: false, order: null, concurrency: null },
+      cycle: 'day' as const,
+      from: '2026-10-31',
+      to: '2026-10-31',
+      flows: ['Load'],
+      downstream: false,
+      order: null,
+      concurrency: null,
     };
     const only = planBackfill(small.graphs.get('day')!, wish);
     expect(() => withDependants(small.graphs, wish, only, months)).toThrow('no dependants');
@@ -143,7 +148,8 @@ describe('what has used the results is redone with them', () => {
     const chain = estate([
       { id: 'D', cycle: 'day' },
       {
-        ...{ id: 'H', cycle: 'hour' },
+        id: 'H',
+        cycle: 'hour',
         after: [
           { flow: 'D', period: 'same' },
           { flow: 'H', period: 'previous' },

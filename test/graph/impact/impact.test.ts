@@ -157,12 +157,13 @@ const anyRun = fc
       const after = flows.flatMap((_, u) => (u < v && ((ups >> u) & 1) === 1 ? [idOf(u)] : []));
       if (loop === 0 && flows.length > 1 && v < 2) after.push(idOf(1 - v));
       return {
-        ...{ id: idOf(v), after: [...new Set(after)], ms, start: (bits & 1) === 1 ? 1_000 + start : 0 },
-        ...{
-          runs: (bits & 2) !== 0,
-          member: (bits & 4) !== 0,
-          root: (bits & 8) !== 0,
-        },
+        id: idOf(v),
+        after: [...new Set(after)],
+        ms,
+        start: (bits & 1) === 1 ? 1_000 + start : 0,
+        runs: (bits & 2) !== 0,
+        member: (bits & 4) !== 0,
+        root: (bits & 8) !== 0,
         deadline: (bits & 32) === 0 ? 0 : 1_000 + (ups % 200),
       };
     }),
@@ -178,7 +179,10 @@ test('work ends when the longest way says, which is found by looking at every wa
       // A member that does not run waits for nobody and nobody for it.
       const isMember = (it: (typeof flows)[number]): boolean => it.member && it.runs;
       const foreseen = foreseenEnds(graph, {
-        ...{ now, runs: bytes((it) => it.runs), members: bytes(isMember), roots: bytes((it) => it.root) },
+        now,
+        runs: bytes((it) => it.runs),
+        members: bytes(isMember),
+        roots: bytes((it) => it.root),
         durations: Float64Array.from(flows, (it) => it.ms),
         starts: Float64Array.from(flows, (it) => it.start),
       });

@@ -120,66 +120,66 @@ export class Execution {
   readonly live: Live[];
   /** No verb set a rule aside, nothing was redone: the plain case. */
   calm = true;
-  private readonly estate: Estate;
-  private readonly pending: Action[];
-  private t = OPENED;
+  readonly #estate: Estate;
+  readonly #pending: Action[];
+  #t = OPENED;
 
   constructor(estate: Estate) {
-    this.estate = estate;
+    this.#estate = estate;
     this.graph = graphOf(estate.flows);
     this.waived = new Array(this.graph.m).fill(null);
     this.doing = estate.flows.map(() => []);
-    this.pending = [...estate.actions].sort((a, b) => a.at - b.at);
+    this.#pending = [...estate.actions].sort((a, b) => a.at - b.at);
     this.live = estate.flows.map((flow) => ({
-      ...{
-        generation: 1,
-        attempt: 1,
-        begun: OPENED,
-        released: 0,
-        result: null,
-        resultAt: 0,
-        flags: 0,
-        due: 0,
-      },
-      ...{ triggered: 0, fails: flow.fails },
+      generation: 1,
+      attempt: 1,
+      begun: OPENED,
+      released: 0,
+      result: null,
+      resultAt: 0,
+      flags: 0,
+      due: 0,
+      triggered: 0,
+      fails: flow.fails,
     }));
-    for (; this.t < estate.now; this.t++) this.step();
+    for (; this.#t < estate.now; this.#t++) this.#step();
     // What happens at the very instant of the question is known to nobody yet.
   }
 
-  private step(): void {
-    const looks = (this.t - OPENED) % this.estate.engineEvery === 0;
-    this.endAttempts();
+  #step(): void {
+    const looks = (this.#t - OPENED) % this.#estate.engineEvery === 0;
+    this.#endAttempts();
     if (looks) {
-      while (this.pending[0] !== undefined && this.pending[0].at <= this.t) this.act(this.pending.shift()!);
-      for (let i = 0; i <= this.graph.n; i++) for (let v = 0; v < this.graph.n; v++) this.look(v);
+      while (this.#pending[0] !== undefined && this.#pending[0].at <= this.#t)
+        this.#act(this.#pending.shift()!);
+      for (let i = 0; i <= this.graph.n; i++) for (let v = 0; v < this.graph.n; v++) this.#look(v);
     }
-    this.claim();
-    this.note();
+    this.#claim();
+    this.#note();
   }
 
-  private done(v: number): boolean {
+  #done(v: number): boolean {
     const { result } = this.live[v]!;
     return result !== null && isReleasing(codeOf(result));
   }
 
-  private openAttempt(v: number): Attempt | undefined {
+  #openAttempt(v: number): Attempt | undefined {
     return this.attempts.find((it) => it.v === v && it.ended === 0);
   }
 
-  private current(v: number): Attempt | undefined {
+  #current(v: number): Attempt | undefined {
     const { generation, attempt } = this.live[v]!;
     return this.attempts.findLast(
       (it) => it.v === v && it.generation === generation && it.attempt === attempt,
     );
   }
 
-  private endAttempts(): void {
+  #endAttempts(): void {
     for (const it of this.attempts) {
       if (it.ended !== 0) continue;
-      if (it.started === 0 && this.t >= it.startAt) it.started = this.t;
-      if (this.t < it.endAt) continue;
-      it.ended = this.t;
+      if (it.started === 0 && this.#t >= it.startAt) it.started = this.#t;
+      if (this.#t < it.endAt) continue;
+      it.ended = this.#t;
       if (it.superseded) it.outcome = 'cancelled';
       else if (this.live[it.v]!.fails > 0) {
         this.live[it.v]!.fails--;
@@ -188,65 +188,65 @@ export class Execution {
     }
   }
 
-  private unmet(v: number): boolean {
+  #unmet(v: number): boolean {
     const { graph } = this;
     if ((this.live[v]!.flags & FLAG.STARTED_NOW) !== 0) return false;
     for (let e = graph.upOff[v]!; e < graph.upOff[v + 1]!; e++)
-      if (this.waived[e] === null && !this.done(graph.up[e]!)) return true;
-    return (this.live[v]!.flags & FLAG.MEMBER) !== 0 && this.memberAbove(v);
+      if (this.waived[e] === null && !this.#done(graph.up[e]!)) return true;
+    return (this.live[v]!.flags & FLAG.MEMBER) !== 0 && this.#memberAbove(v);
   }
 
-  private memberAbove(v: number): boolean {
+  #memberAbove(v: number): boolean {
     const { graph } = this;
     for (let e = graph.upOff[v]!; e < graph.upOff[v + 1]!; e++) {
       const u = graph.up[e]!;
       if (graph.loopEdge[e] === 1) continue;
-      if ((this.live[u]!.flags & FLAG.MEMBER) !== 0 || this.memberAbove(u)) return true;
+      if ((this.live[u]!.flags & FLAG.MEMBER) !== 0 || this.#memberAbove(u)) return true;
     }
     return false;
   }
 
-  private triggered(v: number): boolean {
+  #triggered(v: number): boolean {
     const { flags } = this.live[v]!;
     return this.graph.attrOf(v).trigger === 'auto' || (flags & (FLAG.TRIGGERED | FLAG.STARTED_NOW)) !== 0;
   }
 
-  private early(v: number): boolean {
-    return (this.estate.flows[v]!.start ?? 0) > this.t && (this.live[v]!.flags & FLAG.STARTED_NOW) === 0;
+  #early(v: number): boolean {
+    return (this.#estate.flows[v]!.start ?? 0) > this.#t && (this.live[v]!.flags & FLAG.STARTED_NOW) === 0;
   }
 
-  private oldOpen(v: number): boolean {
+  #oldOpen(v: number): boolean {
     const { generation } = this.live[v]!;
     return this.attempts.some((it) => it.v === v && it.ended === 0 && it.generation < generation);
   }
 
-  private finish(v: number, result: Result): void {
+  #finish(v: number, result: Result): void {
     const it = this.live[v]!;
     it.result = result;
-    it.resultAt = this.t;
+    it.resultAt = this.#t;
     it.flags &= ~FLAG.DISPATCHED;
     if (isReleasing(codeOf(result))) it.flags &= ~FLAG.MEMBER;
   }
 
-  private ready(v: number): boolean {
+  #ready(v: number): boolean {
     const { flags, due } = this.live[v]!;
-    const blocked = (flags & FLAG.HELD) !== 0 || this.unmet(v) || this.early(v) || this.oldOpen(v);
-    return this.triggered(v) && !blocked && due <= this.t;
+    const blocked = (flags & FLAG.HELD) !== 0 || this.#unmet(v) || this.#early(v) || this.#oldOpen(v);
+    return this.#triggered(v) && !blocked && due <= this.#t;
   }
 
   /** The engine's turn for one flow. */
-  private look(v: number): void {
+  #look(v: number): void {
     const it = this.live[v]!;
     if (it.result !== null) return;
-    const attempt = this.current(v);
+    const attempt = this.#current(v);
     if (attempt !== undefined) {
       if (attempt.ended === 0 || attempt.seen) return;
       attempt.seen = true;
-      if (attempt.outcome === 'succeeded') this.finish(v, 'succeeded');
+      if (attempt.outcome === 'succeeded') this.#finish(v, 'succeeded');
       else if ((it.flags & FLAG.STOPPING) !== 0) {
         it.flags &= ~FLAG.STOPPING;
-        this.finish(v, 'cancelled');
-      } else if (it.attempt > this.graph.attrOf(v).retries.program) this.finish(v, 'failed');
+        this.#finish(v, 'cancelled');
+      } else if (it.attempt > this.graph.attrOf(v).retries.program) this.#finish(v, 'failed');
       else {
         it.attempt++;
         it.due = attempt.ended + this.graph.attrOf(v).retries.backoffMs;
@@ -254,241 +254,252 @@ export class Execution {
       }
       return;
     }
-    const ready = this.ready(v);
+    const ready = this.#ready(v);
     const { runner } = this.graph.attrOf(v);
     if (ready) {
-      if (it.released === 0) it.released = this.t;
+      if (it.released === 0) it.released = this.#t;
       if (runner === 'agent') it.flags |= FLAG.DISPATCHED;
-      else if (runner === 'engine' || (it.flags & FLAG.CONFIRMED) !== 0) this.finish(v, 'succeeded');
+      else if (runner === 'engine' || (it.flags & FLAG.CONFIRMED) !== 0) this.#finish(v, 'succeeded');
     } else if ((it.flags & FLAG.DISPATCHED) !== 0 || runner === 'person') {
       it.flags &= ~FLAG.DISPATCHED;
       it.released = 0;
     }
   }
 
-  private paused(): boolean {
+  #paused(): boolean {
     return this.pauses.some((it) => it.to === null);
   }
 
-  private lockTaken(v: number): boolean {
-    const { lock } = this.estate.flows[v]!;
+  #lockTaken(v: number): boolean {
+    const { lock } = this.#estate.flows[v]!;
     return (
       lock !== undefined &&
-      this.attempts.some((it) => it.ended === 0 && this.estate.flows[it.v]!.lock === lock)
+      this.attempts.some((it) => it.ended === 0 && this.#estate.flows[it.v]!.lock === lock)
     );
   }
 
-  private poolFull(v: number): boolean {
-    const wanted = this.estate.flows[v]!.pool ?? 0;
+  #poolFull(v: number): boolean {
+    const wanted = this.#estate.flows[v]!.pool ?? 0;
     const used = this.attempts.reduce(
-      (n, it) => n + (it.ended === 0 ? (this.estate.flows[it.v]!.pool ?? 0) : 0),
+      (n, it) => n + (it.ended === 0 ? (this.#estate.flows[it.v]!.pool ?? 0) : 0),
       0,
     );
-    return wanted > 0 && used + wanted > this.estate.poolSize;
+    return wanted > 0 && used + wanted > this.#estate.poolSize;
   }
 
-  private inOutbox(v: number): boolean {
+  #inOutbox(v: number): boolean {
     const it = this.live[v]!;
-    return it.result === null && (it.flags & FLAG.DISPATCHED) !== 0 && this.current(v) === undefined;
+    return it.result === null && (it.flags & FLAG.DISPATCHED) !== 0 && this.#current(v) === undefined;
   }
 
-  private claim(): void {
+  #claim(): void {
     for (let v = 0; v < this.graph.n; v++) {
       const busy = this.attempts.filter((it) => it.ended === 0).length;
-      if (busy >= this.estate.slots || !this.inOutbox(v) || this.paused()) continue;
-      if (this.lockTaken(v) || this.poolFull(v) || this.openAttempt(v) !== undefined) continue;
+      if (busy >= this.#estate.slots || !this.#inOutbox(v) || this.#paused()) continue;
+      if (this.#lockTaken(v) || this.#poolFull(v) || this.#openAttempt(v) !== undefined) continue;
       const { generation, attempt } = this.live[v]!;
-      const startAt = this.t + ((v + attempt) % 3);
+      const startAt = this.#t + ((v + attempt) % 3);
       this.attempts.push({
-        ...{ v, generation, attempt, sent: this.t, startAt, started: startAt === this.t ? this.t : 0 },
-        ...{
-          endAt: startAt + this.estate.flows[v]!.runs,
-          ended: 0,
-          outcome: null,
-          seen: false,
-          superseded: false,
-        },
+        v,
+        generation,
+        attempt,
+        sent: this.#t,
+        startAt,
+        started: startAt === this.#t ? this.#t : 0,
+        endAt: startAt + this.#estate.flows[v]!.runs,
+        ended: 0,
+        outcome: null,
+        seen: false,
+        superseded: false,
       });
     }
   }
 
-  private note(): void {
+  #note(): void {
     for (let v = 0; v < this.graph.n; v++) {
       const now = new Set<Doing>();
       const it = this.live[v]!;
-      const attempt = this.openAttempt(v);
+      const attempt = this.#openAttempt(v);
       if (attempt !== undefined) now.add(attempt.started === 0 ? 'sent' : 'running');
       if (attempt !== undefined && attempt.generation < it.generation) now.add('old_attempt');
       if (it.result !== null) now.add('ended');
-      const ended = this.current(v);
+      const ended = this.#current(v);
       if (ended !== undefined && ended.ended !== 0 && !ended.seen) now.add('undecided');
-      const waits = it.result === null && ended === undefined && !this.inOutbox(v);
-      if (waits && this.ready(v)) now.add(it.attempt > 1 ? 'due' : 'ready');
-      if (this.inOutbox(v)) {
+      const waits = it.result === null && ended === undefined && !this.#inOutbox(v);
+      if (waits && this.#ready(v)) now.add(it.attempt > 1 ? 'due' : 'ready');
+      if (this.#inOutbox(v)) {
         now.add('outbox');
-        if (this.lockTaken(v)) now.add('lock');
-        if (this.poolFull(v)) now.add('pool');
+        if (this.#lockTaken(v)) now.add('lock');
+        if (this.#poolFull(v)) now.add('pool');
       }
-      if (this.paused()) now.add('paused');
+      if (this.#paused()) now.add('paused');
       if ((it.flags & FLAG.HELD) !== 0) now.add('held');
-      if (it.due > this.t) now.add('backoff');
-      if (!this.triggered(v)) now.add('untriggered');
-      if (this.early(v)) now.add('early');
+      if (it.due > this.#t) now.add('backoff');
+      if (!this.#triggered(v)) now.add('untriggered');
+      if (this.#early(v)) now.add('early');
       if (this.graph.attrOf(v).runner === 'person' && (it.flags & FLAG.CONFIRMED) === 0)
         now.add('unconfirmed');
-      if (this.unmet(v)) now.add('upstream');
+      if (this.#unmet(v)) now.add('upstream');
       this.doing[v]!.push(now);
     }
   }
 
   // What people do; an action that is not allowed does nothing.
 
-  private act({ verb, flow, other }: Action): void {
+  #act({ verb, flow, other }: Action): void {
     const v = flow % this.graph.n;
     const it = this.live[v]!;
     // Of two decisions about one flow in the very same millisecond the record does not tell which came first.
     if (
-      it.begun === this.t ||
-      this.overrides.some((o) => o.v === v && (o.at === this.t || o.endedAt === this.t))
+      it.begun === this.#t ||
+      this.overrides.some((o) => o.v === v && (o.at === this.#t || o.endedAt === this.#t))
     )
       return;
-    const waiting = it.result === null && this.current(v) === undefined;
+    const waiting = it.result === null && this.#current(v) === undefined;
     const { trigger, runner } = this.graph.attrOf(v);
     const held = (it.flags & FLAG.HELD) !== 0;
     switch (verb) {
       case 'hold':
         if (!waiting || held) return;
         it.flags |= FLAG.HELD;
-        this.override(v, 'hold');
+        this.#override(v, 'hold');
         return;
       case 'unhold':
         if (!held || it.result !== null) return;
         it.flags &= ~FLAG.HELD;
-        this.end(v, 'hold');
+        this.#end(v, 'hold');
         return;
       case 'trigger':
-        if (!waiting || trigger !== 'manual' || this.triggered(v)) return;
+        if (!waiting || trigger !== 'manual' || this.#triggered(v)) return;
         it.flags |= FLAG.TRIGGERED;
-        it.triggered = this.t;
-        this.override(v, 'trigger');
+        it.triggered = this.#t;
+        this.#override(v, 'trigger');
         return;
       case 'confirm':
         if (!waiting || runner !== 'person' || (it.flags & FLAG.CONFIRMED) !== 0) return;
         it.flags |= FLAG.CONFIRMED;
-        this.override(v, 'confirm');
+        this.#override(v, 'confirm');
         return;
       case 'reject':
         if (!waiting || runner !== 'person') return;
         it.flags &= ~FLAG.CONFIRMED;
-        this.finish(v, 'failed');
-        this.override(v, 'reject');
+        this.#finish(v, 'failed');
+        this.#override(v, 'reject');
         return;
       case 'waive': {
         const first = this.graph.upOff[v]!;
         const count = this.graph.upOff[v + 1]! - first;
         if (!waiting || count === 0 || this.waived[first + (other % count)] !== null) return;
         this.calm = false;
-        this.waived[first + (other % count)] = this.t;
-        this.override(v, 'waive', this.graph.ids[this.graph.up[first + (other % count)]!]!);
+        this.waived[first + (other % count)] = this.#t;
+        this.#override(v, 'waive', this.graph.ids[this.graph.up[first + (other % count)]!]!);
         return;
       }
       case 'start-now':
-        if (!waiting || held || (this.triggered(v) && !this.unmet(v) && !this.early(v) && it.due <= this.t))
+        if (
+          !waiting ||
+          held ||
+          (this.#triggered(v) && !this.#unmet(v) && !this.#early(v) && it.due <= this.#t)
+        )
           return;
         this.calm = false;
         it.flags |= FLAG.STARTED_NOW | FLAG.TRIGGERED;
-        it.triggered = this.t;
+        it.triggered = this.#t;
         it.due = 0;
-        this.override(v, 'start-now');
+        this.#override(v, 'start-now');
         return;
       case 'cancel':
-        if (it.result !== null || this.current(v)?.ended !== 0) return;
+        if (it.result !== null || this.#current(v)?.ended !== 0) return;
         it.flags |= FLAG.STOPPING;
-        this.current(v)!.superseded = true;
-        this.current(v)!.endAt = Math.min(this.current(v)!.endAt, this.t + 2);
-        this.override(v, 'cancel');
+        this.#current(v)!.superseded = true;
+        this.#current(v)!.endAt = Math.min(this.#current(v)!.endAt, this.#t + 2);
+        this.#override(v, 'cancel');
         return;
       case 'force-pass':
-        if (this.done(v) || (it.result === null && this.current(v) !== undefined)) return;
+        if (this.#done(v) || (it.result === null && this.#current(v) !== undefined)) return;
         this.calm = false;
-        this.override(v, 'force-pass');
-        this.finish(v, 'force_passed');
+        this.#override(v, 'force-pass');
+        this.#finish(v, 'force_passed');
         return;
       case 'pause':
-        if (!this.paused())
-          this.pauses.push({ scope: 'run:r', from: this.t, to: null, actor: 'x', reason: '' });
+        if (!this.#paused())
+          this.pauses.push({ scope: 'run:r', from: this.#t, to: null, actor: 'x', reason: '' });
         return;
       case 'resume':
-        for (const pause of this.pauses) pause.to ??= this.t;
+        for (const pause of this.pauses) pause.to ??= this.#t;
         return;
       case 'rerun':
-        this.rerun(v, this.below(v));
+        this.#rerun(v, this.#below(v));
         return;
       case 'rerun-some':
-        this.rerun(v, new Set([v, ...[...this.below(v)].filter((u) => (u + other) % 3 !== 0)]));
+        this.#rerun(v, new Set([v, ...[...this.#below(v)].filter((u) => (u + other) % 3 !== 0)]));
         return;
       default:
         verb satisfies never;
     }
   }
 
-  private below(v: number, found = new Set<number>()): Set<number> {
+  #below(v: number, found = new Set<number>()): Set<number> {
     found.add(v);
     for (let k = this.graph.downOff[v]!; k < this.graph.downOff[v + 1]!; k++)
-      if (!found.has(this.graph.down[k]!)) this.below(this.graph.down[k]!, found);
+      if (!found.has(this.graph.down[k]!)) this.#below(this.graph.down[k]!, found);
     return found;
   }
 
-  private rerun(root: number, members: ReadonlySet<number>): void {
+  #rerun(root: number, members: ReadonlySet<number>): void {
     if (this.live[root]!.result === null) return;
     this.calm = false;
     for (const v of members) {
       const it = this.live[v]!;
-      const attempt = this.openAttempt(v);
+      const attempt = this.#openAttempt(v);
       const begun = it.result !== null || (attempt !== undefined && attempt.generation === it.generation);
       it.flags |= FLAG.MEMBER;
       if (!begun) {
         // The plan's order counts again for what never started.
         it.flags &= ~FLAG.STARTED_NOW;
-        this.end(v, 'start-now');
+        this.#end(v, 'start-now');
         continue;
       }
       if (attempt !== undefined) {
         attempt.superseded = true;
-        attempt.endAt = Math.min(attempt.endAt, this.t + 3);
-      } else if (this.current(v) !== undefined) this.current(v)!.seen = true;
+        attempt.endAt = Math.min(attempt.endAt, this.#t + 3);
+      } else if (this.#current(v) !== undefined) this.#current(v)!.seen = true;
       const past = this.past.get(v) ?? [];
       past.push({
-        ...{ generation: it.generation, begunAt: it.begun, releasedAt: it.released, resultAt: it.resultAt },
-        ...{ result: codeOf(it.result), endedAt: this.t },
+        generation: it.generation,
+        begunAt: it.begun,
+        releasedAt: it.released,
+        resultAt: it.resultAt,
+        result: codeOf(it.result),
+        endedAt: this.#t,
       });
       this.past.set(v, past);
       const keep = this.graph.attrOf(v).onRerun === 'keep';
       const confirmed = keep && it.result === 'succeeded' && v !== root ? FLAG.CONFIRMED : 0;
       const flags = FLAG.MEMBER | (it.flags & FLAG.HELD) | (keep ? it.flags & FLAG.TRIGGERED : 0);
       Object.assign(it, {
-        ...{
-          generation: it.generation + 1,
-          attempt: 1,
-          begun: this.t,
-          released: 0,
-          result: null,
-          resultAt: 0,
-        },
-        ...{ flags: flags | confirmed, due: 0, fails: 0 },
+        generation: it.generation + 1,
+        attempt: 1,
+        begun: this.#t,
+        released: 0,
+        result: null,
+        resultAt: 0,
+        flags: flags | confirmed,
+        due: 0,
+        fails: 0,
       });
       for (let e = this.graph.upOff[v]!; e < this.graph.upOff[v + 1]!; e++) this.waived[e] = null;
-      for (const kind of ['waive', 'start-now', 'force-pass']) this.end(v, kind);
+      for (const kind of ['waive', 'start-now', 'force-pass']) this.#end(v, kind);
     }
-    this.plans.push({ at: this.t, members: new Set(members) });
+    this.plans.push({ at: this.#t, members: new Set(members) });
   }
 
-  private override(v: number, kind: string, from: string | null = null): void {
-    this.overrides.push({ v, kind, from, at: this.t, endedAt: null, actor: 'x', reason: '' });
+  #override(v: number, kind: string, from: string | null = null): void {
+    this.overrides.push({ v, kind, from, at: this.#t, endedAt: null, actor: 'x', reason: '' });
   }
 
-  private end(v: number, kind: string): void {
-    for (const it of this.overrides) if (it.v === v && it.kind === kind) it.endedAt ??= this.t;
+  #end(v: number, kind: string): void {
+    for (const it of this.overrides) if (it.v === v && it.kind === kind) it.endedAt ??= this.#t;
   }
 
   // As the record has it.
@@ -504,7 +515,7 @@ export class Execution {
       s.due[v] = it.due;
       s.start[v] = estate.flows[v]!.start ?? 0;
       s.released[v] = it.released;
-      const attempt = this.current(v);
+      const attempt = this.#current(v);
       if (it.result === null && attempt !== undefined)
         s.lease[v] = attempt.started === 0 && attempt.ended === 0 ? 1 : 2;
     });

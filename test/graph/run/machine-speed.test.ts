@@ -15,7 +15,7 @@ class Coordinator {
   readonly graph: Graph;
   readonly state: RunState;
   spentMs: number[] = [];
-  private seq = 0;
+  #seq = 0;
 
   constructor(specs: readonly FlowSpec[], moments: RunState['moments'] = []) {
     this.graph = graphOf(specs, []);
@@ -34,7 +34,7 @@ class Coordinator {
       now: state.now + 10,
       written: groups.length,
       adopted: null,
-      cursor: this.seq,
+      cursor: this.#seq,
       entries: [],
       leases: [],
       allLeases: false,
@@ -58,7 +58,7 @@ class Coordinator {
   completions(flows: readonly number[]): Entry[] {
     return flows.map((v) => ({
       kind: 'completion',
-      seq: ++this.seq,
+      seq: ++this.#seq,
       at: this.state.now,
       v,
       generation: this.state.generation[v]!,
@@ -72,9 +72,9 @@ class Coordinator {
     const nothing = { flows: [], edges: [], partial: false, supersede: false, ran: null, plan: null };
     return {
       kind: 'operation',
-      seq: ++this.seq,
+      seq: ++this.#seq,
       at: this.state.now,
-      operation: `op${this.seq}`,
+      operation: `op${this.#seq}`,
       actor: 'duty',
       roles: ['gatekeeper', 'key'],
       approvedBy: null,

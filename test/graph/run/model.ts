@@ -56,7 +56,7 @@ export interface Notice {
 
 export class Model {
   readonly specs: ReadonlyMap<string, FlowSpec>;
-  private readonly definitions: ReadonlyMap<string, FlowAttrs>;
+  readonly #definitions: ReadonlyMap<string, FlowAttrs>;
   readonly ids: readonly string[];
   readonly facts = new Map<string, Facts>();
   readonly inLoop: (from: string, to: string) => boolean;
@@ -76,7 +76,7 @@ export class Model {
 
   constructor(specs: readonly FlowSpec[], given: { now: number; graceMs: number }) {
     this.specs = new Map(specs.map((spec) => [spec.id, spec]));
-    this.definitions = new Map(specs.map((spec) => [spec.id, attrsOf(spec)]));
+    this.#definitions = new Map(specs.map((spec) => [spec.id, attrsOf(spec)]));
     this.ids = specs.map((spec) => spec.id);
     this.now = given.now;
     this.stamp = given.now;
@@ -91,7 +91,7 @@ export class Model {
   }
 
   attrs(id: string): FlowAttrs {
-    return this.definitions.get(id)!;
+    return this.#definitions.get(id)!;
   }
 
   of(id: string): Facts {
@@ -247,16 +247,16 @@ export class Model {
       }
       if (this.inHand(id)) continue;
       if (!this.closed && (!this.isReady(id) || f.skip)) {
-        if (f.offered) this.withdraw(id);
+        if (f.offered) this.#withdraw(id);
         else if (this.attrs(id).runner === 'person') f.turnSince = null;
       }
     }
-    while (this.ids.some((id) => this.endsByItself(id)));
+    while (this.ids.some((id) => this.#endsByItself(id)));
     if (this.closed) return;
-    for (const id of this.ids) this.offer(id);
+    for (const id of this.ids) this.#offer(id);
   }
 
-  private endsByItself(id: string): boolean {
+  #endsByItself(id: string): boolean {
     const f = this.of(id);
     if (f.outcome !== null || this.inHand(id)) return false;
     if (f.skip) {
@@ -272,7 +272,7 @@ export class Model {
     return true;
   }
 
-  private offer(id: string): void {
+  #offer(id: string): void {
     const f = this.of(id);
     if (f.outcome !== null || this.inHand(id)) return;
     if (!this.isReady(id)) return;
@@ -284,10 +284,10 @@ export class Model {
 
   /** D6: taint is fixed at release. When what it rests on changes before anybody claims the flow, it is released again. */
   releaseAnew(id: string): void {
-    if (this.of(id).offered && !this.inHand(id)) this.withdraw(id);
+    if (this.of(id).offered && !this.inHand(id)) this.#withdraw(id);
   }
 
-  private withdraw(id: string): void {
+  #withdraw(id: string): void {
     Object.assign(this.of(id), { offered: false, tainted: false, stale: false, turnSince: null });
   }
 

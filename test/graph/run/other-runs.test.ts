@@ -56,7 +56,9 @@ describe('D6: stale over run borders', () => {
     const run = new SmallRun([{ id: 'A', foreign: ['X'], fenced: true }]).told('X', 1).run('A');
     run.told('X', 0, true);
     expect(run.effects.findLast((it) => it.t === 'redone')).toEqual({
-      ...{ t: 'redone', roots: [0], via: ['day-2026-10-31'] },
+      t: 'redone',
+      roots: [0],
+      via: ['day-2026-10-31'],
     });
   });
 });
@@ -99,7 +101,8 @@ describe('E: a plan over several runs', () => {
     ]).told('X', 1);
     run.run('A');
     const plan = run.plan('A', 'downstream', {
-      ...{ roots: [], agreed: { awaits: [{ from: 'X', run: 'day-2026-10-31' }] } },
+      roots: [],
+      agreed: { awaits: [{ from: 'X', run: 'day-2026-10-31' }] },
     });
     // An agent takes B after the plan was committed.
     const lease = run.start('B');
@@ -137,7 +140,8 @@ describe('which runs an edge means', () => {
   };
   const runs = (cycle: 'day' | 'month', period: string, beside: string[] = []): string[] =>
     resolveForeign(inflate(compact(flows, cycle)), {
-      ...{ cycle, period },
+      cycle,
+      period,
       beside: besides(beside.map((run) => ({ run, flows: null }))),
     }).map((it) => it.run);
 

@@ -84,7 +84,12 @@ function specOf({ up, kind, bits }: Seeded, v: number, partly: boolean): FlowSpe
   // 0 to 11: a job.
   // One run, two, the same flow in two runs, or one whose name a flow of this run has, too.
   const foreign = [
-    ...[undefined, undefined, ['X1'], ['X1', 'X2'], ['X1', 'X1@day-2026-10-30'], ['GATE1']],
+    undefined,
+    undefined,
+    ['X1'],
+    ['X1', 'X2'],
+    ['X1', 'X1@day-2026-10-30'],
+    ['GATE1'],
     [`${idOf(Math.max(0, v - 1))}@month-2026-09`, 'X1'],
   ][other];
   const what =

@@ -39,11 +39,11 @@ export class Simulation {
   readonly record: MemoryRecord;
   readonly model: Model;
   readonly answers = new Map<string, ReturnType<typeof ask>>();
-  private readonly plans: RerunPlan[] = [];
+  readonly #plans: RerunPlan[] = [];
   readonly done = new Map<number, string>();
-  private first: Coordinator;
-  private second: Coordinator;
-  private operations = 0;
+  #first: Coordinator;
+  #second: Coordinator;
+  #operations = 0;
   exchanges = 0;
 
   constructor(specs: readonly FlowSpec[]) {
@@ -59,34 +59,34 @@ export class Simulation {
       4,
     );
     this.model = new Model(specs, { now: this.record.now, graceMs: this.record.graceMs });
-    this.first = this.reload();
-    this.second = this.reload();
-    this.step(this.first);
+    this.#first = this.#reload();
+    this.#second = this.#reload();
+    this.step(this.#first);
   }
 
-  private reload(): Coordinator {
+  #reload(): Coordinator {
     return { state: this.record.load(), entries: [], frozen: null };
   }
 
   // What happens.
 
   play({ k, a, b, c }: Command): void {
-    if (k < 16) this.claim(a, b);
-    else if (k < 21) this.start(a);
-    else if (k < 41) this.complete(a, b);
-    else if (k < 49) this.reap(a);
-    else if (k < 51) this.lateEnd(a, b);
-    else if (k < 69) this.step(this.first);
-    else if (k < 73) this.step(this.second);
-    else if (k < 77) this.fault(a);
-    else if (k < 97) this.operate(a, b, c);
-    else if (k < 106) this.plan(a, b, c);
-    else if (k < 109) this.applyPlan(a);
-    else if (k < 112) this.external(a, b);
+    if (k < 16) this.#claim(a, b);
+    else if (k < 21) this.#start(a);
+    else if (k < 41) this.#complete(a, b);
+    else if (k < 49) this.#reap(a);
+    else if (k < 51) this.#lateEnd(a, b);
+    else if (k < 69) this.step(this.#first);
+    else if (k < 73) this.step(this.#second);
+    else if (k < 77) this.#fault(a);
+    else if (k < 97) this.#operate(a, b, c);
+    else if (k < 106) this.#plan(a, b, c);
+    else if (k < 109) this.#applyPlan(a);
+    else if (k < 112) this.#external(a, b);
     else this.record.clock += [1, 100, 500, 1000, 2500, 6000, 12_000][a % 7]!;
   }
 
-  private claim(a: number, b: number): void {
+  #claim(a: number, b: number): void {
     const { record, model } = this;
     const free = record.claimable();
     const v = free[a % free.length];
@@ -96,21 +96,21 @@ export class Simulation {
     if (b % 2 === 0) record.start(lease.epoch);
   }
 
-  private pick<T>(list: Iterable<T>, a: number): T | undefined {
+  #pick<T>(list: Iterable<T>, a: number): T | undefined {
     const all = [...list];
     return all[a % all.length];
   }
 
-  private start(a: number): void {
-    const lease = this.pick(
+  #start(a: number): void {
+    const lease = this.#pick(
       [...this.record.leases.values()].filter((it) => !it.started),
       a,
     );
     if (lease !== undefined) this.record.start(lease.epoch);
   }
 
-  private complete(a: number, b: number): void {
-    const lease = this.pick(
+  #complete(a: number, b: number): void {
+    const lease = this.#pick(
       [...this.record.leases.values()].filter((it) => it.started || it.stop),
       a,
     );
@@ -128,14 +128,14 @@ export class Simulation {
     if (this.record.complete(lease.epoch, 'succeeded')) throw new Error('accepted twice');
   }
 
-  private reap(a: number): void {
-    const lease = this.pick(this.record.leases.values(), a);
+  #reap(a: number): void {
+    const lease = this.#pick(this.record.leases.values(), a);
     if (lease !== undefined && this.record.reap(lease.epoch))
       this.model.of(this.graph.ids[lease.v]!).claimed = false;
   }
 
-  private lateEnd(a: number, b: number): void {
-    const lease = this.pick(this.record.lost, a);
+  #lateEnd(a: number, b: number): void {
+    const lease = this.#pick(this.record.lost, a);
     if (lease === undefined) return;
     const { v, generation, attempt } = lease;
     this.record.append({
@@ -144,7 +144,7 @@ export class Simulation {
     });
   }
 
-  private external(a: number, b: number): void {
+  #external(a: number, b: number): void {
     const { list } = this.record.subscriptions;
     if (a % 2 === 0 || list.length === 0)
       this.record.append({
@@ -166,7 +166,7 @@ export class Simulation {
       });
   }
 
-  private operate(a: number, b: number, c: number): void {
+  #operate(a: number, b: number, c: number): void {
     const verbs: Verb[] = [
       ...(['force-pass', 'skip', 'start-now', 'trigger', 'hold', 'unhold', 'cancel', 'confirm'] as const),
       ...(['force-pass', 'skip', 'start-now', 'trigger', 'cancel', 'confirm', 'waive', 'resolve'] as const),
@@ -179,7 +179,7 @@ export class Simulation {
     const flow = (i: number): string => ids[i % ids.length]!;
     // Mostly what is allowed, so that much comes of it.
     const legal = Object.keys(ALLOWED).filter(
-      (it) => this.model.specs.has(flow(b)) && this.isLegal(it, flow(b)),
+      (it) => this.model.specs.has(flow(b)) && this.#isLegal(it, flow(b)),
     );
     if ((c >> 6) % 3 !== 0 && legal.length > 0) verb = legal[a % legal.length] as Verb;
     const flows = c % 3 === 0 ? [flow(b), flow(b >> 3), flow(c >> 2)] : [flow(b)];
@@ -191,12 +191,13 @@ export class Simulation {
       if (other !== undefined && c % 7 < 3) return { ...other, to };
       return { from: from[c % from.length] ?? flow(c), to };
     });
-    this.log({
+    this.#log({
       verb,
       flows,
       edges: c % 5 === 0 ? [...edges, edges[0]!] : edges,
       partial: (c & 8) !== 0,
-      ...{ supersede: (c & 48) !== 0, forceEnd: (c & 5) === 5 },
+      supersede: (c & 48) !== 0,
+      forceEnd: (c & 5) === 5,
       ran: (b & 16) !== 0,
       plan: null,
       roles: [[], ['key'], ['gatekeeper'], ['gatekeeper', 'key'], ['gatekeeper', 'key']][(a >> 3) % 5]!,
@@ -204,7 +205,7 @@ export class Simulation {
     });
   }
 
-  private isLegal(verb: string, flow: string): boolean {
+  #isLegal(verb: string, flow: string): boolean {
     const { model } = this;
     const f = model.of(flow);
     if (verb === 'withdraw' && !f.confirmed) return false;
@@ -219,14 +220,14 @@ export class Simulation {
     return ALLOWED[verb]!.includes(model.state(flow));
   }
 
-  private log({
+  #log({
     roles,
     approvedBy,
     ...request
   }: Omit<Ask, 'plan' | 'verb'> & { verb: Verb; plan: RerunPlan | null }): void {
     this.record.append({
       kind: 'operation',
-      operation: `op${++this.operations}`,
+      operation: `op${++this.#operations}`,
       actor: 'duty',
       roles,
       approvedBy,
@@ -235,7 +236,7 @@ export class Simulation {
   }
 
   /** A plan as the API makes it, from the record as it is now. */
-  private plan(a: number, b: number, c: number): void {
+  #plan(a: number, b: number, c: number): void {
     const { graph } = this;
     const state = this.record.load();
     const scope = (['only', 'downstream', 'failed-downstream', 'selection'] as RerunScope[])[a % 4]!;
@@ -244,14 +245,14 @@ export class Simulation {
     ];
     const members = planMembers(graph, state, roots, scope);
     const named = roots.map((v) => graph.ids[v]!);
-    this.plans.push({
-      id: `plan${this.plans.length}`,
+    this.#plans.push({
+      id: `plan${this.#plans.length}`,
       graphVersion: graph.version,
       members: members.map((v) => memberOf(graph, state, v)),
       roots: named,
       running: (a & 4) === 0 ? 'supersede' : 'wait',
       keepWaives: (a & 8) !== 0,
-      ...(c % 6 === 5 ? { agreed: { awaits: this.awaits(b) } } : {}),
+      ...(c % 6 === 5 ? { agreed: { awaits: this.#awaits(b) } } : {}),
     });
     // The slow model knows what was written last; the plan rests on the same.
     if (this.record.n > 0)
@@ -260,18 +261,18 @@ export class Simulation {
         membersOf(this.model, named, scope),
         `members of ${scope} ${named}`,
       );
-    if (c % 8 !== 1) this.applyPlan(this.plans.length - 1);
+    if (c % 8 !== 1) this.#applyPlan(this.#plans.length - 1);
   }
 
   /** Upstreams that are redone in other runs by the same plan. */
-  private awaits(b: number): { from: string; run: string }[] {
+  #awaits(b: number): { from: string; run: string }[] {
     return this.record.subscriptions.list
       .filter((_, i) => ((b >> i) & 1) === 0)
       .map(({ from, run }) => ({ from, run }));
   }
 
-  private applyPlan(a: number): void {
-    const plan = this.pick(this.plans, a);
+  #applyPlan(a: number): void {
+    const plan = this.#pick(this.#plans, a);
     if (plan === undefined || plan.members.length === 0) return;
     const nobody = {
       flows: [],
@@ -282,39 +283,39 @@ export class Simulation {
       roles: [],
       approvedBy: null,
     };
-    this.log({ verb: 'rerun', ...nobody, plan });
+    this.#log({ verb: 'rerun', ...nobody, plan });
   }
 
-  private fault(a: number): void {
+  #fault(a: number): void {
     switch (a % 5) {
       case 0:
         // The worker died between two exchanges.
-        this.first = this.reload();
+        this.#first = this.#reload();
         return;
       case 1:
         // The exchange was written and its answer lost with the worker.
-        this.record.exchange(this.first.state.exchange + 1, this.groupsOf(this.first));
-        this.first = this.reload();
+        this.record.exchange(this.#first.state.exchange + 1, this.#groupsOf(this.#first));
+        this.#first = this.#reload();
         return;
       case 2: {
         // The workflow task timed out: the same call comes again.
-        const groups = this.groupsOf(this.first);
-        this.record.exchange(this.first.state.exchange + 1, groups);
-        this.first.frozen = groups;
-        this.step(this.first);
+        const groups = this.#groupsOf(this.#first);
+        this.record.exchange(this.#first.state.exchange + 1, groups);
+        this.#first.frozen = groups;
+        this.step(this.#first);
         return;
       }
       case 3:
         // Frozen with its decisions in hand; the other worker goes on.
-        this.first.frozen = this.groupsOf(this.first);
-        [this.first, this.second] = [this.second, this.first];
+        this.#first.frozen = this.#groupsOf(this.#first);
+        [this.#first, this.#second] = [this.#second, this.#first];
         return;
       default:
-        this.second = this.reload();
+        this.#second = this.#reload();
     }
   }
 
-  private groupsOf(it: Coordinator): readonly Group[] {
+  #groupsOf(it: Coordinator): readonly Group[] {
     return it.frozen ?? decide(this.graph, it.state, it.entries, it.state.now);
   }
 
@@ -344,21 +345,21 @@ export class Simulation {
   /** Goes on until nothing is left to do; then nothing may happen before the next due moment. */
   settleDown(): void {
     const { graph, record } = this;
-    for (const it of [this.second, this.first]) {
+    for (const it of [this.#second, this.#first]) {
       for (let i = 0; it.state.exchange < record.n || this.step(it) > 0 || it.entries.length > 0; i++) {
         if (it.state.exchange < record.n) this.step(it);
         if (i > 60) throw new Error('never quiet');
       }
     }
-    const { state } = this.first;
+    const { state } = this.#first;
     same(decide(graph, record.load(), [], record.now), [], 'decided by a rebuilt state');
     if (state.closed) return;
     const due = nextDue(graph, state);
     record.clock = due === 0 ? record.now + 1_000_000 : due - 1;
-    this.step(this.first);
+    this.step(this.#first);
     same(decide(graph, state, [], state.now), [], `decided before due moment ${due}`);
     if (due === 0) return;
     record.clock = due;
-    for (let i = 0; this.step(this.first) > 0 || i < 2; i++);
+    for (let i = 0; this.step(this.#first) > 0 || i < 2; i++);
   }
 }

@@ -79,7 +79,10 @@ function catalogueOf(staged: Staged): { graph: Graph; flows: ReadonlyMap<string,
     return { flow, period: 'lastDayOfMonth', cycle: 'day' };
   };
   const common = (flow: StagedFlow) => ({
-    ...{ id: flow.id, cycle: 'month', names: { en: flow.id, zh: flow.id }, after: flow.after.map(edge) },
+    id: flow.id,
+    cycle: 'month',
+    names: { en: flow.id, zh: flow.id },
+    after: flow.after.map(edge),
     ...(flow.words.has('key') ? { key: true } : {}),
     ...(flow.words.has('manual') ? { trigger: 'manual' } : {}),
     ...(flow.words.has('event') ? { trigger: 'event', event: flow.words.get('event') } : {}),
@@ -105,21 +108,25 @@ function catalogueOf(staged: Staged): { graph: Graph; flows: ReadonlyMap<string,
     .filter((flow) => kindOf(flow) === 'distribution')
     .map((flow) => ({
       ...common(flow),
-      ...{ from: side('mpp'), to: side('yt'), columns: ['a', 'm'], periodColumn: 'm' },
+      from: side('mpp'),
+      to: side('yt'),
+      columns: ['a', 'm'],
+      periodColumn: 'm',
     }));
   const dayFlows = [...days].map((id) => ({
-    ...{
-      id,
-      cycle: 'day',
-      kind: 'job',
-      names: { en: id, zh: id },
-      platform: 'yt',
-      program: { type: 'noop' },
-    },
+    id,
+    cycle: 'day',
+    kind: 'job',
+    names: { en: id, zh: id },
+    platform: 'yt',
+    program: { type: 'noop' },
   }));
   const procedures = [...new Set(staged.flows.flatMap((it) => it.words.get('procedure') ?? []))].map(
     (id) => ({
-      ...{ id, names: { en: id, zh: id }, owner: 'duty', cycle: 'month' },
+      id,
+      names: { en: id, zh: id },
+      owner: 'duty',
+      cycle: 'month',
     }),
   );
   const text = JSON.stringify({
@@ -167,7 +174,9 @@ export interface Built {
 export function build(staged: Staged): Built {
   const { graph, flows } = catalogueOf(staged);
   const subscriptions = graph.foreign.map(({ v, from, cycle }) => ({
-    ...{ v, from, run: cycle === 'day' ? LAST_DAY : PREVIOUS },
+    v,
+    from,
+    run: cycle === 'day' ? LAST_DAY : PREVIOUS,
   }));
   const s = emptyState(graph, { openedAt: OPENED, now: NOW, graceMs: 0, subscriptions });
   const at = (id: string): number => {
@@ -208,7 +217,9 @@ export function build(staged: Staged): Built {
   const wordsIn = (id: string): Words | undefined => staged.flows.find((it) => it.id === id)?.words;
   const unread = all('unread')[0];
   const given: Partial<WhyFacts> = {
-    ...{ resultAt, deadline, leases },
+    resultAt,
+    deadline,
+    leases,
     lastAttempts: lastAttempts as unknown as WhyFacts['lastAttempts'],
     closedAt: s.closed ? NOW - Number(all('closed')[0]![0]) * MIN : null,
     frozen: all('frozen')[0]?.join(' ') ?? null,
@@ -227,7 +238,11 @@ export function build(staged: Staged): Built {
       ]),
     ),
     pauses: all('pause').map(([scope, ago]) => ({
-      ...{ scope: scope!, from: NOW - Number(ago) * MIN, to: null, actor: 'wang', reason: 'cutover' },
+      scope: scope!,
+      from: NOW - Number(ago) * MIN,
+      to: null,
+      actor: 'wang',
+      reason: 'cutover',
     })),
     claimOf(v) {
       const id = graph.ids[v]!;
@@ -266,10 +281,14 @@ function agentOf([name, platform, ...rest]: string[]): AgentFacts {
   const words = wordsOf(rest.join(' '));
   const silent = Number(words.get('silent') ?? 0);
   return {
-    ...{ name: name!, platform: platform!, labels: words.has('label') ? [words.get('label')!] : [] },
+    name: name!,
+    platform: platform!,
+    labels: words.has('label') ? [words.get('label')!] : [],
     slots: Number(words.get('slots') ?? 1),
     used: Number(words.get('used') ?? 0),
-    ...{ drained: words.has('drained'), live: silent === 0, seenAt: NOW - silent * MIN },
+    drained: words.has('drained'),
+    live: silent === 0,
+    seenAt: NOW - silent * MIN,
     takenAt: words.has('taken') ? NOW - Number(words.get('taken')) * MIN : 0,
   };
 }

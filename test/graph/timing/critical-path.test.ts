@@ -219,8 +219,13 @@ describe('the critical path, kind by kind', () => {
       },
       'B',
       [
-        ...['A failed_attempt 0-4', 'A waiting_agent 4-5', 'A run 5-10'],
-        ...['B failed_attempt 10-12', 'B retry_backoff 12-17', 'B waiting_agent 17-20', 'B run 20-25'],
+        'A failed_attempt 0-4',
+        'A waiting_agent 4-5',
+        'A run 5-10',
+        'B failed_attempt 10-12',
+        'B retry_backoff 12-17',
+        'B waiting_agent 17-20',
+        'B run 20-25',
       ],
     ],
     [
@@ -429,7 +434,9 @@ describe('the critical path, kind by kind', () => {
         flows: {
           A: {
             past: [{ released: 0, tries: [[0, 0, 10, 'failed']], result: ['failed', 10], until: 25 }],
-            ...{ released: 25, tries: [[26, 26, 30, 'succeeded']], result: ['succeeded', 30] },
+            released: 25,
+            tries: [[26, 26, 30, 'succeeded']],
+            result: ['succeeded', 30],
           },
           B: { released: 30, tries: [[30, 30, 33, 'succeeded']], result: ['succeeded', 33] },
         },
@@ -448,7 +455,9 @@ describe('the critical path, kind by kind', () => {
             past: [
               { released: 10, tries: [[10, 10, 15, 'succeeded']], result: ['succeeded', 15], until: 40 },
             ],
-            ...{ released: 40, tries: [[40, 40, 45, 'succeeded']], result: ['succeeded', 45] },
+            released: 40,
+            tries: [[40, 40, 45, 'succeeded']],
+            result: ['succeeded', 45],
           },
         },
         plans: [[40, ['B']]],
@@ -463,7 +472,9 @@ describe('the critical path, kind by kind', () => {
         flows: {
           A: {
             past: [{ released: 0, tries: [[0, 0, 14, 'cancelled']], until: 8 }],
-            ...{ released: 14, tries: [[14, 14, 20, 'succeeded']], result: ['succeeded', 20] },
+            released: 14,
+            tries: [[14, 14, 20, 'succeeded']],
+            result: ['succeeded', 20],
           },
         },
         plans: [[8, ['A']]],
@@ -478,14 +489,18 @@ describe('the critical path, kind by kind', () => {
         flows: {
           A: {
             past: [{ released: 0, tries: [[0, 0, 10, 'succeeded']], result: ['succeeded', 10], until: 40 }],
-            ...{ released: 40, tries: [[40, 40, 50, 'succeeded']], result: ['succeeded', 50] },
+            released: 40,
+            tries: [[40, 40, 50, 'succeeded']],
+            result: ['succeeded', 50],
           },
           B: { released: 10, tries: [[10, 10, 20, 'succeeded']], result: ['succeeded', 20] },
           C: {
             past: [
               { released: 20, tries: [[20, 20, 30, 'succeeded']], result: ['succeeded', 30], until: 40 },
             ],
-            ...{ released: 50, tries: [[50, 50, 60, 'succeeded']], result: ['succeeded', 60] },
+            released: 50,
+            tries: [[50, 50, 60, 'succeeded']],
+            result: ['succeeded', 60],
           },
         },
         plans: [[40, ['A', 'C']]],
@@ -555,8 +570,11 @@ describe('the critical path, kind by kind', () => {
           A: ranA,
           X: { released: 0, tries: [[0, 0, 18, 'succeeded']], result: ['succeeded', 18] },
           B: {
-            ...{ released: 15, tries: [[20, 20, 60, 'succeeded']], result: ['succeeded', 60] },
-            ...{ verbs: [['start-now', 15]], flags: FLAG.STARTED_NOW },
+            released: 15,
+            tries: [[20, 20, 60, 'succeeded']],
+            result: ['succeeded', 60],
+            verbs: [['start-now', 15]],
+            flags: FLAG.STARTED_NOW,
           },
         },
       },
@@ -570,7 +588,9 @@ describe('the critical path, kind by kind', () => {
         flows: {
           A: {
             past: [{ released: 0, tries: [[0, 0, 10, 'succeeded']], result: ['succeeded', 10], until: 20 }],
-            ...{ released: 20, tries: [[20, 20, 30, 'succeeded']], result: ['succeeded', 30] },
+            released: 20,
+            tries: [[20, 20, 30, 'succeeded']],
+            result: ['succeeded', 30],
           },
           B: { released: 10, tries: [[10, 10, 40, 'succeeded']], result: ['succeeded', 40] },
         },
@@ -645,7 +665,9 @@ describe('the critical path, kind by kind', () => {
         flows: {
           A: ranA,
           B: {
-            ...{ released: 19, tries: [[19, 19, 20, 'succeeded']], result: ['succeeded', 20] },
+            released: 19,
+            tries: [[19, 19, 20, 'succeeded']],
+            result: ['succeeded', 20],
             verbs: [
               ['hold', 0, 16],
               ['trigger', 19],
@@ -786,13 +808,20 @@ test('the critical path of an estate of 13,000 flows is computed within 5 ms', (
   const { facts } = storyOf({ specs: [A], flows: {} });
   const large: typeof facts = {
     ...facts,
-    ...{ generationAt: column().fill(OPEN), triggeredAt: column(), releasedAt: sentAt, resultAt: endedAt },
-    ...{ now: Math.max(...endedAt), deadline: column(), overrides: new Map() },
+    generationAt: column().fill(OPEN),
+    triggeredAt: column(),
+    releasedAt: sentAt,
+    resultAt: endedAt,
+    now: Math.max(...endedAt),
+    deadline: column(),
+    overrides: new Map(),
     attempts: {
       off: Int32Array.from({ length: n + 1 }, (_, v) => v),
       generation: new Int32Array(n).fill(1),
       attempt: new Int32Array(n).fill(1),
-      ...{ sentAt, startedAt: sentAt, endedAt },
+      sentAt,
+      startedAt: sentAt,
+      endedAt,
       outcome: new Array(n).fill('succeeded'),
       agent: new Array(n).fill('a1'),
     },

@@ -128,7 +128,11 @@ function againstTimes(
   const column = (of: (id: string) => number | undefined): Float64Array =>
     Float64Array.from(graph.ids, (id) => of(id) ?? 0);
   const reference = usualRun({
-    ...{ graph, startAt: OPEN, openedAt: at(opens), startTime: s.start, vertexOf: facts.vertexOf },
+    graph,
+    startAt: OPEN,
+    openedAt: at(opens),
+    startTime: s.start,
+    vertexOf: facts.vertexOf,
     dueAt: column((id) => (due[id] === undefined ? 0 : at(due[id]))),
     durations: column((id) => (lasts[id] ?? 0) * MIN),
   });
@@ -320,7 +324,12 @@ describe('lateness of random executions against reference times', () => {
         const dueAt = column((v) => (drawn[v % 12]![0] ? OPENED + drawn[v % 12]![1] : 0));
         const durations = column((v) => drawn[v % 12]![2]);
         const reference = usualRun({
-          ...{ graph, startAt: OPENED, openedAt, dueAt, durations, startTime: s.start },
+          graph,
+          startAt: OPENED,
+          openedAt,
+          dueAt,
+          durations,
+          startTime: s.start,
           vertexOf: facts.vertexOf,
         });
         /** The slow obvious way. */

@@ -63,7 +63,10 @@ export class SlowWhy {
     const ways = this.#waysFrom(id);
     const told = new Set<string>();
     const causes: SlowCause[] = this.#ofRun().map((code) => ({
-      ...{ flows: ['*'], code, length: 1, blocks: this.open().length },
+      flows: ['*'],
+      code,
+      length: 1,
+      blocks: this.open().length,
     }));
     for (const node of ways.keys()) {
       const members = this.#membersOf(node);

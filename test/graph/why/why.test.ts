@@ -46,7 +46,9 @@ interface Given {
 function runOf(given: Given): { graph: Graph; s: RunState; facts: WhyFacts; at: (id: string) => number } {
   const graph = graphOf(given.specs);
   const s = emptyState(graph, {
-    ...{ openedAt: OPENED, now: NOW, graceMs: 0 },
+    openedAt: OPENED,
+    now: NOW,
+    graceMs: 0,
     subscriptions: subscriptionsIn(given.specs),
   });
   const at = (id: string): number => graph.ids.indexOf(id);
@@ -79,7 +81,12 @@ describe('why', () => {
     claimOf: (v: number) =>
       v === 0
         ? {
-            ...{ releasedAt: minutes(5), platform: 'yt', labels: [], pools: [], poolAmounts: [], locks: [] },
+            releasedAt: minutes(5),
+            platform: 'yt',
+            labels: [],
+            pools: [],
+            poolAmounts: [],
+            locks: [],
             ...more,
           }
         : undefined,
@@ -96,17 +103,15 @@ describe('why', () => {
   const agentFacts = (more: Partial<WhyFacts['agents'][number]>) => ({
     agents: [
       {
-        ...{
-          name: 'a1',
-          platform: 'yt',
-          labels: [],
-          slots: 1,
-          used: 0,
-          drained: false,
-          live: true,
-          seenAt: NOW,
-          takenAt: 0,
-        },
+        name: 'a1',
+        platform: 'yt',
+        labels: [],
+        slots: 1,
+        used: 0,
+        drained: false,
+        live: true,
+        seenAt: NOW,
+        takenAt: 0,
         ...more,
       },
     ],
@@ -554,11 +559,12 @@ describe('why', () => {
 
   test('causes come in order: key flows, then the longest open, then the one that blocks most', () => {
     const specs: FlowSpec[] = [
-      ...[{ id: 'A' }, { id: 'B' }, { id: 'C' }, { id: 'K', key: true }],
-      ...[
-        { id: 'X', after: ['B'] },
-        { id: 'Z', after: ['A', 'C', 'K', 'X'] },
-      ],
+      { id: 'A' },
+      { id: 'B' },
+      { id: 'C' },
+      { id: 'K', key: true },
+      { id: 'X', after: ['B'] },
+      { id: 'Z', after: ['A', 'C', 'K', 'X'] },
     ];
     const results = { A: 'failed', B: 'failed', C: 'failed', K: 'failed' } as const;
     const facts = () => ({ resultAt: Float64Array.of(NOW - 10, NOW - 10, NOW - 20, NOW, 0, 0) });
@@ -812,7 +818,9 @@ function tryRemedies(graph: Graph, s: RunState, accepted: Map<string, number>): 
     };
     const entry = {
       ...({ kind: 'operation', seq: 1_000_000, at: s.now, operation: 'op', actor: 'duty' } as const),
-      ...{ roles: ['gatekeeper', 'key'], approvedBy: 'second', request },
+      roles: ['gatekeeper', 'key'],
+      approvedBy: 'second',
+      request,
     };
     // A closed run takes nothing but its reopening.
     if (s.closed && verb !== 'reopen') continue;

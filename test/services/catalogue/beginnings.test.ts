@@ -52,8 +52,14 @@ test('a first run that waits for a period that never was is freed by a catalogue
 test('the flow and why say what is not waited for, in both languages', async () => {
   const { upstream } = (await operator.get('/runs/day-2026-11-29/flows/Stock')).body;
   expect(upstream.find((it: Json) => it.kind !== 'run')).toEqual({
-    ...{ flow: 'Stock', kind: 'before_beginning', run: 'day-2026-11-28', begins: '2026-11-29' },
-    ...{ met: true, waived: false, loop: false, state: null },
+    flow: 'Stock',
+    kind: 'before_beginning',
+    run: 'day-2026-11-28',
+    begins: '2026-11-29',
+    met: true,
+    waived: false,
+    loop: false,
+    state: null,
   });
   const shown = (await sluice(['flow', 'show', 'Stock', '--run', 'day-2026-11-29', '--lang', 'zh'])).out;
   expect(shown).toContain('day-2026-11-28：早于其起始周期 2026-11-29');
@@ -106,7 +112,7 @@ test('a rehearsal may come before the beginning', async () => {
 
 test('a backfill goes before the beginning only when that is said; its runs then wait for each other', async () => {
   const range = ['backfill', 'open', '2026-11-27', '2026-11-28', '--reason', 'history'];
-  const foreseen = { ...{ cycle: 'day', from: '2026-11-27', to: '2026-11-28' }, dryRun: true };
+  const foreseen = { cycle: 'day', from: '2026-11-27', to: '2026-11-28', dryRun: true };
   expect((await operator.post('/backfills', foreseen)).body.code).toBe('before_beginning');
   expect(await sluice(range)).toMatchObject({ exit: 5 });
   const { id, beforeBeginning } = (await sluice([...range, '--before-beginning', '--json'])).json();

@@ -81,8 +81,14 @@ test('a changed flow: which fields, from what to what, and everything below it',
   });
   expect(it.touched).toEqual([
     {
-      ...{ flow: 'A', change: 'changed', downstream: 2, keys: 1, keyFlows: ['C'], procedures: ['P1'] },
-      ...{ deadlines: 1, runs: [{ run: month, state: 'sent_to_agent' }] },
+      flow: 'A',
+      change: 'changed',
+      downstream: 2,
+      keys: 1,
+      keyFlows: ['C'],
+      procedures: ['P1'],
+      deadlines: 1,
+      runs: [{ run: month, state: 'sent_to_agent' }],
     },
   ]);
   expect(it.runs).toMatchObject([

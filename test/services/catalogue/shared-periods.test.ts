@@ -134,7 +134,12 @@ flows:
   expect(ok).toBe(false);
   expect(problems).toMatchObject([
     {
-      ...{ code: 'schedules_share', severity: 'error', id: 'second', file: 'f.yaml', line: 9, column: 17 },
+      code: 'schedules_share',
+      severity: 'error',
+      id: 'second',
+      file: 'f.yaml',
+      line: 9,
+      column: 17,
       message: {
         en: 'first and second both open month-2026-11, for different procedures: it is opened once, and the flows of the second would not be triggered; name all procedures in one schedule (a flow that begins later has a startAt), or let their days exclude each other',
         zh: expect.stringContaining('请在一个计划中列出全部规程'),

@@ -57,9 +57,15 @@ test('state is mapped by flow id; new flows come, unstarted ones go, new blocker
     { id: 'New', after: ['A'] },
   ]);
   const expected = {
-    ...{ run, from: before, version: after, started: [], freed: [], lapsedWaives: [] },
+    run,
+    from: before,
+    version: after,
+    started: [],
+    freed: [],
+    lapsedWaives: [],
     newBlockers: [{ flow: 'C', code: 'upstream', from: 'Early', run: null }],
-    ...{ added: ['Early', 'New'], removed: ['Old'] },
+    added: ['Early', 'New'],
+    removed: ['Old'],
   };
   const foreseen = await adopt(run, { dryRun: true });
   expect(foreseen).toMatchObject({ status: 200, body: { ...expected, dryRun: true } });

@@ -29,7 +29,9 @@ for (const run of runs) await api.coordinator!.settled(run);
 
 test('B4: a force-pass over several runs that needs a second person waits in all of them, and is approved or refused in all', async () => {
   const body = {
-    ...{ flows: ['C'], reason: 'by hand', evidence: 'ticket' },
+    flows: ['C'],
+    reason: 'by hand',
+    evidence: 'ticket',
     otherRuns: [{ run: runs[1], flows: ['K'] }],
   };
   const state = async (run: string, flow: string): Promise<string> =>
@@ -63,7 +65,8 @@ test('B4: a force-pass over several runs that needs a second person waits in all
     status: 200,
   });
   expect((await eve.post(`/operations/${second}/approve`, {})).body).toMatchObject({
-    ...{ code: 'wrong_state', facts: { run: runs[0] } },
+    code: 'wrong_state',
+    facts: { run: runs[0] },
   });
   expect(await both()).toEqual(['retired', 'waiting_upstream']);
   await ann.post(`/runs/${runs[0]}/unretire`, { flows: ['C'], reason: 'back' });

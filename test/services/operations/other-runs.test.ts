@@ -83,10 +83,12 @@ test('edges to several runs of one flow can be waived one at a time, by period o
   expect(await waive(run, [{ from: 'Bill', to: 'Close', period: '2026-04' }])).toMatchObject({ status: 200 });
   expect(await unmet('Close')).toEqual(['month-2026-03']);
   expect(await waive(run, [{ from: 'Bill', to: 'Close', run: 'month-2026-04' }])).toMatchObject({
-    ...{ status: 409, body: { code: 'already_waived' } },
+    status: 409,
+    body: { code: 'already_waived' },
   });
   expect(await waive(run, [{ from: 'Bill', to: 'Close', period: '2020-01' }])).toMatchObject({
-    ...{ status: 404, body: { code: 'unknown_edge' } },
+    status: 404,
+    body: { code: 'unknown_edge' },
   });
   // Without a run the edge within this run is meant.
   const own = await waive(run, [{ from: 'Bill', to: 'Close' }], { dryRun: true });
@@ -112,7 +114,9 @@ test('a flow that waits for a month of unopened days is told of each what that r
   );
   // How long ago a period ended goes on changing.
   const told = ({ code, since, until, reason }: Json) => ({
-    ...{ code, since, until },
+    code,
+    since,
+    until,
     reason: reason.replace(/\d+/g, 'N'),
   });
   for (const day of days) {

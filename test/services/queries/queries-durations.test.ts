@@ -44,28 +44,29 @@ async function past(
     const [startedAt, endedAt] = [at, at + took * MIN];
     at = endedAt;
     return {
-      ...{ flow, generation: 1, attempt: 1, agent: 'a' },
-      ...{ sentAt: startedAt, startedAt, endedAt },
+      flow,
+      generation: 1,
+      attempt: 1,
+      agent: 'a',
+      sentAt: startedAt,
+      startedAt,
+      endedAt,
       outcome: 'succeeded' as const,
     };
   });
   const flows = attempts.map(({ flow, sentAt, endedAt }) => ({
-    ...{
-      flow,
-      runner: 'agent' as const,
-      generation: 1,
-      attempt: 1,
-      result: 'succeeded' as const,
-      tainted: false,
-    },
-    ...{
-      usedRetries: 0,
-      startAt: 0,
-      deadlineAt: 0,
-      generationAt: openedAt,
-      releasedAt: sentAt,
-      resultAt: endedAt,
-    },
+    flow,
+    runner: 'agent' as const,
+    generation: 1,
+    attempt: 1,
+    result: 'succeeded' as const,
+    tainted: false,
+    usedRetries: 0,
+    startAt: 0,
+    deadlineAt: 0,
+    generationAt: openedAt,
+    releasedAt: sentAt,
+    resultAt: endedAt,
   }));
   const run = { cycle: 'day', period, purpose: 'scheduled', openedAt, finishedAt: at } as const;
   const nothing = { generations: [], operations: [], releases: [] };
@@ -99,8 +100,14 @@ test('Q09 lists what takes more than the threshold on average within a week, wit
   const before = runs === 7 ? 60 : (6 * 60 + 80) / 7;
   const tenth = (value: number): number => Math.round(value * 10) / 10;
   expect(items[0]).toMatchObject({
-    ...{ flowId: 'Sum', name: { zh: '汇总账单' }, platform: 'yt', maxMin: 140 },
-    ...{ avgMin: tenth(average), previousWeekAvg: tenth(before), overLongNow: false, runningMin: null },
+    flowId: 'Sum',
+    name: { zh: '汇总账单' },
+    platform: 'yt',
+    maxMin: 140,
+    avgMin: tenth(average),
+    previousWeekAvg: tenth(before),
+    overLongNow: false,
+    runningMin: null,
   });
   expect(items[0].trend).toBeCloseTo(average / before - 1, 3);
   expect(items[0].p95Min).toBeGreaterThan(80);
@@ -180,7 +187,9 @@ test('lateness against reference times: the flow that ran longer than expected i
   const dueAt = beginning(dayBefore(1)) + 120 * MIN;
   expect(body).toMatchObject({
     reference: { run: null, period: null, time: { at: dueAt, origin: 'learned', n: 14 } },
-    ...{ expectedAt: dueAt, total: 55 * MIN, mainCause: { flow: 'Sum', kind: 'run' } },
+    expectedAt: dueAt,
+    total: 55 * MIN,
+    mainCause: { flow: 'Sum', kind: 'run' },
   });
   expect(body.parts.reduce((sum: number, part: Json) => sum + part.ms, 0)).toBe(body.total);
   expect(body.text.en).toMatch(

@@ -105,7 +105,10 @@ test('Q27: a forced pass frees what waited for it alone and taints the rest; not
     'D waits on; its result will be tainted',
   ]);
   const real = await ann.post(`/runs/${month}/force-pass`, {
-    ...{ flows: ['B'], reason: 'r', evidence: 'e', dryRun: true },
+    flows: ['B'],
+    reason: 'r',
+    evidence: 'e',
+    dryRun: true,
   });
   expect(real.body.freed).toEqual(['C']);
   expect(texts((await ask('Q27?verb=force-pass&flows=A')).items)).toContain('A refused: wrong_state');

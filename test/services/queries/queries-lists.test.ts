@@ -22,7 +22,12 @@ const FLOWS = [
   },
   { id: 'LoadB', ...LOAD, platform: 'mpp', interface: { no: '10010' }, referenceAt: '+9000 day, 02:00' },
   {
-    ...{ id: 'Dwd', ...day, after: ['LoadA'], layer: 'DWD', groups: ['firstLevelBiPre'], owner: 'zhang' },
+    id: 'Dwd',
+    ...day,
+    after: ['LoadA'],
+    layer: 'DWD',
+    groups: ['firstLevelBiPre'],
+    owner: 'zhang',
     program: { type: 'sql', file: 'programs/DwdSum.sql', connection: 'yt' },
   },
   { id: 'Other', ...day, after: ['LoadB'], platform: 'mpp' },

@@ -40,14 +40,13 @@ await applyCatalogue(
       ],
       distributions: [
         {
-          ...{
-            id: 'Users',
-            ...day,
-            names: { en: 'Users', zh: '用户' },
-            columns: ['id'],
-            periodColumn: 'period',
-          },
-          ...{ from: { connection: 'mpp', ...table }, to: { connection: 'yt', ...table } },
+          id: 'Users',
+          ...day,
+          names: { en: 'Users', zh: '用户' },
+          columns: ['id'],
+          periodColumn: 'period',
+          from: { connection: 'mpp', ...table },
+          to: { connection: 'yt', ...table },
         },
       ],
     },
@@ -134,7 +133,16 @@ test('Q35 compares a week with the one before, by group', async () => {
   const { items } = await ask('Q35');
   expect(items.map((it: Json) => it.group)).toEqual(['DWA', 'UNSPECIFIED', 'top']);
   expect(items[0]).toEqual({
-    ...{ group: 'DWA', flows: 1, runs: 7, rows: 730, rowsBefore: 700, rowsTrend: 0.0429 },
-    ...{ avgMin: 2, avgMinBefore: 1, timeTrend: 1, failures: 0, failuresBefore: 0 },
+    group: 'DWA',
+    flows: 1,
+    runs: 7,
+    rows: 730,
+    rowsBefore: 700,
+    rowsTrend: 0.0429,
+    avgMin: 2,
+    avgMinBefore: 1,
+    timeTrend: 1,
+    failures: 0,
+    failuresBefore: 0,
   });
 });

@@ -205,7 +205,9 @@ test('runs that are closed, and rehearsals, are left out and named', async () =>
 test('a force-pass over several runs is done in all of them or in none', async () => {
   const runs = await workedThrough(['B']);
   const body = (flow: string) => ({
-    ...{ flows: [flow], reason: 'by hand', evidence: 'ticket' },
+    flows: [flow],
+    reason: 'by hand',
+    evidence: 'ticket',
     otherRuns: [{ run: runs[1], flows: [flow] }],
   });
   const state = async (run: string, flow: string): Promise<string> =>
@@ -217,7 +219,8 @@ test('a force-pass over several runs is done in all of them or in none', async (
       otherRuns: [{ run: runs[1], flows: ['A'] }],
     }),
   ).toMatchObject({
-    ...{ status: 409, body: { code: 'wrong_state', facts: { run: runs[1] } } },
+    status: 409,
+    body: { code: 'wrong_state', facts: { run: runs[1] } },
   });
   expect(await state(runs[0], 'C')).toBe('waiting_upstream');
   const foreseen = await ann.post(`/runs/${runs[0]}/force-pass`, { ...body('C'), dryRun: true });

@@ -25,7 +25,9 @@ async function openDay(files: readonly SourceFile[], period: string): Promise<st
   const hash = createHash('sha256').update(JSON.stringify(files)).digest('hex');
   const version = {
     ...({ hash, mode: 'apply', actor: 'test' } as const),
-    ...{ files, frame, flows: [...checked.flows] },
+    files,
+    frame,
+    flows: [...checked.flows],
   };
   await inTransaction(api.pool, (client) => saveVersion(client, version), { guarded: false });
   const request = { cycle: 'day', period, purpose: 'scheduled', procedures: null } as const;

@@ -46,20 +46,26 @@ async function past(
   await writePastRun(
     writing,
     {
-      ...{ cycle: 'day', period, purpose, openedAt: over, finishedAt: over + DAY / 2 },
+      cycle: 'day',
+      period,
+      purpose,
+      openedAt: over,
+      finishedAt: over + DAY / 2,
       flows: ids.map((flow) => {
         const ran = flows[flow]!;
         return {
-          ...{
-            flow,
-            runner: flow === 'Gate' ? 'person' : 'agent',
-            generation: 1,
-            tainted: false,
-            usedRetries: 0,
-          },
+          flow,
+          runner: flow === 'Gate' ? 'person' : 'agent',
+          generation: 1,
+          tainted: false,
+          usedRetries: 0,
           attempt: flow === failFirst ? 2 : 1,
           result: typeof ran === 'string' ? ran : ('succeeded' as const),
-          ...{ startAt: 0, deadlineAt: 0, generationAt: over, releasedAt: over, resultAt: endOf(ran) + 20 },
+          startAt: 0,
+          deadlineAt: 0,
+          generationAt: over,
+          releasedAt: over,
+          resultAt: endOf(ran) + 20,
         };
       }),
       attempts: ids.flatMap((flow) => {
@@ -86,7 +92,9 @@ async function past(
         } as const;
         return [bad, { ...good, attempt: 2 }];
       }),
-      ...{ generations: [], operations: [], releases: [] },
+      generations: [],
+      operations: [],
+      releases: [],
     },
     { catalogueVersion, actor: 'test' },
   );
