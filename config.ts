@@ -16,9 +16,9 @@ export const projectFolder = import.meta.dirname;
 
 const ms = (fallback: number) => z.coerce.number().int().min(1).default(fallback);
 const port = z.coerce.number().int().min(1).max(65_535);
-const path = z.string().transform((it) => resolve(projectFolder, it));
-const list = z.string().transform((it) =>
-  it
+const path = z.string().transform((entry) => resolve(projectFolder, entry));
+const list = z.string().transform((entry) =>
+  entry
     .split(',')
     .map((part) => part.trim())
     .filter((part) => part !== ''),
@@ -94,7 +94,7 @@ function urlProblem(url: unknown, scheme: RegExp): string | null {
 
 /** Names of variables, or beginnings of names: `JAVA_HOME, ORACLE_*`. What begins with SLUICE_ may hold a secret. */
 const passed = list.transform((all, context) => {
-  const bad = all.find((it) => !/^[A-Za-z_][A-Za-z0-9_]*\*?$/.test(it) || reachesOwn(it));
+  const bad = all.find((item) => !/^[A-Za-z_][A-Za-z0-9_]*\*?$/.test(item) || reachesOwn(item));
   if (bad === undefined) return all;
   const message = reachesOwn(bad)
     ? `'${bad}' would pass on variables of Sluice, which may hold secrets`
@@ -102,15 +102,15 @@ const passed = list.transform((all, context) => {
   context.addIssue({ code: 'custom', message });
   return z.NEVER;
 });
-const reachesOwn = (it: string) =>
-  it === 'DATABASE_URL' ||
-  it.startsWith('SLUICE_') ||
-  (it.endsWith('*') && 'SLUICE_'.startsWith(it.slice(0, -1)));
+const reachesOwn = (text: string) =>
+  text === 'DATABASE_URL' ||
+  text.startsWith('SLUICE_') ||
+  (text.endsWith('*') && 'SLUICE_'.startsWith(text.slice(0, -1)));
 
 /** One address, or several of APIs that serve the same record: `http://a:7070,http://b:7070`. */
 const addresses = list.transform((all, context) => {
-  if (all.length > 0 && all.every((it) => z.url({ protocol: /^https?$/ }).safeParse(it).success))
-    return all.map((it) => it.replace(/\/+$/, '')).join(',');
+  if (all.length > 0 && all.every((item) => z.url({ protocol: /^https?$/ }).safeParse(item).success))
+    return all.map((item) => item.replace(/\/+$/, '')).join(',');
   context.addIssue({ code: 'custom', message: 'URLs of http or https, separated by commas' });
   return z.NEVER;
 });
@@ -171,7 +171,7 @@ const Environment = z
     // Sample data
     SLUICE_SAMPLE_SCALE: z.coerce.number().int().min(1_000).default(200_000),
   })
-  .refine((it) => it.SLUICE_HEARTBEAT_MS < it.SLUICE_LEASE_MS, {
+  .refine((entry) => entry.SLUICE_HEARTBEAT_MS < entry.SLUICE_LEASE_MS, {
     path: ['SLUICE_HEARTBEAT_MS'],
     message: 'must be shorter than SLUICE_LEASE_MS',
   });
@@ -259,9 +259,9 @@ export function loadConfig(env: Env = environment()): Config {
   }
   const parsed = Environment.safeParse(given);
   if (!parsed.success) {
-    const problems = parsed.error.issues.map((it) => ({
-      key: it.path.map(String).join('.'),
-      problem: it.message,
+    const problems = parsed.error.issues.map((issue) => ({
+      key: issue.path.map(String).join('.'),
+      problem: issue.message,
     }));
     const detail = problems.map(({ key, problem }) => `${key}: ${problem}`).join('; ');
     throw new SluiceError('invalid_config', detail, { facts: { problems } });

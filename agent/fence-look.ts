@@ -25,8 +25,8 @@ export function fenceLook(fences: Fences | undefined): FenceLook {
       if (fences !== undefined && performance.now() - lookedOn >= LOOK_MS) {
         lookedOn = performance.now();
         fences.look(this.record).then(
-          (it) => {
-            last = it;
+          (look) => {
+            last = look;
           },
           () => {},
         );

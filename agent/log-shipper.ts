@@ -61,7 +61,7 @@ export class LogShipper {
     entry.onDone = onDone;
     entry.movedOn = performance.now();
     this.#finishEnded();
-    const ended = [...this.#entries.values()].filter((it) => it.onDone !== undefined);
+    const ended = [...this.#entries.values()].filter((entry) => entry.onDone !== undefined);
     for (const old of ended.slice(0, Math.max(0, ended.length - MOST_ENDED))) this.#finish(old);
     this.#schedule(0);
   }
@@ -112,7 +112,7 @@ export class LogShipper {
     if (!this.#anyEnded()) for (const resolve of this.#settled.splice(0)) resolve();
     const now = performance.now();
     const hurry = [...this.#entries.values()].some(
-      (it) => it.source.bytes !== undefined && !it.source.done && it.restsUntil < now,
+      (entry) => entry.source.bytes !== undefined && !entry.source.done && entry.restsUntil < now,
     );
     // An ended log goes on at once, but never in the way of the agent's other calls: they have connections of their own.
     if (this.#entries.size > 0) this.#schedule(hurry && batch.length > 0 ? 0 : INTERVAL_MS);

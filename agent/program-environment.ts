@@ -9,7 +9,7 @@ export function programEnvironment(
 ): Record<string, string> {
   const wanted = (name: string) =>
     INHERITED.test(name) ||
-    passed.some((it) => (it.endsWith('*') ? name.startsWith(it.slice(0, -1)) : name === it));
+    passed.some((entry) => (entry.endsWith('*') ? name.startsWith(entry.slice(0, -1)) : name === entry));
   const secret = (name: string) => name.startsWith('SLUICE_') || name === 'DATABASE_URL';
   return Object.fromEntries(Object.entries(own).filter(([name]) => wanted(name) && !secret(name)));
 }

@@ -30,11 +30,11 @@ function targetsOf(body: Record<string, unknown> | null): string[] {
   const flows = Array.isArray(body?.flows) ? body.flows : [];
   const edges = Array.isArray(body?.edges) ? body.edges : [];
   return [
-    ...flows.filter((it): it is string => typeof it === 'string'),
-    ...edges.map((it) => `${String(it?.from)} -> ${String(it?.to)}`),
+    ...flows.filter((flow): flow is string => typeof flow === 'string'),
+    ...edges.map((edge) => `${String(edge?.from)} -> ${String(edge?.to)}`),
   ]
     .slice(0, 100)
-    .map((it) => clean(it, 300));
+    .map((flow) => clean(flow, 300));
 }
 
 const clean = (value: string, max: number): string => value.slice(0, max).replaceAll('\0', '').toWellFormed();

@@ -25,8 +25,8 @@ export async function readCatalogueFolder(folder: string): Promise<CatalogueFold
     throw new SluiceError('usage', `${folder} holds no .yaml and no .sql file`);
   const read = await Promise.all(paths.map((path) => readOne(folder, path)));
   return {
-    files: read.flatMap((it) => ('code' in it ? [] : [it])),
-    problems: [...problems, ...read.flatMap((it) => ('code' in it ? [it] : []))],
+    files: read.flatMap((entry) => ('code' in entry ? [] : [entry])),
+    problems: [...problems, ...read.flatMap((entry) => ('code' in entry ? [entry] : []))],
     leftOut,
   };
 }

@@ -149,7 +149,7 @@ export function createClient(options: ClientOptions): Client {
           ...init,
           method,
           headers,
-          signal: AbortSignal.any(signals.filter((it) => it !== null && it !== undefined)),
+          signal: AbortSignal.any(signals.filter((signal) => signal !== null && signal !== undefined)),
         });
         useZone(answer.headers.get('sluice-time-zone'));
         if (answer.ok) {

@@ -50,7 +50,9 @@ export function problemLines(problem: Problem, lang: Lang, paint: Paint): string
   for (const field of fields.slice(1))
     lines.push(`  ${oneLine(`${field.in}${field.pointer}: ${field.detail}`)}`);
   const flows = Array.isArray(problem.facts?.flows) ? (problem.facts.flows as FlowRefusal[]) : [];
-  const refused = flows.filter((it) => typeof it === 'object' && it !== null && typeof it.code === 'string');
+  const refused = flows.filter(
+    (flow) => typeof flow === 'object' && flow !== null && typeof flow.code === 'string',
+  );
   if (refused.length > 1)
     for (const it of refused.slice(0, 20))
       lines.push(

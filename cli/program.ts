@@ -72,7 +72,7 @@ export function buildProgram(
         const args = given
           .slice(0, -2)
           .flat()
-          .filter((it): it is string => typeof it === 'string');
+          .filter((entry): entry is string => typeof entry === 'string');
         const globals = command.optsWithGlobals() as GlobalOptions;
         await perform(globals, (session) => (action as unknown as Action)(session, args, command.opts()));
       },

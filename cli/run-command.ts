@@ -116,7 +116,7 @@ function refuseBadArguments(args: readonly string[]): void {
 
 /** The language of `--lang` before anything is parsed: the help itself is in it. */
 function langOf(args: readonly string[]): Lang | undefined {
-  const at = args.findIndex((it) => it === '--lang' || it.startsWith('--lang='));
+  const at = args.findIndex((arg) => arg === '--lang' || arg.startsWith('--lang='));
   const value = at < 0 ? undefined : args[at] === '--lang' ? args[at + 1] : args[at]!.slice('--lang='.length);
   return value === 'en' || value === 'zh' ? value : undefined;
 }

@@ -15,7 +15,7 @@ export interface Addresses {
 
 /** `text`: `http://a:7070` or `http://a:7070,http://b:7070`; checked already. */
 export function addressesOf(text: string): Addresses {
-  const all = text.split(',').map((it) => it.trim().replace(/\/+$/, ''));
+  const all = text.split(',').map((part) => part.trim().replace(/\/+$/, ''));
   let at = 0;
   return {
     all,

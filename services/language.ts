@@ -8,7 +8,9 @@ export function languageOf(header: string | undefined): Language {
     const [tag = '', ...parameters] = part.trim().toLowerCase().split(';');
     const language = /^zh(-|$)/.test(tag) ? 'zh' : /^en(-|$)/.test(tag) ? 'en' : null;
     if (language === null) continue;
-    const q = parameters.map((it) => /^\s*q=([\d.]+)\s*$/.exec(it)?.[1]).find((it) => it !== undefined);
+    const q = parameters
+      .map((parameter) => /^\s*q=([\d.]+)\s*$/.exec(parameter)?.[1])
+      .find((entry) => entry !== undefined);
     const weight = q === undefined ? 1 : Number(q);
     if (weight > best.weight) best = { language, weight };
   }

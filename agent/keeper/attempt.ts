@@ -147,7 +147,7 @@ export class KeptAttempt {
   /** How it ended without the keeper, or under an earlier one; undefined when its shim left nothing. */
   #ownEnd(): Ended | undefined {
     const names = this.folder.names();
-    const part = (prefix: string) => names.find((it) => it.startsWith(prefix))?.slice(prefix.length);
+    const part = (prefix: string) => names.find((name) => name.startsWith(prefix))?.slice(prefix.length);
     const cause = part('cause.');
     if (cause !== undefined && isCause(cause)) return endedFor(cause);
     const status = part('exit.');
@@ -245,7 +245,7 @@ export class KeptAttempt {
 
   #tellSurvivors(): void {
     const living = this.#processes.members().slice(0, MOST_SURVIVORS);
-    const text = living.map((it) => `${it.pid} (${it.name}, state ${it.state})`).join(', ');
+    const text = living.map((entry) => `${entry.pid} (${entry.name}, state ${entry.state})`).join(', ');
     try {
       writeFileSync(this.folder.file('survivors'), text, { mode: 0o600 });
     } catch {

@@ -89,7 +89,7 @@ export class ProgramProcesses {
     const pids = new Set(all.map(({ pid }) => pid));
     // A group ends in one step: a program that forks without end cannot run ahead of it. The shim began a session, so
     // all groups in it are the program's; one whose leader is a stranger is left alone.
-    for (const group of new Set(all.map((it) => it.group))) {
+    for (const group of new Set(all.map((item) => item.group))) {
       if (group > 1 && (pids.has(group) || readLiving(group) === undefined)) signalGroup(group, 'SIGKILL');
     }
     for (const member of all) signal(member, 'SIGKILL');
@@ -101,7 +101,7 @@ export class ProgramProcesses {
   }
 
   #all(): Living[] {
-    const found = new Map(this.#table.membersOf(this.#mark).map((it) => [it.pid, it]));
+    const found = new Map(this.#table.membersOf(this.#mark).map((entry) => [entry.pid, entry]));
     for (const pid of this.#leaf === undefined ? [] : processesBelow(this.#leaf)) {
       const living = found.has(pid) ? undefined : readLiving(pid);
       if (living !== undefined) found.set(pid, living);
@@ -142,7 +142,7 @@ function processesBelow(cgroup: string): number[] {
     const own = readFileSync(join(cgroup, 'cgroup.procs'), 'utf8').split('\n').filter(Boolean).map(Number);
     if (own.length === 0 && /^populated 0$/m.test(readFileSync(join(cgroup, 'cgroup.events'), 'utf8')))
       return [];
-    return [...own, ...foldersIn(cgroup).flatMap((it) => processesBelow(join(cgroup, it)))];
+    return [...own, ...foldersIn(cgroup).flatMap((entry) => processesBelow(join(cgroup, entry)))];
   } catch {
     return [];
   }
@@ -162,7 +162,7 @@ export function removeEmpty(cgroup: string): void {
 }
 
 const foldersIn = (path: string): string[] =>
-  readdirSync(path, { withFileTypes: true }).flatMap((it) => (it.isDirectory() ? [it.name] : []));
+  readdirSync(path, { withFileTypes: true }).flatMap((entry) => (entry.isDirectory() ? [entry.name] : []));
 
 function write(path: string, text: string): void {
   try {

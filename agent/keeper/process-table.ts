@@ -107,7 +107,9 @@ export class ProcessTable {
     const { start, parent, session, group } = living;
     const environment = environmentOf(pid);
     const own = environment === null ? null : valueIn(environment, MARK);
-    const inherited = [parent, session, group].map((it) => this.#seen.get(it)?.mark).find((it) => it != null);
+    const inherited = [parent, session, group]
+      .map((entry) => this.#seen.get(entry)?.mark)
+      .find((entry) => entry != null);
     const mark = own ?? inherited ?? null;
     // Before its exec a process shows the environment of its parent, and in the middle of it none for a moment: a young
     // stranger is looked at again.

@@ -50,7 +50,8 @@ export class Shims {
   /** To be called now and then. */
   endIdle(): void {
     const since = performance.now() - IDLE_MS;
-    const stays = (it: { readonly shim: Shim; readonly since: number }) => it.since >= since && it.shim.lives;
+    const stays = (entry: { readonly shim: Shim; readonly since: number }) =>
+      entry.since >= since && entry.shim.lives;
     for (const it of this.#idle) if (!stays(it)) it.shim.end();
     this.#idle = this.#idle.filter(stays);
   }

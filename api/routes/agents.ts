@@ -159,7 +159,7 @@ async function findAgent(deps: ApiDeps, actor: Actor, name: string): Promise<Age
       { agent: name },
       near(
         name,
-        all.map((it) => it.name),
+        all.map((item) => item.name),
       ),
     );
   }

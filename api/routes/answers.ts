@@ -125,7 +125,7 @@ function flowsAsked(
   context: RunContext,
   { flows, group, layer, procedure }: z.infer<typeof WhyRunQuery>,
 ): number[] | null {
-  if ([flows, group, layer, procedure].every((it) => it === undefined)) return null;
+  if ([flows, group, layer, procedure].every((entry) => entry === undefined)) return null;
   requireGroups(context.version.flows.values(), group);
   const { graph } = context;
   const asked =
@@ -135,7 +135,7 @@ function flowsAsked(
   return asked.filter((v) => {
     const flow = context.flow(graph.ids[v]!);
     return (
-      (group === undefined || flow.groups.some((it) => group.includes(it))) &&
+      (group === undefined || flow.groups.some((other) => group.includes(other))) &&
       (layer === undefined || layer.includes(flow.layer)) &&
       (procedure === undefined || (flow.procedure !== undefined && procedure.includes(flow.procedure)))
     );
@@ -152,7 +152,7 @@ function targetOf(context: RunContext, given: string | undefined): (read: PathRe
 /** `previous`, `reference`, `median:30`, or a run's id. */
 function againstOf(text: string): Against {
   if (text === 'reference') return { kind: 'times' };
-  const dayClass = DAY_CLASSES.find((it) => it === text);
+  const dayClass = DAY_CLASSES.find((entry) => entry === text);
   if (dayClass !== undefined) return { kind: 'class', dayClass };
   const median = /^median(?::(\d+))?$/.exec(text);
   return median === null ? { kind: 'run', run: text } : { kind: 'median', of: Number(median[1] ?? 7) };

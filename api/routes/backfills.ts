@@ -198,10 +198,13 @@ async function dependantsOf(
   const graphs = new Map(Cycle.options.map((cycle) => [cycle, version.graphOf(cycle).graph]));
   const periods = await scheduledPeriods(pool);
   // First as if everything had run: what is asked of the record then is only about these.
-  const most = withDependants(graphs, asked, plan, { periods: (it) => periods[it], hasRun: () => true });
+  const most = withDependants(graphs, asked, plan, {
+    periods: (entry) => periods[entry],
+    hasRun: () => true,
+  });
   const ran = await flowsRun(pool, most);
   const runs = withDependants(graphs, asked, plan, {
-    periods: (it) => periods[it],
+    periods: (entry) => periods[entry],
     hasRun: (cycle, period, flow) => ran.get(runId(cycle, period))?.has(flow) === true,
   });
   const more = new Set(runs.flatMap((run) => run.flows ?? []));
@@ -223,11 +226,13 @@ async function foreseen(
   const { cycle, from, to, downstream } = asked;
   const number = await nextRunNumber(pool, 'backfill', runs);
   const scheduled = await pool.query<{ id: string }>('select id from runs where id = any($1::text[])', [
-    runs.map((it) => runId(it.cycle, it.period)),
+    runs.map((run) => runId(run.cycle, run.period)),
   ]);
   const there = new Set(scheduled.rows.map((row) => row.id));
   const redone = new Set(runs.flatMap((run) => (run.dependant ? (run.flows ?? []) : [])));
-  const others = Cycle.options.filter((it) => it !== cycle).map((it) => version.graphOf(it).graph);
+  const others = Cycle.options
+    .filter((option) => option !== cycle)
+    .map((option) => version.graphOf(option).graph);
   return {
     dryRun: true,
     cycle,

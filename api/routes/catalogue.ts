@@ -47,7 +47,7 @@ export function catalogueRoutes(app: Api, deps: ApiDeps): void {
     schema: { tags, querystring: VersionQuery, response: { 200: Summary } },
     handler: async (request) => {
       const version = await versionOf(deps, request.query.version);
-      const row = (await listVersions(deps.pool)).find((it) => it.version === version.version);
+      const row = (await listVersions(deps.pool)).find((other) => other.version === version.version);
       if (row === undefined)
         throw new SluiceError('unknown_version', `version ${version.version} is not listed any more`);
       const cycles: Record<string, number> = {};

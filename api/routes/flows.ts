@@ -97,7 +97,7 @@ function filterOf(context: RunContext, query: Query): (id: string) => boolean {
     wanted === undefined || (value !== undefined && wanted.includes(value));
   const { kind, layer, procedure, platform } = query;
   const q = query.q?.toLowerCase();
-  if ([kind, layer, procedure, platform, q].every((it) => it === undefined)) return () => true;
+  if ([kind, layer, procedure, platform, q].every((entry) => entry === undefined)) return () => true;
   return (id) => {
     const flow = context.flow(id);
     return (

@@ -65,8 +65,8 @@ export function tablesNamed(lineage: EstateLineage, table: string, platform: str
   const keys = new Set([...lineage.producers.keys(), ...lineage.readers.keys()]);
   const platforms = new Set([...keys].map((key) => key.slice(0, key.indexOf(' '))));
   const found = [...platforms]
-    .filter((it) => platform === undefined || it === platform)
-    .map((it) => tableKey(it, table))
+    .filter((other) => platform === undefined || other === platform)
+    .map((platform) => tableKey(platform, table))
     .filter((key) => keys.has(key));
   if (found.length > 0) return found.sort().map((id) => ({ kind: 'table', id }));
   const names = new Set([...keys].map((key) => key.slice(key.indexOf(' ') + 1)));

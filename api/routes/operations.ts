@@ -130,6 +130,8 @@ async function requireRight(deps: ApiDeps, actor: Actor, row: OperationRow): Pro
     ...edges.map((edge) => edge.to),
     ...(plan?.members ?? []).map((member) => member.flow),
   ];
-  const found = targets.map((id) => version.flows.get(id)).filter((it): it is Flow => it !== undefined);
+  const found = targets
+    .map((id) => version.flows.get(id))
+    .filter((entry): entry is Flow => entry !== undefined);
   authorise(actor, row.verb, targets.length === 0 ? null : found);
 }

@@ -46,7 +46,7 @@ export function retentionRoutes(app: Api, deps: ApiDeps): void {
       const nothing = { archived: [], kept: [], more: false, auditRows: 0, exchangeRows: 0, busy: false };
       if (dryRun) {
         const due = await dueRuns(pool, retention, limit);
-        return { ...nothing, dryRun, due, kept: due.filter((it) => it.keptBecause !== null) };
+        return { ...nothing, dryRun, due, kept: due.filter((entry) => entry.keptBecause !== null) };
       }
       const report = await retain(deps, { limit, forMs: ANSWER_MS });
       if (report === null) return { ...nothing, dryRun, due: [], busy: true };
@@ -56,7 +56,7 @@ export function retentionRoutes(app: Api, deps: ApiDeps): void {
         verb: 'run-retention',
         run: null,
         outcome: 'applied',
-        detail: { runs: archived.map((it) => it.run), auditRows: report.auditRows },
+        detail: { runs: archived.map((entry) => entry.run), auditRows: report.auditRows },
       });
       return { ...report, archived, kept: [...report.kept], dryRun, due: [], busy: false };
     },
@@ -77,7 +77,7 @@ export function retentionRoutes(app: Api, deps: ApiDeps): void {
   });
 }
 
-const shown = <T extends { readonly rows: Readonly<Record<string, number>> }>(it: T) => ({
-  ...it,
-  rows: { ...it.rows },
+const shown = <T extends { readonly rows: Readonly<Record<string, number>> }>(entry: T) => ({
+  ...entry,
+  rows: { ...entry.rows },
 });

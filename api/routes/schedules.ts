@@ -53,9 +53,9 @@ export function scheduleRoutes(app: Api, deps: ApiDeps): void {
       const gaps = unknownHolidays(version.frame, version.flows.values(), now);
       const slots = await lastSlots(deps.pool, [...rows.keys()], SHOWN_SLOTS);
       return {
-        items: version.frame.schedules.flatMap((it) => {
-          const row = rows.get(it.id);
-          return row === undefined ? [] : [shownSchedule(version, it, row, slots, now)];
+        items: version.frame.schedules.flatMap((schedule) => {
+          const row = rows.get(schedule.id);
+          return row === undefined ? [] : [shownSchedule(version, schedule, row, slots, now)];
         }),
         unknownHolidays: gaps.map((gap) => ({ ...gap, usedBy: [...gap.usedBy] })),
       };
@@ -141,7 +141,7 @@ async function find(
   id: string,
 ): Promise<Known & { definition: Definition; row: ScheduleRow }> {
   const all = await readAll(deps);
-  const definition = all?.version.frame.schedules.find((it) => it.id === id);
+  const definition = all?.version.frame.schedules.find((schedule) => schedule.id === id);
   const row = all?.rows.get(id);
   if (all === null || definition === undefined || row === undefined)
     throw unknown(

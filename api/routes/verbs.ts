@@ -73,11 +73,11 @@ async function inAllRuns(
   request: { readonly headers: { 'idempotency-key'?: string | undefined } },
   reply: FastifyReply,
 ): Promise<Operation | Foreseen> {
-  const wishes = [wish, ...others.map((it) => ({ ...wish, ...it }))];
+  const wishes = [wish, ...others.map((other) => ({ ...wish, ...other }))];
   const wrong =
     wish.verb !== 'force-pass' ||
     wish.partial === true ||
-    new Set(wishes.map((it) => it.run)).size < wishes.length;
+    new Set(wishes.map((wish) => wish.run)).size < wishes.length;
   if (wrong)
     throw new SluiceError('invalid_request', 'otherRuns is for force-pass without partial, each run once', {
       facts: { errors: [{ in: 'body', pointer: '/otherRuns', detail: 'not possible here' }] },
@@ -85,7 +85,7 @@ async function inAllRuns(
   if (wish.dryRun) {
     const answers = [];
     for (const it of wishes) answers.push(await foreseeWish(deps, actor, it));
-    return answers.find((it) => it.state !== 'applied') ?? answers[0]!;
+    return answers.find((answer) => answer.state !== 'applied') ?? answers[0]!;
   }
   const row = await askTogether(deps, actor, wishes, keyOf(request.headers));
   const { status, operation } = answerOf(row);

@@ -9,7 +9,7 @@ import type {
   PastOperation,
   PastRelease,
   PastRun,
-} from '../../store/history/past-runs.ts';
+} from '../../store/history/past-run.ts';
 import type { Cycle, Estate, EstateFlow } from './model.ts';
 import { type Moments, momentsOf, openingOf, periodsOf, seasonOf } from './moments.ts';
 import { type Draws, drawsOf } from './random.ts';
@@ -84,7 +84,7 @@ class Play {
       period: this.#period,
       purpose: 'scheduled',
       openedAt: this.#openedAt,
-      finishedAt: past.reduce((last, it) => Math.max(last, it.resultAt), this.#openedAt),
+      finishedAt: past.reduce((last, entry) => Math.max(last, entry.resultAt), this.#openedAt),
       flows: past,
       attempts: this.#attempts.sort((a, b) => a.sentAt - b.sentAt),
       generations: this.#generations,
@@ -229,7 +229,8 @@ class Play {
         const other = this.#others.get(run);
         // Two edges may ask for the same flow of the same day.
         const known = this.#releases.some(
-          (it) => it.flow === flow.id && it.upstreamFlow === from.id && it.upstreamRun === run,
+          (release) =>
+            release.flow === flow.id && release.upstreamFlow === from.id && release.upstreamRun === run,
         );
         if (other === undefined || known) continue;
         const at = Math.max(this.#openedAt, other.at[from.v]!);

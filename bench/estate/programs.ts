@@ -3,7 +3,7 @@ import type { Distribution, EstateEdge, EstateFlow, Growing, Mapping } from './m
 
 const edge = (from: EstateFlow, period: Mapping = 'same'): EstateEdge => ({ from, period });
 const edges = (from: readonly EstateFlow[], period: Mapping = 'same'): EstateEdge[] =>
-  from.map((it) => edge(it, period));
+  from.map((entry) => edge(entry, period));
 const numbered = (n: number): string => String(n + 1).padStart(4, '0');
 
 /** ODS programs of each hour. */
@@ -59,7 +59,7 @@ export function dayPrograms(
   let upTo = shares.ODS;
   let first = 0;
   LAYERS.forEach(({ layer }, l) => {
-    const end = Math.round(count * LAYERS.slice(0, l + 1).reduce((sum, it) => sum + it.share, 0));
+    const end = Math.round(count * LAYERS.slice(0, l + 1).reduce((sum, layer) => sum + layer.share, 0));
     for (let i = first; i < end; i++)
       below.flows[layer].push(addDayProgram(estate, l, i - first, below, hours));
     first = end;

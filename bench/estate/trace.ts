@@ -1,5 +1,5 @@
 /** Recorded workflows as finished runs: each task after its parents, for as long as it was measured. */
-import type { PastAttempt, PastFlow, PastRun } from '../../store/history/past-runs.ts';
+import type { PastAttempt, PastFlow, PastRun } from '../../store/history/past-run.ts';
 import { idsOf, PLATFORM } from '../load/graph-catalogue.ts';
 import type { GraphFile } from '../load/graph-file.ts';
 import { daysUntil, openingOf } from './moments.ts';

@@ -2,7 +2,8 @@
 import type pg from 'pg';
 import { SluiceError } from '../../errors.ts';
 import { newestVersion } from '../../store/catalogue/catalogue.ts';
-import { type PastRun, writePastRun } from '../../store/history/past-runs.ts';
+import type { PastRun } from '../../store/history/past-run.ts';
+import { writePastRun } from '../../store/history/past-runs.ts';
 
 export interface WrittenPast {
   readonly runs: number;

@@ -57,7 +57,7 @@ export function drawEstate(flows: number, seed: number): Estate {
         shared: effect === 'sql' && extra,
         daemon: effect === 'shell' && extra,
         id: id.toUpperCase(),
-        after: deps.map((it) => it.toUpperCase()),
+        after: deps.map((dep) => dep.toUpperCase()),
         effect,
         idempotent: effect === 'shell' && random() < 0.5,
         pool: random() < 0.15 ? POOL.id : null,

@@ -28,7 +28,7 @@ const LISTENERS =
 export async function carryOut(schedule: readonly Injection[], given: Given): Promise<Injected> {
   const { installation, disks, random, say, signal } = given;
   const { parts, links, record } = installation;
-  const counts = Object.fromEntries(FAULTS.map((it) => [it, 0])) as Record<Fault, number>;
+  const counts = Object.fromEntries(FAULTS.map((fault) => [fault, 0])) as Record<Fault, number>;
   const began = performance.now();
   let idle = 0;
 
@@ -127,7 +127,7 @@ export async function carryOut(schedule: readonly Injection[], given: Given): Pr
 
   /** No notification arrives, and no signal: every listening connection is ended again and again, and the workers' way to Temporal is cut. */
   async function dropWakes(forMs: number): Promise<boolean> {
-    const temporal = installation.workers.map((it) => links.get(`${it}>temporal`)!);
+    const temporal = installation.workers.map((worker) => links.get(`${worker}>temporal`)!);
     const until = performance.now() + forMs;
     for (const link of temporal) link.break('cut');
     while (performance.now() < until && !signal.aborted) {
@@ -141,7 +141,7 @@ export async function carryOut(schedule: readonly Injection[], given: Given): Pr
 
   /** Cuts the agents off one by one and lets them back in another order. */
   async function swizzle(forMs: number): Promise<boolean> {
-    const cut = shuffled(installation.agents, random).map((it) => links.get(`${it}>api`)!);
+    const cut = shuffled(installation.agents, random).map((entry) => links.get(`${entry}>api`)!);
     for (const link of cut) {
       link.break('cut');
       await wait(300);

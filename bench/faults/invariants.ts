@@ -25,14 +25,15 @@ export function violationsOf(facts: Facts): Violation[] {
   return found;
 }
 
-export const staleRefused = (facts: Facts): number => facts.attempts.filter((it) => it.stale).length;
+export const staleRefused = (facts: Facts): number =>
+  facts.attempts.filter((attempt) => attempt.stale).length;
 
 /** Every run finished, nothing of an attempt left, one accepted result per generation. */
 function checkEnds(facts: Facts, report: Report): void {
   for (const run of facts.runs) {
     if (run.frozen !== null) report('all_end', `${run.run} is frozen: ${run.frozen}`, run);
     if (!run.finished) {
-      const open = facts.flows.filter((it) => it.run === run.run && !RELEASING.has(it.result ?? ''));
+      const open = facts.flows.filter((flow) => flow.run === run.run && !RELEASING.has(flow.result ?? ''));
       report('all_end', `${run.run} did not finish: ${open.length} flows are not done`, {
         run: run.run,
         flows: open.slice(0, 5),
@@ -45,21 +46,21 @@ function checkEnds(facts: Facts, report: Report): void {
     if (it.endedMs === null || it.outcome === null)
       report('nothing_left', `the attempt with epoch ${it.epoch} has no end`, { ...it });
   for (const [key, list] of grouped(
-    facts.attempts.filter((it) => it.outcome === 'succeeded'),
+    facts.attempts.filter((attempt) => attempt.outcome === 'succeeded'),
     generationKey,
   ))
     if (list.length > 1)
       report('one_result', `${key} was accepted ${list.length} times`, {
-        epochs: list.map((it) => it.epoch),
+        epochs: list.map((item) => item.epoch),
       });
 }
 
 /** Numbers without gap, read to the end, and each end of an attempt told exactly once. */
 function checkLog(facts: Facts, report: Report): void {
-  const byRun = grouped(facts.log, (it) => it.run);
+  const byRun = grouped(facts.log, (entry) => entry.run);
   for (const run of facts.runs) {
     const log = byRun.get(run.run) ?? [];
-    const wrong = log.findIndex((it, i) => it.seq !== i + 1);
+    const wrong = log.findIndex((entry, i) => entry.seq !== i + 1);
     if (wrong >= 0 || log.length !== run.logSeq)
       report('log_order', `the log of ${run.run} has ${log.length} rows and its counter says ${run.logSeq}`, {
         run: run.run,
@@ -69,8 +70,8 @@ function checkLog(facts: Facts, report: Report): void {
       report('log_read', `${run.run} has read ${run.cursor} of ${run.logSeq} rows`, { ...run });
   }
   const told = grouped(
-    facts.log.filter((it) => it.epoch !== null && it.kind !== 'external'),
-    (it) => String(it.epoch),
+    facts.log.filter((entry) => entry.epoch !== null && entry.kind !== 'external'),
+    (entry) => String(entry.epoch),
   );
   for (const attempt of facts.attempts) {
     const rows = told.get(String(attempt.epoch)) ?? [];
@@ -98,7 +99,7 @@ function mayHaveEffect(attempt: AttemptFact): boolean {
 
 /** C6: each effect has its attempt, each accepted success its one effect, and the newest effect stands. */
 function checkSqlEffects(facts: Facts, report: Report): void {
-  const attempts = new Map(facts.attempts.map((it) => [it.epoch, it]));
+  const attempts = new Map(facts.attempts.map((attempt) => [attempt.epoch, attempt]));
   const effects = grouped(facts.effects, generationKey);
   for (const effect of facts.effects) {
     const attempt = attempts.get(effect.epoch);
@@ -114,8 +115,8 @@ function checkSqlEffects(facts: Facts, report: Report): void {
   }
   for (const [key, list] of effects)
     if (list.length > 1)
-      report('one_effect', `${key} has ${list.length} effects`, { epochs: list.map((it) => it.epoch) });
-  const sql = new Set(facts.estate.flows.filter((it) => it.effect === 'sql').map((it) => it.id));
+      report('one_effect', `${key} has ${list.length} effects`, { epochs: list.map((item) => item.epoch) });
+  const sql = new Set(facts.estate.flows.filter((flow) => flow.effect === 'sql').map((flow) => flow.id));
   for (const attempt of facts.attempts)
     if (attempt.outcome === 'succeeded' && sql.has(attempt.flow) && !effects.has(generationKey(attempt)))
       report('one_effect', `${generationKey(attempt)} was accepted and has no effect`, { attempt });
@@ -125,7 +126,7 @@ function checkSqlEffects(facts: Facts, report: Report): void {
     const key = `${flow} ${period}`;
     newest.set(key, Math.max(newest.get(key) ?? 0, epoch));
   }
-  for (const [key, list] of grouped(facts.targets, (it) => `${it.flow} ${it.period}`))
+  for (const [key, list] of grouped(facts.targets, (target) => `${target.flow} ${target.period}`))
     if (list.length !== 1 || list[0]!.epoch !== newest.get(key))
       report('newest_stands', `the rows of ${key} are not those of its newest effect`, {
         rows: list,
@@ -135,9 +136,9 @@ function checkSqlEffects(facts: Facts, report: Report): void {
 
 /** C5: programs that nothing fences. Start and stop of each stand in the notes, in the order in which they were. */
 function checkShellEffects(facts: Facts, report: Report): void {
-  const attempts = new Map(facts.attempts.map((it) => [it.epoch, it]));
-  const flows = new Map(facts.estate.flows.map((it) => [it.id, it]));
-  for (const [key, list] of grouped(facts.notes, (it) => `${it.run} ${it.flow}`)) {
+  const attempts = new Map(facts.attempts.map((attempt) => [attempt.epoch, attempt]));
+  const flows = new Map(facts.estate.flows.map((flow) => [flow.id, flow]));
+  for (const [key, list] of grouped(facts.notes, (note) => `${note.run} ${note.flow}`)) {
     const startedAt = new Map<number, number>();
     list.forEach((note, i) => {
       const attempt = attempts.get(note.epoch);
@@ -150,12 +151,12 @@ function checkShellEffects(facts: Facts, report: Report): void {
         return;
       }
       const from = startedAt.get(note.epoch);
-      const between = list.slice((from ?? -1) + 1, i).filter((it) => it.what === 'start');
+      const between = list.slice((from ?? -1) + 1, i).filter((item) => item.what === 'start');
       if (from === undefined || between.length > 0)
         report('no_overlap', `two programs of ${key} ran at once`, { note, between });
     });
   }
-  const stops = new Map(facts.notes.filter((it) => it.what === 'stop').map((it) => [it.epoch, it]));
+  const stops = new Map(facts.notes.filter((note) => note.what === 'stop').map((note) => [note.epoch, note]));
   for (const attempt of facts.attempts)
     if (attempt.outcome === 'succeeded' && flows.get(attempt.flow)?.effect === 'shell')
       if (!stops.has(attempt.epoch))
@@ -168,13 +169,13 @@ function checkShellEffects(facts: Facts, report: Report): void {
 /** A program that must not be repeated is launched again only when a person said that it had not run. */
 function checkRepeats(facts: Facts, report: Report): void {
   const once = new Set(
-    facts.estate.flows.filter((it) => it.effect === 'shell' && !it.idempotent).map((it) => it.id),
+    facts.estate.flows.filter((flow) => flow.effect === 'shell' && !flow.idempotent).map((flow) => flow.id),
   );
   const resolved = grouped(
-    facts.overrides.filter((it) => it.kind === 'resolve'),
+    facts.overrides.filter((override) => override.kind === 'resolve'),
     flowKey,
   );
-  const starts = facts.notes.filter((it) => it.what === 'start' && once.has(it.flow));
+  const starts = facts.notes.filter((note) => note.what === 'start' && once.has(note.flow));
   for (const [key, list] of grouped(starts, generationKey)) {
     const allowed = 1 + (resolved.get(flowKey(list[0]!))?.length ?? 0);
     if (list.length > allowed)
@@ -186,8 +187,8 @@ function checkRepeats(facts: Facts, report: Report): void {
 
 /** C8, C9: at no instant more attempts than slots, pool places, or one per lock. */
 function checkRoom(facts: Facts, report: Report): void {
-  const flows = new Map(facts.estate.flows.map((it) => [it.id, it]));
-  const sizes = new Map(facts.estate.pools.map((it) => [`pool ${it.id}`, it.size]));
+  const flows = new Map(facts.estate.flows.map((flow) => [flow.id, flow]));
+  const sizes = new Map(facts.estate.pools.map((pool) => [`pool ${pool.id}`, pool.size]));
   for (const [agent, slots] of Object.entries(facts.slots)) sizes.set(`agent ${agent}`, slots);
   const holders = new Map<string, AttemptFact[]>();
   const hold = (what: string, attempt: AttemptFact): void => {
@@ -207,7 +208,7 @@ function checkRoom(facts: Facts, report: Report): void {
     const over = firstOver(list, room);
     if (over !== null)
       report('room', `${what} holds ${over.length} attempts at once, there is room for ${room}`, {
-        epochs: over.map((it) => it.epoch),
+        epochs: over.map((entry) => entry.epoch),
         atMs: over.at(-1)!.sentMs,
       });
   }
@@ -217,9 +218,9 @@ function checkRoom(facts: Facts, report: Report): void {
 function firstOver(list: readonly AttemptFact[], room: number): AttemptFact[] | null {
   const open = new Set<AttemptFact>();
   const moments = list
-    .flatMap((it) => [
-      { at: it.endedMs ?? Number.POSITIVE_INFINITY, begins: false, it },
-      { at: it.sentMs, begins: true, it },
+    .flatMap((item) => [
+      { at: item.endedMs ?? Number.POSITIVE_INFINITY, begins: false, it: item },
+      { at: item.sentMs, begins: true, it: item },
     ])
     .sort((a, b) => a.at - b.at || Number(a.begins) - Number(b.begins) || a.it.epoch - b.it.epoch);
   for (const { begins, it } of moments) {

@@ -13,7 +13,7 @@ export async function processesOf(home: string): Promise<Leftover[]> {
     const pid = Number(name);
     if (!Number.isInteger(pid) || pid === process.pid) continue;
     const [command, environment] = await Promise.all(
-      ['cmdline', 'environ'].map((it) => readFile(`/proc/${pid}/${it}`, 'utf8').catch(() => '')),
+      ['cmdline', 'environ'].map((entry) => readFile(`/proc/${pid}/${entry}`, 'utf8').catch(() => '')),
     );
     if (command !== '' && (command!.includes(home) || environment!.includes(home)))
       found.push({ pid, command: command!.replaceAll('\0', ' ').trim().slice(0, 200) });

@@ -15,14 +15,14 @@ const NOTED: ReadonlySet<string> = new Set([
 ]);
 
 export function checkOperations(facts: Facts, report: Report): void {
-  const operations = new Map(facts.operations.map((it) => [it.id, it]));
+  const operations = new Map(facts.operations.map((operation) => [operation.id, operation]));
   const audit = grouped(
-    facts.audit.filter((it) => it.operation !== null),
-    (it) => it.operation!,
+    facts.audit.filter((entry) => entry.operation !== null),
+    (entry) => entry.operation!,
   );
   const overrides = grouped(
-    facts.overrides.filter((it) => it.operation !== null),
-    (it) => it.operation!,
+    facts.overrides.filter((override) => override.operation !== null),
+    (override) => override.operation!,
   );
   for (const mine of facts.acknowledged) {
     if (mine.outcome === 'unanswered') {
@@ -70,15 +70,15 @@ export function checkOperations(facts: Facts, report: Report): void {
 
 /** What was turned away at the door has no operation: it is counted. A repeated request may be turned away twice. */
 function checkRejections(facts: Facts, report: Report): void {
-  const keyOf = (it: { verb: string; code: string | null }, who: string): string =>
-    `${who} ${it.verb} ${it.code}`;
+  const keyOf = (entry: { verb: string; code: string | null }, who: string): string =>
+    `${who} ${entry.verb} ${entry.code}`;
   const audited = grouped(
-    facts.audit.filter((it) => it.outcome === 'rejected'),
-    (it) => keyOf(it, it.actor),
+    facts.audit.filter((entry) => entry.outcome === 'rejected'),
+    (entry) => keyOf(entry, entry.actor),
   );
   const told = grouped(
-    facts.acknowledged.filter((it) => it.outcome === 'rejected'),
-    (it) => keyOf(it, it.operator),
+    facts.acknowledged.filter((entry) => entry.outcome === 'rejected'),
+    (entry) => keyOf(entry, entry.operator),
   );
   for (const [key, list] of told)
     if ((audited.get(key)?.length ?? 0) < list.length)

@@ -79,7 +79,7 @@ export function startShift(given: Given): Shift {
         (await asker.read<FlowPage>(`/runs/${run}/flows?state=${states.join(',')}&limit=200`))?.items ?? [];
       const redo = async (flows: readonly string[], scope: string, running: string): Promise<void> => {
         const plan = await asker.attempt<Plan>(`/runs/${run}/rerun-plans`, { flows, scope, running });
-        if (plan === undefined || plan.members.filter((it) => it.redone).length > MOST_REDONE) return;
+        if (plan === undefined || plan.members.filter((member) => member.redone).length > MOST_REDONE) return;
         await one('apply', { plan: plan.id }, flows);
       };
       const tend = async (): Promise<void> => {
@@ -90,11 +90,11 @@ export function startShift(given: Given): Shift {
         else if (flow.state !== 'outcome_unknown') await redo([flow.id], 'only', 'wait');
         else if (Date.now() - (flow.resultAt ?? Date.now()) > given.certainAfterMs) {
           const ran = (await given.notes()).some(
-            (it) =>
-              it.what === 'stop' &&
-              it.run === run &&
-              it.flow === flow.id &&
-              it.generation === flow.generation,
+            (note) =>
+              note.what === 'stop' &&
+              note.run === run &&
+              note.flow === flow.id &&
+              note.generation === flow.generation,
           );
           await one('resolve', { flows: [flow.id], ran }, [flow.id]);
         }

@@ -8,9 +8,9 @@ interface Span {
 }
 
 const within = (spans: readonly Span[] | undefined, at: number): boolean =>
-  spans?.some((it) => it.from <= at && at <= it.to) === true;
+  spans?.some((span) => span.from <= at && at <= span.to) === true;
 const strictlyWithin = (spans: readonly Span[] | undefined, at: number): boolean =>
-  spans?.some((it) => it.from < at && at < it.to) === true;
+  spans?.some((span) => span.from < at && at < span.to) === true;
 
 /**
  * A claim takes a row of the outbox that the exchange put there when the upstreams were done, and takes back, under the row's lock, when
@@ -22,18 +22,18 @@ export function checkOrder(facts: Facts, report: Report): void {
     new Map(
       [
         ...grouped(
-          facts.overrides.filter((it) => it.kind === kind),
+          facts.overrides.filter((override) => override.kind === kind),
           keyOf,
         ),
       ].map(([key, list]) => [
         key,
-        list.map((it) => ({ from: it.atMs, to: it.endedMs ?? Number.POSITIVE_INFINITY })),
+        list.map((item) => ({ from: item.atMs, to: item.endedMs ?? Number.POSITIVE_INFINITY })),
       ]),
     );
-  const waived = overrides('waive', (it) => `${flowKey(it)} ${it.from}`);
+  const waived = overrides('waive', (entry) => `${flowKey(entry)} ${entry.from}`);
   const setAside = overrides('start-now', flowKey);
   const held = overrides('hold', flowKey);
-  const upstreams = new Map(facts.estate.flows.map((it) => [it.id, it.after]));
+  const upstreams = new Map(facts.estate.flows.map((flow) => [flow.id, flow.after]));
   for (const attempt of facts.attempts) {
     const key = flowKey(attempt);
     if (strictlyWithin(held.get(key), attempt.sentMs))

@@ -148,7 +148,7 @@ export async function runUnderFaults(options: FaultOptions): Promise<FaultSummar
       estate,
       paths,
       acknowledged: shift.acknowledged,
-      slots: Object.fromEntries(agents.map((it) => [it, SLOTS])),
+      slots: Object.fromEntries(agents.map((agent) => [agent, SLOTS])),
     });
     await installation.stop();
     const violations = [...violationsOf(facts)];
@@ -165,7 +165,7 @@ export async function runUnderFaults(options: FaultOptions): Promise<FaultSummar
       });
     const ok = violations.length === 0 && !signal.aborted;
     if (ok && !options.keep) kept = null;
-    const shared = new Set(estate.flows.filter((it) => it.shared).map((it) => it.id));
+    const shared = new Set(estate.flows.filter((flow) => flow.shared).map((flow) => flow.id));
     const outcomes: Record<string, number> = {};
     for (const { outcome } of facts.acknowledged) outcomes[outcome] = (outcomes[outcome] ?? 0) + 1;
     const summary: FaultSummary = {
@@ -176,13 +176,13 @@ export async function runUnderFaults(options: FaultOptions): Promise<FaultSummar
       runs: opened,
       flows: facts.flows.length,
       attempts: facts.attempts.length,
-      lost: facts.attempts.filter((it) => it.outcome === 'lost').length,
-      effects: facts.effects.length + facts.notes.filter((it) => it.what === 'stop').length,
-      sharedAttempts: facts.attempts.filter((it) => shared.has(it.flow)).length,
+      lost: facts.attempts.filter((attempt) => attempt.outcome === 'lost').length,
+      effects: facts.effects.length + facts.notes.filter((note) => note.what === 'stop').length,
+      sharedAttempts: facts.attempts.filter((attempt) => shared.has(attempt.flow)).length,
       daemons: facts.beats.length,
       survivors: survivorsOf(facts).length + leftovers.length,
       operations: outcomes,
-      mostTries: Math.max(0, ...facts.acknowledged.map((it) => it.tries)),
+      mostTries: Math.max(0, ...facts.acknowledged.map((entry) => entry.tries)),
       quietMs,
       staleRefused: staleRefused(facts),
       violations,
@@ -215,8 +215,8 @@ async function keepRunsComing(
     if (!fire.burning && until === Number.POSITIVE_INFINITY) until = performance.now() + quietMs;
     const runs = await progressOf(record).catch(() => undefined);
     if (runs !== undefined) {
-      const open = runs.filter((it) => !it.finished);
-      shift.setRuns(open.map((it) => it.run));
+      const open = runs.filter((run) => !run.finished);
+      shift.setRuns(open.map((entry) => entry.run));
       const due = runs.length === opened && performance.now() - openedAt > APART_MS;
       if (fire.burning && due && open.length < MOST_OPEN && (await atWork(record)) < SCARCE) {
         await shift.open(periodOf(opened++));
@@ -227,7 +227,7 @@ async function keepRunsComing(
         saidAt = performance.now();
         const asked = shift.acknowledged.length;
         say(
-          `  ${runs.length} runs, ${open.map((it) => `${it.run} ${it.done}/${it.flows}`).join(', ')}; ${asked} requests`,
+          `  ${runs.length} runs, ${open.map((entry) => `${entry.run} ${entry.done}/${entry.flows}`).join(', ')}; ${asked} requests`,
         );
       }
     }

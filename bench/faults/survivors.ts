@@ -15,7 +15,7 @@ const REPORTED: ReadonlySet<string> = new Set(['succeeded', 'failed', 'cancelled
 
 /** Daemons that spoke after their attempt's reported end, or after the start of a later attempt of the flow. O(attempts log attempts). */
 export function survivorsOf(facts: Facts): Survivor[] {
-  const beatsOf = new Map(facts.beats.map((it) => [it.epoch, it]));
+  const beatsOf = new Map(facts.beats.map((beat) => [beat.epoch, beat]));
   const found: Survivor[] = [];
   for (const list of grouped(facts.attempts, flowKey).values()) {
     const sorted = [...list].sort((a, b) => a.epoch - b.epoch);

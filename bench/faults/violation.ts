@@ -13,9 +13,9 @@ export type Report = (invariant: string, detail: string, facts: Readonly<Record<
 /** Results that free what is below. */
 export const RELEASING: ReadonlySet<string> = new Set(['succeeded', 'skipped', 'force_passed']);
 
-export const generationKey = (it: { run: string; flow: string; generation: number }): string =>
-  `${it.run} ${it.flow} generation ${it.generation}`;
-export const flowKey = (it: { run: string; flow: string }): string => `${it.run} ${it.flow}`;
+export const generationKey = (entry: { run: string; flow: string; generation: number }): string =>
+  `${entry.run} ${entry.flow} generation ${entry.generation}`;
+export const flowKey = (entry: { run: string; flow: string }): string => `${entry.run} ${entry.flow}`;
 
 export function grouped<T>(list: readonly T[], keyOf: (item: T) => string): Map<string, T[]> {
   const groups = new Map<string, T[]>();

@@ -98,7 +98,7 @@ async function installation(estate: Estate, last: string): Promise<Probe> {
   const next = yesterday(Date.parse(last) + 2 * DAY);
   const open = await client.post<{ id: string }>('/runs', { cycle: 'day', period: next });
   await settled(pool, open.id);
-  const flows = estate.flows.filter((it) => it.cycle === 'day').map((it) => it.id);
+  const flows = estate.flows.filter((flow) => flow.cycle === 'day').map((flow) => flow.id);
   return { client, pool, past: `day-${last}`, open: open.id, flows };
 }
 

@@ -38,15 +38,15 @@ export async function measure(probes: readonly Probe[], repeat: number): Promise
         times[p]!.push(performance.now() - begun);
       }
     // The first ones pay for what is kept afterwards.
-    times.forEach((it, p) => {
-      answers[p]![name] = rounded(percentile(it.slice(3), 0.5)!);
+    times.forEach((time, p) => {
+      answers[p]![name] = rounded(percentile(time.slice(3), 0.5)!);
     });
   }
   const hops = probes.map((): number[] => []);
   for (let run = 0; run < 3; run++)
     for (let p = 0; p < probes.length; p++) hops[p]!.push(...(await hopsOf(probes[p]!)));
-  hops.forEach((it, p) => {
-    answers[p]!.hop = percentile(it, 0.5)!;
+  hops.forEach((hop, p) => {
+    answers[p]!.hop = percentile(hop, 0.5)!;
   });
   return answers;
 }

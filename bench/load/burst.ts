@@ -118,8 +118,8 @@ const poolOf = (i: number): 'narrow' | 'wide' | null =>
 
 /** One flow, then everything at once; deadlines in another order than ids, so that the order of claims shows. */
 function catalogue(): string {
-  const flow = (it: object): string =>
-    `  - ${JSON.stringify({ kind: 'job', cycle: 'day', platform: PLATFORM, ...it })}\n`;
+  const flow = (entry: object): string =>
+    `  - ${JSON.stringify({ kind: 'job', cycle: 'day', platform: PLATFORM, ...entry })}\n`;
   const all = Array.from({ length: DISTRIBUTIONS }, (_, i) => {
     const pool = poolOf(i);
     return flow({
@@ -146,7 +146,7 @@ function deadlineOf(i: number): string {
 function boundMs(): number {
   const all = Array.from({ length: DISTRIBUTIONS }, (_, i) => poolOf(i));
   const rounds = (size: number, pool: string | null): number =>
-    Math.ceil(all.filter((it) => pool === null || it === pool).length / size);
+    Math.ceil(all.filter((item) => pool === null || item === pool).length / size);
   return (
     TAKES_MS *
     Math.max(rounds(AGENTS * SLOTS, null), rounds(POOLS.narrow, 'narrow'), rounds(POOLS.wide, 'wide'))
@@ -155,9 +155,9 @@ function boundMs(): number {
 
 /** How many of the attempts were open at the same time; one that ended in the ms in which another was sent does not overlap it. */
 function mostAtOnce(attempts: readonly Attempt[]): number {
-  const moments = attempts.flatMap((it) => [
-    { at: it.sent_ms, by: 1 },
-    { at: it.ended_ms, by: -1 },
+  const moments = attempts.flatMap((attempt) => [
+    { at: attempt.sent_ms, by: 1 },
+    { at: attempt.ended_ms, by: -1 },
   ]);
   moments.sort((a, b) => a.at - b.at || a.by - b.by);
   let open = 0;

@@ -60,7 +60,7 @@ export async function startSystem(wish: Wish): Promise<System> {
   const own = { databaseUrl: undefined, temporalAddress, postgresPort: 0, temporalPort: 0 };
   const starting = startServers({ ...own, cache, temporalBin, temporalNamespace }, home, say);
   // Added before it is done, so that a signal in between finds it.
-  shutdown.add('servers', () => starting.then((it) => it.stop()).catch(() => undefined));
+  shutdown.add('servers', () => starting.then((entry) => entry.stop()).catch(() => undefined));
   const servers = await starting;
   await createDatabase(servers.databaseUrl('postgres'), 'sluice');
   const databaseUrl = servers.databaseUrl();

@@ -81,7 +81,7 @@ export async function verbs({ seconds, say, shutdown }: VerbsWish): Promise<Verb
   }
   await Promise.all(under);
   const { counts } = await detail();
-  const waits = done.map((it) => it.ms);
+  const waits = done.map((entry) => entry.ms);
   const answer: Verbs = {
     flows: graph.tasks.length,
     operators: clients.length,
@@ -95,7 +95,7 @@ export async function verbs({ seconds, say, shutdown }: VerbsWish): Promise<Verb
     slowest: done
       .sort((a, b) => b.ms - a.ms)
       .slice(0, SLOWEST)
-      .map((it) => ({ ...it, ms: Math.round(it.ms) })),
+      .map((entry) => ({ ...entry, ms: Math.round(entry.ms) })),
     running: { min: percentile(running, 0), p50: percentile(running, 0.5) },
     flowsDone: counts.succeeded ?? 0,
     refused,

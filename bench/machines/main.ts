@@ -91,7 +91,7 @@ async function main(): Promise<{ readonly ok: boolean; readonly [part: string]: 
       shutdown,
       temporalAddress: address,
       temporalNamespace: config.temporalNamespace,
-      months: periods.map((it) => it.replace('-', '')),
+      months: periods.map((period) => period.replace('-', '')),
     });
     const kinds = options.lose.split(',');
     const lost = installation.parts.filter(({ kind }) => kinds.includes(kind));

@@ -65,7 +65,7 @@ export async function doneOnce(
         problems.push(`${run} ${flow}: the effect on ${platform} is of ${epoch}, which was not accepted`);
     }
   }
-  const count = (outcome: string): number => attempts.rows.filter((it) => it.outcome === outcome).length;
+  const count = (outcome: string): number => attempts.rows.filter((row) => row.outcome === outcome).length;
   return {
     run,
     flows: flows.rows.length,

@@ -98,7 +98,7 @@ export function startOperators(given: {
     );
     const flows = new Map((page?.items ?? []).map((flow) => [flow.id, flow]));
     const turns = [...flows.values()].filter(
-      (it) => it.state === 'waiting_person' && !it.flags.includes('confirmed'),
+      (flow) => flow.state === 'waiting_person' && !flow.flags.includes('confirmed'),
     );
     if (turns[0] !== undefined)
       await operate(people, id, 'confirm', { flows: [turns[0].id], evidence: 'seen' });

@@ -59,8 +59,8 @@ export class Requests {
         Math.max(
           0,
           ...this.#all
-            .filter((it) => it.kind === kind && it.to >= from && it.from <= to)
-            .map((it) => it.to - it.from),
+            .filter((item) => item.kind === kind && item.to >= from && item.from <= to)
+            .map((item) => item.to - item.from),
         ),
       );
     return { read: worst('read'), verb: worst('verb'), command: worst('command') };
@@ -68,7 +68,9 @@ export class Requests {
 
   figures(): Record<RequestKind, KindFigures> {
     const of = (kind: RequestKind): KindFigures => {
-      const waits = this.#all.filter((it) => it.kind === kind).map((it) => Math.round(it.to - it.from));
+      const waits = this.#all
+        .filter((item) => item.kind === kind)
+        .map((item) => Math.round(item.to - item.from));
       return {
         n: waits.length,
         p50Ms: percentile(waits, 0.5),

@@ -58,13 +58,15 @@ export async function obtainServer(cache: string, say: (text: string) => void): 
 }
 
 const areThere = (programs: ServerPrograms): Promise<boolean> =>
-  Promise.all(Object.values(programs).map((it: string) => access(it, constants.X_OK))).then(
+  Promise.all(Object.values(programs).map((text: string) => access(text, constants.X_OK))).then(
     () => true,
     () => false,
   );
 
 function install(folder: string): Promise<void> {
-  const packages = Object.values(PACKAGES).map((it) => `go.temporal.io/server/${it}@v${SERVER_VERSION}`);
+  const packages = Object.values(PACKAGES).map(
+    (other) => `go.temporal.io/server/${other}@v${SERVER_VERSION}`,
+  );
   return new Promise((resolve, reject) => {
     const child = spawn('go', ['install', ...packages], {
       env: childEnvironment({ GOBIN: folder }),

@@ -55,7 +55,9 @@ export async function runSuite(temporalAddress: string, folder: string): Promise
   const report = JSON.parse(await readFile(file, 'utf8')) as Report;
   await rm(file, { force: true });
   const failed = report.testResults.flatMap(({ name, status, assertionResults }) => {
-    const tests = assertionResults.filter((it) => it.status === 'failed').map((it) => it.fullName);
+    const tests = assertionResults
+      .filter((result) => result.status === 'failed')
+      .map((result) => result.fullName);
     // A file that could not even be loaded has no tests.
     return status === 'failed' && tests.length === 0 ? [name] : tests;
   });

@@ -19,7 +19,7 @@ export function addAdoptCommand({ help, does }: Tree, run: Tree['root']): void {
         };
         const { key } = options;
         const answer = await session.client.post<Adopted>(ofRun(id!, '/adopt'), body, key);
-        session.answer(answer, (it) => adoptedLines(it, session));
+        session.answer(answer, (entry) => adoptedLines(entry, session));
         return answer.started.length > 0 ? 5 : undefined;
       }),
     );

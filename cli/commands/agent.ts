@@ -52,7 +52,7 @@ export function addAgentCommands(tree: Tree): void {
         tree.does<{ reason?: string }>(async (session, [name], { reason }) => {
           const body = reason === undefined ? {} : { reason };
           const steered = await session.client.post<AgentRow>(`/agents/${part(name!)}/${verb}`, body);
-          session.answer(steered, (it) => agentTable([it], session));
+          session.answer(steered, (entry) => agentTable([entry], session));
           return undefined;
         }),
       );
@@ -67,9 +67,9 @@ export function addAgentCommands(tree: Tree): void {
         const body = { to, ...(reason === undefined ? {} : { reason }), ...(fenced ? { fenced } : {}) };
         const path = `/agents/${part(name!)}/failover`;
         const answer = await session.client.post<z.infer<typeof FailoverAnswer>>(path, body);
-        session.answer(answer, (it) => [
-          ...agentTable([it.agent], session),
-          session.phrase('failed_over', { requeued: it.requeued, lost: it.lost }),
+        session.answer(answer, (entry) => [
+          ...agentTable([entry.agent], session),
+          session.phrase('failed_over', { requeued: entry.requeued, lost: entry.lost }),
         ]);
         return undefined;
       }),
@@ -81,16 +81,16 @@ function agentTable(agents: readonly AgentRow[], session: Session): string[] {
   return table(
     agents,
     [
-      { title: phrase('agent'), cell: (it) => oneLine(it.name), gives: 0 },
-      { title: phrase('platform'), cell: (it) => oneLine(it.platform), gives: 0 },
+      { title: phrase('agent'), cell: (entry) => oneLine(entry.name), gives: 0 },
+      { title: phrase('platform'), cell: (entry) => oneLine(entry.platform), gives: 0 },
       {
         title: phrase('state'),
-        cell: (it) => agentState(it, session),
-        paint: (text, it) => paint(it.alive ? (it.drained ? 'yellow' : 'green') : 'red', text),
+        cell: (entry) => agentState(entry, session),
+        paint: (text, entry) => paint(entry.alive ? (entry.drained ? 'yellow' : 'green') : 'red', text),
       },
-      { title: phrase('slots'), cell: (it) => `${it.used}/${it.slots}`, align: 'right', gives: 0 },
-      { title: phrase('seen'), cell: (it) => instant(it.seenAt) },
-      { title: phrase('labels'), cell: (it) => oneLine(it.labels.join(' ')), gives: 2 },
+      { title: phrase('slots'), cell: (entry) => `${entry.used}/${entry.slots}`, align: 'right', gives: 0 },
+      { title: phrase('seen'), cell: (entry) => instant(entry.seenAt) },
+      { title: phrase('labels'), cell: (entry) => oneLine(entry.labels.join(' ')), gives: 2 },
     ],
     session.columns,
     (text) => paint('bold', text),

@@ -51,18 +51,18 @@ export function addBackfillCommands(tree: Tree): void {
           cycle,
           from: period,
           to: cycleOf(to!, cycle).period,
-          ...(flow === undefined ? {} : { flows: flow.flatMap((it) => it.split(',')) }),
+          ...(flow === undefined ? {} : { flows: flow.flatMap((entry) => entry.split(',')) }),
           ...(only ? { downstream: false } : {}),
           ...(yes ? { far: true } : {}),
           ...(dryRun ? { dryRun } : {}),
         };
         if (dryRun) {
           const foreseen = await session.client.post<ForeseenBackfill>('/backfills', body, key);
-          session.answer(foreseen, (it) => foreseenLines(it, session));
+          session.answer(foreseen, (entry) => foreseenLines(entry, session));
           return undefined;
         }
         const opened = await session.client.post<BackfillDetail>('/backfills', body, key);
-        session.answer(opened, (it) => backfillLines(it, session));
+        session.answer(opened, (entry) => backfillLines(entry, session));
         return undefined;
       }),
     );
@@ -86,7 +86,7 @@ export function addBackfillCommands(tree: Tree): void {
     .action(
       tree.does(async (session, [id]) => {
         const answer = await session.client.get<BackfillDetail>(`/backfills/${part(id!)}`);
-        session.answer(answer, (it) => backfillLines(it, session));
+        session.answer(answer, (entry) => backfillLines(entry, session));
         return undefined;
       }),
     );
@@ -98,7 +98,7 @@ export function addBackfillCommands(tree: Tree): void {
       tree.does<{ reason?: string }>(async (session, [id], { reason }) => {
         const body = reason === undefined ? {} : { reason };
         const answer = await session.client.post<BackfillDetail>(`/backfills/${part(id!)}/cancel`, body);
-        session.answer(answer, (it) => backfillLines(it, session));
+        session.answer(answer, (entry) => backfillLines(entry, session));
         return undefined;
       }),
     );
@@ -108,9 +108,9 @@ function backfillTable(backfills: readonly Backfill[], { phrase, paint, columns 
   return table(
     backfills,
     [
-      { title: phrase('backfill'), cell: (it) => oneLine(it.id), gives: 0 },
-      { title: phrase('periods'), cell: (it) => `${it.from} - ${it.to}`, gives: 0 },
-      { title: phrase('state'), cell: (it) => phrase(`backfill_${it.state}`), gives: 0 },
+      { title: phrase('backfill'), cell: (entry) => oneLine(entry.id), gives: 0 },
+      { title: phrase('periods'), cell: (entry) => `${entry.from} - ${entry.to}`, gives: 0 },
+      { title: phrase('state'), cell: (entry) => phrase(`backfill_${entry.state}`), gives: 0 },
       {
         title: phrase('finished'),
         cell: ({ progress }) => `${progress.finished}/${progress.runs}`,
@@ -123,9 +123,9 @@ function backfillTable(backfills: readonly Backfill[], { phrase, paint, columns 
         align: 'right',
         gives: 0,
       },
-      { title: phrase('flows'), cell: (it) => it.flows?.join(' ') ?? phrase('all'), gives: 2 },
-      { title: phrase('by'), cell: (it) => oneLine(it.actor) },
-      { title: phrase('reason'), cell: (it) => oneLine(it.reason), gives: 2 },
+      { title: phrase('flows'), cell: (entry) => entry.flows?.join(' ') ?? phrase('all'), gives: 2 },
+      { title: phrase('by'), cell: (entry) => oneLine(entry.actor) },
+      { title: phrase('reason'), cell: (entry) => oneLine(entry.reason), gives: 2 },
     ],
     columns,
     (text) => paint('bold', text),

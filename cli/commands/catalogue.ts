@@ -48,15 +48,15 @@ export function addCatalogueCommands(tree: Tree): void {
           problems: [...problems, ...checked.problems],
           leftOut,
         };
-        session.answer(answer, (it) => [
-          ...it.problems.map((problem) => catalogueProblemLine(problem, session)),
-          ...leftOutLines(it.leftOut, session),
+        session.answer(answer, (entry) => [
+          ...entry.problems.map((problem) => catalogueProblemLine(problem, session)),
+          ...leftOutLines(entry.leftOut, session),
           session.paint(
-            it.ok ? 'green' : 'red',
+            entry.ok ? 'green' : 'red',
             session.phrase('catalogue_checked', {
               files: files.length,
-              flows: it.flows,
-              n: it.problems.length,
+              flows: entry.flows,
+              n: entry.problems.length,
             }),
           ),
         ]);
@@ -72,9 +72,9 @@ export function addCatalogueCommands(tree: Tree): void {
       tree.does<{ mode: string }>(async (session, [folder], options) => {
         const { files } = await readWholeFolder(folder!);
         const body = { files, mode: options.mode };
-        session.answer(await session.client.post<DiffAnswer>('/catalogue/diff', body), (it) => [
-          ...differenceLines(it, session),
-          ...impactLines(it, session),
+        session.answer(await session.client.post<DiffAnswer>('/catalogue/diff', body), (entry) => [
+          ...differenceLines(entry, session),
+          ...impactLines(entry, session),
         ]);
         return undefined;
       }),
@@ -95,9 +95,9 @@ export function addCatalogueCommands(tree: Tree): void {
     read: { readonly leftOut?: readonly LeftOut[] } = {},
   ) => {
     const body = { ...given, ...(await changeBody(session, options)) };
-    session.answer({ ...(await session.client.post<Applied>(path, body)), ...read }, (it) => [
+    session.answer({ ...(await session.client.post<Applied>(path, body)), ...read }, (entry) => [
       ...leftOutLines(read.leftOut ?? [], session),
-      ...appliedLines(it, session),
+      ...appliedLines(entry, session),
     ]);
     return undefined;
   };
@@ -128,10 +128,10 @@ export function addCatalogueCommands(tree: Tree): void {
         const version = given === undefined ? undefined : wholeNumber(1)(given);
         const answer = await session.client.get<z.infer<typeof Exported>>('/catalogue/export', { version });
         await writeCatalogueFolder(folder!, answer.files, force === true);
-        session.answer(answer, (it) => [
+        session.answer(answer, (entry) => [
           session.phrase('catalogue_exported', {
-            version: it.version,
-            files: it.files.length,
+            version: entry.version,
+            files: entry.files.length,
             folder: folder!,
           }),
         ]);
@@ -151,12 +151,12 @@ export function addCatalogueCommands(tree: Tree): void {
           table(
             items,
             [
-              { title: phrase('version'), cell: (it) => String(it.version), align: 'right', gives: 0 },
-              { title: phrase('flows'), cell: (it) => String(it.flowCount), align: 'right', gives: 0 },
-              { title: phrase('mode'), cell: (it) => it.mode, gives: 0 },
-              { title: phrase('by'), cell: (it) => oneLine(it.createdBy) },
-              { title: phrase('at'), cell: (it) => instant(it.createdAt), gives: 0 },
-              { title: 'hash', cell: (it) => it.hash.slice(0, 12), gives: 2 },
+              { title: phrase('version'), cell: (entry) => String(entry.version), align: 'right', gives: 0 },
+              { title: phrase('flows'), cell: (entry) => String(entry.flowCount), align: 'right', gives: 0 },
+              { title: phrase('mode'), cell: (entry) => entry.mode, gives: 0 },
+              { title: phrase('by'), cell: (entry) => oneLine(entry.createdBy) },
+              { title: phrase('at'), cell: (entry) => instant(entry.createdAt), gives: 0 },
+              { title: 'hash', cell: (entry) => entry.hash.slice(0, 12), gives: 2 },
             ],
             session.columns,
             (text) => paint('bold', text),

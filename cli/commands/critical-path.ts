@@ -20,7 +20,7 @@ export function addCriticalPathCommand(tree: Tree): void {
         const id = await runOf(session, run);
         const path = await session.client.get<CriticalPath>(ofRun(id, '/critical-path'), { target });
         if (svg) session.out.write(pathPicture(path, session.lang));
-        else session.answer(path, (it) => pathLines(it, session, session.columns));
+        else session.answer(path, (entry) => pathLines(entry, session, session.columns));
         return undefined;
       }),
     );

@@ -28,8 +28,8 @@ export function addDoctorCommand(tree: Tree): void {
     .action(
       tree.does(async (session) => {
         const findings = await examine(session, tree.version);
-        const answer = { ok: findings.every((it) => it.ok), findings };
-        session.answer(answer, (it) => it.findings.map((finding) => findingLine(finding, session)));
+        const answer = { ok: findings.every((finding) => finding.ok), findings };
+        session.answer(answer, (entry) => entry.findings.map((finding) => findingLine(finding, session)));
         return answer.ok ? 0 : 6;
       }),
     );
@@ -122,10 +122,12 @@ async function examine(session: Session, version: string): Promise<Finding[]> {
   await look('fences', async () => {
     const { items } = await client.get<z.infer<typeof AgentList>>('/agents');
     const seen = new Map(
-      items.flatMap(({ fences = [] }) => fences.map((it) => [`${it.connection} ${it.record}`, it] as const)),
+      items.flatMap(({ fences = [] }) =>
+        fences.map((fence) => [`${fence.connection} ${fence.record}`, fence] as const),
+      ),
     );
-    const strange = [...seen.values()].filter((it) => !it.known);
-    const works = [...seen.values()].reduce((sum, it) => sum + it.works, 0);
+    const strange = [...seen.values()].filter((entry) => !entry.known);
+    const works = [...seen.values()].reduce((sum, entry) => sum + entry.works, 0);
     return {
       ok: strange.length === 0,
       detail:
@@ -141,10 +143,10 @@ async function examine(session: Session, version: string): Promise<Finding[]> {
   });
   await look('platforms', async () => {
     const { items } = await client.get<z.infer<typeof PlatformList>>('/platforms');
-    const stuck = items.filter((it) => it.pause !== null || (it.waiting > 0 && it.agents === 0));
+    const stuck = items.filter((item) => item.pause !== null || (item.waiting > 0 && item.agents === 0));
     const detail = items.map(
-      (it) =>
-        `${it.platform} ${it.used}/${it.slots}, ${it.waiting} ${phrase('waiting')}${it.pause === null ? '' : `, ${phrase('run_paused')}`}`,
+      (item) =>
+        `${item.platform} ${item.used}/${item.slots}, ${item.waiting} ${phrase('waiting')}${item.pause === null ? '' : `, ${phrase('run_paused')}`}`,
     );
     return { ok: stuck.length === 0, detail: detail.join('; ') || phrase('none') };
   });
@@ -170,9 +172,9 @@ async function examine(session: Session, version: string): Promise<Finding[]> {
   });
   await look('schedules', async () => {
     const { items, unknownHolidays } = await client.get<ScheduleList>('/schedules');
-    const paused = items.filter((it) => it.paused).length;
-    const gaps = unknownHolidays.map((it) =>
-      phrase('holidays_unknown', { calendar: it.calendar, year: it.year }),
+    const paused = items.filter((item) => item.paused).length;
+    const gaps = unknownHolidays.map((holiday) =>
+      phrase('holidays_unknown', { calendar: holiday.calendar, year: holiday.year }),
     );
     const count = `${items.length}${paused === 0 ? '' : `, ${paused} ${phrase('run_paused')}`}`;
     return {

@@ -32,11 +32,11 @@ export function addEventCommands(tree: Tree): void {
           ...(yes ? { far: true } : {}),
         };
         const sent = await session.client.post<ExternalEvent>('/events', body, key);
-        session.answer(sent, (it) => [
+        session.answer(sent, (entry) => [
           session.phrase('event_sent', {
-            event: it.event,
-            period: it.period,
-            runs: it.runs.join(' ') || session.phrase('event_kept'),
+            event: entry.event,
+            period: entry.period,
+            runs: entry.runs.join(' ') || session.phrase('event_kept'),
           }),
         ]);
         return undefined;
@@ -80,14 +80,14 @@ function eventTable(events: readonly ExternalEvent[], { phrase, paint, columns }
   return table(
     events,
     [
-      { title: phrase('at'), cell: (it) => instant(it.at), gives: 0 },
-      { title: phrase('event'), cell: (it) => oneLine(it.event), gives: 0 },
-      { title: phrase('period'), cell: (it) => it.period, gives: 0 },
-      { title: phrase('by'), cell: (it) => oneLine(it.actor) },
-      { title: phrase('run'), cell: (it) => it.runs.join(' ') || '-' },
+      { title: phrase('at'), cell: (entry) => instant(entry.at), gives: 0 },
+      { title: phrase('event'), cell: (entry) => oneLine(entry.event), gives: 0 },
+      { title: phrase('period'), cell: (entry) => entry.period, gives: 0 },
+      { title: phrase('by'), cell: (entry) => oneLine(entry.actor) },
+      { title: phrase('run'), cell: (entry) => entry.runs.join(' ') || '-' },
       {
         title: phrase('payload'),
-        cell: (it) => (it.payload === null ? '' : oneLine(JSON.stringify(it.payload))),
+        cell: (entry) => (entry.payload === null ? '' : oneLine(JSON.stringify(entry.payload))),
         gives: 2,
       },
     ],

@@ -49,7 +49,7 @@ export function addFlowCommands(tree: Tree): void {
       tree.does<{ run?: string }>(async (session, [id], { run }) => {
         const of = await runOf(session, run);
         const detail = await session.client.get<FlowDetail>(ofRun(of, `/flows/${part(id!)}`));
-        session.answer(detail, (it) => flowLines(it, session));
+        session.answer(detail, (entry) => flowLines(entry, session));
         return undefined;
       }),
     );
@@ -61,23 +61,27 @@ export function flowTable(flows: readonly Flow[], session: Session): string[] {
   return table(
     flows,
     [
-      { title: phrase('flow'), cell: (it) => it.id, gives: 1 },
+      { title: phrase('flow'), cell: (entry) => entry.id, gives: 1 },
       {
         title: phrase('state'),
-        cell: (it) => stateText(it.state, lang),
-        paint: (text, it) => paint(stateColour(it.state), text),
+        cell: (entry) => stateText(entry.state, lang),
+        paint: (text, entry) => paint(stateColour(entry.state), text),
         gives: 0,
       },
-      { title: phrase('flags'), cell: (it) => it.flags.map((flag) => flagText(flag, lang)).join(' ') },
+      { title: phrase('flags'), cell: (entry) => entry.flags.map((flag) => flagText(flag, lang)).join(' ') },
       {
         title: phrase('generation'),
-        cell: (it) => `${it.generation}.${it.attempt}`,
+        cell: (entry) => `${entry.generation}.${entry.attempt}`,
         align: 'right',
         gives: 0,
       },
-      { title: phrase('ended'), cell: (it) => (it.resultAt === null ? '' : time(it.resultAt)), gives: 0 },
-      { title: phrase('kind'), cell: (it) => it.kind },
-      { title: phrase('name'), cell: (it) => oneLine(it.names[lang]), gives: 2 },
+      {
+        title: phrase('ended'),
+        cell: (entry) => (entry.resultAt === null ? '' : time(entry.resultAt)),
+        gives: 0,
+      },
+      { title: phrase('kind'), cell: (entry) => entry.kind },
+      { title: phrase('name'), cell: (entry) => oneLine(entry.names[lang]), gives: 2 },
     ],
     session.columns,
     (text) => paint('bold', text),

@@ -21,7 +21,7 @@ export function addLateCommand(tree: Tree): void {
         const id = await runOf(session, run);
         const found = await session.client.get<Lateness>(ofRun(id, '/lateness'), { target, against });
         if (svg) session.out.write(latenessPicture(found, session.lang));
-        else session.answer(found, (it) => latenessLines(it, session, session.columns));
+        else session.answer(found, (found) => latenessLines(found, session, session.columns));
         return undefined;
       }),
     );

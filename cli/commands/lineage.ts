@@ -25,7 +25,7 @@ export function addLineageCommand(tree: Tree): void {
     .action(
       tree.does<Options>(async (session, [name], { up, depth, platform }) => {
         const rest = { direction: up ? 'up' : 'down', depth, platform };
-        session.answer(await lineageOf(session, name!, rest), (it) => lineageLines(it, session));
+        session.answer(await lineageOf(session, name!, rest), (entry) => lineageLines(entry, session));
         return undefined;
       }),
     );
@@ -86,10 +86,13 @@ export function addFindingsCommand(catalogue: Command, { help, does }: Tree): vo
             : table(
                 items,
                 [
-                  { title: phrase('flow'), cell: (it) => it.flow },
-                  { title: phrase('finding'), cell: (it) => it.code, gives: 0 },
-                  { title: phrase('table'), cell: (it) => `${it.side ?? ''} ${it.table ?? ''}`.trim() },
-                  { title: phrase('detail'), cell: (it) => oneLine(it.detail ?? ''), gives: 2 },
+                  { title: phrase('flow'), cell: (entry) => entry.flow },
+                  { title: phrase('finding'), cell: (entry) => entry.code, gives: 0 },
+                  {
+                    title: phrase('table'),
+                    cell: (entry) => `${entry.side ?? ''} ${entry.table ?? ''}`.trim(),
+                  },
+                  { title: phrase('detail'), cell: (entry) => oneLine(entry.detail ?? ''), gives: 2 },
                 ],
                 columns,
                 (text) => paint('bold', text),

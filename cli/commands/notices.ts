@@ -28,12 +28,12 @@ export function addNoticesCommand(tree: Tree): void {
             table(
               items,
               [
-                { title: phrase('at'), cell: (it) => instant(it.at), gives: 0 },
-                { title: phrase('kind'), cell: (it) => it.kind },
-                { title: phrase('recipient'), cell: (it) => oneLine(it.recipient) },
-                { title: phrase('run'), cell: (it) => it.run ?? '' },
-                { title: phrase('flow'), cell: (it) => it.flow ?? '' },
-                { title: phrase('text'), cell: (it) => oneLine(it[lang]), gives: 2 },
+                { title: phrase('at'), cell: (entry) => instant(entry.at), gives: 0 },
+                { title: phrase('kind'), cell: (entry) => entry.kind },
+                { title: phrase('recipient'), cell: (entry) => oneLine(entry.recipient) },
+                { title: phrase('run'), cell: (entry) => entry.run ?? '' },
+                { title: phrase('flow'), cell: (entry) => entry.flow ?? '' },
+                { title: phrase('text'), cell: (entry) => oneLine(entry[lang]), gives: 2 },
               ],
               session.columns,
               (text) => paint('bold', text),

@@ -23,7 +23,7 @@ export function addOperationCommands(tree: Tree): void {
           const body = reason === undefined ? {} : { reason };
           const judged = await session.client.operate(`/operations/${part(operation!)}/${verb}`, body);
           if (verb === 'approve') return showOperation(session, judged);
-          session.answer(judged, (it) => operationLines(it, session));
+          session.answer(judged, (entry) => operationLines(entry, session));
           return 0;
         }),
       );
@@ -36,7 +36,7 @@ export function addOperationCommands(tree: Tree): void {
       tree.does(async (session, [key]) => {
         if (key === undefined) return operations.help({ error: true });
         const found = await session.client.get<Keyed>(`/keys/${part(key)}`);
-        session.answer(found, (it) => keyedLines(it, session));
+        session.answer(found, (found) => keyedLines(found, session));
         const { operation, backfill, event } = found;
         if (operation !== null)
           return { applied: 0, requested: 0, refused: 5, approval_required: 7 }[operation.state];
@@ -49,7 +49,7 @@ export function addOperationCommands(tree: Tree): void {
     .action(
       tree.does(async (session, [operation]) => {
         const found = await session.client.get<Operation>(`/operations/${part(operation!)}`);
-        session.answer(found, (it) => detailLines(it, session));
+        session.answer(found, (found) => detailLines(found, session));
         return undefined;
       }),
     );
@@ -67,13 +67,13 @@ export function addOperationCommands(tree: Tree): void {
             table(
               items,
               [
-                { title: session.phrase('at'), cell: (it) => instant(it.requestedAt), gives: 0 },
-                { title: session.phrase('operation'), cell: (it) => it.id, gives: 0 },
-                { title: session.phrase('actor'), cell: (it) => oneLine(it.actor) },
-                { title: session.phrase('verb'), cell: (it) => it.verb, gives: 0 },
-                { title: session.phrase('state'), cell: (it) => it.state, gives: 0 },
+                { title: session.phrase('at'), cell: (entry) => instant(entry.requestedAt), gives: 0 },
+                { title: session.phrase('operation'), cell: (entry) => entry.id, gives: 0 },
+                { title: session.phrase('actor'), cell: (entry) => oneLine(entry.actor) },
+                { title: session.phrase('verb'), cell: (entry) => entry.verb, gives: 0 },
+                { title: session.phrase('state'), cell: (entry) => entry.state, gives: 0 },
                 { title: session.phrase('targets'), cell: targetsOf, gives: 2 },
-                { title: session.phrase('reason'), cell: (it) => oneLine(it.request.reason), gives: 2 },
+                { title: session.phrase('reason'), cell: (entry) => oneLine(entry.request.reason), gives: 2 },
               ],
               session.columns,
               (text) => session.paint('bold', text),
@@ -103,17 +103,21 @@ export function addOperationCommands(tree: Tree): void {
           table(
             items,
             [
-              { title: session.phrase('at'), cell: (it) => instant(it.at), gives: 0 },
-              { title: session.phrase('actor'), cell: (it) => oneLine(it.actor) },
-              { title: session.phrase('verb'), cell: (it) => it.verb, gives: 0 },
-              { title: session.phrase('run'), cell: (it) => it.run ?? '' },
+              { title: session.phrase('at'), cell: (entry) => instant(entry.at), gives: 0 },
+              { title: session.phrase('actor'), cell: (entry) => oneLine(entry.actor) },
+              { title: session.phrase('verb'), cell: (entry) => entry.verb, gives: 0 },
+              { title: session.phrase('run'), cell: (entry) => entry.run ?? '' },
               {
                 title: session.phrase('outcome'),
-                cell: (it) => (it.code === null ? it.outcome : `${it.outcome} ${it.code}`),
-                paint: (text, it) => session.paint(it.outcome === 'applied' ? 'green' : 'yellow', text),
+                cell: (entry) => (entry.code === null ? entry.outcome : `${entry.outcome} ${entry.code}`),
+                paint: (text, entry) => session.paint(entry.outcome === 'applied' ? 'green' : 'yellow', text),
               },
-              { title: session.phrase('targets'), cell: (it) => oneLine(it.targets.join(' ')), gives: 2 },
-              { title: session.phrase('reason'), cell: (it) => oneLine(it.reason), gives: 2 },
+              {
+                title: session.phrase('targets'),
+                cell: (entry) => oneLine(entry.targets.join(' ')),
+                gives: 2,
+              },
+              { title: session.phrase('reason'), cell: (entry) => oneLine(entry.reason), gives: 2 },
             ],
             session.columns,
             (text) => session.paint('bold', text),

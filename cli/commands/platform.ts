@@ -33,7 +33,7 @@ export function addPlatformCommands(tree: Tree): void {
         tree.does<{ reason?: string }>(async (session, [name], { reason }) => {
           const body = reason === undefined ? {} : { reason };
           const answer = await session.client.post<PlatformRow>(`/platforms/${part(name!)}/${verb}`, body);
-          session.answer(answer, (it) => platformTable([it], session));
+          session.answer(answer, (entry) => platformTable([entry], session));
           return undefined;
         }),
       );
@@ -43,17 +43,17 @@ function platformTable(platforms: readonly PlatformRow[], { phrase, paint, colum
   return table(
     platforms,
     [
-      { title: phrase('platform'), cell: (it) => oneLine(it.platform), gives: 0 },
-      { title: phrase('agents'), cell: (it) => String(it.agents), align: 'right', gives: 0 },
-      { title: phrase('slots'), cell: (it) => `${it.used}/${it.slots}`, align: 'right', gives: 0 },
-      { title: phrase('waiting'), cell: (it) => String(it.waiting), align: 'right', gives: 0 },
+      { title: phrase('platform'), cell: (entry) => oneLine(entry.platform), gives: 0 },
+      { title: phrase('agents'), cell: (entry) => String(entry.agents), align: 'right', gives: 0 },
+      { title: phrase('slots'), cell: (entry) => `${entry.used}/${entry.slots}`, align: 'right', gives: 0 },
+      { title: phrase('waiting'), cell: (entry) => String(entry.waiting), align: 'right', gives: 0 },
       {
         title: phrase('state'),
-        cell: (it) =>
-          it.pause === null
+        cell: (entry) =>
+          entry.pause === null
             ? phrase('goes_on')
-            : `${phrase('run_paused')} ${oneLine(it.pause.by)} ${instant(it.pause.since)} ${oneLine(it.pause.reason)}`,
-        paint: (text, it) => paint(it.pause === null ? 'green' : 'magenta', text),
+            : `${phrase('run_paused')} ${oneLine(entry.pause.by)} ${instant(entry.pause.since)} ${oneLine(entry.pause.reason)}`,
+        paint: (text, entry) => paint(entry.pause === null ? 'green' : 'magenta', text),
       },
     ],
     columns,

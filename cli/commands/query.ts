@@ -34,7 +34,7 @@ export function addQueryCommand(tree: Tree): void {
         if (name === undefined || options.explain) {
           const list = await client.get<QueryList>('/queries');
           if (name === undefined) session.answer(list, ({ items }) => queryTable(items, session));
-          else session.answer(named(list, name), (it) => explained(it, session));
+          else session.answer(named(list, name), (entry) => explained(entry, session));
           return undefined;
         }
         const path = `/queries/${part(name.toUpperCase())}`;
@@ -47,7 +47,7 @@ export function addQueryCommand(tree: Tree): void {
           session.say(session.phrase('written_to', { file: options.xlsx }));
         } else {
           const answer = await client.get<QueryAnswer>(path, { ...asked, limit: options.limit });
-          session.answer(answer, (it) => answerTable(it, session));
+          session.answer(answer, (entry) => answerTable(entry, session));
         }
         return undefined;
       }),
@@ -80,11 +80,11 @@ function queryTable(items: readonly QuerySummary[], session: Session): string[] 
   return table(
     items,
     [
-      { title: phrase('query'), cell: (it) => it.id, gives: 0 },
-      { title: phrase('kind'), cell: (it) => it.category },
-      { title: phrase('name'), cell: (it) => it.names[lang], gives: 1 },
-      { title: phrase('question'), cell: (it) => it.question[lang], gives: 2 },
-      { title: phrase('inputs'), cell: (it) => it.inputs.join(' '), gives: 2 },
+      { title: phrase('query'), cell: (entry) => entry.id, gives: 0 },
+      { title: phrase('kind'), cell: (entry) => entry.category },
+      { title: phrase('name'), cell: (entry) => entry.names[lang], gives: 1 },
+      { title: phrase('question'), cell: (entry) => entry.question[lang], gives: 2 },
+      { title: phrase('inputs'), cell: (entry) => entry.inputs.join(' '), gives: 2 },
     ],
     columns,
     (text) => paint('bold', text),

@@ -47,11 +47,11 @@ export function addRerunCommand(tree: Tree): void {
       const run = await runOf(session, options.run);
       const plan = await planOf(session, run, flows, options);
       if (!options.apply) {
-        session.answer(plan, (it) => [
-          ...planLines(it, session),
+        session.answer(plan, (entry) => [
+          ...planLines(entry, session),
           session.paint(
             'dim',
-            session.phrase('plan_apply', { plan: it.id, run: it.run, at: instant(it.expiresAt) }),
+            session.phrase('plan_apply', { plan: entry.id, run: entry.run, at: instant(entry.expiresAt) }),
           ),
         ]);
         return undefined;

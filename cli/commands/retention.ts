@@ -38,10 +38,10 @@ export function addRetentionCommands(tree: Tree): void {
         const answer = await session.client.post<z.infer<typeof RetentionAnswer>>('/retention/run', body);
         if (answer.busy) session.say(session.phrase('retention_busy'));
         if (answer.more) session.say(session.phrase('retention_more'));
-        session.answer(answer, (it) =>
-          it.dryRun
-            ? dueTable(it.due, session)
-            : it.archived.map(({ run, file, bytes }) => `${run}  ${file}  ${bytes}`),
+        session.answer(answer, (entry) =>
+          entry.dryRun
+            ? dueTable(entry.due, session)
+            : entry.archived.map(({ run, file, bytes }) => `${run}  ${file}  ${bytes}`),
         );
         return undefined;
       }),
@@ -52,7 +52,7 @@ export function addRetentionCommands(tree: Tree): void {
     .action(
       tree.does(async (session, [run]) => {
         const answer = await session.client.post<Archived>(`/retention/restore/${part(run!)}`, {});
-        session.answer(answer, (it) => archivedTable([it], session));
+        session.answer(answer, (entry) => archivedTable([entry], session));
         return undefined;
       }),
     );
@@ -62,12 +62,12 @@ function dueTable(due: readonly Due[], { phrase, paint, columns }: Session): str
   return table(
     due,
     [
-      { title: phrase('run'), cell: (it) => it.run, gives: 0 },
-      { title: phrase('over_since'), cell: (it) => instant(it.overAt), gives: 0 },
+      { title: phrase('run'), cell: (entry) => entry.run, gives: 0 },
+      { title: phrase('over_since'), cell: (entry) => instant(entry.overAt), gives: 0 },
       {
         title: phrase('retention_verdict'),
-        cell: (it) => phrase(it.keptBecause === null ? 'retention_goes' : `kept_${it.keptBecause}`),
-        paint: (text, it) => paint(it.keptBecause === null ? 'green' : 'yellow', text),
+        cell: (entry) => phrase(entry.keptBecause === null ? 'retention_goes' : `kept_${entry.keptBecause}`),
+        paint: (text, entry) => paint(entry.keptBecause === null ? 'green' : 'yellow', text),
       },
     ],
     columns,
@@ -79,13 +79,13 @@ function archivedTable(archived: readonly Archived[], { phrase, paint, columns }
   return table(
     archived,
     [
-      { title: phrase('run'), cell: (it) => it.run, gives: 0 },
-      { title: phrase('archived'), cell: (it) => instant(it.archivedAt), gives: 0 },
-      { title: phrase('file'), cell: (it) => it.file },
-      { title: phrase('bytes'), cell: (it) => String(it.bytes), align: 'right', gives: 0 },
+      { title: phrase('run'), cell: (entry) => entry.run, gives: 0 },
+      { title: phrase('archived'), cell: (entry) => instant(entry.archivedAt), gives: 0 },
+      { title: phrase('file'), cell: (entry) => entry.file },
+      { title: phrase('bytes'), cell: (entry) => String(entry.bytes), align: 'right', gives: 0 },
       {
         title: phrase('restored'),
-        cell: (it) => (it.restoredAt === null ? '' : instant(it.restoredAt)),
+        cell: (entry) => (entry.restoredAt === null ? '' : instant(entry.restoredAt)),
         gives: 0,
       },
     ],

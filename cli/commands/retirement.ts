@@ -11,7 +11,7 @@ export function addRetirementCommand({ help, does }: Tree, flow: Tree['root']): 
     .action(
       does(async (session, [id]) => {
         const sheet = await session.client.get<Retirement>(`/flows/${part(id!)}/retirement`);
-        session.answer(sheet, (it) => retirementLines(it, session));
+        session.answer(sheet, (entry) => retirementLines(entry, session));
         return undefined;
       }),
     );

@@ -39,7 +39,7 @@ export function addRunCommands(tree: Tree): void {
     .action(
       tree.does<OpenOptions>(async (session, [given], options) => {
         const { cycle, period } = cycleOf(given!, options.cycle);
-        const procedures = options.procedure?.flatMap((it) => it.split(','));
+        const procedures = options.procedure?.flatMap((entry) => entry.split(','));
         const body = {
           cycle,
           period,
@@ -48,7 +48,9 @@ export function addRunCommands(tree: Tree): void {
           ...(options.yes ? { far: true } : {}),
         };
         const opened = await session.client.post<RunDetail>('/runs', body, options.key);
-        session.answer(opened, (it) => [session.phrase('run_opened', { run: it.id, flows: it.flows })]);
+        session.answer(opened, (entry) => [
+          session.phrase('run_opened', { run: entry.id, flows: entry.flows }),
+        ]);
         return undefined;
       }),
     );
@@ -77,7 +79,7 @@ export function addRunCommands(tree: Tree): void {
     .action(
       tree.does(async (session, [given]) => {
         const id = await runOf(session, given);
-        session.answer(await session.client.get<RunDetail>(ofRun(id)), (it) => runLines(it, session));
+        session.answer(await session.client.get<RunDetail>(ofRun(id)), (entry) => runLines(entry, session));
         return undefined;
       }),
     );
@@ -125,7 +127,7 @@ export function addRunCommands(tree: Tree): void {
       tree.does<{ reason?: string }>(async (session, [id], { reason }) => {
         const body = reason === undefined ? {} : { reason };
         const detail = await session.client.post<RunDetail>(ofRun(id!, '/reload'), body);
-        session.answer(detail, (it) => runLines(it, session));
+        session.answer(detail, (entry) => runLines(entry, session));
         return undefined;
       }),
     );
@@ -144,13 +146,17 @@ function runTable(runs: readonly Run[], session: Session): string[] {
   return table(
     runs,
     [
-      { title: phrase('run'), cell: (it) => it.id, gives: 0 },
-      { title: phrase('state'), cell: (it) => runState(it, session) },
-      { title: phrase('opened'), cell: (it) => instant(it.openedAt), gives: 2 },
-      { title: phrase('finished'), cell: (it) => instant(it.finishedAt), gives: 2 },
-      { title: phrase('by'), cell: (it) => oneLine(it.openedBy) },
-      { title: phrase('version'), cell: (it) => String(it.catalogueVersion), align: 'right' },
-      { title: phrase('procedures'), cell: (it) => it.procedures?.join(' ') ?? phrase('all'), gives: 2 },
+      { title: phrase('run'), cell: (entry) => entry.id, gives: 0 },
+      { title: phrase('state'), cell: (entry) => runState(entry, session) },
+      { title: phrase('opened'), cell: (entry) => instant(entry.openedAt), gives: 2 },
+      { title: phrase('finished'), cell: (entry) => instant(entry.finishedAt), gives: 2 },
+      { title: phrase('by'), cell: (entry) => oneLine(entry.openedBy) },
+      { title: phrase('version'), cell: (entry) => String(entry.catalogueVersion), align: 'right' },
+      {
+        title: phrase('procedures'),
+        cell: (entry) => entry.procedures?.join(' ') ?? phrase('all'),
+        gives: 2,
+      },
     ],
     session.columns,
     (text) => paint('bold', text),

@@ -20,10 +20,10 @@ export function addScheduleCommands(tree: Tree): void {
         const answer = await session.client.get<ScheduleList>('/schedules');
         session.answer(answer, ({ items, unknownHolidays }) => [
           ...scheduleTable(items, session),
-          ...unknownHolidays.map((it) =>
+          ...unknownHolidays.map((holiday) =>
             session.paint(
               'yellow',
-              session.phrase('holidays_unknown', { calendar: it.calendar, year: it.year }),
+              session.phrase('holidays_unknown', { calendar: holiday.calendar, year: holiday.year }),
             ),
           ),
         ]);
@@ -36,12 +36,12 @@ export function addScheduleCommands(tree: Tree): void {
     .action(
       tree.does(async (session, [id]) => {
         const answer = await session.client.get<ScheduleDetail>(`/schedules/${part(id!)}`);
-        session.answer(answer, (it) => [
-          ...scheduleTable([it], session),
-          ...it.next.map(({ local, period }) =>
-            session.phrase('schedule_next', { local, zone: it.timeZone, period }),
+        session.answer(answer, (entry) => [
+          ...scheduleTable([entry], session),
+          ...entry.next.map(({ local, period }) =>
+            session.phrase('schedule_next', { local, zone: entry.timeZone, period }),
           ),
-          ...it.slots.map((slot) => slotLine(slot, session)),
+          ...entry.slots.map((slot) => slotLine(slot, session)),
         ]);
         return undefined;
       }),
@@ -55,7 +55,7 @@ export function addScheduleCommands(tree: Tree): void {
         tree.does<{ reason?: string }>(async (session, [id], { reason }) => {
           const body = reason === undefined ? {} : { reason };
           const answer = await session.client.post<ScheduleDetail>(`/schedules/${part(id!)}/${verb}`, body);
-          session.answer(answer, (it) => scheduleTable([it], session));
+          session.answer(answer, (entry) => scheduleTable([entry], session));
           return undefined;
         }),
       );
@@ -69,7 +69,9 @@ export function addScheduleCommands(tree: Tree): void {
       tree.does<{ reason?: string; period?: string; key?: string }>(
         async (session, [id], { key, ...body }) => {
           const opened = await session.client.post<RunDetail>(`/schedules/${part(id!)}/trigger`, body, key);
-          session.answer(opened, (it) => [session.phrase('run_opened', { run: it.id, flows: it.flows })]);
+          session.answer(opened, (entry) => [
+            session.phrase('run_opened', { run: entry.id, flows: entry.flows }),
+          ]);
           return undefined;
         },
       ),
@@ -81,12 +83,12 @@ function scheduleTable(schedules: readonly Schedule[], session: Session): string
   return table(
     schedules,
     [
-      { title: phrase('schedule'), cell: (it) => oneLine(it.id), gives: 0 },
-      { title: phrase('schedule_does'), cell: (it) => oneLine(it.text[lang]), gives: 2 },
+      { title: phrase('schedule'), cell: (entry) => oneLine(entry.id), gives: 0 },
+      { title: phrase('schedule_does'), cell: (entry) => oneLine(entry.text[lang]), gives: 2 },
       {
         title: phrase('state'),
-        cell: (it) => phrase(it.paused ? 'run_paused' : 'goes_on'),
-        paint: (text, it) => paint(it.paused ? 'magenta' : 'green', text),
+        cell: (entry) => phrase(entry.paused ? 'run_paused' : 'goes_on'),
+        paint: (text, entry) => paint(entry.paused ? 'magenta' : 'green', text),
         gives: 0,
       },
       {
@@ -95,7 +97,7 @@ function scheduleTable(schedules: readonly Schedule[], session: Session): string
       },
       {
         title: phrase('last_decision'),
-        cell: (it) => (it.last === null ? '-' : decided(it.last, session)),
+        cell: (entry) => (entry.last === null ? '-' : decided(entry.last, session)),
         gives: 2,
       },
     ],

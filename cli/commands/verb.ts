@@ -134,7 +134,7 @@ export async function askVerb(
 ): Promise<number> {
   if (options.dryRun) {
     const foreseen = await session.client.post<Foreseen>(path, body);
-    session.answer(foreseen, (it) => foreseenLines(it, session));
+    session.answer(foreseen, (entry) => foreseenLines(entry, session));
     return { applied: 0, refused: 5, approval_required: 7 }[foreseen.state];
   }
   const operation = await session.client.operate(path, body, {
@@ -145,6 +145,6 @@ export async function askVerb(
 }
 
 export function showOperation(session: Session, operation: Operation): number {
-  session.answer(operation, (it) => operationLines(it, session));
+  session.answer(operation, (entry) => operationLines(entry, session));
   return operation.state === 'approval_required' ? 7 : operation.state === 'refused' ? 5 : 0;
 }

@@ -13,10 +13,10 @@ export function addVerbsCommand(tree: Tree): void {
       tree.does(async (session) => {
         const { lang, phrase, paint } = session;
         const list = await session.client.get<z.infer<typeof VerbList>>('/verbs');
-        const states = (it: (typeof list)['items'][number]): string =>
+        const states = (entry: (typeof list)['items'][number]): string =>
           [
-            ...it.allowedIn.map((state) => stateWord(state, lang)),
-            ...it.withSupersede.map((state) => `${stateWord(state, lang)}*`),
+            ...entry.allowedIn.map((state) => stateWord(state, lang)),
+            ...entry.withSupersede.map((state) => `${stateWord(state, lang)}*`),
           ].join(' ');
         session.answer(list, ({ items }) => [
           ...table(
@@ -24,17 +24,17 @@ export function addVerbsCommand(tree: Tree): void {
             [
               {
                 title: phrase('verb'),
-                cell: (it) => (lang === 'zh' ? `${it.verb} ${it.zh}` : it.verb),
+                cell: (entry) => (lang === 'zh' ? `${entry.verb} ${entry.zh}` : entry.verb),
                 gives: 0,
               },
-              { title: phrase('target'), cell: (it) => it.target, gives: 0 },
+              { title: phrase('target'), cell: (entry) => entry.target, gives: 0 },
               {
                 title: phrase('needs'),
-                cell: (it) =>
+                cell: (entry) =>
                   [
-                    it.needsReason ? '--reason' : '',
-                    it.needsEvidence ? '--evidence' : '',
-                    it.onlyPerson ? phrase('gates_only') : '',
+                    entry.needsReason ? '--reason' : '',
+                    entry.needsEvidence ? '--evidence' : '',
+                    entry.onlyPerson ? phrase('gates_only') : '',
                   ]
                     .filter((text) => text !== '')
                     .join(' '),

@@ -29,14 +29,14 @@ export function addWhyCommand(tree: Tree): void {
       tree.does<Asked>(async (session, [flow], { run, limit, flows, group, layer, procedure, ...form }) => {
         const id = await runOf(session, run);
         const filter = { flows: flows ?? flow, group, layer, procedure };
-        if (flow === undefined || [flows, group, layer, procedure].some((it) => it !== undefined)) {
+        if (flow === undefined || [flows, group, layer, procedure].some((entry) => entry !== undefined)) {
           const query = { ...filter, causes: limit, limit, chains: form.tree ?? false };
           const answer = await session.client.get<WhyRun>(ofRun(id, '/why'), query);
-          session.answer(answer, (it) => shownAs(form, it, session) ?? runLines(it, session));
+          session.answer(answer, (entry) => shownAs(form, entry, session) ?? runLines(entry, session));
           return undefined;
         }
         const answer = await session.client.get<WhyFlow>(ofRun(id, `/flows/${part(flow)}/why`), { limit });
-        session.answer(answer, (it) => shownAs(form, it, session) ?? whyLines(it, session));
+        session.answer(answer, (entry) => shownAs(form, entry, session) ?? whyLines(entry, session));
         // An answer about what does not exist is an answer; the exit code says that it does not exist.
         return answer.state === null ? 3 : undefined;
       }),
@@ -98,8 +98,8 @@ function causeTable(it: WhyFlow | WhyRun, session: Session): string[] {
   return more > 0 ? [...lines, phrase('and_more', { n: more })] : lines;
 }
 
-const placeOf = (it: Cause, run: string, whole: string): string =>
-  `${it.run === run ? '' : `${it.run}/`}${oneLine(it.flow ?? whole)}`;
+const placeOf = (cause: Cause, run: string, whole: string): string =>
+  `${cause.run === run ? '' : `${cause.run}/`}${oneLine(cause.flow ?? whole)}`;
 
 /** Also the demo prints these. */
 export function whyLines(it: WhyFlow, session: Shown): string[] {

@@ -79,7 +79,7 @@ export function troubledRun(account: Account, seen: Seen): Expectation[] {
   const regions = flows.filter((flow) => flow.kind === 'gate' && flow.procedure === 'P01');
   const last = [...regions].sort((a, b) => (b.resultAt ?? 0) - (a.resultAt ?? 0))[0];
   const refusal = (code: string, actor: string): boolean =>
-    refused.some((it) => it.verb === 'force-pass' && it.code === code && it.actor === actor);
+    refused.some((entry) => entry.verb === 'force-pass' && entry.code === code && entry.actor === actor);
   const list: Expectation[] = [
     so(
       'exactly one program failed, once',
@@ -168,8 +168,8 @@ const ids = (flows: readonly { readonly id: string; readonly state: string }[]):
 /** Flows by attempts whose program failed, once for each; what a killed process lost was tried again and is no failure. */
 const failures = (attempts: Account['attempts']): string[] =>
   [...attempts].flatMap(([id, list]) =>
-    list.filter((it) => it.outcome === 'failed' && it.failure === 'program').map(() => id),
+    list.filter((item) => item.outcome === 'failed' && item.failure === 'program').map(() => id),
   );
 
 const same = (a: readonly string[], b: readonly string[]): boolean =>
-  a.length === b.length && [...a].sort().every((it, i) => it === [...b].sort()[i]);
+  a.length === b.length && [...a].sort().every((entry, i) => entry === [...b].sort()[i]);

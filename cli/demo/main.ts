@@ -66,7 +66,9 @@ async function main(): Promise<number> {
       ...(quiet.before ? [] : [...soundRun(first), ...quietRun(first)]),
       ...(troubled.before ? [] : [...soundRun(second), ...troubledRun(second, troubled.seen)]),
     ];
-    const problems = expectations.map((it) => it.problem).filter((problem) => problem !== null);
+    const problems = expectations
+      .map((expectation) => expectation.problem)
+      .filter((problem) => problem !== null);
     tellSummary(talk, first, second, expectations);
     const { run: previous, states, flows } = figuresOf(first);
     const answer = {
@@ -119,7 +121,7 @@ function tellSummary(
     ]);
   }
   for (const { problem } of expectations) if (problem !== null) talk.tell('problem', { problem });
-  if (expectations.length > 0 && expectations.every((it) => it.problem === null))
+  if (expectations.length > 0 && expectations.every((expectation) => expectation.problem === null))
     talk.tell('all_good', { n: expectations.length });
 }
 

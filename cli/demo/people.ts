@@ -62,7 +62,9 @@ export async function triggerWhenReady(
   flow: string,
   after: string,
 ): Promise<void> {
-  await view.until(`the end of ${after}`, ({ flows }) => flows.some((it) => it.id === after && isDone(it)));
+  await view.until(`the end of ${after}`, ({ flows }) =>
+    flows.some((flow) => flow.id === after && isDone(flow)),
+  );
   if (view.flow(flow)?.state !== 'not_triggered') return;
   await verb(stage.demo, view, 'trigger', [flow]);
   stage.talk.tell('triggered', { flow });

@@ -74,7 +74,7 @@ export async function accountOf(client: Client, run: string): Promise<Account> {
 
 async function rerunsOf(client: Client, run: string): Promise<Rerun[]> {
   const { items } = await client.list<Operation>('/operations', { run, state: 'applied' });
-  const applied = items.filter((it) => it.verb === 'rerun' && it.request.plan !== null).reverse();
+  const applied = items.filter((item) => item.verb === 'rerun' && item.request.plan !== null).reverse();
   return Promise.all(
     applied.map(async (operation) => {
       const plan = await client.get<Plan>(ofRun(run, `/rerun-plans/${part(operation.request.plan!)}`));
@@ -98,7 +98,7 @@ async function below(client: Client, run: string, roots: readonly string[]): Pro
     const found = await Promise.all(
       next.map((id) => client.get<{ downstream: { flow: string }[] }>(ofRun(run, `/flows/${part(id)}`))),
     );
-    next = found.flatMap((it) => it.downstream.map((edge) => edge.flow)).filter((id) => !seen.has(id));
+    next = found.flatMap((found) => found.downstream.map((edge) => edge.flow)).filter((id) => !seen.has(id));
     for (const id of next) seen.add(id);
   }
   return [...seen];

@@ -99,7 +99,7 @@ async function brokenChain(
   const failed = await view.until(`the failure of ${id}`, ({ flows }) => {
     const flow = flowIn(flows, id);
     const siblings = flows.filter(
-      (it) => it.procedure === flow.procedure && it.step === flow.step && it.id !== id,
+      (other) => other.procedure === flow.procedure && other.step === flow.step && other.id !== id,
     );
     if (flow.generation > 1 || isDone(flow)) return flow;
     return flow.state === 'failed' && siblings.every(isDone) && flow;
@@ -137,7 +137,7 @@ async function confirmLate(
   const waiting = await view.until(`the turn of ${region.id}`, ({ flows }) => {
     const flow = flowIn(flows, region.id);
     const others = flows.filter(
-      (it) => it.kind === 'gate' && it.procedure === region.procedure && it.id !== region.id,
+      (flow) => flow.kind === 'gate' && flow.procedure === region.procedure && flow.id !== region.id,
     );
     return (isDone(flow) || (flow.state === 'waiting_person' && others.every(isDone))) && flow;
   });
@@ -154,7 +154,7 @@ async function confirmLate(
 async function lateDimension(stage: Stage, view: RunView, month: string, previous: string): Promise<void> {
   const { talk, demo } = stage;
   const below = await view.until('the dimension', ({ flows }) =>
-    flows.filter((it) => it.procedure === 'P02' && it.kind === 'job' && it.step === 5).slice(0, 2),
+    flows.filter((flow) => flow.procedure === 'P02' && flow.kind === 'job' && flow.step === 5).slice(0, 2),
   );
   const ids = below.map((flow) => flow.id);
   if (view.flow(DIMENSION)?.state === 'not_triggered') {

@@ -44,7 +44,7 @@ export function table<Row>(
         return row !== undefined && column.paint !== undefined ? column.paint(padded, row) : padded;
       })
       .join(GAP);
-  return [title(line(shape.map((it) => it.title))), ...rows.map((row, i) => line(cells[i]!, row))];
+  return [title(line(shape.map((entry) => entry.title))), ...rows.map((row, i) => line(cells[i]!, row))];
 }
 
 function shrink<Row>(widths: number[], shape: readonly Column<Row>[], room: number): void {

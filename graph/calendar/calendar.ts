@@ -49,7 +49,7 @@ const yearsOf = (text: string): string =>
 
 /** The cycle whose period it is: each is written in its own way. Throws `invalid_period`. */
 export function cycleOf(period: string): Cycle {
-  const cycle = (Object.keys(SHAPE) as Cycle[]).find((it) => isPeriod(it, period));
+  const cycle = (Object.keys(SHAPE) as Cycle[]).find((key) => isPeriod(key, period));
   if (cycle !== undefined) return cycle;
   throw new SluiceError(
     'invalid_period',

@@ -87,7 +87,7 @@ export class Openings {
     for (let at = pageOf(cycle, period); ; at = turn(cycle, at, back ? -1 : 1)) {
       if (back ? at < FIRST : at > LAST) return null;
       const page = this.#page(by, cycle, at);
-      const beside = back ? page.filter((it) => it < period) : page.filter((it) => it > period);
+      const beside = back ? page.filter((entry) => entry < period) : page.filter((entry) => entry > period);
       if (left <= beside.length) return (back ? beside.at(-left) : beside[left - 1])!;
       left -= beside.length;
       empty = page.length === 0 ? empty + 1 : 0;
@@ -104,7 +104,7 @@ export class Openings {
     const plain = mapPeriod(mapping, cycle, period, target);
     if (!leadsAmongOpened(mapping)) return plain;
     const shift = shiftOf(mapping);
-    if (shift === null) return plain.filter((it) => this.opens(by, to, it));
+    if (shift === null) return plain.filter((entry) => this.opens(by, to, entry));
     const holder = formatPeriod(to, periodStartLocal(cycle, period));
     const found = this.shifted(by, to, holder, -shift);
     return found === null ? plain : [found];
@@ -113,7 +113,9 @@ export class Openings {
   #set(key: string, covers: (schedule: Schedule) => boolean, cycle: Cycle): Openers | null {
     let known = this.#sets.get(key);
     if (known === undefined) {
-      const ids = this.#schedules.filter((it) => it.cycle === cycle && covers(it)).map(({ id }) => id);
+      const ids = this.#schedules
+        .filter((schedule) => schedule.cycle === cycle && covers(schedule))
+        .map(({ id }) => id);
       const name = `= ${ids.join(' ')}`;
       known = this.#sets.get(name) ?? ids;
       this.#sets.set(name, known).set(key, known);

@@ -62,7 +62,7 @@ export function calendarOf(
   { calendar }: Pick<Schedule, 'calendar'>,
   calendars: readonly (BusinessCalendar & { readonly id: string })[],
 ): BusinessCalendar {
-  return calendars.find((it) => it.id === calendar) ?? DEFAULT_CALENDAR;
+  return calendars.find((other) => other.id === calendar) ?? DEFAULT_CALENDAR;
 }
 
 export const catchUpMs = ({ cycle, catchUpMs }: Schedule): number => catchUpMs ?? CATCH_UP_MS[cycle];

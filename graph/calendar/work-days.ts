@@ -47,8 +47,10 @@ export type DayKind =
 /** A make-up day wins over holiday and weekend, a holiday over the weekend. */
 export function dayKind(calendar: WorkCalendar, date: string): DayKind {
   if (calendar.makeUpDays.includes(date)) return { worked: true, why: 'make_up_day' };
-  const holiday = calendar.holidays.find((it) =>
-    typeof it === 'string' ? it === date : it.from <= date && date <= (it.to ?? it.from),
+  const holiday = calendar.holidays.find((holiday) =>
+    typeof holiday === 'string'
+      ? holiday === date
+      : holiday.from <= date && date <= (holiday.to ?? holiday.from),
   );
   if (holiday !== undefined)
     return { worked: false, why: 'holiday', names: typeof holiday === 'string' ? null : holiday.names };
@@ -67,10 +69,10 @@ export const isWorkDay = (calendar: WorkCalendar, date: string): boolean => dayK
 export function knowsHolidays({ holidays }: WorkCalendar, year: string): boolean {
   return (
     holidays.length === 0 ||
-    holidays.some((it) =>
-      typeof it === 'string'
-        ? it.startsWith(year)
-        : it.from.slice(0, 4) <= year && year <= (it.to ?? it.from).slice(0, 4),
+    holidays.some((holiday) =>
+      typeof holiday === 'string'
+        ? holiday.startsWith(year)
+        : holiday.from.slice(0, 4) <= year && year <= (holiday.to ?? holiday.from).slice(0, 4),
     )
   );
 }

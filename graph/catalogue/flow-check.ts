@@ -166,9 +166,15 @@ export class FlowCheck {
   #startBeforeDeadline({ id, cycle, startAt, deadline }: Draft, path: Path): void {
     if (startAt === undefined || deadline === undefined) return;
     const moments = [startAt, deadline];
-    if (moments.some((it) => it.startsWith('open') || countsWorkDays(it) || this.#moments.get(it) !== null))
+    if (
+      moments.some(
+        (moment) => moment.startsWith('open') || countsWorkDays(moment) || this.#moments.get(moment) !== null,
+      )
+    )
       return;
-    const [start, end] = moments.map((it) => resolveMoment(it, cycle, SAMPLE[cycle], DEFAULT_CALENDAR, 0));
+    const [start, end] = moments.map((moment) =>
+      resolveMoment(moment, cycle, SAMPLE[cycle], DEFAULT_CALENDAR, 0),
+    );
     if (end! >= start!) return;
     const en = `the deadline '${deadline}' comes before the start time '${startAt}': it is always missed`;
     const zh = `截止时间 '${deadline}' 早于启动时间 '${startAt}'，必然超时`;

@@ -78,13 +78,13 @@ export function loopsOverRuns(
     if (work > MOST_WORK && !first) continue;
     const round = search.badRound(knot);
     if (round === null) continue;
-    const opened = openings !== null && knot.some((it) => it.opened !== undefined);
+    const opened = openings !== null && knot.some((entry) => entry.opened !== undefined);
     const way = opened ? openedRound(knot, openings, budget) : 'unknown';
     if (way === null) continue;
     const { loop, closing } = way === 'unknown' ? search.told(round, knot, cycleOf) : toldOpened(way);
     found.push(loop);
-    const rest = knot.filter((it) => it !== closing);
-    queue.push(...search.knots(rest).map((it) => ({ knot: it, first: false })));
+    const rest = knot.filter((entry) => entry !== closing);
+    queue.push(...search.knots(rest).map((knot) => ({ knot: knot, first: false })));
   }
   return found.sort((a, b) => a.closing.v - b.closing.v || a.closing.u - b.closing.u);
 }
@@ -158,7 +158,7 @@ class Search {
     const shift = knot.map((edge) => mostShift(edge, unit));
     // Without steps forward a step backward is never made good: a way that takes one ends in an earlier period.
     const forward = knot.filter((_, i) => shift[i]! > 0);
-    const inParts = (parts: readonly RunEdge[][]) => first(parts, (it) => this.badRound(it));
+    const inParts = (parts: readonly RunEdge[][]) => first(parts, (part) => this.badRound(part));
     if (forward.length === 0) {
       const level = knot.filter((_, i) => shift[i] === 0);
       if (level.length < knot.length) return inParts(this.knots(level));
@@ -169,13 +169,13 @@ class Search {
     // parts: a step to the coarser period that holds a finer one, a step forward.
     const parts = mixed
       ? [
-          ...this.knots(knot.filter((it) => it.cycle === unit && it.target === unit)),
-          ...this.knots(knot.filter((it) => it.cycle !== unit && it.target !== unit)),
+          ...this.knots(knot.filter((entry) => entry.cycle === unit && entry.target === unit)),
+          ...this.knots(knot.filter((entry) => entry.cycle !== unit && entry.target !== unit)),
         ]
       : this.knots(knot.filter((_, i) => shift[i]! <= 0));
     const inPart = inParts(parts);
     if (inPart !== null) return inPart;
-    const joining = mixed ? knot.filter((it) => it.cycle !== unit && it.target === unit) : forward;
+    const joining = mixed ? knot.filter((entry) => entry.cycle !== unit && entry.target === unit) : forward;
     const starts = [...new Set(joining.map(({ to }) => to))];
     return this.#wayRound(knot, starts, mixed && unit === 'month' ? MONTH_STARTS : [FIRST[unit]]);
   }
@@ -190,9 +190,9 @@ class Search {
     periods: readonly Numbered[],
   ): RunEdge[] | null {
     const n = this.#number(edges);
-    const from = Int32Array.from(edges, (it) => this.#place[it.from]!);
-    const to = Int32Array.from(edges, (it) => this.#place[it.to]!);
-    const places = starts.map((it) => this.#place[it]!);
+    const from = Int32Array.from(edges, (edge) => this.#place[edge.from]!);
+    const to = Int32Array.from(edges, (edge) => this.#place[edge.to]!);
+    const places = starts.map((start) => this.#place[start]!);
     this.#forget(edges);
     const at = new Float64Array(n);
     const steps = new Int32Array(n);
@@ -237,7 +237,7 @@ class Search {
     );
     const turned = [...round.slice(turn), ...round.slice(0, turn)];
     const periods = unit === 'month' ? MONTH_STARTS : [FIRST[unit]];
-    const period = periods.find((it) => turned.reduce((at, edge) => latest(edge, at), it) >= it)!;
+    const period = periods.find((period) => turned.reduce((at, edge) => latest(edge, at), period) >= period)!;
     const way = shortWay(knot, turned[0]!.from, period, turned.length) ?? turned;
     let at = period;
     const steps = way.map((edge): Step => {
@@ -260,7 +260,7 @@ class Search {
 function toMend(way: readonly RunEdge[], unit: Cycle): number {
   const worth = (edge: RunEdge): number =>
     edge.inRun ? -1e9 : (RANK[edge.target] - RANK[edge.cycle]) * 1e6 + mostShift(edge, unit);
-  return way.reduce((best, it, i) => (worth(it) > worth(way[best]!) ? i : best), 0);
+  return way.reduce((best, entry, i) => (worth(entry) > worth(way[best]!) ? i : best), 0);
 }
 
 function toldOpened(way: readonly OpenedStep[]): { loop: LoopOverRuns; closing: RunEdge } {

@@ -30,7 +30,7 @@ export function sharedPeriods(
   const all = schedules.map((schedule) => {
     const { cycle, procedures: only } = schedule;
     const covered = [...(procedures.get(cycle) ?? [])].filter(
-      (it) => only === undefined || only.includes(it),
+      (entry) => only === undefined || only.includes(entry),
     );
     return { schedule, covered: JSON.stringify(covered.sort()), by: [schedule.id] };
   });

@@ -93,7 +93,9 @@ function lookAhead({ flow, by, edge, inRun, upstream, opened, openings, nowMs }:
       if (any) return null;
     } else {
       const asked = inRun ? [period] : mapPeriod(edge.period, own, seen, target);
-      const to = asked.find((it) => !isBefore(it, upstream.begins) && !openings.opens(opened, target, it));
+      const to = asked.find(
+        (entry) => !isBefore(entry, upstream.begins) && !openings.opens(opened, target, entry),
+      );
       if (to !== undefined) return { from: period, to };
     }
   }

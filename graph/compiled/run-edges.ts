@@ -60,7 +60,7 @@ export function edgesOf(
   if (edges.length === 0) return [];
   // Only what hangs together over all edges is looked at closer: in most estates next to nothing.
   const knot = knotOf(flows.length, count, edges, { upOff, up }, of);
-  const plain = edges.filter((it) => knot[it.from] === knot[it.to]);
+  const plain = edges.filter((edge) => knot[edge.from] === knot[edge.to]);
   for (let v = 0; v < flows.length; v++) {
     const from = of[v]!;
     const { cycle } = flows[v]!;

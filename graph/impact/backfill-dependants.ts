@@ -145,8 +145,8 @@ class Search {
     if (found === undefined) {
       const all = graph.cycle === this.#cycle ? this.#own : this.#past.periods(graph.cycle);
       const [from, to] = around(graph, own, edge, period);
-      found = between(all, graph.cycle, from, to).filter((it) =>
-        periodsOf(graph, edge, { cycle: graph.cycle, period: it }).includes(period),
+      found = between(all, graph.cycle, from, to).filter((entry) =>
+        periodsOf(graph, edge, { cycle: graph.cycle, period: entry }).includes(period),
       );
       this.#known.set(key, found);
     }
@@ -212,7 +212,8 @@ function ordered(
   of.forEach((component, i) => void members[component]!.push(i));
   for (const list of members) list.sort(sooner);
   const open = members.map(
-    (list, c) => new Set(list.flatMap((i) => upstreams[i]!.map((u) => of[u]!).filter((it) => it !== c))),
+    (list, c) =>
+      new Set(list.flatMap((i) => upstreams[i]!.map((u) => of[u]!).filter((entry) => entry !== c))),
   );
   const left = new Set(members.keys());
   const order: PlannedRun[] = [];

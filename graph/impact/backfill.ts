@@ -90,7 +90,7 @@ function openersOf(graph: Graph, flows: readonly string[] | null): readonly Open
       : graph.ids.flatMap((id, v) =>
           asked.has(id) ? [openings.covering(cycle, graph.attrOf(v).procedure)] : [],
         );
-  const known = [...new Set(sets)].filter((it) => it !== null);
+  const known = [...new Set(sets)].filter((entry) => entry !== null);
   return known.length === 0 || sets.includes(null) ? null : known;
 }
 

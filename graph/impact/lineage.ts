@@ -34,7 +34,7 @@ export function lineageOf(flows: readonly FlowData[]): Lineage {
     for (const table of reads) note(readers, table, flow);
     for (const table of writes) note(producers, table, flow);
   }
-  return { flows: new Map(flows.map((it) => [it.flow, it])), producers, readers };
+  return { flows: new Map(flows.map((flow) => [flow.flow, flow])), producers, readers };
 }
 
 export type Place =

@@ -98,7 +98,7 @@ function copyEdges(
   const place = (from: string, to: string): void => {
     const [u, v] = [index.get(from), index.get(to)];
     const edge = u === undefined || v === undefined ? -1 : edgeId(graph, u, v);
-    const invalid = edge >= 0 ? -1 : graph.invalid.findIndex((it) => it.v === v && it.from === from);
+    const invalid = edge >= 0 ? -1 : graph.invalid.findIndex((entry) => entry.v === v && entry.from === from);
     if (edge >= 0) s.waived[edge] = 1;
     else if (invalid >= 0) s.waivedInvalid[invalid] = 1;
     else lapsed.push({ from, run: null, to });
@@ -112,7 +112,9 @@ function copyEdges(
   before.subscriptions.list.forEach(({ v: u, from, run }, i) => {
     const to = old.ids[u]!;
     const v = index.get(to);
-    const same = subscribersTo(s.subscriptions, run, from).find((it) => s.subscriptions.list[it]!.v === v);
+    const same = subscribersTo(s.subscriptions, run, from).find(
+      (entry) => s.subscriptions.list[entry]!.v === v,
+    );
     if (same !== undefined) {
       s.foreignMet[same] = before.foreignMet[i]!;
       s.waivedForeign[same] = before.waivedForeign[i]!;
@@ -121,8 +123,8 @@ function copyEdges(
   return lapsed;
 }
 
-const keyOf = (it: Blocker): string =>
-  `${it.code} ${'from' in it ? it.from : ''} ${'run' in it ? it.run : ''}`;
+const keyOf = (blocker: Blocker): string =>
+  `${blocker.code} ${'from' in blocker ? blocker.from : ''} ${'run' in blocker ? blocker.run : ''}`;
 
 function blockerChanges(
   old: Graph,

@@ -32,9 +32,9 @@ export interface Standing {
 /** Ids that are no runs', and those of scheduled runs, stand beside nothing. */
 export function besides(list: readonly Beside[]): Map<string, Beside> {
   return new Map(
-    list.flatMap((it) => {
-      const key = parseRunId(it.run);
-      return key === null || key.n === null ? [] : [[runId(key.cycle, key.period), it] as const];
+    list.flatMap((item) => {
+      const key = parseRunId(item.run);
+      return key === null || key.n === null ? [] : [[runId(key.cycle, key.period), item] as const];
     }),
   );
 }
@@ -125,7 +125,7 @@ export function beforeBeginning(
     const waitedFor = new Set(
       subscriptions.list
         .slice(subscriptions.off[v]!, subscriptions.off[v + 1]!)
-        .flatMap((it) => (it.from === from ? [periodOf(it.run)] : [])),
+        .flatMap((item) => (item.from === from ? [periodOf(item.run)] : [])),
     );
     for (const period of periodsOf(graph, graph.foreign[e]!, run))
       if (isBefore(period, begins) && !waitedFor.has(`${cycle} ${period}`)) {

@@ -140,7 +140,7 @@ class Left {
   /** Agents that could carry it out. */
   seats({ platform, labels }: Asking): AgentRoom[] {
     return this.#rooms.agents.filter(
-      (agent) => agent.platform === platform && labels.every((it) => agent.labels.includes(it)),
+      (agent) => agent.platform === platform && labels.every((label) => agent.labels.includes(label)),
     );
   }
 
@@ -223,7 +223,7 @@ export function keptRoom(
     () => 0,
   );
   const taken = granted.map(({ asking, agent }) => ({ asking, agent, pools: true, locks: asking.locks }));
-  const byFlow = new Map([...kept, ...taken].map((it) => [it.asking, it]));
+  const byFlow = new Map([...kept, ...taken].map((entry) => [entry.asking, entry]));
   return first.flatMap((asking) => {
     const it = byFlow.get(asking);
     if (it === undefined) return [];
@@ -241,22 +241,22 @@ export function keptAgainst(
   pools: Rooms['pools'],
   agents: readonly { readonly name: string; readonly free: number }[],
 ): { readonly by: KeptRoom; readonly reason: string }[] {
-  const own = kept.findIndex((it) => it.run === asks.run && it.flow === asks.flow);
+  const own = kept.findIndex((entry) => entry.run === asks.run && entry.flow === asks.flow);
   const before = own < 0 ? kept : kept.slice(0, own);
   const list: { by: KeptRoom; reason: string }[] = [];
   asks.pools.forEach((name, i) => {
     const { size, used } = pools.get(name) ?? { size: 0, used: 0 };
-    const keeping = before.filter((it) => it.units.has(name));
-    const units = keeping.reduce((sum, it) => sum + it.units.get(name)!, 0);
+    const keeping = before.filter((entry) => entry.units.has(name));
+    const units = keeping.reduce((sum, entry) => sum + entry.units.get(name)!, 0);
     const n = asks.amounts[i]!;
     if (keeping.length > 0 && used + units + n > size)
       list.push({ by: keeping[0]!, reason: `pool ${name}, needs ${n}, ${used} of ${size} used` });
   });
   for (const key of asks.locks) {
-    const by = before.find((it) => it.locks.includes(key));
+    const by = before.find((entry) => entry.locks.includes(key));
     if (by !== undefined) list.push({ by, reason: key });
   }
-  const keepsAt = (name: string): KeptRoom[] => before.filter((it) => it.agent === name);
+  const keepsAt = (name: string): KeptRoom[] => before.filter((entry) => entry.agent === name);
   const seat = agents.find(({ name }) => keepsAt(name).length > 0);
   if (seat !== undefined && agents.every(({ name, free }) => free <= keepsAt(name).length))
     list.push({ by: keepsAt(seat.name)[0]!, reason: `a slot of ${seat.name}` });

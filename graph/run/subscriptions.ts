@@ -34,8 +34,8 @@ export function subscribersTo(subscriptions: Subscriptions, run: string, from: s
   let index = byUpstream.get(subscriptions);
   if (index === undefined) {
     const made = new Map<string, number[]>();
-    subscriptions.list.forEach((it, i) => {
-      const key = `${it.run} ${it.from}`;
+    subscriptions.list.forEach((item, i) => {
+      const key = `${item.run} ${item.from}`;
       const known = made.get(key);
       if (known === undefined) made.set(key, [i]);
       else known.push(i);

@@ -30,7 +30,7 @@ export interface FileFlaw {
 
 /** The text of a file, without byte order mark; `declared` as `encodingFor` gives it. O(n); a bad file costs O(n log n). */
 export function decode(bytes: Uint8Array, declared: string | null): { readonly text: string } | FileFlaw {
-  const mark = MARKS.find((it) => it.bytes.every((byte, i) => bytes[i] === byte))?.encoding ?? null;
+  const mark = MARKS.find((mark) => mark.bytes.every((byte, i) => bytes[i] === byte))?.encoding ?? null;
   // The mark of UTF-8 is a signature: an exported file that was declared as something else begins with it.
   const encoding = mark === 'utf-8' ? 'utf-8' : (declared ?? 'utf-8');
   if (mark !== null && mark !== encoding)

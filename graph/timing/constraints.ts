@@ -47,7 +47,9 @@ export function constraintsOf(
   const add = (kind: PieceKind, from: number, end: number, by: string | null): void => {
     list.push({ kind, from, to: end, by });
   };
-  const startNows = overrides.filter((it) => it.kind === 'start-now' && it.at >= begun && it.at <= to);
+  const startNows = overrides.filter(
+    (override) => override.kind === 'start-now' && override.at >= begun && override.at <= to,
+  );
   for (const it of startNows) {
     const since = setAsideSince(at, v, begun, it.at);
     if (since !== null) add('manual_start', Math.max(begun, since), it.at, it.actor);
@@ -90,7 +92,7 @@ export function constraintsOf(
   }
   add('waiting_time', early, s.start[v]!, attrs.startAt);
   if (attrs.runner === 'person') {
-    const said = overrides.findLast((it) => isConfirm(it, begun, to));
+    const said = overrides.findLast((override) => isConfirm(override, begun, to));
     // Without a word of this generation the one of an older generation was kept (onRerun), or nobody has confirmed.
     const kept = ending === 'now' ? has(s, v, FLAG.CONFIRMED) : isKept(at, v, gen);
     if (said !== undefined || !kept)
@@ -117,8 +119,10 @@ function waitsForRuns(
   const waits: { from: string; run: string; until: number }[] = [];
   for (let i = off[v]!; i < off[v + 1]!; i++) {
     const { from, run } = list[i]!;
-    const waives = (facts.overrides.get(v) ?? []).filter((it) => it.kind === 'waive' && it.run === run);
-    if (waives.some((it) => it.from === from && isInForce(it, to))) continue;
+    const waives = (facts.overrides.get(v) ?? []).filter(
+      (entry) => entry.kind === 'waive' && entry.run === run,
+    );
+    if (waives.some((waive) => waive.from === from && isInForce(waive, to))) continue;
     const metAt = facts.metAt[i]!;
     // Only the last time is kept: that it was met before, and then not any more, is not known.
     if (metAt === 0) waits.push({ from, run, until: ENDLESS });
@@ -142,21 +146,23 @@ function isKept({ graph, facts }: History, v: number, gen: Generation): boolean 
 }
 
 /** At that instant; what ended in it is not in force any more. */
-export const isInForce = (it: Override, t: number): boolean =>
-  it.at <= t && (it.endedAt === null || it.endedAt > t);
+export const isInForce = (override: Override, t: number): boolean =>
+  override.at <= t && (override.endedAt === null || override.endedAt > t);
 
-const isConfirm = (it: Override, from: number, to: number): boolean =>
-  it.kind === 'confirm' && it.at >= from && isInForce(it, to);
+const isConfirm = (override: Override, from: number, to: number): boolean =>
+  override.kind === 'confirm' && override.at >= from && isInForce(override, to);
 
 /** Since when something above was missing that start-now or force-pass set aside; null when nothing was. O(in-degree). */
 function setAsideSince(at: History, v: number, begun: number, decidedAt: number): number | null {
   const { graph, facts } = at;
   const before = (facts.overrides.get(v) ?? []).filter(
-    (it) => it.at <= decidedAt && (it.endedAt === null || it.endedAt >= decidedAt),
+    (entry) => entry.at <= decidedAt && (entry.endedAt === null || entry.endedAt >= decidedAt),
   );
-  if (before.some((it) => it.kind === 'start-now' && it.at >= begun && it.at < decidedAt)) return null;
-  const waives = before.filter((it) => it.kind === 'waive');
-  const isWaived = (from: string): boolean => waives.some((it) => it.from === from && it.run === undefined);
+  if (before.some((entry) => entry.kind === 'start-now' && entry.at >= begun && entry.at < decidedAt))
+    return null;
+  const waives = before.filter((entry) => entry.kind === 'waive');
+  const isWaived = (from: string): boolean =>
+    waives.some((waive) => waive.from === from && waive.run === undefined);
   let since = memberMissingSince(at, v, decidedAt);
   const note = (from: string, instant: number, run?: string): void => {
     const counted = Math.max(instant, lastEnded(at, v, 'waive', from, decidedAt, run));
@@ -174,7 +180,7 @@ function setAsideSince(at: History, v: number, begun: number, decidedAt: number)
     const { from, run } = list[i]!;
     const metAt = facts.metAt[i]!;
     const met = metAt !== 0 && metAt <= decidedAt;
-    if (!met && !waives.some((it) => it.from === from && it.run === run)) note(from, begun, run);
+    if (!met && !waives.some((waive) => waive.from === from && waive.run === run)) note(from, begun, run);
   }
   return since === null ? null : Math.max(since, lastEnded(at, v, 'start-now', null, decidedAt));
 }
@@ -207,9 +213,9 @@ function triggerOf(
   const attrs = graph.attrOf(v);
   const needs = attrs.trigger === 'manual' || attrs.trigger === 'event' || has(s, v, FLAG.EXCLUDED);
   if (!needs) return null;
-  const given = overrides.filter((it) => it.kind === 'trigger' || it.kind === 'start-now');
-  if (attrs.onRerun === 'keep' && gen.index > 0 && given.some((it) => it.at < begun)) return null;
-  const own = given.find((it) => it.at >= begun && it.at <= to);
+  const given = overrides.filter((override) => override.kind === 'trigger' || override.kind === 'start-now');
+  if (attrs.onRerun === 'keep' && gen.index > 0 && given.some((entry) => entry.at < begun)) return null;
+  const own = given.find((entry) => entry.at >= begun && entry.at <= to);
   if (own !== undefined) return { at: own.at, by: own.actor };
   const at = facts.triggeredAt[v]!;
   if (at >= begun && at <= to) return { at, by: attrs.event };
@@ -241,13 +247,15 @@ function afterAttempt(
   const { endedAt, outcome, attempt } = facts.attempts;
   const attrs = graph.attrOf(v);
   const ended = endedAt[before]!;
-  const since = (facts.overrides.get(v) ?? []).filter((it) => it.at >= ended && it.at <= to);
+  const since = (facts.overrides.get(v) ?? []).filter((entry) => entry.at >= ended && entry.at <= to);
   const another = gen.present ? s.attempt[v]! > attempt[before]! : gen.result === 0;
   const retried = ending === 'sent' || another;
-  const decided = since.find((it) => it.kind === 'resolve' || (it.kind === 'force-pass' && !retried));
+  const decided = since.find(
+    (entry) => entry.kind === 'resolve' || (entry.kind === 'force-pass' && !retried),
+  );
   if (decided !== undefined) add('waiting_person', ended, decided.at, decided.actor);
   if (!retried || decided !== undefined) return;
-  const cut = since.find((it) => it.kind === 'start-now')?.at ?? ENDLESS;
+  const cut = since.find((entry) => entry.kind === 'start-now')?.at ?? ENDLESS;
   add('retry_backoff', ended, Math.min(ended + delayAfter(outcome[before]!, attrs, s.graceMs), cut), null);
 }
 

@@ -244,13 +244,17 @@ class Walk {
     limit: number,
   ): { v: number; index: number; at: number } | null {
     const { graph, facts } = this.#at;
-    const waives = (facts.overrides.get(v) ?? []).filter((it) => it.kind === 'waive' && isInForce(it, limit));
-    const startNow = (facts.overrides.get(v) ?? []).find((it) => it.kind === 'start-now' && it.at === limit);
+    const waives = (facts.overrides.get(v) ?? []).filter(
+      (entry) => entry.kind === 'waive' && isInForce(entry, limit),
+    );
+    const startNow = (facts.overrides.get(v) ?? []).find(
+      (entry) => entry.kind === 'start-now' && entry.at === limit,
+    );
     const decidedAt = gen.result === RESULTS.force_passed.code ? gen.resultAt : startNow?.at;
     let best: { v: number; index: number; at: number } | null = null;
     for (let e = graph.upOff[v]!; e < graph.upOff[v + 1]!; e++) {
       const u = graph.up[e]!;
-      const waive = waives.find((it) => it.from === graph.ids[u] && it.run === undefined);
+      const waive = waives.find((waive) => waive.from === graph.ids[u] && waive.run === undefined);
       // Once waived an edge holds nothing back; what was done by then had its say.
       const end = waive === undefined ? lastEnd(this.#at, u, limit) : lastEndBefore(this.#at, v, u, waive.at);
       if (end === null || end.at < (best?.at ?? 0) || this.#isHere(u, end.index, end.at)) continue;

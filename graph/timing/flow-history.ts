@@ -88,7 +88,7 @@ function waits(
   ending: Ending,
 ): Span[] {
   const constraints = constraintsOf(at, v, gen, to, before, ending)
-    .filter((it) => it.from < to && it.to > from && it.to > it.from)
+    .filter((entry) => entry.from < to && entry.to > from && entry.to > entry.from)
     .sort((a, b) => a.to - b.to || PRIORITY.indexOf(a.kind) - PRIORITY.indexOf(b.kind));
   const cuts = new Set([from, to]);
   for (const it of constraints) for (const cut of [it.from, it.to]) if (cut > from && cut < to) cuts.add(cut);
@@ -97,10 +97,10 @@ function waits(
   const plain = { attempt: null, agent: null };
   for (let i = 0; i + 1 < instants.length; i++) {
     const [a, b] = [instants[i]!, instants[i + 1]!];
-    const owner = constraints.find((it) => it.from <= a && it.to >= b);
+    const owner = constraints.find((constraint) => constraint.from <= a && constraint.to >= b);
     if (owner !== undefined) spans.push({ kind: owner.kind, from: a, to: b, ...plain, by: owner.by });
     else {
-      const takenBack = constraints.some((it) => it.from >= b && it.kind === 'held');
+      const takenBack = constraints.some((constraint) => constraint.from >= b && constraint.kind === 'held');
       spans.push(...uncovered(at, v, gen, a, b, before, ending, takenBack));
     }
   }
@@ -146,12 +146,12 @@ function uncovered(
 /** No edge held it back at that instant. O(in-degree). */
 function upstreamDone(at: History, v: number, gen: Generation, t: number): boolean {
   const { graph, facts } = at;
-  const decisions = (facts.overrides.get(v) ?? []).filter((it) => isInForce(it, t));
-  if (decisions.some((it) => it.kind === 'start-now' && it.at >= gen.begunAt)) return true;
-  const waives = decisions.filter((it) => it.kind === 'waive');
+  const decisions = (facts.overrides.get(v) ?? []).filter((entry) => isInForce(entry, t));
+  if (decisions.some((decision) => decision.kind === 'start-now' && decision.at >= gen.begunAt)) return true;
+  const waives = decisions.filter((decision) => decision.kind === 'waive');
   for (let e = graph.upOff[v]!; e < graph.upOff[v + 1]!; e++) {
     const u = graph.up[e]!;
-    if (!isDoneAt(at, u, t) && !waives.some((it) => it.from === graph.ids[u])) return false;
+    if (!isDoneAt(at, u, t) && !waives.some((waive) => waive.from === graph.ids[u])) return false;
   }
   return true;
 }

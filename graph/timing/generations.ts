@@ -124,7 +124,7 @@ export function undoneSince(at: History, v: number, u: number, decidedAt: number
   const past = at.facts.past.get(u) ?? [];
   // A result that was taken back at once freed nothing.
   const last = past.findLast(
-    (it) => isReleasing(it.result) && it.resultAt < it.endedAt && it.endedAt <= decidedAt,
+    (entry) => isReleasing(entry.result) && entry.resultAt < entry.endedAt && entry.endedAt <= decidedAt,
   );
   return last?.endedAt ?? 0;
 }

@@ -68,7 +68,7 @@ export function planMemberEnd(
     if (end === null || !plans.some((plan) => plan.members.has(u) && plan.at < end.at)) return false;
     if (end.at > (best?.at ?? 0)) best = { v: u, ...end };
     // Sent after the last plan it had waited for everybody above it, unless start-now had set them aside.
-    if ((at.facts.overrides.get(u) ?? []).some((it) => it.kind === 'start-now')) return false;
+    if ((at.facts.overrides.get(u) ?? []).some((entry) => entry.kind === 'start-now')) return false;
     const sent = attemptsOf(at, u, generationAt(at, u, end.index).generation, end.at).at(-1);
     return sent !== undefined && at.facts.attempts.sentAt[sent]! > latest;
   });

@@ -11,9 +11,9 @@ export function slotWaits(at: History, v: number, a: number, b: number): Span[] 
   const uses = contention.usesOf(v);
   const busy = busyWith(at, v, a, b);
   const changes = busy
-    .flatMap((it) => [
-      { at: it.from, it, begins: true },
-      { at: it.to, it, begins: false },
+    .flatMap((use) => [
+      { at: use.from, it: use, begins: true },
+      { at: use.to, it: use, begins: false },
     ])
     .sort((x, y) => x.at - y.at);
   const used = new Map<string, number>();

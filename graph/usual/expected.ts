@@ -75,15 +75,15 @@ export interface Learned {
 
 export function learn(past: readonly PastDuration[]): Learned {
   const spreads = new Map<string, Spread>();
-  const all = spreadOf(past.map((it) => it.ms));
+  const all = spreadOf(past.map((entry) => entry.ms));
   if (all === null) return { spreads, week: null };
   spreads.set('', all);
-  for (const [dayClass, list] of Map.groupBy(past, (it) => it.dayClass))
+  for (const [dayClass, list] of Map.groupBy(past, (entry) => entry.dayClass))
     if (list.length >= LEAST && list.length < past.length)
-      spreads.set(dayClass, spreadOf(list.map((it) => it.ms))!);
-  const sorted = limited(past.map((it) => it.ms));
+      spreads.set(dayClass, spreadOf(list.map((item) => item.ms))!);
+  const sorted = limited(past.map((entry) => entry.ms));
   const [low, high] = [sorted[0]!, sorted.at(-1)!];
-  const lately = past.filter((it) => it.lately).map((it) => Math.min(high, Math.max(low, it.ms)));
+  const lately = past.filter((entry) => entry.lately).map((entry) => Math.min(high, Math.max(low, entry.ms)));
   const mean = lately.reduce((sum, ms) => sum + ms, 0) / lately.length;
   return { spreads, week: lately.length === 0 ? null : { n: lately.length, ms: Math.round(mean) } };
 }

@@ -267,7 +267,7 @@ function descendants(graph: Graph, root: number): number[] {
 
 /** Numbers of the subscriptions among the edges. */
 const runsOf = (edges: readonly ListedEdge[]): number[] =>
-  edges.flatMap((it) => (it.list === 'foreign' ? [it.edge] : []));
+  edges.flatMap((edge) => (edge.list === 'foreign' ? [edge.edge] : []));
 
 const edgeName = ({ from, to, run }: EdgeName): string =>
   `${from}${run === undefined ? '' : ` (${run})`} -> ${to}`;

@@ -109,7 +109,7 @@ function agentSide(at: Situation, claim: WaitingClaim): Condition[] {
   if (taking.some((agent) => agent.used < agent.slots)) return [];
   const { firstEnd } = holdersOf(facts);
   const until = taking.reduce<number | null>(
-    (first, it) => earlier(first, firstEnd.get(it.name) ?? null),
+    (first, entry) => earlier(first, firstEnd.get(entry.name) ?? null),
     null,
   );
   return [standstill(at, claim) ?? condition('no_free_slot', since, { by: namesOf(taking), until })];

@@ -50,7 +50,7 @@ function readySince({ graph, facts }: Situation, v: number): number {
 }
 
 function overrideOf(facts: WhyFacts, v: number, kind: string): Override | undefined {
-  return facts.overrides.get(v)?.findLast((it) => it.kind === kind);
+  return facts.overrides.get(v)?.findLast((entry) => entry.kind === kind);
 }
 
 function byOverride(
@@ -90,7 +90,7 @@ function inHand({ graph, s, facts }: Situation, v: number): Condition {
   // Its end is in the log and not read yet.
   if (lease === undefined) return condition('engine_pending', facts.unread.since);
   const by = lease.agent;
-  const agent = facts.agents.find((it) => it.name === by);
+  const agent = facts.agents.find((agent) => agent.name === by);
   // Until its lease is over nobody can say more; then the reaper decides.
   if (agent !== undefined && !agent.live)
     return condition('agent_silent', Math.max(agent.seenAt, lease.sentAt), { by });

@@ -80,7 +80,7 @@ function outside(at: Situation, unmet: Unmet, visited: Iterable<number>): Found[
       add(v, from, from === graph.ids[v] ? 'backlog' : 'other_run', run);
     }
   const reached = new Set(visited);
-  return [...causes.values()].filter((it) => it.at.some((v) => reached.has(v)));
+  return [...causes.values()].filter((cause) => cause.at.some((v) => reached.has(v)));
 }
 
 /** Finds what a flow that waits for others, or a loop by its first member, will still lack when they are done. */
@@ -111,14 +111,14 @@ export function joined(found: readonly Found[]): { list: CauseSource[]; weights:
   const list: CauseSource[] = [];
   const weights: number[] = [];
   const places = new Map<number, number>();
-  const of = found.map((it) => {
-    const known = it.own < 0 ? undefined : places.get(it.own);
+  const of = found.map((found) => {
+    const known = found.own < 0 ? undefined : places.get(found.own);
     if (known !== undefined) {
       weights[known]!++;
       return known;
     }
-    places.set(it.own, list.length);
-    list.push(it);
+    places.set(found.own, list.length);
+    list.push(found);
     weights.push(1);
     return list.length - 1;
   });
@@ -129,15 +129,15 @@ export function sorted(at: Situation, found: Found[], unmet: Unmet): Found[] {
   if (found.length === 0) return found;
   const sources = joined(found);
   const { flows } = countBlocked(at.graph, at.s, unmet, sources.list, null);
-  found.forEach((it, i) => {
-    it.blocks = flows[sources.of[i]!]!;
+  found.forEach((found, i) => {
+    found.blocks = flows[sources.of[i]!]!;
   });
   return found.sort((a, b) => compare(at, a, b));
 }
 
 /** Key flows first, then the longest open, then the one that blocks most. */
 export function compare({ graph }: Situation, a: Found, b: Found): number {
-  const key = (it: Found): number => (it.own >= 0 && graph.attrOf(it.own).key ? 0 : 1);
+  const key = (found: Found): number => (found.own >= 0 && graph.attrOf(found.own).key ? 0 : 1);
   return (
     key(a) - key(b) ||
     a.condition.since - b.condition.since ||

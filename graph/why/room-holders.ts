@@ -29,7 +29,7 @@ export function holdersOf({ holders }: Pick<WhyFacts, 'holders'>): Holders {
       else list.push(holder);
     }
   }
-  const byFlow = new Map(holders.map((it) => [holderKey(it.run, it.flow), it]));
+  const byFlow = new Map(holders.map((holder) => [holderKey(holder.run, holder.flow), holder]));
   known = { firstEnd, byFlow, byPool };
   indexed.set(holders, known);
   return known;

@@ -48,21 +48,21 @@ export function explainUnopened(
     .map((facts) => ({ id: facts.schedule.id, ...bySchedule(facts, period, now) }));
   // What opens it soonest comes first; what can only be said of the past follows.
   const first = told
-    .filter((it) => it.until !== null)
+    .filter((entry) => entry.until !== null)
     .reduce<(typeof told)[number] | null>(
-      (best, it) => (best === null || it.until! < best.until! ? it : best),
+      (best, entry) => (best === null || entry.until! < best.until! ? entry : best),
       null,
     );
   const list = first === null ? told : [first];
   if (list.length === 0) return byNobody(cycle, period, now, timeZone);
   return {
     text: {
-      en: list.map((it) => `schedule ${it.id} ${it.text.en}`).join('; '),
-      zh: list.map((it) => `计划 ${it.id} ${it.text.zh}`).join('；'),
+      en: list.map((item) => `schedule ${item.id} ${item.text.en}`).join('; '),
+      zh: list.map((item) => `计划 ${item.id} ${item.text.zh}`).join('；'),
     },
     held: list[0]!.held,
     until: first?.until ?? null,
-    since: first === null ? (list.find((it) => it.since !== null)?.since ?? null) : null,
+    since: first === null ? (list.find((item) => item.since !== null)?.since ?? null) : null,
   };
 }
 
@@ -78,7 +78,7 @@ function bySchedule(
     since: number | null = null,
     held: Unopened['held'] = null,
   ): Unopened => ({ text: { en, zh }, held, until, since });
-  const waiting = slots.find((it) => it.decision.startsWith('waiting_'));
+  const waiting = slots.find((slot) => slot.decision.startsWith('waiting_'));
   if (waiting !== undefined) {
     const { en, zh } = waiting.text;
     const held =
@@ -96,7 +96,7 @@ function bySchedule(
     const { text } = verdict as { text: Text };
     return say(`does not open it: ${text.en}`, `不会打开：${text.zh}`);
   }
-  const decided = slots.find((it) => it.slot === slot.at);
+  const decided = slots.find((other) => other.slot === slot.at);
   if (decided !== undefined && OPENED.includes(decided.decision))
     return say('opened it; it is not in the record any more', '曾打开过，该运行已不在库中', null, slot.at);
   if (decided !== undefined)

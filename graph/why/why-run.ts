@@ -57,9 +57,9 @@ export function whyRun(graph: Graph, s: RunState, facts: WhyFacts, how: WhyRunAs
   const general = ofRun(at, unmet);
   const flows = linesOf(at, unmet, order, counts, general, asked);
   const ofAll = asked !== null && flows.length === 0 ? [] : general;
-  const chain = (it: Found): readonly string[] =>
-    walk === null ? [it.flow] : chainOf(graph, unmet, walk, it);
-  const causes = [...ofAll, ...order.slice(0, limit).map((it) => tell(at, it, unmet, chain(it)))];
+  const chain = (found: Found): readonly string[] =>
+    walk === null ? [found.flow] : chainOf(graph, unmet, walk, found);
+  const causes = [...ofAll, ...order.slice(0, limit).map((entry) => tell(at, entry, unmet, chain(entry)))];
   const causeCount = ofAll.length + order.length;
   return {
     asked: asked?.length ?? graph.n,
@@ -99,8 +99,8 @@ function endsOf(graph: Graph, s: RunState, unmet: Unmet): number[] {
 function ranked(at: Situation, unmet: Unmet, found: Found[]): { order: Found[]; counts: Int32Array } {
   const sources = joined(found);
   const counted = countBlocked(at.graph, at.s, unmet, sources.list, sources.weights);
-  found.forEach((it, i) => {
-    it.blocks = counted.flows[sources.of[i]!]!;
+  found.forEach((found, i) => {
+    found.blocks = counted.flows[sources.of[i]!]!;
   });
   return { order: found.sort((a, b) => compare(at, a, b)), counts: counted.causes };
 }

@@ -86,8 +86,8 @@ function waiting(at: Situation, unmet: Unmet, v: number, state: State, limit: nu
   const later = sorted(at, next, unmet);
   const general = ofRun(at, unmet);
   const causes = [
-    ...general.map((it) => ({ ...it, chain: [flow] })),
-    ...found.slice(0, limit).map((it) => tell(at, it, unmet, chainOf(graph, unmet, walk, it))),
+    ...general.map((entry) => ({ ...entry, chain: [flow] })),
+    ...found.slice(0, limit).map((found) => tell(at, found, unmet, chainOf(graph, unmet, walk, found))),
   ];
   return {
     flow,
@@ -95,7 +95,7 @@ function waiting(at: Situation, unmet: Unmet, v: number, state: State, limit: nu
     blockers: ownBlockers(at, v),
     causes,
     causeCount: general.length + found.length,
-    next: later.slice(0, limit).map((it) => tell(at, it, unmet, chainOf(graph, unmet, walk, it))),
+    next: later.slice(0, limit).map((entry) => tell(at, entry, unmet, chainOf(graph, unmet, walk, entry))),
     nextCount: later.length,
     text: summaryOf(flow, causes, general.length + found.length),
   };

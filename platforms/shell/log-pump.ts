@@ -118,7 +118,9 @@ export class LogPump implements LogSource {
   get done(): boolean {
     const files = [this.#log, this.#err];
     return (
-      this.#over && this.#slice === undefined && files.every((it) => it.gap === undefined && it.at >= it.size)
+      this.#over &&
+      this.#slice === undefined &&
+      files.every((file) => file.gap === undefined && file.at >= file.size)
     );
   }
 

@@ -177,7 +177,11 @@ export function createAgentCalls(deps: AgentCallsDeps): AgentCalls {
   const startedLane = gather(async (calls: readonly Of<StartedRequest>[]) => {
     const answers = await startAttempts(
       pool,
-      calls.map(({ agent, instance, leases }) => ({ agent, instance, epochs: leases.map((it) => it.epoch) })),
+      calls.map(({ agent, instance, leases }) => ({
+        agent,
+        instance,
+        epochs: leases.map((lease) => lease.epoch),
+      })),
     );
     return answers.map(({ ok, stopping, stale }) => ({
       ok,

@@ -82,7 +82,7 @@ export class WaitingClaims {
 
   /** `*` is every platform. The longest waiting first. */
   wakePlatform(platform: string, most = TOGETHER): void {
-    const fitting = [...this.#waiters].filter((it) => platform === '*' || it.platform === platform);
+    const fitting = [...this.#waiters].filter((waiter) => platform === '*' || waiter.platform === platform);
     for (const waiter of fitting.slice(0, platform === '*' ? fitting.length : most)) waiter.wake('work');
   }
 

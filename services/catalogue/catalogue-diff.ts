@@ -148,10 +148,10 @@ function concerns(
     case 'connections':
       return connectionsOf(flow).includes(id);
     case 'schedules':
-      return [was, is].some((it) => isOpenedBy(it as Frame['schedules'][number] | undefined, flow));
+      return [was, is].some((entry) => isOpenedBy(entry as Frame['schedules'][number] | undefined, flow));
     case 'loadTables':
-      return [was, is].some((it) =>
-        (it as Frame['loadTables'][number] | undefined)?.interfaces.includes(flow.interface?.no ?? ''),
+      return [was, is].some((entry) =>
+        (entry as Frame['loadTables'][number] | undefined)?.interfaces.includes(flow.interface?.no ?? ''),
       );
     default:
       return section satisfies never;

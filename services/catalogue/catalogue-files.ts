@@ -178,8 +178,8 @@ function unopenedPeriods(
   );
   return edgesToUnopened(flows, openings, now).map(({ flow, edge, text }) => {
     const of = written.get(flow.id) ?? written.get(flow.id.replace(/\.(export|import)$/, ''));
-    const k = (of?.entry.after ?? []).findIndex((it) => {
-      const { flow: name, period } = typeof it === 'string' ? { flow: it, period: 'same' } : it;
+    const k = (of?.entry.after ?? []).findIndex((item) => {
+      const { flow: name, period } = typeof item === 'string' ? { flow: item, period: 'same' } : item;
       const id = idOf.get(name) ?? idOf.get(`${name}.import`);
       return id === edge.from && JSON.stringify(period) === JSON.stringify(edge.period);
     });

@@ -27,7 +27,7 @@ export function shownImpact(
 ): Impact {
   const impact = impactOf(estate, roots);
   const id = (v: number): string => estate.flows[v]!.id;
-  const owners = new Map(procedures.map((it) => [it.id, it.owner]));
+  const owners = new Map(procedures.map((procedure) => [procedure.id, procedure.owner]));
   const sorted = (counts: ReadonlyMap<string, number>): [string, number][] =>
     [...counts].sort(([a, n], [b, m]) => m - n || (a < b ? -1 : 1));
   return {

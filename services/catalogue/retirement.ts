@@ -31,8 +31,8 @@ export async function retirementSheet(deps: ApiDeps, given: string): Promise<Ret
   ]);
   const dependents = dependentsOf(version, flow.id);
   const requiredBy = [...version.flows.values()]
-    .filter((it) => it.forcePassRequires.includes(flow.id))
-    .map((it) => it.id);
+    .filter((other) => other.forcePassRequires.includes(flow.id))
+    .map((flow) => flow.id);
   const estate = estateOfVersion(version);
   const lineage = await estateLineage(version);
   const v = estate.index.get(flow.id)!;
@@ -63,7 +63,9 @@ export async function retirementSheet(deps: ApiDeps, given: string): Promise<Ret
     dependents,
     requiredBy,
     impact: shownImpact(estate, version.frame, [v]),
-    schedules: version.frame.schedules.filter((it) => isOpenedBy(it, flow)).map((it) => it.id),
+    schedules: version.frame.schedules
+      .filter((schedule) => isOpenedBy(schedule, flow))
+      .map((schedule) => schedule.id),
     lastRun:
       last === null ? null : { ...last, ms: last.startedAt === null ? null : last.endedAt - last.startedAt },
     openRuns: runs,
@@ -101,7 +103,8 @@ function tablesOf(
   const { reads, writes } = flows.get(flow.id)!;
   const others = (ids: readonly string[] = []): string[] => ids.filter((id) => id !== flow.id);
   const shown = (table: TableKey): string =>
-    [...flow.reads, ...flow.writes].find((it) => it.toLowerCase() === tableName(table)) ?? tableName(table);
+    [...flow.reads, ...flow.writes].find((read) => read.toLowerCase() === tableName(table)) ??
+    tableName(table);
   return {
     reads: reads
       .filter((table) => !isStaging(table))

@@ -82,7 +82,7 @@ export async function prepare(
   ];
   const found = targets
     .map((id) => context.version.flows.get(id))
-    .filter((it): it is Flow => it !== undefined);
+    .filter((entry): entry is Flow => entry !== undefined);
   if (!repeated) authorise(actor, wish.verb, rule.target === 'run' ? null : found);
   return {
     context,
@@ -107,15 +107,15 @@ function edgesMeant(context: RunContext, { from, to: given, run, period }: EdgeW
   const to = flowOfRun(context, given).id;
   if (period === undefined) return [run === undefined ? { from, to } : { from, to, run }];
   const v = context.index.get(to)!;
-  const waitsFor = context.subscriptions.list.filter((it) => it.v === v && it.from === from);
+  const waitsFor = context.subscriptions.list.filter((item) => item.v === v && item.from === from);
   const meant = waitsFor.filter(
-    (it) => parseRunId(it.run)?.period === period && (run === undefined || it.run === run),
+    (entry) => parseRunId(entry.run)?.period === period && (run === undefined || entry.run === run),
   );
   if (meant.length === 0)
     throw new SluiceError('unknown_edge', `${to} does not wait for ${from} of ${period}`, {
-      facts: { run: context.run.id, from, to, period, waitsFor: waitsFor.map((it) => it.run) },
+      facts: { run: context.run.id, from, to, period, waitsFor: waitsFor.map((entry) => entry.run) },
     });
-  return meant.map((it) => ({ from, to, run: it.run }));
+  return meant.map((entry) => ({ from, to, run: entry.run }));
 }
 
 /** What the run itself says against the verb; null = nothing. */

@@ -79,11 +79,11 @@ export function programProblems(
     if (known === null) return problem(NOT_CHECKED, flows, 'warning');
     const checks = flows.filter(({ kind }) => kind === 'check');
     return [
-      ...known.problems.flatMap((it) => problem(it, flows)),
-      ...known.inTransaction.flatMap((it) =>
-        problem(it, it.code === 'sql_outside_transaction' ? flows.filter(isOneTransaction) : flows),
+      ...known.problems.flatMap((other) => problem(other, flows)),
+      ...known.inTransaction.flatMap((entry) =>
+        problem(entry, entry.code === 'sql_outside_transaction' ? flows.filter(isOneTransaction) : flows),
       ),
-      ...known.asCheck.flatMap((it) => problem(it, checks)),
+      ...known.asCheck.flatMap((entry) => problem(entry, checks)),
       ...known.parameters.flatMap(([name, place]) => {
         const without = flows.filter((flow) => !isGiven(flow, name));
         if (without.length === 0) return [];

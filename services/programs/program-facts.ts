@@ -90,7 +90,7 @@ export function factsOf(sql: string): ProgramFacts {
     const place = beginningOf(statements.at(-1)!);
     // One word about a statement is enough.
     const said = [...problems, ...inTransaction, ...asCheck].some(
-      (it) => it.place.line === place.line && it.place.column === place.column,
+      (problem) => problem.place.line === place.line && problem.place.column === place.column,
     );
     if (!said) asCheck.push({ code: 'check_no_boolean', place, message: unlike });
   }

@@ -190,7 +190,7 @@ class Found {
 
   /** A function of the user's own, told by its schema, may touch anything. */
   #called(path: readonly { String?: { sval?: string } }[]): void {
-    const name = path.map((it) => it.String?.sval ?? '');
+    const name = path.map((entry) => entry.String?.sval ?? '');
     if (name.length > 1 && !/^(pg_catalog|sluice)$/.test(name[0]!))
       this.cannotRead(`the function ${name.join('.')}`);
   }

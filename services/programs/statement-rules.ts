@@ -37,8 +37,9 @@ export function outsideTransaction(node: Node): string | null {
   const options = (value.params ?? value.options) as readonly Node[] | undefined;
   const concurrently =
     value.concurrent === true ||
-    options?.some((it) => (it.DefElem as { defname?: string } | undefined)?.defname === 'concurrently') ===
-      true;
+    options?.some(
+      (option) => (option.DefElem as { defname?: string } | undefined)?.defname === 'concurrently',
+    ) === true;
   switch (kind) {
     case 'VacuumStmt':
       return value.is_vacuumcmd === true ? 'vacuum' : null;

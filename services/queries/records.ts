@@ -29,14 +29,14 @@ export const q32 = defineQuery({
   },
   example: 'agent=agent-yt',
   async answer(deps, { agent }) {
-    const rows = (await heldBy(deps.pool, agent ?? null)).map((it) => ({
-      agent: it.agent,
-      run: it.run,
-      flowId: it.flow,
-      state: it.startedAt === null ? 'sent_to_agent' : 'running',
-      sentAt: it.sentAt,
-      startedAt: it.startedAt,
-      failover: it.startedAt === null ? 'requeue' : 'lose',
+    const rows = (await heldBy(deps.pool, agent ?? null)).map((entry) => ({
+      agent: entry.agent,
+      run: entry.run,
+      flowId: entry.flow,
+      state: entry.startedAt === null ? 'sent_to_agent' : 'running',
+      sentAt: entry.sentAt,
+      startedAt: entry.startedAt,
+      failover: entry.startedAt === null ? 'requeue' : 'lose',
     }));
     return { about: agent === undefined ? {} : { agent }, rows };
   },

@@ -129,7 +129,7 @@ export async function flowsOf(
 /** Whether the filter lets it through. */
 export const fits = (flow: Flow, { platform, group, layer }: FlowFilter): boolean =>
   (platform === undefined || platform.includes(flow.platform ?? '')) &&
-  (group === undefined || flow.groups.some((it) => group.includes(it))) &&
+  (group === undefined || flow.groups.some((other) => group.includes(other))) &&
   (layer === undefined || layer.includes(flow.layer));
 
 /** Rows by a key, in the order in which the keys came. */

@@ -78,8 +78,8 @@ export function plansFor(parts: readonly PlanPart[], asked: RerunPlan): { run: s
     const { graph, run, subscriptions } = context;
     const awaited = new Map(
       subscriptions.list
-        .filter((it) => redone.has(`${it.run} ${it.from}`))
-        .map((it) => [`${it.run} ${it.from}`, { from: it.from, run: it.run }]),
+        .filter((item) => redone.has(`${item.run} ${item.from}`))
+        .map((item) => [`${item.run} ${item.from}`, { from: item.from, run: item.run }]),
     );
     return {
       run: run.id,

@@ -104,7 +104,7 @@ function foresee(work: Work, works: readonly Work[], now: number): boolean {
   after.clear();
   if (works.length > 1)
     for (const { v, from, run } of subscriptions.list) {
-      const other = works.find((it) => it.context.run.id === run && it !== work);
+      const other = works.find((other) => other.context.run.id === run && other !== work);
       const u = other?.context.index.get(from);
       if (other === undefined || u === undefined || other.isMember[u] === 0) continue;
       const end = other.foreseen.ends[u] ?? 0;

@@ -74,7 +74,7 @@ export async function makePlan(
     keepWaives: asked.keepWaives,
   };
   const together = elsewhere.length === 0 ? [] : plansFor(parts, plan);
-  const restsOn = [plan, ...together.map((it) => it.plan)].map(({ id: _, ...it }) => it);
+  const restsOn = [plan, ...together.map((entry) => entry.plan)].map(({ id: _, ...it }) => it);
   const hash = bodyHash(restsOn);
   const { otherRuns: _, ...wanted } = asked;
   const { now, ...standing } = await standingOf(deps, parts[0]!, flows, asked.keepWaives);

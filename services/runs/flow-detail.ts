@@ -65,7 +65,7 @@ export async function flowDetail(deps: ApiDeps, run: string, given: string): Pro
       .filter((rule) => !rule.onlyPerson || flow.runner === 'person')
       .map((rule) => rule.verb),
     blockers: [
-      ...engine.map((it) => ({ ...it, members: 'members' in it ? [...it.members] : undefined })),
+      ...engine.map((entry) => ({ ...entry, members: 'members' in entry ? [...entry.members] : undefined })),
       ...waitsForPerson,
       ...(row.state === 'waiting_agent' ? claim : []),
       ...fence,

@@ -91,7 +91,10 @@ async function againstTimes(
     earlierOpenings(deps.pool, { cycle, period, limit: OPENINGS }),
   ]);
   const startAt = startOf(cycle, period);
-  const offsets = Float64Array.from(openings, (it) => it.openedAt - startOf(cycle, it.period)).sort();
+  const offsets = Float64Array.from(
+    openings,
+    (opening) => opening.openedAt - startOf(cycle, opening.period),
+  ).sort();
   const openedAt = offsets.length === 0 ? run.openedAt : startAt + offsets[(offsets.length - 1) >> 1]!;
   const times = referenceTimes(context, usual);
   const time = times(target, today.facts.deadline[target]!);
@@ -146,8 +149,8 @@ async function referenceOf(
     against.kind === 'median'
       ? medianOf(ends, cycle)
       : ends.find(
-          (it) =>
-            classOf(against.dayClass, cycle, it.period, calendar) ===
+          (end) =>
+            classOf(against.dayClass, cycle, end.period, calendar) ===
             classOf(against.dayClass, cycle, period, calendar),
         );
   if (found === undefined)
@@ -157,7 +160,7 @@ async function referenceOf(
 
 /** The run in which the flow ended in the middle, counted from the beginnings of the periods; of two the earlier end. */
 function medianOf(ends: readonly EarlierEnd[], cycle: Cycle): EarlierEnd | undefined {
-  const late = (it: EarlierEnd): number => it.endedAt - startOf(cycle, it.period);
+  const late = (end: EarlierEnd): number => end.endedAt - startOf(cycle, end.period);
   const sorted = [...ends].sort((a, b) => late(a) - late(b) || (a.period < b.period ? 1 : -1));
   return sorted[(sorted.length - 1) >> 1];
 }

@@ -53,7 +53,7 @@ export function startRetention(
       const report = await retain(deps, { limit: RUNS, signal: stop.signal });
       if (report !== null && report.archived.length + report.auditRows > 0)
         log.info(
-          { runs: report.archived.map((it) => it.run), auditRows: report.auditRows },
+          { runs: report.archived.map((entry) => entry.run), auditRows: report.auditRows },
           'runs that were over long enough went into the archive',
         );
     } catch (error) {

@@ -37,20 +37,20 @@ export async function unopenedRuns(
     const key = parseRunId(id);
     return key === null ? [] : [{ id, ...key }];
   });
-  const scheduled = keys.filter((it) => it.purpose === 'scheduled');
-  const cycles = [...new Set(scheduled.map((it) => it.cycle))];
+  const scheduled = keys.filter((key) => key.purpose === 'scheduled');
+  const cycles = [...new Set(scheduled.map((entry) => entry.cycle))];
   const [turns, ...facts] = await Promise.all([
     // Rehearsals and backfills are opened by no schedule.
     readTurns(
       pool,
-      keys.filter((it) => it.purpose !== 'scheduled').map((it) => it.id),
+      keys.filter((key) => key.purpose !== 'scheduled').map((key) => key.id),
     ),
     ...cycles.map((cycle) =>
       readScheduleFacts(
         pool,
         versionOf,
         cycle,
-        scheduled.filter((it) => it.cycle === cycle).map((it) => it.period),
+        scheduled.filter((entry) => entry.cycle === cycle).map((entry) => entry.period),
       ),
     ),
   ]);

@@ -83,8 +83,8 @@ export async function withOtherRuns<T extends Pick<WhyFlow, 'causes' | 'causeCou
 }
 
 /** A flow of another run, which the walk can go into; its own earlier period is one. */
-const isElsewhere = (it: Cause): it is Cause & { flow: string; by: string } =>
-  (it.code === 'other_run' || it.code === 'backlog') && it.flow !== null && it.by !== null;
+const isElsewhere = (cause: Cause): cause is Cause & { flow: string; by: string } =>
+  (cause.code === 'other_run' || cause.code === 'backlog') && cause.flow !== null && cause.by !== null;
 
 /** A run that others wait for, in one snapshot; or the reason why it is not there. */
 type Asked = { readonly context: RunContext; readonly why: ReturnType<typeof whyAsker> } | UnopenedRun;
@@ -115,7 +115,7 @@ class WalkOn {
         const shorter = known === undefined || it.chain.length < known.chain.length ? it : known;
         found.set(key, { ...shorter, blocks: Math.max(it.blocks, known?.blocks ?? 0) });
       }
-    return [...found.values()].map((it) => (it.run === run ? it : withWaive(it)));
+    return [...found.values()].map((found) => (found.run === run ? found : withWaive(found)));
   }
 
   async #behind(cause: Cause, way: readonly string[]): Promise<readonly Cause[]> {
@@ -132,16 +132,16 @@ class WalkOn {
     // Done there: the news is on its way.
     if (causes === null) return [cause];
     const before = cause.chain.slice(0, -1);
-    return causes.map((it) => ({
-      ...it,
+    return causes.map((other) => ({
+      ...other,
       blocks: cause.blocks,
-      chain: [...before, ...it.chain.map((id) => (id.includes('/') ? id : `${cause.by}/${id}`))],
+      chain: [...before, ...other.chain.map((id) => (id.includes('/') ? id : `${cause.by}/${id}`))],
     }));
   }
 
   /** Finds out which of the runs that the causes name exist, all at once: most that are waited for were not opened yet. */
   async #meet(causes: readonly Cause[]): Promise<void> {
-    const named = causes.flatMap((it) => (isElsewhere(it) ? [it.by] : []));
+    const named = causes.flatMap((cause) => (isElsewhere(cause) ? [cause.by] : []));
     const unmet = [...new Set(named)].filter((run) => !this.#runs.has(run));
     if (unmet.length === 0) return;
     const unopened = await unopenedRuns(this.#deps, unmet);
@@ -159,7 +159,7 @@ class WalkOn {
     const v = context.index.get(flow);
     if (v === undefined) return [(await whyAbsent(this.#deps, context, flow)).cause];
     const { causes } = why(v, this.#limit);
-    if (causes.some((it) => it.code === 'already_ran')) return null;
+    if (causes.some((cause) => cause.code === 'already_ran')) return null;
     return this.into(run, way, causes);
   }
 

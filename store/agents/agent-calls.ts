@@ -35,9 +35,9 @@ export function storeAnswers(
     text: `insert into agent_calls (agent, call_id, answer, at_ms)
       select agent, call_id, answer::json, clock_ms() from unnest($1::text[], $2::text[], $3::text[]) as x (agent, call_id, answer)`,
     values: [
-      answers.map((it) => it.agent),
-      answers.map((it) => it.id),
-      answers.map((it) => JSON.stringify(it.answer)),
+      answers.map((answer) => answer.agent),
+      answers.map((answer) => answer.id),
+      answers.map((answer) => JSON.stringify(answer.answer)),
     ],
   });
 }

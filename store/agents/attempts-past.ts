@@ -55,7 +55,7 @@ export async function readPast(
           not ${ENDED} and (a.work is not null or a.epoch < ${FIRST_CLOCK_EPOCH}) as unended
         from unnest($1::text[], $2::text[]) as x (run_id, flow_id)
         join attempts a on a.run_id = x.run_id and a.flow_id = x.flow_id where a.ended_ms is not null order by a.epoch`,
-      values: [fenced.map((it) => it.run_id), fenced.map((it) => it.flow_id)],
+      values: [fenced.map((entry) => entry.run_id), fenced.map((entry) => entry.flow_id)],
     }),
     client.query<{ work: string; epoch: number }>({
       name: 'past-of-works',

@@ -106,10 +106,10 @@ export async function readRooms(
   leaseMs: number,
 ): Promise<{ agents: FreeAgent[]; pools: Rooms['pools']; locked: Rooms['locked'] }> {
   const [agents, pools] = await Promise.all([
-    readFreeAgents(client, [...new Set(first.map((it) => it.platform))], leaseMs),
-    readPoolRooms(client, [...new Set(first.flatMap((it) => it.pools))]),
+    readFreeAgents(client, [...new Set(first.map((entry) => entry.platform))], leaseMs),
+    readPoolRooms(client, [...new Set(first.flatMap((entry) => entry.pools))]),
   ]);
-  return { agents, pools, locked: new Set(first.flatMap((it) => it.locked)) };
+  return { agents, pools, locked: new Set(first.flatMap((entry) => entry.locked)) };
 }
 
 /** What goes first, with the rooms as they were read: those that this claim may take are locked, and for the others room is kept. */
@@ -149,7 +149,7 @@ export async function lockFirst(
     text: `select ${CANDIDATE} from outbox o
       where claimed_epoch is null and (run_id, flow_id) in (select * from unnest($1::text[], $2::text[]))
       order by ${WAITING_ORDER} for update of o skip locked`,
-    values: [granted.map((it) => it.asking.run), granted.map((it) => it.asking.flow)],
+    values: [granted.map((entry) => entry.asking.run), granted.map((entry) => entry.asking.flow)],
   });
   const taken = granted.map(({ asking, agent }) => ({ asking, agent, pools: true, locks: [] }));
   return { all, locked: found.rows, kept: keptUnits([...kept, ...taken]), rooms };

@@ -115,8 +115,8 @@ async function candidatesFor(
   for (const group of kinds.values()) {
     const { call, labels } = group[0]!;
     // A row that this transaction has locked already is not skipped.
-    const taken = lists.flatMap((list) => list.found).map((it) => [it.run_id, it.flow_id] as const);
-    taken.push(...first.all.map((it) => [it.run, it.flow] as const));
+    const taken = lists.flatMap((list) => list.found).map((entry) => [entry.run_id, entry.flow_id] as const);
+    taken.push(...first.all.map((item) => [item.run, item.flow] as const));
     const found = await client.query<Candidate>({
       name: 'claim-candidates',
       // Nothing begins in a closed or frozen run. What does not fit into its pools now must not stand before what does.
@@ -160,10 +160,10 @@ async function deal(
 ): Promise<Dealt[]> {
   const found = [...first.locked, ...lists.flatMap((list) => list.found)];
   if (found.length === 0) return [];
-  const platforms = new Set(found.map((it) => it.platform));
+  const platforms = new Set(found.map((found) => found.platform));
   const takers = wishes.filter((wish) => wish.limit > 0 && platforms.has(wish.call.platform));
   const agents = [...new Set(takers.map((wish) => wish.call.agent))];
-  const poolNames = [...new Set(found.flatMap((it) => it.pools))].sort();
+  const poolNames = [...new Set(found.flatMap((found) => found.pools))].sort();
   // The agents' rows after the outbox, pools in the order of their names (A10). Slots are counted by a statement of their own: one that
   // waited for the lock still sees the leases as they were before it waited.
   const [slots, open, epochs, past, pools] = await Promise.all([
@@ -187,7 +187,7 @@ async function deal(
   const known = withTakers(first.rooms.agents, takers);
   const { granted } = allot<Asking>(
     first.all.map((row) => {
-      const candidate = first.locked.find((it) => it.run_id === row.run && it.flow_id === row.flow);
+      const candidate = first.locked.find((entry) => entry.run_id === row.run && entry.flow_id === row.flow);
       return { asking: candidate ?? row, takeable: candidate !== undefined };
     }),
     lists.map(
@@ -205,7 +205,7 @@ async function deal(
   );
   const left = new Map(wishes.map((wish) => [wish, wish.limit]));
   return granted.map(({ asking, agent }, i) => {
-    const wish = takers.find((it) => it.call.agent === agent && left.get(it)! > 0)!;
+    const wish = takers.find((taker) => taker.call.agent === agent && left.get(taker)! > 0)!;
     left.set(wish, left.get(wish)! - 1);
     return {
       wish,
@@ -220,7 +220,7 @@ async function deal(
 
 /** Marks the outbox, makes the leases and the attempts. */
 function writing(granted: readonly Dealt[], leaseMs: number): pg.QueryConfig {
-  const candidates = granted.map((it) => it.candidate);
+  const candidates = granted.map((entry) => entry.candidate);
   return {
     name: 'claim-write',
     text: `with taken as (
@@ -237,15 +237,15 @@ function writing(granted: readonly Dealt[], leaseMs: number): pg.QueryConfig {
       insert into attempts (epoch, run_id, flow_id, generation, attempt, agent, sent_ms, work)
       select l.epoch, l.run_id, l.flow_id, l.generation, l.attempt, l.agent, l.sent_ms, nullif(m.work, '') from leased l join marked m on m.epoch = l.epoch`,
     values: [
-      candidates.map((it) => it.run_id),
-      candidates.map((it) => it.flow_id),
-      candidates.map((it) => it.generation),
-      candidates.map((it) => it.attempt),
-      candidates.map((it) => it.epoch),
-      candidates.map((it) => it.lease_ms),
-      granted.map((it) => it.wish.call.agent),
-      granted.map((it) => it.wish.call.instance),
-      granted.map((it) => it.wish.call.platform),
+      candidates.map((candidate) => candidate.run_id),
+      candidates.map((candidate) => candidate.flow_id),
+      candidates.map((candidate) => candidate.generation),
+      candidates.map((candidate) => candidate.attempt),
+      candidates.map((candidate) => candidate.epoch),
+      candidates.map((candidate) => candidate.lease_ms),
+      granted.map((entry) => entry.wish.call.agent),
+      granted.map((entry) => entry.wish.call.instance),
+      granted.map((entry) => entry.wish.call.platform),
       leaseMs,
     ],
   };
@@ -255,15 +255,15 @@ function writing(granted: readonly Dealt[], leaseMs: number): pg.QueryConfig {
 async function takeRooms(client: Transaction, dealt: readonly Dealt[]): Promise<Dealt[]> {
   const refused = await takeLocks(
     client,
-    dealt.map((it) => it.candidate),
+    dealt.map((entry) => entry.candidate),
   );
-  const granted = dealt.filter((it) => !refused.has(it.candidate.epoch));
-  const pools = granted.flatMap((it) => it.candidate.pools);
+  const granted = dealt.filter((entry) => !refused.has(entry.candidate.epoch));
+  const pools = granted.flatMap((entry) => entry.candidate.pools);
   if (pools.length > 0)
     client.send(
       `update pools p set used = p.used + x.n from (
          select name, sum(n)::int as n from unnest($1::text[], $2::int[]) as x (name, n) group by name) x where p.name = x.name`,
-      [pools, granted.flatMap((it) => it.candidate.amounts)],
+      [pools, granted.flatMap((entry) => entry.candidate.amounts)],
     );
   return granted;
 }

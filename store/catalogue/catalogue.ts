@@ -276,6 +276,6 @@ const unknownVersion = (version: number): SluiceError =>
 export function calendarsOf({
   frame,
 }: CatalogueVersion): (id: string | null | undefined) => BusinessCalendar {
-  const byId = new Map<string, BusinessCalendar>(frame.calendars.map((it) => [it.id, it]));
+  const byId = new Map<string, BusinessCalendar>(frame.calendars.map((calendar) => [calendar.id, calendar]));
   return (id) => byId.get(id ?? '') ?? DEFAULT_CALENDAR;
 }

@@ -15,11 +15,11 @@ export async function keepSchedules(
      select id, paused, 'catalogue', clock_ms(), clock_ms() from unnest($1::text[], $2::boolean[]) as x (id, paused)
      on conflict (id) do update set removed_ms = null, paused = excluded.paused, reason = '', changed_by = excluded.changed_by,
        changed_ms = excluded.changed_ms, decided_ms = excluded.decided_ms where schedules.removed_ms is not null`,
-    [schedules.map((it) => it.id), schedules.map((it) => it.paused)],
+    [schedules.map((schedule) => schedule.id), schedules.map((schedule) => schedule.paused)],
   );
   await client.query(
     'update schedules set removed_ms = clock_ms() where removed_ms is null and id <> all($1::text[])',
-    [schedules.map((it) => it.id)],
+    [schedules.map((schedule) => schedule.id)],
   );
   await client.query("select pg_notify('sluice_schedules', '')");
 }

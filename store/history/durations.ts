@@ -51,7 +51,7 @@ export async function recentDurations(
       asked.now,
       asked.windowMs,
       cycles,
-      cycles.map((it) => OPEN_DAYS[it] * DAY_MS),
+      cycles.map((cycle) => OPEN_DAYS[cycle] * DAY_MS),
       asked.atLeastMs,
       asked.also,
     ],

@@ -174,7 +174,7 @@ async function readAttempts(client: Queryable, runs: readonly PastRunRow[]) {
     columns: ['run_id', 'flow_id', 'started_ms', 'ended_ms'],
     from: `from attempts where run_id = any($1::text[]) and outcome = 'succeeded' and started_ms is not null`,
     order: 'epoch',
-    values: [runs.map((it) => it.run)],
+    values: [runs.map((run) => run.run)],
   })) {
     const flows = found.get(run!) ?? new Map();
     found.set(run!, flows);
@@ -193,7 +193,7 @@ async function readConfirmed(client: Queryable, runs: readonly PastRunRow[], flo
     name: 'expected-confirmed',
     columns: ['run_id', 'flow_id', 'result_ms'],
     from: `from run_flows where run_id = any($1::text[]) and result = 'succeeded' and flow_id = any($2::text[])`,
-    values: [runs.map((it) => it.run), flows],
+    values: [runs.map((run) => run.run), flows],
   })) {
     const ends = found.get(run!) ?? new Map();
     found.set(run!, ends.set(flow!, Number(at)));

@@ -52,7 +52,8 @@ export async function readWhyFacts(
     ]);
   return inSnapshot(pool, context, limits.graceMs, read, async (snapshot, found) => {
     const [released, leases, allAgents, pools, locks, pauses, overrides, usual, first] = found;
-    const agents = allAgents.map((it) => ({ ...it, live: it.seenAt > snapshot.now - limits.leaseMs }));
+    const silentSince = snapshot.now - limits.leaseMs;
+    const agents = allAgents.map((agent) => ({ ...agent, live: agent.seenAt > silentSince }));
     const { run, graph, version } = context;
     const { locksOf, usesOf } = contentionOf(context);
     const reference = referenceTimes(context, usual);
@@ -79,7 +80,7 @@ export async function readWhyFacts(
       v >= 0 &&
       (usesOf(v).some((use) => isFull(use.pool, use.n)) ||
         locksOf(v).some((key) => locks.has(key)) ||
-        agents.some((it) => it.used >= it.slots && it.platform === graph.attrOf(v).platform));
+        agents.some((agent) => agent.used >= agent.slots && agent.platform === graph.attrOf(v).platform));
     return {
       state: snapshot.state,
       facts: {
@@ -119,8 +120,8 @@ function missingTables({ graph, version, flow }: RunContext): WhyFacts['missingT
     const { interface: feed, platform } = flow(graph.ids[v]!);
     if (feed === undefined) return [];
     return tables
-      .filter((it) => it.platform === platform && !it.interfaces.includes(feed.no))
-      .map((it) => it.id);
+      .filter((table) => table.platform === platform && !table.interfaces.includes(feed.no))
+      .map((table) => table.id);
   };
 }
 

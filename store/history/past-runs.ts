@@ -4,88 +4,24 @@
  * protocol A can be broken by it. What the engine would have left is left: results, attempts, the log read to its end, decisions of
  * people with their operations and audit. Exchanges are not: those of a finished run go away anyway (store/retention/retention.ts).
  */
+
 import type pg from 'pg';
 import { SluiceError } from '../../errors.ts';
 import { runId } from '../../graph/calendar/calendar.ts';
-import type { Cycle, Purpose } from '../../graph/model.ts';
 import type { OperationOutcome, OperationRequest } from '../../graph/run/decisions.ts';
 import { FLAG } from '../../graph/run/state.ts';
-import type { Phase, Result } from '../../graph/run/status.ts';
+import type { Phase } from '../../graph/run/status.ts';
 import { takingEpochs } from '../record/epochs.ts';
 import { copyRows } from '../schema/copy-rows.ts';
 import { inTransaction, type Queryable } from '../schema/pool.ts';
-
-/** Instants are ms since 1970; 0 = none where a flow has none. */
-export interface PastFlow {
-  readonly flow: string;
-  readonly runner: 'agent' | 'person' | 'engine';
-  readonly generation: number;
-  readonly attempt: number;
-  readonly result: Result;
-  readonly tainted: boolean;
-  /** Failed programs that were tried again. */
-  readonly usedRetries: number;
-  readonly startAt: number;
-  readonly deadlineAt: number;
-  readonly generationAt: number;
-  readonly releasedAt: number;
-  readonly resultAt: number;
-}
-
-export interface PastAttempt {
-  readonly flow: string;
-  readonly generation: number;
-  readonly attempt: number;
-  readonly agent: string;
-  readonly sentAt: number;
-  readonly startedAt: number;
-  readonly endedAt: number;
-  readonly outcome: 'succeeded' | 'failed';
-}
-
-/** A superseded generation. */
-export interface EndedGeneration {
-  readonly flow: string;
-  readonly generation: number;
-  readonly result: Result;
-  readonly generationAt: number;
-  readonly releasedAt: number;
-  readonly resultAt: number;
-  readonly endedAt: number;
-  readonly operation: string;
-}
-
-export interface PastOperation {
-  readonly id: string;
-  readonly actor: string;
-  readonly verb: 'force-pass' | 'confirm' | 'rerun';
-  readonly flows: readonly string[];
-  readonly reason: string;
-  readonly at: number;
-}
-
-/** An edge to another run that was met. */
-export interface PastRelease {
-  readonly flow: string;
-  readonly upstreamRun: string;
-  readonly upstreamFlow: string;
-  readonly at: number;
-  readonly tainted: boolean;
-}
-
-export interface PastRun {
-  readonly cycle: Cycle;
-  readonly period: string;
-  readonly purpose: Purpose;
-  readonly openedAt: number;
-  readonly finishedAt: number;
-  readonly flows: readonly PastFlow[];
-  /** In the order in which they were sent. */
-  readonly attempts: readonly PastAttempt[];
-  readonly generations: readonly EndedGeneration[];
-  readonly operations: readonly PastOperation[];
-  readonly releases: readonly PastRelease[];
-}
+import type {
+  EndedGeneration,
+  PastAttempt,
+  PastFlow,
+  PastOperation,
+  PastRelease,
+  PastRun,
+} from './past-run.ts';
 
 /**
  * Writes one finished run with COPY, in one transaction: all of it or nothing (13,000 flows: 0.5 s). Throws `run_exists` when the run is
@@ -126,7 +62,7 @@ export async function writePastRun(
       );
       const taken = await client.query<{ last: number }>(takingEpochs(run.attempts.length));
       const epochOf = new Map(
-        run.attempts.map((it, i) => [it, taken.rows[0]!.last - run.attempts.length + 1 + i]),
+        run.attempts.map((attempt, i) => [attempt, taken.rows[0]!.last - run.attempts.length + 1 + i]),
       );
       await copyFlows(client, id, run.flows);
       await copyAttempts(client, id, run.attempts, epochOf);
@@ -159,20 +95,20 @@ type Client = Queryable;
 async function copyFlows(client: Client, run: string, flows: readonly PastFlow[]): Promise<void> {
   const columns = `run_id, flow_id, generation, attempt, result, phase, flags, used_budget, start_ms, deadline_ms,
     generation_ms, released_ms, result_ms`;
-  await copyRows(client, `run_flows (${columns})`, flows, (it) => [
+  await copyRows(client, `run_flows (${columns})`, flows, (entry) => [
     run,
-    it.flow,
-    it.generation,
-    it.attempt,
-    it.result,
-    phaseOf(it),
-    flagsOf(it),
-    it.usedRetries,
-    it.startAt,
-    it.deadlineAt,
-    it.generationAt,
-    it.releasedAt,
-    it.resultAt,
+    entry.flow,
+    entry.generation,
+    entry.attempt,
+    entry.result,
+    phaseOf(entry),
+    flagsOf(entry),
+    entry.usedRetries,
+    entry.startAt,
+    entry.deadlineAt,
+    entry.generationAt,
+    entry.releasedAt,
+    entry.resultAt,
   ]);
 }
 
@@ -188,19 +124,19 @@ async function copyAttempts(
   epochOf: ReadonlyMap<PastAttempt, number>,
 ): Promise<void> {
   const columns = `epoch, run_id, flow_id, generation, attempt, agent, sent_ms, started_ms, ended_ms, outcome, failure_kind, message`;
-  await copyRows(client, `attempts (${columns})`, attempts, (it) => {
-    const failed = it.outcome === 'failed';
+  await copyRows(client, `attempts (${columns})`, attempts, (entry) => {
+    const failed = entry.outcome === 'failed';
     return [
-      epochOf.get(it)!,
+      epochOf.get(entry)!,
       run,
-      it.flow,
-      it.generation,
-      it.attempt,
-      it.agent,
-      it.sentAt,
-      it.startedAt,
-      it.endedAt,
-      it.outcome,
+      entry.flow,
+      entry.generation,
+      entry.attempt,
+      entry.agent,
+      entry.sentAt,
+      entry.startedAt,
+      entry.endedAt,
+      entry.outcome,
       failed ? 'program' : null,
       failed ? 'the program ended with 1' : null,
     ];
@@ -247,17 +183,17 @@ async function copyGenerations(
 ): Promise<void> {
   const columns =
     'run_id, flow_id, generation, result, flags, generation_ms, released_ms, result_ms, ended_ms, operation_id';
-  await copyRows(client, `flow_generations (${columns})`, ended, (it) => [
+  await copyRows(client, `flow_generations (${columns})`, ended, (entry) => [
     run,
-    it.flow,
-    it.generation,
-    it.result,
+    entry.flow,
+    entry.generation,
+    entry.result,
     0,
-    it.generationAt,
-    it.releasedAt,
-    it.resultAt,
-    it.endedAt,
-    it.operation,
+    entry.generationAt,
+    entry.releasedAt,
+    entry.resultAt,
+    entry.endedAt,
+    entry.operation,
   ]);
 }
 
@@ -285,45 +221,54 @@ async function copyOperations(
   operations: readonly PastOperation[],
 ): Promise<void> {
   const columns = `id, run_id, actor, idempotency_key, verb, body, body_hash, state, outcome, requested_ms, decided_ms`;
-  await copyRows(client, `operations (${columns})`, operations, (it) => {
-    const done = it.flows.map((flow) => ({ flow, code: null, state: null }));
+  await copyRows(client, `operations (${columns})`, operations, (entry) => {
+    const done = entry.flows.map((flow) => ({ flow, code: null, state: null }));
     const outcome: OperationOutcome = { flows: done, code: null, detail: null };
-    const body = JSON.stringify({ ...requestOf(it), roles: [] });
+    const body = JSON.stringify({ ...requestOf(entry), roles: [] });
     // The key of a request as old as this is free again (B1).
     return [
-      it.id,
+      entry.id,
       run,
-      it.actor,
-      `freed:${it.id}`,
-      it.verb,
+      entry.actor,
+      `freed:${entry.id}`,
+      entry.verb,
       body,
       '',
       'applied',
       JSON.stringify(outcome),
-      it.at,
-      it.at + DECIDED_MS,
+      entry.at,
+      entry.at + DECIDED_MS,
     ];
   });
   await copyRows(
     client,
     'audit (at_ms, actor, verb, run_id, operation_id, targets, reason, outcome)',
     operations,
-    (it) => [
-      it.at + DECIDED_MS,
-      it.actor,
-      it.verb,
+    (entry) => [
+      entry.at + DECIDED_MS,
+      entry.actor,
+      entry.verb,
       run,
-      it.id,
-      `{${it.flows.map((flow) => JSON.stringify(flow)).join(',')}}`,
-      it.reason,
+      entry.id,
+      `{${entry.flows.map((flow) => JSON.stringify(flow)).join(',')}}`,
+      entry.reason,
       'applied',
     ],
   );
   await copyRows(
     client,
     'overrides (run_id, flow_id, kind, generation, operation_id, actor, reason, at_ms)',
-    operations.filter((it) => it.verb !== 'rerun'),
-    (it) => [run, it.flows[0]!, it.verb, 1, it.id, it.actor, it.reason, it.at + DECIDED_MS],
+    operations.filter((operation) => operation.verb !== 'rerun'),
+    (entry) => [
+      run,
+      entry.flows[0]!,
+      entry.verb,
+      1,
+      entry.id,
+      entry.actor,
+      entry.reason,
+      entry.at + DECIDED_MS,
+    ],
   );
 }
 
@@ -332,13 +277,13 @@ export const DECIDED_MS = 20;
 
 async function copyReleases(client: Client, run: string, releases: readonly PastRelease[]): Promise<void> {
   const columns = 'run_id, flow_id, upstream_run, upstream_flow, released_ms, tainted, told';
-  await copyRows(client, `subscriptions (${columns})`, releases, (it) => [
+  await copyRows(client, `subscriptions (${columns})`, releases, (entry) => [
     run,
-    it.flow,
-    it.upstreamRun,
-    it.upstreamFlow,
-    it.at,
-    it.tainted ? 't' : 'f',
-    it.tainted ? 2 : 1,
+    entry.flow,
+    entry.upstreamRun,
+    entry.upstreamFlow,
+    entry.at,
+    entry.tainted ? 't' : 'f',
+    entry.tainted ? 2 : 1,
   ]);
 }

@@ -75,7 +75,7 @@ async function prepareAndCommit(client: Transaction, parts: readonly Part[]): Pr
   const sorted = byRun(parts);
   await lockCounters(
     client,
-    sorted.map((it) => it.run),
+    sorted.map((entry) => entry.run),
   );
   const rows = new Map<string, OperationRow>();
   const asked: { row: OperationRow; waits: OperationOutcome | null }[] = [];
@@ -90,11 +90,11 @@ async function prepareAndCommit(client: Transaction, parts: readonly Part[]): Pr
   }
   // The parts of one request were logged together: a key that brings further parts is another request.
   if (asked.length > 0 && repeated.length > 0) throw otherParts(repeated[0]!);
-  if (asked.some((it) => it.waits !== null)) {
+  if (asked.some((entry) => entry.waits !== null)) {
     const first = rows.get(parts[0]!.run)!;
     for (const { row, waits } of asked) rows.set(row.run, await wait(client, row, first, waits));
   } else for (const { row } of asked) logOperation(client, row, null);
-  return parts.map((it) => rows.get(it.run)!);
+  return parts.map((part) => rows.get(part.run)!);
 }
 
 function otherParts({ key, row }: { key: string; row: OperationRow }): SluiceError {
@@ -156,11 +156,11 @@ export async function approveTogether(
     const runs = byRun(before);
     await lockCounters(
       client,
-      runs.map((it) => it.run),
+      runs.map((run) => run.run),
     );
     const rows = await markApproved(
       client,
-      runs.map((it) => it.id),
+      runs.map((run) => run.id),
       approver.name,
     );
     if (rows.length < runs.length) {
@@ -173,7 +173,7 @@ export async function approveTogether(
       logOperation(client, row, approver.name);
       await auditJudgement(client, row, 'approve', approver);
     }
-    return before.map((it) => rows.find((row) => row.id === it.id)!);
+    return before.map((entry) => rows.find((row) => row.id === entry.id)!);
   });
 }
 
@@ -186,7 +186,7 @@ async function verify(
   const { run, request } = part;
   const version = part.context.run.catalogueVersion;
   const members = request.plan?.members ?? [];
-  const flows = request.plan === null ? request.flows : members.map((it) => it.flow);
+  const flows = request.plan === null ? request.flows : members.map((member) => member.flow);
   const found = await client.query<{
     state: string;
     frozen: string | null;
@@ -236,7 +236,7 @@ async function foreseen(
     request,
   };
   const { groups } = foresee(context.graph, state, [entry], state.now);
-  const effect = groups.flatMap((group) => group.effects).find((it) => it.t === 'outcome');
+  const effect = groups.flatMap((group) => group.effects).find((item) => item.t === 'outcome');
   const { flows, code, detail } = effect!.outcome;
   if (effect!.state === 'applied') return null;
   if (effect!.state === 'approval_required') return effect!.outcome;
@@ -249,7 +249,7 @@ async function changedMember(
   run: string,
   members: readonly RerunMember[],
 ): Promise<string | null> {
-  const flows = members.map((it) => it.flow);
+  const flows = members.map((member) => member.flow);
   const found = await client.query<{
     flow: string;
     generation: number;

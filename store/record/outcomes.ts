@@ -48,7 +48,11 @@ export async function writeStopsAndMet(
     client.send(
       `with held as (select epoch from leases where run_id = $1 and flow_id = any($2::text[]) order by epoch for update)
        update leases set stop = true, force_end = force_end or flow_id = any($3::text[]) where epoch in (select epoch from held)`,
-      [context.run.id, stops, stopped.filter((it) => it.force === true).map((it) => context.graph.ids[it.v])],
+      [
+        context.run.id,
+        stops,
+        stopped.filter((entry) => entry.force === true).map((entry) => context.graph.ids[entry.v]),
+      ],
     );
     client.send("select pg_notify('sluice_stop', $1)", [context.run.id]);
   }
@@ -143,7 +147,7 @@ function writeOutcomes(
 ): void {
   if (outcomes.length === 0) return;
   // One may be requested and approved in the same exchange: each is audited, the last word counts.
-  const last = [...new Map(outcomes.map((it) => [it.operation, it])).values()];
+  const last = [...new Map(outcomes.map((outcome) => [outcome.operation, outcome])).values()];
   writeDecided(client, now, last);
   writeAudits(client, context, now, outcomes);
   tellOperations(client, last);
@@ -156,9 +160,9 @@ export function writeDecided(client: Transaction, now: number, outcomes: readonl
       from unnest($2::text[], $3::text[], $4::text[]) as x (id, state, outcome) where o.id = x.id`,
     values: [
       now,
-      outcomes.map((it) => it.operation),
-      outcomes.map((it) => it.state),
-      outcomes.map((it) => JSON.stringify(it.outcome)),
+      outcomes.map((outcome) => outcome.operation),
+      outcomes.map((outcome) => outcome.state),
+      outcomes.map((outcome) => JSON.stringify(outcome.outcome)),
     ],
   });
 }
@@ -179,10 +183,10 @@ export function writeAudits(
       join operations o on o.id = x.id order by x.n`,
     values: [
       now,
-      outcomes.map((it) => it.operation),
-      outcomes.map((it) => it.state),
-      outcomes.map((it) => it.outcome.code),
-      outcomes.map((it) => JSON.stringify(it.outcome.flows.map((f) => f.flow))),
+      outcomes.map((outcome) => outcome.operation),
+      outcomes.map((outcome) => outcome.state),
+      outcomes.map((outcome) => outcome.outcome.code),
+      outcomes.map((outcome) => JSON.stringify(outcome.outcome.flows.map((f) => f.flow))),
       outcomes.map(({ outcome }) => JSON.stringify({ outcome, evidence: null, exchangeOf: context.run.id })),
       instead.reason,
     ],
@@ -193,7 +197,7 @@ export function tellOperations(client: Transaction, outcomes: readonly Of<'outco
   client.send({
     name: 'tell-operations',
     text: "select pg_notify('sluice_operation', id) from unnest($1::text[]) as x (id)",
-    values: [outcomes.map((it) => it.operation)],
+    values: [outcomes.map((outcome) => outcome.operation)],
   });
 }
 

@@ -31,7 +31,9 @@ export async function readMet(
   );
   return found.rows.flatMap((row) => {
     const v = index.get(row.flow);
-    const i = subscribersTo(subscriptions, row.run, row.from).find((it) => subscriptions.list[it]!.v === v);
+    const i = subscribersTo(subscriptions, row.run, row.from).find(
+      (entry) => subscriptions.list[entry]!.v === v,
+    );
     return i === undefined ? [] : [{ i, met: row.tainted ? (2 as const) : (1 as const), at: row.at }];
   });
 }
@@ -56,7 +58,7 @@ export async function lockForSubscribing(
   run: string,
   wanted: readonly Subscription[],
 ): Promise<void> {
-  const upstreams = [...new Set(wanted.map((it) => it.run))];
+  const upstreams = [...new Set(wanted.map((entry) => entry.run))];
   await lockIds(client, run, upstreams);
   await lockCounters(client, [...upstreams, run]);
 }
@@ -72,7 +74,7 @@ export async function subscribe(
   ids: readonly string[],
   wanted: readonly Subscription[],
 ): Promise<void> {
-  const upstreams = [...new Set(wanted.map((it) => it.run))].sort();
+  const upstreams = [...new Set(wanted.map((entry) => entry.run))].sort();
   await lockIds(client, run, upstreams);
   await client.query({
     name: 'find-subscribers',
@@ -100,9 +102,9 @@ export async function subscribe(
       on conflict do nothing returning upstream_run as run, upstream_flow as flow, told`,
     values: [
       run,
-      wanted.map((it) => ids[it.v]),
-      wanted.map((it) => it.run),
-      wanted.map((it) => it.from),
+      wanted.map((entry) => ids[entry.v]),
+      wanted.map((entry) => entry.run),
+      wanted.map((entry) => entry.from),
       FLAG.RETIRED,
       FLAG.TAINTED,
     ],
@@ -164,7 +166,7 @@ export async function subscribersOf(
     name: 'subscribers-of',
     text: `select distinct s.run_id from unnest($2::text[], $3::int[]) as x (flow_id, met)
       join subscriptions s on s.upstream_run = $1 and s.upstream_flow = x.flow_id and s.told is distinct from x.met`,
-    values: [context.run.id, spoken.map((it) => it.flow), spoken.map((it) => it.met)],
+    values: [context.run.id, spoken.map((entry) => entry.flow), spoken.map((entry) => entry.met)],
   });
   return found.rows.map((row) => row.run_id);
 }
@@ -230,7 +232,7 @@ export async function tellSubscribers(
   const redone = effects.filter((effect) => effect.t === 'redone');
   if (redone.length > 0) {
     const below = redone.map(({ roots }) => reach(graph, roots));
-    const flows = [...new Set(below.flatMap((it) => [...it]))].map((v) => graph.ids[v]!);
+    const flows = [...new Set(below.flatMap((entry) => [...entry]))].map((v) => graph.ids[v]!);
     const found = await client.query<{ run: string; flow: string; met: Met }>({
       name: 'subscribers-below',
       text: `select distinct run_id as run, upstream_flow as flow, told as met from subscriptions
@@ -301,9 +303,9 @@ export async function writeMet(
     values: [
       run.id,
       now,
-      of.map((it) => graph.ids[it.v]),
-      of.map((it) => it.run),
-      of.map((it) => it.from),
+      of.map((entry) => graph.ids[entry.v]),
+      of.map((entry) => entry.run),
+      of.map((entry) => entry.from),
       last.map(([, met]) => met),
     ],
   });

@@ -123,9 +123,9 @@ async function pass(
   { limit, forMs, signal }: PassLimits,
 ): Promise<RetentionReport> {
   const due = await dueRuns(pool, policy, 10_000);
-  const going = due.filter((it) => it.keptBecause === null);
+  const going = due.filter((entry) => entry.keptBecause === null);
   const archived: Retired[] = [];
-  const kept = due.filter((it) => it.keptBecause !== null);
+  const kept = due.filter((entry) => entry.keptBecause !== null);
   const started = performance.now();
   let tried = 0;
   for (const it of going.slice(0, limit)) {

@@ -270,7 +270,12 @@ async function writeRows(
      from unnest($2::text[], $3::text[], $4::text[]) as x (flow_id, edge_from, edge_run)
      where o.run_id = $1 and o.flow_id = x.flow_id and o.kind = 'waive' and o.ended_ms is null
        and o.edge_from = x.edge_from and o.edge_run is not distinct from x.edge_run`,
-    [run.id, lapsed.map((it) => it.to), lapsed.map((it) => it.from), lapsed.map((it) => it.run)],
+    [
+      run.id,
+      lapsed.map((entry) => entry.to),
+      lapsed.map((entry) => entry.from),
+      lapsed.map((entry) => entry.run),
+    ],
   );
 }
 
@@ -282,9 +287,9 @@ async function forgetSubscriptions(client: Queryable, { run }: RunContext, targe
        where x.flow_id = s.flow_id and x.upstream_run = s.upstream_run and x.upstream_flow = s.upstream_flow)`,
     [
       run.id,
-      subscriptions.map((it) => graph.ids[it.v]),
-      subscriptions.map((it) => it.run),
-      subscriptions.map((it) => it.from),
+      subscriptions.map((subscription) => graph.ids[subscription.v]),
+      subscriptions.map((subscription) => subscription.run),
+      subscriptions.map((subscription) => subscription.from),
     ],
   );
 }

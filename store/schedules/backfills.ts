@@ -129,10 +129,10 @@ export async function createBackfill(
        from unnest($2::text[], $3::text[], $4::int[], $5::jsonb[]) with ordinality as x (period, run, together, flows, n)`,
       [
         id,
-        runs.map((it) => it.period),
-        runs.map((it) => runId(it.cycle, it.period, 'backfill', number)),
-        runs.map((it) => it.together),
-        runs.map((it) => JSON.stringify(it.flows)),
+        runs.map((run) => run.period),
+        runs.map((run) => runId(run.cycle, run.period, 'backfill', number)),
+        runs.map((run) => run.together),
+        runs.map((run) => JSON.stringify(run.flows)),
       ],
     );
     await writeAudit(client, {

@@ -116,7 +116,7 @@ async function definitionOf(
   const version = await newestVersion(pool);
   if (version === null) return null;
   const { frame } = await versionOf(version);
-  const schedule = frame.schedules.find((it) => it.id === id);
+  const schedule = frame.schedules.find((schedule) => schedule.id === id);
   return schedule === undefined ? null : { schedule, calendar: calendarOf(schedule, frame.calendars) };
 }
 
@@ -246,7 +246,7 @@ async function existsText(client: Queryable, schedule: Schedule, run: string, ki
     [run],
   );
   const opened = found.rows[0]?.procedures ?? null;
-  const missing = schedule.procedures?.filter((it) => opened?.includes(it) === false);
+  const missing = schedule.procedures?.filter((procedure) => opened?.includes(procedure) === false);
   if (opened === null || missing?.length === 0) return { en: kind.en, zh: kind.zh };
   const [only, left] = [opened.join(', '), missing?.join(', ')];
   return {

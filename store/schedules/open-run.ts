@@ -130,7 +130,7 @@ export async function openRun(
           `insert into overrides (run_id, flow_id, kind, edge_from, generation, actor, reason, at_ms)
            select $1, x.flow_id, 'waive', x.edge_from, 1, $4, 'not part of the backfill', $5
            from unnest($2::text[], $3::text[]) as x (flow_id, edge_from)`,
-          [id, waived.map((it) => it.to), waived.map((it) => it.from), actor, openedAt],
+          [id, waived.map((entry) => entry.to), waived.map((entry) => entry.from), actor, openedAt],
         );
       if (leftOut.size > 0)
         await client.query(

@@ -19,7 +19,7 @@ export async function nextRunNumber(
         join archived_runs a on a.cycle = x.cycle and a.period = x.period and a.purpose = $3),
        (select coalesce(max(b.number), 0) from backfills b join backfill_runs r on r.backfill_id = b.id
         where r.period = any($2::text[]) and $3 = 'backfill')) + 1 as number`,
-    [periods.map((it) => it.cycle), periods.map((it) => it.period), purpose],
+    [periods.map((period) => period.cycle), periods.map((period) => period.period), purpose],
   );
   return found.rows[0]!.number;
 }

@@ -21,9 +21,9 @@ export async function readScheduleFacts(
   const version = await newestVersion(client);
   if (version === null) return new Map();
   const { frame } = await versionOf(version);
-  const schedules = frame.schedules.filter((it) => it.cycle === cycle);
+  const schedules = frame.schedules.filter((schedule) => schedule.cycle === cycle);
   if (schedules.length === 0) return new Map();
-  const ids = schedules.map((it) => it.id);
+  const ids = schedules.map((schedule) => schedule.id);
   const [listed, slots] = await Promise.all([
     listSchedules(client),
     slotsOfPeriods(client, ids, [...new Set(periods)]),

@@ -77,10 +77,12 @@ export async function runsBefore(
   const opened = new Set(
     await scheduledRuns(
       client,
-      before.map((it) => [cycle, it] as const),
+      before.map((entry) => [cycle, entry] as const),
     ),
   );
-  return before.map((it) => ({ run: runId(cycle, it), period: it })).filter(({ run }) => opened.has(run));
+  return before
+    .map((entry) => ({ run: runId(cycle, entry), period: entry }))
+    .filter(({ run }) => opened.has(run));
 }
 
 /**
@@ -96,7 +98,7 @@ export async function doneBy(
     text: `select f.flow_id as flow, count(*)::int as n from unnest($1::text[], $2::bigint[]) as x (run_id, at_ms)
       join run_flows f on f.run_id = x.run_id
       where f.result in ('succeeded', 'force_passed') and f.result_ms <= x.at_ms group by f.flow_id`,
-    values: [runs.map((it) => it.run), runs.map((it) => it.at)],
+    values: [runs.map((run) => run.run), runs.map((run) => run.at)],
   });
   return new Map(found.rows.map((row) => [row.flow, row.n]));
 }

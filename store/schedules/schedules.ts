@@ -112,13 +112,13 @@ export async function writeSlots(
      on conflict do nothing`,
     [
       schedule,
-      slots.map((it) => it.slot),
-      slots.map((it) => it.period),
-      slots.map((it) => it.decision),
-      slots.map((it) => it.run),
-      slots.map((it) => it.text.en),
-      slots.map((it) => it.text.zh),
-      slots.map((it) => it.until),
+      slots.map((slot) => slot.slot),
+      slots.map((slot) => slot.period),
+      slots.map((slot) => slot.decision),
+      slots.map((slot) => slot.run),
+      slots.map((slot) => slot.text.en),
+      slots.map((slot) => slot.text.zh),
+      slots.map((slot) => slot.until),
     ],
   );
 }

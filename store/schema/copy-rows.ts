@@ -38,7 +38,7 @@ export async function copyRows<T>(
 function escaped(field: Field): string {
   if (field === null) return '\\N';
   if (typeof field === 'number') return String(field);
-  return /[\\\t\n\r]/.test(field) ? field.replace(/[\\\t\n\r]/g, (it) => ESCAPES[it]!) : field;
+  return /[\\\t\n\r]/.test(field) ? field.replace(/[\\\t\n\r]/g, (entry) => ESCAPES[entry]!) : field;
 }
 
 const ESCAPES: Record<string, string> = { '\\': '\\\\', '\t': '\\t', '\n': '\\n', '\r': '\\r' };

@@ -126,8 +126,8 @@ function isSilence(error: unknown): error is Error {
 /** Behind a statement that failed, all others fail because it did (25P02): the one that says why. */
 async function firstCause(error: unknown, sent: readonly Promise<unknown>[]): Promise<unknown> {
   const settled = await Promise.allSettled(sent);
-  const errors = settled.flatMap((it) => (it.status === 'rejected' ? [it.reason as unknown] : []));
-  return [error, ...errors].find((it) => sqlState(it) !== '25P02') ?? error;
+  const errors = settled.flatMap((entry) => (entry.status === 'rejected' ? [entry.reason as unknown] : []));
+  return [error, ...errors].find((entry) => sqlState(entry) !== '25P02') ?? error;
 }
 
 /** SQLSTATE of an error of PostgreSQL, or null. Told by its class: EPIPE of the system has five letters, too. */

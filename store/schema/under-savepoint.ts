@@ -42,9 +42,9 @@ export async function underSavepoint(
     await Promise.all(sent);
   } catch (error) {
     const settled = await Promise.allSettled(sent);
-    const errors = settled.flatMap((it) => (it.status === 'rejected' ? [it.reason as unknown] : []));
+    const errors = settled.flatMap((entry) => (entry.status === 'rejected' ? [entry.reason as unknown] : []));
     // Behind the statement that failed all others fail because it did.
-    failure = [error, ...errors].find((it) => sqlState(it) !== '25P02') ?? error;
+    failure = [error, ...errors].find((entry) => sqlState(entry) !== '25P02') ?? error;
     if (!isRefusedContent(failure)) throw failure;
     await client.query('rollback to savepoint one_row');
   }

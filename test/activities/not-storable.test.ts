@@ -146,7 +146,7 @@ describe('a definition that an agent cannot get', () => {
       failure_kind: 'program',
     });
     expect(attempt.message).toMatch(new RegExp(`^\\[not storable: ${state}\\] the database refuses`));
-    expect((await listNotStorable(pool, 50)).filter((it) => it.run === run)).toEqual([
+    expect((await listNotStorable(pool, 50)).filter((entry) => entry.run === run)).toEqual([
       { run, flow: 'A', what: 'flow', at: expect.any(Number), detail: attempt.message },
     ]);
     expect(await rows('run_log', 'kind, outcome', run)).toEqual([

@@ -53,7 +53,7 @@ test('an upstream that is done in the instant of its opening is heard of by whoe
       const k = (i * 7919 + 13) % (i + 1);
       [openings[i], openings[k]] = [openings[k]!, openings[i]!];
     }
-    await Promise.all(openings.map((it) => it()));
+    await Promise.all(openings.map((opening) => opening()));
     await expect.poll(() => unfinished('day'), { timeout: 30_000 }).toEqual([]);
     expect((await pool.query("select count(*)::int as n from runs where cycle = 'day'")).rows[0].n).toBe(12);
   } finally {

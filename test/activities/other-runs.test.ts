@@ -65,7 +65,9 @@ async function seen(run: string, name: string) {
   const v = context.index.get(name)!;
   const flags = s.flags[v]!;
   return {
-    blockers: blockers(context.graph, s, v).map((it) => ('run' in it ? `${it.code} ${it.run}` : it.code)),
+    blockers: blockers(context.graph, s, v).map((blocker) =>
+      'run' in blocker ? `${blocker.code} ${blocker.run}` : blocker.code,
+    ),
     tainted: (flags & FLAG.TAINTED) !== 0,
     stale: (flags & FLAG.STALE) !== 0,
     offered: (flags & FLAG.DISPATCHED) !== 0,

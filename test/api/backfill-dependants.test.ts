@@ -58,7 +58,9 @@ async function work(): Promise<string[]> {
   }
 }
 const lines = (runs: Json[]): string[] =>
-  runs.map((it) => `${it.run}: ${it.includes?.join(' ') ?? '*'}${it.dependant === false ? ' (own)' : ''}`);
+  runs.map(
+    (run) => `${run.run}: ${run.includes?.join(' ') ?? '*'}${run.dependant === false ? ' (own)' : ''}`,
+  );
 
 await openTestRun(api.pool, '2026-09-29', 'day');
 await openTestRun(api.pool, '2026-09-30', 'day');
@@ -141,7 +143,7 @@ test('runs that wait for each other are open together whatever the concurrency; 
   expect(opened).toMatchObject({ status: 202, body: { withDependants: true, includes: ['Load'] } });
   const { id } = opened.body;
   const states = async (): Promise<string[]> =>
-    (await operator.get(`/backfills/${id}`)).body.runs.map((it: Json) => `${it.run} ${it.state}`);
+    (await operator.get(`/backfills/${id}`)).body.runs.map((json: Json) => `${json.run} ${json.state}`);
   await Promise.all([pass(), pass()]);
   expect(await work()).toEqual(['day-2026-09-29-backfill-1 Load']);
   await Promise.all([pass(), pass()]);

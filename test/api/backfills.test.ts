@@ -33,7 +33,7 @@ const pass = () =>
   });
 const show = async (id: string): Promise<Json> => (await operator.get(`/backfills/${id}`)).body;
 const states = async (id: string): Promise<string[]> =>
-  (await show(id)).runs.map((it: Json) => `${it.period} ${it.state}`);
+  (await show(id)).runs.map((json: Json) => `${json.period} ${json.state}`);
 /** Does whatever is offered until nothing comes any more. */
 async function work(): Promise<string[]> {
   const done: string[] = [];
@@ -76,7 +76,7 @@ test('a dry run lists what would be opened, in which order, and whom it concerns
     dependants: [],
     order: 'descending',
   });
-  expect(only.body.runs.map((it: Json) => it.period)).toEqual(['2026-11-03', '2026-11-02', '2026-11-01']);
+  expect(only.body.runs.map((json: Json) => json.period)).toEqual(['2026-11-03', '2026-11-02', '2026-11-01']);
   expect((await operator.get('/backfills')).body.items).toEqual([]);
 });
 
@@ -230,5 +230,5 @@ test('D8: a run of a backfill that adopts another version stays for its flows, a
   expect(await waitsFor()).toEqual(['day-2026-12-01 Other', `${body.runs[0].run} Stock`]);
   await api.coordinator!.settled(second);
   const flows = (await operator.get(`/runs/${second}/flows?state=not_triggered`)).body.items;
-  expect(flows.map((it: Json) => it.id ?? it.flow).sort()).toEqual(['New', 'Other']);
+  expect(flows.map((json: Json) => json.id ?? json.flow).sort()).toEqual(['New', 'Other']);
 });

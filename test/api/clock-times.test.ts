@@ -26,7 +26,7 @@ const csvOf = async (path: string): Promise<string[]> =>
 test('lists, files and the clock times that are asked with are in the zone of the catalogue', async () => {
   // Summer time ends in that night: 02:30 is the first of two.
   const json = (await ann.get('/queries/Q30?from=02:00&to=03:00')).body;
-  expect(json.items.map((it: { flowId: string }) => it.flowId)).toEqual(['Feed']);
+  expect(json.items.map((item: { flowId: string }) => item.flowId)).toEqual(['Feed']);
   expect(json).toMatchObject({ timeZone: 'Europe/Berlin' });
   expect(json.items[0].startsAt).toBe(Date.UTC(2026, 9, 25, 0, 30));
   const [title, row] = await csvOf('/queries/Q30?from=02:00&to=03:00');

@@ -129,7 +129,7 @@ describe('without a token', () => {
 
 describe('with a token', () => {
   test('reading changes nothing and changing needs the right', async () => {
-    for (const { method, path, url } of routes.filter((it) => it.method === 'POST')) {
+    for (const { method, path, url } of routes.filter((route) => route.method === 'POST')) {
       if (path.startsWith('/catalogue/check') || path.startsWith('/catalogue/diff')) continue;
       const answer = await inject(
         method,
@@ -141,7 +141,8 @@ describe('with a token', () => {
       expectProblem(answer, 'forbidden');
     }
     const forAgents = routes.filter(
-      (it) => !/^\/agents\/\{agent\}\/(hello|claim|started|heartbeat|complete|logs|leave)$/.test(it.path),
+      (route) =>
+        !/^\/agents\/\{agent\}\/(hello|claim|started|heartbeat|complete|logs|leave)$/.test(route.path),
     );
     for (const { method, path, url } of forAgents) {
       if (PUBLIC.includes(path)) continue;

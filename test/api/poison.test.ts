@@ -98,7 +98,10 @@ async function claim(): Promise<Lease[]> {
   const claimed = await agent('claim', { claimId: fresh(), platform: 'yt', free: 50, waitMs: 0 });
   const leases = claimed.body.tasks.map((task: { lease: Lease }) => task.lease);
   if (leases.length > 0)
-    await agent('started', { requestId: fresh(), leases: leases.map((it: Lease) => ({ epoch: it.epoch })) });
+    await agent('started', {
+      requestId: fresh(),
+      leases: leases.map((lease: Lease) => ({ epoch: lease.epoch })),
+    });
   return leases;
 }
 
@@ -147,9 +150,9 @@ async function tour(text: string, period: string, payload: object) {
   const leases = await claim();
   const row = { epoch: 5, record: text, run: text, flow: text, generation: 1, at: text };
   await call(bot, '/agents/bot/heartbeat', {
-    leases: leases.map((it) => it.epoch),
-    waits: leases.map((it) => ({ epoch: it.epoch, code: 'fence_held_elsewhere', by: text })),
-    reached: leases.map((it) => ({ epoch: it.epoch, said: text })),
+    leases: leases.map((lease) => lease.epoch),
+    waits: leases.map((lease) => ({ epoch: lease.epoch, code: 'fence_held_elsewhere', by: text })),
+    reached: leases.map((lease) => ({ epoch: lease.epoch, said: text })),
     trouble: text,
     fences: [{ connection: text, records: [{ record: text, works: 1, newest: 1 }] }],
     fenceRuns: [text],
@@ -200,7 +203,7 @@ async function finish(run: string): Promise<void> {
     `select flow_id as flow from run_flows where run_id = $1 and (result is null or result not in ('succeeded', 'skipped', 'force_passed'))`,
     [run],
   );
-  const flows = left.rows.map((it) => it.flow);
+  const flows = left.rows.map((row) => row.flow);
   if (flows.length > 0) await ask(pool, run, 'force-pass', flows, { supersede: true }, ['key', 'operator']);
   await coordinator.settled(run);
   const found = await pool.query(
@@ -238,13 +241,15 @@ test('every column that takes text or JSON is reached by words that somebody giv
       .map(([what, { status, body }]) => [what, status, body]),
   ).toEqual([]);
   const all = await columns();
-  const open = all.filter((it) => it.holds).map((it) => it.column);
+  const open = all.filter((item) => item.holds).map((item) => item.column);
   const whyOf = (column: string) => CLOSED.find(([pattern]) => pattern.test(column))?.[1];
   expect({
     // Reach it by the tour, or say above why nobody's words get there.
-    forgotten: all.filter((it) => !it.holds && whyOf(it.column) === undefined).map((it) => it.column),
+    forgotten: all
+      .filter((item) => !item.holds && whyOf(item.column) === undefined)
+      .map((item) => item.column),
     closedAndReached: open.filter((column) => whyOf(column) !== undefined),
-    reasonsForNothing: CLOSED.filter(([pattern]) => !all.some((it) => pattern.test(it.column))).map(
+    reasonsForNothing: CLOSED.filter(([pattern]) => !all.some((item) => pattern.test(item.column))).map(
       ([, why]) => why,
     ),
   }).toEqual({ forgotten: [], closedAndReached: [], reasonsForNothing: [] });
@@ -308,7 +313,7 @@ describe.each([
     const leases = await claim();
     expect(leases.length).toBeGreaterThan(3);
     const over = { epoch: 5, record: 'r', run: 'r', flow: 'f', generation: 1, at: null };
-    const results = leases.map((it) => ({ ...it, ending: { outcome: 'succeeded', over } }));
+    const results = leases.map((lease) => ({ ...lease, ending: { outcome: 'succeeded', over } }));
     expect((await agent('complete', { requestId: fresh(), results })).body.accepted).toHaveLength(
       results.length,
     );

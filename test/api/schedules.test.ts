@@ -78,7 +78,7 @@ flows:
       ),
     },
   });
-  expect(new Set(body.problems.map((it: Json) => it.id))).toEqual(new Set(['china']));
+  expect(new Set(body.problems.map((json: Json) => json.id))).toEqual(new Set(['china']));
 });
 
 test('pause and resume are recorded with actor and reason; what is decided meanwhile is shown', async () => {
@@ -96,11 +96,11 @@ test('pause and resume are recorded with actor and reason; what is decided meanw
   await openDue(api.deps, 'days');
   const { slots, last } = await schedule('days');
   expect(slots).toHaveLength(7);
-  expect(new Set(slots.map((it: Json) => it.decision))).toEqual(new Set(['paused', 'weekend']));
+  expect(new Set(slots.map((json: Json) => json.decision))).toEqual(new Set(['paused', 'weekend']));
   expect(last.text.en).toMatch(/paused by operator: cutover|not a work day: weekend/);
   expect((await operator.post('/schedules/days/resume', {})).body).toMatchObject({ paused: false });
   const audit = await operator.get('/audit?limit=2&outcome=applied');
-  expect(audit.body.items.map((it: Json) => [it.verb, it.actor, it.reason])).toEqual([
+  expect(audit.body.items.map((json: Json) => [json.verb, json.actor, json.reason])).toEqual([
     ['resume-schedule', 'operator', ''],
     ['pause-schedule', 'operator', 'cutover'],
   ]);

@@ -89,7 +89,9 @@ test('every text that comes in refuses NUL and lone surrogates', () => {
   expect(given.length).toBeGreaterThan(60);
   const leaves = given.flatMap(({ where, schema }) => leavesOf(schema, where));
   expect(leaves.length).toBeGreaterThan(150);
-  const open = leaves.filter(({ way, leaf }) => !ELSEWHERE.some((it) => it.test(way)) && takesBadText(leaf));
+  const open = leaves.filter(
+    ({ way, leaf }) => !ELSEWHERE.some((entry) => entry.test(way)) && takesBadText(leaf),
+  );
   expect(open.map(({ way }) => way)).toEqual([]);
 });
 

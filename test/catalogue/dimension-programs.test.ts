@@ -54,26 +54,26 @@ describe('account items', () => {
   test('the dimension has one row for each node of the report tree', async () => {
     const report = await house.rows('mpp', 'select * from shfin.r_vr011 where month = $1', [month]);
     const known = new Map(
-      (await house.rows('yt', 'select * from ods.acc_item')).map((it) => [it.item_code, it]),
+      (await house.rows('yt', 'select * from ods.acc_item')).map((row) => [row.item_code, row]),
     );
-    const parents = new Map(report.map((it) => [it.item_code, it.parent_code]));
-    const inArpu = new Map<unknown, unknown>(report.map((it) => [it.item_code, it.in_arpu]));
-    const withChildren = new Set(report.map((it) => it.parent_code));
-    const expected = report.map((it) => {
-      const way = wayDown(it.item_code, parents)!;
-      const item = known.get(it.item_code!);
+    const parents = new Map(report.map((entry) => [entry.item_code, entry.parent_code]));
+    const inArpu = new Map<unknown, unknown>(report.map((entry) => [entry.item_code, entry.in_arpu]));
+    const withChildren = new Set(report.map((entry) => entry.parent_code));
+    const expected = report.map((entry) => {
+      const way = wayDown(entry.item_code, parents)!;
+      const item = known.get(entry.item_code!);
       return {
         month,
-        item_code: it.item_code!,
-        item_name: item?.item_name ?? it.item_name!,
-        parent_code: it.parent_code!,
+        item_code: entry.item_code!,
+        item_name: item?.item_name ?? entry.item_name!,
+        parent_code: entry.parent_code!,
         root_code: way[0] as string,
         level: way.length,
         path: way.join('/'),
         category: item?.category ?? null,
         tax_permille: item?.tax_permille ?? null,
         in_arpu: way.every((code) => inArpu.get(code) === true),
-        is_leaf: !withChildren.has(it.item_code!),
+        is_leaf: !withChildren.has(entry.item_code!),
       };
     });
     expect(await house.run('P02.S4.DimAccItemCode', month)).toEqual({
@@ -82,23 +82,23 @@ describe('account items', () => {
     });
     const actual = await house.rows('yt', 'select * from dim.dim_acc_item_code');
     expect(sorted(actual)).toEqual(sorted(expected));
-    expect(new Set(actual.map((it) => it.level))).toEqual(new Set([1, 2, 3]));
+    expect(new Set(actual.map((entry) => entry.level))).toEqual(new Set([1, 2, 3]));
   });
 
   test('voice menus stand as on the last day and know the category of their item', async () => {
     const nodes = (await house.rows('yt', 'select * from ods.ivr_node')).filter(validOn);
     const dimension = await dimensionByItem();
-    const parents = new Map(nodes.map((it) => [it.node_id, it.parent_id]));
-    const expected = nodes.flatMap((it) => {
-      const way = wayDown(it.node_id, parents);
+    const parents = new Map(nodes.map((node) => [node.node_id, node.parent_id]));
+    const expected = nodes.flatMap((node) => {
+      const way = wayDown(node.node_id, parents);
       if (way === null) return [];
-      const item = dimension.get(it.item_code!);
+      const item = dimension.get(node.item_code!);
       return [
         {
           month,
-          node_id: it.node_id!,
-          node_name: it.node_name!,
-          parent_id: it.parent_id!,
+          node_id: node.node_id!,
+          node_name: node.node_name!,
+          parent_id: node.parent_id!,
           depth: way.length,
           path: way.join('-'),
           item_code: item?.item_code ?? null,
@@ -109,42 +109,42 @@ describe('account items', () => {
     expect(await house.run('P02.S5.DimEvtIvrNode', month)).toEqual({ outcome: 'succeeded', rows: 120 });
     expect(sorted(await house.rows('yt', 'select * from dim.dim_evt_ivr_node'))).toEqual(sorted(expected));
     // The sample has menus that changed their item in September: the old ones must not be here.
-    const changed = (await house.rows('yt', 'select * from ods.ivr_node')).filter((it) => !validOn(it));
+    const changed = (await house.rows('yt', 'select * from ods.ivr_node')).filter((row) => !validOn(row));
     expect(changed.length).toBeGreaterThan(0);
   });
 
   test('service skills count the items of their category and the agents of the last day', async () => {
-    const dimension = [...(await dimensionByItem()).values()].filter((it) => it.is_leaf);
+    const dimension = [...(await dimensionByItem()).values()].filter((entry) => entry.is_leaf);
     const holders = (await house.rows('yt', 'select * from ods.csr_agent_skill')).filter(validOn);
     const expected = (await house.rows('yt', 'select * from ods.csr_skill')).map((skill) => {
-      const having = holders.filter((it) => it.skill_code === skill.skill_code);
+      const having = holders.filter((holder) => holder.skill_code === skill.skill_code);
       return {
         month,
         ...skill,
-        items: dimension.filter((it) => it.category === skill.category).length,
+        items: dimension.filter((entry) => entry.category === skill.category).length,
         agents: having.length,
-        senior_agents: having.filter((it) => Number(it.grade) >= 4).length,
+        senior_agents: having.filter((entry) => Number(entry.grade) >= 4).length,
       };
     });
     expect(await house.run('P02.S5.DimEvtCsrSkill', month)).toEqual({ outcome: 'succeeded', rows: 24 });
     const actual = await house.rows('yt', 'select * from dim.dim_evt_csr_skill');
     expect(sorted(actual)).toEqual(sorted(expected));
-    expect(actual.every((it) => Number(it.agents) > Number(it.senior_agents))).toBe(true);
+    expect(actual.every((entry) => Number(entry.agents) > Number(entry.senior_agents))).toBe(true);
   });
 
   test('shop pages are mapped to the items that the month has', async () => {
     const pages = await house.rows('yt', 'select * from ods.wms_nav_tree');
     const dimension = await dimensionByItem();
-    const parents = new Map(pages.map((it) => [it.nav_id, it.parent_id]));
-    const titles = new Map(pages.map((it) => [it.nav_id as unknown, it.title]));
-    const expected = pages.flatMap((it) => {
-      const item = dimension.get(it.item_code!);
+    const parents = new Map(pages.map((page) => [page.nav_id, page.parent_id]));
+    const titles = new Map(pages.map((page) => [page.nav_id as unknown, page.title]));
+    const expected = pages.flatMap((page) => {
+      const item = dimension.get(page.item_code!);
       if (item === undefined) return [];
-      const way = wayDown(it.nav_id, parents)!;
+      const way = wayDown(page.nav_id, parents)!;
       return [
         {
           month,
-          nav_id: it.nav_id!,
+          nav_id: page.nav_id!,
           root_nav_id: way[0] as number,
           depth: way.length,
           title_path: way.map((id) => titles.get(id)).join(' > '),
@@ -161,7 +161,7 @@ describe('account items', () => {
 
   async function dimensionByItem(): Promise<Map<unknown, Row>> {
     const rows = await house.rows('yt', 'select * from dim.dim_acc_item_code where month = $1', [month]);
-    return new Map(rows.map((it) => [it.item_code, it]));
+    return new Map(rows.map((row) => [row.item_code, row]));
   }
 });
 
@@ -176,10 +176,10 @@ describe('main plans', () => {
     const last = daysOfMonth(of).last;
     const maintained = await house.rows('yt', 'select * from shfin.main_plan_maintained');
     const users = await house.rows('yt', 'select * from ods.subscriber');
-    const plans = new Set(maintained.map((it) => it.plan_code));
+    const plans = new Set(maintained.map((entry) => entry.plan_code));
     const expected = [...plans].flatMap((plan) => {
       const known = maintained
-        .filter((it) => it.plan_code === plan && it.month! <= of)
+        .filter((entry) => entry.plan_code === plan && entry.month! <= of)
         .sort((a, b) => (a.month! < b.month! ? 1 : -1));
       const [newest, before] = known;
       return newest === undefined
@@ -195,7 +195,7 @@ describe('main plans', () => {
                 before === undefined ? 0 : Number(newest.monthly_fee_fen) - Number(before.monthly_fee_fen),
               on_sale: newest.on_sale!,
               maintained_month: newest.month!,
-              users: users.filter((it) => it.plan_code === plan && it.activated_on! <= last).length,
+              users: users.filter((user) => user.plan_code === plan && user.activated_on! <= last).length,
             },
           ];
     });
@@ -206,7 +206,7 @@ describe('main plans', () => {
     });
     const actual = await house.rows('yt', 'select * from dim.dim_main_plan where month = $1', [of]);
     expect(sorted(actual)).toEqual(sorted(expected));
-    expect(actual.some((it) => it.maintained_month === of)).toBe(true);
+    expect(actual.some((entry) => entry.maintained_month === of)).toBe(true);
   });
 
   test('the flag tells the rows of the dimension', async () => {

@@ -20,8 +20,10 @@ test('what operators are told to write into the catalogue is what the check lets
   const frame = 'calendars: [{ id: china }]\nconnections: [{ id: yt, platform: yt }]\n';
   const found = blocks('yaml').map((text) => checkCatalogue([{ path: 'docs.yaml', text: frame + text }]));
   expect(found.map(({ problems }) => problems)).toEqual(found.map(() => []));
-  expect(found.flatMap(({ catalogue }) => catalogue.schedules.map((it) => it.id))).toEqual(['days']);
-  expect(found.flatMap(({ catalogue }) => catalogue.flows.map((it) => it.kind))).toEqual(['check']);
+  expect(found.flatMap(({ catalogue }) => catalogue.schedules.map((schedule) => schedule.id))).toEqual([
+    'days',
+  ]);
+  expect(found.flatMap(({ catalogue }) => catalogue.flows.map((flow) => flow.kind))).toEqual(['check']);
 });
 
 test('D9: the control row triggers: the documented check is false until the import of the period has deal_stat 99', async () => {

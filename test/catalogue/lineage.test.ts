@@ -49,12 +49,12 @@ describe('programs of the month start', () => {
   });
 
   test('a job replaces the rows of its period in the one table it writes, and leaves statistics of them', () => {
-    for (const { flow, sql } of withSql.filter((it) => it.flow.kind === 'job')) {
+    for (const { flow, sql } of withSql.filter((entry) => entry.flow.kind === 'job')) {
       expect(flow.writes, flow.id).toHaveLength(1);
       const statements = sql
         .split(/;\s*$/m)
-        .map((it) => it.trim())
-        .filter((it) => it !== '');
+        .map((part) => part.trim())
+        .filter((entry) => entry !== '');
       expect(statements[0], flow.id).toMatch(/^select sluice_require\(/);
       expect(statements.at(-3), flow.id).toMatch(/^delete from \S+ where (.* and )?(month|day) = :period$/);
       expect(statements.at(-2), flow.id).toMatch(/^insert into/);

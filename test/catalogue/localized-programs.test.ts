@@ -36,21 +36,23 @@ test('the localized users are distributed to the MPP, and building them there co
 });
 
 test('users are at the cell where they mostly were, in its region', async () => {
-  const cells = new Map((await onMpp('ods_mpp.base_station')).map((it) => [it.cell_id, it.region_code]));
+  const cells = new Map(
+    (await onMpp('ods_mpp.base_station')).map((entry) => [entry.cell_id, entry.region_code]),
+  );
   const roamed = new Map(
     (await onMpp('ods_mpp.usr_roamed_cell'))
-      .filter((it) => it.month === month)
-      .map((it) => [it.user_id, it.cell_id]),
+      .filter((entry) => entry.month === month)
+      .map((entry) => [entry.user_id, entry.cell_id]),
   );
   const expected = (await onMpp('ods_mpp.subscriber'))
-    .filter((it) => it.activated_on! <= last)
-    .map((it) => {
-      const cell = roamed.get(it.user_id!) ?? it.home_cell!;
+    .filter((entry) => entry.activated_on! <= last)
+    .map((entry) => {
+      const cell = roamed.get(entry.user_id!) ?? entry.home_cell!;
       return {
         month,
-        user_id: it.user_id!,
-        account_id: it.account_id!,
-        plan_code: it.plan_code!,
+        user_id: entry.user_id!,
+        account_id: entry.account_id!,
+        plan_code: entry.plan_code!,
         cell_id: cell,
         region_code: cells.get(cell)!,
       };
@@ -60,20 +62,22 @@ test('users are at the cell where they mostly were, in its region', async () => 
 });
 
 test('the user report adds up users and usage by region and plan', async () => {
-  const users = new Map((await onMpp('ods_mpp.subscriber')).map((it) => [it.user_id, it]));
+  const users = new Map((await onMpp('ods_mpp.subscriber')).map((entry) => [entry.user_id, entry]));
   const usage = new Map(
-    (await onMpp('ods_mpp.usr_usage')).filter((it) => it.month === month).map((it) => [it.user_id, it]),
+    (await onMpp('ods_mpp.usr_usage'))
+      .filter((entry) => entry.month === month)
+      .map((entry) => [entry.user_id, entry]),
   );
   const total = (list: Row[], column: string) =>
-    list.reduce((sum, it) => sum + Number(usage.get(it.user_id!)?.[column] ?? 0), 0);
-  const groups = Map.groupBy(await localized(), (it) => `${it.region_code} ${it.plan_code}`);
+    list.reduce((sum, item) => sum + Number(usage.get(item.user_id!)?.[column] ?? 0), 0);
+  const groups = Map.groupBy(await localized(), (entry) => `${entry.region_code} ${entry.plan_code}`);
   const expected = [...groups.values()].map((list) => ({
     month,
     region_code: list[0]!.region_code!,
     plan_code: list[0]!.plan_code!,
     users: list.length,
-    new_users: list.filter((it) => {
-      const since = users.get(it.user_id!)!.activated_on!;
+    new_users: list.filter((item) => {
+      const since = users.get(item.user_id!)!.activated_on!;
       return since >= first && since <= last;
     }).length,
     data_mb: total(list, 'data_mb'),
@@ -84,22 +88,24 @@ test('the user report adds up users and usage by region and plan', async () => {
     rows: expected.length,
   });
   expect(sorted(await onMpp('app.app_region_user_m'))).toEqual(sorted(expected));
-  expect(expected.some((it) => it.new_users > 0)).toBe(true);
+  expect(expected.some((entry) => entry.new_users > 0)).toBe(true);
 });
 
 test('the terminal report finds 5G terminals at 4G cells in every region', async () => {
-  const classes = new Map((await onMpp('ods_mpp.usr_terminal')).map((it) => [it.user_id, it.terminal_class]));
-  const technologies = new Map(
-    (await onMpp('ods_mpp.base_station')).map((it) => [it.cell_id, it.technology]),
+  const classes = new Map(
+    (await onMpp('ods_mpp.usr_terminal')).map((entry) => [entry.user_id, entry.terminal_class]),
   );
-  const expected = [...Map.groupBy(await localized(), (it) => it.region_code)].map(([region, list]) => {
-    const modern = list.filter((it) => classes.get(it.user_id!) === '5G');
+  const technologies = new Map(
+    (await onMpp('ods_mpp.base_station')).map((entry) => [entry.cell_id, entry.technology]),
+  );
+  const expected = [...Map.groupBy(await localized(), (entry) => entry.region_code)].map(([region, list]) => {
+    const modern = list.filter((item) => classes.get(item.user_id!) === '5G');
     return {
       month,
       region_code: region!,
       users: list.length,
       users_5g: modern.length,
-      users_5g_on_4g_cell: modern.filter((it) => technologies.get(it.cell_id!) === '4G').length,
+      users_5g_on_4g_cell: modern.filter((entry) => technologies.get(entry.cell_id!) === '4G').length,
       share_5g_permille: Math.round((1000 * modern.length) / list.length),
     };
   });

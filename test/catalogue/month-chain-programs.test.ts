@@ -26,7 +26,7 @@ function newest(rows: readonly Row[], key: string, number: string): Row[] {
 }
 
 async function accountOf(): Promise<Map<unknown, number>> {
-  return new Map((await all('ods.subscriber')).map((it) => [it.user_id, Number(it.account_id)]));
+  return new Map((await all('ods.subscriber')).map((item) => [item.user_id, Number(item.account_id)]));
 }
 
 describe('billing data in place', () => {
@@ -70,8 +70,8 @@ describe('billing data in place', () => {
 describe('merges of the month', () => {
   test('bills count in their last version and add up to the last deliveries of their items', async () => {
     const bills = newest(await ofMonth('ods.bill'), 'bill_id', 'version');
-    const accounts = new Map((await all('ods.account')).map((it) => [it.account_id, it]));
-    const customers = new Map((await all('ods.customer')).map((it) => [it.customer_id, it]));
+    const accounts = new Map((await all('ods.account')).map((item) => [item.account_id, item]));
+    const customers = new Map((await all('ods.customer')).map((item) => [item.customer_id, item]));
     const expected = bills.map((bill) => {
       const account = accounts.get(bill.account_id!)!;
       return {
@@ -93,27 +93,30 @@ describe('merges of the month', () => {
     });
     const actual = await all('dwd.dwd_merge_bill_m');
     expect(sorted(actual)).toEqual(sorted(expected));
-    expect(actual.filter((it) => it.corrections === 1).length).toBeGreaterThan(10);
+    expect(actual.filter((entry) => entry.corrections === 1).length).toBeGreaterThan(10);
 
     const items = newest(await ofMonth('ods.bill_item'), 'item_seq', 'delivery');
     const totals = sumBy(
       items,
-      (it) => it.bill_id,
-      (it) => Number(it.amount_fen),
+      (item) => item.bill_id,
+      (item) => Number(item.amount_fen),
     );
     for (const bill of actual) expect(bill.total_fen).toBe(totals.get(String(bill.bill_id)));
   });
 
   test('product charges are added up by user and product', async () => {
     const accounts = await accountOf();
-    const groups = Map.groupBy(await ofMonth('ods.bill_prod'), (it) => `${it.user_id} ${it.prod_code}`);
+    const groups = Map.groupBy(
+      await ofMonth('ods.bill_prod'),
+      (entry) => `${entry.user_id} ${entry.prod_code}`,
+    );
     const expected = [...groups.values()].map((charges) => ({
       month,
       account_id: accounts.get(charges[0]!.user_id)!,
       user_id: charges[0]!.user_id!,
       prod_code: charges[0]!.prod_code!,
       charges: charges.length,
-      amount_fen: charges.reduce((sum, it) => sum + Number(it.amount_fen), 0),
+      amount_fen: charges.reduce((sum, charge) => sum + Number(charge.amount_fen), 0),
     }));
     expect(await house.run('P04.S3.DwdMergeBillProdM', month)).toMatchObject({ rows: expected.length });
     expect(sorted(await all('dwd.dwd_merge_bill_prod_m'))).toEqual(sorted(expected));
@@ -121,32 +124,35 @@ describe('merges of the month', () => {
 
   test('bill items count with their last delivery', async () => {
     const items = newest(await ofMonth('ods.bill_item'), 'item_seq', 'delivery');
-    const groups = Map.groupBy(items, (it) => `${it.bill_id} ${it.user_id} ${it.item_code}`);
+    const groups = Map.groupBy(items, (item) => `${item.bill_id} ${item.user_id} ${item.item_code}`);
     const expected = [...groups.values()].map((list) => ({
       month,
       bill_id: list[0]!.bill_id!,
       user_id: list[0]!.user_id!,
       item_code: list[0]!.item_code!,
       items: list.length,
-      amount_fen: list.reduce((sum, it) => sum + Number(it.amount_fen), 0),
+      amount_fen: list.reduce((sum, item) => sum + Number(item.amount_fen), 0),
     }));
-    expect(items.filter((it) => it.delivery === 2).length).toBeGreaterThan(10);
+    expect(items.filter((item) => item.delivery === 2).length).toBeGreaterThan(10);
     expect(await house.run('P04.S3.DwdMergeBillItemM', month)).toMatchObject({ rows: expected.length });
     expect(sorted(await all('dwd.dwd_merge_bill_item_m'))).toEqual(sorted(expected));
   });
 
   test('value-added details come to the same on the appliance and on the MPP', async () => {
     const accounts = await accountOf();
-    const groups = Map.groupBy(await ofMonth('ods.bill_dtl4'), (it) => `${it.user_id} ${it.service_code}`);
+    const groups = Map.groupBy(
+      await ofMonth('ods.bill_dtl4'),
+      (entry) => `${entry.user_id} ${entry.service_code}`,
+    );
     const expected = [...groups.values()].map((list) => ({
       month,
       account_id: accounts.get(list[0]!.user_id)!,
       user_id: list[0]!.user_id!,
       service_code: list[0]!.service_code!,
       events: list.length,
-      active_days: new Set(list.map((it) => it.event_on)).size,
-      units: list.reduce((sum, it) => sum + Number(it.units), 0),
-      amount_fen: list.reduce((sum, it) => sum + Number(it.amount_fen), 0),
+      active_days: new Set(list.map((item) => item.event_on)).size,
+      units: list.reduce((sum, item) => sum + Number(item.units), 0),
+      amount_fen: list.reduce((sum, item) => sum + Number(item.amount_fen), 0),
     }));
     expect(await house.run('P04.S3.DwdMergeBillDtl4M', month)).toMatchObject({ rows: expected.length });
     expect(sorted(await all('dwd.dwd_merge_bill_dtl4_m'))).toEqual(sorted(expected));
@@ -163,33 +169,33 @@ describe('financial details of the month', () => {
 
   test('add up items by category, products and value-added details, with the tax in them', async () => {
     const accounts = await accountOf();
-    const items = new Map((await all('ods.acc_item')).map((it) => [it.item_code, it]));
-    const customers = new Map((await all('ods.account')).map((it) => [it.account_id, it.customer_id]));
+    const items = new Map((await all('ods.acc_item')).map((item) => [item.item_code, item]));
+    const customers = new Map((await all('ods.account')).map((item) => [item.account_id, item.customer_id]));
     const charges: { account: number; category: unknown; permille: number; fen: number }[] = [
-      ...newest(await ofMonth('ods.bill_item'), 'item_seq', 'delivery').map((it) => ({
+      ...newest(await ofMonth('ods.bill_item'), 'item_seq', 'delivery').map((entry) => ({
         // A bill's number ends in its account.
-        account: Number(it.bill_id) % 10_000_000_000,
-        category: items.get(it.item_code!)!.category,
-        permille: Number(items.get(it.item_code!)!.tax_permille),
-        fen: Number(it.amount_fen),
+        account: Number(entry.bill_id) % 10_000_000_000,
+        category: items.get(entry.item_code!)!.category,
+        permille: Number(items.get(entry.item_code!)!.tax_permille),
+        fen: Number(entry.amount_fen),
       })),
-      ...(await ofMonth('ods.bill_prod')).map((it) => ({
-        account: accounts.get(it.user_id)!,
+      ...(await ofMonth('ods.bill_prod')).map((entry) => ({
+        account: accounts.get(entry.user_id)!,
         category: 'product',
         permille: 60,
-        fen: Number(it.amount_fen),
+        fen: Number(entry.amount_fen),
       })),
-      ...(await ofMonth('ods.bill_dtl4')).map((it) => ({
-        account: accounts.get(it.user_id)!,
+      ...(await ofMonth('ods.bill_dtl4')).map((entry) => ({
+        account: accounts.get(entry.user_id)!,
         category: 'detail4',
         permille: 60,
-        fen: Number(it.amount_fen),
+        fen: Number(entry.amount_fen),
       })),
     ];
-    const groups = Map.groupBy(charges, (it) => `${it.account} ${it.category}`);
+    const groups = Map.groupBy(charges, (charge) => `${charge.account} ${charge.category}`);
     const expected = [...groups.values()].map((list) => {
       const { account, category, permille } = list[0]!;
-      const amount = list.reduce((sum, it) => sum + it.fen, 0);
+      const amount = list.reduce((sum, item) => sum + item.fen, 0);
       const tax = rounded(amount, permille, 1000 + permille);
       return {
         month,
@@ -209,7 +215,7 @@ describe('financial details of the month', () => {
 test('a program that runs again replaces its month and leaves the other one', async () => {
   await house.run('P04.S3.DwdMergeBillProdM', MONTHS[0]);
   const before = await all('dwd.dwd_merge_bill_prod_m');
-  expect(new Set(before.map((it) => it.month))).toEqual(new Set(MONTHS));
+  expect(new Set(before.map((entry) => entry.month))).toEqual(new Set(MONTHS));
   await house.rows('yt', 'update dwd.dwd_merge_bill_prod_m set amount_fen = 0 where month = $1', [month]);
   expect(await house.run('P04.S3.DwdMergeBillProdM', month)).toMatchObject(succeeded);
   expect(sorted(await all('dwd.dwd_merge_bill_prod_m'))).toEqual(sorted(before));

@@ -97,12 +97,12 @@ describe('the catalogue of the month start', () => {
   });
 
   test('has exactly the flows of the six procedures, 69 with the halves of the distributions', () => {
-    const expected = STEPS.flatMap((it) => it.flows).sort();
+    const expected = STEPS.flatMap((other) => other.flows).sort();
     expect(expected).toHaveLength(69);
     expect(shipped.flows.map((flow) => flow.id).sort()).toEqual(expected);
   });
 
-  test.each(STEPS.map((it) => [it.flows[0]!, it] as const))(
+  test.each(STEPS.map((other) => [other.flows[0]!, other] as const))(
     'the step of %s waits for exactly its upstream flows and is of its kind',
     (_, { flows, after, kind, runner }) => {
       for (const id of flows) {
@@ -148,7 +148,7 @@ describe('the catalogue of the month start', () => {
       'P06.S4.ForcePassMppTasks',
       ...postFlows,
     ]);
-    for (const flow of shipped.flows.filter((it) => it.runner === 'agent'))
+    for (const flow of shipped.flows.filter((flow) => flow.runner === 'agent'))
       expect(['yt', 'mpp'], flow.id).toContain(flow.platform);
     expect(flowOf('P04.S2.DataInPlaceDb24')).toMatchObject({
       platform: 'yt',
@@ -207,7 +207,7 @@ describe('the special flows of the month start', () => {
   });
 
   test('checks by an agent are repeated and give up, people are asked by role', () => {
-    for (const flow of shipped.flows.filter((it) => it.kind === 'check' && it.runner === 'agent'))
+    for (const flow of shipped.flows.filter((flow) => flow.kind === 'check' && flow.runner === 'agent'))
       expect(flow.giveUpAfterMs!, flow.id).toBeGreaterThan(flow.everyMs!);
     const roles = new Set(shipped.flows.flatMap((flow) => (flow.person ? [flow.person.role] : [])));
     const regionRoles = regions.map((id) => id.replace('P01.S3.R', 'r'));

@@ -45,9 +45,11 @@ describe('rows of the sample', () => {
   test('are the same for the same seed, and other ones for another seed', async () => {
     expect(await checksums(await prepare({}))).toEqual(sums);
     const other = await checksums(await prepare({ seed: 6 }));
-    expect(other.map((it) => it.table)).toEqual(sums.map((it) => it.table));
+    expect(other.map((entry) => entry.table)).toEqual(sums.map((sum) => sum.table));
     // Lists that are the same in every sample: nothing in them is drawn.
-    const fixed = sums.filter((it, i) => it.rows > 12 && it.hash === other[i]!.hash).map((it) => it.table);
+    const fixed = sums
+      .filter((sum, i) => sum.rows > 12 && sum.hash === other[i]!.hash)
+      .map((sum) => sum.table);
     expect(fixed).toEqual(['ods.acc_item', 'ods.csr_skill']);
   });
 
@@ -59,10 +61,10 @@ describe('rows of the sample', () => {
   });
 
   test('fill every source table and leave every target table empty', () => {
-    const empty = sums.filter((it) => it.rows === 0).map((it) => it.table);
-    const filled = sums.filter((it) => it.rows > 0).map((it) => it.table);
-    expect(filled.filter((it) => /^(dim|app)\.|^dwd/.test(it))).toEqual(['dwd.dwd_usr_localized_m']);
-    expect(empty.filter((it) => !/^(dim|app)\.|^dwd/.test(it))).toEqual(['shfin.rpt_vr011']);
+    const empty = sums.filter((sum) => sum.rows === 0).map((sum) => sum.table);
+    const filled = sums.filter((sum) => sum.rows > 0).map((sum) => sum.table);
+    expect(filled.filter((entry) => /^(dim|app)\.|^dwd/.test(entry))).toEqual(['dwd.dwd_usr_localized_m']);
+    expect(empty.filter((entry) => !/^(dim|app)\.|^dwd/.test(entry))).toEqual(['shfin.rpt_vr011']);
   });
 
   test('cover all 13 regions', async () => {
@@ -93,7 +95,7 @@ describe('preparing', () => {
     const [yt, mpp] = await Promise.all([createEmptyDatabase('yt'), createEmptyDatabase('mpp')]);
     const options = { ytUrl: yt.url, mppUrl: mpp.url, months: ['202609'], billItems: 1000, seed: 5 };
     const both = await Promise.all([prepareSample(options), prepareSample(options)]);
-    expect(both.map((it) => it.prepared).sort()).toEqual([false, true]);
+    expect(both.map((entry) => entry.prepared).sort()).toEqual([false, true]);
   });
 
   test('without a database for DB24 makes its schema beside the appliance', async () => {
@@ -101,7 +103,7 @@ describe('preparing', () => {
     const options = { ytUrl: yt.url, mppUrl: mpp.url, months: ['202609'], billItems: 1000, seed: 5 };
     expect(await prepareSample(options)).toMatchObject({ prepared: true });
     expect(await prepareSample(options)).toMatchObject({ prepared: false });
-    const apart = sums.filter((it) => it.table.startsWith('db24.'));
+    const apart = sums.filter((sum) => sum.table.startsWith('db24.'));
     expect(await sampleChecksum(yt.url, ['db24'])).toEqual(apart);
     expect(await prepareSample({ ...options, seed: 6 })).toMatchObject({ prepared: true });
     expect(await sampleChecksum(yt.url, ['db24'])).not.toEqual(apart);
@@ -149,9 +151,9 @@ test('a withheld source makes exactly its program fail, and supplying it gives b
   expect(withheld).toBeGreaterThan(100);
   expect(await withholdSource(house.urls.yt, month)).toBe(0);
   const changed = (await sampleChecksum(house.urls.yt, SCHEMAS)).filter(
-    (it, i) => it.hash !== before[i]!.hash,
+    (entry, i) => entry.hash !== before[i]!.hash,
   );
-  expect(changed.map((it) => it.table)).toEqual(['ods.pocket']);
+  expect(changed.map((entry) => entry.table)).toEqual(['ods.pocket']);
 
   const ending = await house.run(WITHHELD_FLOW, month);
   expect(ending).toMatchObject({ outcome: 'failed', kind: 'program' });
@@ -161,9 +163,9 @@ test('a withheld source makes exactly its program fail, and supplying it gives b
   expect(await supplySource(house.urls.yt, month)).toBe(withheld);
   expect(await supplySource(house.urls.yt, month)).toBe(0);
   expect(await house.run(WITHHELD_FLOW, month)).toMatchObject({ outcome: 'succeeded' });
-  const sources = SCHEMAS.filter((it) => it !== 'dwd');
+  const sources = SCHEMAS.filter((schema) => schema !== 'dwd');
   expect(await sampleChecksum(house.urls.yt, sources)).toEqual(
-    before.filter((it) => !it.table.startsWith('dwd.')),
+    before.filter((entry) => !entry.table.startsWith('dwd.')),
   );
   await house.close();
 });

@@ -66,7 +66,7 @@ const problem = (status: number, code: string, retryable = false) =>
     traceId: 't',
   });
 const hangUp = (response: ServerResponse): void => void response.destroy();
-const keys = (heard: readonly Heard[]) => heard.map((it) => it.headers['idempotency-key']);
+const keys = (heard: readonly Heard[]) => heard.map((entry) => entry.headers['idempotency-key']);
 
 describe('a change', () => {
   test('carries an idempotency key, another one each time', async () => {
@@ -86,7 +86,7 @@ describe('a change', () => {
     expect(await client().post('/runs', { period: '2026-10' })).toEqual({ ok: 1 });
     expect(heard).toHaveLength(3);
     expect(new Set(keys(heard)).size).toBe(1);
-    expect(new Set(heard.map((it) => it.body))).toEqual(new Set(['{"period":"2026-10"}']));
+    expect(new Set(heard.map((entry) => entry.body))).toEqual(new Set(['{"period":"2026-10"}']));
   });
 
   test('of which nothing was heard is asked for again with its key, and then it says where to look', async () => {
@@ -94,7 +94,7 @@ describe('a change', () => {
     const options = { patienceMs: 0, bridgeMs: 400 };
     const error = await client(options)
       .post('/runs/r/hold', { flows: ['A'] }, 'k1')
-      .catch((it: unknown) => it);
+      .catch((entry: unknown) => entry);
     expect(error).toMatchObject({
       code: 'maybe_applied',
       message: expect.stringContaining('it may have been applied: sluice operations k1'),
@@ -116,7 +116,7 @@ describe('a change', () => {
       .post(path, body, 'k1')
       .then(
         () => expect.fail(),
-        (it) => it,
+        (post) => post,
       );
     if (look === null) expect(error.message).not.toContain('may have been applied');
     else expect(error.message).toContain(`may have been applied: ${look}`);
@@ -153,7 +153,7 @@ describe('a change', () => {
       json(200, { id: 'op-1', state: 'applied' }),
     );
     expect(await client().operate('/runs/r/hold', {})).toMatchObject({ state: 'applied' });
-    expect(heard.map((it) => `${it.method} ${it.url}`)).toEqual([
+    expect(heard.map((entry) => `${entry.method} ${entry.url}`)).toEqual([
       'POST /api/v1/runs/r/hold',
       'GET /api/v1/operations/op-1',
       'GET /api/v1/operations/op-1',
@@ -206,7 +206,7 @@ describe('an answer', () => {
     const { client } = await serve((response) => void response.writeHead(500).end('<html>'));
     const error: unknown = await client()
       .get('/x')
-      .catch((it: unknown) => it);
+      .catch((entry: unknown) => entry);
     expect(error).toBeInstanceOf(ApiProblem);
     expect((error as ApiProblem).message).toContain('500');
   });
@@ -216,7 +216,7 @@ describe('an answer', () => {
       json(200, { items: [from, from + 1], nextCursor: next });
     const { client, heard } = await serve(page(0, 'c1'), page(2, 'c2'), page(4, null));
     expect(await client().list('/runs')).toEqual({ items: [0, 1, 2, 3, 4, 5], nextCursor: null });
-    expect(heard.map((it) => new URL(it.url, 'http://x').searchParams.get('cursor'))).toEqual([
+    expect(heard.map((entry) => new URL(entry.url, 'http://x').searchParams.get('cursor'))).toEqual([
       null,
       'c1',
       'c2',
@@ -243,7 +243,7 @@ describe('of several APIs', () => {
     const client = createClient({ apiUrl: `${first.apiUrl},${second.apiUrl}`, patienceMs: 0 });
     expect(await client.post('/runs', { period: '2026-10' })).toEqual({ ok: 1 });
     expect(keys(second.heard)).toEqual(keys(first.heard));
-    expect(second.heard.map((it) => it.body)).toEqual(first.heard.map((it) => it.body));
+    expect(second.heard.map((entry) => entry.body)).toEqual(first.heard.map((entry) => entry.body));
     await client.post('/runs', {});
     expect([first.heard.length, second.heard.length]).toEqual([1, 2]);
   });
@@ -330,7 +330,7 @@ describe('of several APIs', () => {
       if (data === 'b') break;
     }
     expect(got).toEqual(['a', 'b']);
-    expect(second.heard.map((it) => it.headers['last-event-id'])).toEqual(['7']);
+    expect(second.heard.map((entry) => entry.headers['last-event-id'])).toEqual(['7']);
   });
 
   test('each can be asked whether it lives', async () => {
@@ -367,7 +367,7 @@ describe('server-sent events', () => {
       { id: '8', event: 'message', data: 'x' },
       { id: '10', event: 'message', data: 'y' },
     ]);
-    expect(heard.map((it) => it.headers['last-event-id'])).toEqual([undefined, '8', '8']);
+    expect(heard.map((entry) => entry.headers['last-event-id'])).toEqual([undefined, '8', '8']);
   });
 
   test('a run is followed over a restart of its API: nothing is lost and nothing comes twice', async () => {
@@ -388,7 +388,7 @@ describe('server-sent events', () => {
     });
     const seen: unknown[] = [];
     for await (const { run, flows } of followRun(client({ patienceMs: 50 }), 'r', { pollMs: 20, gapMs: 1 })) {
-      seen.push(...flows.map((it) => (it as unknown as { n: number }).n));
+      seen.push(...flows.map((flow) => (flow as unknown as { n: number }).n));
       if (run.finishedAt !== null) break;
     }
     expect(refused).toBe(25);

@@ -81,8 +81,8 @@ describe('what is read', () => {
     const ran = await sluice([...args(run), '--json']);
     const own = (await direct('admin').get(path(run))).body;
     expect(Object.keys(ran.json())).toEqual(Object.keys(own));
-    expect(ran.json().causes?.map((it: { flow: string }) => it.flow)).toEqual(
-      own.causes?.map((it: { flow: string }) => it.flow),
+    expect(ran.json().causes?.map((cause: { flow: string }) => cause.flow)).toEqual(
+      own.causes?.map((cause: { flow: string }) => cause.flow),
     );
   });
 
@@ -236,7 +236,7 @@ describe('what is read', () => {
 
   test('doctor finds everything in order, and says what is not', async () => {
     const good = await sluice(['doctor', '--json']);
-    expect(good.json().findings.filter((it: { ok: boolean }) => !it.ok)).toEqual([]);
+    expect(good.json().findings.filter((finding: { ok: boolean }) => !finding.ok)).toEqual([]);
     expect(good.exit).toBe(0);
     await asked('hold', await freshRun(), 'A');
     await sluice(['platform', 'pause', 'yt', '--reason', 'window']);

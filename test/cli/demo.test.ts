@@ -89,11 +89,11 @@ describe('npm start -- --once --json', () => {
     });
     expect(answer.reruns).toHaveLength(1);
     expect(answer.reruns[0]).toMatchObject({ scope: 'downstream', roots: ['P04.S5.DwdAccPocketM'] });
-    expect(answer.refused.map((it: { code: string }) => it.code)).toEqual([
+    expect(answer.refused.map((entry: { code: string }) => entry.code)).toEqual([
       'force_pass_requires',
       'forbidden',
     ]);
-    expect(answer.criticalPath.map((it: { kind: string }) => it.kind)).toContain('rework');
+    expect(answer.criticalPath.map((entry: { kind: string }) => entry.kind)).toContain('rework');
     expect(answer.durationMs).toBeLessThan(60_000);
     // The answer to why, printed while the chain was broken.
     expect(run.said).toContain('why has P04.S7.AllSucceeded not run?');

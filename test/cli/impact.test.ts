@@ -129,16 +129,16 @@ test('who would be blocked is who is blocked once it is retired', async () => {
   const run = await openTestRun(api.pool, '2001-03');
   await api.coordinator!.settled(run);
   const sheet = (await direct('viewer').get('/flows/OLD/retirement')).body;
-  const foreseen = sheet.openRuns.find((it: { run: string }) => it.run === run).blocks;
+  const foreseen = sheet.openRuns.find((other: { run: string }) => other.run === run).blocks;
   expect(await direct('admin').post(`/runs/${run}/retire`, { flows: ['OLD'], reason: 'r' })).toMatchObject({
     status: 200,
   });
   const blocked: string[] = [];
   for (const { id } of (await direct('viewer').get(`/runs/${run}/flows`)).body.items) {
     const { blockers } = (await direct('viewer').get(`/runs/${run}/flows/${id}`)).body;
-    if (blockers.some((it: { code: string }) => it.code === 'dependency_invalid')) blocked.push(id);
+    if (blockers.some((blocker: { code: string }) => blocker.code === 'dependency_invalid')) blocked.push(id);
   }
-  expect(foreseen.map((it: { flow: string }) => it.flow).sort()).toEqual(blocked.sort());
+  expect(foreseen.map((entry: { flow: string }) => entry.flow).sort()).toEqual(blocked.sort());
   await direct('admin').post(`/runs/${run}/close`, { reason: 'done with' });
 });
 

@@ -24,8 +24,8 @@ interface Leaf {
 
 function leaves(command: Command, words: readonly string[] = []): Leaf[] {
   const below = command.commands
-    .filter((it) => it.name() !== 'help')
-    .flatMap((it) => leaves(it as Command, [...words, it.name()]));
+    .filter((command) => command.name() !== 'help')
+    .flatMap((command) => leaves(command as Command, [...words, command.name()]));
   const acts = command.registeredArguments.length > 0 || below.length === 0;
   return acts && words.length > 0 ? [...below, { name: words.join(' '), words, command }] : below;
 }
@@ -38,7 +38,7 @@ const argumentsOf = ({ command }: Leaf, word: string): string[] =>
 
 async function sentence(words: readonly string[]): Promise<number> {
   const { exit, err } = await sluice(words, { signal: AbortSignal.timeout(20_000) });
-  const said = `${words.map((it) => it.slice(0, 60)).join(' ')}: ${exit} ${err.slice(0, 2_000)}`;
+  const said = `${words.map((word) => word.slice(0, 60)).join(' ')}: ${exit} ${err.slice(0, 2_000)}`;
   expect(said).not.toMatch(/\n\s+at |internal|TypeError|ReferenceError|\[object|undefined/);
   expect([0, 1, 2, 3, 4, 5, 6, 7], said).toContain(exit);
   if (exit !== 0 && exit !== 6 && exit !== 7 && exit !== 3) expect(err, said).toContain('sluice: ');
@@ -49,25 +49,31 @@ test('the walk meets more than 60 commands', () => {
   expect(all.length).toBeGreaterThan(60);
 });
 
-test.each(all.map((it) => [it.name, it] as const))('%s: an option that it does not have', async (_, leaf) => {
-  expect(await sentence([...leaf.words, ...argumentsOf(leaf, 'nonsense'), '--no-such-option'])).toBe(2);
-});
+test.each(all.map((item) => [item.name, item] as const))(
+  '%s: an option that it does not have',
+  async (_, leaf) => {
+    expect(await sentence([...leaf.words, ...argumentsOf(leaf, 'nonsense'), '--no-such-option'])).toBe(2);
+  },
+);
 
-test.each(all.map((it) => [it.name, it] as const))('%s: words that are none of its own', async (_, leaf) => {
-  const required = leaf.command.registeredArguments.filter((it) => it.required).length;
-  if (required > 0) expect(await sentence([...leaf.words])).toBe(2);
-  if (!leaf.command.registeredArguments.some((it) => it.variadic)) {
-    const given = argumentsOf(leaf, 'nonsense');
-    expect(await sentence([...leaf.words, ...given, 'one', 'too', 'many'])).toBe(2);
-  }
-  // What it writes to a folder goes to one that nobody needs.
-  const writes = leaf.name === 'catalogue export';
-  if (leaf.name === 'run watch' || leaf.name === 'agent start' || writes) return;
-  if (leaf.command.registeredArguments.length > 0)
-    for (const word of NONSENSE) await sentence([...leaf.words, '--', ...argumentsOf(leaf, word)]);
-});
+test.each(all.map((item) => [item.name, item] as const))(
+  '%s: words that are none of its own',
+  async (_, leaf) => {
+    const required = leaf.command.registeredArguments.filter((argument) => argument.required).length;
+    if (required > 0) expect(await sentence([...leaf.words])).toBe(2);
+    if (!leaf.command.registeredArguments.some((argument) => argument.variadic)) {
+      const given = argumentsOf(leaf, 'nonsense');
+      expect(await sentence([...leaf.words, ...given, 'one', 'too', 'many'])).toBe(2);
+    }
+    // What it writes to a folder goes to one that nobody needs.
+    const writes = leaf.name === 'catalogue export';
+    if (leaf.name === 'run watch' || leaf.name === 'agent start' || writes) return;
+    if (leaf.command.registeredArguments.length > 0)
+      for (const word of NONSENSE) await sentence([...leaf.words, '--', ...argumentsOf(leaf, word)]);
+  },
+);
 
-test.each(all.map((it) => [it.name, it] as const))(
+test.each(all.map((item) => [item.name, item] as const))(
   '%s: values that its options do not take',
   async (_, leaf) => {
     if (leaf.name === 'agent start' || leaf.name === 'run watch') return;

@@ -52,9 +52,9 @@ const late: Lateness = {
 
 /** Bars in their order: where they begin and how wide they are. The first rect is the paper. */
 const barsOf = (svg: string): [number, number][] =>
-  [...svg.matchAll(/<rect x="([\d.]+)" y="\d+" width="([\d.]+)"/g)].map((it) => [
-    Number(it[1]),
-    Number(it[2]),
+  [...svg.matchAll(/<rect x="([\d.]+)" y="\d+" width="([\d.]+)"/g)].map((match) => [
+    Number(match[1]),
+    Number(match[2]),
   ]);
 
 /** Every element is closed in its turn, and no text holds a character that ends it. */
@@ -95,7 +95,7 @@ test('a name with characters that XML does not have is drawn all the same', () =
   const odd = {
     ...path,
     target: 'A\u0001B',
-    pieces: path.pieces.map((it) => ({ ...it, flow: 'A\u0000\u001b<B' })),
+    pieces: path.pieces.map((other) => ({ ...other, flow: 'A\u0000\u001b<B' })),
   };
   const svg = pathPicture(odd, 'en');
   wellFormed(svg);

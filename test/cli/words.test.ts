@@ -18,12 +18,14 @@ function leaves(command: Command, path: string[] = []): { path: string[]; comman
   const here = command.name() === 'sluice' ? path : [...path, command.name()];
   return command.commands.length === 0
     ? [{ path: here, command }]
-    : command.commands.flatMap((it) => leaves(it, here));
+    : command.commands.flatMap((command) => leaves(command, here));
 }
 
 test('every verb of the engine is a command of the same name', () => {
-  const names = new Set(program.commands.map((it) => it.name()));
-  const ofRuns = new Set(program.commands.find((it) => it.name() === 'run')!.commands.map((it) => it.name()));
+  const names = new Set(program.commands.map((command) => command.name()));
+  const ofRuns = new Set(
+    program.commands.find((command) => command.name() === 'run')!.commands.map((command) => command.name()),
+  );
   const missing = [...VERBS.values()].filter((rule) =>
     rule.target === 'run' ? !ofRuns.has(rule.verb) : !names.has(rule.verb),
   );
@@ -44,7 +46,7 @@ describe.each(leaves(program).map(({ path }) => [path.join(' '), path] as const)
       expect(exit).toBe(0);
       expect(out).toContain(`Usage: sluice ${path.join(' ')}`);
       if (lang === 'zh') expect(out.split('\n')[2]).toMatch(/\p{Script=Han}/u);
-      const command = leaves(program).find((it) => it.path.join() === path.join())!.command;
+      const command = leaves(program).find((leave) => leave.path.join() === path.join())!.command;
       for (const option of command.options) expect(option.description).not.toBe('');
     });
   },

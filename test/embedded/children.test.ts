@@ -20,7 +20,7 @@ beforeEach(async () => {
   path = await mkdtemp(join(tmpdir(), 'sluice-test-'));
   folders.push(path);
 });
-afterAll(() => Promise.all(folders.map((it) => rm(it, { recursive: true, force: true }))));
+afterAll(() => Promise.all(folders.map((folder) => rm(folder, { recursive: true, force: true }))));
 
 const gone = (pid: number) => vi.waitFor(() => expect(processIdentity(pid)).toBeUndefined(), 10_000);
 
@@ -149,10 +149,10 @@ describe('a home', () => {
       await mkdir(path, { recursive: true });
       await writeFile(file, JSON.stringify({ pid: 2 ** 22 - 1, identity: 'dead/1', nonce: 'x' }));
       const taken = await Promise.all(Array.from({ length: 8 }, () => tryLock(file)));
-      const winners = taken.flatMap((it) => (it.release === undefined ? [] : [it.release]));
+      const winners = taken.flatMap((entry) => (entry.release === undefined ? [] : [entry.release]));
       expect(winners).toHaveLength(1);
       await winners[0]?.();
     }
-    expect((await readdir(path)).filter((it) => it.startsWith('owner.lock'))).toEqual([]);
+    expect((await readdir(path)).filter((entry) => entry.startsWith('owner.lock'))).toEqual([]);
   });
 });

@@ -23,7 +23,7 @@ beforeEach(async () => {
   await writeFile(join(project, 'package.json'), JSON.stringify({ ...root, type: 'module' }));
   await lockFile({ '': root });
 });
-afterAll(() => Promise.all(folders.map((it) => rm(it, { recursive: true, force: true }))));
+afterAll(() => Promise.all(folders.map((folder) => rm(folder, { recursive: true, force: true }))));
 
 const lockFile = (packages: Record<string, unknown>) =>
   writeFile(
@@ -60,7 +60,7 @@ describe('the launcher', () => {
     const starts = Array.from({ length: 3 }, () => finished(launch(['hello.ts', '--json'])));
     const ends = await Promise.all(starts);
     for (const it of ends) expect(it).toMatchObject({ code: 0, stdout: '{"n":7,"args":["--json"]}\n' });
-    expect(ends.filter((it) => it.stderr.includes('installing packages'))).toHaveLength(1);
+    expect(ends.filter((end) => end.stderr.includes('installing packages'))).toHaveLength(1);
     expect((await finished(launch(['hello.ts']))).stderr).toBe('');
   });
 
@@ -149,10 +149,12 @@ describe('the launcher', () => {
 
   test('uses only codes that the catalogue of errors has', async () => {
     const sources = await Promise.all(
-      ['bootstrap', 'runtime'].map((it) => readFile(join(projectFolder, 'embedded', `${it}.mjs`), 'utf8')),
+      ['bootstrap', 'runtime'].map((entry) =>
+        readFile(join(projectFolder, 'embedded', `${entry}.mjs`), 'utf8'),
+      ),
     );
-    const codes = sources.flatMap((it) =>
-      [...it.matchAll(/(?:BootstrapError\(\s*|code: )'([a-z_]+)'/g)].map((found) => found[1]),
+    const codes = sources.flatMap((source) =>
+      [...source.matchAll(/(?:BootstrapError\(\s*|code: )'([a-z_]+)'/g)].map((found) => found[1]),
     );
     expect(new Set(codes)).toEqual(
       new Set(['cache_unusable', 'install_failed', 'npm_missing', 'runtime_unavailable', 'usage']),

@@ -68,11 +68,11 @@ function start(changes: Record<string, string> = {}) {
 
 /** Name -> pid of the children that the home knows. */
 async function children(): Promise<Record<string, number>> {
-  const files = readdirSync(join(home, 'run')).filter((it) => it.endsWith('.json'));
+  const files = readdirSync(join(home, 'run')).filter((entry) => entry.endsWith('.json'));
   const notes = await Promise.all(
     files.map(
-      async (it) =>
-        JSON.parse(await readFile(join(home, 'run', it), 'utf8')) as { name: string; pid: number },
+      async (file) =>
+        JSON.parse(await readFile(join(home, 'run', file), 'utf8')) as { name: string; pid: number },
     ),
   );
   return Object.fromEntries(notes.map(({ name, pid }) => [name, pid]));

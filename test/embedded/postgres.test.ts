@@ -36,7 +36,7 @@ async function connect(url: string): Promise<pg.Client> {
   await client.connect();
   return client;
 }
-afterEach(() => Promise.all(clients.splice(0).map((it) => it.end().catch(() => undefined))));
+afterEach(() => Promise.all(clients.splice(0).map((client) => client.end().catch(() => undefined))));
 
 const ask = async (url: string, text: string): Promise<string> => {
   const { rows } = await (await connect(url)).query({ text, rowMode: 'array' });

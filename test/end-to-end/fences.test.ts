@@ -92,7 +92,7 @@ async function lookedAt(works: RegExp): Promise<{ exit: number; fences: Json; te
   let answer: Json;
   const fences = async (): Promise<Json> => {
     answer = await sluice(['doctor', '--json']);
-    return answer.json().findings.find((it: Json) => it.check === 'fences');
+    return answer.json().findings.find((json: Json) => json.check === 'fences');
   };
   await expect.poll(async () => (await fences()).detail, { timeout: 30_000 }).toMatch(works);
   const { out } = await sluice(['doctor']);
@@ -214,7 +214,7 @@ test('an agent whose fences have another key is refused with agent_too_old, and 
     message: 'the agent old-1 is of 0.9 (contract 1); this API needs contract 2',
     facts: { status: 409, code: 'agent_too_old' },
   });
-  expect((await get('/agents')).items.map((it: Json) => it.name)).toEqual(['agent-1']);
+  expect((await get('/agents')).items.map((json: Json) => json.name)).toEqual(['agent-1']);
 });
 
 test('an agent that the API was upgraded beside takes nothing more, and may report what it runs', async () => {

@@ -171,8 +171,10 @@ async function noneBeginsBeside(flow: string, marker: string): Promise<void> {
 
 /** The attempt has ended, by a person's word; the process lives, and the audit says whose word it was and why. */
 async function endedByWord(flow: FlowName, pid: number, operation: Json, reason: string): Promise<void> {
-  await expect.poll(async () => (await attemptsOf(flow)).find((it) => it.n === 1).outcome).toBe('cancelled');
-  expect((await attemptsOf(flow)).find((it) => it.n === 1).message).toMatch(
+  await expect
+    .poll(async () => (await attemptsOf(flow)).find((entry) => entry.n === 1).outcome)
+    .toBe('cancelled');
+  expect((await attemptsOf(flow)).find((entry) => entry.n === 1).message).toMatch(
     new RegExp(`^ended by a person's word; .*: ${pid} \\(sleep`),
   );
   expect(sleepers(flow)).toEqual([{ pid, uid: 0 }]);
@@ -242,7 +244,7 @@ describe.skipIf(!isRoot)('an attempt with a process that its agent may not end',
     const pid = await begin('Passed');
     const why = ['--reason', 'it was loaded by hand', '--evidence', 'row counts'];
     await asAnn('force-pass', 'Passed', '--supersede', ...why);
-    const blockers = async () => (await flowOf('Passed')).blockers.map((it: Json) => it.code);
+    const blockers = async () => (await flowOf('Passed')).blockers.map((json: Json) => json.code);
     await expect.poll(blockers, { timeout: 30_000 }).toContain('processes_survive');
 
     const reason = 'the result is there';
@@ -253,6 +255,6 @@ describe.skipIf(!isRoot)('an attempt with a process that its agent may not end',
       flags: expect.not.arrayContaining(['ending']),
     });
     const { items } = await get('/agents');
-    expect(items.map((it: Json) => [it.name, it.used])).toEqual([['nobody-1', 0]]);
+    expect(items.map((json: Json) => [json.name, json.used])).toEqual([['nobody-1', 0]]);
   });
 });

@@ -83,7 +83,7 @@ test('the demo is as it should be, and says so in one JSON object on stdout', ()
   const summary = JSON.parse(printed);
   expect(summary).toMatchObject({ flows: 69, ok: true, forcePassed: ['P06.S4.ForcePassMppTasks'] });
   expect(summary.states).toEqual({ succeeded: 68, force_passed: 1 });
-  expect(summary.refused.map((it: { code: string }) => it.code).sort()).toEqual([
+  expect(summary.refused.map((entry: { code: string }) => entry.code).sort()).toEqual([
     'forbidden',
     'force_pass_requires',
   ]);
@@ -98,7 +98,7 @@ describe('README: the four tasks work as pasted', () => {
   test('each command of README.md ends with 0, in the order of the page', async () => {
     const lines = await linesOf('README.md');
     expect(lines.length).toBeGreaterThanOrEqual(9);
-    for (const line of lines.filter((it) => !it.includes(' watch '))) {
+    for (const line of lines.filter((line) => !line.includes(' watch '))) {
       // A reader takes longer than this test: what a command rests on has come by then.
       if (line.includes('force-pass')) await reached('P06.S3.DistributionComplete.import');
       if (line.includes('rerun')) await reached('P04.S3.DwdMergeBillM');

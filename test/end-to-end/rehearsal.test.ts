@@ -26,7 +26,7 @@ const folder = await mkdtemp(join(tmpdir(), 'sluice-rehearsal-'));
 const installation = await createInstallation(database, urls);
 const { call } = installation;
 afterAll(async () => {
-  await Promise.all([pool.end(), ...Object.values(on).map((it) => it.end())]);
+  await Promise.all([pool.end(), ...Object.values(on).map((entry) => entry.end())]);
   await rm(folder, { recursive: true, force: true });
 });
 
@@ -105,7 +105,7 @@ const rehearse = (body: object = {}) =>
 async function settled(run: string): Promise<Record<string, string>> {
   const states = async (): Promise<Record<string, string>> => {
     const { body } = await call('GET', `/runs/${run}/flows?limit=100`);
-    return Object.fromEntries(body.items.map((it: { id: string; state: string }) => [it.id, it.state]));
+    return Object.fromEntries(body.items.map((item: { id: string; state: string }) => [item.id, item.state]));
   };
   await expect
     .poll(async () => (await call('GET', `/runs/${run}`)).body.finishedAt !== null, { timeout: 60_000 })

@@ -121,7 +121,7 @@ const sound: Facts = {
 
 type Doctored = (facts: Facts) => Partial<Facts>;
 const change = <T>(list: readonly T[], i: number, changes: Partial<T>): T[] =>
-  list.map((it, k) => (k === i ? { ...it, ...changes } : it));
+  list.map((item, k) => (k === i ? { ...item, ...changes } : item));
 
 /** What was done to the record -> the invariants that must be named. */
 const SABOTEURS: readonly (readonly [string, Doctored, readonly string[]])[] = [
@@ -219,7 +219,7 @@ const SABOTEURS: readonly (readonly [string, Doctored, readonly string[]])[] = [
     ({ attempts }) => ({ attempts: change(attempts, 0, { stale: false }) }),
     ['stale_refused'],
   ],
-  ['a gap in the log', ({ log }) => ({ log: log.filter((it) => it.seq !== 1) }), ['log_order']],
+  ['a gap in the log', ({ log }) => ({ log: log.filter((entry) => entry.seq !== 1) }), ['log_order']],
   [
     'a log that was not read to its end',
     ({ runs }) => ({ runs: change(runs, 0, { cursor: 4 }) }),
@@ -255,6 +255,6 @@ test('a sound record violates nothing', () => {
 });
 
 test.each(SABOTEURS)('%s is named', (_what, doctor, want) => {
-  const named = violationsOf({ ...sound, ...doctor(sound) }).map((it) => it.invariant);
+  const named = violationsOf({ ...sound, ...doctor(sound) }).map((entry) => entry.invariant);
   expect([...new Set(named)].sort()).toEqual([...want].sort());
 });

@@ -100,11 +100,11 @@ test('of shared files, parameters, periods and reruns, on two records at once', 
           await applyCatalogue(installation.pool, textOf(flows), 'apply', FILES);
           for (const opened of ['2026-09', '2026-10']) await installation.open(opened);
         }
-        const act = async (it: Step): Promise<void> => {
-          if (it.t === 'rerun') {
-            await both[it.who]!.rerun(`month-${it.period}`, `F${it.flow % flows.length}`);
-          } else if (it.t === 'work') {
-            const worked = await both[it.who]!.work(it.loses);
+        const act = async (other: Step): Promise<void> => {
+          if (other.t === 'rerun') {
+            await both[other.who]!.rerun(`month-${other.period}`, `F${other.flow % flows.length}`);
+          } else if (other.t === 'work') {
+            const worked = await both[other.who]!.work(other.loses);
             judge(worked);
             await already(worked);
           } else {

@@ -64,9 +64,10 @@ afterAll(async () => {
 /** Moments for which the schedule has fired, of the last ten firings, ms. */
 async function fired(): Promise<number[]> {
   const { info } = await client.schedule.getHandle(scheduleId).describe();
-  return info.recentActions.map((it) => it.scheduledAt.getTime());
+  return info.recentActions.map((action) => action.scheduledAt.getTime());
 }
-const decided = async (): Promise<string[]> => (await lastSlots(pool, ['days'], 20)).map((it) => it.decision);
+const decided = async (): Promise<string[]> =>
+  (await lastSlots(pool, ['days'], 20)).map((slot) => slot.decision);
 
 test('what a killed Temporal missed it fires when it is back, and each missed day is opened once', async () => {
   await expect.poll(() => fired().catch(() => null), { timeout: 10_000 }).toEqual([]);

@@ -54,8 +54,8 @@ async function soundRun(run: string, flows: number): Promise<void> {
   expect(log.rows[0].sound).toBe(true);
 }
 
-const eventsOf = async (it: Coordinated, run: string) =>
-  (await it.client.workflow.getHandle(it.workflowId(run)).fetchHistory()).events ?? [];
+const eventsOf = async (coordinated: Coordinated, run: string) =>
+  (await coordinated.client.workflow.getHandle(coordinated.workflowId(run)).fetchHistory()).events ?? [];
 
 describe('3: the workflow task fails after its local activity (docs/reliability.md, trap 3)', () => {
   test('A5: each exchange is done again by the next task and adopted; nothing is lost or doubled', async () => {

@@ -27,8 +27,10 @@ describe('the schedule of faults', () => {
   test('holds every kind of fault, also in the shortest run, in order of time', () => {
     for (const minutes of [0.5, 1, 30]) {
       const schedule = drawSchedule(3, minutes, cast, times);
-      expect(new Set(schedule.map((it) => it.fault))).toEqual(new Set(FAULTS));
-      expect(schedule.map((it) => it.atMs)).toEqual(schedule.map((it) => it.atMs).sort((a, b) => a - b));
+      expect(new Set(schedule.map((entry) => entry.fault))).toEqual(new Set(FAULTS));
+      expect(schedule.map((entry) => entry.atMs)).toEqual(
+        schedule.map((entry) => entry.atMs).sort((a, b) => a - b),
+      );
       expect(schedule.at(-1)!.atMs).toBeLessThan(minutes * 60_000);
     }
   });

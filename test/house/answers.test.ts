@@ -26,7 +26,7 @@ function rowOf(code: CauseCode): string {
   };
   const { en, zh } = sentenceOf(code, told);
   const { verb, otherwise = [], procedure } = remedyRule(code);
-  const quoted = (verbs: readonly string[]): string => verbs.map((it) => `\`${it}\``).join(', ');
+  const quoted = (verbs: readonly string[]): string => verbs.map((verb) => `\`${verb}\``).join(', ');
   const verbs = [
     ...(verb === undefined ? [] : [quoted([verb])]),
     ...(otherwise.length === 0 ? [] : [`else ${quoted(otherwise)}`]),

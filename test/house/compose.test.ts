@@ -27,7 +27,7 @@ const filledIn = (value: string | number): string =>
   String(value).replace(/\$\{(\w+)(?::[-?]([^}]*))?\}/g, () => 'a-secret-of-compose');
 /** The program of a command and its arguments, without the options of node. */
 const programOf = ({ command = [] }: Service): readonly string[] =>
-  command.slice(1).filter((it) => !it.startsWith('--'));
+  command.slice(1).filter((entry) => !entry.startsWith('--'));
 /** What node and the C library read; the rest is ours. */
 const RUNTIME_KEYS = ['MALLOC_ARENA_MAX', 'NODE_COMPILE_CACHE'];
 const environmentOf = ({ environment = {} }: Service): Record<string, string> =>
@@ -85,7 +85,7 @@ describe('docker-compose.yml', () => {
       expect(volumes, name).toContain('/dev/null:/sluice/.env:ro');
       expect(tmpfs, name).toContain('/sluice/compose');
       expect(
-        volumes.some((it) => it.startsWith('./compose:')),
+        volumes.some((volume) => volume.startsWith('./compose:')),
         name,
       ).toBe(name === 'setup');
     }

@@ -34,7 +34,7 @@ test('the examples speak of flows and procedures that the shipped catalogue has'
   );
   const named = QUERIES.flatMap(({ id, example }) =>
     [...example.matchAll(/\b(?:flows?|procedure)=(\S+)/g)].flatMap(([, list]) =>
-      list!.split(',').map((it) => [id, it]),
+      list!.split(',').map((part) => [id, part]),
     ),
   );
   expect(named.length).toBeGreaterThan(5);

@@ -34,7 +34,7 @@ export async function readCorpus(build: string): Promise<Map<string, readonly Re
     names.map(async (name) => {
       const text = gunzipSync(await readFile(join(FOLDER, name))).toString();
       const recorded = JSON.parse(text) as Recorded[];
-      return [name.replace('.json.gz', ''), recorded.map((it) => withBuild(it, build))] as const;
+      return [name.replace('.json.gz', ''), recorded.map((entry) => withBuild(entry, build))] as const;
     }),
   );
   return new Map(scenes);
@@ -60,7 +60,7 @@ export function scrubbed(workflowId: string, history: object, build: string): Re
   });
   for (const trace of [hostname(), projectFolder]) {
     const word = new RegExp(`(?<![\\w-])${trace.replaceAll(/\W/g, '\\$&')}(?![\\w-])`);
-    if ([frame, ...payloads].some((it) => word.test(it)))
+    if ([frame, ...payloads].some((entry) => word.test(entry)))
       throw new Error(`a history of ${workflowId} names this machine: ${trace}`);
   }
   return recorded;
@@ -70,7 +70,7 @@ export function scrubbed(workflowId: string, history: object, build: string): Re
 function cleaned(key: string, value: unknown): unknown {
   if (key === 'identity') return 'recorder';
   if (value instanceof Uint8Array) return { bytes: Buffer.from(value).toString('base64') };
-  if (Array.isArray(value)) return value.map((it) => cleaned('', it));
+  if (Array.isArray(value)) return value.map((entry) => cleaned('', entry));
   if (typeof value !== 'object' || value === null) return value;
   if ('low' in value && 'high' in value) return Number(String(value));
   const fields = Object.entries(value).filter(([, it]) => it !== null && it !== undefined);
@@ -80,9 +80,10 @@ function cleaned(key: string, value: unknown): unknown {
 /** What `Worker.runReplayHistories` takes: its own reader of JSON does not work beside several copies of protobufjs (SDK 1.24). */
 export function replayable({ workflowId, history }: Recorded): { workflowId: string; history: unknown } {
   const text = JSON.stringify(history);
-  const isBytes = (it: unknown): it is { bytes: string } =>
-    typeof it === 'object' && it !== null && 'bytes' in it && Object.keys(it).length === 1;
-  const revive = (_key: string, it: unknown): unknown => (isBytes(it) ? Buffer.from(it.bytes, 'base64') : it);
+  const isBytes = (entry: unknown): entry is { bytes: string } =>
+    typeof entry === 'object' && entry !== null && 'bytes' in entry && Object.keys(entry).length === 1;
+  const revive = (_key: string, entry: unknown): unknown =>
+    isBytes(entry) ? Buffer.from(entry.bytes, 'base64') : entry;
   return { workflowId, history: JSON.parse(text, revive) };
 }
 

@@ -47,13 +47,15 @@ test('a deliberately incompatible change, one more timer before the loop, turns 
 
 test('decision 0009: a history that says it was made by another build is refused, whether it would fit or not', async () => {
   const runs = [...(await readCorpus('another build')).values()].flat();
-  const refused = (await complaints(present, runs)).filter((it) => !it.startsWith('openScheduled'));
+  const refused = (await complaints(present, runs)).filter(
+    (complaint) => !complaint.startsWith('openScheduled'),
+  );
   expect(refused).toHaveLength(histories.length - 1);
 });
 
 test('the corpus has every workflow, every verb, and what else comes into a log or ends an execution', async () => {
-  const entries = histories.flatMap((it) =>
-    answersIn(it).flatMap((answer) => (answer.entries ?? []) as Entry[]),
+  const entries = histories.flatMap((history) =>
+    answersIn(history).flatMap((answer) => (answer.entries ?? []) as Entry[]),
   );
   const verbs = entries.flatMap((entry) => (entry.kind === 'operation' ? [entry.request.verb] : []));
   expect([...VERBS.keys()].filter((verb) => !verbs.includes(verb))).toEqual([]);
@@ -69,8 +71,8 @@ test('the corpus has every workflow, every verb, and what else comes into a log 
   const events = new Set(histories.flatMap(({ history }) => history.events.flatMap(Object.keys)));
   for (const what of ['workflowExecutionContinuedAsNew', 'workflowExecutionCompleted', 'timerFired'])
     expect(events).toContain(`${what}EventAttributes`);
-  expect(histories.map((it) => it.workflowId)).toContain('openScheduled');
-  const refused = new Set(histories.flatMap((it) => answersIn(it).map((answer) => answer.refused)));
+  expect(histories.map((history) => history.workflowId)).toContain('openScheduled');
+  const refused = new Set(histories.flatMap((history) => answersIn(history).map((answer) => answer.refused)));
   for (const what of ['pruned', 'ahead']) expect(refused).toContain(what);
 });
 

@@ -35,5 +35,5 @@ test('one bad call fails alone', async () => {
   const { submit, end } = lane((calls) => calls.includes(2));
   const answers = Promise.allSettled([submit(1), submit(2), submit(3)]);
   for (let i = 0; i < 5; i++) await end();
-  expect((await answers).map((it) => it.status)).toEqual(['fulfilled', 'rejected', 'fulfilled']);
+  expect((await answers).map((answer) => answer.status)).toEqual(['fulfilled', 'rejected', 'fulfilled']);
 });

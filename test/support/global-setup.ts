@@ -44,15 +44,15 @@ export default async function setup({ provide }: TestProject): Promise<() => Pro
   const home = await openHome(await mkdtemp(join(homes, 'home-')));
   try {
     const starts = await Promise.allSettled([
-      startPostgres({ home, port: 0, shortLived: true }).then((it) => {
-        stops.push(() => it.stop());
-        return it;
+      startPostgres({ home, port: 0, shortLived: true }).then((postgres) => {
+        stops.push(() => postgres.stop());
+        return postgres;
       }),
       temporalOf(home, stops),
     ]);
-    const [postgres, temporalAddress] = starts.map((it) => {
-      if (it.status === 'rejected') throw it.reason;
-      return it.value;
+    const [postgres, temporalAddress] = starts.map((start) => {
+      if (start.status === 'rejected') throw start.reason;
+      return start.value;
     }) as [Awaited<ReturnType<typeof startPostgres>>, string];
     await createDatabase(postgres.url(), TEMPLATE);
     await migrateTemplate(postgres.url(TEMPLATE));

@@ -256,7 +256,7 @@ export class MemoryRecord {
         ? [...graph.up].map((u, e) => [graph.edgeTo[e]!, graph.ids[u]!])
         : list === 'invalid'
           ? graph.invalid.map((edge) => [edge.v, edge.from])
-          : this.subscriptions.list.map((it) => [it.v, `${it.from} ${it.run}`]);
+          : this.subscriptions.list.map((item) => [item.v, `${item.from} ${item.run}`]);
     return edges.flatMap(([v, from], i) => (this.overrides.has(`${v} waive ${from}`) ? [i] : []));
   }
 

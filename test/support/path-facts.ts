@@ -70,19 +70,19 @@ export function storyOf(story: Story): { graph: Graph; s: RunState; facts: PathF
     instants.resultAt[v] = told.result === undefined ? 0 : at(told.result[1]);
     instants.triggeredAt[v] = told.triggered === undefined ? 0 : at(told.triggered);
     let begun = OPEN;
-    older.forEach((it, i) => {
+    older.forEach((entry, i) => {
       const list = past.get(v) ?? [];
       list.push({
         generation: i + 1,
         begunAt: begun,
-        releasedAt: at(it.released),
-        endedAt: at(it.until),
-        resultAt: it.result === undefined ? 0 : at(it.result[1]),
-        result: codeOf(it.result?.[0] ?? null),
+        releasedAt: at(entry.released),
+        endedAt: at(entry.until),
+        resultAt: entry.result === undefined ? 0 : at(entry.result[1]),
+        result: codeOf(entry.result?.[0] ?? null),
       });
       past.set(v, list);
-      for (const one of it.tries ?? []) rows.push([v, i + 1, 1, one]);
-      begun = at(it.until);
+      for (const one of entry.tries ?? []) rows.push([v, i + 1, 1, one]);
+      begun = at(entry.until);
     });
     generationAt[v] = begun;
     told.tries?.forEach((one, i) => {
@@ -121,8 +121,8 @@ export function storyOf(story: Story): { graph: Graph; s: RunState; facts: PathF
       now,
       past,
       overrides,
-      metAt: Float64Array.from(s.subscriptions.list, ({ from }) => at(story.met?.[from] ?? 0)).map((it) =>
-        it === at(0) ? 0 : it,
+      metAt: Float64Array.from(s.subscriptions.list, ({ from }) => at(story.met?.[from] ?? 0)).map((item) =>
+        item === at(0) ? 0 : item,
       ),
       attempts: {
         off,

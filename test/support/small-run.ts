@@ -249,9 +249,11 @@ export class SmallRun {
   }
 
   gaveUp(): string[] {
-    return this.effects.flatMap((it) =>
-      it.t === 'gave_up'
-        ? [`${this.graph.ids[it.v]} ${it.generation}.${it.attempt} ${it.cause} ${it.used}/${it.allowed}`]
+    return this.effects.flatMap((effect) =>
+      effect.t === 'gave_up'
+        ? [
+            `${this.graph.ids[effect.v]} ${effect.generation}.${effect.attempt} ${effect.cause} ${effect.used}/${effect.allowed}`,
+          ]
         : [],
     );
   }

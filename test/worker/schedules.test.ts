@@ -64,7 +64,7 @@ const runs = async (): Promise<string[]> => {
   return found.rows.map((row) => row.id);
 };
 const decisions = async (schedule: string): Promise<string[]> =>
-  (await lastSlots(pool, [schedule], 20)).map((it) => `${it.period} ${it.decision}`).reverse();
+  (await lastSlots(pool, [schedule], 20)).map((slot) => `${slot.period} ${slot.decision}`).reverse();
 /** Makes the schedule as if it had been decided up to this instant: what lies after is due. */
 const decidedUpTo = (schedule: string, at: string) =>
   pool.query('update schedules set decided_ms = $2 where id = $1', [schedule, Date.parse(at)]);
@@ -144,7 +144,7 @@ test('section 9 no. 13: while it slept no period is lost or doubled: one run for
   const want = [
     '2026-09-29 opened',
     '2026-09-30 opened',
-    ...['01', '02', '03', '04', '05', '06', '07'].map((it) => `2026-10-${it} holiday`),
+    ...['01', '02', '03', '04', '05', '06', '07'].map((entry) => `2026-10-${entry} holiday`),
     '2026-10-08 opened',
     '2026-10-09 opened',
     '2026-10-10 opened',

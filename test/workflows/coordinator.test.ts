@@ -116,7 +116,7 @@ test('A7: continue-as-new forced every 20 events while results come in: every fl
     .poll(
       async () =>
         describeRun(run)
-          .then((it) => it.runId)
+          .then((other) => other.runId)
           .catch(() => undefined),
       { timeout: 10_000 },
     )

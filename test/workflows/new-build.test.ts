@@ -44,8 +44,8 @@ async function stop(it: Coordinated): Promise<void> {
 const chain = (n: number) =>
   Array.from({ length: n }, (_, i) => ({ id: `F${i}`, after: i < 3 ? [] : [`F${i - 3}`] }));
 
-const executionOf = async (it: Coordinated, run: string): Promise<string> =>
-  (await it.client.workflow.getHandle(it.workflowId(run)).describe()).runId;
+const executionOf = async (coordinated: Coordinated, run: string): Promise<string> =>
+  (await coordinated.client.workflow.getHandle(coordinated.workflowId(run)).describe()).runId;
 
 const exchangeOf = async (run: string): Promise<number> =>
   (await pool.query('select exchange from run_counters where run_id = $1', [run])).rows[0].exchange;

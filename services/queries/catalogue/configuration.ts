@@ -123,7 +123,7 @@ export const q24 = defineQuery({
       return {
         interfaceNo: no,
         platform,
-        inTables: of.filter((it) => it.interfaces.includes(no)).map(({ id }) => id),
+        inTables: of.filter((entry) => entry.interfaces.includes(no)).map(({ id }) => id),
         missingIn,
         loads: missingIn.length === 0,
         dependentFlows,

@@ -179,16 +179,18 @@ async function walked(
     runs.set(cycle, run);
     if (run === null) continue;
     const { index } = await openContext(deps, run);
-    const asked = [...new Set(found.filter((it) => it.flow.cycle === cycle).map((it) => it.flow.id))];
+    const asked = [
+      ...new Set(found.filter((found) => found.flow.cycle === cycle).map((found) => found.flow.id)),
+    ];
     const wanted = { states: null, keep: () => true, limit: asked.length };
     const held = asked.filter((id) => index.has(id));
     for (const row of await readFirstFlowStates(deps.pool, run, held, wanted)) rows.set(row.flow, row);
   }
   return {
     about: { flows: roots.join(','), catalogue: String(version.version) },
-    rows: found.map((it) => {
-      const row = rows.get(it.flow.id);
-      return { ...it, row, run: row === undefined ? null : runs.get(it.flow.cycle)! };
+    rows: found.map((found) => {
+      const row = rows.get(found.flow.id);
+      return { ...found, row, run: row === undefined ? null : runs.get(found.flow.cycle)! };
     }),
   };
 }

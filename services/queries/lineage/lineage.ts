@@ -156,18 +156,20 @@ export const q08 = defineQuery({
   example: 'table=shfin.rpt_vr011',
   async answer(deps, { table }) {
     const version = await versionOf(deps);
-    const asked = table?.map((it) => it.toLowerCase());
+    const asked = table?.map((entry) => entry.toLowerCase());
     const distributions = [...version.flows.values()].flatMap(({ cycle, program }) =>
       program?.type === 'export' &&
       (asked === undefined ||
-        [program.from.table, program.to.table].some((it) => asked.includes(it.toLowerCase())))
+        [program.from.table, program.to.table].some((entry) => asked.includes(entry.toLowerCase())))
         ? [{ cycle, ...program }]
         : [],
     );
     const halves = new Map(
       await Promise.all(
         Cycle.options.map(async (cycle) => {
-          const of = distributions.filter((it) => it.cycle === cycle).map((it) => it.distribution);
+          const of = distributions
+            .filter((distribution) => distribution.cycle === cycle)
+            .map((distribution) => distribution.distribution);
           return [cycle, await halvesIn(deps, cycle, of)] as const;
         }),
       ),
@@ -207,7 +209,7 @@ async function halvesIn(
   const { pool } = deps;
   const run = distributions.length === 0 ? null : await newestRun(pool, cycle, await newestOpenings(deps));
   if (run === null) return () => NOTHING;
-  const flows = distributions.flatMap((it) => [`${it}.export`, `${it}.import`]);
+  const flows = distributions.flatMap((distribution) => [`${distribution}.export`, `${distribution}.import`]);
   const [rows, last] = await Promise.all([readFlowStates(pool, run, flows), lastAttempts(pool, run, flows)]);
   const states = new Map(rows.map((row) => [row.flow, row]));
   return (distribution) => {

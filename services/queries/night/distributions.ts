@@ -48,7 +48,7 @@ export const q29 = defineQuery({
     const flows = await flowsOf(deps, scope, {});
     const imports = flows.filter(({ flow }) => flow.program?.type === 'import');
     const exports = new Map(
-      flows.flatMap((it) => (it.flow.program?.type === 'export' ? [[keyOf(it), it] as const] : [])),
+      flows.flatMap((flow) => (flow.flow.program?.type === 'export' ? [[keyOf(flow), flow] as const] : [])),
     );
     const isDay = scope.runs.some(({ run }) => run.cycle === 'day');
     const clock = await clockOf(deps);
@@ -66,9 +66,9 @@ export const q29 = defineQuery({
         completedByFive,
         referenceByFive,
         offsetRatio: offset(completedByFive, referenceByFive),
-        importWaiting: list.filter((it) => waits(it, exports.get(keyOf(it)), scope.now)).length,
+        importWaiting: list.filter((item) => waits(item, exports.get(keyOf(item)), scope.now)).length,
         exportsByHour: byHour(
-          list.flatMap((it) => exports.get(keyOf(it)) ?? []),
+          list.flatMap((item) => exports.get(keyOf(item)) ?? []),
           clock,
         ),
       };
@@ -107,7 +107,7 @@ async function usualByFive(
   if (before.length === 0) return () => null;
   const done = await doneBy(
     deps.pool,
-    before.map((it) => ({ run: it.run, at: clockTime(it.period, 1, 5) })),
+    before.map((entry) => ({ run: entry.run, at: clockTime(entry.period, 1, 5) })),
   );
   return (list) =>
     Math.round((list.reduce((sum, { flow }) => sum + (done.get(flow.id) ?? 0), 0) / before.length) * 10) / 10;

@@ -20,11 +20,13 @@ export interface LateFlow extends ScopedFlow {
 /** Those that are open, each with when it should have been done. */
 export function openFlows(flows: readonly ScopedFlow[]): LateFlow[] {
   const due = new Map<ScopedRun, ReturnType<typeof dueTimes>>();
-  return flows.flatMap((it): LateFlow[] => {
-    if (!isOpen(it.row)) return [];
-    const dueOf = due.get(it.run) ?? dueTimes(it.run);
-    due.set(it.run, dueOf);
-    const expectedAt = dueOf(it.flow, it.row);
-    return [{ ...it, expectedAt, lateMs: expectedAt === null ? 0 : Math.max(0, it.run.now - expectedAt) }];
+  return flows.flatMap((flow): LateFlow[] => {
+    if (!isOpen(flow.row)) return [];
+    const dueOf = due.get(flow.run) ?? dueTimes(flow.run);
+    due.set(flow.run, dueOf);
+    const expectedAt = dueOf(flow.flow, flow.row);
+    return [
+      { ...flow, expectedAt, lateMs: expectedAt === null ? 0 : Math.max(0, flow.run.now - expectedAt) },
+    ];
   });
 }

@@ -71,33 +71,33 @@ export const q09 = defineQuery({
     requireGroups(flows.values(), filter.group);
     const over = (await overLongFlows(deps)).filter(({ definition }) => fits(definition, filter));
     // A flow that runs in several runs counts with the one that has run longest, which comes first.
-    const running = new Map(over.toReversed().map((it) => [it.flow, it]));
+    const running = new Map(over.toReversed().map((entry) => [entry.flow, entry]));
     const recent = await recentDurations(deps.pool, {
       now,
       windowMs: days * DAY_MS,
       atLeastMs: Math.round(thresholdMinutes * MINUTE_MS),
       also: [...running.keys()],
     });
-    const rowOf = (flow: Flow, it: (typeof recent)[number] | undefined) => {
+    const rowOf = (flow: Flow, entry: (typeof recent)[number] | undefined) => {
       const long = running.get(flow.id);
       return {
         flowId: flow.id,
         name: flow.names,
         platform: flow.platform ?? null,
-        runs: it?.runs ?? 0,
-        avgMin: minutes(it?.avgMs ?? null),
-        maxMin: minutes(it?.maxMs ?? null),
-        p95Min: minutes(it?.p95Ms ?? null),
-        previousWeekAvg: minutes(it?.beforeMs ?? null),
-        trend: offset(it?.avgMs ?? null, it?.beforeMs ?? null),
+        runs: entry?.runs ?? 0,
+        avgMin: minutes(entry?.avgMs ?? null),
+        maxMin: minutes(entry?.maxMs ?? null),
+        p95Min: minutes(entry?.p95Ms ?? null),
+        previousWeekAvg: minutes(entry?.beforeMs ?? null),
+        trend: offset(entry?.avgMs ?? null, entry?.beforeMs ?? null),
         overLongNow: long !== undefined,
         runningMin: minutes(long?.elapsedMs ?? null),
         run: long?.run ?? null,
       };
     };
-    const listed = recent.flatMap((it) => {
-      const flow = flows.get(it.flow) ?? running.get(it.flow)?.definition;
-      return flow === undefined || !fits(flow, filter) ? [] : [rowOf(flow, it)];
+    const listed = recent.flatMap((entry) => {
+      const flow = flows.get(entry.flow) ?? running.get(entry.flow)?.definition;
+      return flow === undefined || !fits(flow, filter) ? [] : [rowOf(flow, entry)];
     });
     const there = new Set(listed.map((row) => row.flowId));
     const first = [...running.values()].filter(({ flow }) => !there.has(flow));

@@ -37,27 +37,27 @@ export const q12 = defineQuery({
     knowGroups([...day.runs, ...month.runs], filter.group);
     const runs = new Map([...day.runs, ...month.runs].map((run) => [run.run.id, run]));
     const ids = [...runs.keys()];
-    const handled = grouped(await decisionsAbout(deps.pool, ids), (it) => `${it.run} ${it.flow}`);
-    const rows = (await failedAttempts(deps.pool, ids)).flatMap((it) => {
-      const run = runs.get(it.run)!;
-      if (!run.index.has(it.flow)) return [];
-      const flow = run.flow(it.flow);
+    const handled = grouped(await decisionsAbout(deps.pool, ids), (entry) => `${entry.run} ${entry.flow}`);
+    const rows = (await failedAttempts(deps.pool, ids)).flatMap((attempt) => {
+      const run = runs.get(attempt.run)!;
+      if (!run.index.has(attempt.flow)) return [];
+      const flow = run.flow(attempt.flow);
       if (!fits(flow, filter)) return [];
-      const gaveUp = it.gaveUp === null ? null : gaveUpText(it.gaveUp);
-      const by = handled.get(`${it.run} ${it.flow}`)?.find(({ at }) => at >= it.endedAt!);
+      const gaveUp = attempt.gaveUp === null ? null : gaveUpText(attempt.gaveUp);
+      const by = handled.get(`${attempt.run} ${attempt.flow}`)?.find(({ at }) => at >= attempt.endedAt!);
       return [
         {
           platform: flow.platform ?? null,
           flowId: flow.id,
           program: programOf(flow.program),
           period: run.run.period,
-          failedAt: it.endedAt,
-          attempt: `${it.generation}.${it.attempt}`,
-          reason: it.message ?? gaveUp?.en ?? null,
+          failedAt: attempt.endedAt,
+          attempt: `${attempt.generation}.${attempt.attempt}`,
+          reason: attempt.message ?? gaveUp?.en ?? null,
           gaveUp,
-          reasonClass: classOf(it),
+          reasonClass: classOf(attempt),
           key: flow.key,
-          rows: it.rows,
+          rows: attempt.rows,
           handledBy: by?.actor ?? null,
           handledAt: by?.at ?? null,
         },

@@ -66,15 +66,15 @@ export const q11 = defineQuery({
     const openOf = openIds(flows);
     for (const run of scope.runs) {
       const loads = flows.filter(
-        (it) =>
-          it.run === run &&
-          isInterface(it) &&
-          (numbers === undefined || numbers.includes(numberOf(it)) || numbers.includes(it.flow.id)),
+        (flow) =>
+          flow.run === run &&
+          isInterface(flow) &&
+          (numbers === undefined || numbers.includes(numberOf(flow)) || numbers.includes(flow.flow.id)),
       );
       const last = await lastAttempts(
         deps.pool,
         run.run.id,
-        loads.map((it) => it.flow.id),
+        loads.map((load) => load.flow.id),
       );
       for (const it of loads) {
         const attempt = last.get(it.flow.id);
@@ -129,24 +129,24 @@ export const q13 = defineQuery({
     const openOf = openIds(flows);
     const rows = openFlows(flows)
       .filter(
-        (it) =>
-          isInterface(it) &&
-          (filter.platform === undefined || filter.platform.includes(it.flow.platform ?? '')),
+        (flow) =>
+          isInterface(flow) &&
+          (filter.platform === undefined || filter.platform.includes(flow.flow.platform ?? '')),
       )
       .sort((a, b) => b.lateMs - a.lateMs || (a.flow.id < b.flow.id ? -1 : 1))
-      .map((it) => {
-        const affected = openBelow(it.run, it, openOf);
+      .map((flow) => {
+        const affected = openBelow(flow.run, flow, openOf);
         return {
-          interfaceNo: numberOf(it),
-          flowId: it.flow.id,
-          name: it.flow.names,
-          platform: it.flow.platform ?? null,
-          referenceTime: it.expectedAt,
-          state: it.row.state,
-          lateMin: minutes(it.lateMs),
+          interfaceNo: numberOf(flow),
+          flowId: flow.flow.id,
+          name: flow.flow.names,
+          platform: flow.flow.platform ?? null,
+          referenceTime: flow.expectedAt,
+          state: flow.row.state,
+          lateMin: minutes(flow.lateMs),
           affectedFlows: affected,
           affectedCount: affected.length,
-          affectedKeyFlows: affected.filter((id) => it.run.flow(id).key).length,
+          affectedKeyFlows: affected.filter((id) => flow.run.flow(id).key).length,
         };
       });
     return { about: { date: scope.period }, rows };
@@ -181,16 +181,16 @@ export const q21 = defineQuery({
     const flows = await flowsOf(deps, scope, {});
     const keysOf = new Map(scope.runs.map((run) => [run, keysAbove(run)]));
     const rows = openFlows(flows)
-      .filter((it) => isInterface(it) && it.lateMs > 0 && keysOf.get(it.run)!.has(it.flow.id))
+      .filter((flow) => isInterface(flow) && flow.lateMs > 0 && keysOf.get(flow.run)!.has(flow.flow.id))
       .sort((a, b) => b.lateMs - a.lateMs || (a.flow.id < b.flow.id ? -1 : 1))
-      .map((it) => ({
-        interfaceNo: numberOf(it),
-        flowId: it.flow.id,
-        name: it.flow.names,
-        referenceTime: it.expectedAt,
-        state: it.row.state,
-        lateMin: minutes(it.lateMs),
-        keyFlowsAffected: keysOf.get(it.run)!.get(it.flow.id)!,
+      .map((flow) => ({
+        interfaceNo: numberOf(flow),
+        flowId: flow.flow.id,
+        name: flow.flow.names,
+        referenceTime: flow.expectedAt,
+        state: flow.row.state,
+        lateMin: minutes(flow.lateMs),
+        keyFlowsAffected: keysOf.get(flow.run)!.get(flow.flow.id)!,
       }));
     return { about: { date: scope.period }, rows };
   },

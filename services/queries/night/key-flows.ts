@@ -50,7 +50,7 @@ export const q14 = defineQuery({
     const byVertex = new Map<ScopedRun, Map<number, LateFlow>>(scope.runs.map((run) => [run, new Map()]));
     for (const it of open) byVertex.get(it.run)!.set(it.run.index.get(it.flow.id)!, it);
     const rows = open
-      .filter((it) => isKey(it, group))
+      .filter((entry) => isKey(entry, group))
       .flatMap((key) => {
         const { run } = key;
         const vertices = byVertex.get(run)!;
@@ -106,7 +106,9 @@ export const q15 = defineQuery({
   async answer(deps, { date, group }) {
     const scope = await scopeOfDate(deps, date);
     knowGroups(scope.runs, group);
-    const late = openFlows(await flowsOf(deps, scope, {})).filter((it) => isKey(it, group) && it.lateMs > 0);
+    const late = openFlows(await flowsOf(deps, scope, {})).filter(
+      (flow) => isKey(flow, group) && flow.lateMs > 0,
+    );
     const causes = causesOf(deps);
     const rows: RowOf<typeof causeColumns>[] = [];
     for (const it of late) {
@@ -143,4 +145,4 @@ export const q15 = defineQuery({
 const MOST_CAUSES = 50;
 
 const isKey = ({ flow }: LateFlow, group: readonly string[] | undefined): boolean =>
-  flow.key && (group === undefined || flow.groups.some((it) => group.includes(it)));
+  flow.key && (group === undefined || flow.groups.some((other) => group.includes(other)));

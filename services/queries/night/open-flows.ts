@@ -52,7 +52,7 @@ export const q16 = defineQuery({
   async answer(deps, { date, group }) {
     const scope = await scopeOfDate(deps, date);
     const flows = openFlows(await flowsOf(deps, scope, { group: [group] })).sort(byLateness);
-    const rows = flows.map((it) => ({ ...shown(it), owner: it.flow.owner ?? null }));
+    const rows = flows.map((flow) => ({ ...shown(flow), owner: flow.flow.owner ?? null }));
     return { about: { date: scope.period, group }, rows };
   },
 });

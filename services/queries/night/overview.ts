@@ -84,7 +84,7 @@ export const q02 = defineQuery({
     const usual = await usualCounts(deps, scope);
     const { hourOf } = await clockOf(deps);
     const batchOf = ({ row }: ScopedFlow): string => (row.releasedAt === null ? '-' : hourOf(row.releasedAt));
-    const rows = [...grouped(flows, (it) => `${it.flow.platform ?? '-'} ${batchOf(it)}`)].map(
+    const rows = [...grouped(flows, (flow) => `${flow.flow.platform ?? '-'} ${batchOf(flow)}`)].map(
       ([key, list]) => {
         const [platform, batch] = key.split(' ') as [string, string];
         const { total, done, running, failed } = countsOf(list);
@@ -156,7 +156,7 @@ async function usualCounts(
     const { cycle, period } = run;
     const before = await runsBefore(deps.pool, cycle, period, PERIODS);
     const into = now - startOf(cycle, period);
-    const past = before.map((it) => ({ run: it.run, at: startOf(cycle, it.period) + into }));
+    const past = before.map((entry) => ({ run: entry.run, at: startOf(cycle, entry.period) + into }));
     usual.set(run.id, { n: past.length, done: await doneBy(deps.pool, past) });
   }
   return (list) => {

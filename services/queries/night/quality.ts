@@ -189,7 +189,7 @@ async function againstUsual(
   const before = await runsBefore(deps.pool, run.cycle, run.period, PERIODS);
   const usual = await usualRows(
     deps.pool,
-    before.map((it) => it.run),
+    before.map((entry) => entry.run),
   );
   return flows.flatMap((flow) => {
     const { median = 0, n = 0 } = usual.get(flow.id) ?? {};
@@ -230,7 +230,7 @@ export const q35 = defineQuery({
   example: '',
   async answer(deps, { date }) {
     const scope = await scopeOfDay(deps, date);
-    const run = scope.runs.find((it) => it.run.cycle === 'day');
+    const run = scope.runs.find((run) => run.run.cycle === 'day');
     if (run === undefined) return { about: { date: scope.period }, rows: [] };
     const groupsOf = (flow: Flow): readonly string[] => (flow.groups.length > 0 ? flow.groups : [flow.layer]);
     const weeks = await Promise.all([0, 1].map((week) => effortIn(deps, scope.period, week)));
@@ -268,12 +268,12 @@ interface Sum extends Omit<FlowEffort, 'flow'> {
   readonly flows: number;
 }
 const NOTHING: Sum = { flows: 0, runs: 0, ms: 0, rows: 0, failures: 0 };
-const added = (sum: Sum, it: FlowEffort): Sum => ({
+const added = (sum: Sum, effort: FlowEffort): Sum => ({
   flows: sum.flows + 1,
-  runs: sum.runs + it.runs,
-  ms: sum.ms + it.ms,
-  rows: sum.rows + it.rows,
-  failures: sum.failures + it.failures,
+  runs: sum.runs + effort.runs,
+  ms: sum.ms + effort.ms,
+  rows: sum.rows + effort.rows,
+  failures: sum.failures + effort.failures,
 });
 const meanMs = ({ ms, runs }: Sum): number | null => (runs === 0 ? null : ms / runs);
 

@@ -20,7 +20,7 @@ import { checkCatalogue } from '../../../graph/catalogue/check.ts';
 import { type Graph, inflate } from '../../../graph/compiled/compact.ts';
 import { compact } from '../../../graph/compiled/compile.ts';
 import type { Cycle } from '../../../graph/model.ts';
-import type { PastRun } from '../../../store/history/past-runs.ts';
+import type { PastRun } from '../../../store/history/past-run.ts';
 
 const bytesOf = (flows: number, seed: number, options = {}) =>
   createHash('sha256')
@@ -182,9 +182,9 @@ describe('the past of an estate', () => {
         .filter(
           ({ cycle, period }) => cycle === 'day' && [0, 6].includes(new Date(period).getUTCDay()) === weekend,
         )
-        .flatMap((run) => run.attempts.filter((it) => weekendly.some(({ id }) => id === it.flow)))
-        .map((it) => it.endedAt - it.startedAt);
-      return times.reduce((sum, it) => sum + it, 0) / times.length;
+        .flatMap((run) => run.attempts.filter((attempt) => weekendly.some(({ id }) => id === attempt.flow)))
+        .map((entry) => entry.endedAt - entry.startedAt);
+      return times.reduce((sum, time) => sum + time, 0) / times.length;
     };
     expect(mean(true)).toBeLessThan(0.85 * mean(false));
   });
@@ -209,7 +209,7 @@ describe('the past of an estate', () => {
       const offsets = [{ offset: -2 }, 'previous'] as const;
       for (const mapping of offsets)
         expect(moments.runsOf(mapping, cycle)).toEqual(
-          mapPeriod(mapping, cycle, period, cycle).map((it) => `${cycle}-${it}`),
+          mapPeriod(mapping, cycle, period, cycle).map((entry) => `${cycle}-${entry}`),
         );
     }
     expect(momentsOf('month', '2026-02').runsOf('everyDayOfMonth', 'day')).toHaveLength(28);

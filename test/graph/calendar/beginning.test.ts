@@ -24,8 +24,8 @@ function waits(flows: readonly ShortFlow[], cycles: object[], period: string, be
   const standing = { cycle, period, beside: besides(beside.map((run) => ({ run, flows: null }))) };
   const subscriptions = subscriptionsOf(graph.n, resolveForeign(graph, standing));
   const v = graph.ids.indexOf('W');
-  const runs = subscriptions.list.filter((it) => it.v === v).map((it) => it.run);
-  const never = beforeBeginning(graph, subscriptions, standing, v).map((it) => it.run);
+  const runs = subscriptions.list.filter((item) => item.v === v).map((item) => item.run);
+  const never = beforeBeginning(graph, subscriptions, standing, v).map((entry) => entry.run);
   return { runs, never };
 }
 
@@ -113,8 +113,8 @@ flows:
           fc.pre(from !== to || shiftOf(mapping) !== 0);
           const all = mapPeriod(mapping, mappedCycle('same', to), period, from);
           const { runs, never } = waits(flows, [{ id: from, begins }], period);
-          expect(runs).toEqual(all.filter((it) => it >= begins).map((it) => runId(from, it)));
-          expect(never).toEqual(all.filter((it) => it < begins).map((it) => runId(from, it)));
+          expect(runs).toEqual(all.filter((item) => item >= begins).map((item) => runId(from, item)));
+          expect(never).toEqual(all.filter((item) => item < begins).map((item) => runId(from, item)));
         },
       ),
       { seed, numRuns: runsOr(150) },

@@ -344,19 +344,19 @@ describe('business calendars', () => {
       makeUpDays: fc.array(day, { maxLength: 20 }),
     });
     fc.assert(
-      fc.property(calendar, day, fc.integer({ min: 1, max: 25 }), (it, from, n) => {
+      fc.property(calendar, day, fc.integer({ min: 1, max: 25 }), (entry, from, n) => {
         const listed = Array.from({ length: 400 }, (_, k) => shiftPeriod('day', from, k + 1)).filter((d) =>
-          isWorkDay(it, d),
+          isWorkDay(entry, d),
         );
-        expect(addWorkDays(it, from, n)).toBe(listed[n - 1]);
-        const days = workDays(it, from.slice(0, 7));
-        expect(nthWorkDay(it, from.slice(0, 7), n)).toBe(days[n - 1] ?? null);
-        expect(nthWorkDay(it, from.slice(0, 7), -n)).toBe(days.at(-n) ?? null);
+        expect(addWorkDays(entry, from, n)).toBe(listed[n - 1]);
+        const days = workDays(entry, from.slice(0, 7));
+        expect(nthWorkDay(entry, from.slice(0, 7), n)).toBe(days[n - 1] ?? null);
+        expect(nthWorkDay(entry, from.slice(0, 7), -n)).toBe(days.at(-n) ?? null);
         for (const moment of [
           `+0 month, workday ${Math.min(n, 23)}, 10:00`,
           '+0 month, last workday, 10:00',
         ]) {
-          const at = formatPeriod('day', toLocal(SHANGHAI, resolveMoment(moment, 'day', from, it, 0)));
+          const at = formatPeriod('day', toLocal(SHANGHAI, resolveMoment(moment, 'day', from, entry, 0)));
           if (days.length > 0) expect(days).toContain(at);
           else expect(at).toBe(lastDay('month', from.slice(0, 7)));
         }

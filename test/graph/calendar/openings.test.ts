@@ -71,12 +71,9 @@ describe('D10: previous is the previous period that is opened', () => {
       schedule({ on: 'lastDay', procedures: ['P01'] }),
       schedule({ id: 't', on: 'workDays', procedures: ['P02', 'P03'] }),
     ];
-    expect(['P01', 'P03', 'P04', undefined].map((it) => mapped(of, 'previous', '2026-10-08', it))).toEqual([
-      '2026-09-30',
-      '2026-09-30',
-      'every period',
-      'every period',
-    ]);
+    expect(
+      ['P01', 'P03', 'P04', undefined].map((entry) => mapped(of, 'previous', '2026-10-08', entry)),
+    ).toEqual(['2026-09-30', '2026-09-30', 'every period', 'every period']);
     expect(mapped(of, 'previous', '2026-10-20', 'P01')).toBe('2026-09-30');
     expect(mapped(of, 'previous', '2026-10-20', 'P02')).toBe('2026-10-19');
   });
@@ -98,7 +95,7 @@ describe('D10: previous is the previous period that is opened', () => {
     for (const period of ['previous', 'same']) {
       const all = new Openings({ schedules: [schedule({ cycle: 'hour', at: '00:10', period })], calendars });
       const hours = all.map(all.ofCycle('hour')!, 'everyHourOfDay', 'day', '2026-03-29', 'hour');
-      expect(hours.map((it) => it.slice(8)).slice(0, 4)).toEqual(['00', '01', '03', '04']);
+      expect(hours.map((hour) => hour.slice(8)).slice(0, 4)).toEqual(['00', '01', '03', '04']);
       expect(all.shifted(all.ofCycle('hour')!, 'hour', '2026032903', -1)).toBe('2026032904');
       expect(all.shifted(all.ofCycle('hour')!, 'hour', '2026032903', 1)).toBe('2026032901');
     }
@@ -163,12 +160,12 @@ test('against a slow walk over every slot: what is opened, what lies before and 
       const all = new Openings({ schedules, calendars });
       const by = all.ofCycle(cycle)!;
       const periods = periodsFrom(cycle, from, to);
-      expect(periods.filter((it) => all.opens(by, cycle, it))).toEqual(
-        periods.filter((it) => opened.has(it)),
+      expect(periods.filter((period) => all.opens(by, cycle, period))).toEqual(
+        periods.filter((period) => opened.has(period)),
       );
       const period = periods[at % periods.length]!;
-      const before = periods.filter((it) => it < period && opened.has(it));
-      const after = periods.filter((it) => it > period && opened.has(it));
+      const before = periods.filter((other) => other < period && opened.has(other));
+      const after = periods.filter((other) => other > period && opened.has(other));
       if (before.length >= n) expect(all.shifted(by, cycle, period, n)).toBe(before.at(-n));
       if (after.length >= n) expect(all.shifted(by, cycle, period, -n)).toBe(after[n - 1]);
       // There and back again.
@@ -205,7 +202,7 @@ test('a mapping among opened periods is the plain one when every period is opene
         const found = leadsAmongOpened(mapping)
           ? some.map(some.ofCycle('day')!, mapping, cycle, period, 'day')
           : plain;
-        expect(found.every((it) => it <= plain.at(-1)!)).toBe(true);
+        expect(found.every((found) => found <= plain.at(-1)!)).toBe(true);
       },
     ),
     { numRuns: runsOr(200), seed },

@@ -23,7 +23,9 @@ const china: BusinessCalendar = {
   makeUpDays: ['2026-09-20', '2026-10-10'],
 };
 const openings = (given: object, after: string, n: number, calendar = china) =>
-  nextOpenings(schedule(given), calendar, Date.parse(after), n).map((it) => `${it.period} ${iso(it.at)}`);
+  nextOpenings(schedule(given), calendar, Date.parse(after), n).map(
+    (opening) => `${opening.period} ${iso(opening.at)}`,
+  );
 
 describe('slots', () => {
   test('a day schedule fires at its time in the zone of its calendar, also where that is another day in UTC', () => {

@@ -167,7 +167,7 @@ test('where schedules leave out the periods that would close it there is none', 
 
 test('a loop within a run is told as such, and not once more; one over runs through it is', () => {
   expect(told([day('A', 'B', of('A', 'previous')), day('B', 'A')])).toEqual(
-    ['these flows wait for one another: A -> B -> A'].map((it) => `${it}`),
+    ['these flows wait for one another: A -> B -> A'].map((entry) => `${entry}`),
   );
   const both = [month('M', of('A', 'lastDayOfMonth')), day('A', 'B'), day('B', 'A', of('M', 'same'))];
   expect(
@@ -207,7 +207,7 @@ function waitsFor(flow: Flow, edge: EdgeSpec, period: string, opened: Opened = e
   const set = edge.calendar === 'plain' ? null : opened(edge.from);
   const shift = shiftOf(edge.period);
   if (set === null || edge.period === 'lastDayOfMonth' || (shift !== null && shift >= 0)) return plain;
-  if (shift === null) return plain.filter((it) => set.includes(it));
+  if (shift === null) return plain.filter((entry) => set.includes(entry));
   const holder = mapPeriod('same', own, seen, to)[0]!;
   let place = set.length;
   while (place > 0 && set[place - 1]! >= holder) place--;
@@ -237,7 +237,7 @@ function unrolled(flows: readonly Flow[], opened: Opened = everyPeriod): boolean
   const next = (at: Node): Node[] => {
     const flow = flows[at.v]!;
     at.waitsFor ??= flow.after.flatMap((edge) =>
-      waitsFor(flow, edge, at.period, opened).map((it) => node(index.get(edge.from)!, it)),
+      waitsFor(flow, edge, at.period, opened).map((entry) => node(index.get(edge.from)!, entry)),
     );
     return at.waitsFor;
   };
@@ -302,9 +302,11 @@ describe('random catalogues', () => {
       const edges = after.flatMap(({ from, mapping }) => {
         const target = given[from]?.cycle;
         if (target === undefined) return [];
-        const inRun = (it: PeriodMapping): boolean => target === cycle && it === 'same';
-        const sound = mappings(target).filter((it) =>
-          inRun(it) ? from < i : mappingProblem(it, cycle, mappedCycle(period, cycle), target) === null,
+        const inRun = (mapping: PeriodMapping): boolean => target === cycle && mapping === 'same';
+        const sound = mappings(target).filter((mapping) =>
+          inRun(mapping)
+            ? from < i
+            : mappingProblem(mapping, cycle, mappedCycle(period, cycle), target) === null,
         );
         return sound.length === 0 ? [] : [{ flow: `F${from}`, period: sound[mapping % sound.length] }];
       });
@@ -365,7 +367,7 @@ describe('random catalogues', () => {
     const some = fc.constantFrom<string[] | undefined>(undefined, ['P0'], ['P0', 'P1']);
     const scheduled = fc.record({
       given: written.map((flows) =>
-        flows.map((it) => ({ ...it, cycle: it.cycle === 'hour' ? ('day' as const) : it.cycle })),
+        flows.map((flow) => ({ ...flow, cycle: flow.cycle === 'hour' ? ('day' as const) : flow.cycle })),
       ),
       plain: fc.nat(1_000),
       schedules: fc
@@ -374,8 +376,8 @@ describe('random catalogues', () => {
           fc.option(anySchedule('e', 'day', some)),
           fc.option(anySchedule('m', 'month')),
         )
-        .map((list) => list.filter((it) => it !== null)),
-      calendar: anyCalendar('a').map((it) => ({ ...it, timeZone: 'Asia/Shanghai' })),
+        .map((list) => list.filter((item) => item !== null)),
+      calendar: anyCalendar('a').map((entry) => ({ ...entry, timeZone: 'Asia/Shanghai' })),
     });
     fc.assert(
       fc.property(scheduled, ({ given, plain, schedules, calendar }) => {
@@ -393,9 +395,10 @@ describe('random catalogues', () => {
         const sets = new Map(
           flows.map(({ id, cycle, procedure }) => {
             const by = schedules.filter(
-              (it) => it.cycle === cycle && (it.procedures?.includes(procedure ?? '') ?? true),
+              (schedule) =>
+                schedule.cycle === cycle && (schedule.procedures?.includes(procedure ?? '') ?? true),
             );
-            const key = by.map((it) => it.id).join(' ');
+            const key = by.map((entry) => entry.id).join(' ');
             const [from, to] = cycle === 'day' ? ['2025-03-01', '2029-06-30'] : ['2024-01', '2030-12'];
             const set =
               walked.get(key) ??

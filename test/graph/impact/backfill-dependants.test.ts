@@ -176,8 +176,8 @@ function slowly(
   record: Past,
   usedBy: (flow: Flow, period: string) => string[],
 ): Map<string, Set<string>> {
-  const runs = [...graphs.keys()].flatMap((it) =>
-    (it === cycle ? range : by[it]).map((period) => ({ cycle: it, period })),
+  const runs = [...graphs.keys()].flatMap((key) =>
+    (key === cycle ? range : by[key]).map((period) => ({ cycle: key, period })),
   );
   const chosen = new Set(range.flatMap((period) => asked.map((flow) => `${cycle} ${period} ${flow}`)));
   for (let grown = true; grown; ) {
@@ -186,7 +186,7 @@ function slowly(
       for (const flow of flows) {
         const name = `${run.cycle} ${run.period} ${flow.id}`;
         if (flow.cycle !== run.cycle || chosen.has(name)) continue;
-        const used = usedBy(flow, run.period).some((it) => chosen.has(it));
+        const used = usedBy(flow, run.period).some((entry) => chosen.has(entry));
         if (!used || !record.hasRun(run.cycle, run.period, flow.id)) continue;
         chosen.add(name);
         grown = true;
@@ -213,9 +213,9 @@ const usedIn =
       const inRun =
         edge.cycle === undefined &&
         (edge.period === 'same' || JSON.stringify(edge.period) === '{"offset":0}');
-      const upstream = flows.find((it) => it.id === edge.from)!;
+      const upstream = flows.find((flow) => flow.id === edge.from)!;
       const asked = inRun ? [period] : mapping(edge, upstream, own, seen, to);
-      return asked.map((it) => `${to} ${it} ${edge.from}`);
+      return asked.map((entry) => `${to} ${entry} ${edge.from}`);
     });
 
 /** What an edge asks for, among the periods that a slow walk over all slots finds (null: all of them). */
@@ -231,12 +231,13 @@ const mapSlowly = (
   const set = edge.calendar === 'plain' ? null : opened(upstream);
   if (set === null) return plain;
   const shift = shiftOf(edge.period);
-  if (shift === null) return edge.period === 'lastDayOfMonth' ? plain : plain.filter((it) => set.has(it));
+  if (shift === null)
+    return edge.period === 'lastDayOfMonth' ? plain : plain.filter((entry) => set.has(entry));
   if (shift >= 0) return plain;
   const holder = mapPeriod('same', own, seen, to)[0]!;
   return [
     [...set]
-      .filter((it) => it < holder)
+      .filter((entry) => entry < holder)
       .sort()
       .at(shift)!,
   ];
@@ -276,11 +277,11 @@ describe('random estates', () => {
   const timing = fc.record({
     schedules: fc
       .tuple(
-        ...(['hour', 'day', 'day', 'month'] as const).map((it, i) =>
-          fc.option(anySchedule(`s${i}`, it, some), { freq: 2 }),
+        ...(['hour', 'day', 'day', 'month'] as const).map((entry, i) =>
+          fc.option(anySchedule(`s${i}`, entry, some), { freq: 2 }),
         ),
       )
-      .map((list) => list.filter((it) => it !== null)),
+      .map((list) => list.filter((item) => item !== null)),
     calendars: fc.tuple(anyCalendar('a'), anyCalendar('b')),
   });
   const none = fc.constant<Timing>({ schedules: [], calendars: [] });
@@ -297,13 +298,13 @@ describe('random estates', () => {
       fc.assert(
         fc.property(asked, frames, ({ flows, seed, from, days }, frame) => {
           const given = estate(
-            flows.map((it, i) => ({
+            flows.map((flow, i) => ({
               id: `F${i}`,
-              cycle: it.cycle,
-              ...(it.procedure === undefined ? {} : { procedure: it.procedure }),
-              period: it.own === 'lastDayOfMonth' && it.cycle !== 'month' ? 'same' : it.own,
+              cycle: flow.cycle,
+              ...(flow.procedure === undefined ? {} : { procedure: flow.procedure }),
+              period: flow.own === 'lastDayOfMonth' && flow.cycle !== 'month' ? 'same' : flow.own,
               // Within a run downstream only, so that there is no loop; between runs as it comes.
-              after: it.after
+              after: flow.after
                 .filter((edge) => edge.from < i || (edge.period !== 'same' && edge.from < flows.length))
                 .map((edge) => ({
                   flow: `F${edge.from}`,
@@ -324,12 +325,13 @@ describe('random estates', () => {
               if (odd % 7 === 0) missing.add(`${period} ${it.id}`);
             }
           const record = past(by, (_cycle, period, flow) => missing.has(`${period} ${flow}`));
-          const root = given.flows.find((it) => it.cycle === 'day');
+          const root = given.flows.find((flow) => flow.cycle === 'day');
           fc.pre(root !== undefined);
           const walked = new Map<string, ReadonlySet<string> | null>();
           const opened = ({ cycle, procedure }: Flow): ReadonlySet<string> | null => {
             const covering = frame.schedules.filter(
-              (it) => it.cycle === cycle && (it.procedures?.includes(procedure ?? '') ?? true),
+              (schedule) =>
+                schedule.cycle === cycle && (schedule.procedures?.includes(procedure ?? '') ?? true),
             );
             if (covering.length === 0) return null;
             const key = `${cycle} ${covering.map(({ id }) => id)}`;
@@ -343,7 +345,7 @@ describe('random estates', () => {
             return found;
           });
           const span = by.day.slice(from, from + days + 1);
-          const range = span.filter((it) => opened(root)?.has(it) ?? true);
+          const range = span.filter((entry) => opened(root)?.has(entry) ?? true);
           fc.pre(range.length > 0);
           const wish = {
             cycle: 'day' as const,
@@ -360,15 +362,15 @@ describe('random estates', () => {
 
           const want = slowly(given, range, 'day', base.flows!, by, record, usedBy);
           const got = new Map(
-            runs.map((it) => [`${it.cycle} ${it.period}`, new Set(it.flows ?? base.flows)]),
+            runs.map((run) => [`${run.cycle} ${run.period}`, new Set(run.flows ?? base.flows)]),
           );
           expect(got).toEqual(want);
 
-          const place = new Map(runs.map((it, i) => [`${it.cycle} ${it.period}`, i]));
+          const place = new Map(runs.map((run, i) => [`${run.cycle} ${run.period}`, i]));
           const needs = runs.map((run, i) => {
             const found = new Set<number>();
             for (const id of run.flows ?? base.flows!)
-              for (const used of usedBy(given.flows.find((it) => it.id === id)!, run.period)) {
+              for (const used of usedBy(given.flows.find((flow) => flow.id === id)!, run.period)) {
                 const [c, p, u] = used.split(' ') as [string, string, string];
                 const other = place.get(`${c} ${p}`);
                 if (other !== undefined && other !== i && want.get(`${c} ${p}`)!.has(u)) found.add(other);
@@ -387,8 +389,8 @@ describe('random estates', () => {
               expect(run.together !== null && run.together === runs[u]!.together).toBe(both);
             }
           });
-          dependants += runs.filter((it) => it.dependant).length;
-          knots += runs.filter((it) => it.together !== null).length;
+          dependants += runs.filter((run) => run.dependant).length;
+          knots += runs.filter((run) => run.together !== null).length;
         }),
         { seed, numRuns: runsOr(usual) },
       );

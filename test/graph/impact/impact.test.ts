@@ -174,17 +174,17 @@ test('work ends when the longest way says, which is found by looking at every wa
     fc.property(anyRun, (flows) => {
       const graph = graphOf(flows.map(({ id, after }) => ({ id, after })));
       const bytes = (of: (flow: (typeof flows)[number]) => boolean) =>
-        Uint8Array.from(flows, (it) => (of(it) ? 1 : 0));
+        Uint8Array.from(flows, (flow) => (of(flow) ? 1 : 0));
       const now = 1_000;
       // A member that does not run waits for nobody and nobody for it.
-      const isMember = (it: (typeof flows)[number]): boolean => it.member && it.runs;
+      const isMember = (entry: (typeof flows)[number]): boolean => entry.member && entry.runs;
       const foreseen = foreseenEnds(graph, {
         now,
-        runs: bytes((it) => it.runs),
+        runs: bytes((entry) => entry.runs),
         members: bytes(isMember),
-        roots: bytes((it) => it.root),
-        durations: Float64Array.from(flows, (it) => it.ms),
-        starts: Float64Array.from(flows, (it) => it.start),
+        roots: bytes((entry) => entry.root),
+        durations: Float64Array.from(flows, (flow) => flow.ms),
+        starts: Float64Array.from(flows, (flow) => flow.start),
       });
       const upsOf = (v: number): number[] => {
         const list: number[] = [];
@@ -212,7 +212,7 @@ test('work ends when the longest way says, which is found by looking at every wa
       expect(
         deadlinesMoved(
           foreseen,
-          Float64Array.from(flows, (it) => it.deadline),
+          Float64Array.from(flows, (flow) => flow.deadline),
         ),
       ).toEqual(
         flows.flatMap(({ runs, deadline }, v) =>

@@ -16,7 +16,7 @@ const numRuns = runsOr(400);
 const anyTables = fc.uniqueArray(fc.constantFrom('a', 'b', 'c', 'd', 'e', 'f'), { maxLength: 3 });
 const anyFlows = fc
   .array(fc.record({ reads: anyTables, writes: anyTables }), { minLength: 1, maxLength: 9 })
-  .map((list) => list.map((it, i): FlowData => ({ flow: `F${i}`, ...it })));
+  .map((list) => list.map((item, i): FlowData => ({ flow: `F${i}`, ...item })));
 
 /** All pairs of places of which one leads to the other at once, as text. */
 function arrows(flows: readonly FlowData[], direction: 'up' | 'down'): [string, string][] {
@@ -79,7 +79,7 @@ test('a flow hands over to another what it writes and the other reads', () => {
       for (const a of flows)
         for (const b of flows)
           expect(handsOver(lineage, a.flow, b.flow)).toBe(
-            flows.some((it) => it === a && it.writes.some((table) => new Set(b.reads).has(table))),
+            flows.some((flow) => flow === a && flow.writes.some((table) => new Set(b.reads).has(table))),
           );
     }),
     { seed, numRuns: numRuns / 4 },
@@ -116,9 +116,9 @@ test('without the weakest edge most of the shortest ways round are gone, and no 
     fc.property(anyLoop, ({ size, more, data }) => {
       const ring = Array.from({ length: size }, (_, i): [number, number] => [i, (i + 1) % size]);
       const pairs = new Map(
-        [...ring, ...more.map(([a, b]): [number, number] => [a % size, b % size])].map((it) => [
-          it.join(),
-          it,
+        [...ring, ...more.map(([a, b]): [number, number] => [a % size, b % size])].map((entry) => [
+          entry.join(),
+          entry,
         ]),
       );
       const edges = [...pairs.values()].map(([a, b]): LoopEdge => ({ from: names[a]!, to: names[b]! }));
@@ -129,15 +129,17 @@ test('without the weakest edge most of the shortest ways round are gone, and no 
       if (edges.some((edge) => !carries(edge))) expect(carries(weakest)).toBe(false);
       // An edge that is on every way round leaves no loop behind; such edges of the better kind come first.
       const broken = (edge: LoopEdge): boolean => {
-        const rest = edges.filter((it) => it !== edge);
+        const rest = edges.filter((other) => other !== edge);
         return names.every((name) =>
-          rest.every((it) => it.from !== name || allWays(rest, it.to, name).length === 0),
+          rest.every((entry) => entry.from !== name || allWays(rest, entry.to, name).length === 0),
         );
       };
       const sameKind = edges.filter((edge) => carries(edge) === carries(weakest));
       const all = sameKind.filter((edge) => broken(edge));
       if (all.length > 0)
-        expect(broken(edges.find((it) => it.from === weakest.from && it.to === weakest.to)!)).toBe(true);
+        expect(broken(edges.find((edge) => edge.from === weakest.from && edge.to === weakest.to)!)).toBe(
+          true,
+        );
     }),
     { seed, numRuns },
   );

@@ -31,7 +31,9 @@ function asStored({ record }: Told, v: number) {
   const f = record.flows[v]!;
   const flag = (bit: number): boolean => (f.flags & bit) !== 0;
   const row = record.outbox.get(v);
-  const mine = [...record.overrides].filter((it) => it.startsWith(`${v} `)).map((it) => it.split(' '));
+  const mine = [...record.overrides]
+    .filter((override) => override.startsWith(`${v} `))
+    .map((override) => override.split(' '));
   const lasting = ['hold', 'skip', 'retire', 'expedite', 'start-now', 'confirm', 'force-pass'];
   const waives = mine.flatMap(([, kind, from, run]) =>
     kind === 'waive' ? [run === undefined ? from! : `${from}@${run}`] : [],
@@ -65,10 +67,10 @@ function asStored({ record }: Told, v: number) {
     used: f.used,
     asked: f.asked,
     waived: waives.sort().join(),
-    inForce: lasting.filter((kind) => mine.some((it) => it[1] === kind)).join(),
+    inForce: lasting.filter((kind) => mine.some((entry) => entry[1] === kind)).join(),
     history: record.generations
-      .filter((it) => it.v === v)
-      .map((it) => `${it.generation} ${resultOf(it.result)}`)
+      .filter((generation) => generation.v === v)
+      .map((generation) => `${generation.generation} ${resultOf(generation.result)}`)
       .join(),
   };
 }

@@ -164,13 +164,13 @@ export class Execution {
   }
 
   #openAttempt(v: number): Attempt | undefined {
-    return this.attempts.find((it) => it.v === v && it.ended === 0);
+    return this.attempts.find((attempt) => attempt.v === v && attempt.ended === 0);
   }
 
   #current(v: number): Attempt | undefined {
     const { generation, attempt } = this.live[v]!;
     return this.attempts.findLast(
-      (it) => it.v === v && it.generation === generation && it.attempt === attempt,
+      (other) => other.v === v && other.generation === generation && other.attempt === attempt,
     );
   }
 
@@ -217,7 +217,9 @@ export class Execution {
 
   #oldOpen(v: number): boolean {
     const { generation } = this.live[v]!;
-    return this.attempts.some((it) => it.v === v && it.ended === 0 && it.generation < generation);
+    return this.attempts.some(
+      (attempt) => attempt.v === v && attempt.ended === 0 && attempt.generation < generation,
+    );
   }
 
   #finish(v: number, result: Result): void {
@@ -267,21 +269,21 @@ export class Execution {
   }
 
   #paused(): boolean {
-    return this.pauses.some((it) => it.to === null);
+    return this.pauses.some((paus) => paus.to === null);
   }
 
   #lockTaken(v: number): boolean {
     const { lock } = this.#estate.flows[v]!;
     return (
       lock !== undefined &&
-      this.attempts.some((it) => it.ended === 0 && this.#estate.flows[it.v]!.lock === lock)
+      this.attempts.some((attempt) => attempt.ended === 0 && this.#estate.flows[attempt.v]!.lock === lock)
     );
   }
 
   #poolFull(v: number): boolean {
     const wanted = this.#estate.flows[v]!.pool ?? 0;
     const used = this.attempts.reduce(
-      (n, it) => n + (it.ended === 0 ? (this.#estate.flows[it.v]!.pool ?? 0) : 0),
+      (n, attempt) => n + (attempt.ended === 0 ? (this.#estate.flows[attempt.v]!.pool ?? 0) : 0),
       0,
     );
     return wanted > 0 && used + wanted > this.#estate.poolSize;
@@ -294,7 +296,7 @@ export class Execution {
 
   #claim(): void {
     for (let v = 0; v < this.graph.n; v++) {
-      const busy = this.attempts.filter((it) => it.ended === 0).length;
+      const busy = this.attempts.filter((attempt) => attempt.ended === 0).length;
       if (busy >= this.#estate.slots || !this.#inOutbox(v) || this.#paused()) continue;
       if (this.#lockTaken(v) || this.#poolFull(v) || this.#openAttempt(v) !== undefined) continue;
       const { generation, attempt } = this.live[v]!;
@@ -505,18 +507,19 @@ export class Execution {
   // As the record has it.
 
   state(): RunState {
-    const { graph, estate } = this;
+    const { graph } = this;
+    const estate = this.#estate;
     const s = emptyState(graph, { openedAt: OPENED, now: estate.now, graceMs: 0 });
-    this.live.forEach((it, v) => {
-      s.generation[v] = it.generation;
-      s.attempt[v] = it.attempt;
-      s.result[v] = codeOf(it.result);
-      s.flags[v] = it.flags;
-      s.due[v] = it.due;
+    this.live.forEach((entry, v) => {
+      s.generation[v] = entry.generation;
+      s.attempt[v] = entry.attempt;
+      s.result[v] = codeOf(entry.result);
+      s.flags[v] = entry.flags;
+      s.due[v] = entry.due;
       s.start[v] = estate.flows[v]!.start ?? 0;
-      s.released[v] = it.released;
+      s.released[v] = entry.released;
       const attempt = this.#current(v);
-      if (it.result === null && attempt !== undefined)
+      if (entry.result === null && attempt !== undefined)
         s.lease[v] = attempt.started === 0 && attempt.ended === 0 ? 1 : 2;
     });
     this.waived.forEach((at, e) => {
@@ -527,7 +530,8 @@ export class Execution {
   }
 
   facts(): PathFacts {
-    const { graph, estate } = this;
+    const { graph } = this;
+    const estate = this.#estate;
     const column = (of: (it: Live) => number): Float64Array => Float64Array.from(this.live, of);
     const sorted = [...this.attempts].sort((a, b) => a.v - b.v || a.sent - b.sent);
     const off = new Int32Array(graph.n + 1);
@@ -537,10 +541,10 @@ export class Execution {
     for (const { v, ...it } of this.overrides) overrides.set(v, [...(overrides.get(v) ?? []), it]);
     const all = [...estate.flows.keys()];
     return {
-      generationAt: column((it) => it.begun),
-      triggeredAt: column((it) => it.triggered),
-      releasedAt: column((it) => it.released),
-      resultAt: column((it) => it.resultAt),
+      generationAt: column((entry) => entry.begun),
+      triggeredAt: column((entry) => entry.triggered),
+      releasedAt: column((entry) => entry.released),
+      resultAt: column((entry) => entry.resultAt),
       deadline: column(() => 0),
       run: 'r',
       openedAt: OPENED,
@@ -549,12 +553,12 @@ export class Execution {
       metAt: new Float64Array(0),
       attempts: {
         off,
-        generation: Int32Array.from(sorted, (it) => it.generation),
-        attempt: Int32Array.from(sorted, (it) => it.attempt),
-        sentAt: Float64Array.from(sorted, (it) => it.sent),
-        startedAt: Float64Array.from(sorted, (it) => it.started),
-        endedAt: Float64Array.from(sorted, (it) => it.ended),
-        outcome: sorted.map((it) => it.outcome),
+        generation: Int32Array.from(sorted, (entry) => entry.generation),
+        attempt: Int32Array.from(sorted, (entry) => entry.attempt),
+        sentAt: Float64Array.from(sorted, (entry) => entry.sent),
+        startedAt: Float64Array.from(sorted, (entry) => entry.started),
+        endedAt: Float64Array.from(sorted, (entry) => entry.ended),
+        outcome: sorted.map((entry) => entry.outcome),
         agent: sorted.map(() => 'a1'),
       },
       overrides,

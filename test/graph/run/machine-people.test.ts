@@ -243,7 +243,8 @@ describe('events and runs opened for some procedures', () => {
 });
 
 describe('cancel with force-end: a person lets go of an attempt that does not end', () => {
-  const stops = (run: SmallRun) => run.effects.filter((effect) => effect.t === 'stop').map((it) => it.force);
+  const stops = (run: SmallRun) =>
+    run.effects.filter((effect) => effect.t === 'stop').map((effect) => effect.force);
   const kinds = (run: SmallRun) =>
     run.effects.flatMap((effect) => (effect.t === 'override' ? [effect.kind] : []));
   const started = () => {

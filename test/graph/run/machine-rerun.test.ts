@@ -294,7 +294,9 @@ describe('D3: onTrigger downstream', () => {
   });
 
   test('what is in progress below is stale; an unknown outcome is resolved first', () => {
-    const run = new SmallRun(cascade.map((it) => (it.id === 'A' ? { ...it, fenced: false } : it)));
+    const run = new SmallRun(
+      cascade.map((entry) => (entry.id === 'A' ? { ...entry, fenced: false } : entry)),
+    );
     run.ask('start-now', 'A');
     run.lose(run.start('A'));
     run.ask('start-now', 'B');

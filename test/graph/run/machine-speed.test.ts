@@ -134,7 +134,10 @@ test('a rerun plan of all 10,000 flows, in whatever order its roots are named', 
   say('an exchange of 500 completions of members', mean(c.spentMs));
   expect(mean(c.spentMs)).toBeLessThan(60);
   expect(c.state.finished).toBe(true);
-  const backwards = { ...plan, members: [...plan.members].map((it) => ({ ...it, generation: 2 })).reverse() };
+  const backwards = {
+    ...plan,
+    members: [...plan.members].map((member) => ({ ...member, generation: 2 })).reverse(),
+  };
   c.spentMs = [];
   c.exchange([c.operation({ verb: 'rerun', plan: backwards })]);
   say('carrying it out, members named backwards', mean(c.spentMs));

@@ -160,7 +160,7 @@ export function hearOfUpstream(
     if ((m.other.get(edge) ?? 0) !== met) m.releaseAnew(id);
     m.other.set(edge, met);
   }
-  const users = changes.filter((it) => it.redone).map((it) => it.id);
+  const users = changes.filter((change) => change.redone).map((change) => change.id);
   for (const id of users) becomeStale(m, id);
   markStale(m, users);
 }

@@ -55,7 +55,7 @@ describe('D6: stale over run borders', () => {
   test('the news goes on with the run that it came from', () => {
     const run = new SmallRun([{ id: 'A', foreign: ['X'], fenced: true }]).told('X', 1).run('A');
     run.told('X', 0, true);
-    expect(run.effects.findLast((it) => it.t === 'redone')).toEqual({
+    expect(run.effects.findLast((effect) => effect.t === 'redone')).toEqual({
       t: 'redone',
       roots: [0],
       via: ['day-2026-10-31'],
@@ -143,13 +143,13 @@ describe('which runs an edge means', () => {
       cycle,
       period,
       beside: besides(beside.map((run) => ({ run, flows: null }))),
-    }).map((it) => it.run);
+    }).map((entry) => entry.run);
 
   test('scheduled runs of the mapped periods', () => {
     expect(runs('month', '2026-02')).toHaveLength(29);
     expect(runs('month', '2026-02')).toContain('month-2026-01');
     const day = runs('day', '2026-03-01');
-    expect(day.filter((it) => it.startsWith('hour-20260301'))).toHaveLength(24);
+    expect(day.filter((entry) => entry.startsWith('hour-20260301'))).toHaveLength(24);
     expect(day).toContain('day-2026-02-27');
     expect(day).toContain('month-2026-02');
   });
@@ -171,7 +171,7 @@ test('critical path: time in which another run was waited for is a piece of its 
     },
   });
   const path = criticalPath(graph, s, facts, 1);
-  expect(path.pieces.map((it) => [it.flow, it.kind, it.ms / 60_000, it.by])).toEqual([
+  expect(path.pieces.map((piece) => [piece.flow, piece.kind, piece.ms / 60_000, piece.by])).toEqual([
     ['A', 'run', 10, null],
     ['B', 'other_run', 5, 'day-2026-10-31 X'],
     ['B', 'run', 5, null],

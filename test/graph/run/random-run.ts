@@ -39,7 +39,7 @@ export const randomRun: fc.Arbitrary<RandomRun> = fc
 const idOf = (v: number): string => `F${String(v).padStart(2, '0')}`;
 
 function specsOf(flows: readonly Seeded[], loop: number, partly: boolean): FlowSpec[] {
-  const specs = flows.map((it, v) => specOf(it, v, partly));
+  const specs = flows.map((other, v) => specOf(other, v, partly));
   if (loop % 5 !== 1) return specs;
   // One loop of one to three neighbours.
   const from = (loop >> 3) % specs.length;

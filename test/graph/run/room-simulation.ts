@@ -124,11 +124,11 @@ export function play(estate: Estate, seed: number, keeps: boolean): Ended {
       });
     return units;
   };
-  const isExpedited = (it: SimFlow): boolean => it.expeditedAt <= now;
-  const isPaused = (it: SimFlow): boolean =>
+  const isExpedited = (flow: SimFlow): boolean => flow.expeditedAt <= now;
+  const isPaused = (flow: SimFlow): boolean =>
     estate.pauses.some(
       ({ scope, from, to }) =>
-        from <= now && to > now && (scope === `run:${it.run}` || scope === `platform:${it.platform}`),
+        from <= now && to > now && (scope === `run:${flow.run}` || scope === `platform:${flow.platform}`),
     );
   const order = (a: SimFlow, b: SimFlow): number =>
     Number(isExpedited(b)) - Number(isExpedited(a)) ||
@@ -138,20 +138,23 @@ export function play(estate: Estate, seed: number, keeps: boolean): Ended {
     a.id - b.id;
 
   const claim = (asks: SimAgent): Allotment<SimFlow> => {
-    const open = waiting.filter((it) => !isPaused(it)).sort(order);
-    const goesFirst = (it: SimFlow): boolean => keeps && (it.key || isExpedited(it)) && needsRoom(it);
+    const open = waiting.filter((entry) => !isPaused(entry)).sort(order);
+    const goesFirst = (flow: SimFlow): boolean => keeps && (flow.key || isExpedited(flow)) && needsRoom(flow);
     const first = open.filter(goesFirst).map((asking): First<SimFlow> => ({ asking, takeable: true }));
     const rest = open.filter(
-      (it) =>
-        !goesFirst(it) && it.platform === asks.platform && it.labels.every((l) => asks.labels.includes(l)),
+      (entry) =>
+        !goesFirst(entry) &&
+        entry.platform === asks.platform &&
+        entry.labels.every((l) => asks.labels.includes(l)),
     );
-    const inUse = (name: string): number => [...running.values()].filter((it) => it.agent === name).length;
-    const agents = estate.agents.map((it): AgentRoom => {
-      const free = it.slots - inUse(it.name);
-      return { ...it, free, takes: it === asks ? free : 0 };
+    const inUse = (name: string): number =>
+      [...running.values()].filter((entry) => entry.agent === name).length;
+    const agents = estate.agents.map((agent): AgentRoom => {
+      const free = agent.slots - inUse(agent.name);
+      return { ...agent, free, takes: agent === asks ? free : 0 };
     });
     const pools = new Map([...estate.pools].map(([name, size]) => [name, { size, used: used(name) }]));
-    const locked = new Set([...running.values()].flatMap((it) => it.flow.locks));
+    const locked = new Set([...running.values()].flatMap((entry) => entry.flow.locks));
     return allot(first, [{ agents: [asks.name], waiting: rest }], { pools, locked, agents }, order);
   };
 
@@ -173,10 +176,10 @@ export function play(estate: Estate, seed: number, keeps: boolean): Ended {
   const check = (flow: SimFlow, agent: string): void => {
     for (const name of flow.pools)
       if (used(name) > estate.pools.get(name)!) faults.push(`pool ${name} holds ${used(name)} at ${now}`);
-    const by = estate.agents.find((it) => it.name === agent)!;
-    const inHand = [...running.values()].filter((it) => it.agent === agent).length;
+    const by = estate.agents.find((other) => other.name === agent)!;
+    const inHand = [...running.values()].filter((entry) => entry.agent === agent).length;
     if (inHand > by.slots) faults.push(`agent ${agent} has ${inHand} flows at ${now}`);
-    if (by.platform !== flow.platform || !flow.labels.every((it) => by.labels.includes(it)))
+    if (by.platform !== flow.platform || !flow.labels.every((label) => by.labels.includes(label)))
       faults.push(`agent ${agent} cannot do flow ${flow.id}`);
     for (const other of running.values())
       if (other.flow !== flow && other.flow.locks.some((key) => flow.locks.includes(key)))
@@ -191,7 +194,9 @@ export function play(estate: Estate, seed: number, keeps: boolean): Ended {
     now = next;
     for (const [id, it] of [...running]) if (it.until <= now) running.delete(id);
     waiting.push(
-      ...estate.flows.filter((it) => it.comesAt === now && startedAt[it.id] === -1 && !waiting.includes(it)),
+      ...estate.flows.filter(
+        (flow) => flow.comesAt === now && startedAt[flow.id] === -1 && !waiting.includes(flow),
+      ),
     );
     for (const it of [...bounds.keys()]) if (isPaused(it)) bounds.delete(it);
     let last: Allotment<SimFlow> = { granted: [], kept: [] };
@@ -207,9 +212,9 @@ export function play(estate: Estate, seed: number, keeps: boolean): Ended {
       if (!pools || bounds.has(asking)) continue;
       waits++;
       const holders = [...running.values()].filter(({ flow }) =>
-        flow.pools.some((it) => asking.pools.includes(it)),
+        flow.pools.some((pool) => asking.pools.includes(pool)),
       );
-      bounds.set(asking, Math.max(...holders.map((it) => it.until)));
+      bounds.set(asking, Math.max(...holders.map((holder) => holder.until)));
     }
   }
   for (const it of waiting) faults.push(`flow ${it.id} never started`);

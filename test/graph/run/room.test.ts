@@ -33,7 +33,7 @@ const p = (n: number): Partial<Asking> => ({ pools: ['p'], amounts: [n] });
 const small = (id: string): Flow => flow(id, p(1));
 
 function dealt(first: readonly Flow[], waiting: readonly Flow[], given: Rooms, takeable = true) {
-  const agents = given.agents.filter((it) => it.takes > 0).map((it) => it.name);
+  const agents = given.agents.filter((other) => other.takes > 0).map((other) => other.name);
   const { granted, kept } = allot(
     first.map((asking) => ({ asking, takeable })),
     [{ agents, waiting }],
@@ -41,8 +41,8 @@ function dealt(first: readonly Flow[], waiting: readonly Flow[], given: Rooms, t
     (a, b) => (a.id < b.id ? -1 : 1),
   );
   return {
-    granted: granted.map((it) => it.asking.id),
-    kept: kept.map((it) => it.asking.id),
+    granted: granted.map((entry) => entry.asking.id),
+    kept: kept.map((entry) => entry.asking.id),
     units: Object.fromEntries(keptUnits(kept)),
   };
 }

@@ -103,7 +103,7 @@ export class Simulation {
 
   #start(a: number): void {
     const lease = this.#pick(
-      [...this.record.leases.values()].filter((it) => !it.started),
+      [...this.record.leases.values()].filter((lease) => !lease.started),
       a,
     );
     if (lease !== undefined) this.record.start(lease.epoch);
@@ -111,7 +111,7 @@ export class Simulation {
 
   #complete(a: number, b: number): void {
     const lease = this.#pick(
-      [...this.record.leases.values()].filter((it) => it.started || it.stop),
+      [...this.record.leases.values()].filter((lease) => lease.started || lease.stop),
       a,
     );
     if (lease === undefined) return;
@@ -179,14 +179,14 @@ export class Simulation {
     const flow = (i: number): string => ids[i % ids.length]!;
     // Mostly what is allowed, so that much comes of it.
     const legal = Object.keys(ALLOWED).filter(
-      (it) => this.model.specs.has(flow(b)) && this.#isLegal(it, flow(b)),
+      (key) => this.model.specs.has(flow(b)) && this.#isLegal(key, flow(b)),
     );
     if ((c >> 6) % 3 !== 0 && legal.length > 0) verb = legal[a % legal.length] as Verb;
     const flows = c % 3 === 0 ? [flow(b), flow(b >> 3), flow(c >> 2)] : [flow(b)];
     const edges = flows.map((to) => {
-      const spec = this.specs.find((it) => it.id === to);
+      const spec = this.specs.find((spec) => spec.id === to);
       const others = (spec?.foreign ?? []).map(foreignOf);
-      const from = [...(spec?.after ?? []), ...others.map((it) => it.from)];
+      const from = [...(spec?.after ?? []), ...others.map((other) => other.from)];
       const other = others[(c >> 4) % others.length];
       if (other !== undefined && c % 7 < 3) return { ...other, to };
       return { from: from[c % from.length] ?? flow(c), to };

@@ -48,7 +48,7 @@ export function parseStaged(text: string): Staged {
   const flows: StagedFlow[] = [];
   const state = new Map<string, Words>();
   const facts: string[][] = [];
-  for (const line of text.split('\n').map((it) => it.trim())) {
+  for (const line of text.split('\n').map((part) => part.trim())) {
     if (line === '') continue;
     if (line.startsWith('!')) {
       facts.push(line.slice(1).trim().split(/\s+/));
@@ -121,7 +121,7 @@ function catalogueOf(staged: Staged): { graph: Graph; flows: ReadonlyMap<string,
     platform: 'yt',
     program: { type: 'noop' },
   }));
-  const procedures = [...new Set(staged.flows.flatMap((it) => it.words.get('procedure') ?? []))].map(
+  const procedures = [...new Set(staged.flows.flatMap((flow) => flow.words.get('procedure') ?? []))].map(
     (id) => ({
       id,
       names: { en: id, zh: id },
@@ -210,11 +210,11 @@ export function build(staged: Staged): Built {
     if (words.has('saidFalse')) lastAttempts.set(v, { endedAt: NOW - MIN, agent: 'a1', outcome: 'false' });
   }
   const facts = staged.facts;
-  const all = (name: string) => facts.filter(([first]) => first === name).map((it) => it.slice(1));
+  const all = (name: string) => facts.filter(([first]) => first === name).map((fact) => fact.slice(1));
   for (const [from, to] of all('waive') as [string, string][]) waive(graph, s, from, at(to));
   s.closed = all('closed').length > 0;
   derive(graph, s);
-  const wordsIn = (id: string): Words | undefined => staged.flows.find((it) => it.id === id)?.words;
+  const wordsIn = (id: string): Words | undefined => staged.flows.find((flow) => flow.id === id)?.words;
   const unread = all('unread')[0];
   const given: Partial<WhyFacts> = {
     resultAt,
@@ -296,10 +296,10 @@ function agentOf([name, platform, ...rest]: string[]): AgentFacts {
 function waive(graph: Graph, s: RunState, from: string, v: number): void {
   for (let e = graph.upOff[v]!; e < graph.upOff[v + 1]!; e++)
     if (graph.ids[graph.up[e]!] === from) s.waived[e] = 1;
-  graph.invalid.forEach((it, i) => {
-    if (it.v === v && it.from === from) s.waivedInvalid[i] = 1;
+  graph.invalid.forEach((entry, i) => {
+    if (entry.v === v && entry.from === from) s.waivedInvalid[i] = 1;
   });
-  s.subscriptions.list.forEach((it, i) => {
-    if (it.v === v && it.from === from) s.waivedForeign[i] = 1;
+  s.subscriptions.list.forEach((item, i) => {
+    if (item.v === v && item.from === from) s.waivedForeign[i] = 1;
   });
 }

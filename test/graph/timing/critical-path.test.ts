@@ -22,31 +22,32 @@ import { type Doing, Execution, OPENED } from '../run/execution.ts';
 const numRuns = runsOr(6_000);
 
 /** The engine's few ms before a further attempt: the record keeps the release of the first attempt only. */
-const unnoted = (it: ReadonlySet<Doing>): boolean => it.has('due') || it.has('undecided');
+const unnoted = (set: ReadonlySet<Doing>): boolean => set.has('due') || set.has('undecided');
 
 /** What a flow must have been doing in each millisecond of a piece. */
 const MEANS: Record<PieceKind, (doing: ReadonlySet<Doing>) => boolean> = {
-  run: (it) => it.has('running'),
-  failed_attempt: (it) => it.has('running'),
-  retry_backoff: (it) => it.has('backoff') || it.has('undecided'),
-  waiting_agent: (it) =>
-    (it.has('outbox') && !it.has('lock') && !it.has('pool')) || it.has('sent') || unnoted(it),
-  waiting_pool: (it) => (it.has('outbox') && it.has('pool')) || unnoted(it),
-  waiting_lock: (it) => (it.has('outbox') && it.has('lock')) || unnoted(it),
-  held: (it) => it.has('held'),
+  run: (entry) => entry.has('running'),
+  failed_attempt: (entry) => entry.has('running'),
+  retry_backoff: (entry) => entry.has('backoff') || entry.has('undecided'),
+  waiting_agent: (entry) =>
+    (entry.has('outbox') && !entry.has('lock') && !entry.has('pool')) || entry.has('sent') || unnoted(entry),
+  waiting_pool: (entry) => (entry.has('outbox') && entry.has('pool')) || unnoted(entry),
+  waiting_lock: (entry) => (entry.has('outbox') && entry.has('lock')) || unnoted(entry),
+  held: (entry) => entry.has('held'),
   // start-now that comes later: until then it was waiting for what it set aside.
-  manual_start: (it) => it.has('untriggered') || it.has('upstream') || it.has('early'),
-  waiting_time: (it) => it.has('early'),
+  manual_start: (entry) => entry.has('untriggered') || entry.has('upstream') || entry.has('early'),
+  waiting_time: (entry) => entry.has('early'),
   // Also until a waive, a force-pass: somebody had to decide.
   // The verb that decided after an attempt stands for the result before it, whose own instant it replaced.
-  waiting_person: (it) =>
+  waiting_person: (entry) =>
     (['unconfirmed', 'upstream', 'ended', 'untriggered', 'undecided', 'due', 'ready'] as const).some(
-      (doing) => it.has(doing),
+      (doing) => entry.has(doing),
     ),
   // These executions stand alone.
   other_run: () => false,
-  paused: (it) => it.has('paused'),
-  rework: (it) => it.has('ended') || it.has('running') || it.has('old_attempt') || it.has('sent'),
+  paused: (entry) => entry.has('paused'),
+  rework: (entry) =>
+    entry.has('ended') || entry.has('running') || entry.has('old_attempt') || entry.has('sent'),
   engine: () => true,
 };
 
@@ -54,7 +55,7 @@ function wellFormed(path: CriticalPath, sim: Execution): void {
   const end = path.endedAt ?? path.now;
   expect(path.unattributed).toBe(0);
   expect(path.total).toBe(end - path.openedAt);
-  expect(path.pieces.reduce((sum, it) => sum + it.ms, 0)).toBe(path.total);
+  expect(path.pieces.reduce((sum, piece) => sum + piece.ms, 0)).toBe(path.total);
   let at = path.openedAt;
   for (const it of path.pieces) {
     expect(it.from).toBe(at);
@@ -67,7 +68,7 @@ function wellFormed(path: CriticalPath, sim: Execution): void {
   for (let i = 0; i + 1 < path.flows.length; i++) {
     const [u, v] = [graph.ids.indexOf(path.flows[i]!), graph.ids.indexOf(path.flows[i + 1]!)];
     const edge = graph.up.subarray(graph.upOff[v], graph.upOff[v + 1]).includes(u);
-    const member = (w: number): boolean => sim.plans.some((it) => it.members.has(w));
+    const member = (w: number): boolean => sim.plans.some((plan) => plan.members.has(w));
     const planned = member(u) && member(v);
     expect([path.flows[i], path.flows[i + 1], edge || planned]).toEqual([
       path.flows[i],
@@ -97,7 +98,7 @@ const SLOTS: readonly PieceKind[] = ['waiting_agent', 'waiting_pool', 'waiting_l
 
 function isReleaseKnown(sim: Execution, { flow, generation, from }: Piece): boolean {
   const v = sim.graph.ids.indexOf(flow);
-  const past = sim.past.get(v)?.find((it) => it.generation === generation);
+  const past = sim.past.get(v)?.find((entry) => entry.generation === generation);
   const released = past?.releasedAt ?? sim.live[v]!.released;
   return released > 0 && released <= from;
 }
@@ -106,12 +107,14 @@ function wasForcedAfterAttempt(sim: Execution, { flow, generation, from }: Piece
   const v = sim.graph.ids.indexOf(flow);
   return (
     generation < sim.live[v]!.generation &&
-    sim.attempts.some((it) => it.v === v && it.generation === generation && it.ended <= from)
+    sim.attempts.some(
+      (attempt) => attempt.v === v && attempt.generation === generation && attempt.ended <= from,
+    )
   );
 }
 
-const show = (it: Piece): string =>
-  `${it.flow}.${it.generation} ${it.kind} ${it.from - OPENED}..${it.to - OPENED}`;
+const show = (piece: Piece): string =>
+  `${piece.flow}.${piece.generation} ${piece.kind} ${piece.from - OPENED}..${piece.to - OPENED}`;
 
 /** The plain case, by the words of the design: from the end to the latest upstream end, and so on. */
 function plainFlows(sim: Execution, target: number): string[] {
@@ -138,7 +141,7 @@ function told(story: Story, target: string): string[] {
   const path = criticalPath(graph, s, facts, graph.ids.indexOf(target));
   const minute = (instant: number): number => Math.round(((instant - OPEN) / MIN) * 1000) / 1000;
   expect([path.unattributed, path.total]).toEqual([0, (path.endedAt ?? path.now) - OPEN]);
-  return path.pieces.map((it) => `${it.flow} ${it.kind} ${minute(it.from)}-${minute(it.to)}`);
+  return path.pieces.map((piece) => `${piece.flow} ${piece.kind} ${minute(piece.from)}-${minute(piece.to)}`);
 }
 
 const A: FlowSpec = { id: 'A' };

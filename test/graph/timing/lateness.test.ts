@@ -30,8 +30,8 @@ function compare(today: Story, then: Story, target: string, open = { today: 0, b
   return lateness(a, a.facts.vertexOf(target), start(open.today), reference);
 }
 const MIN = 60_000;
-const said = (it: Lateness | null): (string | number | null)[][] =>
-  (it?.parts ?? []).map(({ flow, kind, ms, upstream }) =>
+const said = (other: Lateness | null): (string | number | null)[][] =>
+  (other?.parts ?? []).map(({ flow, kind, ms, upstream }) =>
     upstream === null ? [flow, kind, ms / MIN] : [flow, kind, ms / MIN, upstream],
   );
 

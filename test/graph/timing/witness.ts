@@ -88,10 +88,17 @@ function compare(it: Told & Remembered, groups: readonly Group[]): void {
   same(redone, model.redone, 'told to other runs as redone');
   const told = groups
     .flatMap((group) => group.effects.filter((effect) => effect.t === 'notice'))
-    .map((it) => `${graph.ids[it.v]} ${it.kind} ${it.recipient}`);
+    .map((entry) => `${graph.ids[entry.v]} ${entry.kind} ${entry.recipient}`);
   const gaveUp = groups
     .flatMap((group) => group.effects.filter((effect) => effect.t === 'gave_up'))
-    .map((it) => `${graph.ids[it.v]} ${it.generation}.${it.attempt} ${it.cause} ${it.used}/${it.allowed}`);
+    .map(
+      (entry) =>
+        `${graph.ids[entry.v]} ${entry.generation}.${entry.attempt} ${entry.cause} ${entry.used}/${entry.allowed}`,
+    );
   same(gaveUp, model.gaveUp, 'given up');
-  same(told.sort(), model.notices.map((it) => `${it.flow} ${it.kind} ${it.recipient}`).sort(), 'notices');
+  same(
+    told.sort(),
+    model.notices.map((notice) => `${notice.flow} ${notice.kind} ${notice.recipient}`).sort(),
+    'notices',
+  );
 }

@@ -29,7 +29,7 @@ describe('the usual end', () => {
   test('is the 90th percentile of the ends', () => {
     // 1 to 11 hours: nine tenths of the way from the first to the last.
     const hours = [7, 3, 11, 1, 10, 5, 2, 9, 8, 4, 6];
-    expect(usualEnd(hours.map((it) => it * HOUR))).toEqual({ ms: 10 * HOUR, n: 11 });
+    expect(usualEnd(hours.map((hour) => hour * HOUR))).toEqual({ ms: 10 * HOUR, n: 11 });
   });
 
   test('takes seven periods, and no more than the latest thirty', () => {

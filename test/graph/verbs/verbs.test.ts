@@ -176,7 +176,7 @@ describe('E: verb by state', () => {
   });
 
   test.each(['confirm', 'reject', 'withdraw'] as const)('%s of a job: not_a_gate in every state', (verb) => {
-    for (const state of STATES.filter((it) => it !== 'waiting_person'))
+    for (const state of STATES.filter((state) => state !== 'waiting_person'))
       expect(into[state]().ask(verb, 'B').code).toBe('not_a_gate');
   });
 
@@ -368,7 +368,9 @@ describe('E: at a new generation', () => {
     return run;
   };
   const inForce = (run: SmallRun): string[] =>
-    [...run.record.overrides].filter((it) => it.startsWith('1 ')).map((it) => it.slice(2));
+    [...run.record.overrides]
+      .filter((override) => override.startsWith('1 '))
+      .map((override) => override.slice(2));
 
   test('force-pass ends, the record stays', () => {
     const run = again(into.force_passed());

@@ -31,15 +31,19 @@ export class SlowWhy {
 
   constructor(staged: Staged) {
     this.#facts = staged.facts;
-    const copies = new Set(staged.flows.filter((it) => it.words.has('distribution')).map((it) => it.id));
+    const copies = new Set(
+      staged.flows.filter((flow) => flow.words.has('distribution')).map((flow) => flow.id),
+    );
     const add = (flow: StagedFlow, id: string, up: readonly string[]): void => {
-      const kind = ['interface', 'distribution', 'gate', 'check', 'notify'].find((it) => flow.words.has(it));
+      const kind = ['interface', 'distribution', 'gate', 'check', 'notify'].find((entry) =>
+        flow.words.has(entry),
+      );
       const state = staged.state.get(id) ?? NONE;
       this.#flows.set(id, { id, kind: kind ?? 'job', words: flow.words, state, up });
     };
     for (const flow of staged.flows) {
-      const up = flow.after.map((it) => {
-        const [name, ...where] = it.split('@') as [string, ...string[]];
+      const up = flow.after.map((entry) => {
+        const [name, ...where] = entry.split('@') as [string, ...string[]];
         return [copies.has(name) ? `${name}.import` : name, ...where].join('@');
       });
       if (!copies.has(flow.id)) add(flow, flow.id, up);
@@ -53,8 +57,8 @@ export class SlowWhy {
   /** Open: neither done nor retired. */
   open(): string[] {
     return [...this.#flows.values()]
-      .filter((it) => !this.#isDone(it) && !it.state.has('retired'))
-      .map((it) => it.id);
+      .filter((flow) => !this.#isDone(flow) && !flow.state.has('retired'))
+      .map((flow) => flow.id);
   }
 
   why(id: string): SlowCause[] {
@@ -72,8 +76,10 @@ export class SlowWhy {
       const members = this.#membersOf(node);
       if (told.has(node) || !this.#isFinal(node)) continue;
       for (const it of members) told.add(it);
-      const length = Math.min(...members.flatMap((it) => ways.get(it) ?? []));
-      const blocks = this.open().filter((it) => !members.includes(it) && this.#waysFrom(it).has(node)).length;
+      const length = Math.min(...members.flatMap((member) => ways.get(member) ?? []));
+      const blocks = this.open().filter(
+        (entry) => !members.includes(entry) && this.#waysFrom(entry).has(node),
+      ).length;
       const name = this.#flows.has(node) ? members : [node.split(/[ @]/)[1]!];
       for (const code of this.#codesOf(node, members)) causes.push({ flows: name, code, length, blocks });
     }
@@ -81,18 +87,18 @@ export class SlowWhy {
   }
 
   #has(fact: string, ...rest: string[]): boolean {
-    return this.#all(fact).some((it) => rest.every((word, i) => it[i] === word));
+    return this.#all(fact).some((item) => rest.every((word, i) => item[i] === word));
   }
 
   #all(fact: string): string[][] {
-    return this.#facts.filter(([name]) => name === fact).map((it) => it.slice(1));
+    return this.#facts.filter(([name]) => name === fact).map((fact) => fact.slice(1));
   }
 
-  #isDone = ({ state }: Vertex): boolean => DONE.some((it) => state.has(it));
+  #isDone = ({ state }: Vertex): boolean => DONE.some((entry) => state.has(entry));
 
   /** It waits for others: nothing ended it, no agent has it, and nobody told it to go ahead. */
   #isWaiting = ({ state }: Vertex): boolean =>
-    ![...ENDED, 'retired', 'sent', 'running', 'startedNow'].some((it) => state.has(it));
+    ![...ENDED, 'retired', 'sent', 'running', 'startedNow'].some((entry) => state.has(entry));
 
   /** Nodes one unmet condition away, with the steps to them; `missing x`, `run x@previous` are outside the graph. */
   #next(id: string): Map<string, number> {
@@ -139,13 +145,13 @@ export class SlowWhy {
   /** The flows that it waits for and that wait for it, itself among them. */
   #membersOf(node: string): string[] {
     return [node, ...this.#waysFrom(node).keys()].filter(
-      (it, i, all) => all.indexOf(it) === i && (it === node || this.#waysFrom(it).has(node)),
+      (entry, i, all) => all.indexOf(entry) === i && (entry === node || this.#waysFrom(entry).has(node)),
     );
   }
 
   #isFinal(node: string): boolean {
     const members = this.#membersOf(node);
-    return members.every((it) => [...this.#next(it).keys()].every((next) => members.includes(next)));
+    return members.every((member) => [...this.#next(member).keys()].every((next) => members.includes(next)));
   }
 
   #ofRun(): string[] {
@@ -171,7 +177,7 @@ export class SlowWhy {
     }
     if (members.length > 1 || this.#next(node).has(node)) return ['loop'];
     const codes = this.#ownCodes(flow);
-    return this.#has('closed') ? codes.filter((it) => it !== 'engine_pending') : codes;
+    return this.#has('closed') ? codes.filter((code) => code !== 'engine_pending') : codes;
   }
 
   #ownCodes(flow: Vertex): string[] {
@@ -194,7 +200,9 @@ export class SlowWhy {
   }
 
   #isLate({ kind, state }: Vertex): boolean {
-    return kind === 'interface' && ['deadline', 'reference'].some((it) => Number(state.get(it) ?? 0) < 0);
+    return (
+      kind === 'interface' && ['deadline', 'reference'].some((entry) => Number(state.get(entry) ?? 0) < 0)
+    );
   }
 
   #inHand(flow: Vertex): string {
@@ -238,20 +246,24 @@ export class SlowWhy {
     for (const scope of ['run:month-2026-10', `platform:${platform}`])
       if (this.#has('pause', scope)) codes.push('paused');
     const agents = this.#all('agent').length === 0 ? [['a1', 'yt', 'slots=4']] : this.#all('agent');
-    const there = agents.filter((it) => it[1] === platform);
-    const alive = there.filter((it) => valueIn(it, 'silent') === 0);
+    const there = agents.filter((agent) => agent[1] === platform);
+    const alive = there.filter((entry) => valueIn(entry, 'silent') === 0);
     const label = flow.words.get('label');
-    const fitting = alive.filter((it) => label === undefined || it.includes(`label=${label}`));
-    const taking = fitting.filter((it) => !it.includes('drained'));
-    const free = taking.filter((it) => valueIn(it, 'used') < (valueIn(it, 'slots') || 1));
+    const fitting = alive.filter((entry) => label === undefined || entry.includes(`label=${label}`));
+    const taking = fitting.filter((entry) => !entry.includes('drained'));
+    const free = taking.filter((entry) => valueIn(entry, 'used') < (valueIn(entry, 'slots') || 1));
     // Standstill: since the last thing happened on the platform.
     const happened = [
       waits,
-      ...there.flatMap((it) => (it.some((word) => word.startsWith('taken=')) ? [valueIn(it, 'taken')] : [])),
-      ...[...this.#flows.values()].flatMap((it) => {
+      ...there.flatMap((entry) =>
+        entry.some((word) => word.startsWith('taken=')) ? [valueIn(entry, 'taken')] : [],
+      ),
+      ...[...this.#flows.values()].flatMap((flow) => {
         const ended =
-          (it.state.has('done') || it.state.has('failed')) && it.kind !== 'gate' && it.kind !== 'notify';
-        return ended && platformOf(it) === platform ? [Number(it.state.get('since') ?? 1000)] : [];
+          (flow.state.has('done') || flow.state.has('failed')) &&
+          flow.kind !== 'gate' &&
+          flow.kind !== 'notify';
+        return ended && platformOf(flow) === platform ? [Number(flow.state.get('since') ?? 1000)] : [];
       }),
     ];
     const stands = Math.min(...happened) > 15;
@@ -270,7 +282,7 @@ export class SlowWhy {
     if (flow.words.has('lock') && this.#has('lock', flow.words.get('lock')!)) codes.push('lock_held');
     if (codes.length > 0) return codes;
     if (flow.id.endsWith('.import') && waits > 10) return ['distribution_waiting_import'];
-    if (waits > 60 && taking.every((it) => valueIn(it, 'used') === 0)) return ['tasktracker_hung'];
+    if (waits > 60 && taking.every((entry) => valueIn(entry, 'used') === 0)) return ['tasktracker_hung'];
     return [stands ? 'no_progress' : 'waiting_agent'];
   }
 }
@@ -284,4 +296,4 @@ const platformOf = ({ kind, words }: Vertex): string =>
   kind === 'distribution' ? 'yt' : (words.get('platform') ?? 'yt');
 
 const valueIn = (words: readonly string[], name: string): number =>
-  Number(words.find((it) => it.startsWith(`${name}=`))?.slice(name.length + 1) ?? 0);
+  Number(words.find((word) => word.startsWith(`${name}=`))?.slice(name.length + 1) ?? 0);

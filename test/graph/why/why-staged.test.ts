@@ -21,21 +21,23 @@ function compare(staged: Staged, { graph, s, facts }: Built): void {
   const slow = new SlowWhy(staged);
   const open = slow.open();
   const all = whyRun(graph, s, facts, { limit: 10_000 });
-  expect(all.flows.map((it) => it.flow).toSorted()).toEqual(open.toSorted());
+  expect(all.flows.map((flow) => flow.flow).toSorted()).toEqual(open.toSorted());
   for (const id of graph.ids) {
     const wants = slow.why(id);
     const { causes } = whyFlow(graph, s, facts, graph.ids.indexOf(id), 10_000);
-    const nameOf = (it: Cause): string => {
+    const nameOf = (cause: Cause): string => {
       const named = wants.find(
-        (want) => it.flow !== null && want.code === it.code && want.flows.includes(it.flow),
+        (want) => cause.flow !== null && want.code === cause.code && want.flows.includes(cause.flow),
       );
-      return it.flow === null ? '*' : (named?.flows.toSorted().join('+') ?? it.flow);
+      return cause.flow === null ? '*' : (named?.flows.toSorted().join('+') ?? cause.flow);
     };
-    const got = causes.map((it) => key(nameOf(it), it.code, it.chain.length, it.blocks));
-    const want = wants.map((it) => key(it.flows.toSorted().join('+'), it.code, it.length, it.blocks));
+    const got = causes.map((cause) => key(nameOf(cause), cause.code, cause.chain.length, cause.blocks));
+    const want = wants.map((want) =>
+      key(want.flows.toSorted().join('+'), want.code, want.length, want.blocks),
+    );
     expect([id, got.toSorted()]).toEqual([id, want.toSorted()]);
     if (open.includes(id)) {
-      const line = all.flows.find((it) => it.flow === id)!;
+      const line = all.flows.find((flow) => flow.flow === id)!;
       expect([id, line.causes]).toEqual([id, wants.length]);
       expect(line.first).toEqual(
         causes[0] === undefined ? null : { flow: causes[0].flow, code: causes[0].code },
@@ -59,7 +61,10 @@ function compareGroup(ids: readonly string[], slow: SlowWhy, { graph, s, facts }
   const asked = ids.map((id) => graph.ids.indexOf(id));
   const answer = whyRun(graph, s, facts, { limit: 10_000, asked });
   const open = ids.filter((id) => slow.open().includes(id));
-  expect([answer.asked, answer.flows.map((it) => it.flow).toSorted()]).toEqual([ids.length, open.toSorted()]);
+  expect([answer.asked, answer.flows.map((flow) => flow.flow).toSorted()]).toEqual([
+    ids.length,
+    open.toSorted(),
+  ]);
   const want = new Map<string, number>();
   const place = new Map<string, string>();
   for (const it of open.flatMap((id) => slow.why(id))) {
@@ -68,9 +73,9 @@ function compareGroup(ids: readonly string[], slow: SlowWhy, { graph, s, facts }
     want.set(name, Math.min(want.get(name) ?? Number.POSITIVE_INFINITY, it.length));
   }
   const got = new Map(
-    answer.causes.map((it) => {
-      const name = `${it.flow ?? '*'} ${it.code} ${it.blocks}`;
-      return [place.get(name) ?? name, it.flow === null ? 1 : it.chain.length];
+    answer.causes.map((cause) => {
+      const name = `${cause.flow ?? '*'} ${cause.code} ${cause.blocks}`;
+      return [place.get(name) ?? name, cause.flow === null ? 1 : cause.chain.length];
     }),
   );
   expect([...got].toSorted()).toEqual([...want].toSorted());
@@ -82,7 +87,7 @@ describe('staged situations', () => {
     const staged = parseStaged(text);
     const built = build(staged);
     const { graph, s, facts } = built;
-    const chains = wants.map((it) => it.split(' ')[0]!.split('<'));
+    const chains = wants.map((want) => want.split(' ')[0]!.split('<'));
     const asked = chains.find(([first]) => first !== '*')?.[0] ?? graph.ids.at(-1)!;
     const answer = whyFlow(graph, s, facts, graph.ids.indexOf(asked));
     expect(answer.causes.map(written).toSorted()).toEqual([...wants].toSorted());
@@ -101,7 +106,7 @@ describe('staged situations', () => {
   });
 
   test('every code is staged but those of runs and flows that do not exist', () => {
-    const staged = new Set(SITUATIONS.flatMap(([, , causes]) => causes.map((it) => it.split(' ')[1])));
+    const staged = new Set(SITUATIONS.flatMap(([, , causes]) => causes.map((cause) => cause.split(' ')[1])));
     const missing = Object.keys(CAUSES).filter((code) => !staged.has(code));
     // test/graph/why/unopened.test.ts, test/services/why/answers.test.ts; what an agent says: test/graph/why/why.test.ts; room_kept rests on other runs, too: test/graph/why/why.test.ts, test/services/why/why.test.ts
     expect(missing).toEqual([
@@ -201,30 +206,34 @@ const estate: fc.Arbitrary<string> = fc
     const copies = ids.filter((_, i) => KINDS[flows[i]!.kind] === 'distribution');
     const importOf = (id: string): string => (copies.includes(id) ? `${id}.import` : id);
     const lines: string[] = [];
-    flows.forEach((it, i) => {
-      const up = ids.filter((_, u) => u < i && ((it.ups >> u) & 3) === 3);
-      if (it.back < 2) up.push(ids[(i + it.back) % ids.length]!);
-      if (it.outside < 4)
-        up.push(['GHOST', `${ids[i]}@previous`, `${ids[0]}@previous`, 'D@day'][it.outside]!);
-      const copy = KINDS[it.kind] === 'distribution';
+    flows.forEach((flow, i) => {
+      const up = ids.filter((_, u) => u < i && ((flow.ups >> u) & 3) === 3);
+      if (flow.back < 2) up.push(ids[(i + flow.back) % ids.length]!);
+      if (flow.outside < 4)
+        up.push(['GHOST', `${ids[i]}@previous`, `${ids[0]}@previous`, 'D@day'][flow.outside]!);
+      const copy = KINDS[flow.kind] === 'distribution';
       const event =
-        WORDS[it.word]!.startsWith('event') && !['', 'interface', 'check'].includes(KINDS[it.kind]!);
-      const [word, state, half] = [event || copy ? '' : WORDS[it.word], STATES[it.state]!, STATES[it.half]!];
-      const isPerson = ['gate', 'notify'].includes(KINDS[it.kind]!);
+        WORDS[flow.word]!.startsWith('event') && !['', 'interface', 'check'].includes(KINDS[flow.kind]!);
+      const [word, state, half] = [
+        event || copy ? '' : WORDS[flow.word],
+        STATES[flow.state]!,
+        STATES[flow.half]!,
+      ];
+      const isPerson = ['gate', 'notify'].includes(KINDS[flow.kind]!);
       const inHand = /waits|sent|running/.test(state);
       const now = isPerson && inHand ? '' : state === 'confirmed' && !isPerson ? '' : state;
       lines.push(
-        `${ids[i]} ${KINDS[it.kind]} ${word} < ${[...new Set(up)].join(' ')} ${copy ? '' : `: ${now}`}`,
+        `${ids[i]} ${KINDS[flow.kind]} ${word} < ${[...new Set(up)].join(' ')} ${copy ? '' : `: ${now}`}`,
       );
       if (copy)
         lines.push(
           `${ids[i]}.export : ${state === 'confirmed' ? '' : state}`,
           `${ids[i]}.import : ${half === 'confirmed' ? '' : half}`,
         );
-      if (it.waive === 0 && up.length > 0)
+      if (flow.waive === 0 && up.length > 0)
         lines.push(`! waive ${importOf(up[0]!.split('@')[0]!)} ${copy ? `${ids[i]}.export` : ids[i]}`);
     });
-    return [...lines, ...facts.flatMap((it) => (it === null ? [] : [`! ${it}`]))].join('\n');
+    return [...lines, ...facts.flatMap((fact) => (fact === null ? [] : [`! ${fact}`]))].join('\n');
   });
 
 test(`the same answers as the slow implementation, on random estates (seed ${seed})`, {

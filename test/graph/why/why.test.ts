@@ -71,7 +71,8 @@ function why(given: Given, id: string): WhyFlow {
   return whyFlow(graph, s, facts, at(id));
 }
 
-const told = (causes: readonly Cause[]): string[] => causes.map((it) => `${it.flow ?? '*'} ${it.code}`);
+const told = (causes: readonly Cause[]): string[] =>
+  causes.map((cause) => `${cause.flow ?? '*'} ${cause.code}`);
 
 describe('why', () => {
   const chain: FlowSpec[] = [{ id: 'A' }, { id: 'B', after: ['A'] }, { id: 'C', after: ['B'] }];
@@ -504,7 +505,7 @@ describe('why', () => {
       flags: { A: FLAG.HELD },
     };
     const { causes } = why(given, 'B');
-    expect(causes.map((it) => [it.code, it.remedy.verb]).sort()).toEqual([
+    expect(causes.map((cause) => [cause.code, cause.remedy.verb]).sort()).toEqual([
       ['held', 'unhold'],
       ['not_triggered', 'trigger'],
     ]);
@@ -568,7 +569,12 @@ describe('why', () => {
     ];
     const results = { A: 'failed', B: 'failed', C: 'failed', K: 'failed' } as const;
     const facts = () => ({ resultAt: Float64Array.of(NOW - 10, NOW - 10, NOW - 20, NOW, 0, 0) });
-    expect(why({ specs, results, facts }, 'Z').causes.map((it) => it.flow)).toEqual(['K', 'C', 'B', 'A']);
+    expect(why({ specs, results, facts }, 'Z').causes.map((cause) => cause.flow)).toEqual([
+      'K',
+      'C',
+      'B',
+      'A',
+    ]);
   });
 
   test('a loop is one cause, named by a shortest way round, and the verb breaks it', () => {
@@ -610,7 +616,7 @@ describe('why', () => {
       { id: 'B', after: ['GHOST', 'A'], foreign: ['Daily'] },
     ];
     const { causes } = why({ specs }, 'B');
-    expect(causes.map((it) => [it.flow, it.code, it.chain, it.blocks])).toEqual([
+    expect(causes.map((cause) => [cause.flow, cause.code, cause.chain, cause.blocks])).toEqual([
       ['GHOST', 'dependency_invalid', ['B', 'GHOST'], 2],
       ['Daily', 'other_run', ['B', 'Daily'], 1],
     ]);
@@ -646,8 +652,8 @@ describe('why', () => {
 
   test('spans of time are told in the two largest units', () => {
     const spans = [0, 999, 61_000, 3_600_000, 93_784_000].map((ms) => span(ms));
-    expect(spans.map((it) => it.en)).toEqual(['0 s', '1 s', '1 min 1 s', '1 h', '1 d 2 h']);
-    expect(spans.map((it) => it.zh)).toEqual(['0 秒', '1 秒', '1 分 1 秒', '1 小时', '1 天 2 小时']);
+    expect(spans.map((other) => other.en)).toEqual(['0 s', '1 s', '1 min 1 s', '1 h', '1 d 2 h']);
+    expect(spans.map((other) => other.zh)).toEqual(['0 秒', '1 秒', '1 分 1 秒', '1 小时', '1 天 2 小时']);
   });
 });
 
@@ -723,20 +729,22 @@ function compareWithSlow(graph: Graph, s: RunState): void {
       : id.slice(id.indexOf(':') + 1);
   const open = graph.ids.filter((_, v) => !isDone(s, v) && !has(s, v, FLAG.RETIRED));
   const finalsOf = (id: string): Set<string> =>
-    new Set([id, ...reach.get(id)!].filter(isFinal).map((it) => (at.has(it) ? nameOf(it) : it)));
+    new Set([id, ...reach.get(id)!].filter(isFinal).map((entry) => (at.has(entry) ? nameOf(entry) : entry)));
   const all = whyRun(graph, s, facts, { limit: 1000 });
-  const general = all.causes.filter((it) => it.flow === null).length;
+  const general = all.causes.filter((cause) => cause.flow === null).length;
   expect(all.flows.map((line) => line.flow)).toEqual(open);
   const lines = new Map(all.flows.map((line) => [line.flow, line]));
   for (const id of open) {
     const answer = whyFlow(graph, s, facts, at.get(id)!, 1000);
-    const mine = answer.causes.filter((it) => it.flow !== null);
-    const want = [...finalsOf(id)].map((it) =>
-      at.has(it) ? it : it.slice(it.indexOf(':') + 1).split(' ')[0],
+    const mine = answer.causes.filter((cause) => cause.flow !== null);
+    const want = [...finalsOf(id)].map((entry) =>
+      at.has(entry) ? entry : entry.slice(entry.indexOf(':') + 1).split(' ')[0],
     );
     // A closed run leaves nothing else in the way of a flow that is ready.
-    const silent = s.closed ? want.filter((flow) => !mine.some((it) => it.flow === flow)) : [];
-    expect(new Set(mine.map((it) => it.flow))).toEqual(new Set(want.filter((it) => !silent.includes(it))));
+    const silent = s.closed ? want.filter((flow) => !mine.some((entry) => entry.flow === flow)) : [];
+    expect(new Set(mine.map((entry) => entry.flow))).toEqual(
+      new Set(want.filter((entry) => !silent.includes(entry))),
+    );
     for (const it of mine) {
       const own = !['dependency_invalid', 'other_run', 'backlog'].includes(it.code);
       const key = own
@@ -827,7 +835,7 @@ function tryRemedies(graph: Graph, s: RunState, accepted: Map<string, number>): 
     const { groups } = foresee(graph, s, [entry], s.now);
     const outcome = groups
       .flatMap((group) => group.effects)
-      .find((it) => it.t === 'outcome' && it.operation === 'op');
+      .find((item) => item.t === 'outcome' && item.operation === 'op');
     expect({ code, command, outcome }).toMatchObject({ outcome: { state: 'applied' } });
     accepted.set(verb, (accepted.get(verb) ?? 0) + 1);
   }

@@ -130,7 +130,7 @@ describe('a distribution', () => {
       `select sluice_period as period, count(*)::int as n from ${staging} group by 1`,
     );
     expect(staged.rows).toEqual([{ period: '202610', n: 750 }]);
-    expect((await control('export')).map((it) => [it.period, it.deal_stat]).sort()).toEqual([
+    expect((await control('export')).map((entry) => [entry.period, entry.deal_stat]).sort()).toEqual([
       ['202609', -100],
       ['202610', 99],
     ]);

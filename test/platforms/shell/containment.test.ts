@@ -87,7 +87,7 @@ function living(token: string): string[] {
 }
 
 function killAll(token: string): void {
-  for (const pid of readdirSync('/proc').filter((it) => /^\d+$/.test(it))) {
+  for (const pid of readdirSync('/proc').filter((entry) => /^\d+$/.test(entry))) {
     try {
       if (readFileSync(`/proc/${pid}/cmdline`, 'utf8') === `sleep\0${token}\0`)
         process.kill(Number(pid), 'SIGKILL');

@@ -116,7 +116,7 @@ test('of a flood head and tail come, in whole lines, and what is left out is kno
   const lines = store.text.split('\n').slice(0, -1);
   expect(lines[0]).toBe(line(0).trimEnd());
   expect(lines.at(-1)).toBe(line(4_999).trimEnd());
-  const numbers = lines.map((it) => Number(/^line (\d+) (错误){5}$/.exec(it)![1]));
+  const numbers = lines.map((line) => Number(/^line (\d+) (错误){5}$/.exec(line)![1]));
   expect(numbers).toEqual([...new Set(numbers)].sort((a, b) => a - b));
   // Head and tail are there whole.
   const kept = new Set(numbers);
@@ -279,11 +279,11 @@ test('whatever is killed and started again, each byte comes once, in order, and 
       expect(store.end).toBe(total);
       const lines = store.text.split('\n').slice(0, -1);
       for (const file of ['L', 'E'] as const) {
-        const numbers = lines.filter((it) => it.startsWith(file)).map((it) => Number(it.slice(1, 7)));
+        const numbers = lines.filter((line) => line.startsWith(file)).map((line) => Number(line.slice(1, 7)));
         expect(numbers).toEqual([...new Set(numbers)].sort((a, b) => a - b));
         if (written[file] > 0) expect(numbers.at(-1)).toBe(written[file] - 1);
       }
-      expect(lines.every((it) => /^[LE]\d{6}错$/.test(it))).toBe(true);
+      expect(lines.every((line) => /^[LE]\d{6}错$/.test(line))).toBe(true);
     }),
     { seed, numRuns: runsOr(200) },
   );

@@ -41,14 +41,14 @@ it('reads a page at a look, counts through all of them, and begins again', async
     const { reports, runs } = await fences.look('own');
     expect(reports.map(({ connection }) => connection)).toEqual(['yt']);
     expect(runs).toEqual(['day-1']);
-    counted.push(Object.fromEntries(reports[0]!.records.map((it) => [it.record, it.works])));
+    counted.push(Object.fromEntries(reports[0]!.records.map((record) => [record.record, record.works])));
   }
-  const total = (it: Record<string, number>) => Object.values(it).reduce((sum, n) => sum + n, 0);
+  const total = (entry: Record<string, number>) => Object.values(entry).reduce((sum, n) => sum + n, 0);
   expect(counted.slice(0, 2).map(total)).toEqual([4, 8]);
   // From the end of the first round on, nothing is lost from sight.
   for (const it of counted.slice(2)) expect(it).toEqual({ own: 7, other: 3 });
   const { reports } = await fences.look('own');
-  expect(Object.fromEntries(reports[0]!.records.map((it) => [it.record, it.newest]))).toEqual({
+  expect(Object.fromEntries(reports[0]!.records.map((record) => [record.record, record.newest]))).toEqual({
     own: 106,
     other: 902,
   });

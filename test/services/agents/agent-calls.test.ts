@@ -69,7 +69,7 @@ test('an agent claims, starts and completes; the answer of a repeated call is th
   const a = await agent();
   const claimId = randomUUID();
   const leases = await a.claim(10, 0, claimId);
-  expect(leases.map((it) => it.flow).sort()).toEqual(['A', 'C', 'D']);
+  expect(leases.map((lease) => lease.flow).sort()).toEqual(['A', 'C', 'D']);
   expect(await a.claim(10, 0, claimId)).toEqual(leases);
   expect((await ann.get(`/runs/${run}/flows/A`)).body).toMatchObject({
     state: 'sent_to_agent',
@@ -80,13 +80,13 @@ test('an agent claims, starts and completes; the answer of a repeated call is th
     requestId: randomUUID(),
     leases: leases.map(({ epoch }) => ({ epoch })),
   });
-  expect(started.body).toEqual({ ok: leases.map((it) => it.epoch), refused: [], stop: [] });
+  expect(started.body).toEqual({ ok: leases.map((lease) => lease.epoch), refused: [], stop: [] });
   expect((await ann.get(`/runs/${run}/flows/A`)).body.state).toBe('running');
 
   const requestId = randomUUID();
   const results = leases.map((lease) => ({ ...lease, ending: { outcome: 'succeeded', rows: 3 } }));
   const done = await a.call('complete', { requestId, results });
-  expect(done.body).toEqual({ accepted: leases.map((it) => it.epoch), stale: [], stop: [] });
+  expect(done.body).toEqual({ accepted: leases.map((lease) => lease.epoch), stale: [], stop: [] });
   expect((await a.call('complete', { requestId, results })).body).toEqual(done.body);
   expect((await a.call('complete', { requestId: randomUUID(), results })).body).toMatchObject({
     accepted: [],
@@ -103,7 +103,7 @@ test('a waiting claim is answered as soon as something is released', async () =>
   const waiting = a.claim(10, 20_000);
   const since = performance.now();
   await ann.post(`/runs/${run}/unhold`, { flows: ['C'] });
-  expect((await waiting).map((it) => it.flow)).toEqual(['C']);
+  expect((await waiting).map((entry) => entry.flow)).toEqual(['C']);
   expect(performance.now() - since).toBeLessThan(5_000);
 });
 
@@ -119,13 +119,13 @@ test('a cancel reaches the agent with the claim that waits, and a refused start 
   const run = await freshRun();
   const a = await agent();
   const leases = await a.claim(10);
-  const c = leases.find((it) => it.flow === 'C')!;
+  const c = leases.find((lease) => lease.flow === 'C')!;
   await a.call('started', { requestId: randomUUID(), leases: [{ epoch: c.epoch }] });
   const waiting = a.call('claim', { claimId: randomUUID(), platform: 'yt', free: 5, waitMs: 20_000 });
   expect((await ann.post(`/runs/${run}/cancel`, { flows: ['C', 'D'], reason: 'wrong data' })).status).toBe(
     200,
   );
-  const d = leases.find((it) => it.flow === 'D')!;
+  const d = leases.find((lease) => lease.flow === 'D')!;
   expect((await waiting).body).toEqual({ tasks: [], stop: [c.epoch, d.epoch].sort((x, y) => x - y) });
   const started = await a.call('started', {
     requestId: randomUUID(),
@@ -147,9 +147,9 @@ test('a cancel reaches the agent with the claim that waits, and a refused start 
 test('many agents at once: each flow goes to one of them', async () => {
   const run = await freshRun();
   const agents = await Promise.all(Array.from({ length: 12 }, () => agent()));
-  const claimed = (await Promise.all(agents.map((it) => it.claim(2)))).flat();
-  expect(claimed.map((it) => it.flow).sort()).toEqual(['A', 'C', 'D']);
-  expect(claimed.every((it) => it.run === run)).toBe(true);
+  const claimed = (await Promise.all(agents.map((other) => other.claim(2)))).flat();
+  expect(claimed.map((entry) => entry.flow).sort()).toEqual(['A', 'C', 'D']);
+  expect(claimed.every((entry) => entry.run === run)).toBe(true);
 });
 
 test('an agent speaks for itself only, and does nothing that people do', async () => {
@@ -186,10 +186,10 @@ test('of a lost attempt whose statements commit by themselves the record says ho
   const run = await freshRun();
   const a = await agent();
   const leases = await a.claim();
-  const { epoch } = leases.find((it) => it.flow === 'A')!;
-  const started = leases.map((it) => ({ epoch: it.epoch }));
+  const { epoch } = leases.find((lease) => lease.flow === 'A')!;
+  const started = leases.map((lease) => ({ epoch: lease.epoch }));
   await a.call('started', { requestId: randomUUID(), leases: started });
-  const beat = { leases: leases.map((it) => it.epoch) };
+  const beat = { leases: leases.map((lease) => lease.epoch) };
   const said = 'statement 3 of 4 was reached: call load(2); 2 of 4 statements had finished';
   await a.call('heartbeat', { ...beat, reached: [{ epoch, said }] });
   await a.call('heartbeat', beat);
@@ -229,7 +229,7 @@ test('what an attempt writes is stored once, and by its own agent only', async (
   const a = await agent();
   const b = await agent();
   const leases = await a.claim(10);
-  const lease = leases.find((it) => it.flow === 'A')!;
+  const lease = leases.find((lease) => lease.flow === 'A')!;
   const base64 = (text: string) => Buffer.from(text).toString('base64');
   const chunk = { ...lease, offset: 0, data: base64('line one\n') };
   await a.call('logs', { chunks: [chunk] });

@@ -99,12 +99,11 @@ test('C9: a paused platform gives nothing out; pauses are audited and within sco
     body: { code: 'unknown_platform', facts: { near: ['mpp'] } },
   });
   const audit = await ann.get('/audit?target=mpp');
-  expect(audit.body.items.map((it: { verb: string; actor: string }) => [it.verb, it.actor])).toEqual([
+  expect(audit.body.items.map((item: { verb: string; actor: string }) => [item.verb, item.actor])).toEqual([
     ['resume-platform', 'ann'],
     ['pause-platform', 'yan'],
   ]);
-  expect((await ann.get('/platforms')).body.items.map((it: { platform: string }) => it.platform)).toEqual([
-    'mpp',
-    'yt',
-  ]);
+  expect((await ann.get('/platforms')).body.items.map((item: { platform: string }) => item.platform)).toEqual(
+    ['mpp', 'yt'],
+  );
 });

@@ -51,7 +51,7 @@ test('a first run that waits for a period that never was is freed by a catalogue
 
 test('the flow and why say what is not waited for, in both languages', async () => {
   const { upstream } = (await operator.get('/runs/day-2026-11-29/flows/Stock')).body;
-  expect(upstream.find((it: Json) => it.kind !== 'run')).toEqual({
+  expect(upstream.find((json: Json) => json.kind !== 'run')).toEqual({
     flow: 'Stock',
     kind: 'before_beginning',
     run: 'day-2026-11-28',
@@ -68,7 +68,7 @@ test('the flow and why say what is not waited for, in both languages', async () 
   await api.coordinator!.settled('month-2026-11');
   const { beforeBeginning, causes } = (await operator.get('/runs/month-2026-11/flows/Bill/why')).body;
   expect(beforeBeginning).toHaveLength(28);
-  expect(causes.map((it: Json) => `${it.run} ${it.code}`)).toEqual(['day-2026-11-30 run_not_opened']);
+  expect(causes.map((json: Json) => `${json.run} ${json.code}`)).toEqual(['day-2026-11-30 run_not_opened']);
   const told = (await sluice(['why', 'Bill', '--run', 'month-2026-11'])).out;
   expect(told).toContain('Stock of day-2026-11-01 is not waited for: before its beginning 2026-11-29');
   expect(told).toContain('and 25 more from before the beginning');
@@ -126,7 +126,7 @@ test('a backfill goes before the beginning only when that is said; its runs then
   expect(await work(first)).toEqual(expect.arrayContaining([`${first} Load`, `${first} Stock`]));
   await pass();
   const { upstream } = (await operator.get(`/runs/${second}/flows/Stock`)).body;
-  expect(upstream.filter((it: Json) => it.kind !== 'run').map((it: Json) => it.run)).toEqual([first]);
+  expect(upstream.filter((json: Json) => json.kind !== 'run').map((json: Json) => json.run)).toEqual([first]);
   await work(second);
   await pass();
   expect((await operator.get(`/backfills/${id}`)).body.state).toBe('finished');

@@ -19,7 +19,7 @@ test('the check tells every problem with file, line and column, and stores nothi
     files(flow('A', ', after: [B]') + flow('C', ', after: [A, NOWHERE]') + flow('A')),
   );
   expect(answer).toMatchObject({ status: 200, body: { ok: false } });
-  expect(answer.body.problems.map((it: Json) => [it.code, it.file, it.line])).toEqual([
+  expect(answer.body.problems.map((json: Json) => [json.code, json.file, json.line])).toEqual([
     ['unknown_reference', 'main.yaml', 2],
     ['unknown_reference', 'main.yaml', 3],
     ['duplicate_id', 'main.yaml', 4],
@@ -74,7 +74,7 @@ test('import loads loops and broken references, with warnings', async () => {
     remove: true,
   });
   expect(answer.status).toBe(200);
-  expect(answer.body.problems.map((it: Json) => it.severity)).toEqual(
+  expect(answer.body.problems.map((json: Json) => json.severity)).toEqual(
     answer.body.problems.map(() => 'warning'),
   );
   expect(answer.body.problems.length).toBeGreaterThanOrEqual(2);
@@ -114,7 +114,7 @@ test('only maintainers apply, paths stay inside, and versions are listed', async
       body: { code: 'invalid_request', errors: [{ pointer: '/files/0/path' }] },
     });
   const versions = (await ann.get('/catalogue/versions')).body.items;
-  expect(versions.map((it: Json) => [it.version, it.mode, it.createdBy])).toEqual([
+  expect(versions.map((json: Json) => [json.version, json.mode, json.createdBy])).toEqual([
     [4, 'apply', 'max'],
     [3, 'import', 'max'],
     [2, 'apply', 'max'],

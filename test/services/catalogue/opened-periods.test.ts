@@ -64,14 +64,14 @@ test('the first work day after a holiday waits for the last one before it', asyn
     counts: { succeeded: 2, waiting_upstream: 1 },
   });
   const { causes } = (await operator.get('/runs/day-2026-10-08/flows/Plain/why')).body;
-  expect(causes.map((it: Json) => it.text.en)).toEqual([
+  expect(causes.map((json: Json) => json.text.en)).toEqual([
     expect.stringContaining('2026-10-07 is not a work day'),
   ]);
 });
 
 test('a month waits for the days that are opened', async () => {
   await open('month', '2026-10');
-  const days = (await waitsFor('month-2026-10')).map((it) => it.slice(-2));
+  const days = (await waitsFor('month-2026-10')).map((entry) => entry.slice(-2));
   expect(days).toEqual([
     '08',
     '09',
@@ -118,7 +118,7 @@ test('a version that was stored before the rule counts every period, until its f
 
 test('a backfill opens what schedules open, says what it leaves out, and takes every period when asked', async () => {
   const range = { cycle: 'day', from: '2026-10-08', to: '2026-10-12', flows: ['Stock'], dryRun: true };
-  const periods = ({ body }: { body: Json }) => body.runs.map((it: Json) => it.period.slice(-2));
+  const periods = ({ body }: { body: Json }) => body.runs.map((json: Json) => json.period.slice(-2));
   const foreseen = await operator.post('/backfills', range);
   expect(periods(foreseen)).toEqual(['08', '09', '10', '12']);
   expect(foreseen.body).toMatchObject({ leftOut: ['2026-10-11'], everyPeriod: false });

@@ -35,17 +35,17 @@ describe('the shipped month start', () => {
   test('from a table down to everything that is made of it, over the distribution to the other platform, and back', async () => {
     const down = await get('/lineage?flow=P04.S3.DwdMergeBillM');
     expect(down.items[0]).toMatchObject({ kind: 'flow', id: 'P04.S3.DwdMergeBillM', depth: 0, from: null });
-    const table = down.items.findIndex((it: Json) => it.id === 'dwd.dwd_merge_bill_m');
+    const table = down.items.findIndex((json: Json) => json.id === 'dwd.dwd_merge_bill_m');
     expect(down.items[table]).toMatchObject({ kind: 'table', platform: 'yt', depth: 1, from: 0 });
-    const reader = down.items.find((it: Json) => it.id === 'P04.S4.DwdAccFinItemDtlM');
+    const reader = down.items.find((json: Json) => json.id === 'P04.S4.DwdAccFinItemDtlM');
     expect(reader).toMatchObject({ kind: 'flow', depth: 2, from: table });
     const up = await get('/lineage?table=dwd.dwd_acc_fin_item_dtl_m&direction=up&depth=2');
-    expect(up.items.map((it: Json) => it.id)).toContain('ods.account');
-    expect(Math.max(...up.items.map((it: Json) => it.depth))).toBe(2);
+    expect(up.items.map((json: Json) => json.id)).toContain('ods.account');
+    expect(Math.max(...up.items.map((json: Json) => json.depth))).toBe(2);
     // The table of the customer, on the MPP, comes to the dimension on the appliance by a distribution.
     const dimension = await get('/lineage?table=dim.dim_acc_item_code&direction=up');
-    const sources = dimension.items.filter((it: Json) => it.kind === 'table' && it.platform === 'mpp');
-    expect(sources.map((it: Json) => it.id)).toEqual(['shfin.r_vr011']);
+    const sources = dimension.items.filter((json: Json) => json.kind === 'table' && json.platform === 'mpp');
+    expect(sources.map((json: Json) => json.id)).toEqual(['shfin.r_vr011']);
   });
 
   test('a table or flow that nobody knows is refused with what was meant', async () => {
@@ -72,7 +72,7 @@ describe('the shipped month start', () => {
   test('Q07 finds flows by program and by table, also by a part of the name', async () => {
     const { items } = await ask('Q07?name=dwd.dwd_merge_bill_m');
     expect(items[0]).toMatchObject({ flowId: 'P04.S3.DwdMergeBillM', role: 'produces' });
-    expect(items.slice(1).every((it: Json) => it.role === 'reads')).toBe(true);
+    expect(items.slice(1).every((json: Json) => json.role === 'reads')).toBe(true);
     expect((await ask('Q07?name=DwdMergeBillM.sql')).items).toMatchObject([
       { flowId: 'P04.S3.DwdMergeBillM', role: 'is' },
     ]);
@@ -162,7 +162,7 @@ describe('a catalogue that is not in order', () => {
 
   test('findings name what is not declared, not used, not readable, and what is read without waiting for it', async () => {
     const { items } = await get('/catalogue/findings');
-    expect(items.map((it: Json) => [it.flow, it.code, it.side, it.table])).toEqual([
+    expect(items.map((json: Json) => [json.flow, json.code, json.side, json.table])).toEqual([
       ['Sum', 'used_not_declared', 'reads', 'ods.more'],
       ['Sum', 'declared_not_used', 'reads', 'ods.unused'],
       ['Late', 'not_readable', null, null],
@@ -180,7 +180,7 @@ describe('a catalogue that is not in order', () => {
   });
 
   test('Q23 lists dependencies that never come and tables that nobody makes', async () => {
-    const rows = (await ask('Q23')).items.map((it: Json) => [it.flowId, it.dependencyId, it.problem]);
+    const rows = (await ask('Q23')).items.map((json: Json) => [json.flowId, json.dependencyId, json.problem]);
     expect(rows).toEqual([
       ['Gone', 'Nowhere', 'missing'],
       ['Gone', 'Month', 'no_run'],

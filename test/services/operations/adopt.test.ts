@@ -115,8 +115,8 @@ test('what an agent has stays with it; what nobody has claimed is offered anew, 
   await agent.start([a!]);
   const other = a!.flow === 'A' ? 'B' : 'A';
   await apply(
-    [{ id: 'A' }, { id: 'B' }, { id: 'C', after: ['A'] }].map((it) => ({
-      ...it,
+    [{ id: 'A' }, { id: 'B' }, { id: 'C', after: ['A'] }].map((entry) => ({
+      ...entry,
       key: true,
       labels: ['big'],
     })),

@@ -75,7 +75,7 @@ test('B4: a force-pass over several runs that needs a second person waits in all
     eve.post(`/operations/${second}/approve`, { reason: 'seen' }),
     eve.post(`/operations/${second}/approve`, { reason: 'seen' }),
   ]);
-  expect(approvals.map((it) => it.body.state)).toEqual(['applied', 'applied']);
+  expect(approvals.map((approval) => approval.body.state)).toEqual(['applied', 'applied']);
   expect(await both()).toEqual(['force_passed', 'force_passed']);
   const done = await api.pool.query('select state, approved_by from operations where together = $1', [
     second,

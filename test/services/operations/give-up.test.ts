@@ -50,10 +50,9 @@ test('a check that did not become true, and a budget that is used up', async () 
     zh: expect.stringContaining('检查累计'),
   });
   const loader = await flowOf('Loader');
-  expect([loader.state, loader.attempts.map((it: { gaveUp: unknown }) => it.gaveUp)]).toMatchObject([
-    'failed',
-    [null, { cause: 'infrastructure', used: 2, allowed: 1 }],
-  ]);
+  expect([loader.state, loader.attempts.map((attempt: { gaveUp: unknown }) => attempt.gaveUp)]).toMatchObject(
+    ['failed', [null, { cause: 'infrastructure', used: 2, allowed: 1 }]],
+  );
   expect((await flowOf('Patient')).state).toBe('waiting_time');
 });
 
@@ -65,8 +64,8 @@ test('why and Q12 say it', async () => {
   expect((await why('Loader')).text.zh).toContain('连续 2 次基础设施失败后已放弃（重试 1 次）');
   expect((await why('Hasty')).reason).toContain('gave up: still false');
   const { items } = (await ann.get('/queries/Q12')).body;
-  const rows = items.map((it: { flowId: string; attempt: string; gaveUp: { en: string } | null }) =>
-    [it.flowId, it.attempt, it.gaveUp?.en.slice(0, 13) ?? null].join(),
+  const rows = items.map((item: { flowId: string; attempt: string; gaveUp: { en: string } | null }) =>
+    [item.flowId, item.attempt, item.gaveUp?.en.slice(0, 13) ?? null].join(),
   );
   expect(rows.sort().slice(0, 3)).toEqual([
     'Hasty,1.1,gave up: stil',

@@ -68,8 +68,8 @@ test('B1: fifty requests with one key at once are one operation', async () => {
       ann.post(`/runs/${run}/force-pass`, { flows: ['A'], ...because }, { 'idempotency-key': 'fifty' }),
     ),
   );
-  expect(new Set(answers.map((it) => it.body.id)).size).toBe(1);
-  expect(answers.every((it) => it.status === 200)).toBe(true);
+  expect(new Set(answers.map((answer) => answer.body.id)).size).toBe(1);
+  expect(answers.every((answer) => answer.status === 200)).toBe(true);
   const rows = await api.pool.query(
     `select (select count(*)::int from run_log where run_id = $1 and kind = 'operation') as log,
        (select count(*)::int from audit where run_id = $1) as audit, (select count(*)::int from overrides where run_id = $1) as overrides`,
@@ -154,7 +154,7 @@ test('B3: all or nothing, unless partial', async () => {
     partial: true,
   });
   expect(partial.status).toBe(200);
-  expect(partial.body.outcome.flows.map((it: Json) => [it.flow, it.code])).toEqual([
+  expect(partial.body.outcome.flows.map((json: Json) => [json.flow, json.code])).toEqual([
     ['A', 'wrong_state'],
     ['B', null],
     ['NOWHERE', 'unknown_flow'],
@@ -226,7 +226,7 @@ test('B4: a force-pass of a key flow waits for a second person, who is not the f
   expect((await ann.get(`/runs/${run}/flows/KEY`)).body.state).toBe('force_passed');
   expect((await bob.post(`${address}/approve`)).status).toBe(200);
   const audit = await ann.get(`/audit?run=${run}&operation=${asked.body.id}`);
-  expect(audit.body.items.map((it: Json) => [it.actor, it.verb, it.outcome])).toEqual([
+  expect(audit.body.items.map((json: Json) => [json.actor, json.verb, json.outcome])).toEqual([
     ['ann', 'force-pass', 'applied'],
     ['bob', 'approve', 'applied'],
     ['ann', 'force-pass', 'approval_required'],
@@ -247,7 +247,7 @@ test('two approvals at once are one; a refused request ends', async () => {
   });
   const second = await ann.post(`/runs/${run}/force-pass`, { flows: ['KEY'], ...because });
   const answers = await Promise.all([1, 2, 3].map(() => bob.post(`/operations/${second.body.id}/approve`)));
-  expect(answers.map((it) => it.status)).toEqual([200, 200, 200]);
+  expect(answers.map((answer) => answer.status)).toEqual([200, 200, 200]);
   const log = await api.pool.query('select count(*)::int as n from run_log where operation_id = $1', [
     second.body.id,
   ]);

@@ -26,8 +26,8 @@ test('forty people confirm one gate at once: one does, the others hear that it i
   const answers = await Promise.all(
     operators.map((who) => who.post(`/runs/${run}/confirm`, { flows: ['GATE'] })),
   );
-  expect(answers.filter((it) => it.status === 200)).toHaveLength(1);
-  expect(answers.filter((it) => it.body.code === 'already_confirmed')).toHaveLength(39);
+  expect(answers.filter((answer) => answer.status === 200)).toHaveLength(1);
+  expect(answers.filter((answer) => answer.body.code === 'already_confirmed')).toHaveLength(39);
 });
 
 test('forty people, two hundred verbs: every answer is what the record says', async () => {
@@ -57,7 +57,7 @@ test('forty people, two hundred verbs: every answer is what the record says', as
         (status === 200 && code === null) || (status === 409 && code === 'wrong_state'),
     );
 
-  const applied = answers.filter((it) => it.answer.status === 200).length;
+  const applied = answers.filter((answer) => answer.answer.status === 200).length;
   const record = await api.pool.query(
     `select (select count(*)::int from operations where run_id = $1 and state = 'applied') as applied,
        (select count(*)::int from operations where run_id = $1 and state = 'refused') as refused,
@@ -74,10 +74,12 @@ test('forty people, two hundred verbs: every answer is what the record says', as
     read: true,
   });
   const passed = new Set(
-    answers.filter((it) => it.verb === 'force-pass' && it.answer.status === 200).map((it) => it.flow),
+    answers
+      .filter((answer) => answer.verb === 'force-pass' && answer.answer.status === 200)
+      .map((answer) => answer.flow),
   );
   const shown = await operators[0]!.get(`/runs/${run}/flows?state=force_passed&limit=100`);
-  expect(new Set(shown.body.items.map((it: Json) => it.id))).toEqual(passed);
+  expect(new Set(shown.body.items.map((json: Json) => json.id))).toEqual(passed);
 });
 
 test('one approval of forty counts, and the approver is one of them', async () => {
@@ -86,8 +88,8 @@ test('one approval of forty counts, and the approver is one of them', async () =
   const asked = await first.post(`/runs/${run}/force-pass`, { flows: ['GATE'], reason: 'r', evidence: 'e' });
   expect(asked.status).toBe(202);
   const answers = await Promise.all(operators.map((who) => who.post(`/operations/${asked.body.id}/approve`)));
-  expect(answers.filter((it) => it.status === 200)).toHaveLength(1);
-  expect(answers.filter((it) => it.body.code === 'not_awaiting_approval')).toHaveLength(39);
+  expect(answers.filter((answer) => answer.status === 200)).toHaveLength(1);
+  expect(answers.filter((answer) => answer.body.code === 'not_awaiting_approval')).toHaveLength(39);
   const log = await api.pool.query('select count(*)::int as n from run_log where run_id = $1', [run]);
   expect(log.rows[0].n).toBe(2);
 });

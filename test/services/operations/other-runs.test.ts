@@ -40,12 +40,12 @@ test('why goes on in the run that is waited for, to the final cause there', asyn
   await open('2026-03-02', 'day');
   await open('2026-03-01', 'day');
   const { causes, text } = await why('day-2026-03-02', 'Sum');
-  expect(causes.map((it: Json) => `${it.run} ${it.flow} ${it.code} ${it.blocks}`).sort()).toEqual([
+  expect(causes.map((json: Json) => `${json.run} ${json.flow} ${json.code} ${json.blocks}`).sort()).toEqual([
     'day-2026-02-28 null run_not_opened 1',
     'day-2026-03-01 Gate gate_unconfirmed 1',
     'day-2026-03-02 Gate gate_unconfirmed 1',
   ]);
-  const gate = causes.find((it: Json) => it.run === 'day-2026-03-01');
+  const gate = causes.find((json: Json) => json.run === 'day-2026-03-01');
   expect(gate.chain).toEqual(['Sum', 'day-2026-03-01/Sum', 'day-2026-03-01/Gate']);
   expect(gate.remedy).toMatchObject({
     command: 'sluice confirm Gate --run day-2026-03-01',
@@ -53,7 +53,7 @@ test('why goes on in the run that is waited for, to the final cause there', asyn
   });
   expect(text.en).toMatch(/And 2 more final causes/);
   const all = await operator.get('/runs/day-2026-03-02/why');
-  expect(all.body.causes.map((it: Json) => `${it.run} ${it.code}`).sort()).toEqual([
+  expect(all.body.causes.map((json: Json) => `${json.run} ${json.code}`).sort()).toEqual([
     'day-2026-02-28 run_not_opened',
     'day-2026-03-01 gate_unconfirmed',
     'day-2026-03-02 gate_unconfirmed',
@@ -66,7 +66,7 @@ test('a flow that was retired in the other run is said to be', async () => {
   const retired = await operator.post('/runs/day-2026-04-01/retire', { flows: ['Sum'], reason: 'gone' });
   expect(retired).toMatchObject({ status: 200 });
   const { causes } = await why('day-2026-04-02', 'Sum');
-  expect(causes.find((it: Json) => it.run === 'day-2026-04-01')).toMatchObject({
+  expect(causes.find((json: Json) => json.run === 'day-2026-04-01')).toMatchObject({
     flow: 'Sum',
     code: 'retired',
     by: 'wang',
@@ -77,7 +77,9 @@ test('edges to several runs of one flow can be waived one at a time, by period o
   const run = await open('2026-05', 'month');
   const unmet = async (flow: string): Promise<string[]> => {
     const { body } = await operator.get(`/runs/${run}/flows/${flow}`);
-    return body.upstream.filter((it: Json) => it.kind === 'other_run' && !it.met).map((it: Json) => it.run);
+    return body.upstream
+      .filter((json: Json) => json.kind === 'other_run' && !json.met)
+      .map((json: Json) => json.run);
   };
   expect(await unmet('Close')).toEqual(['month-2026-03', 'month-2026-04']);
   expect(await waive(run, [{ from: 'Bill', to: 'Close', period: '2026-04' }])).toMatchObject({ status: 200 });
@@ -108,7 +110,7 @@ test('edges to several runs of one flow can be waived one at a time, by period o
 test('a flow that waits for a month of unopened days is told of each what that run itself would say', async () => {
   const run = await open('2026-07', 'month');
   const { causes } = await why(run, 'Bill');
-  const days = causes.filter((it: Json) => it.code === 'run_not_opened').map((it: Json) => it.run);
+  const days = causes.filter((json: Json) => json.code === 'run_not_opened').map((json: Json) => json.run);
   expect(days.toSorted()).toEqual(
     Array.from({ length: 31 }, (_, i) => `day-2026-07-${String(i + 1).padStart(2, '0')}`),
   );
@@ -121,7 +123,7 @@ test('a flow that waits for a month of unopened days is told of each what that r
   });
   for (const day of days) {
     const { body } = await operator.get(`/runs/${day}/why`);
-    const cause = causes.find((it: Json) => it.run === day);
+    const cause = causes.find((json: Json) => json.run === day);
     expect(told(cause)).toEqual(told(body.causes[0]));
     expect(cause.chain).toEqual(['Bill', `${day}/Sum`]);
   }

@@ -120,7 +120,7 @@ test('Q09 takes thresholds that are no whole milliseconds, and refuses those bey
 });
 
 test('Q09 takes another threshold and window, and filters', async () => {
-  const ids = ({ items }: Json): string[] => items.map((it: Json) => it.flowId);
+  const ids = ({ items }: Json): string[] => items.map((json: Json) => json.flowId);
   expect(ids(await ask('Q09?thresholdMinutes=15'))).toEqual(['Sum', 'Report']);
   expect(ids(await ask('Q09?thresholdMinutes=15&platform=mpp'))).toEqual(['Report']);
   expect(ids(await ask('Q09?thresholdMinutes=0&layer=ODS'))).toEqual(['Load']);
@@ -134,12 +134,14 @@ test('Q25 says along the path what made a flow later than the day before, to the
     reference: `day-${dayBefore(2)}`,
     totalMs: String(55 * MIN),
   });
-  expect(items.map((it: Json) => [it.flowId, it.deltaMin, it.deltaRun, it.deltaWait, it.mainCause])).toEqual([
+  expect(
+    items.map((json: Json) => [json.flowId, json.deltaMin, json.deltaRun, json.deltaWait, json.mainCause]),
+  ).toEqual([
     ['Load', 0, 0, 0, false],
     ['Sum', 60, 60, 0, true],
     ['Report', -5, -5, 0, false],
   ]);
-  expect(items.reduce((sum: number, it: Json) => sum + it.deltaMs, 0)).toBe(55 * MIN);
+  expect(items.reduce((sum: number, json: Json) => sum + json.deltaMs, 0)).toBe(55 * MIN);
   expect(items[1]).toMatchObject({
     name: { en: 'Sum bills' },
     finishToday: beginning(dayBefore(1)) + 160 * MIN,
@@ -150,7 +152,7 @@ test('Q25 says along the path what made a flow later than the day before, to the
 test('Q25 compares with a day that is named, the same weekday, the middle of 30 days or reference times', async () => {
   const total = async (query: string): Promise<number> => {
     const { about, items } = await ask(`Q25?flow=Report&date=${dayBefore(1)}&${query}`);
-    const sum = items.reduce((total: number, it: Json) => total + it.deltaMs, 0);
+    const sum = items.reduce((total: number, json: Json) => total + json.deltaMs, 0);
     expect(String(sum)).toBe(about.totalMs);
     return sum / MIN;
   };
@@ -226,13 +228,13 @@ test('a running flow is over-long against an hour or its own average, in Q09, in
     reference: { at: beginning(dayBefore(0)) + 20 * MIN, origin: 'learned', n: 14 },
   });
   expect(await why()).toBe('upstream_running');
-  expect((await ask('Q09')).items.map((it: Json) => it.flowId)).toEqual(['Sum']);
+  expect((await ask('Q09')).items.map((json: Json) => json.flowId)).toEqual(['Sum']);
 
   await begunBefore(16);
   expect(await detail()).toMatchObject({ overLong: 'usual' });
   expect(await why()).toBe('upstream_running_long');
   const { items } = await ask('Q09');
-  expect(items.map((it: Json) => [it.flowId, it.overLongNow])).toEqual([
+  expect(items.map((json: Json) => [json.flowId, json.overLongNow])).toEqual([
     ['Sum', false],
     ['Load', true],
   ]);

@@ -43,33 +43,32 @@ async function ask(query: string): Promise<Json> {
   expect({ status, body }).toMatchObject({ status: 200 });
   return body;
 }
-const texts = (items: Json): string[] => items.map((it: Json) => `${it.flowId} ${it.effect.en}`);
+const texts = (items: Json): string[] => items.map((json: Json) => `${json.flowId} ${json.effect.en}`);
 
 test('Q04: everything below, over cycles, nearest first, with the shortest way and the state', async () => {
   const { items, about } = await ask('Q04?flows=SRC');
   expect(about).toEqual({ flows: 'SRC', catalogue: '1' });
-  expect(items.map((it: Json) => [it.flowId, it.depth, it.path.join('>'), it.run])).toEqual([
+  expect(items.map((json: Json) => [json.flowId, json.depth, json.path.join('>'), json.run])).toEqual([
     ['A', 1, 'SRC>A', month],
     ['B', 2, 'SRC>A>B', month],
     ['C', 2, 'SRC>A>C', month],
     ['D', 3, 'SRC>A>C>D', month],
   ]);
-  expect(items.map((it: Json) => it.state)).toEqual([
+  expect(items.map((json: Json) => json.state)).toEqual([
     'succeeded',
     'waiting_agent',
     'waiting_upstream',
     'waiting_upstream',
   ]);
   expect(items[2]).toMatchObject({ root: 'SRC', key: true, platform: 'yt', layer: 'UNSPECIFIED' });
-  expect((await ask('Q04?flows=SRC,C&depth=1')).items.map((it: Json) => `${it.root} ${it.flowId}`)).toEqual([
-    'SRC A',
-    'C D',
-  ]);
+  expect(
+    (await ask('Q04?flows=SRC,C&depth=1')).items.map((json: Json) => `${json.root} ${json.flowId}`),
+  ).toEqual(['SRC A', 'C D']);
 });
 
 test('Q05: everything above, interfaces as the last, with when they were finished', async () => {
   const { items } = await ask('Q05?flows=C');
-  expect(items.map((it: Json) => [it.flowId, it.kind, it.depth])).toEqual([
+  expect(items.map((json: Json) => [json.flowId, json.kind, json.depth])).toEqual([
     ['A', 'job', 1],
     ['B', 'job', 1],
     ['SRC', 'job', 2],
@@ -89,12 +88,12 @@ test('Q27: a rerun redoes what has run and lets the rest wait, as its plan does'
   const { items, about } = await ask('Q27?verb=rerun&flows=A');
   expect(about).toEqual({ verb: 'rerun', run: month });
   expect(texts(items)).toEqual(['A done again', 'B waits for it', 'C waits for it', 'D waits for it']);
-  expect(items.map((it: Json) => it.order)).toEqual([1, 2, 3, 4]);
+  expect(items.map((json: Json) => json.order)).toEqual([1, 2, 3, 4]);
   expect(items[2]).toMatchObject({ key: true, deadline: Date.parse('2001-02-01T23:59:00+08:00') });
   // A rerun is what is meant without a verb.
   expect((await ask('Q27?flows=A')).items).toEqual(items);
   const plan = await ann.post(`/runs/${month}/rerun-plans`, { flows: ['A'] });
-  expect(plan.body.members.map((it: Json) => it.flow)).toEqual(items.map((it: Json) => it.flowId));
+  expect(plan.body.members.map((json: Json) => json.flow)).toEqual(items.map((json: Json) => json.flowId));
 });
 
 test('Q27: a forced pass frees what waited for it alone and taints the rest; nothing is changed by asking', async () => {
@@ -130,12 +129,12 @@ test('Q27 names what runs now', async () => {
   await agent.start(tasks);
   await api.coordinator!.settled(month);
   const { items } = await ask('Q27?verb=rerun&flows=A');
-  expect(items.map((it: Json) => it.conflict)).toEqual([null, 'running', null, null]);
+  expect(items.map((json: Json) => json.conflict)).toEqual([null, 'running', null, null]);
 });
 
 test('Q36 lists the sheet, with what stands against a retirement', async () => {
   const { items } = await ask('Q36?flow=A');
-  const lines = items.map((it: Json) => `${it.part.en}: ${it.item}${it.obstacle ? ' !' : ''}`);
+  const lines = items.map((json: Json) => `${json.part.en}: ${json.item}${json.obstacle ? ' !' : ''}`);
   for (const line of [
     'reads: DWD.SRC',
     'writes: DWA.A',
@@ -148,10 +147,10 @@ test('Q36 lists the sheet, with what stands against a retirement', async () => {
     `open run: ${month}`,
   ])
     expect(lines).toContain(line);
-  expect(items.find((it: Json) => it.item === 'DWD.SRC').detail).toBe('SRC');
+  expect(items.find((json: Json) => json.item === 'DWD.SRC').detail).toBe('SRC');
   // Nobody waits for it, but an agent has it.
-  const alone = (await ask('Q36?flow=ALONE')).items.filter((it: Json) => it.obstacle);
-  expect(alone.map((it: Json) => `${it.part.en}: ${it.item} ${it.detail}`)).toEqual([
+  const alone = (await ask('Q36?flow=ALONE')).items.filter((json: Json) => json.obstacle);
+  expect(alone.map((json: Json) => `${json.part.en}: ${json.item} ${json.detail}`)).toEqual([
     `open run: ${month} sent_to_agent`,
   ]);
 });

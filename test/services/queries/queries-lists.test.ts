@@ -76,7 +76,7 @@ async function ask(query: string): Promise<Json> {
   expect({ status, body }).toMatchObject({ status: 200 });
   return body;
 }
-const flowsOf = ({ items }: Json): string[] => items.map((it: Json) => it.flowId);
+const flowsOf = ({ items }: Json): string[] => items.map((json: Json) => json.flowId);
 
 test('Q11 shows the load nodes of an interface with their last attempt and what they hold up', async () => {
   const failed = await ask('Q11?date=2026-11-20&interfaceNo=04113');
@@ -136,7 +136,7 @@ test('Q14 lists key flows and what is late above them, with the distance', async
 
 test('Q15 names the final causes of late key flows with the chain from the key flow', async () => {
   const { items } = await ask('Q15?date=2026-11-20');
-  expect(items.map((it: Json) => [it.rootCauseNode, it.causeCode, it.chain])).toEqual(
+  expect(items.map((json: Json) => [json.rootCauseNode, json.causeCode, json.chain])).toEqual(
     expect.arrayContaining([
       ['LoadA', 'interface_failed', ['Key', 'Dwd', 'LoadA']],
       ['LoadB', 'upstream_running', ['Key', 'Other', 'LoadB']],
@@ -155,7 +155,7 @@ test('Q16 lists the flows of the group that have not run', async () => {
 
 test('Q18 lists every day flow that is not complete with its first final cause', async () => {
   const { items } = await ask('Q18?date=2026-11-20');
-  expect(items.map((it: Json) => [it.flowId, it.causeCode, it.causeFlow])).toEqual([
+  expect(items.map((json: Json) => [json.flowId, json.causeCode, json.causeFlow])).toEqual([
     ['LoadA', 'interface_failed', 'LoadA'],
     // Of several causes the one that is open longest.
     ['Key', 'upstream_running', 'LoadB'],
@@ -200,7 +200,7 @@ test('Q22 lists month flows that are due with the 7th when nothing else is said'
 
 test('Q10 lists what waits for long, and for what', async () => {
   const { items } = await ask('Q10?date=2026-11-20&minWaitMinutes=0');
-  expect(items.map((it: Json) => [it.flowId, it.state, it.blockers])).toEqual([
+  expect(items.map((json: Json) => [json.flowId, json.state, json.blockers])).toEqual([
     ['Dwd', 'waiting_upstream', ['upstream:LoadA']],
     ['Other', 'waiting_upstream', ['upstream:LoadB']],
   ]);

@@ -103,7 +103,7 @@ test('Q34 names imports that lost rows, platforms that differ, and flows that ar
   ]);
   expect(items).toHaveLength(3);
   const narrow = await ask('Q34?minRatio=0.12&layer=DWA,UNSPECIFIED');
-  expect(narrow.items.flatMap((it: Json) => (it.kind === 'usual' ? [it.flowId] : [])).sort()).toEqual([
+  expect(narrow.items.flatMap((json: Json) => (json.kind === 'usual' ? [json.flowId] : [])).sort()).toEqual([
     'Sum',
     'Top',
   ]);
@@ -113,7 +113,7 @@ test('Q34 names imports that lost rows, platforms that differ, and flows that ar
 });
 
 test('Q30 lists interfaces that start in a window, over midnight, too', async () => {
-  const idsIn = async (query: string) => (await ask(`Q30?${query}`)).items.map((it: Json) => it.flowId);
+  const idsIn = async (query: string) => (await ask(`Q30?${query}`)).items.map((json: Json) => json.flowId);
   expect(await idsIn('from=00:00&to=03:00')).toEqual(['LoadYt']);
   expect(await idsIn('from=23:00&to=04:01')).toEqual(['LoadYt', 'LoadMpp']);
   expect(await idsIn('from=00:00&to=23:59&source=DB60')).toEqual(['LoadMpp']);
@@ -131,7 +131,7 @@ test('Q30 lists interfaces that start in a window, over midnight, too', async ()
 
 test('Q35 compares a week with the one before, by group', async () => {
   const { items } = await ask('Q35');
-  expect(items.map((it: Json) => it.group)).toEqual(['DWA', 'UNSPECIFIED', 'top']);
+  expect(items.map((json: Json) => json.group)).toEqual(['DWA', 'UNSPECIFIED', 'top']);
   expect(items[0]).toEqual({
     group: 'DWA',
     flows: 1,

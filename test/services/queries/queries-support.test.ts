@@ -77,7 +77,7 @@ test('Q32 says of each attempt that an agent holds what a failover would do with
   const load = tasks.filter((task) => task.flow === 'Load');
   await yt.start(load);
   const { items } = await ask('Q32?agent=agent-yt');
-  const of = (flow: string) => items.find((it: Json) => it.flowId === flow);
+  const of = (flow: string) => items.find((json: Json) => json.flowId === flow);
   expect(of('Load')).toMatchObject({ run: today, state: 'running', failover: 'lose' });
   expect(of('Rows')).toMatchObject({ state: 'sent_to_agent', failover: 'requeue', startedAt: null });
   expect((await ask('Q32?agent=nobody')).items).toEqual([]);
@@ -141,7 +141,9 @@ test('Q29 counts distributions by target database; an import that nobody takes w
 test('Q28 shows the procedures step by step, with roles, deadlines and causes', async () => {
   const { about, items } = await ask('Q28');
   expect(about).toEqual({ month: '2026-09', run: month });
-  expect(items.map((it: Json) => [it.procedure, it.step, it.flowId, it.causeCode, it.causeFlow])).toEqual([
+  expect(
+    items.map((json: Json) => [json.procedure, json.step, json.flowId, json.causeCode, json.causeFlow]),
+  ).toEqual([
     ['P04', 1, 'Gate', 'gate_unconfirmed', 'Gate'],
     ['P04', 2, 'Chain', 'gate_unconfirmed', 'Gate'],
     ['P05', 1, 'Sum', 'not_triggered', 'Sum'],
@@ -158,7 +160,7 @@ test('Q28 shows the procedures step by step, with roles, deadlines and causes', 
   });
   expect(confirmed).toMatchObject({ status: 200 });
   const after = await ask('Q28?procedure=P04');
-  expect(after.items.map((it: Json) => [it.flowId, it.state, it.causeCode])).toEqual([
+  expect(after.items.map((json: Json) => [json.flowId, json.state, json.causeCode])).toEqual([
     ['Gate', 'succeeded', null],
     ['Chain', 'waiting_agent', 'waiting_agent'],
   ]);
@@ -221,7 +223,7 @@ test('Q37 lists what was asked for outside the schedules', async () => {
 test('a month may be asked about as a day may', async () => {
   const { about, items } = await ask('Q01?date=2026-09');
   expect(about).toEqual({ date: '2026-09' });
-  expect(items.map((it: Json) => [it.platform, it.total])).toEqual([
+  expect(items.map((json: Json) => [json.platform, json.total])).toEqual([
     ['-', 1],
     ['yt', 2],
   ]);

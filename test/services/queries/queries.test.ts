@@ -141,11 +141,11 @@ test('a day without a run has no rows; what is no day, no input or no query is r
 test('the list says of each query what it asks, its inputs and its columns', async () => {
   const { status, body } = await analyst.get('/queries');
   expect(status).toBe(200);
-  const q01 = body.items.find((it: Json) => it.id === 'Q01');
+  const q01 = body.items.find((json: Json) => json.id === 'Q01');
   expect(q01).toMatchObject({ category: 'system', inputs: ['date', 'platform'] });
   const { items, columns } = await ask('Q01');
   expect(columns).toEqual(q01.columns);
-  expect(Object.keys(items[0])).toEqual(columns.map((it: Json) => it.key));
+  expect(Object.keys(items[0])).toEqual(columns.map((json: Json) => json.key));
 });
 
 /** The answer as it came over the wire. */

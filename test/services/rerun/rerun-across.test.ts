@@ -84,8 +84,8 @@ const ALL_REDONE = (runs: readonly string[]): string[] =>
 test('the plan lists what started on the old results in other runs, and redoes it in order', async () => {
   const runs = await workedThrough();
   const made = await plan(runs[0], ['B']);
-  expect(made.members.map((it: Json) => it.flow)).toEqual(['B', 'C']);
-  expect(made.otherRuns.map((it: Json) => [it.run, it.members.map((m: Json) => m.flow)])).toEqual([
+  expect(made.members.map((json: Json) => json.flow)).toEqual(['B', 'C']);
+  expect(made.otherRuns.map((json: Json) => [json.run, json.members.map((m: Json) => m.flow)])).toEqual([
     [runs[1], ['B', 'C']],
     [runs[2], ['M']],
   ]);

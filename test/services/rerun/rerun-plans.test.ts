@@ -98,7 +98,7 @@ test('a plan says which started flows below become stale and which waives lapse'
   expect(only).toMatchObject({ becomeStale: ['B'], lapsingWaives: [] });
   const all = (await ann.post(`/runs/${run}/rerun-plans`, { flows: ['A'] })).body;
   expect(all.lapsingWaives).toEqual([{ from: 'B', to: 'C', reason: 'late' }]);
-  expect(all.members.map((it: Json) => it.flow)).toEqual(['A', 'B', 'Z', 'C']);
+  expect(all.members.map((json: Json) => json.flow)).toEqual(['A', 'B', 'Z', 'C']);
 });
 
 test('two people applying one plan at once redo the flows once', async () => {
@@ -106,7 +106,7 @@ test('two people applying one plan at once redo the flows once', async () => {
   const made = await ann.post(`/runs/${run}/rerun-plans`, { flows: ['A'] });
   const address = `/runs/${run}/rerun-plans/${made.body.id}/apply`;
   const answers = await Promise.all([ann, bob, ann, bob].map((who) => who.post(address, { reason: 'r' })));
-  expect(answers.map((it) => it.status).sort()).toEqual([200, 200, 409, 409]);
+  expect(answers.map((answer) => answer.status).sort()).toEqual([200, 200, 409, 409]);
   expect((await ann.get(`/runs/${run}/flows/A`)).body.generation).toBe(2);
 });
 

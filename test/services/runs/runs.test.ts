@@ -53,7 +53,7 @@ test('a run is opened once; the second opening answers with the run that is ther
     body: { code: 'run_exists', facts: { run: 'month-2026-10' } },
   });
   const audit = await ann.get('/audit?run=month-2026-10');
-  expect(audit.body.items.map((it: Json) => [it.verb, it.outcome])).toEqual([['open', 'applied']]);
+  expect(audit.body.items.map((json: Json) => [json.verb, json.outcome])).toEqual([['open', 'applied']]);
 });
 
 test('the same key opens one backfill, however often and at once it is asked', async () => {
@@ -61,7 +61,7 @@ test('the same key opens one backfill, however often and at once it is asked', a
   const answers = await Promise.all(
     Array.from({ length: 20 }, () => open(asked, { 'idempotency-key': 'open-1' })),
   );
-  expect(new Set(answers.map((it) => it.body.id))).toEqual(new Set(['month-2026-09-backfill-1']));
+  expect(new Set(answers.map((answer) => answer.body.id))).toEqual(new Set(['month-2026-09-backfill-1']));
   expect((await open({ ...asked, period: '2026-08' }, { 'idempotency-key': 'open-1' })).status).toBe(422);
   expect((await open(asked)).body.id).toBe('month-2026-09-backfill-2');
 });
@@ -95,7 +95,7 @@ test('runs and flows are listed in pages that fit together', async () => {
     );
     expect(page.status).toBe(200);
     expect(page.body.items.length).toBeLessThanOrEqual(2);
-    seen.push(...page.body.items.map((it: Json) => it.id));
+    seen.push(...page.body.items.map((json: Json) => json.id));
     cursor = page.body.nextCursor;
   } while (cursor !== null);
   expect(seen.filter((id) => id.startsWith('month-2020'))).toHaveLength(5);
@@ -107,13 +107,13 @@ test('runs and flows are listed in pages that fit together', async () => {
 
   const first = await ann.get('/runs/month-2026-10/flows?limit=2');
   const second = await ann.get(`/runs/month-2026-10/flows?limit=2&cursor=${first.body.nextCursor}`);
-  expect([...first.body.items, ...second.body.items].map((it: Json) => it.id)).toEqual(['A', 'C', 'B']);
+  expect([...first.body.items, ...second.body.items].map((json: Json) => json.id)).toEqual(['A', 'C', 'B']);
   expect(second.body.nextCursor).toBeNull();
 });
 
 test('flows are filtered by what the catalogue and what the record says', async () => {
   const ids = async (query: string) =>
-    (await ann.get(`/runs/month-2026-10/flows?${query}`)).body.items.map((it: Json) => it.id);
+    (await ann.get(`/runs/month-2026-10/flows?${query}`)).body.items.map((json: Json) => json.id);
   expect(await ids('procedure=P01')).toEqual(['A', 'B']);
   expect(await ids('layer=DWD,DWA&state=waiting_upstream')).toEqual(['B']);
   expect(await ids('kind=gate')).toEqual(['C']);

@@ -138,7 +138,7 @@ test('why of flows that wait for hours, days and months that were not opened tak
   const run = await openDay(estate(13_000, 42, { noop: true }), '2026-12-21');
   const { graph, subscriptions } = await api.deps.contextOf(run);
   const waiting = [...new Set(subscriptions.list.map(({ v }) => graph.ids[v]!))];
-  expect(new Set(subscriptions.list.map((it) => it.run)).size).toBeGreaterThan(24);
+  expect(new Set(subscriptions.list.map((item) => item.run)).size).toBeGreaterThan(24);
   const some = Array.from({ length: 40 }, (_, i) => waiting[(i * 37) % waiting.length]!);
   // The last flows of the graph have the most above them: dozens of final causes in other runs.
   const paths = [...some, ...graph.ids.slice(-20)].map((flow) => `/runs/${run}/flows/${flow}/why`);

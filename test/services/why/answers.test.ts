@@ -37,7 +37,7 @@ async function freshRun(): Promise<string> {
   return run;
 }
 
-const codes = (causes: Json[]): string[] => causes.map((it) => `${it.flow} ${it.code}`);
+const codes = (causes: Json[]): string[] => causes.map((cause) => `${cause.flow} ${cause.code}`);
 
 async function whyOf(run: string, flow: string): Promise<Json> {
   const { status, body } = await operator.get(`/runs/${run}/flows/${flow}/why`);
@@ -59,7 +59,7 @@ test('why names the final causes of a flow with chain, owner, blocked flows and 
   expect(why).toMatchObject({ run, flow: 'Report', state: 'not_triggered', nextCount: 1 });
   expect(codes(why.causes).sort()).toEqual(['Gate gate_unconfirmed', 'Other no_live_agent']);
   expect(codes(why.next)).toEqual(['Report not_triggered']);
-  const gate = why.causes.find((it: Json) => it.flow === 'Gate');
+  const gate = why.causes.find((json: Json) => json.flow === 'Gate');
   expect(gate).toMatchObject({
     chain: ['Report', 'Sum', 'Load', 'Gate'],
     owner: 'li',
@@ -70,7 +70,11 @@ test('why names the final causes of a flow with chain, owner, blocked flows and 
   });
   expect(gate.text.en).toMatch(/^Gate \(Region gate\) is not confirmed by role region for \d/);
   expect(gate.text.zh).toMatch(/^Gate（区域确认） 未确认（角色 region）/);
-  expect(why.blockers.map((it: Json) => it.code).sort()).toEqual(['not_triggered', 'upstream', 'upstream']);
+  expect(why.blockers.map((json: Json) => json.code).sort()).toEqual([
+    'not_triggered',
+    'upstream',
+    'upstream',
+  ]);
 });
 
 test('why for the whole run gives every open flow its first cause, and every cause the flows it blocks', async () => {
@@ -84,7 +88,7 @@ test('why for the whole run gives every open flow its first cause, and every cau
   const rest = await operator.get(`/runs/${run}/why?limit=3&cursor=${body.nextCursor}`);
   const lines = [...body.items, ...rest.body.items];
   expect(rest.body.nextCursor).toBeNull();
-  expect(new Map(lines.map((it: Json) => [it.flow, it.causes]))).toEqual(
+  expect(new Map(lines.map((json: Json) => [json.flow, json.causes]))).toEqual(
     new Map([
       ['Gate', 1],
       ['Other', 1],
@@ -114,7 +118,7 @@ test('why follows an attempt from the outbox to its failure, each with the agent
   await operator.post(`/runs/${run}/pause`, { reason: 'disk full' }, { 'idempotency-key': `p-${run}` });
   const paused = await whyOf(run, 'Sum');
   expect(codes(paused.causes).sort()).toEqual(['Load no_free_slot', 'Load paused']);
-  expect(paused.causes.find((it: Json) => it.code === 'paused')).toMatchObject({
+  expect(paused.causes.find((json: Json) => json.code === 'paused')).toMatchObject({
     reason: 'disk full',
     remedy: { verb: 'resume', command: `sluice run resume ${run}` },
   });
@@ -222,7 +226,7 @@ test('the critical path of a real run adds up: gate, runs, a failed attempt and 
     at = piece.to;
   }
   expect(at).toBe(path.endedAt);
-  const kinds = path.pieces.map((it: Json) => `${it.flow} ${it.kind}`);
+  const kinds = path.pieces.map((json: Json) => `${json.flow} ${json.kind}`);
   for (const piece of [
     'Gate waiting_person',
     'Load failed_attempt',

@@ -47,7 +47,7 @@ async function whyOf(run: string, flow: string): Promise<Json> {
   return body;
 }
 const codesOf = async (run: string, flow: string): Promise<string[]> =>
-  (await whyOf(run, flow)).causes.map((it: Json) => it.code).toSorted();
+  (await whyOf(run, flow)).causes.map((json: Json) => json.code).toSorted();
 
 async function whyAll(run: string, query: string): Promise<Json> {
   const { status, body } = await operator.get(`/runs/${run}/why?${query}`);
@@ -79,7 +79,7 @@ test('agents: none with the label, drained, silent while one has the flow, idle 
   const taken = tasks[0]!;
   expect(await codesOf(run, taken.flow)).toContain('upstream_running');
   await api.pool.query('update agents set seen_ms = seen_ms - 3600000');
-  const silent = (await whyOf(run, taken.flow)).causes.find((it: Json) => it.code === 'agent_silent');
+  const silent = (await whyOf(run, taken.flow)).causes.find((json: Json) => json.code === 'agent_silent');
   expect(silent).toMatchObject({ by: 'a1', flow: taken.flow, remedy: { procedure: 'P13' } });
 });
 
@@ -147,12 +147,12 @@ test('a paused platform is mended by P25, a paused run by its own verb', async (
 test('an interface that a load table lacks is said to be so beside what keeps it otherwise', async () => {
   const run = await freshRun();
   const { causes } = await whyOf(run, 'Sum');
-  expect(causes.map((it: Json) => `${it.flow} ${it.code} ${it.by}`).toSorted()).toEqual([
+  expect(causes.map((json: Json) => `${json.flow} ${json.code} ${json.by}`).toSorted()).toEqual([
     'Gate gate_unconfirmed region',
     'Load interface_not_configured task',
     'Load no_live_agent yt',
   ]);
-  expect(causes.find((it: Json) => it.code === 'interface_not_configured')).toMatchObject({
+  expect(causes.find((json: Json) => json.code === 'interface_not_configured')).toMatchObject({
     chain: ['Sum', 'Load'],
     blocks: 2,
     remedy: { procedure: 'P34' },
@@ -168,7 +168,7 @@ test('its own earlier period: not opened, open, frozen, and over', async () => {
   await api.coordinator!.settled(before);
   await api.pool.query("update runs set frozen = 'ahead of the record' where id = $1", [before]);
   const { causes } = await whyOf(run, 'Series');
-  expect(causes.filter((it: Json) => it.run === before)).toMatchObject([
+  expect(causes.filter((json: Json) => json.run === before)).toMatchObject([
     { flow: null, code: 'run_frozen', remedy: { command: `sluice run reload ${before} --reason "..."` } },
   ]);
   await api.pool.query('update runs set frozen = null where id = $1', [before]);
@@ -177,7 +177,7 @@ test('its own earlier period: not opened, open, frozen, and over', async () => {
 test('closed, retired, not in the catalogue, not opened', async () => {
   const run = await freshRun();
   await post(`/runs/${run}/retire`, { flows: ['Load'] });
-  expect((await whyOf(run, 'Sum')).causes.find((it: Json) => it.flow === 'Load')).toMatchObject({
+  expect((await whyOf(run, 'Sum')).causes.find((json: Json) => json.flow === 'Load')).toMatchObject({
     code: 'retired',
     by: 'wang',
     remedy: { verb: 'waive', procedure: 'P20' },
@@ -197,11 +197,11 @@ test('of a group only its own flows and their causes, with the chain from the ne
   const run = await freshRun();
   const front = await whyAll(run, 'group=front');
   expect(front).toMatchObject({ asked: 2, open: 2 });
-  expect(front.items.map((it: Json) => it.flow).toSorted()).toEqual(['Gate', 'Load']);
-  expect([...new Set(front.causes.map((it: Json) => it.flow))].toSorted()).toEqual(['Gate', 'Load']);
+  expect(front.items.map((json: Json) => json.flow).toSorted()).toEqual(['Gate', 'Load']);
+  expect([...new Set(front.causes.map((json: Json) => json.flow))].toSorted()).toEqual(['Gate', 'Load']);
   const back = await whyAll(run, 'group=back');
   expect(back).toMatchObject({ asked: 3, open: 3 });
-  expect(back.causes.find((it: Json) => it.flow === 'Gate')).toMatchObject({
+  expect(back.causes.find((json: Json) => json.flow === 'Gate')).toMatchObject({
     chain: ['Sum', 'Gate'],
     blocks: 2,
   });
@@ -211,15 +211,17 @@ test('of a group only its own flows and their causes, with the chain from the ne
     await whyAll(run, 'procedure=P04'),
     await whyAll(run, 'flows=Sum'),
   ];
-  for (const answer of chosen) expect(answer.items.map((it: Json) => it.flow)).toEqual(['Sum']);
+  for (const answer of chosen) expect(answer.items.map((json: Json) => json.flow)).toEqual(['Sum']);
   const one = await whyOf(run, 'Sum');
-  expect(chosen[0]!.causes.map((it: Json) => it.chain)).toEqual(one.causes.map((it: Json) => it.chain));
+  expect(chosen[0]!.causes.map((json: Json) => json.chain)).toEqual(
+    one.causes.map((json: Json) => json.chain),
+  );
   expect((await whyAll(run, 'group=back&layer=ODS')).items).toEqual([]);
   expect(await operator.get(`/runs/${run}/why?flows=Nobody`)).toMatchObject({
     status: 404,
     body: { code: 'unknown_flow' },
   });
   const ways = await whyAll(run, 'chains=true');
-  expect(ways.causes.find((it: Json) => it.flow === 'Gate').chain).toEqual(['End', 'Sum', 'Gate']);
-  expect((await whyAll(run, '')).causes.find((it: Json) => it.flow === 'Gate').chain).toEqual(['Gate']);
+  expect(ways.causes.find((json: Json) => json.flow === 'Gate').chain).toEqual(['End', 'Sum', 'Gate']);
+  expect((await whyAll(run, '')).causes.find((json: Json) => json.flow === 'Gate').chain).toEqual(['Gate']);
 });

@@ -40,7 +40,8 @@ const expedite = async (run: string, flow: string): Promise<void> => {
   await settleRun(pool, run);
 };
 
-const names = async (agent: PlayedAgent): Promise<string[]> => (await agent.claim()).map((it) => it.flow);
+const names = async (agent: PlayedAgent): Promise<string[]> =>
+  (await agent.claim()).map((entry) => entry.flow);
 
 describe('C10: room is kept for an expedited or key flow that lacks nothing else', () => {
   test('an expedited flow that needs a whole pool begins when the flows that hold the pool have ended', async () => {
@@ -119,9 +120,9 @@ describe('C10: a backfill', () => {
     const back = await openBackfill('2021-01');
     const run = await open(flows, FOUR);
     const agent = await playAgent(pool, 'a', { slots: 3 });
-    expect((await agent.claim()).map((it) => it.run)).toEqual([run, run, run]);
+    expect((await agent.claim()).map((entry) => entry.run)).toEqual([run, run, run]);
     const later = await playAgent(pool, 'b', { slots: 3 });
-    expect((await later.claim()).map((it) => it.run)).toEqual([back, back]);
+    expect((await later.claim()).map((entry) => entry.run)).toEqual([back, back]);
   });
 
   test('keeps no room for its key flows unless somebody expedites them', async () => {
@@ -168,7 +169,7 @@ describe('C10: room is kept for nobody who lacks more than room', () => {
       [`run:${run}`],
     );
     const taken = await agent.claim();
-    expect(taken.map((it) => it.run)).toEqual([other, other, other]);
+    expect(taken.map((entry) => entry.run)).toEqual([other, other, other]);
   });
 
   test('its pool is smaller than what it asks for', async () => {

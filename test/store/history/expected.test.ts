@@ -144,7 +144,7 @@ test('before anything was learned, the catalogue and the default speak', async (
 
 test('what there is to learn is learned once, by one process', async () => {
   const [one, other] = await Promise.all([learnExpected(pool, versionOf), learnExpected(pool, versionOf)]);
-  const reports = [one, other].filter((it) => it !== null).flat();
+  const reports = [one, other].filter((entry) => entry !== null).flat();
   // 28 days of Load, Sum and Told, but one of Sum.
   expect(reports).toMatchObject([{ cycle: 'day', runs: 28, durations: 3 * 28 - 1 }]);
   expect(await learnExpected(pool, versionOf)).toEqual([]);

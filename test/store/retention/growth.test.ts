@@ -62,7 +62,7 @@ test('with 50,000 flow runs no list, answer, claim, exchange or look of the rete
 
   const reader = await api.actor({ name: 'li', kind: 'person', roles: ['viewer'] });
   const day = 'day-2026-06-02';
-  const flow = estate.flows.find((it) => it.cycle === 'day' && it.layer === 'APP')!.id;
+  const flow = estate.flows.find((flow) => flow.cycle === 'day' && flow.layer === 'APP')!.id;
   for (const path of [
     '/runs',
     `/runs/${day}`,

@@ -53,11 +53,11 @@ async function rowsOf(run: string): Promise<Record<string, string[]>> {
 }
 
 const due = async (): Promise<string[]> =>
-  (await dueRuns(pool, policy, 100)).filter((it) => it.keptBecause === null).map((it) => it.run);
+  (await dueRuns(pool, policy, 100)).filter((run) => run.keptBecause === null).map((run) => run.run);
 const kept = async (): Promise<Record<string, string>> =>
   Object.fromEntries(
-    (await dueRuns(pool, policy, 100)).flatMap((it) =>
-      it.keptBecause === null ? [] : [[it.run, it.keptBecause]],
+    (await dueRuns(pool, policy, 100)).flatMap((run) =>
+      run.keptBecause === null ? [] : [[run.run, run.keptBecause]],
     ),
   );
 
@@ -67,7 +67,7 @@ test('a run is due when it is over for longer than its cycle is kept, the oldest
   expect(runs[0]).toBe('hour-2025053000');
   expect(runs).not.toContain('month-2025-05');
   const days = await dueRuns(pool, { ...policy, keepDays: { hour: 45, day: 190, month: 95 } }, 100);
-  expect(days.map((it) => it.run)).toContain('month-2025-05');
+  expect(days.map((day) => day.run)).toContain('month-2025-05');
 });
 
 test('nothing goes of a run that is open, frozen or undecided, nor what an unfinished run waits for', async () => {
@@ -96,11 +96,11 @@ test('a run goes as a whole, its file holds every row, and it comes back as it w
   const others = await rowsOf('month-2025-05');
   expect(before.run_flows!.length).toBeGreaterThan(150);
   const report = await runRetention(pool, policy, { limit: 100 });
-  expect(report!.archived.map((it) => it.run)).toContain(run);
+  expect(report!.archived.map((entry) => entry.run)).toContain(run);
   expect(report!.more).toBe(false);
   for (const [table, rows] of Object.entries(await rowsOf(run))) expect([table, rows]).toEqual([table, []]);
   expect(await rowsOf('month-2025-05')).toEqual(others);
-  const { archive } = report!.archived.find((it) => it.run === run)!;
+  const { archive } = report!.archived.find((entry) => entry.run === run)!;
   expect(archive.file).toBe('day/202505/day-2025-05-30.jsonl.gz');
   for (const [table, rows] of Object.entries(before)) expect(archive.rows[table] ?? 0).toBe(rows.length);
   const manifest = (await readFile(join(folder, 'manifest.jsonl'), 'utf8')).trim().split('\n');
@@ -110,7 +110,7 @@ test('a run goes as a whole, its file holds every row, and it comes back as it w
 
   await restoreRun(pool, folder, run);
   const after = await rowsOf(run);
-  for (const table of Object.keys(before).filter((it) => it !== 'runs'))
+  for (const table of Object.keys(before).filter((key) => key !== 'runs'))
     expect([table, after[table]]).toEqual([table, before[table]]);
   expect(JSON.parse(after.runs![0]!)).toMatchObject({ id: run, state: 'closed' });
   expect(await kept()).toMatchObject({ [run]: 'restored' });
@@ -167,7 +167,7 @@ test('retention waits for no lock longer than half a second, and goes on when it
   await holder.query('rollback');
   holder.release();
   const report = await pass;
-  expect(report!.archived.map((it) => it.run)).toEqual(['hour-2025053013']);
+  expect(report!.archived.map((entry) => entry.run)).toEqual(['hour-2025053013']);
   expect(waits.length).toBeGreaterThan(0);
   expect(Math.max(...waits)).toBeLessThan(1_000);
 });

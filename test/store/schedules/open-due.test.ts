@@ -25,7 +25,7 @@ const at = (instant: string) =>
     `create or replace function clock_ms() returns bigint language sql volatile as $$ select ${Date.parse(instant)}::bigint $$`,
   );
 const decisions = async (schedule = 'days'): Promise<string[]> =>
-  (await lastSlots(pool, [schedule], 50)).map((it) => `${it.period} ${it.decision}`).reverse();
+  (await lastSlots(pool, [schedule], 50)).map((slot) => `${slot.period} ${slot.decision}`).reverse();
 const runs = async (): Promise<string[]> =>
   (await pool.query<{ id: string }>('select id from runs order by id')).rows.map((row) => row.id);
 const finish = (run: string) => pool.query('update runs set finished_ms = clock_ms() where id = $1', [run]);
@@ -143,7 +143,7 @@ test('a later apply leaves pauses as operators have set them; a schedule that co
   await begin('2026-11-22T13:00:00Z');
   expect(await listSchedules(pool)).toMatchObject([{ id: 'days', paused: true, changedBy: 'duty' }]);
   await begin('2026-11-22T14:00:00Z', { id: 'other' });
-  expect((await listSchedules(pool)).map((it) => it.id)).toEqual(['other']);
+  expect((await listSchedules(pool)).map((schedule) => schedule.id)).toEqual(['other']);
   await at('2026-11-24T20:00:00Z');
   await openDue(deps, 'days');
   await begin('2026-11-24T20:00:00Z');
@@ -339,7 +339,7 @@ test('whenever it fires, however often at once: every slot is decided once, and 
       }
       expect(await decisions()).toEqual(want);
       expect(await runs()).toEqual(
-        want.filter((it) => it.endsWith('opened')).map((it) => `day-${it.slice(0, 10)}`),
+        want.filter((entry) => entry.endsWith('opened')).map((entry) => `day-${entry.slice(0, 10)}`),
       );
     }),
     { seed, numRuns: runsOr(12) },

@@ -75,7 +75,7 @@ beforeAll(async () => {
   await pool.query('analyze');
 });
 
-const worst = (): Ran => ran.reduce((most, it) => (it.rows > most.rows ? it : most));
+const worst = (): Ran => ran.reduce((most, entry) => (entry.rows > most.rows ? entry : most));
 
 test('every statement of a run of 3,000 flows reads rows in proportion to its flows', async () => {
   const found: Record<string, number> = {};

@@ -92,7 +92,7 @@ test('tables that grow with every flow are neither scanned nor rewritten by a mi
   ];
   const found = files
     .slice(1)
-    .flatMap((file) => heavy.filter((it) => it.test(textOf(file))).map((it) => [file, it]));
+    .flatMap((file) => heavy.filter((entry) => entry.test(textOf(file))).map((entry) => [file, entry]));
   expect(found).toEqual([]);
 });
 
@@ -113,7 +113,7 @@ test('every table with rows of a run goes with it, or is named here with the rea
     rerun_plans: 'deleted, not archived: applied ones stand in operations',
     schedule_slots: 'belongs to the schedule, which forgets it by age',
   };
-  const known = [...RUN_TABLES.map((it) => it.table), ...Object.keys(stays)];
+  const known = [...RUN_TABLES.map((other) => other.table), ...Object.keys(stays)];
   expect(found.rows.map((row) => row.table).filter((table) => !known.includes(table))).toEqual([]);
   await pool.end();
 });

@@ -25,7 +25,7 @@ beforeEach(async () => {
 });
 afterAll(async () => {
   await direct.end();
-  await Promise.all(links.map((it) => it.close()));
+  await Promise.all(links.map((other) => other.close()));
 });
 
 describe('a connection that has fallen silent', () => {
