@@ -112,8 +112,12 @@ describe('links', () => {
       .replace(/[^\p{L}\p{N}\s_-]/gu, '')
       .trim()
       .replaceAll(' ', '-');
+  /** Chinese editions also carry the anchors of the English headings, each as `<a id="...">`. */
   const anchorsOf = (file: string): Set<string> =>
-    new Set([...textOf(file).matchAll(/^#+ (.+)$/gm)].map(([, heading]) => anchorOf(heading!)));
+    new Set([
+      ...[...textOf(file).matchAll(/^#+ (.+)$/gm)].map(([, heading]) => anchorOf(heading!)),
+      ...[...textOf(file).matchAll(/^<a id="([\w-]+)"><\/a>$/gm)].map(([, id]) => id!),
+    ]);
 
   test('every link between documents leads to a file and a heading that exist', () => {
     const broken: string[] = [];

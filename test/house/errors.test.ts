@@ -5,13 +5,15 @@ import { projectFolder } from '../../config.ts';
 import { ERRORS, type ErrorKind, SluiceError } from '../../errors.ts';
 import { PROBLEMS } from '../../graph/text/problems.ts';
 
-const text = readFileSync(join(projectFolder, 'docs', 'errors.md'), 'utf8');
-const sections = new Map(
-  text
+/** Code -> its section. */
+function sectionsOf(document: string): Map<string, string> {
+  const sections = readFileSync(join(projectFolder, 'docs', document), 'utf8')
     .split(/^## /m)
-    .slice(1)
-    .map((section) => [section.slice(0, section.indexOf('\n')), section] as const),
-);
+    .slice(1);
+  return new Map(sections.map((section) => [section.slice(0, section.indexOf('\n')), section]));
+}
+const sections = sectionsOf('errors.md');
+const chinese = sectionsOf('zh/errors.md');
 const kinds = Object.entries(ERRORS) as [string, ErrorKind][];
 
 describe('the catalogue of errors', () => {
@@ -33,6 +35,30 @@ describe('the catalogue of errors', () => {
       expect(section).toContain(`To mend it: ${kind.remedy.en}\n${kind.remedy.zh}`);
       expect(section).not.toContain('TODO');
       for (const chinese of [kind.zh, kind.remedy.zh]) expect(chinese).toMatch(/\p{Script=Han}/u);
+    },
+  );
+
+  test('docs/zh/errors.md has the same codes in the same order', () => {
+    expect([...chinese.keys()]).toEqual([...sections.keys()]);
+  });
+
+  test.each(kinds)('%s is documented in Chinese with the words of the catalogue', (code, kind) => {
+    const section = chinese.get(code) ?? '';
+    const head = `**${kind.zh}** · HTTP ${kind.status} · 退出码 ${kind.exit}${kind.retryable ? ' · 可重试' : ''}`;
+    expect(section).toContain(`${head}\n\n`);
+    expect(section).toContain(`处理：${kind.remedy.zh}\n`);
+  });
+
+  test.each([...sections.keys()])(
+    '%s is explained in both languages with the same names of fields and commands',
+    (code) => {
+      const namesOf = (section: string): string[] => {
+        // The remedy is free: its words come from the catalogue.
+        const explained = section.replace(/^(?:To mend it: .*\n.*|处理：.*)$/m, '');
+        return [...explained.matchAll(/`([^`]+)`/g)].map(([, name]) => name!).toSorted();
+      };
+      expect(namesOf(chinese.get(code) ?? '')).toEqual(namesOf(sections.get(code)!));
+      expect(chinese.get(code)).toMatch(/\p{Script=Han}/u);
     },
   );
 

@@ -3,13 +3,17 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { expect, test } from 'vitest';
 import { QUERIES } from '../../services/queries/index.ts';
 
-const docs = readFileSync(new URL('../../docs/queries.md', import.meta.url), 'utf8');
+type Names = (typeof QUERIES)[number]['names'];
 
-test('docs/queries.md has one row for each query, with its names, inputs and example', () => {
-  const rows = docs.split('\n').filter((line) => /^\| Q\d\d \|/.test(line));
+test.each([
+  ['queries.md', (names: Names) => `${names.en} · ${names.zh}`],
+  ['zh/queries.md', (names: Names) => names.zh],
+])('docs/%s has one row for each query, with its names, inputs and example', (document, titleOf) => {
+  const text = readFileSync(new URL(`../../docs/${document}`, import.meta.url), 'utf8');
+  const rows = text.split('\n').filter((line) => /^\| Q\d\d \|/.test(line));
   const want = QUERIES.map(({ id, names, input, example }) => {
     const inputs = Object.keys(input).join(', ') || '-';
-    return `| ${id} | ${names.en} · ${names.zh} | ${inputs} | \`${`sluice query ${id} ${example}`.trimEnd()}\` |`;
+    return `| ${id} | ${titleOf(names)} | ${inputs} | \`${`sluice query ${id} ${example}`.trimEnd()}\` |`;
   });
   expect(rows).toEqual(want);
 });
