@@ -147,7 +147,7 @@ const PHRASES = {
   new_blocker: ['new in the way', '新增阻塞'],
   next_opening: ['next opening', '下次打开'],
   no: ['no', '否'],
-  no_catalogue: ['no catalogue was applied', '尚未应用任何目录'],
+  no_catalogue: ['no catalogue was applied', '尚未应用任何流程目录'],
   no_differences: ['no differences', '无差异'],
   no_findings: ['no findings', '没有发现问题'],
   none: ['none', '无'],

@@ -75,7 +75,7 @@ test.each<[string, readonly string[] | null, string[] | undefined, string]>([
     expect(slot).toMatchObject({
       decision: 'run_exists',
       run: 'day-2026-11-22',
-      text: { en: `The run of this period was opened before${more}` },
+      text: { en: `The run of this period already exists${more}` },
     });
     expect(slot!.text.zh.includes('等待触发')).toBe(more !== '');
   },
