@@ -60,9 +60,12 @@ test('the exit codes are documented in the help', async () => {
   expect(helpPhrases('zh')('exit_codes')).toContain('退出码');
 });
 
-test('docs/command-line.md names every command and every exit code', () => {
-  const docs = readFileSync(new URL('../../docs/command-line.md', import.meta.url), 'utf8');
-  const missing = leaves(program).filter(({ path }) => !new RegExp(`\`${path.join(' ')}[\` ]`).test(docs));
-  expect(missing.map(({ path }) => path.join(' '))).toEqual([]);
-  for (const code of [0, 1, 2, 3, 4, 5, 6, 7, 124, 130]) expect(docs).toContain(`| ${code} |`);
-});
+test.each(['docs/command-line.md', 'docs/zh/command-line.md'])(
+  '%s names every command and every exit code',
+  (file) => {
+    const docs = readFileSync(new URL(`../../${file}`, import.meta.url), 'utf8');
+    const missing = leaves(program).filter(({ path }) => !new RegExp(`\`${path.join(' ')}[\` ]`).test(docs));
+    expect(missing.map(({ path }) => path.join(' '))).toEqual([]);
+    for (const code of [0, 1, 2, 3, 4, 5, 6, 7, 124, 130]) expect(docs).toContain(`| ${code} |`);
+  },
+);
