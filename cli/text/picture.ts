@@ -118,7 +118,7 @@ const cut = (label: string): string =>
   label.length > MOST ? `…${label.slice(label.length - MOST + 1)}` : label;
 
 /** Names are anybody's text; control characters do not exist in XML. */
-const escaped = (text: string): string =>
+export const escaped = (text: string): string =>
   text
     // biome-ignore lint/suspicious/noControlCharactersInRegex: these are meant
     .replaceAll(/[\u0000-\u0008\u000b\u000c\u000e-\u001f\ufffe\uffff]/g, '�')

@@ -1,6 +1,7 @@
 import { expect, test } from 'vitest';
 import { latenessPicture, pathPicture } from '../../cli/text/picture.ts';
 import type { CriticalPath, Lateness } from '../../contract/answers.ts';
+import { expectWellFormed } from './svg.ts';
 
 const names = { en: 'Load <bills> & "more"', zh: '装载账单' };
 const piece = (from: number, to: number, kind: CriticalPath['pieces'][number]['kind']) => ({
@@ -57,22 +58,9 @@ const barsOf = (svg: string): [number, number][] =>
     Number(match[2]),
   ]);
 
-/** Every element is closed in its turn, and no text holds a character that ends it. */
-function wellFormed(svg: string): void {
-  const open: string[] = [];
-  for (const [, closing, name, rest] of svg.matchAll(
-    /<(\/?)([a-z]+)((?:\s[a-zA-Z0-9-]+="[^"<]*"|\s*\/)*)>/g,
-  )) {
-    if (closing === '/') expect(open.pop()).toBe(name);
-    else if (!rest!.endsWith('/')) open.push(name!);
-  }
-  expect(open).toEqual([]);
-  expect(svg.replaceAll(/<\/?[a-z]+[^<>]*>/g, '')).not.toMatch(/[<>]|&(?!(amp|lt|gt|quot);)/);
-}
-
 test('the picture of a critical path has a bar for each piece, one after the other, over the whole chart', () => {
   const svg = pathPicture(path, 'en');
-  wellFormed(svg);
+  expectWellFormed(svg);
   const bars = barsOf(svg);
   expect(bars).toHaveLength(2);
   expect(bars[1]![0]).toBeCloseTo(bars[0]![0] + bars[0]![1], 0);
@@ -82,7 +70,7 @@ test('the picture of a critical path has a bar for each piece, one after the oth
 
 test('the picture of a lateness has what was later to the right of the middle, what was earlier to the left', () => {
   const svg = latenessPicture(late, 'zh');
-  wellFormed(svg);
+  expectWellFormed(svg);
   const [early, later] = barsOf(svg);
   const middle = Number(/<line x1="([\d.]+)"/.exec(svg)![1]);
   expect(early![0] + early![1]).toBeCloseTo(middle, 0);
@@ -98,7 +86,7 @@ test('a name with characters that XML does not have is drawn all the same', () =
     pieces: path.pieces.map((other) => ({ ...other, flow: 'A\u0000\u001b<B' })),
   };
   const svg = pathPicture(odd, 'en');
-  wellFormed(svg);
+  expectWellFormed(svg);
   // biome-ignore lint/suspicious/noControlCharactersInRegex: these are meant
   expect(svg).not.toMatch(/[\u0000-\u0008\u001b]/);
 });
