@@ -30,7 +30,11 @@ export function span(ms: number): Sentence {
   const shown = parts.slice(first, first + 2).filter(([n]) => n > 0);
   return {
     en: shown.map(([n, en]) => `${n} ${en}`).join(' '),
-    zh: shown.map(([n, , zh]) => `${n} ${zh}`).join(' '),
+    // 1 分 40 秒, but 5 分钟.
+    zh: shown
+      .map(([n, , zh]) => `${n} ${zh}`)
+      .join(' ')
+      .replace(/分$/, '分钟'),
   };
 }
 
@@ -57,230 +61,252 @@ export function gaveUpText({ cause, used, allowed }: GaveUp): Sentence {
   };
 }
 
-const join = (...parts: Sentence[]): Sentence => ({
-  en: parts.map((part) => part.en).join(''),
-  zh: parts.map((part) => part.zh).join(''),
-});
-const say = (en: string, zh: string): Sentence => ({ en, zh });
-const none = say('', '');
+/** What a sentence may take from a condition, in one language; empty where it is not known. Each brings the space or mark before it. */
+interface Parts {
+  /** ` by WHO`, `（操作员 WHO）`: `before` stands before the name. */
+  readonly by: (before: string) => string;
+  /** ` for 5 min`, `，已 5 分钟` */
+  readonly forLong: string;
+  /** ` 5 min ago`; in Chinese it stands before the verb. */
+  readonly ago: string;
+  /** `, in 10 min`, `，还有 10 分钟` */
+  readonly left: string;
+  /** When what waits is tried again: ` in 10 min`, `10 分钟后`; `将` where it is not known. */
+  readonly later: string;
+  /** How far it is to the deadline or the reference time, or past it. */
+  readonly due: string;
+  /** How long a running flow usually takes: `until` is its start plus that time. */
+  readonly usually: string;
+  /** When the slot, lock or units should be free: those that hold them should have ended then. */
+  readonly freeIn: string;
+  /** What was said, in a line: the rest stands in `reason`. */
+  readonly because: string;
+  /** What a flow that failed for good said last, and that its retry budget is used up. */
+  readonly failed: string;
+}
 
-const forLong = (t: Told): Sentence => {
-  if (t.since === null) return none;
-  const { en, zh } = span(t.now - t.since);
-  return say(` for ${en}`, `，已 ${zh}`);
-};
-const ago = (t: Told): Sentence => {
-  if (t.since === null) return none;
-  const { en, zh } = span(t.now - t.since);
-  return say(` ${en} ago`, `（${zh}前）`);
-};
-const inTime = (t: Told): Sentence => {
-  if (t.until === null) return none;
-  const { en, zh } = span(t.until - t.now);
-  return say(`, in ${en}`, `，还有 ${zh}`);
-};
-const due = (t: Told): Sentence => {
-  if (t.until === null) return none;
-  const { en, zh } = span(Math.abs(t.until - t.now));
-  return t.until < t.now
-    ? say(`; it was due ${en} ago`, `；已超过截止时间 ${zh}`)
-    : say(`; it is due in ${en}`, `；距截止时间 ${zh}`);
-};
-/** Of what runs: `until` = its start and as long as it takes on a usual day. */
-const usually = (t: Told): Sentence => {
-  if (t.until === null || t.since === null) return none;
-  const { en, zh } = span(t.until - t.since);
-  return say(`; it usually takes ${en}`, `；通常需 ${zh}`);
-};
-/** Of room: when those that hold it should have ended. */
-const freeIn = (t: Told): Sentence => {
-  if (t.until === null) return none;
-  const { en, zh } = span(t.until - t.now);
-  return say(`; it should be free in ${en}`, `；预计 ${zh}后空出`);
-};
-const by = (t: Told, en: string, zh: string): Sentence =>
-  t.by === null ? none : say(`${en === '' ? '' : ` ${en}`} ${t.by}`, `（${zh}${t.by}）`);
-/** What was said, in a line: the rest stands in `reason`. */
-const because = (t: Told): Sentence => {
-  if (t.reason === null) return none;
-  const { en, zh } = saidText(t.reason);
-  return say(`: ${en}`, `：${zh}`);
+function partsOf({ by, since, until, now, reason, gaveUp = null }: Told): Record<'en' | 'zh', Parts> {
+  const sinceThen = since === null ? null : span(now - since);
+  const ahead = until === null ? null : span(until - now);
+  const past = until === null || until >= now ? null : span(now - until);
+  const usual = until === null || since === null ? null : span(until - since);
+  const said = reason === null ? null : saidText(reason);
+  const budget = gaveUp === null ? null : gaveUpText(gaveUp);
+  /** A check that stays false says nothing else. */
+  const last = gaveUp?.cause === 'false' ? null : said;
+  const mark = last === null ? { en: ': ', zh: '：' } : { en: '; ', zh: '；' };
+  const en = {
+    by: (before: string) => (by === null ? '' : `${before === '' ? '' : ` ${before}`} ${by}`),
+    forLong: sinceThen === null ? '' : ` for ${sinceThen.en}`,
+    ago: sinceThen === null ? '' : ` ${sinceThen.en} ago`,
+    left: ahead === null ? '' : `, in ${ahead.en}`,
+    later: ahead === null ? '' : ` in ${ahead.en}`,
+    due: past !== null ? `; it was due ${past.en} ago` : ahead !== null ? `; it is due in ${ahead.en}` : '',
+    usually: usual === null ? '' : `; it usually takes ${usual.en}`,
+    freeIn: ahead === null ? '' : `; it should be free in ${ahead.en}`,
+    because: said === null ? '' : `: ${said.en}`,
+    failed: `${last === null ? '' : `: ${last.en}`}${budget === null ? '' : `${mark.en}${budget.en}`}`,
+  };
+  const zh = {
+    by: (before: string) => (by === null ? '' : `（${before}${by}）`),
+    forLong: sinceThen === null ? '' : `，已 ${sinceThen.zh}`,
+    ago: sinceThen === null ? '' : `${sinceThen.zh}前`,
+    left: ahead === null ? '' : `，还有 ${ahead.zh}`,
+    later: ahead === null ? '将' : `${ahead.zh}后`,
+    due: past !== null ? `；已超过应完成时间 ${past.zh}` : ahead !== null ? `；距应完成时间 ${ahead.zh}` : '',
+    usually: usual === null ? '' : `；通常需 ${usual.zh}`,
+    freeIn: ahead === null ? '' : `；预计 ${ahead.zh}后可用`,
+    because: said === null ? '' : `：${said.zh}`,
+    failed: `${last === null ? '' : `：${last.zh}`}${budget === null ? '' : `${mark.zh}${budget.zh}`}`,
+  };
+  return { en, zh };
+}
+
+/** What follows the subject and a space. */
+const PREDICATES: Record<CauseCode, (en: Parts, zh: Parts, told: Told) => readonly [string, string]> = {
+  agent_hung: (en, zh) => [
+    `was sent${en.by('to')}${en.ago} and has not started`,
+    `${zh.ago}已下发${zh.by('代理 ')}，一直未启动`,
+  ],
+  agent_silent: (en, zh, { by }) => [
+    `is with the agent ${by}, which has been silent${en.forLong}; the engine acts when its lease is over`,
+    `所在代理 ${by} 无响应${zh.forLong}；租约到期后由引擎处理`,
+  ],
+  agents_drained: (en, zh) => [
+    `has waited${en.forLong}${en.by('while every agent is drained:')}`,
+    `等待代理${zh.forLong}${zh.by('代理均已排空：')}`,
+  ],
+  already_ran: (en, zh, { by }) => [`is done: ${by ?? ''}${en.ago}`, `${zh.ago}已完成，结果 ${by ?? ''}`],
+  backlog: (en, zh, { by }) =>
+    by === null
+      ? [`was not opened: an earlier period is open${en.because}`, `尚未打开：之前的账期未完成${zh.because}`]
+      : [`has not ended in its earlier period, run ${by}`, `在之前的账期尚未完成（运行 ${by}）`],
+  cancelled: (en, zh, told) => [
+    `was cancelled${en.by('by')}${en.ago}${en.because}`,
+    `${zh.ago}被${nameOf(told)}取消${zh.because}`,
+  ],
+  check_false: (en, zh) => [
+    `said no${en.ago}; it is asked again${en.later}`,
+    `${zh.ago}检查未通过，${zh.later}再次检查`,
+  ],
+  dependency_invalid: () => ['does not exist, but other flows wait for it', '不存在，但有流程依赖它'],
+  distribution_failed: (en, zh) => [
+    `failed${en.by('on')}${en.ago}${en.failed}`,
+    `${zh.ago}分发失败${zh.by('代理 ')}${zh.failed}`,
+  ],
+  distribution_pending: (en, zh) => [
+    `has been copying${en.by('by')}${en.forLong}${en.usually}`,
+    `正在分发${zh.by('代理 ')}${zh.forLong}${zh.usually}`,
+  ],
+  distribution_waiting_import: (en, zh) => [
+    `has waited for its import${en.forLong}`,
+    `等待入库${zh.forLong}`,
+  ],
+  engine_pending: (en, zh) => [
+    `has its turn, and the coordinator has not acted on it${en.forLong}`,
+    `已轮到，协调器尚未处理${zh.forLong}`,
+  ],
+  event_condition_unmet: (en, zh, { by }) => [
+    `has waited for the event ${by ?? ''}${en.forLong}`,
+    `等待事件 ${by ?? ''}${zh.forLong}`,
+  ],
+  fence_held_elsewhere: (en, zh) => [
+    `has waited on the platform${en.forLong}${en.by('for the fence of its work, which is held by')}`,
+    `在平台上等待${zh.forLong}${zh.by('同一作业被占用：')}`,
+  ],
+  gate_rejected: (en, zh, told) => [
+    `was rejected${en.by('by')}${en.ago}${en.because}`,
+    `${zh.ago}被${nameOf(told)}驳回${zh.because}`,
+  ],
+  gate_unconfirmed: (en, zh, { by }) => [
+    `is not confirmed${en.by('by role')}${en.forLong}${en.due}`,
+    `等待${by === null ? '人工' : `角色 ${by} `}确认${zh.forLong}${zh.due}`,
+  ],
+  held: (en, zh, told) => [
+    `has been held${en.by('by')}${en.forLong}${en.because}`,
+    `被${nameOf(told)}挂起${zh.forLong}${zh.because}`,
+  ],
+  interface_failed: (en, zh) => [
+    `was not loaded: it failed${en.ago}${en.failed}`,
+    `${zh.ago}接口装载失败${zh.failed}`,
+  ],
+  interface_late: (en, zh) => [
+    `is an interface that has not been loaded${en.forLong}${en.due}`,
+    `接口未装载完成${zh.forLong}${zh.due}`,
+  ],
+  interface_not_configured: (_en, _zh, { by }) => [
+    `is not loaded by the loading platform: it is missing in ${by ?? ''}`,
+    `未配置装载：配置表 ${by ?? ''} 中没有该接口`,
+  ],
+  interface_not_due: (en, zh) => [`is an interface that is due later${en.left}`, `接口未到时间${zh.left}`],
+  lock_held: (en, zh) => [
+    `has waited${en.forLong}${en.by('for a lock that is held by')}${en.freeIn}`,
+    `等待锁${zh.forLong}${zh.by('被占用：')}${zh.freeIn}`,
+  ],
+  loop: (_en, _zh, { members }) => {
+    if (members.length < 2) return ['waits for itself', '依赖自身'];
+    const round = [...members, members[0]].join(' -> ');
+    return [`is in a loop: ${round}`, `处于循环依赖中：${round}`];
+  },
+  no_fitting_agent: (en, zh, { reason }) => [
+    `has waited${en.forLong}; no agent has the labels ${reason ?? ''}`,
+    `等待代理${zh.forLong}；没有代理具备标签 ${reason ?? ''}`,
+  ],
+  no_free_slot: (en, zh) => [
+    `has waited${en.forLong}${en.by('for a free slot of')}${en.freeIn}`,
+    `等待空闲槽位${zh.forLong}${zh.by('代理 ')}${zh.freeIn}`,
+  ],
+  no_live_agent: (en, zh, { by }) => [
+    `has waited${en.forLong}${en.by('and no agent is alive on platform')}`,
+    `等待代理${zh.forLong}${by === null ? '' : `（平台 ${by} 没有存活的代理）`}`,
+  ],
+  no_progress: (en, zh, told) => [
+    `waits; nothing has ended${en.by('on platform')}${en.forLong}`,
+    `等待中；平台${nameOf(told)}上没有程序结束${zh.forLong}`,
+  ],
+  not_in_catalogue: (_en, _zh, { reason }) =>
+    reason === null
+      ? ['is not in the catalogue', '不在流程目录中']
+      : [`is not in the catalogue; did you mean ${reason}?`, `不在流程目录中；是否指 ${reason}？`],
+  not_in_run: (en, zh) => [`is not part of this run${en.because}`, `不属于该运行${zh.because}`],
+  not_triggered: (en, zh) => [
+    `is ready and has waited to be triggered${en.forLong}`,
+    `已就绪，等待人工触发${zh.forLong}`,
+  ],
+  other_run: (en, zh) => [`has not ended in another run${en.by('')}`, `在其他运行中未完成${zh.by('')}`],
+  outcome_unknown: (en, zh, { by }) => [
+    `lost its agent${en.by('')}${en.ago}; a person has to resolve whether it ran`,
+    `所在代理 ${by === null ? '' : `${by} `}${zh.ago}失联，是否已执行需人工裁定`,
+  ],
+  paused: (en, zh) => [
+    `has waited${en.forLong}${en.by('during the pause of')}${en.because}`,
+    `等待${zh.forLong}${zh.by('已暂停：')}${zh.because}`,
+  ],
+  pool_full: (en, zh, { by }) => [
+    `has waited${en.forLong}${en.by('for the pool')}${en.because}${en.freeIn}`,
+    `等待资源池 ${by ?? ''}${zh.forLong}${zh.because}${zh.freeIn}`,
+  ],
+  previous_attempt_ending: (en, zh) => [
+    `has waited for the end of its previous attempt${en.by('on')}${en.forLong}`,
+    `等待上一次执行结束${zh.by('代理 ')}${zh.forLong}`,
+  ],
+  procedure_excluded: () => [
+    'is not among the procedures that the run was opened for',
+    '所属规程不在该运行的打开范围内',
+  ],
+  processes_survive: (en, zh) => [
+    `is to end, and its program has lived on${en.forLong}${en.by('in spite of KILL:')}`,
+    `本应结束，程序却仍在运行${zh.forLong}${zh.by('无法终止的进程：')}`,
+  ],
+  rerun_pending: (en, zh) => [`has waited to be rerun${en.forLong}`, `等待重跑${zh.forLong}`],
+  retired: (en, zh, told) => [
+    `was retired${en.by('by')}${en.ago}${en.because}`,
+    `${zh.ago}被${nameOf(told)}下线${zh.because}`,
+  ],
+  retry_backoff: (en, zh) => [
+    `failed${en.ago} and is tried again${en.later}${en.because}`,
+    `${zh.ago}执行失败，${zh.later}重试${zh.because}`,
+  ],
+  room_kept: (en, zh) => [
+    `has waited${en.forLong}${en.by('while room is kept for')}${en.because}`,
+    `等待${zh.forLong}${zh.by('资源已预留给 ')}${zh.because}`,
+  ],
+  run_closed: (en, zh) => [`has been closed${en.forLong}`, `处于关闭状态${zh.forLong}`],
+  run_frozen: (en, zh) => [`is frozen${en.because}`, `已冻结，等待人工处理${zh.because}`],
+  run_not_opened: (en, zh) => [`was not opened${en.because}`, `尚未打开${zh.because}`],
+  schedule_not_reached: (en, zh) => [`starts later${en.left}`, `未到启动时间${zh.left}`],
+  schedule_shifted: (en, zh) => [
+    `was not opened: a blackout moved it${en.because}`,
+    `因维护窗口顺延，尚未打开${zh.because}`,
+  ],
+  sent_to_agent: (en, zh) => [`was sent${en.by('to')}${en.ago}`, `${zh.ago}已下发${zh.by('代理 ')}`],
+  tasktracker_hung: (en, zh) => [
+    `has waited${en.forLong}${en.by('while agents are idle and take nothing:')}`,
+    `等待代理${zh.forLong}${zh.by('代理空闲却不领取：')}`,
+  ],
+  upstream_failed: (en, zh) => [`failed${en.ago}${en.failed}`, `${zh.ago}执行失败${zh.failed}`],
+  upstream_running: (en, zh) => [
+    `has been running${en.by('on')}${en.forLong}${en.usually}`,
+    `正在执行${zh.by('代理 ')}${zh.forLong}${zh.usually}`,
+  ],
+  upstream_running_long: (en, zh) => [
+    `is taking too long: it has been running${en.by('on')}${en.forLong}${en.usually}`,
+    `执行时间过长${zh.by('代理 ')}${zh.forLong}${zh.usually}`,
+  ],
+  waiting_agent: (en, zh) => [`has waited for an agent${en.forLong}`, `等待代理${zh.forLong}`],
 };
 
-/** Of what failed for good: what was said last, and that its budget is used up. */
-const failedBecause = (t: Told): Sentence => {
-  const { gaveUp = null } = t;
-  if (gaveUp === null) return because(t);
-  const { en, zh } = gaveUpText(gaveUp);
-  if (gaveUp.cause === 'false') return say(`: ${en}`, `：${zh}`);
-  return join(because(t), say(`; ${en}`, `；${zh}`));
-};
-
-/** Subject first, then these. */
-const PREDICATES: Record<CauseCode, (t: Told) => Sentence> = {
-  agent_hung: (t) =>
-    join(
-      say(' was sent', ' 已下发'),
-      by(t, 'to', '代理 '),
-      ago(t),
-      say(' and has not started', '，一直未启动'),
-    ),
-  agent_silent: (t) =>
-    join(
-      say(` is with the agent ${t.by}, which has been silent`, ` 所在代理 ${t.by} 无响应`),
-      forLong(t),
-      say('; the engine acts when its lease is over', '；租约到期后引擎会处理'),
-    ),
-  agents_drained: (t) =>
-    join(
-      say(' waits', ' 等待代理'),
-      forLong(t),
-      by(t, 'while every agent is drained:', '代理均已停止接单：'),
-    ),
-  already_ran: (t) => join(say(' is done, ', ' 已完成，结果 '), say(t.by ?? '', t.by ?? ''), ago(t)),
-  backlog: (t) =>
-    t.by === null
-      ? join(say(' was not opened: an earlier period is open', ' 尚未打开：之前的周期未完成'), because(t))
-      : say(` has not ended in its earlier period, run ${t.by}`, ` 之前的周期尚未完成（运行 ${t.by}）`),
-  cancelled: (t) => join(say(' was cancelled', ' 已被取消'), by(t, 'by', '操作人 '), ago(t), because(t)),
-  check_false: (t) =>
-    join(
-      say(' was asked', ' 检查未通过'),
-      ago(t),
-      say(' and said no; it is asked again', '，将再次检查'),
-      inTime(t),
-    ),
-  dependency_invalid: () => say(' does not exist, but other flows wait for it', ' 不存在，但有流程依赖它'),
-  distribution_failed: (t) =>
-    join(say(' failed', ' 分发失败'), by(t, 'on', '代理 '), ago(t), failedBecause(t)),
-  distribution_pending: (t) =>
-    join(say(' has been copying', ' 正在分发'), by(t, 'by', '代理 '), forLong(t), usually(t)),
-  distribution_waiting_import: (t) => join(say(' has waited for its import', ' 等待入库'), forLong(t)),
-  engine_pending: (t) =>
-    join(
-      say(' has its turn, and the coordinator has not acted on it', ' 已轮到，协调器尚未处理'),
-      forLong(t),
-    ),
-  event_condition_unmet: (t) =>
-    join(say(` waits for the event ${t.by ?? ''}`, ` 等待事件 ${t.by ?? ''}`), forLong(t)),
-  fence_held_elsewhere: (t) =>
-    join(
-      say(' waits on the platform', ' 在平台上等待'),
-      forLong(t),
-      by(t, 'for the fence of its work, which is held by', '同一作业被占用：'),
-    ),
-  gate_rejected: (t) => join(say(' was rejected', ' 被驳回'), by(t, 'by', '操作人 '), ago(t), because(t)),
-  gate_unconfirmed: (t) =>
-    join(say(' is not confirmed', ' 未确认'), by(t, 'by role', '角色 '), forLong(t), due(t)),
-  held: (t) => join(say(' has been held', ' 被挂起'), by(t, 'by', '操作人 '), forLong(t), because(t)),
-  interface_failed: (t) => join(say(' was not loaded: it failed', ' 接口装载失败'), ago(t), failedBecause(t)),
-  interface_late: (t) =>
-    join(say(' is an interface that has not been loaded', ' 接口未装载完成'), forLong(t), due(t)),
-  interface_not_configured: (t) =>
-    say(
-      ` is not loaded by the loading platform: it is missing in ${t.by ?? ''}`,
-      ` 未配置装载：配置表 ${t.by ?? ''} 中没有该接口`,
-    ),
-  interface_not_due: (t) => join(say(' is an interface that is not due yet', ' 接口未到时间'), inTime(t)),
-  lock_held: (t) =>
-    join(say(' waits', ' 等待锁'), forLong(t), by(t, 'for a lock that is held by', '被占用：'), freeIn(t)),
-  loop: (t) =>
-    t.members.length < 2
-      ? say(' waits for itself', ' 依赖自身')
-      : say(
-          ` is in a loop: ${[...t.members, t.members[0]].join(' -> ')}`,
-          ` 处于互相依赖的环中：${[...t.members, t.members[0]].join(' -> ')}`,
-        ),
-  no_fitting_agent: (t) =>
-    join(
-      say(' waits', ' 等待代理'),
-      forLong(t),
-      say(`; no agent has the labels ${t.reason ?? ''}`, `；没有代理具有标签 ${t.reason ?? ''}`),
-    ),
-  no_free_slot: (t) =>
-    join(say(' waits', ' 等待空闲槽位'), forLong(t), by(t, 'for a free slot of', '代理 '), freeIn(t)),
-  no_live_agent: (t) =>
-    join(
-      say(' waits', ' 等待代理'),
-      forLong(t),
-      by(t, 'and no agent is alive on platform', '平台无存活代理：'),
-    ),
-  no_progress: (t) =>
-    join(
-      say(' waits; nothing has ended', ' 等待中；平台无任何完成'),
-      by(t, 'on platform', '平台 '),
-      forLong(t),
-    ),
-  not_in_catalogue: (t) =>
-    t.reason === null
-      ? say(' is no flow of the catalogue', ' 不在流程目录中')
-      : say(
-          ` is no flow of the catalogue; did you mean ${t.reason}?`,
-          ` 不在流程目录中；是否指 ${t.reason}？`,
-        ),
-  not_in_run: (t) => join(say(' is not part of this run', ' 不属于该运行'), because(t)),
-  not_triggered: (t) =>
-    join(say(' has been ready and waits to be triggered', ' 已就绪，等待人工触发'), forLong(t)),
-  other_run: (t) => join(say(' has not ended in another run', ' 在其他运行中未完成'), by(t, '', '')),
-  outcome_unknown: (t) =>
-    join(
-      say(' lost its agent', ' 代理失联'),
-      by(t, '', ''),
-      ago(t),
-      say('; whether it ran has to be resolved', '，是否已执行需人工裁定'),
-    ),
-  paused: (t) =>
-    join(say(' waits', ' 等待'), forLong(t), by(t, 'during the pause of', '已暂停：'), because(t)),
-  pool_full: (t) =>
-    join(say(' waits', ' 等待'), forLong(t), by(t, 'for the pool', '资源池 '), because(t), freeIn(t)),
-  previous_attempt_ending: (t) =>
-    join(
-      say(' waits for the end of its previous attempt', ' 等待上一次执行结束'),
-      by(t, 'on', '代理 '),
-      forLong(t),
-    ),
-  procedure_excluded: () =>
-    say(' is not among the procedures that the run was opened for', ' 不在该运行所打开的规程之内'),
-  processes_survive: (t) =>
-    join(
-      say(' is to end, and its program has lived on', ' 应结束，但其程序仍在运行'),
-      forLong(t),
-      by(t, 'in spite of KILL:', '无法终止的进程：'),
-    ),
-  rerun_pending: (t) => join(say(' is about to be rerun', ' 即将重跑'), forLong(t)),
-  retired: (t) => join(say(' was retired', ' 已下线'), by(t, 'by', '操作人 '), ago(t), because(t)),
-  retry_backoff: (t) =>
-    join(say(' failed', ' 执行失败'), ago(t), say(' and is tried again', '，将重试'), inTime(t), because(t)),
-  room_kept: (t) =>
-    join(say(' waits', ' 等待'), forLong(t), by(t, 'while room is kept for', '资源已预留给 '), because(t)),
-  run_closed: (t) => join(say(' is closed', ' 已关闭'), forLong(t)),
-  run_frozen: (t) => join(say(' is frozen', ' 已冻结，等待人工处理'), because(t)),
-  run_not_opened: (t) => join(say(' was not opened', ' 尚未打开'), because(t)),
-  schedule_not_reached: (t) => join(say(' starts at a later time', ' 未到启动时间'), inTime(t)),
-  schedule_shifted: (t) =>
-    join(say(' was not opened: a blackout moved it', ' 尚未打开：因维护窗口顺延'), because(t)),
-  sent_to_agent: (t) => join(say(' was sent', ' 已下发'), by(t, 'to', '代理 '), ago(t)),
-  tasktracker_hung: (t) =>
-    join(
-      say(' waits', ' 等待代理'),
-      forLong(t),
-      by(t, 'while agents are idle and take nothing:', '代理空闲却不取任务：'),
-    ),
-  upstream_failed: (t) => join(say(' failed', ' 执行失败'), ago(t), failedBecause(t)),
-  upstream_running: (t) =>
-    join(say(' has been running', ' 正在执行'), by(t, 'on', '代理 '), forLong(t), usually(t)),
-  upstream_running_long: (t) =>
-    join(
-      say(' is taking too long: it has been running', ' 执行时间过长'),
-      by(t, 'on', '代理 '),
-      forLong(t),
-      usually(t),
-    ),
-  waiting_agent: (t) => join(say(' waits for an agent', ' 等待代理'), forLong(t)),
-};
+/** A name within a Chinese sentence, with a space on either side. */
+const nameOf = ({ by }: Told): string => (by === null ? '' : ` ${by} `);
 
 export function sentenceOf(code: CauseCode, told: Told): Sentence {
-  const { en, zh } = join(told.subject, PREDICATES[code](told));
-  // What was said may bring an end of its own.
-  return { en: /[.?!。？！…]$/.test(en) ? en : `${en}.`, zh: /[.?!。？！…]$/.test(zh) ? zh : `${zh}。` };
+  const parts = partsOf(told);
+  const [en, zh] = PREDICATES[code](parts.en, parts.zh, told);
+  const { subject } = told;
+  // A full-width bracket needs no space after it.
+  const space = subject.zh.endsWith('）') ? '' : ' ';
+  return { en: ended(`${subject.en} ${en}`, '.'), zh: ended(`${subject.zh}${space}${zh}`, '。') };
 }
+
+/** What was said may bring an end of its own. */
+const ended = (text: string, mark: string): string => (/[.?!。？！…]$/.test(text) ? text : `${text}${mark}`);

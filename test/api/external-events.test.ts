@@ -36,7 +36,7 @@ test('an event triggers the flows that wait for it in the runs of its period, an
   expect(await phase(run)).toBe('not_triggered');
   const why = (await operator.get(`/runs/${run}/flows/After/why`)).body;
   expect(why.causes).toMatchObject([{ flow: 'Billed', code: 'event_condition_unmet', by: 'billingDone' }]);
-  expect(why.causes[0].text.en).toMatch(/^Billed waits for the event billingDone for \d+ s\.$/);
+  expect(why.causes[0].text.en).toMatch(/^Billed has waited for the event billingDone for \d+ s\.$/);
   expect(why.causes[0].text.zh).toContain('等待事件 billingDone');
   const sent = await send('billingDone', period, { payload: { rows: 12 } });
   expect(sent).toMatchObject({

@@ -122,7 +122,7 @@ describe('what is read', () => {
       .trim()
       .split('\n');
     expect(zh).toHaveLength(2);
-    expect(zh[0]).toMatch(/^A（第一个程序） 执行失败（\d+ 秒前）：/);
+    expect(zh[0]).toMatch(/^A（第一个程序）\d+ 秒前执行失败：/);
     expect(zh[1]).toMatch(/^处理: sluice rerun A .*; P26$/);
     const none = (await sluice(['why', '--layer', 'APP', '--run', run])).out;
     expect(none).toContain('0 flows open');

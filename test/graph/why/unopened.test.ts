@@ -179,7 +179,7 @@ describe('a run that was not opened says', () => {
       code: 'schedule_shifted',
       remedy: { verb: 'open', command: 'sluice run open 2026-11-25 --cycle day', procedure: 'P09' },
     });
-    expect(shifted.text.zh).toMatch(/^运行 day-2026-11-25 尚未打开：因维护窗口顺延：/);
+    expect(shifted.text.zh).toMatch(/^运行 day-2026-11-25 因维护窗口顺延，尚未打开：/);
     const dark = slot('2026-11-21T18:00:00Z', 'waiting_blackout', 'blackout cutover', NOW + 60_000);
     expect(cause('2026-11-21', facts({}, { slots: [dark] })).code).toBe('schedule_shifted');
     const behind = slot('2026-11-21T18:00:00Z', 'waiting_previous', 'day-2026-11-20 is not finished');

@@ -69,7 +69,7 @@ test('why names the final causes of a flow with chain, owner, blocked flows and 
     remedy: { verb: 'confirm', command: `sluice confirm Gate --run ${run}` },
   });
   expect(gate.text.en).toMatch(/^Gate \(Region gate\) is not confirmed by role region for \d/);
-  expect(gate.text.zh).toMatch(/^Gate（区域确认） 未确认（角色 region）/);
+  expect(gate.text.zh).toMatch(/^Gate（区域确认）等待角色 region 确认/);
   expect(why.blockers.map((json: Json) => json.code).sort()).toEqual([
     'not_triggered',
     'upstream',
@@ -148,7 +148,7 @@ test('what does not exist is answered too: flow, run, retired flow; only an id t
   const run = await freshRun();
   const typo = await whyOf(run, 'Laod');
   expect(typo).toMatchObject({ state: null, near: ['Load'], causes: [{ code: 'not_in_catalogue' }] });
-  expect(typo.text.en).toBe('Laod is no flow of the catalogue; did you mean Load?');
+  expect(typo.text.en).toBe('Laod is not in the catalogue; did you mean Load?');
   const absent = await whyOf('month-2031-01', 'Load');
   expect(absent.causes).toMatchObject([
     { flow: null, code: 'run_not_opened', remedy: { command: 'sluice run open 2031-01 --cycle month' } },
