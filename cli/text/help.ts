@@ -101,7 +101,7 @@ const HELP = {
   evidence: ['what shows that it is right: a ticket, a query, a mail', '依据：工单、查询、邮件'],
   upstream_run: ['the other run that FROM belongs to', 'FROM 所属的其他运行'],
   upstream_period: ['the period of the other run that FROM belongs to', 'FROM 所属其他运行的周期'],
-  dry_run: ['say what would happen, change nothing (exit 5 when it would be refused)', '仅预演，不做更改（若将被拒绝则退出码 5）'],
+  dry_run: ['say what would happen, change nothing (exit 5 when it would be refused)', '试运行：只说明会发生什么，不做更改（若将被拒绝则退出码 5）'],
   key: ['idempotency key: the same key again has one effect', '幂等键：相同的键只生效一次'],
   timeout: ['wait so many seconds for the outcome (default 60)', '等待结果的秒数（默认 60）'],
   partial: ['do what is possible (default: all or nothing)', '能做多少做多少（默认全部成功或全部不做）'],

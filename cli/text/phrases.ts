@@ -5,7 +5,7 @@ export type Lang = 'en' | 'zh';
 // biome-ignore format: a table
 const PHRASES = {
   actor: ['actor', '操作员'],
-  adopt_not_foreseen: ['adopting it was not looked at: too many open runs', '未预演切换：进行中的运行过多'],
+  adopt_not_foreseen: ['adopting it was not looked at: too many open runs', '未试算切换结果：进行中的运行过多'],
   adopt_refused: ['adopt would be refused: {code}', '切换将被拒绝：{code}'],
   adopt_would: ['adopt would add {added} and remove {removed} flows, free {freed}, bring {blockers} blockers, end {waives} waives', '切换将新增 {added} 个、移除 {removed} 个流程，放行 {freed} 个，新增阻塞 {blockers} 项，失效豁免 {waives} 项'],
   against_run: ['against {run}', '与 {run} 比较'],

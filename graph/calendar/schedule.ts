@@ -321,7 +321,7 @@ export function blackoutText({ from, to, names }: Blackout, timeZone: string): T
   const zone = from.length > 10 || to.length > 10 ? ` ${timeZone}` : '';
   return {
     en: `blackout${names === undefined ? '' : ` ${names.en}`}, ${from} to ${to}${zone}`,
-    zh: `停开时段${names === undefined ? '' : `“${names.zh}”`}（${from} 至 ${to}${zone}）`,
+    zh: `维护窗口${names === undefined ? '' : `“${names.zh}”`}（${from} 至 ${to}${zone}）`,
   };
 }
 

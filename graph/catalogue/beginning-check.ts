@@ -28,13 +28,13 @@ export class BeginningCheck {
     }
     if (all === undefined || comparePeriods(begins, all) >= 0) return begins;
     const en = `${begins} lies before ${all}, with which the ${cycle} runs begin`;
-    this.#add('bad_combination', id, at, en, `${begins} 早于该类批次的起始周期 ${all}`);
+    this.#add('bad_combination', id, at, en, `${begins} 早于该类运行的起始周期 ${all}`);
     return all;
   }
 
   #noPeriod(id: string, cycle: Cycle, text: string, path: Path): void {
     const en = `'${text}' is not a ${cycle}; write it like ${EXAMPLE[cycle]}`;
-    this.#add('invalid_value', id, path, en, `'${text}' 不是有效周期；写法如 ${EXAMPLE[cycle]}`);
+    this.#add('invalid_value', id, path, en, `'${text}' 不是有效账期；写法如 ${EXAMPLE[cycle]}`);
   }
 
   #add(code: Finding['code'], id: string, path: Path, en: string, zh: string): void {

@@ -238,14 +238,14 @@ class Builder {
           draft.id,
           [...at, 'cycle'],
           en,
-          `${upstream.id} 的周期是 ${upstream.cycle}，不是 ${asked.cycle}`,
+          `${upstream.id} 的周期类型是 ${upstream.cycle}，不是 ${asked.cycle}`,
           this.#broken,
         );
       }
       const inRun = upstream.cycle === draft.cycle && shiftOf(asked.period) === 0;
       const problem = inRun ? null : mappingProblem(asked.period, draft.cycle, own, upstream.cycle);
       if (problem !== null) {
-        const zh = `${upstream.id}（${upstream.cycle}）：周期映射无效`;
+        const zh = `${upstream.id}（${upstream.cycle}）：账期映射无效`;
         this.#add('bad_period_mapping', draft.id, at, `${upstream.id}: ${problem}`, zh, this.#broken);
       }
       const cycle = upstream.cycle === draft.cycle ? {} : { cycle: upstream.cycle };
@@ -271,7 +271,7 @@ class Builder {
       const required = this.#drafts[this.#named.get(name)!]!.draft;
       if (required.cycle !== draft.cycle) {
         const en = `${required.id} belongs to another run: it is a ${required.cycle} flow`;
-        const zh = `${required.id} 属于另一批次（${required.cycle}）`;
+        const zh = `${required.id} 属于另一周期类型（${required.cycle}）`;
         this.#add('unknown_reference', draft.id, at, en, zh, this.#broken);
       }
       return required.id;
@@ -300,7 +300,7 @@ class Builder {
         severity: this.#broken,
         message: {
           en: `these flows wait for one another: ${round}${more > 0 ? ` (${more} more in the same loop)` : ''}`,
-          zh: `流程互相依赖：${round}${more > 0 ? `（同一死循环另有 ${more} 个）` : ''}`,
+          zh: `流程互相依赖：${round}${more > 0 ? `（同一循环另有 ${more} 个）` : ''}`,
         },
         path: closing < 0 || draft.kind === 'distribution' ? [...path, 'after'] : [...path, 'after', closing],
         id: way[0]!,

@@ -142,7 +142,7 @@ export class FlowCheck {
         id,
         [...path, 'period'],
         en,
-        `流程自身只有一个周期；${period} 只用于依赖`,
+        `流程自身只有一个账期；${period} 只用于依赖`,
       );
     } else if (period === 'lastDayOfMonth' && cycle !== 'month') {
       const en = `${period} needs a month flow, this is a ${cycle} flow`;
@@ -212,7 +212,7 @@ export class FlowCheck {
       const cycle = this.#procedures.get(procedure);
       if (cycle !== draft.cycle) {
         const en = `${procedure} is a ${cycle} procedure, ${id} a ${draft.cycle} flow: opening the procedure will not open it`;
-        const zh = `规程 ${procedure} 的周期是 ${cycle}，而 ${id} 是 ${draft.cycle} 流程：打开规程时不会包含它`;
+        const zh = `规程 ${procedure} 的周期类型是 ${cycle}，而 ${id} 是 ${draft.cycle} 流程：打开规程时不会包含它`;
         this.#add('bad_combination', id, [...path, 'procedure'], en, zh, 'warning');
       }
     }

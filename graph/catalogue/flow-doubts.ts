@@ -201,7 +201,7 @@ export class FlowDoubts {
         id,
         [...path, 'periodColumn'],
         `'${periodColumn}' is not among the columns: rows arrive without their period unless the table fills it`,
-        `'${periodColumn}' 不在 columns 中：除非由表自动填充，否则入库行没有周期`,
+        `'${periodColumn}' 不在 columns 中：除非由表自动填充，否则入库的行没有账期`,
       );
     if (!isTable(to.table))
       this.#add(

@@ -310,14 +310,14 @@ export function loopFinding(
   const later = steps.at(-1)!.waitsFor !== steps[0]!.period;
   const members = [...new Set(steps.flatMap(({ v, u }) => [v, u]))].sort((a, b) => a - b);
   const more = later
-    ? { en: ', and so on for ever later periods', zh: '，如此不断等待更晚的周期' }
+    ? { en: ', and so on for ever later periods', zh: '，如此不断等待更晚的账期' }
     : { en: '', zh: '' };
   return {
     code: 'loop_over_runs',
     severity,
     message: {
       en: `these flows wait for one another over several runs: ${way.join(' waits for ')}${more.en}`,
-      zh: `流程跨批次互相依赖：${way.join(' 等待 ')}${more.zh}`,
+      zh: `流程跨运行互相依赖：${way.join(' 等待 ')}${more.zh}`,
     },
     path,
     id: id(closing.v),

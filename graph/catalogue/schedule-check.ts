@@ -36,7 +36,7 @@ export class ScheduleCheck {
       blackouts.forEach((blackout, k) => {
         if (isForward(blackout)) return;
         const at = [...path, 'blackouts', k, 'to'];
-        this.#add('bad_combination', id, at, 'a blackout ends after it begins', '停开时段的结束须晚于开始');
+        this.#add('bad_combination', id, at, 'a blackout ends after it begins', '维护窗口的结束须晚于开始');
       });
     });
     schedules.forEach((schedule, i) => {
@@ -151,7 +151,7 @@ export function idleSchedules(
           id,
           [...path, 'cycle'],
           `there is no ${cycle} flow: its runs cannot be opened`,
-          `没有 ${cycle} 流程：其批次无法打开`,
+          `没有 ${cycle} 流程：其运行无法打开`,
         ),
       ];
     if (only?.length === 0)
@@ -160,7 +160,7 @@ export function idleSchedules(
           id,
           [...path, 'procedures'],
           'it names no procedure: nothing of its runs would be triggered',
-          '未列出任何规程：批次中不会触发任何流程',
+          '未列出任何规程：运行中不会触发任何流程',
         ),
       ];
     return (only ?? []).flatMap((procedure, k) =>

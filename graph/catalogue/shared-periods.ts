@@ -61,6 +61,6 @@ function textOf(one: Schedule, other: Schedule, period: string): Sentence {
   const run = runId(one.cycle, period);
   return {
     en: `${one.id} and ${other.id} both open ${run}, for different procedures: it is opened once, and the flows of the second would not be triggered; name all procedures in one schedule (a flow that begins later has a startAt), or let their days exclude each other`,
-    zh: `计划 ${one.id} 与 ${other.id} 都会打开 ${run}，但规程不同：批次只打开一次，后一计划的流程不会触发；请在一个计划中列出全部规程（较晚开始的流程用 startAt），或使两者的日期互不重叠`,
+    zh: `计划 ${one.id} 与 ${other.id} 都会打开 ${run}，但规程不同：该运行只打开一次，后一计划的流程不会触发；请在一个计划中列出全部规程（较晚开始的流程用 startAt），或使两者的日期互不重叠`,
   };
 }

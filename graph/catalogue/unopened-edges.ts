@@ -108,11 +108,11 @@ function textOf({ flow, edge, inRun, upstream, opened }: Asked, found: Exclude<F
     return shiftOf(edge.period) === null
       ? {
           en: `${flow.id} waits for nothing of ${upstream.id}: ${by} opens no period for ${periodText(edge.period)}; correct its days or blackouts, or drop the edge`,
-          zh: `${flow.id} 对 ${upstream.id} 的等待为空：计划 ${by} 未打开 ${periodText(edge.period)} 的任何周期；请修正其日期或停开时段，或删除该依赖`,
+          zh: `${flow.id} 对 ${upstream.id} 的等待为空：计划 ${by} 未打开 ${periodText(edge.period)} 的任何账期；请修正其日期或维护窗口，或删除该依赖`,
         }
       : {
           en: `${by} opens no earlier period of ${upstream.id} within ten years: ${flow.id} waits for the period before, which nobody opens; correct its days or blackouts`,
-          zh: `计划 ${by} 十年内未打开 ${upstream.id} 更早的周期：${flow.id} 将等待无人打开的上一周期；请修正其日期或停开时段`,
+          zh: `计划 ${by} 十年内未打开 ${upstream.id} 更早的账期：${flow.id} 将等待无人打开的上一账期；请修正其日期或维护窗口`,
         };
   const [run, other] = [runId(flow.cycle, found.from), runId(upstream.cycle, found.to)];
   if (inRun)
@@ -130,7 +130,7 @@ function textOf({ flow, edge, inRun, upstream, opened }: Asked, found: Exclude<F
 /** Said where `calendar: plain` stands at an edge that counts every period anyway. */
 export const needlessPlain = (period: PeriodMapping): Sentence => ({
   en: `calendar: plain means nothing here: ${periodText(period)} counts every period anyway`,
-  zh: `此处 calendar: plain 无意义：${periodText(period)} 本来就按全部周期计算`,
+  zh: `此处 calendar: plain 无意义：${periodText(period)} 本来就按全部账期计算`,
 });
 
 function remedyOf({ period, calendar }: EdgeSpec): Sentence {
@@ -138,7 +138,7 @@ function remedyOf({ period, calendar }: EdgeSpec): Sentence {
   if (calendar === 'plain' && leadsAmongOpened(period))
     return {
       en: `without 'calendar: plain' the edge counts the periods that are opened`,
-      zh: `去掉 calendar: plain，则按会被打开的周期计算`,
+      zh: `去掉 calendar: plain，则按会被打开的账期计算`,
     };
   if (period === 'lastDayOfMonth')
     return {
@@ -147,6 +147,6 @@ function remedyOf({ period, calendar }: EdgeSpec): Sentence {
     };
   return {
     en: `${open.en}, or wait for an earlier period (previous): those count as they are opened`,
-    zh: `${open.zh}，或改为等待更早的周期（previous，按会被打开的周期计算）`,
+    zh: `${open.zh}，或改为等待更早的账期（previous，按会被打开的账期计算）`,
   };
 }

@@ -1,6 +1,6 @@
 /** A lateness in one sentence that a night operator understands, in English and Chinese. */
 
-import type { Sentence } from '../text/sentence.ts';
+import { afterSubject, type Sentence } from '../text/sentence.ts';
 import { span } from '../why/cause-text.ts';
 import type { Lateness, Part, PartKind } from './lateness.ts';
 
@@ -64,27 +64,27 @@ export function latenessText(
 function headOf(it: Lateness, subject: Sentence, by: Sentence, reference: ReferenceNamed): Sentence {
   const open = it.endedAt === null;
   const than = reference === null ? 'its reference time' : `in ${reference}`;
-  const then = reference ?? '参考时间';
+  const then = reference === null ? '参考时间' : ` ${reference} `;
   if (it.total === 0)
     return {
       en: `${subject.en} is ${reference === null ? 'at' : 'as'} ${than}`,
-      zh: `${subject.zh} 与 ${then} 一致`,
+      zh: afterSubject(subject.zh, `与${then}一致`),
     };
   if (it.total > 0)
     return {
       en: `${subject.en} is ${by.en} later than ${than}${open ? ' so far' : ''}`,
-      zh: `${subject.zh} 比 ${then} ${open ? '目前已晚' : '晚'} ${by.zh}`,
+      zh: afterSubject(subject.zh, `比${then}${open ? '目前已晚' : '晚'} ${by.zh}`),
     };
   if (!open)
     return {
       en: `${subject.en} is ${by.en} earlier than ${than}`,
-      zh: `${subject.zh} 比 ${then} 早 ${by.zh}`,
+      zh: afterSubject(subject.zh, `比${then}早 ${by.zh}`),
     };
   return reference === null
-    ? { en: `${subject.en} is ${by.en} before ${than}`, zh: `距 ${then} 还有 ${by.zh}：${subject.zh}` }
+    ? { en: `${subject.en} is ${by.en} before ${than}`, zh: `距${then}还有 ${by.zh}：${subject.zh}` }
     : {
         en: `${subject.en} is ${by.en} before its end ${than}`,
-        zh: `距 ${then} 中的完成时间还有 ${by.zh}：${subject.zh}`,
+        zh: `距${then}中的完成时间还有 ${by.zh}：${subject.zh}`,
       };
 }
 
@@ -98,7 +98,7 @@ function reasonOf(part: Part, names: (flow: string) => Sentence | null): Sentenc
   if (part.flow === null) return { en: `${en} (+${more.en})`, zh: `${zh}（+${more.zh}）` };
   return {
     en: `${called(part.flow, names, 'en')} ${en} (+${more.en})`,
-    zh: `${called(part.flow, names, 'zh')} ${zh}（+${more.zh}）`,
+    zh: afterSubject(called(part.flow, names, 'zh'), `${zh}（+${more.zh}）`),
   };
 }
 

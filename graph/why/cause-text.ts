@@ -2,7 +2,7 @@
 
 import type { GaveUp } from '../run/run-facts.ts';
 import type { FailureKind } from '../run/state.ts';
-import type { Sentence } from '../text/sentence.ts';
+import { afterSubject, type Sentence } from '../text/sentence.ts';
 import type { CauseCode } from './causes.ts';
 import type { Condition } from './condition.ts';
 import { saidText } from './ending-text.ts';
@@ -303,9 +303,7 @@ export function sentenceOf(code: CauseCode, told: Told): Sentence {
   const parts = partsOf(told);
   const [en, zh] = PREDICATES[code](parts.en, parts.zh, told);
   const { subject } = told;
-  // A full-width bracket needs no space after it.
-  const space = subject.zh.endsWith('）') ? '' : ' ';
-  return { en: ended(`${subject.en} ${en}`, '.'), zh: ended(`${subject.zh}${space}${zh}`, '。') };
+  return { en: ended(`${subject.en} ${en}`, '.'), zh: ended(afterSubject(subject.zh, zh), '。') };
 }
 
 /** What was said may bring an end of its own. */

@@ -135,7 +135,7 @@ function byNobody(cycle: Cycle, period: string, now: number, timeZone: string): 
     ? {
         text: {
           en: `${none.en}; its period ends in ${away.en}`,
-          zh: `${none.zh}；其周期将在 ${away.zh}后结束`,
+          zh: `${none.zh}；其账期将在 ${away.zh}后结束`,
         },
         held: null,
         until: endMs,
@@ -144,7 +144,7 @@ function byNobody(cycle: Cycle, period: string, now: number, timeZone: string): 
     : {
         text: {
           en: `${none.en}; its period ended ${away.en} ago`,
-          zh: `${none.zh}；其周期已于 ${away.zh}前结束`,
+          zh: `${none.zh}；其账期已于 ${away.zh}前结束`,
         },
         held: null,
         until: null,

@@ -140,17 +140,18 @@ function textOf(
   causes: readonly Cause[],
   count: number,
 ): Sentence {
-  const of = {
-    en: asked === null ? `of ${run}` : `of the ${asked} asked about in ${run}`,
-    zh: asked === null ? run : `${run} 所查询的 ${asked} 个流程中`,
-  };
+  const of = asked === null ? `of ${run}` : `of the ${asked} asked about in ${run}`;
+  const among = asked === null ? `${run} ` : `${run} 所查询的 ${asked} 个流程中`;
   if (asked === 0)
     return { en: `No flow of ${run} is among those asked about.`, zh: `${run} 中没有符合查询条件的流程。` };
   if (open === 0)
-    return { en: `Every flow ${of.en} is done or retired.`, zh: `${of.zh} 的全部流程均已完成或下线。` };
+    return {
+      en: `Every flow ${of} is done or retired.`,
+      zh: `${run} ${asked === null ? '的全部' : `所查询的 ${asked} 个`}流程均已完成或下线。`,
+    };
   const first = causes[0]?.text;
   return {
-    en: `${counted(open, 'flow')} ${of.en} ${open === 1 ? 'is' : 'are'} open, by ${counted(count, 'final cause')}. ${first?.en ?? ''}`.trim(),
-    zh: `${of.zh} 有 ${open} 个流程未完成，最终原因 ${count} 个。${first?.zh ?? ''}`,
+    en: `${counted(open, 'flow')} ${of} ${open === 1 ? 'is' : 'are'} open, by ${counted(count, 'final cause')}. ${first?.en ?? ''}`.trim(),
+    zh: `${among}有 ${open} 个流程未完成，最终原因 ${count} 个。${first?.zh ?? ''}`,
   };
 }

@@ -133,7 +133,7 @@ test('one is told with file, line, column and members, and refused by apply; imp
       path: ['flows', 1, 'after', 1],
       message: {
         en: 'these flows wait for one another over several runs: M (2026-01) waits for D (2026-01-31) waits for M (2026-01)',
-        zh: '流程跨批次互相依赖：M (2026-01) 等待 D (2026-01-31) 等待 M (2026-01)',
+        zh: '流程跨运行互相依赖：M (2026-01) 等待 D (2026-01-31) 等待 M (2026-01)',
       },
     },
   ]);

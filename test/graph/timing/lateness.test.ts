@@ -196,7 +196,7 @@ describe('the sentence', () => {
     );
     expect(text).toEqual({
       en: 'B is 2 h 5 min later than in month-2026-09: A (Load bills) ran longer (+2 h); B waited for an agent (+5 min).',
-      zh: 'B 比 month-2026-09 晚 2 小时 5 分钟：A（装载账单） 运行变长（+2 小时）；B 等待代理（+5 分钟）。',
+      zh: 'B 比 month-2026-09 晚 2 小时 5 分钟：A（装载账单）运行变长（+2 小时）；B 等待代理（+5 分钟）。',
     });
   });
 
@@ -211,7 +211,7 @@ describe('the sentence', () => {
     );
     expect(text).toEqual({
       en: 'B is 1 h 49 min later than in month-2026-09 so far: A (Load bills) ran longer (+1 h 49 min).',
-      zh: 'B 比 month-2026-09 目前已晚 1 小时 49 分钟：A（装载账单） 运行变长（+1 小时 49 分钟）。',
+      zh: 'B 比 month-2026-09 目前已晚 1 小时 49 分钟：A（装载账单）运行变长（+1 小时 49 分钟）。',
     });
   });
 
@@ -219,11 +219,11 @@ describe('the sentence', () => {
     const story = { specs: [A, B], flows: { A: ran(0, 0, 130), B: ran(130, 130, 140) } };
     const told = (due: number) => latenessText(againstTimes(story, 'B', { B: due }, {})!, null, names);
     expect(told(20).en).toMatch(/^B is 2 h later than its reference time: A \(Load bills\) ran longer /);
-    expect(told(20).zh).toMatch(/^B 比 参考时间 晚 2 小时：/);
-    expect(told(140)).toEqual({ en: 'B is at its reference time.', zh: 'B 与 参考时间 一致。' });
+    expect(told(20).zh).toMatch(/^B 比参考时间晚 2 小时：/);
+    expect(told(140)).toEqual({ en: 'B is at its reference time.', zh: 'B 与参考时间一致。' });
     expect(told(145)).toEqual({
       en: 'B is 5 min earlier than its reference time.',
-      zh: 'B 比 参考时间 早 5 分钟。',
+      zh: 'B 比参考时间早 5 分钟。',
     });
   });
 

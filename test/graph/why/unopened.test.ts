@@ -164,7 +164,7 @@ describe('a run that was not opened says', () => {
       remedy: { command: 'sluice run open 2026-11 --cycle month' },
       text: {
         en: 'The run month-2026-11 was not opened: no schedule opens month runs; its period ends in 8 d 12 h.',
-        zh: '运行 month-2026-11 尚未打开：没有计划会打开月运行；其周期将在 8 天 12 小时后结束。',
+        zh: '运行 month-2026-11 尚未打开：没有计划会打开月运行；其账期将在 8 天 12 小时后结束。',
       },
     });
     expect(absentRun('day-2026-11-22', null, NOW, [facts({}, { paused })])!.text.zh).toBe(
