@@ -3,16 +3,18 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { projectFolder } from '../../config.ts';
+import type { Sentence } from '../../graph/text/sentence.ts';
 import { sentenceOf } from '../../graph/why/cause-text.ts';
 import { CAUSES, type CauseCode } from '../../graph/why/causes.ts';
 import { remedyRule } from '../../graph/why/remedies.ts';
 
 const doc = readFileSync(join(projectFolder, 'docs', 'answers.md'), 'utf8');
+const chinese = readFileSync(join(projectFolder, 'docs', 'zh', 'answers.md'), 'utf8');
 const codes = Object.keys(CAUSES) as CauseCode[];
 const MIN = 60_000;
 
-/** As the table has it: `F` since five minutes; a moment lies ten minutes ahead, of deadlines ten minutes back. */
-function rowOf(code: CauseCode): string {
+/** What the tables show for an example: `F` since five minutes; a moment lies ten minutes ahead, of deadlines ten minutes back. */
+function exampleOf(code: CauseCode): Sentence {
   const past = code === 'interface_late' || code === 'gate_unconfirmed';
   const now = 100 * MIN;
   const told = {
@@ -24,7 +26,11 @@ function rowOf(code: CauseCode): string {
     by: 'WHO',
     reason: 'WHY',
   };
-  const { en, zh } = sentenceOf(code, told);
+  return sentenceOf(code, told);
+}
+
+/** The last column of the English table. */
+function remedyText(code: CauseCode): string {
   const { verb, otherwise = [], procedure } = remedyRule(code);
   const quoted = (verbs: readonly string[]): string => verbs.map((verb) => `\`${verb}\``).join(', ');
   const verbs = [
@@ -32,7 +38,7 @@ function rowOf(code: CauseCode): string {
     ...(otherwise.length === 0 ? [] : [`else ${quoted(otherwise)}`]),
     ...(procedure === undefined ? [] : [procedure]),
   ];
-  return `| \`${code}\` | ${CAUSES[code]} | ${en}<br>${zh} | ${verbs.join('; ') || '-'} |`;
+  return verbs.join('; ') || '-';
 }
 
 test('the codes are in alphabetical order', () => {
@@ -41,7 +47,8 @@ test('the codes are in alphabetical order', () => {
 
 describe('docs/answers.md', () => {
   test.each(codes)('has %s as the code has it', (code) => {
-    expect(doc).toContain(rowOf(code));
+    const { en, zh } = exampleOf(code);
+    expect(doc).toContain(`| \`${code}\` | ${CAUSES[code]} | ${en}<br>${zh} | ${remedyText(code)} |`);
   });
 
   test('has no code that does not exist', () => {
@@ -57,5 +64,30 @@ describe('docs/answers.md', () => {
 
   test('has no heading without text', () => {
     expect(doc).not.toMatch(/^#+ .*\n+(?=#|$(?![\s\S]))/m);
+  });
+});
+
+describe('docs/zh/answers.md', () => {
+  const rows = chinese.split('\n').filter((line) => /^\| `[a-z_]+` \| [^|]+ \| F /.test(line));
+
+  test('has the same codes in the same order', () => {
+    expect(rows.map((row) => row.split('`')[1])).toEqual(codes);
+  });
+
+  test.each(codes)('has %s with a meaning, what the code says, and what removes it', (code) => {
+    const row = rows.find((line) => line.startsWith(`| \`${code}\` |`));
+    const remedy = remedyText(code).replace('else', '另可').replaceAll(', ', '、').replaceAll('; ', '；');
+    expect(row).toMatch(/^\| `\w+` \| [^|]*\p{Script=Han}/u);
+    expect(row?.endsWith(` | ${exampleOf(code).zh} | ${remedy} |`)).toBe(true);
+  });
+
+  test('shows the same commands, and the anchors of the English headings', () => {
+    // What is said in quotes is in the language of the document.
+    const commandsOf = (text: string): string[] =>
+      [...text.matchAll(/^(?:\$ )?(node cli.*)$/gm)].map(([, command]) => command!.replace(/"[^"]*"/g, '""'));
+    expect(commandsOf(chinese)).toEqual(commandsOf(doc));
+    const anchors = [...chinese.matchAll(/^<a id="([a-z-]+)"><\/a>$/gm)].map(([, id]) => id);
+    const headings = [...doc.matchAll(/^##+ (.+)$/gm)].map(([, heading]) => heading!);
+    expect(anchors).toEqual(headings.map((heading) => heading.toLowerCase().replaceAll(' ', '-')));
   });
 });
