@@ -81,11 +81,7 @@ describe('docs/zh/answers.md', () => {
     expect(row?.endsWith(` | ${exampleOf(code).zh} | ${remedy} |`)).toBe(true);
   });
 
-  test('shows the same commands, and the anchors of the English headings', () => {
-    // What is said in quotes is in the language of the document.
-    const commandsOf = (text: string): string[] =>
-      [...text.matchAll(/^(?:\$ )?(node cli.*)$/gm)].map(([, command]) => command!.replace(/"[^"]*"/g, '""'));
-    expect(commandsOf(chinese)).toEqual(commandsOf(doc));
+  test('has the anchors of the English headings', () => {
     const anchors = [...chinese.matchAll(/^<a id="([a-z-]+)"><\/a>$/gm)].map(([, id]) => id);
     const headings = [...doc.matchAll(/^##+ (.+)$/gm)].map(([, heading]) => heading!);
     expect(anchors).toEqual(headings.map((heading) => heading.toLowerCase().replaceAll(' ', '-')));

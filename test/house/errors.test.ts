@@ -49,19 +49,6 @@ describe('the catalogue of errors', () => {
     expect(section).toContain(`处理：${kind.remedy.zh}\n`);
   });
 
-  test.each([...sections.keys()])(
-    '%s is explained in both languages with the same names of fields and commands',
-    (code) => {
-      const namesOf = (section: string): string[] => {
-        // The remedy is free: its words come from the catalogue.
-        const explained = section.replace(/^(?:To mend it: .*\n.*|处理：.*)$/m, '');
-        return [...explained.matchAll(/`([^`]+)`/g)].map(([, name]) => name!).toSorted();
-      };
-      expect(namesOf(chinese.get(code) ?? '')).toEqual(namesOf(sections.get(code)!));
-      expect(chinese.get(code)).toMatch(/\p{Script=Han}/u);
-    },
-  );
-
   test('only what may succeed later is retryable, and nothing of the caller is', () => {
     for (const [, kind] of kinds) if (kind.retryable) expect(kind.status).toBeGreaterThanOrEqual(500);
   });
