@@ -125,12 +125,14 @@ class Builder {
     const doubts = new FlowDoubts(this.problems);
     const beginnings = new BeginningCheck(catalogue, this.problems);
     for (const { draft, path } of this.#drafts) doubts.all(draft, path);
-    const flows = this.#drafts.map(({ draft, path }) => ({
-      ...check.complete(draft, path),
-      begins: beginnings.of(draft, path),
-      after: this.#edges(draft, path),
-      forcePassRequires: this.#requirements(draft, path),
-    }));
+    // Into the object that `complete` made: a copy more of 13,000 flows is 5 % of a check.
+    const flows = this.#drafts.map(({ draft, path }) =>
+      Object.assign(check.complete(draft, path), {
+        begins: beginnings.of(draft, path),
+        after: this.#edges(draft, path),
+        forcePassRequires: this.#requirements(draft, path),
+      }),
+    );
     new ScheduleCheck(this.problems, reference).all(catalogue);
     this.problems.push(...twinProblems(catalogue.connections), ...idleSchedules(catalogue, flows));
     this.#loops(flows);

@@ -53,8 +53,7 @@ export class FlowCheck {
     this.#fields(draft, runner, path);
     this.#times(draft, path);
     this.#names(draft, path);
-    const { after: _, ...flow } = draft;
-    if (runner !== 'agent') return { ...flow, runner };
+    if (runner !== 'agent') return { ...draft, runner };
     const program = this.#program(draft, path);
     const platform = draft.platform ?? this.#platformOf(program);
     if (platform === undefined && program !== undefined) {
@@ -67,7 +66,7 @@ export class FlowCheck {
         `${draft.id} 由哪个平台的代理执行？请指定 platform 或带平台的连接`,
       );
     }
-    return { ...flow, runner, platform, program };
+    return { ...draft, runner, platform, program };
   }
 
   #add(

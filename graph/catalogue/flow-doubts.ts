@@ -72,23 +72,16 @@ export class FlowDoubts {
 
   #lists(draft: Draft, path: Path): void {
     const { id } = draft;
-    const pools = draft.uses.map(({ pool }) => pool);
-    for (const [field, list] of Object.entries({
-      labels: draft.labels,
-      locks: draft.locks,
-      groups: draft.groups,
-      uses: pools,
-    })) {
-      const twice = list.findIndex((item, i) => list.indexOf(item) !== i);
-      if (twice >= 0)
-        this.#add(
-          'warning',
-          id,
-          [...path, field, twice],
-          `'${list[twice]}' is in the list twice`,
-          `'${list[twice]}' 重复`,
-        );
-    }
+    this.#twice(draft.labels, id, path, 'labels');
+    this.#twice(draft.locks, id, path, 'locks');
+    this.#twice(draft.groups, id, path, 'groups');
+    if (draft.uses.length > 1)
+      this.#twice(
+        draft.uses.map(({ pool }) => pool),
+        id,
+        path,
+        'uses',
+      );
     const own = draft.forcePassRequires.indexOf(id);
     if (own >= 0)
       this.#add(
@@ -98,6 +91,14 @@ export class FlowDoubts {
         'it requires itself: it could never be force-passed',
         '要求自身完成：将永远无法强制通过',
       );
+  }
+
+  #twice(list: readonly string[], id: string, path: Path, field: string): void {
+    if (list.length < 2) return;
+    const twice = list.findIndex((item, i) => list.indexOf(item) !== i);
+    if (twice < 0) return;
+    const name = list[twice];
+    this.#add('warning', id, [...path, field, twice], `'${name}' is in the list twice`, `'${name}' 重复`);
   }
 
   #shell(draft: Draft, { command, env }: Of<'shell'>, path: Path): void {

@@ -29,6 +29,7 @@ type Pair = readonly [from: number, to: number];
  * table with another one and are not ordered by a direct edge.
  */
 export function unorderedWriters(flows: readonly Writer[], data: readonly FlowData[]): UnorderedWriters[] {
+  if (data.length === 0) return [];
   const index = new Map(flows.map(({ id }, i) => [id, i]));
   const writers = new Map<TableKey, number[]>();
   for (const { flow, writes } of data) {
