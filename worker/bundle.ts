@@ -40,7 +40,9 @@ export async function workflowBundle(folder: string, sources = root): Promise<Bu
 async function hashOfSources(sources: string): Promise<string> {
   const hash = createHash('sha256');
   for (const room of ['graph', 'workflows']) {
-    const names = (await readdir(join(sources, room))).filter((name) => name.endsWith('.ts')).sort();
+    const names = (await readdir(join(sources, room), { recursive: true }))
+      .filter((name) => name.endsWith('.ts'))
+      .sort();
     for (const name of names) hash.update(name).update(await readFile(join(sources, room, name)));
   }
   hash.update(await readFile(join(root, 'package-lock.json')));
