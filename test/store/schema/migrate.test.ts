@@ -7,7 +7,7 @@ import { migrate } from '../../../store/schema/migrate.ts';
 import { createPool } from '../../../store/schema/pool.ts';
 import { createEmptyDatabase, createTestDatabase } from '../../support/database.ts';
 
-const folder = join(projectFolder, 'store/migrations');
+const folder = join(projectFolder, 'store/schema/migrations');
 const files = readdirSync(folder).sort();
 const textOf = (file: string) => readFileSync(join(folder, file), 'utf8').replace(/--.*$/gm, '');
 
