@@ -8,6 +8,7 @@ import type pg from 'pg';
 import { claimsAsked } from '../graph/run/claims-asked.ts';
 import type { Effect, ExchangeAnswer, FlowChange, Group } from '../graph/run/decisions.ts';
 import { writeEffectsOneByOne } from '../store/record/effects-one-by-one.ts';
+import { type Counter, lockCounter, readExchange, storeExchange } from '../store/record/exchanges.ts';
 import { failRefused } from '../store/record/not-storable.ts';
 import { writeEffects } from '../store/record/outcomes.ts';
 import type { RunContext } from '../store/record/run-context.ts';
@@ -20,13 +21,14 @@ import {
   writeOutbox,
   writeOutboxOneByOne,
 } from '../store/record/run-flows.ts';
-import { lockingCounters, readLog } from '../store/record/run-log.ts';
+import { readLog, sendLockCounters } from '../store/record/run-log.ts';
 import {
   learnSubscribers,
   likelySubscribers,
   subscribersOf,
   tellSubscribers,
 } from '../store/record/subscriptions.ts';
+import { sendNotify } from '../store/schema/notify.ts';
 import { inTransaction, type Queryable, type Transaction } from '../store/schema/pool.ts';
 import { isRefusedContent } from '../store/schema/under-savepoint.ts';
 
@@ -48,18 +50,6 @@ export type ExchangeResult = ExchangeAnswer | { readonly refused: 'ahead' | 'pru
 
 /** Log rows given with one answer (A6). */
 const READ_LIMIT = 500;
-/** Exchanges kept for repeats (A5). */
-const KEEP = 200;
-
-interface Counter {
-  exchange: number;
-  cursor: number;
-  log_seq: number;
-  now_ms: number;
-  clock: number;
-  subscribed: boolean;
-  version: number;
-}
 
 export async function exchange(
   pool: pg.Pool,
@@ -90,14 +80,8 @@ async function once(
   rowByRow: boolean,
 ): Promise<ExchangeResult | { readonly tell: readonly string[] }> {
   return inTransaction(pool, async (client) => {
-    if (subscribers.length > 0) client.send(lockingCounters([request.run, ...subscribers]));
-    const found = await client.query<Counter>({
-      name: 'lock-counter',
-      text: `select exchange, cursor, log_seq, now_ms, clock_ms() as clock, subscribed, version
-        from run_counters where run_id = $1 for update`,
-      values: [request.run],
-    });
-    const counter = found.rows[0]!;
+    if (subscribers.length > 0) sendLockCounters(client, [request.run, ...subscribers]);
+    const counter = await lockCounter(client, request.run);
     if (counter.version !== context.run.catalogueVersion) return { refused: 'moved' };
     if (request.graph !== context.graph.version) return { refused: 'pruned' };
     if (counter.exchange >= request.n) return adopt(client, context, request, counter);
@@ -117,27 +101,17 @@ async function adopt(
   request: ExchangeRequest,
   counter: Counter,
 ): Promise<ExchangeResult> {
-  const found = await client.query<{
-    decisions_hash: string;
-    decisions: Group[];
-    answer: Omit<ExchangeAnswer, 'entries' | 'adopted'>;
-    seq_from: number;
-    seq_to: number;
-  }>(
-    'select decisions_hash, decisions, answer, seq_from, seq_to from exchanges where run_id = $1 and n = $2',
-    [request.run, request.n],
-  );
-  const stored = found.rows[0];
-  if (stored === undefined) return { refused: 'pruned' };
+  const stored = await readExchange(client, request.run, request.n);
+  if (stored === null) return { refused: 'pruned' };
   const entries = await readLog(client, context, {
-    from: stored.seq_from,
-    to: stored.seq_to,
+    from: stored.seqFrom,
+    to: stored.seqTo,
     limit: READ_LIMIT,
   });
-  const own = stored.decisions_hash === hashOf(request.groups);
+  const own = stored.hash === hashOf(request.groups);
   // What came after it was stored: later exchanges, later log rows. The caller must go on.
-  const more = counter.exchange > request.n || stored.seq_to < counter.log_seq;
-  return { ...stored.answer, entries, more, adopted: own ? null : stored.decisions };
+  const more = counter.exchange > request.n || stored.seqTo < counter.logSeq;
+  return { ...stored.answer, entries, more, adopted: own ? null : stored.groups };
 }
 
 async function write(
@@ -148,7 +122,7 @@ async function write(
   rowByRow: boolean,
 ): Promise<ExchangeAnswer> {
   const { run, n, groups } = request;
-  const now = Math.max(counter.now_ms, counter.clock);
+  const now = Math.max(counter.now, counter.clock);
   const { written, contradicting } = await verify(client, context, groups);
   const accepted = groups.slice(0, written);
   const refused = await writeGroups(client, context, now, accepted, counter.subscribed, rowByRow);
@@ -171,31 +145,19 @@ async function write(
     entries,
     leases,
     allLeases: asked === 'all',
-    more: seqTo < counter.log_seq + refused,
+    more: seqTo < counter.logSeq + refused,
   };
-  client.send({
-    name: 'store-exchange',
-    text: `with stored as (
-        insert into exchanges (run_id, n, decisions_hash, decisions, seq_from, seq_to, answer, at_ms)
-        values ($1, $2, $3, $4, $5, $6, $7, $8)
-      ), pruned as (
-        delete from exchanges where run_id = $1 and n = $2 - ${KEEP}
-      )
-      update run_counters set exchange = $2, cursor = $5, read_seq = $6, now_ms = $8, leaving_ms = case when $9 then $8 end where run_id = $1`,
-    values: [
-      run,
-      n,
-      hashOf(groups),
-      JSON.stringify(groups),
-      cursor,
-      seqTo,
-      JSON.stringify({ ...answer, entries: undefined }),
-      now,
-      request.leaving ?? false,
-    ],
+  storeExchange(client, {
+    run,
+    groups,
+    hash: hashOf(groups),
+    answer,
+    seqFrom: cursor,
+    seqTo,
+    leaving: request.leaving ?? false,
   });
-  if (accepted.length > 0) client.send("select pg_notify('sluice_run', $1)", [run]);
-  if (request.wake === true) client.send("select pg_notify('sluice_wake', $1)", [run]);
+  if (accepted.length > 0) sendNotify(client, 'sluice_run', run);
+  if (request.wake === true) sendNotify(client, 'sluice_wake', run);
   return answer;
 }
 
@@ -293,7 +255,7 @@ async function writeGroups(
   writeFlows(client, context, now, writes);
   await failRefused(client, context, now, refused);
   if (subscribed && groups.length > 0) await tellSubscribers(client, context, writes, effects);
-  for (const platform of platforms) client.send("select pg_notify('sluice_outbox', $1)", [platform]);
+  for (const platform of platforms) sendNotify(client, 'sluice_outbox', platform);
   return refused.length;
 }
 

@@ -2,6 +2,7 @@
 import type pg from 'pg';
 import type { CatalogueVersion } from '../store/catalogue/catalogue.ts';
 import type { ContextReader } from '../store/record/run-context.ts';
+import { setFrozen } from '../store/record/run-progress.ts';
 import { type LoadedRun, loadRun } from '../store/record/run-state.ts';
 import { openDue } from '../store/schedules/open-due.ts';
 import type { Arrivals } from './arrivals.ts';
@@ -59,10 +60,8 @@ export function createActivities({
     exchangeOnArrival: async (request, waitMs, gatherMs, due) =>
       (await arrivals.wait(request.run, waitMs, gatherMs, due)) ? exchangeNow(request) : null,
     async freezeRun(run, exchangeOfRecord) {
-      await pool.query('update runs set frozen = $2 where id = $1', [
-        run,
-        `the workflow has seen more exchanges than the record (${exchangeOfRecord}): was the database restored?`,
-      ]);
+      const reason = `the workflow has seen more exchanges than the record (${exchangeOfRecord}): was the database restored?`;
+      await setFrozen(pool, run, reason);
     },
     openDue: (schedule, firedMs) => openDue({ pool, versionOf }, schedule, firedMs),
   };

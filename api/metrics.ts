@@ -1,5 +1,6 @@
 /** Numbers of this process and of the record, in the text format of Prometheus. */
 import type { ApiDeps } from '../services/deps.ts';
+import { readGauges } from '../store/history/gauges.ts';
 import type { Api } from './instance.ts';
 
 export interface Metrics {
@@ -64,17 +65,9 @@ export function createMetrics(app: Api, deps: Pick<ApiDeps, 'pool'>): Metrics {
 const gauge = (name: string, value: number): string[] => [`# TYPE ${name} gauge`, `${name} ${value}`];
 
 async function ofRecord({ pool }: Pick<ApiDeps, 'pool'>): Promise<string[]> {
-  const found = await pool.query<{ name: string; label: string | null; value: number }>(
-    `select 'sluice_open_runs' as name, null as label, count(*)::float8 as value from runs where state = 'open' and finished_ms is null
-     union all select 'sluice_log_lag', null, coalesce(sum(log_seq - cursor), 0)::float8 from run_counters
-     union all select 'sluice_operations_waiting', state, count(*)::float8 from operations
-       where state in ('requested', 'approval_required') group by state
-     union all select 'sluice_outbox_waiting', platform, count(*)::float8 from outbox where claimed_epoch is null group by platform
-     union all select 'sluice_leases', platform, count(*)::float8 from leases group by platform`,
-  );
   const lines: string[] = [];
   let last = '';
-  for (const { name, label, value } of found.rows) {
+  for (const { name, label, value } of await readGauges(pool)) {
     if (name !== last) lines.push(`# TYPE ${name} gauge`);
     last = name;
     lines.push(

@@ -8,6 +8,7 @@ import type pg from 'pg';
 import type { Logger } from 'pino';
 import type { Arrivals } from '../activities/arrivals.ts';
 import type { Cycle } from '../graph/model.ts';
+import { readCycle, readProgress, runsBehind } from '../store/record/run-progress.ts';
 import { listen } from '../store/schema/listen.ts';
 import type { RunInput } from '../workflows/messages.ts';
 import { repeat } from './repeat.ts';
@@ -46,23 +47,11 @@ const ELSEWHERE_MS = 20;
 /** Time in ms for which a coordinator that leaves (A7) is left alone. By then its new execution has begun, or has died and is woken. */
 const LEAVING_MS = 10_000;
 
-/**
- * A row that no exchange has read; no exchange yet; or rows that were read and not decided, and nothing for 5 s: the workflow that read them
- * is gone (it was terminated, or its server restored).
- */
-const BEHIND = 'log_seq > read_seq or exchange = 0 or log_seq > cursor and now_ms < clock_ms() - 5000';
-
 /** Signals to a run under way: there is one of these as long as there are. */
 interface Delivery {
   again: boolean;
   /** The coordinator itself asks for it. */
   wanted: boolean;
-}
-
-interface Progress {
-  exchange: number;
-  unread: boolean;
-  leaving: boolean;
 }
 
 export class Deliverer {
@@ -147,14 +136,8 @@ export class Deliverer {
    * makes the server refuse it, and a busy run would never get there.
    */
   async #isNeeded(run: string): Promise<boolean> {
-    const found = await this.#deps.pool.query<Progress>({
-      name: 'run-progress',
-      text: `select exchange, ${BEHIND} as unread,
-          coalesce(leaving_ms > clock_ms() - ${LEAVING_MS}, false) as leaving from run_counters where run_id = $1`,
-      values: [run],
-    });
-    const progress = found.rows[0];
-    if (progress === undefined || !progress.unread || progress.leaving) return false;
+    const progress = await readProgress(this.#deps.pool, run, LEAVING_MS);
+    if (progress === null || !progress.unread || progress.leaving) return false;
     const { exchange } = progress;
     const signalled = this.#signalled.get(run);
     const now = performance.now();
@@ -184,10 +167,7 @@ export class Deliverer {
   async #cycleOf(run: string): Promise<Cycle> {
     const known = this.#cycles.get(run);
     if (known !== undefined) return known;
-    const found = await this.#deps.pool.query<{ cycle: Cycle }>('select cycle from runs where id = $1', [
-      run,
-    ]);
-    const cycle = found.rows[0]!.cycle;
+    const cycle = await readCycle(this.#deps.pool, run);
     this.#cycles.set(run, cycle);
     return cycle;
   }
@@ -195,12 +175,7 @@ export class Deliverer {
   async #poll(): Promise<void> {
     const { pool, logger } = this.#deps;
     try {
-      const behind = await pool.query<{ run_id: string }>(
-        // A frozen run stands still until a person decides (A9): a signal a second would only fill its history.
-        `select c.run_id from run_counters c join runs r on r.id = c.run_id
-         where (${BEHIND}) and r.frozen is null`,
-      );
-      for (const row of behind.rows) this.wake(row.run_id);
+      for (const run of await runsBehind(pool)) this.wake(run);
     } catch (error) {
       logger.warn({ error }, 'could not look for runs whose log is ahead');
     }

@@ -18,6 +18,7 @@ import type { Schedule } from '../graph/model.ts';
 import { type CatalogueVersion, newestVersion } from '../store/catalogue/catalogue.ts';
 import { keepSchedules } from '../store/catalogue/keep-schedules.ts';
 import { openDue } from '../store/schedules/open-due.ts';
+import { scheduleIds } from '../store/schedules/schedules.ts';
 import { listen } from '../store/schema/listen.ts';
 import { OPEN_WORKFLOW, type OpenInput, schedulePrefix } from '../workflows/messages.ts';
 
@@ -103,8 +104,7 @@ async function keep(deps: ScheduleKeeperDeps, kept: number | null): Promise<numb
 }
 
 async function addRows(pool: pg.Pool, schedules: readonly Schedule[]): Promise<void> {
-  const known = await pool.query<{ id: string }>('select id from schedules where removed_ms is null');
-  const ids = new Set(known.rows.map((row) => row.id));
+  const ids = new Set(await scheduleIds(pool));
   if (schedules.some(({ id }) => !ids.has(id)) || ids.size > schedules.length)
     await keepSchedules(pool, schedules);
 }

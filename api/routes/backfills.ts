@@ -38,6 +38,7 @@ import {
 } from '../../store/schedules/backfills.ts';
 import { nextRunNumber } from '../../store/schedules/run-numbers.ts';
 import { flowsRun, scheduledPeriods } from '../../store/schedules/scheduled-past.ts';
+import { scheduledRuns } from '../../store/schedules/scheduled-runs.ts';
 import type { Api } from '../instance.ts';
 import { AtId, page, positionOf } from '../paging.ts';
 
@@ -225,10 +226,12 @@ async function foreseen(
 ): Promise<ForeseenBackfill> {
   const { cycle, from, to, downstream } = asked;
   const number = await nextRunNumber(pool, 'backfill', runs);
-  const scheduled = await pool.query<{ id: string }>('select id from runs where id = any($1::text[])', [
-    runs.map((run) => runId(run.cycle, run.period)),
-  ]);
-  const there = new Set(scheduled.rows.map((row) => row.id));
+  const there = new Set(
+    await scheduledRuns(
+      pool,
+      runs.map((run) => [run.cycle, run.period] as const),
+    ),
+  );
   const redone = new Set(runs.flatMap((run) => (run.dependant ? (run.flows ?? []) : [])));
   const others = Cycle.options
     .filter((option) => option !== cycle)

@@ -2,6 +2,7 @@
 import { z } from 'zod';
 import { SluiceError } from '../../errors.ts';
 import type { ApiDeps } from '../../services/deps.ts';
+import { newestVersion } from '../../store/catalogue/catalogue.ts';
 import type { Api } from '../instance.ts';
 import type { Metrics } from '../metrics.ts';
 
@@ -31,10 +32,7 @@ export function healthRoutes(app: Api, deps: ApiDeps, metrics: Metrics): void {
     },
     handler: async () => {
       try {
-        const found = await deps.pool.query<{ version: number | null }>(
-          'select max(version) as version from catalogue_versions',
-        );
-        const catalogueVersion = found.rows[0]?.version ?? null;
+        const catalogueVersion = await newestVersion(deps.pool);
         return { ok: true as const, catalogueVersion, logsTrouble: deps.logs.trouble() };
       } catch (cause) {
         throw new SluiceError('not_ready', 'the database does not answer', {

@@ -15,10 +15,10 @@ import { answerOf, shown, waitForOutcome } from '../../services/operations/ask.t
 import { authorise } from '../../services/operations/authorise.ts';
 import type { Actor } from '../../store/operations/actors.ts';
 import { readKeyed } from '../../store/operations/keys.ts';
+import type { OperationRow } from '../../store/operations/operation-rows.ts';
 import {
   approveOperation,
   listOperations,
-  type OperationRow,
   operationsTogether,
   readOperation,
   refuseOperation,

@@ -13,6 +13,7 @@ import { openContext, unknownRun } from '../../services/runs/find.ts';
 import { countFlows } from '../../store/history/flows.ts';
 import { type ListedRun, listRuns, readShownRun } from '../../store/history/runs.ts';
 import { writeAudit } from '../../store/operations/audit.ts';
+import { setFrozen } from '../../store/record/run-progress.ts';
 import { inTransaction } from '../../store/schema/pool.ts';
 import type { Api } from '../instance.ts';
 import { AtId, page, positionOf } from '../paging.ts';
@@ -94,7 +95,7 @@ export function runRoutes(app: Api, deps: ApiDeps): void {
 /** Lifts the freeze, then asks the coordinator to begin again from the record (A9). */
 async function reloadRun(deps: ApiDeps, run: string, actor: string, reason: string): Promise<void> {
   await inTransaction(deps.pool, async (client) => {
-    await client.query('update runs set frozen = null where id = $1', [run]);
+    await setFrozen(client, run, null);
     await writeAudit(client, { actor, verb: 'reload', run, reason, outcome: 'applied' });
   });
   await deps.reload(run);

@@ -12,7 +12,7 @@ import { loadConfig } from '../../config.ts';
 import type { GivenFile } from '../../contract/catalogue.ts';
 import { SluiceError } from '../../errors.ts';
 import { checkFiles } from '../../services/catalogue/catalogue-files.ts';
-import { newestVersion, saveVersion } from '../../store/catalogue/catalogue.ts';
+import { confirmingRoles, newestVersion, saveVersion } from '../../store/catalogue/catalogue.ts';
 import { actorOfToken, createActor, knownActors, type NewActor } from '../../store/operations/actors.ts';
 import { writeAudit } from '../../store/operations/audit.ts';
 import { migrate } from '../../store/schema/migrate.ts';
@@ -57,15 +57,12 @@ async function readCatalogue(folder: string): Promise<GivenFile[]> {
  * force-pass key flows; `viewer` only reads.
  */
 async function shippedActors(pool: pg.Pool, agents: readonly string[]): Promise<NewActor[]> {
-  const roles = await pool.query<{ role: string }>(
-    `select distinct flow->'person'->>'role' as role from catalogue_versions, json_array_elements(flows) as flow
-     where version = (select max(version) from catalogue_versions) and flow->'person' is not null order by 1`,
-  );
+  const roles = await confirmingRoles(pool);
   return [
     { name: 'admin', kind: 'person', roles: ['maintainer', 'key'] },
     { name: 'operator', kind: 'person', roles: ['operator'] },
     { name: 'viewer', kind: 'person', roles: ['viewer'] },
-    { name: 'demo', kind: 'person', roles: [...new Set(['operator', ...roles.rows.map((row) => row.role)])] },
+    { name: 'demo', kind: 'person', roles: [...new Set(['operator', ...roles])] },
     ...agents.map((name): NewActor => ({ name, kind: 'agent' })),
   ];
 }

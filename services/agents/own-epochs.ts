@@ -1,5 +1,6 @@
 /** Whose attempts epochs are, for logs: read once each. */
 import type pg from 'pg';
+import { placesOfEpochs } from '../../store/agents/attempt-logs.ts';
 
 /** Whose attempt an epoch is: an agent writes logs only of its own. Epochs are never reused, so what was found stays true. */
 export class OwnEpochs {
@@ -17,12 +18,8 @@ export class OwnEpochs {
     const missing = [...new Set(epochs)].filter((epoch) => !this.#known.has(epoch));
     if (missing.length > 0) {
       if (this.#known.size > 20_000) this.#known.clear();
-      const found = await this.#pool.query<{ epoch: number; agent: string; run: string; flow: string }>({
-        name: 'own-epochs',
-        text: 'select epoch, agent, run_id as run, flow_id as flow from attempts where epoch = any($1::bigint[])',
-        values: [missing],
-      });
-      for (const { epoch, ...rest } of found.rows) this.#known.set(epoch, rest);
+      for (const { epoch, ...rest } of await placesOfEpochs(this.#pool, missing))
+        this.#known.set(epoch, rest);
     }
     const places = new Map<number, { run: string; flow: string }>();
     for (const epoch of epochs) {

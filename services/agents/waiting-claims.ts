@@ -3,6 +3,7 @@
  * outbox for all of them together: an idle estate costs one query a second, however many agents wait.
  */
 import type pg from 'pg';
+import { agentsToStop, platformsWithWork } from '../../store/agents/awaited.ts';
 import type { Notifications } from '../notifications.ts';
 
 export type Woken = 'work' | 'answer';
@@ -101,22 +102,14 @@ export class WaitingClaims {
 
   /** Programs are to end: their agents hear it with the answer to the claim that waits, not at the next heartbeat. */
   async #wakeStopped(run: string): Promise<void> {
-    const found = await this.#pool
-      .query<{ agent: string }>('select distinct agent from leases where stop and run_id = $1', [run])
-      .catch(() => ({ rows: [] }));
-    const agents = new Set(found.rows.map((row) => row.agent));
+    const agents = new Set(await agentsToStop(this.#pool, run).catch(() => []));
     for (const waiter of [...this.#waiters]) if (agents.has(waiter.agent)) waiter.wake('answer');
   }
 
   async #look(): Promise<void> {
     if (this.#waiters.size > 0) {
-      const found = await this.#pool
-        .query<{ platform: string }>({
-          name: 'waiting-platforms',
-          text: 'select distinct platform from outbox where claimed_epoch is null',
-        })
-        .catch(() => ({ rows: [] }));
-      for (const { platform } of found.rows) this.wakePlatform(platform, Number.POSITIVE_INFINITY);
+      const platforms = await platformsWithWork(this.#pool).catch(() => []);
+      for (const platform of platforms) this.wakePlatform(platform, Number.POSITIVE_INFINITY);
     }
     if (!this.#closed) this.#timer = setTimeout(() => void this.#look(), LOOK_MS);
   }

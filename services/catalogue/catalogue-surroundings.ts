@@ -4,6 +4,8 @@ import { placed } from '../../graph/catalogue/parse.ts';
 import { type KnownNames, spellings } from '../../graph/catalogue/spelling.ts';
 import type { Flow } from '../../graph/model.ts';
 import { type Finding, hint, type Path, type Problem } from '../../graph/text/problems.ts';
+import { labelsOfAgents } from '../../store/agents/agent-list.ts';
+import { rolesOfPeople } from '../../store/operations/actors.ts';
 import type { Queryable } from '../../store/schema/pool.ts';
 
 export interface Surroundings {
@@ -14,13 +16,8 @@ export interface Surroundings {
 }
 
 export async function readSurroundings(client: Queryable): Promise<Surroundings> {
-  const agents = await client.query<{ platform: string; labels: string[] }>(
-    'select distinct platform, labels from agents',
-  );
-  const roles = await client.query<{ role: string }>(
-    "select distinct unnest(roles) as role from actors where kind = 'person' and not disabled",
-  );
-  return { agents: agents.rows, roles: new Set(roles.rows.map(({ role }) => role)) };
+  const agents = await labelsOfAgents(client);
+  return { agents, roles: new Set(await rolesOfPeople(client)) };
 }
 
 type Checked = Pick<CheckedCatalogue, 'catalogue' | 'flows' | 'locate'>;

@@ -1,6 +1,7 @@
 /** One request to several runs (protocol E): verified and logged in all of them at once, or in none. */
 import type { Actor } from '../../store/operations/actors.ts';
-import { isKnownKey, type OperationRow } from '../../store/operations/operations.ts';
+import type { OperationRow } from '../../store/operations/operation-rows.ts';
+import { isKnownKey } from '../../store/operations/operations.ts';
 import { type Part, requestTogether } from '../../store/operations/operations-together.ts';
 import type { ApiDeps } from '../deps.ts';
 import { prepare, type Wish, waitForOutcome } from './ask.ts';

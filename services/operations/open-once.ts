@@ -2,9 +2,9 @@
 
 import type { OpenRun } from '../../contract/runs.ts';
 import { SluiceError, unknown } from '../../errors.ts';
+import { newestVersion } from '../../store/catalogue/catalogue.ts';
 import type { Actor } from '../../store/operations/actors.ts';
-import { writeAudit } from '../../store/operations/audit.ts';
-import { newId } from '../../store/operations/operations.ts';
+import { keyReused, newId, operationUnderKey, writeApplied } from '../../store/operations/operation-rows.ts';
 import { openRun } from '../../store/schedules/open-run.ts';
 import type { Queryable } from '../../store/schema/pool.ts';
 import { requireConfirmed } from '../catalogue/far-period.ts';
@@ -31,18 +31,14 @@ export async function openOnce(
   const place = JSON.stringify([actor.name, key]);
   const other = underWay.get(place);
   if (other !== undefined) {
-    if (other.hash !== hash) throw reused(key);
+    if (other.hash !== hash) throw keyReused(key);
     return other.opening;
   }
   const opening = (async () => {
-    const known = await deps.pool.query<{ run_id: string; body_hash: string }>(
-      'select run_id, body_hash from operations where actor = $1 and idempotency_key = $2',
-      [actor.name, key],
-    );
-    const before = known.rows[0];
-    if (before === undefined) return open(deps, actor, asked, hash, key, also);
-    if (before.body_hash !== hash) throw reused(key);
-    return before.run_id;
+    const before = await operationUnderKey(deps.pool, actor.name, key);
+    if (before === null) return open(deps, actor, asked, hash, key, also);
+    if (before.bodyHash !== hash) throw keyReused(key);
+    return before.run;
   })().finally(() => underWay.delete(place));
   underWay.set(place, { hash, opening });
   return opening;
@@ -65,26 +61,13 @@ async function open(
   };
   // One transaction: a key that is known has its run, and a run that was opened has its key.
   const run = await openRun(deps.pool, deps.versionOf, request, actor.name, async (client, id) => {
-    const operation = newId('op');
-    await client.query(
-      `insert into operations (id, run_id, actor, idempotency_key, verb, body, body_hash, state, outcome, requested_ms, decided_ms)
-       values ($1, $2, $3, $4, 'open', $5, $6, 'applied', $7, clock_ms(), clock_ms())`,
-      [
-        operation,
-        id,
-        actor.name,
-        key,
-        JSON.stringify({ ...NOTHING_ELSE, roles: actor.roles, opened: request }),
-        hash,
-        JSON.stringify({ code: null, detail: null, flows: [] }),
-      ],
-    );
-    await writeAudit(client, {
-      actor: actor.name,
-      verb: 'open',
+    await writeApplied(client, {
       run: id,
-      operation,
-      outcome: 'applied',
+      actor,
+      verb: 'open',
+      key,
+      bodyHash: hash,
+      facts: { opened: request },
       detail: request,
     });
     await also(client, id);
@@ -94,30 +77,9 @@ async function open(
   return run.id;
 }
 
-/** What an operation's body has besides, so that every operation is shown alike. */
-const NOTHING_ELSE = {
-  verb: 'open',
-  flows: [],
-  edges: [],
-  reason: '',
-  evidence: null,
-  partial: false,
-  supersede: false,
-  ran: null,
-  plan: null,
-};
-
-const reused = (key: string): SluiceError =>
-  new SluiceError('idempotency_key_reused', `the key '${key}' belongs to another request`, {
-    facts: { key },
-  });
-
 async function withNearProcedures(deps: ApiDeps, asked: OpenRun, error: unknown): Promise<unknown> {
   if (!(error instanceof SluiceError) || error.code !== 'unknown_procedure') return error;
-  const newest = await deps.pool.query<{ version: number }>(
-    'select max(version) as version from catalogue_versions',
-  );
-  const { frame } = await deps.versionOf(newest.rows[0]!.version);
+  const { frame } = await deps.versionOf((await newestVersion(deps.pool))!);
   const ids = frame.procedures.map((procedure) => procedure.id);
   const missing = (asked.procedures ?? []).filter((procedure) => !ids.includes(procedure));
   return unknown(

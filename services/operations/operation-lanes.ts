@@ -4,11 +4,8 @@
  */
 import type pg from 'pg';
 import { SluiceError } from '../../errors.ts';
-import {
-  type NewOperation,
-  type OperationRow,
-  requestOperations,
-} from '../../store/operations/operations.ts';
+import type { OperationRow } from '../../store/operations/operation-rows.ts';
+import { type NewOperation, requestOperations } from '../../store/operations/operations.ts';
 import { sqlState } from '../../store/schema/pool.ts';
 import { gather } from '../gather.ts';
 

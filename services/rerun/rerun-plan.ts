@@ -11,7 +11,7 @@ import { codeOf } from '../../graph/run/status.ts';
 import { memberOf, planMembers, reach, rootRefusal } from '../../graph/verbs/rerun.ts';
 import { readFirstFlowStates, waivesInForce } from '../../store/history/flows.ts';
 import type { Actor } from '../../store/operations/actors.ts';
-import { newId } from '../../store/operations/operations.ts';
+import { newId } from '../../store/operations/operation-rows.ts';
 import { holdersOf, savePlan } from '../../store/operations/rerun-plans.ts';
 import type { RunContext } from '../../store/record/run-context.ts';
 import { readState } from '../../store/record/run-state.ts';

@@ -2,7 +2,9 @@
 import { SluiceError, unknown } from '../../errors.ts';
 import type { Flow } from '../../graph/model.ts';
 import type { CatalogueVersion } from '../../store/catalogue/catalogue.ts';
+import { newestRuns } from '../../store/history/runs.ts';
 import type { RunContext } from '../../store/record/run-context.ts';
+import { archivedOn } from '../../store/retention/archived-runs.ts';
 import type { ApiDeps } from '../deps.ts';
 import { near } from '../near.ts';
 
@@ -19,27 +21,22 @@ export async function openContext(
   }
 }
 
+/** Newest runs among which the one is looked for that may have been meant. */
+const SUGGESTED_FROM = 500;
+
 /** What may have been meant, or where the run has gone. */
 export async function unknownRun(pool: ApiDeps['pool'], run: string): Promise<SluiceError> {
-  const runs = await pool.query<{ id: string }>('select id from runs order by opened_ms desc limit 500');
   return unknown(
     'unknown_run',
     `there is no run ${run}${await archivedNote(pool, run)}`,
     { run },
-    near(
-      run,
-      runs.rows.map((row) => row.id),
-    ),
+    near(run, await newestRuns(pool, SUGGESTED_FROM)),
   );
 }
 
 async function archivedNote(pool: ApiDeps['pool'], run: string): Promise<string> {
-  const found = await pool.query<{ day: string }>(
-    `select to_char(to_timestamp(archived_ms / 1000), 'YYYY-MM-DD') as day from archived_runs where run_id = $1`,
-    [run],
-  );
-  const day = found.rows[0]?.day;
-  return day === undefined
+  const day = await archivedOn(pool, run);
+  return day === null
     ? ''
     : ` in the record any more: it was archived on ${day}, and comes back for reading with: sluice retention restore ${run}`;
 }

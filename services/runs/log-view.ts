@@ -4,6 +4,7 @@
  */
 import type pg from 'pg';
 import { wholeCharacters } from '../../encoding.ts';
+import { readLogEnd } from '../../store/agents/attempt-logs.ts';
 import type { LogPlace, LogStore } from '../log-store.ts';
 
 /** `from` and `next` count bytes of all that the attempt wrote. `leftOut`: no byte between them is kept, or has come. */
@@ -45,7 +46,7 @@ export async function* piecesOf(
   let grownOn = performance.now();
   for (;;) {
     // Its end first: what the attempt had written by then is there, or is known to be missing, at the look after it.
-    const end = await endOf(pool, place.epoch);
+    const end = await readLogEnd(pool, place.epoch);
     let grown = false;
     for (;;) {
       const { from: begin, data, next } = await logs.read(place, at);
@@ -128,16 +129,6 @@ class Line {
     this.#at += data.length;
     return { from, next: this.#at, data };
   }
-}
-
-/** Null while the attempt is open. `bytes`: all that it wrote; null where its agent did not say (it was lost, or wrote nothing). */
-async function endOf(pool: pg.Pool, epoch: number): Promise<{ bytes: number | null; agoMs: number } | null> {
-  const found = await pool.query<{ bytes: number | null; agoMs: number }>({
-    name: 'log-end',
-    text: `select log_bytes as bytes, clock_ms() - ended_ms as "agoMs" from attempts where epoch = $1 and ended_ms is not null`,
-    values: [epoch],
-  });
-  return found.rows[0] ?? null;
 }
 
 function pause(ms: number, signal: AbortSignal): Promise<void> {

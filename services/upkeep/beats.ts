@@ -1,5 +1,6 @@
 /** A beat every second: the reaper takes a lease only after the lease time of unbroken beats (protocol C4). */
 import type pg from 'pg';
+import { deleteBeat, writeBeat } from '../../store/agents/beats.ts';
 
 const EVERY_MS = 1_000;
 /** A longer pause breaks the row of beats: agents could not have reported in it. */
@@ -17,13 +18,7 @@ export function startBeats(
 
   async function beat(): Promise<void> {
     try {
-      await pool.query({
-        name: 'beat',
-        text: `insert into api_beats as b (api, since_ms, beat_ms) values ($1, clock_ms(), clock_ms())
-          on conflict (api) do update set
-            since_ms = case when clock_ms() - b.beat_ms > $2 then clock_ms() else b.since_ms end, beat_ms = clock_ms()`,
-        values: [name, GAP_MS],
-      });
+      await writeBeat(pool, name, GAP_MS);
     } catch (error) {
       warn({ error }, 'no beat could be written');
     }
@@ -37,6 +32,6 @@ export function startBeats(
     stopped = true;
     clearTimeout(timer);
     await beating;
-    await pool.query('delete from api_beats where api = $1', [name]).catch(() => {});
+    await deleteBeat(pool, name).catch(() => {});
   };
 }

@@ -6,6 +6,7 @@ import type { Cycle } from '../../graph/model.ts';
 import { absentRun } from '../../graph/why/absent.ts';
 import type { ScheduleFacts } from '../../graph/why/unopened.ts';
 import type { Cause } from '../../graph/why/why.ts';
+import { runsNotOpened } from '../../store/history/runs.ts';
 import { readTurns } from '../../store/schedules/backfills.ts';
 import { readScheduleFacts } from '../../store/schedules/schedule-facts.ts';
 import { displayZone } from '../catalogue/display-zone.ts';
@@ -27,13 +28,9 @@ export async function unopenedRuns(
   runs: readonly string[],
 ): Promise<Map<string, UnopenedRun>> {
   const { pool, versionOf } = deps;
-  const missing = await pool.query<{ id: string; now: number }>({
-    name: 'runs-not-opened',
-    text: `select x.id, clock_ms() as now from unnest($1::text[]) as x (id) where not exists (select 1 from runs where runs.id = x.id)`,
-    values: [runs],
-  });
-  const now = missing.rows[0]?.now ?? 0;
-  const keys = missing.rows.flatMap(({ id }) => {
+  const missing = await runsNotOpened(pool, runs);
+  const now = missing[0]?.now ?? 0;
+  const keys = missing.flatMap(({ id }) => {
     const key = parseRunId(id);
     return key === null ? [] : [{ id, ...key }];
   });

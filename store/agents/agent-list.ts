@@ -50,6 +50,14 @@ export async function listAgents(
   return found.rows;
 }
 
+/** Platforms and labels of all agents that ever said hello, each pair once. */
+export async function labelsOfAgents(client: Queryable): Promise<{ platform: string; labels: string[] }[]> {
+  const found = await client.query<{ platform: string; labels: string[] }>(
+    'select distinct platform, labels from agents',
+  );
+  return found.rows;
+}
+
 /** No new claims, also after a restart of the agent; or claims again, which ends a failover, too. */
 export async function setDrained(
   client: Queryable,

@@ -1,7 +1,7 @@
 /** What agents say about their attempts: started, alive, ended (protocol C1-C4, C7). Lock order A10: counter rows first. */
 import type pg from 'pg';
 import { DEFAULT_CALENDAR } from '../../graph/calendar/work-days.ts';
-import { appending, type LogRow, lockingCounters } from '../record/run-log.ts';
+import { appending, type LogRow, sendLockCounters } from '../record/run-log.ts';
 import { inTransaction, type Queryable, type Transaction } from '../schema/pool.ts';
 import { keepUnended } from './attempts-past.ts';
 import { endOfStale, type FenceRow, noteForeignEffects, raiseAbove } from './foreign-effects.ts';
@@ -163,7 +163,7 @@ export async function completeAttempts(
 ): Promise<AttemptAnswer[]> {
   const all = calls.flatMap((call) => call.results.map((result) => ({ ...result, agent: call.agent })));
   return inTransaction(pool, async (client) => {
-    client.send(lockingCounters([...new Set(all.map((r) => r.run))]));
+    sendLockCounters(client, [...new Set(all.map((r) => r.run))]);
     const ended = await client.query<
       EndedLease & { pools: string[]; pool_amounts: number[]; locks: string[] }
     >({

@@ -1,6 +1,7 @@
 /** The end of a lease without a word of its agent: requeued when the program never started, otherwise lost (protocol C4). */
 import type pg from 'pg';
 import { appendLog, type LogRow, lockCounters } from '../record/run-log.ts';
+import { notify, sendNotify } from '../schema/notify.ts';
 import { inTransaction, type Transaction } from '../schema/pool.ts';
 import { keepUnended } from './attempts-past.ts';
 
@@ -23,7 +24,7 @@ export function releaseHoldings(client: Transaction, ended: readonly Holding[]):
     [holding.flatMap((h) => h.pools), holding.flatMap((h) => h.pool_amounts)],
   );
   client.send('delete from locks where epoch = any($1::bigint[])', [holding.map((h) => h.epoch)]);
-  client.send("select pg_notify('sluice_outbox', '*')");
+  sendNotify(client, 'sluice_outbox', '*');
 }
 
 /**
@@ -114,7 +115,7 @@ export async function endLeases(
     for (const [run, list] of rows) await appendLog(client, run, list);
     releaseHoldings(client, ended.rows);
     for (const platform of new Set(requeued.map((row) => row.platform)))
-      await client.query("select pg_notify('sluice_outbox', $1)", [platform]);
+      await notify(client, 'sluice_outbox', platform);
     return { requeued: unstarted.length, lost: ended.rows.length - unstarted.length };
   });
 }

@@ -2,6 +2,7 @@
 import type pg from 'pg';
 import { SluiceError } from '../../errors.ts';
 import { writeAudit } from '../operations/audit.ts';
+import { notify } from '../schema/notify.ts';
 import { inTransaction, type Queryable } from '../schema/pool.ts';
 
 /** How many pauses of a scope (`run:...`, `platform:...`) are in force. */
@@ -57,6 +58,6 @@ export async function resumePlatform(
       targets: [platform],
       outcome: 'applied',
     });
-    await client.query("select pg_notify('sluice_outbox', $1)", [platform]);
+    await notify(client, 'sluice_outbox', platform);
   });
 }

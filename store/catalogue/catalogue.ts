@@ -141,6 +141,15 @@ export async function newestVersion(client: Queryable): Promise<number | null> {
   return found.rows[0]?.version ?? null;
 }
 
+/** Roles that flows of the newest version ask a person for, by name. */
+export async function confirmingRoles(client: Queryable): Promise<string[]> {
+  const found = await client.query<{ role: string }>(
+    `select distinct flow->'person'->>'role' as role from catalogue_versions, json_array_elements(flows) as flow
+     where version = (select max(version) from catalogue_versions) and flow->'person' is not null order by 1`,
+  );
+  return found.rows.map((row) => row.role);
+}
+
 export async function listVersions(client: Queryable): Promise<VersionRow[]> {
   const found = await client.query<VersionRow>(
     `select version, hash, mode, created_by as "createdBy", created_ms as "createdAt", flow_count as "flowCount"

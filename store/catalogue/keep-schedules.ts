@@ -1,5 +1,6 @@
 /** The schedules of a catalogue version, as rows. */
 import type { Schedule } from '../../graph/model.ts';
+import { notify } from '../schema/notify.ts';
 import type { Queryable } from '../schema/pool.ts';
 
 /**
@@ -21,5 +22,5 @@ export async function keepSchedules(
     'update schedules set removed_ms = clock_ms() where removed_ms is null and id <> all($1::text[])',
     [schedules.map((schedule) => schedule.id)],
   );
-  await client.query("select pg_notify('sluice_schedules', '')");
+  await notify(client, 'sluice_schedules', '');
 }

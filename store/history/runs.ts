@@ -66,3 +66,24 @@ export async function openRuns(client: Queryable): Promise<string[]> {
   );
   return found.rows.map(({ id }) => id);
 }
+
+/** Ids of the runs that were opened last, the newest first. */
+export async function newestRuns(client: Queryable, limit: number): Promise<string[]> {
+  const found = await client.query<{ id: string }>('select id from runs order by opened_ms desc limit $1', [
+    limit,
+  ]);
+  return found.rows.map(({ id }) => id);
+}
+
+/** Those of the ids that no run of the record has, with the present moment, ms. */
+export async function runsNotOpened(
+  client: Queryable,
+  ids: readonly string[],
+): Promise<{ id: string; now: number }[]> {
+  const found = await client.query<{ id: string; now: number }>({
+    name: 'runs-not-opened',
+    text: `select x.id, clock_ms() as now from unnest($1::text[]) as x (id) where not exists (select 1 from runs where runs.id = x.id)`,
+    values: [ids],
+  });
+  return found.rows;
+}

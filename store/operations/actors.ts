@@ -1,5 +1,6 @@
 /** Who may ask (protocol B4): people, agents and services, known by a bearer token of which only the sha256 is kept. */
 import { createHash, randomBytes } from 'node:crypto';
+import { notify } from '../schema/notify.ts';
 import type { Queryable } from '../schema/pool.ts';
 
 /** Empty lists mean everything. */
@@ -37,14 +38,14 @@ export async function createActor(client: Queryable, actor: NewActor): Promise<s
        scope = excluded.scope, disabled = false`,
     [actor.name, actor.kind, hashOf(token), actor.roles ?? [], JSON.stringify(actor.scope ?? {})],
   );
-  await client.query("select pg_notify('sluice_actors', $1)", [actor.name]);
+  await notify(client, 'sluice_actors', actor.name);
   return token;
 }
 
 /** Its tokens are refused from now on; what it did stays in the audit under its name. */
 export async function disableActor(client: Queryable, name: string): Promise<void> {
   await client.query('update actors set disabled = true where name = $1', [name]);
-  await client.query("select pg_notify('sluice_actors', $1)", [name]);
+  await notify(client, 'sluice_actors', name);
 }
 
 /** Those of the names that the record knows, and whether each is disabled. */
@@ -70,4 +71,12 @@ export async function actorOfToken(client: Queryable, token: string): Promise<Ac
   if (row === undefined) return null;
   const { procedures = [], flows = [], platforms = [] } = row.scope;
   return { ...row, scope: { procedures, flows, platforms } };
+}
+
+/** Roles that people have who are not disabled. */
+export async function rolesOfPeople(client: Queryable): Promise<string[]> {
+  const found = await client.query<{ role: string }>(
+    "select distinct unnest(roles) as role from actors where kind = 'person' and not disabled",
+  );
+  return found.rows.map(({ role }) => role);
 }

@@ -1,7 +1,8 @@
 /** What was done under an idempotency key (protocol B1). Reading only. */
 
 import type { Queryable } from '../schema/pool.ts';
-import { type OperationRow, operationOfKey } from './operations.ts';
+import type { OperationRow } from './operation-rows.ts';
+import { operationOfKey } from './operations.ts';
 
 /** All null: nothing came to the record under this key. */
 export interface Keyed {

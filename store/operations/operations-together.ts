@@ -16,6 +16,7 @@ import { lockCounters } from '../record/run-log.ts';
 import { readStored } from '../record/run-state.ts';
 import { inTransaction, type Queryable, type Transaction } from '../schema/pool.ts';
 import { writeAudit } from './audit.ts';
+import type { OperationRow } from './operation-rows.ts';
 import {
   auditJudgement,
   insertUnlogged,
@@ -23,7 +24,6 @@ import {
   markApproved,
   type NewOperation,
   notAwaiting,
-  type OperationRow,
   operationsTogether,
   readOperation,
   refuseOwn,

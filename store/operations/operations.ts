@@ -1,33 +1,19 @@
 /** What people ask of a run (protocol B1): a row here and a row of the run's log, in one transaction. */
-import { createHash, randomBytes } from 'node:crypto';
+import { createHash } from 'node:crypto';
 import type pg from 'pg';
 import { SluiceError } from '../../errors.ts';
 import { canonicalJson } from '../../graph/compiled/hash.ts';
 import type { OperationOutcome, OperationRequest } from '../../graph/run/decisions.ts';
-import { appending, type LogRow, lockingCounters } from '../record/run-log.ts';
+import { appending, type LogRow, sendLockCounters } from '../record/run-log.ts';
+import { notify } from '../schema/notify.ts';
 import { inTransaction, type Queryable, type Transaction } from '../schema/pool.ts';
 import { writeAudit } from './audit.ts';
-
-export interface OperationRow {
-  readonly id: string;
-  readonly run: string;
-  readonly actor: string;
-  readonly verb: string;
-  /** The request, and the roles that the actor had then. */
-  readonly body: OperationRequest & { readonly roles: readonly string[] };
-  readonly bodyHash: string;
-  readonly state: 'requested' | 'approval_required' | 'applied' | 'refused';
-  readonly outcome: OperationOutcome | null;
-  readonly requestedAt: number;
-  readonly approvedBy: string | null;
-  readonly approvedAt: number | null;
-  readonly decidedAt: number | null;
-  /** The operation that the requester got as the answer, when one request went to several runs and a second person decides. */
-  readonly together: string | null;
-}
-
-const COLUMNS = `id, run_id as run, actor, verb, body, body_hash as "bodyHash", state, outcome, requested_ms as "requestedAt",
-  approved_by as "approvedBy", approved_ms as "approvedAt", decided_ms as "decidedAt", together`;
+import {
+  insertOperation,
+  OPERATION_COLUMNS,
+  type OperationRow,
+  operationUnderKey,
+} from './operation-rows.ts';
 
 export interface NewOperation {
   readonly run: string;
@@ -57,9 +43,9 @@ export async function requestOperations(
   return inTransaction(
     pool,
     async (client) => {
-      client.send(lockingCounters([run]));
+      sendLockCounters(client, [run]);
       // Sent together: the counter row, on which everybody who writes to the run waits, is held for two round trips.
-      const inserted = await Promise.all(given.map((one) => insert(client, one)));
+      const inserted = await Promise.all(given.map((one) => insertRequested(client, one)));
       const fresh = inserted.filter((row) => row !== undefined);
       if (fresh.length > 0)
         client.send(
@@ -87,30 +73,20 @@ export async function insertUnlogged(
   client: Queryable,
   given: NewOperation,
 ): Promise<{ row: OperationRow; isNew: boolean }> {
-  const row = await insert(client, given);
+  const row = await insertRequested(client, given);
   return row === undefined ? { row: await sameRequest(client, given), isNew: false } : { row, isNew: true };
 }
 
-/** The new row; undefined when the actor's key has one already. */
-async function insert(
-  client: Queryable,
-  { run, actor, roles, key, request }: NewOperation,
-): Promise<OperationRow | undefined> {
-  const inserted = await client.query<OperationRow>({
-    name: 'insert-operation',
-    text: `insert into operations (id, run_id, actor, idempotency_key, verb, body, body_hash, state, requested_ms)
-      values ($1, $2, $3, $4, $5, $6, $7, 'requested', clock_ms()) on conflict (actor, idempotency_key) do nothing returning ${COLUMNS}`,
-    values: [
-      newId('op'),
-      run,
-      actor,
-      key,
-      request.verb,
-      JSON.stringify({ ...request, roles }),
-      hashOf(run, request),
-    ],
+function insertRequested(client: Queryable, given: NewOperation): Promise<OperationRow | undefined> {
+  const { run, actor, roles, key, request } = given;
+  return insertOperation(client, {
+    run,
+    actor,
+    key,
+    body: { ...request, roles },
+    bodyHash: hashOf(run, request),
+    outcome: null,
   });
-  return inserted.rows[0];
 }
 
 function refusalOnly(error: unknown): SluiceError {
@@ -129,11 +105,7 @@ export async function isKnownKey(client: Queryable, actor: string, key: string):
 }
 
 async function sameRequest(client: Queryable, given: NewOperation): Promise<OperationRow> {
-  const found = await client.query<OperationRow>(
-    `select ${COLUMNS} from operations where actor = $1 and idempotency_key = $2`,
-    [given.actor, given.key],
-  );
-  const row = found.rows[0]!;
+  const row = (await operationUnderKey(client, given.actor, given.key))!;
   if (row.bodyHash !== hashOf(given.run, given.request))
     throw new SluiceError(
       'idempotency_key_reused',
@@ -164,16 +136,11 @@ function logRow(row: OperationRow, approvedBy: string | null): LogRow {
   };
 }
 
-/** Sorts by time, cannot be guessed. */
-export function newId(prefix: string): string {
-  return `${prefix}-${Date.now().toString(36)}${randomBytes(5).toString('hex')}`;
-}
-
 /** Throws `unknown_operation`. */
 export async function readOperation(client: Queryable, id: string): Promise<OperationRow> {
   const found = await client.query<OperationRow>({
     name: 'read-operation',
-    text: `select ${COLUMNS} from operations where id = $1`,
+    text: `select ${OPERATION_COLUMNS} from operations where id = $1`,
     values: [id],
   });
   const row = found.rows[0];
@@ -190,8 +157,8 @@ export async function operationOfKey(
 ): Promise<OperationRow | null> {
   const found = await client.query<OperationRow>({
     name: 'operation-of-key',
-    text: `select ${COLUMNS} from operations where id = $2
-      union all select ${COLUMNS} from operations where actor = $1 and idempotency_key = $2 limit 1`,
+    text: `select ${OPERATION_COLUMNS} from operations where id = $2
+      union all select ${OPERATION_COLUMNS} from operations where actor = $1 and idempotency_key = $2 limit 1`,
     values: [actor, key],
   });
   return found.rows[0] ?? null;
@@ -204,7 +171,7 @@ export async function listOperations(
   page: { before: { at: number; id: string } | null; limit: number },
 ): Promise<OperationRow[]> {
   const found = await client.query<OperationRow>(
-    `select ${COLUMNS} from operations where ($1::text is null or run_id = $1) and ($2::text is null or state = $2)
+    `select ${OPERATION_COLUMNS} from operations where ($1::text is null or run_id = $1) and ($2::text is null or state = $2)
        and ($3::bigint is null or (requested_ms, id) < ($3, $4)) order by requested_ms desc, id desc limit $5`,
     [filter.run ?? null, filter.state ?? null, page.before?.at ?? null, page.before?.id ?? null, page.limit],
   );
@@ -215,7 +182,7 @@ export async function listOperations(
 export async function operationsTogether(client: Queryable, row: OperationRow): Promise<OperationRow[]> {
   if (row.together === null) return [row];
   const found = await client.query<OperationRow>(
-    `select ${COLUMNS} from operations where together = $1 order by id = $1 desc, id`,
+    `select ${OPERATION_COLUMNS} from operations where together = $1 order by id = $1 desc, id`,
     [row.together],
   );
   return found.rows;
@@ -229,7 +196,7 @@ export async function markApproved(
 ): Promise<OperationRow[]> {
   const found = await client.query<OperationRow>(
     `update operations set state = 'requested', approved_by = $2, approved_ms = clock_ms()
-     where id = any($1::text[]) and state = 'approval_required' and approved_by is null returning ${COLUMNS}`,
+     where id = any($1::text[]) and state = 'approval_required' and approved_by is null returning ${OPERATION_COLUMNS}`,
     [ids, approver],
   );
   return found.rows;
@@ -257,7 +224,7 @@ export async function approveOperation(
   return inTransaction(
     pool,
     async (client) => {
-      client.send(lockingCounters([before.run]));
+      sendLockCounters(client, [before.run]);
       const [row] = await markApproved(client, [id], approver.name);
       if (row === undefined) {
         const now = await readOperation(client, id);
@@ -289,14 +256,14 @@ export async function refuseOperation(
       const found = await client.query<OperationRow>(
         `update operations set state = 'refused', outcome = $2, decided_ms = clock_ms()
          where (id = $1 or together = (select together from operations where id = $1)) and state = 'approval_required'
-         returning ${COLUMNS}`,
+         returning ${OPERATION_COLUMNS}`,
         [id, JSON.stringify(outcome)],
       );
       const asked = found.rows.find((row) => row.id === id);
       if (asked === undefined) throw notAwaiting(await readOperation(client, id));
       for (const row of found.rows) {
         await auditJudgement(client, row, 'refuse', by);
-        await client.query("select pg_notify('sluice_operation', $1)", [row.id]);
+        await notify(client, 'sluice_operation', row.id);
       }
       return asked;
     },

@@ -1,6 +1,7 @@
 /** What operations and the engine leave behind in an exchange: outcomes, overrides, audit, notices (protocol B2). */
 import type { Effect } from '../../graph/run/decisions.ts';
 import { storable } from '../../graph/text/storable-text.ts';
+import { sendNotify } from '../schema/notify.ts';
 import type { Transaction } from '../schema/pool.ts';
 import type { RunContext } from './run-context.ts';
 import { writeMet } from './subscriptions.ts';
@@ -54,7 +55,7 @@ export async function writeStopsAndMet(
         stopped.filter((entry) => entry.force === true).map((entry) => context.graph.ids[entry.v]),
       ],
     );
-    client.send("select pg_notify('sluice_stop', $1)", [context.run.id]);
+    sendNotify(client, 'sluice_stop', context.run.id);
   }
   await writeMet(client, context, now, of(effects, 'foreign'));
 }
@@ -310,7 +311,7 @@ export function writeRun(
           `update pauses set to_ms = $3, ended_by = (select actor from operations where id = $1) where scope = $2 and to_ms is null`,
           [effect.operation, `run:${id}`, now],
         );
-        client.send("select pg_notify('sluice_outbox', '*')");
+        sendNotify(client, 'sluice_outbox', '*');
         break;
       default:
         effect.verb satisfies never;

@@ -3,7 +3,7 @@ import type pg from 'pg';
 import type { Entry, OperationEntry } from '../../graph/run/decisions.ts';
 import type { FailureKind } from '../../graph/run/state.ts';
 import { changesOf, type UpstreamNews } from '../../graph/run/subscriptions.ts';
-import type { Queryable } from '../schema/pool.ts';
+import type { Queryable, Transaction } from '../schema/pool.ts';
 import type { RunContext } from './run-context.ts';
 
 /** A row to be appended; `at` is the writer's clock_ms. */
@@ -60,8 +60,13 @@ export async function lockCounters(client: Queryable, runIds: readonly string[])
   await client.query(lockingCounters(runIds));
 }
 
-/** The statement of `lockCounters`: sent first, it holds before whatever is asked behind it. */
-export function lockingCounters(runIds: readonly string[]): pg.QueryConfig {
+/** The same without a round trip: it holds before whatever is asked behind it. */
+export function sendLockCounters(client: Transaction, runIds: readonly string[]): void {
+  client.send(lockingCounters(runIds));
+}
+
+/** The statement of `lockCounters`. */
+function lockingCounters(runIds: readonly string[]): pg.QueryConfig {
   return {
     name: 'lock-counters',
     text: 'select run_id from run_counters where run_id = any($1::text[]) order by run_id for update',

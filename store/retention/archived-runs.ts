@@ -39,6 +39,15 @@ export async function archivedAmong(client: Queryable, runs: readonly string[]):
   return found.rows.map((row) => row.run_id);
 }
 
+/** The day on which the run was archived, YYYY-MM-DD; null: it never was. */
+export async function archivedOn(client: Queryable, run: string): Promise<string | null> {
+  const found = await client.query<{ day: string }>(
+    `select to_char(to_timestamp(archived_ms / 1000), 'YYYY-MM-DD') as day from archived_runs where run_id = $1`,
+    [run],
+  );
+  return found.rows[0]?.day ?? null;
+}
+
 /**
  * Puts an archived run back for reading: closed, so that nothing in it begins. It is left alone for 30 days, then goes again. Throws
  * `unknown_run` when it was not archived, `run_exists` when it is there, `archive_unreadable`.

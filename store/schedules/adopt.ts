@@ -10,12 +10,12 @@ import { PHASES } from '../../graph/run/status.ts';
 import type { CatalogueVersion } from '../catalogue/catalogue.ts';
 import { calendarsOf } from '../catalogue/catalogue.ts';
 import { notRehearsed, refuseGaps } from '../catalogue/rehearsals.ts';
-import { writeAudit } from '../operations/audit.ts';
-import { newId } from '../operations/operations.ts';
+import { keyReused, writeApplied } from '../operations/operation-rows.ts';
 import type { RunContext } from '../record/run-context.ts';
 import { appendLog } from '../record/run-log.ts';
 import { readStored } from '../record/run-state.ts';
 import { lockForSubscribing, subscribe } from '../record/subscriptions.ts';
+import { notify } from '../schema/notify.ts';
 import { inTransaction, type Queryable } from '../schema/pool.ts';
 import { flowsOfBackfill, runsBeside } from './beside.ts';
 
@@ -45,10 +45,7 @@ export async function answeredBefore(
   );
   const row = found.rows[0];
   if (row === undefined) return null;
-  if (row.hash !== bodyHash || row.adopted === null)
-    throw new SluiceError('idempotency_key_reused', `the key '${key}' belongs to another request`, {
-      facts: { key },
-    });
+  if (row.hash !== bodyHash || row.adopted === null) throw keyReused(key);
   return row.adopted;
 }
 
@@ -154,7 +151,7 @@ async function move(
       body: { type: 'effect' },
     },
   ]);
-  await client.query("select pg_notify('sluice_run', $1)", [run.id]);
+  await notify(client, 'sluice_run', run.id);
   return adoption;
 }
 
@@ -303,42 +300,17 @@ async function writeOperation(
   { state: _, ...answer }: Adoption,
 ): Promise<string> {
   const { added, removed, newBlockers } = answer;
-  const id = newId('op');
+  const { actor, roles, key, bodyHash, reason } = request;
   const adopted = { version: version.version, from: run.catalogueVersion };
-  const body = {
-    verb: 'adopt',
-    flows: [],
-    edges: [],
-    reason: request.reason,
-    evidence: null,
-    partial: false,
-    supersede: false,
-    ran: null,
-    plan: null,
-    roles: request.roles,
-    adopted,
-  };
-  await client.query(
-    `insert into operations (id, run_id, actor, idempotency_key, verb, body, body_hash, state, outcome, requested_ms, decided_ms)
-     values ($1, $2, $3, $4, 'adopt', $5, $6, 'applied', $7, clock_ms(), clock_ms())`,
-    [
-      id,
-      run.id,
-      request.actor,
-      request.key,
-      JSON.stringify(body),
-      request.bodyHash,
-      JSON.stringify({ code: null, detail: null, flows: [], adopted: { ...adopted, answer } }),
-    ],
-  );
-  await writeAudit(client, {
-    actor: request.actor,
-    verb: 'adopt',
+  return writeApplied(client, {
     run: run.id,
-    operation: id,
-    reason: request.reason,
-    outcome: 'applied',
+    actor: { name: actor, roles },
+    verb: 'adopt',
+    key,
+    bodyHash,
+    reason,
+    facts: { adopted },
+    answer: { adopted: { ...adopted, answer } },
     detail: { ...adopted, added, removed, newBlockers: newBlockers.length },
   });
-  return id;
 }

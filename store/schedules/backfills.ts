@@ -7,7 +7,7 @@ import type { PlannedRun } from '../../graph/impact/backfill-dependants.ts';
 import type { Cycle } from '../../graph/model.ts';
 import type { BackfillTurn } from '../../graph/why/unopened.ts';
 import { writeAudit } from '../operations/audit.ts';
-import { newId } from '../operations/operations.ts';
+import { newId } from '../operations/operation-rows.ts';
 import { inTransaction, type Queryable } from '../schema/pool.ts';
 import { runsBeside } from './beside.ts';
 import type { OpenDueDeps } from './open-due.ts';

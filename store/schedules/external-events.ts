@@ -6,7 +6,7 @@ import { SluiceError } from '../../errors.ts';
 import type { Graph } from '../../graph/compiled/compact.ts';
 import type { Cycle } from '../../graph/model.ts';
 import { writeAudit } from '../operations/audit.ts';
-import { newId } from '../operations/operations.ts';
+import { newId } from '../operations/operation-rows.ts';
 import { appendLog, type LogRow, lockCounters } from '../record/run-log.ts';
 import type { Queryable } from '../schema/pool.ts';
 

@@ -12,6 +12,7 @@ import { type CatalogueVersion, calendarsOf, newestVersion } from '../catalogue/
 import { notRehearsed, refuseGaps } from '../catalogue/rehearsals.ts';
 import { type RunRow, readRun } from '../record/run-context.ts';
 import { subscribe } from '../record/subscriptions.ts';
+import { notify } from '../schema/notify.ts';
 import { inTransaction, type Queryable } from '../schema/pool.ts';
 import { tellOpened } from './external-events.ts';
 import { nextRunNumber } from './run-numbers.ts';
@@ -142,7 +143,7 @@ export async function openRun(
       await tellOpened(client, { id, cycle, period }, graph);
       // Last: it holds the counter rows of other runs (A11).
       await subscribe(client, id, graph.ids, subscriptions);
-      await client.query("select pg_notify('sluice_log', $1)", [id]);
+      await notify(client, 'sluice_log', id);
       return id;
     },
     { guarded: false },

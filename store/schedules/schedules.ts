@@ -3,6 +3,7 @@ import type pg from 'pg';
 import { SluiceError } from '../../errors.ts';
 import type { SlotDecision, Text } from '../../graph/calendar/schedule.ts';
 import { writeAudit } from '../operations/audit.ts';
+import { notify } from '../schema/notify.ts';
 import { inTransaction, type Queryable } from '../schema/pool.ts';
 
 export interface ScheduleRow {
@@ -31,6 +32,12 @@ export interface SlotRow {
 const ROW = `id, paused, reason, changed_by as "changedBy", changed_ms as "changedAt", decided_ms as "decidedAt"`;
 const SLOT = `schedule_id as schedule, slot_ms as slot, period, decision, run_id as run, json_build_object('en', en, 'zh', zh) as text,
   until_ms as until, decided_ms as "decidedAt", actor`;
+
+/** Ids of the schedules that the record keeps. */
+export async function scheduleIds(client: Queryable): Promise<string[]> {
+  const found = await client.query<{ id: string }>('select id from schedules where removed_ms is null');
+  return found.rows.map((row) => row.id);
+}
 
 export async function listSchedules(client: Queryable): Promise<ScheduleRow[]> {
   const found = await client.query<ScheduleRow>(
@@ -180,7 +187,7 @@ export async function setPaused(
       reason: by.reason,
       outcome: 'applied',
     });
-    await client.query("select pg_notify('sluice_schedules', $1)", [id]);
+    await notify(client, 'sluice_schedules', id);
   });
 }
 
