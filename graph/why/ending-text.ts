@@ -1,6 +1,6 @@
 /**
- * How a program ended, as its agent wrote it into the record, for a sentence: the end of its stderr beside the exit code, in one line; what
- * the agent itself says in Chinese as well. What a program or a database said stays as it is.
+ * What was said, for a sentence of `why`: in one line, with the end of stderr beside the exit code. What Sluice itself said is put into Chinese
+ * as well; what a person, a program or a database said stays as it is.
  */
 import type { Sentence } from '../text/sentence.ts';
 
@@ -9,7 +9,7 @@ const SAID_CHARACTERS = 200;
 const STDERR_CHARACTERS = 600;
 const STDERR = '\nstderr: ';
 
-/** Words of platforms/shell/shell-ending.ts and platforms/shell/log-pump.ts. */
+/** Words of platforms/shell/shell-ending.ts, platforms/shell/log-pump.ts, graph/why/claim-conditions.ts and graph/run/room.ts. */
 const IN_CHINESE: readonly (readonly [RegExp, string])[] = [
   [/^exit code (\d+)$/, '退出码 $1'],
   [
@@ -19,6 +19,10 @@ const IN_CHINESE: readonly (readonly [RegExp, string])[] = [
   [/^killed by (SIG\w+) \(exit code (\d+)\)$/, '被 $1 终止（退出码 $2）'],
   [/^no end within (\d+) ms$/, '$1 毫秒内未结束'],
   [/^ended: its output passed (\d+) MB$/, '已终止：输出超过 $1 MB'],
+  [/^needs (\d+), (\d+) of (\d+) used$/, '需要 $1，已用 $2，共 $3'],
+  [/^needs (\d+) of a pool that does not exist$/, '需要 $1，但该资源池不存在'],
+  [/^pool (.+), needs (\d+), (\d+) of (\d+) used$/, '资源池 $1 需要 $2，已用 $3，共 $4'],
+  [/^a slot of (.+)$/, '代理 $1 的槽位'],
 ];
 
 /** `reason`: of an attempt, a decision or a state. Its first line, and the end of stderr when it has one. */

@@ -21,6 +21,16 @@ const table: [string, { given: string; en: string; zh: string }][] = [
     },
   ],
   ['a timeout', { given: 'no end within 300 ms', en: 'no end within 300 ms', zh: '300 毫秒内未结束' }],
+  ['a full pool', { given: 'needs 2, 3 of 4 used', en: 'needs 2, 3 of 4 used', zh: '需要 2，已用 3，共 4' }],
+  [
+    'room in a pool',
+    {
+      given: 'pool bulk, needs 1, 1 of 3 used',
+      en: 'pool bulk, needs 1, 1 of 3 used',
+      zh: '资源池 bulk 需要 1，已用 1，共 3',
+    },
+  ],
+  ['a slot', { given: 'a slot of agent-yt', en: 'a slot of agent-yt', zh: '代理 agent-yt 的槽位' }],
   [
     'a database, its first line',
     {
