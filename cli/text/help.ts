@@ -176,7 +176,7 @@ const HELP = {
   backfill_show: ['a backfill and its runs', '查看补数及其运行'],
   backfill_cancel: ['open nothing more; runs that are open go on', '不再打开新的运行；已打开的继续'],
   yes_far: ['a period far ahead is meant', '确需远期周期'],
-  backfill_before_beginning: ['also periods from before the beginning of the cycle', '允许早于起始周期的账期'],
+  backfill_before_beginning: ['also periods from before the beginning of the cycle', '允许早于起始账期的账期'],
   backfill_dependants: ['with the runs of other cycles whose flows use the results', '连同使用其结果的其他周期的运行'],
   backfill_every_period: ['also periods that no schedule opens', '包括没有计划会打开的账期'],
   backfill_flows: ['only these flows and everything downstream (default: all)', '仅这些流程及其全部后置（默认全部）'],

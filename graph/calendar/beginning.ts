@@ -22,7 +22,7 @@ export function isBefore(period: string, begins: string | null | undefined): boo
 export function beforeText(cycle: Cycle, begins: string): Sentence {
   return {
     en: `it lies before the beginning: the ${cycle} runs begin with ${begins}`,
-    zh: `早于起始周期：${CYCLES[cycle]}运行自 ${begins} 开始`,
+    zh: `早于起始账期：${CYCLES[cycle]}运行自 ${begins} 开始`,
   };
 }
 

@@ -28,7 +28,7 @@ export class BeginningCheck {
     }
     if (all === undefined || comparePeriods(begins, all) >= 0) return begins;
     const en = `${begins} lies before ${all}, with which the ${cycle} runs begin`;
-    this.#add('bad_combination', id, at, en, `${begins} 早于该类运行的起始周期 ${all}`);
+    this.#add('bad_combination', id, at, en, `${begins} 早于该类运行的起始账期 ${all}`);
     return all;
   }
 

@@ -156,7 +156,7 @@ test.each<[string, ShortFlow[], object[], string[]]>([
 test('a run from before the beginning is absent because of it, whatever schedules say', () => {
   expect(absentRun('day-2026-11-19', 'A', 0, [], null, '2026-11-20')!.text).toEqual({
     en: expect.stringContaining('before the beginning: the day runs begin with 2026-11-20'),
-    zh: expect.stringContaining('早于起始周期：日运行自 2026-11-20 开始'),
+    zh: expect.stringContaining('早于起始账期：日运行自 2026-11-20 开始'),
   });
   expect(absentRun('day-2026-11-20', 'A', 0, [], null, '2026-11-20')!.text.en).not.toContain('beginning');
 });

@@ -62,7 +62,7 @@ test('the flow and why say what is not waited for, in both languages', async () 
     state: null,
   });
   const shown = (await sluice(['flow', 'show', 'Stock', '--run', 'day-2026-11-29', '--lang', 'zh'])).out;
-  expect(shown).toContain('day-2026-11-28：早于其起始周期 2026-11-29');
+  expect(shown).toContain('day-2026-11-28：早于其起始账期 2026-11-29');
 
   await open('month', '2026-11');
   await api.coordinator!.settled('month-2026-11');
@@ -83,7 +83,7 @@ test('an earlier run is refused with a code, and why it is not there is its bein
   expect(await sluice(['run', 'open', '2026-11-28'])).toMatchObject({ exit: 5 });
   const { text } = (await operator.get('/runs/day-2026-11-28/why')).body;
   expect(text.en).toContain('before the beginning: the day runs begin with 2026-11-29');
-  expect((await sluice(['why', '--run', 'day-2026-11-28', '--lang', 'zh'])).out).toContain('早于起始周期');
+  expect((await sluice(['why', '--run', 'day-2026-11-28', '--lang', 'zh'])).out).toContain('早于起始账期');
 });
 
 test('a schedule that comes upon an earlier period notes it and goes on', async () => {
