@@ -199,7 +199,7 @@ export function unorderedProblems(
       users.map(({ id }) => [id, facts.get(text)?.tables ?? null] as const),
     ),
   );
-  // Of an estate's 13,000 flows most write no table that is known here.
+  // Most of an estate's 13,000 flows write no table that is known here.
   const data = flows
     .filter(({ id, writes }) => writes.length > 0 || tables.has(id))
     .map((flow) => dataOf(flow, tables.get(flow.id) ?? null, platforms));
