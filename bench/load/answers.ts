@@ -11,7 +11,7 @@ import { percentile } from './percentile.ts';
 import { type System, startSystem } from './system.ts';
 import { type ByPart, watchMemory } from './usage.ts';
 
-export interface AnswersWish {
+export interface AnswersOptions {
   readonly flows: number;
   readonly say: (text: string) => void;
   readonly shutdown: Shutdown;
@@ -24,11 +24,11 @@ export interface Answers {
   readonly counts: Readonly<Record<string, number>>;
   readonly whyApiMs: { p50: number | null; p99: number | null };
   readonly whyAllMs: number | null;
-  /** The computing alone, in the API's process, with the run read already. */
+  /** Time to compute the answer in the API's process, once the run has been read. */
   readonly criticalPathMs: number | null;
-  /** By the asker's clock, reading included. */
+  /** Time of the whole answer as the client sees it, reading included. */
   readonly criticalPathApiMs: number | null;
-  /** The same of lateness, with both runs read already. */
+  /** The same for lateness, once both runs have been read. */
   readonly latenessMs: number | null;
   readonly latenessApiMs: number | null;
   /** Template queries, each with its example's inputs, by the asker's clock; medians of 3. */
@@ -39,6 +39,11 @@ export interface Answers {
   /** With the run open, worked through and asked about. */
   readonly peakRssMb: ByPart;
   readonly catalogueCheckMs: number | null;
+  /** Every flow of the catalogue has another owner; the run is open. */
+  readonly catalogueDiffMs: number | null;
+  /** A plan that redoes a flow of the first layer and everything below it. */
+  readonly rerunPlanMs: number | null;
+  readonly retirementMs: number | null;
 }
 
 const PERIOD = '2026-11-20';
@@ -46,11 +51,11 @@ const ASKED = 300;
 const REPEATED = 15;
 
 /**
- * The day run of an estate of `flows` flows, its agents having done whatever does not wait for other runs; then questions one after the
+ * The day run of an estate of `flows` flows, of which agents have done what does not wait for other runs; then questions one after the
  * other, by the asker's clock. Medians of 15 but for `why`, which is asked of 300 flows, for the critical path of 30, done ones and
  * waiting ones, and for the lateness of 30 done ones.
  */
-export async function answers({ flows, say, shutdown }: AnswersWish): Promise<Answers> {
+export async function answers({ flows, say, shutdown }: AnswersOptions): Promise<Answers> {
   const files = estate(flows, 42, { noop: true, speedup: 1_000_000 });
   const system = await startSystem({
     catalogue: Object.fromEntries(files.map(({ path, text }) => [path, text])),
@@ -87,6 +92,10 @@ export async function answers({ flows, say, shutdown }: AnswersWish): Promise<An
     for (let i = 0; i < 3; i++) times.push(await timed(() => client.get(`/queries/${query}`, input)));
     queryMs[query] = percentile(times, 0.5);
   }
+  const changed = files.map(({ path, text }) => ({
+    path,
+    text: text.replaceAll(/^( +owner: ).*$/gm, '$1other'),
+  }));
   let flow = 0;
   const answer: Answers = {
     flows,
@@ -105,12 +114,15 @@ export async function answers({ flows, say, shutdown }: AnswersWish): Promise<An
     // Before the check: what it takes for a moment is not what open runs cost.
     peakRssMb: await memory.stop(),
     catalogueCheckMs: await median(() => client.post('/catalogue/check', { files })),
+    catalogueDiffMs: await median(() => client.post('/catalogue/diff', { files: changed })),
+    rerunPlanMs: await median(() => client.post(`/runs/${id}/rerun-plans`, { flows: [finished[0]!] })),
+    retirementMs: await median(() => client.get(`/flows/${finished[0]!}/retirement`)),
   };
   await shutdown.run();
   return answer;
 }
 
-/** Inputs that a query cannot do without; compared with itself, as a run is for its lateness. */
+/** The inputs that a query requires. The day is compared with itself, like the run for its lateness. */
 function askedWith(inputs: readonly string[], flow: string): Query {
   const values = { date: PERIOD, compareDate: PERIOD, run: `day-${PERIOD}`, flow, flows: flow, name: flow };
   return Object.fromEntries(Object.entries(values).filter(([name]) => inputs.includes(name)));
@@ -133,7 +145,7 @@ async function untilQuiet(client: Client, run: string): Promise<RunDetail> {
   }
 }
 
-/** A question about some flows, in turn: what the asker waited for, and what the API says that it computed (`Server-Timing`). */
+/** Asks about one flow after the other. Answers how long the client waited, and how long the API computed (`Server-Timing`). */
 async function computeTimes(
   system: System,
   path: string,

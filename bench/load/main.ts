@@ -6,6 +6,7 @@ import { answers } from './answers.ts';
 import { burst } from './burst.ts';
 import { type GraphFile, readGraphFile } from './graph-file.ts';
 import { WORKLOADS } from './graphs.ts';
+import { rules } from './rules.ts';
 import { throughput } from './throughput.ts';
 import { verbs } from './verbs.ts';
 
@@ -29,9 +30,10 @@ async function main(): Promise<unknown> {
       verbs: { type: 'boolean', default: false },
       answers: { type: 'boolean', default: false },
       burst: { type: 'boolean', default: false },
+      rules: { type: 'boolean', default: false },
       flows: { type: 'string', default: '13000' },
       seconds: { type: 'string', default: '60' },
-      // The only form there is; said in scripts all the same.
+      // The output is always JSON; scripts may pass the option.
       json: { type: 'boolean', default: true },
     },
   });
@@ -39,8 +41,11 @@ async function main(): Promise<unknown> {
   if (options.verbs) return verbs({ seconds: number('seconds', options.seconds), say, shutdown });
   if (options.answers) return answers({ flows: number('flows', options.flows), say, shutdown });
   if (options.burst) return burst({ say, shutdown });
+  if (options.rules) return rules({ flows: number('flows', options.flows), say });
   if (graph === undefined)
-    throw usage('say what: --graph FILE (or w1, w2, w3, w4), --verbs, --answers, --burst');
+    throw usage(
+      'say what to measure: --graph FILE (or w1, w2, w3, w4), --verbs, --answers, --burst, --rules',
+    );
   if (program !== 'noop' && program !== 'shell')
     throw usage(`there is no program '${program}': noop or shell`);
   return throughput(await graphOf(graph), {

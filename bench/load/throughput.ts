@@ -6,13 +6,13 @@ import type { Shutdown } from '../../embedded/shutdown.ts';
 import { createPool } from '../../store/schema/pool.ts';
 import { runWorkflowId } from '../../workflows/messages.ts';
 import { untilFinished } from './finished.ts';
-import { catalogueOf, idsOf, PLATFORM, type ProgramWish } from './graph-catalogue.ts';
+import { catalogueOf, idsOf, PLATFORM, type ProgramOptions } from './graph-catalogue.ts';
 import type { GraphFile } from './graph-file.ts';
 import { percentile } from './percentile.ts';
 import { type System, startSystem } from './system.ts';
 import { type ByPart, cpuSeconds, mapParts, memoryMb, watchMemory } from './usage.ts';
 
-export interface ThroughputWish extends ProgramWish {
+export interface ThroughputOptions extends ProgramOptions {
   readonly agents: number;
   readonly workers: number;
   readonly slots: number;
@@ -35,6 +35,8 @@ interface Measured {
   readonly hopMs: { p50: number | null; p95: number | null };
   readonly historyEvents: number;
   readonly historyBytes: number;
+  /** Transactions of the coordinator of the first run. */
+  readonly exchanges: number;
   readonly cpuSeconds: ByPart;
   /** Memory after the rest, MB: what runs leave behind. Absent without a rest. */
   readonly restRssMb?: ByPart;
@@ -53,11 +55,11 @@ export interface Throughput extends Measured {
   readonly runs: readonly Measured[];
 }
 
-export async function throughput(graph: GraphFile, wish: ThroughputWish): Promise<Throughput> {
+export async function throughput(graph: GraphFile, options: ThroughputOptions): Promise<Throughput> {
   const { agents, workers, slots, repeat, together, restSeconds, temporalAddress, say, program, shutdown } =
-    wish;
+    options;
   const system = await startSystem({
-    catalogue: catalogueOf(graph, wish),
+    catalogue: catalogueOf(graph, options),
     workers,
     agents: Array.from({ length: agents }, (_, i) => ({ name: `agent-${i + 1}`, platform: PLATFORM, slots })),
     temporalAddress,
@@ -118,6 +120,7 @@ async function runsOf(
     makespanMs: Math.round(makespanMs),
     hopMs: await hops(pool, runs, graph),
     ...(await historyOf(system, runs[0]!)),
+    exchanges: await exchangesOf(pool, runs[0]!),
     cpuSeconds: mapParts(after, (value, part) => Math.round((value - before[part]) * 100) / 100),
   };
 }
@@ -139,6 +142,14 @@ async function hops(pool: pg.Pool, runs: readonly string[], graph: GraphFile): P
       );
   });
   return { p50: percentile(waits, 0.5), p95: percentile(waits, 0.95) };
+}
+
+async function exchangesOf(pool: pg.Pool, run: string): Promise<number> {
+  const found = await pool.query<{ exchange: number }>(
+    'select exchange from run_counters where run_id = $1',
+    [run],
+  );
+  return found.rows[0]!.exchange;
 }
 
 async function historyOf(

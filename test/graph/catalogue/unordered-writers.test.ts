@@ -1,10 +1,11 @@
-import { describe, expect, test } from 'vitest';
+import { expect, test } from 'vitest';
 import { estate } from '../../../bench/estate/catalogue.ts';
 import { checkCatalogue } from '../../../graph/catalogue/check.ts';
 import { unorderedWriters } from '../../../graph/catalogue/unordered-writers.ts';
 import { tableKey } from '../../../graph/impact/lineage.ts';
 import type { Flow } from '../../../graph/model.ts';
 import { catalogueText, type ShortFlow } from '../../support/estate.ts';
+import { costRatio, LINEAR_FOR_TEN_TIMES } from '../../support/growth.ts';
 
 const check = (flows: readonly ShortFlow[], frame: object = {}): readonly Flow[] =>
   checkCatalogue([{ path: 'f.yaml', text: catalogueText(flows, { ...frame }) }], 'import').flows;
@@ -315,21 +316,17 @@ test('on random graphs a table is named exactly when some pair of its writers is
   }
 });
 
-describe('a catalogue of 13,000 flows', () => {
-  test('is looked through in a small part of its check', () => {
-    const { flows } = checkCatalogue(estate(13_000));
-    // Everybody writes a table of its own, one of ten with its neighbours, and a log that all share.
+test('unordered writers are found in a time that grows with the flows', () => {
+  const [small, large] = [1_300, 13_000].map((count) => {
+    const { flows } = checkCatalogue(estate(count));
+    // Each flow writes a table of its own, one of ten with its neighbours, and a log that all share.
     const data = flows.map(({ id }, i) => ({
       flow: id,
       reads: [],
       writes: [`yt own${i}`, `yt shared${Math.floor(i / 10)}`, 'yt log'],
     }));
-    const since = process.cpuUsage();
-    const answered = unorderedWriters(flows, data);
-    const { user, system } = process.cpuUsage(since);
-    console.log(
-      `unordered writers of 13,000 flows: ${((user + system) / 1000).toFixed(0)} ms, ${answered.length} tables`,
-    );
-    expect(answered.map(({ table }) => table)).toContain('yt log');
-  });
+    return () => unorderedWriters(flows, data);
+  }) as [() => ReturnType<typeof unorderedWriters>, () => ReturnType<typeof unorderedWriters>];
+  expect(large().map(({ table }) => table)).toContain('yt log');
+  expect(costRatio(small, large, 2)).toBeLessThan(LINEAR_FOR_TEN_TIMES);
 });

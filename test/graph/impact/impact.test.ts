@@ -9,6 +9,7 @@ import { untouchedFlows } from '../../../graph/impact/untouched.ts';
 import type { EdgeSpec, Flow } from '../../../graph/model.ts';
 import { deadlinesMoved, foreseenEnds, longestWayTo } from '../../../graph/usual/foreseen-ends.ts';
 import { denseCatalogue } from '../../support/dense-catalogue.ts';
+import { costRatio, LINEAR_FOR_TEN_TIMES } from '../../support/growth.ts';
 import { runsOr, seed } from '../../support/property.ts';
 import { graphOf } from '../../support/run-graph.ts';
 
@@ -268,23 +269,20 @@ test('a flow is untouched when no way of data leads to it from what is redone', 
   );
 });
 
-test('the whole of 13,000 flows is walked in milliseconds', () => {
-  const { flows } = checkCatalogue(denseCatalogue());
-  const estate = estateOf(flows, flows);
-  const graph = inflate(compact(flows, 'day'));
-  const ones = new Uint8Array(graph.n).fill(1);
-  const [durations, starts] = [new Float64Array(graph.n).fill(60_000), new Float64Array(graph.n)];
-  const timed = (work: () => unknown): number => {
-    work();
-    const from = performance.now();
-    work();
-    return performance.now() - from;
+test('what a change touches, and when work would end, cost as many times more as there are more flows', () => {
+  const walks = (width: number) => {
+    const { flows } = checkCatalogue(denseCatalogue(width));
+    const estate = estateOf(flows, flows);
+    const graph = inflate(compact(flows, 'day'));
+    const ones = new Uint8Array(graph.n).fill(1);
+    const [durations, starts] = [new Float64Array(graph.n).fill(60_000), new Float64Array(graph.n)];
+    expect(impactOf(estate, [0]).below.length).toBeGreaterThan(0.75 * graph.n);
+    return {
+      impact: () => impactOf(estate, [0]),
+      ends: () => foreseenEnds(graph, { now: 1, runs: ones, members: ones, roots: ones, durations, starts }),
+    };
   };
-  const impactMs = timed(() => impactOf(estate, [0]));
-  const endsMs = timed(() =>
-    foreseenEnds(graph, { now: 1, runs: ones, members: ones, roots: ones, durations, starts }),
-  );
-  console.log(`13,000 flows: impact ${impactMs.toFixed(1)} ms, ends ${endsMs.toFixed(1)} ms`);
-  expect(impactOf(estate, [0]).below.length).toBeGreaterThan(10_000);
-  expect(Math.max(impactMs, endsMs)).toBeLessThan(200);
+  const [small, large] = [walks(50), walks(500)];
+  expect(costRatio(small.impact, large.impact)).toBeLessThan(LINEAR_FOR_TEN_TIMES);
+  expect(costRatio(small.ends, large.ends)).toBeLessThan(LINEAR_FOR_TEN_TIMES);
 });

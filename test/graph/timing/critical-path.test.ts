@@ -1,9 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { randomOf } from '../../../bench/load/graphs.ts';
-import { checkCatalogue } from '../../../graph/catalogue/check.ts';
-import { inflate } from '../../../graph/compiled/compact.ts';
-import { compact } from '../../../graph/compiled/compile.ts';
 import { derive, emptyState, FLAG } from '../../../graph/run/state.ts';
 import {
   type CriticalPath,
@@ -12,7 +9,8 @@ import {
   type Piece,
   type PieceKind,
 } from '../../../graph/timing/critical-path.ts';
-import { denseCatalogue } from '../../support/dense-catalogue.ts';
+import { denseGraph } from '../../support/dense-catalogue.ts';
+import { costRatio, LINEAR_FOR_TEN_TIMES } from '../../support/growth.ts';
 import { at, MIN, OPEN, type Story, storyOf, type Told } from '../../support/path-facts.ts';
 import { runsOr, seed } from '../../support/property.ts';
 import type { FlowSpec } from '../../support/run-graph.ts';
@@ -790,10 +788,9 @@ describe('the critical path of random executions', () => {
   });
 });
 
-test('the critical path of an estate of 13,000 flows is computed within 5 ms', () => {
-  const checked = checkCatalogue(denseCatalogue(), 'apply');
-  if (!checked.ok) throw new Error('the estate has problems');
-  const graph = inflate(compact(checked.flows, 'day'));
+/** A finished run of a dense catalogue, 26 layers deep, as arguments of `criticalPath`; `redone`: by one plan of all flows. */
+function finishedRun(width: number, redone: boolean): Parameters<typeof criticalPath> {
+  const graph = denseGraph(width);
   const { n } = graph;
   const s = emptyState(graph, { openedAt: OPEN, now: OPEN + 1, graceMs: 0 });
   const random = randomOf(3);
@@ -807,7 +804,6 @@ test('the critical path of an estate of 13,000 flows is computed within 5 ms', (
     endedAt[v] = sentAt[v]! + 1 + Math.floor(random() * 1_000);
   }
   derive(graph, s);
-  // Everything was redone by one plan, which is the dearest: members are looked for above every flow of the path.
   const { facts } = storyOf({ specs: [A], flows: {} });
   const large: typeof facts = {
     ...facts,
@@ -828,21 +824,21 @@ test('the critical path of an estate of 13,000 flows is computed within 5 ms', (
       outcome: new Array(n).fill('succeeded'),
       agent: new Array(n).fill('a1'),
     },
-    plans: [{ at: OPEN, members: new Set(Array.from({ length: n }, (_, v) => v)) }],
+    plans: redone ? [{ at: OPEN, members: new Set(Array.from({ length: n }, (_, v) => v)) }] : [],
   };
-  const times = Array.from({ length: 9 }, () => {
-    const started = performance.now();
-    criticalPath(graph, s, large, n - 1);
-    return performance.now() - started;
-  });
-  const path = criticalPath(graph, s, large, n - 1);
-  const plain = { ...large, plans: [] };
-  const started = performance.now();
-  criticalPath(graph, s, plain, n - 1);
-  const once = performance.now() - started;
-  console.log(
-    `13,000 flows, path of ${path.flows.length}: ${once.toFixed(2)} ms, after a plan of all ${Math.min(...times).toFixed(2)} ms`,
-  );
-  expect(path.flows.length).toBe(26);
-  expect(once).toBeLessThan(5);
-});
+  return [graph, s, large, n - 1];
+}
+
+// A run that was redone by one plan is the dearest: members are looked for above every flow of the path.
+test.each([false, true])(
+  'a critical path costs as many times more as there are more flows, redone: %s',
+  (redone) => {
+    const [small, large] = [finishedRun(50, redone), finishedRun(500, redone)];
+    expect(criticalPath(...large).flows).toHaveLength(26);
+    const ratio = costRatio(
+      () => criticalPath(...small),
+      () => criticalPath(...large),
+    );
+    expect(ratio).toBeLessThan(LINEAR_FOR_TEN_TIMES);
+  },
+);

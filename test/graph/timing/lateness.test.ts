@@ -10,7 +10,7 @@ import type { FlowSpec } from '../../support/run-graph.ts';
 import { anyEstate } from '../any-estate.ts';
 import { type Estate, Execution, OPENED } from '../run/execution.ts';
 
-const numRuns = runsOr(20_000);
+const numRuns = runsOr(5_000);
 
 const A: FlowSpec = { id: 'A' };
 const B: FlowSpec = { id: 'B', after: ['A'] };

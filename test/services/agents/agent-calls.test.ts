@@ -96,15 +96,14 @@ test('an agent claims, starts and completes; the answer of a repeated call is th
   expect(attempts.body.items).toMatchObject([{ n: 1, outcome: 'succeeded', rows: 3, agent: a.name }]);
 });
 
-test('a waiting claim is answered as soon as something is released', async () => {
+test('a waiting claim is answered as soon as something is released', { timeout: 50_000 }, async () => {
   const run = await freshRun();
   const a = await agent();
   await ann.post(`/runs/${run}/hold`, { flows: ['A', 'C', 'D'], reason: 'later' });
-  const waiting = a.claim(10, 20_000);
-  const since = performance.now();
+  // The longest that a claim may wait: when nothing wakes it, it is beyond the time-out.
+  const waiting = a.claim(10, 60_000);
   await ann.post(`/runs/${run}/unhold`, { flows: ['C'] });
   expect((await waiting).map((entry) => entry.flow)).toEqual(['C']);
-  expect(performance.now() - since).toBeLessThan(5_000);
 });
 
 test('a claim with nothing to do answers empty when its time is over', async () => {

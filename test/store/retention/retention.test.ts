@@ -148,28 +148,28 @@ test('a file that is not the one that was written is refused, and nothing comes 
   expect((await rowsOf(run)).runs).toEqual([]);
 });
 
-test('retention waits for no lock longer than half a second, and goes on when it is free (A10)', async () => {
+test('retention gives a lock up that it does not get, asks again, and goes on when it is free (A10)', async () => {
   await restoreRun(pool, folder, 'hour-2025053013');
   await pool.query("update archived_runs set restored_ms = 1 where run_id = 'hour-2025053013'");
   const holder = await pool.connect();
   await holder.query('begin');
   await holder.query("select 1 from run_counters where run_id = 'hour-2025053013' for update");
   const pass = runRetention(pool, policy, { limit: 100 });
-  const waits: number[] = [];
-  const until = performance.now() + 1_500;
-  while (performance.now() < until) {
-    const waiting = await pool.query<{ ms: number }>(
-      `select extract(epoch from clock_timestamp() - query_start)::float8 * 1000 as ms from pg_stat_activity
+  // It gives up after its lock timeout and asks again: each wait has a beginning of its own.
+  const waits = new Set<string>();
+  const look = async (): Promise<number> => {
+    const waiting = await pool.query<{ since: string }>(
+      `select query_start::text as since from pg_stat_activity
        where datname = current_database() and wait_event_type = 'Lock'`,
     );
-    waits.push(...waiting.rows.map(({ ms }) => ms));
-  }
+    for (const { since } of waiting.rows) waits.add(since);
+    return waits.size;
+  };
+  await expect.poll(look, { timeout: 60_000, interval: 20 }).toBeGreaterThanOrEqual(3);
   await holder.query('rollback');
   holder.release();
   const report = await pass;
   expect(report!.archived.map((entry) => entry.run)).toEqual(['hour-2025053013']);
-  expect(waits.length).toBeGreaterThan(0);
-  expect(Math.max(...waits)).toBeLessThan(1_000);
 });
 
 test('a pass ends after its time, and says that more is due', async () => {
