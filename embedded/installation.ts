@@ -1,11 +1,10 @@
-/** Our own parts on one machine: databases, set-up, API, worker, two agents, and the demo on sample data. */
+/** `npm start`: our own parts on one machine: databases, set-up, API, worker, two agents, and the demo on sample data. */
 import { spawn } from 'node:child_process';
-import { join } from 'node:path';
-import { type Config, childEnvironment, projectFolder } from '../config.ts';
-import { SluiceError } from '../errors.ts';
-import { type Home, readNote, writeNote } from './home.ts';
+import { type Config, childEnvironment } from '../config.ts';
+import type { Home } from './home.ts';
+import { notePlatforms, PLATFORMS, partsOf, prepareSample, programFile, setUp, startAll } from './parts.ts';
 import { createDatabase } from './postgres.ts';
-import { runToEnd, startProgram } from './programs.ts';
+import { startProgram } from './programs.ts';
 import type { Servers } from './servers.ts';
 import type { Shutdown } from './shutdown.ts';
 import { supervise } from './supervise.ts';
@@ -15,12 +14,10 @@ const AGENTS = [
   { name: 'agent-yt', platform: 'yt', slots: 6 },
   { name: 'agent-mpp', platform: 'mpp', slots: 3 },
 ] as const;
-/** Databases that play the platforms. */
-const PLATFORMS = ['yt', 'mpp', 'db24'] as const;
 /** The database that stands for a platform's in rehearsals: its copy as of the first start, the catalogue's `rehearsal:` twin. */
 const twinOf = (platform: string): string => `${platform}_rehearsal`;
 
-interface Given {
+interface StartOptions {
   readonly config: Config;
   readonly home: Home;
   readonly servers: Servers;
@@ -32,15 +29,12 @@ interface Given {
   readonly replaceTokens: boolean;
 }
 
-const program = (path: string): string => join(projectFolder, path);
-
 /**
  * Makes databases, schema, catalogue, actors and sample data, then starts API, worker and agents and keeps them alive. Each part is added to
  * `shutdown` as it starts. Throws `child_failed` with the last lines of the part that did not come up.
  */
-export async function startParts(given: Given): Promise<void> {
-  const { config, home, servers, shutdown, say, sample } = given;
-  const databaseUrl = servers.databaseUrl();
+export async function startParts(options: StartOptions): Promise<void> {
+  const { config, home, servers, shutdown, say, sample, replaceTokens } = options;
   if (servers.ownsDatabase)
     for (const name of ['sluice', ...PLATFORMS]) await createDatabase(servers.databaseUrl('postgres'), name);
   const connections = servers.ownsDatabase
@@ -48,60 +42,42 @@ export async function startParts(given: Given): Promise<void> {
         PLATFORMS.flatMap((name) => [name, twinOf(name)]).map((name) => [name, servers.databaseUrl(name)]),
       )
     : config.agent.connections;
-  await writeNote(home, 'platforms', connections);
-  const env = {
-    SLUICE_HOME: home.path,
-    DATABASE_URL: databaseUrl,
-    TEMPORAL_ADDRESS: servers.temporalAddress,
-    SLUICE_API_URL: config.apiUrl,
-  };
+  await notePlatforms(home, connections);
 
-  const actorsFile = join(home.path, 'cli.json');
-  const setUp = runToEnd(home, 'setup', program('api/setup/main.ts'), env, [
-    ...(given.replaceTokens ? ['--replace-tokens'] : []),
-    actorsFile,
-    program('catalogue/month-start'),
-    ...AGENTS.map((agent) => agent.name),
-  ]);
-  const prepared = sample ? prepareSample(home, say) : Promise.resolve();
   // Awaited together, so that the failure of one does not leave the other unowned.
-  const [setUpEnd, sampleEnd] = await Promise.allSettled([setUp, prepared]);
+  const [setUpEnd, sampleEnd] = await Promise.allSettled([
+    setUp({
+      home,
+      databaseUrl: servers.databaseUrl(),
+      apiUrl: config.apiUrl,
+      catalogue: programFile('catalogue/month-start'),
+      agents: AGENTS.map((agent) => agent.name),
+      replaceTokens,
+    }),
+    sample ? sampleFor(home, say) : undefined,
+  ]);
   if (setUpEnd.status === 'rejected') throw setUpEnd.reason;
   if (sampleEnd.status === 'rejected') throw sampleEnd.reason;
   if (shutdown.signal.aborted) return;
   if (servers.ownsDatabase) await createTwins(servers, say);
 
-  const note = await readNote<{ actors: Record<string, string> }>(home, 'cli');
-  if (note === undefined) throw new SluiceError('internal', `the set-up left no readable ${actorsFile}`);
-  const keep = async (
-    name: string,
-    file: string,
-    changes: Record<string, string | undefined>,
-  ): Promise<void> => {
-    const part = await supervise(
-      name,
-      () => startProgram(home, name, program(file), { ...env, ...changes }),
-      say,
-    );
-    shutdown.add(name, () => part.stop());
-  };
-  // Platforms' credentials are the agents' alone.
-  // An empty value, not a missing one: a missing one would be read from .env.
-  const none = { SLUICE_CONNECTIONS: '' };
-  await keep('api', 'api/main.ts', none);
-  await Promise.all([
-    keep('worker', 'worker/main.ts', none),
-    ...AGENTS.map((agent) =>
-      keep(agent.name, 'agent/main.ts', {
-        DATABASE_URL: '',
-        SLUICE_TOKEN: note.actors[agent.name],
-        SLUICE_AGENT_NAME: agent.name,
-        SLUICE_AGENT_PLATFORM: agent.platform,
-        SLUICE_AGENT_SLOTS: String(agent.slots),
-        SLUICE_CONNECTIONS: JSON.stringify(connections),
-      }),
-    ),
-  ]);
+  const parts = partsOf({
+    home,
+    apis: [{ name: 'api' }],
+    workers: ['worker'],
+    agents: AGENTS,
+    addresses: {
+      database: () => servers.databaseUrl(),
+      temporal: () => servers.temporalAddress,
+      api: () => config.apiUrl,
+      connections: () => connections,
+    },
+    tokens: setUpEnd.value,
+  });
+  await startAll(parts, async (part) => {
+    const kept = await supervise(part.name, () => startProgram(home, part), say);
+    shutdown.add(part.name, () => kept.stop());
+  });
 }
 
 /** Copies each platform's database once, while nobody uses it. Without its twin only rehearsals are missing: the start goes on. */
@@ -112,13 +88,10 @@ async function createTwins(servers: Servers, say: (text: string) => void): Promi
     );
 }
 
-async function prepareSample(home: Home, say: (text: string) => void): Promise<void> {
+async function sampleFor(home: Home, say: (text: string) => void): Promise<void> {
   say('preparing sample data');
   const begun = Date.now();
-  await runToEnd(home, 'sample', program('catalogue/sample/main.ts'), { SLUICE_HOME: home.path }, [
-    'prepare',
-    join(home.path, 'platforms.json'),
-  ]);
+  await prepareSample(home);
   say(`sample data ready after ${((Date.now() - begun) / 1000).toFixed(1)} s`);
 }
 
@@ -129,7 +102,7 @@ export async function runDemo(
   shutdown: Shutdown,
   json: boolean,
 ): Promise<number> {
-  const child = spawn(process.execPath, [program('cli/demo/main.ts'), ...(json ? ['--json'] : [])], {
+  const child = spawn(process.execPath, [programFile('cli/demo/main.ts'), ...(json ? ['--json'] : [])], {
     stdio: ['ignore', 'inherit', 'inherit'],
     env: childEnvironment({ SLUICE_HOME: home.path, SLUICE_API_URL: config.apiUrl }),
   });

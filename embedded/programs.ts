@@ -1,9 +1,22 @@
-/** Our own programs as children: those that serve (api, worker, agent), and one-off steps of a start (migrate, sample data). */
+/** Our own programs as children: those that serve (api, worker, agent), and one-off steps of a start (set-up, sample data). */
 import { SluiceError } from '../errors.ts';
 import { describe, type NodeChild, spawnOwned } from './children.ts';
 import type { Home } from './home.ts';
 
+/** How long a program may take until it says that it is ready, ms. A worker that has to build its bundle takes 10 s on a slow machine. */
 const READY_MS = 60_000;
+
+/** Added to the environment of this process; an undefined value takes a key away. */
+export type Environment = Readonly<Record<string, string | undefined>>;
+
+export interface Program {
+  /** Names pid file and log file of the home. */
+  readonly name: string;
+  /** Absolute path. */
+  readonly file: string;
+  readonly env?: Environment;
+  readonly args?: readonly string[];
+}
 
 /**
  * Starts a program that serves and waits until it says that it is ready (the contract of `spawnOwned`); `facts` is what it said.
@@ -11,10 +24,7 @@ const READY_MS = 60_000;
  */
 export async function startProgram(
   home: Home,
-  name: string,
-  file: string,
-  env: Readonly<Record<string, string | undefined>> = {},
-  args: readonly string[] = [],
+  { name, file, env, args }: Program,
 ): Promise<NodeChild & { readonly facts: Record<string, unknown> }> {
   const child = await spawnOwned(home.path, name, file, env, args);
   let late = false;
@@ -34,16 +44,13 @@ export async function startProgram(
 }
 
 /**
- * Runs `file` (absolute) under this Node until it ends; its output goes to `<home>/logs/<name>.log`. Answers what it said with
+ * Runs a program under this Node until it ends; its output goes to `<home>/logs/<name>.log`. Answers what it said with
  * `process.send({ ready: true, ...facts })`, if it said anything. Throws `child_failed` with its last lines when it ends otherwise
- * than with 0. It is owned like every child: killed starts leave none behind.
+ * than with 0. It is owned like every child: when this process is killed, the next start ends it.
  */
 export async function runToEnd(
   home: Home,
-  name: string,
-  file: string,
-  env: Readonly<Record<string, string | undefined>> = {},
-  args: readonly string[] = [],
+  { name, file, env, args }: Program,
 ): Promise<Record<string, unknown>> {
   const child = await spawnOwned(home.path, name, file, env, args);
   const facts = child.ready.catch(() => ({}));

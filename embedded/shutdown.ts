@@ -11,8 +11,8 @@ export interface Shutdown {
 
 const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
 const EXIT_CODE = { SIGINT: 130, SIGTERM: 143, SIGHUP: 129 } as const;
-/** npm, the launcher and the terminal each may pass on the same Ctrl-C: what comes within this time is one wish. */
-const ONE_WISH_MS = 1_500;
+/** npm, the launcher and the terminal each may pass on the same Ctrl-C: what comes within this time, ms, counts as one request to stop. */
+const ONE_REQUEST_MS = 1_500;
 
 /**
  * Watches this process's signals, and the channel to the process that started it: when either asks, everything that was added is
@@ -38,7 +38,7 @@ export function watchSignals(say: (text: string) => void): Shutdown {
   };
   const asked = (why: string, code: number) => {
     if (stopped !== undefined) {
-      if (Date.now() - askedAt > ONE_WISH_MS) process.exit(code);
+      if (Date.now() - askedAt > ONE_REQUEST_MS) process.exit(code);
       return;
     }
     askedAt = Date.now();

@@ -1,32 +1,35 @@
 /**
- * The product under fire: its own PostgreSQL, Temporal, two APIs, two workers and several agents as real processes, each restarted by the
+ * The product while faults strike it: its own PostgreSQL, Temporal, two APIs, two workers and several agents as real processes, each restarted by the
  * supervisor as `npm start` does it, and a link of our own between every pair.
  */
 import { createHash, randomBytes } from 'node:crypto';
-import { readFile, rm } from 'node:fs/promises';
+import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import pg from 'pg';
-import { type Config, projectFolder } from '../../config.ts';
+import type { Config } from '../../config.ts';
 import type { Home } from '../../embedded/home.ts';
+import { partsOf, setUp, startAll } from '../../embedded/parts.ts';
 import { freePort } from '../../embedded/ports.ts';
 import { createDatabase, startPostgres } from '../../embedded/postgres.ts';
 import { removeOutsideData } from '../../embedded/postgres-data.ts';
-import { runToEnd, startProgram } from '../../embedded/programs.ts';
+import { startProgram } from '../../embedded/programs.ts';
 import { type Startable, type Supervised, supervise } from '../../embedded/supervise.ts';
 import { startTemporal } from '../../embedded/temporal.ts';
 import { obtainTemporal } from '../../embedded/temporal-binary.ts';
 import { type Link, openLink } from './link.ts';
 
-/** Short, so that leases end and tasks change hands many times in a run of minutes. */
+/** Times in ms. They are short, so that leases end and tasks change hands many times in a run of minutes. */
 export const LEASE_MS = 4_000;
 export const ORPHAN_MS = 8_000;
 export const GRACE_MS = 500;
-/** Temporal's default for workflow tasks. */
+/** How long a workflow task may take, ms: Temporal's default. */
 export const TASK_TIMEOUT_MS = 10_000;
 export const SLOTS = 6;
 const APIS = ['api-1', 'api-2'];
 const WORKERS = ['worker-1', 'worker-2'];
 const AGENTS = ['agent-1', 'agent-2', 'agent-3', 'agent-4'];
+/** Those that need others before those that are needed. */
+const STOPPED_IN_ORDER = [...AGENTS, ...WORKERS, ...APIS, 'temporal', 'postgres'];
 export const OPERATORS = ['operator-1', 'operator-2', 'operator-3', 'operator-4'];
 
 interface Process extends Startable {
@@ -36,7 +39,7 @@ interface Process extends Startable {
 
 export interface Installation {
   readonly home: Home;
-  /** Straight, without a link: for the harness's own questions. */
+  /** Direct connections without a link, for the harness itself. */
   readonly record: pg.Pool;
   readonly platform: pg.Pool;
   readonly links: ReadonlyMap<string, Link>;
@@ -54,7 +57,7 @@ export interface Installation {
   stop(): Promise<void>;
 }
 
-interface Given {
+interface InstallationOptions {
   readonly config: Config;
   readonly home: Home;
   /** Catalogue folder for `api/setup/main.ts`. */
@@ -66,22 +69,18 @@ interface Given {
   readonly say: (text: string) => void;
 }
 
-const file = (path: string): string => join(projectFolder, path);
-
-export async function startInstallation(given: Given): Promise<Installation> {
-  const { config, home, random, say } = given;
+export async function startInstallation(options: InstallationOptions): Promise<Installation> {
+  const { config, home, random, say } = options;
   const parts = new Map<string, Supervised<Process>>();
   const links = new Map<string, Link>();
   const pools: pg.Pool[] = [];
   const crashes: string[] = [];
   const stop = async (): Promise<void> => {
-    // As they were started, backwards: agents, workers, APIs, then the servers.
-    for (const name of [...parts.keys()].reverse()) {
-      const part = parts.get(name)!;
-      await part
-        .stop(15_000)
+    for (const name of STOPPED_IN_ORDER)
+      await parts
+        .get(name)
+        ?.stop(15_000)
         .catch((error: unknown) => say(`${name} did not stop cleanly: ${String(error)}`));
-    }
     await Promise.all(pools.map((pool) => pool.end().catch(() => {})));
     await Promise.all([...links.values()].map((link) => link.close()));
   };
@@ -94,10 +93,8 @@ export async function startInstallation(given: Given): Promise<Installation> {
     parts.set(name, part);
     return part.current();
   };
-  const link = async (name: string, port: number): Promise<number> => {
-    const opened = await openLink(name, port, random);
-    links.set(name, opened);
-    return opened.port;
+  const link = async (name: string, port: number): Promise<void> => {
+    links.set(name, await openLink(name, port, random));
   };
   try {
     return await start();
@@ -132,69 +129,57 @@ export async function startInstallation(given: Given): Promise<Installation> {
       pools.push(pool);
       return pool;
     }) as [pg.Pool, pg.Pool];
-    await platform.query(given.platformTables);
+    await platform.query(options.platformTables);
 
-    const actorsFile = join(home.path, 'actors.json');
-    await runToEnd(home, 'setup', file('api/setup/main.ts'), { DATABASE_URL: postgres.url('record') }, [
-      actorsFile,
-      given.catalogue,
-      ...AGENTS,
-    ]);
-    const { actors } = JSON.parse(await readFile(actorsFile, 'utf8')) as { actors: Record<string, string> };
-    const tokens = await createOperators(record);
-
-    const through = (url: string, port: number): string => {
-      const target = new URL(url);
-      target.port = String(port);
-      return target.href;
-    };
-    const common = {
-      SLUICE_HOME: home.path,
-      SLUICE_TASK_QUEUE: 'faults',
-      SLUICE_LEASE_MS: String(LEASE_MS),
-      SLUICE_HEARTBEAT_MS: '800',
-      SLUICE_GRACE_MS: String(GRACE_MS),
-      SLUICE_ORPHAN_MS: String(ORPHAN_MS),
-      SLUICE_LOG_LEVEL: 'warn',
-      SLUICE_CONNECTIONS: '',
-    };
-    /** What API and worker need: PostgreSQL and Temporal through links of their own. */
-    const serverEnv = async (name: string) => ({
-      ...common,
-      DATABASE_URL: through(postgres.url('record'), await link(`${name}>postgres`, postgresPort)),
-      TEMPORAL_ADDRESS: `127.0.0.1:${await link(`${name}>temporal`, temporalPort)}`,
+    const tokens = await setUp({
+      home,
+      databaseUrl: postgres.url('record'),
+      apiUrl: '',
+      catalogue: options.catalogue,
+      agents: AGENTS,
     });
-    const apiPorts: number[] = [];
-    for (const name of APIS) {
-      const port = await freePort();
-      apiPorts.push(port);
-      const env = { ...(await serverEnv(name)), SLUICE_PORT: String(port) };
-      await keep(name, () => startProgram(home, name, file('api/main.ts'), env));
+    const operatorTokens = await createOperators(record);
+
+    const apis = await Promise.all(APIS.map(async (name) => ({ name, port: await freePort() })));
+    for (const name of [...APIS, ...WORKERS]) {
+      await link(`${name}>postgres`, postgresPort);
+      await link(`${name}>temporal`, temporalPort);
     }
-    for (const name of WORKERS) {
-      const env = await serverEnv(name);
-      await keep(name, () => startProgram(home, name, file('worker/main.ts'), env));
+    for (const [i, name] of AGENTS.entries()) {
+      await options.prepareSpool(name, join(home.path, 'agents', name));
+      await link(`${name}>api`, apis[i % apis.length]!.port);
+      await link(`${name}>yt`, postgresPort);
     }
-    await Promise.all(
-      AGENTS.map(async (name, i) => {
-        await given.prepareSpool(name, join(home.path, 'agents', name));
-        const api = await link(`${name}>api`, apiPorts[i % apiPorts.length]!);
-        const database = through(postgres.url('yt'), await link(`${name}>yt`, postgresPort));
-        const env = {
-          ...common,
-          SLUICE_API_URL: `http://127.0.0.1:${api}`,
-          SLUICE_TOKEN: actors[name],
-          SLUICE_AGENT_NAME: name,
-          SLUICE_AGENT_PLATFORM: 'yt',
-          SLUICE_AGENT_SLOTS: String(SLOTS),
-          SLUICE_CONNECTIONS: JSON.stringify({ yt: database }),
-        };
-        await keep(name, () => startProgram(home, name, file('agent/main.ts'), env));
-      }),
-    );
-    const apiUrls = await Promise.all(
-      APIS.map(async (name, i) => `http://127.0.0.1:${await link(`operators>${name}`, apiPorts[i]!)}`),
-    );
+    for (const { name, port } of apis) await link(`operators>${name}`, port);
+    const urlThrough = (name: string): string => `http://127.0.0.1:${links.get(name)!.port}`;
+    const databaseThrough = (name: string, database: string): string => {
+      const url = new URL(postgres.url(database));
+      url.port = String(links.get(name)!.port);
+      return url.href;
+    };
+    const described = partsOf({
+      home,
+      apis,
+      workers: WORKERS,
+      agents: AGENTS.map((name) => ({ name, platform: 'yt', slots: SLOTS })),
+      addresses: {
+        database: (part) => databaseThrough(`${part}>postgres`, 'record'),
+        temporal: (part) => `127.0.0.1:${links.get(`${part}>temporal`)!.port}`,
+        // API and worker do not call it.
+        api: (part) => (AGENTS.includes(part) ? urlThrough(`${part}>api`) : ''),
+        connections: (agent) => ({ yt: databaseThrough(`${agent}>yt`, 'yt') }),
+      },
+      tokens,
+      settings: {
+        SLUICE_TASK_QUEUE: 'faults',
+        SLUICE_LEASE_MS: String(LEASE_MS),
+        SLUICE_HEARTBEAT_MS: '800',
+        SLUICE_GRACE_MS: String(GRACE_MS),
+        SLUICE_ORPHAN_MS: String(ORPHAN_MS),
+        SLUICE_LOG_LEVEL: 'warn',
+      },
+    });
+    await startAll(described, (part) => keep(part.name, () => startProgram(home, part)));
     return {
       home,
       record,
@@ -204,8 +189,8 @@ export async function startInstallation(given: Given): Promise<Installation> {
       agents: AGENTS,
       apis: APIS,
       workers: WORKERS,
-      apiUrls,
-      tokens,
+      apiUrls: APIS.map((name) => urlThrough(`operators>${name}`)),
+      tokens: operatorTokens,
       crashes,
       stop,
     };

@@ -3,31 +3,32 @@
  * Nothing in it is special: the programs and settings are those of `npm start`.
  */
 import { randomBytes } from 'node:crypto';
-import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { type Client, createClient } from '../../cli/client.ts';
-import { loadConfig, projectFolder } from '../../config.ts';
+import { loadConfig } from '../../config.ts';
 import { openHome } from '../../embedded/home.ts';
+import { type AgentPart, partsOf, setUp, startAll } from '../../embedded/parts.ts';
 import { freePort } from '../../embedded/ports.ts';
 import { createDatabase } from '../../embedded/postgres.ts';
 import { removeOutsideData } from '../../embedded/postgres-data.ts';
-import { runToEnd, startProgram } from '../../embedded/programs.ts';
+import { startProgram } from '../../embedded/programs.ts';
 import { startServers } from '../../embedded/servers.ts';
 import type { Shutdown } from '../../embedded/shutdown.ts';
 
-export interface Wish {
+export interface SystemOptions {
   /** File name below the catalogue's folder -> text. */
   readonly catalogue: Readonly<Record<string, string>>;
-  readonly agents: readonly { readonly name: string; readonly platform: string; readonly slots: number }[];
-  /** Default: one. */
+  readonly agents: readonly AgentPart[];
+  /** Number of worker processes; default 1. */
   readonly workers?: number;
   /** `host:port` of a Temporal server that is there; otherwise one is started. Its task queue is this system's alone. */
   readonly temporalAddress?: string | undefined;
   /** Added to the environment of every part. */
   readonly env?: Readonly<Record<string, string>>;
   readonly say: (text: string) => void;
-  /** Everything that is started is stopped with it. */
+  /** Stops everything that is started here. */
   readonly shutdown: Shutdown;
 }
 
@@ -40,15 +41,13 @@ export interface System {
   readonly apiUrl: string;
   /** What the command line would use for an actor: admin, operator, viewer, demo or an agent's name. */
   client(actor: string): Client;
-  /** The same, for a request of one's own. */
+  /** Bearer token of an actor, for requests that are sent without a client. */
   token(actor: string): string;
 }
 
-const program = (path: string): string => join(projectFolder, path);
-
 /** Starts everything; what was started, and the folder, go away when `shutdown` runs. */
-export async function startSystem(wish: Wish): Promise<System> {
-  const { catalogue, agents, workers = 1, temporalAddress, env = {}, say, shutdown } = wish;
+export async function startSystem(options: SystemOptions): Promise<System> {
+  const { catalogue, agents, workers = 1, temporalAddress, env = {}, say, shutdown } = options;
   const folder = await mkdtemp(join(tmpdir(), 'sluice-bench-'));
   const home = await openHome(folder);
   shutdown.add('home', async () => {
@@ -59,7 +58,7 @@ export async function startSystem(wish: Wish): Promise<System> {
   const { cache, temporalBin, temporalNamespace } = loadConfig();
   const own = { databaseUrl: undefined, temporalAddress, postgresPort: 0, temporalPort: 0 };
   const starting = startServers({ ...own, cache, temporalBin, temporalNamespace }, home, say);
-  // Added before it is done, so that a signal in between finds it.
+  // Added before the servers are up, so that a signal meanwhile stops them.
   shutdown.add('servers', () => starting.then((entry) => entry.stop()).catch(() => undefined));
   const servers = await starting;
   await createDatabase(servers.databaseUrl('postgres'), 'sluice');
@@ -68,46 +67,39 @@ export async function startSystem(wish: Wish): Promise<System> {
   const taskQueue = temporalAddress === undefined ? 'sluice' : `bench-${randomBytes(4).toString('hex')}`;
   const port = await freePort();
   const apiUrl = `http://127.0.0.1:${port}`;
-  const common = {
-    SLUICE_HOME: folder,
-    DATABASE_URL: databaseUrl,
-    TEMPORAL_ADDRESS: servers.temporalAddress,
-    SLUICE_TASK_QUEUE: taskQueue,
-    SLUICE_PORT: String(port),
-    SLUICE_API_URL: apiUrl,
-    SLUICE_LOG_LEVEL: 'warn',
-    SLUICE_CONNECTIONS: '',
-    ...env,
-  };
+  const settings = { SLUICE_TASK_QUEUE: taskQueue, SLUICE_LOG_LEVEL: 'warn', ...env };
   const files = join(folder, 'catalogue');
   await mkdir(files);
   for (const [name, text] of Object.entries(catalogue)) {
     await mkdir(dirname(join(files, name)), { recursive: true });
     await writeFile(join(files, name), text);
   }
-  const actorsFile = join(folder, 'cli.json');
-  const names = agents.map((agent) => agent.name);
-  await runToEnd(home, 'setup', program('api/setup/main.ts'), common, [actorsFile, files, ...names]);
-  const { actors } = JSON.parse(await readFile(actorsFile, 'utf8')) as { actors: Record<string, string> };
-  const start = async (name: string, file: string, more: Record<string, string> = {}): Promise<void> => {
-    const child = await startProgram(home, name, program(file), { ...common, ...more });
-    shutdown.add(name, () => child.stop());
-  };
-  await Promise.all([
-    start('api', 'api/main.ts'),
-    ...Array.from({ length: workers }, (_, i) => start(`worker-${i + 1}`, 'worker/main.ts')),
-  ]);
-  await Promise.all(
-    agents.map(({ name, platform, slots }) =>
-      start(name, 'agent/main.ts', {
-        DATABASE_URL: '',
-        SLUICE_TOKEN: actors[name]!,
-        SLUICE_AGENT_NAME: name,
-        SLUICE_AGENT_PLATFORM: platform,
-        SLUICE_AGENT_SLOTS: String(slots),
-      }),
-    ),
-  );
+  const actors = await setUp({
+    home,
+    databaseUrl,
+    apiUrl,
+    catalogue: files,
+    agents: agents.map(({ name }) => name),
+    settings,
+  });
+  const parts = partsOf({
+    home,
+    apis: [{ name: 'api', port }],
+    workers: Array.from({ length: workers }, (_, i) => `worker-${i + 1}`),
+    agents,
+    addresses: {
+      database: () => databaseUrl,
+      temporal: () => servers.temporalAddress,
+      api: () => apiUrl,
+      connections: () => ({}),
+    },
+    tokens: actors,
+    settings,
+  });
+  await startAll(parts, async (part) => {
+    const child = await startProgram(home, part);
+    shutdown.add(part.name, () => child.stop());
+  });
   return {
     home: folder,
     databaseUrl,

@@ -3,27 +3,33 @@
  * part a pair: two APIs, two workers, two agents of one platform. Processes of their own, which know of each other only what stands in
  * their environment.
  */
-import { readFile } from 'node:fs/promises';
-import { join } from 'node:path';
 import pg from 'pg';
 import { type Client, createClient } from '../../cli/client.ts';
-import { projectFolder } from '../../config.ts';
 import type { Child } from '../../embedded/children.ts';
-import { type Home, writeNote } from '../../embedded/home.ts';
+import type { Home } from '../../embedded/home.ts';
+import {
+  type Part as DescribedPart,
+  notePlatforms,
+  PLATFORMS,
+  partsOf,
+  prepareSample,
+  programFile,
+  setUp,
+  startAll,
+} from '../../embedded/parts.ts';
 import { freePort } from '../../embedded/ports.ts';
 import { createDatabase } from '../../embedded/postgres.ts';
-import { runToEnd, startProgram } from '../../embedded/programs.ts';
+import { startProgram } from '../../embedded/programs.ts';
 import type { Shutdown } from '../../embedded/shutdown.ts';
 
-/** What a month start runs on; each has a database of its name. */
-const PLATFORMS = ['yt', 'mpp', 'db24'] as const;
-const AGENTS = [
-  { name: 'agent-yt-1', platform: 'yt' },
-  { name: 'agent-yt-2', platform: 'yt' },
-  { name: 'agent-mpp-1', platform: 'mpp' },
-  { name: 'agent-mpp-2', platform: 'mpp' },
-] as const;
+/** Slots of each agent: few, so that both of a pair work. */
 const SLOTS = 4;
+const AGENTS = [
+  { name: 'agent-yt-1', platform: 'yt', slots: SLOTS },
+  { name: 'agent-yt-2', platform: 'yt', slots: SLOTS },
+  { name: 'agent-mpp-1', platform: 'mpp', slots: SLOTS },
+  { name: 'agent-mpp-2', platform: 'mpp', slots: SLOTS },
+];
 /** A quarter of the demo's: there are more months, and it is not the programs that are tried here. */
 const BILL_ITEMS = '50000';
 /** Shorter than in production, so that what a dead agent held is taken over while it is still dead. */
@@ -51,7 +57,7 @@ export interface Installation {
   client(actor: string): Client;
 }
 
-export interface Wish {
+export interface InstallationOptions {
   readonly home: Home;
   /** A server where databases may be made. */
   readonly databaseUrl: (name?: string) => string;
@@ -63,10 +69,8 @@ export interface Wish {
   readonly shutdown: Shutdown;
 }
 
-const file = (path: string): string => join(projectFolder, path);
-
-export async function startInstallation(wish: Wish): Promise<Installation> {
-  const { home, databaseUrl, say, shutdown } = wish;
+export async function startInstallation(options: InstallationOptions): Promise<Installation> {
+  const { home, databaseUrl, temporalAddress, temporalNamespace, months, say, shutdown } = options;
   for (const name of ['sluice', ...PLATFORMS]) await createDatabase(databaseUrl('postgres'), name);
   const pools = new Map(
     ['sluice', ...PLATFORMS].map((name) => {
@@ -77,77 +81,61 @@ export async function startInstallation(wish: Wish): Promise<Installation> {
     }),
   );
   const connections = Object.fromEntries(PLATFORMS.map((name) => [name, databaseUrl(name)]));
-  await writeNote(home, 'platforms', connections);
+  await notePlatforms(home, connections);
   say('preparing sample data');
-  await runToEnd(home, 'sample', file('catalogue/sample/main.ts'), { SLUICE_SAMPLE_SCALE: BILL_ITEMS }, [
-    'prepare',
-    join(home.path, 'platforms.json'),
-    ...wish.months,
-  ]);
+  await prepareSample(home, months, { SLUICE_SAMPLE_SCALE: BILL_ITEMS });
 
   const ports = [await freePort(), await freePort()] as const;
   const addresses = ports.map((port) => `http://127.0.0.1:${port}`);
   const apiUrl = addresses.join(',');
-  const server = {
-    SLUICE_HOME: home.path,
-    DATABASE_URL: databaseUrl('sluice'),
-    TEMPORAL_ADDRESS: wish.temporalAddress,
-    TEMPORAL_NAMESPACE: wish.temporalNamespace,
+  const settings = {
+    TEMPORAL_NAMESPACE: temporalNamespace,
     SLUICE_LEASE_MS: String(LEASE_MS),
     SLUICE_HEARTBEAT_MS: String(HEARTBEAT_MS),
     SLUICE_GRACE_MS: '1000',
     SLUICE_LOG_LEVEL: 'warn',
-    // Empty, not missing: a missing one would be read from .env.
-    SLUICE_CONNECTIONS: '',
-    SLUICE_TOKEN: '',
   };
-  const actorsFile = join(home.path, 'cli.json');
-  await runToEnd(home, 'setup', file('api/setup/main.ts'), { ...server, SLUICE_API_URL: apiUrl }, [
-    actorsFile,
-    file('catalogue/month-start'),
-    ...AGENTS.map(({ name }) => name),
-  ]);
-  const { actors } = JSON.parse(await readFile(actorsFile, 'utf8')) as { actors: Record<string, string> };
-
-  const part = async (
-    kind: Part['kind'],
-    name: string,
-    env: Readonly<Record<string, string | undefined>>,
-  ): Promise<Part> => {
-    let child: Child;
-    const start = async (): Promise<void> => {
-      child = await startProgram(home, name, file(`${kind}/main.ts`), env);
-    };
-    await start();
-    shutdown.add(name, () => child.stop());
-    return {
-      name,
-      kind,
-      start,
+  const actors = await setUp({
+    home,
+    databaseUrl: databaseUrl('sluice'),
+    apiUrl,
+    catalogue: programFile('catalogue/month-start'),
+    agents: AGENTS.map(({ name }) => name),
+    settings,
+  });
+  const described = partsOf({
+    home,
+    apis: ports.map((port, i) => ({ name: `api-${i + 1}`, port })),
+    workers: ['worker-1', 'worker-2'],
+    agents: AGENTS,
+    addresses: {
+      database: () => databaseUrl('sluice'),
+      temporal: () => temporalAddress,
+      // Of each pair of agents one begins at the first API, the other at the second.
+      api: (part) => (part.endsWith('-2') ? addresses.toReversed() : addresses).join(','),
+      connections: () => connections,
+    },
+    tokens: actors,
+    settings,
+  });
+  const running = new Map<string, Child>();
+  const start = async (part: DescribedPart): Promise<void> => {
+    running.set(part.name, await startProgram(home, part));
+  };
+  await startAll(described, async (part) => {
+    await start(part);
+    shutdown.add(part.name, () => running.get(part.name)!.stop());
+  });
+  const parts = described.map(
+    (part): Part => ({
+      name: part.name,
+      kind: part.kind,
+      start: () => start(part),
       kill9: async () => {
-        await child.kill9();
+        await running.get(part.name)!.kill9();
       },
-    };
-  };
-  const parts: Part[] = [];
-  for (const [i, port] of ports.entries())
-    parts.push(await part('api', `api-${i + 1}`, { ...server, SLUICE_PORT: String(port) }));
-  for (const name of ['worker-1', 'worker-2']) parts.push(await part('worker', name, server));
-  for (const [i, { name, platform }] of AGENTS.entries()) {
-    const agent = {
-      ...server,
-      DATABASE_URL: '',
-      TEMPORAL_ADDRESS: '',
-      // Half of them begin at the one API, half at the other.
-      SLUICE_API_URL: (i % 2 === 0 ? addresses : addresses.toReversed()).join(','),
-      SLUICE_TOKEN: actors[name],
-      SLUICE_AGENT_NAME: name,
-      SLUICE_AGENT_PLATFORM: platform,
-      SLUICE_AGENT_SLOTS: String(SLOTS),
-      SLUICE_CONNECTIONS: JSON.stringify(connections),
-    };
-    parts.push(await part('agent', name, agent));
-  }
+    }),
+  );
   say(`APIs ${apiUrl}, ${parts.map(({ name }) => name).join(', ')}`);
   return {
     record: pools.get('sluice')!,

@@ -82,11 +82,13 @@ describe('a child of ours', () => {
     const script = join(path, 'broken.mjs');
     await writeFile(script, "console.error('the disk is sad'); process.exit(3);");
     const home = await openHome(path);
-    await expect(startProgram(home, 'broken', script)).rejects.toMatchObject({
+    await expect(startProgram(home, { name: 'broken', file: script })).rejects.toMatchObject({
       code: 'child_failed',
       message: expect.stringMatching(/exit code 3.*the disk is sad/s),
     });
-    await expect(runToEnd(home, 'broken', script)).rejects.toMatchObject({ code: 'child_failed' });
+    await expect(runToEnd(home, { name: 'broken', file: script })).rejects.toMatchObject({
+      code: 'child_failed',
+    });
     await home.release();
   });
 

@@ -1,70 +1,20 @@
-import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync, readdirSync } from 'node:fs';
 import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { type AddressInfo, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from 'vitest';
-import { childEnvironment, projectFolder } from '../../config.ts';
+import { afterEach, describe, expect, test } from 'vitest';
 import { freePort } from '../../embedded/ports.ts';
 import { removeOutsideData } from '../../embedded/postgres-data.ts';
 import { processIdentity } from '../../embedded/process-lock.mjs';
+import { npmStart, type Started, scratchHome, stopStarted } from '../support/npm-start.ts';
 
-let home: string;
-let env: Record<string, string>;
-const started: ChildProcess[] = [];
+const { home, env } = await scratchHome();
+afterEach(stopStarted);
 
-beforeAll(async () => {
-  home = await mkdtemp(join(tmpdir(), 'sluice-test-'));
-  const [postgres, temporal, api] = await Promise.all([freePort(), freePort(), freePort()]);
-  env = childEnvironment({
-    SLUICE_HOME: home,
-    SLUICE_POSTGRES_PORT: String(postgres),
-    SLUICE_TEMPORAL_PORT: String(temporal),
-    SLUICE_PORT: String(api),
-  });
-});
-afterEach(async () => {
-  for (const it of started.splice(0)) {
-    if (it.exitCode !== null || it.signalCode !== null) continue;
-    it.kill('SIGTERM');
-    await once(it, 'exit');
-  }
-});
-afterAll(async () => {
-  await removeOutsideData(home);
-  await rm(home, { recursive: true, force: true });
-});
-
-/** `npm start` without npm; `said` grows with what it says. */
-function start(changes: Record<string, string> = {}) {
-  const child = spawn(
-    process.execPath,
-    [join(projectFolder, 'embedded', 'launch.mjs'), 'embedded/main.ts', '--no-demo'],
-    {
-      env: { ...env, ...changes },
-      // With a channel it stops by itself when this test is killed.
-      stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
-    },
-  );
-  started.push(child);
-  const it = {
-    child,
-    said: '',
-    printed: '',
-    exit: once(child, 'exit') as Promise<[number | null, string | null]>,
-  };
-  child.stderr?.on('data', (chunk: Buffer) => {
-    it.said += chunk;
-  });
-  child.stdout?.on('data', (chunk: Buffer) => {
-    it.printed += chunk;
-  });
-  const until = (text: string) =>
-    vi.waitFor(() => expect(it.said).toContain(text), { timeout: 60_000, interval: 50 });
-  return Object.assign(it, { until });
-}
+const start = (changes: Record<string, string> = {}): Started =>
+  npmStart({ ...env, ...changes }, '--no-demo');
 
 /** Name -> pid of the children that the home knows. */
 async function children(): Promise<Record<string, number>> {
@@ -95,16 +45,6 @@ describe('npm start', () => {
     expect(second.said).not.toContain('killed start');
   });
 
-  test('refuses a second one on the same folder, and the first one is not disturbed', async () => {
-    const first = start();
-    await first.until('Ctrl-C stops everything');
-    const before = await children();
-    const second = start();
-    expect(await second.exit).toEqual([5, null]);
-    expect(second.said).toContain(`already_running: process ${first.child.pid}`);
-    expect(await children()).toEqual(before);
-  });
-
   test('after kill -9 ends what was left and starts on the same data', async () => {
     const first = start();
     await first.until('Ctrl-C stops everything');
@@ -121,30 +61,31 @@ describe('npm start', () => {
     }
   });
 
-  test('starts PostgreSQL and Temporal again when they are killed, and says so', async () => {
-    const main = start();
-    await main.until('Ctrl-C stops everything');
-    const before = await children();
-    process.kill(before.postgres ?? 0, 'SIGKILL');
-    process.kill(before.temporal ?? 0, 'SIGKILL');
-    await main.until('PostgreSQL is back');
-    await main.until('Temporal is back');
-    expect(main.said).toContain('PostgreSQL ended (signal SIGKILL); it is started again');
-  });
-
-  test('a port in use is said with port and process, and nothing is left running', async () => {
+  test('while one runs, a second one on its folder or on its ports is refused, and killed servers come back', async () => {
     const first = start();
     await first.until('Ctrl-C stops everything');
-    const { postgres } = await children();
+    const before = await children();
+    const second = start();
+    expect(await second.exit).toEqual([5, null]);
+    expect(second.said).toContain(`already_running: process ${first.child.pid}`);
+
     const other = await mkdtemp(join(tmpdir(), 'sluice-test-'));
-    const second = start({ SLUICE_HOME: other, SLUICE_PORT: String(await freePort()) });
-    expect(await second.exit).toEqual([2, null]);
-    expect(second.said).toMatch(/port_in_use: .*SLUICE_(POSTGRES|TEMPORAL)_PORT/);
-    expect(second.said).toContain(`${postgres}`);
+    const third = start({ SLUICE_HOME: other, SLUICE_PORT: String(await freePort()) });
+    expect(await third.exit).toEqual([2, null]);
+    expect(third.said).toMatch(/port_in_use: .*SLUICE_(POSTGRES|TEMPORAL)_PORT/);
+    expect(third.said).toContain(`${before.postgres}`);
     const run = join(other, 'run');
     expect(existsSync(run) ? readdirSync(run) : []).toEqual([]);
     await removeOutsideData(other);
     await rm(other, { recursive: true, force: true });
+    // The first one was not disturbed.
+    expect(await children()).toEqual(before);
+
+    process.kill(before.postgres ?? 0, 'SIGKILL');
+    process.kill(before.temporal ?? 0, 'SIGKILL');
+    await first.until('PostgreSQL is back');
+    await first.until('Temporal is back');
+    expect(first.said).toContain('PostgreSQL ended (signal SIGKILL); it is started again');
   });
 
   test('a port of the API in use is said before anything is started', async () => {

@@ -4,9 +4,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import pg from 'pg';
 import { afterAll } from 'vitest';
-import { projectFolder } from '../../config.ts';
 import type { Child } from '../../embedded/children.ts';
 import { openHome } from '../../embedded/home.ts';
+import { type InstallationParts, partsOf } from '../../embedded/parts.ts';
 import { freePort } from '../../embedded/ports.ts';
 import { startProgram } from '../../embedded/programs.ts';
 import { createActor } from '../../store/operations/actors.ts';
@@ -73,18 +73,27 @@ export async function createInstallation(
     await rm(home.path, { recursive: true, force: true });
   };
   afterAll(stopAll);
-  const env = {
-    ...TIMES,
-    SLUICE_HOME: home.path,
-    DATABASE_URL: database.url,
-    TEMPORAL_ADDRESS: common.TEMPORAL_ADDRESS ?? temporalAddress(),
-    SLUICE_TASK_QUEUE: taskQueue,
-    SLUICE_PORT: String(port),
-    SLUICE_API_URL: url,
-    ...common,
-  };
-  const start = async (name: string, file: string, changes: Record<string, string>): Promise<Child> => {
-    const child = await startProgram(home, name, join(projectFolder, file), { ...env, ...changes });
+  const tokens: Record<string, string> = {};
+  const start = async (
+    which: Partial<Pick<InstallationParts, 'apis' | 'workers' | 'agents'>>,
+    changes: Record<string, string> = {},
+  ): Promise<Child> => {
+    const [part] = partsOf({
+      home,
+      apis: [],
+      workers: [],
+      agents: [],
+      ...which,
+      addresses: {
+        database: () => database.url,
+        temporal: () => common.TEMPORAL_ADDRESS ?? temporalAddress(),
+        api: () => url,
+        connections: () => connections,
+      },
+      tokens,
+      settings: { ...TIMES, SLUICE_TASK_QUEUE: taskQueue, ...common },
+    });
+    const child = await startProgram(home, { ...part!, env: { ...part!.env, ...changes } });
     children.push(child);
     return child;
   };
@@ -107,23 +116,16 @@ export async function createInstallation(
     taskQueue,
     stopAll,
     call: callTo(url),
-    startApi: (name = 'api') => start(name, 'api/main.ts', {}),
+    startApi: (name = 'api') => start({ apis: [{ name, port }] }),
     async startApiElsewhere() {
-      const other = String(await freePort());
-      const child = await start(`api-${other}`, 'api/main.ts', { SLUICE_PORT: other });
+      const other = await freePort();
+      const child = await start({ apis: [{ name: `api-${other}`, port: other }] });
       return { child, call: callTo(`http://127.0.0.1:${other}`) };
     },
-    startWorker: (name = 'worker', changes = {}) => start(name, 'worker/main.ts', changes),
+    startWorker: (name = 'worker', changes = {}) => start({ workers: [name] }, changes),
     async startAgent(name, changes = {}) {
-      const agentToken = await createActor(pool, { name, kind: 'agent' });
-      return start(name, 'agent/main.ts', {
-        SLUICE_TOKEN: agentToken,
-        SLUICE_AGENT_NAME: name,
-        SLUICE_AGENT_PLATFORM: 'yt',
-        SLUICE_AGENT_SLOTS: '4',
-        SLUICE_CONNECTIONS: JSON.stringify(connections),
-        ...changes,
-      });
+      tokens[name] = await createActor(pool, { name, kind: 'agent' });
+      return start({ agents: [{ name, platform: 'yt', slots: 4 }] }, changes);
     },
     log: (name) => readFile(join(home.path, 'logs', `${name}.log`), 'utf8'),
   };
