@@ -9,7 +9,7 @@ export interface Answered {
 }
 
 /** What a case may use; everything happens on one running installation. */
-export interface Stage {
+export interface CaseTools {
   /**
    * Runs the command line as an operator would and waits for its end; never throws for a refusal. Standard input is empty.
    */
@@ -39,7 +39,7 @@ export interface Case {
   /** What is right, in a few words. */
   readonly right: string;
   /** Throws an Error that says what was seen instead. */
-  readonly check: (stage: Stage) => Promise<void>;
+  readonly check: (tools: CaseTools) => Promise<void>;
 }
 
 /** Throws when `seen` is not `wanted`; both are compared as JSON. */

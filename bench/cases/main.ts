@@ -4,9 +4,9 @@
  */
 import { watchSignals } from '../../embedded/shutdown.ts';
 import type { Case } from './case.ts';
+import { startInstallation } from './installation.ts';
 import { processCases } from './processes.ts';
 import { roomCases } from './room.ts';
-import { openTheatre } from './stage.ts';
 import { textCases } from './text.ts';
 import { timeCases } from './time.ts';
 import { workCases } from './work.ts';
@@ -31,12 +31,12 @@ const chosen = wanted.length === 0 ? all : all.filter((one) => wanted.includes(o
 let wrong = 0;
 try {
   say('starting an installation');
-  const theatre = await openTheatre(shutdown);
+  const installation = await startInstallation(shutdown);
   const queue = [...chosen];
   const work = async (): Promise<void> => {
     for (let one = queue.shift(); one !== undefined && !shutdown.signal.aborted; one = queue.shift()) {
-      const seen = await theatre
-        .stage(one.id)
+      const seen = await installation
+        .toolsFor(one.id)
         .then(one.check)
         .then(
           () => null,

@@ -1,7 +1,7 @@
 /** Cases about processes: what the kernel refuses to start, and what a program leaves behind. */
 import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { type Case, expectPart, expectSame, type Stage } from './case.ts';
+import { type Case, type CaseTools, expectPart, expectSame } from './case.ts';
 
 /** Writes a line every 50 ms from a session of its own, for two minutes at most. */
 const DAEMON = `rm -f "$1"
@@ -22,8 +22,8 @@ async function expectSilent(file: string, what: string): Promise<void> {
   if (after > before) throw new Error(`what ${what} started goes on writing`);
 }
 
-async function attempts(stage: Stage, run: string, id: string): Promise<{ outcome: string | null }[]> {
-  const shown = await stage.json<{ attempts: { outcome: string | null }[] }>(
+async function attempts(tools: CaseTools, run: string, id: string): Promise<{ outcome: string | null }[]> {
+  const shown = await tools.json<{ attempts: { outcome: string | null }[] }>(
     'flow',
     'show',
     id,
@@ -37,8 +37,8 @@ export const processCases: readonly Case[] = [
   {
     id: '11',
     right: 'what the kernel refuses to start is failed with its reason, and nobody is asked',
-    async check(stage) {
-      const run = await stage.open(
+    async check(tools) {
+      const run = await tools.open(
         {
           'c11.yaml':
             'flows:\n' +
@@ -57,8 +57,8 @@ export const processCases: readonly Case[] = [
         ['C11.NotADirectory', 'ENOTDIR'],
         ['C11.TooLong', 'E2BIG'],
       ] as const) {
-        expectSame(id, await stage.resultOf(run, id), 'failed');
-        const why = await stage.sluice('why', id, '--run', run, '--sentence');
+        expectSame(id, await tools.resultOf(run, id), 'failed');
+        const why = await tools.sluice('why', id, '--run', run, '--sentence');
         expectPart(`why of ${id}`, why.out, reason);
       }
     },
@@ -66,11 +66,11 @@ export const processCases: readonly Case[] = [
   {
     id: '12',
     right: 'nothing that a program started goes on after its cancel, its timeout or its end',
-    async check(stage) {
-      const script = join(stage.scratch, 'daemon.sh');
+    async check(tools) {
+      const script = join(tools.scratch, 'daemon.sh');
       await writeFile(script, DAEMON);
-      const file = (name: string): string => join(stage.scratch, name);
-      const run = await stage.open(
+      const file = (name: string): string => join(tools.scratch, name);
+      const run = await tools.open(
         {
           'c12.yaml':
             'flows:\n' +
@@ -84,18 +84,18 @@ export const processCases: readonly Case[] = [
         },
         '2025-10',
       );
-      await stage.until('the daemon of C12.Cancelled writes', () =>
+      await tools.until('the daemon of C12.Cancelled writes', () =>
         readFile(file('cancelled')).then(
           (text) => text.length > 0,
           () => false,
         ),
       );
-      const cancelled = await stage.sluice('cancel', 'C12.Cancelled', '--run', run, '--reason', 'stop');
+      const cancelled = await tools.sluice('cancel', 'C12.Cancelled', '--run', run, '--reason', 'stop');
       expectSame('exit code of cancel', cancelled.code, 0);
-      expectSame('C12.Cancelled', await stage.resultOf(run, 'C12.Cancelled'), 'cancelled');
-      expectSame('C12.Ended', await stage.resultOf(run, 'C12.Ended'), 'succeeded');
-      expectSame('C12.TimedOut', await stage.resultOf(run, 'C12.TimedOut'), 'failed');
-      expectSame('attempts of C12.TimedOut', (await attempts(stage, run, 'C12.TimedOut')).length, 2);
+      expectSame('C12.Cancelled', await tools.resultOf(run, 'C12.Cancelled'), 'cancelled');
+      expectSame('C12.Ended', await tools.resultOf(run, 'C12.Ended'), 'succeeded');
+      expectSame('C12.TimedOut', await tools.resultOf(run, 'C12.TimedOut'), 'failed');
+      expectSame('attempts of C12.TimedOut', (await attempts(tools, run, 'C12.TimedOut')).length, 2);
       await Promise.all(['cancelled', 'ended', 'timeout'].map((name) => expectSilent(file(name), name)));
     },
   },

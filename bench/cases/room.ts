@@ -7,13 +7,13 @@ export const roomCases: readonly Case[] = [
   {
     id: 'R20',
     right: 'an expedited key flow that needs a whole pool starts before the small ones that came after it',
-    async check(stage) {
+    async check(tools) {
       const small = Array.from(
         { length: SMALL },
         (_, i) =>
           `  - { id: C20.S${i}, names: { en: S${i}, zh: 小${i} }, kind: job, cycle: month, platform: yt, program: { type: noop, ms: ${800 + 13 * i} }, uses: [{ pool: c20 }] }\n`,
       );
-      const run = await stage.open(
+      const run = await tools.open(
         {
           'c20.yaml': `pools:
   - { id: c20, size: 3 }
@@ -23,8 +23,8 @@ ${small.join('')}`,
         },
         '2025-09',
       );
-      expectSame('C20.Whole', await stage.resultOf(run, 'C20.Whole'), 'succeeded');
-      const { items } = await stage.json<{ items: { id: string; state: string }[] }>(
+      expectSame('C20.Whole', await tools.resultOf(run, 'C20.Whole'), 'succeeded');
+      const { items } = await tools.json<{ items: { id: string; state: string }[] }>(
         'flow',
         'list',
         '--run',

@@ -7,7 +7,7 @@ export const timeCases: readonly Case[] = [
   {
     id: '02',
     right: 'the previous period of a flow that runs on work days is the last work day',
-    async check(stage) {
+    async check(tools) {
       const files = {
         'c02.yaml': `calendars:
   - id: cn
@@ -29,11 +29,11 @@ flows:
     after: [{ flow: C02.Positions, period: previous }]
 `,
       };
-      const first = await stage.open(files, '2026-09-30');
-      expectSame('the day before the holiday', await stage.resultOf(first, 'C02.Positions'), 'succeeded');
-      const next = await stage.open(files, '2026-10-08');
-      expectSame('the day after the holiday', await stage.resultOf(next, 'C02.Positions'), 'succeeded');
-      const shown = await stage.json<{ taint?: boolean; tainted?: boolean }>(
+      const first = await tools.open(files, '2026-09-30');
+      expectSame('the day before the holiday', await tools.resultOf(first, 'C02.Positions'), 'succeeded');
+      const next = await tools.open(files, '2026-10-08');
+      expectSame('the day after the holiday', await tools.resultOf(next, 'C02.Positions'), 'succeeded');
+      const shown = await tools.json<{ taint?: boolean; tainted?: boolean }>(
         'flow',
         'show',
         'C02.Positions',
@@ -46,14 +46,14 @@ flows:
   {
     id: '07',
     right: "a program's session has the zone of the flow's calendar, else Asia/Shanghai",
-    async check(stage) {
+    async check(tools) {
       const program = `create table if not exists cases.c07 (month text, who text, zone text, loaded date);
 delete from cases.c07 where month = :period and who = ':who';
 insert into cases.c07 select :period, ':who', current_setting('TimeZone'), (timestamptz '2026-11-30 02:10:00+08')::date;`;
-      await stage.warehouse.query(
+      await tools.warehouse.query(
         'create table if not exists cases.c07 (month text, who text, zone text, loaded date)',
       );
-      const run = await stage.open(
+      const run = await tools.open(
         {
           'c07.yaml': `calendars:
   - { id: berlin, timeZone: Europe/Berlin }
@@ -66,8 +66,8 @@ ${HEAD}  - { id: C07.China, names: { en: China, zh: 中国 }, kind: job, cycle: 
         '2025-02',
       );
       for (const flow of ['C07.China', 'C07.Berlin'])
-        expectSame(flow, await stage.resultOf(run, flow), 'succeeded');
-      const { rows } = await stage.warehouse.query(
+        expectSame(flow, await tools.resultOf(run, flow), 'succeeded');
+      const { rows } = await tools.warehouse.query(
         "select who, zone, loaded::text from cases.c07 where month = '202502' order by who",
       );
       expectSame('zones and days', rows, [
@@ -79,13 +79,13 @@ ${HEAD}  - { id: C07.China, names: { en: China, zh: 中国 }, kind: job, cycle: 
   {
     id: '08',
     right: 'single troubles of the platform between proper answers do not add up',
-    async check(stage) {
-      const { warehouse } = stage;
+    async check(tools) {
+      const { warehouse } = tools;
       await warehouse.query('create table if not exists cases.c08 (begun timestamptz)');
       await warehouse.query('truncate cases.c08');
       await warehouse.query('insert into cases.c08 values (clock_timestamp())');
       // Every other second the platform takes no further session: about seven hiccups, with proper answers between them.
-      const run = await stage.open(
+      const run = await tools.open(
         {
           'c08.yaml': `${HEAD}  - { id: C08.Wait, names: { en: Wait, zh: 等待 }, kind: check, cycle: month, platform: yt, program: { type: sql, file: Wait.sql, connection: yt }, everyMs: 200, giveUpAfterMs: 600000, retries: { backoffMs: 900 } }
 `,
@@ -99,14 +99,14 @@ select clock_timestamp() > begun + interval '20 seconds' from cases.c08;
         },
         '2025-06',
       );
-      expectSame('C08.Wait', await stage.resultOf(run, 'C08.Wait'), 'succeeded');
+      expectSame('C08.Wait', await tools.resultOf(run, 'C08.Wait'), 'succeeded');
     },
   },
   {
     id: '15',
     right:
       'a holiday that ends before it begins is an error with its place, a make-up day in a holiday a warning',
-    async check(stage) {
+    async check(tools) {
       const catalogue = (holiday: string): Record<string, string> => ({
         'c15.yaml': `calendars:
   - id: cn
@@ -121,19 +121,19 @@ flows:
   - { id: C15.Day, names: { en: Day, zh: 日 }, kind: job, cycle: day, platform: yt, program: { type: noop } }
 `,
       });
-      const backwards = await stage.sluice(
+      const backwards = await tools.sluice(
         'catalogue',
         'check',
-        await stage.folder(
+        await tools.folder(
           catalogue('{ from: 2027-01-01, to: 2026-01-03, names: { en: New Year, zh: 元旦 } }'),
         ),
       );
       if (backwards.code === 0) throw new Error('check takes a holiday that ends before it begins');
       expectPart('check', backwards.out + backwards.err, /c15\.yaml:5:\d+/);
-      const inside = await stage.sluice(
+      const inside = await tools.sluice(
         'catalogue',
         'check',
-        await stage.folder(
+        await tools.folder(
           catalogue('{ from: 2027-01-01, to: 2027-01-03, names: { en: New Year, zh: 元旦 } }'),
         ),
       );

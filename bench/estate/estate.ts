@@ -45,7 +45,7 @@ export function makeEstate({ flows, seed }: { flows: number; seed: number }): Es
   const interfaces = Math.min(Math.floor(nodes / 4), Math.max(share(1200, 10), Math.ceil(nodes / 5)));
   const loads = addInterfaces(estate, interfaces, nodes);
   const hours = hourPrograms(estate, counts.hour, loads.hour);
-  const days = dayPrograms(estate, counts.day, counts.distribution, loads.day, hours);
+  const days = dayPrograms(estate, counts, loads.day, hours);
   monthPrograms(estate, counts.month, loads.month, days);
   return { seed, flows: list };
 }

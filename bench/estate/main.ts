@@ -141,9 +141,9 @@ try {
     process.exitCode = error.exit;
   } else {
     if (!(error instanceof SluiceError) && !(error instanceof TypeError && 'code' in error)) throw error;
-    const told = error instanceof SluiceError ? error : usage(error.message);
-    say(`${told.code}: ${told.message}`);
-    say(told.kind.remedy.en);
-    process.exitCode = told.kind.exit;
+    const failure = error instanceof SluiceError ? error : usage(error.message);
+    say(`${failure.code}: ${failure.message}`);
+    say(failure.kind.remedy.en);
+    process.exitCode = failure.kind.exit;
   }
 }

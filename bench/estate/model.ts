@@ -33,7 +33,7 @@ export interface EstateFlow {
   readonly pool: string | null;
   readonly startAt: string | null;
   readonly deadline: string | null;
-  /** Failed programs are tried again so often. */
+  /** How many times a failed program is tried again. */
   readonly retries: number;
   readonly after: readonly EstateEdge[];
   /** Typical run time, ms; 0 for people and the engine. */
@@ -65,7 +65,7 @@ export interface Estate {
   readonly flows: readonly EstateFlow[];
 }
 
-/** Everything that a flow may say; what it does not say is drawn or left empty. */
+/** What may be given for a flow; the rest is drawn or left empty. */
 export type Wanted = Pick<EstateFlow, 'id' | 'kind' | 'cycle' | 'names' | 'layer'> & Partial<EstateFlow>;
 
 /** The estate while it grows. */

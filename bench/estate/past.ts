@@ -42,7 +42,7 @@ export function* pastRuns(
   }
 }
 
-/** After a day nobody asks for its hours any more, and after some weeks not for days either. */
+/** Drops results that later runs do not ask for: hours after a day, days after some weeks. */
 function forget(ends: Map<string, Ends>): void {
   for (const run of ends.keys()) if (run.startsWith('hour')) ends.delete(run);
   for (const run of ends.keys()) if (ends.size > REMEMBERED) ends.delete(run);
@@ -222,7 +222,7 @@ class Play {
     return { at, tainted: tainted === 1 };
   }
 
-  /** What the edges to other runs left: each release once, however often the flow ran. */
+  /** Subscriptions that edges to other runs left: one for each release, however often the flow ran. */
   #noteReleases(flow: EstateFlow): void {
     for (const { from, period } of flow.after)
       for (const run of period === 'same' ? [] : this.#moments.runsOf(period, from.cycle)) {

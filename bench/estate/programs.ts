@@ -34,7 +34,7 @@ const LAYERS = [
   { layer: 'APP', prefix: 'App', en: 'Application', zh: '应用', share: 0.24 },
 ] as const;
 
-/** What lies ready for a layer: flows of earlier ones, and imports of distributions of what those made. */
+/** What a layer may read: flows of earlier layers, and imports of distributions of their tables. */
 interface Below {
   readonly flows: Record<'ODS' | 'DIM' | 'DWD' | 'DWA' | 'APP', EstateFlow[]>;
   readonly imports: EstateFlow[];
@@ -43,11 +43,11 @@ interface Below {
 /** Day programs and all distributions. Answers the programs. */
 export function dayPrograms(
   estate: Growing,
-  count: number,
-  distributions: number,
+  counts: { readonly day: number; readonly distribution: number },
   loads: readonly EstateFlow[],
   hours: readonly EstateFlow[],
 ): EstateFlow[] {
+  const { day: count, distribution: distributions } = counts;
   const below: Below = { flows: { ODS: [...loads], DIM: [], DWD: [], DWA: [], APP: [] }, imports: [] };
   // A third of the distributions move interfaces' tables, the others follow the layer that makes their table.
   const shares = { ODS: 0.3, DIM: 0.05, DWD: 0.25, DWA: 0.2, APP: 0.2 };

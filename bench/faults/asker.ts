@@ -1,5 +1,5 @@
 /**
- * How an operator under fire asks: each change carries an idempotency key and is repeated, at the one API or the other, until there is an
+ * How an operator asks while faults strike: each change carries an idempotency key and is repeated, at the one API or the other, until there is an
  * answer that says what came of it (protocol B1, B2). What was answered is kept by the one who asked: the record must agree.
  */
 import { setTimeout as pause } from 'node:timers/promises';
@@ -43,7 +43,7 @@ export interface Asker {
   }): Promise<Acknowledged>;
 }
 
-/** `internal`: told of each 5xx that is not an outage, with what was asked. */
+/** `internal` gets each 5xx that is not an outage, with what was asked. */
 export function createAsker(options: {
   operator: string;
   token: string;

@@ -1,7 +1,7 @@
 /**
- * The flows of a run under fire. Most are fenced SQL programs: each replaces its period's row of `target` and appends a row to `ledger`,
+ * The flows of a run that faults strike. Most are fenced SQL programs: each replaces its period's row of `target` and appends a row to `ledger`,
  * which nothing ever deletes from, in one transaction. Some of them share one file. Some are shell programs that note start and stop in a
- * file; half of these leave a daemon behind, which writes down when it lives. So what was done can be told whatever the engine believes.
+ * file; half of these leave a daemon behind, which writes down when it lives. So what was done is known, whatever the engine believes.
  */
 import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -80,11 +80,9 @@ const SHARED_FILE = 'Shared.sql';
 /** Writes catalogue and programs below `folder`, as `api/setup/main.ts` reads them. */
 export async function writeEstate(
   estate: Estate,
-  seed: number,
-  folder: string,
-  paths: Paths,
-  orphanMs: number,
+  options: { seed: number; folder: string; paths: Paths; orphanMs: number },
 ): Promise<void> {
+  const { seed, folder, paths, orphanMs } = options;
   const random = randomOf(seed ^ 0xdead);
   const seconds = (): string =>
     ((PROGRAM_MS.least + random() * (PROGRAM_MS.most - PROGRAM_MS.least)) / 1_000).toFixed(2);

@@ -1,4 +1,4 @@
-/** What can be told afterwards: the record, the ledger on the platform, the notes of shell programs, and what operators were answered. */
+/** What is known afterwards: the record, the ledger on the platform, the notes of shell programs, and what operators were answered. */
 import { readFile } from 'node:fs/promises';
 import type pg from 'pg';
 import type { Acknowledged } from './asker.ts';

@@ -12,7 +12,7 @@ export interface Injected {
   readonly idle: number;
 }
 
-interface Given {
+interface InjectorOptions {
   readonly installation: Installation;
   readonly disks: ReadonlyMap<string, SmallDisk>;
   readonly random: () => number;
@@ -25,8 +25,8 @@ const VICTIM_MS = 10_000;
 const LISTENERS =
   "select pg_terminate_backend(pid) from pg_stat_activity where application_name = 'sluice-listen'";
 
-export async function carryOut(schedule: readonly Injection[], given: Given): Promise<Injected> {
-  const { installation, disks, random, say, signal } = given;
+export async function carryOut(schedule: readonly Injection[], options: InjectorOptions): Promise<Injected> {
+  const { installation, disks, random, say, signal } = options;
   const { parts, links, record } = installation;
   const counts = Object.fromEntries(FAULTS.map((fault) => [fault, 0])) as Record<Fault, number>;
   const began = performance.now();

@@ -1,6 +1,6 @@
 /**
  * What must hold after the quiet window, asked of the facts alone: pure, so that a test can doctor them and see each violation named.
- * The engine's own word is never believed where the platform, the notes or an operator's ledger tells the same thing.
+ * The engine's own word is never believed where the platform, the notes or an operator's ledger says the same thing.
  */
 import type { AttemptFact, Facts } from './facts.ts';
 import { checkOperations } from './operations-check.ts';
@@ -55,7 +55,7 @@ function checkEnds(facts: Facts, report: Report): void {
       });
 }
 
-/** Numbers without gap, read to the end, and each end of an attempt told exactly once. */
+/** Numbers without gap, read to the end, and each end of an attempt reported exactly once. */
 function checkLog(facts: Facts, report: Report): void {
   const byRun = grouped(facts.log, (entry) => entry.run);
   for (const run of facts.runs) {
@@ -69,12 +69,12 @@ function checkLog(facts: Facts, report: Report): void {
     if (run.cursor !== run.logSeq)
       report('log_read', `${run.run} has read ${run.cursor} of ${run.logSeq} rows`, { ...run });
   }
-  const told = grouped(
+  const reported = grouped(
     facts.log.filter((entry) => entry.epoch !== null && entry.kind !== 'external'),
     (entry) => String(entry.epoch),
   );
   for (const attempt of facts.attempts) {
-    const rows = told.get(String(attempt.epoch)) ?? [];
+    const rows = reported.get(String(attempt.epoch)) ?? [];
     // A claim that never started may go back to the outbox without a word (protocol C4).
     const enough = attempt.outcome === 'requeued' ? rows.length <= 1 : rows.length === 1;
     if (attempt.outcome !== null && !enough)

@@ -51,7 +51,7 @@ function shown(summary: FaultSummary): string {
 async function main(): Promise<number> {
   const { seed, minutes, flows, quietMs, keep, json, summary: file } = options();
   const stopping = new AbortController();
-  // Terminal, npm and launcher each pass on the same Ctrl-C: all of them together are one wish.
+  // Terminal, npm and launcher each pass on the same Ctrl-C: all of them together count as one request.
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const)
     process.on(signal, () => {
       if (!stopping.signal.aborted) say(`stopping (${signal})`);

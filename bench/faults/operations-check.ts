@@ -1,4 +1,4 @@
-/** Whether the record agrees with what operators were answered (protocol B1, B2): nothing acknowledged is lost or told differently. */
+/** Whether the record agrees with what operators were answered (protocol B1, B2): nothing acknowledged is lost or answered differently. */
 import type { Facts } from './facts.ts';
 import { grouped, type Report } from './violation.ts';
 
@@ -76,11 +76,11 @@ function checkRejections(facts: Facts, report: Report): void {
     facts.audit.filter((entry) => entry.outcome === 'rejected'),
     (entry) => keyOf(entry, entry.actor),
   );
-  const told = grouped(
+  const reported = grouped(
     facts.acknowledged.filter((entry) => entry.outcome === 'rejected'),
     (entry) => keyOf(entry, entry.operator),
   );
-  for (const [key, list] of told)
+  for (const [key, list] of reported)
     if ((audited.get(key)?.length ?? 0) < list.length)
       report(
         'audited',

@@ -1,6 +1,6 @@
 /**
  * People at work while everything fails: four operators who hold, force-pass, skip, waive, cancel, redo and hurry flows, and who tend what
- * stands still, as a night shift does. When the fire is over they only tend, until every run is done.
+ * stands still, as people on a night shift do. When no faults strike any more they only tend, until every run is done.
  */
 import { setTimeout as pause } from 'node:timers/promises';
 import type { Flow, FlowPage } from '../../contract/flows.ts';
@@ -9,7 +9,7 @@ import { randomOf } from '../load/graphs.ts';
 import { type Acknowledged, type Asker, createAsker } from './asker.ts';
 import type { Estate, Note } from './estate.ts';
 
-export interface Shift {
+export interface Operators {
   readonly acknowledged: readonly Acknowledged[];
   /** Answers with status 500: none is right, each is listed. */
   readonly internal: readonly string[];
@@ -19,11 +19,11 @@ export interface Shift {
   setRuns(runs: readonly string[]): void;
   /** Opens a run and waits for the answer. */
   open(period: string): Promise<void>;
-  /** Ends the shift: what is under way is answered first, or given up after `withinMs`. */
+  /** Ends their work: what is under way is answered first, or given up after `withinMs`. */
   stop(withinMs: number): Promise<void>;
 }
 
-interface Given {
+interface OperatorsOptions {
   readonly seed: number;
   readonly estate: Estate;
   readonly apiUrls: readonly string[];
@@ -34,12 +34,13 @@ interface Given {
   readonly certainAfterMs: number;
 }
 
+/** Pause of an operator between two requests, ms: drawn evenly. */
 const PAUSE_MS = { least: 300, most: 1_500 };
-/** The largest plan that is applied: redoing half a run again and again would never end. */
-const MOST_REDONE = 25;
+/** The largest plan that is applied, in flows: redoing half a run again and again would never end. */
+const REDONE_LIMIT = 25;
 
-export function startShift(given: Given): Shift {
-  const { seed, estate } = given;
+export function startOperators(options: OperatorsOptions): Operators {
+  const { seed, estate } = options;
   const acknowledged: Acknowledged[] = [];
   const internal: string[] = [];
   const giveUp = new AbortController();
@@ -48,19 +49,19 @@ export function startShift(given: Given): Shift {
   let over = false;
   const upstreams = new Map(estate.flows.map((flow) => [flow.id, flow.after]));
 
-  const askers = [...given.tokens].map(([operator, token], i) =>
+  const askers = [...options.tokens].map(([operator, token], i) =>
     createAsker({
       operator,
       token,
       ledger: acknowledged,
       giveUp: giveUp.signal,
-      apiUrls: i % 2 === 0 ? given.apiUrls : [...given.apiUrls].reverse(),
+      apiUrls: i % 2 === 0 ? options.apiUrls : [...options.apiUrls].reverse(),
       internal: (text) => internal.push(text),
     }),
   );
-  const work = askers.map((asker, i) => shift(asker, `operator-${i + 1}`, randomOf(seed * 31 + i)));
+  const work = askers.map((asker, i) => operate(asker, `operator-${i + 1}`, randomOf(seed * 31 + i)));
 
-  async function shift(asker: Asker, name: string, random: () => number): Promise<void> {
+  async function operate(asker: Asker, name: string, random: () => number): Promise<void> {
     const pick = <T>(list: readonly T[]): T | undefined => list[Math.floor(random() * list.length)];
     let nth = 0;
     while (!over) {
@@ -79,7 +80,8 @@ export function startShift(given: Given): Shift {
         (await asker.read<FlowPage>(`/runs/${run}/flows?state=${states.join(',')}&limit=200`))?.items ?? [];
       const redo = async (flows: readonly string[], scope: string, running: string): Promise<void> => {
         const plan = await asker.attempt<Plan>(`/runs/${run}/rerun-plans`, { flows, scope, running });
-        if (plan === undefined || plan.members.filter((member) => member.redone).length > MOST_REDONE) return;
+        if (plan === undefined || plan.members.filter((member) => member.redone).length > REDONE_LIMIT)
+          return;
         await one('apply', { plan: plan.id }, flows);
       };
       const tend = async (): Promise<void> => {
@@ -88,8 +90,8 @@ export function startShift(given: Given): Shift {
         if (flow.state === 'held') await one('unhold', { flows: [flow.id] }, [flow.id]);
         else if (flow.state === 'waiting_person') await one('confirm', { flows: [flow.id] }, [flow.id]);
         else if (flow.state !== 'outcome_unknown') await redo([flow.id], 'only', 'wait');
-        else if (Date.now() - (flow.resultAt ?? Date.now()) > given.certainAfterMs) {
-          const ran = (await given.notes()).some(
+        else if (Date.now() - (flow.resultAt ?? Date.now()) > options.certainAfterMs) {
+          const ran = (await options.notes()).some(
             (note) =>
               note.what === 'stop' &&
               note.run === run &&

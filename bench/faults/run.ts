@@ -25,7 +25,7 @@ import {
 } from './installation.ts';
 import { staleRefused, violationsOf } from './invariants.ts';
 import { processesOf } from './leftovers.ts';
-import { type Shift, startShift } from './operators.ts';
+import { type Operators, startOperators } from './operators.ts';
 import { drawSchedule, type Fault } from './schedule.ts';
 import { openSmallDisk, type SmallDisk, unmountBelow } from './small-disk.ts';
 import { survivorsOf } from './survivors.ts';
@@ -33,7 +33,7 @@ import type { Violation } from './violation.ts';
 
 export interface FaultOptions {
   readonly seed: number;
-  /** How long faults are injected. */
+  /** How long faults are injected, minutes. */
   readonly minutes: number;
   /** Flows of one run; one run is opened after the other while faults last. */
   readonly flows: number;
@@ -75,11 +75,13 @@ export interface FaultSummary {
   readonly ok: boolean;
 }
 
-/** Runs under way at once: what one holds up the others do not wait for. */
-const MOST_OPEN = 4;
-/** Fewer attempts than this, sent or waiting for an agent, are too few to strike. */
-const SCARCE = 8;
-const APART_MS = 4_000;
+/** Runs that are open at once, so that one that is held up does not keep the others. */
+const OPEN_LIMIT = 4;
+/** With fewer attempts than this sent or waiting for an agent, another run is opened: faults need something to strike. */
+const ENOUGH_ATTEMPTS = 8;
+/** Least pause between two runs that are opened, ms. */
+const OPEN_EVERY_MS = 4_000;
+/** Pause between two looks at the progress, ms. */
 const LOOK_MS = 500;
 
 export async function runUnderFaults(options: FaultOptions): Promise<FaultSummary> {
@@ -93,10 +95,11 @@ export async function runUnderFaults(options: FaultOptions): Promise<FaultSummar
   const paths = { notes: join(home.path, 'notes.txt'), beats: join(home.path, 'beats') };
   await appendFile(paths.notes, '');
   await mkdir(paths.beats);
-  await writeEstate(estate, seed, join(home.path, 'catalogue'), paths, ORPHAN_MS);
+  const catalogue = join(home.path, 'catalogue');
+  await writeEstate(estate, { seed, folder: catalogue, paths, orphanMs: ORPHAN_MS });
   const disks = new Map<string, SmallDisk>();
   let installation: Installation | undefined;
-  let shift: Shift | undefined;
+  let operators: Operators | undefined;
   let kept: string | null = home.path;
   try {
     installation = await startInstallation({
@@ -104,7 +107,7 @@ export async function runUnderFaults(options: FaultOptions): Promise<FaultSummar
       home,
       random,
       say,
-      catalogue: join(home.path, 'catalogue'),
+      catalogue,
       platformTables: PLATFORM_TABLES,
       prepareSpool: async (agent, folder) => {
         disks.set(agent, await openSmallDisk(folder));
@@ -121,7 +124,7 @@ export async function runUnderFaults(options: FaultOptions): Promise<FaultSummar
     );
     for (const it of schedule)
       say(`  ${(it.atMs / 1_000).toFixed(1)} s ${it.fault} ${it.target} ${it.forMs} ms`);
-    shift = startShift({
+    operators = startOperators({
       seed,
       estate,
       apiUrls: installation.apiUrls,
@@ -129,11 +132,11 @@ export async function runUnderFaults(options: FaultOptions): Promise<FaultSummar
       notes: async () => parseNotes(await readFile(paths.notes, 'utf8')),
       certainAfterMs: ORPHAN_MS + GRACE_MS + 5_000,
     });
-    const fire = { burning: true };
-    const periods = keepRunsComing(installation, shift, fire, options);
+    const faults = { active: true };
+    const periods = keepRunsComing(installation, operators, faults, options);
     const injected = await carryOut(schedule, { installation, disks, random, say, signal });
-    fire.burning = false;
-    shift.onlyTend();
+    faults.active = false;
+    operators.onlyTend();
     say('no more faults: waiting until everything has ended');
     const quietFrom = performance.now();
     const opened = await periods;
@@ -142,19 +145,19 @@ export async function runUnderFaults(options: FaultOptions): Promise<FaultSummar
       throw new SluiceError('interrupted', 'stopped before the end: nothing is proved');
     }
     await untilIdle(installation, performance.now() + 30_000);
-    await shift.stop(30_000);
+    await operators.stop(30_000);
     const quietMs = Math.round(performance.now() - quietFrom);
     const facts = await readFacts(record, platform, {
       estate,
       paths,
-      acknowledged: shift.acknowledged,
+      acknowledged: operators.acknowledged,
       slots: Object.fromEntries(agents.map((agent) => [agent, SLOTS])),
     });
     await installation.stop();
     const violations = [...violationsOf(facts)];
     for (const text of installation.crashes)
       violations.push({ invariant: 'no_crash', detail: text, facts: {} });
-    for (const text of shift.internal)
+    for (const text of operators.internal)
       violations.push({ invariant: 'no_internal', detail: `an API answered 500: ${text}`, facts: {} });
     const leftovers = await processesOf(home.path);
     for (const left of leftovers)
@@ -192,7 +195,7 @@ export async function runUnderFaults(options: FaultOptions): Promise<FaultSummar
     if (kept !== null) await writeFile(join(home.path, KEPT), JSON.stringify({ summary, facts }));
     return summary;
   } finally {
-    await shift?.stop(0);
+    await operators?.stop(0);
     await installation?.stop();
     for (const disk of disks.values()) await disk.remove().catch(() => {});
     if (kept === null) await removeHome(home);
@@ -203,8 +206,8 @@ export async function runUnderFaults(options: FaultOptions): Promise<FaultSummar
 /** Opens run after run while faults last, then answers how many there were once all have finished, or the time is over. */
 async function keepRunsComing(
   { record }: Installation,
-  shift: Shift,
-  fire: { burning: boolean },
+  operators: Operators,
+  faults: { active: boolean },
   { quietMs, say, signal }: FaultOptions,
 ): Promise<number> {
   let opened = 0;
@@ -212,20 +215,20 @@ async function keepRunsComing(
   let until = Number.POSITIVE_INFINITY;
   let saidAt = 0;
   while (performance.now() < until && !signal.aborted) {
-    if (!fire.burning && until === Number.POSITIVE_INFINITY) until = performance.now() + quietMs;
+    if (!faults.active && until === Number.POSITIVE_INFINITY) until = performance.now() + quietMs;
     const runs = await progressOf(record).catch(() => undefined);
     if (runs !== undefined) {
       const open = runs.filter((run) => !run.finished);
-      shift.setRuns(open.map((entry) => entry.run));
-      const due = runs.length === opened && performance.now() - openedAt > APART_MS;
-      if (fire.burning && due && open.length < MOST_OPEN && (await atWork(record)) < SCARCE) {
-        await shift.open(periodOf(opened++));
+      operators.setRuns(open.map((entry) => entry.run));
+      const due = runs.length === opened && performance.now() - openedAt > OPEN_EVERY_MS;
+      if (faults.active && due && open.length < OPEN_LIMIT && (await atWork(record)) < ENOUGH_ATTEMPTS) {
+        await operators.open(periodOf(opened++));
         openedAt = performance.now();
       }
-      if (!fire.burning && open.length === 0 && runs.length === opened) return opened;
+      if (!faults.active && open.length === 0 && runs.length === opened) return opened;
       if (performance.now() - saidAt > 10_000) {
         saidAt = performance.now();
-        const asked = shift.acknowledged.length;
+        const asked = operators.acknowledged.length;
         say(
           `  ${runs.length} runs, ${open.map((entry) => `${entry.run} ${entry.done}/${entry.flows}`).join(', ')}; ${asked} requests`,
         );
@@ -243,7 +246,7 @@ const periodOf = (nth: number): string =>
 async function atWork(record: Installation['record']): Promise<number> {
   const found = await record
     .query<{ n: number }>('select count(*)::int as n from outbox')
-    .catch(() => ({ rows: [{ n: SCARCE }] }));
+    .catch(() => ({ rows: [{ n: ENOUGH_ATTEMPTS }] }));
   return found.rows[0]!.n;
 }
 

@@ -1,7 +1,7 @@
 /**
- * What is done to whom and when, drawn from a seed before anything starts: the same seed, minutes and cast give the same schedule.
- * A deck holds every kind of fault; it is shuffled and dealt again and again, so that each kind comes about equally often and the
- * shortest run sees them all. Faults overlap: most last longer than the pause to the next.
+ * What is done to whom and when, drawn from a seed before anything starts: the same seed, minutes and targets give the same schedule.
+ * A round holds every kind of fault in a drawn order, and one round follows the other, so that each kind comes about equally often and
+ * the shortest run sees them all. Faults overlap: most last longer than the pause to the next.
  */
 import { randomOf } from '../load/graphs.ts';
 
@@ -24,17 +24,17 @@ export type Fault =
   | 'forget';
 
 export interface Injection {
-  /** After the beginning of the fire. */
+  /** Since the first moment in which faults may strike. */
   readonly atMs: number;
   readonly fault: Fault;
   /** A process (`agent-2`), a link (`worker-1>postgres`) or `*`. */
   readonly target: string;
-  /** How long it lasts; 0: at once over. */
+  /** How long it lasts, ms; 0: it is over at once. */
   readonly forMs: number;
 }
 
-/** Names of what there is to be broken. */
-export interface Cast {
+/** Names of the processes and links that faults may strike. */
+export interface Targets {
   readonly apis: readonly string[];
   readonly workers: readonly string[];
   readonly agents: readonly string[];
@@ -48,8 +48,8 @@ export interface Times {
   readonly taskTimeoutMs: number;
 }
 
-/** What one deal of the deck holds. */
-const DECK: readonly (readonly [Fault, number])[] = [
+/** How often each fault strikes in one round. */
+const ROUND: readonly (readonly [Fault, number])[] = [
   ['kill-worker', 2],
   ['kill-api', 2],
   ['kill-agent', 2],
@@ -67,24 +67,24 @@ const DECK: readonly (readonly [Fault, number])[] = [
   ['reset', 2],
   ['forget', 1],
 ];
-export const FAULTS: readonly Fault[] = DECK.map(([fault]) => fault);
-const CARDS = DECK.reduce((sum, [, n]) => sum + n, 0);
-/** Mean pause between two injections. */
+export const FAULTS: readonly Fault[] = ROUND.map(([fault]) => fault);
+const ROUND_SIZE = ROUND.reduce((sum, [, n]) => sum + n, 0);
+/** Mean pause between two injections, ms. */
 const PAUSE_MS = 3_500;
 const LINK_MS = { least: 2_000, most: 7_000 };
 
-/** In order of time. At least one whole deck, however short the run: then the pauses are shorter. */
-export function drawSchedule(seed: number, minutes: number, cast: Cast, times: Times): Injection[] {
+/** Injections in order of time: whole rounds, at least one. A short run has shorter pauses. */
+export function drawSchedule(seed: number, minutes: number, targets: Targets, times: Times): Injection[] {
   const random = randomOf(seed);
   const totalMs = minutes * 60_000;
-  const decks = Math.max(1, Math.round(totalMs / (CARDS * PAUSE_MS)));
-  const pauseMs = totalMs / (decks * CARDS + 1);
+  const rounds = Math.max(1, Math.round(totalMs / (ROUND_SIZE * PAUSE_MS)));
+  const pauseMs = totalMs / (rounds * ROUND_SIZE + 1);
   const pick = <T>(list: readonly T[]): T => list[Math.floor(random() * list.length)]!;
   const between = (least: number, most: number): number => Math.round(least + random() * (most - least));
   const schedule: Injection[] = [];
-  for (let deal = 0; deal < decks; deal++)
+  for (let round = 0; round < rounds; round++)
     for (const fault of shuffled(
-      DECK.flatMap(([it, n]) => Array.from({ length: n }, () => it)),
+      ROUND.flatMap(([it, n]) => Array.from({ length: n }, () => it)),
       random,
     )) {
       const nth = schedule.length;
@@ -96,11 +96,11 @@ export function drawSchedule(seed: number, minutes: number, cast: Cast, times: T
   function aim(fault: Fault): { target: string; forMs: number } {
     switch (fault) {
       case 'kill-worker':
-        return { target: pick(cast.workers), forMs: 0 };
+        return { target: pick(targets.workers), forMs: 0 };
       case 'kill-api':
-        return { target: pick(cast.apis), forMs: 0 };
+        return { target: pick(targets.apis), forMs: 0 };
       case 'kill-agent':
-        return { target: pick(cast.agents), forMs: 0 };
+        return { target: pick(targets.agents), forMs: 0 };
       case 'kill-temporal':
         return { target: 'temporal', forMs: 0 };
       case 'kill-postgres':
@@ -108,22 +108,22 @@ export function drawSchedule(seed: number, minutes: number, cast: Cast, times: T
       case 'freeze-agent':
       case 'silence-agent':
         // Longer than the lease by more than the reaper's and the heartbeat's own pace.
-        return { target: pick(cast.agents), forMs: times.leaseMs + between(3_000, 6_000) };
+        return { target: pick(targets.agents), forMs: times.leaseMs + between(3_000, 6_000) };
       case 'freeze-worker':
-        return { target: pick(cast.workers), forMs: times.taskTimeoutMs + between(1_000, 4_000) };
+        return { target: pick(targets.workers), forMs: times.taskTimeoutMs + between(1_000, 4_000) };
       case 'drop-wakes':
         return { target: '*', forMs: between(4_000, 8_000) };
       case 'fill-disk':
-        return { target: pick(cast.agents), forMs: between(4_000, 8_000) };
+        return { target: pick(targets.agents), forMs: between(4_000, 8_000) };
       case 'swizzle-agents':
         return { target: '*', forMs: between(1_000, 3_000) };
       case 'delay':
       case 'cut':
       case 'half-open':
-        return { target: pick(cast.links), forMs: between(LINK_MS.least, LINK_MS.most) };
+        return { target: pick(targets.links), forMs: between(LINK_MS.least, LINK_MS.most) };
       case 'reset':
       case 'forget':
-        return { target: pick(cast.links), forMs: 0 };
+        return { target: pick(targets.links), forMs: 0 };
       default:
         return fault satisfies never;
     }

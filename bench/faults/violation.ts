@@ -1,4 +1,4 @@
-/** A broken rule, and how facts are put side by side to find one. */
+/** A broken rule, and helpers that compare facts to find one. */
 
 export interface Violation {
   /** Short name of the rule that was broken. */

@@ -1,5 +1,5 @@
 /**
- * `npm run growth`: months of history under lists, answers, hops and the retention, beside the same with hardly any. One JSON object on
+ * `npm run growth`: times lists, answers, hops and the retention with months of history, beside the same with hardly any. One JSON object on
  * stdout, talk on stderr; exit 6 when something became more than twice as slow.
  */
 import { parseArgs } from 'node:util';

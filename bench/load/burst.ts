@@ -12,7 +12,7 @@ const DISTRIBUTIONS = 3_000;
 const AGENTS = 16;
 const SLOTS = 8;
 const POOLS = { narrow: 10, wide: 60 };
-/** How long one takes, ms: 128 slots do the burst in about 2.5 s if the engine costs nothing. */
+/** How long one distribution takes, ms: 128 slots do the burst in about 2.5 s if the engine costs nothing. */
 const TAKES_MS = 100;
 const READS_PER_SECOND = 20;
 
@@ -40,11 +40,11 @@ interface Attempt {
   ended_ms: number;
 }
 
-export async function burst(wish: {
+export async function burst(options: {
   readonly say: (text: string) => void;
   readonly shutdown: Shutdown;
 }): Promise<Burst> {
-  const { say, shutdown } = wish;
+  const { say, shutdown } = options;
   const system = await startSystem({
     catalogue: { 'burst.yaml': catalogue() },
     agents: Array.from({ length: AGENTS }, (_, i) => ({
@@ -136,7 +136,7 @@ function catalogue(): string {
   return `pools:\n${pools.join('')}flows:\n${first}${all.join('')}`;
 }
 
-/** HH:MM:SS, each flow another one, scattered. */
+/** A deadline, HH:MM:SS: another one for each flow, in no order. */
 function deadlineOf(i: number): string {
   const second = 3_600 + ((i * 7_919) % 80_000);
   const two = (n: number): string => String(Math.floor(n)).padStart(2, '0');

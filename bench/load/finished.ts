@@ -1,7 +1,7 @@
 /** The end of a run, seen from outside: in the record. */
 import type pg from 'pg';
 
-/** The end of a long run is found this exactly: each look costs the installation a query. */
+/** Largest error of the measured duration, as a share of it. Each look costs a query, so a long run is looked at less often. */
 const EXACT_TO = 1 / 200;
 
 /** Resolves when every flow of the run has its result; looks every `everyMs`, of a long run less often. */

@@ -3,7 +3,7 @@ import type { GraphFile } from './graph-file.ts';
 
 export const PLATFORM = 'bench';
 
-export interface ProgramWish {
+export interface ProgramOptions {
   /** `shell` starts `true` under the wrapper: what an engine costs when something is really executed. */
   readonly program: 'noop' | 'shell';
   /** Recorded run times are divided by it; without recorded times a noop takes none. */
@@ -11,7 +11,7 @@ export interface ProgramWish {
 }
 
 /** File name -> text, as `sluice catalogue check` takes it. Ids of tasks that are no ids of flows become `t<number>`. */
-export function catalogueOf(graph: GraphFile, { program, speedup }: ProgramWish): Record<string, string> {
+export function catalogueOf(graph: GraphFile, { program, speedup }: ProgramOptions): Record<string, string> {
   const ids = idsOf(graph);
   const flows = graph.tasks.map((task) => ({
     id: ids.get(task.id),

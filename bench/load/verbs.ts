@@ -13,10 +13,10 @@ const RUNNING = 1_000;
 const FLOW_MS = 5_000;
 const VERBS_PER_SECOND = 10;
 const SLOWEST = 12;
-/** Four sessions; the rights of their actors suffice for every verb below. */
+/** Actors of the four sessions; together they may ask for every verb below. */
 const OPERATORS = ['admin', 'operator', 'demo', 'operator'];
 
-export interface VerbsWish {
+export interface VerbsOptions {
   readonly seconds: number;
   readonly say: (text: string) => void;
   readonly shutdown: Shutdown;
@@ -37,7 +37,7 @@ export interface Verbs {
   readonly peakRssMb: ByPart;
 }
 
-export async function verbs({ seconds, say, shutdown }: VerbsWish): Promise<Verbs> {
+export async function verbs({ seconds, say, shutdown }: VerbsOptions): Promise<Verbs> {
   // Long enough that every column still has flows which nobody has reached when the last verb comes.
   const rows = Math.ceil((seconds * 1000) / FLOW_MS) + 6;
   const graph = columns(RUNNING, rows);
@@ -122,7 +122,7 @@ async function oneVerb(
   return { verb, ms: performance.now() - since };
 }
 
-/** Verbs in turn, each kind on columns of its own; what is taken back was done five rounds, 3 s, ago. */
+/** Verbs in turn, each kind on columns of its own. What is taken back was done five rounds (3 s) before. */
 function verbOf(i: number): { verb: string; column: number } {
   const round = Math.floor(i / 6);
   const before = round - 5;

@@ -15,7 +15,7 @@ export interface Loss {
 
 /** Longest wait in ms until an agent runs something. It is killed while it does, or after this time all the same. */
 const BUSY_WITHIN_MS = 30_000;
-/** Between one's return and the next one's loss: two of a pair at once are another matter. */
+/** Pause between the return of one part and the loss of the next, ms. Losing both parts of a pair at once is not tried here. */
 const REST_MS = 4_000;
 
 export async function loseEach(given: {

@@ -23,7 +23,7 @@ import { startTemporalServer } from './temporal-server.ts';
 const say = (text: string): void =>
   void process.stderr.write(`${new Date().toISOString().slice(11, 19)} ${text}\n`);
 const shutdown = watchSignals(say);
-/** Of which sample data are made: more than a scenario of the default length comes to. */
+/** Number of months that have sample data: more than a scenario of the default length opens. */
 const MONTHS = 8;
 
 async function main(): Promise<{ readonly ok: boolean; readonly [part: string]: unknown }> {
@@ -37,7 +37,7 @@ async function main(): Promise<{ readonly ok: boolean; readonly [part: string]: 
       // Kinds of parts, one after the other.
       lose: { type: 'string', default: 'api,worker,agent' },
       keep: { type: 'boolean', default: false },
-      // The only form there is; said in scripts all the same.
+      // The output is always JSON; scripts may pass the option.
       json: { type: 'boolean', default: true },
     },
     allowNegative: true,

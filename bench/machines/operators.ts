@@ -47,7 +47,7 @@ export function startOperators(given: {
   let current: string | null = null;
   let events = 0;
 
-  /** Again and again while a run is open, with a rest between; ends with the shift. */
+  /** Again and again while a run is open, with a rest between; ends with `over`. */
   async function each(everyMs: number, act: (run: string) => Promise<void>): Promise<void> {
     while (!signal.aborted) {
       if (current !== null) await act(current);

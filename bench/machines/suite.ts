@@ -4,7 +4,7 @@ import { readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { childEnvironment, projectFolder } from '../../config.ts';
 
-/** Those that take the shared server; others start, kill and freeze one of their own (faults/servers, faults/under-fire). */
+/** Those that take the shared server; others start, kill and freeze one of their own (faults/servers, faults/random-faults). */
 const FILES = [
   'test/workflows',
   'test/worker',

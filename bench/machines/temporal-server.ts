@@ -24,10 +24,10 @@ const PLUGIN = 'postgres12_pgx';
 const READY_MS = 120_000;
 /** The server keeps its ports in a column of 16 bits with a sign: above this one it ends at its start. */
 const HIGHEST_PORT = 32_767;
-/** Of finished histories. The record does without them (protocol A1): they are for looking into trouble. */
+/** How long Temporal keeps finished histories. The record does not need them (protocol A1); they help to find causes of trouble. */
 const RETENTION_S = 3 * 86_400;
 
-/** As the embedded one, but for its restart. */
+/** Like the embedded server, but it is not restarted when it ends. */
 export type TemporalServer = Omit<Temporal, 'restart'>;
 
 /**

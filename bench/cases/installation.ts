@@ -10,7 +10,7 @@ import { childEnvironment, projectFolder } from '../../config.ts';
 import { freePort } from '../../embedded/ports.ts';
 import { removeOutsideData } from '../../embedded/postgres-data.ts';
 import type { Shutdown } from '../../embedded/shutdown.ts';
-import type { Answered, Stage } from './case.ts';
+import type { Answered, CaseTools } from './case.ts';
 
 const RESULTS = new Set([
   'succeeded',
@@ -25,13 +25,13 @@ const LOOK_MS = 250;
 /** The first start of an installation takes about 10 s on two cores; this is for a machine that is busy with other work. */
 const START_MS = 180_000;
 
-export interface Theatre {
-  /** A stage for one case. */
-  stage(id: string): Promise<Stage>;
+export interface CaseInstallation {
+  /** What one case may use. */
+  toolsFor(id: string): Promise<CaseTools>;
 }
 
 /** Starts the installation; `shutdown` stops it and removes the folder. Throws with the last lines of a start that fails. */
-export async function openTheatre(shutdown: Shutdown): Promise<Theatre> {
+export async function startInstallation(shutdown: Shutdown): Promise<CaseInstallation> {
   const home = await mkdtemp(join(tmpdir(), 'sluice-cases-'));
   shutdown.add('home', async () => {
     await removeOutsideData(home);
@@ -105,11 +105,11 @@ export async function openTheatre(shutdown: Shutdown): Promise<Theatre> {
   };
 
   return {
-    async stage(id) {
+    async toolsFor(id) {
       const scratch = join(home, 'cases', id);
       await mkdir(scratch, { recursive: true });
       let folders = 0;
-      const folder: Stage['folder'] = async (files) => {
+      const folder: CaseTools['folder'] = async (files) => {
         folders += 1;
         const place = join(scratch, `catalogue-${folders}`);
         for (const [name, content] of Object.entries(files)) {
@@ -120,7 +120,7 @@ export async function openTheatre(shutdown: Shutdown): Promise<Theatre> {
       };
       const stateOf = async (run: string, flow: string): Promise<string> =>
         (await json<{ state: string }>('flow', 'show', flow, '--run', run)).state;
-      const until: Stage['until'] = async (what, holds, withinMs = 60_000) => {
+      const until: CaseTools['until'] = async (what, holds, withinMs = 60_000) => {
         const last = performance.now() + withinMs;
         while (!(await holds())) {
           if (performance.now() > last) throw new Error(`not within ${withinMs / 1000} s: ${what}`);

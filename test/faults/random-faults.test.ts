@@ -10,7 +10,7 @@ import { drawSchedule, FAULTS } from '../../bench/faults/schedule.ts';
 import { projectFolder } from '../../config.ts';
 import { runProgram } from '../support/program-run.ts';
 
-const cast = {
+const targets = {
   apis: ['api-1', 'api-2'],
   workers: ['worker-1', 'worker-2'],
   agents: ['agent-1', 'agent-2'],
@@ -20,13 +20,13 @@ const times = { leaseMs: 4_000, taskTimeoutMs: 10_000 };
 
 describe('the schedule of faults', () => {
   test('is the same for the same seed, and another one for another', () => {
-    expect(drawSchedule(7, 30, cast, times)).toEqual(drawSchedule(7, 30, cast, times));
-    expect(drawSchedule(8, 30, cast, times)).not.toEqual(drawSchedule(7, 30, cast, times));
+    expect(drawSchedule(7, 30, targets, times)).toEqual(drawSchedule(7, 30, targets, times));
+    expect(drawSchedule(8, 30, targets, times)).not.toEqual(drawSchedule(7, 30, targets, times));
   });
 
   test('holds every kind of fault, also in the shortest run, in order of time', () => {
     for (const minutes of [0.5, 1, 30]) {
-      const schedule = drawSchedule(3, minutes, cast, times);
+      const schedule = drawSchedule(3, minutes, targets, times);
       expect(new Set(schedule.map((entry) => entry.fault))).toEqual(new Set(FAULTS));
       expect(schedule.map((entry) => entry.atMs)).toEqual(
         schedule.map((entry) => entry.atMs).sort((a, b) => a - b),
@@ -36,7 +36,7 @@ describe('the schedule of faults', () => {
   });
 });
 
-describe('A, B, C under fire', () => {
+describe('A, B, C while faults strike', () => {
   test('whatever fails, nothing is lost, doubled or started too early, and late results are refused', async () => {
     const { code, out, talk } = await runProgram('bench/faults/main.ts', [
       '--json',
