@@ -1,7 +1,7 @@
 /**
  * The sample as a program, for `npm start` and the demo. `FILE` is JSON: connection name -> URL, with `yt`, `mpp` and perhaps `db24`.
  *
- * - `prepare FILE [MONTH...]`     fills the databases; months `yyyyMM`, by default the last three of the calendar in Shanghai
+ * - `prepare FILE [MONTH...]`     fills the databases; months `yyyyMM`, by default that of the README and the last two (Shanghai)
  * - `withhold FILE MONTH`         takes the source rows of one program away, `supply FILE MONTH` gives them back
  * - `carry-over FILE FROM MONTH`  provisional account items of a month from those of another
  *
@@ -32,7 +32,7 @@ async function main([command, file, ...months]: readonly string[]): Promise<Reco
         ytUrl: platforms.yt,
         mppUrl: platforms.mpp,
         ...(platforms.db24 === undefined ? {} : { db24Url: platforms.db24 }),
-        months: months.length > 0 ? months : lastMonths(3),
+        months: months.length > 0 ? months : usualMonths(),
         billItems: loadConfig().sampleScale,
       });
       return { prepared, tookMs, months: scale.months, billItems: scale.billItems };
@@ -59,6 +59,9 @@ async function readPlatforms(file: string): Promise<Platforms> {
     throw new SluiceError('invalid_config', `${file} lacks the connection yt or mpp, which the sample fills`);
   return platforms as Platforms;
 }
+
+/** The month of the four tasks of the README, which are pasted at any time, and the two months of the demo; `yyyyMM`. */
+const usualMonths = (): string[] => [...new Set(['202608', ...lastMonths(2)])];
 
 /** The last `n` accounting months before the present one, ascending, `yyyyMM`. */
 function lastMonths(n: number): string[] {
