@@ -80,7 +80,7 @@ const PHRASES = {
   durations_few: ['from few runs {n}', '少量历史 {n}'],
   durations_own: ['from their past {n}', '自身历史 {n}'],
   ended: ['ended', '结束'],
-  enter_holidays: ['add the holidays and make-up days of the year to the calendar, then: sluice catalogue apply FOLDER', '在日历中加入该年的节假日与调休日，然后执行：sluice catalogue apply 目录'],
+  enter_holidays: ['add the holidays and make-up days of the year to the calendar, then: sluice catalogue apply FOLDER', '在日历中加入该年的节假日与调休日，然后执行：sluice catalogue apply FOLDER'],
   event: ['event', '事件'],
   event_kept: ['no run of it is open yet; the run is told when it is opened', '尚无该账期的运行，打开时即会通知'],
   event_sent: ['{event} of {period}: {runs}', '{period} 的 {event}：{runs}'],

@@ -49,6 +49,15 @@ describe('the catalogue of errors', () => {
     expect(section).toContain(`处理：${kind.remedy.zh}\n`);
   });
 
+  test.each(kinds)(
+    'the remedy of %s names the same commands, options and keys in both languages',
+    (_code, { remedy }) => {
+      const namesOf = (text: string): string[] =>
+        [...new Set(text.match(/\bsluice [a-z]+|--[a-z-]+|\b[A-Z][A-Z_]{2,}\b/g) ?? [])].sort();
+      expect(namesOf(remedy.zh)).toEqual(namesOf(remedy.en));
+    },
+  );
+
   test('only what may succeed later is retryable, and nothing of the caller is', () => {
     for (const [, kind] of kinds) if (kind.retryable) expect(kind.status).toBeGreaterThanOrEqual(500);
   });
