@@ -22,7 +22,7 @@ beforeEach(async () => {
 });
 afterAll(() => Promise.all(folders.map((folder) => rm(folder, { recursive: true, force: true }))));
 
-const gone = (pid: number) => vi.waitFor(() => expect(processIdentity(pid)).toBeUndefined(), 10_000);
+const gone = (pid: number) => vi.waitFor(() => expect(processIdentity(pid)).toBeUndefined(), 60_000);
 
 /** A process with two owned children: one runs Node, one does not. */
 async function startParent(): Promise<{ parent: ChildProcess; child: number; sleeper: number }> {

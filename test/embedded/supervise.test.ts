@@ -21,7 +21,7 @@ describe('a supervised part', () => {
     };
     const watched = await supervise('PostgreSQL', start, (text) => said.push(text));
     parts[0]!.end({ code: null, signal: 'SIGKILL' });
-    await vi.waitFor(() => expect(said).toContain('PostgreSQL is back'), 5_000);
+    await vi.waitFor(() => expect(said).toContain('PostgreSQL is back'), 60_000);
     expect(said[0]).toBe('PostgreSQL ended (signal SIGKILL); it is started again');
     expect(watched.current()).toBe(parts[1]);
     await watched.stop();
@@ -43,7 +43,7 @@ describe('a supervised part', () => {
       (text) => said.push(text),
     );
     first.end({ code: 1, signal: null });
-    await vi.waitFor(() => expect(said.at(-1)).toBe('Temporal is back'), 5_000);
+    await vi.waitFor(() => expect(said.at(-1)).toBe('Temporal is back'), 60_000);
     expect(said).toContain('Temporal could not be started again: no disk');
     expect(watched.current()).toBe(third);
     await watched.stop();

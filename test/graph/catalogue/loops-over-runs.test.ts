@@ -316,7 +316,7 @@ describe('random catalogues', () => {
   };
 
   test('have a loop exactly when the unrolled graph has; every step of what is told is one, and mending what is told ends it', {
-    timeout: 240_000,
+    timeout: 600_000,
   }, () => {
     const counts = { with: 0, without: 0, mixed: 0 };
     fc.assert(
@@ -361,7 +361,7 @@ describe('random catalogues', () => {
   });
 
   test('among opened periods: every loop of the unrolled graph is found, and what is reported comes true', {
-    timeout: 240_000,
+    timeout: 600_000,
   }, () => {
     const counts = { with: 0, without: 0, saved: 0 };
     const some = fc.constantFrom<string[] | undefined>(undefined, ['P0'], ['P0', 'P1']);

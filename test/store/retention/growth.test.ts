@@ -33,7 +33,7 @@ async function scans(): Promise<Record<string, number>> {
 }
 
 test('with 50,000 flow runs no list, answer, claim, exchange or look of the retention reads history from end to end', {
-  timeout: 120_000,
+  timeout: 600_000,
 }, async () => {
   const writing = createPool(database.url, { max: 2, name: 'writing', copies: true });
   const estate = makeEstate({ flows: 4_000, seed: 3 });
