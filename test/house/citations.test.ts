@@ -94,6 +94,22 @@ describe('files', () => {
     expect(missing.map(({ file, path }) => `${file}: ${path}`)).toEqual([]);
   });
 
+  test('every folder that a document names, written `graph/run/`, exists', () => {
+    const rooms = new Set(tracked.filter((file) => file.includes('/')).map((file) => file.split('/')[0]!));
+    const named = lines
+      .filter(({ file }) => file.endsWith('.md') && !/^docs\/decisions\/|^CHANGELOG/.test(file))
+      .flatMap(({ file, line }) =>
+        [...line.matchAll(/`((?:[a-z][\w-]*\/)+)`/g)].map(([, folder]) => ({
+          file,
+          folder: folder!.slice(0, -1),
+        })),
+      )
+      .filter(({ folder }) => folder.includes('/') && rooms.has(folder.split('/')[0]!));
+    expect(named.length).toBeGreaterThan(10);
+    const missing = named.filter(({ folder }) => !known.has(folder));
+    expect(missing.map(({ file, folder }) => `${file}: ${folder}/`)).toEqual([]);
+  });
+
   test('every test that docs/reliability.md names by its folder and name exists', () => {
     const named = [...textOf('docs/reliability.md').matchAll(/`([a-z-]+(?:\/[a-z-]+)+)`/g)].map(
       ([, name]) => name!,
