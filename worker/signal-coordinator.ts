@@ -8,12 +8,12 @@ import {
   WAKE_SIGNAL,
 } from '../workflows/messages.ts';
 
-/** Wakes the coordinator of `input.run`, or starts it with `input`; `anew` ends the execution that is there, in the same call. */
+/** Wakes the coordinator of `input.run`, or starts it with `input`; `restart` ends the execution that is there, in the same call. */
 export async function signalCoordinator(
   client: Client,
   taskQueue: string,
   input: RunInput,
-  { anew = false }: { anew?: boolean } = {},
+  { restart = false }: { restart?: boolean } = {},
 ): Promise<void> {
   await client.workflow.signalWithStart(RUN_WORKFLOW, {
     workflowId: runWorkflowId(taskQueue, input.run),
@@ -22,6 +22,6 @@ export async function signalCoordinator(
     signal: WAKE_SIGNAL,
     signalArgs: [],
     workflowTaskTimeout: TASK_TIMEOUT,
-    ...(anew ? { workflowIdConflictPolicy: 'TERMINATE_EXISTING' as const } : {}),
+    ...(restart ? { workflowIdConflictPolicy: 'TERMINATE_EXISTING' as const } : {}),
   });
 }

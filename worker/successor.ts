@@ -77,9 +77,9 @@ export class Successor {
     const beginning = this.#replace(runId, input)
       .then((seen) => {
         if (seen !== null)
-          logger.info({ run: input.run, seen, why }, 'the coordinator begins anew from the record');
+          logger.info({ run: input.run, seen, why }, 'the coordinator restarts from the record');
       })
-      .catch((error) => logger.warn({ run: input.run, error }, 'could not begin the coordinator anew'))
+      .catch((error) => logger.warn({ run: input.run, error }, 'the coordinator could not be restarted'))
       .finally(() => this.#underWay.delete(runId));
     this.#underWay.set(runId, beginning);
   }
@@ -91,9 +91,9 @@ export class Successor {
     const now = await client.workflow.getHandle(workflowId).describe();
     if (now.runId !== runId || now.status.name !== 'RUNNING') return null;
     const seen = Math.max(input.seen, await this.#lastExchange(workflowId, runId));
-    const anew: RunInput = { ...input, seen, build };
+    const restarted: RunInput = { ...input, seen, build };
     // One call ends the old one and begins the new one: a deliverer that comes between would know nothing of `seen`.
-    await signalCoordinator(client, taskQueue, anew, { anew: true });
+    await signalCoordinator(client, taskQueue, restarted, { restart: true });
     return seen;
   }
 

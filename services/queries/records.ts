@@ -88,7 +88,7 @@ export const q37 = defineQuery({
     zh: '计划之外有哪些临时任务，谁提出，结果如何？',
   },
   rule: {
-    en: 'Backfills, and rerun, trigger and start-now operations, the newest first, of the last so many days (7). Done of all: flows for operations, runs for backfills.',
+    en: 'Backfills, and rerun, trigger and start-now operations of the last days (default 7), newest first. Done of all counts flows for operations and runs for backfills.',
     zh: '最近若干天（默认 7）的补数、重跑、触发与立即启动，新的在前。完成/总数：操作按流程计，补数按运行计。',
   },
   input: { days: z.coerce.number().int().min(1).max(400).default(7) },

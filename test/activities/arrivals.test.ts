@@ -6,7 +6,7 @@ import { Arrivals } from '../../activities/arrivals.ts';
 const LONG_MS = 30_000;
 
 describe('a coordinator that waits', () => {
-  test('is told at once, and then needs no signal', async () => {
+  test('is reported at once, and then needs no signal', async () => {
     const arrivals = new Arrivals(2);
     arrivals.looking('r');
     const waiting = arrivals.wait('r', LONG_MS, 0);

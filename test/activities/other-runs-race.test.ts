@@ -19,7 +19,7 @@ const open = (cycle: 'hour' | 'day' | 'month', period: string) =>
 const HOURS = Array.from({ length: 24 }, (_, h) => String(h).padStart(2, '0'));
 const DAYS = Array.from({ length: 31 }, (_, d) => `2031-03-${String(d + 1).padStart(2, '0')}`);
 
-test('an upstream that is done in the instant of its opening is heard of by whoever is opened in that instant', async () => {
+test('an upstream that is done at the instant of its opening is seen by a run that is opened at that instant', async () => {
   await applyCatalogue(
     pool,
     catalogueText([

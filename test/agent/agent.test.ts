@@ -179,7 +179,7 @@ describe('an agent', () => {
     expect(sql.executed.map(({ lease }) => lease.epoch)).toEqual([2]);
   });
 
-  it('cancels what it is told to stop', async () => {
+  it('cancels the attempts that the API stops', async () => {
     script = () => 'never';
     api.offer(task(1), task(2));
     agentOf();
@@ -261,7 +261,7 @@ describe('an agent', () => {
     expect(api.results.map(({ epoch }) => epoch).sort()).toEqual([1, 3]);
   });
 
-  it('introduces itself anew when the API does not know it any more', async () => {
+  it('registers again when the API does not know it any more', async () => {
     api.mishap = ({ operation }, index) =>
       operation === 'claim' && index === 0 ? { status: 409, code: 'agent_name_taken' } : undefined;
     api.offer(task(1));

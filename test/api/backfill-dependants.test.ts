@@ -114,7 +114,7 @@ test('a dry run lists the runs of what has used the results, in order, for just 
   expect((await sluice([...range, '--only'])).exit).toBe(2);
 });
 
-test('whoever may not redo a dependant may not redo it by a backfill', async () => {
+test('an actor who may not redo a dependant may not redo it by a backfill', async () => {
   const { token } = await api.actor({
     name: 'days-only',
     kind: 'person',

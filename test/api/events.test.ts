@@ -82,7 +82,7 @@ test('a watcher sees what is decided, and what it missed when it comes back', as
   second.close();
 });
 
-test('who was away longer than events are kept is told to read the run again', async () => {
+test('a client that was away longer than events are kept has to read the run again', async () => {
   const run = await openTestRun(api.pool, '2026-09');
   await api.coordinator!.settled(run);
   await ann.post(`/runs/${run}/hold`, { flows: ['B'], reason: 'r' });

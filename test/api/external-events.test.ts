@@ -46,7 +46,7 @@ test('an event triggers the flows that wait for it in the runs of its period, an
   expect([await phase(run), await phase(other)]).toEqual(['waiting_agent', 'not_triggered']);
 });
 
-test('an event that comes before its run is told when the run is opened, to each purpose of it', async () => {
+test('an event that comes before its run counts when the run is opened, for each purpose', async () => {
   const period = nextMonth();
   expect((await send('billingDone', period)).body.runs).toEqual([]);
   const run = await openTestRun(api.pool, period);

@@ -74,7 +74,7 @@ describe('programs of the month start', () => {
     ]);
   });
 
-  test('whoever reads a table that a flow writes waits for that flow', () => {
+  test('a flow that reads a table waits for the flow that writes it', () => {
     for (const reader of shipped.flows) {
       const before = ancestors(reader.id);
       for (const table of reader.reads) {

@@ -169,7 +169,7 @@ describe('a change', () => {
 });
 
 describe('an answer', () => {
-  test('that never comes is told with the address', async () => {
+  test('that never comes is reported with the address', async () => {
     const client = createClient({ apiUrl: 'http://127.0.0.1:9', patienceMs: 0 });
     await expect(client.get('/runs')).rejects.toMatchObject({
       code: 'api_unreachable',
@@ -202,7 +202,7 @@ describe('an answer', () => {
     await expect(client().get('/x')).rejects.toMatchObject({ exit });
   });
 
-  test('of a proxy that is no problem document is told with its status', async () => {
+  test('of a proxy that is no problem document is reported with its status', async () => {
     const { client } = await serve((response) => void response.writeHead(500).end('<html>'));
     const error: unknown = await client()
       .get('/x')
@@ -282,7 +282,7 @@ describe('of several APIs', () => {
     expect([outage.heard.length, refusing.heard.length]).toEqual([1, 1]);
   });
 
-  test('all dead: the address that was asked last is told, after one round', async () => {
+  test('all dead: the address that was asked last is reported, after one round', async () => {
     const client = createClient({ apiUrl: `${DEAD},http://127.0.0.1:10`, patienceMs: 0 });
     await expect(client.get('/runs')).rejects.toMatchObject({
       code: 'api_unreachable',

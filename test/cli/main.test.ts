@@ -73,7 +73,7 @@ test('SLUICE_API_URL and SLUICE_TOKEN name another API; a token of the profile i
   expect(kept.exit).toBe(0);
 });
 
-test('a bad setting is told like every failure', async () => {
+test('a bad setting is reported like every failure', async () => {
   const { exit, err } = await sluice(['run', 'list', '--json'], { SLUICE_PORT: 'x' }).ended;
   expect([exit, JSON.parse(err)]).toEqual([2, expect.objectContaining({ code: 'invalid_config' })]);
 });

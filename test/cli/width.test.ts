@@ -55,7 +55,7 @@ describe('text in a terminal', () => {
     [3_900_000, '1 h 05 min'],
     [273_600_000, '3 d 4 h'],
     [-1_500, '-1.50 s'],
-  ])('%i ms is told as %s', (ms, want) => {
+  ])('%i ms is printed as %s', (ms, want) => {
     expect(duration(ms)).toBe(want);
   });
 });

@@ -1,16 +1,18 @@
 /**
- * Words that documents and comments do not use: each stands for a plainer one, or for a number that the sentence should say. Strings of the
- * code are free: they are tested where they are shown.
+ * Words that documents, comments, messages, help texts and titles of tests do not use: each stands for a plainer one, or for a number that
+ * the sentence should say.
  */
 import { execFileSync } from 'node:child_process';
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { projectFolder } from '../../config.ts';
-import { commentsOf } from '../support/comments.ts';
+import { commentsOf, stringsOf } from '../support/comments.ts';
 
 /** Decisions and changes say what was decided at their time, in its words. A migration that was released stays as it is, byte by byte. */
 const EXEMPT = /^docs\/decisions\/|^CHANGELOG|^store\/schema\/migrations\//;
+/** Files whose strings hold these words for a purpose: this test. */
+const EXEMPT_STRINGS = ['test/house/words.test.ts'];
 const WORDS = ['whoever', 'anew', 'so many', 'so long', 'is told'];
 
 const files = execFileSync('git', ['ls-files', '--cached', '--others', '--exclude-standard', '-z'], {
@@ -24,12 +26,16 @@ const textOf = (file: string): string => readFileSync(join(projectFolder, file),
 const documents = files
   .filter((file) => /\.md$|^\.env\.example$/.test(file))
   .map((file) => ({ file, text: textOf(file) }));
-const comments = files
-  .filter((file) => /\.(m?ts|mjs|sql|sh)$|^\.ci\/run$/.test(file))
+const code = files.filter((file) => /\.(m?ts|mjs|sql|sh|ya?ml)$|^\.ci\/run$/.test(file));
+const comments = code
   // What stands between backticks is a name of the code.
   .flatMap((file) =>
     commentsOf(file, textOf(file)).map((text) => ({ file, text: text.replace(/`[^`]*`/g, '``') })),
   );
+
+const strings = code
+  .filter((file) => !EXEMPT_STRINGS.includes(file))
+  .flatMap((file) => stringsOf(file, textOf(file)).map((text) => ({ file, text })));
 
 const foundIn = (texts: readonly { file: string; text: string }[], refused: RegExp): string[] =>
   texts.flatMap(({ file, text }) =>
@@ -42,11 +48,13 @@ describe.each(WORDS)('"%s"', (word) => {
   const refused = new RegExp(`\\b${word.replace(' ', '\\s+')}\\b`, 'gi');
   test('is in no document', () => expect(foundIn(documents, refused)).toEqual([]));
   test('is in no comment', () => expect(foundIn(comments, refused)).toEqual([]));
+  test('is in no message, help text or title of a test', () => expect(foundIn(strings, refused)).toEqual([]));
 });
 
-test('no comment begins with "Of a" for a label: it says what the thing is', () => {
+test('no comment and no message begins with "Of a" for a label: it says what the thing is', () => {
   expect(comments.length).toBeGreaterThan(5_000);
-  expect(foundIn(comments, /^Of an? /g)).toEqual([]);
+  expect(strings.length).toBeGreaterThan(20_000);
+  expect(foundIn([...comments, ...strings], /^Of an? /g)).toEqual([]);
 });
 
 test.each([
@@ -60,4 +68,10 @@ test.each([
   ['a.sh', 'echo "# none" $# # one', ['one']],
 ])('comments of %s are found: %j', (file, text, want) => {
   expect(commentsOf(file, text)).toEqual(want);
+});
+
+test('strings are found with their text, and without what a template fills in', () => {
+  const code = `const a = 'one'; // 'two'\nconst b = \`three \${a} four\`;\nconst c = /'five'/;\n`;
+  expect(stringsOf('a.ts', code)).toEqual(['one', 'three  four']);
+  expect(stringsOf('a.sql', "select 'one' -- 'two'\n;")).toEqual(['one']);
 });

@@ -14,7 +14,7 @@ import { OTHER_SCENES, type Scene, VERB_SCENES } from './scenes.ts';
 import { Stage } from './stage.ts';
 
 describe.runIf(process.env.SLUICE_RECORD !== undefined)('recording', () => {
-  test('the corpus is recorded anew', async () => {
+  test('the corpus is recorded again', async () => {
     const database = await createTestDatabase('record');
     const pool = createPool(database.url, { max: 6, name: 'test' });
     const agent = await playAgent(pool, 'played');

@@ -102,7 +102,7 @@ describe('statements of a program', () => {
     expect(statement!.values).toEqual(values);
   });
 
-  it('number parameters anew in each statement', () => {
+  it('number parameters from 1 in each statement', () => {
     expect(texts('select :period; select :period', period)).toEqual(['select $1', 'select $1']);
   });
 

@@ -30,7 +30,7 @@ export const q10 = defineQuery({
   names: { en: 'Flows that wait for long', zh: '等待流程查询' },
   question: { en: 'Which flows have been waiting for a long time?', zh: '哪些流程长时间等待运行？' },
   rule: {
-    en: 'Flows that wait for upstream or for an agent for at least so many minutes: for an agent since their release, for upstream since the run was opened or they were asked for again.',
+    en: 'Flows that have waited for upstream or for an agent for at least the given number of minutes: for an agent since their release, for upstream since the run was opened or they were rerun.',
     zh: '等待前置或等代理达到给定分钟数的流程：等代理自放行起算，等待前置自运行打开（或重跑）起算。',
   },
   input: { ...DayInput, ...FlowFilter, minWaitMinutes: z.coerce.number().min(0).default(60) },

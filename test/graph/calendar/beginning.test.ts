@@ -147,7 +147,7 @@ test.each<[string, ShortFlow[], object[], string[]]>([
     ],
     [expect.stringMatching(/^duplicate_id day 'day' is defined already/) as unknown as string],
   ],
-])('%s is told with its place', (_name, flows, cycles, want) => {
+])('%s is reported with its place', (_name, flows, cycles, want) => {
   const { problems } = check(flows, cycles);
   expect(problems.map(({ code, id, message }) => `${code} ${id} ${message.en}`)).toEqual(want);
   for (const { line, column } of problems) expect([line, column]).not.toContain(null);

@@ -273,6 +273,6 @@ test.each<[object, string, string]>([
     'opens the hour just ended each hour at :10',
     '每小时第 10 分 打开上一小时',
   ],
-])('%j is told in both languages', (given, en, zh) => {
+])('%j is described in both languages', (given, en, zh) => {
   expect(scheduleText(schedule(given))).toEqual({ en, zh });
 });

@@ -91,7 +91,7 @@ test.each<[string, ShortFlow[], string[]]>([
     ['loop_over_runs: P (2026-01) waits for D (2026-01-31) waits for P (2026-01)'],
   ],
   [
-    'each loop is told, at the dependency without which it is none',
+    'each loop is reported, at the dependency without which it is none',
     [
       month('M', of('D', 'lastDayOfMonth'), of('E', 'lastDayOfMonth')),
       day('D', of('M', 'same')),
@@ -106,7 +106,7 @@ test.each<[string, ShortFlow[], string[]]>([
   expect(told(flows)).toEqual(want);
 });
 
-test('one is told with file, line, column and members, and refused by apply; import lets it in', () => {
+test('one is reported with file, line, column and members, and refused by apply; import lets it in', () => {
   const text = `flows:
   - { id: M, kind: job, cycle: month, names: { en: M, zh: 月 }, platform: yt, program: { type: noop }, after: [{ flow: D, period: lastDayOfMonth }] }
   - id: D
@@ -165,7 +165,7 @@ test('where schedules leave out the periods that would close it there is none', 
   ]);
 });
 
-test('a loop within a run is told as such, and not once more; one over runs through it is', () => {
+test('a loop within a run is reported as such, and only once; one over runs through it is', () => {
   expect(told([day('A', 'B', of('A', 'previous')), day('B', 'A')])).toEqual(
     ['these flows wait for one another: A -> B -> A'].map((entry) => `${entry}`),
   );
@@ -315,7 +315,7 @@ describe('random catalogues', () => {
     return check(flows, 'import').flows;
   };
 
-  test('have a loop exactly when the unrolled graph has; every step of what is told is one, and mending what is told ends it', {
+  test('have a loop exactly when the unrolled graph has; every step of a reported loop is one, and removing it ends the loop', {
     timeout: 600_000,
   }, () => {
     const counts = { with: 0, without: 0, mixed: 0 };

@@ -126,7 +126,7 @@ describe('parsing a catalogue', () => {
     expect(problemsOf(`flows:\n${flows}`)).toEqual(want.map((line) => `0.yaml:${line}`));
   });
 
-  test('everything wrong is told at once, and what is right is kept', () => {
+  test('everything wrong is reported at once, and what is right is kept', () => {
     const text = `flows:\n${job('A', '    afther: [B]\n    timeoutMs: soon\n')}${job('B')}${job('C', '    key: maybe\n')}`;
     const { problems, catalogue, leftOut } = parseCatalogue([{ path: 'a.yaml', text }]);
     expect(problems.map(({ line, code, id }) => [line, code, id])).toEqual([
@@ -175,7 +175,7 @@ describe('parsing a catalogue', () => {
     expect(problems[1]).toMatch(/^0\.yaml:11:16 invalid_value/);
   });
 
-  test('a syntax error outside the lists is told once', () => {
+  test('a syntax error outside the lists is reported once', () => {
     expect(problemsOf('flows: [\n')).toEqual([expect.stringMatching(/^0\.yaml:2:1 yaml_syntax not YAML: /)]);
     expect(problemsOf('flows: []\nflows: []\n')).toEqual([
       '0.yaml:2:1 yaml_syntax not YAML: Map keys must be unique',

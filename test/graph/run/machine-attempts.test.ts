@@ -89,7 +89,7 @@ describe('C4: lost', () => {
     expect([run.record.log, run.offered(), run.attempt('A')]).toEqual([[], 'A', 1]);
   });
 
-  test('sent, not started and no longer ready: the end is told, the flow waits again', () => {
+  test('sent, not started and no longer ready: the end is reported, the flow waits again', () => {
     const run = new SmallRun(chain('A B C'));
     run.run('A');
     const lease = run.claim('B');

@@ -131,7 +131,7 @@ describe('E, rerun plans: order', () => {
 });
 
 describe('E, rerun plans: running members', () => {
-  test('supersede: the old attempt is told to stop, the new generation waits for its end', () => {
+  test('supersede: the old attempt has to stop, the new generation waits for its end', () => {
     const run = new SmallRun(chain('A B')).run('A');
     const lease = run.start('B');
     run.rerun('A', 'downstream', { running: 'supersede' });

@@ -100,7 +100,7 @@ describe('D6: taint', () => {
     expect([run.offered(), run.is('B', 'TAINTED')]).toEqual(['A B', true]);
   });
 
-  test('and one that waits unclaimed is released anew when its edge goes missing', () => {
+  test('and one that waits unclaimed is released again when its edge goes missing', () => {
     const run = new SmallRun([{ id: 'A' }, { id: 'B', after: ['A'], trigger: 'manual' }]).run('A');
     run.ask('start-now', 'B');
     expect(run.is('B', 'TAINTED')).toBe(false);
@@ -134,7 +134,7 @@ describe('D6: taint', () => {
     expect(run.flagged('TAINTED')).toBe('');
   });
 
-  test('an unclaimed flow whose edge is waived, or no longer, is released anew', () => {
+  test('an unclaimed flow whose edge is waived, or no longer, is released again', () => {
     const run = new SmallRun(chain('A B')).run('A');
     run.waive('A', 'B');
     expect([run.offered(), run.is('B', 'TAINTED')]).toEqual(['B', true]);

@@ -29,7 +29,7 @@ describe('A11: what another run tells', () => {
     expect(run.offered()).toBe('A');
   });
 
-  test('told twice is told once', () => {
+  test('the same news twice counts once', () => {
     const run = new SmallRun([{ id: 'A', foreign: ['X'] }]).told('X', 1);
     const lease = run.claim('A');
     run.told('X', 1);
@@ -69,7 +69,7 @@ describe('B4: a gate of another run', () => {
     { id: 'B', foreign: ['GATE1'] },
   ];
 
-  test('whoever sets it aside needs its role or a second person, as long as it is not done', () => {
+  test('a person who sets it aside needs its role or a second person, as long as it is not done', () => {
     const run = new SmallRun(GATED);
     const nobody = { roles: [] };
     expect(run.waive('GATE1', 'A', nobody).state).toBe('approval_required');

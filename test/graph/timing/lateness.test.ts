@@ -61,7 +61,7 @@ describe('lateness against a reference', () => {
     ]);
   });
 
-  test('what took less time is told beside what took more', () => {
+  test('what took less time is listed beside what took more', () => {
     const it = compare(
       { specs: [A, B], flows: { A: ran(0, 5, 30), B: ran(30, 30, 32) } },
       { specs: [A, B], flows: { A: ran(0, 0, 10), B: ran(10, 10, 20) } },

@@ -523,7 +523,7 @@ describe('why', () => {
     expect(told(why(given, 'B').causes)).toEqual(['D.import distribution_waiting_import']);
   });
 
-  test('what is held on the way is told beside the final causes', () => {
+  test('what is held on the way is listed beside the final causes', () => {
     const given: Given = { specs: chain, results: { A: 'failed' }, flags: { B: FLAG.HELD, C: FLAG.HELD } };
     const { causes, next } = why(given, 'C');
     expect(told(causes)).toEqual(['A upstream_failed']);

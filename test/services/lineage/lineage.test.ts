@@ -27,7 +27,7 @@ describe('the shipped month start', () => {
     expect(applied).toMatchObject({ status: 200 });
   });
 
-  test('declared tables and SQL agree, every program can be read, and whoever reads waits for whoever makes', async () => {
+  test('declared tables and SQL agree, every program can be read, and a flow that reads a table waits for the flow that writes it', async () => {
     const { items } = await get('/catalogue/findings?limit=1000');
     expect(items).toEqual([]);
   });

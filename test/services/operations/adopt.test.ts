@@ -108,7 +108,7 @@ test('a version without a flow that has started is refused, and nothing is chang
   expect(await state(run, 'B')).toBe('waiting_agent');
 });
 
-test('what an agent has stays with it; what nobody has claimed is offered anew, as it is defined now', async () => {
+test('what an agent has stays with it; what nobody has claimed is offered again, as it is defined now', async () => {
   await apply([{ id: 'A' }, { id: 'B' }, { id: 'C', after: ['A'] }]);
   const run = await open();
   const [a] = await agent.claim(1);

@@ -107,7 +107,7 @@ test('edges to several runs of one flow can be waived one at a time, by period o
   expect(await unmet('Bill')).toEqual(['day-2026-05-17']);
 });
 
-test('a flow that waits for a month of unopened days is told of each what that run itself would say', async () => {
+test('a flow that waits for a month of unopened days gives for each what that run itself would say', async () => {
   const run = await open('2026-07', 'month');
   const { causes } = await why(run, 'Bill');
   const days = causes.filter((json: Json) => json.code === 'run_not_opened').map((json: Json) => json.run);

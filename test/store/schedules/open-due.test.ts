@@ -137,7 +137,7 @@ test('while it is paused each slot is refused, and resuming does not open them a
   });
 });
 
-test('a later apply leaves pauses as operators have set them; a schedule that comes back counts anew', async () => {
+test('a later apply leaves pauses as operators have set them; a schedule that comes back starts from zero', async () => {
   await begin('2026-11-22T12:00:00Z');
   await setPaused(pool, 'days', true, { actor: 'duty', reason: 'x' });
   await begin('2026-11-22T13:00:00Z');
