@@ -62,7 +62,7 @@ export function problemLines(problem: Problem, lang: Lang, paint: Paint): string
     for (const it of problem.facts.problems as CatalogueProblem[])
       lines.push(`  ${catalogueProblemLine(it, { lang, paint })}`);
   if (problem.remedy)
-    lines.push(paint('dim', `  ${lang === 'zh' ? '处理：' : 'to mend it: '}${oneLine(problem.remedy)}`));
+    lines.push(paint('dim', `  ${lang === 'zh' ? '处理：' : 'what to do: '}${oneLine(problem.remedy)}`));
   if (problem.code === 'internal' && problem.traceId)
     lines.push(paint('dim', `  trace id ${problem.traceId}`));
   return lines;

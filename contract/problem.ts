@@ -11,7 +11,7 @@ export const Problem = z.object({
   detail: z.string(),
   instance: z.string(),
   code: z.string(),
-  /** How to mend it, in the language of Accept-Language. */
+  /** What to do, in the language of Accept-Language. */
   remedy: z.string(),
   /** Whether the same request may succeed later. */
   retryable: z.boolean(),

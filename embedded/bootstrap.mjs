@@ -36,7 +36,7 @@ export async function launch(argv) {
   } catch (error) {
     if (!(error instanceof BootstrapError)) throw error;
     say(`${error.code}: ${error.message}`);
-    say(`to mend it: ${error.remedy}`);
+    say(`what to do: ${error.remedy}`);
     process.exit(2);
   }
 }

@@ -27,12 +27,12 @@ describe('the catalogue of errors', () => {
   });
 
   test.each(kinds)(
-    '%s is documented as it behaves, and says how to mend it in both languages',
+    '%s is documented as it behaves, and says what to do in both languages',
     (code, kind) => {
       const section = sections.get(code) ?? '';
       const head = `**${kind.en}** · ${kind.zh} · HTTP ${kind.status} · exit ${kind.exit}${kind.retryable ? ' · retryable' : ''}`;
       expect(section).toContain(head);
-      expect(section).toContain(`To mend it: ${kind.remedy.en}\n${kind.remedy.zh}`);
+      expect(section).toContain(`What to do: ${kind.remedy.en}\n${kind.remedy.zh}`);
       expect(section).not.toContain('TODO');
       for (const chinese of [kind.zh, kind.remedy.zh]) expect(chinese).toMatch(/\p{Script=Han}/u);
     },
