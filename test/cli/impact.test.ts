@@ -156,13 +156,13 @@ test.each([
     'en',
     [
       'Retirement sheet  OLD',
-      'would wait for ever (2)',
+      'flows that would wait for ever (2)',
       'written by: SRC',
       'key: KEY  (OLD -> USER -> KEY)',
-      'Something stands',
+      'Do not retire it yet',
     ],
   ],
-  ['zh', ['下线核查单  OLD', '旧程序', '将永久等待 (2)', '写入者: SRC', '存在下线障碍']],
+  ['zh', ['下线核查单  OLD', '旧程序', '将永久等待的流程 (2)', '写入者: SRC', '存在下线障碍']],
 ] as const)('sluice flow retirement prints a page in %s', async (lang, want) => {
   const { exit, out } = await sluice(['flow', 'retirement', 'OLD', '--lang', lang]);
   expect(exit).toBe(0);
@@ -190,15 +190,15 @@ test('sluice catalogue diff tells what a change touches', async () => {
     '- SRC -> OLD',
     'size: 4 -> 2',
     'flows: 1  USER',
-    'OLD  4 flows below, 1 key, 1 with a deadline  P1',
+    'OLD  downstream: 4 flows, 1 key, 1 with a deadline  P1',
     'adopt would be refused: adopt_removes_started SRC',
-    `${open}  catalogue 1  holds 2 of them`,
+    `${open}  catalogue 1  contains 2 of the changed flows`,
     'would be late by',
   ])
     expect(en.out).toContain(text);
   const zh = await sluice(['catalogue', 'diff', folder, '--lang', 'zh']);
   expect(zh.out).toContain('切换将被拒绝：adopt_removes_started SRC');
-  expect(zh.out).toContain('后续 4 个流程，重点 1 个');
+  expect(zh.out).toContain('后置 4 个流程，重点 1 个');
 });
 
 test('sluice rerun says what the plan costs before it is applied', async () => {
@@ -208,11 +208,11 @@ test('sluice rerun says what the plan costs before it is applied', async () => {
   const en = await sluice(['rerun', 'SRC', '--run', run]);
   for (const text of [
     'takes at least 5 min 00 s',
-    'longest way: SRC -> OLD -> ',
+    'longest path: SRC -> OLD -> ',
     'key flow redone: KEY  (SRC -> OLD -> USER -> KEY)',
     'would be late by',
     'overwrites: DWD.OLD  yt  OLD',
-    'run anyway, not started yet (1): DIST.import',
+    'not started yet, would run anyway (1): DIST.import',
   ])
     expect(en.out).toContain(text);
   const zh = await sluice(['rerun', 'SRC', '--run', run, '--lang', 'zh']);
