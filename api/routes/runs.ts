@@ -86,7 +86,7 @@ export function runRoutes(app: Api, deps: ApiDeps): void {
       if (request.body.reason.trim() === '')
         throw new SluiceError('reason_required', 'reload needs a reason', { facts: { verb: 'reload' } });
       authorise(request.actor!, 'reload', null);
-      await reloadRun(deps, run.id, request.actor!.name, request.body.reason);
+      if (!request.body.dryRun) await reloadRun(deps, run.id, request.actor!.name, request.body.reason);
       return reply.status(202).send(await detailOf(deps, run.id));
     },
   });

@@ -1,4 +1,4 @@
-/** `sluice catalogue check|diff|apply|import|rollback|export|versions`. */
+/** `sluice catalogue check|diff|apply|import|rollback|export|versions`; `show` and `flow` have a file of their own. */
 import { type Command, Option } from 'commander';
 import type { z } from 'zod';
 import type {
@@ -18,6 +18,7 @@ import { instant } from '../text/instant.ts';
 import { table } from '../text/table.ts';
 import { oneLine } from '../text/width.ts';
 import { type Tree, wholeNumber } from '../tree.ts';
+import { addShowCommands } from './catalogue-show.ts';
 import { addFindingsCommand } from './lineage.ts';
 
 type Applied = z.infer<typeof ApplyAnswer>;
@@ -140,6 +141,7 @@ export function addCatalogueCommands(tree: Tree): void {
     );
 
   addFindingsCommand(catalogue, tree);
+  addShowCommands(catalogue, tree);
   catalogue
     .command('versions')
     .description(help('catalogue_versions'))

@@ -91,13 +91,17 @@ export function addOperationCommands(tree: Tree): void {
     .option('--actor <actor>', help('actor_filter'))
     .option('--verb <verb>', help('verb_filter'))
     .option('--outcome <outcome>', help('outcome_filter'))
+    .option('--operation <id>', help('operation_filter'))
     .option('--flow <flow>', help('flow_filter'))
     .option('--limit <n>', help('limit'), wholeNumber(1), 50)
     .action(
       tree.does<
-        { flow?: string; limit: number } & Record<'run' | 'actor' | 'verb' | 'outcome', string | undefined>
-      >(async (session, _args, { limit, flow, run, actor, verb, outcome }) => {
-        const query = { run, actor, verb, outcome, target: flow };
+        { flow?: string; limit: number } & Record<
+          'run' | 'actor' | 'verb' | 'outcome' | 'operation',
+          string | undefined
+        >
+      >(async (session, _args, { limit, flow, ...filter }) => {
+        const query = { ...filter, target: flow };
         const page = await session.client.list<z.infer<typeof AuditEntry>>('/audit', query, limit);
         session.answer(page, ({ items }) =>
           table(

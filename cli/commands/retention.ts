@@ -30,7 +30,7 @@ export function addRetentionCommands(tree: Tree): void {
   retention
     .command('run')
     .description(help('retention_run'))
-    .option('--limit <n>', help('limit'), wholeNumber(1), 100)
+    .option('--limit <n>', help('retention_limit'), wholeNumber(1), 100)
     .option('--dry-run', help('dry_run'))
     .action(
       tree.does<{ limit: number; dryRun?: true }>(async (session, _args, { limit, dryRun }) => {

@@ -123,9 +123,9 @@ export function addRunCommands(tree: Tree): void {
     .command('reload <run>')
     .description(help('run_reload'))
     .option('--reason <text>', help('reason'))
+    .option('--dry-run', help('dry_run'))
     .action(
-      tree.does<{ reason?: string }>(async (session, [id], { reason }) => {
-        const body = reason === undefined ? {} : { reason };
+      tree.does<{ reason?: string; dryRun?: true }>(async (session, [id], body) => {
         const detail = await session.client.post<RunDetail>(ofRun(id!, '/reload'), body);
         session.answer(detail, (entry) => runLines(entry, session));
         return undefined;

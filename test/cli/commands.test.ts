@@ -53,6 +53,8 @@ describe('what is read', () => {
     ['notices', (run) => ['notices', '--run', run], (run) => `/notices?run=${run}`],
     ['verbs', () => ['verbs'], () => '/verbs'],
     ['catalogue versions', () => ['catalogue', 'versions'], () => '/catalogue/versions'],
+    ['catalogue show', () => ['catalogue', 'show'], () => '/catalogue'],
+    ['catalogue flow', () => ['catalogue', 'flow', 'A', '1'], () => '/catalogue/flows/A?version=1'],
     ['flow list', (run) => ['flow', 'list', '--run', run], (run) => `/runs/${run}/flows?limit=1000`],
     [
       'flow list by state',
@@ -84,6 +86,17 @@ describe('what is read', () => {
     expect(ran.json().causes?.map((cause: { flow: string }) => cause.flow)).toEqual(
       own.causes?.map((cause: { flow: string }) => cause.flow),
     );
+  });
+
+  test('catalogue show counts flows by cycle, and catalogue flow prints a definition without control characters', async () => {
+    const shown = await sluice(['catalogue', 'show']);
+    expect(shown.out).toContain('flows: 5  month 5');
+    expect(shown.out).toContain('pools: none');
+    expect((await sluice(['catalogue', 'show', '--lang', 'zh'])).out).toContain('资源池: 无');
+    const flow = await sluice(['catalogue', 'flow', 'C']);
+    expect(flow.out).toContain('trigger: manual');
+    expect(flow.out).not.toContain('\u001b');
+    expect((await sluice(['catalogue', 'flow', 'NONE'])).exit).toBe(3);
   });
 
   test('why names the final cause, its chain and the command that removes it, in both languages', async () => {
@@ -478,4 +491,13 @@ describe('a catalogue', () => {
     expect(ran.exit).toBe(6);
     expect(ran.out).toMatch(/^bad\.yaml:3:5: error unknown_field: /m);
   });
+});
+
+test('run reload --dry-run shows the run and reloads nothing', async () => {
+  const run = await freshRun();
+  await api.pool.query("update runs set frozen = 'ahead of the record' where id = $1", [run]);
+  const ran = await sluice(['run', 'reload', run, '--dry-run', '--reason', 'test', '--json']);
+  expect(ran).toMatchObject({ exit: 0, err: '' });
+  expect(ran.json()).toMatchObject({ id: run, frozen: 'ahead of the record' });
+  expect((await sluice(['audit', '--run', run, '--verb', 'reload', '--json'])).json().items).toEqual([]);
 });
