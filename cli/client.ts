@@ -1,8 +1,7 @@
 /**
- * The API from outside: requests with one token, answers as the API gave them, refusals as `ApiProblem`. Every change carries an
- * `Idempotency-Key`, and a request that is repeated (no answer, or one that says 'later') carries the same key and the same body, so
- * that nothing happens twice (protocol B1). Of several APIs it stays with the one that answers; when that one is lost, the next is asked
- * at once.
+ * The client of the API. It sends requests with one token, returns answers unchanged, and throws refusals as `ApiProblem`. Every change
+ * carries an `Idempotency-Key`. A request that is sent again (no answer, or a 503) has the same key and the same body, so nothing happens
+ * twice (protocol B1). With several APIs it stays with the one that answers; when that one is lost, it turns to the next at once.
  */
 
 import { randomUUID } from 'node:crypto';
@@ -24,19 +23,19 @@ export interface ClientOptions {
   readonly token?: string | undefined;
   /** Language of titles and remedies. Default en. */
   readonly lang?: 'en' | 'zh';
-  /** How long an API that does not answer, or answers 503, is asked again, ms. Default 5,000. */
+  /** How long requests to an API that does not answer, or answers 503, are repeated, ms. Default 5,000. */
   readonly patienceMs?: number;
-  /** The same once it has answered, or may have got what was asked: it is being restarted. Default `patienceMs`. */
+  /** The same once the API has answered before, or may have received the request: it is being restarted. Default `patienceMs`. */
   readonly bridgeMs?: number;
-  /** Called once when an API that was there is waited for. */
+  /** Called once, when the client starts to wait for an API that has answered before. */
   readonly onAway?: (base: string) => void;
   /** How long one answer may take, ms; the API itself answers verbs within 10 s (B2). Default 60,000. */
   readonly timeoutMs?: number;
-  /** Aborted: what is under way ends with `interrupted`. */
+  /** When it is aborted, requests under way end with `interrupted`. */
   readonly signal?: AbortSignal;
 }
 
-/** What a list of the API looks like. */
+/** One page of a list, or all of it. */
 export interface Page<T> {
   readonly items: readonly T[];
   readonly nextCursor: string | null;
@@ -70,7 +69,7 @@ export interface Client {
   /** As it was given: one address, or several. */
   readonly apiUrl: string;
   readonly addresses: readonly string[];
-  /** How long the API at one of the addresses takes to say that it lives, ms. Throws `api_unreachable`, `timed_out`; asks once. */
+  /** How long the API at one of the addresses takes to answer, ms. Tries once; throws `api_unreachable` or `timed_out`. */
   reach(address: string): Promise<number>;
   /** GET below `/api/v1`, the path beginning with `/`; lists in a query are joined by commas. */
   get<T>(path: string, query?: Query): Promise<T>;
@@ -82,22 +81,38 @@ export interface Client {
   post<T>(path: string, body: unknown, key?: string): Promise<T>;
   /** POSTs a verb and waits for its outcome, also beyond the 202 of an answer that takes longer (B2); `timed_out` after `waitMs`. */
   operate(path: string, body: unknown, options?: { key?: string; waitMs?: number }): Promise<Operation>;
-  /** Server-sent events of a path, again and again from the last one seen, until `signal` or the caller ends it. */
+  /** Server-sent events of a path. A broken stream is opened again at the last event seen, until `signal` or the caller ends it. */
   events(path: string, query?: Query, signal?: AbortSignal): AsyncGenerator<ServerEvent>;
-  /** This machine's clock minus the API's, ms, in whole seconds as HTTP tells them. */
+  /** This machine's clock minus the API's, ms, rounded to seconds: dates of HTTP have no fractions. */
   clockOffset(): Promise<number>;
-  /** An attempt's log piece by piece; one that breaks off goes on at the place that was reached. */
+  /** An attempt's log in pieces. A broken stream is opened again where it broke off. */
   log(path: string, query?: Query, signal?: AbortSignal): AsyncGenerator<LogFrame>;
 }
 
+interface ApiRequest {
+  readonly method: 'GET' | 'POST';
+  /** Below `/api/v1`. */
+  readonly path: string;
+  readonly query?: Query;
+  readonly headers?: Readonly<Record<string, string>>;
+  readonly body?: string | null;
+  readonly signal?: AbortSignal | null;
+  /** How long one try may take, reading included, ms. Default: without end. */
+  readonly limitMs?: number;
+  /** The command that says whether the change was made; null: the request changes nothing. */
+  readonly look?: string | null;
+}
+
+/** How often an operation that is not decided yet is read again, ms. */
 const OPERATION_POLL_MS = 250;
 /**
- * Where there are several APIs, one that has not answered for the first time is asked whether it lives, and is given up after the second:
- * a machine without power refuses no connection. Below it no answer of a busy one is late.
+ * With several APIs: after this time without an answer, ms, the API is asked whether it is alive. A machine without power refuses no
+ * connection, so waiting alone would not show it. Busy APIs answer within this time.
  */
 const SILENT_AFTER_MS = 1_000;
+/** An API that does not answer that question within this time, ms, is given up. */
 const LIVES_WITHIN_MS = 2_000;
-/** How often a log that breaks off before anything new came is asked for. */
+/** How often in a row a log that breaks off without anything new is requested again. */
 const LOG_TRIES = 3;
 
 export function createClient(options: ClientOptions): Client {
@@ -105,61 +120,62 @@ export function createClient(options: ClientOptions): Client {
   const bridgeMs = Math.max(patienceMs, options.bridgeMs ?? patienceMs);
   /** Some API has answered this client before. */
   let known = false;
-  let toldAway = false;
+  let reportedAway = false;
   const addresses = addressesOf(options.apiUrl);
   const several = addresses.all.length;
 
-  /**
-   * Asks until there is an answer and `read` has read it. `limitMs` is for one try, with reading. `look`: of a change, the command that
-   * tells whether it was done.
-   */
-  async function ask<T>(
-    method: string,
-    path: string,
-    query: Query,
-    init: RequestInit,
+  /** Sends the request until there is an answer and `read` has read it. */
+  async function send<T>(
+    {
+      method,
+      path,
+      query = {},
+      headers: own = {},
+      body = null,
+      signal = null,
+      limitMs,
+      look = null,
+    }: ApiRequest,
     read: (answer: Response, base: string) => Promise<T>,
-    limitMs?: number,
-    look: string | null = null,
   ): Promise<T> {
-    const headers = new Headers(init.headers);
+    const headers = new Headers(own);
     headers.set('accept-language', options.lang ?? 'en');
     if (options.token !== undefined) headers.set('authorization', `Bearer ${options.token}`);
     const begun = performance.now();
-    /** It may have come to the API, whatever was heard of it. */
+    /** The API may have received the request, whatever the answer. */
     let sent = false;
     const fail = (failure: SluiceError): SluiceError =>
       sent && look !== null ? maybeApplied(failure, look) : failure;
     for (let tries = 1, delay = 100; ; tries++) {
       const base = addresses.current();
-      // Each address is asked before anybody waits or gives up.
+      // Every address gets a try before the client waits or gives up.
       const roundIsOver = tries % several === 0;
       const hasTime = (): boolean =>
         !roundIsOver || performance.now() - begun + delay < (known || sent ? bridgeMs : patienceMs);
       const over = new AbortController();
       const signals = [
-        init.signal,
+        signal,
         options.signal,
         limitMs === undefined ? null : AbortSignal.timeout(limitMs),
-        // The last one of a round is waited for: all of them may be busy.
+        // The last address of a round gets the full time: all of them may be busy.
         roundIsOver ? null : silenceOf(base, over.signal),
       ];
       try {
         const answer = await fetch(`${base}/api/v1${path}${queryText(query)}`, {
-          ...init,
           method,
           headers,
-          signal: AbortSignal.any(signals.filter((signal) => signal !== null && signal !== undefined)),
+          body,
+          signal: AbortSignal.any(signals.filter((each) => each !== null && each !== undefined)),
         });
         useZone(answer.headers.get('sluice-time-zone'));
         if (answer.ok) {
-          const body = await read(answer, base);
+          const value = await read(answer, base);
           known = true;
-          return body;
+          return value;
         }
         const problem = await problemOf(answer, method, path);
         if (isAway(answer.status)) addresses.lost(base);
-        // What stands before the API cannot say whether the request came through.
+        // A 503 of a proxy does not say whether the API received the request.
         if (problem.code === 'internal' && problem.status === 503) sent = true;
         else if (answer.status !== 503) known = true;
         if (!(problem.retryable && problem.status === 503)) throw new ApiProblem(problem);
@@ -167,12 +183,12 @@ export function createClient(options: ClientOptions): Client {
           throw sent && look !== null ? maybeApplied(new ApiProblem(problem), look) : new ApiProblem(problem);
       } catch (error) {
         if (error instanceof ApiProblem || isMaybeApplied(error)) throw error;
-        const failure = failureOf(error, base, init.signal ?? options.signal ?? null);
+        const failure = failureOf(error, base, signal ?? options.signal ?? null);
         if (!isUnsent(error)) sent = true;
         if (failure.code === 'api_unreachable') addresses.lost(base);
         if (failure.code !== 'api_unreachable' || !hasTime()) throw fail(failure);
-        if (roundIsOver && (known || sent) && !toldAway) {
-          toldAway = true;
+        if (roundIsOver && (known || sent) && !reportedAway) {
+          reportedAway = true;
           options.onAway?.(base);
         }
       } finally {
@@ -184,7 +200,7 @@ export function createClient(options: ClientOptions): Client {
     }
   }
 
-  /** Aborted when the API at `base` does not even say that it lives; looked at again and again until `over`. */
+  /** A signal that is aborted when the API at `base` no longer answers at all; checked again and again until `over`. */
   function silenceOf(base: string, over: AbortSignal): AbortSignal {
     const silent = new AbortController();
     void (async () => {
@@ -193,7 +209,7 @@ export function createClient(options: ClientOptions): Client {
         await lives(base, AbortSignal.any([over, AbortSignal.timeout(LIVES_WITHIN_MS)]));
       }
     })().catch(() => {
-      if (!over.aborted) silent.abort(new Error('it has fallen silent'));
+      if (!over.aborted) silent.abort(new Error('it no longer answers'));
     });
     return silent.signal;
   }
@@ -204,21 +220,9 @@ export function createClient(options: ClientOptions): Client {
     });
   }
 
-  const json = <T>(
-    method: string,
-    path: string,
-    query: Query,
-    init: RequestInit,
-    look?: string | null,
-  ): Promise<T> =>
-    ask(
-      method,
-      path,
-      query,
-      init,
-      async (answer) => (answer.status === 204 ? (undefined as T) : ((await answer.json()) as T)),
-      timeoutMs,
-      look,
+  const sendForJson = <T>(request: ApiRequest): Promise<T> =>
+    send({ ...request, limitMs: timeoutMs }, async (answer) =>
+      answer.status === 204 ? (undefined as T) : ((await answer.json()) as T),
     );
 
   const client: Client = {
@@ -233,9 +237,13 @@ export function createClient(options: ClientOptions): Client {
       }
       return performance.now() - begun;
     },
-    get: (path, query = {}) => json('GET', path, query, { headers: { accept: 'application/json' } }),
+    get: (path, query = {}) =>
+      sendForJson({ method: 'GET', path, query, headers: { accept: 'application/json' } }),
     bytes: (path, query = {}) =>
-      ask('GET', path, query, {}, async (answer) => new Uint8Array(await answer.arrayBuffer()), timeoutMs),
+      send(
+        { method: 'GET', path, query, limitMs: timeoutMs },
+        async (answer) => new Uint8Array(await answer.arrayBuffer()),
+      ),
     async list<T>(path: string, query: Query = {}, limit = Number.POSITIVE_INFINITY) {
       const items: T[] = [];
       let cursor: string | null = null;
@@ -248,16 +256,13 @@ export function createClient(options: ClientOptions): Client {
       return { items, nextCursor: cursor };
     },
     post: (path, body, key = randomUUID()) =>
-      json(
-        'POST',
+      sendForJson({
+        method: 'POST',
         path,
-        {},
-        {
-          headers: { accept: 'application/json', 'content-type': 'application/json', 'idempotency-key': key },
-          body: JSON.stringify(body),
-        },
-        whereToLook(path, body, key),
-      ),
+        headers: { accept: 'application/json', 'content-type': 'application/json', 'idempotency-key': key },
+        body: JSON.stringify(body),
+        look: whereToLook(path, body, key),
+      }),
     async operate(path, body, { key = randomUUID(), waitMs = 60_000 } = {}): Promise<Operation> {
       const giveUpAt = performance.now() + waitMs;
       let operation = await client.post<Operation>(path, body, key);
@@ -266,9 +271,7 @@ export function createClient(options: ClientOptions): Client {
           throw new SluiceError(
             'timed_out',
             `the operation ${operation.id} was not decided within ${waitMs / 1_000} s`,
-            {
-              facts: { operation: operation.id, waitMs },
-            },
+            { facts: { operation: operation.id, waitMs } },
           );
         await wait(OPERATION_POLL_MS);
         const { id } = operation;
@@ -297,14 +300,14 @@ export function createClient(options: ClientOptions): Client {
       }
     },
     async clockOffset() {
-      const told = await ask('GET', '/healthz', {}, {}, dateOf, timeoutMs);
-      return Number.isNaN(told) ? 0 : Math.trunc((Date.now() - told) / 1_000) * 1_000;
+      const theirs = await send({ method: 'GET', path: '/healthz', limitMs: timeoutMs }, dateOf);
+      return Number.isNaN(theirs) ? 0 : Math.trunc((Date.now() - theirs) / 1_000) * 1_000;
     },
     async *log(path, query = {}, signal) {
       let from = 0;
       for (let vain = 0; ; ) {
-        const asked = { ...query, frames: true, from };
-        const { body, base } = await stream(path, asked, { accept: 'application/x-ndjson' }, signal);
+        const withFrames = { ...query, frames: true, from };
+        const { body, base } = await stream(path, withFrames, { accept: 'application/x-ndjson' }, signal);
         try {
           for await (const line of wholeLines(body)) {
             const frame = JSON.parse(line) as LogFrame;
@@ -321,21 +324,20 @@ export function createClient(options: ClientOptions): Client {
     },
   };
 
-  /** A body that may take as long as it likes, and who sends it. */
+  /** A body without a time limit, and the address that sends it. */
   async function stream(
     path: string,
     query: Query,
     headers: Record<string, string>,
     signal: AbortSignal | undefined,
   ): Promise<{ body: ReadableStream<Uint8Array>; base: string }> {
-    const init = { headers, signal: signal ?? null };
-    return ask('GET', path, query, init, async (answer, base) => ({
+    return send({ method: 'GET', path, query, headers, signal: signal ?? null }, async (answer, base) => ({
       body: answer.body ?? new Blob([]).stream(),
       base,
     }));
   }
 
-  /** A stream that broke because its API is gone is asked for again; any other error is thrown. */
+  /** Returns when the stream broke because its API is gone, so that it is opened again; throws any other error. */
   function mayBreak(error: unknown, base: string, signal: AbortSignal | undefined): void {
     const failure = failureOf(error, base, signal ?? options.signal ?? null);
     if (failure.code !== 'api_unreachable') throw failure;
@@ -344,5 +346,5 @@ export function createClient(options: ClientOptions): Client {
   return client;
 }
 
-/** One part of a path. */
+/** Text as one part of a path. */
 export const part = (text: string): string => encodeURIComponent(text);

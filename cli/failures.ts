@@ -1,8 +1,8 @@
-/** What it means when the API does not answer, and when the answer is not the API's. */
+/** Errors for an API that does not answer, and for answers that are not the API's. */
 import type { Problem } from '../contract/problem.ts';
 import { ERRORS, SluiceError } from '../errors.ts';
 
-/** The person at the terminal has had enough. */
+/** The person at the terminal has pressed Ctrl-C. */
 export const interrupted = (): SluiceError =>
   new SluiceError('interrupted', 'stopped by the person at the terminal');
 
@@ -29,12 +29,12 @@ export function failureOf(error: unknown, base: string, signal: AbortSignal | nu
   });
 }
 
-/** Nothing of the request has left this machine: there was nobody to send it to. */
+/** Whether nothing of the request has left this machine, because no connection was made. */
 export function isUnsent(error: unknown): boolean {
   const cause = error instanceof Error && error.cause instanceof Error ? error.cause : error;
   if (cause instanceof AggregateError) return cause.errors.every(isUnsent);
   const { code, message } = (cause ?? {}) as { code?: unknown; message?: unknown };
-  // Ports that no browser asks, e.g. 9: fetch refuses them by itself.
+  // fetch itself refuses ports that browsers refuse, e.g. 9.
   return (typeof code === 'string' && UNSENT.has(code)) || message === 'bad port';
 }
 
@@ -49,7 +49,7 @@ const UNSENT = new Set([
   'ERR_INVALID_URL',
 ]);
 
-/** A change of which nothing was heard. `look`: the command that tells whether it was done. */
+/** The failure of a change that got no answer. `look`: the command that says whether it was made. */
 export function maybeApplied(failure: Error, look: string): SluiceError {
   const facts = failure instanceof SluiceError ? failure.facts : {};
   const code =
@@ -63,7 +63,7 @@ export function maybeApplied(failure: Error, look: string): SluiceError {
 export const isMaybeApplied = (error: unknown): boolean =>
   error instanceof SluiceError && error.facts?.maybeApplied === true;
 
-/** The problem of an answer; what stands between us and the API (a proxy) may answer with something else. */
+/** The problem in an answer. A proxy before the API may answer with something else: then a problem is made from the status. */
 export async function problemOf(answer: Response, method: string, path: string): Promise<Problem> {
   const body = await answer.text().catch(() => '');
   if (/json/.test(answer.headers.get('content-type') ?? '')) {

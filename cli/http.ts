@@ -27,7 +27,7 @@ export async function dateOf(answer: Response): Promise<number> {
 const KEYED =
   /^\/(runs(\/[^/]+\/(?!reload)[^/]+(\/[^/]+\/apply)?)?|backfills|events|schedules\/[^/]+\/trigger)$/;
 
-/** The command that tells whether a change of which nothing was heard was done; null: it changes nothing. */
+/** The command that says whether a change without an answer was made; null: the request changes nothing. */
 export function whereToLook(path: string, body: unknown, key: string): string | null {
   if ((body as { dryRun?: unknown } | null)?.dryRun === true || /\/(check|diff|rerun-plans)$/.test(path))
     return null;

@@ -39,6 +39,10 @@ export interface Session {
   answer<T>(payload: T, show: (payload: T) => readonly string[]): void;
 }
 
+/** What the modules of `text/` need to make lines of an answer. */
+export type Printing = Pick<Session, 'lang' | 'phrase' | 'paint' | 'columns'>;
+
+/** Width of tables in a file or a pipe: nothing is cut. */
 const PIPE_COLUMNS = 10_000;
 
 type Given = Pick<

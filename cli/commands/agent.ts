@@ -92,8 +92,7 @@ function agentTable(agents: readonly AgentRow[], session: Session): string[] {
       { title: phrase('seen'), cell: (entry) => instant(entry.seenAt) },
       { title: phrase('labels'), cell: (entry) => oneLine(entry.labels.join(' ')), gives: 2 },
     ],
-    session.columns,
-    (text) => paint('bold', text),
+    session,
   );
 }
 

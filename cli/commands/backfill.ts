@@ -4,6 +4,7 @@ import type { Backfill, BackfillDetail, ForeseenBackfill } from '../../contract/
 import { part } from '../client.ts';
 import type { Session } from '../session.ts';
 import { instant } from '../text/instant.ts';
+import { firstNames } from '../text/list.ts';
 import { table } from '../text/table.ts';
 import { oneLine } from '../text/width.ts';
 import { type Tree, wholeNumber } from '../tree.ts';
@@ -127,8 +128,7 @@ function backfillTable(backfills: readonly Backfill[], { phrase, paint, columns 
       { title: phrase('by'), cell: (entry) => oneLine(entry.actor) },
       { title: phrase('reason'), cell: (entry) => oneLine(entry.reason), gives: 2 },
     ],
-    columns,
-    (text) => paint('bold', text),
+    { columns, paint },
   );
 }
 
@@ -146,21 +146,20 @@ function backfillLines(it: BackfillDetail, session: Session): string[] {
 
 /** The flows of a run that is opened for other flows than the backfill's; empty for every other run. */
 const flowsOf = (includes: readonly string[] | null, phrase: Session['phrase']): string =>
-  includes === null ? '' : `  ${phrase('backfill_dependant_run', { flows: someOf(includes) })}`;
+  includes === null ? '' : `  ${phrase('backfill_dependant_run', { flows: firstNames(includes, NAMES) })}`;
 
-/** The first ten of a list. */
-const someOf = (list: readonly string[]): string =>
-  oneLine([...list.slice(0, 10), ...(list.length > 10 ? ['...'] : [])].join(' '));
+/** Flows and periods that a line names at most; --json gives all. */
+const NAMES = 10;
 
 function foreseenLines(it: ForeseenBackfill, { phrase }: Session): string[] {
   return [
     phrase('backfill_foreseen', { runs: it.runs.length, n: it.concurrency }),
     ...(it.leftOut.length === 0
       ? []
-      : [phrase('backfill_left_out', { n: it.leftOut.length, periods: someOf(it.leftOut) })]),
+      : [phrase('backfill_left_out', { n: it.leftOut.length, periods: firstNames(it.leftOut, NAMES) })]),
     ...(it.includes === null
       ? []
-      : [phrase('backfill_includes', { n: it.includes.length, flows: it.includes.slice(0, 10).join(' ') })]),
+      : [phrase('backfill_includes', { n: it.includes.length, flows: firstNames(it.includes, NAMES) })]),
     ...it.runs.map(
       ({ run, scheduled, includes }) =>
         `  ${run}${scheduled === null ? '' : `  (${scheduled})`}${flowsOf(includes, phrase)}`,

@@ -15,6 +15,7 @@ import { differenceLines, impactLines } from '../text/catalogue-diff.ts';
 import { catalogueProblemLine } from '../text/catalogue-problem.ts';
 import type { HelpKey } from '../text/help.ts';
 import { instant } from '../text/instant.ts';
+import { firstLines } from '../text/list.ts';
 import { table } from '../text/table.ts';
 import { oneLine } from '../text/width.ts';
 import { type Tree, wholeNumber } from '../tree.ts';
@@ -147,7 +148,7 @@ export function addCatalogueCommands(tree: Tree): void {
     .description(help('catalogue_versions'))
     .action(
       tree.does(async (session) => {
-        const { phrase, paint } = session;
+        const { phrase } = session;
         const answer = await session.client.get<z.infer<typeof VersionList>>('/catalogue/versions');
         session.answer(answer, ({ items }) =>
           table(
@@ -160,8 +161,7 @@ export function addCatalogueCommands(tree: Tree): void {
               { title: phrase('at'), cell: (entry) => instant(entry.createdAt), gives: 0 },
               { title: 'hash', cell: (entry) => entry.hash.slice(0, 12), gives: 2 },
             ],
-            session.columns,
-            (text) => paint('bold', text),
+            session,
           ),
         );
         return undefined;
@@ -183,15 +183,12 @@ async function changeBody({ client }: Session, { base, ...options }: ChangeOptio
   return { ...options, baseVersion: items[0]?.version ?? null };
 }
 
-/** Lines of files left out at most; --json gives all. */
+/** Maximum number of lines about files that were not read; --json gives all. */
 const LEFT_OUT_LINES = 100;
 
 function leftOutLines(leftOut: readonly LeftOut[], { phrase, paint }: Session): string[] {
-  const lines = leftOut
-    .slice(0, LEFT_OUT_LINES)
-    .map(({ path, why }) => paint('dim', `${oneLine(path)}: ${phrase(`left_out_${why}`)}`));
-  const more = leftOut.length - lines.length;
-  return more > 0 ? [...lines, paint('dim', phrase('and_more', { n: more }))] : lines;
+  const line = ({ path, why }: LeftOut): string => `${oneLine(path)}: ${phrase(`left_out_${why}`)}`;
+  return firstLines(leftOut, LEFT_OUT_LINES, line, { phrase }).map((text) => paint('dim', text));
 }
 
 function appliedLines(it: Applied, session: Session): string[] {

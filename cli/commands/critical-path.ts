@@ -1,6 +1,6 @@
 /** `sluice critical-path [FLOW]`: what the end of a flow rested on, piece by piece, from the opening of the run. */
 import type { CriticalPath } from '../../contract/answers.ts';
-import { ofRun, runOf, type Session } from '../session.ts';
+import { ofRun, type Printing, runOf } from '../session.ts';
 import type { Colour } from '../text/colour.ts';
 import { duration, instant, time } from '../text/instant.ts';
 import { kindText } from '../text/kinds.ts';
@@ -20,7 +20,7 @@ export function addCriticalPathCommand(tree: Tree): void {
         const id = await runOf(session, run);
         const path = await session.client.get<CriticalPath>(ofRun(id, '/critical-path'), { target });
         if (svg) session.out.write(pathPicture(path, session.lang));
-        else session.answer(path, (entry) => pathLines(entry, session, session.columns));
+        else session.answer(path, (entry) => pathLines(entry, session));
         return undefined;
       }),
     );
@@ -43,11 +43,7 @@ const COLOURS: Readonly<Record<string, Colour>> = {
 const MAX_BAR = 60;
 
 /** One line a piece, its bar where it lies in time; at the end the sum by kind. Also the demo prints these. */
-export function pathLines(
-  it: CriticalPath,
-  { lang, phrase, paint }: Pick<Session, 'lang' | 'phrase' | 'paint'>,
-  columns: number,
-): string[] {
+export function pathLines(it: CriticalPath, { lang, phrase, paint, columns }: Printing): string[] {
   const end = it.endedAt ?? it.now;
   const lines = [
     `${paint('bold', phrase('critical_path'))}  ${it.run}  ${oneLine(it.target)}${it.endedAt === null ? `  (${phrase('not_done')})` : ''}`,

@@ -91,7 +91,6 @@ function eventTable(events: readonly ExternalEvent[], { phrase, paint, columns }
         gives: 2,
       },
     ],
-    columns,
-    (text) => paint('bold', text),
+    { columns, paint },
   );
 }

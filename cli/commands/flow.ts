@@ -83,8 +83,7 @@ export function flowTable(flows: readonly Flow[], session: Session): string[] {
       { title: phrase('kind'), cell: (entry) => entry.kind },
       { title: phrase('name'), cell: (entry) => oneLine(entry.names[lang]), gives: 2 },
     ],
-    session.columns,
-    (text) => paint('bold', text),
+    session,
   );
 }
 
@@ -123,8 +122,8 @@ function flowLines(it: FlowDetail, session: Session): string[] {
     [phrase('ended'), it.resultAt],
     [phrase('deadline'), it.deadline],
   ];
-  const told = moments.filter(([, at]) => at !== null).map(([word, at]) => `${word}: ${instant(at)}`);
-  if (told.length > 0) lines.push(`  ${told.join('  ')}`);
+  const known = moments.filter(([, at]) => at !== null).map(([word, at]) => `${word}: ${instant(at)}`);
+  if (known.length > 0) lines.push(`  ${known.join('  ')}`);
   lines.push(...usualLines(it, session));
   if (it.role !== null) lines.push(`  ${phrase('role')}: ${it.role}`);
   if (it.reads.length > 0) lines.push(`  ${phrase('reads')}: ${oneLine(it.reads.join(', '))}`);

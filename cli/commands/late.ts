@@ -1,6 +1,6 @@
 /** `sluice late [FLOW]`: how late a flow is against an earlier run, and because of what. */
 import type { Lateness } from '../../contract/answers.ts';
-import { ofRun, runOf, type Session } from '../session.ts';
+import { ofRun, type Printing, runOf } from '../session.ts';
 import { instant, signed } from '../text/instant.ts';
 import { kindText } from '../text/kinds.ts';
 import { latenessPicture } from '../text/picture.ts';
@@ -21,7 +21,7 @@ export function addLateCommand(tree: Tree): void {
         const id = await runOf(session, run);
         const found = await session.client.get<Lateness>(ofRun(id, '/lateness'), { target, against });
         if (svg) session.out.write(latenessPicture(found, session.lang));
-        else session.answer(found, (found) => latenessLines(found, session, session.columns));
+        else session.answer(found, (found) => latenessLines(found, session));
         return undefined;
       }),
     );
@@ -30,11 +30,7 @@ export function addLateCommand(tree: Tree): void {
 const MAX_BAR = 40;
 
 /** The sentence, then a line a part: what was later to the right, what was earlier to the left; at the end the sum. */
-function latenessLines(
-  it: Lateness,
-  { lang, phrase, paint }: Pick<Session, 'lang' | 'phrase' | 'paint'>,
-  columns: number,
-): string[] {
+function latenessLines(it: Lateness, { lang, phrase, paint, columns }: Printing): string[] {
   const end = it.endedAt ?? it.now;
   const lines = [
     `${paint('bold', phrase('lateness'))}  ${it.run}  ${oneLine(it.target)}  ${phrase('against_run', { run: it.reference.run ?? phrase('its_reference_time') })}${it.endedAt === null ? `  (${phrase('not_done')})` : ''}`,
@@ -46,7 +42,7 @@ function latenessLines(
   ];
   // A run that was opened a month earlier or later must not make every other bar a dot.
   const own = it.parts.filter((part) => part.kind !== 'opening');
-  const most = Math.max(1, ...(own.length === 0 ? it.parts : own).map((part) => Math.abs(part.ms)));
+  const longest = Math.max(1, ...(own.length === 0 ? it.parts : own).map((part) => Math.abs(part.ms)));
   const flows = it.parts.map((part) => oneLine(part.flow ?? it.run));
   const kinds = it.parts.map((part) => kindText(part.kind, lang));
   const added = it.parts.map((part) => signed(part.ms));
@@ -55,7 +51,7 @@ function latenessLines(
   const names = Math.min(width(flows), Math.max(16, Math.floor(room * 0.5)));
   const half = Math.max(4, Math.min(MAX_BAR, Math.floor((room - names) / 2)));
   it.parts.forEach((part, i) => {
-    const size = Math.min(half, Math.max(1, Math.round((Math.abs(part.ms) / most) * half)));
+    const size = Math.min(half, Math.max(1, Math.round((Math.abs(part.ms) / longest) * half)));
     const bar =
       part.ms > 0
         ? `${' '.repeat(half)}|${paint('red', '#'.repeat(size))}`

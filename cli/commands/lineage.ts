@@ -94,8 +94,7 @@ export function addFindingsCommand(catalogue: Command, { help, does }: Tree): vo
                   },
                   { title: phrase('detail'), cell: (entry) => oneLine(entry.detail ?? ''), gives: 2 },
                 ],
-                columns,
-                (text) => paint('bold', text),
+                { columns, paint },
               ),
         );
         return found.items.length === 0 ? undefined : 6;

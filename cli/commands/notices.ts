@@ -21,7 +21,7 @@ export function addNoticesCommand(tree: Tree): void {
     .action(
       tree.does<Filters & { limit: number }>(
         async (session, _args, { limit, run, flow, kind, recipient }) => {
-          const { phrase, paint, lang } = session;
+          const { phrase, lang } = session;
           const query = { run, flow, kind, recipient };
           const page = await session.client.list<z.infer<typeof Notice>>('/notices', query, limit);
           session.answer(page, ({ items }) =>
@@ -35,8 +35,7 @@ export function addNoticesCommand(tree: Tree): void {
                 { title: phrase('flow'), cell: (entry) => entry.flow ?? '' },
                 { title: phrase('text'), cell: (entry) => oneLine(entry[lang]), gives: 2 },
               ],
-              session.columns,
-              (text) => paint('bold', text),
+              session,
             ),
           );
           return undefined;

@@ -75,8 +75,7 @@ export function addOperationCommands(tree: Tree): void {
                 { title: session.phrase('targets'), cell: targetsOf, gives: 2 },
                 { title: session.phrase('reason'), cell: (entry) => oneLine(entry.request.reason), gives: 2 },
               ],
-              session.columns,
-              (text) => session.paint('bold', text),
+              session,
             ),
           );
           return undefined;
@@ -123,8 +122,7 @@ export function addOperationCommands(tree: Tree): void {
               },
               { title: session.phrase('reason'), cell: (entry) => oneLine(entry.reason), gives: 2 },
             ],
-            session.columns,
-            (text) => session.paint('bold', text),
+            session,
           ),
         );
         return undefined;

@@ -56,7 +56,6 @@ function platformTable(platforms: readonly PlatformRow[], { phrase, paint, colum
         paint: (text, entry) => paint(entry.pause === null ? 'green' : 'magenta', text),
       },
     ],
-    columns,
-    (text) => paint('bold', text),
+    { columns, paint },
   );
 }

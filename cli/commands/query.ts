@@ -86,8 +86,7 @@ function queryTable(items: readonly QuerySummary[], session: Session): string[] 
       { title: phrase('question'), cell: (entry) => entry.question[lang], gives: 2 },
       { title: phrase('inputs'), cell: (entry) => entry.inputs.join(' '), gives: 2 },
     ],
-    columns,
-    (text) => paint('bold', text),
+    { columns, paint },
   );
 }
 
@@ -115,7 +114,7 @@ function answerTable(it: QueryAnswer, session: Session): string[] {
     ...(column.type === 'number' || column.type === 'ratio' ? { align: 'right' as const } : {}),
     gives: gives(column),
   }));
-  return [paint('dim', head), ...table(it.items, shape, session.columns, (text) => paint('bold', text))];
+  return [paint('dim', head), ...table(it.items, shape, session)];
 }
 
 function gives({ type }: QueryColumn): 0 | 1 | 2 {

@@ -70,8 +70,7 @@ function dueTable(due: readonly Due[], { phrase, paint, columns }: Session): str
         paint: (text, entry) => paint(entry.keptBecause === null ? 'green' : 'yellow', text),
       },
     ],
-    columns,
-    (text) => paint('bold', text),
+    { columns, paint },
   );
 }
 
@@ -89,7 +88,6 @@ function archivedTable(archived: readonly Archived[], { phrase, paint, columns }
         gives: 0,
       },
     ],
-    columns,
-    (text) => paint('bold', text),
+    { columns, paint },
   );
 }

@@ -137,12 +137,16 @@ export function addRunCommands(tree: Tree): void {
 export function cycleOf(given: string, cycle: string | undefined): { cycle: string; period: string } {
   const named = /^(month|day|hour)-(.+)$/.exec(given);
   if (named !== null) return { cycle: cycle ?? named[1]!, period: named[2]! };
-  const told = /^\d{4}-\d{2}$/.test(given) ? 'month' : /^\d{4}-\d{2}-\d{2}$/.test(given) ? 'day' : 'hour';
-  return { cycle: cycle ?? told, period: given };
+  const cycleOfFormat = /^\d{4}-\d{2}$/.test(given)
+    ? 'month'
+    : /^\d{4}-\d{2}-\d{2}$/.test(given)
+      ? 'day'
+      : 'hour';
+  return { cycle: cycle ?? cycleOfFormat, period: given };
 }
 
 function runTable(runs: readonly Run[], session: Session): string[] {
-  const { phrase, paint } = session;
+  const { phrase } = session;
   return table(
     runs,
     [
@@ -158,8 +162,7 @@ function runTable(runs: readonly Run[], session: Session): string[] {
         gives: 2,
       },
     ],
-    session.columns,
-    (text) => paint('bold', text),
+    session,
   );
 }
 

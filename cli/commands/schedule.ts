@@ -101,8 +101,7 @@ function scheduleTable(schedules: readonly Schedule[], session: Session): string
         gives: 2,
       },
     ],
-    columns,
-    (text) => paint('bold', text),
+    { columns, paint },
   );
 }
 

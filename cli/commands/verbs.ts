@@ -41,8 +41,7 @@ export function addVerbsCommand(tree: Tree): void {
               },
               { title: phrase('possible_in'), cell: states, gives: 2 },
             ],
-            session.columns,
-            (text) => paint('bold', text),
+            session,
           ),
           paint('dim', phrase('with_supersede')),
         ]);

@@ -4,6 +4,7 @@ import { SluiceError } from '../../errors.ts';
 import { followRun, type Sight } from '../follow.ts';
 import type { Session } from '../session.ts';
 import { duration, time } from '../text/instant.ts';
+import { firstLines } from '../text/list.ts';
 import { LiveBlock } from '../text/live.ts';
 import { progressBar } from '../text/progress.ts';
 import { flagText, STATES, stateColour, stateText, stateWord } from '../text/states.ts';
@@ -94,6 +95,7 @@ function changeLine(flow: Flow, { run }: Sight, { lang, paint }: Session): strin
   return `${time(at)} ${paint(stateColour(flow.state), stateText(flow.state, lang))}  ${flow.id}${generation}${flags === '' ? '' : `  ${flags}`}`;
 }
 
+/** Maximum number of flows below the bar: they fit a terminal of 24 lines. */
 const LIVE_FLOWS = 12;
 
 /** The bar, the counts, and what is in hand, failed, or waits for a person. */
@@ -120,11 +122,10 @@ function liveLines(sight: Sight, session: Session): string[] {
   const notable = flows
     .filter((flow) => order.includes(flow.state))
     .sort((a, b) => order.indexOf(a.state) - order.indexOf(b.state));
-  for (const flow of notable.slice(0, LIVE_FLOWS)) {
+  const line = (flow: Flow): string => {
     const since = flow.startedAt ?? flow.releasedAt;
     const text = `${stateText(flow.state, lang)}  ${flow.id}  ${oneLine(flow.names[lang])}${since === null ? '' : `  ${duration(run.now - since)}`}`;
-    lines.push(`  ${paint(stateColour(flow.state), truncate(text, columns - 4))}`);
-  }
-  if (notable.length > LIVE_FLOWS) lines.push(`  ${phrase('and_more', { n: notable.length - LIVE_FLOWS })}`);
-  return lines;
+    return paint(stateColour(flow.state), truncate(text, columns - 4));
+  };
+  return [...lines, ...firstLines(notable, LIVE_FLOWS, line, { phrase }).map((text) => `  ${text}`)];
 }

@@ -3,7 +3,7 @@
 import { Option } from 'commander';
 import type { Cause, WhyFlow, WhyRun } from '../../contract/answers.ts';
 import { part } from '../client.ts';
-import { ofRun, runOf, type Session } from '../session.ts';
+import { ofRun, type Printing, runOf, type Session } from '../session.ts';
 import { causeTree } from '../text/cause-tree.ts';
 import { duration, instant } from '../text/instant.ts';
 import { stateText, stateWord } from '../text/states.ts';
@@ -57,8 +57,6 @@ interface Asked extends Form {
   readonly procedure?: string;
 }
 
-type Shown = Pick<Session, 'lang' | 'phrase' | 'paint'>;
-
 /** One of the three short forms; null when none was asked for. */
 function shownAs(form: Form, it: WhyFlow | WhyRun, session: Session): string[] | null {
   const { lang, phrase } = session;
@@ -91,8 +89,7 @@ function causeTable(it: WhyFlow | WhyRun, session: Session): string[] {
       { title: phrase('verb'), cell: (row) => row.remedy.verb ?? '-', gives: 0 },
       { title: phrase('procedure'), cell: (row) => row.remedy.procedure ?? '-', gives: 0 },
     ],
-    session.columns,
-    (text) => paint('bold', text),
+    session,
   );
   const more = it.causeCount - it.causes.length;
   return more > 0 ? [...lines, phrase('and_more', { n: more })] : lines;
@@ -102,11 +99,11 @@ const placeOf = (cause: Cause, run: string, whole: string): string =>
   `${cause.run === run ? '' : `${cause.run}/`}${oneLine(cause.flow ?? whole)}`;
 
 /** Also the demo prints these. */
-export function whyLines(it: WhyFlow, session: Shown): string[] {
+export function whyLines(it: WhyFlow, session: Printing): string[] {
   const { lang, phrase, paint } = session;
   const state = it.state === null ? '' : `  ${stateText(it.state, lang)}`;
   const lines = [`${paint('bold', oneLine(it.flow))}  ${it.run}${state}`, oneLine(it.text[lang])];
-  for (const cause of it.causes) lines.push('', ...causeLines(cause, it.run, it.now, session, it.text[lang]));
+  for (const cause of it.causes) lines.push('', ...causeLines(cause, it, session));
   if (it.causeCount > it.causes.length)
     lines.push('', phrase('and_more', { n: it.causeCount - it.causes.length }));
   if (it.next.length > 0) {
@@ -121,25 +118,19 @@ export function whyLines(it: WhyFlow, session: Shown): string[] {
   return lines;
 }
 
-/** `said` is what stands above already. */
-function causeLines(
-  it: Cause,
-  run: string,
-  now: number,
-  { lang, phrase, paint }: Shown,
-  said = '',
-): string[] {
+/** One final cause of an answer; the answer's own sentence stands above already. */
+function causeLines(it: Cause, answer: WhyFlow, { lang, phrase, paint }: Printing): string[] {
   const who = [
     it.key ? phrase('key') : '',
     it.owner === null ? '' : `${phrase('owner')} ${oneLine(it.owner)}`,
   ];
   const lines = [
-    `${paint('red', '●')} ${paint('bold', it.flow ?? phrase('whole_run'))}  ${paint('yellow', it.code)}${it.run === run ? '' : `  ${it.run}`}  ${who.filter((text) => text !== '').join('  ')}`,
+    `${paint('red', '●')} ${paint('bold', it.flow ?? phrase('whole_run'))}  ${paint('yellow', it.code)}${it.run === answer.run ? '' : `  ${it.run}`}  ${who.filter((text) => text !== '').join('  ')}`,
   ];
   const text = it.text[lang];
-  if (text !== said) lines.push(`  ${oneLine(text)}`);
+  if (text !== answer.text[lang]) lines.push(`  ${oneLine(text)}`);
   const moments = [
-    it.since === null ? '' : phrase('since', { at: instant(it.since), for: duration(now - it.since) }),
+    it.since === null ? '' : phrase('since', { at: instant(it.since), for: duration(answer.now - it.since) }),
     it.until === null ? '' : `${phrase('until')} ${instant(it.until)}`,
     phrase('blocks', { n: it.blocks }),
   ];
@@ -173,8 +164,7 @@ function runLines(it: WhyRun, session: Session): string[] {
           row.first === null ? '' : `${row.first.flow ?? phrase('whole_run')} ${row.first.code}`,
       },
     ],
-    session.columns,
-    (text) => paint('bold', text),
+    session,
   );
   lines.push('', ...shown);
   if (it.nextCursor !== null) lines.push(paint('dim', '.'.repeat(widthOf('...'))));

@@ -1,8 +1,8 @@
 /**
  * The demo: two month starts through the API alone, as people do them. Reads `<home>/cli.json` (actors) and `<home>/platforms.json` (for the
- * sample's helpers). Talk goes to stderr; with `--json` one object to stdout. Exit 0 only when everything is as it should be.
+ * sample's helpers). Messages go to stderr; with `--json` one object to stdout. Exit 0 only when everything is as it should be.
  *
- * Months that were opened before are gone on with where they stand; finished ones are only shown (`existing: true`).
+ * Months that were opened before are continued from their present state; finished ones are only printed (`existing: true`).
  */
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
@@ -16,21 +16,21 @@ import { painter } from '../text/colour.ts';
 import { stateText } from '../text/states.ts';
 import { type Expectation, quietRun, soundRun, troubledRun } from './expectations.ts';
 import { monthBefore } from './months.ts';
-import { tellPhrases } from './phrases.ts';
+import { createNarrator, type Narrator } from './narrator.ts';
+import { narration } from './phrases.ts';
 import { quietMonth } from './quiet-month.ts';
 import { type Stage, sampleHelper } from './stage.ts';
 import { type Account, accountOf, figuresOf } from './summary.ts';
-import { createTalk, type Talk } from './talk.ts';
 import { troubledMonth } from './troubled-month.ts';
 
-/** No single wait of the story takes longer, also on a slow machine. */
+/** Maximum duration of a single wait, ms: enough on a slow machine. */
 const DEADLINE_MS = 120_000;
 
 async function main(): Promise<number> {
   const { values } = parseArgs({ options: { json: { type: 'boolean', default: false } } });
   const { home, apiUrl, lang } = loadConfig();
   const { NO_COLOR } = childEnvironment();
-  const talk = createTalk(process.stderr, lang, !NO_COLOR);
+  const narrator = createNarrator(process.stderr, lang, !NO_COLOR);
   const interrupt = new AbortController();
   for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => interrupt.abort());
   // The process that started it is gone: nobody would look, and the next start goes on with the months itself.
@@ -46,7 +46,7 @@ async function main(): Promise<number> {
   const stage: Stage = {
     demo: as('demo'),
     viewer: as('viewer'),
-    talk,
+    narrator,
     sample: sampleHelper(join(home, 'platforms.json')),
     deadlineMs: DEADLINE_MS,
   };
@@ -55,7 +55,7 @@ async function main(): Promise<number> {
     const quiet = await quietMonth(stage, monthBefore(2));
     const troubled = await troubledMonth(stage, monthBefore(1), monthBefore(2));
     const durationMs = Math.round(performance.now() - begun);
-    talk.end();
+    narrator.end();
 
     const [first, second] = await Promise.all([
       accountOf(stage.demo, quiet.run),
@@ -69,7 +69,7 @@ async function main(): Promise<number> {
     const problems = expectations
       .map((expectation) => expectation.problem)
       .filter((problem) => problem !== null);
-    tellSummary(talk, first, second, expectations);
+    printSummary(narrator, first, second, expectations);
     const { run: previous, states, flows } = figuresOf(first);
     const answer = {
       ...figuresOf(second),
@@ -83,7 +83,7 @@ async function main(): Promise<number> {
     if (values.json) process.stdout.write(`${JSON.stringify(answer, null, 2)}\n`);
     return answer.ok ? 0 : 1;
   } catch (error) {
-    talk.end();
+    narrator.end();
     const { problem, exit } = problemFrom(error, lang);
     for (const line of problemLines(problem, lang, painter(!NO_COLOR && process.stderr.isTTY === true)))
       process.stderr.write(`${line}\n`);
@@ -95,19 +95,19 @@ async function main(): Promise<number> {
   }
 }
 
-function tellSummary(
-  talk: Talk,
+function printSummary(
+  narrator: Narrator,
   first: Account,
   second: Account,
   expectations: readonly Expectation[],
 ): void {
-  const { lang, paint } = talk;
-  const words = tellPhrases(lang);
+  const { lang, paint } = narrator;
+  const words = narration(lang);
   for (const account of [first, second]) {
     const it = figuresOf(account);
     const states = Object.entries(it.states).map(([state, count]) => `${stateText(state, lang)} ${count}`);
     const list = (ids: readonly string[]): string => (ids.length === 0 ? words('none') : ids.join(', '));
-    talk.lines([
+    narrator.lines([
       '',
       paint('bold', it.run),
       `${words('sum_states')}: ${states.join('  ')}`,
@@ -116,13 +116,13 @@ function tellSummary(
       `${words('sum_stale')}: ${list(it.stale)}`,
       `${words('sum_reruns')}: ${list(it.redone.map(({ flow, generation }) => `${flow} (${generation})`))}`,
       `${words('sum_refused')}: ${list(it.refused.map(({ verb, flows, actor, code }) => `${verb} ${flows.join(' ')} (${actor}: ${code})`))}`,
-      ...pathLines(account.path, talk, talk.columns),
+      ...pathLines(account.path, narrator),
       '',
     ]);
   }
-  for (const { problem } of expectations) if (problem !== null) talk.tell('problem', { problem });
+  for (const { problem } of expectations) if (problem !== null) narrator.narrate('problem', { problem });
   if (expectations.length > 0 && expectations.every((expectation) => expectation.problem === null))
-    talk.tell('all_good', { n: expectations.length });
+    narrator.narrate('all_good', { n: expectations.length });
 }
 
 process.exitCode = await main();

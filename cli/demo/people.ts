@@ -34,7 +34,7 @@ export function confirmTurns(stage: Stage, view: RunView, leftOut: readonly stri
           evidence: 'demo: seen and found in order',
           partial: true,
         });
-        stage.talk.tell('confirmed', { n: ids.length, flows: shortList(ids) });
+        stage.narrator.narrate('confirmed', { n: ids.length, flows: shortList(ids) });
       } catch (error) {
         // Somebody else (a second start, an operator) was quicker: that is as good.
         if (!(error instanceof ApiProblem) || error.code !== 'already_confirmed') failure ??= error;
@@ -67,7 +67,7 @@ export async function triggerWhenReady(
   );
   if (view.flow(flow)?.state !== 'not_triggered') return;
   await verb(stage.demo, view, 'trigger', [flow]);
-  stage.talk.tell('triggered', { flow });
+  stage.narrator.narrate('triggered', { flow });
 }
 
 /** `A, B and 11 more` for narrow lines. */

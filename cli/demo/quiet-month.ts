@@ -8,7 +8,7 @@ import { findMonth, openMonth, type Stage } from './stage.ts';
 export async function quietMonth(stage: Stage, period: string): Promise<{ run: string; before: boolean }> {
   const found = await findMonth(stage, period);
   if (found !== null && found.finishedAt !== null) {
-    stage.talk.tell('finished_before', { run: found.id });
+    stage.narrator.narrate('finished_before', { run: found.id });
     return { run: found.id, before: true };
   }
   const view = await openMonth(stage, period, found);
@@ -24,7 +24,7 @@ export async function quietMonth(stage: Stage, period: string): Promise<{ run: s
       run.finishedAt === null ? null : run.finishedAt - run.openedAt,
     );
     await people.stop();
-    stage.talk.tell('finished', { run: view.run, took: duration(took) });
+    stage.narrator.narrate('finished', { run: view.run, took: duration(took) });
     return { run: view.run, before: false };
   } finally {
     await view.close();

@@ -1,4 +1,4 @@
-/** What the story of the demo plays on: actors with their clients, the sample's helper programs, one talk. */
+/** What the acts of the demo share: the actors' clients, the helper programs of the sample data, the output. */
 import { execFile } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
@@ -8,15 +8,15 @@ import type { RunDetail } from '../../contract/runs.ts';
 import { SluiceError } from '../../errors.ts';
 import { ApiProblem, type Client } from '../client.ts';
 import { ofRun } from '../session.ts';
+import type { Narrator } from './narrator.ts';
 import { RunView } from './run-view.ts';
-import type { Talk } from './talk.ts';
 
 export interface Stage {
   /** Operates, and has the roles of all gates. */
   readonly demo: Client;
   /** Reads only. */
   readonly viewer: Client;
-  readonly talk: Talk;
+  readonly narrator: Narrator;
   /** Runs `catalogue/sample/main.ts COMMAND FILE ...months`; answers what it answered. */
   readonly sample: (
     command: 'withhold' | 'supply' | 'carry-over',
@@ -61,12 +61,12 @@ export async function findMonth(stage: Stage, period: string): Promise<RunDetail
 
 /** Opens the run of a month unless it was opened before, and follows it. */
 export async function openMonth(stage: Stage, period: string, found: RunDetail | null): Promise<RunView> {
-  const { demo, talk } = stage;
+  const { demo, narrator } = stage;
   const run = found ?? (await demo.post<RunDetail>('/runs', { cycle: 'month', period }));
-  if (found === null) talk.tell('opened', { actor: 'demo', run: run.id, flows: run.flows });
-  else talk.tell('exists', { run: run.id });
+  if (found === null) narrator.narrate('opened', { actor: 'demo', run: run.id, flows: run.flows });
+  else narrator.narrate('exists', { run: run.id });
   const view = new RunView(demo, run.id, stage.deadlineMs);
-  view.on((sight) => talk.progress(sight));
+  view.on((sight) => narrator.progress(sight));
   return view;
 }
 

@@ -42,7 +42,7 @@ export async function troubledMonth(
   const seen: Seen = { why: null, whyLate: null, withheld: null };
   const found = await findMonth(stage, period);
   if (found !== null && found.finishedAt !== null) {
-    stage.talk.tell('finished_before', { run: found.id });
+    stage.narrator.narrate('finished_before', { run: found.id });
     return { run: found.id, before: true, seen };
   }
   // Before the run is opened: afterwards the program could be quicker.
@@ -51,7 +51,8 @@ export async function troubledMonth(
   const view = await openMonth(stage, period, found);
   try {
     const first = await view.until('a first look', (sight) => sight);
-    if (withheld.rows > 0) stage.talk.tell('withheld', { rows: withheld.rows, flow: seen.withheld ?? '' });
+    if (withheld.rows > 0)
+      stage.narrator.narrate('withheld', { rows: withheld.rows, flow: seen.withheld ?? '' });
 
     const regions = first.flows.filter((flow) => flow.kind === 'gate' && flow.procedure === 'P01');
     const earlyRegion = regions[0]!;
@@ -71,7 +72,7 @@ export async function troubledMonth(
       run.finishedAt === null ? null : run.finishedAt - run.openedAt,
     );
     await people.stop();
-    stage.talk.tell('finished', { run: view.run, took: duration(took) });
+    stage.narrator.narrate('finished', { run: view.run, took: duration(took) });
     return { run: view.run, before: false, seen };
   } finally {
     await view.close();
@@ -81,7 +82,7 @@ export async function troubledMonth(
 /** A region confirms before it was called: it counts when its turn comes. */
 async function early(stage: Stage, people: People, region: Flow): Promise<void> {
   await people.confirm(region, 'demo: maintained ahead of time');
-  stage.talk.tell('early', { flow: region.id });
+  stage.narrator.narrate('early', { flow: region.id });
 }
 
 /** The month chain breaks at one program; the cause is asked for, the data mended, everything downstream redone. */
@@ -93,7 +94,7 @@ async function brokenChain(
   people: People,
   seen: Seen,
 ): Promise<void> {
-  const { demo, talk } = stage;
+  const { demo, narrator } = stage;
   const id = seen.withheld!;
   // Until its siblings have ended, too: then the failure is the only cause.
   const failed = await view.until(`the failure of ${id}`, ({ flows }) => {
@@ -106,24 +107,24 @@ async function brokenChain(
   });
   if (failed.state === 'failed') {
     const { items } = await demo.get<Attempts>(ofRun(view.run, `/flows/${part(id)}/attempts`));
-    talk.tell('failed', { flow: id, message: oneLine(items.at(-1)?.message ?? '') });
-    talk.tell('why', { flow: LAST_OF_P04 });
+    narrator.narrate('failed', { flow: id, message: oneLine(items.at(-1)?.message ?? '') });
+    narrator.narrate('why', { flow: LAST_OF_P04 });
     seen.why = await why(demo, view, LAST_OF_P04);
-    talk.lines(whyLines(seen.why, talk));
+    narrator.lines(whyLines(seen.why, narrator));
   }
   await confirmLate(stage, view, lateRegion, people, seen);
   const { rows } = await stage.sample('supply', month);
-  if (rows > 0) talk.tell('supplied', { rows });
+  if (rows > 0) narrator.narrate('supplied', { rows });
   if (failed.state !== 'failed') return;
   const plan = await demo.post<Plan>(ofRun(view.run, '/rerun-plans'), { flows: [id], scope: 'downstream' });
-  talk.tell('planned', { flow: id });
-  talk.lines(planLines(plan, talk));
+  narrator.narrate('planned', { flow: id });
+  narrator.lines(planLines(plan, narrator));
   await demo.operate(
     ofRun(view.run, `/rerun-plans/${part(plan.id)}/apply`),
     { reason: 'demo: the source rows have come' },
     { key: `rerun-plan:${plan.id}` },
   );
-  talk.tell('applied');
+  narrator.narrate('applied');
 }
 
 /** One region has kept all of P01 waiting; what it holds up is asked for before it confirms. */
@@ -144,7 +145,7 @@ async function confirmLate(
   if (isDone(waiting)) return;
   seen.whyLate = await why(stage.demo, view, 'P01.S4.VerifyStations');
   await people.confirm(region, 'demo: maintained at last');
-  stage.talk.tell('late', { flow: region.id });
+  stage.narrator.narrate('late', { flow: region.id });
 }
 
 /**
@@ -152,7 +153,7 @@ async function confirmLate(
  * run again with it.
  */
 async function lateDimension(stage: Stage, view: RunView, month: string, previous: string): Promise<void> {
-  const { talk, demo } = stage;
+  const { narrator, demo } = stage;
   const below = await view.until('the dimension', ({ flows }) =>
     flows.filter((flow) => flow.procedure === 'P02' && flow.kind === 'job' && flow.step === 5).slice(0, 2),
   );
@@ -163,9 +164,9 @@ async function lateDimension(stage: Stage, view: RunView, month: string, previou
       .map((flow) => flow.id);
     if (fresh.length > 0) {
       const { rows } = await stage.sample('carry-over', previous, month);
-      if (rows > 0) talk.tell('carried_over', { rows });
+      if (rows > 0) narrator.narrate('carried_over', { rows });
       await verb(demo, view, 'start-now', fresh, { reason: "demo: begin with last month's account items" });
-      talk.tell('started_now', { upstream: DIMENSION, flows: fresh.join(', ') });
+      narrator.narrate('started_now', { upstream: DIMENSION, flows: fresh.join(', ') });
     }
     await view.until(`the ends of ${ids.join(' and ')}`, ({ flows }) =>
       ids.every((id) => isDone(flowIn(flows, id))),
@@ -174,7 +175,7 @@ async function lateDimension(stage: Stage, view: RunView, month: string, previou
     await view.until('their second generation', ({ flows }) =>
       ids.every((id) => flowIn(flows, id).generation > 1),
     );
-    talk.tell('downstream_again', { flow: DIMENSION, flows: shortList(ids) });
+    narrator.narrate('downstream_again', { flow: DIMENSION, flows: shortList(ids) });
   }
 }
 
@@ -190,7 +191,7 @@ async function refusedPasses(stage: Stage, view: RunView): Promise<void> {
     } catch (error) {
       if (!(error instanceof ApiProblem) || error.problem.status >= 500) throw error;
       const { status, code } = error.problem;
-      stage.talk.tell('refused', { flow: MPP_TASK, actor, status, code });
+      stage.narrator.narrate('refused', { flow: MPP_TASK, actor, status, code });
     }
   }
 }
@@ -209,7 +210,7 @@ async function tableByDistribution(stage: Stage, view: RunView): Promise<void> {
       ({ flows }) => flowIn(flows, MPP_TASK).state === 'force_passed',
     );
   }
-  stage.talk.tell('force_passed', { flow: MPP_TASK });
+  stage.narrator.narrate('force_passed', { flow: MPP_TASK });
 }
 
 const why = (client: Client, view: RunView, flow: string): Promise<WhyFlow> =>

@@ -1,17 +1,18 @@
 /** What applying a catalogue would change, and what that touches, as lines. */
 import type { DiffAnswer, Difference } from '../../contract/catalogue.ts';
-import type { Session } from '../session.ts';
+import type { Printing } from '../session.ts';
 import { duration, instant } from './instant.ts';
+import { firstNames } from './list.ts';
+import { mappingText } from './mapping.ts';
 import { stateText } from './states.ts';
 import { oneLine, truncate } from './width.ts';
 
-type Shown = Pick<Session, 'phrase' | 'paint' | 'lang'>;
 type Edge = Difference['edges']['added'][number];
 type Run = DiffAnswer['runs'][number];
 
 const VALUE_WIDTH = 60;
 
-export function differenceLines(it: Difference, { phrase, paint }: Shown): string[] {
+export function differenceLines(it: Difference, { phrase, paint }: Printing): string[] {
   const renamed = new Map(it.renamed.map(({ from, to }) => [from, to]));
   const goes = (flow: string): string => {
     const to = renamed.get(flow);
@@ -29,7 +30,9 @@ export function differenceLines(it: Difference, { phrase, paint }: Shown): strin
     ...it.sections.flatMap(({ section, id, change, flows, named, schedules, ...values }) => {
       const mark = { added: '+', removed: '-', changed: '~' }[change];
       const concerned =
-        flows > 0 ? [`${phrase('concerns_flows', { n: flows })}  ${listed(named, flows)}`] : [];
+        flows > 0
+          ? [`${phrase('concerns_flows', { n: flows })}  ${firstNames(named, named.length, flows)}`]
+          : [];
       const opened = schedules.length > 0 ? [`${phrase('schedule')}: ${oneLine(schedules.join(' '))}`] : [];
       return [
         paint('yellow', `${mark} ${section} ${oneLine(id)}  ${oneLine(values.fields.join(' '))}`),
@@ -58,14 +61,10 @@ const valueText = (value: unknown): string =>
   value === null || value === undefined ? '-' : truncate(oneLine(JSON.stringify(value)), VALUE_WIDTH);
 
 function edgeText({ from, to, period, cycle }: Edge): string {
-  const mapping = period === 'same' ? '' : `  ${typeof period === 'object' ? period.offset : period}`;
-  return oneLine(`${from} -> ${to}${mapping}${cycle === null ? '' : `  (${cycle})`}`);
+  return oneLine(`${from} -> ${to}${mappingText(period)}${cycle === null ? '' : `  (${cycle})`}`);
 }
 
-const listed = (flows: readonly string[], all: number): string =>
-  oneLine(`${flows.join(' ')}${all > flows.length ? ' ...' : ''}`);
-
-export function impactLines(it: DiffAnswer, session: Shown): string[] {
+export function impactLines(it: DiffAnswer, session: Printing): string[] {
   if (it.touched.length === 0 && it.runs.length === 0) return [];
   const { phrase, paint, lang } = session;
   const { impact } = it;
@@ -73,7 +72,8 @@ export function impactLines(it: DiffAnswer, session: Shown): string[] {
   for (const flow of it.touched) {
     const counts = phrase('below_counts', { n: flow.downstream, keys: flow.keys, deadlines: flow.deadlines });
     lines.push(`  ${oneLine(flow.flow)}  ${counts}  ${oneLine(flow.procedures.join(' '))}`.trimEnd());
-    if (flow.keys > 0) lines.push(`    ${phrase('key')}: ${listed(flow.keyFlows, flow.keys)}`);
+    if (flow.keys > 0)
+      lines.push(`    ${phrase('key')}: ${firstNames(flow.keyFlows, flow.keyFlows.length, flow.keys)}`);
     for (const { run, state } of flow.runs) lines.push(`    ${oneLine(run)}  ${stateText(state, lang)}`);
   }
   const changed = it.changed.length + it.removed.length;
@@ -90,7 +90,7 @@ export function impactLines(it: DiffAnswer, session: Shown): string[] {
 
 function runLines(
   { run, version, states, holds, gains, adopt }: Run,
-  { phrase, paint, lang }: Shown,
+  { phrase, paint, lang }: Printing,
 ): string[] {
   const counts = Object.entries(states).map(
     ([state, n]) => `${stateText(state as keyof typeof states, lang)} ${n}`,

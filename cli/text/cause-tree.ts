@@ -1,6 +1,6 @@
 /** The ways from the asked flows to their final causes as one tree: what two ways share at their beginning stands once. */
 import type { Cause } from '../../contract/answers.ts';
-import type { Session } from '../session.ts';
+import type { Printing } from '../session.ts';
 import { duration } from './instant.ts';
 import { oneLine } from './width.ts';
 
@@ -10,12 +10,7 @@ interface Node {
 }
 
 /** `run`: causes of other runs say where they are. Causes in their order decide the order of the branches. */
-export function causeTree(
-  causes: readonly Cause[],
-  run: string,
-  now: number,
-  session: Pick<Session, 'phrase' | 'paint'>,
-): string[] {
+export function causeTree(causes: readonly Cause[], run: string, now: number, session: Printing): string[] {
   const { phrase } = session;
   const root: Node = { below: new Map(), causes: [] };
   for (const cause of causes) {
@@ -33,12 +28,7 @@ export function causeTree(
   ]);
 }
 
-function branches(
-  node: Node,
-  indent: string,
-  now: number,
-  session: Pick<Session, 'phrase' | 'paint'>,
-): string[] {
+function branches(node: Node, indent: string, now: number, session: Printing): string[] {
   return [...node.below].flatMap(([id, next], i) => {
     const last = i === node.below.size - 1;
     return [
@@ -48,11 +38,7 @@ function branches(
   });
 }
 
-function labelOf(
-  { causes }: Node,
-  now: number,
-  { phrase, paint }: Pick<Session, 'phrase' | 'paint'>,
-): string {
+function labelOf({ causes }: Node, now: number, { phrase, paint }: Printing): string {
   return causes
     .map(({ code, since, blocks, remedy }) => {
       const facts = [since === null ? '' : duration(now - since), phrase('blocks', { n: blocks })];

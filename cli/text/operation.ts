@@ -1,13 +1,12 @@
 /** Operations and what a dry run foresees, as lines. */
 import type { Foreseen, Operation } from '../../contract/operations.ts';
-import type { Session } from '../session.ts';
+import type { Printing } from '../session.ts';
 import { stateWord } from './states.ts';
 import { oneLine } from './width.ts';
 
-type Shown = Pick<Session, 'paint' | 'phrase' | 'lang'>;
 type FlowOutcomes = Foreseen['outcome']['flows'];
 
-export function operationLines(it: Operation, session: Shown): string[] {
+export function operationLines(it: Operation, session: Printing): string[] {
   const { paint, phrase } = session;
   const what = targetsOf(it);
   const head = { verb: it.verb, what, run: it.run, id: it.id };
@@ -37,7 +36,7 @@ export function operationLines(it: Operation, session: Shown): string[] {
   }
 }
 
-export function foreseenLines(it: Foreseen, session: Shown): string[] {
+export function foreseenLines(it: Foreseen, session: Printing): string[] {
   const { paint, phrase } = session;
   const colour = it.state === 'applied' ? 'green' : it.state === 'refused' ? 'red' : 'yellow';
   const lines = [
@@ -59,7 +58,7 @@ export function foreseenLines(it: Foreseen, session: Shown): string[] {
 }
 
 /** One line a flow, when there is more to say than the head says. */
-function outcomeLines(flows: FlowOutcomes, { paint, lang }: Shown, always = false): string[] {
+function outcomeLines(flows: FlowOutcomes, { paint, lang }: Printing, always = false): string[] {
   if (!always && flows.length < 2 && flows.every((flow) => flow.code === null)) return [];
   return flows.map((flow) => {
     const state = flow.state === null ? '' : ` (${stateWord(flow.state, lang)})`;

@@ -63,9 +63,9 @@ const REFERENCE_TIME: Readonly<Record<Lang, string>> = { en: 'reference time', z
 
 /** A row a part: later to the right of the middle line, earlier to the left. */
 export function latenessPicture(it: Lateness, lang: Lang): string {
-  const most = Math.max(1, ...it.parts.map((part) => Math.abs(part.ms)));
+  const longest = Math.max(1, ...it.parts.map((part) => Math.abs(part.ms)));
   const bars = it.parts.map((part): Bar => {
-    const size = Math.abs(part.ms) / most / 2;
+    const size = Math.abs(part.ms) / longest / 2;
     const kind = kindText(part.kind, lang);
     const flow = part.flow ?? it.run;
     return {
@@ -112,10 +112,10 @@ ${middle}${rows.join('\n')}
 `;
 }
 
-/** What fits beside the chart at 12 pixels. */
-const MOST = 46;
+/** Maximum number of characters of a label: what fits beside the chart at a font size of 12 pixels. */
+const LABEL_LIMIT = 46;
 const cut = (label: string): string =>
-  label.length > MOST ? `…${label.slice(label.length - MOST + 1)}` : label;
+  label.length > LABEL_LIMIT ? `…${label.slice(label.length - LABEL_LIMIT + 1)}` : label;
 
 /** Names are anybody's text; control characters do not exist in XML. */
 export const escaped = (text: string): string =>

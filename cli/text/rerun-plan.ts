@@ -1,15 +1,14 @@
 /** A rerun plan as lines: its members, what stands in its way, what it costs and touches. */
 import type { Plan } from '../../contract/rerun-plans.ts';
-import type { Session } from '../session.ts';
+import type { Printing } from '../session.ts';
 import { duration, instant } from './instant.ts';
+import { firstLines, firstNames } from './list.ts';
 import { stateColour, stateText } from './states.ts';
 import { table } from './table.ts';
 import { oneLine } from './width.ts';
 
-type Shown = Pick<Session, 'phrase' | 'paint' | 'lang' | 'columns'>;
-
 /** Also the demo prints these. */
-export function planLines(it: Plan, session: Shown): string[] {
+export function planLines(it: Plan, session: Printing): string[] {
   const { phrase, paint, lang, columns } = session;
   const redone = it.members.filter((member) => member.redone).length;
   const lines = [
@@ -36,8 +35,7 @@ export function planLines(it: Plan, session: Shown): string[] {
           gives: 2,
         },
       ],
-      columns,
-      (text) => paint('bold', text),
+      { columns, paint },
     ).map((line) => `  ${line}`),
   ];
   for (const { run, members } of it.otherRuns)
@@ -55,15 +53,16 @@ export function planLines(it: Plan, session: Shown): string[] {
   return [...lines, ...costLines(it, session)];
 }
 
-const SHOWN = 5;
+/** Lines of one kind, and names in one line, at most; --json gives all. */
+const LINES = 5;
+const NAMES = 20;
 
 /** What applying it would cost and touch. */
-function costLines(it: Plan, { phrase, paint }: Shown): string[] {
+function costLines(it: Plan, { phrase, paint }: Printing): string[] {
   const { estimate } = it;
   const lines: string[] = [];
   const list = <T>(items: readonly T[], line: (item: T) => string): void => {
-    lines.push(...items.slice(0, SHOWN).map((item) => `  ${line(item)}`));
-    if (items.length > SHOWN) lines.push(`  ${phrase('and_more', { n: items.length - SHOWN })}`);
+    lines.push(...firstLines(items, LINES, line, { phrase }).map((text) => `  ${text}`));
   };
   const origins = Object.entries(estimate.origins).map(([origin, n]) =>
     phrase(`durations_${origin as keyof typeof estimate.origins}`, { n }),
@@ -93,21 +92,16 @@ function costLines(it: Plan, { phrase, paint }: Shown): string[] {
       `${phrase('overwrites')}: ${oneLine(`${name}  ${connection ?? ''}  ${flows.join(' ')}`)}`,
   );
   if (it.untouched.length > 0)
-    lines.push(paint('cyan', `  ${phrase('untouched')}: ${shortList(it.untouched)}`));
+    lines.push(paint('cyan', `  ${phrase('untouched')}: ${firstNames(it.untouched, NAMES)}`));
   if (it.runAnyway.length > 0)
-    lines.push(`  ${phrase('run_anyway', { n: it.runAnyway.length })}: ${shortList(it.runAnyway)}`);
+    lines.push(`  ${phrase('run_anyway', { n: it.runAnyway.length })}: ${firstNames(it.runAnyway, NAMES)}`);
   return lines;
 }
 
 const ENDS = 3;
 
-/** Its beginning and its end. */
+/** The first and the last flows of a path. */
 function shortWay(flows: readonly string[]): string {
   const ends = flows.length <= 2 * ENDS + 1 ? flows : [...flows.slice(0, ENDS), '...', ...flows.slice(-ENDS)];
   return oneLine(ends.join(' -> '));
 }
-
-const LISTED = 20;
-
-const shortList = (flows: readonly string[]): string =>
-  oneLine([...flows.slice(0, LISTED), ...(flows.length > LISTED ? ['...'] : [])].join(' '));

@@ -1,13 +1,12 @@
 /** The retirement sheet of a flow as a page: everything in words, nothing that only a colour says, so that it can be printed. */
 import type { Retirement } from '../../contract/retirement.ts';
-import type { Session } from '../session.ts';
+import type { Printing } from '../session.ts';
 import { duration, instant } from './instant.ts';
+import { mappingText } from './mapping.ts';
 import { stateText, stateWord } from './states.ts';
 import { oneLine } from './width.ts';
 
-type Shown = Pick<Session, 'phrase' | 'paint' | 'lang'>;
-
-export function retirementLines(it: Retirement, session: Shown): string[] {
+export function retirementLines(it: Retirement, session: Printing): string[] {
   const { phrase, paint, lang } = session;
   const section = (title: string, lines: readonly string[]): string[] => [
     '',
@@ -96,11 +95,10 @@ function upstreamText({
 }: Pick<Retirement['upstream'][number], 'flow' | 'cycle' | 'period'> & {
   readonly exists?: boolean;
 }): string {
-  const mapping = period === 'same' ? '' : `  ${typeof period === 'object' ? period.offset : period}`;
-  return `${flow}  ${cycle}${mapping}${exists === false ? '  ?' : ''}`;
+  return `${flow}  ${cycle}${mappingText(period)}${exists === false ? '  ?' : ''}`;
 }
 
-function lastText(it: NonNullable<Retirement['lastRun']>, { phrase }: Shown): string {
+function lastText(it: NonNullable<Retirement['lastRun']>, { phrase }: Printing): string {
   const took = it.ms === null ? '' : `  ${phrase('took', { for: duration(it.ms) })}`;
   const rows = it.rows === null ? '' : `  ${it.rows} rows`;
   return `${it.run}  ${it.outcome}  ${phrase('ended')}: ${instant(it.endedAt)}${took}${rows}  ${it.agent}`;

@@ -1,4 +1,5 @@
 /** Tables of plain text that stay within the width of the terminal, whatever the language. */
+import type { Printing } from '../session.ts';
 import { padEnd, padStart, truncate, widthOf } from './width.ts';
 
 export interface Column<Row> {
@@ -16,14 +17,13 @@ const GAP = '  ';
 const LEAST = 6;
 
 /**
- * Lines of the table, the titles first. A column is as wide as its widest cell; when all together are wider than `columns`, the
+ * Lines of the table, the titles first, also when there are no rows. A column is as wide as its widest cell; when all together are wider than `columns`, the
  * widest of those that give way are cut, `gives: 2` before `gives: 1`, none below 6.
  */
 export function table<Row>(
   rows: readonly Row[],
   shape: readonly Column<Row>[],
-  columns: number,
-  title: (text: string) => string = (text) => text,
+  { columns, paint }: Pick<Printing, 'columns' | 'paint'>,
 ): string[] {
   const cells = rows.map((row) => shape.map((column) => column.cell(row)));
   const widths = shape.map((column, i) =>
@@ -44,7 +44,10 @@ export function table<Row>(
         return row !== undefined && column.paint !== undefined ? column.paint(padded, row) : padded;
       })
       .join(GAP);
-  return [title(line(shape.map((entry) => entry.title))), ...rows.map((row, i) => line(cells[i]!, row))];
+  return [
+    paint('bold', line(shape.map((entry) => entry.title))),
+    ...rows.map((row, i) => line(cells[i]!, row)),
+  ];
 }
 
 function shrink<Row>(widths: number[], shape: readonly Column<Row>[], room: number): void {

@@ -20,7 +20,7 @@ describe('a start that is killed in the middle of the demo', () => {
     const answer = JSON.parse(run.printed);
     expect(answer.problems).toEqual([]);
     expect(answer).toMatchObject({ states: { succeeded: 68, force_passed: 1 }, ok: true });
-    expect(run.said).toContain(`month-${last} is there already; the demo goes on where it stands`);
+    expect(run.said).toContain(`month-${last} exists already; the demo continues from its present state`);
     expect(code).toBe(0);
   });
 });

@@ -11,7 +11,7 @@ describe('npm start -- --once --json', () => {
   test('runs two months and answers one object in which everything is as it should be', async () => {
     const run = npmStart(env, '--once', '--json');
     const [code] = await run.exit;
-    expect(run.said).not.toContain('not as it should be');
+    expect(run.said).not.toContain('not as expected');
     const answer = JSON.parse(run.printed);
     expect(answer.problems).toEqual([]);
     expect(code).toBe(0);

@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest';
+import { painter } from '../../cli/text/colour.ts';
 import { duration } from '../../cli/text/instant.ts';
 import { table } from '../../cli/text/table.ts';
 import { harmless, oneLine, padEnd, truncate, widthOf } from '../../cli/text/width.ts';
@@ -76,21 +77,23 @@ describe('a table', () => {
     { title: '名称', cell: (row: (typeof rows)[0]) => row.name, gives: 2 as const },
   ];
 
+  const on = (columns: number) => ({ columns, paint: painter(false) });
+
   test.each([60, 80, 120])('stays within %i columns in both scripts', (columns) => {
-    for (const line of table(rows, shape, columns)) expect(widthOf(line)).toBeLessThanOrEqual(columns);
+    for (const line of table(rows, shape, on(columns))) expect(widthOf(line)).toBeLessThanOrEqual(columns);
   });
 
   test('columns begin at the same place in every line, wide characters or not', () => {
-    const lines = table(rows, shape, 200);
+    const lines = table(rows, shape, on(200));
     const starts = lines.map((line) => widthOf(line.slice(0, line.search(/(名称|账单|short)/))));
     expect(new Set(starts).size).toBe(1);
   });
 
   test('what may not give way is never cut', () => {
-    for (const line of table(rows, shape, 20).slice(1)) expect(line).toMatch(/^P0\d\.S\d\.\w+ /);
+    for (const line of table(rows, shape, on(20)).slice(1)) expect(line).toMatch(/^P0\d\.S\d\.\w+ /);
   });
 
   test('no rows are a line of titles', () => {
-    expect(table([], shape, 80)).toEqual(['流程  n  名称']);
+    expect(table([], shape, on(80))).toEqual(['流程  n  名称']);
   });
 });

@@ -1,4 +1,4 @@
-/** What the demo says on stderr: lines with the time that has passed, and below them a live bar when it is a terminal. */
+/** The output of the demo on stderr: messages with the time since the start, and on a terminal a live bar below them. */
 import type { Sight } from '../follow.ts';
 import type { Stream } from '../session.ts';
 import { type Paint, painter } from '../text/colour.ts';
@@ -7,25 +7,25 @@ import { type Lang, type Phrase, phrases } from '../text/phrases.ts';
 import { progressBar } from '../text/progress.ts';
 import { STATES, stateColour, stateWord } from '../text/states.ts';
 import { truncate } from '../text/width.ts';
-import { type TellKey, tellPhrases } from './phrases.ts';
+import { type NarrationKey, narration } from './phrases.ts';
 
-export interface Talk {
+export interface Narrator {
   readonly lang: Lang;
   readonly paint: Paint;
   readonly phrase: Phrase;
   readonly columns: number;
-  tell(key: TellKey, values?: Readonly<Record<string, string | number>>): void;
-  /** Lines of an answer, indented. */
+  narrate(key: NarrationKey, values?: Readonly<Record<string, string | number>>): void;
+  /** Prints lines of an answer, indented. */
   lines(lines: readonly string[]): void;
-  /** How a run stands now: the bar. */
+  /** Draws the bar for the present state of a run. */
   progress(sight: Sight): void;
   end(): void;
 }
 
-export function createTalk(stream: Stream, lang: Lang, colour: boolean): Talk {
+export function createNarrator(stream: Stream, lang: Lang, colour: boolean): Narrator {
   const terminal = stream.isTTY === true;
   const paint = painter(colour && terminal);
-  const words = tellPhrases(lang);
+  const words = narration(lang);
   const startedAt = performance.now();
   const columns = terminal ? Math.max(60, stream.columns ?? 100) : 120;
   const live = terminal ? new LiveBlock(stream) : null;
@@ -40,7 +40,7 @@ export function createTalk(stream: Stream, lang: Lang, colour: boolean): Talk {
     paint,
     phrase: phrases(lang),
     columns,
-    tell: (key, values) => write([`${paint('dim', clock())}  ${words(key, values)}`]),
+    narrate: (key, values) => write([`${paint('dim', clock())}  ${words(key, values)}`]),
     lines: (lines) => write(lines.flatMap((line) => line.split('\n')).map((line) => `         ${line}`)),
     progress(sight) {
       if (live === null) return;
