@@ -35,7 +35,6 @@ export interface ClientOptions {
   readonly signal?: AbortSignal;
 }
 
-/** One page of a list, or all of it. */
 export interface Page<T> {
   readonly items: readonly T[];
   readonly nextCursor: string | null;
@@ -116,8 +115,7 @@ const LIVES_WITHIN_MS = 2_000;
 const LOG_TRIES = 3;
 
 export function createClient(options: ClientOptions): Client {
-  const { patienceMs = 5_000, timeoutMs = 60_000 } = options;
-  const bridgeMs = Math.max(patienceMs, options.bridgeMs ?? patienceMs);
+  const { patienceMs = 5_000, timeoutMs = 60_000, bridgeMs = patienceMs } = options;
   /** Some API has answered this client before. */
   let known = false;
   let reportedAway = false;
@@ -151,7 +149,8 @@ export function createClient(options: ClientOptions): Client {
       // Every address gets a try before the client waits or gives up.
       const roundIsOver = tries % several === 0;
       const hasTime = (): boolean =>
-        !roundIsOver || performance.now() - begun + delay < (known || sent ? bridgeMs : patienceMs);
+        !roundIsOver ||
+        performance.now() - begun + delay < (known || sent ? Math.max(patienceMs, bridgeMs) : patienceMs);
       const over = new AbortController();
       const signals = [
         signal,

@@ -26,17 +26,14 @@ describe('the catalogue of errors', () => {
     expect([...sections.keys()].toSorted()).toEqual(codes.toSorted());
   });
 
-  test.each(kinds)(
-    '%s is documented as it behaves, and says what to do in both languages',
-    (code, kind) => {
-      const section = sections.get(code) ?? '';
-      const head = `**${kind.en}** · ${kind.zh} · HTTP ${kind.status} · exit ${kind.exit}${kind.retryable ? ' · retryable' : ''}`;
-      expect(section).toContain(head);
-      expect(section).toContain(`What to do: ${kind.remedy.en}\n${kind.remedy.zh}`);
-      expect(section).not.toContain('TODO');
-      for (const chinese of [kind.zh, kind.remedy.zh]) expect(chinese).toMatch(/\p{Script=Han}/u);
-    },
-  );
+  test.each(kinds)('%s is documented as it behaves, and says what to do in both languages', (code, kind) => {
+    const section = sections.get(code) ?? '';
+    const head = `**${kind.en}** · ${kind.zh} · HTTP ${kind.status} · exit ${kind.exit}${kind.retryable ? ' · retryable' : ''}`;
+    expect(section).toContain(head);
+    expect(section).toContain(`What to do: ${kind.remedy.en}\n${kind.remedy.zh}`);
+    expect(section).not.toContain('TODO');
+    for (const chinese of [kind.zh, kind.remedy.zh]) expect(chinese).toMatch(/\p{Script=Han}/u);
+  });
 
   test('docs/zh/errors.md has the same codes in the same order', () => {
     expect([...chinese.keys()]).toEqual([...sections.keys()]);

@@ -143,7 +143,7 @@ export function keepsInvariants({ record, graph }: Told, v: number, done: Map<nu
   const stopping = (f.flags & FLAG.STOPPING) !== 0;
   for (const lease of record.leases.values())
     if (lease.v === v && lease.stop !== (lease.epoch === row?.epoch ? stopping : true))
-      throw new Error(`${id} is ${lease.stop ? '' : 'not '}told to stop`);
+      throw new Error(`${id} ${lease.stop ? 'has to' : 'need not'} stop`);
   if (row === undefined || row.epoch !== null || (f.flags & FLAG.STARTED_NOW) !== 0) return;
   if (record.closed) return;
   for (let e = graph.upOff[v]!; e < graph.upOff[v + 1]!; e++) {
