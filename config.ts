@@ -1,8 +1,8 @@
 /**
- * The configuration: the only reader of the environment. One schema per key, each with its unit and default; every key stands in
- * `.env.example` too, and a test holds the two together. Parts receive the finished values.
+ * The configuration. No other file reads the environment. Every key has a schema here, with its default, and a line in `.env.example`;
+ * a test compares the two. Other files receive the parsed values.
  *
- * A file `.env` in the project folder is read when there is one; what the environment says wins over it.
+ * A file `.env` in the project folder is read when it exists; variables of the environment take precedence over it.
  */
 import { existsSync } from 'node:fs';
 import { homedir, hostname } from 'node:os';
@@ -11,7 +11,7 @@ import { z } from 'zod';
 import { encodingNamed } from './encoding.ts';
 import { SluiceError } from './errors.ts';
 
-/** The folder of the project, to which relative paths of the configuration are meant. */
+/** The folder of the project. Relative paths in the configuration start here. */
 export const projectFolder = import.meta.dirname;
 
 const ms = (fallback: number) => z.coerce.number().int().min(1).default(fallback);
@@ -24,7 +24,7 @@ const list = z.string().transform((entry) =>
     .filter((part) => part !== ''),
 );
 
-/** What programs write in that declare nothing, in the standard's spelling. */
+/** Name of an encoding, in the spelling of the WHATWG standard. */
 const encoding = z.string().transform((name, context) => {
   const known = encodingNamed(name);
   if (known !== undefined) return known;
@@ -45,7 +45,7 @@ const connections = z.string().transform((text, context) => {
   try {
     given = JSON.parse(text);
   } catch {
-    // The parser's own message quotes the text, which holds passwords.
+    // The message of JSON.parse would quote the text, which contains passwords.
     return problem('is no JSON; it must be an object: connection name -> URL');
   }
   if (typeof given !== 'object' || given === null || Array.isArray(given))
@@ -68,8 +68,8 @@ const databaseUrl = z.string().transform((url, context) => {
 });
 
 /**
- * What is wrong with the URL of a database, null = nothing. It never repeats the URL. A password with `#`, `/`, `?` or `@` cuts a URL in
- * places where nobody means it, and what is left of it may be a URL still, of another host or without a password.
+ * Describes what is wrong with the URL of a database, without repeating the URL; null when nothing is. A password with `#`, `/`, `?` or
+ * `@` splits a URL in the wrong place, and the parts may still be a URL: of another host, or without a password.
  */
 function urlProblem(url: unknown, scheme: RegExp): string | null {
   const encode = 'write # / ? @ : % and spaces of user and password as %23 %2F %3F %40 %3A %25 %20';
@@ -79,7 +79,7 @@ function urlProblem(url: unknown, scheme: RegExp): string | null {
     return 'must be a URL: postgres://user:password@host:port/database';
   const [place = ''] = /^[^/?#]*/.exec(rest!)!;
   const beyond = rest!.slice(place.length);
-  // An @ behind the first of / ? # (and not in an option): the password ends earlier than was meant.
+  // An @ after the first of / ? # and outside the options: the password ends too early.
   if (/@/.test(beyond.replace(/[?][\w.-]+=.*$/s, ''))) return `has a password that ends too early; ${encode}`;
   if (/#/.test(beyond)) return `has a # that cuts it; ${encode}`;
   if (/%(?![0-9a-fA-F]{2})/.test(place)) return `has a % that is none of an encoded character; ${encode}`;
@@ -92,7 +92,7 @@ function urlProblem(url: unknown, scheme: RegExp): string | null {
   }
 }
 
-/** Names of variables, or beginnings of names: `JAVA_HOME, ORACLE_*`. What begins with SLUICE_ may hold a secret. */
+/** Names of variables, or prefixes: `JAVA_HOME, ORACLE_*`. Variables of Sluice are refused: they may hold secrets. */
 const passed = list.transform((all, context) => {
   const bad = all.find((item) => !/^[A-Za-z_][A-Za-z0-9_]*\*?$/.test(item) || reachesOwn(item));
   if (bad === undefined) return all;
@@ -107,7 +107,7 @@ const reachesOwn = (text: string) =>
   text.startsWith('SLUICE_') ||
   (text.endsWith('*') && 'SLUICE_'.startsWith(text.slice(0, -1)));
 
-/** One address, or several of APIs that serve the same record: `http://a:7070,http://b:7070`. */
+/** The address of the API, or the addresses of several APIs on one database: `http://a:7070,http://b:7070`. */
 const addresses = list.transform((all, context) => {
   if (all.length > 0 && all.every((item) => z.url({ protocol: /^https?$/ }).safeParse(item).success))
     return all.map((item) => item.replace(/\/+$/, '')).join(',');
@@ -117,17 +117,17 @@ const addresses = list.transform((all, context) => {
 
 const Environment = z
   .object({
-    // Where things lie
+    // Folders
     SLUICE_HOME: path.prefault('.sluice'),
     SLUICE_CACHE: path.optional(),
-    // Outside parts that replace the embedded ones
+    // Servers of your own instead of the embedded ones
     DATABASE_URL: databaseUrl.optional(),
     TEMPORAL_ADDRESS: z
       .string()
       .regex(/^[^\s:]+:\d+$/, 'host:port')
       .optional(),
     TEMPORAL_NAMESPACE: z.string().default('default'),
-    // The embedded parts
+    // The embedded servers
     SLUICE_POSTGRES_PORT: port.optional(),
     SLUICE_TEMPORAL_PORT: port.optional(),
     SLUICE_TEMPORAL_BIN: path.optional(),
@@ -142,7 +142,7 @@ const Environment = z
     SLUICE_ORPHAN_MS: ms(30 * 60_000),
     SLUICE_GRACE_MS: ms(30_000),
     SLUICE_PLAN_TTL_MS: ms(10 * 60_000),
-    // How long the record keeps runs that are over, by cycle, and the audit
+    // Days that finished runs stay in the database, by cycle, and days that the audit stays
     SLUICE_RETENTION: z.enum(['auto', 'manual']).default('auto'),
     SLUICE_KEEP_HOUR_DAYS: z.coerce.number().int().min(3).default(45),
     SLUICE_KEEP_DAY_DAYS: z.coerce.number().int().min(45).default(190),
@@ -152,7 +152,7 @@ const Environment = z
     // The coordinators
     SLUICE_TASK_QUEUE: z.string().default('sluice'),
     SLUICE_CONTINUE_AFTER_EVENTS: z.coerce.number().int().min(0).default(0),
-    // Talk
+    // Messages and logs
     SLUICE_LOG_LEVEL: z.enum(['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent']).default('info'),
     SLUICE_LANG: z.enum(['en', 'zh']).default('en'),
     // An agent
@@ -176,81 +176,82 @@ const Environment = z
     message: 'must be shorter than SLUICE_LEASE_MS',
   });
 
-/** Every key of the environment that means something here. */
+/** All keys of the configuration. */
 export const configKeys: readonly string[] = Object.keys(Environment.shape);
 
 export interface Config {
-  /** Folder of data, logs and pid files of the embedded parts. */
+  /** Folder for data, logs and pid files of the embedded servers. */
   readonly home: string;
-  /** Folder of what is fetched once (Node, Temporal). */
+  /** Folder for downloads that are kept (Node, Temporal). */
   readonly cache: string;
-  /** Set: PostgreSQL is somebody else's, none is started. */
+  /** When set, this server is used and no PostgreSQL is started. */
   readonly databaseUrl: string | undefined;
-  /** Set: the Temporal server is somebody else's, none is started. `host:port`. */
+  /** `host:port`. When set, this server is used and no Temporal is started. */
   readonly temporalAddress: string | undefined;
   readonly temporalNamespace: string;
-  /** Ports of the embedded servers; undefined: a default, or a free one where that is taken. */
+  /** Ports of the embedded servers. Default: 7072 and 7073, or any free port when that one is taken. */
   readonly postgresPort: number | undefined;
   readonly temporalPort: number | undefined;
-  /** A `temporal` program to use for the embedded server. */
+  /** Path of the `temporal` program for the embedded server. */
   readonly temporalBin: string | undefined;
   readonly host: string;
   readonly port: number;
-  /** Where agents and the command line find the API: one address, or several with commas between them. */
+  /** Address of the API for agents and the command line, or several separated by commas. */
   readonly apiUrl: string;
   /** Bearer token of the command line or of an agent; there is no default. */
   readonly token: string | undefined;
-  /** Protocol C4: without contact that long, the reaper may act. */
+  /** An attempt without contact for this time, ms, may be given up by the reaper (C4). Default 60,000. */
   readonly leaseMs: number;
+  /** Interval at which an agent reports, ms. Default 10,000. */
   readonly heartbeatMs: number;
-  /** How long a program goes on without contact (C4, C5), and what is added before its effects count as over. */
+  /** How long a program runs on after its agent lost contact, ms (C4, C5), and the time after that until its effects count as over. */
   readonly orphanMs: number;
   readonly graceMs: number;
-  /** How long a rerun plan may be applied. */
+  /** How long a rerun plan can be applied after it was made, ms. */
   readonly planTtlMs: number;
-  /** `auto`: the API looks once an hour for runs that are over long enough; `manual`: only when it is asked to. */
+  /** `auto`: the API archives runs that are due once an hour; `manual`: only on request. */
   readonly retention: 'auto' | 'manual';
-  /** Days that the record keeps runs after their end, by cycle. */
+  /** Days that runs stay in the database after their end, by cycle. */
   readonly keepDays: { readonly hour: number; readonly day: number; readonly month: number };
   readonly keepAuditDays: number;
-  /** Folder that what leaves the record is written to. */
+  /** Folder of archived runs. */
   readonly archive: string;
   /** Temporal task queue of the workers. */
   readonly taskQueue: string;
-  /** Number of history events after which a coordinator continues as new; 0: when the server suggests it. */
+  /** Number of history events after which a coordinator continues as new; 0: when Temporal suggests it. */
   readonly continueAfterEvents: number;
   readonly logLevel: 'fatal' | 'error' | 'warn' | 'info' | 'debug' | 'trace' | 'silent';
   readonly lang: 'en' | 'zh';
   readonly agent: {
     readonly name: string;
     readonly platform: string | undefined;
-    /** How many flows at once. */
+    /** Maximum number of flows that run at once. */
     readonly slots: number;
     readonly labels: readonly string[];
-    /** What programs write in that declare nothing; undefined: utf-8. */
+    /** Encoding of programs that do not declare one. Default: utf-8. */
     readonly encoding: string | undefined;
-    /** A shell program whose output passes this many MB is ended. */
+    /** A shell program that writes more than this many MB is ended. */
     readonly outputMb: number;
     /** Connection name -> URL. */
     readonly connections: Readonly<Record<string, string>>;
-    /** Variables of the agent's own environment that its shell programs get; `X*`: all that begin with X. */
+    /** Variables of the agent's environment that its shell programs receive; `X*` stands for all that begin with X. */
     readonly passEnv: readonly string[];
-    /** How the processes of a program are kept together; auto: the strongest way that works here. */
+    /** How the processes of a program are kept together; auto: the strongest way that works on this machine. */
     readonly containment: 'auto' | 'cgroup' | 'namespace' | 'marks';
   };
-  /** Bill items of the sample data. */
+  /** Number of bill items in the sample data. */
   readonly sampleScale: number;
 }
 
 type Env = Readonly<Record<string, string | undefined>>;
 
 /**
- * The configuration of this process. An empty value counts as absent.
- * Throws `invalid_config`, naming every bad key at once; facts: `{ problems: [{ key, problem }] }`.
+ * Reads the configuration of this process. An empty value counts as absent.
+ * Throws `invalid_config`, which names all bad keys at once; facts: `{ problems: [{ key, problem }] }`.
  */
 export function loadConfig(env: Env = environment()): Config {
   const given = Object.fromEntries(configKeys.map((key) => [key, env[key] === '' ? undefined : env[key]]));
-  // Bytes that are no UTF-8 have become this character by now; names of agents and platforms go into the record.
+  // Bytes that are not UTF-8 have become this character. Refused: names of agents and platforms are stored.
   const garbled = Object.entries(given).filter(([, value]) => value?.includes('\ufffd'));
   if (garbled.length > 0) {
     const problems = garbled.map(([key]) => ({ key, problem: 'not UTF-8' }));
@@ -312,7 +313,7 @@ export function loadConfig(env: Env = environment()): Config {
   });
 }
 
-/** The environment for a child process: this process's own with `changes`; an undefined value takes a key away. */
+/** The environment of a child process: that of this process with `changes`; undefined removes a key. */
 export function childEnvironment(changes: Env = {}): Record<string, string> {
   const merged = Object.entries({ ...process.env, ...changes });
   return Object.fromEntries(merged.filter((entry): entry is [string, string] => entry[1] !== undefined));
@@ -324,7 +325,7 @@ function environment(): Env {
   return process.env;
 }
 
-/** An API that listens on all addresses is reached from this machine by loopback. */
+/** The address at which this machine reaches an API that listens on `host`. */
 function reachable(host: string): string {
   if (host === '0.0.0.0' || host === '::') return '127.0.0.1';
   return host.includes(':') ? `[${host}]` : host;

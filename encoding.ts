@@ -4,7 +4,7 @@
  * declared, never guessed.
  */
 
-/** What output is shown in when nothing is declared. */
+/** The encoding of output for which none is declared. */
 export const DEFAULT_ENCODING = 'utf-8';
 
 /** Names that systems use and the standard lacks. */

@@ -1,11 +1,11 @@
 /**
- * The closed catalogue of errors. Every failure that a person or a program outside can meet has a code here;
- * `docs/errors.md` explains each one and a test holds the two together.
+ * All errors of Sluice. Every failure that a person or an outside program can meet has a code here. `docs/errors.md` explains each code;
+ * a test compares the two.
  *
- * Source of the shape: RFC 9457 (problem+json) for HTTP, documented exit codes for the command line.
+ * Over HTTP an error is problem+json (RFC 9457); the command line ends with its exit code.
  */
 
-/** How one code behaves at the doors. `status` is HTTP, `exit` is the exit code of the command line. */
+/** One code: its HTTP status, its exit code on the command line, its title in both languages. */
 export interface ErrorKind {
   readonly status: number;
   readonly exit: ExitCode;
@@ -16,7 +16,7 @@ export interface ErrorKind {
   readonly remedy: { readonly en: string; readonly zh: string };
 }
 
-/** Exit codes of the command line: 0 is success, 6 is 'finished with findings', 7 needs approval. */
+/** Exit codes of the command line for errors. 0 is success; docs/command-line.md lists all. */
 export type ExitCode = 1 | 2 | 3 | 4 | 5 | 6 | 7 | 124 | 130;
 
 type Texts = readonly [en: string, zh: string];
@@ -287,12 +287,12 @@ export const ERRORS = {
 
 export type ErrorCode = keyof typeof ERRORS;
 
-/** The only class of error that Sluice throws on purpose. `detail` says what and which; the remedy comes from the catalogue. */
+/** The only class of error that Sluice throws on purpose. The message says what failed and for which flow, run or file. */
 export class SluiceError extends Error {
   readonly code: ErrorCode;
-  /** Machine-readable particulars, e.g. `{ flow, state }`; shown in problem+json. */
+  /** Details for programs, e.g. `{ flow, state }`; a member of problem+json. */
   readonly facts: Readonly<Record<string, unknown>>;
-  /** The exchange has written this refusal to the audit log: the door does not write it again. */
+  /** Whether the exchange has written this refusal to the audit already; the API then does not write it again. */
   readonly audited: boolean;
 
   constructor(
@@ -312,13 +312,13 @@ export class SluiceError extends Error {
   }
 }
 
-/** `unknown_run` and friends with what may have been meant; `near` in the facts. */
+/** An `unknown_...` error with names that may have been meant; they are the fact `near`. */
 export function unknown(
   code: ErrorCode,
   detail: string,
   facts: Record<string, unknown>,
-  near: readonly string[],
+  suggestions: readonly string[],
 ): SluiceError {
-  const meant = near.length === 0 ? '' : `; did you mean ${near.join(', ')}?`;
-  return new SluiceError(code, detail + meant, { facts: { ...facts, near } });
+  const meant = suggestions.length === 0 ? '' : `; did you mean ${suggestions.join(', ')}?`;
+  return new SluiceError(code, detail + meant, { facts: { ...facts, near: suggestions } });
 }

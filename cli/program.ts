@@ -1,4 +1,4 @@
-/** The tree of commands: what each is called, takes and says of itself. What a command does stands in `commands/`. */
+/** The tree of commands. The commands themselves are in `commands/`. */
 import { Command, Option } from 'commander';
 import { addAgentCommands } from './commands/agent.ts';
 import { addBackfillCommands } from './commands/backfill.ts';
@@ -26,7 +26,7 @@ import { helpPhrases } from './text/help.ts';
 import type { Lang } from './text/phrases.ts';
 import type { Tree } from './tree.ts';
 
-/** Options that every command takes, before or after its name. */
+/** Options of every command, before or after its name. */
 export interface GlobalOptions {
   readonly json: boolean;
   readonly lang?: Lang;
@@ -41,8 +41,8 @@ type Action = (
 ) => Promise<number | undefined>;
 
 /**
- * Builds the tree. `perform` gets the action that the arguments chose, with the options of everybody; it makes the session, so that
- * nothing is loaded or asked for a mere `--help`.
+ * Builds the tree. `perform` gets the chosen action and the global options, and makes the session: `--help` needs neither a
+ * configuration nor the API.
  */
 export function buildProgram(
   lang: Lang,

@@ -1,4 +1,4 @@
-/** From the words of a command line to its exit code: everything but the process itself, so that tests run it as it is. */
+/** From the arguments of a command to its exit code: everything except the process itself, so that tests can run it. */
 import { CommanderError } from 'commander';
 import { SluiceError } from '../errors.ts';
 import { createClient } from './client.ts';
@@ -9,7 +9,7 @@ import { createSession, type Session, type Stream } from './session.ts';
 import { painter } from './text/colour.ts';
 import { type Lang, phrases } from './text/phrases.ts';
 
-/** What the command line needs of the configuration. */
+/** The part of the configuration that the command line uses. */
 export interface Settings {
   readonly home: string;
   readonly apiUrl: string;
@@ -20,23 +20,23 @@ export interface Settings {
 export interface Surroundings {
   readonly version: string;
   readonly loadConfig: () => Settings;
-  /** Whether colours are wanted at all; a stream that is no terminal gets none anyway. */
+  /** Whether colours are allowed. A stream that is not a terminal gets none in any case. */
   readonly colour: boolean;
   readonly out: Stream;
   readonly err: Stream;
   readonly signal: AbortSignal;
   /** Runs a program of the project until it ends. */
   readonly launch: Session['launch'];
-  /** How long an API that does not answer is asked again, ms. */
+  /** How long requests to an API that does not answer are repeated, ms. */
   readonly patienceMs?: number;
 }
 
-/** Somebody sits and waits: that there was never an API is said soon, ms. */
+/** How long to try an API that has never answered, ms. Short: a person is waiting. */
 const PATIENCE_MS = 2_000;
-/** An API that was there is waited for: a restart of everything with `npm start` takes up to half a minute, ms. */
+/** How long to wait for an API that has answered before, ms: a restart with `npm start` takes up to half a minute. */
 const BRIDGE_MS = 45_000;
 
-/** Runs one command and answers its exit code: 0, those of errors.ts, or what the command says. Never throws. */
+/** Runs one command and returns its exit code. Never throws. */
 export async function runCommand(args: readonly string[], given: Surroundings): Promise<number> {
   const json = args.includes('--json');
   let lang = langOf(args) ?? 'en';
@@ -79,7 +79,7 @@ export async function runCommand(args: readonly string[], given: Surroundings): 
     const program = buildProgram(lang, given.version, perform);
     const quiet = {
       writeOut: (text: string) => void given.out.write(text),
-      // Told below, in the shape that was asked for.
+      // Errors are printed below, as text or JSON.
       writeErr: (text: string) => void (text.startsWith('error:') ? undefined : given.err.write(text)),
       getOutHelpWidth: () => given.out.columns ?? 100,
       getErrHelpWidth: () => given.err.columns ?? 100,
@@ -89,7 +89,7 @@ export async function runCommand(args: readonly string[], given: Surroundings): 
     return exit;
   } catch (error) {
     if (error instanceof CommanderError && error.exitCode === 0) return 0;
-    // `sluice` or `sluice run` alone: the help was shown already.
+    // `sluice` or `sluice run` alone has printed the help.
     if (error instanceof CommanderError && error.code === 'commander.help') return 2;
     const failure =
       error instanceof CommanderError
@@ -104,7 +104,7 @@ export async function runCommand(args: readonly string[], given: Surroundings): 
   }
 }
 
-/** Bytes of an argument that are no UTF-8 have become U+FFFD by now; what was meant is not known. Throws `usage`. */
+/** Bytes of an argument that are not UTF-8 have become U+FFFD, and their meaning is lost. Throws `usage`. */
 function refuseBadArguments(args: readonly string[]): void {
   const at = args.findIndex((argument) => argument.includes('\ufffd') || !argument.isWellFormed());
   if (at >= 0)
@@ -114,7 +114,7 @@ function refuseBadArguments(args: readonly string[]): void {
     );
 }
 
-/** The language of `--lang` before anything is parsed: the help itself is in it. */
+/** The language of `--lang`, before the arguments are parsed: the help depends on it. */
 function langOf(args: readonly string[]): Lang | undefined {
   const at = args.findIndex((arg) => arg === '--lang' || arg.startsWith('--lang='));
   const value = at < 0 ? undefined : args[at] === '--lang' ? args[at + 1] : args[at]!.slice('--lang='.length);

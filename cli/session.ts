@@ -1,10 +1,10 @@
-/** What a command works with: the API, the two streams, the language. Data goes to stdout, talk to stderr. */
+/** What a command works with: the API, the two streams, the language. Answers go to stdout, messages to stderr. */
 import { SluiceError } from '../errors.ts';
 import type { Client, Page } from './client.ts';
 import { type Paint, painter } from './text/colour.ts';
 import { type Lang, type Phrase, phrases } from './text/phrases.ts';
 
-/** One of the two output streams, as much of it as is needed. */
+/** The part of an output stream that commands use. */
 export interface Stream {
   write(text: string | Uint8Array): unknown;
   readonly isTTY?: boolean | undefined;
@@ -13,29 +13,30 @@ export interface Stream {
 
 export interface Session {
   readonly client: Client;
-  /** The actor of the profile; null when a token was given instead. */
+  /** The actor of cli.json; null with SLUICE_TOKEN. */
   readonly actor: string | null;
   readonly lang: Lang;
   readonly json: boolean;
   readonly out: Stream;
   readonly err: Stream;
-  /** Token of an actor of the profile. */
+  /** Token of an actor of cli.json. */
   readonly tokenOf: (actor: string) => string | undefined;
-  /** Runs a program of the project with changes of the environment, until it ends; answers its exit code. */
+  /** Runs a program of the project with a changed environment until it ends; returns its exit code. */
   readonly launch: (file: string, changes: Readonly<Record<string, string>>) => Promise<number>;
-  /** For stdout and for stderr. */
+  /** Colours for stdout. */
   readonly paint: Paint;
-  readonly paintTalk: Paint;
+  /** Colours for stderr. */
+  readonly paintMessage: Paint;
   readonly phrase: Phrase;
-  /** Columns that text on stdout may take; wide when it goes into a file or a pipe. */
+  /** Width of stdout in columns; practically unlimited for a file or a pipe. */
   readonly columns: number;
   /** Aborted by Ctrl-C. */
   readonly signal: AbortSignal;
-  /** A line of data. */
+  /** Writes a line to stdout. */
   line(text?: string): void;
-  /** A line of talk; silent with `--json`, whose stderr holds nothing but a problem. */
+  /** Writes a message to stderr. With `--json` it writes nothing: stderr then holds only a problem. */
   say(text: string): void;
-  /** The payload of the API as it came with `--json`, otherwise the lines that `show` makes of it. */
+  /** Writes an answer to stdout: with `--json` as the API sent it, otherwise as the lines that `show` makes of it. */
   answer<T>(payload: T, show: (payload: T) => readonly string[]): void;
 }
 
@@ -55,7 +56,7 @@ export function createSession(given: Given & { readonly colour: boolean }): Sess
   const session: Session = {
     ...given,
     paint: painter(given.colour && out.isTTY === true),
-    paintTalk: painter(given.colour && err.isTTY === true),
+    paintMessage: painter(given.colour && err.isTTY === true),
     phrase: phrases(given.lang),
     columns: out.isTTY === true ? Math.max(40, out.columns ?? 80) : PIPE_COLUMNS,
     line: (text = '') => void out.write(`${text}\n`),
@@ -77,7 +78,7 @@ interface OpenRun {
 }
 
 /**
- * The run that a command is about: the given one, or the newest open month run, which is said on stderr.
+ * The run of a command: the given one, or the newest open month run, which a message names.
  * Throws `unknown_run` when none is given and none is open.
  */
 export async function runOf(session: Session, given: string | undefined): Promise<string> {
@@ -90,7 +91,7 @@ export async function runOf(session: Session, given: string | undefined): Promis
   const newest = newestOf(open.items, Date.now());
   if (newest === undefined)
     throw new SluiceError('unknown_run', 'no --run was given and no month run is open');
-  session.say(session.paintTalk('dim', session.phrase('run_chosen', { run: newest.id })));
+  session.say(session.paintMessage('dim', session.phrase('run_chosen', { run: newest.id })));
   return newest.id;
 }
 

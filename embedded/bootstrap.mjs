@@ -59,7 +59,7 @@ async function check() {
     const from = Date.now();
     const { code } = await run(join(root, 'node_modules', '.bin', tool), args, root);
     say(
-      `${tool} ${code === 0 ? 'is content' : 'found something'} (${((Date.now() - from) / 1000).toFixed(1)} s)`,
+      `${tool} ${code === 0 ? 'found nothing' : 'found problems'} (${((Date.now() - from) / 1000).toFixed(1)} s)`,
     );
     if (code !== 0) failed = 1;
   }
@@ -75,7 +75,7 @@ function run(command, args, cwd, more = []) {
   return new Promise((ended, failed) => {
     child.once('error', failed);
     child.once('exit', (code, signal) => {
-      for (const it of signals) process.off(it, pass);
+      for (const name of signals) process.off(name, pass);
       ended({ code, signal });
     });
   });

@@ -1,4 +1,4 @@
-/** The folder that holds everything the embedded parts keep. One process at a time owns it. */
+/** The folder (SLUICE_HOME) with all data of the embedded servers. One process at a time owns it. */
 import { chmod, mkdir, readFile, rename, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { SluiceError } from '../errors.ts';
@@ -7,14 +7,14 @@ import { tryLock } from './process-lock.mjs';
 
 export interface Home {
   readonly path: string;
-  /** Names of processes that a killed predecessor had left and that were ended when the home was opened. */
+  /** Names of processes of a killed start that were stopped when the home was opened. */
   readonly leftovers: readonly string[];
-  /** Gives the home to the next one. */
+  /** Releases the home for the next process. */
   release(): Promise<void>;
 }
 
 /**
- * Opens `path` for this process, ending what a killed predecessor left running in it.
+ * Opens `path` for this process, and stops processes that a killed start left running in it.
  * Throws `already_running` when a living process owns it; facts `{ home, pid }`.
  */
 export async function openHome(path: string): Promise<Home> {

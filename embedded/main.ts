@@ -1,6 +1,6 @@
 /**
- * `npm start`: everything on one machine. Starts PostgreSQL and Temporal, then our own parts, then serves until it is asked to stop.
- * stdout is for the one JSON object of `--once --json`; all talk goes to stderr.
+ * `npm start`: everything on one machine. Starts PostgreSQL and Temporal, then Sluice, and runs until it is asked to stop.
+ * stdout holds only the JSON object of `--once --json`; messages go to stderr.
  */
 import { parseArgs } from 'node:util';
 import { loadConfig } from '../config.ts';
@@ -14,7 +14,7 @@ import { watchSignals } from './shutdown.ts';
 const say = (text: string) => void process.stderr.write(`sluice: ${text}\n`);
 
 const shutdown = watchSignals(say);
-// A terminal or pipe that is gone must not end us before the parts are stopped.
+// A terminal or pipe that is gone must not end this process before its parts are stopped.
 for (const stream of [process.stdout, process.stderr]) stream.on('error', () => undefined);
 
 async function main(): Promise<void> {
@@ -23,18 +23,19 @@ async function main(): Promise<void> {
 
   const home = await openHome(config.home);
   shutdown.add('home', home.release);
-  if (home.leftovers.length > 0) say(`ended what a killed start had left: ${home.leftovers.join(', ')}`);
+  if (home.leftovers.length > 0)
+    say(`stopped processes left by a killed start: ${home.leftovers.join(', ')}`);
 
-  // Said now and not after everything else has started; the API itself takes the port last.
+  // Checked first: the API takes the port last, after everything else has started.
   await assertFree(config.port, 'the API', 'SLUICE_PORT');
   const starting = startServers(config, home, say);
-  // Added before it is done, so that a signal in between finds it.
+  // Added before the servers are up, so that a signal in between stops them.
   shutdown.add('servers', () => starting.then((entry) => entry.stop()).catch(() => undefined));
   const servers = await starting;
   say(`PostgreSQL ${withoutPassword(servers.databaseUrl())}`);
   say(`Temporal   ${servers.temporalAddress}`);
 
-  // With somebody else's database the demo, and the sample data it reads, are only made when asked for.
+  // On a database that is not embedded, the demo and its sample data need --demo.
   const wanted = options.demo ?? servers.ownsDatabase;
   await startParts({
     config,
@@ -54,7 +55,7 @@ async function main(): Promise<void> {
     await shutdown.run();
     process.exit(code);
   }
-  say('serving; Ctrl-C stops everything');
+  say('ready; press Ctrl-C to stop everything');
 }
 
 /** Throws `usage`. */
@@ -64,9 +65,9 @@ function optionsOf() {
       options: {
         once: { type: 'boolean', default: false },
         json: { type: 'boolean', default: false },
-        // Default: on the embedded database yes, on somebody else's no; --no-demo starts the parts only.
+        // Default: yes on the embedded database, no on another one.
         demo: { type: 'boolean' },
-        // Makes new tokens for a record whose tokens another home made; the old ones are refused.
+        // Makes new tokens for a database whose tokens another installation made; the old ones stop working.
         'replace-tokens': { type: 'boolean', default: false },
       },
       allowNegative: true,
@@ -91,6 +92,7 @@ try {
   await shutdown.run();
   if (!(error instanceof SluiceError)) throw error;
   say(`${error.code}: ${error.message}`);
-  say(`${error.kind.remedy.en} ${error.kind.remedy.zh}`);
+  say(`what to do: ${error.kind.remedy.en}`);
+  say(`处理：${error.kind.remedy.zh}`);
   process.exit(error.kind.exit);
 }

@@ -82,7 +82,9 @@ export async function obtainNode(cache) {
     );
   }
   const from = Date.now();
-  say(`Node ${process.versions.node} is too old to run Sluice; fetching Node ${NODE_VERSION} into ${cache}`);
+  say(
+    `Node ${process.versions.node} is too old to run Sluice; downloading Node ${NODE_VERSION} into ${cache}`,
+  );
   const draft = await mkdtemp(join(cache, 'node-draft-'));
   try {
     await writeFile(join(draft, 'package.json'), '{"private":true}\n');
@@ -130,14 +132,14 @@ export function packagesInstalled(root) {
 export async function installPackages(root, node) {
   if (packagesInstalled(root)) return;
   const release = await lock(join(root, '.sluice', 'install.lock'), ({ pid }) =>
-    say(`waiting for process ${pid}, which installs the packages`),
+    say(`waiting for process ${pid} to install the packages`),
   );
   try {
     if (packagesInstalled(root)) return;
     const hash = lockFileHash(root);
     if (!installedByHand(root)) {
       const from = Date.now();
-      say('installing packages (the first time half a minute or so)');
+      say('installing packages; the first time takes about half a minute');
       await runNpm(node, ['ci', '--include=dev', '--prefer-offline'], {
         cwd: root,
         code: 'install_failed',

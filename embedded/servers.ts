@@ -1,4 +1,4 @@
-/** PostgreSQL and Temporal as this installation uses them: somebody else's by address, or embedded and kept alive. */
+/** The PostgreSQL and Temporal of this installation: servers of your own by address, or embedded ones that are kept running. */
 import type { Config } from '../config.ts';
 import type { Home } from './home.ts';
 import { startPostgres } from './postgres.ts';
@@ -9,10 +9,10 @@ import { obtainTemporal } from './temporal-binary.ts';
 export interface Servers {
   /** URL of a database of the server; undefined name: the one that DATABASE_URL names, `sluice` when embedded. */
   databaseUrl(name?: string): string;
-  /** Whether the PostgreSQL server is ours: only then may databases be made on it without asking. */
+  /** Whether PostgreSQL is embedded. Only then are databases created on it without being asked to. */
   readonly ownsDatabase: boolean;
   readonly temporalAddress: string;
-  /** Stops what is embedded: Temporal, then PostgreSQL. */
+  /** Stops the embedded servers: Temporal, then PostgreSQL. */
   stop(): Promise<void>;
 }
 
@@ -28,7 +28,7 @@ type Settings = Pick<
 >;
 
 /**
- * Starts what is not given by address, both at once; an embedded server that ends by itself is started again on its port.
+ * Starts the servers that are not given by address, both at once. An embedded server that ends by itself is started again on its port.
  * `say` gets a line for everything that takes long or goes wrong. Throws `port_in_use`, `postgres_failed`, `temporal_failed`,
  * `temporal_unavailable`, and leaves nothing running then.
  */
@@ -67,7 +67,7 @@ async function postgresOf(config: Settings, home: Home, say: (text: string) => v
     };
     return { url, stop: async () => undefined };
   }
-  // The URL stays valid for those who have it: a restart takes the same port or waits for it.
+  // A restart takes the same port, or waits for it: the URL stays valid.
   let port = config.postgresPort;
   const start = async () => {
     const started = await startPostgres({ home, port });

@@ -1,23 +1,23 @@
-/** The order in which a process that owns others goes down. */
+/** Stops the parts of a process in the right order. */
 
 export interface Shutdown {
-  /** Adds a part; parts are stopped in the reverse of the order in which they were added. */
+  /** Adds a part. Parts are stopped in the reverse order. */
   add(name: string, stop: () => Promise<unknown>): void;
-  /** Stops everything once, however often it is called; a part that fails to stop does not keep the others running. */
+  /** Stops everything; further calls wait for the same stop. A part that fails to stop does not keep the others running. */
   run(): Promise<void>;
-  /** Aborted as soon as stopping begins: long steps of a start look at it. */
+  /** Aborted when stopping begins, so that a start can break off. */
   readonly signal: AbortSignal;
 }
 
 const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
 const EXIT_CODE = { SIGINT: 130, SIGTERM: 143, SIGHUP: 129 } as const;
-/** npm, the launcher and the terminal each may pass on the same Ctrl-C: what comes within this time, ms, counts as one request to stop. */
-const ONE_REQUEST_MS = 1_500;
+/** npm, the launcher and the terminal may each pass on the same Ctrl-C: signals within this time, ms, count as one. */
+const ONE_SIGNAL_MS = 1_500;
 
 /**
- * Watches this process's signals, and the channel to the process that started it: when either asks, everything that was added is
- * stopped and the process ends (130, 143, 129 by the shells' convention; 1 when the starter died). A second signal, later than
- * 1.5 s, ends it at once; what is left then is ended by the next start.
+ * Watches the signals of this process and the channel to the process that started it. On a signal, or when the channel closes, all parts
+ * are stopped and the process ends (130, 143 or 129 as in shells; 1 when the starter died). A second signal after more than 1.5 s
+ * ends the process at once; the next start then stops what is left.
  */
 export function watchSignals(say: (text: string) => void): Shutdown {
   const parts: { name: string; stop: () => Promise<unknown> }[] = [];
@@ -38,7 +38,7 @@ export function watchSignals(say: (text: string) => void): Shutdown {
   };
   const asked = (why: string, code: number) => {
     if (stopped !== undefined) {
-      if (Date.now() - askedAt > ONE_REQUEST_MS) process.exit(code);
+      if (Date.now() - askedAt > ONE_SIGNAL_MS) process.exit(code);
       return;
     }
     askedAt = Date.now();
@@ -51,7 +51,7 @@ export function watchSignals(say: (text: string) => void): Shutdown {
 
   const add = (name: string, stop: () => Promise<unknown>) => {
     parts.push({ name, stop });
-    // It came up while everything was going down.
+    // The part came up while the others were being stopped.
     if (stopped !== undefined) void stopParts();
   };
   return { add, run, signal: aborter.signal };

@@ -1,4 +1,4 @@
-/** Keeps an embedded part alive: an end that nobody asked for is followed by a new start, with back-off, and it is said. */
+/** Keeps an embedded server running: when it ends unexpectedly, it is started again, with a growing delay. */
 import { setTimeout as pause } from 'node:timers/promises';
 import { describe, type Exit } from './children.ts';
 
@@ -9,9 +9,9 @@ export interface Startable {
 
 export interface Supervised<T> {
   readonly name: string;
-  /** The part as it runs now (or ran last, while it is being started again). */
+  /** The running part, or the last one while it is being started again. */
   current(): T;
-  /** Ends the watch and the part. */
+  /** Stops watching and stops the part. */
   stop(deadlineMs?: number): Promise<void>;
 }
 
@@ -20,9 +20,9 @@ const FIRST_DELAY_MS = 250;
 const RESTARTS_A_MINUTE = 5;
 
 /**
- * Starts a part with `start` (which fulfils when the part can serve) and starts it again whenever it ends by itself: after
- * 250 ms, doubling with every restart of the last minute, at most 5 a minute; it never gives up. `say` gets one line for every end
- * and every start. The first start's failure is thrown to the caller.
+ * Starts a part with `start`, which resolves when the part can serve, and starts it again whenever it ends by itself: after 250 ms, twice
+ * as long for each restart of the last minute, at most 5 restarts a minute. It never gives up. `say` gets a line for each end and each
+ * start. A failure of the first start is thrown.
  */
 export async function supervise<T extends Startable>(
   name: string,
@@ -63,14 +63,14 @@ export async function supervise<T extends Startable>(
     current: () => current,
     stop: async (deadlineMs) => {
       stopping.abort();
-      // A start under way is let finish: half started, a part has nobody who owns it.
+      // A start under way is awaited: nothing owns a part that is half started.
       await Promise.all([watching, current.stop(deadlineMs)]);
       await current.stop(deadlineMs);
     },
   };
 }
 
-/** How long to wait before the next restart, in ms, given the instants of the earlier ones (forgets those older than a minute). */
+/** Delay before the next restart, ms. `restarts`: the times of earlier ones; those older than a minute are removed. */
 export function restartDelay(restarts: number[], now: number): number {
   while (restarts[0] !== undefined && restarts[0] <= now - MINUTE_MS) restarts.shift();
   const oldest = restarts.at(-RESTARTS_A_MINUTE);

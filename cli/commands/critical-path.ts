@@ -1,4 +1,4 @@
-/** `sluice critical-path [FLOW]`: what the end of a flow rested on, piece by piece, from the opening of the run. */
+/** `sluice critical-path [FLOW]`: how the time from the opening of the run to the end of a flow was spent. */
 import type { CriticalPath } from '../../contract/answers.ts';
 import { ofRun, type Printing, runOf } from '../session.ts';
 import type { Colour } from '../text/colour.ts';
@@ -26,7 +26,7 @@ export function addCriticalPathCommand(tree: Tree): void {
     );
 }
 
-/** What took time by itself, what was waited for, and what went wrong. */
+/** Green: work. Red: failures and repeats. Blue: people. Cyan: waiting for a time. Magenta: held or paused. */
 const COLOURS: Readonly<Record<string, Colour>> = {
   run: 'green',
   failed_attempt: 'red',
@@ -42,7 +42,7 @@ const COLOURS: Readonly<Record<string, Colour>> = {
 
 const MAX_BAR = 60;
 
-/** One line a piece, its bar where it lies in time; at the end the sum by kind. Also the demo prints these. */
+/** One line for each piece with a bar at its place in time, and the sum by kind at the end. The demo prints these lines, too. */
 export function pathLines(it: CriticalPath, { lang, phrase, paint, columns }: Printing): string[] {
   const end = it.endedAt ?? it.now;
   const lines = [
@@ -77,7 +77,7 @@ export function pathLines(it: CriticalPath, { lang, phrase, paint, columns }: Pr
   return lines;
 }
 
-/** Neighbours that a reader does not tell apart, as one line: the same flow and kind, one decider at most. */
+/** Joins neighbouring pieces of the same flow, kind and person. */
 function merged(pieces: CriticalPath['pieces']): CriticalPath['pieces'] {
   const lines: CriticalPath['pieces'] = [];
   for (const piece of pieces) {

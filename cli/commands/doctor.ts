@@ -1,4 +1,4 @@
-/** `sluice doctor`: is everything there that a month start needs? Fit for pasting into a ticket: no token, no password. */
+/** `sluice doctor`: checks everything that a month start needs. The output holds no token and no password: it can go into a ticket. */
 import type { z } from 'zod';
 import type { AgentList, PlatformList } from '../../contract/agents.ts';
 import type { NotStorableList } from '../../contract/records.ts';
@@ -18,7 +18,7 @@ interface Finding {
   readonly remedy?: string;
 }
 
-/** The clock of this machine may differ by so much from the API's; dates of HTTP have whole seconds only. */
+/** Maximum difference, ms, between the clocks of this machine and of the API. Dates of HTTP are exact to a second only. */
 const CLOCK_MS = 5_000;
 
 export function addDoctorCommand(tree: Tree): void {
@@ -61,7 +61,7 @@ async function examine(session: Session, version: string): Promise<Finding[]> {
     }
   };
 
-  // Each of them: a pair of which one is dead answers everything, and nobody would know.
+  // Every address is checked: one of two APIs answers everything, and nobody would notice that the other is dead.
   let answers = false;
   for (const address of client.addresses)
     answers =

@@ -1,4 +1,4 @@
-/** `sluice logs FLOW [--attempt N] [-f] [--raw]`: what an attempt wrote, also while it runs. */
+/** `sluice logs FLOW [--attempt N] [-f] [--raw]`: an attempt's log, also while it runs. */
 import type { Attempt, FlowDetail, LogFrame } from '../../contract/flows.ts';
 import { SluiceError } from '../../errors.ts';
 import { part } from '../client.ts';
@@ -33,7 +33,7 @@ export function addLogsCommand(tree: Tree): void {
         const path = ofRun(run, `/flows/${part(flow!)}`);
         const n = options.attempt ?? (await lastAttempt(session.client.get<FlowDetail>(path), flow!));
         if (options.attempt === undefined)
-          session.say(session.paintTalk('dim', session.phrase('attempt_chosen', { n })));
+          session.say(session.paintMessage('dim', session.phrase('attempt_chosen', { n })));
         const frames = session.client.log(`${path}/attempts/${n}/log`, {
           ...(options.follow ? { follow: true } : {}),
           ...(options.raw ? { raw: true } : {}),
@@ -59,7 +59,7 @@ async function whole(frames: AsyncIterable<LogFrame>): Promise<object> {
   return { text, encoding, leftOutBytes };
 }
 
-/** The bytes as they were on stdout; what is missing is said on stderr. */
+/** Writes the bytes unchanged to stdout; messages name the missing ones. */
 async function writeBytes(frames: AsyncIterable<LogFrame>, session: Session): Promise<void> {
   for await (const { data, from, leftOut } of frames) {
     if (data !== undefined) session.out.write(Buffer.from(data, 'base64'));

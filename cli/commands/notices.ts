@@ -1,4 +1,4 @@
-/** `sluice notices`: what people were told. */
+/** `sluice notices`: the notices that people have received. */
 import type { z } from 'zod';
 import type { Notice } from '../../contract/records.ts';
 import { instant } from '../text/instant.ts';

@@ -1,4 +1,4 @@
-/** What was asked for: `approve`, `refuse`, `operations list|show`, `audit`. */
+/** Requests and their outcomes: `approve`, `refuse`, `operations list|show`, `audit`. */
 import type { z } from 'zod';
 import type { Keyed, Operation } from '../../contract/operations.ts';
 import type { AuditEntry } from '../../contract/records.ts';

@@ -1,4 +1,4 @@
-/** `sluice rerun FLOW... --scope downstream`: the plan first, and only with `--apply` the deed. */
+/** `sluice rerun FLOW... --scope downstream`: shows the plan; `--apply` carries it out. */
 import { Option } from 'commander';
 import type { Plan } from '../../contract/rerun-plans.ts';
 import { part } from '../client.ts';
@@ -56,7 +56,7 @@ export function addRerunCommand(tree: Tree): void {
         ]);
         return undefined;
       }
-      for (const line of planLines(plan, { ...session, paint: session.paintTalk })) session.say(line);
+      for (const line of planLines(plan, { ...session, paint: session.paintMessage })) session.say(line);
       const path = ofRun(run, `/rerun-plans/${part(plan.id)}/apply`);
       const operation = await session.client.operate(
         path,

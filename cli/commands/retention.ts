@@ -1,4 +1,4 @@
-/** `sluice retention show|run|restore`: what leaves the record, and what comes back. */
+/** `sluice retention show|run|restore`: which runs are archived, and restoring them. */
 import type { z } from 'zod';
 import type { ArchivedRun, DueRun, Retention, RetentionAnswer } from '../../contract/retention.ts';
 import { part } from '../client.ts';

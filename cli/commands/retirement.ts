@@ -1,4 +1,4 @@
-/** `sluice flow retirement FLOW`: what there is to know of a flow before it is retired, as a page. */
+/** `sluice flow retirement FLOW`: what to know before a flow is retired, as a page. */
 import type { Retirement } from '../../contract/retirement.ts';
 import { part } from '../client.ts';
 import { retirementLines } from '../text/retirement.ts';

@@ -103,7 +103,7 @@ const upstreamOf = ({ upstreamRun, upstreamPeriod }: VerbOptions): Record<string
 
 type AnyCommand = Tree['root'];
 
-/** The options of whatever is asked of a run. */
+/** Options of every request to a run. */
 export function addAsking({ help }: Tree, command: AnyCommand): void {
   command
     .option('--run <run>', help('run_option'))
@@ -125,7 +125,7 @@ async function askRun(session: Session, verb: string, body: unknown, options: Ve
   return askVerb(session, ofRun(run, `/${verb}`), body, options);
 }
 
-/** Posts a verb, waits for its outcome and shows it; 7 when a second person must approve, 5 when a dry run foresees a refusal. */
+/** Posts a verb, waits for its outcome and prints it. Returns 7 when a second person must approve, 5 when a dry run would be refused. */
 export async function askVerb(
   session: Session,
   path: string,

@@ -1,4 +1,4 @@
-/** What `--help` says of commands and options, in both languages side by side. */
+/** Help texts of commands and options in both languages side by side. */
 import type { Lang } from './phrases.ts';
 
 // biome-ignore format: a table

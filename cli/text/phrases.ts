@@ -1,4 +1,4 @@
-/** What the command line says, in both languages side by side, so that none is forgotten. `{name}` is filled in. */
+/** Words and messages of the command line in both languages side by side. `{name}` is replaced by a value. */
 
 export type Lang = 'en' | 'zh';
 

@@ -53,7 +53,7 @@ describe('npm start', () => {
     await first.exit;
     const second = start();
     await second.until('Ctrl-C stops everything');
-    expect(second.said).toContain('ended what a killed start had left');
+    expect(second.said).toContain('stopped processes left by a killed start');
     const now = await children();
     for (const name of ['postgres', 'temporal']) {
       expect(now[name]).not.toBe(left[name]);
