@@ -81,13 +81,13 @@ export async function prepareData(
   await endFormerServer(join(folder, 'data'));
   await rm(folder, { recursive: true, force: true });
   await mkdirPassable(folder);
-  await initialise(binaries, folder, note.password, user, shortLived);
+  await initialise({ binaries, folder, password: note.password, user, shortLived });
   return note;
 }
 
 /**
- * A server of a killed predecessor that no pid file tells of (it died between start and note): the data folder names it. Only a
- * process whose command line carries this very data folder is ended.
+ * Stops the server of a killed start for which no pid file was written; the data folder has its id. Only a process whose command line
+ * has this data folder is stopped.
  */
 export async function endFormerServer(data: string): Promise<void> {
   const lockFile = join(data, 'postmaster.pid');
@@ -99,19 +99,25 @@ export async function endFormerServer(data: string): Promise<void> {
   else if (process.platform === 'linux') await rm(lockFile, { force: true });
 }
 
-/** Makes the data folder under another name and renames it, so that a killed first start leaves no half one. */
-async function initialise(
-  binaries: PostgresBinaries,
-  folder: string,
-  password: string,
-  user: RunAs,
-  shortLived: boolean,
-): Promise<void> {
+/** Makes the data folder under another name and renames it: a first start that is killed leaves no incomplete one. */
+async function initialise({
+  binaries,
+  folder,
+  password,
+  user,
+  shortLived,
+}: {
+  readonly binaries: PostgresBinaries;
+  readonly folder: string;
+  readonly password: string;
+  readonly user: RunAs;
+  readonly shortLived: boolean;
+}): Promise<void> {
   const draft = join(folder, 'draft');
   const passwordFile = join(folder, 'password');
   await mkdir(draft, { mode: 0o700 });
   await writeFile(passwordFile, `${password}\n`, { mode: 0o600 });
-  if (user !== undefined) for (const it of [draft, passwordFile]) await chown(it, user.uid, user.gid);
+  if (user !== undefined) for (const path of [draft, passwordFile]) await chown(path, user.uid, user.gid);
   const sync = shortLived ? ['--no-sync'] : process.platform === 'linux' ? ['--sync-method=syncfs'] : [];
   const fixed = ['--auth=scram-sha-256', '--encoding=UTF8', '--locale=C', '--data-checksums'];
   const own = [`--pgdata=${draft}`, `--username=${USER}`, `--pwfile=${passwordFile}`];

@@ -76,7 +76,7 @@ export async function startPostgres(options: PostgresOptions): Promise<Postgres>
   let child: Child;
   for (let tries = 1; ; tries++) {
     try {
-      child = await launch(home, binaries, data, port, user);
+      child = await launch({ home, binaries, data, port, user });
       break;
     } catch (error) {
       // Between choosing a free port and using it somebody else may take it; a port that a person named is not exchanged.
@@ -102,7 +102,7 @@ export async function startPostgres(options: PostgresOptions): Promise<Postgres>
     kill9: () => killAll(child),
     restart: async () => {
       await child.stop(20_000);
-      child = await launch(home, binaries, data, port, user);
+      child = await launch({ home, binaries, data, port, user });
       await answers(url(), child);
     },
   };
@@ -134,14 +134,17 @@ export async function createDatabase(
   }
 }
 
+interface Launch {
+  readonly home: Home;
+  readonly binaries: PostgresBinaries;
+  /** The data folder. */
+  readonly data: string;
+  readonly port: number;
+  readonly user: RunAs;
+}
+
 /** Starts the server process and waits until it accepts connections. */
-async function launch(
-  home: Home,
-  binaries: PostgresBinaries,
-  data: string,
-  port: number,
-  user: RunAs,
-): Promise<Child> {
+async function launch({ home, binaries, data, port, user }: Launch): Promise<Child> {
   const settings = Object.entries(SETTINGS).flatMap(([key, value]) => ['-c', `${key}=${value}`]);
   const until = Date.now() + READY_MS;
   for (;;) {

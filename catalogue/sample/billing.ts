@@ -14,7 +14,7 @@ export function dtl4Statement(scale: Scale, table: string, month: MonthDays, wit
   const draw = users.draw;
   const id = `n::bigint * 1000000 + ${month.month}`;
   return `insert into ${table}
-    select '${month.month}', n, u, ${draw.code(id, 101, 'S', 2, SERVICES)},
+    select '${month.month}', n, u, ${draw.code(id, 101, 'S00', SERVICES)},
       ${withDate ? `date '${month.first}' + ${draw.of(id, 102, month.days)}::int,` : ''}
       ${draw.between(id, 103, 1, 30)}::int, ${draw.between(id, 104, 10, 3000)}
     from (select n, ${draw.between(id, 100, 1, scale.users)} as u from generate_series(1, ${Math.floor(scale.billItems / 4)}) n) events
@@ -33,7 +33,7 @@ export function billingStatements(scale: Scale, monthName: string): string[] {
   return [
     // One item in 50 was corrected: delivered a second time with another amount.
     `insert into ods.bill_item
-      select '${m}', n, delivery, ${billId(m, users.account('u'))}, u, ${draw.code(id('n'), 61, 'A', 4, ACC_ITEMS)},
+      select '${m}', n, delivery, ${billId(m, users.account('u'))}, u, ${draw.code(id('n'), 61, 'A0000', ACC_ITEMS)},
         ${draw.between(`${id('n')} + delivery * 100000000000000`, 62, 5, 3000)}
       from (select n, ${draw.between(id('n'), 60, 1, scale.users)} as u, delivery
             from generate_series(1, ${scale.billItems}) n, generate_series(1, 2) delivery
@@ -56,7 +56,7 @@ export function billingStatements(scale: Scale, monthName: string): string[] {
       from bills, lateral (values (1, first_fen), (2, last_fen)) versions (version, total_fen)
       where version = 1 or corrected`,
     `insert into ods.bill_prod
-      select '${m}', n, ${billId(m, users.account('u'))}, u, ${draw.code(id('n'), 71, 'P', 2, PRODUCTS)}, ${draw.between(id('n'), 72, 100, 9900)}
+      select '${m}', n, ${billId(m, users.account('u'))}, u, ${draw.code(id('n'), 71, 'P00', PRODUCTS)}, ${draw.between(id('n'), 72, 100, 9900)}
       from (select n, ${draw.between(id('n'), 70, 1, scale.users)} as u from generate_series(1, ${Math.floor(scale.billItems / 8)}) n) charges
       where ${active}`,
     dtl4Statement(scale, 'ods.bill_dtl4', month, true),
@@ -69,7 +69,7 @@ export function billingStatements(scale: Scale, monthName: string): string[] {
     // A fifth of the adjustments is for group accounts.
     `insert into ods.adjustment
       select '${m}', n, case when n % 5 = 0 then ${draw.between(id('n'), 80, 1, 2 * groups)} else ${draw.between(id('n'), 81, 1, accounts)} end,
-        ${draw.code(id('n'), 82, 'J', 2, 10)}, ${draw.between(id('n'), 83, -5000, 2000)}, ${draw.of(id('n'), 84, 7)} > 0
+        ${draw.code(id('n'), 82, 'J00', 10)}, ${draw.between(id('n'), 83, -5000, 2000)}, ${draw.of(id('n'), 84, 7)} > 0
       from generate_series(1, ${Math.max(40, Math.floor(accounts / 8))}) n`,
     `insert into ods.pocket
       select '${m}', a, kind, ${draw.between(`${id('a')} + n * 100000000000000`, 85, 0, 30000)}, ${draw.between(`${id('a')} + n * 100000000000000`, 86, 0, 10000)},
@@ -105,14 +105,14 @@ function dayStatements(scale: Scale, month: MonthDays): string[] {
      where ${users.activatedOn('u')} <= date '${month.last}'`;
   return [
     `insert into ods.rc_bill_dtl
-      select '${day}', n, u, ${draw.code(id('n'), 121, 'A', 4, ACC_ITEMS)}, ${draw.between(id('n'), 122, 1, 300)} * 100, ${draw.between(id('n'), 123, 1, month.days)}::int
+      select '${day}', n, u, ${draw.code(id('n'), 121, 'A0000', ACC_ITEMS)}, ${draw.between(id('n'), 122, 1, 300)} * 100, ${draw.between(id('n'), 123, 1, month.days)}::int
       from ${rows(scale.users, 120)}`,
     // A tenth of the users gets all promotions, several on the same item.
     `insert into ods.prom_bill
-      select '${day}', n, u, ${draw.code(id('n'), 131, 'M', 2, 15)}, ${draw.code(id('n'), 132, 'A', 4, 6)}, ${draw.between(id('n'), 133, 10, 900)}
+      select '${day}', n, u, ${draw.code(id('n'), 131, 'M00', 15)}, ${draw.code(id('n'), 132, 'A0000', 6)}, ${draw.between(id('n'), 133, 10, 900)}
       from ${rows(scale.users / 3, 130, scale.users / 10)}`,
     `insert into ods.srvc_dtl1
-      select '${day}', n, u, ${draw.code(id('n'), 141, 'S', 2, SERVICES)}, ${draw.between(id('n'), 142, 1, 20)}::int, ${draw.between(id('n'), 143, 10, 2000)}
+      select '${day}', n, u, ${draw.code(id('n'), 141, 'S00', SERVICES)}, ${draw.between(id('n'), 142, 1, 20)}::int, ${draw.between(id('n'), 143, 10, 2000)}
       from ${rows(scale.users / 2, 140)}`,
     `insert into ods.daily_bill
       select '${day}', a, batch, ${draw.between(`${id('a')} + batch * 10000000000000000`, 150, 100, 4000)}
@@ -123,7 +123,7 @@ function dayStatements(scale: Scale, month: MonthDays): string[] {
         ${draw.of(id('n'), 162, 24)}::int, ${draw.between(id('n'), 163, 1, 5000)}::int, ${draw.between(id('n'), 164, 0, 800)}
       from ${rows(scale.users * 2, 160)}`,
     `insert into ods.bill_dtl3
-      select '${day}', n, delivery, u, ${draw.code(id('n'), 171, 'A', 4, ACC_ITEMS)}, ${draw.between(`${id('n')} + delivery * 10000000000000000`, 172, 5, 1500)}
+      select '${day}', n, delivery, u, ${draw.code(id('n'), 171, 'A0000', ACC_ITEMS)}, ${draw.between(`${id('n')} + delivery * 10000000000000000`, 172, 5, 1500)}
       from (select n, u, delivery from (select n, ${draw.between(id('n'), 170, 1, scale.users)} as u from generate_series(1, ${Math.floor(scale.users / 2)}) n) details,
               generate_series(1, 2) delivery
             where delivery = 1 or ${draw.of(id('n'), 173, 25)} = 0) rows

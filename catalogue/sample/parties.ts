@@ -29,7 +29,7 @@ export class UserColumns {
   }
 
   cell(id: string, salt: number): string {
-    return `(${this.draw.code(id, salt, 'R', 2, REGIONS)} || '-' || ${this.draw.code(id, salt + 1, '', 4, this.scale.cellsPerRegion)})`;
+    return `(${this.draw.code(id, salt, 'R00', REGIONS)} || '-' || ${this.draw.code(id, salt + 1, '0000', this.scale.cellsPerRegion)})`;
   }
 
   homeCell(user: string): string {
@@ -47,7 +47,7 @@ export class UserColumns {
 
   subscribers(schema: string): string {
     return `insert into ${schema}.subscriber
-      select u, ${this.account('u')}, ${this.draw.code('u', 8, 'PL', 2, PLANS)}, ${this.homeCell('u')}, ${this.activatedOn('u')}
+      select u, ${this.account('u')}, ${this.draw.code('u', 8, 'PL00', PLANS)}, ${this.homeCell('u')}, ${this.activatedOn('u')}
       from generate_series(1, ${this.scale.users}) u`;
   }
 
@@ -69,7 +69,7 @@ export function partyStatements(scale: Scale): string[] {
   return [
     `insert into ods.customer
       select c, 'customer ' || c, case when c <= ${groups} then 'group' else ${draw.word('c', 20, ['consumer', 'consumer', 'family'])} end,
-        ${draw.code('c', 21, 'R', 2, REGIONS)}
+        ${draw.code('c', 21, 'R00', REGIONS)}
       from generate_series(1, ${customers}) c`,
     // The first two accounts of every group come first, so that group programs have something to add up.
     `insert into ods.account
@@ -109,9 +109,9 @@ export function partyStatements(scale: Scale): string[] {
       select ${numbered('n', 'A', 4)}, 'account item ' || n, ${category('n')}, (array[${TAX_PERMILLE.join(', ')}])[1 + n % ${CATEGORIES.length}]
       from generate_series(1, ${ACC_ITEMS}) n`,
     `insert into ods.service
-      select ${numbered('s', 'S', 2)}, 'service ' || s, ${draw.code('s', 37, 'A', 4, ACC_ITEMS)} from generate_series(1, ${SERVICES}) s`,
+      select ${numbered('s', 'S', 2)}, 'service ' || s, ${draw.code('s', 37, 'A0000', ACC_ITEMS)} from generate_series(1, ${SERVICES}) s`,
     `insert into ods.usage_type
-      select name, unit, ${draw.code('n', 38, 'A', 4, ACC_ITEMS)}
+      select name, unit, ${draw.code('n', 38, 'A0000', ACC_ITEMS)}
       from (values (1, 'voice_local', 'second'), (2, 'voice_roaming', 'second'), (3, 'data_domestic', 'kilobyte'),
         (4, 'data_roaming', 'kilobyte'), (5, 'message', 'piece')) types (n, name, unit)`,
     `insert into ods.adjust_reason
@@ -120,7 +120,7 @@ export function partyStatements(scale: Scale): string[] {
     // Leaves of the menu tree may change the item they speak about in the middle of September.
     `insert into ods.ivr_node
       select n, case when n > 1 then (n + 1) / 3 end, 'menu ' || n,
-        case when n > 40 then ${draw.code('n * 10 + version', 40, 'A', 4, ACC_ITEMS)} end,
+        case when n > 40 then ${draw.code('n * 10 + version', 40, 'A0000', ACC_ITEMS)} end,
         case version when 1 then date '2026-01-01' else date '2026-09-15' end,
         case when version = 1 and n > 40 and n % 7 = 0 then date '2026-09-14' end
       from generate_series(1, 120) n, generate_series(1, 2) version
@@ -132,7 +132,7 @@ export function partyStatements(scale: Scale): string[] {
         case when ${draw.of('a * 100 + n', 44, 8)} = 0 then date '2026-08-15' + ${draw.of('a * 100 + n', 45, 90)}::int end
       from generate_series(1, 200) a, generate_series(1, 24) n where ${draw.of('a * 100 + n', 41, 5)} = 0`,
     `insert into ods.wms_nav_tree
-      select n, case when n > 3 then (n + 2) / 4 end, 'page ' || n, case when n > 20 then ${draw.code('n', 46, 'A', 4, ACC_ITEMS)} end
+      select n, case when n > 3 then (n + 2) / 4 end, 'page ' || n, case when n > 20 then ${draw.code('n', 46, 'A0000', ACC_ITEMS)} end
       from generate_series(1, 100) n`,
     // Plan PL01 is maintained every month, the others now and then; the last one is new in the second month.
     `insert into shfin.main_plan_maintained

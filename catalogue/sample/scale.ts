@@ -101,9 +101,10 @@ export class Draw {
     return `(array[${words.map((word) => `'${word}'`).join(', ')}])[1 + ${this.of(id, salt, words.length)}]`;
   }
 
-  /** A code such as `A0012` out of `n`. */
-  code(id: string, salt: number, prefix: string, digits: number, n: number): string {
-    return numbered(`1 + ${this.of(id, salt, n)}`, prefix, digits);
+  /** One of `n` codes; of the form `A0000` they are `A0001`, `A0002` ... */
+  code(id: string, salt: number, form: string, n: number): string {
+    const prefix = form.replace(/0+$/, '');
+    return numbered(`1 + ${this.of(id, salt, n)}`, prefix, form.length - prefix.length);
   }
 }
 

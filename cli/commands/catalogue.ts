@@ -88,17 +88,11 @@ export function addCatalogueCommands(tree: Tree): void {
       .option('--base <version>', help('catalogue_base'), wholeNumber(1))
       .option('--remove', help('catalogue_remove'))
       .option('--dry-run', help('dry_run'));
-  /** `read`: what the answer says about the folder, too. */
-  const change = async (
-    session: Session,
-    path: string,
-    given: object,
-    options: ChangeOptions,
-    read: { readonly leftOut?: readonly LeftOut[] } = {},
-  ) => {
+  const change = async (session: Session, path: string, given: object, { leftOut, ...options }: Change) => {
     const body = { ...given, ...(await changeBody(session, options)) };
-    session.answer({ ...(await session.client.post<Applied>(path, body)), ...read }, (entry) => [
-      ...leftOutLines(read.leftOut ?? [], session),
+    const applied = await session.client.post<Applied>(path, body);
+    session.answer(leftOut === undefined ? applied : { ...applied, leftOut }, (entry) => [
+      ...leftOutLines(leftOut ?? [], session),
       ...appliedLines(entry, session),
     ]);
     return undefined;
@@ -109,7 +103,7 @@ export function addCatalogueCommands(tree: Tree): void {
       .action(
         tree.does<ChangeOptions>(async (session, [folder], options) => {
           const { files, leftOut } = await readWholeFolder(folder!);
-          return change(session, `/catalogue/${verb}`, { files }, options, { leftOut });
+          return change(session, `/catalogue/${verb}`, { files }, { ...options, leftOut });
         }),
       );
 
@@ -174,6 +168,11 @@ interface ChangeOptions {
   readonly base?: number;
   readonly remove?: boolean;
   readonly dryRun?: boolean;
+}
+
+interface Change extends ChangeOptions {
+  /** Files of the folder that were not read; a part of the answer. */
+  readonly leftOut?: readonly LeftOut[];
 }
 
 /** With the version that it is made from: the one given, else the newest when the command began. */

@@ -2,7 +2,7 @@
 import type { Flow } from '../../contract/flows.ts';
 import { ApiProblem } from '../client.ts';
 import { isDone, type RunView } from './run-view.ts';
-import { type Stage, verb } from './stage.ts';
+import { requestVerb, type Stage } from './stage.ts';
 
 export interface People {
   /** Confirms a flow that was left out; from now on it is no longer. Marked before it is sent: a sight from before that must not confirm it twice. */
@@ -30,7 +30,8 @@ export function confirmTurns(stage: Stage, view: RunView, leftOut: readonly stri
     const ids = turns.map((flow) => flow.id);
     busy = busy.then(async () => {
       try {
-        await verb(stage.demo, view, 'confirm', ids, {
+        await requestVerb(stage.demo, view, 'confirm', {
+          flows: ids,
           evidence: 'demo: seen and found in order',
           partial: true,
         });
@@ -45,7 +46,7 @@ export function confirmTurns(stage: Stage, view: RunView, leftOut: readonly stri
     async confirm(flow, evidence) {
       asked.add(`${flow.id} ${flow.generation}`);
       without.delete(flow.id);
-      await verb(stage.demo, view, 'confirm', [flow.id], { evidence });
+      await requestVerb(stage.demo, view, 'confirm', { flows: [flow.id], evidence });
     },
     async stop() {
       off();
@@ -66,7 +67,7 @@ export async function triggerWhenReady(
     flows.some((flow) => flow.id === after && isDone(flow)),
   );
   if (view.flow(flow)?.state !== 'not_triggered') return;
-  await verb(stage.demo, view, 'trigger', [flow]);
+  await requestVerb(stage.demo, view, 'trigger', { flows: [flow] });
   stage.narrator.narrate('triggered', { flow });
 }
 

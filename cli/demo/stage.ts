@@ -70,16 +70,20 @@ export async function openMonth(stage: Stage, period: string, found: RunDetail |
   return view;
 }
 
-/** One verb on flows of a run; the outcome, or the refusal of the API as it came. */
-export function verb(
+interface VerbRequest {
+  readonly flows: readonly string[];
+  readonly reason?: string;
+  readonly evidence?: string;
+  readonly partial?: boolean;
+}
+
+/** Requests a verb for flows of a run; returns the outcome, and throws a refusal of the API unchanged. */
+export const requestVerb = (
   client: Client,
   view: RunView,
-  name: string,
-  flows: readonly string[],
-  more: { reason?: string; evidence?: string; partial?: boolean } = {},
-): Promise<Operation> {
-  return client.operate(ofRun(view.run, `/${name}`), { flows, ...more });
-}
+  verb: string,
+  request: VerbRequest,
+): Promise<Operation> => client.operate(ofRun(view.run, `/${verb}`), request);
 
 /** The flow that is there for sure: the story knows the shipped catalogue. */
 export function flowIn(flows: readonly Flow[], id: string): Flow {

@@ -14,7 +14,7 @@ import { oneLine } from '../text/width.ts';
 import { compactMonth } from './months.ts';
 import { confirmTurns, type People, shortList, triggerWhenReady } from './people.ts';
 import { isDone, isWaiting, type RunView } from './run-view.ts';
-import { findMonth, flowIn, openMonth, type Stage, verb } from './stage.ts';
+import { findMonth, flowIn, openMonth, requestVerb, type Stage } from './stage.ts';
 
 type Attempts = (typeof AttemptPage)['_output'];
 
@@ -62,7 +62,7 @@ export async function troubledMonth(
     if (ahead) await early(stage, people, earlyRegion);
     await refusedPasses(stage, view);
     await Promise.all([
-      brokenChain(stage, view, month, lateRegion, people, seen),
+      brokenChain({ stage, view, lateRegion, people, seen }, month),
       lateDimension(stage, view, month, compactMonth(previous)),
       tableByDistribution(stage, view),
       triggerWhenReady(stage, view, 'P03.S2.UpdateMainPlan', 'P03.S1.CustomerNotice'),
@@ -85,15 +85,17 @@ async function early(stage: Stage, people: People, region: Flow): Promise<void> 
   stage.narrator.narrate('early', { flow: region.id });
 }
 
+/** What the acts with the late region need. */
+interface Act {
+  readonly stage: Stage;
+  readonly view: RunView;
+  readonly lateRegion: Flow;
+  readonly people: People;
+  readonly seen: Seen;
+}
+
 /** The month chain breaks at one program; the cause is asked for, the data mended, everything downstream redone. */
-async function brokenChain(
-  stage: Stage,
-  view: RunView,
-  month: string,
-  lateRegion: Flow,
-  people: People,
-  seen: Seen,
-): Promise<void> {
+async function brokenChain({ stage, view, lateRegion, people, seen }: Act, month: string): Promise<void> {
   const { demo, narrator } = stage;
   const id = seen.withheld!;
   // Until its siblings have ended, too: then the failure is the only cause.
@@ -112,7 +114,7 @@ async function brokenChain(
     seen.why = await why(demo, view, LAST_OF_P04);
     narrator.lines(whyLines(seen.why, narrator));
   }
-  await confirmLate(stage, view, lateRegion, people, seen);
+  await confirmLate({ stage, view, lateRegion, people, seen });
   const { rows } = await stage.sample('supply', month);
   if (rows > 0) narrator.narrate('supplied', { rows });
   if (failed.state !== 'failed') return;
@@ -128,13 +130,7 @@ async function brokenChain(
 }
 
 /** One region has kept all of P01 waiting; what it holds up is asked for before it confirms. */
-async function confirmLate(
-  stage: Stage,
-  view: RunView,
-  region: Flow,
-  people: People,
-  seen: Seen,
-): Promise<void> {
+async function confirmLate({ stage, view, lateRegion: region, people, seen }: Act): Promise<void> {
   const waiting = await view.until(`the turn of ${region.id}`, ({ flows }) => {
     const flow = flowIn(flows, region.id);
     const others = flows.filter(
@@ -165,7 +161,10 @@ async function lateDimension(stage: Stage, view: RunView, month: string, previou
     if (fresh.length > 0) {
       const { rows } = await stage.sample('carry-over', previous, month);
       if (rows > 0) narrator.narrate('carried_over', { rows });
-      await verb(demo, view, 'start-now', fresh, { reason: "demo: begin with last month's account items" });
+      await requestVerb(demo, view, 'start-now', {
+        flows: fresh,
+        reason: "demo: begin with last month's account items",
+      });
       narrator.narrate('started_now', { upstream: DIMENSION, flows: fresh.join(', ') });
     }
     await view.until(`the ends of ${ids.join(' and ')}`, ({ flows }) =>
@@ -179,7 +178,11 @@ async function lateDimension(stage: Stage, view: RunView, month: string, previou
   }
 }
 
-const pass = { reason: 'demo: its table is distributed', evidence: 'demo: control row with deal_stat 99' };
+const pass = {
+  flows: [MPP_TASK],
+  reason: 'demo: its table is distributed',
+  evidence: 'demo: control row with deal_stat 99',
+};
 
 /** Before the table has come, and by somebody who may only look: neither goes through. */
 async function refusedPasses(stage: Stage, view: RunView): Promise<void> {
@@ -187,7 +190,7 @@ async function refusedPasses(stage: Stage, view: RunView): Promise<void> {
   if (task === undefined || table === undefined || isDone(task) || isDone(table)) return;
   for (const actor of ['demo', 'viewer'] as const) {
     try {
-      await verb(stage[actor], view, 'force-pass', [MPP_TASK], pass);
+      await requestVerb(stage[actor], view, 'force-pass', pass);
     } catch (error) {
       if (!(error instanceof ApiProblem) || error.problem.status >= 500) throw error;
       const { status, code } = error.problem;
@@ -201,7 +204,7 @@ async function tableByDistribution(stage: Stage, view: RunView): Promise<void> {
   await view.until(`the end of ${DISTRIBUTED}`, ({ flows }) => isDone(flowIn(flows, DISTRIBUTED)));
   if (isDone(view.flow(MPP_TASK)!)) return;
   try {
-    await verb(stage.demo, view, 'force-pass', [MPP_TASK], pass);
+    await requestVerb(stage.demo, view, 'force-pass', pass);
   } catch (error) {
     // A start that was killed had asked for it, and it was applied since we looked: that is as good.
     if (!(error instanceof ApiProblem) || error.code !== 'wrong_state') throw error;
