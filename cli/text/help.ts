@@ -133,8 +133,8 @@ const HELP = {
   audit: ['show who requested what and the outcome, newest first', '审计记录：谁申请了什么、结果如何（新的在前）'],
   verbs: ['list the verbs and the states in which each is possible', '列出操作及其可用状态'],
   // catalogue
-  catalogue: ['catalogue: the definitions of all flows', '目录：全部流程的定义'],
-  catalogue_check: ['check the files of a folder; prints every problem with file, line and column (exit code 6)', '检查文件夹中的目录文件，列出全部问题及文件、行、列（退出码 6）'],
+  catalogue: ['catalogue: the definitions of all flows', '流程目录：全部流程的定义'],
+  catalogue_check: ['check the files of a folder; prints every problem with file, line and column (exit code 6)', '检查文件夹中的流程目录，列出全部问题及文件、行、列（退出码 6）'],
   catalogue_diff: ['show what applying the folder would change', '显示应用该文件夹会带来的变化'],
   catalogue_apply: ['apply the folder as a new catalogue version', '将该文件夹应用为新的目录版本'],
   catalogue_import: ['like apply, but accept loops and broken references and mark them', '同 apply，但接受循环依赖与失效引用并予以标记'],

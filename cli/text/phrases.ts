@@ -57,7 +57,7 @@ const PHRASES = {
   catalogue_checked: ['{files} files, {flows} flows, {n} problems', '{files} 个文件，{flows} 个流程，{n} 个问题'],
   catalogue_exported: ['version {version}: {files} files written to {folder}', '版本 {version}：已写出 {files} 个文件到 {folder}'],
   catalogue_first: ['there is no version yet', '尚无任何版本'],
-  catalogue_same: ['version {version} is this catalogue already: {flows} flows', '版本 {version} 即为该目录：{flows} 个流程'],
+  catalogue_same: ['version {version} is this catalogue already: {flows} flows', '版本 {version} 即为该流程目录：{flows} 个流程'],
   calendars: ['calendars', '日历'],
   cause: ['cause', '原因代码'],
   causes: ['causes', '原因数'],
