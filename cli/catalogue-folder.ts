@@ -1,4 +1,4 @@
-/** A catalogue as a folder of files: read as the API takes it, written as it gives it. */
+/** Reads and writes the files of a catalogue in a folder. */
 import { isUtf8 } from 'node:buffer';
 import { readFile, stat } from 'node:fs/promises';
 import { join, resolve, sep } from 'node:path';
@@ -10,19 +10,19 @@ import type { CatalogueProblem } from './text/catalogue-problem.ts';
 
 export interface CatalogueFolder {
   readonly files: readonly GivenFile[];
-  /** Files and links that cannot be read as part of the catalogue: it is not complete without them. */
+  /** Files and links that cannot be read: the catalogue is not complete without them. */
   readonly problems: readonly CatalogueProblem[];
-  /** What is not a part of a catalogue, e.g. a README. */
+  /** Files that are not part of a catalogue, e.g. a README. */
   readonly leftOut: readonly LeftOut[];
 }
 
-/** YAML files and SQL programs below the folder, by path with `/`. Throws `usage` when there is nothing of the kind. */
+/** Reads the YAML files and SQL programs below the folder; paths have `/`. Throws `usage` when there are none. */
 export async function readCatalogueFolder(folder: string): Promise<CatalogueFolder> {
   const found = await stat(folder).catch(() => null);
-  if (found === null || !found.isDirectory()) throw new SluiceError('usage', `${folder} is no folder`);
+  if (found === null || !found.isDirectory()) throw new SluiceError('usage', `${folder} is not a folder`);
   const { paths, problems, leftOut } = await findFiles(folder);
   if (paths.length === 0 && problems.length === 0)
-    throw new SluiceError('usage', `${folder} holds no .yaml and no .sql file`);
+    throw new SluiceError('usage', `${folder} contains no .yaml and no .sql file`);
   const read = await Promise.all(paths.map((path) => readOne(folder, path)));
   return {
     files: read.flatMap((entry) => ('code' in entry ? [] : [entry])),
@@ -31,7 +31,7 @@ export async function readCatalogueFolder(folder: string): Promise<CatalogueFold
   };
 }
 
-/** The folder, complete. Throws `catalogue_invalid` with everything that could not be read. */
+/** Reads the complete folder. Throws `catalogue_invalid` with all files that cannot be read. */
 export async function readWholeFolder(folder: string): Promise<CatalogueFolder> {
   const read = await readCatalogueFolder(folder);
   const { problems } = read;
@@ -44,14 +44,14 @@ export async function readWholeFolder(folder: string): Promise<CatalogueFolder> 
   return read;
 }
 
-/** Bytes are sent where they are not plain UTF-8: the API knows what the catalogue declares about them, and says what is wrong where. */
+/** A file that is not plain UTF-8 is sent as bytes: the API knows its declared encoding, and reports what is wrong at which place. */
 async function readOne(folder: string, path: string): Promise<GivenFile | CatalogueProblem> {
   try {
     const bytes = await readFile(join(folder, path));
     if (bytes.length > FILE_LIMIT)
       return unreadable(
         path,
-        `it has ${bytes.length} bytes; a file of a catalogue has ${FILE_LIMIT} at most`,
+        `it has ${bytes.length} bytes; the limit for a file of a catalogue is ${FILE_LIMIT}`,
         `文件大小 ${bytes.length} 字节，超过上限 ${FILE_LIMIT} 字节`,
       );
     const plain = isUtf8(bytes) && !bytes.includes(0) && bytes[0] !== 0xef;
@@ -63,8 +63,8 @@ async function readOne(folder: string, path: string): Promise<GivenFile | Catalo
 }
 
 /**
- * Writes the files below the folder, which is made, as UTF-8. What is there with other content is only replaced with `force`: throws
- * `usage`, naming it, before anything is written. Throws `file_unwritable` where a file stands in the way or nothing may be written.
+ * Writes the files below the folder as UTF-8, and makes the folder. Files with other content are overwritten only with `force`; without
+ * it throws `usage` with their names before anything is written. Throws `file_unwritable` when a file cannot be written.
  */
 export async function writeCatalogueFolder(
   folder: string,
@@ -91,7 +91,7 @@ export async function writeCatalogueFolder(
     if (differ.length > 0)
       throw new SluiceError(
         'usage',
-        `${folder} has other content in ${differ.slice(0, 5).join(', ')}; --force replaces it`,
+        `${folder} has other content in ${differ.slice(0, 5).join(', ')}; --force overwrites it`,
         {
           facts: { files: differ },
         },

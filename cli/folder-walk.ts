@@ -1,6 +1,6 @@
 /**
- * What lies below a catalogue's folder: the files that belong to the catalogue, what is left out, what is wrong. Symbolic links are
- * followed where they lead to something inside the folder.
+ * Finds the files of a catalogue below its folder, and lists what is left out and what is wrong. Symbolic links are followed when they
+ * stay inside the folder.
  */
 import { isUtf8 } from 'node:buffer';
 import { readdir, realpath, stat } from 'node:fs/promises';
@@ -77,7 +77,7 @@ class Walk {
     if (!wanted) this.#leftOut.push({ path, why: 'other_kind' });
     else if (kind === 'other')
       this.#refuse(path, {
-        en: 'it is no file, e.g. a pipe or a socket',
+        en: 'it is not a file but e.g. a pipe or a socket',
         zh: '不是普通文件（如管道或套接字）',
       });
     else this.#file(path, join(above.at(-1)!, name), false);
@@ -102,12 +102,13 @@ class Walk {
     else if (found.isDirectory()) {
       if (above.includes(real))
         this.#refuse(path, {
-          en: 'a link to a folder that it lies in: following it would not end',
+          en: 'a link to a folder above it: following it would never end',
           zh: '符号链接指向其上级目录，形成循环',
         });
       else await this.folder(path, [...above, real]);
     } else if (found.isFile()) this.#file(path, real, true);
-    else this.#refuse(path, { en: 'a link to something that is no file', zh: '符号链接指向的不是普通文件' });
+    else
+      this.#refuse(path, { en: 'a link to something that is not a file', zh: '符号链接指向的不是普通文件' });
   }
 
   #file(path: string, real: string, linked: boolean): void {
@@ -123,7 +124,7 @@ class Walk {
     this.#problems.push(unreadable(path === '' ? '.' : path, reason.en, reason.zh));
   }
 
-  /** Definitions that are reached by two ways count once; a program may be named by each of its paths. */
+  /** A definition that is found by two paths counts once. A program may be named by each of its paths. */
   result(): FoundFiles {
     const files = this.#files.sort(
       (a, b) => Number(a.linked) - Number(b.linked) || (a.path < b.path ? -1 : 1),
@@ -143,7 +144,7 @@ class Walk {
   }
 }
 
-/** Names as bytes: one that is not UTF-8 must not become another name. */
+/** Entries of a folder. Names are bytes: a name that is not UTF-8 must not become another name. */
 async function namesIn(
   folder: string,
 ): Promise<{ name: Buffer; kind: 'file' | 'folder' | 'link' | 'other' }[]> {
@@ -174,7 +175,7 @@ export function unreadable(path: string, en: string, zh: string): CatalogueProbl
   };
 }
 
-/** Why the system refuses to read something, with what helps. */
+/** Why something cannot be read, and what helps. */
 export function reasonOf(error: unknown): { readonly en: string; readonly zh: string } {
   const { code, message } = error as { code?: string; message?: string };
   switch (code) {
@@ -184,7 +185,7 @@ export function reasonOf(error: unknown): { readonly en: string; readonly zh: st
       return { en: 'a link that leads back to itself', zh: '符号链接循环指向自身' };
     case 'EACCES':
     case 'EPERM':
-      return { en: 'it may not be read: give yourself the right to', zh: '没有读取权限' };
+      return { en: 'you have no permission to read it', zh: '没有读取权限' };
     default:
       return {
         en: `it cannot be read: ${message ?? String(error)}`,

@@ -1,6 +1,6 @@
 /**
- * A run as it moves: server-sent events say that something changed, the lists say what. So a lost event costs nothing, and what is shown
- * is the record, never a guess from events.
+ * Follows a run. Server-sent events only say that something has changed; the state itself is read from the lists. A lost event costs
+ * nothing, and what is printed is always what the database holds.
  */
 
 import { setTimeout as pause } from 'node:timers/promises';
@@ -18,13 +18,13 @@ export interface Sight {
 
 export interface FollowOptions {
   readonly signal?: AbortSignal;
-  /** Looked at least so often, although no event came, ms. */
+  /** Maximum time between two looks when no event comes, ms. Default 2,000. */
   readonly pollMs?: number;
-  /** At most one look in this time, ms. */
+  /** Minimum time between two looks, ms. Default 100. */
   readonly gapMs?: number;
 }
 
-/** The run now, and again whenever it changed, until the caller has seen enough or `signal` ends it. */
+/** Yields the run now and after each change, until the caller stops or `signal` is aborted. */
 export async function* followRun(
   client: Client,
   run: string,
@@ -46,7 +46,7 @@ export async function* followRun(
       try {
         for await (const _event of client.events(ofRun(run, '/events'), {}, signal)) notice();
       } catch {
-        // Without events the looks go on; the next one says what is wrong with the API.
+        // Looking goes on without events; the next look throws when the API is gone.
       }
       await pause(pollMs, undefined, { signal }).catch(() => undefined);
     }
@@ -75,7 +75,7 @@ export async function* followRun(
   }
 }
 
-/** An API that was there comes back: a run lasts longer than its restart. Gives up when it is away for this time, ms. */
+/** How long to wait for an API that has answered before, ms. Long: a run lasts longer than a restart of the API. */
 const AWAY_MS = 10 * 60_000;
 
 async function lookAgain(client: Client, run: string, signal: AbortSignal): Promise<Sight> {
@@ -94,7 +94,7 @@ async function lookAgain(client: Client, run: string, signal: AbortSignal): Prom
 const isUnreachable = (error: unknown): boolean =>
   error instanceof SluiceError && error.code === 'api_unreachable';
 
-/** One look at a run: first the flows, then the run, so that a finished run is shown with its last flows. */
+/** Reads a run and its flows. The flows are read before the run: a finished run comes with the final state of its flows. */
 export async function look(client: Client, run: string): Promise<Sight> {
   for (;;) {
     const before = await client.get<RunDetail>(ofRun(run));

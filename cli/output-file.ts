@@ -1,9 +1,9 @@
-/** Files that the command line writes where somebody said. */
+/** Writes files to paths that were given on the command line. */
 import { mkdir, realpath, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { SluiceError } from '../errors.ts';
 
-/** Replaces what is there; `folders` makes those above it. Throws `file_unwritable`, which says why. */
+/** Writes or replaces a file; `folders` makes the folders above it. Throws `file_unwritable` with the reason. */
 export async function writeOutput(
   file: string,
   content: string | Uint8Array,
@@ -17,7 +17,7 @@ export async function writeOutput(
   }
 }
 
-/** What is there stays until the new content is whole: a full disk leaves neither half a file nor none. Devices and pipes are written to. */
+/** Keeps the old file until the new one is complete: a full disk leaves neither half a file nor none. Writes directly to devices and pipes. */
 async function replaceFile(file: string, content: string | Uint8Array): Promise<void> {
   const before = await stat(file).catch(() => null);
   if (before !== null && !before.isFile()) return writeFile(file, content);

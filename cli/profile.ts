@@ -1,7 +1,7 @@
 /**
- * Who the command line speaks as. `npm start` writes `<home>/cli.json`, readable by its owner only: `{ apiUrl, actors: { name: token } }`.
- * So the commands of the README run as pasted. SLUICE_TOKEN with SLUICE_API_URL names another API; a token of the file is only ever sent
- * to the address, or the addresses with commas between them, in the same file.
+ * The identity of the command line. `npm start` writes `<home>/cli.json`, readable by its owner only: `{ apiUrl, actors: { name: token } }`,
+ * so that the commands of the README work without settings. SLUICE_TOKEN with SLUICE_API_URL names another API. A token of the file is
+ * sent only to the addresses in the same file.
  */
 import { readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
@@ -15,7 +15,7 @@ export interface Identity {
   readonly token: string | undefined;
   /** The actor of the profile; null when a token was given instead. */
   readonly actor: string | null;
-  /** The profile may be read by others. */
+  /** Whether other users can read the file. */
   readonly exposed: boolean;
 }
 
@@ -25,7 +25,7 @@ export interface Profile {
   readonly exposed: boolean;
 }
 
-/** The profile of a home, null when there is none; throws `invalid_config` when it cannot be read. */
+/** Reads the profile of a home; null when there is none. Throws `invalid_config` when it cannot be read. */
 export function readProfile(home: string): Profile | null {
   const file = join(home, PROFILE_FILE);
   let text: string;
@@ -48,13 +48,13 @@ export function readProfile(home: string): Profile | null {
   }
   throw new SluiceError(
     'invalid_config',
-    `${file} is not a profile: {"apiUrl": ..., "actors": {"name": "token"}}`,
+    `${file} does not have the form {"apiUrl": ..., "actors": {"name": "token"}}`,
   );
 }
 
 /**
- * Address and token. `as` picks an actor of the profile and wins; then a token of the configuration; then the actor `admin` of the
- * profile. Throws `unknown_actor`, naming those that the profile has.
+ * Address and token: of the actor `as` of the profile, otherwise the token of the configuration, otherwise of the actor `admin` of the
+ * profile. Throws `unknown_actor` with the names of the profile's actors.
  */
 export function identityOf(given: {
   readonly home: string;
@@ -71,7 +71,7 @@ export function identityOf(given: {
       return { apiUrl: given.apiUrl, token: undefined, actor: null, exposed: false };
     throw new SluiceError(
       'unknown_actor',
-      `there is no ${join(given.home, PROFILE_FILE)} to take the actor ${name} from`,
+      `${join(given.home, PROFILE_FILE)} does not exist, so there is no actor ${name}`,
       {
         facts: { actor: name },
       },
@@ -81,7 +81,7 @@ export function identityOf(given: {
   if (token === undefined)
     throw new SluiceError(
       'unknown_actor',
-      `the profile has no actor ${name}; it has ${Object.keys(profile.actors).join(', ')}`,
+      `cli.json has no actor ${name}; it has ${Object.keys(profile.actors).join(', ')}`,
       { facts: { actor: name, actors: Object.keys(profile.actors) } },
     );
   return { apiUrl: profile.apiUrl, token, actor: name, exposed: profile.exposed };

@@ -92,7 +92,7 @@ describe('a folder', () => {
     const { files, problems } = await read();
     expect(files).toEqual(['p.yaml']);
     expect(problems).toEqual([
-      'file_unreadable deep/up: a link to a folder that it lies in: following it would not end',
+      'file_unreadable deep/up: a link to a folder above it: following it would never end',
       'file_unreadable gone.sql: a link to something that does not exist',
       expect.stringMatching(/^file_unreadable out\.sql: a link to .*outside the folder/),
       expect.stringMatching(/^file_unreadable outside: a link to .*outside the folder/),
@@ -123,7 +123,7 @@ describe('a folder', () => {
     put('back\\slash.sql');
     expect((await read()).problems).toEqual([
       expect.stringMatching(/^file_unreadable back\\slash\.sql: the path holds a backslash/),
-      'file_unreadable socket.sql: it is no file, e.g. a pipe or a socket',
+      'file_unreadable socket.sql: it is not a file but e.g. a pipe or a socket',
       expect.stringMatching(/^file_unreadable ±±\.sql: its name is not UTF-8/),
       expect.stringMatching(/^file_unreadable big\.sql: it has 8388609 bytes/),
     ]);
@@ -134,7 +134,7 @@ describe('a folder', () => {
     put('p.yaml');
     chmodSync(join(folder, 'p.yaml'), 0);
     expect((await read()).problems).toEqual([
-      expect.stringMatching(/^file_unreadable p\.yaml: it may not be read/),
+      expect.stringMatching(/^file_unreadable p\.yaml: you have no permission to read it/),
     ]);
   });
 
