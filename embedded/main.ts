@@ -55,7 +55,7 @@ async function main(): Promise<void> {
     await shutdown.run();
     process.exit(code);
   }
-  say('ready; press Ctrl-C to stop everything');
+  say('serving; press Ctrl-C to stop everything');
 }
 
 /** Throws `usage`. */
