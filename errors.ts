@@ -63,7 +63,7 @@ export const ERRORS = {
   already_waived: kind(409, 5, ['The dependency is waived already', '该依赖已豁免'],
     ['Nothing to do. Unwaive it to make it count again.', '无需操作；取消豁免后该依赖重新生效。']),
   api_unreachable: retryable(kind(503, 1, ['The API does not answer', 'API 无应答'],
-    ['Start Sluice with `npm start`, or set SLUICE_API_URL to the right address; `sluice doctor` checks more.',
+    ['Start Sluice with `npm start`, or set SLUICE_API_URL to the right API; `sluice doctor` checks more.',
     '请用 `npm start` 启动 Sluice，或将 SLUICE_API_URL 设为正确的 API 地址；`sluice doctor` 可进一步检查。'])),
   approval_refused: kind(409, 5, ['A second person refused the request', '第二人审批未通过'],
     ['Talk to the person named in the operation, then send a new request.', '请与操作记录中的人员沟通后重新申请。']),
