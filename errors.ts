@@ -196,7 +196,7 @@ export const ERRORS = {
     ['Ask a person who has the role that the message names.', '请由具有消息中所示角色的人员操作。']),
   run_closed: kind(409, 5, ['The run is closed', '运行已关闭'],
     ['Reopen it first: sluice run reopen RUN', '请先重新打开：sluice run reopen RUN']),
-  run_exists: kind(409, 5, ['The run of this period exists already', '该账期的运行已存在'],
+  run_exists: kind(409, 5, ['The run of this period already exists', '该账期的运行已存在'],
     ['Use that run. To run the period again, choose the purpose backfill or rehearsal.',
     '请使用已有的运行；如需再次运行该账期，请选择用途 backfill 或 rehearsal。']),
   run_frozen: kind(409, 5, ['The run is frozen', '运行已冻结'],
