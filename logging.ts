@@ -37,5 +37,12 @@ export function logLines(fd: number): LogLines {
 /** One for all loggers of a process, so that lines of one do not land inside those of another. */
 export const processLines = logLines(1);
 
+/** A logger for lines that have facts and a text; pino's is one. */
+export interface EventLogger {
+  info(facts: object, text: string): void;
+  warn(facts: object, text: string): void;
+  error(facts: object, text: string): void;
+}
+
 /** A logger of this process. */
 export const createLogger = (options: LoggerOptions): Logger => pino(options, processLines);

@@ -57,7 +57,7 @@ async function main(): Promise<void> {
     version: packageFile.version,
     encoding,
     containment: containment.level,
-    talk: logger,
+    logger,
     drainMs,
     endPrograms,
     fences: fencesOf(connections),

@@ -124,7 +124,7 @@ describe('an agent', () => {
     const said: string[] = [];
     const error = (_facts: object, text: string) => void said.push(text);
     api.offer(task(1), task(2));
-    agentOf({ talk: { info() {}, warn() {}, error } });
+    agentOf({ logger: { info() {}, warn() {}, error } });
     // Nothing can be written into the spool of results, as on a full disk.
     rmSync(join(spool, 'results'), { recursive: true });
     writeFileSync(join(spool, 'results'), '');

@@ -28,7 +28,7 @@ export const agentFor = (api: FakeApi, spool: string, more: Partial<AgentOptions
     slots: 4,
     labels: [],
     version: '0',
-    talk: { info() {}, warn() {}, error() {} },
+    logger: { info() {}, warn() {}, error() {} },
     drainMs: 200,
     endPrograms: true,
     claimWaitMs: 5_000,

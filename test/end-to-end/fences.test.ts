@@ -205,7 +205,7 @@ test('an agent whose fences have another key is refused with agent_too_old, and 
     slots: 4,
     labels: [],
     version: '0.9',
-    talk: { info() {}, warn() {}, error() {} },
+    logger: { info() {}, warn() {}, error() {} },
     drainMs: 0,
     endPrograms: true,
   });
