@@ -35,6 +35,8 @@ export class LogShipper {
   /** In the order in which their turn comes: who was sent goes to the end. */
   readonly #entries = new Map<number, Entry>();
   #timer: NodeJS.Timeout | undefined;
+  /** performance.now() of the last look at what running programs have written. */
+  #lookedOn = Number.NEGATIVE_INFINITY;
   #busy = false;
   #settled: (() => void)[] = [];
   readonly #closing = new AbortController();
@@ -122,10 +124,14 @@ export class LogShipper {
   #batch(): { entry: Entry; offset: number; data: Buffer }[] {
     const batch: { entry: Entry; offset: number; data: Buffer }[] = [];
     const now = performance.now();
+    // The end of one program is no reason to read the files of all others.
+    const looks = now - this.#lookedOn >= INTERVAL_MS;
+    if (looks) this.#lookedOn = now;
     let room = CALL_BYTES;
     for (const entry of this.#entries.values()) {
       if (room < CHUNK_BYTES) break;
       if (entry.restsUntil > now) continue;
+      if (entry.source.bytes === undefined && !looks) continue;
       // One that has ended is not to be slowed down: what is left of it takes its share of the whole call.
       const share = entry.source.bytes === undefined ? 0 : Math.floor(CALL_BYTES / this.#entries.size);
       const slice = entry.source.next(Math.min(room, Math.max(CHUNK_BYTES, share)));

@@ -109,6 +109,8 @@ export class KeptAttempt {
   async #watch(): Promise<Ended | 'given up'> {
     let cause: Cause | undefined;
     for (;;) {
+      // Its own shim has said that the program is over: who the shim was is asked no more.
+      if (this.#own !== undefined && !this.#ownCarries) break;
       if (this.#learnShim() === 'given up') return 'given up';
       if (!this.#shimLives()) break;
       cause = this.#reasonToEnd();
@@ -116,6 +118,7 @@ export class KeptAttempt {
       await this.#pause(Math.min(WATCH_MS, this.#leftMs()));
     }
     const own = this.#ownEnd();
+    if (own === undefined && this.#learnShim() === 'given up') return 'given up';
     // It died while it waited for a program: another one is taken.
     if (own?.what === 'unlaunched' && own.code === 'ESHIM' && this.#own?.served === true)
       return this.#begin();

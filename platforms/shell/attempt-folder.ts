@@ -233,7 +233,7 @@ export class AttemptFolder {
 
   /** What the keeper cannot end, for people; undefined when there is nothing of the kind. */
   survivors(): string | undefined {
-    return this.#text('survivors');
+    return existsSync(this.file('survivors')) ? this.#text('survivors') : undefined;
   }
 
   /** Out of sight at once; the files go when there is time. */

@@ -1,5 +1,6 @@
 /** What the keeper says to have ended: names in a folder that is watched, and looked at now and then besides. */
-import { type FSWatcher, readdirSync, watch } from 'node:fs';
+import { existsSync, type FSWatcher, readdirSync, watch } from 'node:fs';
+import { join } from 'node:path';
 import { type Ended, endedOf, parseEnded } from './attempt-folder.ts';
 
 export class EndedAttempts {
@@ -13,7 +14,10 @@ export class EndedAttempts {
   constructor(spool: string) {
     this.#folder = endedOf(spool);
     try {
-      this.#watcher = watch(this.#folder, { persistent: false }, (_event, name) => this.#hear(name));
+      this.#watcher = watch(this.#folder, { persistent: false }, (_event, name) => {
+        // The event of a removal has the same name: what it says was forgotten.
+        if (name !== null && existsSync(join(this.#folder, name))) this.#hear(name);
+      });
       this.#watcher.on('error', () => {});
     } catch {
       // A machine out of watches: looking finds the same, a little later.
@@ -53,8 +57,8 @@ export class EndedAttempts {
     for (const name of readdirSync(this.#folder)) this.#hear(name);
   }
 
-  #hear(name: string | null): void {
-    const found = name === null ? undefined : parseEnded(name);
+  #hear(name: string): void {
+    const found = parseEnded(name);
     if (found === undefined) return;
     const { epoch, ended } = found;
     this.#known.set(epoch, ended);

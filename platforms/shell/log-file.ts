@@ -1,6 +1,6 @@
 /** One of the files that a shell program's output lies in: it grows at its end, is read once, and gives back the room of what was read. */
 import { spawn } from 'node:child_process';
-import { closeSync, fstatSync, openSync, readSync } from 'node:fs';
+import { closeSync, fstatSync, openSync, readSync, statSync } from 'node:fs';
 
 /** A part of a file that is left out: bytes from `from` up to `to`. */
 export interface Gap {
@@ -48,6 +48,8 @@ export class LogFile {
   look(): boolean {
     if (this.#file === undefined) {
       try {
+        // Most looks at a file that is not there yet end here: an open that fails costs much more.
+        if (statSync(this.#path, { throwIfNoEntry: false }) === undefined) return true;
         this.#file = openSync(this.#path, 'r');
       } catch {
         return true;

@@ -103,7 +103,7 @@ export class LogPump implements LogSource {
         kind: 'program',
         message: `ended: its output passed ${Math.floor(this.#limit / MEGABYTE)} MB`,
       };
-    return reason === 'unsaid' ? ending : withTail(ending, stderrTail(this.#err, this.#encoding));
+    return reason === 'unsaid' ? ending : withTail(ending, () => stderrTail(this.#err, this.#encoding));
   }
 
   get #limit(): number {

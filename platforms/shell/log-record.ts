@@ -3,7 +3,7 @@
  * out: an agent that is killed and started again gives out the same ones under the same offset, so the order in which stdout and stderr
  * were put together stays. It is as long from the beginning as it will ever be: writing it again needs no room on a full disk.
  */
-import { closeSync, constants, openSync, readFileSync, writeSync } from 'node:fs';
+import { closeSync, constants, existsSync, openSync, readFileSync, writeSync } from 'node:fs';
 import { z } from 'zod';
 
 const Position = z.int().min(0);
@@ -29,6 +29,7 @@ export class LogRecord {
   }
 
   read(): Given | undefined {
+    if (!existsSync(this.#path)) return undefined;
     try {
       const given = Given.parse(JSON.parse(readFileSync(this.#path, 'utf8')));
       this.#exists = true;

@@ -85,8 +85,13 @@ export function causeEnding(
   }
 }
 
-/** `survivors`: what the keeper could not end. */
-export function endingOf(ended: Ended, task: Task, program: string, survivors: string | undefined): Ending {
+/** `survivorsOf` answers what the keeper could not end. */
+export function endingOf(
+  ended: Ended,
+  task: Task,
+  program: string,
+  survivorsOf: () => string | undefined,
+): Ending {
   switch (ended.what) {
     case 'exit':
       return exitEnding(ended.status);
@@ -98,7 +103,7 @@ export function endingOf(ended: Ended, task: Task, program: string, survivors: s
         message: 'the shim of the program was killed, or its folder removed; what it had started was ended',
       };
     case 'force': {
-      const message = `ended by a person's word; these processes could not be ended: ${survivors ?? 'not noted'}`;
+      const message = `ended by a person's word; these processes could not be ended: ${survivorsOf() ?? 'not noted'}`;
       return { outcome: 'cancelled', effect: null, message };
     }
     default:

@@ -88,7 +88,7 @@ export function createShellPlatform(options: ShellOptions): ShellPlatform {
       for (;;) {
         const known = ended.of(epoch);
         if (known !== undefined) {
-          const ending = endingOf(known, task, program, folder.survivors());
+          const ending = endingOf(known, task, program, () => folder.survivors());
           // What the shim said of a program that was not started is in the words of the ending already.
           return log.finish(ending, known.what === 'unlaunched' ? 'unsaid' : 'stderr');
         }

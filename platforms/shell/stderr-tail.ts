@@ -28,9 +28,10 @@ const linesOf = (bytes: Buffer, encoding: string): string[] =>
     .filter((line) => line !== '');
 
 /** A failure of the program with what it said; other endings have their reason already. */
-export function withTail(ending: Ending, tail: string): Ending {
-  if (ending.outcome !== 'failed' || ending.kind === 'infrastructure' || tail === '') return ending;
-  return { ...ending, message: `${ending.message}\nstderr: ${tail}` };
+export function withTail(ending: Ending, tailOf: () => string): Ending {
+  if (ending.outcome !== 'failed' || ending.kind === 'infrastructure') return ending;
+  const tail = tailOf();
+  return tail === '' ? ending : { ...ending, message: `${ending.message}\nstderr: ${tail}` };
 }
 
 const shown = (character: string): string => {
