@@ -5,6 +5,7 @@ import { createImportPlatform } from '../platforms/copy/import.ts';
 import { createNoopPlatform } from '../platforms/noop.ts';
 import type { Containment } from '../platforms/shell/attempt-folder.ts';
 import { createShellPlatform } from '../platforms/shell/shell.ts';
+import { Sessions } from '../platforms/sql/session.ts';
 import { createSqlPlatform } from '../platforms/sql/sql.ts';
 import type { Platforms } from './attempts.ts';
 
@@ -26,11 +27,12 @@ export interface PlatformsOptions {
 
 export function createPlatforms(options: PlatformsOptions): Platforms {
   const { agentName, connections } = options;
+  const sessions = new Sessions();
   const keeper = join(import.meta.dirname, 'keeper', 'main.ts');
   return {
-    sql: createSqlPlatform({ connections, defaultConnection: options.platform }),
-    export: createExportPlatform({ connections, agentName }),
-    import: createImportPlatform({ connections, agentName }),
+    sql: createSqlPlatform({ connections, defaultConnection: options.platform, sessions }),
+    export: createExportPlatform({ connections, agentName, sessions }),
+    import: createImportPlatform({ connections, agentName, sessions }),
     noop: createNoopPlatform(),
     shell: createShellPlatform({ ...options, keeper }),
   };

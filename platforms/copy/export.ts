@@ -7,12 +7,13 @@ import pg from 'pg';
 import { from as copyFrom, to as copyTo } from 'pg-copy-streams';
 import { ProgramError } from '../../sql/program-error.ts';
 import { type Parameters, statementsOf } from '../../sql/statements.ts';
-import { type ExecuteContext, type Platform, parametersOf, type SpecOf, type Task } from '../platform.ts';
-import { type Connections, urlOf } from '../sql/connections.ts';
+import { type Platform, parametersOf, type SpecOf, type Task } from '../platform.ts';
+import { urlOf } from '../sql/connections.ts';
 import { failed } from '../sql/failure.ts';
 import { type Frame, inFencedTransaction } from '../sql/fenced-transaction.ts';
-import { cancelUnended, openSession } from '../sql/session.ts';
+import { cancelUnended, type DatabaseAttempt, Sessions } from '../sql/session.ts';
 import { ChecksumStream } from './checksum-stream.ts';
+import type { CopyPlatformOptions } from './copy-platform.ts';
 import { quoteTable } from './identifiers.ts';
 import { type Column, columnsOf, ensureStaging, stagingTable } from './staging.ts';
 
@@ -52,7 +53,11 @@ with old as (
 update sluice.disp_export_ctl ctl set deal_stat = -100, updated_at = clock_timestamp() from old
 where ctl.distribution = $1 and ctl.period = old.period and ctl.run = old.run and ctl.generation = old.generation`;
 
-export function createExportPlatform(options: { connections: Connections; agentName: string }): Platform {
+export function createExportPlatform({
+  connections,
+  agentName,
+  sessions = new Sessions(),
+}: CopyPlatformOptions): Platform {
   return {
     async execute(task, context) {
       const spec = task.spec as SpecOf<'export'>;
@@ -68,23 +73,22 @@ export function createExportPlatform(options: { connections: Connections; agentN
             `run "${lease.run}" or period "${period}" holds a character that a key may not`,
           );
         }
-        source = urlOf(options.connections, spec.from.connection, task);
-        target = urlOf(options.connections, spec.to.connection, task);
+        source = urlOf(connections, spec.from.connection, task);
+        target = urlOf(connections, spec.to.connection, task);
         quoteTable(spec.from.table);
       } catch (error) {
         return failed(error);
       }
       return inFencedTransaction(
-        target,
-        task,
-        context,
+        { sessions, url: target, task, context },
         async (frame) => {
           const { client } = frame.session;
           await client.query(
             `delete from ${staging} where sluice_period = $1 and sluice_run = $2 and sluice_generation <= $3`,
             [period, lease.run, lease.generation],
           );
-          const { rows, checksum } = await stream(source, frame, task, spec, columns, staging, context);
+          const from = { sessions, url: source, task, context };
+          const { rows, checksum } = await stream(from, frame, { spec, columns, staging });
           await client.query(VOID_OLDER, key);
           await client.query(END_CONTROL, [...key, rows, checksum, task.timeZone]);
           await client.query(voidOld(staging), [spec.distribution, staging]);
@@ -94,30 +98,28 @@ export function createExportPlatform(options: { connections: Connections; agentN
           columns = await columnsOf(client, spec.to.table, spec.columns);
           staging = stagingTable(spec.distribution, columns);
           await ensureStaging(client, staging, columns);
-          await client.query(BEGIN_CONTROL, [
-            ...key,
-            spec.from.table,
-            spec.to.table,
-            options.agentName,
-            staging,
-          ]);
+          await client.query(BEGIN_CONTROL, [...key, spec.from.table, spec.to.table, agentName, staging]);
         },
       );
     },
   };
 }
 
+interface Copy {
+  readonly spec: SpecOf<'export'>;
+  readonly columns: readonly Column[];
+  /** The staging table on the target. */
+  readonly staging: string;
+}
+
+/** Copies the rows of the source into the staging table; `frame` is the target's. */
 async function stream(
-  url: string,
+  { sessions, url, task, context }: DatabaseAttempt,
   frame: Frame,
-  task: Task,
-  spec: SpecOf<'export'>,
-  columns: readonly Column[],
-  staging: string,
-  context: ExecuteContext,
+  { spec, columns, staging }: Copy,
 ): Promise<{ rows: number; checksum: string }> {
   const { period, lease } = task;
-  const source = await openSession(url, task, context.log);
+  const source = await sessions.open(url, task, context.log);
   try {
     frame.interruption.watch(source);
     frame.interruption.check();

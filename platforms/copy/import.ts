@@ -5,9 +5,11 @@
 
 import { ProgramError } from '../../sql/program-error.ts';
 import type { ExecuteContext, Platform, SpecOf, Task } from '../platform.ts';
-import { type Connections, urlOf } from '../sql/connections.ts';
+import { urlOf } from '../sql/connections.ts';
 import { failed } from '../sql/failure.ts';
 import { type Frame, inFencedTransaction } from '../sql/fenced-transaction.ts';
+import { Sessions } from '../sql/session.ts';
+import type { CopyPlatformOptions } from './copy-platform.ts';
 import { quoteName, quoteTable } from './identifiers.ts';
 import { type Column, checksumSql, columnsOf, stagingTable } from './staging.ts';
 
@@ -36,14 +38,18 @@ on conflict (distribution, period, run, generation) do update
       staging_table = excluded.staging_table, deal_stat = excluded.deal_stat, rows = excluded.rows,
       checksum = excluded.checksum, time_zone = excluded.time_zone, updated_at = clock_timestamp()`;
 
-export function createImportPlatform(options: { connections: Connections; agentName: string }): Platform {
+export function createImportPlatform({
+  connections,
+  agentName,
+  sessions = new Sessions(),
+}: CopyPlatformOptions): Platform {
   return {
     async execute(task, context) {
       const spec = task.spec as SpecOf<'import'>;
       try {
-        const url = urlOf(options.connections, spec.to.connection, task);
-        return await inFencedTransaction(url, task, context, (frame) =>
-          replacePeriod(frame, task, spec, options.agentName, context),
+        const url = urlOf(connections, spec.to.connection, task);
+        return await inFencedTransaction({ sessions, url, task, context }, (frame) =>
+          replacePeriod({ frame, task, spec, agentName, context }),
         );
       } catch (error) {
         return failed(error);
@@ -52,13 +58,15 @@ export function createImportPlatform(options: { connections: Connections; agentN
   };
 }
 
-async function replacePeriod(
-  frame: Frame,
-  task: Task,
-  spec: SpecOf<'import'>,
-  agentName: string,
-  context: ExecuteContext,
-): Promise<{ rows: number }> {
+interface Import {
+  readonly frame: Frame;
+  readonly task: Task;
+  readonly spec: SpecOf<'import'>;
+  readonly agentName: string;
+  readonly context: ExecuteContext;
+}
+
+async function replacePeriod({ frame, task, spec, agentName, context }: Import): Promise<{ rows: number }> {
   const { client } = frame.session;
   const { period, lease } = task;
   const columns = await columnsOf(client, spec.to.table, spec.columns);

@@ -10,7 +10,7 @@ import { withControl } from './control.ts';
 import { failed } from './failure.ts';
 import { describeRow, ensurePlatformSchema, markDone, takeFence } from './fence.ts';
 import { endingOfCause, Interruption } from './interruption.ts';
-import { blockersOf, cancelUnended, openSession } from './session.ts';
+import { blockersOf, cancelUnended, type DatabaseAttempt } from './session.ts';
 import type { Session } from './silence.ts';
 
 /** While the fence is held, how often own older backends are asked to end, the third time closed, and the holder is looked for. */
@@ -29,13 +29,11 @@ export interface Effects {
 }
 
 /**
- * Carries out `work` inside the fenced transaction on `url` and answers how the attempt ended; never rejects.
+ * Carries out `work` inside the fenced transaction and answers how the attempt ended; never rejects.
  * `prepare` runs before the transaction on the same session, with the platform's schema in place.
  */
 export async function inFencedTransaction(
-  url: string,
-  task: Task,
-  context: ExecuteContext,
+  { sessions, url, task, context }: DatabaseAttempt,
   work: (frame: Frame) => Promise<Effects>,
   prepare: (frame: Frame) => Promise<void> = async () => {},
 ): Promise<Ending> {
@@ -44,7 +42,7 @@ export async function inFencedTransaction(
   let committing = false;
   try {
     interruption.check();
-    const session = await openSession(url, task, context.log);
+    const session = await sessions.open(url, task, context.log);
     frame = { session, interruption, current: undefined };
     interruption.watch(session);
     const { client } = session;

@@ -5,10 +5,10 @@
  * A session is never reused for another attempt: a cancel request that arrives late must not hit a stranger.
  */
 import pg from 'pg';
-import type { Task } from '../platform.ts';
+import type { ExecuteContext, Task } from '../platform.ts';
 import { ANSWER_MS, CONNECT_TIMEOUT_MS } from './control.ts';
 import { keepBytesOfMessages } from './legible-messages.ts';
-import { type Session, watchForSilence } from './silence.ts';
+import { type Session, SilenceWatch } from './silence.ts';
 
 /** PostgreSQL cuts `application_name` after 63 bytes (NAMEDATALEN - 1) without a word. */
 const NAME_BYTES = 63;
@@ -40,6 +40,26 @@ function oldEpochIn(name: string, { period, program }: Pick<Task, 'period' | 'pr
   return program.replaceAll(/[^\x21-\x7e]/g, '?').startsWith(begun) ? Number(match[1]) : null;
 }
 
+type SessionTask = Named & Pick<Task, 'orphanMs' | 'timeZone'>;
+
+/** The sessions of one agent: those of one database are watched for silence together. */
+export class Sessions {
+  readonly #silence = new SilenceWatch();
+
+  /** Notices of the database go to `log`. Rejects when the database cannot be reached. */
+  open(url: string, task: SessionTask, log: (text: string) => void): Promise<Session> {
+    return open(url, task, log, (session) => this.#silence.add(session));
+  }
+}
+
+/** What an attempt on a database begins with. */
+export interface DatabaseAttempt {
+  readonly sessions: Sessions;
+  readonly url: string;
+  readonly task: Task;
+  readonly context: ExecuteContext;
+}
+
 /**
  * Opens a session for the task. The server notices within a second that the agent is gone
  * (`client_connection_check_interval`), and ends a transaction that a frozen agent leaves idle after `orphanMs`.
@@ -48,10 +68,11 @@ function oldEpochIn(name: string, { period, program }: Pick<Task, 'period' | 'pr
  * role, the database or the URL say. A database of encoding SQL_ASCII, which knows nothing of its bytes, sends them as they are: asked for
  * UTF-8 it fails the statement that raises a notice of others.
  */
-export async function openSession(
+async function open(
   url: string,
-  task: Named & Pick<Task, 'orphanMs' | 'timeZone'>,
+  task: SessionTask,
   log: (text: string) => void,
+  watch: (session: Session) => () => void,
 ): Promise<Session> {
   const name = applicationName(task);
   const client = new pg.Client({
@@ -106,7 +127,7 @@ export async function openSession(
         close();
       },
     };
-    unwatch = watchForSilence(session);
+    unwatch = watch(session);
     return session;
   } catch (error) {
     close();

@@ -41,20 +41,23 @@ interface Watch {
   timer: NodeJS.Timeout | undefined;
 }
 
-const watches = new Map<string, Watch>();
+export class SilenceWatch {
+  /** By URL of the database. */
+  readonly #watches = new Map<string, Watch>();
 
-/** Looks at the session until the returned function is called; one that is found silent is failed, its backend ended. */
-export function watchForSilence(session: Session): () => void {
-  const watch = watches.get(session.url) ?? { sessions: new Map(), timer: undefined };
-  watches.set(session.url, watch);
-  watch.sessions.set(session, null);
-  if (watch.timer === undefined) look(session.url, watch);
-  return () => {
-    watch.sessions.delete(session);
-    if (watch.sessions.size > 0) return;
-    clearTimeout(watch.timer);
-    if (watches.get(session.url) === watch) watches.delete(session.url);
-  };
+  /** Looks at the session until the returned function is called; one that is found silent is failed, its backend ended. */
+  add(session: Session): () => void {
+    const watch = this.#watches.get(session.url) ?? { sessions: new Map(), timer: undefined };
+    this.#watches.set(session.url, watch);
+    watch.sessions.set(session, null);
+    if (watch.timer === undefined) look(session.url, watch);
+    return () => {
+      watch.sessions.delete(session);
+      if (watch.sessions.size > 0) return;
+      clearTimeout(watch.timer);
+      if (this.#watches.get(session.url) === watch) this.#watches.delete(session.url);
+    };
+  }
 }
 
 function look(url: string, watch: Watch): void {

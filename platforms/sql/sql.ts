@@ -4,20 +4,13 @@
  */
 import { ProgramError } from '../../sql/program-error.ts';
 import { type Statement, statementsOf } from '../../sql/statements.ts';
-import {
-  type Ending,
-  type ExecuteContext,
-  type Platform,
-  parametersOf,
-  type SpecOf,
-  type Task,
-} from '../platform.ts';
+import { type Ending, type Platform, parametersOf, type SpecOf, type Task } from '../platform.ts';
 import { type Connections, urlOf } from './connections.ts';
 import { failed } from './failure.ts';
 import { type Frame, inFencedTransaction } from './fenced-transaction.ts';
 import { endingOfCause, Interruption } from './interruption.ts';
 import { type Answer, ProgramRun } from './program-statement.ts';
-import { openSession } from './session.ts';
+import { type DatabaseAttempt, Sessions } from './session.ts';
 import { withoutTransaction } from './without-transaction.ts';
 
 /** They would end or split the one transaction that the fence lives in. */
@@ -33,14 +26,17 @@ const TRANSACTION_CONTROL = new Set([
 ]);
 const PREPARE_TRANSACTION = /^prepare\s+transaction\b/i;
 
-/**
- * `connections`: the agent's own URLs by name; `defaultConnection`: the one for programs that name none, by custom the
- * platform's name.
- */
-export function createSqlPlatform(options: {
-  connections: Connections;
-  defaultConnection: string;
-}): Platform {
+interface SqlPlatformOptions {
+  /** The agent's own URLs by name. */
+  readonly connections: Connections;
+  /** For programs that name no connection; by custom the platform's name. */
+  readonly defaultConnection: string;
+  /** Shared by the platforms of one agent; default: its own. */
+  readonly sessions?: Sessions;
+}
+
+export function createSqlPlatform(options: SqlPlatformOptions): Platform {
+  const { sessions = new Sessions() } = options;
   return {
     async execute(task, context) {
       const spec = task.spec as SpecOf<'sql'>;
@@ -52,9 +48,10 @@ export function createSqlPlatform(options: {
       } catch (error) {
         return failed(error);
       }
-      if (spec.check) return runCheck(url, task, statements, context);
-      if (spec.transaction === 'none') return withoutTransaction(url, task, statements, context);
-      return inFencedTransaction(url, task, context, async (frame) => {
+      const attempt: DatabaseAttempt = { sessions, url, task, context };
+      if (spec.check) return runCheck(attempt, statements);
+      if (spec.transaction === 'none') return withoutTransaction(attempt, statements);
+      return inFencedTransaction(attempt, async (frame) => {
         const run = new ProgramRun(frame, context, 'T');
         await run.begin();
         let rows = 0;
@@ -68,7 +65,7 @@ export function createSqlPlatform(options: {
 
 /** A check on `NAME` goes to `NAME.check` where the agent has that: the same database under a role that may only read. */
 function urlFor(
-  { connections, defaultConnection }: { connections: Connections; defaultConnection: string },
+  { connections, defaultConnection }: SqlPlatformOptions,
   spec: SpecOf<'sql'>,
   task: Task,
 ): string {
@@ -94,16 +91,14 @@ function programStatements(spec: SpecOf<'sql'>, task: Task): Statement[] {
 }
 
 async function runCheck(
-  url: string,
-  task: Task,
-  statements: Statement[],
-  context: ExecuteContext,
+  { sessions, url, task, context }: DatabaseAttempt,
+  statements: readonly Statement[],
 ): Promise<Ending> {
   const interruption = new Interruption(context);
   let frame: Frame | undefined;
   try {
     interruption.check();
-    const session = await openSession(url, task, context.log);
+    const session = await sessions.open(url, task, context.log);
     frame = { session, interruption, current: undefined };
     interruption.watch(session);
     interruption.startTimeout(task.timeoutMs);

@@ -9,12 +9,13 @@ import type { Ending, ExecuteContext, Task } from '../platform.ts';
 import { failed } from './failure.ts';
 import { ensurePlatformSchema, type FenceAnswer, markDone, takeFence } from './fence.ts';
 import { already, type Frame, logOver, stale, whileWaiting } from './fenced-transaction.ts';
-import { endingOfCause, Interruption } from './interruption.ts';
+import { endingOfCause, Interruption, type InterruptionCause } from './interruption.ts';
 import { ProgramRun } from './program-statement.ts';
-import { openSession } from './session.ts';
+import type { DatabaseAttempt } from './session.ts';
 
 /** How far the program came: what has finished stays. */
 interface Progress {
+  readonly total: number;
   finished: number;
   last: Statement | undefined;
   /** The one that runs now, or was running. */
@@ -23,17 +24,15 @@ interface Progress {
 
 /** Carries out the statements one by one and answers how the attempt ended; never rejects. */
 export async function withoutTransaction(
-  url: string,
-  task: Task,
+  { sessions, url, task, context }: DatabaseAttempt,
   statements: readonly Statement[],
-  context: ExecuteContext,
 ): Promise<Ending> {
   const interruption = new Interruption(context);
-  const progress: Progress = { finished: 0, last: undefined, running: undefined };
+  const progress: Progress = { total: statements.length, finished: 0, last: undefined, running: undefined };
   let frame: Frame | undefined;
   try {
     interruption.check();
-    const session = await openSession(url, task, context.log);
+    const session = await sessions.open(url, task, context.log);
     frame = { session, interruption, current: undefined };
     interruption.watch(session);
     await ensurePlatformSchema(session.client);
@@ -49,7 +48,7 @@ export async function withoutTransaction(
     let rows = 0;
     for (const statement of statements) {
       progress.running = statement;
-      context.reached?.(howFar(progress, statements.length));
+      context.reached?.(howFar(progress));
       rows = (await run.statement(statement)).changed ?? rows;
       progress.finished++;
       progress.last = statement;
@@ -62,14 +61,10 @@ export async function withoutTransaction(
     const ending: Ending = { outcome: 'succeeded', rows };
     return fence.over === null ? ending : { ...ending, over: fence.over };
   } catch (error) {
-    const ending = endingAfter(
-      frame?.session.failure ?? error,
-      frame,
-      interruption,
-      task,
-      progress,
-      statements.length,
-    );
+    const { cause } = interruption;
+    const reason = frame?.session.failure ?? error;
+    const ending =
+      cause === null ? failure(reason, frame, progress) : interrupted(cause, reason, task, progress);
     if ('message' in ending && ending.message !== undefined)
       context.log(`-- ${ending.outcome}: ${ending.message}\n`);
     return ending;
@@ -94,37 +89,38 @@ async function lockAndTake(frame: Frame, task: Task, context: ExecuteContext): P
   });
 }
 
-function endingAfter(
-  error: unknown,
-  frame: Frame | undefined,
-  { cause }: Interruption,
-  task: Task,
-  progress: Progress,
-  total: number,
-): Ending {
-  const { finished, running } = progress;
-  // A statement that calls may have committed before it failed; any other was undone by the server when it says so.
-  const calls = running !== undefined && /^(call|do)$/.test(running.verb);
-  const undone = finished === 0 && !calls && (running === undefined || error instanceof pg.DatabaseError);
-  const far = howFar(progress, total);
-  if (cause !== null) {
-    const ending = endingOfCause(cause, task, false);
-    if (ending.outcome === 'cancelled')
-      return { ...ending, effect: undone ? false : finished > 0 ? true : null, message: far };
-    if (ending.outcome === 'lost') return lost(far, ending.message);
-    return 'message' in ending ? { ...ending, message: `${ending.message}\n${far}` } : ending;
+/** The ending of a program that was ended early. */
+function interrupted(cause: InterruptionCause, error: unknown, task: Task, progress: Progress): Ending {
+  const ending = endingOfCause(cause, task, false);
+  const far = howFar(progress);
+  if (ending.outcome === 'cancelled') {
+    const effect = isUndone(error, progress) ? false : progress.finished > 0 ? true : null;
+    return { ...ending, effect, message: far };
   }
+  if (ending.outcome === 'lost') return lost(far, ending.message);
+  return 'message' in ending ? { ...ending, message: `${ending.message}\n${far}` } : ending;
+}
+
+/** The ending of a program that failed. */
+function failure(error: unknown, frame: Frame | undefined, progress: Progress): Ending {
   const ending = failed(error, frame?.current);
-  if (ending.outcome !== 'failed' || undone) return ending;
+  if (ending.outcome !== 'failed' || isUndone(error, progress)) return ending;
+  const far = howFar(progress);
   // What the platform did to it is no answer to how far it came.
   if (ending.kind !== 'program') return lost(far, ending.message);
   return { ...ending, message: `${ending.message}\n${far}` };
 }
 
+/** Whether nothing of the program is committed. A statement that calls may have committed before it failed; any other was undone by the server when it says so. */
+function isUndone(error: unknown, { finished, running }: Progress): boolean {
+  const calls = running !== undefined && /^(call|do)$/.test(running.verb);
+  return finished === 0 && !calls && (running === undefined || error instanceof pg.DatabaseError);
+}
+
 /** Of what is lost the first line, which short answers show, is what a person has to decide by. */
 const lost = (far: string, cause: string): Ending => ({ outcome: 'lost', message: `${far}\n${cause}` });
 
-function howFar({ finished, last, running }: Progress, total: number): string {
+function howFar({ total, finished, last, running }: Progress): string {
   if (running === undefined && finished === 0) return 'no statement had begun';
   const done =
     last === undefined
