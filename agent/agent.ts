@@ -85,7 +85,7 @@ export function createAgent(options: AgentOptions): Agent {
 
   return {
     async run() {
-      const goOn = attempts.recover();
+      const resume = attempts.recover();
       let orphans: NodeJS.Timeout | undefined;
       let beating: Promise<void> | undefined;
       try {
@@ -93,7 +93,7 @@ export function createAgent(options: AgentOptions): Agent {
         const found = attempts.epochs();
         logger.info({ instance: session.instance, platform: options.platform, slots, found }, 'agent works');
         options.onReady?.();
-        goOn();
+        resume();
         orphans = setInterval(() => attempts.endOrphans(), ORPHAN_LOOK_MS);
         beating = heartbeats.run();
         await claims.run();

@@ -1,20 +1,22 @@
 /**
- * How an agent speaks to the API: JSON over kept-alive connections, and the identical body again until there is an
- * answer (protocol C1), at the next API when one of several is lost. node:http, because fetch costs twice the time for each of these
- * small calls.
+ * The agent's calls to the API: JSON over kept-alive connections. A call repeats its identical body until there is an answer
+ * (protocol C1), and goes to the next API when one of several does not answer. It uses node:http, because fetch takes twice the
+ * processor time for each of these small calls.
  */
 import http from 'node:http';
 import https from 'node:https';
 import type { z } from 'zod';
 import { addressesOf, isAway } from '../contract/addresses.ts';
 
+/** Timeout of one try, ms, unless the caller sets another. */
 const TIMEOUT_MS = 15_000;
+/** Pauses between tries, ms: the first, and the longest. They double in between. */
 const FIRST_RETRY_MS = 100;
-const LAST_RETRY_MS = 5_000;
+const LONGEST_RETRY_MS = 5_000;
 
 export type Operation = 'hello' | 'claim' | 'started' | 'heartbeat' | 'complete' | 'logs' | 'leave';
 
-/** The API answered, and not with success. `code` is the one of its problem+json, if it sent one. */
+/** The API answered with an error. `code` is that of its problem+json, if it sent one. */
 export class ApiRefusal extends Error {
   override name = 'ApiRefusal';
   readonly status: number;
@@ -28,32 +30,32 @@ export class ApiRefusal extends Error {
     this.retryAfterMs = retryAfterMs;
   }
 
-  /** The same body will never be accepted; everything else may pass: restarts, rotated tokens, load. */
+  /** The API will never accept this body. Any other refusal may pass: a restart, a new token, load. */
   get final(): boolean {
     return [400, 409, 410, 413, 415, 422].includes(this.status);
   }
 }
 
 export interface CallOptions {
-  /** Until the answer must be there; default 15 s. */
+  /** Time within which the answer must arrive, ms; default 15 s. */
   readonly timeoutMs?: number;
   readonly signal?: AbortSignal | undefined;
 }
 
-export interface PatientOptions extends CallOptions {
-  /** Told of each failed try; its `false` ends the trying with that error. */
+export interface RetryOptions extends CallOptions {
+  /** Called after each failed try. When it returns `false`, the call rejects with that error. */
   readonly onFailure?: (error: Error, tries: number) => boolean | undefined;
 }
 
 export interface ApiClient {
-  /** One try. Rejects with ApiRefusal, or with the error of the connection. */
+  /** Tries once. Rejects with ApiRefusal, or with the error of the connection. */
   call<T>(operation: Operation, body: string, answer: z.ZodType<T>, options?: CallOptions): Promise<T>;
-  /** Tries the identical body until it is answered; rejects for a final refusal or when the signal aborts. */
+  /** Repeats the identical body until it is answered. Rejects with a final refusal, or when the signal aborts. */
   callUntilAnswered<T>(
     operation: Operation,
     body: string,
     answer: z.ZodType<T>,
-    options?: PatientOptions,
+    options?: RetryOptions,
   ): Promise<T>;
   close(): void;
 }
@@ -62,13 +64,15 @@ export interface ApiClient {
 export function createApiClient(options: { apiUrl: string; agent: string; token: string }): ApiClient {
   const addresses = addressesOf(options.apiUrl);
   const several = addresses.all.length > 1;
-  const doors = new Map(addresses.all.map((address) => [address, doorOf(address, options.agent)]));
+  const connections = new Map(
+    addresses.all.map((address) => [address, connectionTo(address, options.agent)]),
+  );
 
   const call = <T>(operation: Operation, body: string, answer: z.ZodType<T>, callOptions: CallOptions = {}) =>
     new Promise<T>((resolve, reject) => {
       const { timeoutMs = TIMEOUT_MS, signal } = callOptions;
       const address = addresses.current();
-      const { request, agent, urlOf } = doors.get(address)!;
+      const { request, agent, urlOf } = connections.get(address)!;
       const failed = (error: Error): void => {
         clearTimeout(timer);
         if (!signal?.aborted) addresses.lost(address);
@@ -94,7 +98,7 @@ export function createApiClient(options: { apiUrl: string; agent: string; token:
             clearTimeout(timer);
             if (isAway(response.statusCode ?? 0)) addresses.lost(address);
             try {
-              resolve(understood(response, Buffer.concat(chunks).toString('utf8'), answer));
+              resolve(answerOf(response, Buffer.concat(chunks).toString('utf8'), answer));
             } catch (error) {
               reject(error);
             }
@@ -103,7 +107,7 @@ export function createApiClient(options: { apiUrl: string; agent: string; token:
       );
       const timer = setTimeout(() => {
         sent.destroy(new Error(`no answer to ${operation} in ${timeoutMs} ms`));
-        // It is frozen or cut off: what else waits for it, a claim above all, is better asked elsewhere at once.
+        // This API is frozen or cut off. Other calls that wait for it, such as a claim, go to another API at once.
         if (several) agent.destroy();
       }, timeoutMs);
       sent.on('error', failed);
@@ -112,28 +116,28 @@ export function createApiClient(options: { apiUrl: string; agent: string; token:
 
   return {
     call,
-    async callUntilAnswered(operation, body, answer, patience = {}) {
+    async callUntilAnswered(operation, body, answer, retry = {}) {
       for (let tries = 1; ; tries++) {
         try {
-          return await call(operation, body, answer, patience);
+          return await call(operation, body, answer, retry);
         } catch (error) {
-          if (patience.signal?.aborted || (error instanceof ApiRefusal && error.final)) throw error;
-          if (patience.onFailure?.(error as Error, tries) === false) throw error;
-          // Each of several APIs is asked before anybody waits.
-          if (tries % addresses.all.length !== 0 && elsewhere(error)) continue;
-          const asked = error instanceof ApiRefusal ? error.retryAfterMs : undefined;
-          await pause(asked ?? backOff(tries), patience.signal);
+          if (retry.signal?.aborted || (error instanceof ApiRefusal && error.final)) throw error;
+          if (retry.onFailure?.(error as Error, tries) === false) throw error;
+          // Every API is tried once before the first pause.
+          if (tries % addresses.all.length !== 0 && mayAnswerElsewhere(error)) continue;
+          const requestedMs = error instanceof ApiRefusal ? error.retryAfterMs : undefined;
+          await pause(requestedMs ?? backOff(tries), retry.signal);
         }
       }
     },
     close: () => {
-      for (const { agent } of doors.values()) agent.destroy();
+      for (const { agent } of connections.values()) agent.destroy();
     },
   };
 }
 
-/** What one API is reached by: connections are kept for each of them. */
-function doorOf(address: string, agent: string) {
+/** How one API is reached. Each API has connections of its own, which are kept. */
+function connectionTo(address: string, agent: string) {
   const base = new URL(`api/v1/agents/${encodeURIComponent(agent)}/`, `${address}/`);
   const { Agent, request } = base.protocol === 'https:' ? https : http;
   const urls = new Map<Operation, URL>();
@@ -148,16 +152,17 @@ function doorOf(address: string, agent: string) {
   return { request, urlOf, agent: new Agent({ keepAlive: true, maxSockets: 16 }) };
 }
 
-/** Whether another API may answer what this one did not. */
-const elsewhere = (error: unknown): boolean => !(error instanceof ApiRefusal) || isAway(error.status);
+/** Whether another API may answer a call that this one did not. */
+const mayAnswerElsewhere = (error: unknown): boolean =>
+  !(error instanceof ApiRefusal) || isAway(error.status);
 
-/** Doubles up to 5 s; spread, so that many agents do not come back in one moment. */
+/** Pause before the next try, ms. It doubles up to 5 s and is randomised, so that many agents do not come back at the same moment. */
 function backOff(tries: number): number {
-  const ms = Math.min(FIRST_RETRY_MS * 2 ** (tries - 1), LAST_RETRY_MS);
+  const ms = Math.min(FIRST_RETRY_MS * 2 ** (tries - 1), LONGEST_RETRY_MS);
   return ms * (0.5 + Math.random() / 2);
 }
 
-/** Rejects with the signal's abort. */
+/** Resolves after `ms`. Rejects when the signal aborts. */
 export function pause(ms: number, signal?: AbortSignal): Promise<void> {
   return new Promise((resolve, reject) => {
     const abort = () => {
@@ -173,7 +178,7 @@ export function pause(ms: number, signal?: AbortSignal): Promise<void> {
   });
 }
 
-function understood<T>(response: http.IncomingMessage, text: string, answer: z.ZodType<T>): T {
+function answerOf<T>(response: http.IncomingMessage, text: string, answer: z.ZodType<T>): T {
   const status = response.statusCode ?? 0;
   if (status >= 200 && status < 300) return answer.parse(text === '' ? {} : JSON.parse(text));
   let problem: { code?: unknown; detail?: unknown } = {};

@@ -26,20 +26,20 @@ export interface Platforms extends Record<Exclude<ProgramType, 'shell'>, Platfor
 /** Delay in ms between the progress of a program and its report to the API. Progress made meanwhile goes with the same report. */
 const REACHED_MS = 1_000;
 
-/** claimed -> (started was ok) running -> ended -> (acknowledged) forgotten. */
+/** Its state goes from `claimed` to `running` (`started` was accepted) to `ended`. When the API has the result, it is forgotten. */
 interface Attempt {
   readonly epoch: number;
-  /** Undefined for a result that an earlier process left. */
+  /** Undefined for a result that an earlier process left in the spool. */
   readonly task: Task | undefined;
   state: 'claimed' | 'running' | 'ended';
-  /** Why it is to end early; for one that is only claimed: it is not launched. */
+  /** Why it has to end early. A claimed attempt is then not launched. */
   stopped: StopReason | undefined;
   controller: AbortController | undefined;
-  /** What its program waits for outside the engine. */
+  /** What its program waits for outside the engine; null: nothing. */
   waits: Waiting | null;
-  /** How far its program has come, where that cannot be undone. */
+  /** How far its program has come, where what it did cannot be undone; null otherwise. */
   reached: string | null;
-  /** performance.now() of the last heartbeat whose answer knew the lease. */
+  /** performance.now() of the last heartbeat in whose answer the API knew the lease. */
   contactOn: number;
 }
 
@@ -47,22 +47,22 @@ export interface AttemptsOptions {
   readonly platforms: Platforms;
   readonly results: ResultSpool;
   readonly logs: LogShipper;
-  /** What programs write in that declare nothing; default utf-8. */
+  /** Encoding of programs that declare none; default utf-8. */
   readonly encoding?: string | undefined;
   /** A result is ready to be sent. */
   readonly onResult: (result: AttemptResult) => void;
-  /** What a program waits for, or how far one has come, has changed. */
+  /** What a program waits for has changed, or how far one has come. */
   readonly onWaits?: () => void;
   /** An attempt was forgotten: its slot is free. */
   readonly onFree: () => void;
-  /** A result could not be kept on the disk; it is sent all the same. */
+  /** A result could not be kept on the disk. It is sent all the same. */
   readonly onUnsaved: (epoch: number, error: unknown) => void;
 }
 
 export class Attempts {
   readonly #options: AttemptsOptions;
   readonly #held = new Map<number, Attempt>();
-  #telling: NodeJS.Timeout | undefined;
+  #reachedTimer: NodeJS.Timeout | undefined;
 
   constructor(options: AttemptsOptions) {
     this.#options = options;
@@ -80,7 +80,7 @@ export class Attempts {
     return this.#held.has(epoch);
   }
 
-  /** Attempts that this process still works on; `inside`: without shell programs, which can do without it. */
+  /** Attempts that this process still works on. `inside` leaves out shell programs, which can go on without this process. */
   unfinished(kind: 'inside' | 'all'): number[] {
     return this.#epochsWhere(({ task }) => kind === 'all' || task?.spec.type !== 'shell');
   }
@@ -95,8 +95,8 @@ export class Attempts {
   }
 
   /**
-   * Finds what an earlier process left in the spool: undelivered results and shell programs. They are held from now on;
-   * the answer, called once the API knows this process, delivers and goes on with them.
+   * Finds what an earlier process left in the spool: undelivered results and shell programs. They are held from now on.
+   * The returned function delivers the results and follows the programs; it is called once the API knows this process.
    */
   recover(): () => void {
     const left = this.#options.results.found();
@@ -121,7 +121,7 @@ export class Attempts {
     this.#hold(task.lease.epoch, task);
   }
 
-  /** `started` was answered ok (protocol C4): launches the program, unless a stop came meanwhile. */
+  /** The API has accepted `started` (protocol C4): launches the program, unless a stop came meanwhile. */
   launch(epoch: number): void {
     const attempt = this.#held.get(epoch);
     if (attempt?.state !== 'claimed' || attempt.task === undefined) return;
@@ -138,7 +138,7 @@ export class Attempts {
   }
 
   /**
-   * Ends running programs early; claimed ones are not launched. Unknown epochs are no error. Returns those that this
+   * Ends running programs early; claimed attempts are not launched. Unknown epochs are ignored. Returns the epochs that this
    * call stopped.
    */
   stop(epochs: Iterable<number>, reason: StopReason): number[] {
@@ -153,7 +153,7 @@ export class Attempts {
     return stopped;
   }
 
-  /** A person decided that these end although processes of their programs live on. */
+  /** A person decided that these attempts end although processes of their programs are still alive. */
   force(epochs: Iterable<number>): void {
     for (const epoch of epochs) if (this.#held.has(epoch)) this.#options.platforms.shell.force(epoch);
   }
@@ -167,14 +167,14 @@ export class Attempts {
     );
   }
 
-  /** How far running programs have come whose statements commit by themselves. */
+  /** How far running programs have come whose statements commit one by one. */
   reached(): Reached {
     return [...this.#held.values()].flatMap(({ epoch, state, reached }) =>
       state !== 'running' || reached === null ? [] : [{ epoch, said: reached }],
     );
   }
 
-  /** A heartbeat was answered: these epochs are known to the API. */
+  /** A heartbeat was answered: the API knows these epochs. */
   contact(epochs: Iterable<number>): void {
     const now = performance.now();
     const known = new Set(epochs);
@@ -185,7 +185,7 @@ export class Attempts {
     this.#options.platforms.shell.touch(known);
   }
 
-  /** Ends programs inside the agent that had no contact for `orphanMs` (C4); the keeper does so for shell programs. */
+  /** Ends programs inside the agent that had no contact for `orphanMs` (C4). The keeper ends shell programs. */
   endOrphans(): void {
     const now = performance.now();
     for (const attempt of this.#held.values()) {
@@ -195,7 +195,7 @@ export class Attempts {
     }
   }
 
-  /** The API needs nothing more of this attempt. */
+  /** The API needs nothing more from this attempt. */
   forget(epoch: number): void {
     const attempt = this.#held.get(epoch);
     if (attempt === undefined) return;
@@ -236,7 +236,7 @@ export class Attempts {
     const controller = new AbortController();
     attempt.state = 'running';
     attempt.controller = controller;
-    // Opened with the first line: most noops have none.
+    // It is opened with the first line, because most noops have none.
     let log: MemoryLog | undefined;
     let source: LogSource | undefined;
     const encoding = encodingOf(task, this.#options.encoding);
@@ -260,7 +260,7 @@ export class Attempts {
       },
       reached: (howFar) => {
         attempt.reached = howFar;
-        this.#tellReached();
+        this.#notifyReached();
       },
     };
     execute(context)
@@ -284,21 +284,21 @@ export class Attempts {
           encoding,
         };
         if (isSpooled(task)) this.#keep(result);
-        // The log follows, or has come already: no end waits for it.
+        // A result never waits for the log.
         this.#options.logs.hurry();
         this.#end(attempt, result);
       });
   }
 
-  /** Soon, once for all statements that begin meanwhile. */
-  #tellReached(): void {
-    this.#telling ??= setTimeout(() => {
-      this.#telling = undefined;
+  /** Calls `onWaits` after REACHED_MS, once for all statements that begin meanwhile. */
+  #notifyReached(): void {
+    this.#reachedTimer ??= setTimeout(() => {
+      this.#reachedTimer = undefined;
       this.#options.onWaits?.();
     }, REACHED_MS).unref();
   }
 
-  /** A full disk must not end the agent: the result then lives in memory, and is lost only with this process (C4 has an answer to that). */
+  /** A full disk must not end the agent. The result is then only in memory, and lost if this process dies (C4 says what follows). */
   #keep(result: AttemptResult): void {
     try {
       this.#options.results.save(result);
@@ -314,16 +314,16 @@ export class Attempts {
   }
 }
 
-/** Shell results lie in their own folder; a noop has no effect that a second attempt would double. */
+/** Results of shell programs are in the folders of their attempts. A noop has no effect that a second attempt would repeat. */
 function isSpooled(task: Task): boolean {
   return task.spec.type !== 'shell' && task.spec.type !== 'noop';
 }
 
 const resultOf = (task: Task, ending: Ending): AttemptResult => ({ ...task.lease, ending, agentMs: 0 });
 
-/** What its output is in; undefined: utf-8, as of all that runs inside the agent. */
-function encodingOf({ spec }: Task, ofAgent: string | undefined): string | undefined {
+/** Encoding of the program's output; undefined: utf-8, as for every program inside the agent. */
+function encodingOf({ spec }: Task, agentEncoding: string | undefined): string | undefined {
   if (spec.type !== 'shell') return undefined;
-  const encoding = spec.encoding ?? ofAgent;
+  const encoding = spec.encoding ?? agentEncoding;
   return encoding === DEFAULT_ENCODING ? undefined : encoding;
 }

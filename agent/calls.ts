@@ -1,4 +1,4 @@
-/** The calls of one agent process, each as a function: body, call, parsed answer (contract: contract/agent.ts). */
+/** The calls of one agent process: each function sends a body and returns the parsed answer (contract/agent.ts). */
 import { randomUUID } from 'node:crypto';
 import {
   AGENT_PROTOCOL,
@@ -16,30 +16,30 @@ import {
   StartedAnswer,
   type StartedRequest,
 } from '../contract/agent.ts';
-import type { ApiClient, CallOptions, PatientOptions } from './api-client.ts';
+import type { ApiClient, CallOptions, RetryOptions } from './api-client.ts';
 
-/** A claim is answered by work or after its wait; an answer later than that by so much is none. */
+/** The API answers a claim with work, or when the wait of the claim is over. The agent waits this much longer, ms, before it gives up. */
 const CLAIM_MARGIN_MS = 10_000;
 
 export interface Introduction {
   readonly instance: string;
-  /** Of the spool folder's lock: proves a restart (C8). */
+  /** Token of the spool folder's lock: it proves that this is a restart (C8). */
   readonly lockToken: string;
   readonly platform: string;
   readonly slots: number;
   readonly labels: readonly string[];
   readonly version: string;
-  /** What programs write in that declare nothing, in the standard's spelling; default utf-8. */
+  /** Encoding of programs that declare none, in the standard's spelling; default utf-8. */
   readonly encoding?: string | undefined;
   readonly containment?: 'cgroup' | 'namespace' | 'marks' | 'group' | undefined;
 }
 
-/** Every call but heartbeat and leave repeats its identical body until it is answered (C1). */
+/** Every call except heartbeat and leave repeats its identical body until it is answered (C1). */
 export function createCalls(client: ApiClient, who: Introduction) {
   const { instance, platform } = who;
   const labels = [...who.labels];
   return {
-    hello(held: number[], options: PatientOptions): Promise<HelloAnswer> {
+    hello(held: number[], options: RetryOptions): Promise<HelloAnswer> {
       const { lockToken, slots, version, encoding, containment } = who;
       const body: HelloRequest = {
         instance,
@@ -55,17 +55,17 @@ export function createCalls(client: ApiClient, who: Introduction) {
       };
       return client.callUntilAnswered('hello', JSON.stringify(body), HelloAnswer, options);
     },
-    claim(free: number, waitMs: number, options: PatientOptions): Promise<ClaimAnswer> {
+    claim(free: number, waitMs: number, options: RetryOptions): Promise<ClaimAnswer> {
       const body: ClaimRequest = { claimId: randomUUID(), instance, platform, free, labels, waitMs };
       const timeoutMs = waitMs + CLAIM_MARGIN_MS;
       return client.callUntilAnswered('claim', JSON.stringify(body), ClaimAnswer, { ...options, timeoutMs });
     },
-    started(epochs: number[], options: PatientOptions): Promise<StartedAnswer> {
+    started(epochs: number[], options: RetryOptions): Promise<StartedAnswer> {
       const leases = epochs.map((epoch) => ({ epoch }));
       const body: StartedRequest = { requestId: randomUUID(), instance, leases };
       return client.callUntilAnswered('started', JSON.stringify(body), StartedAnswer, options);
     },
-    complete(results: AttemptResult[], options: PatientOptions): Promise<CompleteAnswer> {
+    complete(results: AttemptResult[], options: RetryOptions): Promise<CompleteAnswer> {
       const body: CompleteRequest = { requestId: randomUUID(), instance, results };
       return client.callUntilAnswered('complete', JSON.stringify(body), CompleteAnswer, options);
     },

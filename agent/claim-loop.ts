@@ -78,7 +78,7 @@ export class ClaimLoop {
     const { attempts, session, waitMs = CLAIM_WAIT_MS } = this.#options;
     await session.settled();
     const since = performance.now();
-    const answer = await session.calls.claim(free, waitMs, { ...session.patience, signal: this.signal });
+    const answer = await session.calls.claim(free, waitMs, { ...session.retry, signal: this.signal });
     for (const task of answer.tasks) {
       if (attempts.has(task.lease.epoch)) continue;
       attempts.claim(task);
@@ -96,7 +96,7 @@ export class ClaimLoop {
     for (;;) {
       try {
         const sentOn = performance.now();
-        const answer = await session.calls.started(epochs, session.patience);
+        const answer = await session.calls.started(epochs, session.retry);
         attempts.stop(answer.stop, 'cancel');
         if (!session.isRecent(sentOn)) continue;
         const accepted = new Set(answer.ok);

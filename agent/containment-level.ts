@@ -7,32 +7,33 @@ import { SluiceError } from '../errors.ts';
 import type { Containment, ContainmentLevel } from '../platforms/shell/attempt-folder.ts';
 import { namespaceArguments } from './keeper/launch.ts';
 
-export type ContainmentWish = 'auto' | Exclude<ContainmentLevel, 'group'>;
+type RequestedContainment = 'auto' | Exclude<ContainmentLevel, 'group'>;
 
-/** ms. Takes 10 on a machine with nothing to do; one that is overloaded must not lose its containment for that. */
+/** Timeout of a trial, ms. A trial takes 10 ms on an idle machine; an overloaded machine must not get a weaker containment. */
 const PROBE_MS = 30_000;
 
 /**
- * The strongest level that works here, tried out; a level that is asked for must work. A namespace of processes is taken
- * by itself only with privileges: without them it needs one of users as well, in which setuid programs have no rights.
- * Throws `invalid_config`. Takes about 10 ms.
+ * The strongest level that works here. Each level is tried out. Throws `invalid_config` when a level was requested and does not work.
+ * `auto` takes a PID namespace only for root: any other user needs a user namespace as well, in which setuid programs have no rights.
+ * Takes about 10 ms.
  */
-export function containmentFor(wish: ContainmentWish, spool: string): Containment {
+export function containmentFor(requested: RequestedContainment, spool: string): Containment {
   if (!existsSync('/proc/self/stat')) return { level: 'group' };
-  if (wish === 'auto' || wish === 'cgroup') {
+  if (requested === 'auto' || requested === 'cgroup') {
     const cgroup = usableCgroup(spool);
     if (cgroup !== undefined) return { level: 'cgroup', cgroup };
-    if (wish === 'cgroup') throw unusable(wish, 'no cgroup v2 that this user may write (docs/operations.md)');
+    if (requested === 'cgroup')
+      throw unusable(requested, 'there is no cgroup v2 that this user may write (docs/operations.md)');
   }
-  if (wish === 'namespace' || (wish === 'auto' && process.getuid?.() === 0)) {
+  if (requested === 'namespace' || (requested === 'auto' && process.getuid?.() === 0)) {
     if (namespacesWork()) return { level: 'namespace' };
-    if (wish === 'namespace') throw unusable(wish, 'this user may not make a PID namespace');
+    if (requested === 'namespace') throw unusable(requested, 'this user may not create a PID namespace');
   }
   return { level: 'marks' };
 }
 
-function unusable(wish: string, why: string): SluiceError {
-  return new SluiceError('invalid_config', `SLUICE_AGENT_CONTAINMENT is ${wish}, but there is ${why}`);
+function unusable(requested: string, reason: string): SluiceError {
+  return new SluiceError('invalid_config', `SLUICE_AGENT_CONTAINMENT is ${requested}, but ${reason}`);
 }
 
 function namespacesWork(): boolean {
@@ -69,12 +70,12 @@ function usableCgroup(spool: string): string | undefined {
   }
 }
 
-/** Leaves in which something lived on when their attempts ended, and is gone now. */
+/** Removes the cgroups of earlier attempts in which no process is alive any more. */
 function clearLeaves(folder: string): void {
-  for (const it of readdirSync(folder, { withFileTypes: true })) {
-    if (!it.isDirectory()) continue;
+  for (const entry of readdirSync(folder, { withFileTypes: true })) {
+    if (!entry.isDirectory()) continue;
     try {
-      rmdirSync(join(folder, it.name));
+      rmdirSync(join(folder, entry.name));
     } catch {
       // In use.
     }

@@ -1,16 +1,16 @@
-/** Looks at the fences of the agent's databases now and then, for `sluice doctor`; a heartbeat takes what was found, and waits for nothing. */
+/** Looks at the fences of the agent's databases at intervals, for `sluice doctor`. A heartbeat takes along what the last look found, without waiting. */
 import type { HeartbeatRequest } from '../contract/agent.ts';
 import type { Fences, FencesFound } from '../platforms/sql/fence-report.ts';
 
-/** How often it looks. */
+/** Interval of the looks, ms. */
 const LOOK_MS = 600_000;
 
 export interface FenceLook {
-  /** Whose record the agent works for. An API of before does not say: it knows neither `fenceRuns` nor `reached` of heartbeats. */
+  /** The record that the agent works for. Undefined with an older API, which knows neither `fenceRuns` nor `reached` of heartbeats. */
   record: string | undefined;
-  /** What the last look found, once. Databases that cannot be asked now are asked the next time. */
+  /** What the last look found; each finding is returned once. The next look asks a database that does not answer now. */
   found(): Pick<HeartbeatRequest, 'fences' | 'fenceRuns'>;
-  /** Takes the rows away of runs that have left the record. */
+  /** Deletes the fence rows of runs that have left the record. */
   forget(runs: readonly string[]): void;
 }
 
@@ -36,7 +36,7 @@ export function fenceLook(fences: Fences | undefined): FenceLook {
       return runs.length === 0 ? { fences: reports } : { fences: reports, fenceRuns: runs };
     },
     forget(runs) {
-      // What cannot be taken away now is found again in the next round.
+      // A later look finds the rows that cannot be deleted now.
       if (runs.length > 0 && this.record !== undefined) fences?.forget(this.record, runs).catch(() => {});
     },
   };

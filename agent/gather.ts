@@ -1,17 +1,17 @@
 /**
- * Gathers items and sends them in lists, one call in flight at a time: while one is under way the next list grows
+ * Collects items and sends them in lists, with one call in flight at a time. While a call is in flight, the next list grows
  * (protocol C1, C2). Items keep their order.
  */
 export class Gather<T> {
   readonly #send: (items: T[]) => Promise<void>;
-  readonly #most: number;
+  readonly #limit: number;
   #waiting: T[] = [];
   #busy = false;
   #idle: (() => void)[] = [];
 
-  /** `send` handles its own failures: it resolves when its items need no further care here. */
-  constructor(most: number, send: (items: T[]) => Promise<void>) {
-    this.#most = most;
+  /** A list has at most `limit` items. `send` handles its own failures: it resolves when the list can be forgotten here. */
+  constructor(limit: number, send: (items: T[]) => Promise<void>) {
+    this.#limit = limit;
     this.#send = send;
   }
 
@@ -19,7 +19,7 @@ export class Gather<T> {
     this.#waiting.push(item);
     if (this.#busy) return;
     this.#busy = true;
-    // At the end of this turn: what is pushed in it travels together.
+    // Everything that is pushed in this turn of the event loop goes into one call.
     setImmediate(() => void this.#run());
   }
 
@@ -30,7 +30,7 @@ export class Gather<T> {
 
   async #run(): Promise<void> {
     while (this.#waiting.length > 0) {
-      const items = this.#waiting.splice(0, this.#most);
+      const items = this.#waiting.splice(0, this.#limit);
       await this.#send(items);
     }
     this.#busy = false;

@@ -1,6 +1,6 @@
 /**
- * One process per agent name and spool folder (protocol C8). The lock is a file that names its holder's process; the
- * token belongs to the folder and is the same for every process that ever holds the lock: it proves a restart.
+ * One process per agent name and spool folder (protocol C8). The lock is a file that names its holder's process. The
+ * token belongs to the folder and is the same for every process that holds the lock, so it proves a restart.
  */
 import { randomBytes } from 'node:crypto';
 import { linkSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
@@ -23,8 +23,8 @@ interface Holder {
  * Takes the lock of the spool folder, also from a holder that died. Throws `already_running` while a living process
  * holds it.
  *
- * Lock files are numbered and a takeover creates the next number, which only one process can; a process that finds a higher
- * number afterwards came too late. So no file of a living holder is ever removed by another.
+ * Lock files are numbered. A takeover creates the next number, which only one process can do. A process that finds a higher
+ * number afterwards came too late. So no process ever removes the file of another living holder.
  */
 export function takeLock(spool: string): AgentLock {
   mkdirSync(spool, { recursive: true, mode: 0o700 });

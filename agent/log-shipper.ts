@@ -1,29 +1,31 @@
 /**
- * Sends what attempts write to the API: many attempts in one call, one call at a time. No result waits for it. An attempt that has ended is
- * sent on until all has come or nothing goes on any more; one that writes without end gets its share of each call, not more.
+ * Sends what attempts write to the API: many attempts in one call, one call at a time. A result never waits for it. The log of an
+ * ended attempt is sent until the API has all of it, or until nothing has moved for PATIENCE_MS. A program that writes without end gets
+ * only its share of each call.
  */
 import { type Lease, type LogChunk, LogsAnswer } from '../contract/agent.ts';
 import type { LogSource } from '../platforms/log-source.ts';
 import { type ApiClient, ApiRefusal } from './api-client.ts';
 
-/** Between two calls while programs run, ms: with the size of a call it is the rate at which logs are sent. */
+/** Interval of the calls while programs run, ms. With the size of a call it sets the rate at which logs are sent. */
 const INTERVAL_MS = 200;
-/** Bytes of one attempt in a call that carries several, and of a call. */
+/** Bytes of one attempt in a call that carries several attempts. */
 const CHUNK_BYTES = 128 * 1024;
+/** Bytes of one call. */
 const CALL_BYTES = 1024 * 1024;
-/** How long an attempt's log rests after the API could not store it, ms. */
+/** Pause of an attempt's log after the API could not store it, ms. */
 const REST_MS = 5_000;
-/** How long the log of an ended attempt may stand still before it is given up, ms. */
+/** The log of an ended attempt is given up when nothing of it could be stored for this time, ms. */
 const PATIENCE_MS = 10 * 60_000;
-/** Ended attempts whose logs wait; the oldest are given up beyond it. On the disk each is bounded. */
-const MOST_ENDED = 500;
+/** Ended attempts whose logs may wait to be sent. Of more, the oldest are given up. */
+const ENDED_LIMIT = 500;
 
 interface Entry {
   readonly lease: Lease;
   readonly source: LogSource;
-  /** Called once, when nothing more is asked of the source. */
+  /** Called once, when the source is needed no more. */
   onDone: (() => void) | undefined;
-  /** performance.now() of the last bytes that were stored, or of the end. */
+  /** performance.now() when bytes were last stored, or when the attempt ended. */
   movedOn: number;
   restsUntil: number;
 }
@@ -32,7 +34,7 @@ export class LogShipper {
   readonly #client: ApiClient;
   readonly #instance: string;
   readonly #onStop: (epochs: readonly number[]) => void;
-  /** In the order in which their turn comes: who was sent goes to the end. */
+  /** In the order in which they are sent. An entry that was sent goes to the end. */
   readonly #entries = new Map<number, Entry>();
   #timer: NodeJS.Timeout | undefined;
   /** performance.now() of the last look at what running programs have written. */
@@ -53,7 +55,7 @@ export class LogShipper {
     this.#schedule(INTERVAL_MS);
   }
 
-  /** The attempt has ended and its API knows it: `onDone` is called when its log was sent, or is given up. */
+  /** The attempt has ended and the API has its result. `onDone` is called when the log was sent or is given up. */
   end(epoch: number, onDone: () => void): void {
     const entry = this.#entries.get(epoch);
     if (entry === undefined) {
@@ -64,11 +66,11 @@ export class LogShipper {
     entry.movedOn = performance.now();
     this.#finishEnded();
     const ended = [...this.#entries.values()].filter((entry) => entry.onDone !== undefined);
-    for (const old of ended.slice(0, Math.max(0, ended.length - MOST_ENDED))) this.#finish(old);
+    for (const old of ended.slice(0, Math.max(0, ended.length - ENDED_LIMIT))) this.#finish(old);
     this.#schedule(0);
   }
 
-  /** There is something to send that need not wait: an attempt is at its end. */
+  /** An attempt has ended: the rest of its log is sent now, not with the next interval. */
   hurry(): void {
     this.#schedule(0);
   }
@@ -116,11 +118,11 @@ export class LogShipper {
     const hurry = [...this.#entries.values()].some(
       (entry) => entry.source.bytes !== undefined && !entry.source.done && entry.restsUntil < now,
     );
-    // An ended log goes on at once, but never in the way of the agent's other calls: they have connections of their own.
+    // What is left of an ended log is sent at once. The agent's other calls have connections of their own and are not held up.
     if (this.#entries.size > 0) this.#schedule(hurry && batch.length > 0 ? 0 : INTERVAL_MS);
   }
 
-  /** Those whose turn it is, each with its share. */
+  /** The next call: what each attempt sends, up to its share. */
   #batch(): { entry: Entry; offset: number; data: Buffer }[] {
     const batch: { entry: Entry; offset: number; data: Buffer }[] = [];
     const now = performance.now();
@@ -132,7 +134,7 @@ export class LogShipper {
       if (room < CHUNK_BYTES) break;
       if (entry.restsUntil > now) continue;
       if (entry.source.bytes === undefined && !looks) continue;
-      // One that has ended is not to be slowed down: what is left of it takes its share of the whole call.
+      // An ended attempt may use its share of the whole call, so that its log arrives soon.
       const share = entry.source.bytes === undefined ? 0 : Math.floor(CALL_BYTES / this.#entries.size);
       const slice = entry.source.next(Math.min(room, Math.max(CHUNK_BYTES, share)));
       if (slice === undefined) continue;
@@ -165,7 +167,7 @@ export class LogShipper {
       this.#onStop(stop);
     } catch (error) {
       if (this.#closing.signal.aborted || !(error instanceof ApiRefusal)) return;
-      // The same bytes will never be accepted: one attempt's log is lost by them, the others are not.
+      // The API will never accept these bytes. Only the attempt that wrote them loses its log.
       if (batch.length === 1) this.#finish(batch[0]!.entry);
       else for (const one of batch) await this.#send([one]);
     }

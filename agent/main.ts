@@ -1,9 +1,9 @@
 /**
  * The agent's process: one platform, one name, one spool folder (`<home>/agents/<name>`).
  *
- * SIGTERM and SIGINT end it politely, a second one at once. With a parent that holds an IPC channel it says
- * `{ ready: true }` once the API knows it, ends when the parent is gone, and at its end takes its shell programs along;
- * without one they go on under their keeper until the next start (protocol C5).
+ * SIGTERM and SIGINT end it politely, a second signal at once. With a parent that holds an IPC channel, it sends
+ * `{ ready: true }` once the API knows it, ends when the parent is gone, and ends its shell programs with itself.
+ * Without a parent its shell programs go on under their keeper until the next start (protocol C5).
  */
 import { join } from 'node:path';
 import { childEnvironment, loadConfig, projectFolder } from '../config.ts';
@@ -18,11 +18,12 @@ import { takeLock } from './lock.ts';
 import { createPlatforms } from './platforms.ts';
 import { programEnvironment } from './program-environment.ts';
 
-/** A parent kills a child that has not ended after 10 s: then draining, interrupting and farewell must fit in. */
+/** With a parent: it kills a child that has not ended after 10 s, so draining, interrupting and farewell must fit into that. */
 const OWNED = { drainMs: 2_500, graceMs: 2_000, endPrograms: true };
+/** Without a parent. */
 const FREE = { drainMs: 60_000, graceMs: 10_000, endPrograms: false };
-/** npm, a launcher and the terminal may each pass on one Ctrl-C. */
-const ONE_WISH_MS = 1_500;
+/** Signals within this time, ms, count as one request to end: npm, a launcher and the terminal may each pass on one Ctrl-C. */
+const ONE_REQUEST_MS = 1_500;
 
 const config = loadConfig();
 const { name, platform, slots, labels, connections, encoding, outputMb } = config.agent;
@@ -66,7 +67,7 @@ async function main(): Promise<void> {
   let askedOn = Number.NaN;
   for (const signal of ['SIGTERM', 'SIGINT'] as const) {
     process.on(signal, () => {
-      if (performance.now() - askedOn > ONE_WISH_MS) process.exit(130);
+      if (performance.now() - askedOn > ONE_REQUEST_MS) process.exit(130);
       if (Number.isNaN(askedOn)) askedOn = performance.now();
       agent.stop();
     });

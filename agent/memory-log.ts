@@ -1,15 +1,15 @@
-/** The log of a program that runs inside the agent: it waits in memory until it is sent, and what is too much is left out. */
+/** The log of a program that runs inside the agent. It waits in memory until it is sent; when too much waits, the oldest bytes are dropped. */
 import type { LogSlice, LogSource } from '../platforms/log-source.ts';
 
-/** What waits in memory at most, bytes; of more, the newest are kept. */
-const MOST_BYTES = 4 * 1024 * 1024;
-/** Blocks grow from the first size to the last: most logs have a few lines, and a flood of short ones makes no heap of small pieces. */
+/** Bytes of one log that may wait in memory. Of more, only the newest are kept. */
+const WAITING_LIMIT_BYTES = 4 * 1024 * 1024;
+/** Sizes in bytes of the first and of the largest block. Most logs have only a few lines; a log with many lines has few large blocks. */
 const FIRST_BLOCK = 1024;
 const LAST_BLOCK = 64 * 1024;
 
 interface Block {
   readonly data: Buffer;
-  /** Bytes of it that wait: from `from` up to `to`. */
+  /** The bytes from `from` up to `to` wait to be sent. */
   from: number;
   to: number;
 }
@@ -17,7 +17,7 @@ interface Block {
 export class MemoryLog implements LogSource {
   readonly #blocks: Block[] = [];
   #waitingBytes = 0;
-  /** Of the first byte that waits. */
+  /** Position in the whole log of the first byte that waits. */
   #offset = 0;
   #slice: LogSlice | undefined;
   #total = 0;
@@ -33,7 +33,7 @@ export class MemoryLog implements LogSource {
       this.#waitingBytes += written;
       bytes = bytes.subarray(written);
     }
-    while (this.#waitingBytes > MOST_BYTES) this.#take(LAST_BLOCK);
+    while (this.#waitingBytes > WAITING_LIMIT_BYTES) this.#take(LAST_BLOCK);
   }
 
   end(): void {
@@ -67,7 +67,7 @@ export class MemoryLog implements LogSource {
     this.#waitingBytes = 0;
   }
 
-  /** The block that the next bytes go into: never empty of room. */
+  /** The block that the next bytes go into. It always has room. */
   #room(): Block {
     const last = this.#blocks.at(-1);
     if (last !== undefined && last.to < last.data.length) return last;
@@ -77,10 +77,10 @@ export class MemoryLog implements LogSource {
     return block;
   }
 
-  /** Up to `most` bytes of the first block. */
-  #take(most: number): Buffer {
+  /** Removes up to `limit` bytes from the first block. */
+  #take(limit: number): Buffer {
     const block = this.#blocks[0]!;
-    const piece = block.data.subarray(block.from, Math.min(block.to, block.from + most));
+    const piece = block.data.subarray(block.from, Math.min(block.to, block.from + limit));
     block.from += piece.length;
     if (block.from === block.to) this.#blocks.shift();
     this.#waitingBytes -= piece.length;

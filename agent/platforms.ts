@@ -1,4 +1,4 @@
-/** The platforms of one agent, by the type of program they carry out. */
+/** The platforms of one agent, by the type of program that they execute. */
 import { join } from 'node:path';
 import { createExportPlatform } from '../platforms/copy/export.ts';
 import { createImportPlatform } from '../platforms/copy/import.ts';
@@ -11,7 +11,7 @@ import type { Platforms } from './attempts.ts';
 
 export interface PlatformsOptions {
   readonly agentName: string;
-  /** The agent's platform; by custom also the name of its main connection. */
+  /** The agent's platform. By convention its main connection has the same name. */
   readonly platform: string;
   readonly connections: Readonly<Record<string, string>>;
   readonly spool: string;
@@ -21,7 +21,7 @@ export interface PlatformsOptions {
   readonly containment: Containment;
   /** A shell program whose output passes this many MB is ended; default 10,000. */
   readonly outputMb?: number;
-  /** What shell programs get between SIGTERM and SIGKILL. */
+  /** Time between SIGTERM and SIGKILL for shell programs, ms. */
   readonly graceMs: number;
 }
 

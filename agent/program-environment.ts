@@ -1,8 +1,8 @@
-/** What shell programs inherit of the agent's environment: little, because anything may hold a secret. */
+/** What shell programs inherit from the agent's environment: only a few variables, because any other may hold a secret. */
 
 const INHERITED = /^(PATH|HOME|USER|LOGNAME|SHELL|LANG|LANGUAGE|LC_.*|TZ|TMPDIR)$/;
 
-/** `passed`: further names, or beginnings of names followed by `*`. Variables of Sluice itself are never among them. */
+/** `passed`: further names, or prefixes followed by `*`. Variables of Sluice itself are never passed on. */
 export function programEnvironment(
   own: Readonly<Record<string, string>>,
   passed: readonly string[],

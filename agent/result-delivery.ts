@@ -34,7 +34,7 @@ export class ResultDelivery {
     const { session, attempts, logger } = this.#options;
     for (;;) {
       try {
-        const answer = await session.calls.complete(results, session.patience);
+        const answer = await session.calls.complete(results, session.retry);
         if (answer.stale.length > 0) logger.warn({ epochs: answer.stale }, 'results came too late');
         for (const { epoch } of results) attempts.forget(epoch);
         attempts.stop(answer.stop, 'cancel');

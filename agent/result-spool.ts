@@ -1,6 +1,6 @@
 /**
- * Results of programs that ran inside the agent, kept on disk until the API has acknowledged them: a result survives
- * an agent that is killed while the API is away. Shell programs have their own folder for that (C5).
+ * Results of programs that ran inside the agent. They are kept on disk until the API has acknowledged them, so that no result is
+ * lost when the agent is killed while the API is away. Results of shell programs are in the folders of their attempts (C5).
  */
 import { mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -24,7 +24,7 @@ export class ResultSpool {
     rmSync(this.#file(epoch), { force: true });
   }
 
-  /** Takes a result that the API will never accept out of the way, for a person to look at. */
+  /** Moves a result that the API will never accept to another folder, for a person to look at. */
   setAside(result: AttemptResult): void {
     const folder = join(this.#folder, 'refused');
     mkdirSync(folder, { recursive: true, mode: 0o700 });
@@ -32,8 +32,8 @@ export class ResultSpool {
   }
 
   /**
-   * What an earlier process could not deliver. A file that holds no result (a power cut can empty it) is kept under the
-   * name `EPOCH.unreadable`: its attempt is `lost` to the API, which no longer hears of it.
+   * What an earlier process could not deliver. A file that holds no result (a power cut can empty it) is renamed to
+   * `EPOCH.unreadable`. The API hears nothing more of its attempt, which becomes `lost`.
    */
   found(): AttemptResult[] {
     return readdirSync(this.#folder)

@@ -5,7 +5,7 @@
 import { randomUUID } from 'node:crypto';
 import { SluiceError } from '../errors.ts';
 import type { EventLogger } from '../logging.ts';
-import { type ApiClient, ApiRefusal, type PatientOptions } from './api-client.ts';
+import { type ApiClient, ApiRefusal, type RetryOptions } from './api-client.ts';
 import { createCalls, type Introduction } from './calls.ts';
 
 /** A warning about an API that does not answer is logged after this many failed tries in a row, and at most once per interval, ms. */
@@ -28,7 +28,7 @@ export class Session {
   readonly instance = randomUUID();
   readonly calls: ReturnType<typeof createCalls>;
   /** Options of calls that are repeated until they are answered, or until the session is closed. */
-  readonly patience: PatientOptions;
+  readonly retry: RetryOptions;
   readonly #options: SessionOptions;
   readonly #closing = new AbortController();
   #heartbeatMs = 10_000;
@@ -40,7 +40,7 @@ export class Session {
   constructor(options: SessionOptions) {
     this.#options = options;
     this.calls = createCalls(options.client, { ...options.introduction, instance: this.instance });
-    this.patience = {
+    this.retry = {
       signal: this.#closing.signal,
       onFailure: (error, tries) => this.#logOutage(error, tries),
     };
@@ -104,13 +104,13 @@ export class Session {
     await this.#renewal;
   }
 
-  /** Ends every call that uses `signal` or `patience`. */
+  /** Ends every call that uses `signal` or `retry`. */
   close(): void {
     this.#closing.abort();
   }
 
   async #hello(signal: AbortSignal, first: boolean): Promise<void> {
-    const onFailure: PatientOptions['onFailure'] = (error, tries) => {
+    const onFailure: RetryOptions['onFailure'] = (error, tries) => {
       const unwelcome = error instanceof ApiRefusal && (error.status === 401 || error.status === 403);
       // Later, with programs running, a wrong token is an outage like any other.
       return first && unwelcome ? false : this.#logOutage(error, tries);

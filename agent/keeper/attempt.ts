@@ -1,4 +1,4 @@
-/** One attempt in the keeper's hands, from the launch, or from where a killed keeper left it, to its end. */
+/** One attempt that the keeper launches and watches until its end. It also takes over attempts of a keeper that was killed. */
 import { appendFileSync, writeFileSync } from 'node:fs';
 import { uptime } from 'node:os';
 import type {
@@ -12,23 +12,26 @@ import { processIdentity } from '../../platforms/shell/process-identity.mjs';
 import { ProgramProcesses } from './containment.ts';
 import { codeOf, execProblem, launchProblem } from './launch.ts';
 import { type ProcessTable, readLiving, TICKS_PER_SECOND } from './process-table.ts';
-import { type Shim, type Shims, strangersShimLives } from './shims.ts';
+import { foreignShimLives, type Shim, type Shims } from './shims.ts';
 
+/** Interval of the looks at a running program, ms. */
 const WATCH_MS = 200;
-/** What a program leaves running when it ends gets this long between TERM and KILL. */
+/** Time between TERM and KILL for processes that a program leaves running at its end, ms. */
 const LEFTOVER_MS = 2_000;
-/** Between looks whether what was asked to end has ended, and between rounds of KILL. */
+/** Interval of the looks whether processes have ended, and of rounds of KILL, ms. */
 const LOOK_MS = 20;
-/** Processes that live this long after the first KILL are said to survive; then they are tried once a second. */
+/** Processes that are alive this time after the first KILL, ms, are reported as survivors. From then on KILL is repeated at the second interval, ms. */
 const SURVIVE_MS = 3_000;
 const SURVIVOR_LOOK_MS = 1_000;
-/** At the end of a program orphans of which it is not yet seen whose they are get at most this long to show it. */
+/** At the end of a program the keeper waits at most this time, ms, until it is clear to which attempt each young orphan belongs. */
 const CLEAR_MS = 1_000;
+/** Interval of the looks at the agent's last contact with the API, ms. */
 const CONTACT_LOOK_MS = 1_000;
-const MOST_SURVIVORS = 20;
+/** Processes that a note of survivors names. */
+const SURVIVOR_LIMIT = 20;
 
-/** What the keeper offers to its attempts. */
-export interface Surroundings {
+/** What an attempt needs from its keeper. */
+export interface KeeperServices {
   readonly table: ProcessTable;
   readonly shims: Shims;
   /** Resolves after a scan of the process table that began after the call. */
@@ -36,16 +39,16 @@ export interface Surroundings {
   requestFor(epoch: number): EndRequest | undefined;
 }
 
-/** `gone`: somebody has removed the attempt's folder. */
+/** Why the keeper ends a program. `gone`: the attempt's folder was removed. */
 const CAUSES = ['cancel', 'timeout', 'orphan', 'leave', 'force', 'gone'] as const;
 type Cause = (typeof CAUSES)[number];
 
 export class KeptAttempt {
   readonly folder: AttemptFolder;
   readonly #launch: KeptLaunch;
-  readonly #around: Surroundings;
+  readonly #keeper: KeeperServices;
   readonly #processes: ProgramProcesses;
-  /** Started by this keeper; undefined when an earlier one did. */
+  /** The shim, when this keeper started it. */
   #own: Shim | undefined;
   #ownCarries = false;
   #endedClean = false;
@@ -56,26 +59,26 @@ export class KeptAttempt {
   #contactLookedOn = performance.now();
   #wake = () => {};
 
-  constructor(folder: AttemptFolder, launch: KeptLaunch, around: Surroundings) {
+  constructor(folder: AttemptFolder, launch: KeptLaunch, keeper: KeeperServices) {
     this.folder = folder;
     this.#launch = launch;
-    this.#around = around;
-    this.#processes = new ProgramProcesses(around.table, launch);
+    this.#keeper = keeper;
+    this.#processes = new ProgramProcesses(keeper.table, launch);
     this.#contactS = Math.min(folder.contactS() ?? 0, uptime());
   }
 
-  /** A request came, or the shim ended. */
+  /** A request came, or the shim ended: the attempt is looked at now. */
   wake(): void {
     this.#wake();
   }
 
-  /** From the launch, or from where an earlier keeper left it, to the end. */
-  async carry(): Promise<void> {
+  /** Launches the program, or takes it over from an earlier keeper. Resolves when the attempt is over. */
+  async run(): Promise<void> {
     try {
       const ended = this.folder.runner() === undefined ? await this.#begin() : await this.#takeOver();
       if (ended !== 'given up') this.folder.noteEnded(ended);
     } finally {
-      if (this.#own !== undefined && this.#endedClean) this.#around.shims.giveBack(this.#own);
+      if (this.#own !== undefined && this.#endedClean) this.#keeper.shims.release(this.#own);
       else this.#own?.end();
       if (!this.#endedClean) this.#processes.close();
     }
@@ -85,7 +88,7 @@ export class KeptAttempt {
     try {
       const problem = launchProblem(this.#launch);
       if (problem !== undefined) return unlaunched(problem);
-      const shim = await this.#around.shims.take(this.#launch);
+      const shim = await this.#keeper.shims.take(this.#launch);
       this.#processes.shimIs(shim.pid);
       this.#own = shim;
       this.#ownCarries = true;
@@ -102,14 +105,14 @@ export class KeptAttempt {
   }
 
   async #takeOver(): Promise<Ended | 'given up'> {
-    await this.#around.scanned();
+    await this.#keeper.scanned();
     return this.#watch();
   }
 
   async #watch(): Promise<Ended | 'given up'> {
     let cause: Cause | undefined;
     for (;;) {
-      // Its own shim has said that the program is over: who the shim was is asked no more.
+      // Its own shim has reported the end: there is no need to find out which process the shim is.
       if (this.#own !== undefined && !this.#ownCarries) break;
       if (this.#learnShim() === 'given up') return 'given up';
       if (!this.#shimLives()) break;
@@ -119,16 +122,16 @@ export class KeptAttempt {
     }
     const own = this.#ownEnd();
     if (own === undefined && this.#learnShim() === 'given up') return 'given up';
-    // It died while it waited for a program: another one is taken.
+    // The shim died while it waited for a program: another shim is taken.
     if (own?.what === 'unlaunched' && own.code === 'ESHIM' && this.#own?.served === true)
       return this.#begin();
     if (cause !== undefined && own === undefined) return this.#endFor(cause);
     if (own?.what === 'unlaunched' || (own?.what === 'exit' && this.#launch.leaves)) return own;
-    await this.#around.scanned();
+    await this.#keeper.scanned();
     const since = performance.now();
     while (!this.#processes.certain && performance.now() - since < CLEAR_MS) {
       await this.#pause(LOOK_MS);
-      await this.#around.scanned();
+      await this.#keeper.scanned();
     }
     if (this.#processes.live()) {
       this.#say('-- the program ended and left processes behind: they are ended');
@@ -147,7 +150,7 @@ export class KeptAttempt {
     return forced ? { what: 'force' } : endedFor(cause);
   }
 
-  /** How it ended without the keeper, or under an earlier one; undefined when its shim left nothing. */
+  /** How the program ended by itself, or under an earlier keeper; undefined when its shim left no word. */
   #ownEnd(): Ended | undefined {
     const names = this.folder.names();
     const part = (prefix: string) => names.find((name) => name.startsWith(prefix))?.slice(prefix.length);
@@ -161,7 +164,7 @@ export class KeptAttempt {
     if (names.includes('unforked')) return unlaunched('EAGAIN');
     const begun =
       names.includes('running') || this.#shim !== undefined || this.folder.contactS() === undefined;
-    // The shim could not begin: its cgroup is gone, or no file can be made.
+    // The shim could not begin: its cgroup is gone, or no file can be created.
     return begun ? undefined : unlaunched('ESHIM');
   }
 
@@ -170,7 +173,7 @@ export class KeptAttempt {
     const runner = this.folder.runner();
     if (runner === 'given up') return runner;
     if (runner === undefined || runner === 'unknown') {
-      // The program runs in its shim's session.
+      // The program runs in the session of its shim.
       if (runner === 'unknown') this.#shim = this.#processes.leader();
       return undefined;
     }
@@ -180,7 +183,7 @@ export class KeptAttempt {
     this.#processes.shimIs(runner.pid);
     const living = readLiving(runner.pid);
     if (living === undefined) return undefined;
-    // The process around a namespace has no other task than to wait for the shim.
+    // The process around a namespace only waits for the shim.
     if (this.#launch.containment.level === 'namespace' && readLiving(living.parent)?.name === 'unshare')
       this.#processes.shimIs(living.parent);
     const age = this.#own === undefined ? ageMs(runner, living) : 0;
@@ -188,18 +191,18 @@ export class KeptAttempt {
     return undefined;
   }
 
-  /** Without a note of its process (a full disk) it lives as long as anything with the mark does. */
+  /** When a full disk took no note of its process, the shim counts as alive as long as any process with the mark is. */
   #shimLives(): boolean {
-    // It lives on after its program, to run the next one.
+    // A shim outlives its program, to run the next one.
     if (this.#own !== undefined) return this.#ownCarries;
     if (this.#shim !== undefined) return processIdentity(this.#shim.pid) === this.#shim.identity;
     return (
-      this.folder.runner() === 'unknown' && (this.#processes.live() || strangersShimLives(this.folder.spool))
+      this.folder.runner() === 'unknown' && (this.#processes.live() || foreignShimLives(this.folder.spool))
     );
   }
 
   #reasonToEnd(): Cause | undefined {
-    const request = this.#around.requestFor(this.folder.epoch);
+    const request = this.#keeper.requestFor(this.folder.epoch);
     if (request !== undefined) return request;
     const now = performance.now();
     if (now - this.#contactLookedOn >= CONTACT_LOOK_MS) {
@@ -217,11 +220,11 @@ export class KeptAttempt {
     return timeoutMs === null ? Number.POSITIVE_INFINITY : this.#startedOn + timeoutMs - performance.now();
   }
 
-  /** TERM, KILL, and again until nothing lives. True when a person decided to leave survivors alive. */
+  /** Sends TERM, then KILL until no process is alive. True when a person decided to leave survivors alive. */
   async #end(graceMs: number): Promise<boolean> {
     const since = performance.now();
     if (graceMs > 0) {
-      await this.#around.scanned();
+      await this.#keeper.scanned();
       this.#processes.terminate();
     }
     while (performance.now() - since < graceMs) {
@@ -235,24 +238,24 @@ export class KeptAttempt {
       await this.#pause(survives ? SURVIVOR_LOOK_MS : LOOK_MS);
       if (await this.#isOver()) return false;
       if (!survives) continue;
-      this.#tellSurvivors();
-      if (this.#around.requestFor(this.folder.epoch) === 'force') return true;
+      this.#noteSurvivors();
+      if (this.#keeper.requestFor(this.folder.epoch) === 'force') return true;
     }
   }
 
   async #isOver(): Promise<boolean> {
-    await this.#around.scanned();
+    await this.#keeper.scanned();
     this.#learnShim();
     return !this.#shimLives() && !this.#processes.live();
   }
 
-  #tellSurvivors(): void {
-    const living = this.#processes.members().slice(0, MOST_SURVIVORS);
+  #noteSurvivors(): void {
+    const living = this.#processes.members().slice(0, SURVIVOR_LIMIT);
     const text = living.map((entry) => `${entry.pid} (${entry.name}, state ${entry.state})`).join(', ');
     try {
       writeFileSync(this.folder.file('survivors'), text, { mode: 0o600 });
     } catch {
-      // A full disk: tried again with the next look.
+      // A full disk. The next look tries again.
     }
   }
 
@@ -277,7 +280,7 @@ export class KeptAttempt {
 
 const isCause = (name: string): name is Cause => (CAUSES as readonly string[]).includes(name);
 
-/** How an attempt has ended that was ended for this cause. */
+/** What is reported of an attempt that was ended for this cause. */
 function endedFor(cause: Cause): Ended {
   if (cause === 'gone') return { what: 'lost' };
   return { what: cause === 'force' ? 'cancel' : cause };
@@ -285,7 +288,7 @@ function endedFor(cause: Cause): Ended {
 
 const unlaunched = (code: string): Ended => ({ what: 'unlaunched', code });
 
-/** How long the program has run, by the clock that stands still for nobody; 10 ms exact, as /proc counts. */
+/** How long the program has run, ms, by the clock that nobody can set; exact to 10 ms, as /proc counts. */
 function ageMs({ beganS }: ProcessRef, shim: { readonly start: string }): number {
   return Math.max(0, (uptime() - (beganS ?? Number(shim.start) / TICKS_PER_SECOND)) * 1_000);
 }

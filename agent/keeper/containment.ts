@@ -1,6 +1,6 @@
 /**
- * The processes of one attempt: who they are, and how they are ended (protocol C5). Out of a cgroup or a PID namespace
- * none gets away; by marks those are found that kept the mark, or whose parent, session or group was seen with it.
+ * The processes of one attempt: which they are, and how they are ended (protocol C5). No process gets out of a cgroup or a PID
+ * namespace. Marks find the processes that kept the mark, or whose parent, session or group was seen with it.
  */
 import { readdirSync, readFileSync, rmdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';

@@ -1,6 +1,6 @@
 /**
  * Keeps all shell programs of one agent (protocol C5): launches a shim for each new folder in the spool, watches it and
- * ends it. It holds nothing that is not in the folders or in /proc, so its successor goes on where it was killed.
+ * ends it. All that it knows is also in the folders or in /proc, so a successor goes on where it was killed.
  */
 import { existsSync, type FSWatcher, readdirSync, watch } from 'node:fs';
 import {
@@ -12,20 +12,20 @@ import {
   requestsOf,
   spooledEpochs,
 } from '../../platforms/shell/attempt-folder.ts';
-import { KeptAttempt, type Surroundings } from './attempt.ts';
+import { type KeeperServices, KeptAttempt } from './attempt.ts';
 import { ProcessTable } from './process-table.ts';
 import { Shims } from './shims.ts';
 
-/** Folders are looked at this often besides what the file system reports; ms. */
+/** Interval at which folders are read, in addition to the events of the file system, ms. */
 const LOOK_MS = 200;
-/** Scans of the process table are at least this far apart, ms, and take at most this part of the time. */
+/** Shortest time between two scans of the process table, ms, and the largest share of the time that scans may take. */
 const SCAN_MS = 10;
 const SCAN_SHARE = 0.05;
-/** After trouble with an attempt's folder it is taken up again this much later, twice as much each time, ms. */
-const AGAIN_MS = 1_000;
-const MOST_AGAIN_MS = 60_000;
+/** Pauses after trouble with an attempt's folder, ms: the first, and the longest. They double in between. */
+const FIRST_RETRY_MS = 1_000;
+const LONGEST_RETRY_MS = 60_000;
 
-export class Keeper implements Surroundings {
+export class Keeper implements KeeperServices {
   readonly table = new ProcessTable();
   readonly shims: Shims;
   readonly #spool: string;
@@ -83,14 +83,14 @@ export class Keeper implements Surroundings {
     return this.#scan;
   }
 
-  /** Without the watcher (a machine out of them) all is found by looking. */
+  /** A machine may have no watcher left. Then reading the folders finds everything, a little later. */
   #listen(folder: string, heard: (name: string) => void): void {
     try {
       const watcher = watch(folder, (_event, name) => name !== null && heard(name));
       watcher.on('error', () => {});
       this.#watchers.push(watcher);
     } catch {
-      // As said.
+      // No watcher left.
     }
   }
 
@@ -99,7 +99,7 @@ export class Keeper implements Surroundings {
     const ended = new Set(namesIn(endedOf(this.#spool)).map((name) => parseEnded(name)?.epoch));
     for (const epoch of spooledEpochs(this.#spool)) if (!ended.has(epoch)) this.#take(epoch);
     this.shims.endIdle();
-    // Children that leave their parents quickly are seen while they still have them.
+    // A process that leaves its parent quickly is seen while it still has one.
     if (!this.idle) void this.scanned();
   }
 
@@ -116,16 +116,16 @@ export class Keeper implements Surroundings {
     if (!Number.isSafeInteger(epoch) || epoch <= 0 || this.#attempts.has(epoch)) return;
     const folder = new AttemptFolder(this.#spool, epoch);
     const launch = folder.attempt()?.launch;
-    // A folder of the wrapper, or one that is being removed; or over, and the event comes late.
+    // A folder of the wrapper, or one that is being removed; or the attempt is over, and the event comes late.
     if (launch === undefined || this.#isEnded(epoch)) return;
-    // Its agent has taken it away and may never come back to remove it: no reason to stay.
+    // The agent took the attempt away, and may never come back to remove its folder. The keeper need not stay for that.
     if (folder.isGivenUp) return;
     const attempt = new KeptAttempt(folder, launch, this);
     this.#attempts.set(epoch, attempt);
     for (const name of namesIn(requestsOf(this.#spool)))
       if (Number.parseInt(name, 10) === epoch) this.#request(name);
     attempt
-      .carry()
+      .run()
       .then(() => {
         this.#troubles.delete(epoch);
       })
@@ -136,12 +136,12 @@ export class Keeper implements Surroundings {
       });
   }
 
-  /** One that lasts is said once. */
+  /** Trouble that lasts is logged once. Resolves when the attempt may be tried again. */
   #afterTrouble(epoch: number, error: unknown): Promise<void> {
     const text = String(error);
     const before = this.#troubles.get(epoch);
     if (before?.text !== text) this.#onError(epoch, error);
-    const waitMs = Math.min(MOST_AGAIN_MS, 2 * (before?.waitMs ?? AGAIN_MS / 2));
+    const waitMs = Math.min(LONGEST_RETRY_MS, 2 * (before?.waitMs ?? FIRST_RETRY_MS / 2));
     this.#troubles.set(epoch, { text, waitMs });
     return new Promise((resolve) => setTimeout(resolve, waitMs));
   }

@@ -1,26 +1,26 @@
-/** How a shim is started, and what is wrong when a program cannot be (protocol C5: then it is `failed`, nothing ran). */
+/** How a shim is started, and why a program cannot be started (protocol C5: then the attempt is `failed`, and nothing ran). */
 import { accessSync, closeSync, constants, existsSync, openSync, readSync, statSync } from 'node:fs';
 import { isAbsolute, join, resolve } from 'node:path';
 import type { AttemptFolder, KeptLaunch } from '../../platforms/shell/attempt-folder.ts';
 
 export const SHIM = join(import.meta.dirname, '..', 'shim.sh');
-/** For the shim itself and for unshare; the program gets none of it. */
+/** PATH of the shim and of unshare. The program does not get it. */
 export const SHIM_PATH = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
 const NAMESPACE = ['--pid', '--fork', '--kill-child=SIGKILL'];
-/** Without privileges a namespace of users is needed around that of processes. */
+/** A user other than root needs a user namespace around the PID namespace. */
 const OWN_USERS = process.getuid?.() === 0 ? [] : ['--user', '--map-current-user'];
 
 export const namespaceArguments: readonly string[] = [...OWN_USERS, ...NAMESPACE];
 
-/** The system's name of the reason, as ENOENT. */
+/** The system's code of an error, such as ENOENT. */
 export function codeOf(error: unknown): string {
   const code = (error as NodeJS.ErrnoException).code ?? '';
   return /^E[A-Z0-9]+$/.test(code) ? code : 'EINVAL';
 }
 
 /**
- * Why the program certainly cannot be started; undefined when nothing is seen. Looks where exec would look: what it
- * does not see (E2BIG, ETXTBSY, EPERM ...) the exec itself says.
+ * Why the program certainly cannot be started; undefined when no reason is found. It looks where exec would look. Other reasons
+ * (E2BIG, ETXTBSY, EPERM ...) come from exec itself: see `execProblem`.
  */
 export function launchProblem(launch: KeptLaunch): string | undefined {
   try {
@@ -48,7 +48,7 @@ function fileProblem(path: string): string | undefined {
     const stat = statSync(path);
     if (stat.isDirectory()) return 'EACCES';
     accessSync(path, constants.X_OK);
-    // A shell would run an empty file as a script and call it a success.
+    // A shell would run an empty file as a script that succeeds.
     if (stat.size === 0 && stat.isFile()) return 'ENOEXEC';
     return undefined;
   } catch (error) {
@@ -75,7 +75,7 @@ const TEXTS: readonly (readonly [RegExp, string])[] = [
 const FIRST_BYTES = 4_096;
 
 /**
- * Why the shim's exec failed, from what the shell said; undefined when the program was started. Nothing but the shell
+ * Why the shim's exec failed, taken from the message of the shell; undefined when the program was started. Only the shell
  * can have begun `err` with the name of the shim.
  */
 export function execProblem(folder: AttemptFolder, status: number): string | undefined {

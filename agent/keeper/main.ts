@@ -1,9 +1,9 @@
 /**
  * The keeper's process: one for each agent name, started by the agent, in a session of its own. usage: node main.ts SPOOL
  *
- * Its standard input is a pipe from the agent: when that ends the agent is gone, and the keeper goes on until the last
- * program has ended. A keeper that comes while another one lives ends that one and takes its programs over: so an
- * upgrade brings its own, and a frozen keeper is replaced by restarting the agent.
+ * Its standard input is a pipe from the agent. When the pipe ends, the agent is gone, and the keeper goes on until the last
+ * program has ended. A keeper that is started while another one is alive ends that one and takes its programs over. So an
+ * upgrade brings its own keeper, and restarting the agent replaces a frozen keeper.
  */
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
@@ -13,25 +13,26 @@ import { processIdentity } from '../../platforms/shell/process-identity.mjs';
 import { takeLock } from '../lock.ts';
 import { Keeper } from './keeper.ts';
 
-/** A keeper that was asked to leave does so at once; one that is stopped (SIGSTOP) never hears it. */
+/** A keeper that gets SIGTERM leaves at once. One that is still there after this time, ms, is stopped (SIGSTOP) and gets SIGKILL. */
 const LEAVE_MS = 2_000;
+/** Interval of the tries to take the lock, ms. */
 const LOOK_MS = 10;
 
 const spool = process.argv[2]!;
 let agentLives = true;
 
 async function lockOf(folder: string): Promise<{ release(): void }> {
-  const askedOn = performance.now();
-  let asked: number | undefined;
+  const signalledOn = performance.now();
+  let signalled: number | undefined;
   for (;;) {
     try {
       return takeLock(folder);
     } catch (error) {
       if (!(error instanceof SluiceError) || error.code !== 'already_running') throw error;
       const pid = Number(error.facts.pid);
-      const firmly = performance.now() - askedOn > LEAVE_MS;
-      if (asked !== pid || firmly) signal(pid, firmly ? 'SIGKILL' : 'SIGTERM');
-      asked = pid;
+      const firmly = performance.now() - signalledOn > LEAVE_MS;
+      if (signalled !== pid || firmly) signal(pid, firmly ? 'SIGKILL' : 'SIGTERM');
+      signalled = pid;
     }
     await new Promise((resolve) => setTimeout(resolve, LOOK_MS));
   }
@@ -46,7 +47,7 @@ function signal(pid: number, name: NodeJS.Signals): void {
 }
 
 function bootId(): string {
-  // Elsewhere identities have no boot.
+  // Without /proc, identities do not name the boot.
   return existsSync('/proc/self/stat') ? (processIdentity(process.pid) ?? '').split('/')[0]! : '-';
 }
 
@@ -72,7 +73,7 @@ const keeper = new Keeper(spool, bootId(), (epoch, error) => {
   );
 });
 keeper.start(() => {
-  // Removed with its agent: nobody will ever ask.
+  // When the folder was removed with its agent, nobody will ask for anything.
   if (existsSync(join(spool, 'keeper')) && (agentLives || !keeper.idle)) return;
   lock.release();
   process.exit(0);

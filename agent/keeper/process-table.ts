@@ -1,13 +1,13 @@
 /**
- * Which living processes belong to which attempt, seen through /proc: by the attempt's mark in their environment, or,
- * for those that cleared it, because their parent, session or group was seen to belong to it.
+ * Which living processes belong to which attempt, as /proc shows. A process belongs to an attempt when its environment has the
+ * attempt's mark, or, if it cleared its environment, when its parent, session or group was seen to belong to the attempt.
  */
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { uptime } from 'node:os';
 
 export interface Living {
   readonly pid: number;
-  /** Clock ticks since the machine's start: with `pid` it names one process within a boot. */
+  /** Start time in clock ticks since the machine's start. Together with `pid` it names one process within a boot. */
   readonly start: string;
   readonly parent: number;
   readonly group: number;
@@ -19,32 +19,32 @@ export interface Living {
 
 interface Seen {
   readonly start: string;
-  /** Null: looked at, and of no attempt. */
+  /** Null: the process belongs to no attempt. */
   readonly mark: string | null;
 }
 
 const HAS_PROC = existsSync('/proc/self/stat');
 const MARK = 'SLUICE_MARK';
 const STARTS_AS_ONE = /^[^=\0]+=/;
-/** Process ids are not used again within this time, ms: the smallest range of ids is 32,768. */
+/** A process id is not used again within this time, ms: the smallest range of ids is 32,768. */
 const TRUSTED_MS = 1_000;
 /** USER_HZ is 100 on every Linux that Node runs on. */
 export const TICKS_PER_SECOND = 100;
-/** A young process with another environment is looked at again after this time, ms: with many of them scans cost most. */
+/** Interval, ms, at which a young process without a mark is looked at again. Such looks are the largest part of a scan's cost. */
 const STRANGER_LOOK_MS = 100;
-/** A process younger than this may not be what it is going to be. */
+/** A process younger than this may still be about to exec another program. */
 const YOUNG_TICKS = 3 * TICKS_PER_SECOND;
 
 export class ProcessTable {
   #seen = new Map<number, Seen>();
-  /** Start times of young orphans whose environment cannot be read (any more). */
+  /** Start times of young orphans whose environment cannot be read, or not any more. */
   #unclear: number[] = [];
-  /** When young strangers were looked at: their environment was whole and without a mark. */
+  /** performance.now() of the last look at young processes whose environment was whole and had no mark. */
   #strangers = new Map<number, number>();
   #uptimeTicks = 0;
   #scannedOn = Number.NEGATIVE_INFINITY;
 
-  /** Looks at the processes that came since the last scan. About 0.3 ms with 300 processes, of which few are new. */
+  /** Looks at the processes that were started since the last scan. Takes about 0.3 ms with 300 processes of which few are new. */
   scan(): void {
     if (!HAS_PROC) return;
     const now = performance.now();
@@ -67,11 +67,11 @@ export class ProcessTable {
     this.#seen = here;
     this.#strangers = strangers;
     this.#unclear = [];
-    // Parents have lower ids than their children, but for the few that came after the range began again.
+    // A parent has a lower id than its children, except where the range of ids began again in between.
     for (const pid of unknown.sort((a, b) => a - b)) this.#look(pid);
   }
 
-  /** Living processes of the attempt with this mark, from the last scan; zombies do not live. */
+  /** Living processes of the attempt with this mark, as of the last scan. Zombies do not count as living. */
   membersOf(mark: string): Living[] {
     const members: Living[] = [];
     for (const [pid, seen] of this.#seen) {
@@ -83,14 +83,14 @@ export class ProcessTable {
   }
 
   /**
-   * Whether the last scan saw an orphan of nobody known, younger than `sinceTicks`, in the middle of an exec or with a
-   * title in the place of its environment: its children will show whose it is.
+   * Whether the last scan saw an orphan, started after `sinceTicks`, of which it is not clear to whom it belongs: it is in the middle
+   * of an exec, or has overwritten its environment with a title. Its children will show it.
    */
   hasUnclear(sinceTicks: number): boolean {
     return this.#unclear.some((start) => start >= sinceTicks);
   }
 
-  /** The keeper knows this process to belong to the attempt. */
+  /** Notes that this process belongs to the attempt. */
   note(pid: number, mark: string): Living | undefined {
     const living = readLiving(pid);
     if (living !== undefined) this.#seen.set(pid, { start: living.start, mark });
@@ -111,8 +111,8 @@ export class ProcessTable {
       .map((entry) => this.#seen.get(entry)?.mark)
       .find((entry) => entry != null);
     const mark = own ?? inherited ?? null;
-    // Before its exec a process shows the environment of its parent, and in the middle of it none for a moment: a young
-    // stranger is looked at again.
+    // Before its exec a process shows the environment of its parent, and during the exec none for a moment. So a young process
+    // without a mark is looked at again.
     const young = Number(start) > this.#uptimeTicks - YOUNG_TICKS;
     if (
       mark === null &&
@@ -132,7 +132,7 @@ export class ProcessTable {
   }
 }
 
-/** The process with this id; undefined when there is none or it is dead but not yet waited for. */
+/** The process with this id; undefined when there is none, or when it is dead and not yet waited for. */
 export function readLiving(pid: number): Living | undefined {
   let text: string;
   try {
@@ -156,7 +156,7 @@ export function readLiving(pid: number): Living | undefined {
   };
 }
 
-/** Null: this user may not read it. */
+/** Null when this user may not read it. */
 function environmentOf(pid: number): string | null {
   try {
     return readFileSync(`/proc/${pid}/environ`, 'latin1');
@@ -175,7 +175,7 @@ export function livingWith(name: string, value: string): Living[] {
   });
 }
 
-/** Null: an environment without this name; undefined: none. */
+/** The value of a variable. Null: the environment does not have it; undefined: there is no environment. */
 function valueIn(environment: string, name: string): string | null | undefined {
   if (environment.length === 0) return undefined;
   const start = `${name}=`;

@@ -1,6 +1,6 @@
 /**
- * The keeper's shims (agent/shim.sh): started for a program, and, in a cgroup, used again for the next one when a program
- * ended by itself and left nothing. To start a shim costs ten times as much as to run `true` under one that is there.
+ * The keeper's shims (agent/shim.sh). A shim is started for one program. In a cgroup it is used again for the next program, when
+ * its last one ended by itself and left no process. Starting a shim costs ten times as much as running `true` under one that exists.
  */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { mkdirSync } from 'node:fs';
@@ -9,14 +9,14 @@ import { leafOf, removeEmpty } from './containment.ts';
 import { namespaceArguments, SHIM, SHIM_PATH } from './launch.ts';
 import { livingWith, readLiving } from './process-table.ts';
 
-/** A shim that was not needed for this long, ms, ends. */
+/** A shim that was not used for this time, ms, ends. */
 const IDLE_MS = 60_000;
-/** Exit status of a shim that came too late: an earlier keeper's has the attempt. */
+/** Exit status of a shim that came too late: the shim of an earlier keeper has the attempt. */
 const TAKEN = 71;
-/** In the environment of every shim, and of nothing that it runs: its spool. */
+/** Variable that holds the spool. It is in the environment of every shim, and not in that of its programs. */
 const SHIM_NAME = 'SLUICE_SHIM';
-/** More shims than this do not wait, however many programs ended at once. */
-const MOST_IDLE = 64;
+/** At most this many shims wait for their next program. */
+const IDLE_LIMIT = 64;
 
 export class Shims {
   readonly #spool: string;
@@ -28,7 +28,7 @@ export class Shims {
     this.#boot = boot;
   }
 
-  /** One that waits, or a new one. Rejects with the system's error when the kernel starts none. */
+  /** A shim that waits, or a new one. Rejects with the system's error when the kernel starts none. */
   async take(launch: KeptLaunch): Promise<Shim> {
     if (mayServeAgain(launch)) {
       for (let last = this.#idle.pop(); last !== undefined; last = this.#idle.pop())
@@ -40,31 +40,31 @@ export class Shims {
     return new Shim(await launched(command!, args, this.#spool), launch);
   }
 
-  /** Its program has ended by itself and nothing of it lives: the shim may run another one. */
-  giveBack(shim: Shim): void {
+  /** The shim's program has ended by itself and left no process: the shim may run another one. */
+  release(shim: Shim): void {
     if (!shim.lives) return;
-    if (shim.serves && this.#idle.length < MOST_IDLE) this.#idle.push({ shim, since: performance.now() });
+    if (shim.serves && this.#idle.length < IDLE_LIMIT) this.#idle.push({ shim, since: performance.now() });
     else shim.end();
   }
 
-  /** To be called now and then. */
+  /** Ends shims that were not used for IDLE_MS. The keeper calls it at intervals. */
   endIdle(): void {
     const since = performance.now() - IDLE_MS;
     const stays = (entry: { readonly shim: Shim; readonly since: number }) =>
       entry.since >= since && entry.shim.lives;
-    for (const it of this.#idle) if (!stays(it)) it.shim.end();
+    for (const entry of this.#idle) if (!stays(entry)) entry.shim.end();
     this.#idle = this.#idle.filter(stays);
   }
 }
 
-/** Only in a cgroup it is certain that nothing of the last program lives in the shim's session. */
+/** Only a cgroup makes certain that no process of the last program is alive in the shim's session. */
 function mayServeAgain(launch: KeptLaunch): boolean {
   return launch.containment.level === 'cgroup' && !launch.leaves;
 }
 
 export class Shim {
   readonly pid: number;
-  /** May run more than one program. */
+  /** Whether it may run more than one program. */
   readonly serves: boolean;
   readonly #child: ChildProcess;
   readonly #leaf: string | undefined;
@@ -91,7 +91,7 @@ export class Shim {
     });
   }
 
-  /** It has run another program before. */
+  /** Whether it has run another program before. */
   get served(): boolean {
     return this.#runs > 1;
   }
@@ -100,7 +100,7 @@ export class Shim {
     return this.#child.exitCode === null && this.#child.signalCode === null;
   }
 
-  /** Runs the program of `epoch`; `over` is called once: it has ended, or the shim has, or somebody else has the attempt. */
+  /** Runs the program of `epoch`. `over` is called once: the program has ended, or the shim has; `taken`: another shim has the attempt. */
   run(epoch: number, over: (taken: boolean) => void): void {
     this.#over = over;
     const enter = this.#leaf === undefined || this.#runs > 0 ? '' : ` ${this.#leaf}`;
@@ -110,7 +110,7 @@ export class Shim {
     if (!this.lives) this.#ended(false);
   }
 
-  /** It goes when it has nothing to do. */
+  /** The shim ends as soon as it has nothing to do. */
   end(): void {
     this.#child.stdin!.end();
   }
@@ -122,7 +122,7 @@ export class Shim {
   }
 }
 
-/** Throws when it cannot be made; undefined of a process that has gone. */
+/** Creates the cgroup of a shim. Undefined when the process is gone. Throws when the cgroup cannot be created. */
 function leafFor(pid: number, cgroup: string | undefined): string | undefined {
   const living = readLiving(pid);
   if (living === undefined || cgroup === undefined) return undefined;
@@ -131,7 +131,7 @@ function leafFor(pid: number, cgroup: string | undefined): string | undefined {
   return leaf;
 }
 
-/** Rejects with the system's error when the kernel does not start it. */
+/** Starts a shim. Rejects with the system's error when the kernel does not start it. */
 function launched(command: string, args: readonly string[], spool: string): Promise<ChildProcess> {
   const child = spawn(command, args, {
     cwd: '/',
@@ -145,7 +145,7 @@ function launched(command: string, args: readonly string[], spool: string): Prom
   });
 }
 
-/** Whether a shim of this spool lives that an earlier keeper started: of one on a full disk no note is left. Reads all of /proc. */
-export function strangersShimLives(spool: string): boolean {
+/** Whether a shim of this spool is alive that an earlier keeper started. On a full disk it left no note of its process. Reads all of /proc. */
+export function foreignShimLives(spool: string): boolean {
   return livingWith(SHIM_NAME, spool).some(({ parent }) => parent !== process.pid);
 }
