@@ -1,8 +1,8 @@
 /**
- * What a shell program writes, from its two files to the one that stores it: byte for byte, as one stream. While the program runs its lines come
- * as they appear, those of stdout first where both have some; what is left at its end, stdout first. A program that writes faster than it
- * can be stored keeps its first and its last bytes, the room of the others is given back while it runs: neither its end, nor the disk, nor
- * another program's log depends on how much it writes.
+ * Reads what a shell program writes to its two files and gives it out byte by byte as one stream. While the program runs, lines come
+ * as they appear, those of stdout before those of stderr; at its end the rest of stdout comes before the rest of stderr. When a program
+ * writes faster than its output can be stored, the first and the last bytes are kept, and the disk space of the others is freed while it
+ * runs. So neither its end, nor the disk, nor another program's log depends on how much it writes.
  */
 import { join } from 'node:path';
 import { DEFAULT_ENCODING, wholeCharacters } from '../../encoding.ts';
@@ -13,24 +13,24 @@ import { LogRecord } from './log-record.ts';
 import { stderrTail, withTail } from './stderr-tail.ts';
 
 export interface LogBounds {
-  /** The first bytes of the output are given out whatever follows. */
+  /** This many bytes from the beginning are always given out. */
   readonly head: number;
-  /** Of what waits to be given out, the last bytes that are kept. */
+  /** This many bytes from the end of what waits to be given out are kept. */
   readonly tail: number;
   /** A program whose output passes this many bytes is ended. */
   readonly limit: number;
 }
 
 const MEGABYTE = 1024 * 1024;
-/** Head and tail that are kept of an attempt's output (decision 0019). */
+/** Head and tail of an attempt's output that are kept (decision 0019). */
 export const logBounds = (limitMb = 10_000): LogBounds => ({
   head: 10 * MEGABYTE,
   tail: 10 * MEGABYTE,
   limit: limitMb * MEGABYTE,
 });
-/** Above the tail by this part of it, the bytes before the tail are left out: not at every look. */
+/** Bytes before the tail are left out when more than a quarter of the tail has gathered before it, so that this does not happen at every look. */
 const SLACK = 4;
-/** Where no room can be given back the output is limited to this many bytes, or the disk would be full. */
+/** Limit of the output in bytes where disk space cannot be freed while the program runs. */
 const UNBOUNDED_LIMIT = 1_000 * MEGABYTE;
 
 /** A line that is longer than this many bytes is given out in pieces. */
@@ -78,11 +78,11 @@ export class LogPump implements LogSource {
     context.logFrom?.(this);
   }
 
-  /** Looks at what the program has written: to be called a few times a second while it runs. */
+  /** Looks at what the program has written. To be called a few times a second while it runs. */
   pump(): void {
     if (this.#over) return;
     for (const file of [this.#log, this.#err]) file.look();
-    // The note has its room before the program can have filled the disk.
+    // The note is written before the program can have filled the disk.
     if (!this.#record.exists && this.#log.size + this.#err.size > 0)
       this.#note(here(this.#log), here(this.#err));
     this.#leaveOut();
@@ -91,7 +91,7 @@ export class LogPump implements LogSource {
     this.#folder.requestEnd('cancel');
   }
 
-  /** The program has ended: says so, a failure with the end of its stderr. What is not given out yet follows. */
+  /** The program has ended. Answers its ending, to which a failure adds the end of stderr. What was not given out yet still follows. */
   finish(ending: Ending, reason: 'stderr' | 'unsaid' = 'stderr'): Ending {
     for (const file of [this.#log, this.#err]) file.look();
     this.#over = true;
@@ -101,7 +101,7 @@ export class LogPump implements LogSource {
       return {
         outcome: 'failed',
         kind: 'program',
-        message: `ended: its output passed ${Math.floor(this.#limit / MEGABYTE)} MB`,
+        message: `ended: its output exceeded ${Math.floor(this.#limit / MEGABYTE)} MB`,
       };
     return reason === 'unsaid' ? ending : withTail(ending, () => stderrTail(this.#err, this.#encoding));
   }
@@ -149,7 +149,7 @@ export class LogPump implements LogSource {
     this.#offset = slice.offset + lengthOf(slice.log) + lengthOf(slice.err);
     this.#log.at = slice.log.to;
     this.#err.at = slice.err.to;
-    if (!this.#over) for (const file of [this.#log, this.#err]) file.giveBack();
+    if (!this.#over) for (const file of [this.#log, this.#err]) file.freeSpace();
   }
 
   close(): void {
@@ -175,7 +175,7 @@ export class LogPump implements LogSource {
       if (last <= (before?.to ?? first) + slack) continue;
       file.gap = { from: before?.from ?? file.afterLine(first), to: file.afterLine(last) };
       if (!this.#note(log, err)) file.gap = before;
-      else if (!this.#over) file.giveBack();
+      else if (!this.#over) file.freeSpace();
     }
   }
 

@@ -1,6 +1,6 @@
 /**
- * Folders that the wrapper left, which ran shell programs before the keeper did: an agent that is started on a spool of
- * that time goes on with them. The wrapper process runs on under its old code; nothing new is ever put into such a folder.
+ * Folders of the wrapper, which ran shell programs in versions before the keeper. An agent that is started on a spool of
+ * that time goes on with them. The wrapper process still runs its old code; nothing new is ever put into such a folder.
  *
  * | file | written by | meaning |
  * |---|---|---|
@@ -20,7 +20,7 @@ import { attemptsOf, type ProcessRef } from './attempt-folder.ts';
 import { processIdentity } from './process-identity.mjs';
 import { causeEnding, exitEnding, NEVER_BEGUN } from './shell-ending.ts';
 
-/** `cause`: why the wrapper ended the program, null = it ended by itself; `error`: it could not be launched. */
+/** `cause`: why the wrapper ended the program; null: the program ended by itself. `error`: the program could not be launched. */
 interface WrapperResult {
   readonly exitCode: number | null;
   readonly signal: string | null;
@@ -149,7 +149,7 @@ function endingOf(result: WrapperResult, task: Task | undefined): Ending {
     case 'leave':
       return causeEnding(result.cause, task);
     case 'terminated':
-      return { outcome: 'lost', message: 'the wrapper was told to end and ended the program' };
+      return { outcome: 'lost', message: 'the wrapper got a signal to end and ended the program' };
     default:
   }
   if (result.error !== null)

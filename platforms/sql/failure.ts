@@ -1,38 +1,39 @@
-/** Errors of a database attempt -> kind of failure (protocol C4) and a message a person can act on. */
+/** Turns errors of a database attempt into a kind of failure (protocol C4) and a message that a person can act on. */
 import pg from 'pg';
 import { ProgramError } from '../../sql/program-error.ts';
 import type { Statement } from '../../sql/statements.ts';
 import type { Ending, FailureKind } from '../platform.ts';
 
 /**
- * SQLSTATE classes and codes that say "the platform, not the program": connection, authentication, resources,
- * operator intervention (57014 without a cause of ours: somebody else cancelled), transient conflicts, broken server.
+ * SQLSTATE classes and codes of failures of the platform, not of the program: connection, authentication, resources,
+ * operator intervention (57014 without a cause of Sluice: somebody else cancelled), transient conflicts, broken server.
  */
 const INFRASTRUCTURE = /^(08|28|53|57|58|XX)|^(3D000|25P03|25P04|40001|40P01|55P03|25006)$/;
+/** Longest message, in characters. */
 const MESSAGE_LIMIT = 4_000;
 
-const MADE_TWICE = 'another session made the same object at this moment; tried again, the statement finds it';
+const CREATED_TWICE = 'another session created the same object at the same moment; a retry finds it';
 
-/** What `if not exists` cannot answer unless another session made the object between its look and its work. */
+/** Errors that a statement with `if not exists` meets only when another session creates the object at the same moment. */
 const EXISTS = /^(42P06|42P07|42710)$/;
 
 export function failureKind(error: unknown, statement?: Statement): FailureKind {
   if (error instanceof ProgramError) return 'program';
   if (!(error instanceof pg.DatabaseError)) return 'infrastructure';
-  if (madeTwice(error, statement)) return 'infrastructure';
+  if (isCreatedTwice(error, statement)) return 'infrastructure';
   return INFRASTRUCTURE.test(error.code ?? '') ? 'infrastructure' : 'program';
 }
 
 /**
- * Two sessions that make one object at the same moment: PostgreSQL looks, then works, so that the second meets the key of a system
- * catalogue, with `if not exists` too. It is a transient conflict: once the first has committed, the same statement passes.
+ * Whether two sessions create one object at the same moment. PostgreSQL first looks and then creates, so the second session violates the
+ * key of a system catalogue, with `if not exists` too. The conflict is transient: once the first has committed, the statement succeeds.
  */
-function madeTwice({ code, schema }: pg.DatabaseError, statement?: Statement): boolean {
+function isCreatedTwice({ code, schema }: pg.DatabaseError, statement?: Statement): boolean {
   if (code === '23505') return schema === 'pg_catalog';
   return EXISTS.test(code ?? '') && /^create\b.*\bif\s+not\s+exists\b/is.test(statement?.text.trim() ?? '');
 }
 
-/** `statement`: the one that was running, for the error's place in the program's text. */
+/** `statement` was running: with it the message names the line in the program's text. */
 export function failed(error: unknown, statement?: Statement): Ending {
   return {
     outcome: 'failed',
@@ -50,23 +51,23 @@ function describe(error: unknown, statement: Statement | undefined): string {
   } else if (statement !== undefined) {
     parts.push(`in: ${statement.firstLine}`);
   }
-  const words = madeTwice(error, statement) ? MADE_TWICE : wordsFor(error.code, statement);
-  if (words !== null) parts.push(words);
+  const explanation = isCreatedTwice(error, statement) ? CREATED_TWICE : explanationOf(error.code, statement);
+  if (explanation !== null) parts.push(explanation);
   if (error.detail) parts.push(`detail: ${error.detail}`);
   if (error.hint) parts.push(`hint: ${error.hint}`);
   if (error.where) parts.push(`where: ${error.where}`);
   return parts.join('\n');
 }
 
-/** What PostgreSQL refuses because the program is one transaction, by its code: its own words may be in any language. */
-function wordsFor(code: string | undefined, statement: Statement | undefined): string | null {
+/** Explains what PostgreSQL refuses because the program is one transaction. It goes by the code, because PostgreSQL's text may be in any language. */
+function explanationOf(code: string | undefined, statement: Statement | undefined): string | null {
   switch (code) {
     case '2D000':
-      return 'the program is one transaction, in which a procedure cannot commit or roll back: `transaction: none` in its catalogue entry lets it';
+      return 'the program is one transaction, in which a procedure cannot commit or roll back: `transaction: none` in its catalogue entry allows it';
     case '25001':
       return statement?.verb === 'set' || statement?.verb === 'select'
         ? 'the transaction of a program is begun by Sluice, and cannot be changed'
-        : 'the program is one transaction, in which this statement cannot run: `transaction: none` in its catalogue entry lets it';
+        : 'the program is one transaction, in which this statement cannot run: `transaction: none` in its catalogue entry allows it';
     default:
       return null;
   }
@@ -82,6 +83,6 @@ function plain(error: unknown): string {
 
 function clip(message: string): string {
   if (message.length <= MESSAGE_LIMIT) return message;
-  // Not in the middle of a character of two units.
+  // A character of two UTF-16 units is not cut in half.
   return `${message.slice(0, MESSAGE_LIMIT - 1).replace(/[\ud800-\udbff]$/, '')}…`;
 }

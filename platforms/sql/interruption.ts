@@ -1,27 +1,27 @@
 /**
- * What may end a database attempt early - a stop, its timeout - and how it reaches the backends: by
- * `pg_cancel_backend` from a second connection, then harder (protocol C6).
+ * What may end a database attempt early (a stop, or its timeout), and how that reaches the backends: by
+ * `pg_cancel_backend` from a second connection, later by `pg_terminate_backend` (protocol C6).
  */
 
 import { type Ending, type ExecuteContext, type StopReason, stopReason } from '../platform.ts';
 import { withControl } from './control.ts';
 import type { Session } from './silence.ts';
 
-/** How often a backend is asked again, and after how long its connection is closed by force. */
+/** Interval at which a backend is cancelled again, and the time after which it is terminated instead, ms. */
 const REPEAT_MS = 500;
 const TERMINATE_AFTER_MS = 5_000;
-/** A connection over which nothing comes any more does not tell us of its own end. */
+/** Time after which the agent closes the connection itself, ms: a connection over which nothing comes any more does not report its end. */
 const CLOSE_AFTER_MS = 10_000;
 
 export type InterruptionCause = StopReason | 'timeout';
 
-/** Thrown between statements; while one runs, the database's own error arrives instead. */
+/** Thrown between statements. While a statement runs, the database's own error arrives instead. */
 export class Interrupted extends Error {
   override name = 'Interrupted';
 }
 
 export class Interruption {
-  /** Set once; the first cause wins. */
+  /** Why the attempt ends early; null: it does not. The first cause stays. */
   cause: InterruptionCause | null = null;
   readonly #context: ExecuteContext;
   readonly #sessions = new Set<Session>();
@@ -36,12 +36,12 @@ export class Interruption {
     else context.signal.addEventListener('abort', this.#onAbort, { once: true });
   }
 
-  /** From now on this session's backend is cancelled when a cause comes up. */
+  /** From now on a cause cancels the backend of this session. */
   watch(session: Session): void {
     this.#sessions.add(session);
   }
 
-  /** Starts the program's time, in ms; call it when the fence is taken. */
+  /** Starts the timeout of the program, ms. To be called when the fence is taken. */
   startTimeout(timeoutMs: number | null): void {
     if (timeoutMs === null) return;
     this.#timer = setTimeout(() => this.#interrupt('timeout'), Math.min(timeoutMs, 2_147_483_647));
@@ -52,7 +52,7 @@ export class Interruption {
     if (this.cause !== null) throw new Interrupted(this.cause);
   }
 
-  /** Call when the attempt is over: no backend is cancelled afterwards. */
+  /** To be called when the attempt is over: no backend is cancelled afterwards. */
   dispose(): void {
     this.#disposed = true;
     clearTimeout(this.#timer);
@@ -97,9 +97,9 @@ export function endingOfCause(
     case 'cancel':
       return { outcome: 'cancelled', effect: committing ? null : false };
     case 'leave':
-      return { outcome: 'lost', message: 'the agent left before the program ended' };
+      return { outcome: 'lost', message: 'the agent stopped before the program ended' };
     case 'timeout':
-      return { outcome: 'failed', kind: 'timeout', message: `no end within ${task.timeoutMs} ms` };
+      return { outcome: 'failed', kind: 'timeout', message: `timed out after ${task.timeoutMs} ms` };
     case 'orphan':
       return {
         outcome: 'failed',

@@ -1,15 +1,15 @@
 /**
- * Finds sessions whose connection has fallen silent while both ends hold it open: somebody between them swallows what is sent (a proxy, a
- * machine that was moved). What is in between answers keep-alive itself, so the database is asked over a new connection what the
- * backend does. It has nothing to do, and the client waits for an answer: one of the two messages was lost, and nothing will ever come.
+ * Finds sessions whose connection has fallen silent while both ends hold it open: something between them (a proxy, a machine that was
+ * moved) drops what is sent, but answers keep-alive itself. So the database is asked over a new connection what the backend does. When
+ * the backend has nothing to do while the client waits for an answer, a message was lost and no answer will ever come.
  */
 import type pg from 'pg';
 import { withControl } from './control.ts';
 
-/** Interval of the looks, ms. Two in a row must find the same; an answer that is under way for longer than this is lost. */
+/** Interval of the looks, ms. A session is silent when two looks in a row find the same: an answer takes less time than this to arrive. */
 const LOOK_MS = 5_000;
 
-/** `ready`: of node-postgres, true while no statement waits for its answer. */
+/** `readyForQuery` is a field of node-postgres: true while no statement waits for its answer. */
 type Client = pg.Client & { readonly readyForQuery: boolean };
 
 /** A session of one attempt (platforms/sql/session.ts). */
@@ -20,11 +20,11 @@ export interface Session {
   readonly pid: number;
   /** Its `application_name`. */
   readonly name: string;
-  /** Why the session was failed, if it was: what the statement in flight says of it is only that the connection closed. */
+  /** Why the session was closed by `fail`; null otherwise. The statement in flight only reports that the connection was closed. */
   readonly failure: Error | null;
   /** Closes the connection at once and without waiting for the server; safe to call twice. */
   close(): void;
-  /** Closes it because of `cause`. */
+  /** Closes the session because of `cause`. */
   fail(cause: Error): void;
 }
 
@@ -35,9 +35,9 @@ interface Backend {
   since: string | null;
 }
 
-/** Sessions of one database that are looked at together: one short connection a look, none while there are no sessions. */
+/** The sessions of one database. One short connection looks at all of them; without sessions there are no looks. */
 interface Watch {
-  readonly sessions: Map<Session, /** What the last look found, if that was suspicious. */ string | null>;
+  readonly sessions: Map<Session, /** What the last look found suspicious; null: nothing. */ string | null>;
   timer: NodeJS.Timeout | undefined;
 }
 
@@ -45,7 +45,7 @@ export class SilenceWatch {
   /** By URL of the database. */
   readonly #watches = new Map<string, Watch>();
 
-  /** Looks at the session until the returned function is called; one that is found silent is failed, its backend ended. */
+  /** Looks at the session until the returned function is called. A silent session is closed with `fail`, and its backend is ended. */
   add(session: Session): () => void {
     const watch = this.#watches.get(session.url) ?? { sessions: new Map(), timer: undefined };
     this.#watches.set(session.url, watch);
@@ -65,7 +65,7 @@ function look(url: string, watch: Watch): void {
     try {
       await lookOnce(url, watch);
     } catch {
-      // The database takes no connection now; what it would have said, the next look asks again.
+      // The database takes no connection now. The next look asks again.
     }
     if (watch.sessions.size > 0) look(url, watch);
   }, LOOK_MS);
@@ -93,8 +93,8 @@ async function lookOnce(url: string, watch: Watch): Promise<void> {
       session.fail(
         new Error(
           found === GONE
-            ? 'the database has ended this session, and the connection did not tell'
-            : 'the connection to the database has fallen silent: it holds no statement of ours, and no answer came',
+            ? 'the database has ended this session, but the connection stayed open'
+            : 'the connection to the database has fallen silent: the database executes no statement of this session, and no answer came',
         ),
       );
       if (found !== GONE) await control.query('select pg_terminate_backend($1)', [session.pid]);
@@ -106,7 +106,7 @@ const isWaiting = (session: Session): boolean => !(session.client as Client).rea
 
 const GONE = 'gone';
 
-/** What speaks for silence; null when nothing does. The same text in the next look: the backend has not moved since. */
+/** A text that says what is suspicious; null: nothing is. When the next look finds the same text, the backend has not moved since. */
 function suspicion(session: Session, backend: Backend | undefined): string | null {
   if (backend === undefined || backend.name !== session.name) return GONE;
   return backend.idle ? `idle since ${backend.since}` : null;

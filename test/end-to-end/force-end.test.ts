@@ -175,7 +175,7 @@ async function endedByWord(flow: FlowName, pid: number, operation: Json, reason:
     .poll(async () => (await attemptsOf(flow)).find((entry) => entry.n === 1).outcome)
     .toBe('cancelled');
   expect((await attemptsOf(flow)).find((entry) => entry.n === 1).message).toMatch(
-    new RegExp(`^ended by a person's word; .*: ${pid} \\(sleep`),
+    new RegExp(`^ended by force, as a person decided; .*: ${pid} \\(sleep`),
   );
   expect(sleepers(flow)).toEqual([{ pid, uid: 0 }]);
   expect(operation).toMatchObject({ verb: 'cancel', actor: 'ann', request: { forceEnd: true, reason } });

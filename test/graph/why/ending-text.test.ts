@@ -20,7 +20,6 @@ const table: [string, { given: string; en: string; zh: string }][] = [
       zh: '被 SIGKILL 终止（退出码 137），并非 Sluice 所为；可能触及内存限制',
     },
   ],
-  ['a timeout', { given: 'no end within 300 ms', en: 'no end within 300 ms', zh: '300 毫秒内未结束' }],
   ['a full pool', { given: 'needs 2, 3 of 4 used', en: 'needs 2, 3 of 4 used', zh: '需要 2，已用 3，共 4' }],
   [
     'room in a pool',
@@ -31,6 +30,11 @@ const table: [string, { given: string; en: string; zh: string }][] = [
     },
   ],
   ['a slot', { given: 'a slot of agent-yt', en: 'a slot of agent-yt', zh: '代理 agent-yt 的槽位' }],
+  ['a timeout', { given: 'timed out after 300 ms', en: 'timed out after 300 ms', zh: '300 毫秒内未结束' }],
+  [
+    'a timeout, in the words of earlier agents',
+    { given: 'no end within 300 ms', en: 'no end within 300 ms', zh: '300 毫秒内未结束' },
+  ],
   [
     'a database, its first line',
     {

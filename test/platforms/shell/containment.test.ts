@@ -222,7 +222,7 @@ describe.skipIf(!isRoot)('a program with a process that its agent may not end', 
     it.child.stdin!.write('\n');
     expect(await it.ending).toMatchObject({
       outcome: 'cancelled',
-      message: expect.stringMatching(/^ended by a person's word; .*: \d+ \(sleep/),
+      message: expect.stringMatching(/^ended by force, as a person decided; .*: \d+ \(sleep/),
     });
     killAll(it.token);
   });

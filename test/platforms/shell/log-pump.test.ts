@@ -184,7 +184,7 @@ test('a program whose output passes the limit is ended, in words of ours', () =>
   expect(pump.finish({ outcome: 'cancelled', effect: null })).toEqual({
     outcome: 'failed',
     kind: 'program',
-    message: 'ended: its output passed 2 MB',
+    message: 'ended: its output exceeded 2 MB',
   });
 });
 

@@ -176,7 +176,7 @@ describe('a shell program', () => {
 
   it('is ended by its timeout, group and all', async () => {
     const { ending } = await run(sh('sleep 1000 & sleep 1000'), { timeoutMs: 300 });
-    expect(ending).toEqual({ outcome: 'failed', kind: 'timeout', message: 'no end within 300 ms' });
+    expect(ending).toEqual({ outcome: 'failed', kind: 'timeout', message: 'timed out after 300 ms' });
   });
 
   const memory = '/dev/shm';

@@ -108,7 +108,7 @@ describe.concurrent('a connection to a platform that falls silent', () => {
     expect(await ending).toEqual({
       outcome: 'failed',
       kind: 'infrastructure',
-      message: 'the database has ended this session, and the connection did not tell',
+      message: 'the database has ended this session, but the connection stayed open',
     });
   });
 

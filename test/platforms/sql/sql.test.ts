@@ -149,7 +149,7 @@ describe('a SQL program', () => {
 
   it('fails with kind timeout, and its effects are rolled back', async () => {
     const ending = await run(`${REPLACE}select pg_sleep(60);`, { timeoutMs: 100 });
-    expect(ending).toEqual({ outcome: 'failed', kind: 'timeout', message: 'no end within 100 ms' });
+    expect(ending).toEqual({ outcome: 'failed', kind: 'timeout', message: 'timed out after 100 ms' });
     expect(await count()).toBe(0);
   });
 
@@ -199,7 +199,7 @@ describe('a SQL program', () => {
       const ending = run(make, { epoch, generation: epoch });
       await backendOf(epoch, "wait_event_type = 'Lock'");
       await other.query('commit');
-      const said = expect.stringContaining('another session made the same object at this moment');
+      const said = expect.stringContaining('another session created the same object at the same moment');
       expect(await ending).toEqual({ outcome: 'failed', kind: 'infrastructure', message: said });
       const later = await run(make, { epoch: epoch + 1, generation: epoch });
       expect(later).toMatchObject({ outcome: 'succeeded' });
