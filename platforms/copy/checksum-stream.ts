@@ -1,5 +1,5 @@
 /**
- * Passes COPY's text format through, counting rows and summing their checksum; the same figure as `checksumSql`.
+ * Passes rows in COPY's text format through, counts them and sums their checksum, the same figure as `checksumSql`.
  * In that format a row is a line: line ends inside values are escaped.
  */
 import { hash } from 'node:crypto';
@@ -13,7 +13,7 @@ export class ChecksumStream extends Transform {
   #rest: Buffer | null = null;
   readonly #skip: number;
 
-  /** `skip`: bytes at the beginning of each line that do not count (the key of the staging table). */
+  /** `skip`: bytes at the beginning of each line that are left out of the checksum (the key of the staging table). */
   constructor(skip: number) {
     super();
     this.#skip = skip;
@@ -40,7 +40,7 @@ export class ChecksumStream extends Transform {
 
   #add(line: Buffer): void {
     this.rows++;
-    // md5 guards against accidents of copying, not against an attacker; 60 bits fit PostgreSQL's bigint.
+    // md5 protects against errors of copying, not against an attacker; 60 bits fit PostgreSQL's bigint.
     this.#sum += BigInt(`0x${hash('md5', line, 'hex').slice(0, 15)}`);
   }
 }

@@ -1,6 +1,6 @@
 /**
- * First half of a distribution (protocol D3): rows stream from the source by COPY into the target's staging table,
- * counted and summed on the way, fenced on the target; the control row goes 0 -> 99 with them.
+ * First half of a distribution (protocol D3). COPY streams rows from the source into the target's staging table; they are
+ * counted and summed on the way. The fence is on the target. The control row goes from 0 to 99 in the same transaction.
  */
 import { pipeline } from 'node:stream/promises';
 import pg from 'pg';
@@ -17,7 +17,7 @@ import type { CopyPlatformOptions } from './copy-platform.ts';
 import { quoteTable } from './identifiers.ts';
 import { type Column, columnsOf, ensureStaging, stagingTable } from './staging.ts';
 
-/** What run ids and periods consist of: they become constants of the COPY, so nothing else is let in. */
+/** The characters of run ids and periods. They become constants of the COPY, so no other character is accepted. */
 const KEY = /^[A-Za-z0-9_.-]+$/;
 
 const BEGIN_CONTROL = `
@@ -38,8 +38,8 @@ update sluice.disp_export_ctl set deal_stat = -100, updated_at = clock_timestamp
 where distribution = $1 and period = $2 and run = $3 and generation < $4 and deal_stat <> -100`;
 
 /**
- * What this distribution staged long ago leaves with the next export: no import of a run so old comes any more, and one that does is asked
- * to export again. A control row that an import is reading just now stays until the next time.
+ * Deletes the rows that this distribution staged more than 90 days ago. No import needs them any more; one that does fails and asks for
+ * another export. A control row that an import reads at the moment stays until the next export.
  */
 const voidOld = (staging: string): string => `
 with old as (
@@ -123,7 +123,7 @@ async function stream(
   try {
     frame.interruption.watch(source);
     frame.interruption.check();
-    // They only read here: nothing is lost by closing them at once.
+    // Older attempts only read here: nothing is lost when their sessions are closed at once.
     await cancelUnended(source.client, task, true);
     await source.client.query('begin transaction isolation level repeatable read, read only');
     const select = sourceSelect(task, spec, columns);

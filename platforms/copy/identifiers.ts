@@ -1,10 +1,10 @@
-/** Names of tables and columns as the catalogue writes them -> quoted SQL. */
+/** Quotes names of tables and columns of the catalogue for SQL. */
 import pg from 'pg';
 import { ProgramError } from '../../sql/program-error.ts';
 
 const NAME = /^[A-Za-z_\u0080-\uffff][A-Za-z0-9_$\u0080-\uffff]{0,62}$/;
 
-/** One name. Written without quotes in the catalogue, so it folds to lower case as in SQL. Throws ProgramError. */
+/** Quotes one name. The catalogue writes it without quotes, so it becomes lower case as in SQL. Throws ProgramError. */
 export function quoteName(name: string): string {
   if (!NAME.test(name)) throw new ProgramError(`"${name}" is not a name of a table or column`);
   return pg.escapeIdentifier(name.toLowerCase());

@@ -1,6 +1,6 @@
 /**
- * Second half of a distribution (protocol D3): one fenced insert-select from the staging table replaces the rows of the
- * period; what arrived must equal, in number and checksum, what the export read from the source.
+ * Second half of a distribution (protocol D3). One fenced insert-select from the staging table replaces the rows of the
+ * period. The rows that arrive must have the same number and checksum as those that the export read from the source.
  */
 
 import { ProgramError } from '../../sql/program-error.ts';
@@ -23,7 +23,7 @@ interface ExportRow {
   time_zone: string | null;
 }
 
-/** The newest finished export of the run; locked, so that no newer export empties the staging table meanwhile. */
+/** The newest finished export of the run. It is locked, so that no newer export empties the staging table meanwhile. */
 const NEWEST_EXPORT = `
 select generation, source_table, rows, checksum, staging_table, time_zone from sluice.disp_export_ctl
 where distribution = $1 and period = $2 and run = $3 and deal_stat = 99

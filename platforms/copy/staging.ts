@@ -1,6 +1,6 @@
 /**
- * Where an export leaves the rows for its import: one table per distribution and shape in the schema `sluice` of the
- * target, keyed by period, run and generation (protocol D3), with the column types of the target table.
+ * The tables in which an export leaves the rows for its import: one for each distribution and shape, in the schema `sluice` of
+ * the target, with the column types of the target table. Their key is period, run and generation (protocol D3).
  */
 import { createHash } from 'node:crypto';
 import pg from 'pg';
@@ -17,7 +17,7 @@ export interface Column {
   readonly builtin: boolean;
 }
 
-/** The named columns of a table, in the order asked for; throws ProgramError for a table or column that is not there. */
+/** The named columns of a table, in the given order. Throws ProgramError for a table or column that does not exist. */
 export async function columnsOf(
   client: pg.ClientBase,
   table: string,
@@ -40,7 +40,7 @@ export async function columnsOf(
   });
 }
 
-/** Another shape of the target is another staging table: rows of an old shape are never read as the new one. */
+/** The name of the staging table. Another shape of the target has another staging table, so old rows are never read in a new shape. */
 export function stagingTable(distribution: string, columns: readonly Column[]): string {
   const shape = JSON.stringify([distribution, columns.map(({ name, type }) => [name, type])]);
   const hash = createHash('sha256').update(shape).digest('hex').slice(0, 10);
@@ -51,7 +51,7 @@ export function stagingTable(distribution: string, columns: readonly Column[]): 
   return `sluice.${pg.escapeIdentifier(`stg_${readable}_${hash}`)}`;
 }
 
-/** Creates the staging table if it is not there; safe against others that do the same. */
+/** Creates the staging table if it does not exist. Several agents may do so at the same time. */
 export async function ensureStaging(
   client: pg.ClientBase,
   table: string,
@@ -90,7 +90,7 @@ export function checksumSql(columns: readonly Column[]): string {
   return `coalesce(sum(('x' || substr(md5(convert_to(${line}, 'UTF8')), 1, 15))::bit(60)::bigint), 0)::text`;
 }
 
-/** COPY's escapes, the backslash first so that none is escaped twice. */
+/** Escapes as COPY does. The backslash comes first, so that nothing is escaped twice. */
 function escaped(text: string): string {
   let inner = `replace(${text}, e'\\\\', e'\\\\\\\\')`;
   for (const letter of ['b', 'f', 'n', 'r', 't', 'v']) {

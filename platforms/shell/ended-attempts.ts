@@ -1,4 +1,4 @@
-/** What the keeper says to have ended: names in a folder that is watched, and looked at now and then besides. */
+/** Which attempts the keeper has reported as ended: names in a folder, which is watched and also read at intervals. */
 import { existsSync, type FSWatcher, readdirSync, watch } from 'node:fs';
 import { join } from 'node:path';
 import { type Ended, endedOf, parseEnded } from './attempt-folder.ts';
@@ -15,12 +15,12 @@ export class EndedAttempts {
     this.#folder = endedOf(spool);
     try {
       this.#watcher = watch(this.#folder, { persistent: false }, (_event, name) => {
-        // The event of a removal has the same name: what it says was forgotten.
-        if (name !== null && existsSync(join(this.#folder, name))) this.#hear(name);
+        // The removal of a name is an event with the same name, which must not count as an end.
+        if (name !== null && existsSync(join(this.#folder, name))) this.#note(name);
       });
       this.#watcher.on('error', () => {});
     } catch {
-      // A machine out of watches: looking finds the same, a little later.
+      // The machine has no file watch left. Reading the folder finds the same, a little later.
     }
     this.#look();
   }
@@ -29,7 +29,7 @@ export class EndedAttempts {
     return this.#known.get(epoch);
   }
 
-  /** Resolves when the attempt is said to have ended, after `ms` at the latest; never after `close`. */
+  /** Resolves when the attempt is reported as ended, after `ms` at the latest; never after `close`. */
   async next(epoch: number, ms: number): Promise<void> {
     if (this.#closed) await new Promise(() => {});
     await new Promise<void>((resolve) => {
@@ -54,10 +54,10 @@ export class EndedAttempts {
 
   #look(): void {
     this.#lookedOn = performance.now();
-    for (const name of readdirSync(this.#folder)) this.#hear(name);
+    for (const name of readdirSync(this.#folder)) this.#note(name);
   }
 
-  #hear(name: string): void {
+  #note(name: string): void {
     const found = parseEnded(name);
     if (found === undefined) return;
     const { epoch, ended } = found;

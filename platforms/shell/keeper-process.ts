@@ -1,11 +1,12 @@
-/** The agent's side of its keeper: it is started with the first program and again whenever it is gone while one runs. */
+/** The agent's side of its keeper. The keeper is started with the first program, and again whenever it is gone while a program runs. */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { closeSync, openSync } from 'node:fs';
 import { join } from 'node:path';
 
-/** A keeper that ends this often in a row, each time within LONG_MS, does not work on this machine. */
-const MOST_STARTS = 3;
+/** A keeper that ends this many times in a row, each time within LONG_MS, does not work on this machine. */
+const START_LIMIT = 3;
 const LONG_MS = 5_000;
+/** Pause before the keeper is started again, ms. */
 const AGAIN_MS = 100;
 
 export class KeeperProcess {
@@ -21,12 +22,12 @@ export class KeeperProcess {
     this.#spool = spool;
   }
 
-  /** It ends as soon as it is started: nothing that waits for it will begin. */
+  /** The keeper ends as soon as it is started: no program that waits for it will begin. */
   get broken(): boolean {
-    return this.#shortLives >= MOST_STARTS;
+    return this.#shortLives >= START_LIMIT;
   }
 
-  /** An attempt needs it from now on; the answer ends that. */
+  /** An attempt needs the keeper from now on, until the returned function is called. */
   hold(): () => void {
     this.#holders++;
     if (this.#child === undefined) {
@@ -38,7 +39,7 @@ export class KeeperProcess {
     };
   }
 
-  /** The pipe to it ends: it goes on until its last program has ended. */
+  /** Ends the pipe to the keeper, which goes on until its last program has ended. */
   close(): void {
     this.#closed = true;
     this.#child?.stdin?.destroy();
@@ -50,7 +51,7 @@ export class KeeperProcess {
     const errors = openSync(join(this.#spool, 'keeper.log'), 'a', 0o600);
     let child: ChildProcess;
     try {
-      // Of the agent's environment, which holds its secrets, it gets nothing.
+      // It gets nothing of the agent's environment, which holds secrets.
       child = spawn(process.execPath, [this.#program, this.#spool], {
         detached: true,
         stdio: ['pipe', 'ignore', errors],

@@ -1,31 +1,31 @@
-/** One of the files that a shell program's output lies in: it grows at its end, is read once, and gives back the room of what was read. */
+/** One of the two files with a shell program's output. It grows at its end, is read once, and the disk space of what was read is freed. */
 import { spawn } from 'node:child_process';
 import { closeSync, fstatSync, openSync, readSync, statSync } from 'node:fs';
 
-/** A part of a file that is left out: bytes from `from` up to `to`. */
+/** A part of a file that is left out: the bytes from `from` up to `to`. */
 export interface Gap {
   from: number;
   to: number;
 }
 
-/** What is left out and what was read gives its room back in steps of at least this many bytes. */
+/** Disk space is freed in steps of at least this many bytes. */
 const PUNCH_BYTES = 8 * 1024 * 1024;
-/** Holes are made of whole blocks. */
+/** Only whole blocks, in bytes, can be freed. */
 const BLOCK = 4096;
-/** A gap ends with a line when one ends in this many bytes after it. */
+/** A gap is extended to the next line end, when there is one within this many bytes. */
 const LINE_BYTES = 64 * 1024;
 
-/** False once this system is seen to make no holes into files (not Linux, or a file system without them). */
+/** Whether this system can free the space of a part of a file. False on other systems than Linux, and once a file system was seen that cannot. */
 let makesHoles = process.platform === 'linux';
 
 export class LogFile {
-  /** Bytes before it were given out, or left out. */
+  /** All bytes before this position were given out or left out. */
   at = 0;
   gap: Gap | undefined;
   readonly #path: string;
   #file: number | undefined;
   #size = 0;
-  /** Bytes before it have given their room back. */
+  /** The space of all bytes before this position was freed. */
   #punchedHead = 0;
   #punchedGap = 0;
   #punching = false;
@@ -34,21 +34,21 @@ export class LogFile {
     this.#path = path;
   }
 
-  /** As of the last `look`. */
+  /** Size at the last `look`, bytes. */
   get size(): number {
     return this.#size;
   }
 
-  /** How far one can read without coming to a gap. */
+  /** End of what can be read before the next gap. */
   get readable(): number {
     return this.gap === undefined ? this.#size : this.gap.from;
   }
 
-  /** The size now; true when it is the same as at the look before. */
+  /** Reads the size. True when it is the same as at the last look. */
   look(): boolean {
     if (this.#file === undefined) {
       try {
-        // Most looks at a file that is not there yet end here: an open that fails costs much more.
+        // Most programs write nothing for some time: an open that fails costs much more than this look.
         if (statSync(this.#path, { throwIfNoEntry: false }) === undefined) return true;
         this.#file = openSync(this.#path, 'r');
       } catch {
@@ -72,14 +72,14 @@ export class LogFile {
     return data.subarray(0, done);
   }
 
-  /** After the first line end behind `from`, or `from` when none is near. */
+  /** The position after the first line end behind `from`, or `from` when there is none within LINE_BYTES. */
   afterLine(from: number): number {
     const end = this.read(from, Math.min(this.#size, from + LINE_BYTES)).indexOf(10);
     return end < 0 ? from : from + end + 1;
   }
 
-  /** Gives room back: of what was given out, and of the gap. Not waited for: the program goes on meanwhile. */
-  giveBack(): void {
+  /** Starts to free the disk space of what was given out and of the gap. The program goes on meanwhile. */
+  freeSpace(): void {
     if (!makesHoles || this.#punching) return;
     const { from, to } = this.gap ?? { from: this.at, to: this.at };
     if (this.at - this.#punchedHead >= PUNCH_BYTES) {
@@ -91,7 +91,7 @@ export class LogFile {
     }
   }
 
-  /** Whether the file's room can be bounded at all. */
+  /** Whether the space that the file takes can be bounded. */
   get bounded(): boolean {
     return makesHoles;
   }
@@ -115,7 +115,7 @@ export class LogFile {
       stdio: 'ignore',
     });
     punching.on('error', () => done(false));
-    // A file that is gone meanwhile has given back all of its room.
+    // A file that is gone meanwhile takes no space any more.
     punching.on('exit', (code) => done(code === 0 || this.#file === undefined));
   }
 }

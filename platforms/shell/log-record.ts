@@ -1,7 +1,7 @@
 /**
- * How far the output of a shell program was given out, and what is under way, in a file of its folder. It is written before bytes are given
- * out: an agent that is killed and started again gives out the same ones under the same offset, so the order in which stdout and stderr
- * were put together stays. It is as long from the beginning as it will ever be: writing it again needs no room on a full disk.
+ * A file in the folder of an attempt that says how far the output was given out, and which part is under way. It is written before bytes
+ * are given out. An agent that is killed and started again gives out the same bytes under the same offset, so the order of stdout and
+ * stderr stays the same. The file has its full length from the beginning: writing it again needs no space on a full disk.
  */
 import { closeSync, constants, existsSync, openSync, readFileSync, writeSync } from 'node:fs';
 import { z } from 'zod';
@@ -35,12 +35,12 @@ export class LogRecord {
       this.#exists = true;
       return given;
     } catch {
-      // Never written, or by a process that died in its first writing: nothing was given out.
+      // It was never written completely: nothing was given out.
       return undefined;
     }
   }
 
-  /** False when the disk did not take it: nothing may be given out then. */
+  /** False when the disk is full: nothing may be given out then. */
   write(given: Given): boolean {
     try {
       this.#file ??= openSync(this.#path, constants.O_RDWR | constants.O_CREAT, 0o600);
@@ -53,7 +53,7 @@ export class LogRecord {
     }
   }
 
-  /** It was written once, by this process or an earlier one. */
+  /** Whether it was written, by this process or an earlier one. */
   get exists(): boolean {
     return this.#exists;
   }

@@ -1,4 +1,4 @@
-/** Whether the result of a shell attempt was delivered, in its folder: a file that is there gets one more name, which a full disk allows. */
+/** The note in the folder of a shell attempt that its result was delivered: one more name for an existing file, which works on a full disk too. */
 import { existsSync, linkSync, renameSync } from 'node:fs';
 import { join } from 'node:path';
 
@@ -11,7 +11,7 @@ export const isReported = ({ path }: Folder): boolean => existsSync(join(path, '
 export function markReported({ path }: Folder): void {
   const reported = join(path, 'reported');
   try {
-    // In a folder of the wrapper nobody asks for the last contact of a program that has ended.
+    // In a folder of the wrapper, `contact` is needed no more when the program has ended.
     if (existsSync(join(path, 'attempt.sh'))) linkSync(join(path, 'attempt.sh'), reported);
     else renameSync(join(path, 'contact'), reported);
   } catch {

@@ -1,11 +1,11 @@
-/** Removing the folder of an attempt that has ended, at once where that takes no time. */
+/** Removes the folder of an ended attempt at once, when that takes little time. */
 import { lstatSync, readdirSync, rmdirSync, unlinkSync } from 'node:fs';
 import { join } from 'node:path';
 
-/** To unlink more than this takes long enough to hold up others, bytes. */
+/** Files above this size, bytes, are not removed at once: other work would have to wait. */
 const LARGE_BYTES = 16 * 1024 * 1024;
 
-/** Of small files: a tenth of what the removal in the background costs, which counts for programs that take 10 ms. */
+/** True when it was removed. For small files this costs a tenth of a removal in the background, which matters for programs that take 10 ms. */
 export function removedAtOnce(folder: string): boolean {
   try {
     for (const name of readdirSync(folder)) {

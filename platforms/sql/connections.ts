@@ -1,4 +1,4 @@
-/** Names of connections -> URLs. The URLs live with the agent only (protocol C1); messages show the name, never the URL. */
+/** URLs of connections by name. Only the agent knows the URLs (protocol C1). Messages show the name, never the URL. */
 import pg from 'pg';
 import { ProgramError } from '../../sql/program-error.ts';
 import type { Task } from '../platform.ts';
@@ -6,8 +6,8 @@ import type { Task } from '../platform.ts';
 export type Connections = Readonly<Record<string, string>>;
 
 /**
- * The URL of a named connection; throws ProgramError when this agent has none of that name, and when a rehearsal's twin is the very database
- * of the connection that it stands for.
+ * The URL of a named connection. Throws ProgramError when this agent has no connection of that name, and when the connection stands for
+ * another one in a rehearsal but is the same database.
  */
 export function urlOf(connections: Connections, name: string, task: Pick<Task, 'twins'>): string {
   const url = Object.hasOwn(connections, name) ? connections[name] : undefined;
@@ -25,7 +25,7 @@ export function urlOf(connections: Connections, name: string, task: Pick<Task, '
   return url;
 }
 
-/** Host, port and database as the driver reads them; other names of the same host are not known here. */
+/** Host, port and database as the driver reads them. Two names of one host count as different. */
 function databaseOf(url: string): string {
   const { host, port, database } = new pg.Client({ connectionString: url });
   return [host.toLowerCase(), port, database].join(' ');

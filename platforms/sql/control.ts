@@ -1,11 +1,12 @@
-/** Connections for control: to look at what sessions do, and to end it. */
+/** Short connections that look at what sessions do, and end them. */
 import pg from 'pg';
 
+/** Time within which a connection must be made, ms. */
 export const CONNECT_TIMEOUT_MS = 10_000;
-/** Timeout in ms of statements that have nothing to wait for: no answer within this time means that none will come. */
+/** Timeout of statements that wait for nothing, ms. */
 export const ANSWER_MS = 10_000;
 
-/** A short connection of its own. Rejects when the platform cannot be reached or falls silent. */
+/** Calls `work` with a new connection and closes it. Rejects when the platform cannot be reached or does not answer. */
 export async function withControl<T>(url: string, work: (client: pg.Client) => Promise<T>): Promise<T> {
   const client = new pg.Client({
     connectionString: url,

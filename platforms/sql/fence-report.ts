@@ -1,9 +1,9 @@
 /**
- * Whose works the fences of this agent's databases hold, for `sluice doctor`: rows of records that the API does not know are a stranger's.
- * And rows that can never matter again, taken away (protocol C6).
+ * Whose works the fences of this agent's databases hold, for `sluice doctor`: rows of a record that the API does not know belong to another
+ * installation. It also deletes rows that can never matter again (protocol C6).
  *
- * One look reads one page of the table, in the order of its key, and the next goes on behind it. Keys are hashes, so that any page is a
- * fair sample of all works: a stranger with one work in a thousand is in the first page already.
+ * One look reads one page of the table in the order of its key, and the next look goes on behind it. Keys are hashes, so any page is a
+ * fair sample of all works: an installation with one work in a thousand is already in the first page.
  */
 import type { Connections } from './connections.ts';
 import { withControl } from './control.ts';
@@ -16,23 +16,24 @@ interface FenceReport {
 
 export interface FencesFound {
   readonly reports: FenceReport[];
-  /** Runs of the agent's own record that rows of these pages name: the API says which of them have left the record. */
+  /** Runs of the agent's own record in these pages. The API says which of them have left the record. */
   readonly runs: string[];
 }
 
 export interface Fences {
-  /** One short connection for each database; those that cannot be reached or have no fence are left out. `record`: the agent's own. */
+  /** Uses one short connection for each database. Databases that cannot be reached or have no fence are left out. `record`: the agent's own. */
   look(record: string | undefined): Promise<FencesFound>;
-  /** Takes the rows of these runs of the record away, as far as the last look saw them. */
+  /** Deletes the rows of these runs of the record that the last look saw. */
   forget(record: string, runs: readonly string[]): Promise<void>;
 }
 
-/** Works read in one look: 130 ms of a table of 2 million. In a day of looks that is a hundred times what an estate of 13,000 works adds. */
+/** Works read in one look, which takes 130 ms in a table of 2 million. The looks of a day read a hundred times as many works as an estate of 13,000 adds. */
 const PAGE = 10_000;
+/** Timeout of the statements of a look, ms. */
 const LOOK_MS = 5_000;
-/** Records named of one database, those with the most works first. */
+/** Records that are reported of one database; those with the most works come first. */
 const RECORDS = 20;
-/** Runs asked about in one look. */
+/** Runs that one look reports. */
 const RUNS = 1_000;
 
 const READ = `
@@ -41,7 +42,7 @@ select record, run, count(*)::int as works, max(epoch) as newest, (select max(wo
 from page group by record, run`;
 
 /**
- * A row that an attempt holds now is in use. `$5`: a row with a larger epoch was taken since the look, by a run that was opened again
+ * A row that an attempt holds now is skipped. A row with an epoch above `$5` was taken since the look, by a run that was opened again
  * under the name of an archived one.
  */
 const FORGET = `
@@ -60,7 +61,7 @@ interface Row {
 
 type Counts = Map<string, { works: number; newest: number }>;
 
-/** Where the looks at one table are. */
+/** How far the looks at one table have come. */
 interface Place {
   /** Key behind which the next page begins. */
   after: string;
@@ -122,7 +123,10 @@ export function fencesOf(connections: Connections, page = PAGE): Fences {
 /** Counts a page; one that is not full ends the round. */
 function turn(place: Place, rows: readonly Row[], page: number): void {
   const { last, size } = rows[0] ?? { last: '', size: 0 };
-  const newest = rows.reduce((most, row) => (BigInt(row.newest) > most ? BigInt(row.newest) : most), 0n);
+  const newest = rows.reduce(
+    (largest, row) => (BigInt(row.newest) > largest ? BigInt(row.newest) : largest),
+    0n,
+  );
   place.page = { from: place.after, to: last, newest: String(newest) };
   for (const row of rows) {
     const known = place.counts.get(row.record) ?? { works: 0, newest: Number.MIN_SAFE_INTEGER };

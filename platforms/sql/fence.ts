@@ -1,11 +1,12 @@
 /**
- * The fence of protocol C6: on the database that a program writes, in the transaction of its effects. One row for each work; an attempt
- * with a smaller epoch is stale. What stands there as done is this attempt's own effect only if its record says so.
+ * The fence of protocol C6. It is on the database that a program writes, and is taken in the transaction of the program's effects. It has
+ * one row for each work; an attempt with a smaller epoch is stale. A row that is `done` is this attempt's own effect only if its record
+ * says so.
  */
 import type pg from 'pg';
 import type { FenceRow, Task } from '../platform.ts';
 
-/** Distinct from any key that programs would use: 'sluice' in ASCII. */
+/** Key of the advisory lock for the schema: 'sluice' in ASCII, so that no program uses the same key. */
 const SCHEMA_LOCK = '0x736c75696365';
 
 const SCHEMA = `
@@ -85,7 +86,7 @@ export async function ensurePlatformSchema(client: pg.ClientBase): Promise<void>
   await underSchemaLock(client, () => client.query(SCHEMA));
 }
 
-/** Waits while another attempt holds the row. What the row said before comes back with it. */
+/** Waits while another attempt holds the row. Returns what was in the row before. */
 const TAKE = `
 insert into sluice.sluice_work as fence (work, epoch, record, run, flow, generation, done, readable, taken_at)
 values ($1, $2, $3, $4, $5, $6, false, $7, clock_timestamp())
@@ -148,10 +149,10 @@ async function holderOf(client: pg.ClientBase, work: string): Promise<FenceRow> 
   return fenceRow({ ...row, epoch: Number(row.epoch) });
 }
 
-/** As PostgreSQL writes a timestamptz into JSON, in the zone of the session. */
+/** A timestamptz as PostgreSQL writes it into JSON, in the zone of the session. */
 const MOMENT = /^(\d{4}-\d\d-\d\d)T(\d\d:\d\d:\d\d)(?:\.\d+)?([+-]\d\d)(?::(\d\d)(?::\d\d)?)?$/;
 
-/** Anybody who may write the table may have written the row: it is brought to what can be reported. */
+/** Others may have written the row too: values that cannot be reported are shortened or left out. */
 function fenceRow({ epoch, record, run, flow, generation, at }: FenceRow): FenceRow {
   return {
     epoch: Math.max(-Number.MAX_SAFE_INTEGER, Math.min(epoch, Number.MAX_SAFE_INTEGER)),
@@ -163,12 +164,12 @@ function fenceRow({ epoch, record, run, flow, generation, at }: FenceRow): Fence
   };
 }
 
-/** Epochs of before counted attempts; those of works are moments (store/record/epochs.ts). */
+/** Epochs from before there were works are small numbers. Later ones are moments in microseconds (store/record/epochs.ts). */
 const FIRST_CLOCK_EPOCH = 1e15;
 
 /**
- * Takes the fence of before there were works as well, when an attempt of that time is this one's own: its backend is waited for, and what it
- * has committed counts by the same rule. Answers the row of an effect that is done, null otherwise.
+ * Also takes the fence from before there were works, when an earlier attempt of this flow is from that time: its backend is waited for, and
+ * what it has committed counts by the same rule. Returns the row of an effect that is done, null otherwise.
  */
 async function takeOldFence(client: pg.ClientBase, { lease, program, period, own, unended }: Task) {
   if (![...own, ...unended].some((epoch) => epoch < FIRST_CLOCK_EPOCH)) return null;
@@ -191,7 +192,7 @@ async function takeOldFence(client: pg.ClientBase, { lease, program, period, own
   return { epoch: Number(row.epoch), record: '', run, flow: lease.flow, generation, at: null };
 }
 
-/** Marks the effects as done, in the same transaction. False: somebody has taken the row away, the program itself perhaps. */
+/** Marks the effects as done, in the same transaction. False: somebody has deleted or taken the row, perhaps the program itself. */
 export async function markDone(client: pg.ClientBase, { work, works, lease }: Task): Promise<boolean> {
   const keys = [work, ...works];
   const { rowCount } = await client.query(
@@ -201,7 +202,7 @@ export async function markDone(client: pg.ClientBase, { work, works, lease }: Ta
   return rowCount === keys.length;
 }
 
-/** The row as people read it: whose it is, and since when, in the zone of the program. */
+/** The row for people: whose it is, and since when, in the time zone of the program. */
 export function describeRow({ epoch, record, run, flow, generation, at }: FenceRow, own: string): string {
   const whose = record === own || record === '' ? 'this record' : `record ${record}`;
   const since = at === null ? '' : `, ${clockTime(at)}`;

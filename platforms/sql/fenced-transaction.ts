@@ -1,6 +1,6 @@
 /**
- * The frame of every fenced attempt (protocol C6): own older attempts are ended, the fence is taken outside the timeout,
- * effects and `done` are committed together - or nothing is.
+ * The frame of every fenced attempt (protocol C6): older attempts of the record are ended, the fence is taken before the timeout starts,
+ * and the effects and `done` are committed together, or nothing is.
  */
 
 import { ProgramError } from '../../sql/program-error.ts';
@@ -13,7 +13,7 @@ import { endingOfCause, Interruption } from './interruption.ts';
 import { blockersOf, cancelUnended, type DatabaseAttempt } from './session.ts';
 import type { Session } from './silence.ts';
 
-/** While the fence is held, how often own older backends are asked to end, the third time closed, and the holder is looked for. */
+/** Interval, ms, at which an attempt that waits for the fence cancels older backends of its record again (and closes them the third time) and looks for the holder. */
 const LOOK_AGAIN_MS = 1_000;
 
 export interface Frame {
@@ -96,13 +96,13 @@ export function already(task: Task, by: FenceRow, context: ExecuteContext): Endi
 
 export function stale(task: Task, heldBy: FenceRow, context: ExecuteContext): Ending {
   const message =
-    `stale: the fence of ${task.workText} has ${describeRow(heldBy, task.record)}, this attempt has epoch ` +
-    `${task.lease.epoch}; it is tried again with a larger one`;
+    `stale: the fence of ${task.workText} has ${describeRow(heldBy, task.record)}; this attempt has the smaller epoch ` +
+    `${task.lease.epoch} and is tried again with a larger one`;
   context.log(`-- ${message}\n`);
   return { outcome: 'cancelled', effect: false, stale: true, heldBy, message };
 }
 
-/** Takes what others may hold, ending own older attempts first and for as long as they hold it; says who else does. */
+/** Takes what others may hold. It ends older attempts of the record as long as they hold it, and reports other holders. */
 export async function whileWaiting<T>(
   frame: Frame,
   task: Task,
@@ -112,25 +112,25 @@ export async function whileWaiting<T>(
   const { client, pid } = frame.session;
   const cancelled = await cancelUnended(client, task, false);
   if (cancelled.length > 0) context.log(`-- cancelled older attempts: epochs ${cancelled.join(', ')}\n`);
-  let asked = cancelled.length > 0 ? 1 : 0;
+  let rounds = cancelled.length > 0 ? 1 : 0;
   let over = false;
-  let said = false;
+  let isReported = false;
   let timer: NodeJS.Timeout | undefined;
   const again = async () => {
     try {
       await withControl(frame.session.url, async (control) => {
         if (over) return;
-        const still = await cancelUnended(control, task, asked >= 2);
-        if (still.length > 0) asked++;
+        const still = await cancelUnended(control, task, rounds >= 2);
+        if (still.length > 0) rounds++;
         const holders = still.length > 0 ? [] : await blockersOf(control, pid);
         if (over || holders.length === 0) return;
         const by = holders.join(', ');
-        if (!said) context.log(`-- the fence of ${task.workText} is held elsewhere: ${by}\n`);
-        said = true;
+        if (!isReported) context.log(`-- the fence of ${task.workText} is held elsewhere: ${by}\n`);
+        isReported = true;
         context.waits?.({ code: 'fence_held_elsewhere', by });
       });
     } catch {
-      // The platform takes no further connection now; the next round tries again.
+      // The platform takes no further connection now. The next round tries again.
     }
     if (!over) timer = setTimeout(again, LOOK_AGAIN_MS);
   };
@@ -140,6 +140,6 @@ export async function whileWaiting<T>(
   } finally {
     over = true;
     clearTimeout(timer);
-    if (said) context.waits?.(null);
+    if (isReported) context.waits?.(null);
   }
 }

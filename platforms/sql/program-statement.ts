@@ -1,6 +1,6 @@
 /**
- * One statement of a SQL program, and what must be as before after it (protocol C6): the transaction that took the fence, the role, and what
- * the agent reads the program by. Statements go by the extended protocol, so that the server refuses two in one, however they are hidden.
+ * One statement of a SQL program, and what it must not change (protocol C6): the transaction that took the fence, the role, and settings on
+ * which the agent relies. Statements are sent by the extended protocol, in which the server refuses two statements in one text.
  */
 import pg from 'pg';
 import { ProgramError } from '../../sql/program-error.ts';
@@ -100,13 +100,13 @@ export class ProgramRun {
     for (const [name, value] of Object.entries(settings))
       if (value !== before[name])
         throw new ProgramError(
-          `"${firstLine}" changed ${name} from ${shown(before[name])} to ${shown(value)}, on which Sluice relies; ` +
+          `"${firstLine}" changed ${name} from ${readable(before[name])} to ${readable(value)}, on which Sluice relies; ` +
             'the connection of the program can be one that has it',
         );
   }
 }
 
-const shown = (value: string | null | undefined): string => (value ? value : 'nothing');
+const readable = (value: string | null | undefined): string => (value ? value : 'nothing');
 
 interface Done {
   readonly result: pg.QueryResult;

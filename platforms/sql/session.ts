@@ -1,8 +1,8 @@
 /**
- * One database session for one attempt: its name tells every other attempt whose it is, so that the database itself
- * can be asked which backends of older epochs are still at work (protocol C6).
+ * One database session for one attempt. Its name shows every other attempt whose it is, so that the database can be asked
+ * which backends of older epochs are still at work (protocol C6).
  *
- * A session is never reused for another attempt: a cancel request that arrives late must not hit a stranger.
+ * A session is never reused for another attempt: a cancel request that arrives late must not hit another attempt.
  */
 import pg from 'pg';
 import type { ExecuteContext, Task } from '../platform.ts';
@@ -10,19 +10,19 @@ import { ANSWER_MS, CONNECT_TIMEOUT_MS } from './control.ts';
 import { keepBytesOfMessages } from './legible-messages.ts';
 import { type Session, SilenceWatch } from './silence.ts';
 
-/** PostgreSQL cuts `application_name` after 63 bytes (NAMEDATALEN - 1) without a word. */
+/** PostgreSQL silently cuts `application_name` after 63 bytes (NAMEDATALEN - 1). */
 const NAME_BYTES = 63;
 const NAME = /^sluice e(\d+) ([0-9a-f]{16}|-) /;
 
 type Named = Pick<Task, 'program' | 'period' | 'lease' | 'work'>;
 
-/** `sluice e<epoch> <16 hex digits of the work> <period> <program>`, the program for people, as far as there is room. */
+/** `sluice e<epoch> <16 hex digits of the work> <period> <program>`. The program is for people and may be cut. */
 export function applicationName({ lease, work, period, program }: Named): string {
   const readable = program.replaceAll(/[^\x21-\x7e]/g, '?');
   return `sluice e${lease.epoch} ${digitsOf(work)} ${period} ${readable}`.slice(0, NAME_BYTES);
 }
 
-/** The epoch in an application name, if it is one of the same work. */
+/** The epoch in an application name of the same work; null for any other name. */
 export function epochIn(name: string, { work, works }: Pick<Task, 'work' | 'works'>): number | null {
   const match = NAME.exec(name);
   if (match === null || ![work, ...works].some((key) => digitsOf(key) === match[2])) return null;
@@ -31,11 +31,11 @@ export function epochIn(name: string, { work, works }: Pick<Task, 'work' | 'work
 
 const digitsOf = (work: string | null): string => work?.slice(0, 16) ?? '-';
 
-/** The epoch in the name of a session of before there were works, if it is one of the same program and period. */
+/** The epoch in the session name of an agent from before there were works, when program and period are the same; null otherwise. */
 function oldEpochIn(name: string, { period, program }: Pick<Task, 'period' | 'program'>): number | null {
   const match = /^sluice e(\d+) (\d+) (\S+)$/.exec(name);
   if (match === null || match[2] !== period) return null;
-  // Long programs were cut and told apart by a hash.
+  // Long names of programs were cut and got a hash.
   const begun = match[3]!.replace(/~[0-9a-f]{8}$/, '');
   return program.replaceAll(/[^\x21-\x7e]/g, '?').startsWith(begun) ? Number(match[1]) : null;
 }
@@ -63,10 +63,10 @@ export interface DatabaseAttempt {
 /**
  * Opens a session for the task. The server notices within a second that the agent is gone
  * (`client_connection_check_interval`), and ends a transaction that a frozen agent leaves idle after `orphanMs`.
- * Limits that an administrator set on the role are lifted: the agent counts the timeout itself, without the wait for
- * the fence. Formats are fixed so that copies read the same text on both sides; the zone is the task's, whatever the
- * role, the database or the URL say. A database of encoding SQL_ASCII, which knows nothing of its bytes, sends them as they are: asked for
- * UTF-8 it fails the statement that raises a notice of others.
+ * Limits that an administrator set on the role are lifted, because the agent counts the timeout itself and leaves out the wait for
+ * the fence. Formats are fixed so that copies read the same text on both sides. The time zone is the task's, whatever the role, the
+ * database or the URL say. A database of encoding SQL_ASCII sends its bytes unchanged: if UTF-8 were requested, a statement that raises
+ * a notice with other bytes would fail.
  */
 async function open(
   url: string,
@@ -80,11 +80,11 @@ async function open(
     application_name: name,
     connectionTimeoutMillis: CONNECT_TIMEOUT_MS,
     keepAlive: true,
-    // A database that is gone without a word shows within half a minute, not after hours.
+    // Then a database that disappears is noticed within half a minute, not after hours.
     keepAliveInitialDelayMillis: 10_000,
   });
   keepBytesOfMessages(client);
-  // A broken connection also rejects the query in flight; without a listener it would end the process.
+  // A broken connection also rejects the query in flight. Without this listener it would end the process.
   client.on('error', () => {});
   client.on('notice', (notice) => log(`${notice.severity ?? 'NOTICE'}: ${notice.message ?? ''}\n`));
   let closed = false;
@@ -140,9 +140,9 @@ const OTHERS = `
   where datname = current_database() and pid <> pg_backend_pid() and application_name like 'sluice e%'`;
 
 /**
- * Ends what backends of the record's own attempts of this work are doing that have ended for the record (protocol C6): asks them to cancel,
- * or with `terminate` closes them, because a backend that waits for its frozen client hears no cancel. Backends of other records are left
- * alone, whatever their epochs. Returns the epochs that were at work. Never waits for the fence: that is what the caller does next.
+ * Ends the backends of earlier attempts of this work which, for the record, have ended (protocol C6). It cancels their statements, or
+ * with `terminate` closes them, because a backend that waits for its frozen client does not notice a cancel. Backends of other records
+ * are left alone, whatever their epochs. Returns the epochs that were at work. It never waits for the fence: the caller does that next.
  */
 export async function cancelUnended(
   client: pg.ClientBase,
@@ -163,7 +163,7 @@ export async function cancelUnended(
   return older.map(({ epoch }) => epoch);
 }
 
-/** Who keeps a session waiting, as people find them in `pg_stat_activity`; empty when nobody does. */
+/** The sessions that a session waits for, as people find them in `pg_stat_activity`; empty when there are none. */
 export async function blockersOf(control: pg.ClientBase, pid: number): Promise<string[]> {
   const { rows } = await control.query<{ pid: number; name: string | null; role: string | null }>(
     `select a.pid, a.application_name as name, a.usename as role from pg_stat_activity a

@@ -13,7 +13,7 @@ import { type Answer, ProgramRun } from './program-statement.ts';
 import { type DatabaseAttempt, Sessions } from './session.ts';
 import { withoutTransaction } from './without-transaction.ts';
 
-/** They would end or split the one transaction that the fence lives in. */
+/** First words of statements that would end or split the one transaction of program and fence. */
 const TRANSACTION_CONTROL = new Set([
   'begin',
   'start',
@@ -63,7 +63,7 @@ export function createSqlPlatform(options: SqlPlatformOptions): Platform {
   };
 }
 
-/** A check on `NAME` goes to `NAME.check` where the agent has that: the same database under a role that may only read. */
+/** A check on connection `NAME` uses `NAME.check` where the agent has it: the same database with a role that may only read. */
 function urlFor(
   { connections, defaultConnection }: SqlPlatformOptions,
   spec: SpecOf<'sql'>,
@@ -112,7 +112,7 @@ async function runCheck(
     const value = answer?.firstRow?.[0];
     if (answer?.count !== 1 || answer.columns !== 1 || (typeof value !== 'boolean' && value !== null)) {
       throw new ProgramError(
-        `a check answers one boolean; this one answered ${answer?.count} rows of ${answer?.columns} columns`,
+        `a check returns one boolean; this one returned ${answer?.count} rows of ${answer?.columns} columns`,
       );
     }
     context.log(`-- answer: ${value === null ? 'null, counted as false' : value}\n`);

@@ -1,6 +1,7 @@
 /**
- * Programs that cannot stand in one transaction (protocol C6, `transaction: none`): VACUUM, procedures that commit. A session lock on the
- * work keeps others away; each statement commits by itself, so what is lost is unknown, and a failure says how far the program came.
+ * Programs that cannot run in one transaction (protocol C6, `transaction: none`): VACUUM, procedures that commit. A session lock on the
+ * work keeps other attempts away. Each statement commits by itself: the outcome of a lost attempt is unknown, and a failure says how far
+ * the program came.
  */
 import pg from 'pg';
 import { ProgramError } from '../../sql/program-error.ts';
@@ -13,16 +14,16 @@ import { endingOfCause, Interruption, type InterruptionCause } from './interrupt
 import { ProgramRun } from './program-statement.ts';
 import type { DatabaseAttempt } from './session.ts';
 
-/** How far the program came: what has finished stays. */
+/** How far the program came. Statements that have finished are committed. */
 interface Progress {
   readonly total: number;
   finished: number;
   last: Statement | undefined;
-  /** The one that runs now, or was running. */
+  /** The statement that runs now, or was running at the end. */
   running: Statement | undefined;
 }
 
-/** Carries out the statements one by one and answers how the attempt ended; never rejects. */
+/** Executes the statements one by one and returns how the attempt ended; never rejects. */
 export async function withoutTransaction(
   { sessions, url, task, context }: DatabaseAttempt,
   statements: readonly Statement[],
@@ -74,7 +75,7 @@ export async function withoutTransaction(
   }
 }
 
-/** A session lock of the work's first 64 bits; then the row of the fence, committed at once. */
+/** Takes a session lock on the first 64 bits of the work, then the row of the fence, which is committed at once. */
 async function lockAndTake(frame: Frame, task: Task, context: ExecuteContext): Promise<FenceAnswer> {
   const { client } = frame.session;
   return whileWaiting(frame, task, context, async () => {
@@ -106,7 +107,7 @@ function failure(error: unknown, frame: Frame | undefined, progress: Progress): 
   const ending = failed(error, frame?.current);
   if (ending.outcome !== 'failed' || isUndone(error, progress)) return ending;
   const far = howFar(progress);
-  // What the platform did to it is no answer to how far it came.
+  // After a failure of the platform it is not known how far the program came.
   if (ending.kind !== 'program') return lost(far, ending.message);
   return { ...ending, message: `${ending.message}\n${far}` };
 }
@@ -117,7 +118,7 @@ function isUndone(error: unknown, { finished, running }: Progress): boolean {
   return finished === 0 && !calls && (running === undefined || error instanceof pg.DatabaseError);
 }
 
-/** Of what is lost the first line, which short answers show, is what a person has to decide by. */
+/** How far the program came is the first line, which short answers show: a person has to decide by it. */
 const lost = (far: string, cause: string): Ending => ({ outcome: 'lost', message: `${far}\n${cause}` });
 
 function howFar({ total, finished, last, running }: Progress): string {
