@@ -1,7 +1,7 @@
 /**
- * The folder of one shell attempt, `<spool>/attempts/<epoch>`: all that agent, keeper and shim say to each other. What
- * must be said on a full disk as well is a name (a hard link, an empty file), which needs no block of the disk. Folders of
- * the wrapper, which Sluice had before the keeper: wrapper-folder.ts.
+ * The folder of one shell attempt, `<spool>/attempts/<epoch>`, by which agent, keeper and shim communicate. What must be possible on a
+ * full disk is a name (a hard link, an empty file), which needs no block of the disk. wrapper-folder.ts reads the folders of the
+ * wrapper, which Sluice had before the keeper.
  *
  * | file | written by | meaning |
  * |---|---|---|
@@ -16,12 +16,10 @@
  * | `<spool>/ended/EPOCH.WHAT` | keeper | the attempt is over: nothing of it lives |
  */
 import {
-  closeSync,
   existsSync,
   linkSync,
   lstatSync,
   mkdirSync,
-  openSync,
   readdirSync,
   readFileSync,
   readlinkSync,
@@ -40,7 +38,7 @@ import { processIdentity } from './process-identity.mjs';
 import { programText, type StartedProgram } from './program-text.ts';
 import { removedAtOnce } from './small-folder.ts';
 
-/** How the processes of a program are kept together, strongest first; `group` where there is no /proc (protocol C5). */
+/** How the processes of a program are kept together, strongest level first; `group` where there is no /proc (protocol C5). */
 export type ContainmentLevel = 'cgroup' | 'namespace' | 'marks' | 'group';
 
 export interface Containment {
@@ -54,11 +52,11 @@ export interface Launch extends StartedProgram {
   readonly orphanMs: number;
   readonly graceMs: number;
   readonly containment: Containment;
-  /** What the program leaves running at its own end goes on. */
+  /** Processes that the program leaves running at its end go on. */
   readonly leaves: boolean;
 }
 
-/** As it stands in attempt.sh: environment and command come after it. */
+/** The launch as the first line of attempt.sh has it. Environment and command follow in the file. */
 export interface KeptLaunch extends Omit<Launch, 'command' | 'env'> {
   /** The first word of the program's own command. */
   readonly program: string;
@@ -69,18 +67,18 @@ export interface KeptLaunch extends Omit<Launch, 'command' | 'env'> {
 export interface ProcessRef {
   readonly pid: number;
   readonly identity: string | undefined;
-  /** When the program of the attempt began, seconds since the machine's start; undefined where nobody counts them. */
+  /** When the program of the attempt began, in seconds since the machine's start; undefined on a system without that figure. */
   readonly beganS?: number | undefined;
 }
 
-/** What the keeper says of an ended attempt; its name in `ended/`. */
+/** How the keeper reports that an attempt has ended: by a name in `ended/`. */
 export type Ended =
   | { readonly what: 'exit'; readonly status: number }
-  /** The kernel or this machine refused to start it; `code` as ENOENT. Nothing has run. */
+  /** The system refused to start the program. `code` is the system's, such as ENOENT. Nothing has run. */
   | { readonly what: 'unlaunched'; readonly code: string }
-  /** The keeper ended it: cancel, timeout, orphan, leave; force = a person decided to leave survivors alive. */
+  /** The keeper ended the program. `force`: a person decided to leave survivors alive. */
   | { readonly what: 'cancel' | 'timeout' | 'orphan' | 'leave' | 'force' }
-  /** The shim was killed: how far the program came is not known. */
+  /** The shim was killed: it is not known how far the program came. */
   | { readonly what: 'lost' };
 
 const ENDED = /^(\d+)\.(?:exit-(\d+)|unlaunched-([A-Z0-9]+)|(cancel|timeout|orphan|leave|force|lost))$/;
@@ -91,7 +89,7 @@ export const endedName = (epoch: number, ended: Ended): string => {
   return `${epoch}.${ended.what}`;
 };
 
-/** The meaning of a name in `ended/`; undefined for any other name. */
+/** What a name in `ended/` means; undefined for any other name. */
 export function parseEnded(name: string): { epoch: number; ended: Ended } | undefined {
   const found = ENDED.exec(name);
   if (found === null) return undefined;
@@ -120,7 +118,7 @@ export class AttemptFolder {
     return join(this.path, name);
   }
 
-  /** Fails when the folder is there already: an epoch is attempted once. */
+  /** Creates the folder. Throws when it exists already: each epoch is attempted once. */
   create(task: Task, launch: Launch): void {
     if (existsSync(this.path)) throw new Error(`epoch ${this.epoch} was attempted already`);
     const draft = `${this.path}.new`;
@@ -133,7 +131,7 @@ export class AttemptFolder {
     renameSync(draft, this.path);
   }
 
-  /** Undefined when there is no whole folder of a keeper's attempt: a power cut can empty its file. */
+  /** Task and launch of the attempt. Undefined when attempt.sh is missing or not whole: a power cut can empty it. */
   attempt(): { readonly task: Task; readonly launch: KeptLaunch } | undefined {
     const text = this.#text('attempt.sh');
     if (text === undefined) return undefined;
@@ -145,8 +143,8 @@ export class AttemptFolder {
   }
 
   /**
-   * The shim that took the attempt; `given up` when an agent took it away first; `unknown` when a full disk took no
-   * note of the process; undefined when nobody has it yet.
+   * The shim that took the attempt. `given up`: an agent took it away first. `unknown`: a full disk took no note of the
+   * process. Undefined: nobody has taken it yet.
    */
   runner(): ProcessRef | 'given up' | 'unknown' | undefined {
     try {
@@ -159,10 +157,10 @@ export class AttemptFolder {
     }
   }
 
-  /** Takes the attempt away from a shim that has not begun; false when one has. */
+  /** Takes the attempt away, so that no shim begins it. False when a shim has begun. */
   giveUp(): boolean {
     try {
-      // A link to nowhere: exclusive, and it needs no block of the disk.
+      // A symbolic link to nowhere is exclusive and needs no block of the disk.
       symlinkSync(GIVEN_UP, this.file('running'));
       return true;
     } catch (error) {
@@ -180,7 +178,7 @@ export class AttemptFolder {
     }
   }
 
-  /** Contact with the API. False: no folder of the keeper, or the attempt ended and it is gone. */
+  /** Notes contact with the API. False: this is no folder of the keeper, or it is gone because the attempt ended. */
   touch(): boolean {
     try {
       noteContact(this.file('attempt.sh'));
@@ -198,10 +196,10 @@ export class AttemptFolder {
     this.#link(join(this.path, `cause.${cause}`));
   }
 
-  /** The attempt is over; said also when somebody has removed the folder, because its agent waits for the word. */
+  /** Reports that the attempt is over, also when somebody has removed the folder, because its agent waits for it. */
   noteEnded(ended: Ended): boolean {
     const path = join(endedOf(this.spool), endedName(this.epoch, ended));
-    return this.#link(path) || (this.contactS() === undefined && made(path));
+    return this.#link(path) || (this.contactS() === undefined && createEmpty(path));
   }
 
   names(): readonly string[] {
@@ -212,38 +210,25 @@ export class AttemptFolder {
     }
   }
 
-  /** Last contact with the API, seconds since the machine's start; undefined when the folder is gone. */
+  /** Last contact with the API, in seconds since the machine's start; undefined when the folder is gone. */
   contactS(): number | undefined {
     const ms = statSync(this.file('attempt.sh'), { throwIfNoEntry: false })?.mtimeMs;
     return ms === undefined ? undefined : ms / 1_000;
   }
 
-  /** Of `log` or `err`, to be read; undefined when there is no such file. */
-  openLog(name: 'log' | 'err' = 'log'): number | undefined {
-    try {
-      return openSync(this.file(name), 'r');
-    } catch {
-      return undefined;
-    }
-  }
-
-  closeLog(log: number | undefined): void {
-    if (log !== undefined) closeSync(log);
-  }
-
-  /** What the keeper cannot end, for people; undefined when there is nothing of the kind. */
+  /** The processes that the keeper cannot end, as a text for people; undefined when there are none. */
   survivors(): string | undefined {
     return existsSync(this.file('survivors')) ? this.#text('survivors') : undefined;
   }
 
-  /** Out of sight at once; the files go when there is time. */
+  /** Removes the folder. Its name is gone at once; large files are removed in the background. */
   remove(): void {
     const trash = join(trashOf(this.spool), String(this.epoch));
     try {
       renameSync(this.path, trash);
       if (!removedAtOnce(trash)) rm(trash, { recursive: true, force: true }, () => {});
     } catch {
-      // A full disk, or there is none.
+      // The disk is full, or there is no folder.
       rmSync(this.path, { recursive: true, force: true });
     }
     for (const folder of [requestsOf(this.spool), endedOf(this.spool)]) {
@@ -253,14 +238,14 @@ export class AttemptFolder {
     }
   }
 
-  /** A second name for a file that is there needs no block of the disk. */
+  /** Gives an existing file a second name, which needs no block of the disk. */
   #link(path: string): boolean {
     try {
       linkSync(this.file('attempt.sh'), path);
       return true;
     } catch (error) {
       const { code } = error as NodeJS.ErrnoException;
-      return NO_LINKS.has(code) ? made(path) : code === 'EEXIST';
+      return NO_LINKS.has(code) ? createEmpty(path) : code === 'EEXIST';
     }
   }
 
@@ -274,17 +259,17 @@ export class AttemptFolder {
   }
 }
 
-/** By the clock that no correction of the time moves: a second keeper goes on counting where the first one was killed. */
+/** Uses the clock that no correction of the time changes, so that a second keeper counts on where the first one was killed. */
 function noteContact(file: string): void {
   const since = uptime();
   utimesSync(file, since, since);
 }
 
-/** `attempts` lies on a disk of its own, or on one that knows no hard links. */
+/** Errors of a disk without hard links, or of `attempts` on a disk of its own. */
 const NO_LINKS = new Set<string | undefined>(['EXDEV', 'EPERM', 'ENOTSUP', 'EOPNOTSUPP']);
 
-/** An empty file says the same as a link: the name counts. */
-function made(path: string): boolean {
+/** Creates an empty file, which means the same as a link: only the name counts. */
+function createEmpty(path: string): boolean {
   try {
     writeFileSync(path, '', { flag: 'wx', mode: 0o600 });
     return true;
@@ -306,7 +291,7 @@ export function makeSpool(spool: string): void {
     rm(join(trashOf(spool), left), { recursive: true, force: true }, () => {});
 }
 
-/** Epochs that have a folder in the spool. */
+/** The epochs with a folder in the spool, in order. */
 export function spooledEpochs(spool: string): number[] {
   const folder = attemptsOf(spool);
   if (!existsSync(folder)) return [];

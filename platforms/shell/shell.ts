@@ -1,6 +1,6 @@
 /**
- * Shell programs (protocol C5): a shim each, launched and watched by one keeper process that outlives this one. All that
- * is known of an attempt lies in its folder, so an agent that is started again goes on where the killed one stopped.
+ * Shell programs (protocol C5). Each runs under a shim, which one keeper process launches and watches; the keeper outlives this process.
+ * All that is known of an attempt is in its folder, so an agent that is started again goes on where the killed one stopped.
  */
 import { randomBytes } from 'node:crypto';
 import { ProgramError } from '../../sql/program-error.ts';
@@ -22,28 +22,30 @@ import { isReported, markReported } from './reported.ts';
 import { endingOf, NEVER_BEGUN, spoolTrouble } from './shell-ending.ts';
 import { WrapperFolder } from './wrapper-folder.ts';
 
+/** Time between SIGTERM and SIGKILL, ms, unless the options say another. */
 const GRACE_MS = 10_000;
+/** Interval of the looks at a running attempt, ms. */
 const POLL_MS = 200;
-/** A keeper that has not taken an attempt within this time never will; a slow machine needs less. */
+/** A keeper that has not taken an attempt within this time, ms, never will. A slow machine needs less. */
 const KEEPER_START_MS = 30_000;
 const MARK_BYTES = 12;
 
 export interface ShellPlatform extends Platform {
-  /** Tasks that an earlier process launched and did not clear away: running, ended, or never begun. */
+  /** Tasks of attempts that an earlier process launched and did not clear: running, ended, or never begun. */
   found(): Task[];
-  /** Goes on with a found task; like `execute` without launching. */
+  /** Follows a found task, like `execute` without the launch. */
   adopt(task: Task, context: ExecuteContext): Promise<Ending>;
-  /** The API was heard to know these epochs: their programs may go on for another `orphanMs`. */
+  /** The API knows these epochs: their programs may run for another `orphanMs`. */
   touch(epochs: Iterable<number>): void;
-  /** The result was delivered, the log not yet: a next process does not report the attempt again, and sends the rest. */
+  /** The result was delivered, the log not yet. A later process does not report the attempt again, but sends the rest of the log. */
   reported(epoch: number): void;
-  /** Attempts that an earlier process reported without having sent all of their logs. */
+  /** Attempts that an earlier process reported before it had sent all of their logs. */
   unsent(): { readonly task: Task; readonly source: LogSource }[];
   /** Result and log were delivered: the folder of the attempt is removed. */
   clear(epoch: number): void;
-  /** A person decided that the attempt ends although processes of its program live on. */
+  /** A person decided that the attempt ends although processes of its program are still alive. */
   force(epoch: number): void;
-  /** This process leaves: programs and keeper go on. */
+  /** This process ends; programs and keeper go on. */
   close(): void;
 }
 
@@ -53,13 +55,13 @@ export interface ShellOptions {
   /** Path of agent/keeper/main.ts. */
   readonly keeper: string;
   readonly containment: Containment;
-  /** The environment programs begin with; it must hold no secret of the agent. */
+  /** Environment of programs. It must hold no secret of the agent. */
   readonly environment: Readonly<Record<string, string>>;
   /** Working directory of programs. */
   readonly cwd: string;
-  /** A program whose output passes this many MB is ended; default 10,000. */
+  /** A program whose output exceeds this many MB is ended; default 10,000. */
   readonly outputMb?: number;
-  /** Between SIGTERM and SIGKILL. */
+  /** Time between SIGTERM and SIGKILL, ms; default 10 s. */
   readonly graceMs?: number;
 }
 
@@ -73,7 +75,7 @@ export function createShellPlatform(options: ShellOptions): ShellPlatform {
   const keeper = new KeeperProcess(options.keeper, spool);
   const ended = new EndedAttempts(spool);
 
-  /** Waits for the end, passing on log text and a request to stop. */
+  /** Waits for the end of the attempt. Meanwhile it gives out the log and passes on a request to stop. */
   async function follow(task: Task, program: string, context: ExecuteContext): Promise<Ending> {
     const { epoch } = task.lease;
     const folder = folderOf(epoch);
@@ -89,11 +91,11 @@ export function createShellPlatform(options: ShellOptions): ShellPlatform {
         const known = ended.of(epoch);
         if (known !== undefined) {
           const ending = endingOf(known, task, program, () => folder.survivors());
-          // What the shim said of a program that was not started is in the words of the ending already.
+          // The ending already says what the shim wrote to stderr of a program that was not started.
           return log.finish(ending, known.what === 'unlaunched' ? 'unsaid' : 'stderr');
         }
-        const hopeless = keeper.broken || performance.now() - since > KEEPER_START_MS;
-        if (hopeless && folder.runner() === undefined && folder.giveUp()) return log.finish(NEVER_BEGUN);
+        const isHopeless = keeper.broken || performance.now() - since > KEEPER_START_MS;
+        if (isHopeless && folder.runner() === undefined && folder.giveUp()) return log.finish(NEVER_BEGUN);
         log.pump();
         const living = folder.survivors();
         if (living !== survivors)
@@ -207,8 +209,8 @@ export function createShellPlatform(options: ShellOptions): ShellPlatform {
 }
 
 /**
- * An element that is exactly `:name` becomes that parameter, as an argument of its own; nothing is ever pasted into a
- * text, and the text of `sh -c` takes none at all. Throws ProgramError.
+ * An element that is exactly `:name` is replaced by that parameter, as one argument. A parameter is never put into a longer text,
+ * and never into the text of `sh -c`. Throws ProgramError.
  */
 function commandOf(spec: SpecOf<'shell'>, task: Task): string[] {
   const parameters = parametersOf(task);
@@ -220,12 +222,13 @@ function commandOf(spec: SpecOf<'shell'>, task: Task): string[] {
       throw new ProgramError(`parameter :${name} stands where a program's text is expected`);
     }
     const value = String(parameters[name]);
-    if (value.includes('\0')) throw new ProgramError(`parameter :${name} holds a NUL, which no argument can`);
+    if (value.includes('\0'))
+      throw new ProgramError(`parameter :${name} contains a NUL character, which an argument cannot`);
     return value;
   });
 }
 
-/** `SLUICE_PERIOD`, `SLUICE_RUN` ... and each parameter as `SLUICE_PARAM_<name>`, case kept. */
+/** Adds `SLUICE_PERIOD`, `SLUICE_RUN` ... and each parameter as `SLUICE_PARAM_<name>`, in its own case. */
 function environmentOf(
   spec: SpecOf<'shell'>,
   task: Task,
@@ -244,7 +247,8 @@ function environmentOf(
   for (const [name, value] of Object.entries(parametersOf(task))) own[`SLUICE_PARAM_${name}`] = String(value);
   const environment = { ...base, TZ: task.timeZone, ...spec.env, ...own };
   for (const [name, value] of Object.entries(environment)) {
-    if (value.includes('\0')) throw new ProgramError(`${name} holds a NUL, which no environment can`);
+    if (value.includes('\0'))
+      throw new ProgramError(`${name} contains a NUL character, which a variable cannot`);
   }
   return environment;
 }
