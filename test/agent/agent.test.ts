@@ -7,7 +7,7 @@ import { createApiClient } from '../../agent/api-client.ts';
 import { SluiceError } from '../../errors.ts';
 import type { ProgramSpec, Task } from '../../platforms/platform.ts';
 import { createSimulatedPlatform, type Scripted, type SimulatedPlatform } from '../../platforms/simulated.ts';
-import { sqlSpec, type TaskWish, taskOf } from '../platforms/task.ts';
+import { sqlSpec, type TaskOptions, taskOf } from '../platforms/task.ts';
 import { FakeApi } from './fake-api.ts';
 import { agentFor, platformsIn } from './test-agent.ts';
 
@@ -46,8 +46,8 @@ async function until(condition: () => boolean): Promise<void> {
   while (!condition()) await new Promise((resolve) => setTimeout(resolve, 5));
 }
 const noop: ProgramSpec = { type: 'noop', ms: 0, failTimes: 0 };
-const task = (epoch: number, wish: TaskWish = {}, spec = sqlSpec('select 1')) =>
-  taskOf(spec, { epoch, ...wish });
+const task = (epoch: number, options: TaskOptions = {}, spec = sqlSpec('select 1')) =>
+  taskOf(spec, { epoch, ...options });
 
 describe('an agent', () => {
   it('says hello, claims what its slots allow, and reports what it ran', async () => {

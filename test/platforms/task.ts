@@ -5,7 +5,7 @@ import type { ExecuteContext, ProgramSpec, Task } from '../../platforms/platform
 
 const READ_BYTES = 128 * 1024;
 
-export interface TaskWish extends Partial<Omit<Task, 'lease' | 'spec'>> {
+export interface TaskOptions extends Partial<Omit<Task, 'lease' | 'spec'>> {
   epoch?: number;
   run?: string;
   generation?: number;
@@ -18,8 +18,8 @@ export const workKey = (program: string, period = '202610'): string =>
     .update(JSON.stringify([program, period]))
     .digest('hex');
 
-export function taskOf(spec: ProgramSpec, wish: TaskWish = {}): Task {
-  const { epoch = 1, run = 'month-2026-10', generation = 1, attempt = 1, ...rest } = wish;
+export function taskOf(spec: ProgramSpec, options: TaskOptions = {}): Task {
+  const { epoch = 1, run = 'month-2026-10', generation = 1, attempt = 1, ...rest } = options;
   return {
     lease: { run, flow: rest.program ?? 'Flow', generation, attempt, epoch },
     program: 'Flow',

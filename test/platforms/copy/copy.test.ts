@@ -6,7 +6,7 @@ import { checksumSql, columnsOf } from '../../../platforms/copy/staging.ts';
 import type { Ending, SpecOf } from '../../../platforms/platform.ts';
 import { applicationName } from '../../../platforms/sql/session.ts';
 import { createEmptyDatabase } from '../../support/database.ts';
-import { contextOf, type TaskWish, taskOf } from '../task.ts';
+import { contextOf, type TaskOptions, taskOf } from '../task.ts';
 
 const connections = {
   mpp: (await createEmptyDatabase('mpp')).url,
@@ -56,10 +56,10 @@ const importSpec = (more: Partial<SpecOf<'import'>> = {}): SpecOf<'import'> => (
   periodColumn: 'PERIOD',
   ...more,
 });
-const doExport = (wish: TaskWish = {}, more = {}, context = contextOf()): Promise<Ending> =>
-  exporter.execute(taskOf(exportSpec(more), { program: 'RPT_VR011.export', ...wish }), context);
-const doImport = (wish: TaskWish = {}, more = {}): Promise<Ending> =>
-  importer.execute(taskOf(importSpec(more), { program: 'RPT_VR011.import', ...wish }), contextOf());
+const doExport = (options: TaskOptions = {}, more = {}, context = contextOf()): Promise<Ending> =>
+  exporter.execute(taskOf(exportSpec(more), { program: 'RPT_VR011.export', ...options }), context);
+const doImport = (options: TaskOptions = {}, more = {}): Promise<Ending> =>
+  importer.execute(taskOf(importSpec(more), { program: 'RPT_VR011.import', ...options }), contextOf());
 const control = async (table: 'export' | 'import') =>
   (await yt.query(`select * from sluice.disp_${table}_ctl order by generation`)).rows;
 const targetRows = async (where = 'true') =>

@@ -23,7 +23,7 @@ import {
   type ShellOptions,
   type ShellPlatform,
 } from '../../../platforms/shell/shell.ts';
-import { contextOf, type TaskWish, taskOf } from '../task.ts';
+import { contextOf, type TaskOptions, taskOf } from '../task.ts';
 
 let spool: string;
 const opened: ShellPlatform[] = [];
@@ -52,11 +52,11 @@ const shell = (...command: string[]): ProgramSpec => ({ type: 'shell', command, 
 const sh = (script: string, ...rest: string[]) => shell('sh', '-c', script, 'sh', ...rest);
 const run = async (
   spec: ProgramSpec,
-  wish: TaskWish = {},
+  options: TaskOptions = {},
   context = contextOf(),
   more: Partial<ShellOptions> = {},
 ) => ({
-  ending: await platformOf(more).execute(taskOf(spec, wish), context),
+  ending: await platformOf(more).execute(taskOf(spec, options), context),
   log: context.text(),
 });
 
@@ -258,13 +258,13 @@ describe('a shell program', () => {
 
 describe('a shell program whose agent or keeper is killed (protocol C5)', () => {
   /** An agent of its own process that launches the program and can be killed. */
-  function launcher(script: string, wish: TaskWish = {}): ChildProcess {
+  function launcher(script: string, taskOptions: TaskOptions = {}): ChildProcess {
     const module = join(import.meta.dirname, '../../../platforms/shell/shell.ts');
     const options = { spool, keeper, containment, environment, cwd: tmpdir() };
     const code = `
       const { createShellPlatform } = await import(${JSON.stringify(module)});
       const platform = createShellPlatform(${JSON.stringify(options)});
-      await platform.execute(${JSON.stringify(taskOf(sh(script), wish))}, { signal: new AbortController().signal, log() {} });`;
+      await platform.execute(${JSON.stringify(taskOf(sh(script), taskOptions))}, { signal: new AbortController().signal, log() {} });`;
     return spawn(process.execPath, ['--input-type=module', '-e', code], { stdio: 'ignore' });
   }
   async function kill(child: ChildProcess): Promise<void> {

@@ -13,7 +13,7 @@ import {
 } from '../../../platforms/shell/attempt-folder.ts';
 import { processIdentity } from '../../../platforms/shell/process-identity.mjs';
 import { createShellPlatform, type ShellPlatform } from '../../../platforms/shell/shell.ts';
-import { contextOf, type TaskWish, taskOf } from '../task.ts';
+import { contextOf, type TaskOptions, taskOf } from '../task.ts';
 
 let spool: string;
 let platform: ShellPlatform;
@@ -44,9 +44,9 @@ const sh = (script: string) => ({
   command: ['sh', '-c', `echo "$PPID"; ${script}`],
   env: {},
 });
-async function run(epoch: number, script: string, wish: TaskWish = {}) {
+async function run(epoch: number, script: string, options: TaskOptions = {}) {
   const context = contextOf();
-  const ending = await platform.execute(taskOf(sh(script), { epoch, ...wish }), context);
+  const ending = await platform.execute(taskOf(sh(script), { epoch, ...options }), context);
   platform.clear(epoch);
   const [shim, ...said] = context.text().trim().split('\n');
   return { ending, shim: Number(shim), said };
@@ -141,8 +141,8 @@ describe('a keeper that takes over', () => {
   });
 
   it('counts from the last contact with the API, not from its own beginning', async () => {
-    const wish = { epoch: 8, orphanMs: 600_000 };
-    const ending = platform.execute(taskOf(sh('exec sleep 1000'), wish), contextOf());
+    const options = { epoch: 8, orphanMs: 600_000 };
+    const ending = platform.execute(taskOf(sh('exec sleep 1000'), options), contextOf());
     const folder = new AttemptFolder(spool, 8);
     await until(() => typeof folder.runner() === 'object');
     const silentSince = uptime() - 601;

@@ -6,7 +6,7 @@ import type { Ending } from '../../../platforms/platform.ts';
 import { applicationName } from '../../../platforms/sql/session.ts';
 import { createSqlPlatform } from '../../../platforms/sql/sql.ts';
 import { createEmptyDatabase } from '../../support/database.ts';
-import { contextOf, sqlSpec, type TaskWish, taskOf, workKey } from '../task.ts';
+import { contextOf, sqlSpec, type TaskOptions, taskOf, workKey } from '../task.ts';
 
 const { url } = await createEmptyDatabase('yt');
 const direct = new pg.Pool({ connectionString: url, max: 8 });
@@ -30,8 +30,8 @@ async function wayOfItsOwn() {
   links.push(link);
   target.port = String(link.port);
   const through = createSqlPlatform({ connections: { yt: target.href }, defaultConnection: 'yt' });
-  const run = (sql: string, wish: TaskWish): Promise<Ending> =>
-    through.execute(taskOf(sqlSpec(sql), wish), contextOf());
+  const run = (sql: string, options: TaskOptions): Promise<Ending> =>
+    through.execute(taskOf(sqlSpec(sql), options), contextOf());
   return { link, through, run };
 }
 

@@ -3,7 +3,7 @@ import pg from 'pg';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { createSqlPlatform } from '../../../platforms/sql/sql.ts';
 import { createEmptyDatabase } from '../../support/database.ts';
-import { contextOf, sqlSpec, type TaskWish, taskOf } from '../task.ts';
+import { contextOf, sqlSpec, type TaskOptions, taskOf } from '../task.ts';
 
 const { url } = await createEmptyDatabase('escapes');
 const platform = createSqlPlatform({ connections: { yt: url }, defaultConnection: 'yt' });
@@ -24,8 +24,8 @@ beforeEach(async () => {
 });
 
 let epoch = 0;
-const run = (sql: string, wish: TaskWish = {}, context = contextOf()) =>
-  platform.execute(taskOf(sqlSpec(sql), { epoch: ++epoch, ...wish }), context);
+const run = (sql: string, options: TaskOptions = {}, context = contextOf()) =>
+  platform.execute(taskOf(sqlSpec(sql), { epoch: ++epoch, ...options }), context);
 const check = (sql: string) => platform.execute(taskOf(sqlSpec(sql, true)), contextOf());
 const rows = async () => Number((await db.query('select count(*) from t')).rows[0].count);
 
@@ -163,11 +163,11 @@ describe('a check', () => {
 });
 
 describe('transaction: none', () => {
-  const without = (sql: string, wish: TaskWish = {}, context = contextOf()) =>
+  const without = (sql: string, options: TaskOptions = {}, context = contextOf()) =>
     platform.execute(
       taskOf(
         { type: 'sql', sql, check: false, transaction: 'none' },
-        { epoch: ++epoch, ...wish, fenced: false },
+        { epoch: ++epoch, ...options, fenced: false },
       ),
       context,
     );

@@ -5,7 +5,7 @@ import { ensurePlatformSchema } from '../../../platforms/sql/fence.ts';
 import { applicationName, epochIn } from '../../../platforms/sql/session.ts';
 import { createSqlPlatform } from '../../../platforms/sql/sql.ts';
 import { createEmptyDatabase } from '../../support/database.ts';
-import { contextOf, sqlSpec, type TaskWish, taskOf, workKey } from '../task.ts';
+import { contextOf, sqlSpec, type TaskOptions, taskOf, workKey } from '../task.ts';
 
 const { url } = await createEmptyDatabase('yt');
 const platform = createSqlPlatform({ connections: { yt: url }, defaultConnection: 'yt' });
@@ -28,8 +28,8 @@ const REPLACE = `
 delete from bills where period = :period;
 insert into bills (period, n) select :period, n from generate_series(1, 5) as n;
 `;
-const run = (sql: string, wish: TaskWish = {}, context = contextOf()) =>
-  platform.execute(taskOf(sqlSpec(sql), wish), context);
+const run = (sql: string, options: TaskOptions = {}, context = contextOf()) =>
+  platform.execute(taskOf(sqlSpec(sql), options), context);
 const count = async () => Number((await db.query('select count(*) from bills')).rows[0].count);
 const fenceRow = async () => (await db.query('select * from sluice.sluice_work')).rows[0];
 
@@ -277,8 +277,8 @@ describe('the fence (protocol C6)', () => {
       parameters: { region },
     }));
     const load = 'insert into bills values (:period, 1, :region)';
-    for (const [i, wish] of works.entries())
-      expect(await run(load, { ...wish, epoch: i + 1 })).toEqual({ outcome: 'succeeded', rows: 1 });
+    for (const [i, options] of works.entries())
+      expect(await run(load, { ...options, epoch: i + 1 })).toEqual({ outcome: 'succeeded', rows: 1 });
     expect(await count()).toBe(3);
   });
 
@@ -335,10 +335,10 @@ describe('the fence (protocol C6)', () => {
     const add = 'select pg_sleep(0.05); insert into bills values (:period, 1)';
     for (let round = 0; round < 5; round++) {
       await db.query('truncate bills');
-      const wish = { generation: round + 1, own: [round * 10 + 1, round * 10 + 2] };
+      const options = { generation: round + 1, own: [round * 10 + 1, round * 10 + 2] };
       const epochs = round % 2 === 0 ? [1, 2] : [2, 1];
       const endings = await Promise.all(
-        epochs.map((epoch) => run(add, { ...wish, epoch: round * 10 + epoch })),
+        epochs.map((epoch) => run(add, { ...options, epoch: round * 10 + epoch })),
       );
       expect(await count()).toBe(1);
       expect(endings.filter((one) => one.outcome === 'succeeded' && one.already !== true).length).toBe(1);
@@ -424,8 +424,8 @@ describe('the fence (protocol C6)', () => {
 });
 
 describe('a check', () => {
-  const check = (sql: string, wish: TaskWish = {}) =>
-    platform.execute(taskOf(sqlSpec(sql, true), wish), contextOf());
+  const check = (sql: string, options: TaskOptions = {}) =>
+    platform.execute(taskOf(sqlSpec(sql, true), options), contextOf());
   it.each([
     ['select true', { outcome: 'succeeded' }],
     ['select false', { outcome: 'false' }],
