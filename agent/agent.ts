@@ -91,7 +91,10 @@ export function createAgent(options: AgentOptions): Agent {
       try {
         await session.open(claims.signal);
         const found = attempts.epochs();
-        logger.info({ instance: session.instance, platform: options.platform, slots, found }, 'agent works');
+        logger.info(
+          { instance: session.instance, platform: options.platform, slots, found },
+          'the agent is ready',
+        );
         options.onReady?.();
         resume();
         orphans = setInterval(() => attempts.endOrphans(), ORPHAN_LOOK_MS);

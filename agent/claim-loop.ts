@@ -68,7 +68,7 @@ export class ClaimLoop {
         if (this.stopped) return;
         if (await session.renewedAfter(error)) return;
         if (this.stopped) return;
-        logger.error({ err: error }, 'the API refuses claims');
+        logger.error({ err: error }, 'the API refuses a claim: the agent tries again');
         await pause(REFUSED_PAUSE_MS, this.signal).catch(() => {});
       });
     }

@@ -56,7 +56,7 @@ export class Farewell {
     const { attempts, logger } = this.#options;
     const interrupted = attempts.stop(attempts.unfinished(this.#ours), 'leave');
     if (interrupted.length === 0) return;
-    logger.warn({ epochs: interrupted }, 'the agent leaves before these programs ended');
+    logger.warn({ epochs: interrupted }, 'the agent stops before these programs have ended');
     await this.#settle(INTERRUPTED_MS);
   }
 

@@ -35,7 +35,8 @@ export class ResultDelivery {
     for (;;) {
       try {
         const answer = await session.calls.complete(results, session.retry);
-        if (answer.stale.length > 0) logger.warn({ epochs: answer.stale }, 'results came too late');
+        if (answer.stale.length > 0)
+          logger.warn({ epochs: answer.stale }, 'results came too late: other attempts have replaced these');
         for (const { epoch } of results) attempts.forget(epoch);
         attempts.stop(answer.stop, 'cancel');
         return;
@@ -51,7 +52,10 @@ export class ResultDelivery {
           return;
         }
         const result = results[0]!;
-        logger.error({ err: error, result }, 'the API refuses a result: it is set aside');
+        logger.error(
+          { err: error, result },
+          'the API refuses a result: it is kept in the folder results/refused',
+        );
         this.#setAside(result);
         attempts.forget(result.epoch);
         return;

@@ -1,15 +1,15 @@
-# The small process around a shell program (protocol C5): it starts the program and leaves its exit status as the name of
-# a file, also when agent and keeper are dead and the disk is full. Read by dash, bash and busybox alike.
+# The small process around a shell program (protocol C5). It starts the program and leaves the exit status as the name of
+# a file, also when agent and keeper are dead and the disk is full. It works with dash, bash and busybox.
 #
 # usage: sh shim.sh SPOOL BOOT
 #   SPOOL  of the agent (platforms/shell/attempt-folder.ts)
 #   BOOT   of this machine, for the file `running`
-# stdin: for each program, one after the other, `EPOCH` or `EPOCH LEAF`; it ends with the keeper.
-#   LEAF   cgroup that this process enters, and every program of it
-# stdout: EPOCH, once nothing is left to do for it. Exit status 71: somebody else has the attempt.
-# The environment is a PATH for this script, and SLUICE_SHIM by which a keeper finds it; the program's own stands in attempt.sh.
+# stdin: a line for each program, `EPOCH` or `EPOCH LEAF`. It ends with the keeper.
+#   LEAF   the cgroup that this process enters, together with all its programs
+# stdout: EPOCH, once nothing is left to do for it. Exit status 71: another shim or the agent has the attempt.
+# The environment has a PATH for this script, and SLUICE_SHIM, by which a keeper finds it. The program's environment is in attempt.sh.
 
-# The program's group is this one's as well: what is sent to it must not end the shim. The program gets the defaults back.
+# The shim is in the process group of the program, so signals to the group must not end it. The program gets the defaults back.
 trap : HUP INT QUIT TERM PIPE ALRM USR1 USR2
 
 sluice_spool=$1
@@ -21,7 +21,7 @@ fi
 set --
 
 sluice_carry() {
-  # Exclusive: a second shim, or an agent that gives up, may not have taken the attempt.
+  # Fails when a second shim, or an agent that gives up, has taken the attempt.
   set -C
   true > "$1/running" || exit 71
   set +C
@@ -29,7 +29,7 @@ sluice_carry() {
   [ ! -r /proc/uptime ] || read -r sluice_began sluice_idle < /proc/uptime
   echo "$sluice_running${sluice_began:+ up $sluice_began}" > "$1/running"
 
-  # A shell that cannot fork ends: nothing has run.
+  # A shell that cannot fork ends here: nothing has run.
   trap 'true > "$sluice_folder/unforked"' EXIT
   (
     exec < /dev/null >> "$1/log" 2>> "$1/err"
@@ -37,7 +37,7 @@ sluice_carry() {
     set --
     . "$sluice_folder/attempt.sh"
     unset PWD OLDPWD SHLVL
-    # When the program cannot be started, `err` begins with this script's name: nothing else writes there before.
+    # When the program cannot be started, `err` begins with the name of this script: nothing else has written to it.
     [ $# -gt 0 ] || { echo "$0: not found: a command" >&2; exit 127; }
     exec "$@"
   )

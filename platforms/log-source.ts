@@ -1,20 +1,20 @@
-/** The output of one attempt, given out in pieces to the one that stores it: nothing of it is held in memory twice. */
+/** The output of one attempt, which is given out in pieces to be stored, so that it is not in memory as a whole. */
 
 export interface LogSlice {
-  /** Bytes that the attempt wrote before these, given out or left out. */
+  /** Number of bytes that the attempt wrote before these, given out or left out. */
   readonly offset: number;
   readonly data: Buffer;
 }
 
 export interface LogSource {
-  /** The next bytes, about `limit` of them at most; the same ones until `taken` is called. Undefined: there are none now. */
+  /** The next bytes, at most about `limit`. The same bytes until `taken` is called. Undefined: there are none now. */
   next(limit: number): LogSlice | undefined;
-  /** What `next` gave is stored, or will never be. */
+  /** The bytes that `next` returned are stored, or will never be. */
   taken(): void;
-  /** All bytes that the attempt wrote, stored or not; undefined while it may write more. */
+  /** Number of bytes that the attempt wrote, stored or not; undefined while it may write more. */
   readonly bytes: number | undefined;
-  /** All was given out and taken, and nothing more comes. */
+  /** Everything was given out and taken, and nothing more comes. */
   readonly done: boolean;
-  /** Nothing more will be asked for. */
+  /** Releases what the source holds. Nothing is called afterwards. */
   close(): void;
 }

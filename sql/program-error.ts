@@ -1,10 +1,10 @@
 /**
- * A failure that lies in the program or its definition, found by us and not by the database.
- * It ends an attempt with kind `program`; it never reaches a user as an exception (that is SluiceError).
+ * An error in a program or its definition that Sluice finds, not the database. It ends an attempt with kind `program`.
+ * Errors that reach a user are SluiceErrors.
  */
 export class ProgramError extends Error {
   override name = 'ProgramError';
-  /** In the program's text, when it is about a place of it. */
+  /** The place in the program's text, when the error has one. */
   readonly place: { readonly line: number; readonly column: number } | null;
 
   constructor(message: string, place: ProgramError['place'] = null) {

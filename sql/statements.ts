@@ -1,9 +1,9 @@
 /**
- * A SQL program's text -> its statements, with named parameters as bound ones.
+ * Splits the text of a SQL program into statements and binds its named parameters.
  *
  * Separators follow psql: a `;` outside quotes, dollar quotes, comments, parentheses and routine bodies
  * (`begin atomic ... end`). `:name` becomes `$n`; `::type`, `:=` and slices like `a[lo:hi]` stay as they are.
- * Tokens are those of PostgreSQL's own scanner, to which a test holds them.
+ * Tokens are those of PostgreSQL's own scanner: a test compares the two.
  */
 import { ProgramError } from './program-error.ts';
 
@@ -14,15 +14,15 @@ export interface Statement {
   /** As sent, with `$1`, `$2` ... */
   readonly text: string;
   readonly values: readonly (string | number | boolean)[];
-  /** First line that is no comment, cut to 120 characters: for the log. */
+  /** The first line that is not a comment, cut to 120 characters, for the log. */
   readonly firstLine: string;
   /** First word in lower case: `insert`, `select`, `with` ... */
   readonly verb: string;
-  /** `copy ... from stdin` or `to stdout`: it would exchange data with the client. */
+  /** Whether it is `copy ... from stdin` or `to stdout`, which would exchange data with the client. */
   readonly clientCopy: boolean;
-  /** The text with each parameter written by `literal`: for commands that take no bound parameters. */
+  /** The text with each parameter replaced by `literal`, for commands that take no bound parameters. */
   inlined(literal: (value: string | number | boolean) => string): string;
-  /** PostgreSQL's error position (1-based, in characters of `text`) -> line and column of the program's text. */
+  /** Line and column in the program's text of PostgreSQL's error position (1-based, in characters of `text`). */
   place(position: number): Place;
 }
 
@@ -32,7 +32,7 @@ const PARAMETER = /[A-Za-z_][A-Za-z0-9_]*/y;
 const CAST = /\s*::\s*[A-Za-z_"][\w."]*(\s*\[\s*\])*/y;
 const DOLLAR_TAG = /\$([A-Za-z_\u0080-\uffff][A-Za-z0-9_\u0080-\uffff]*)?\$/y;
 
-/** Where a copied stretch begins in the statement's text and in the program's. */
+/** Where a copied part begins in the statement's text (`to`) and in the program's text (`from`). */
 interface Stretch {
   readonly to: number;
   readonly from: number;
@@ -40,12 +40,12 @@ interface Stretch {
 
 interface Draft {
   text: string;
-  /** Text and, between its pieces, numbers of parameters. */
+  /** Pieces of text, with the numbers of parameters between them. */
   pieces: (string | number)[];
   stretches: Stretch[];
   values: (string | number | boolean)[];
   numbers: Map<string, number>;
-  /** The first four tokens; what is no word is ''. */
+  /** The first four tokens; '' for a token that is not a word. */
   words: string[];
   /** The token before, in lower case. */
   previous: string;
@@ -67,12 +67,12 @@ const newDraft = (): Draft => ({
   clientCopy: false,
 });
 
-/** Gives the value of a parameter that stands at `at`. */
+/** Returns the value of the parameter at position `at`. */
 type ValueOf = (name: string, at: number) => string | number | boolean;
 
 /**
- * Splits and binds, O(length). Throws ProgramError for text that ends inside a quote or comment and for a parameter
- * that the task does not give.
+ * The statements of a text with bound parameters, in O(length). Throws ProgramError for a text that ends inside a quote or comment,
+ * and for a parameter that is not given.
  */
 export function statementsOf(sql: string, parameters: Parameters): Statement[] {
   return split(sql, (name, at) => {
@@ -86,7 +86,7 @@ export function statementsOf(sql: string, parameters: Parameters): Statement[] {
   });
 }
 
-/** Names of the parameters that a text binds, sorted; of a text that ends inside a quote, those before it. O(length). */
+/** Names of the parameters that a text binds, sorted. In a text that ends inside a quote, only those before the quote. O(length). */
 export function parameterNames(sql: string): string[] {
   const names = new Set<string>();
   try {
@@ -105,7 +105,7 @@ export interface Place {
   readonly column: number;
 }
 
-/** A text as it is written: its statements, and where each parameter first stands. Throws ProgramError for one that ends inside a quote. */
+/** The statements of a text without values, and where each parameter first appears. Throws ProgramError for a text that ends inside a quote. */
 export function readText(sql: string): { statements: Statement[]; parameters: Map<string, Place> } {
   const parameters = new Map<string, Place>();
   const statements = split(sql, (name, at) => {
@@ -136,7 +136,7 @@ function split(sql: string, give: ValueOf): Statement[] {
     const char = sql[at]!;
     const skipped = endOfOpaque(sql, at);
     if (skipped !== null) {
-      // A quoted name may begin a statement only in nonsense, but nonsense is PostgreSQL's to refuse.
+      // No valid statement begins with a quoted name. PostgreSQL refuses such a statement, not this code.
       if (char === "'" || char === '"' || char === '$') noteToken(draft, '', char);
       copyTo(skipped);
     } else if (WORD_START.test(char)) {
@@ -172,7 +172,7 @@ function split(sql: string, give: ValueOf): Statement[] {
   return statements;
 }
 
-/** End of the quote, comment or number that begins at `at`, or null if none does. */
+/** End of the quote or comment that begins at `at`; null if none begins there. */
 function endOfOpaque(sql: string, at: number): number | null {
   const char = sql[at];
   if (char === '-' && sql[at + 1] === '-') return endOfLine(sql, at);
@@ -199,8 +199,8 @@ function endOfLine(sql: string, at: number): number {
 const isLineEnd = (char: string | undefined): boolean => char === '\n' || char === '\r';
 
 /**
- * End of the quote that begins at `at`. `backslash`: it is `e'...'`; only there does a backslash escape the quote
- * (standard_conforming_strings is on), also in the pieces that continue it on further lines.
+ * End of the quote that begins at `at`. `backslash`: the quote is `e'...'`. Only there does a backslash escape a quote
+ * (standard_conforming_strings is on), also in pieces that continue the string on further lines.
  */
 function endOfQuote(sql: string, at: number, backslash: boolean): number {
   const quote = sql[at];
@@ -218,7 +218,7 @@ function endOfQuote(sql: string, at: number, backslash: boolean): number {
   throw unfinished(sql, at, quote === '"' ? 'quoted name' : 'quoted string');
 }
 
-/** Place of the quote that continues a string: after white space or line comments with a line end among them. */
+/** Position of the quote that continues a string: after white space or line comments that contain a line end. */
 function continuation(sql: string, at: number): number | null {
   let line = false;
   let i = at;
@@ -260,13 +260,13 @@ function unfinished(sql: string, at: number, what: string): ProgramError {
   );
 }
 
-/** A parameter follows white space or an operator; after a word, a digit or a bracket a colon is a slice's. */
+/** A parameter comes after white space or an operator. After a word, a digit or a bracket, a colon belongs to a slice. */
 function beginsParameter(sql: string, at: number): boolean {
   if (!/[A-Za-z_]/.test(sql[at + 1] ?? '')) return false;
   return at === 0 || !/[A-Za-z0-9_$\])"':\u0080-\uffff]/.test(sql[at - 1]!);
 }
 
-/** The cast right after a parameter: the same name under two casts has two types, thus two numbers. */
+/** The cast right after a parameter. A parameter with two different casts has two types, so it gets two numbers. */
 function castAfter(sql: string, at: number): string {
   CAST.lastIndex = at;
   return (CAST.exec(sql)?.[0] ?? '').replaceAll(/\s/g, '').toLowerCase();
@@ -285,8 +285,8 @@ function bind(draft: Draft, name: string, cast: string, give: () => string | num
 }
 
 /**
- * Routine bodies in SQL: inside `create function|procedure`, outside parentheses, `begin atomic` and `case` open, `end` closes. The same
- * words as names of parameters, or behind `as`, do neither.
+ * Counts routine bodies in SQL: inside `create function|procedure` and outside parentheses, `begin atomic` and `case` open one, `end` closes
+ * it. The same words do neither as names of parameters or after `as`.
  */
 function noteToken(draft: Draft, word: string, token: string): void {
   const { previous } = draft;
@@ -320,7 +320,7 @@ function finished(draft: Draft, sql: string): Statement {
     inlined: (literal) =>
       pieces.map((piece) => (typeof piece === 'string' ? piece : literal(values[piece - 1]!))).join(''),
     place(position) {
-      // PostgreSQL counts characters, JavaScript UTF-16 units.
+      // PostgreSQL counts characters, JavaScript counts UTF-16 units.
       const unit = [...text].slice(0, Math.max(0, position - 1)).join('').length;
       let last: Stretch = { to: 0, from: 0 };
       for (const stretch of stretches) if (stretch.to <= unit) last = stretch;

@@ -1,20 +1,20 @@
-/** What the shim's shell reads before it becomes the program. */
+/** The part of attempt.sh that the shim reads before it becomes the program. */
 
-/** Names that a shell sets or reads itself, or refuses: they reach the program through env(1), not through the shell. */
+/** Names that a shell sets, reads or refuses. env(1) passes them to the program instead of the shell. */
 const SHELL_NAMES =
   /^(IFS|PS[0-9]|PPID|OPT(IND|ARG|ERR)|PWD|OLDPWD|SHLVL|_|LINENO|ENV|FUNCNAME|UID|EUID|GROUPS|RANDOM|SRANDOM|SECONDS|EPOCH\w*|DIRSTACK|HIST\w*|HOST\w*|MACHTYPE|OSTYPE|POSIXLY_CORRECT|SHELLOPTS|BASH\w*|COMP_\w*)$/;
 
-/** What a program is started as. */
+/** How a program is started. */
 export interface StartedProgram {
   readonly command: readonly string[];
   readonly cwd: string;
-  /** Of the program alone: keeper and shim get none of it. */
+  /** Environment of the program. Keeper and shim do not get it. */
   readonly env: Readonly<Record<string, string>>;
-  /** A random word in the environment of all its processes. */
+  /** A random word in the environment of all processes of the program. */
   readonly mark: string;
 }
 
-/** Environment, working directory and command as text for a shell; env(1) gets what no shell passes on unchanged. */
+/** Environment, working directory and command as text for a shell. Variables that a shell does not pass on unchanged go to env(1). */
 export function programText({ command, cwd, env, mark }: StartedProgram): string {
   let text = '';
   const odd: string[] = [];

@@ -1,6 +1,6 @@
 /**
- * Notices and errors of a server whose text is no UTF-8: a database of encoding SQL_ASCII sends bytes as they are, and node-postgres would
- * put U+FFFD in their place. What is no character is written as `\xNN` before it gets there, so that nothing of it is lost.
+ * Notices and errors of a server whose text is not UTF-8. A database of encoding SQL_ASCII sends bytes unchanged, and node-postgres would
+ * replace them by U+FFFD. Bytes that are not UTF-8 are written as `\xNN` before node-postgres reads them, so that none is lost.
  */
 import { isUtf8 } from 'node:buffer';
 import type { Duplex } from 'node:stream';
@@ -19,7 +19,7 @@ export function keepBytesOfMessages(client: pg.Client): void {
     const messages = new Messages();
     attach({
       on(event, listener) {
-        // One listener for the data, as before: copies take it off and put it back between two messages.
+        // One listener for the data, as without this code: copies remove it and add it again between two messages.
         stream.on(event, event === 'data' ? (chunk: Buffer) => listener(messages.next(chunk)) : listener);
         return stream as Duplex;
       },
@@ -31,14 +31,14 @@ const HEADER = 5;
 const NOTICE = 'N'.charCodeAt(0);
 const ERROR = 'E'.charCodeAt(0);
 
-/** Goes from message to message of the protocol (a code, four bytes of length, the content); looks into notices and errors alone. */
+/** Reads the messages of the protocol (a code, four bytes of length, the content). Only the content of notices and errors is looked at. */
 class Messages {
-  /** Bytes still to come of a message that was handed on in part. */
+  /** Number of bytes still to come of a message that was handed on in part. */
   #left = 0;
-  /** A header, notice or error whose end is still to come. */
+  /** The beginning of a header, notice or error whose end is still to come. */
   #held: Buffer | undefined;
 
-  /** What node-postgres is to read in place of `chunk`. */
+  /** What node-postgres reads instead of `chunk`. */
   next(chunk: Buffer): Buffer {
     const data = this.#held === undefined ? chunk : Buffer.concat([this.#held, chunk]);
     this.#held = undefined;
@@ -88,7 +88,7 @@ function escaped(bytes: Buffer): string {
   return text;
 }
 
-/** Bytes of the character that begins there; 0: none does. */
+/** Number of bytes of the character that begins at `at`; 0 when none begins there. */
 function characterAt(bytes: Buffer, at: number): number {
   const first = bytes[at]!;
   const length = first < 0x80 ? 1 : first < 0xe0 ? 2 : first < 0xf0 ? 3 : 4;
