@@ -36,7 +36,7 @@ export class ResultDelivery {
       try {
         const answer = await session.calls.complete(results, session.retry);
         if (answer.stale.length > 0)
-          logger.warn({ epochs: answer.stale }, 'results came too late: other attempts have replaced these');
+          logger.warn({ epochs: answer.stale }, 'results came too late and do not count');
         for (const { epoch } of results) attempts.forget(epoch);
         attempts.stop(answer.stop, 'cancel');
         return;
