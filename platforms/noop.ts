@@ -1,9 +1,9 @@
-/** The program that does nothing, for load and tests: it takes `ms` and fails while the attempt is <= `failTimes`. */
+/** The program that does nothing, for load and tests. It takes `ms`, and fails as long as the number of the attempt is at most `failTimes`. */
 
 import { type Ending, type Platform, type SpecOf, stopReason, type Task } from './platform.ts';
 import { endingOfCause } from './sql/interruption.ts';
 
-/** The ending of a noop that takes no time; costs no timer and no promise. */
+/** The ending of a noop that takes no time. It needs no timer and no promise. */
 export function noopEnding(task: Task): Ending {
   const { failTimes } = task.spec as SpecOf<'noop'>;
   return task.lease.attempt <= failTimes

@@ -1,4 +1,4 @@
-/** The only stand-in for a platform: it ends attempts as a script says. For tests of others. */
+/** The only stand-in for a platform, for tests of other parts: it ends attempts as a script says. */
 
 import { type Ending, type Platform, stopReason, type Task } from './platform.ts';
 import { endingOfCause } from './sql/interruption.ts';
@@ -8,10 +8,10 @@ export interface SimulatedPlatform extends Platform {
   readonly executed: readonly Task[];
 }
 
-/** What the script says of one attempt: an ending, or a wait of `afterMs` before it; `never` ends only by a stop. */
+/** What the script says of one attempt: an ending, or an ending after `afterMs`. `never`: only a stop ends it. */
 export type Scripted = Ending | { readonly afterMs: number; readonly ending: Ending } | 'never';
 
-/** `script` is asked once for each attempt; nothing said = succeeded. */
+/** `script` is called once for each attempt. When it returns undefined, the attempt succeeds. */
 export function createSimulatedPlatform(
   script: (task: Task) => Scripted | undefined = () => undefined,
 ): SimulatedPlatform {
