@@ -1,6 +1,6 @@
 /** Connections to a platform over which nothing comes any more although both ends hold them open (protocol C6, docs/reliability.md). */
 import pg from 'pg';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, type ExpectStatic, expect, test } from 'vitest';
 import { type Link, openLink } from '../../../bench/faults/link.ts';
 import type { Ending } from '../../../platforms/platform.ts';
 import { applicationName } from '../../../platforms/sql/session.ts';
@@ -38,8 +38,13 @@ async function wayOfItsOwn() {
 const effect = (program: string, epoch: number): string =>
   `insert into effects values ('${program}', ${epoch})`;
 
-/** Resolves when the attempt's backend is in the state that `condition` describes. */
-async function backend(program: string, epoch: number, condition: string): Promise<void> {
+/** Resolves when the attempt's backend is in the state that `condition` describes. `expect`: of the test, because tests run at the same time. */
+async function backend(
+  expect: ExpectStatic,
+  program: string,
+  epoch: number,
+  condition: string,
+): Promise<void> {
   const name = applicationName(taskOf(sqlSpec(''), { program, epoch }));
   const seen = async () =>
     (await direct.query(`select from pg_stat_activity where application_name = $1 and ${condition}`, [name]))
@@ -63,7 +68,9 @@ async function holdFence(program: string): Promise<() => Promise<void>> {
 
 // Each of them waits 10 s for a silence to be found: they wait together.
 describe.concurrent('a connection to a platform that falls silent', () => {
-  test('is found while the attempt waits for its fence, in a statement without a limit of time, in a check; a new attempt succeeds', async () => {
+  test('is found while the attempt waits for its fence, in a statement without a limit of time, in a check; a new attempt succeeds', async ({
+    expect,
+  }) => {
     const { link, through, run } = await wayOfItsOwn();
     const free = await holdFence('Waits');
     const waits = run(effect('Waits', 1), { program: 'Waits', epoch: 1 });
@@ -72,9 +79,9 @@ describe.concurrent('a connection to a platform that falls silent', () => {
       taskOf(sqlSpec('select pg_sleep(0.5) is not null', true), { program: 'Checks', epoch: 1 }),
       contextOf(),
     );
-    await backend('Waits', 1, "wait_event_type = 'Lock'");
-    await backend('Runs', 1, "wait_event = 'PgSleep'");
-    await backend('Checks', 1, "wait_event = 'PgSleep'");
+    await backend(expect, 'Waits', 1, "wait_event_type = 'Lock'");
+    await backend(expect, 'Runs', 1, "wait_event = 'PgSleep'");
+    await backend(expect, 'Checks', 1, "wait_event = 'PgSleep'");
     link.forget();
     await free();
     const silent = {
@@ -83,7 +90,7 @@ describe.concurrent('a connection to a platform that falls silent', () => {
       message: expect.stringContaining('fallen silent'),
     };
     expect(await Promise.all([waits, runs, checks])).toEqual([silent, silent, silent]);
-    await backendsGone(['Waits', 'Runs', 'Checks']);
+    await backendsGone(expect, ['Waits', 'Runs', 'Checks']);
     const left = await direct.query("select * from effects where program in ('Waits', 'Runs')");
     expect(left.rows).toEqual([]);
 
@@ -96,10 +103,10 @@ describe.concurrent('a connection to a platform that falls silent', () => {
     ]);
   });
 
-  test('is found when the database has ended the session and nobody told', async () => {
+  test('is found when the database has ended the session and nobody told', async ({ expect }) => {
     const { link, run } = await wayOfItsOwn();
     const ending = run('select pg_sleep(60)', { program: 'Ended', epoch: 3 });
-    await backend('Ended', 3, "wait_event = 'PgSleep'");
+    await backend(expect, 'Ended', 3, "wait_event = 'PgSleep'");
     link.forget();
     const name = applicationName(taskOf(sqlSpec(''), { program: 'Ended', epoch: 3 }));
     await direct.query('select pg_terminate_backend(pid) from pg_stat_activity where application_name = $1', [
@@ -112,12 +119,14 @@ describe.concurrent('a connection to a platform that falls silent', () => {
     });
   });
 
-  test('is not found where something is merely slow: a long wait for the fence, a long statement', async () => {
+  test('is not found where something is merely slow: a long wait for the fence, a long statement', async ({
+    expect,
+  }) => {
     const { run } = await wayOfItsOwn();
     const free = await holdFence('Patient');
     const waits = run(effect('Patient', 1), { program: 'Patient', epoch: 1 });
     const long = run('select pg_sleep(13)', { program: 'Long', epoch: 1 });
-    await backend('Patient', 1, "wait_event_type = 'Lock'");
+    await backend(expect, 'Patient', 1, "wait_event_type = 'Lock'");
     expect(await long).toEqual({ outcome: 'succeeded', rows: 0 });
     await free();
     expect(await waits).toEqual({ outcome: 'succeeded', rows: 1 });
@@ -125,7 +134,7 @@ describe.concurrent('a connection to a platform that falls silent', () => {
 });
 
 /** Nothing of the programs is left at work on the database. */
-async function backendsGone(programs: readonly string[]): Promise<void> {
+async function backendsGone(expect: ExpectStatic, programs: readonly string[]): Promise<void> {
   const left = async () => {
     const { rows } = await direct.query<{ name: string }>(
       "select application_name as name from pg_stat_activity where application_name like 'sluice e%'",
