@@ -20,11 +20,15 @@ interface Import {
   readonly typeOnly: boolean;
 }
 
-/** What a line of a file imports: static, re-exported, dynamic with a literal. Comments are taken out first. */
-function importsOf(file: string): Import[] {
-  const code = text(file)
+/** A file without its comments. */
+const codeOf = (file: string) =>
+  text(file)
     .replace(/\/\*[\s\S]*?\*\//g, '')
     .replace(/^\s*\/\/.*$/gm, '');
+
+/** What a file imports: static, re-exported, dynamic with a literal. */
+function importsOf(file: string): Import[] {
+  const code = codeOf(file);
   const found: Import[] = [];
   const add = (specifier: string, typeOnly: boolean) => {
     const target = specifier.startsWith('.') ? normalize(join(dirname(file), specifier)) : specifier;
@@ -276,6 +280,22 @@ describe('the house', () => {
     };
     const workflows = typescript.filter((entry) => entry.startsWith('workflows/'));
     expect(workflows.flatMap((workflow) => loads(workflow))).toEqual([]);
+  });
+
+  test('only the store and platforms speak SQL', () => {
+    /** Rooms with databases of their own: what ships makes sample data, embedded and bench keep servers. */
+    const exempt = ['catalogue', 'embedded', 'bench', 'test'];
+    /** A literal that begins like a statement. Words such as `select` in texts about programs of users are none. */
+    const statement =
+      /['"`]\s*(?:select\s[^'"`]*?(?:\sfrom\s|\w\()|insert\s+into\s+\w|update\s+\w+\s+(?:\w+\s+)?set\s|delete\s+from\s|with\s+\w+\s+as\s+\()/gi;
+    const call = /\.query\s*[(<]|\.send\(\s*['"`{]/g;
+    const speaks = (file: string): boolean => {
+      const code = codeOf(file);
+      return [statement, call].some((pattern) => code.search(pattern) >= 0);
+    };
+    const speakers = typescript.filter(speaks);
+    expect(speakers).toContain('store/record/run-log.ts');
+    expect(speakers.filter((file) => !['store', 'platforms', ...exempt].includes(roomOf(file)))).toEqual([]);
   });
 
   test('only yaml-package.ts of the graph reads YAML', () => {
