@@ -25,8 +25,8 @@ import { readLog, sendLockCounters } from '../store/record/run-log.ts';
 import {
   learnSubscribers,
   likelySubscribers,
+  notifySubscribers,
   subscribersOf,
-  tellSubscribers,
 } from '../store/record/subscriptions.ts';
 import { sendNotify } from '../store/schema/notify.ts';
 import { inTransaction, type Queryable, type Transaction } from '../store/schema/pool.ts';
@@ -59,9 +59,9 @@ export async function exchange(
   let rowByRow = false;
   for (let subscribers: readonly string[] = likelySubscribers(context, request.groups); ; ) {
     try {
-      const result = await once(pool, context, request, subscribers, rowByRow);
-      if (!('tell' in result)) return result;
-      subscribers = result.tell;
+      const result = await once(pool, context, request, { subscribers, rowByRow });
+      if (!('unlocked' in result)) return result;
+      subscribers = result.unlocked;
       await learnSubscribers(pool, context);
     } catch (error) {
       // What the database refuses for its content it would refuse every time: the exchange is repeated row by row (A5).
@@ -71,14 +71,13 @@ export async function exchange(
   }
 }
 
-/** `tell`: nothing was done, because counter rows of these runs have to be locked together with the run's own, by run id (A10, A11). */
+/** `unlocked`: nothing was done, because counter rows of these runs have to be locked together with the run's own, by run id (A10, A11). */
 async function once(
   pool: pg.Pool,
   context: RunContext,
   request: ExchangeRequest,
-  subscribers: readonly string[],
-  rowByRow: boolean,
-): Promise<ExchangeResult | { readonly tell: readonly string[] }> {
+  { subscribers, rowByRow }: { readonly subscribers: readonly string[]; readonly rowByRow: boolean },
+): Promise<ExchangeResult | { readonly unlocked: readonly string[] }> {
   return inTransaction(pool, async (client) => {
     if (subscribers.length > 0) sendLockCounters(client, [request.run, ...subscribers]);
     const counter = await lockCounter(client, request.run);
@@ -88,9 +87,10 @@ async function once(
     if (counter.exchange < request.n - 1) return { refused: 'ahead' };
     if (counter.subscribed && request.groups.length > 0) {
       const needed = await subscribersOf(client, context, request.groups);
-      if (needed.some((run) => run !== request.run && !subscribers.includes(run))) return { tell: needed };
+      if (needed.some((run) => run !== request.run && !subscribers.includes(run)))
+        return { unlocked: needed };
     }
-    return write(client, context, request, counter, rowByRow);
+    return write(client, context, request, { counter, rowByRow });
   });
 }
 
@@ -118,14 +118,17 @@ async function write(
   client: Transaction,
   context: RunContext,
   request: ExchangeRequest,
-  counter: Counter,
-  rowByRow: boolean,
+  { counter, rowByRow }: { readonly counter: Counter; readonly rowByRow: boolean },
 ): Promise<ExchangeAnswer> {
   const { run, n, groups } = request;
   const now = Math.max(counter.now, counter.clock);
   const { written, contradicting } = await verify(client, context, groups);
   const accepted = groups.slice(0, written);
-  const refused = await writeGroups(client, context, now, accepted, counter.subscribed, rowByRow);
+  const refused = await writeGroups(client, context, accepted, {
+    now,
+    subscribed: counter.subscribed,
+    rowByRow,
+  });
   const cursor = accepted.reduce((last, group) => Math.max(last, group.seq), counter.cursor);
   const entries = await readLog(client, context, { from: cursor, limit: READ_LIMIT });
   const seqTo = entries.at(-1)?.seq ?? cursor;
@@ -232,11 +235,10 @@ async function openLeases(
 async function writeGroups(
   client: Transaction,
   context: RunContext,
-  now: number,
   groups: readonly Group[],
-  subscribed: boolean,
-  rowByRow: boolean,
+  how: { readonly now: number; readonly subscribed: boolean; readonly rowByRow: boolean },
 ): Promise<number> {
+  const { now, subscribed, rowByRow } = how;
   const effects: Effect[] = groups.flatMap((group) => group.effects);
   const triggered = new Set(effects.flatMap((effect) => (effect.t === 'triggered' ? [effect.v] : [])));
   const last = new Map<number, FlowWrite>();
@@ -254,7 +256,7 @@ async function writeGroups(
   await (rowByRow ? writeEffectsOneByOne : writeEffects)(client, context, now, effects);
   writeFlows(client, context, now, writes);
   await failRefused(client, context, now, refused);
-  if (subscribed && groups.length > 0) await tellSubscribers(client, context, writes, effects);
+  if (subscribed && groups.length > 0) await notifySubscribers(client, context, writes, effects);
   for (const platform of platforms) sendNotify(client, 'sluice_outbox', platform);
   return refused.length;
 }

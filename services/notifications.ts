@@ -30,7 +30,7 @@ export async function openNotifications(
     (channel, payload) => {
       for (const listener of [...(listeners.get(channel) ?? [])]) listener(payload);
     },
-    log,
+    { log },
   );
   return {
     on(channel, listener) {

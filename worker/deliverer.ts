@@ -75,7 +75,7 @@ export class Deliverer {
       databaseUrl,
       ['sluice_log', 'sluice_wake'],
       (channel, run) => this.wake(run, channel === 'sluice_wake'),
-      logger,
+      { log: logger },
     );
     this.#stopPolling = repeat(() => this.#poll(), POLL_MS);
   }

@@ -67,7 +67,7 @@ export async function startScheduleKeeper(deps: ScheduleKeeperDeps): Promise<() 
     })();
   }
 
-  const stopListening = await listen(databaseUrl, ['sluice_schedules'], look, logger);
+  const stopListening = await listen(databaseUrl, ['sluice_schedules'], look, { log: logger });
   look();
   return async () => {
     stopped = true;

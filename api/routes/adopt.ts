@@ -14,7 +14,7 @@ import {
   type AdoptionAnswer,
   adoptVersion,
   answeredBefore,
-  foreseeAdoption,
+  previewAdoption,
 } from '../../store/schedules/adopt.ts';
 import type { Api } from '../instance.ts';
 
@@ -60,10 +60,13 @@ export function adoptRoutes(app: Api, deps: ApiDeps): void {
           from,
           version: wanted,
           dryRun,
-          ...shown(await foreseeAdoption(deps.pool, context, version, deps.graceMs)),
+          ...shown(await previewAdoption(deps.pool, context, version, deps.graceMs)),
         };
       const given = { actor: actor.name, roles: actor.roles, key, bodyHash: hash, reason };
-      const adoption = await adoptVersion(deps.pool, context, version, deps.graceMs, given);
+      const adoption = await adoptVersion(deps.pool, context, version, {
+        graceMs: deps.graceMs,
+        request: given,
+      });
       deps.contextOf.forget(run);
       return { run, from, version: wanted, dryRun, ...shown(adoption) };
     },

@@ -10,7 +10,7 @@ import { readFirstFlowStates } from '../../store/history/flows.ts';
 import { openRuns } from '../../store/history/runs.ts';
 import type { RunContext } from '../../store/record/run-context.ts';
 import { readClock } from '../../store/record/snapshot.ts';
-import { foreseeAdoption } from '../../store/schedules/adopt.ts';
+import { previewAdoption } from '../../store/schedules/adopt.ts';
 import type { ApiDeps } from '../deps.ts';
 import { openContext } from '../runs/find.ts';
 import { type ExpectDurations, usualDurations } from '../timing/expected-durations.ts';
@@ -146,7 +146,7 @@ async function adoption(
   changes: ReadonlyMap<string, unknown>,
   expect: ExpectDurations,
 ): Promise<TouchedRun['adopt']> {
-  const { deadlines, ...found } = await foreseeAdoption(deps.pool, context, target, deps.graceMs);
+  const { deadlines, ...found } = await previewAdoption(deps.pool, context, target, deps.graceMs);
   const { state } = found;
   const { graph } = target.graphOf(context.run.cycle);
   const added = new Set(found.added);

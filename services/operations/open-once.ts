@@ -60,7 +60,7 @@ async function open(
     procedures: asked.procedures ?? null,
   };
   // One transaction: a key that is known has its run, and a run that was opened has its key.
-  const run = await openRun(deps.pool, deps.versionOf, request, actor.name, async (client, id) => {
+  const run = await openRun(deps, request, actor.name, async (client, id) => {
     await writeApplied(client, {
       run: id,
       actor,

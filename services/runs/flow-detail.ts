@@ -29,14 +29,13 @@ export async function flowDetail(deps: ApiDeps, run: string, given: string): Pro
       readAttempts(client, id, flow.id),
       readGenerations(client, id, flow.id),
       readOverrides(client, id, flow.id),
-      claimBlockers(client, id, flow.id, deps.leaseMs, context.workOf(flow)?.readable ?? null),
+      claimBlockers(client, { run: id, flow: flow.id }, deps.leaseMs, context.workOf(flow)?.readable ?? null),
       programWaits(client, id, flow.id),
       readUsual(client, context),
     ]);
   const [state, [rows, attempts, generations, overrides, claim, fence, usual], now] = await inSnapshot(
     deps.pool,
-    context,
-    deps.graceMs,
+    { context, graceMs: deps.graceMs },
     read,
     (snapshot, found) => [snapshot.state, found, snapshot.now] as const,
   );

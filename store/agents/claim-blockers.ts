@@ -19,8 +19,7 @@ export interface ClaimBlocker {
 /** Everything at once; empty when some agent may take it at its next claim. Mirrors the conditions of store/agents/claims.ts. */
 export async function claimBlockers(
   client: Queryable,
-  run: string,
-  flow: string,
+  { run, flow }: { readonly run: string; readonly flow: string },
   leaseMs: number,
   workText: string | null,
 ): Promise<ClaimBlocker[]> {

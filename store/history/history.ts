@@ -50,7 +50,7 @@ export async function readWhyFacts(
       readUsual(reading.client, context),
       readFirst(reading.client),
     ]);
-  return inSnapshot(pool, context, limits.graceMs, read, async (snapshot, found) => {
+  return inSnapshot(pool, { context, graceMs: limits.graceMs }, read, async (snapshot, found) => {
     const [released, leases, allAgents, pools, locks, pauses, overrides, usual, first] = found;
     const silentSince = snapshot.now - limits.leaseMs;
     const agents = allAgents.map((agent) => ({ ...agent, live: agent.seenAt > silentSince }));
@@ -73,8 +73,8 @@ export async function readWhyFacts(
       };
     };
     const isFull = (name: string, n: number): boolean => {
-      const it = pools.get(name);
-      return it !== undefined && it.used + n > it.size;
+      const held = pools.get(name);
+      return held !== undefined && held.used + n > held.size;
     };
     const crowded = (v: number): boolean =>
       v >= 0 &&
@@ -140,7 +140,7 @@ export async function readPathFacts(
       readPauses(reading, true),
       readPlans(reading),
     ]);
-  return inSnapshot(pool, context, graceMs, read, (snapshot, found) => {
+  return inSnapshot(pool, { context, graceMs }, read, (snapshot, found) => {
     const [past, attempts, metAt, overrides, pauses, plans] = found;
     return {
       state: snapshot.state,

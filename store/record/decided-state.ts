@@ -56,21 +56,17 @@ export async function readChanged(client: Queryable, context: RunContext): Promi
 export async function readDecided(
   client: Queryable,
   context: RunContext,
-  counter: Counter,
-  changed: Changed | null,
-  graceMs: number,
+  now: { readonly counter: Counter; readonly changed: Changed | null; readonly graceMs: number },
 ): Promise<Decided> {
+  const { counter, changed, graceMs } = now;
   const usable = changed !== null && isUsable(context, counter, changed, graceMs);
   if (usable && changed.since.exchange === counter.exchange) return changed.since;
   const next = usable
-    ? await build(
-        client,
-        context,
-        counter,
-        copy(changed.since),
-        changed.flows.map((v) => context.graph.ids[v]!),
-      )
-    : await build(client, context, counter, empty(context, graceMs), null);
+    ? await build(client, context, counter, {
+        ...copy(changed.since),
+        changed: changed.flows.map((v) => context.graph.ids[v]!),
+      })
+    : await build(client, context, counter, { ...empty(context, graceMs), changed: null });
   decided.set(context, next);
   return next;
 }
@@ -151,8 +147,7 @@ async function build(
   client: Queryable,
   context: RunContext,
   counter: Counter,
-  { state, instants }: Columns,
-  changed: readonly string[] | null,
+  { state, instants, changed }: Columns & { readonly changed: readonly string[] | null },
 ): Promise<Decided> {
   const { run, index, graph } = context;
   const [rows, waives, met] = await Promise.all([
@@ -187,7 +182,7 @@ async function build(
   const lists = { edge: state.waived, invalid: state.waivedInvalid, foreign: state.waivedForeign };
   for (const { list, edge } of waives) lists[list][edge] = 1;
   state.foreignMet.fill(0);
-  for (const it of met) state.foreignMet[it.i] = it.met;
+  for (const { i, met: value } of met) state.foreignMet[i] = value;
   state.exchange = counter.exchange;
   state.cursor = counter.cursor;
   state.now = counter.now;

@@ -11,9 +11,9 @@ import {
   end,
   type Instead,
   NOTHING_INSTEAD,
+  notifyOperations,
   type Of,
   of,
-  tellOperations,
   writeAudits,
   writeDecided,
   writeNotices,
@@ -29,7 +29,7 @@ export async function writeEffectsOneByOne(
   effects: readonly Effect[],
 ): Promise<void> {
   for (const effect of effects) await writeOne(client, context, now, effect);
-  tellOperations(client, of(effects, 'outcome'));
+  notifyOperations(client, of(effects, 'outcome'));
   await writeStopsAndMet(client, context, now, effects);
 }
 
@@ -42,7 +42,7 @@ async function writeOne(
   switch (effect.t) {
     case 'override':
       await withTexts(client, effect.operation, (inner, instead) =>
-        begin(inner, context, now, [effect], instead),
+        begin(inner, { context, now }, [effect], instead),
       );
       return;
     case 'end_override':
@@ -53,16 +53,18 @@ async function writeOne(
         writeDecided(inner, now, [spoken(effect, instead)]),
       );
       await withTexts(client, effect.operation, (inner, instead) =>
-        writeAudits(inner, context, now, [spoken(effect, instead)], instead),
+        writeAudits(inner, { context, now }, [spoken(effect, instead)], instead),
       );
       return;
     case 'notice':
-      await withTexts(client, null, (inner, instead) => writeNotices(inner, context, now, [effect], instead));
+      await withTexts(client, null, (inner, instead) =>
+        writeNotices(inner, { context, now }, [effect], instead),
+      );
       return;
     case 'run':
     case 'finished':
       await withTexts(client, effect.t === 'run' ? effect.operation : null, (inner, instead) =>
-        writeRun(inner, context, now, [effect], instead),
+        writeRun(inner, { context, now }, [effect], instead),
       );
       return;
     default:

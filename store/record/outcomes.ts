@@ -15,6 +15,12 @@ export interface Instead {
 }
 export const NOTHING_INSTEAD: Instead = { reason: null, evidence: null, detail: null };
 
+/** The run, and the moment of the exchange, ms. */
+export interface At {
+  readonly context: RunContext;
+  readonly now: number;
+}
+
 export type Of<T extends Effect['t']> = Extract<Effect, { t: T }>;
 
 export const of = <T extends Effect['t']>(effects: readonly Effect[], t: T): Of<T>[] =>
@@ -30,8 +36,8 @@ export async function writeEffects(
   if (effects.length === 0) return;
   writeOverrides(client, context, now, effects);
   writeOutcomes(client, context, now, of(effects, 'outcome'));
-  writeNotices(client, context, now, of(effects, 'notice'));
-  writeRun(client, context, now, effects);
+  writeNotices(client, { context, now }, of(effects, 'notice'));
+  writeRun(client, { context, now }, effects);
   await writeStopsAndMet(client, context, now, effects);
 }
 
@@ -75,12 +81,12 @@ function writeOverrides(
       ended = [];
       begun.push(effect);
     } else if (effect.t === 'end_override') {
-      begin(client, context, now, begun);
+      begin(client, { context, now }, begun);
       begun = [];
       ended.push(effect);
     }
   }
-  begin(client, context, now, begun);
+  begin(client, { context, now }, begun);
   end(client, context, now, ended);
 }
 
@@ -113,8 +119,7 @@ export function end(
 
 export function begin(
   client: Transaction,
-  context: RunContext,
-  now: number,
+  { context, now }: At,
   begun: readonly Of<'override'>[],
   instead: Instead = NOTHING_INSTEAD,
 ): void {
@@ -150,8 +155,8 @@ function writeOutcomes(
   // One may be requested and approved in the same exchange: each is audited, the last word counts.
   const last = [...new Map(outcomes.map((outcome) => [outcome.operation, outcome])).values()];
   writeDecided(client, now, last);
-  writeAudits(client, context, now, outcomes);
-  tellOperations(client, last);
+  writeAudits(client, { context, now }, outcomes);
+  notifyOperations(client, last);
 }
 
 export function writeDecided(client: Transaction, now: number, outcomes: readonly Of<'outcome'>[]): void {
@@ -170,8 +175,7 @@ export function writeDecided(client: Transaction, now: number, outcomes: readonl
 
 export function writeAudits(
   client: Transaction,
-  context: RunContext,
-  now: number,
+  { context, now }: At,
   outcomes: readonly Of<'outcome'>[],
   instead: Instead = NOTHING_INSTEAD,
 ): void {
@@ -194,7 +198,7 @@ export function writeAudits(
   });
 }
 
-export function tellOperations(client: Transaction, outcomes: readonly Of<'outcome'>[]): void {
+export function notifyOperations(client: Transaction, outcomes: readonly Of<'outcome'>[]): void {
   client.send({
     name: 'tell-operations',
     text: "select pg_notify('sluice_operation', id) from unnest($1::text[]) as x (id)",
@@ -204,8 +208,7 @@ export function tellOperations(client: Transaction, outcomes: readonly Of<'outco
 
 export function writeNotices(
   client: Transaction,
-  context: RunContext,
-  now: number,
+  { context, now }: At,
   notices: readonly Of<'notice'>[],
   instead: Instead = NOTHING_INSTEAD,
 ): void {
@@ -282,8 +285,7 @@ function writeGiveUps(
 
 export function writeRun(
   client: Transaction,
-  context: RunContext,
-  now: number,
+  { context, now }: At,
   effects: readonly Effect[],
   instead: Instead = NOTHING_INSTEAD,
 ): void {

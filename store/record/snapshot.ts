@@ -29,8 +29,7 @@ export type Reading = Pick<Snapshot, 'client' | 'context'>;
  */
 export async function inSnapshot<Facts, T>(
   pool: pg.Pool,
-  context: RunContext,
-  graceMs: number,
+  { context, graceMs }: { readonly context: RunContext; readonly graceMs: number },
   read: (reading: Reading) => Promise<Facts>,
   work: (snapshot: Snapshot, facts: Facts) => T | Promise<T>,
 ): Promise<T> {
@@ -46,7 +45,7 @@ export async function inSnapshot<Facts, T>(
       ]);
       if (counter === null)
         throw new SluiceError('unknown_run', `there is no run ${run.id}`, { facts: { run: run.id } });
-      const { state, instants } = await readDecided(client, context, counter, changed, graceMs);
+      const { state, instants } = await readDecided(client, context, { counter, changed, graceMs });
       const lease = new Uint8Array(context.graph.n);
       for (const { flow, started } of claimed) {
         const v = index.get(flow);

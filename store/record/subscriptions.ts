@@ -212,7 +212,7 @@ export async function learnSubscribers(client: Queryable, context: RunContext): 
  * Tells subscribers what an exchange wrote: releases and what is released no more, and what was redone. Their counter rows are locked.
  * A run that the news of a redo came through is not told of it again: loops over run borders come to an end.
  */
-export async function tellSubscribers(
+export async function notifySubscribers(
   client: Queryable,
   context: RunContext,
   writes: readonly FlowChange[],
@@ -228,7 +228,7 @@ export async function tellSubscribers(
     values: [id, writes.map((w) => graph.ids[w.v]), writes.map(metOf)],
   });
   const news = new News();
-  for (const { run: to, flow, met } of changed.rows) news.add(to, [id], flow, met, 0);
+  for (const { run: to, flow, met } of changed.rows) news.add(to, { via: [id], flow, met, redone: 0 });
   const redone = effects.filter((effect) => effect.t === 'redone');
   if (redone.length > 0) {
     const below = redone.map(({ roots }) => reach(graph, roots));
@@ -242,7 +242,7 @@ export async function tellSubscribers(
     for (const { run: to, flow, met } of found.rows)
       redone.forEach(({ via }, k) => {
         if (!via.includes(to) && below[k]!.has(context.index.get(flow)!))
-          news.add(to, [...via, id], flow, met, 1);
+          news.add(to, { via: [...via, id], flow, met, redone: 1 });
       });
   }
   for (const [to, rows] of news.rows(id)) await appendLog(client, to, rows);
@@ -255,7 +255,10 @@ class News {
     Map<string, { via: readonly string[]; flows: Map<string, [Met, 0 | 1]> }>
   >();
 
-  add(to: string, via: readonly string[], flow: string, met: Met, redone: 0 | 1): void {
+  add(
+    to: string,
+    { via, flow, met, redone }: { via: readonly string[]; flow: string; met: Met; redone: 0 | 1 },
+  ): void {
     const ways = this.#byRun.get(to) ?? new Map();
     this.#byRun.set(to, ways);
     const way = ways.get(via.join(' ')) ?? { via, flows: new Map() };

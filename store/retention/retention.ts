@@ -159,7 +159,7 @@ async function retire(pool: pg.Pool, policy: RetentionPolicy, due: DueRun): Prom
       const before = await readCounter(client, run);
       const head = { sluice: 'archived run', run, cycle, period, purpose, schema: await schemaOf(client) };
       const parts = RUN_TABLES.map((part) => ({ ...part, values: [run] }));
-      return { before, archive: await writeArchive(client, policy.folder, file, head, parts) };
+      return { before, archive: await writeArchive(client, { folder: policy.folder, file, head, parts }) };
     },
     SNAPSHOT,
   );
@@ -289,7 +289,7 @@ async function purgeAudit(pool: pg.Pool, { auditDays, folder }: RetentionPolicy)
         const range = `id between ${first} and ${last}`;
         const head = { sluice: 'archived audit', first, last };
         const parts = [{ table: 'audit', where: range, values: [] }];
-        const archive = await writeArchive(client, folder, file, head, parts);
+        const archive = await writeArchive(client, { folder, file, head, parts });
         await noteInManifest(folder, { audit: day, ...archive });
         return (await client.query(`delete from audit where ${range}`)).rowCount ?? 0;
       },

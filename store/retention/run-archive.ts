@@ -32,6 +32,13 @@ export const RUN_TABLES: readonly { readonly table: string; readonly where: stri
 /** Ids that the database gives by itself: a restored row gets a new one. */
 const GENERATED: Readonly<Record<string, string>> = { overrides: 'id', notices: 'id', pauses: 'id' };
 
+/** Rows of a table: those for which `where` holds, with the values of its parameters. */
+interface Part {
+  readonly table: string;
+  readonly where: string;
+  readonly values: readonly string[];
+}
+
 export interface WrittenArchive {
   /** Below the archive's folder, with `/`. */
   readonly file: string;
@@ -43,11 +50,14 @@ export interface WrittenArchive {
 /** Writes the rows that the client's snapshot sees; the file is on disk, complete and read back when this answers. */
 export async function writeArchive(
   client: Queryable,
-  folder: string,
-  file: string,
-  head: object,
-  parts: readonly { readonly table: string; readonly where: string; readonly values: readonly string[] }[],
+  given: {
+    readonly folder: string;
+    readonly file: string;
+    readonly head: object;
+    readonly parts: readonly Part[];
+  },
 ): Promise<WrittenArchive> {
+  const { folder, file, head, parts } = given;
   const path = join(folder, file);
   await mkdir(dirname(path), { recursive: true });
   const part = await open(`${path}.part`, 'w');
@@ -76,7 +86,7 @@ export async function writeArchive(
 async function* linesOf(
   client: Queryable,
   head: object,
-  parts: readonly { readonly table: string; readonly where: string; readonly values: readonly string[] }[],
+  parts: readonly Part[],
 ): AsyncGenerator<string | Buffer> {
   yield `${JSON.stringify(head)}\n`;
   for (const { table, where, values } of parts) {
@@ -153,12 +163,12 @@ export async function readArchive(
       first = false;
       continue;
     }
-    const it = JSON.parse(line) as { table: string; row: Record<string, unknown> };
-    if (it.table !== table || batch.length >= 2_000) await flush();
-    if (!RUN_TABLES.some((known) => known.table === it.table))
-      throw unreadable(archived.file, `it has rows of '${it.table}'`);
-    table = it.table;
-    batch.push(it.row);
+    const parsed = JSON.parse(line) as { table: string; row: Record<string, unknown> };
+    if (parsed.table !== table || batch.length >= 2_000) await flush();
+    if (!RUN_TABLES.some((known) => known.table === parsed.table))
+      throw unreadable(archived.file, `it has rows of '${parsed.table}'`);
+    table = parsed.table;
+    batch.push(parsed.row);
   }
   await flush();
   return total;

@@ -60,7 +60,7 @@ interface Fixed {
 }
 
 /** What the move would change now, and the deadlines that it would bring, by vertex of the version; nothing is written. O(V + E). */
-export async function foreseeAdoption(
+export async function previewAdoption(
   pool: pg.Pool,
   context: RunContext,
   version: CatalogueVersion,
@@ -85,13 +85,12 @@ export async function adoptVersion(
   pool: pg.Pool,
   context: RunContext,
   version: CatalogueVersion,
-  graceMs: number,
-  request: AdoptRequest,
+  given: { readonly graceMs: number; readonly request: AdoptRequest },
 ): Promise<Adoption> {
   const until = performance.now() + PATIENCE_MS;
   for (;;) {
     try {
-      return await inTransaction(pool, (client) => move(client, context, version, graceMs, request), {
+      return await inTransaction(pool, (client) => move(client, context, version, given), {
         retryForMs: PATIENCE_MS,
       });
     } catch (error) {
@@ -109,8 +108,7 @@ async function move(
   client: Queryable,
   context: RunContext,
   version: CatalogueVersion,
-  graceMs: number,
-  request: AdoptRequest,
+  { graceMs, request }: { readonly graceMs: number; readonly request: AdoptRequest },
 ): Promise<Adoption> {
   const { run } = context;
   const fixed = await readFixed(client, context, version);
@@ -137,7 +135,10 @@ async function move(
   await writeRows(client, context, fixed, adoption);
   await forgetSubscriptions(client, context, fixed.target);
   await subscribe(client, run.id, graph.ids, subscriptions);
-  const operation = await writeOperation(client, context, version, request, adoption);
+  const operation = await writeOperation(client, context, request, {
+    version: version.version,
+    adoption,
+  });
   // Speaks of no flow: it wakes the coordinator, also by the deliverer's poll.
   await appendLog(client, run.id, [
     {
@@ -295,13 +296,13 @@ async function forgetSubscriptions(client: Queryable, { run }: RunContext, targe
 async function writeOperation(
   client: Queryable,
   { run }: RunContext,
-  version: CatalogueVersion,
   request: AdoptRequest,
-  { state: _, ...answer }: Adoption,
+  done: { readonly version: number; readonly adoption: Adoption },
 ): Promise<string> {
+  const { state: _, ...answer } = done.adoption;
   const { added, removed, newBlockers } = answer;
   const { actor, roles, key, bodyHash, reason } = request;
-  const adopted = { version: version.version, from: run.catalogueVersion };
+  const adopted = { version: done.version, from: run.catalogueVersion };
   return writeApplied(client, {
     run: run.id,
     actor: { name: actor, roles },

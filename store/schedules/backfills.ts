@@ -318,7 +318,7 @@ async function openNext(
     beforeBeginning: backfill.beforeBeginning,
   };
   try {
-    await openRun(pool, versionOf, request, actor, async (client, opened) => {
+    await openRun({ pool, versionOf }, request, actor, async (client, opened) => {
       await take(client);
       const detail = { cycle, period, purpose: 'backfill', backfill: id };
       await writeAudit(client, {

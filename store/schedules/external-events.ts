@@ -104,7 +104,7 @@ export async function writeEvent(
 }
 
 /** Tells a run that is being opened, once its counter row is there, of what its flows wait for and what has happened already. */
-export async function tellOpened(
+export async function notifyOpened(
   client: Queryable,
   run: { id: string; cycle: Cycle; period: string },
   graph: Graph,

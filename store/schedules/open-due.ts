@@ -57,7 +57,7 @@ export async function openDue(deps: OpenDueDeps, id: string, firedMs = 0): Promi
     let opening: NewSlot | null = null;
     for (const slot of slotsAfter(schedule, calendar.timeZone, row.decidedAt)) {
       if (slot.at > now || closed.length === AT_ONCE) break;
-      const decided = await decideSlot(deps.pool, schedule, calendar, row, slot, now);
+      const decided = await decideSlot(deps.pool, found, row, { slot, now });
       if (decided.decision === 'opened') {
         opening = decided;
         break;
@@ -109,10 +109,13 @@ export async function openWaiting(
   }
 }
 
-async function definitionOf(
-  { pool, versionOf }: OpenDueDeps,
-  id: string,
-): Promise<{ schedule: Schedule; calendar: BusinessCalendar } | null> {
+/** A schedule as the newest catalogue has it. */
+interface Definition {
+  readonly schedule: Schedule;
+  readonly calendar: BusinessCalendar;
+}
+
+async function definitionOf({ pool, versionOf }: OpenDueDeps, id: string): Promise<Definition | null> {
   const version = await newestVersion(pool);
   if (version === null) return null;
   const { frame } = await versionOf(version);
@@ -128,11 +131,9 @@ async function clock(client: Queryable): Promise<number> {
 /** What becomes of one slot; `opened` stands for 'is to be opened'. The calendar speaks first, then the operator, then the rest. */
 async function decideSlot(
   client: Queryable,
-  schedule: Schedule,
-  calendar: BusinessCalendar,
+  { schedule, calendar }: Definition,
   row: ScheduleRow,
-  slot: Slot,
-  now: number,
+  { slot, now }: { readonly slot: Slot; readonly now: number },
 ): Promise<NewSlot> {
   const verdict = judge(schedule, calendar, slot);
   const { period } = verdict;
@@ -199,7 +200,7 @@ async function unfinishedBefore(
 
 /** Opens the run and writes the decision in one transaction; a run that is there already is as good, and is said. */
 async function openSlot(
-  { pool, versionOf }: OpenDueDeps,
+  deps: OpenDueDeps,
   schedule: Schedule,
   slot: NewSlot,
   decide: (client: Queryable, slot: NewSlot) => Promise<void>,
@@ -214,7 +215,7 @@ async function openSlot(
   };
   const text = { en: '', zh: '' };
   try {
-    await openRun(pool, versionOf, request, actor, async (client, run) => {
+    await openRun(deps, request, actor, async (client, run) => {
       await decide(client, { ...slot, decision: 'opened', run, text });
       const detail = { ...request, schedule: id, slot: slot.slot };
       await writeAudit(client, { actor, verb: 'open', run, outcome: 'applied', detail });
@@ -227,7 +228,7 @@ async function openSlot(
             ...slot,
             decision: 'run_exists',
             run: runId(cycle, slot.period),
-            text: await existsText(pool, schedule, runId(cycle, slot.period), error.kind),
+            text: await existsText(deps.pool, schedule, runId(cycle, slot.period), error.kind),
           }
         : {
             ...slot,
@@ -235,7 +236,7 @@ async function openSlot(
             run: null,
             text: { en: error.message, zh: `${error.kind.zh}：${error.message}` },
           };
-    await inTransaction(pool, (client) => decide(client, refusal));
+    await inTransaction(deps.pool, (client) => decide(client, refusal));
   }
 }
 

@@ -14,8 +14,13 @@ import { type RunRow, readRun } from '../record/run-context.ts';
 import { subscribe } from '../record/subscriptions.ts';
 import { notify } from '../schema/notify.ts';
 import { inTransaction, type Queryable } from '../schema/pool.ts';
-import { tellOpened } from './external-events.ts';
+import { notifyOpened } from './external-events.ts';
 import { nextRunNumber } from './run-numbers.ts';
+
+export interface OpenRunDeps {
+  readonly pool: pg.Pool;
+  readonly versionOf: (version: number) => Promise<CatalogueVersion>;
+}
 
 export interface OpenRequest {
   readonly cycle: Cycle;
@@ -39,8 +44,7 @@ export interface OpenRequest {
  * `run_exists` with the run's id when the scheduled run of the period was opened before.
  */
 export async function openRun(
-  pool: pg.Pool,
-  versionOf: (version: number) => Promise<CatalogueVersion>,
+  { pool, versionOf }: OpenRunDeps,
   request: OpenRequest,
   actor: string,
   within: (client: Queryable, run: string) => Promise<void> = async () => {},
@@ -140,7 +144,7 @@ export async function openRun(
           [id, [...leftOut], actor, openedAt],
         );
       await within(client, id);
-      await tellOpened(client, { id, cycle, period }, graph);
+      await notifyOpened(client, { id, cycle, period }, graph);
       // Last: it holds the counter rows of other runs (A11).
       await subscribe(client, id, graph.ids, subscriptions);
       await notify(client, 'sluice_log', id);

@@ -8,6 +8,14 @@ const AGAIN_MS = 500;
 const PING_MS = 10_000;
 const ANSWER_MS = 5_000;
 
+export interface ListenOptions {
+  readonly log: Log;
+  /** Rest between two questions whether the connection still answers, ms. Default: 10 s. */
+  readonly pingMs?: number;
+  /** Statement timeout in ms, after which the connection is dropped. Default: 5 s. */
+  readonly answerMs?: number;
+}
+
 /**
  * Calls `heard(channel, payload)` for each notification until the returned function is called. Resolves once
  * listening: a server that is away when the process starts is waited for.
@@ -16,8 +24,7 @@ export async function listen(
   url: string,
   channels: readonly string[],
   heard: (channel: string, payload: string) => void,
-  log: Log,
-  { pingMs, answerMs } = { pingMs: PING_MS, answerMs: ANSWER_MS },
+  { log, pingMs = PING_MS, answerMs = ANSWER_MS }: ListenOptions,
 ): Promise<() => Promise<void>> {
   let client: pg.Client | undefined;
   let timer: NodeJS.Timeout | undefined;

@@ -14,7 +14,7 @@ afterAll(() => pool.end());
 const versionOf = versionReader(pool);
 
 const open = (cycle: 'hour' | 'day' | 'month', period: string) =>
-  openRun(pool, versionOf, { cycle, period, purpose: 'scheduled', procedures: null }, 'test');
+  openRun({ pool, versionOf }, { cycle, period, purpose: 'scheduled', procedures: null }, 'test');
 
 const HOURS = Array.from({ length: 24 }, (_, h) => String(h).padStart(2, '0'));
 const DAYS = Array.from({ length: 31 }, (_, d) => `2031-03-${String(d + 1).padStart(2, '0')}`);

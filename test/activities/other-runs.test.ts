@@ -147,8 +147,7 @@ describe('A11: an edge to another run', () => {
     const first = await openFirst(a);
     // Somebody else subscribed before: the upstream's row is not written to again.
     await openRun(
-      pool,
-      versionOf,
+      { pool, versionOf },
       { cycle: 'day', period: b, purpose: 'backfill', procedures: null },
       'test',
     );
@@ -197,8 +196,7 @@ describe('A11: an edge to another run', () => {
     const [a, b] = days();
     const open = (period: string, beside: string[]) =>
       openRun(
-        pool,
-        versionOf,
+        { pool, versionOf },
         {
           cycle: 'day',
           period,

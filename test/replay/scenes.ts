@@ -221,7 +221,7 @@ export const OTHER_SCENES: Record<string, Scene> = {
       const versionOf = versionReader(s.pool);
       const context = await contextReader(s.pool, versionOf)(s.run);
       const request = { actor: 'operator', roles: [], key: 'adopt', bodyHash: '', reason: 'test' };
-      await adoptVersion(s.pool, context, await versionOf(version), 0, request);
+      await adoptVersion(s.pool, context, await versionOf(version), { graceMs: 0, request });
       await s.work('B C X');
       await s.record();
     },

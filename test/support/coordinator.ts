@@ -105,7 +105,7 @@ export async function startCoordinator(
     wake(run).catch((error) => failures.push(error));
   }
 
-  const stopListening = await listen(url, ['sluice_log'], (_channel, run) => start(run), console);
+  const stopListening = await listen(url, ['sluice_log'], (_channel, run) => start(run), { log: console });
   const known = await pool.query<{ id: string }>('select id from runs');
   for (const { id } of known.rows) start(id);
   return {

@@ -57,8 +57,7 @@ export async function openTestRun(
   cycle: Cycle = 'month',
 ): Promise<string> {
   const run = await openRun(
-    pool,
-    versionReader(pool),
+    { pool, versionOf: versionReader(pool) },
     { cycle, period, purpose: 'scheduled', procedures: null },
     'test',
   );

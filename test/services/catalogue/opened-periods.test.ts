@@ -106,7 +106,7 @@ test('a version that was stored before the rule counts every period, until its f
     purpose: 'scheduled' as const,
     procedures: null,
   };
-  await openRun(api.pool, versionReader(api.pool), request, 'test');
+  await openRun({ pool: api.pool, versionOf: versionReader(api.pool) }, request, 'test');
   expect(await waitsFor('day-2026-10-19')).toEqual(['Plain day-2026-10-18', 'Stock day-2026-10-18']);
   const again = await applyCatalogue(api.pool, text);
   expect(again).toBe(before.version + 1);

@@ -33,7 +33,7 @@ async function openDay(files: readonly SourceFile[], period: string): Promise<st
   };
   await inTransaction(api.pool, (client) => saveVersion(client, version), { guarded: false });
   const request = { cycle: 'day', period, purpose: 'scheduled', procedures: null } as const;
-  const run = await openRun(api.pool, api.deps.versionOf, request, 'test');
+  const run = await openRun(api.deps, request, 'test');
   await settleRun(api.pool, run.id, api.deps.contextOf);
   return run.id;
 }

@@ -110,7 +110,7 @@ describe('C10: a backfill', () => {
   const flows = [{ id: 'Due', deadline: '+0 month, day 1, 06:00' }, { id: 'Plain' }, { ...WHOLE, key: true }];
   const openBackfill = async (period: string): Promise<string> => {
     const request = { cycle: 'month', period, purpose: 'backfill', procedures: null } as const;
-    const { id } = await openRun(pool, versionReader(pool), request, 'test');
+    const { id } = await openRun({ pool, versionOf: versionReader(pool) }, request, 'test');
     await settleRun(pool, id);
     return id;
   };

@@ -69,7 +69,7 @@ test.each<[string, readonly string[] | null, string[] | undefined, string]>([
     await begin('2026-11-22T12:00:00Z', own === undefined ? {} : { procedures: own }, {}, { procedures });
     await at('2026-11-22T18:00:00Z');
     const request = { cycle: 'day', period: '2026-11-22', purpose: 'scheduled', procedures: opened } as const;
-    await openRun(pool, deps.versionOf, request, 'operator');
+    await openRun(deps, request, 'operator');
     await openDue(deps, 'days');
     const [slot] = await lastSlots(pool, ['days'], 1);
     expect(slot).toMatchObject({
@@ -100,7 +100,7 @@ test('opened by a person and by the schedule at once: one run, and the decision 
   await at('2026-11-22T18:00:00Z');
   const request = { cycle: 'day', period: '2026-11-22', purpose: 'scheduled', procedures: null } as const;
   const [byHand] = await Promise.allSettled([
-    openRun(pool, deps.versionOf, request, 'operator'),
+    openRun(deps, request, 'operator'),
     openDue(deps, 'days'),
     openDue(deps, 'days'),
   ]);

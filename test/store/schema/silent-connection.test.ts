@@ -51,7 +51,7 @@ describe('a connection that has fallen silent', () => {
     const waits: string[] = [];
     const heard: string[] = [];
     const listening = listen(url, ['test_start'], (_channel, payload) => heard.push(payload), {
-      warn: (_facts, message) => void waits.push(message),
+      log: { warn: (_facts, message) => void waits.push(message) },
     });
     await expect.poll(() => waits).toEqual(['a server does not answer yet: waiting']);
     link.heal();
@@ -63,14 +63,15 @@ describe('a connection that has fallen silent', () => {
 
   test('that breaks between connecting and listening is tried again', async () => {
     const resets = setInterval(() => link.reset(), 5);
-    const listening = listen(url, ['test_reset'], () => {}, { warn: () => clearInterval(resets) });
+    const listening = listen(url, ['test_reset'], () => {}, { log: { warn: () => clearInterval(resets) } });
     await (await listening)();
     clearInterval(resets);
   });
 
   test('is found by who listens: notifications come again', async () => {
     const heard: string[] = [];
-    const stop = await listen(url, ['test_channel'], (_channel, payload) => heard.push(payload), silent, {
+    const stop = await listen(url, ['test_channel'], (_channel, payload) => heard.push(payload), {
+      log: silent,
       pingMs: 300,
       answerMs: 500,
     });
