@@ -1,4 +1,4 @@
-/** The workflow bundle: built once per source state and kept in a file, so that workers start in a moment (1.6-3 s otherwise). */
+/** The workflow bundle: built once for each state of the sources and kept in a file. Building takes 1.6 to 3 s. */
 import { execFile } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { mkdir, readdir, readFile, rename, stat, writeFile } from 'node:fs/promises';
@@ -8,26 +8,26 @@ import { promisify } from 'node:util';
 import { BUILD } from '../workflows/messages.ts';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
-/** A process of its own: webpack leaves 250 MB behind, and a worker lives for weeks. */
+/** Run in a process of its own: webpack leaves 250 MB of memory behind, and a worker lives for weeks. */
 const builder = fileURLToPath(new URL('bundle/main.ts', import.meta.url));
 const run = promisify(execFile);
 
 export interface Bundle {
   readonly codePath: string;
-  /** Hash of the sources; the coordinators know it as their own (decision 0009). */
+  /** Hash of the sources. Every execution of a coordinator carries it (decision 0009). */
   readonly build: string;
 }
 
 /**
- * The bundle of the present sources, built when missing. `folder` keeps bundles of earlier states beside it; `sources` is where the rooms
- * graph/ and workflows/ are.
+ * The bundle of the present sources; it is built when `folder` does not have it. `folder` keeps bundles of earlier sources, too. `sources`
+ * holds the rooms graph/ and workflows/.
  */
 export async function workflowBundle(folder: string, sources = root): Promise<Bundle> {
   const build = await hashOfSources(sources);
   const codePath = join(folder, `workflows-${build}.js`);
   if (await exists(codePath)) return { codePath, build };
   await mkdir(folder, { recursive: true });
-  // Written aside and renamed: two workers may start at once.
+  // Written to another name first: two workers may start at the same time.
   const aside = `${codePath}.${process.pid}`;
   const entry = join(sources, 'workflows', 'index.ts');
   await run(process.execPath, ['--disable-warning=ExperimentalWarning', builder, aside, entry]);
@@ -36,7 +36,7 @@ export async function workflowBundle(folder: string, sources = root): Promise<Bu
   return { codePath, build };
 }
 
-/** Everything that can end up in the bundle: the rules, the workflows, and the SDK's version. */
+/** Covers everything that can be in the bundle: rules, workflows and the version of the SDK. */
 async function hashOfSources(sources: string): Promise<string> {
   const hash = createHash('sha256');
   for (const room of ['graph', 'workflows']) {

@@ -24,7 +24,7 @@ export interface WorkerOptions {
   /** Folder in which built bundles are kept. */
   readonly bundleFolder: string;
   readonly graceMs: number;
-  /** How long orphans of flows that say nothing themselves go on, ms (C4, C5). */
+  /** Default orphan time, ms: how long a program goes on without its agent when its flow sets no time (C4, C5). */
   readonly orphanMs: number;
   readonly logger: Logger;
   /** 0: when the server suggests it. */
@@ -35,10 +35,10 @@ export interface WorkerOptions {
 
 /** Statement timeout in ms. No statement of the engine takes 20 s: the record ends a transaction after 5 s (protocol A10). */
 const ANSWER_MS = 20_000;
-/** Coordinators that work at the same time. With 40, 30 chains at once had hops of 372 ms instead of 89: two processors, and all are late. */
+/** Workflow tasks executed at the same time. Measured on two processors with 30 chains: hops of 89 ms with 10, of 372 ms with 40. */
 const TASKS = 10;
 const DAY_MS = 24 * 3_600_000;
-/** A8. */
+/** How long a finished run stays parked before its workflow completes, ms (A8). */
 const KEEP_MS: Record<Cycle, number> = { hour: DAY_MS, day: 7 * DAY_MS, month: 45 * DAY_MS };
 
 export interface RunningWorker {
@@ -47,10 +47,10 @@ export interface RunningWorker {
   stop(): Promise<void>;
 }
 
-/** Temporal's clients give no reason that would never pass. */
+/** A connection to Temporal that fails is always tried again: its errors do not say whether they will pass. */
 const isAway = (): boolean => true;
 
-/** Starts everything; throws when PostgreSQL or Temporal cannot be reached for a minute. */
+/** Starts all parts. Throws when PostgreSQL or Temporal cannot be reached for a minute. */
 export async function startWorker(options: WorkerOptions): Promise<RunningWorker> {
   const { databaseUrl, temporalAddress, namespace, taskQueue, logger } = options;
   const pool = createPool(databaseUrl, {
@@ -77,10 +77,10 @@ export async function startWorker(options: WorkerOptions): Promise<RunningWorker
     workflowBundle: bundle,
     sinks: successor.sinks,
     activities: { ...createActivities({ pool, versionOf, contextOf, arrivals, graceMs: options.graceMs }) },
-    // All live runs must fit: an evicted one replays its whole history at the next wake.
+    // All live runs should fit: an evicted one replays its whole history when it is woken.
     maxCachedWorkflows: 200,
     maxConcurrentWorkflowTaskExecutions: TASKS,
-    // How long a killed worker's runs wait before another takes them.
+    // How long runs of a worker that died wait before another worker takes them.
     stickyQueueScheduleToStartTimeout: '1s',
     shutdownGraceTime: '2s',
     shutdownForceTime: '5s',

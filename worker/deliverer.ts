@@ -1,6 +1,6 @@
 /**
- * The deliverer (protocol A6): wakes the coordinators of runs whose log is ahead of them. One in every worker; listening to NOTIFY, and
- * each second looking for what a lost notification, a dead API or a parked run has left.
+ * The deliverer (protocol A6): wakes the coordinators of runs whose log is ahead of them. Every worker has one. It listens to NOTIFY, and
+ * each second it looks for runs that no notification reached: one was lost, an API died, or the run was parked.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Client } from '@temporalio/client';
@@ -22,7 +22,7 @@ export interface DelivererDeps {
   readonly successor: Successor;
   readonly arrivals: Arrivals;
   readonly taskQueue: string;
-  /** Of the worker's bundle (decision 0009). */
+  /** Build of the worker's bundle (decision 0009). */
   readonly build: string;
   readonly logger: Logger;
   /** Keep time of a finished run by cycle, ms (A8). */
@@ -30,27 +30,29 @@ export interface DelivererDeps {
   readonly continueAfterEvents: number;
 }
 
-/** Two wake signals of one run are at least this far apart (A6). */
+/** Least time between two wake signals to one run, ms (A6). */
 const SPACING_MS = 10;
+/** Rest between two looks for runs whose log is ahead, ms. */
 const POLL_MS = 1_000;
-/** How long one signal may take while Temporal is away; then the poll begins again. The end waits for those in flight. */
+/** Deadline of one signal, ms, when Temporal does not answer; the next look tries again. `stop` waits for signals under way. */
 const SIGNAL_MS = 3_000;
 /**
- * Time in ms without an exchange after which a woken run is looked at: its history may not fit the code, or take too long to replay
- * (decisions 0009, 0011). From then on it is woken and looked at only once in this time: each signal makes the history longer.
+ * Time in ms without an exchange after which a run that was woken counts as stuck: its history may not fit the code, or take too long to
+ * replay (decisions 0009, 0011). A stuck run is woken and examined once in this time, as each signal makes its history longer.
  */
 const STUCK_MS = 5_000;
 
-/** Time in ms that a coordinator of another worker has to look by itself: it may wait inside its task there (decision 0014). */
+/** Time in ms that a coordinator in another worker gets to read its log by itself, because it may wait inside its task there (decision 0014). */
 const ELSEWHERE_MS = 20;
 
-/** Time in ms for which a coordinator that leaves (A7) is left alone. By then its new execution has begun, or has died and is woken. */
+/** Time in ms for which a coordinator that continues as new (A7) gets no signal. By then its new execution runs, or has died and is woken. */
 const LEAVING_MS = 10_000;
 
-/** Signals to a run under way: there is one of these as long as there are. */
+/** A run to which signals are being sent. */
 interface Delivery {
+  /** Another signal is needed after this one. */
   again: boolean;
-  /** The coordinator itself asks for it. */
+  /** The coordinator itself has asked for the signal. */
   wanted: boolean;
 }
 
@@ -58,7 +60,7 @@ export class Deliverer {
   readonly #deps: DelivererDeps;
   readonly #deliveries = new Map<string, Delivery>();
   readonly #cycles = new Map<string, Cycle>();
-  /** The exchange of a run that was its last when it was signalled, when that was, and when it was first (performance.now). */
+  /** By run: its last exchange when it was signalled, the time of the last signal since that exchange, and of the first (performance.now). */
   readonly #signalled = new Map<string, { exchange: number; on: number; since: number }>();
   #stopListening: (() => Promise<void>) | undefined;
   #stopPolling: (() => Promise<void>) | undefined;
@@ -84,11 +86,14 @@ export class Deliverer {
     this.#stopped = true;
     await this.#stopPolling?.();
     await this.#stopListening?.();
-    // The caller closes the client next: under a call that is being repeated that would end the process.
+    // The caller closes the client next, which would end the process while a call is being repeated.
     await Promise.all(this.#delivering);
   }
 
-  /** A coordinator that waits here hears of it at once. Otherwise at most one signal in flight per run; what comes meanwhile makes one more signal. */
+  /**
+   * A coordinator that waits inside its task in this worker goes on at once. All others get a signal: at most one is under way for each run,
+   * and one more follows for everything that comes meanwhile. `wanted`: the coordinator itself has asked for it.
+   */
   wake(run: string, wanted = false): void {
     if (this.#stopped) return;
     if (!wanted && this.#deps.arrivals.came(run)) return;
@@ -114,15 +119,15 @@ export class Deliverer {
       try {
         if (!wanted) {
           if (this.#isElsewhere(run)) await sleep(ELSEWHERE_MS);
-          // It may have begun to wait meanwhile.
+          // It may wait inside its task by now.
           if (!(await this.#isNeeded(run)) || arrivals.came(run)) continue;
         }
         const input = await this.#inputOf(run);
         if (!wanted && this.#isStuck(run)) await successor.look(input);
         await client.withDeadline(Date.now() + SIGNAL_MS, () => signalCoordinator(client, taskQueue, input));
       } catch (error) {
-        // The poll finds the run again: its log stays ahead of its cursor.
-        logger.warn({ run, error }, 'could not wake the coordinator');
+        // The log stays ahead of the coordinator, so the next look finds the run again.
+        logger.warn({ run, error }, 'could not wake the coordinator; trying again in a second');
       }
       const rest = SPACING_MS - (performance.now() - begun);
       if (rest > 0) await sleep(rest);
@@ -131,9 +136,9 @@ export class Deliverer {
   }
 
   /**
-   * Whether a signal would tell the coordinator anything. Not when its last exchange has read the log to the end; not when it has made no
-   * exchange since the last signal, which then still waits for it; not while it continues as new: a signal that arrives in that moment
-   * makes the server refuse it, and a busy run would never get there.
+   * Whether the coordinator needs a signal. It needs none when its last exchange has read the whole log; when it has made no exchange since
+   * the last signal, which is still on its way; and while it continues as new: a signal that arrives at that moment makes the server refuse
+   * the new execution, and a busy run would never continue as new.
    */
   async #isNeeded(run: string): Promise<boolean> {
     const progress = await readProgress(this.#deps.pool, run, LEAVING_MS);
@@ -141,7 +146,7 @@ export class Deliverer {
     const { exchange } = progress;
     const signalled = this.#signalled.get(run);
     const now = performance.now();
-    // One that was lost is repeated: by the poll, after its second.
+    // A signal that was lost is repeated by the next look.
     const rest = this.#isStuck(run) ? STUCK_MS : POLL_MS;
     if (signalled?.exchange === exchange && now - signalled.on < rest) return false;
     const since = signalled?.exchange === exchange ? signalled.since : now;
@@ -149,7 +154,7 @@ export class Deliverer {
     return true;
   }
 
-  /** It was signalled from here, and has never looked into its log here. */
+  /** It was signalled by this worker and has never read its log in this worker. */
   #isElsewhere(run: string): boolean {
     return this.#signalled.has(run) && !this.#deps.arrivals.knows(run);
   }
@@ -177,7 +182,7 @@ export class Deliverer {
     try {
       for (const run of await runsBehind(pool)) this.wake(run);
     } catch (error) {
-      logger.warn({ error }, 'could not look for runs whose log is ahead');
+      logger.warn({ error }, 'could not look for runs to wake; trying again in a second');
     }
   }
 }

@@ -1,7 +1,7 @@
 /**
- * Keeps Temporal's schedules as the newest catalogue version has them: created, changed, removed; only those whose id begins with our
- * prefix are touched. Each worker does it, any number of times. What a firing means is decided in the record (store/schedules/open-due.ts), pauses
- * included: Temporal's part is to fire at the right moment, daily or hourly, also after it was down.
+ * Creates, changes and removes Temporal's schedules until they are those of the newest catalogue version; it touches only ids with our
+ * prefix. Every worker does it, and repeating it changes nothing. Temporal fires at the right moment, also after it was down; the record
+ * decides what a firing means, pauses included (store/schedules/open-due.ts).
  */
 import {
   type Client,
@@ -31,11 +31,12 @@ export interface ScheduleKeeperDeps {
   readonly logger: Logger;
 }
 
-/** How often what somebody changed at Temporal, or a failed look, is set right. */
+/** Rest between two passes, ms: after it, what somebody changed at Temporal is corrected. */
 const EVERY_MS = 60_000;
+/** Rest after a pass that failed, ms. */
 const AGAIN_MS = 5_000;
 
-/** Looks now, whenever the schedules change, and every minute, until the returned function is called. */
+/** Makes a pass now, whenever schedules change, and every minute, until the returned function is called. */
 export async function startScheduleKeeper(deps: ScheduleKeeperDeps): Promise<() => Promise<void>> {
   const { databaseUrl, logger } = deps;
   let stopped = false;
@@ -56,7 +57,7 @@ export async function startScheduleKeeper(deps: ScheduleKeeperDeps): Promise<() 
       try {
         kept = await keep(deps, kept);
       } catch (error) {
-        logger.warn({ error }, 'could not bring the schedules in line');
+        logger.warn({ error }, 'could not update the schedules at Temporal; trying again in 5 seconds');
         kept = null;
         next = AGAIN_MS;
       }
@@ -77,14 +78,14 @@ export async function startScheduleKeeper(deps: ScheduleKeeperDeps): Promise<() 
   };
 }
 
-/** One look; answers the version that Temporal's schedules are of now. `kept` is the one they were of before, null = unknown. */
+/** One pass. Answers the catalogue version that Temporal's schedules have now; `kept` is the version that they had before, null = unknown. */
 async function keep(deps: ScheduleKeeperDeps, kept: number | null): Promise<number | null> {
   const { pool, versionOf, client, taskQueue } = deps;
   const version = await newestVersion(pool);
   if (version === null) return null;
   const { frame } = await versionOf(version);
   const changed = version !== kept;
-  // Versions that were stored before the record kept schedules have rows from here on.
+  // A version that was stored before the record kept schedules has no rows of them yet.
   if (changed) await addRows(pool, frame.schedules);
   const prefix = schedulePrefix(taskQueue);
   const there = new Set<string>();
@@ -98,7 +99,7 @@ async function keep(deps: ScheduleKeeperDeps, kept: number | null): Promise<numb
     } else await create(client, id, options);
   }
   for (const id of there) await client.schedule.getHandle(id).delete().catch(ignore(ScheduleNotFoundError));
-  // What became due while nobody fired is not left to the next firing.
+  // What became due while Temporal was down is opened now, not at the next firing.
   for (const schedule of frame.schedules) await openDue(deps, schedule.id);
   return version;
 }
@@ -113,7 +114,7 @@ async function create(client: Client, scheduleId: string, options: Options): Pro
   try {
     await client.schedule.create({ ...options, scheduleId });
   } catch (error) {
-    // Another worker was quicker, or the list is behind.
+    // Another worker was quicker, or Temporal's list is not up to date.
     if (!(error instanceof ScheduleAlreadyRunning)) throw error;
     await client.schedule.getHandle(scheduleId).update(() => options);
   }

@@ -1,4 +1,4 @@
-/** The one call that wakes a coordinator, begins it, or replaces its execution by a new one. */
+/** The one call that wakes a coordinator, starts it, or replaces its execution by a new one. */
 import type { Client } from '@temporalio/client';
 import {
   RUN_WORKFLOW,
@@ -8,7 +8,7 @@ import {
   WAKE_SIGNAL,
 } from '../workflows/messages.ts';
 
-/** Wakes the coordinator of `input.run`, or starts it with `input`; `restart` ends the execution that is there, in the same call. */
+/** Wakes the coordinator of `input.run`, or starts it with `input`. With `restart`, the same call ends the present execution. */
 export async function signalCoordinator(
   client: Client,
   taskQueue: string,

@@ -1,6 +1,6 @@
 /**
- * Begins a new execution of a run's coordinator, from the record, where the present bundle cannot go on with the history of the old one, or
- * not in time (protocol A7, A9; decisions 0009, 0011). Nothing is lost by it: the truth is the record, and exchange numbers go on.
+ * Replaces the execution of a coordinator by a new one that starts from the record, when this worker's bundle cannot replay the old history,
+ * or not in time (protocol A7, A9; decisions 0009, 0011). Nothing is lost: the record is the truth, and exchange numbers go on.
  */
 import type { Client } from '@temporalio/client';
 import type { InjectedSinks } from '@temporalio/worker';
@@ -11,18 +11,18 @@ import { signalCoordinator } from './signal-coordinator.ts';
 export interface SuccessorDeps {
   readonly client: Client;
   readonly taskQueue: string;
-  /** Of the bundle that this worker executes. */
+  /** Build of the bundle that this worker executes. */
   readonly build: string;
   readonly logger: Logger;
 }
 
-/** Events asked for at once; an exchange brings four, and its answer may have 100 kB. */
+/** Events read in one page. An exchange makes four events, and its answer may have 100 kB. */
 const PAGE = 20;
 /** `WORKFLOW_TASK_FAILED_CAUSE_NON_DETERMINISTIC_ERROR`. */
 const NON_DETERMINISTIC = 24;
 /**
- * Events of a history that is not worth its replay. A replay takes 6 ms of processor for each exchange (measured: 6.2 s for 4,900 events with
- * 858 of them); one that does not fit into the time of a workflow task begins again, for ever.
+ * A longer history, in events, is not replayed. A replay takes 6 ms of processor time for each exchange (measured: 6.2 s for 4,900 events
+ * with 858 exchanges), and one that takes longer than a workflow task may is repeated for ever.
  */
 const LONG_HISTORY = 200;
 
@@ -34,7 +34,7 @@ export class Successor {
     this.#deps = deps;
   }
 
-  /** For the worker: what its coordinators say. The task that said it fails meanwhile. */
+  /** Hears what coordinators of this worker say. A workflow task that says `otherBuild` fails. */
   get sinks(): InjectedSinks<CoordinatorSinks> {
     return {
       coordinator: {
@@ -47,9 +47,9 @@ export class Successor {
   }
 
   /**
-   * Looks at a run whose log nobody reads for a while, although it was woken: its worker has died, and another one has to replay a long history
-   * first, or its task fails because the history does not fit the code. Then a new execution begins. One that has just begun has a short history
-   * and is left alone, so each gets to its first exchange.
+   * Examines a run that was woken and has not read its log for a while. Either its worker has died and another one would have to replay a
+   * long history, or its tasks fail because the history does not fit the code: in both cases a new execution replaces it. A new execution has
+   * a short history and is left alone until its first exchange.
    */
   async look(input: RunInput): Promise<void> {
     const { client, taskQueue } = this.#deps;
@@ -57,7 +57,7 @@ export class Successor {
     const { runId, status, historyLength } = await client.workflow.getHandle(workflowId).describe();
     if (status.name !== 'RUNNING') return;
     if (historyLength > LONG_HISTORY)
-      return this.#begin(runId, input, 'its long history would have to be replayed');
+      return this.#begin(runId, input, 'its history is too long to be replayed in time');
     for await (const event of this.#backwards(workflowId, runId)) {
       if (event.workflowTaskCompletedEventAttributes != null) return;
       if (event.workflowTaskFailedEventAttributes?.cause === NON_DETERMINISTIC)
@@ -65,45 +65,49 @@ export class Successor {
     }
   }
 
-  /** Resolves when everything that was begun is there or was given up. */
+  /** Resolves when no replacement is under way any more. */
   async stop(): Promise<void> {
     await Promise.all(this.#underWay.values());
   }
 
-  /** Once for each execution, however often it asks; one that fails is asked for again by the next attempt of the task. */
+  /** At most one replacement of an execution is under way. One that fails is tried again when the next workflow task fails. */
   #begin(runId: string, input: RunInput, why: string): void {
     if (this.#underWay.has(runId)) return;
     const { logger } = this.#deps;
     const beginning = this.#replace(runId, input)
       .then((seen) => {
         if (seen !== null)
-          logger.info({ run: input.run, seen, why }, 'the coordinator restarts from the record');
+          logger.info({ run: input.run, seen, why }, 'the coordinator was restarted from the record');
       })
-      .catch((error) => logger.warn({ run: input.run, error }, 'the coordinator could not be restarted'))
+      .catch((error) =>
+        logger.warn(
+          { run: input.run, error },
+          'could not restart the coordinator; trying again later',
+        ),
+      )
       .finally(() => this.#underWay.delete(runId));
     this.#underWay.set(runId, beginning);
   }
 
-  /** The number of the last exchange that the old execution has seen; null when another one is there already. */
+  /** Answers the number of the last exchange that the old execution has seen; null: another execution has replaced it already. */
   async #replace(runId: string, input: RunInput): Promise<number | null> {
     const { client, taskQueue, build } = this.#deps;
     const workflowId = runWorkflowId(taskQueue, input.run);
     const now = await client.workflow.getHandle(workflowId).describe();
     if (now.runId !== runId || now.status.name !== 'RUNNING') return null;
     const seen = Math.max(input.seen, await this.#lastExchange(workflowId, runId));
-    const restarted: RunInput = { ...input, seen, build };
-    // One call ends the old one and begins the new one: a deliverer that comes between would know nothing of `seen`.
-    await signalCoordinator(client, taskQueue, restarted, { restart: true });
+    // One call ends the old one and starts the new one: a deliverer that comes between would not know `seen`.
+    await signalCoordinator(client, taskQueue, { ...input, seen, build }, { restart: true });
     return seen;
   }
 
-  /** So that a workflow that is ahead of the record freezes in its next execution, too (A9). */
+  /** Number of the last exchange in a history; 0 = none. With it a workflow that is ahead of the record freezes in its next execution, too (A9). */
   async #lastExchange(workflowId: string, runId: string): Promise<number> {
     for await (const event of this.#backwards(workflowId, runId)) {
       const payload = event.markerRecordedEventAttributes?.details?.result?.payloads?.[0]?.data;
       if (payload == null) continue;
       const answer: unknown = JSON.parse(Buffer.from(payload).toString());
-      // Of the local activities only an exchange that was written answers with its number.
+      // Among the local activities only a written exchange answers with a field `n`.
       if (typeof answer === 'object' && answer !== null && 'n' in answer) return Number(answer.n);
     }
     return 0;
