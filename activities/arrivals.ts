@@ -7,20 +7,20 @@ import { setTimeout as sleep } from 'node:timers/promises';
 /** How a wait ends; one that was given up belonged to a task that was. */
 type Ended = 'came' | 'time' | 'given up';
 
-/** Longer than anybody means to wait inside a task, ms: what the clocks say is not trusted beyond. */
-const MOST_MS = 2_000;
+/** Longest wait for a due moment inside a task, ms. Coordinators ask for 1 s at most; a longer one would come from clocks that disagree. */
+const LONGEST_WAIT_MS = 2_000;
 
 export class Arrivals {
   /** A waiting coordinator occupies one workflow-task slot. At most this many may wait; the others are woken by a signal. */
-  readonly #most: number;
+  readonly #limit: number;
   /** Coordinators that have looked into their logs here -> whether something was heard of since. */
   readonly #heard = new Map<string, boolean>();
   readonly #waiting = new Map<string, (why: Ended) => void>();
   /** The record's clock when an exchange was answered, less this process's own (performance.now), by run, ms. */
   readonly #clocks = new Map<string, number>();
 
-  constructor(most: number) {
-    this.#most = most;
+  constructor(limit: number) {
+    this.#limit = limit;
   }
 
   /** The coordinator is about to read its log: what was heard of until now, it will find. */
@@ -53,7 +53,7 @@ export class Arrivals {
   async wait(run: string, ms: number, gatherMs: number, due = 0): Promise<boolean> {
     const isThere = this.#heard.get(run) === true;
     const before = this.#waiting.get(run);
-    if (!isThere && before === undefined && this.#waiting.size >= this.#most) return false;
+    if (!isThere && before === undefined && this.#waiting.size >= this.#limit) return false;
     // One that still waits belongs to a task that was given up.
     before?.('given up');
     const { promise, resolve } = Promise.withResolvers<Ended>();
@@ -75,6 +75,6 @@ export class Arrivals {
   #until(run: string, due: number): number {
     const clock = this.#clocks.get(run);
     if (clock === undefined) return 0;
-    return Math.min(Math.max(0, Math.ceil(due - clock - performance.now())), MOST_MS);
+    return Math.min(Math.max(0, Math.ceil(due - clock - performance.now())), LONGEST_WAIT_MS);
   }
 }

@@ -70,7 +70,7 @@ export async function claimBlockers(
   for (const lock of row.locks ?? [])
     list.push({
       code: 'locked',
-      detail: `${shown(lock.key, workText)} is held by ${lock.flow ?? '?'} of ${lock.run ?? '?'}`,
+      detail: `${lockName(lock.key, workText)} is held by ${lock.flow ?? '?'} of ${lock.run ?? '?'}`,
     });
   if (list.length === 0)
     list.push(...(await keptFor(client, { run, flow, asks: row, agents: open }, leaseMs)));
@@ -130,5 +130,5 @@ export async function programWaits(
 }
 
 /** A work by its name instead of its key. */
-const shown = (key: string, workText: string | null): string =>
+const lockName = (key: string, workText: string | null): string =>
   key.startsWith('work:') ? (workText ?? key) : key;

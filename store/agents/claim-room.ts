@@ -132,7 +132,7 @@ const NONE_FIRST: FirstInLine = {
 export async function lockFirst(
   client: Queryable,
   all: readonly WaitingRow[],
-  wishes: readonly Taker[],
+  takers: readonly Taker[],
   leaseMs: number,
 ): Promise<FirstInLine> {
   if (all.length === 0) return NONE_FIRST;
@@ -140,7 +140,7 @@ export async function lockFirst(
   const { granted, kept } = allot(
     all.map((asking) => ({ asking, takeable: true })),
     [],
-    { ...rooms, agents: withTakers(rooms.agents, wishes) },
+    { ...rooms, agents: withTakers(rooms.agents, takers) },
     () => 0,
   );
   if (granted.length === 0) return { all, locked: [], kept: keptUnits(kept), rooms };
@@ -158,13 +158,13 @@ export async function lockFirst(
 /** Agents that ask now count as they say; all others keep what was read of them. */
 export function withTakers(
   agents: readonly Omit<AgentRoom, 'takes'>[],
-  wishes: readonly Taker[],
+  takers: readonly Taker[],
 ): AgentRoom[] {
   const asking = new Map<string, number>();
-  for (const { call, limit } of wishes) asking.set(call.agent, (asking.get(call.agent) ?? 0) + limit);
+  for (const { call, limit } of takers) asking.set(call.agent, (asking.get(call.agent) ?? 0) + limit);
   const found = agents.map((agent) => ({ ...agent, takes: asking.get(agent.name) ?? 0 }));
   const known = new Set(found.map((agent) => agent.name));
-  for (const { call, limit, labels } of wishes) {
+  for (const { call, limit, labels } of takers) {
     if (limit === 0 || known.has(call.agent)) continue;
     known.add(call.agent);
     found.push({

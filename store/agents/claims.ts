@@ -38,15 +38,15 @@ export interface Claimed {
 }
 
 /** A claim with what its agent may take: nothing while it is drained. */
-interface Wish extends Taker {
+interface ClaimRequest extends Taker {
   readonly call: ClaimCall;
-  readonly granted: Granted[];
+  readonly assigned: Assigned[];
 }
 
-type Granted = Candidate & { readonly epoch: number; readonly past?: Past };
+type Assigned = Candidate & { readonly epoch: number; readonly past?: Past };
 
 /**
- * Serves several agents' claims in one transaction. What waits is dealt out one by one, so that a burst spreads over the agents, and room
+ * Serves several agents' claims in one transaction. Waiting flows are assigned one by one, so that a burst spreads over the agents, and room
  * is kept for what goes first (graph/run/room.ts). Locks in the order of A10, each once for all calls: outbox (skipping what others hold),
  * agents, pools, locks. `leaseMs` is the default lease time. `within` does what must be done or not done with it: the answers are kept
  * for repeated calls (C1).
@@ -58,44 +58,44 @@ export async function claimTasks(
   within: (client: Transaction, answers: readonly Claimed[][]) => void = () => {},
 ): Promise<Claimed[][]> {
   return inTransaction(pool, async (client) => {
-    const [, wishes, waiting] = await Promise.all([
+    const [, requests, waiting] = await Promise.all([
       requireInstance(client, calls),
-      wishesOf(client, calls),
+      requestsOf(client, calls),
       readFirst(client),
     ]);
-    const first = await lockFirst(client, waiting, wishes, leaseMs);
-    const dealt = await deal(client, first, wishes, await candidatesFor(client, first, wishes));
-    const granted = await takeRooms(client, dealt);
-    for (const { wish, candidate } of granted) wish.granted.push(candidate);
-    if (granted.length > 0) client.send(writing(granted, leaseMs));
-    const answers = wishes.map((wish) => wish.granted.map(claimedOf));
+    const first = await lockFirst(client, waiting, requests, leaseMs);
+    const assignments = await assign(client, first, requests, await candidatesFor(client, first, requests));
+    const taken = await takeRooms(client, assignments);
+    for (const { request, candidate } of taken) request.assigned.push(candidate);
+    if (taken.length > 0) client.send(writing(taken, leaseMs));
+    const answers = requests.map((request) => request.assigned.map(claimedOf));
     within(client, answers);
     return answers;
   });
 }
 
-const claimedOf = ({ epoch, run_id, flow_id, generation, attempt, past }: Granted): Claimed => {
+const claimedOf = ({ epoch, run_id, flow_id, generation, attempt, past }: Assigned): Claimed => {
   const claimed = { epoch, run: run_id, flow: flow_id, generation, attempt };
   return past === undefined ? claimed : { ...claimed, past };
 };
 
-async function wishesOf(client: Transaction, calls: readonly ClaimCall[]): Promise<Wish[]> {
-  const found = await client.query<{ name: string; most: number; labels: string[] }>({
+async function requestsOf(client: Transaction, calls: readonly ClaimCall[]): Promise<ClaimRequest[]> {
+  const found = await client.query<{ name: string; slots: number; labels: string[] }>({
     name: 'claim-limits',
-    text: `select a.name, case when a.drained then 0 else a.slots end as most,
+    text: `select a.name, case when a.drained then 0 else a.slots end as slots,
         a.labels || coalesce((select array_agg(distinct x.label) from agents b, unnest(b.labels) as x (label) where b.failover_to = a.name), '{}') as labels
       from agents a where a.name = any($1::text[])`,
     values: [calls.map((call) => call.agent)],
   });
   const limits = new Map(found.rows.map((row) => [row.name, row]));
   return calls.map((call) => {
-    const { most = 0, labels = [] } = limits.get(call.agent) ?? {};
-    return { call, limit: Math.max(0, Math.min(call.free, most)), labels: [...labels].sort(), granted: [] };
+    const { slots = 0, labels = [] } = limits.get(call.agent) ?? {};
+    return { call, limit: Math.max(0, Math.min(call.free, slots)), labels: [...labels].sort(), assigned: [] };
   });
 }
 
 interface Waiting {
-  readonly wishes: readonly Wish[];
+  readonly requests: readonly ClaimRequest[];
   readonly found: readonly Candidate[];
 }
 
@@ -103,13 +103,13 @@ interface Waiting {
 async function candidatesFor(
   client: Transaction,
   first: FirstInLine,
-  wishes: readonly Wish[],
+  requests: readonly ClaimRequest[],
 ): Promise<Waiting[]> {
-  const kinds = new Map<string, Wish[]>();
-  for (const wish of wishes) {
-    if (wish.limit === 0) continue;
-    const kind = JSON.stringify([wish.call.platform, wish.labels]);
-    kinds.set(kind, [...(kinds.get(kind) ?? []), wish]);
+  const kinds = new Map<string, ClaimRequest[]>();
+  for (const request of requests) {
+    if (request.limit === 0) continue;
+    const kind = JSON.stringify([request.call.platform, request.labels]);
+    kinds.set(kind, [...(kinds.get(kind) ?? []), request]);
   }
   const lists: Waiting[] = [];
   for (const group of kinds.values()) {
@@ -134,35 +134,35 @@ async function candidatesFor(
       values: [
         call.platform,
         labels,
-        group.reduce((sum, wish) => sum + wish.limit, 0),
+        group.reduce((sum, request) => sum + request.limit, 0),
         taken.map(([run]) => run),
         taken.map(([, flow]) => flow),
         [...first.kept.keys()],
         [...first.kept.values()],
       ],
     });
-    if (found.rows.length > 0) lists.push({ wishes: group, found: found.rows });
+    if (found.rows.length > 0) lists.push({ requests: group, found: found.rows });
   }
   return lists;
 }
 
-interface Dealt {
-  readonly wish: Wish;
-  readonly candidate: Granted;
+interface Assignment {
+  readonly request: ClaimRequest;
+  readonly candidate: Assigned;
 }
 
-/** Gives what was found to the agents: what goes first, then all others in turn, none more than it has room for. */
-async function deal(
+/** Assigns what was found to agents: first what goes first, then the others in turn; no agent gets more than it has room for. */
+async function assign(
   client: Transaction,
   first: FirstInLine,
-  wishes: readonly Wish[],
+  requests: readonly ClaimRequest[],
   lists: readonly Waiting[],
-): Promise<Dealt[]> {
+): Promise<Assignment[]> {
   const found = [...first.locked, ...lists.flatMap((list) => list.found)];
   if (found.length === 0) return [];
   const platforms = new Set(found.map((found) => found.platform));
-  const takers = wishes.filter((wish) => wish.limit > 0 && platforms.has(wish.call.platform));
-  const agents = [...new Set(takers.map((wish) => wish.call.agent))];
+  const takers = requests.filter((request) => request.limit > 0 && platforms.has(request.call.platform));
+  const agents = [...new Set(takers.map((request) => request.call.agent))];
   const poolNames = [...new Set(found.flatMap((found) => found.pools))].sort();
   // The agents' rows after the outbox, pools in the order of their names (A10). Slots are counted by a statement of their own: one that
   // waited for the lock still sees the leases as they were before it waited.
@@ -192,7 +192,7 @@ async function deal(
     }),
     lists.map(
       (list): Line<Candidate> => ({
-        agents: [...new Set(list.wishes.map((wish) => wish.call.agent))],
+        agents: [...new Set(list.requests.map((request) => request.call.agent))],
         waiting: list.found,
       }),
     ),
@@ -203,12 +203,12 @@ async function deal(
     },
     inWaitingOrder as (a: Asking, b: Asking) => number,
   );
-  const left = new Map(wishes.map((wish) => [wish, wish.limit]));
+  const left = new Map(requests.map((request) => [request, request.limit]));
   return granted.map(({ asking, agent }, i) => {
-    const wish = takers.find((taker) => taker.call.agent === agent && left.get(taker)! > 0)!;
-    left.set(wish, left.get(wish)! - 1);
+    const request = takers.find((taker) => taker.call.agent === agent && left.get(taker)! > 0)!;
+    left.set(request, left.get(request)! - 1);
     return {
-      wish,
+      request,
       candidate: {
         ...(asking as Candidate),
         epoch: newest - found.length + 1 + i,
@@ -219,8 +219,8 @@ async function deal(
 }
 
 /** Marks the outbox, makes the leases and the attempts. */
-function writing(granted: readonly Dealt[], leaseMs: number): pg.QueryConfig {
-  const candidates = granted.map((entry) => entry.candidate);
+function writing(taken: readonly Assignment[], leaseMs: number): pg.QueryConfig {
+  const candidates = taken.map((entry) => entry.candidate);
   return {
     name: 'claim-write',
     text: `with taken as (
@@ -243,33 +243,33 @@ function writing(granted: readonly Dealt[], leaseMs: number): pg.QueryConfig {
       candidates.map((candidate) => candidate.attempt),
       candidates.map((candidate) => candidate.epoch),
       candidates.map((candidate) => candidate.lease_ms),
-      granted.map((entry) => entry.wish.call.agent),
-      granted.map((entry) => entry.wish.call.instance),
-      granted.map((entry) => entry.wish.call.platform),
+      taken.map((entry) => entry.request.call.agent),
+      taken.map((entry) => entry.request.call.instance),
+      taken.map((entry) => entry.request.call.platform),
       leaseMs,
     ],
   };
 }
 
 /** Takes locks, then pools (whose rows are locked, C9, A10); what misses a lock is left waiting. */
-async function takeRooms(client: Transaction, dealt: readonly Dealt[]): Promise<Dealt[]> {
+async function takeRooms(client: Transaction, assignments: readonly Assignment[]): Promise<Assignment[]> {
   const refused = await takeLocks(
     client,
-    dealt.map((entry) => entry.candidate),
+    assignments.map((entry) => entry.candidate),
   );
-  const granted = dealt.filter((entry) => !refused.has(entry.candidate.epoch));
-  const pools = granted.flatMap((entry) => entry.candidate.pools);
+  const taken = assignments.filter((entry) => !refused.has(entry.candidate.epoch));
+  const pools = taken.flatMap((entry) => entry.candidate.pools);
   if (pools.length > 0)
     client.send(
       `update pools p set used = p.used + x.n from (
          select name, sum(n)::int as n from unnest($1::text[], $2::int[]) as x (name, n) group by name) x where p.name = x.name`,
-      [pools, granted.flatMap((entry) => entry.candidate.amounts)],
+      [pools, taken.flatMap((entry) => entry.candidate.amounts)],
     );
-  return granted;
+  return taken;
 }
 
 /** Epochs that did not get every lock they need; what they got of them is given back. */
-async function takeLocks(client: Transaction, candidates: readonly Granted[]): Promise<Set<number>> {
+async function takeLocks(client: Transaction, candidates: readonly Assigned[]): Promise<Set<number>> {
   const wanted = candidates
     .flatMap((c) => c.locks.map((key) => ({ key, epoch: c.epoch })))
     .sort((a, b) => (a.key < b.key ? -1 : 1));

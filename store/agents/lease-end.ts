@@ -12,7 +12,7 @@ interface Holding {
   readonly locks: readonly string[];
 }
 
-/** Gives back pools and locks of ended leases, pools in the order of their keys (A10), and tells waiting claims. */
+/** Gives back pools and locks of ended leases, pools in the order of their keys (A10), and wakes waiting claims. */
 export function releaseHoldings(client: Transaction, ended: readonly Holding[]): void {
   const holding = ended.filter((lease) => lease.pools.length > 0 || lease.locks.length > 0);
   if (holding.length === 0) return;
@@ -73,7 +73,7 @@ export async function endLeases(
     );
     const unstarted = ended.rows.filter((row) => !row.started && !row.stop);
     const requeued = unstarted.filter((row) => row.waits === true);
-    const told = ended.rows.filter((row) => row.started || row.stop || row.waits !== true);
+    const reported = ended.rows.filter((row) => row.started || row.stop || row.waits !== true);
     await client.query(
       `update outbox o set claimed_epoch = null from unnest($1::bigint[], $2::text[], $3::text[]) as x (epoch, run_id, flow_id)
        where o.run_id = x.run_id and o.flow_id = x.flow_id and o.claimed_epoch = x.epoch`,
@@ -98,7 +98,7 @@ export async function endLeases(
       ended.rows.filter((row) => row.started).map((row) => row.epoch),
     );
     const rows = new Map<string, LogRow[]>();
-    for (const row of told)
+    for (const row of reported)
       rows.set(row.run_id, [
         ...(rows.get(row.run_id) ?? []),
         {

@@ -15,10 +15,10 @@ export function referenceTimes(
   const { startMs } = periodSpan(cycle, period, calendarOf(null).timeZone);
   const times = { cycle, period, openedAt, startAt: startMs };
   return (v, deadline) => {
-    const it = flow(graph.ids[v]!);
+    const definition = flow(graph.ids[v]!);
     return referenceTimeOf(times, {
-      flow: it,
-      calendar: calendarOf(it.calendar),
+      flow: definition,
+      calendar: calendarOf(definition.calendar),
       usual: usual.end(v),
       deadline,
     });

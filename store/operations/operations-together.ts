@@ -78,22 +78,22 @@ async function prepareAndCommit(client: Transaction, parts: readonly Part[]): Pr
     sorted.map((entry) => entry.run),
   );
   const rows = new Map<string, OperationRow>();
-  const asked: { row: OperationRow; waits: OperationOutcome | null }[] = [];
+  const fresh: { row: OperationRow; waits: OperationOutcome | null }[] = [];
   const repeated: { key: string; row: OperationRow }[] = [];
   for (const part of sorted) {
     // A flow that an agent takes between this and the exchange is superseded: nobody refuses any more.
     const request = part.request.plan === null ? { ...part.request, supersede: true } : part.request;
     const { row, isNew } = await insertUnlogged(client, { ...part, request });
-    if (isNew) asked.push({ row, waits: await verify(client, part, null) });
+    if (isNew) fresh.push({ row, waits: await verify(client, part, null) });
     else repeated.push({ key: part.key, row });
     rows.set(part.run, row);
   }
   // The parts of one request were logged together: a key that brings further parts is another request.
-  if (asked.length > 0 && repeated.length > 0) throw otherParts(repeated[0]!);
-  if (asked.some((entry) => entry.waits !== null)) {
+  if (fresh.length > 0 && repeated.length > 0) throw otherParts(repeated[0]!);
+  if (fresh.some((entry) => entry.waits !== null)) {
     const first = rows.get(parts[0]!.run)!;
-    for (const { row, waits } of asked) rows.set(row.run, await wait(client, row, first, waits));
-  } else for (const { row } of asked) logOperation(client, row, null);
+    for (const { row, waits } of fresh) rows.set(row.run, await wait(client, row, first, waits));
+  } else for (const { row } of fresh) logOperation(client, row, null);
   return parts.map((part) => rows.get(part.run)!);
 }
 
@@ -200,20 +200,20 @@ async function verify(
       from run_counters c join runs r on r.id = c.run_id where c.run_id = $1`,
     values: [run, flows],
   });
-  const it = found.rows[0]!;
-  if (it.state === 'closed')
+  const now = found.rows[0]!;
+  if (now.state === 'closed')
     throw new SluiceError('run_closed', `the run ${run} is closed`, { facts: { run } });
-  if (it.frozen !== null) throw new SluiceError('run_frozen', `${run}: ${it.frozen}`, { facts: { run } });
-  if (it.unread) throw new NotAtRest(run);
+  if (now.frozen !== null) throw new SluiceError('run_frozen', `${run}: ${now.frozen}`, { facts: { run } });
+  if (now.unread) throw new NotAtRest(run);
   if (request.plan === null) {
-    if (it.version !== version)
-      throw new SluiceError('adopt_stale', `${run} moved to catalogue version ${it.version}`, {
+    if (now.version !== version)
+      throw new SluiceError('adopt_stale', `${run} moved to catalogue version ${now.version}`, {
         facts: { run },
       });
     await lockOutbox(client, run, flows);
-    return foreseen(client, part, approvedBy);
+    return previewPart(client, part, approvedBy);
   }
-  const changed = it.version === version ? await changedMember(client, run, members) : (flows[0] ?? run);
+  const changed = now.version === version ? await changedMember(client, run, members) : (flows[0] ?? run);
   if (changed !== null)
     throw new SluiceError('plan_stale', `${changed} of ${run} is not as the plan has it`, {
       facts: { run, flow: changed },
@@ -222,7 +222,7 @@ async function verify(
 }
 
 /** What the run would answer now; with its rows locked it will. Throws what it would refuse with. */
-async function foreseen(
+async function previewPart(
   client: Queryable,
   { run, context, graceMs, request, actor, roles }: Part,
   approvedBy: string | null,

@@ -128,13 +128,13 @@ async function pass(
   const kept = due.filter((entry) => entry.keptBecause !== null);
   const started = performance.now();
   let tried = 0;
-  for (const it of going.slice(0, limit)) {
+  for (const due of going.slice(0, limit)) {
     const begun = performance.now();
     if (signal?.aborted || begun - started > (forMs ?? Number.POSITIVE_INFINITY)) break;
     tried++;
-    const archive = await retire(pool, policy, it);
-    if (archive === null) kept.push({ ...it, keptBecause: 'undecided' });
-    else archived.push({ run: it.run, archive });
+    const archive = await retire(pool, policy, due);
+    if (archive === null) kept.push({ ...due, keptBecause: 'undecided' });
+    else archived.push({ run: due.run, archive });
     await pause(Math.min(1_000, performance.now() - begun));
   }
   await purgeTraces(pool);

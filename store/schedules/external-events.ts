@@ -19,7 +19,7 @@ export interface ExternalEvent {
   readonly actor: string;
   readonly bodyHash: string;
   readonly at: number;
-  /** Runs that were told. */
+  /** Runs that have it in their log. */
   readonly runs: readonly string[];
 }
 
@@ -49,7 +49,7 @@ export async function runsOfPeriod(
 }
 
 /**
- * Writes an event and tells the runs for which `waits` says yes. The same key answers the first event; with another body it throws
+ * Writes an event, and a row into the log of each run for which `waits` answers true. The same key answers the first event; with another body it throws
  * `idempotency_key_reused`. To be called within a transaction: what it writes belongs together.
  */
 export async function writeEvent(
@@ -71,9 +71,9 @@ export async function writeEvent(
       facts,
     });
   }
-  const told: string[] = [];
+  const waiting: string[] = [];
   for (const run of await runsOfPeriod(client, given.cycle, given.period))
-    if (await waits(run)) told.push(run.id);
+    if (await waits(run)) waiting.push(run.id);
   const inserted = await client.query<ExternalEvent>(
     `insert into external_events (id, event, cycle, period, payload, actor, idempotency_key, body_hash, at_ms, runs)
      values ($1, $2, $3, $4, $5, $6, $7, $8, clock_ms(), $9) returning ${ROW}`,
@@ -86,24 +86,24 @@ export async function writeEvent(
       given.actor,
       given.key,
       given.bodyHash,
-      told,
+      waiting,
     ],
   );
   const row = inserted.rows[0]!;
-  await lockCounters(client, told);
-  for (const run of told) await appendLog(client, run, [logRow(row)]);
+  await lockCounters(client, waiting);
+  for (const run of waiting) await appendLog(client, run, [logRow(row)]);
   await writeAudit(client, {
     actor: given.actor,
     verb: 'send-event',
     run: null,
     targets: [given.event, given.period],
     outcome: 'applied',
-    detail: { id: row.id, runs: told },
+    detail: { id: row.id, runs: waiting },
   });
   return row;
 }
 
-/** Tells a run that is being opened, once its counter row is there, of what its flows wait for and what has happened already. */
+/** Gives a run that is being opened the events that have come already and that its flows wait for. Its counter row has to be there. */
 export async function notifyOpened(
   client: Queryable,
   run: { id: string; cycle: Cycle; period: string },
