@@ -124,12 +124,9 @@ export async function readHolders(
   });
 }
 
-const contentions = new WeakMap<RunContext, Contention>();
-
 /** The same for the life of a context; the index of takers is made when it is first asked for. O(V). */
 export function contentionOf(context: RunContext): Contention {
-  let contention = contentions.get(context);
-  if (contention !== undefined) return contention;
+  if (context.kept.contention !== null) return context.kept.contention;
   const { graph, version } = context;
   const sizes = new Map(version.frame.pools.map((pool) => [pool.id, pool.size]));
   const locksOf = (v: number): readonly string[] => {
@@ -148,13 +145,12 @@ export function contentionOf(context: RunContext): Contention {
       }
     return takers;
   };
-  contention = {
+  context.kept.contention = {
     locksOf,
     usesOf,
     poolSize: (pool) => sizes.get(pool) ?? 0,
     takersOf: (lock) => all().get(lock) ?? [],
     usersOf: (pool) => all().get(`pool:${pool}`) ?? [],
   };
-  contentions.set(context, contention);
-  return contention;
+  return context.kept.contention;
 }

@@ -7,6 +7,7 @@ import { type BusinessCalendar, DEFAULT_CALENDAR } from '../../graph/calendar/wo
 import { type CompactGraph, type Graph, indexOf, inflate } from '../../graph/compiled/compact.ts';
 import { compact, type Defaults } from '../../graph/compiled/compile.ts';
 import type { Catalogue, Cycle, Flow } from '../../graph/model.ts';
+import type { UsualTimes } from '../../graph/usual/usual-times.ts';
 import type { Queryable } from '../schema/pool.ts';
 import { flowReader } from '../schema/shared-parts.ts';
 import { keepSchedules } from './keep-schedules.ts';
@@ -26,6 +27,16 @@ export interface CycleGraph {
   readonly graph: Graph;
   /** Flow id -> vertex. */
   readonly index: ReadonlyMap<string, number>;
+  /** What is usual for its flows, by class of day, as store/record/usual-times.ts last read it. */
+  readonly usual: Map<string, KeptUsual>;
+}
+
+export interface KeptUsual {
+  readonly times: UsualTimes;
+  /** Moment of the learning that it is from, ms; 0 = nothing was learned yet. */
+  readonly learnedAt: number;
+  /** When it was last compared with the record (performance.now). */
+  lookedAt: number;
 }
 
 export interface CatalogueVersion {
@@ -245,7 +256,7 @@ export function compiled(
       if (known === undefined) {
         const json = compact(given.flows, cycle, defaults, openings);
         const graph = inflate(json, openings);
-        known = { compact: json, graph, index: indexOf(graph) };
+        known = { compact: json, graph, index: indexOf(graph), usual: new Map() };
         graphs.set(cycle, known);
       }
       return known;

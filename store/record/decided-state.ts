@@ -4,16 +4,9 @@ import { cloneState, derive, emptyState, type RunState } from '../../graph/run/s
 import { codeOf, type Result } from '../../graph/run/status.ts';
 import type { Queryable } from '../schema/pool.ts';
 import { readRows } from '../schema/rows-as-text.ts';
-import type { RunContext } from './run-context.ts';
+import type { Decided, RunContext } from './run-context.ts';
 import { locate } from './run-state.ts';
 import { readMet } from './subscriptions.ts';
-
-export interface Decided {
-  readonly exchange: number;
-  /** Without leases and moments. Never changed once it is here. */
-  readonly state: RunState;
-  readonly instants: FlowInstants;
-}
 
 export interface Counter {
   readonly exchange: number;
@@ -22,8 +15,6 @@ export interface Counter {
   readonly closed: boolean;
   readonly finished: boolean;
 }
-
-const decided = new WeakMap<RunContext, Decided>();
 
 /** What exchanges wrote since a state was kept. */
 export interface Changed {
@@ -39,8 +30,8 @@ const FEW = 100;
 
 /** Null when no state is kept. To be read in the snapshot for which `readDecided` is called. */
 export async function readChanged(client: Queryable, context: RunContext): Promise<Changed | null> {
-  const since = decided.get(context);
-  if (since === undefined) return null;
+  const since = context.kept.decided;
+  if (since === null) return null;
   const found = await client.query<{ exchanges: number; flows: number[] }>({
     name: 'changed-flows',
     text: `select count(distinct e.n)::int as exchanges, coalesce(array_agg(distinct (c->>'v')::int) filter (where c is not null), '{}') as flows
@@ -67,7 +58,7 @@ export async function readDecided(
         changed: changed.flows.map((v) => context.graph.ids[v]!),
       })
     : await build(client, context, counter, { ...empty(context, graceMs), changed: null });
-  decided.set(context, next);
+  context.kept.decided = next;
   return next;
 }
 

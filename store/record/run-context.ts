@@ -8,6 +8,8 @@ import type { CompactGraph, Graph } from '../../graph/compiled/compact.ts';
 import { AFTER_SCHEDULED, latestStarts } from '../../graph/compiled/latest-start.ts';
 import type { Cycle, Flow, Purpose } from '../../graph/model.ts';
 import { previousOf } from '../../graph/run/foreign-runs.ts';
+import type { Contention, FlowInstants } from '../../graph/run/run-facts.ts';
+import type { RunState } from '../../graph/run/state.ts';
 import { type Subscription, type Subscriptions, subscriptionsOf } from '../../graph/run/subscriptions.ts';
 import type { CatalogueVersion } from '../catalogue/catalogue.ts';
 import { type Works, worksOf } from '../catalogue/work.ts';
@@ -48,7 +50,28 @@ export interface RunContext extends Works {
   givenOf(flow: Flow, generation: number): Map<string, Given>;
   /** Period of the flow's program, e.g. 202610 or 20261031 (protocol D2). */
   periodOf(flow: Flow): string;
+  readonly kept: KeptOfRun;
 }
+
+/** The part of a run's state that only exchanges change, as of one of them. */
+export interface Decided {
+  readonly exchange: number;
+  /** Without leases and moments. Never changed once it is here. */
+  readonly state: RunState;
+  readonly instants: FlowInstants;
+}
+
+/** What readers of a run keep from one answer to the next, each for itself; null: nothing yet. */
+export interface KeptOfRun {
+  /** Brought up to date by store/record/decided-state.ts. */
+  decided: Decided | null;
+  /** Runs that wait for flows of this one, by flow, as they were last read: store/record/subscriptions.ts. */
+  subscribers: ReadonlyMap<string, readonly string[]> | null;
+  /** Made once: store/agents/claim-side.ts. */
+  contention: Contention | null;
+}
+
+export const nothingKept = (): KeptOfRun => ({ decided: null, subscribers: null, contention: null });
 
 export async function readRun(pool: pg.Pool | pg.PoolClient, runId: string): Promise<RunRow> {
   const found = await pool.query<RunRow>({
@@ -162,6 +185,7 @@ async function readContext(
       return flow;
     },
     periodOf,
+    kept: nothingKept(),
   };
 }
 

@@ -89,7 +89,7 @@ export async function subscribe(
     text: 'update run_counters set subscribed = true where run_id = any($1::text[]) and not subscribed',
     values: [upstreams],
   });
-  const inserted = await client.query<{ run: string; flow: string; told: Met }>({
+  const inserted = await client.query<{ run: string; flow: string; met: Met }>({
     name: 'subscribe',
     text: `insert into subscriptions (run_id, flow_id, upstream_run, upstream_flow, told)
       select $1, x.flow_id, x.upstream_run, x.upstream_flow,
@@ -99,7 +99,7 @@ export async function subscribe(
       from unnest($2::text[], $3::text[], $4::text[]) as x (flow_id, upstream_run, upstream_flow)
         left join run_flows f on f.run_id = x.upstream_run and f.flow_id = x.upstream_flow
         left join archived_runs a on a.run_id = x.upstream_run and f.run_id is null
-      on conflict do nothing returning upstream_run as run, upstream_flow as flow, told`,
+      on conflict do nothing returning upstream_run as run, upstream_flow as flow, told as met`,
     values: [
       run,
       wanted.map((entry) => ids[entry.v]),
@@ -111,9 +111,9 @@ export async function subscribe(
   });
   const done = new Map<string, Map<string, Met>>();
   for (const row of inserted.rows) {
-    if (row.told === 0) continue;
+    if (row.met === 0) continue;
     const flows = done.get(row.run) ?? new Map<string, Met>();
-    done.set(row.run, flows.set(row.flow, row.told));
+    done.set(row.run, flows.set(row.flow, row.met));
   }
   await appendLog(
     client,
@@ -154,7 +154,7 @@ function spokenOf({ graph }: RunContext, groups: readonly Group[]): { flow: stri
   return [...spoken.values()];
 }
 
-/** Runs that have to be told what the groups say: their counter rows are needed (A10). O(changes); O(V + E) when something was redone. */
+/** Runs that have to hear what the groups say: their counter rows are needed (A10). O(changes); O(V + E) when something was redone. */
 export async function subscribersOf(
   client: Queryable,
   context: RunContext,
@@ -186,31 +186,29 @@ export async function usersOf(
   return new Map(found.rows.map((row) => [row.run, row.flows]));
 }
 
-/** Who waited for flows of a run when that was asked last: saves the exchange a second try, and is never relied upon. */
-const known = new WeakMap<RunContext, ReadonlyMap<string, readonly string[]>>();
-
-/** Runs that will probably have to be told. */
+/** Runs that probably wait for what the groups say. Saves the exchange a second try; nothing relies on it. */
 export function likelySubscribers(context: RunContext, groups: readonly Group[]): string[] {
-  const by = known.get(context);
-  if (by === undefined || groups.length === 0) return [];
+  const by = context.kept.subscribers;
+  if (by === null || groups.length === 0) return [];
   const runs = new Set<string>();
   for (const { flow, met } of spokenOf(context, groups))
     if (met !== 0) for (const run of by.get(flow) ?? []) runs.add(run);
   return [...runs];
 }
 
+/** Reads which runs wait for flows of this one, for `likelySubscribers`. */
 export async function learnSubscribers(client: Queryable, context: RunContext): Promise<void> {
   const found = await client.query<{ flow: string; runs: string[] }>({
     name: 'all-subscribers',
     text: `select upstream_flow as flow, array_agg(distinct run_id) as runs from subscriptions where upstream_run = $1 group by 1`,
     values: [context.run.id],
   });
-  known.set(context, new Map(found.rows.map((row) => [row.flow, row.runs])));
+  context.kept.subscribers = new Map(found.rows.map((row) => [row.flow, row.runs]));
 }
 
 /**
- * Tells subscribers what an exchange wrote: releases and what is released no more, and what was redone. Their counter rows are locked.
- * A run that the news of a redo came through is not told of it again: loops over run borders come to an end.
+ * Writes what an exchange wrote into the logs of subscribers: releases, withdrawn releases, and what was redone. Their counter rows are
+ * locked. A run that passed on the news of a redo does not get it again, so loops between runs come to an end.
  */
 export async function notifySubscribers(
   client: Queryable,

@@ -17,23 +17,12 @@ export interface UsualOf {
 /** Time in ms for which what was read is given without a look whether something was learned since. */
 const TRUSTED_MS = 60_000;
 
-interface Kept {
-  readonly times: UsualTimes;
-  readonly learnedAt: number;
-  lookedAt: number;
-}
-
-/** By graph, which the runs of a cycle and version share, and class of day: a few of them are in use at a time. */
-const kept = new WeakMap<object, Map<string, Kept>>();
-
 /** One statement at most once a minute, two after something was learned: reading 13,000 flows takes 60 ms. */
 export async function readUsual(client: Queryable, { run, version }: UsualOf): Promise<UsualTimes> {
   const { cycle, period } = run;
-  const { graph, index } = version.graphOf(cycle);
+  const { graph, index, usual } = version.graphOf(cycle);
   const dayClass = durationClass(cycle, period, version.frame.calendars[0] ?? DEFAULT_CALENDAR);
-  const byClass = kept.get(graph) ?? new Map<string, Kept>();
-  kept.set(graph, byClass);
-  const known = byClass.get(dayClass);
+  const known = usual.get(dayClass);
   if (known !== undefined && performance.now() - known.lookedAt < TRUSTED_MS) return known.times;
   const learnedAt = await readLearnedAt(client, cycle);
   if (known !== undefined && known.learnedAt === learnedAt) {
@@ -41,7 +30,7 @@ export async function readUsual(client: Queryable, { run, version }: UsualOf): P
     return known.times;
   }
   const times = await readTimes(client, { cycle, dayClass, version, cycleGraph: { graph, index } });
-  byClass.set(dayClass, { times, learnedAt, lookedAt: performance.now() });
+  usual.set(dayClass, { times, learnedAt, lookedAt: performance.now() });
   return times;
 }
 
