@@ -38,17 +38,19 @@ export interface ExchangeRequest {
   readonly groups: readonly Group[];
   /** Version of the graph that the groups speak of. */
   readonly graph: string;
-  /** A wake signal is wanted, whatever is in the log (workflows/run.ts). */
+  /** The coordinator wants a wake signal, even when its log has no new rows (workflows/run.ts). */
   readonly wake?: boolean;
-  /** The last one before continue-as-new: until the next one no deliverer sends a signal (A7). */
+  /** The last exchange before continue-as-new: no deliverer sends a signal until the next one (A7). */
   readonly leaving?: boolean;
 }
 
-/** `ahead`: the caller has seen exchanges that the record does not have (A9); `pruned`: reload; `moved`: the
- * run has adopted another catalogue version (D8) than the context's. */
+/**
+ * Why nothing was written. `ahead`: the caller has seen exchanges that the record does not have (A9). `pruned`: the caller has to load the
+ * run again. `moved`: the run has adopted another catalogue version than that of the context (D8).
+ */
 export type ExchangeResult = ExchangeAnswer | { readonly refused: 'ahead' | 'pruned' | 'moved' };
 
-/** Log rows given with one answer (A6). */
+/** Most log rows in one answer (A6). */
 const READ_LIMIT = 500;
 
 export async function exchange(
@@ -64,14 +66,14 @@ export async function exchange(
       subscribers = result.unlocked;
       await learnSubscribers(pool, context);
     } catch (error) {
-      // What the database refuses for its content it would refuse every time: the exchange is repeated row by row (A5).
+      // The database refuses a content each time, so the exchange is repeated row by row (A5).
       if (rowByRow || !isRefusedContent(error)) throw error;
       rowByRow = true;
     }
   }
 }
 
-/** `unlocked`: nothing was done, because counter rows of these runs have to be locked together with the run's own, by run id (A10, A11). */
+/** `unlocked`: nothing was written, because these runs' counter rows have to be locked together with the run's own, by run id (A10, A11). */
 async function once(
   pool: pg.Pool,
   context: RunContext,
@@ -94,7 +96,7 @@ async function once(
   });
 }
 
-/** Exchange n exists: its decisions count, no matter which worker made them. */
+/** Exchange n exists already: its decisions count, also when another worker made them. */
 async function adopt(
   client: Queryable,
   context: RunContext,
@@ -109,7 +111,7 @@ async function adopt(
     limit: READ_LIMIT,
   });
   const own = stored.hash === hashOf(request.groups);
-  // What came after it was stored: later exchanges, later log rows. The caller must go on.
+  // Later exchanges or log rows exist: the caller has to go on.
   const more = counter.exchange > request.n || stored.seqTo < counter.logSeq;
   return { ...stored.answer, entries, more, adopted: own ? null : stored.groups };
 }
@@ -164,7 +166,10 @@ async function write(
   return answer;
 }
 
-/** How many groups hold against the record: the first that an agent's claim contradicts cuts the list. */
+/**
+ * How many groups, from the first, agree with the claims in the record. The first group that a claim contradicts and all groups after it are
+ * not written.
+ */
 async function verify(
   client: Queryable,
   context: RunContext,
@@ -181,7 +186,7 @@ async function verify(
   );
   const contradicts = ({ v, expect }: FlowChange): boolean => {
     const claim = claims.get(context.graph.ids[v]!);
-    // No row: sent to the outbox by an earlier group of this very exchange, so nobody can have claimed it.
+    // No row: an earlier group of this exchange sends the flow to the outbox, so no agent can have claimed it.
     if (claim === undefined) return false;
     return expect !== 0 && (claim !== null) !== (expect === 2);
   };
@@ -193,13 +198,13 @@ async function verify(
       const ids = against.map(({ v }) => context.graph.ids[v]!);
       return { written: i, contradicting: await leasesOf(client, context, ids) };
     }
-    // Later groups build on what this one makes of the flow, no longer on what the record says.
+    // Later groups rest on what this one writes about the flow, not on the record.
     for (const change of groups[i]!.changes) settled.add(change.v);
   }
   return { written: groups.length, contradicting: [] };
 }
 
-/** Claims of the named flows that the run has, 0 = none; after what is `known` of others. */
+/** Claims of the named flows, 0 = none, together with the `known` ones of others. Flows that the run does not have are left out. */
 async function leasesOf(
   client: Queryable,
   context: RunContext,
@@ -216,8 +221,8 @@ async function leasesOf(
 }
 
 /**
- * Claimed flows of the run, or of those named: 1 sent, 2 started. One whose attempt has ended (its completion is in the log, not read yet)
- * still counts as started: before that row it was.
+ * Claimed flows among those named, or of the whole run: 1 = sent, 2 = started. A flow whose attempt has ended counts as started until the
+ * coordinator reads the completion in its log.
  */
 async function openLeases(
   client: Queryable,
@@ -229,8 +234,8 @@ async function openLeases(
 }
 
 /**
- * Everything that the accepted groups say, the last word on each flow in one statement; or, once the database has refused that, row by row.
- * Answers how many rows of the log that has made.
+ * Writes what the accepted groups decided. Of each flow only its last change is written, all in one statement, or row by row after the
+ * database has refused that. Answers how many log rows this has made.
  */
 async function writeGroups(
   client: Transaction,

@@ -1,4 +1,4 @@
-/** The activities of the workflows, built from their parts (only main.ts constructs those). */
+/** The activities of the workflows. */
 import type pg from 'pg';
 import type { CatalogueVersion } from '../store/catalogue/catalogue.ts';
 import type { ContextReader } from '../store/record/run-context.ts';
@@ -21,8 +21,8 @@ export interface Activities {
   loadRun(run: string): Promise<LoadedRun>;
   exchange(request: ExchangeRequest): Promise<ExchangeResult>;
   /**
-   * The exchange once something has come into the log, and `gatherMs` for more, or at the moment `due` by the record's clock (0 = none);
-   * null when nothing comes in `waitMs`.
+   * Waits for a row of the log, then `gatherMs` for more, or for the moment `due` by the record's clock (0 = none), and makes the exchange.
+   * Answers null when no row comes within `waitMs`.
    */
   exchangeOnArrival(
     request: ExchangeRequest,
@@ -31,7 +31,7 @@ export interface Activities {
     due: number,
   ): Promise<ExchangeResult | null>;
   freezeRun(run: string, exchangeOfRecord: number): Promise<void>;
-  /** Decides everything that a schedule has due; fails, to be repeated, before the moment for which it fired, ms. */
+  /** Decides all slots of a schedule that are due. Fails, and is repeated, before the moment for which the schedule fired, ms. */
   openDue(schedule: string, firedMs: number): Promise<void>;
 }
 
@@ -52,7 +52,7 @@ export function createActivities({
   };
   return {
     async loadRun(run) {
-      // A worker that had the run long ago may know it by another version (D8).
+      // This worker may have read the run before it adopted its present version (D8).
       contextOf.forget(run);
       return loadRun(pool, await contextOf(run), graceMs);
     },

@@ -13,7 +13,7 @@ export interface Hello {
   readonly slots: number;
   readonly labels: readonly string[];
   readonly version: string;
-  /** Of the output of programs that declare none; default utf-8. */
+  /** Encoding of the output of programs that declare none. Default: utf-8. */
   readonly encoding?: string | undefined;
   /** Version of the contract that it speaks (contract/agent.ts). */
   readonly protocol: number;

@@ -1,4 +1,4 @@
-/** Why a flow that waits in the outbox is not claimed: what a claim would still miss (protocol C8, C9). */
+/** Why no agent claims a flow that waits in the outbox: what a claim still lacks (protocol C8, C9). */
 import { keptAgainst, keptRoom } from '../../graph/run/room.ts';
 import type { Queryable } from '../schema/pool.ts';
 import { readFirst, readPoolRooms, readRooms } from './claim-room.ts';
@@ -16,7 +16,7 @@ export interface ClaimBlocker {
   readonly detail: string;
 }
 
-/** Everything at once; empty when some agent may take it at its next claim. Mirrors the conditions of store/agents/claims.ts. */
+/** All reasons; none when some agent may take the flow at its next claim. Mirrors the conditions of store/agents/claims.ts. */
 export async function claimBlockers(
   client: Queryable,
   { run, flow }: { readonly run: string; readonly flow: string },
@@ -57,7 +57,10 @@ export async function claimBlockers(
   if (agents.length === 0)
     list.push({ code: 'no_agent', detail: `no agent of platform ${row.platform} is alive` });
   else if (fitting.length === 0)
-    list.push({ code: 'no_label', detail: `no agent of platform ${row.platform} has its labels` });
+    list.push({
+      code: 'no_label',
+      detail: `no agent of platform ${row.platform} has the labels of the flow`,
+    });
   else if (open.length === 0)
     list.push({ code: 'drained', detail: `drained: ${fitting.map((agent) => agent.name).join(', ')}` });
   else if (open.every((agent) => agent.free <= 0))

@@ -1,4 +1,4 @@
-/** Claims: waiting flows become leases of an agent (protocol C1, C2, C8-C10). Begins at the outbox, takes no counter row (A10). */
+/** Claims: waiting flows become leases of an agent (protocol C1, C2, C8-C10). Locks the outbox first and no counter row (A10). */
 import type pg from 'pg';
 import { type Asking, allot, type Line } from '../../graph/run/room.ts';
 import { takingEpochs } from '../record/epochs.ts';
@@ -33,11 +33,11 @@ export interface Claimed {
   readonly flow: string;
   readonly generation: number;
   readonly attempt: number;
-  /** What a fence needs to know of the record's own attempts; absent: the program has none. */
+  /** Earlier attempts that a fence needs to know; absent: the program has no fence. */
   readonly past?: Past;
 }
 
-/** A claim with what its agent may take: nothing while it is drained. */
+/** A claim with the number of flows that its agent may take: 0 while it is drained. */
 interface ClaimRequest extends Taker {
   readonly call: ClaimCall;
   readonly assigned: Assigned[];
@@ -48,8 +48,8 @@ type Assigned = Candidate & { readonly epoch: number; readonly past?: Past };
 /**
  * Serves several agents' claims in one transaction. Waiting flows are assigned one by one, so that a burst spreads over the agents, and room
  * is kept for what goes first (graph/run/room.ts). Locks in the order of A10, each once for all calls: outbox (skipping what others hold),
- * agents, pools, locks. `leaseMs` is the default lease time. `within` does what must be done or not done with it: the answers are kept
- * for repeated calls (C1).
+ * agents, pools, locks. `leaseMs` is the default lease time. `within` belongs to the same transaction: it keeps the answers for repeated
+ * calls (C1).
  */
 export async function claimTasks(
   pool: pg.Pool,
@@ -119,7 +119,7 @@ async function candidatesFor(
     taken.push(...first.all.map((item) => [item.run, item.flow] as const));
     const found = await client.query<Candidate>({
       name: 'claim-candidates',
-      // Nothing begins in a closed or frozen run. What does not fit into its pools now must not stand before what does.
+      // No flow of a closed or frozen run starts. A flow whose pools have no room now must not stand before one that fits.
       text: `select ${CANDIDATE} from outbox o
         where claimed_epoch is null and platform = $1 and labels <@ $2
           and (select r.state = 'open' and r.frozen is null from runs r where r.id = o.run_id)
@@ -164,8 +164,8 @@ async function assign(
   const takers = requests.filter((request) => request.limit > 0 && platforms.has(request.call.platform));
   const agents = [...new Set(takers.map((request) => request.call.agent))];
   const poolNames = [...new Set(found.flatMap((found) => found.pools))].sort();
-  // The agents' rows after the outbox, pools in the order of their names (A10). Slots are counted by a statement of their own: one that
-  // waited for the lock still sees the leases as they were before it waited.
+  // Rows of agents after the outbox, pools by name (A10). A statement of its own counts the leases: the one that waited for the lock sees
+  // the leases as they were before it waited.
   const [slots, open, epochs, past, pools] = await Promise.all([
     client.query<{ name: string; slots: number }>({
       name: 'lock-agents',
@@ -251,7 +251,7 @@ function writing(taken: readonly Assignment[], leaseMs: number): pg.QueryConfig 
   };
 }
 
-/** Takes locks, then pools (whose rows are locked, C9, A10); what misses a lock is left waiting. */
+/** Takes locks, then pools, whose rows are locked (C9, A10). An assignment that does not get its locks goes on waiting. */
 async function takeRooms(client: Transaction, assignments: readonly Assignment[]): Promise<Assignment[]> {
   const refused = await takeLocks(
     client,
@@ -268,7 +268,7 @@ async function takeRooms(client: Transaction, assignments: readonly Assignment[]
   return taken;
 }
 
-/** Epochs that did not get every lock they need; what they got of them is given back. */
+/** Takes all locks of each assignment, or none. Answers the epochs that did not get theirs. */
 async function takeLocks(client: Transaction, candidates: readonly Assigned[]): Promise<Set<number>> {
   const wanted = candidates
     .flatMap((c) => c.locks.map((key) => ({ key, epoch: c.epoch })))

@@ -44,7 +44,7 @@ export interface CatalogueVersion {
   readonly hash: string;
   readonly frame: Frame;
   readonly flows: ReadonlyMap<string, Flow>;
-  /** Path -> text of the files that are no YAML, which agents get. Empty when the reader was told that nobody asks for them. */
+  /** Path -> text of the files that are no YAML, which agents get. Empty when the reader was made without them. */
   readonly programs: ReadonlyMap<string, string>;
   /** Which periods schedules open (D10); null: the version was stored before periods followed schedules, and every period counts. */
   readonly openings: Openings | null;

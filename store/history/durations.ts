@@ -10,7 +10,7 @@ export interface RecentDurations {
   readonly avgMs: number;
   readonly maxMs: number;
   readonly p95Ms: number;
-  /** Of the window before; null: none ended in it. */
+  /** Average in the window before; null: no attempt ended in it. */
   readonly beforeMs: number | null;
 }
 

@@ -166,7 +166,7 @@ async function pastRuns(client: Queryable, cycle: Cycle): Promise<PastRunRow[]> 
   return found.rows;
 }
 
-/** Of each flow that succeeded: how long the last good attempt took, when the first and the last one ended. */
+/** For each flow that succeeded: how long its last successful attempt took, and when the first and the last one ended. */
 async function readAttempts(client: Queryable, runs: readonly PastRunRow[]) {
   const found = new Map<string, Map<string, { ms: number; firstEnd: number; lastEnd: number }>>();
   for (const [run, flow, started, ended] of await readRows(client, {

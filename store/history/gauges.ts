@@ -2,7 +2,7 @@
 import type { Queryable } from '../schema/pool.ts';
 
 export interface Gauge {
-  /** Of the metric. */
+  /** Name of the metric. */
   readonly name: string;
   /** A state or a platform; null: the metric has one value. */
   readonly label: string | null;

@@ -54,7 +54,7 @@ export async function writePastRun(
         ],
       );
       if (inserted.rowCount === 0)
-        throw new SluiceError('run_exists', `the run ${id} was opened before`, { facts: { run: id } });
+        throw new SluiceError('run_exists', `the run ${id} exists already`, { facts: { run: id } });
       await client.query(
         `insert into run_counters (run_id, log_seq, exchange, cursor, now_ms, version)
          values ($1, $2::bigint, $2::bigint / 50 + 1, $2::bigint, $3, $4)`,

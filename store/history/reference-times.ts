@@ -5,7 +5,7 @@ import type { UsualTimes } from '../../graph/usual/usual-times.ts';
 import { calendarsOf } from '../catalogue/catalogue.ts';
 import type { RunContext } from '../record/run-context.ts';
 
-/** By vertex; null when nothing tells. `deadline`: the flow's, as fixed at the opening, 0 = none. */
+/** By vertex; null: unknown. `deadline`: the flow's, as fixed at the opening, 0 = none. */
 export function referenceTimes(
   { run, version, graph, flow }: RunContext,
   usual: UsualTimes,

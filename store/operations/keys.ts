@@ -11,7 +11,7 @@ export interface Keyed {
   readonly event: string | null;
 }
 
-/** Of the actor's own keys; an operation is also found by its id, no matter who asked for it. */
+/** Searches the actor's own keys. An operation is also found by its id, also of another actor. */
 export async function readKeyed(client: Queryable, actor: string, key: string): Promise<Keyed> {
   const [operation, others] = await Promise.all([
     operationOfKey(client, actor, key),

@@ -1,4 +1,4 @@
-/** Notices: what the engine tells people. Rows by the exchange. */
+/** Notices: messages of the engine to people. The exchange writes them. */
 import type { Queryable } from '../schema/pool.ts';
 
 export interface NoticeRow {

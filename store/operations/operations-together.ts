@@ -29,28 +29,30 @@ import {
   refuseOwn,
 } from './operations.ts';
 
-/** A frozen coordinator gives up its lock after 5 s, and a busy one has read its log in far less. */
+/** Longest wait for coordinators, ms: one that hangs gives up its lock after 5 s, and a busy one reads its log in far less. */
 const PATIENCE_MS = 9_000;
+/** Rest between two tries, ms. */
 const AGAIN_MS = 25;
 
 export interface Part extends NewOperation {
-  /** As the request was made for. */
+  /** The run as the request saw it. */
   readonly context: RunContext;
   readonly graceMs: number;
 }
 
-/** The log of a run has rows about members that its coordinator has not read: what they make of them is not known yet. */
+/** The coordinator of a run has not read all log rows about the members, so their states may still change. The message is the run. */
 class NotAtRest extends Error {}
 
 /**
  * Answers the operations in the order of the parts, the first being the one that was asked. A repeated key answers the first outcome.
- * Throws `idempotency_key_reused` when only some of the parts were asked for under their keys before, `plan_stale` when a member is not as the plan has it, `run_closed`, `run_frozen`, and what a run would refuse its part with.
+ * Throws `idempotency_key_reused` when only some of the parts were requested under their keys before, `plan_stale` when a member has changed
+ * since the plan was made, `run_closed`, `run_frozen`, and what a run would refuse its part with.
  */
 export async function requestTogether(pool: pg.Pool, parts: readonly Part[]): Promise<OperationRow[]> {
   return atRest(pool, (client) => prepareAndCommit(client, parts));
 }
 
-/** Again until the coordinators have read what concerns the members. */
+/** Tries again until the coordinators have read what concerns the members. */
 async function atRest<T>(pool: pg.Pool, work: (client: Transaction) => Promise<T>): Promise<T> {
   const until = performance.now() + PATIENCE_MS;
   for (;;) {
@@ -61,7 +63,7 @@ async function atRest<T>(pool: pg.Pool, work: (client: Transaction) => Promise<T
       if (performance.now() > until)
         throw new SluiceError(
           'plan_stale',
-          `${error.message} has results of members that are not taken in yet`,
+          `the coordinator of ${error.message} has not read all results of the plan's members yet`,
           {
             facts: { run: error.message },
           },
@@ -100,7 +102,7 @@ async function prepareAndCommit(client: Transaction, parts: readonly Part[]): Pr
 function otherParts({ key, row }: { key: string; row: OperationRow }): SluiceError {
   return new SluiceError(
     'idempotency_key_reused',
-    `the key '${key}' belongs to operation ${row.id} (${row.verb} on ${row.run}), which was asked for without the other runs of this request`,
+    `the key '${key}' belongs to operation ${row.id} (${row.verb} on ${row.run}), a request without the other runs of this one`,
     { facts: { key, operation: row.id, verb: row.verb } },
   );
 }
@@ -108,7 +110,7 @@ function otherParts({ key, row }: { key: string; row: OperationRow }): SluiceErr
 const byRun = <T extends { readonly run: string }>(list: readonly T[]): T[] =>
   [...list].sort((a, b) => (a.run < b.run ? -1 : 1));
 
-/** No run hears of it before a second person has agreed for all of them (B4). */
+/** No run gets it in its log before a second person has agreed for all of them (B4). */
 async function wait(
   client: Queryable,
   row: OperationRow,
@@ -139,8 +141,8 @@ async function wait(
 }
 
 /**
- * The second person says yes to a request to several runs: it goes into the logs of all of them, if every run would carry out its part now, or
- * into none. Throws `own_approval`, `not_awaiting_approval`, and what a run would refuse its part with; then it waits on.
+ * The second person approves a request to several runs: it goes into the logs of all of them, or into none when some run would not carry out
+ * its part now. Throws `own_approval`, `not_awaiting_approval`, and what a run would refuse its part with; the request goes on waiting.
  */
 export async function approveTogether(
   pool: pg.Pool,
@@ -215,7 +217,7 @@ async function verify(
   }
   const changed = now.version === version ? await changedMember(client, run, members) : (flows[0] ?? run);
   if (changed !== null)
-    throw new SluiceError('plan_stale', `${changed} of ${run} is not as the plan has it`, {
+    throw new SluiceError('plan_stale', `${changed} of ${run} has changed since the plan was made`, {
       facts: { run, flow: changed },
     });
   return null;

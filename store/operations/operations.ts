@@ -1,4 +1,4 @@
-/** What people ask of a run (protocol B1): a row here and a row of the run's log, in one transaction. */
+/** Requests to a run and their approval (protocol B1): a row of `operations` and a row of the run's log, in one transaction. */
 import { createHash } from 'node:crypto';
 import type pg from 'pg';
 import { SluiceError } from '../../errors.ts';
@@ -44,7 +44,7 @@ export async function requestOperations(
     pool,
     async (client) => {
       sendLockCounters(client, [run]);
-      // Sent together: the counter row, on which everybody who writes to the run waits, is held for two round trips.
+      // Sent together, so that the counter row, which every writer to the run needs, is locked for two round trips only.
       const inserted = await Promise.all(given.map((one) => insertRequested(client, one)));
       const fresh = inserted.filter((row) => row !== undefined);
       if (fresh.length > 0)
@@ -63,12 +63,12 @@ export async function requestOperations(
   );
 }
 
-/** Lets the run's coordinator hear of it. */
+/** Writes the operation into the log of its run, where the coordinator reads it. */
 export function logOperation(client: Transaction, row: OperationRow, approvedBy: string | null): void {
   client.send(appending(row.run, [logRow(row, approvedBy)]));
 }
 
-/** The row alone. */
+/** Writes the row of the operation, and none of the log. */
 export async function insertUnlogged(
   client: Queryable,
   given: NewOperation,
@@ -109,13 +109,13 @@ async function sameRequest(client: Queryable, given: NewOperation): Promise<Oper
   if (row.bodyHash !== hashOf(given.run, given.request))
     throw new SluiceError(
       'idempotency_key_reused',
-      `the key '${given.key}' belongs to operation ${row.id} (${row.verb} on ${row.run}), whose body was another one`,
+      `the key '${given.key}' belongs to operation ${row.id} (${row.verb} on ${row.run}), which was another request`,
       { facts: { key: given.key, operation: row.id, verb: row.verb } },
     );
   return row;
 }
 
-/** A frozen coordinator gives up its lock after 5 s (A10): an operator's request outlasts that. */
+/** A coordinator that hangs gives up its lock after 5 s (A10); an operator's request waits longer than that. */
 const PATIENT = { retryForMs: 9_000 };
 
 function hashOf(run: string, request: OperationRequest): string {
@@ -202,17 +202,17 @@ export async function markApproved(
   return found.rows;
 }
 
-/** Who asked may not approve. Throws `own_approval`. */
+/** Nobody approves their own request. Throws `own_approval`. */
 export function refuseOwn({ id, actor }: OperationRow, approver: string): void {
   if (actor === approver)
-    throw new SluiceError('own_approval', `${id} was asked for by ${approver}`, {
+    throw new SluiceError('own_approval', `${approver} requested ${id} and cannot approve it`, {
       facts: { operation: id, actor },
     });
 }
 
 /**
- * The second person says yes (B4): the very request goes into the log again, with the approver's name. Throws `own_approval`,
- * `not_awaiting_approval`; approving twice by the same person is one approval.
+ * The second person approves (B4): the same request goes into the log again, with the approver's name. Throws `own_approval`,
+ * `not_awaiting_approval`. A person who approves twice approves once.
  */
 export async function approveOperation(
   pool: pg.Pool,
@@ -239,7 +239,7 @@ export async function approveOperation(
   );
 }
 
-/** Somebody says no: the operation ends with the code `approval_refused`. The requester may take it back this way, too. */
+/** Ends an operation that waits for approval with the code `approval_refused`. The requester may withdraw it this way, too. */
 export async function refuseOperation(
   pool: pg.Pool,
   id: string,

@@ -5,20 +5,20 @@ import type { Queryable, Transaction } from '../schema/pool.ts';
 /** Exchanges kept for a coordinator that repeats one, and for watchers (A5). */
 const KEEP = 200;
 
-/** The counter row of a run. Instants in ms. */
+/** The counter row of a run. Moments in ms. */
 export interface Counter {
   /** Number of the last exchange. */
   readonly exchange: number;
   readonly cursor: number;
   /** Number of the last row of the log. */
   readonly logSeq: number;
-  /** Of the last exchange. */
+  /** Moment of the last exchange. */
   readonly now: number;
   /** The clock of the record. */
   readonly clock: number;
   /** Whether other runs wait for flows of this one. */
   readonly subscribed: boolean;
-  /** Of the catalogue. */
+  /** Version of the catalogue. */
   readonly version: number;
 }
 

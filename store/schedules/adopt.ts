@@ -28,7 +28,7 @@ export interface AdoptRequest {
   readonly reason: string;
 }
 
-/** What people see of an adoption. */
+/** What an answer says of an adoption. */
 export type AdoptionAnswer = Omit<Adoption, 'state'>;
 
 /** The answer that was given under the key, null when it is new. Throws `idempotency_key_reused`. */
@@ -49,9 +49,11 @@ export async function answeredBefore(
   return row.adopted;
 }
 
-/** An operation that a coordinator has not read rests on the version that it was asked for. */
+/** The coordinator has not read an operation yet, which was requested for the present version. */
 class NotAtRest extends Error {}
+/** Longest wait for the coordinator, ms. */
 const PATIENCE_MS = 9_000;
+/** Rest between two tries, ms. */
 const AGAIN_MS = 25;
 
 interface Fixed {
@@ -59,7 +61,7 @@ interface Fixed {
   readonly deadlines: Float64Array;
 }
 
-/** What the move would change now, and the deadlines that it would bring, by vertex of the version; nothing is written. O(V + E). */
+/** What adopting the version would change now, and the deadlines that the run would have, by vertex of the version. Writes nothing. O(V + E). */
 export async function previewAdoption(
   pool: pg.Pool,
   context: RunContext,
@@ -95,7 +97,8 @@ export async function adoptVersion(
       });
     } catch (error) {
       if (!(error instanceof NotAtRest)) throw error;
-      if (performance.now() > until) throw stale(context.run.id, 'an operation is not carried out yet');
+      if (performance.now() > until)
+        throw stale(context.run.id, 'its coordinator has not carried out an operation yet');
       await new Promise((resolve) => setTimeout(resolve, AGAIN_MS));
     }
   }
@@ -121,13 +124,13 @@ async function move(
   if (adoption.started.length > 0)
     throw new SluiceError(
       'adopt_removes_started',
-      `${adoption.started.slice(0, 10).join(', ')} has started`,
+      `the version would remove flows that have started: ${adoption.started.slice(0, 10).join(', ')}`,
       {
         facts: { run: run.id, version: version.version, flows: adoption.started },
       },
     );
   await client.query('update runs set catalogue_version = $2 where id = $1', [run.id, version.version]);
-  // The number is taken, and nothing is stored under it: a coordinator that has decided for the old version loads the run again (A5, A9).
+  // Takes an exchange number and stores nothing under it: a coordinator that has decided by the old version loads the run again (A5, A9).
   await client.query('update run_counters set version = $2, exchange = exchange + 1 where run_id = $1', [
     run.id,
     version.version,
@@ -139,7 +142,7 @@ async function move(
     version: version.version,
     adoption,
   });
-  // Speaks of no flow: it wakes the coordinator, also by the deliverer's poll.
+  // A row about no flow, which makes the deliverer wake the coordinator.
   await appendLog(client, run.id, [
     {
       kind: 'external',
@@ -292,7 +295,7 @@ async function forgetSubscriptions(client: Queryable, { run }: RunContext, targe
   );
 }
 
-/** Applied when it is written, like the opening of a run: no coordinator decides it. */
+/** The adoption is applied when this is written. */
 async function writeOperation(
   client: Queryable,
   { run }: RunContext,

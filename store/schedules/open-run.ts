@@ -39,9 +39,8 @@ export interface OpenRequest {
 }
 
 /**
- * Opens a run over the newest catalogue version. `within` does what must be done or not done with it. Throws `invalid_period`, `no_catalogue`, `no_flows`, `before_beginning`, `no_rehearsal_twin`,
- * `unknown_procedure`, and
- * `run_exists` with the run's id when the scheduled run of the period was opened before.
+ * Opens a run of the newest catalogue version. `within` belongs to the same transaction. Throws `invalid_period`, `no_catalogue`, `no_flows`,
+ * `before_beginning`, `no_rehearsal_twin`, `unknown_procedure`, and `run_exists` with the run's id when the scheduled run of the period exists.
  */
 export async function openRun(
   { pool, versionOf }: OpenRunDeps,
@@ -88,7 +87,7 @@ export async function openRun(
       );
       const openedAt = inserted.rows[0]?.opened_ms;
       if (openedAt === undefined)
-        throw new SluiceError('run_exists', `the run ${id} was opened before`, { facts: { run: id } });
+        throw new SluiceError('run_exists', `the run ${id} exists already`, { facts: { run: id } });
       const calendarOf = calendarsOf(catalogue);
       const columns: [string[], string[], number[], number[], number[]] = [[], [], [], [], []];
       const included = request.flows == null ? undefined : new Set(request.flows);

@@ -1,24 +1,25 @@
-/** LISTEN on a connection of its own that comes back by itself. A notification may be lost while it is away: who listens also polls. */
+/** LISTEN on a connection of its own, which reconnects by itself. A notification may be lost meanwhile, so every listener polls as well. */
 import pg from 'pg';
 import { type Log, patiently } from './patiently.ts';
 import { isOutage, KEEP_ALIVE } from './pool.ts';
 
+/** Rest before the next try to connect, ms. */
 const AGAIN_MS = 500;
-/** Nobody notices that nothing comes any more: so it is asked for. */
+/** Defaults of `ListenOptions`. */
 const PING_MS = 10_000;
 const ANSWER_MS = 5_000;
 
 export interface ListenOptions {
   readonly log: Log;
-  /** Rest between two questions whether the connection still answers, ms. Default: 10 s. */
+  /** Rest between two pings, ms: without them a dead connection would look like a silent one. Default: 10 s. */
   readonly pingMs?: number;
   /** Statement timeout in ms, after which the connection is dropped. Default: 5 s. */
   readonly answerMs?: number;
 }
 
 /**
- * Calls `heard(channel, payload)` for each notification until the returned function is called. Resolves once
- * listening: a server that is away when the process starts is waited for.
+ * Calls `heard(channel, payload)` for each notification until the returned function is called. Resolves once it listens; it waits for a
+ * server that is not there yet.
  */
 export async function listen(
   url: string,
@@ -43,7 +44,7 @@ export async function listen(
     next.on('error', (error) => {
       log.warn({ error: error.message }, 'the listening connection broke');
     });
-    // The end of one that was given up before may come late.
+    // A connection that was given up may end late.
     next.on('end', () => {
       if (begun && (client === undefined || client === next)) again();
     });

@@ -7,9 +7,9 @@ import { sqlState } from './pool.ts';
 
 const folder = new URL('./migrations/', import.meta.url);
 
-/** Lock timeout in ms, after which a migration steps back: while it waits for a lock on a table, everybody who comes later waits for it. */
+/** Lock timeout in ms, after which a migration steps back: while it waits for a lock on a table, all later users of the table wait for it. */
 const LOCK_TIMEOUT_MS = 2_000;
-/** How often a migration steps back before it gives up; between two tries everybody else goes first. */
+/** Tries before a migration gives up. Between two of them other users of the table go first. */
 const TRIES = 60;
 
 export interface MigrateOptions {

@@ -1,10 +1,11 @@
-/** Trying again what may pass, and so connecting at the start of a process while the server may be starting as well. */
+/** Tries again what may pass, such as connecting while the server is still starting. */
 export interface Log {
   warn(facts: object, message: string): void;
 }
 
-/** A server that is not there after this time, ms, is not coming; PostgreSQL needs seconds after a crash. */
+/** Longest wait for a server, ms; PostgreSQL needs seconds after a crash. */
 const PATIENCE_MS = 60_000;
+/** Rest between two tries, ms. */
 const AGAIN_MS = 500;
 
 /**
@@ -25,7 +26,7 @@ export async function patiently<T>(
   });
 }
 
-/** The answer of `work`, tried again after as many ms as `restAfter` says; null: the error is thrown. */
+/** The answer of `work`, tried again after the ms that `restAfter` answers; null: the error is thrown. */
 export async function repeatedly<T>(
   work: () => Promise<T>,
   restAfter: (error: unknown, tries: number) => number | null,

@@ -4,7 +4,7 @@ import pg from 'pg';
 // bigint columns hold instants in ms and counters: all below 2^53.
 pg.types.setTypeParser(pg.types.builtins.INT8, Number);
 
-/** A silent peer is asked after 10 s: a lost machine or a forgotten connection shows within half a minute. */
+/** TCP keep-alive after 10 s of silence: a lost machine or connection is noticed within half a minute. */
 export const KEEP_ALIVE = { keepAlive: true, keepAliveInitialDelayMillis: 10_000 } as const;
 
 export type Queryable = Pick<pg.ClientBase, 'query'>;
@@ -12,8 +12,8 @@ export type Queryable = Pick<pg.ClientBase, 'query'>;
 /** A connection inside a transaction. */
 export interface Transaction extends Queryable {
   /**
-   * A statement whose rows nobody needs: sent at once, and waited for at the end of the transaction, which fails when it failed. Such
-   * statements cost no round trip (unless the pool is one for COPY), and locks are held that much shorter.
+   * Sends a statement whose rows nobody needs. The end of the transaction waits for it, and the transaction fails when it fails. Such a
+   * statement costs no round trip (unless the pool is for COPY), so locks are held for a shorter time.
    */
   send(query: string | pg.QueryConfig, values?: unknown[]): void;
 }
@@ -27,7 +27,7 @@ export function createPool(
     onError?: (error: Error) => void;
     /** Statement timeout in ms, after which the connection is dropped. Default: none. */
     answerMs?: number;
-    /** COPY is done on it. Otherwise statements go out without waiting for the answers to those before, which COPY does not bear. */
+    /** Whether the pool is for COPY. Otherwise statements are pipelined, which COPY does not allow. Default: false. */
     copies?: boolean;
   },
 ): pg.Pool {
@@ -45,18 +45,19 @@ export function createPool(
 }
 
 export interface TransactionOptions {
-  /** Default true: a frozen holder frees its locks by itself (protocol A10): transaction_timeout 5 s, lock_timeout 2 s. */
+  /** Sets transaction_timeout 5 s and lock_timeout 2 s, so that a process that hangs frees its locks (protocol A10). Default: true. */
   readonly guarded?: boolean;
   readonly begin?: string;
-  /** The end is waited for, which a transaction that only read does not need. Default true. */
+  /** Whether the end of the transaction is waited for; a transaction that only reads need not. Default: true. */
   readonly awaitsEnd?: boolean;
-  /** Time in ms within which the transaction begins again when somebody else's lock had it rolled back. Default: 0. */
+  /** For this time, ms, a transaction that a lock timeout, a deadlock or a serialisation failure rolled back is repeated. Default: 0. */
   readonly retryForMs?: number;
 }
 
+/** Rest before the transaction is repeated, ms. */
 const AGAIN_MS = 50;
 
-/** One transaction. The connection is thrown away when it did not end cleanly. */
+/** Does `work` in one transaction. A connection on which the transaction did not end cleanly is closed. */
 export async function inTransaction<T>(
   pool: pg.Pool,
   work: (client: Transaction) => Promise<T>,
@@ -81,7 +82,7 @@ async function once<T>(
 ): Promise<T> {
   const client = await pool.connect();
   let broken: Error | undefined;
-  // Without a listener a connection that breaks between two queries would end the process.
+  // Without a listener, a connection that breaks between two statements would end the process.
   const onError = (error: Error): void => {
     broken = error;
   };
@@ -89,7 +90,7 @@ async function once<T>(
   const sent: Promise<unknown>[] = [];
   const send = (query: string | pg.QueryConfig, values?: unknown[]): void => {
     const done = client.query(query as string, values as unknown[]);
-    // The caller that awaits the transaction gets the error.
+    // The error reaches the caller by the end of the transaction.
     done.catch(() => undefined);
     sent.push(done);
   };
@@ -105,7 +106,7 @@ async function once<T>(
     return result;
   } catch (error) {
     const cause = await firstCause(error, sent);
-    // A server that did not answer the statement will not answer this one either.
+    // A server that did not answer the statement will not answer a rollback either.
     if (isSilence(cause)) broken = cause;
     else
       await client.query('rollback').catch((failed: Error) => {
@@ -123,14 +124,14 @@ function isSilence(error: unknown): error is Error {
   return error instanceof Error && error.message === 'Query read timeout';
 }
 
-/** Behind a statement that failed, all others fail because it did (25P02): the one that says why. */
+/** After a statement has failed, all later ones fail with 25P02. Answers the error that is the cause. */
 async function firstCause(error: unknown, sent: readonly Promise<unknown>[]): Promise<unknown> {
   const settled = await Promise.allSettled(sent);
   const errors = settled.flatMap((entry) => (entry.status === 'rejected' ? [entry.reason as unknown] : []));
   return [error, ...errors].find((entry) => sqlState(entry) !== '25P02') ?? error;
 }
 
-/** SQLSTATE of an error of PostgreSQL, or null. Told by its class: EPIPE of the system has five letters, too. */
+/** SQLSTATE of an error of PostgreSQL; null for other errors. The class decides, as system codes such as EPIPE have five letters, too. */
 export function sqlState(error: unknown): string | null {
   return error instanceof pg.DatabaseError ? (error.code ?? null) : null;
 }

@@ -11,7 +11,7 @@ const ROW = '\x1e';
 export const freeText = (column: string): string => `translate(${column}, chr(30) || chr(31), '  ')`;
 
 export interface RowsQuery {
-  /** Of the prepared statement. */
+  /** Name of the prepared statement. */
   readonly name: string;
   readonly columns: readonly string[];
   readonly from: string;
