@@ -22,8 +22,8 @@ export async function storedAnswers(
 }
 
 /**
- * Keeps answers with the transaction that earned them. When another API has answered the same call meanwhile, the transaction fails, and
- * nothing is done twice: `isAnsweredElsewhere`.
+ * Keeps answers in the transaction that carries out their calls. It fails when another API has answered one of the calls meanwhile, so nothing
+ * is done twice: see `isAnsweredElsewhere`.
  */
 export function storeAnswers(
   client: Transaction,

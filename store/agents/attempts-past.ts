@@ -1,4 +1,4 @@
-/** What a fence on a platform needs to know of this record's own attempts (protocol C6). Read with the claim, in its transaction. */
+/** What the fence on a platform needs to know of this record's own attempts (protocol C6). Read in the transaction of the claim. */
 import type { Queryable, Transaction } from '../schema/pool.ts';
 
 /** Own attempts of a flow and of its work (protocol C6). */
@@ -20,9 +20,9 @@ interface Of {
 }
 
 /**
- * Attempts that leave no doubt about the backend: those that were never launched (C4), and those whose program told its own end. After any
- * other end the connection may have been given up while the server still worked. What a lost attempt tells later does not take it off the
- * list: its backend is gone, and nothing has its name any more.
+ * Attempts after which no backend can be at work: those that were never launched (C4), and those whose program reported its own end. After
+ * any other end, the agent may have given up the connection while the server still worked. A lost attempt stays in the list when it reports
+ * later.
  */
 const ENDED = `(started_ms is null or outcome in ('succeeded', 'requeued', 'false')
   or (outcome = 'failed' and failure_kind = 'program'))`;
@@ -31,8 +31,8 @@ const ENDED = `(started_ms is null or outcome in ('succeeded', 'requeued', 'fals
 const FIRST_CLOCK_EPOCH = 1e15;
 
 /**
- * Answers for each candidate its past, nothing for programs without a fence. Two statements, none when no candidate has one. Attempts with
- * an open lease are left out: they have the right to work, and are waited for.
+ * Answers the past of each candidate, and nothing for programs without a fence. Two statements; none when no candidate has a fence.
+ * Attempts with an open lease are left out: they may work, and the fence waits for them.
  */
 export async function readPast(
   client: Queryable,
@@ -84,10 +84,10 @@ export async function readPast(
   };
 }
 
-/** No backend of an attempt that ended longer ago is at work: servers and agents have been started again since. */
+/** No backend works for an attempt that ended longer ago than this, ms: servers and agents have been restarted since. */
 const KEPT_MS = 30 * 86_400_000;
 
-/** Keeps which works the attempts of these epochs did, when their end does not tell that their backends have ended. */
+/** Keeps which works the attempts of these epochs did, when their backends may still be at work after their end. */
 export function keepUnended(client: Transaction, epochs: readonly number[]): void {
   if (epochs.length === 0) return;
   client.send({

@@ -1,4 +1,4 @@
-/** What agents say about their attempts: started, alive, ended (protocol C1-C4, C7). Lock order A10: counter rows first. */
+/** Reports of agents about their attempts: started, alive, ended (protocol C1-C4, C7). Lock order A10: counter rows first. */
 import type pg from 'pg';
 import { DEFAULT_CALENDAR } from '../../graph/calendar/work-days.ts';
 import { appending, type LogRow, sendLockCounters } from '../record/run-log.ts';
@@ -15,24 +15,24 @@ export interface AttemptEnd {
   readonly message: string | null;
   readonly exitCode: number | null;
   readonly rows: number | null;
-  /** All bytes that it wrote; absent: nothing. */
+  /** Bytes that the program wrote; absent: none. */
   readonly logBytes?: number | undefined;
-  /** What its output is shown in; absent: utf-8. */
+  /** Encoding in which its output is shown; absent: utf-8. */
   readonly encoding?: string | undefined;
-  /** How long it took by the agent's own clock, ms: without the time in which the agent could not tell the API. */
+  /** How long it took by the agent's clock, ms: without the time in which the agent could not reach the API. */
   readonly agentMs?: number | undefined;
-  /** An effect was, or may have been, committed (C7). */
+  /** Whether an effect was, or may have been, committed (C7). */
   readonly effect: boolean;
-  /** The fence of its work has a larger epoch, that of this row. */
+  /** Row of the fence of its work, when that has a larger epoch. */
   readonly heldBy?: FenceRow | undefined;
-  /** The committed effect of another attempt that it was executed over, and who hears of it when that is a stranger's. */
+  /** The committed effect of another attempt that it replaced, and who gets a notice when that is of another record. */
   readonly over?: FenceRow | undefined;
   readonly recipient?: string | undefined;
-  /** In which zone people read clock times; default: China's. */
+  /** Time zone in which people read clock times. Default: that of China. */
   readonly zone?: string | undefined;
 }
 
-/** C4: the program may be launched only for the epochs in `ok`. Refused: the lease is not this agent's any more, or is to stop. */
+/** C4: the program may be launched only for the epochs in `ok`. The others are refused: the lease is no longer this agent's, or has to stop. */
 export async function startAttempts(
   pool: pg.Pool,
   calls: readonly { agent: string; instance: string; epochs: readonly number[] }[],
@@ -64,7 +64,7 @@ export async function startAttempts(
   }));
 }
 
-/** Keeps the leases that are still the agent's; says which are to stop and which it does not hold. */
+/** Renews the leases that are still the agent's. Answers which have to stop and which it does not hold. */
 export async function heartbeat(
   pool: pg.Pool,
   calls: readonly {
@@ -126,7 +126,7 @@ export async function heartbeat(
   }));
 }
 
-/** Epochs of the agents that are to stop: goes out with every answer (C1). */
+/** Epochs of the agents that have to stop; every answer carries them (C1). */
 export async function stopsOf(pool: pg.Pool, agents: readonly string[]): Promise<Map<string, number[]>> {
   const found = await pool.query<{ agent: string; epochs: number[] }>({
     name: 'stops',
@@ -153,8 +153,8 @@ export interface AttemptAnswer {
 
 /**
  * Ends attempts of several agents in one transaction. Only under the current epoch, by deleting its lease: the one conditional update of
- * C3. Any other result is kept as a remark and answered `stale`; what follows from it goes to the coordinator (C7). `within` does what
- * must be done or not done with it: the answers are kept for repeated calls (C1).
+ * C3. Any other result is kept as a remark and answered `stale`; what follows from it goes to the coordinator (C7). `within` belongs to the
+ * same transaction: it keeps the answers for repeated calls (C1).
  */
 export async function completeAttempts(
   pool: pg.Pool,
@@ -175,7 +175,7 @@ export async function completeAttempts(
       values: [all.map((r) => r.epoch), all.map((r) => r.agent), all.map((r) => r.run)],
     });
     const byEpoch = new Map(ended.rows.map((row) => [row.epoch, row]));
-    // A call that was repeated may stand in one group with its first: the attempt ended once.
+    // A repeated call may be in one group with the first one: the attempt ends once.
     const good = [
       ...new Map(all.filter((r) => byEpoch.has(r.epoch)).map((r) => [r.epoch, r] as const)).values(),
     ].map(decided);
@@ -238,7 +238,7 @@ export async function completeAttempts(
 
 type Decided = Omit<AttemptEnd, 'outcome'> & { readonly outcome: AttemptEnd['outcome'] | 'requeued' };
 
-/** C3: an attempt that met a larger epoch is tried again outside its budget, unless no epoch can be larger. */
+/** C3: an attempt that met a larger epoch is tried again outside its retry budget, unless no epoch can be larger. */
 function decided(end: AttemptEnd): Decided {
   if (end.heldBy === undefined || end.outcome !== 'cancelled') return end;
   const { outcome, message } = endOfStale(end.heldBy, end.zone ?? DEFAULT_CALENDAR.timeZone);
@@ -264,7 +264,7 @@ function endRow(lease: EndedLease, result: Decided): LogRow {
   };
 }
 
-/** A question takes from its sending to its answer, but not longer than the agent worked at it: an outage of ours does not count (D9). */
+/** A question takes from its sending to its answer, but at most the time that the agent worked at it: an outage of the API does not count (D9). */
 const questionMs = ({ open_ms }: EndedLease, { agentMs }: Pick<AttemptEnd, 'agentMs'>): number =>
   Math.max(0, Math.min(open_ms, agentMs ?? open_ms));
 
@@ -284,8 +284,8 @@ function lateRow(late: LateEnd): LogRow {
 type LateEnd = Omit<EndedLease, 'open_ms'> & { readonly effect: boolean };
 
 /**
- * Keeps what stale epochs say; returns those of which the coordinator has to hear: an attempt that speaks of an effect for the first time,
- * or one that was given up as lost and tells its end, for which its flow may be waiting.
+ * Keeps what attempts with stale epochs report. Answers those that the coordinator has to know: an attempt that reports an effect for the
+ * first time, and one that was given up as lost and reports its end, for which its flow may be waiting.
  */
 async function remark(
   client: Queryable,

@@ -1,6 +1,6 @@
 /**
- * What fences on the platforms said when an attempt ended (protocol C3, C6): a larger epoch that stood there, and effects of others that it
- * was executed over.
+ * What the fence on a platform reported when an attempt ended (protocol C3, C6): a larger epoch, and effects of others that the attempt
+ * replaced.
  */
 import { dateTimeOf } from '../../graph/calendar/clock-time.ts';
 import { isTimeZone } from '../../graph/calendar/time-zone.ts';
@@ -23,14 +23,14 @@ export interface ExecutedOver {
   readonly run: string;
   readonly flow: string;
   readonly over: FenceRow;
-  /** Who hears of it, and in which zone people read clock times. */
+  /** Who gets the notice, and in which zone people read clock times. */
   readonly recipient: string;
   readonly zone: string;
 }
 
 function whose({ epoch, record, run, flow, generation, at }: FenceRow, zone: string): string {
   const moment = Date.parse(at ?? '');
-  // No result of an attempt fails for a zone that this machine does not know.
+  // A zone that this machine does not know must not refuse the result of an attempt.
   const known = isTimeZone(zone) ? zone : 'UTC';
   const since = Number.isNaN(moment) ? '' : `, ${dateTimeOf(known, moment)} ${known}`;
   return `record ${record}, ${run} ${flow}, generation ${generation}, epoch ${epoch}${since}`;
@@ -77,13 +77,13 @@ export async function noteForeignEffects(client: Transaction, list: readonly Exe
   );
 }
 
-/** Epochs that platforms have seen: those given out from now on are larger, and the attempts that met them are tried again. */
+/** Makes all later epochs larger than those that platforms have seen. The attempts that met them are tried again. */
 export function raiseAbove(client: Transaction, rows: readonly FenceRow[]): void {
   const seen = rows.map((row) => row.epoch).filter((epoch) => epoch <= HIGHEST_EPOCH);
   if (seen.length > 0) raiseEpochs(client, Math.max(...seen));
 }
 
-/** What became of an attempt whose fence has the larger epoch of `row`. */
+/** How an attempt ends whose fence has the larger epoch of `row`. */
 export function endOfStale(
   row: FenceRow,
   zone: string,

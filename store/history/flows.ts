@@ -21,7 +21,7 @@ export interface FlowStateRow {
   readonly start: number;
   readonly deadline: number;
   readonly due: number;
-  /** Of the open lease, whether it counts still or is awaited only. */
+  /** Agent and moments of the open lease, also of one whose end is only awaited; null: none. */
   readonly agent: string | null;
   readonly sentAt: number | null;
   readonly startedAt: number | null;
@@ -29,8 +29,8 @@ export interface FlowStateRow {
 }
 
 /**
- * The derived state (protocol D4): result, then what the lease says, then the phase. An attempt that has ended while its completion is
- * not read yet still counts as running.
+ * The derived state (protocol D4): from the result, then the lease, then the phase. An attempt that has ended counts as running until the
+ * coordinator has read its completion.
  */
 const STATE = `case
     when f.flags & ${FLAG.RETIRED} <> 0 then 'retired'
@@ -56,7 +56,7 @@ const STOPPING = `coalesce(l.stop, false) or f.flags & ${FLAG.STOPPING} <> 0`;
 /** More flows than this are found faster by reading the whole run (measured with 13,000: 1.7 s by an array, 40 ms as a whole). */
 const FEW = 500;
 
-/** Rows of the given flows, in no order. */
+/** Rows of the given flows, in any order. */
 export async function readFlowStates(
   client: Queryable,
   run: string,
@@ -217,9 +217,9 @@ export interface AttemptRow {
   readonly message: string | null;
   readonly exitCode: number | null;
   readonly rows: number | null;
-  /** All bytes that it wrote, kept or not; null: nothing, or its agent did not say. */
+  /** Bytes that it wrote, kept or not; null: none, or its agent did not report it. */
   readonly logBytes: number | null;
-  /** What its output is shown in; null: utf-8, or its agent did not say. */
+  /** Encoding in which its output is shown; null: utf-8, or its agent did not report it. */
   readonly encoding: string | null;
   readonly remark: unknown;
   readonly gaveUp: (GaveUp & { readonly text: { readonly en: string; readonly zh: string } }) | null;

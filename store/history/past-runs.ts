@@ -1,8 +1,8 @@
 /**
- * Runs that were not carried out here, written whole: the history of an estate for load and tests, and recorded workflows. The only way
- * into the record beside the exchange and the agents' calls, and only for runs that are finished: nothing in it is decided, so nothing of
- * protocol A can be broken by it. What the engine would have left is left: results, attempts, the log read to its end, decisions of
- * people with their operations and audit. Exchanges are not: those of a finished run go away anyway (store/retention/retention.ts).
+ * Writes finished runs that were not carried out here: history for load, for tests and for recorded workflows. It is the only way into the
+ * record beside the exchange and the agents' calls. Nothing of a finished run is decided any more, so it cannot break protocol A. It writes
+ * what the engine would have left: results, attempts, the log with its cursor at the end, and decisions of people with their operations and
+ * audit. It writes no exchanges: those of finished runs are deleted anyway (store/retention/retention.ts).
  */
 
 import type pg from 'pg';

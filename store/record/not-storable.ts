@@ -1,4 +1,4 @@
-/** Flows that the exchange could not hand over to an agent, because the database refuses their row for its content (protocol A5). */
+/** Flows that the exchange could not hand over to an agent, because the database refuses the content of their row (protocol A5). */
 import { storable } from '../../graph/text/storable-text.ts';
 import type { Queryable, Transaction } from '../schema/pool.ts';
 import { notStorable } from '../schema/under-savepoint.ts';
@@ -7,12 +7,12 @@ import type { RunContext } from './run-context.ts';
 import type { RefusedFlow } from './run-flows.ts';
 import { appendLog } from './run-log.ts';
 
-/** Who is named as agent of such an attempt: none had it. */
+/** Stands for the agent of such an attempt: it had none. */
 const ENGINE = 'engine';
 
 /**
- * Their attempts have failed, by the run's log as by the list of attempts, which says why: the coordinator decides what follows, as for
- * any other failure of a program.
+ * Writes that their attempts have failed, into the run's log and, with the reason, into the list of attempts. The coordinator decides what
+ * follows, as after any failure of a program.
  */
 export async function failRefused(
   client: Transaction,
@@ -62,7 +62,7 @@ export async function failRefused(
   );
 }
 
-/** Something of an open run that the database has refused for its content. */
+/** A row of an open run whose content the database has refused. */
 export interface NotStorable {
   readonly run: string;
   readonly flow: string | null;
@@ -71,7 +71,7 @@ export interface NotStorable {
   readonly detail: string;
 }
 
-/** Of open runs, the newest first, at most `limit` of each kind. */
+/** Refused rows of open runs, the newest first, at most `limit` of each kind. */
 export async function listNotStorable(client: Queryable, limit: number): Promise<NotStorable[]> {
   const found = await client.query<NotStorable>(
     `with open as (select id from runs where state = 'open')

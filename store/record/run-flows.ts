@@ -8,7 +8,7 @@ import type { Queryable, Transaction } from '../schema/pool.ts';
 import { ContentRefusal, type Refusal, underSavepoint } from '../schema/under-savepoint.ts';
 import type { RunContext } from './run-context.ts';
 
-/** The last word of an exchange on one flow. */
+/** The last change of one flow in an exchange. */
 export interface FlowWrite extends FlowChange {
   readonly triggered: boolean;
 }
@@ -66,7 +66,10 @@ export async function lockOutbox(
   return new Map(found.rows.map((row) => [row.flow_id, row.claimed_epoch]));
 }
 
-/** Flows whose outbox row is claimed, of those named or of all (null); `started` also when the attempt has ended and the coordinator does not know it yet. */
+/**
+ * Flows of the run whose outbox row is claimed, among those named or all (null). `started` is also true when the attempt has ended and the
+ * coordinator has not read it yet.
+ */
 export async function claimedFlows(
   client: Queryable,
   runId: string,
@@ -93,7 +96,7 @@ const NAME_LIMIT = 800;
 
 const isDispatched = (w: FlowWrite): boolean => (w.flags & FLAG.DISPATCHED) !== 0;
 
-/** Makes the outbox follow: rows of what is dispatched, none of what is not. Returns the platforms that got something to do. */
+/** Gives each dispatched flow a row in the outbox, and removes the rows of others. Answers the platforms that got work. */
 export function writeOutbox(
   client: Transaction,
   context: RunContext,
@@ -106,12 +109,12 @@ export function writeOutbox(
   return new Set(sent.map((w) => context.flow(context.graph.ids[w.v]!).platform!));
 }
 
-/** A flow whose row in the outbox the database has refused: it is `dispatched` and no agent will ever find it. */
+/** A flow whose row in the outbox the database has refused: it is `dispatched`, and no agent can find it. */
 export interface RefusedFlow extends Refusal {
   readonly write: FlowWrite;
 }
 
-/** The same, each row under a savepoint of its own (protocol A5); what is refused is answered. */
+/** The same, each row under a savepoint of its own (protocol A5). Answers the rows that the database refused, too. */
 export async function writeOutboxOneByOne(
   client: Transaction,
   context: RunContext,

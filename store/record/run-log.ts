@@ -1,4 +1,4 @@
-/** The ordered log of a run (protocol A3): appended under the counter row, read by the coordinator's cursor. */
+/** The ordered log of a run (protocol A3). Writers append under the counter row; the coordinator reads from its cursor on. */
 import type pg from 'pg';
 import type { Entry, OperationEntry } from '../../graph/run/decisions.ts';
 import type { FailureKind } from '../../graph/run/state.ts';
@@ -8,7 +8,7 @@ import type { RunContext } from './run-context.ts';
 
 /** A row to be appended; `at` is the writer's clock_ms. */
 export interface LogRow {
-  /** `not_storable`: by the exchange, for a flow that it could not hand over (protocol A5); read as the completion that it means. */
+  /** `not_storable`: written by the exchange for a flow that it could not hand over (protocol A5); it is read as a failed completion. */
   readonly kind: 'completion' | 'lost' | 'operation' | 'external' | 'not_storable';
   readonly flow: string | null;
   readonly generation: number | null;
@@ -20,14 +20,14 @@ export interface LogRow {
 }
 
 /**
- * Appends rows in the given order. The counter row of the run is locked by this statement (or was before): numbers become visible in
- * order. Wakes the run's coordinator by NOTIFY when the transaction commits.
+ * Appends rows in the given order. The statement locks the counter row of the run, so numbers become visible in order. The commit wakes the
+ * run's coordinator by NOTIFY.
  */
 export async function appendLog(client: Queryable, runId: string, rows: readonly LogRow[]): Promise<void> {
   if (rows.length > 0) await client.query(appending(runId, rows));
 }
 
-/** The statement of `appendLog`, for rows that nobody waits for one by one; at least one row. */
+/** The statement of `appendLog`, to be sent without waiting for it; at least one row. */
 export function appending(runId: string, rows: readonly LogRow[]): pg.QueryConfig {
   return {
     name: 'append-log',
@@ -60,7 +60,7 @@ export async function lockCounters(client: Queryable, runIds: readonly string[])
   await client.query(lockingCounters(runIds));
 }
 
-/** The same without a round trip: it holds before whatever is asked behind it. */
+/** The same without a round trip: all later statements of the transaction run under the locks. */
 export function sendLockCounters(client: Transaction, runIds: readonly string[]): void {
   client.send(lockingCounters(runIds));
 }

@@ -18,7 +18,7 @@ export interface LoadedRun {
   readonly stored: StoredRun;
 }
 
-/** State as of exchange n, cursor as of n, leases as they are now. O(flows that differ from a fresh run). */
+/** State and cursor as of the last exchange, leases as they are now. O(flows that differ from a fresh run). */
 export async function loadRun(pool: pg.Pool, context: RunContext, graceMs: number): Promise<LoadedRun> {
   const stored = await inTransaction(pool, (client) => readStored(client, context, graceMs), {
     begin: 'begin isolation level repeatable read read only',
@@ -27,7 +27,7 @@ export async function loadRun(pool: pg.Pool, context: RunContext, graceMs: numbe
   return { compact: context.compact, stored };
 }
 
-/** The same within a transaction: one snapshot, or the run's counter row locked. */
+/** The same within a transaction that reads one snapshot or has locked the run's counter row. */
 export async function readStored(
   client: Queryable,
   context: RunContext,
@@ -139,7 +139,7 @@ export function locate(
   return invalid >= 0 ? { list: 'invalid', edge: invalid } : null;
 }
 
-/** Reminders, escalation and deadline of everything that a person confirms, in order of time. */
+/** Reminders, escalation and deadline of each flow that a person confirms, in order of time. */
 function momentsOf({ run, graph, version }: RunContext): PersonMoment[] {
   const calendarOf = calendarsOf(version);
   const moments: PersonMoment[] = [];

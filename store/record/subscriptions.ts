@@ -1,7 +1,7 @@
 /**
- * Edges to other runs (protocol A11). A subscription is a row with two halves: `told`, what the upstream's run said last, written under
- * its counter row; and `released_ms`, `tainted`, what the waiting run has taken in, written by its own exchange. Between the two lies a row
- * of the waiting run's log. Lock order: advisory locks of run ids, then counter rows by run id (A10). docs/decisions/0006.
+ * Edges to other runs (protocol A11). A row of `subscriptions` has two halves: `told` is what the run of the upstream flow has last written
+ * into the log of the waiting run, under its counter row; `released_ms` and `tainted` are what the waiting run has read of it, written by its
+ * own exchange. Lock order: advisory locks of run ids, then counter rows by run id (A10). docs/decisions/0006.
  */
 import type { Effect, FlowChange, Group } from '../../graph/run/decisions.ts';
 import { FLAG } from '../../graph/run/state.ts';
@@ -15,7 +15,7 @@ import { appendLog, type LogRow, lockCounters } from './run-log.ts';
 
 type Met = UpstreamChange['met'];
 
-/** Which subscriptions are met, as the run's exchanges took it in: [number, 1 | 2 by a tainted result]. */
+/** Subscriptions that the run's exchanges have read as met, by their number; `met` 2: by a tainted result. */
 export async function readMet(
   client: Queryable,
   { run, subscriptions, index }: RunContext,

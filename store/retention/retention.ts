@@ -1,7 +1,7 @@
 /**
- * What leaves the record, and when (docs/decisions/0007). A run goes as a whole: written to the archive, read back, then deleted in one
- * transaction that takes its counter row first (A10) and waits for no lock longer than half a second. Nothing of a run that is not over, and
- * nothing that an unfinished run waits for.
+ * What leaves the record, and when (docs/decisions/0007). A run leaves as a whole: it is written to the archive, read back, and deleted in one
+ * transaction that locks its counter row first (A10) and waits for no lock longer than half a second. A run that is not over stays, and so does
+ * a run for which an unfinished run waits.
  */
 import { appendFile, mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -14,14 +14,14 @@ import { inTransaction, isTransient, type Queryable } from '../schema/pool.ts';
 import { RUN_TABLES, type WrittenArchive, writeArchive } from './run-archive.ts';
 
 export interface RetentionPolicy {
-  /** Days after a run of the cycle was over. */
+  /** Days for which a run of the cycle is kept after it was over. */
   readonly keepDays: Readonly<Record<Cycle, number>>;
   readonly auditDays: number;
   /** Folder of the archive's files. */
   readonly folder: string;
 }
 
-/** Why a run that is old enough stays: an unfinished run waits for it, or something in it is not decided or not ended yet. */
+/** Why a run that is old enough stays, for example because an unfinished run waits for it, or something in it is not decided or not ended. */
 export type KeptBecause = 'waited_for' | 'undecided' | 'frozen' | 'restored';
 
 export interface DueRun {
@@ -30,11 +30,11 @@ export interface DueRun {
   readonly period: string;
   readonly purpose: Purpose;
   readonly overAt: number;
-  /** null: it goes. */
+  /** null: it leaves. */
   readonly keptBecause: KeptBecause | null;
 }
 
-/** Days for which a run that was taken back from the archive is left alone. */
+/** Days for which a run stays after it was restored from the archive. */
 const RESTORED_DAYS = 30;
 
 const DUE = `
@@ -58,7 +58,7 @@ where (r.finished_ms is not null or r.state = 'closed')
 
 const daysOf = ({ keepDays }: RetentionPolicy): number[] => [keepDays.hour, keepDays.day, keepDays.month];
 
-/** Runs that are over for longer than their cycle is kept, the oldest first. */
+/** Runs that have been over for longer than runs of their cycle are kept, the oldest first. */
 export async function dueRuns(client: Queryable, policy: RetentionPolicy, limit: number): Promise<DueRun[]> {
   const found = await client.query<DueRun>(`${DUE} order by "overAt", run limit $4`, [
     ...daysOf(policy),
@@ -74,7 +74,7 @@ export interface Retired {
 
 export interface RetentionReport {
   readonly archived: readonly Retired[];
-  /** Old enough, but kept; with those that changed while they were written. */
+  /** Runs that are old enough and stay, with those that changed while they were being archived. */
   readonly kept: readonly DueRun[];
   /** Whether more runs are due than this pass took. */
   readonly more: boolean;
@@ -85,16 +85,16 @@ export interface RetentionReport {
 const RETENTION_LOCK = 746_584;
 
 export interface PassLimits {
-  /** Runs. */
+  /** Most runs of the pass. */
   readonly limit: number;
-  /** Time in ms after which no further run is begun. Default: none. */
+  /** Time in ms after which the pass starts no further run. Default: none. */
   readonly forMs?: number;
   readonly signal?: AbortSignal;
 }
 
 /**
- * One pass. Answers null when another process is at it. After each run it rests as long as that took, so that deleting
- * never has more than half of the database's time.
+ * One pass. Answers null while another process makes one. After each run it rests for the time that the run took, so that deleting takes at
+ * most half of the database's time.
  */
 export async function runRetention(
   pool: pg.Pool,
@@ -149,7 +149,7 @@ async function pass(
 
 const SNAPSHOT = { begin: 'begin isolation level repeatable read read only', guarded: false } as const;
 
-/** Null when the run was touched while it was written: the next pass looks again. */
+/** Archives one run. Null: the run has changed meanwhile, and the next pass looks again. */
 async function retire(pool: pg.Pool, policy: RetentionPolicy, due: DueRun): Promise<WrittenArchive | null> {
   const { run, cycle, period, purpose } = due;
   const file = `${cycle}/${period.replaceAll('-', '').slice(0, 6)}/${run}.jsonl.gz`;
@@ -187,7 +187,7 @@ async function retire(pool: pg.Pool, policy: RetentionPolicy, due: DueRun): Prom
   return written.archive;
 }
 
-/** Everything that moves when a run moves, as one text; null when the run is not there. */
+/** A text that changes whenever the run changes; null: there is no such run. */
 async function readCounter(client: Queryable, run: string, lock = false): Promise<string | null> {
   const found = await client.query<{ state: string }>(
     `select concat_ws(' ', c.exchange, c.log_seq, c.cursor, r.state, r.finished_ms, r.closed_ms) as state
@@ -218,13 +218,13 @@ async function noteArchived(client: Queryable, run: string, archive: WrittenArch
   );
 }
 
-/** What the folder holds, without the database: a line for each file, the last one of a file counts. */
+/** Adds a line to the list of the folder's files, which can be read without the database. The last line of a file counts. */
 async function noteInManifest(folder: string, entry: object): Promise<void> {
   await mkdir(folder, { recursive: true });
   await appendFile(join(folder, 'manifest.jsonl'), `${JSON.stringify(entry)}\n`);
 }
 
-/** Again and again while somebody holds a lock, with rests in which everybody else goes first. */
+/** Repeats `work` while others hold its locks, with rests in which they go first. */
 const afterOthers = <T>(work: () => Promise<T>): Promise<T> =>
   repeatedly(work, (error, tries) => (isTransient(error) && tries < 10 ? 200 * tries : null));
 
@@ -240,7 +240,7 @@ async function purgeExchanges(pool: pg.Pool): Promise<number> {
   );
 }
 
-/** Plans that nobody may apply any more, and beats of APIs that are long gone. */
+/** Deletes rerun plans that have expired, and beats of APIs that ended long ago. */
 async function purgeTraces(pool: pg.Pool): Promise<void> {
   await inBatches(
     pool,
@@ -269,7 +269,7 @@ async function inBatches(pool: pg.Pool, text: string): Promise<number> {
   }
 }
 
-/** Days that are over longer than the audit is kept go into a file each, then out of the table. */
+/** Moves audit rows that are older than the audit is kept into files, a day each. */
 async function purgeAudit(pool: pg.Pool, { auditDays, folder }: RetentionPolicy): Promise<number> {
   let total = 0;
   for (;;) {
@@ -277,7 +277,7 @@ async function purgeAudit(pool: pg.Pool, { auditDays, folder }: RetentionPolicy)
       pool,
       async (client) => {
         await client.query("set local lock_timeout = '500ms'");
-        // Ids are in the order of time, but for what was written at the same moment.
+        // Ids follow the time, except for rows of the same moment.
         const found = await client.query<{ first: number | null; last: number; day: string }>(
           `select min(id) as first, max(id) as last, to_char(to_timestamp(min(at_ms) / 1000), 'YYYY-MM-DD') as day from (
              select id, at_ms from audit where at_ms < clock_ms() - $1::bigint * 86400000 order by id limit ${BATCH * 5}) x`,

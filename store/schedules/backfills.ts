@@ -1,4 +1,4 @@
-/** Backfills: a range of periods run once more. Made here with the ids of all their runs; opened run by run by the workers' opener. */
+/** Backfills: runs that redo a range of periods. A backfill is stored with the ids of all its runs; the workers' opener opens them one by one. */
 import type pg from 'pg';
 import { SluiceError } from '../../errors.ts';
 import { parseRunId, runId } from '../../graph/calendar/calendar.ts';
@@ -23,14 +23,14 @@ export interface BackfillRow {
   readonly to: string;
   /** Flows that its runs are opened for; null = all. */
   readonly flows: readonly string[] | null;
-  /** As asked for: those above, before everything downstream was added. */
+  /** The flows that were requested, before everything downstream was added. */
   readonly roots: readonly string[] | null;
   readonly downstream: boolean;
-  /** With runs of other cycles whose flows use its results. */
+  /** Whether it has runs of other cycles, whose flows use its results. */
   readonly dependants: boolean;
-  /** It may have periods from before the beginning. */
+  /** Whether it may have periods from before the beginning. */
   readonly beforeBeginning: boolean;
-  /** Periods that no schedule opens are not left out. */
+  /** Whether it has periods that no schedule opens, too. */
   readonly everyPeriod: boolean;
   readonly descending: boolean;
   readonly concurrency: number;
@@ -48,9 +48,9 @@ export interface BackfillRun {
   readonly run: string;
   /** Flows that it is opened for; null: those of the backfill. */
   readonly flows: readonly string[] | null;
-  /** `closed`: before it was finished. `dropped`: the backfill was cancelled before it was opened. */
+  /** `closed`: the run was closed before it was finished. `dropped`: the backfill was cancelled before the run was opened. */
   readonly state: 'pending' | 'open' | 'finished' | 'closed' | 'dropped';
-  /** Flows that failed, or of which nobody knows whether they ran. */
+  /** Flows that failed or whose outcome is unknown. */
   readonly failed: number;
   readonly openedAt: number | null;
 }
@@ -198,7 +198,7 @@ export async function readBackfillRuns(
   return lists;
 }
 
-/** Where runs that are not opened stand in their backfills, by run; those of none are left out. */
+/** Places of runs that are not opened yet in their backfills, by run; runs of no backfill are left out. */
 export async function readTurns(
   client: Queryable,
   runs: readonly string[],
@@ -213,7 +213,7 @@ export async function readTurns(
   return new Map(found.rows.map(({ run, ...turn }) => [run, turn]));
 }
 
-/** Opens nothing more; runs that are open go on. Throws `unknown_backfill`, `backfill_over`. */
+/** No more of its runs are opened; open ones go on. Throws `unknown_backfill`, `backfill_over`. */
 export async function cancelBackfill(
   pool: pg.Pool,
   id: string,
@@ -244,7 +244,7 @@ export async function cancelBackfill(
 
 interface Next {
   readonly unfinished: number;
-  /** One that waits for this one and that it waits for is unfinished: neither ends without the other. */
+  /** An unfinished run waits for this one and this one for it: neither ends without the other. */
   readonly knotted: boolean;
   readonly position: number | null;
   readonly period: string | null;
@@ -252,10 +252,10 @@ interface Next {
   readonly flows: string[] | null;
 }
 
-/** Somebody else has opened the run, or ended the backfill, meanwhile. */
+/** Another process has opened the run or ended the backfill meanwhile. */
 class OpenedElsewhere extends Error {}
 
-/** Opens the next runs of every open backfill, as many as may be unfinished at once. One that fails does not stop the others. */
+/** Opens the next runs of each open backfill, up to the number that may be unfinished at once. A backfill that fails does not stop the others. */
 export async function openBackfills(
   deps: OpenDueDeps,
   warn: (facts: object, text: string) => void,
@@ -275,7 +275,7 @@ export async function openBackfills(
     }
 }
 
-/** Whether a run was opened and another may follow. */
+/** Answers true when a run was opened and another may follow. */
 async function openNext(
   { pool, versionOf }: OpenDueDeps,
   backfill: BackfillRow & { number: number },
@@ -331,7 +331,7 @@ async function openNext(
       });
     });
   } catch (error) {
-    // Another worker was quicker and has taken it; should a run of this id be there for any other reason, it is as good.
+    // Another worker was quicker. A run with this id that exists for any other reason serves as well.
     if (!(error instanceof SluiceError) || error.code !== 'run_exists') throw error;
     await inTransaction(pool, take);
   }

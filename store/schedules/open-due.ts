@@ -1,6 +1,6 @@
 /**
- * What schedules open. A schedule fires (Temporal's part), and everything that is due since it was last looked at is decided here, slot by
- * slot and each slot once, no matter who fires and how often: a firing that was lost or came late changes nothing but the time.
+ * What schedules open. Temporal fires a schedule, and this decides all its slots that have become due, each once, however often it fires. A
+ * firing that was lost or late only delays that.
  */
 import type pg from 'pg';
 import { SluiceError } from '../../errors.ts';
@@ -37,12 +37,12 @@ export interface OpenDueDeps {
   readonly versionOf: (version: number) => Promise<CatalogueVersion>;
 }
 
-/** Slots that are decided in one transaction: an hour schedule that slept for months has thousands. */
+/** Most slots decided in one transaction: an hour schedule that did not fire for months has thousands. */
 const AT_ONCE = 500;
 
 /**
- * Decides every slot of a schedule up to now, the record's now: a firing for `firedMs` that comes before this clock has reached it throws,
- * and its caller repeats it. May be repeated at will. A schedule that is gone is nothing to do.
+ * Decides all slots of a schedule up to now by the record's clock. Throws while that clock has not reached `firedMs`, the moment for which the
+ * schedule fired; the caller then repeats the call. Repeating it changes nothing. Does nothing for a schedule that was removed.
  */
 export async function openDue(deps: OpenDueDeps, id: string, firedMs = 0): Promise<void> {
   for (;;) {
@@ -73,13 +73,13 @@ export async function openDue(deps: OpenDueDeps, id: string, firedMs = 0): Promi
           writeSlots(client, id, decidedBefore, [slot]),
         );
     } catch (error) {
-      // Somebody else is at it: look again what is left.
+      // Another process decides the same slots: read again what is left.
       if (!(error instanceof DecidedElsewhere)) throw error;
     }
   }
 }
 
-/** Opens what waited for the end of a blackout, or of the run before, and may go now. One that fails does not stop the others. */
+/** Opens the runs whose slots waited for the end of a blackout or of the previous run. A slot that fails does not stop the others. */
 export async function openWaiting(
   deps: OpenDueDeps,
   warn: (facts: object, text: string) => void,
@@ -128,7 +128,7 @@ async function clock(client: Queryable): Promise<number> {
   return found.rows[0]!.now;
 }
 
-/** What becomes of one slot; `opened` stands for 'is to be opened'. The calendar speaks first, then the operator, then the rest. */
+/** Decides one slot; `opened`: its run has to be opened. The calendar decides first, then pauses, then all else. */
 async function decideSlot(
   client: Queryable,
   { schedule, calendar }: Definition,
@@ -159,7 +159,7 @@ async function decideSlot(
   const dark = blackoutAt(calendar, slot.at);
   if (dark?.blackout.afterwards === 'skip')
     return say('blackout', blackoutText(dark.blackout, calendar.timeZone));
-  // A blackout in which a missed slot is found late keeps it waiting, too.
+  // A slot that is found late waits for a blackout of the present moment, too.
   const still = blackoutAt(calendar, now);
   if (still !== null)
     return say('waiting_blackout', blackoutText(still.blackout, calendar.timeZone), { until: still.endMs });
@@ -180,7 +180,7 @@ export function pausedText({ changedBy, reason }: ScheduleRow): Text {
   return { en: `paused by ${changedBy}${why.en}`, zh: `已由 ${changedBy} 暂停${why.zh}` };
 }
 
-/** The earliest scheduled run of the cycle, or waiting period of the schedule, that stands before this one; null = nothing does. */
+/** The earliest unfinished run of the cycle, or waiting period of the schedule, before this slot; null = none. */
 async function unfinishedBefore(
   client: Queryable,
   { cycle }: { cycle: Cycle },
@@ -198,7 +198,7 @@ async function unfinishedBefore(
   return found.rows[0]?.what ?? null;
 }
 
-/** Opens the run and writes the decision in one transaction; a run that is there already is as good, and is said. */
+/** Opens the run and writes the decision in one transaction. When the run exists already, the decision says so. */
 async function openSlot(
   deps: OpenDueDeps,
   schedule: Schedule,
@@ -240,7 +240,7 @@ async function openSlot(
   }
 }
 
-/** What is said of a run that was there already; of one that was opened for other procedures also what it leaves out. */
+/** The text of a decision about a run that existed already; for a run of other procedures it names what the run leaves out. */
 async function existsText(client: Queryable, schedule: Schedule, run: string, kind: Text): Promise<Text> {
   const found = await client.query<{ procedures: string[] | null }>(
     'select procedures from runs where id = $1',
