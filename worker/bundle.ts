@@ -36,7 +36,7 @@ export async function workflowBundle(folder: string, sources = root): Promise<Bu
   return { codePath, build };
 }
 
-/** Covers everything that can be in the bundle: rules, workflows and the version of the SDK. */
+/** Covers what decides: rules, workflows and the version of the SDK. errors.ts is in the bundle, too, and decides nothing. */
 async function hashOfSources(sources: string): Promise<string> {
   const hash = createHash('sha256');
   for (const room of ['graph', 'workflows']) {
