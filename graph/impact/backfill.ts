@@ -3,6 +3,7 @@ import { SluiceError } from '../../errors.ts';
 import { comparePeriods, nextPeriod, parsePeriod, shiftOf } from '../calendar/calendar.ts';
 import type { Openers } from '../calendar/openings.ts';
 import type { Graph } from '../compiled/compact.ts';
+import { reachOf } from '../compiled/reach.ts';
 import type { Cycle } from '../model.ts';
 
 export interface BackfillWish {
@@ -130,12 +131,9 @@ function flowsOf(graph: Graph, flows: readonly string[], downstream: boolean): S
     throw new SluiceError('unknown_flow', `the ${graph.cycle} runs have no flow ${unknown.join(', ')}`, {
       facts: { flows: unknown },
     });
-  const found = new Set(flows.map((flow) => index.get(flow)!));
-  if (downstream)
-    // A set is walked in the order of insertion, also over what is added meanwhile.
-    for (const v of found)
-      for (let k = graph.downOff[v]!; k < graph.downOff[v + 1]!; k++) found.add(graph.down[k]!);
-  return new Set([...found].map((v) => graph.ids[v]!));
+  const named = flows.map((flow) => index.get(flow)!);
+  const found = downstream ? reachOf(graph, named).order : named;
+  return new Set(found.map((v) => graph.ids[v]!));
 }
 
 /** Flows of other cycles that wait for flows of the backfill: somebody has to decide whether their runs are to be redone, too. */

@@ -4,16 +4,13 @@
  * An estate is the flows of a catalogue over all cycles, not of one run: an edge to an earlier period counts like any other, so the graph may
  * have circles.
  */
+import { type Edges, type Reach, reachOf } from '../compiled/reach.ts';
 import type { Flow } from '../model.ts';
 
-/** Vertices are places in `flows`; downstream of `v` are `down[k]` for k in `downOff[v] .. downOff[v + 1] - 1`, upstream likewise. */
-export interface Estate {
+/** Vertices are places in `flows`. */
+export interface Estate extends Edges {
   readonly flows: readonly Flow[];
   readonly index: ReadonlyMap<string, number>;
-  readonly downOff: Int32Array;
-  readonly down: Int32Array;
-  readonly upOff: Int32Array;
-  readonly up: Int32Array;
 }
 
 /**
@@ -55,50 +52,6 @@ export function estateOf(given: Iterable<Flow>, before: Iterable<Flow> = []): Es
     }
   });
   return { flows, index, downOff, down, upOff, up };
-}
-
-/** Vertices by distance from the roots, which come first; `by` is the one before on a shortest way, -1 at roots and what is not reached. */
-export interface Reach {
-  readonly order: readonly number[];
-  readonly distance: Int32Array;
-  readonly by: Int32Array;
-}
-
-/** Everything below (or above) the roots in an estate or in a run's graph, no further than `depth` edges. O(V + E). */
-export function reachOf(
-  estate: Pick<Estate, 'downOff' | 'down' | 'upOff' | 'up'>,
-  roots: Iterable<number>,
-  direction: 'down' | 'up' = 'down',
-  depth = Number.POSITIVE_INFINITY,
-): Reach {
-  const [off, next] = direction === 'down' ? [estate.downOff, estate.down] : [estate.upOff, estate.up];
-  const distance = new Int32Array(off.length - 1).fill(-1);
-  const by = new Int32Array(off.length - 1).fill(-1);
-  const order: number[] = [];
-  for (const v of roots)
-    if (distance[v] === -1) {
-      distance[v] = 0;
-      order.push(v);
-    }
-  for (let i = 0; i < order.length; i++) {
-    const u = order[i]!;
-    if (distance[u]! >= depth) break;
-    for (let k = off[u]!; k < off[u + 1]!; k++) {
-      const d = next[k]!;
-      if (distance[d] !== -1) continue;
-      distance[d] = distance[u]! + 1;
-      by[d] = u;
-      order.push(d);
-    }
-  }
-  return { order, distance, by };
-}
-
-/** The shortest way from a root to `v`, both included. */
-export function wayTo({ by }: Reach, v: number): number[] {
-  const way = [v];
-  for (let u = by[v]!; u !== -1; u = by[u]!) way.push(u);
-  return way.reverse();
 }
 
 export interface Impact {

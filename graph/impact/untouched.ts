@@ -1,5 +1,6 @@
 /** What a rerun redoes although nothing that it reads is written again: by the tables that flows use. Pure. */
 import type { Graph } from '../compiled/compact.ts';
+import { below } from '../compiled/reach.ts';
 
 /** What a flow reads and writes, as keys that are equal when it is the same table; null: nothing is known, so it may be anything. */
 export interface FlowTables {
@@ -18,14 +19,14 @@ export function untouchedFlows(
   roots: readonly number[],
   tablesOf: (v: number) => FlowTables | null,
 ): number[] {
-  const below = descendants(graph, roots);
+  const candidates = below(graph, roots);
   const touched = new Set(roots);
   const written = new Set<string>();
   for (const v of roots) for (const table of tablesOf(v)?.writes ?? []) written.add(table);
   const unknownWriter = (u: number): boolean => touched.has(u) && tablesOf(u)?.writes === null;
   for (let news = true; news; ) {
     news = false;
-    for (const v of below) {
+    for (const v of candidates) {
       if (touched.has(v)) continue;
       const tables = tablesOf(v);
       if (tables === null) continue;
@@ -42,18 +43,9 @@ export function untouchedFlows(
       news = true;
     }
   }
-  return below.filter((v) => !touched.has(v) && tablesOf(v) !== null);
+  return candidates.filter((v) => !touched.has(v) && tablesOf(v) !== null);
 }
 
 const upstream = (graph: Graph, v: number): number[] => [
   ...graph.up.subarray(graph.upOff[v], graph.upOff[v + 1]),
 ];
-
-/** Below the roots, the roots not among them, in the order of the graph. */
-function descendants(graph: Graph, roots: readonly number[]): number[] {
-  const seen = new Set(roots);
-  for (const u of seen)
-    for (let k = graph.downOff[u]!; k < graph.downOff[u + 1]!; k++) seen.add(graph.down[k]!);
-  for (const v of roots) seen.delete(v);
-  return [...seen].sort((a, b) => a - b);
-}

@@ -1,4 +1,5 @@
 /** What follows from a state by itself: whose turn has come is sent, skipped or asked for; whose turn is gone is taken back. */
+import { reachOf } from '../compiled/reach.ts';
 import type { Machine } from './machine.ts';
 import {
   edgeMet,
@@ -234,21 +235,10 @@ function lapseWaives(m: Machine, v: number, operation: string | null): void {
  * came through.
  */
 export function markStale(m: Machine, roots: readonly number[], via: readonly string[] = []): void {
-  const { graph } = m;
   if (roots.length === 0) return;
   m.effect({ t: 'redone', roots, via });
-  const seen = new Set<number>(roots);
-  const stack = [...roots];
-  while (stack.length > 0) {
-    const u = stack.pop()!;
-    for (let k = graph.downOff[u]!; k < graph.downOff[u + 1]!; k++) {
-      const d = graph.down[k]!;
-      if (seen.has(d)) continue;
-      seen.add(d);
-      stack.push(d);
-      becomeStale(m, d);
-    }
-  }
+  const { order, distance } = reachOf(m.graph, roots);
+  for (const v of order) if (distance[v]! > 0) becomeStale(m, v);
 }
 
 function becomeStale(m: Machine, v: number): void {

@@ -1,6 +1,6 @@
 /** Carries out what people ask for, in the order of the log (protocol B, E). Each verb has its own function; all are pure. */
 
-import type { Graph } from '../compiled/compact.ts';
+import { below } from '../compiled/reach.ts';
 import { beginPending } from '../run/completion.ts';
 import type { EdgeName, FlowOutcome, OperationEntry } from '../run/decisions.ts';
 import type { Machine } from '../run/machine.ts';
@@ -224,7 +224,7 @@ export function trigger(m: Machine, v: number, operation: string | null): void {
   m.setFlags(v, FLAG.TRIGGERED);
   if (!m.graph.attrOf(v).onTrigger) return;
   const unknown = codeOf('outcome_unknown');
-  const again = descendants(m.graph, v).filter(
+  const again = below(m.graph, [v]).filter(
     (d) => m.s.result[d] !== 0 && m.s.result[d] !== unknown && !has(m.s, d, FLAG.RETIRED),
   );
   m.setFlags(v, FLAG.MEMBER);
@@ -247,22 +247,6 @@ function resolve(m: Machine, v: number, ran: boolean, operation: string): void {
     beginPending(m, v, operation);
   } else if (ran) finish(m, v, 'succeeded', true);
   else m.set(v, { result: 0, attempt: m.s.attempt[v]! + 1, flags: m.s.flags[v]! & ~FLAG.STALE, due: 0 });
-}
-
-function descendants(graph: Graph, root: number): number[] {
-  const seen = new Set<number>();
-  const stack = [root];
-  while (stack.length > 0) {
-    const u = stack.pop()!;
-    for (let k = graph.downOff[u]!; k < graph.downOff[u + 1]!; k++) {
-      const d = graph.down[k]!;
-      if (d !== root && !seen.has(d)) {
-        seen.add(d);
-        stack.push(d);
-      }
-    }
-  }
-  return [...seen].sort((a, b) => a - b);
 }
 
 /** Numbers of the subscriptions among the edges. */

@@ -1,5 +1,6 @@
 /** Rerun plans (protocol E): who is redone, in which order, and what the plan's application does. Pure. */
 import type { Graph } from '../compiled/compact.ts';
+import { reachOf } from '../compiled/reach.ts';
 import type { FlowOutcome, OperationEntry, RerunMember, RerunPlan } from '../run/decisions.ts';
 import type { Machine } from '../run/machine.ts';
 import { beginGeneration, endOverrides, hasStarted, markStale, releaseAnew } from '../run/settle.ts';
@@ -34,11 +35,11 @@ export function planMembers(
 ): number[] {
   const members = new Set<number>();
   if (scope === 'only' || scope === 'selection') for (const v of roots) members.add(v);
-  if (scope === 'downstream') for (const v of reach(graph, roots)) members.add(v);
+  if (scope === 'downstream') for (const v of reachOf(graph, roots).order) members.add(v);
   if (scope === 'failed-downstream') {
-    const failed = [...reach(graph, roots)].filter((v) => isFailed(s, v) && !has(s, v, FLAG.RETIRED));
+    const failed = reachOf(graph, roots).order.filter((v) => isFailed(s, v) && !has(s, v, FLAG.RETIRED));
     for (const v of failed) members.add(v);
-    for (const v of reach(graph, failed)) if (s.result[v] === 0 && !hasStarted(s, v)) members.add(v);
+    for (const v of reachOf(graph, failed).order) if (s.result[v] === 0 && !hasStarted(s, v)) members.add(v);
   }
   return [...members].filter((v) => !has(s, v, FLAG.RETIRED)).sort((a, b) => a - b);
 }
@@ -63,23 +64,6 @@ export function rootRefusal(
   return scope === 'failed-downstream' || VERBS.get('rerun')!.allowedIn.includes(state)
     ? null
     : 'wrong_state';
-}
-
-/** The flows themselves and everything below them. */
-export function reach(graph: Graph, roots: Iterable<number>): Set<number> {
-  const seen = new Set<number>(roots);
-  const stack = [...seen];
-  while (stack.length > 0) {
-    const u = stack.pop()!;
-    for (let k = graph.downOff[u]!; k < graph.downOff[u + 1]!; k++) {
-      const d = graph.down[k]!;
-      if (!seen.has(d)) {
-        seen.add(d);
-        stack.push(d);
-      }
-    }
-  }
-  return seen;
 }
 
 /** Carries a plan out, or says what changed since it was made. */

@@ -1,7 +1,8 @@
 /** What a change of the catalogue touches: flows below, and open runs that hold what changes (protocol D8). */
 
 import type { DiffAnswer, Difference } from '../../contract/catalogue.ts';
-import { type Estate, estateOf, reachOf } from '../../graph/impact/impact.ts';
+import { reachOf } from '../../graph/compiled/reach.ts';
+import { type Estate, estateOf } from '../../graph/impact/impact.ts';
 import { FLAG, has, isTriggered } from '../../graph/run/state.ts';
 import type { State } from '../../graph/run/status.ts';
 import { deadlinesMoved, foreseenEnds } from '../../graph/usual/foreseen-ends.ts';

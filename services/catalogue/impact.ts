@@ -1,7 +1,8 @@
 /** An impact as people see it. */
 
 import type { Impact } from '../../contract/impact.ts';
-import { type Estate, estateOf, impactOf, wayTo } from '../../graph/impact/impact.ts';
+import { wayTo } from '../../graph/compiled/reach.ts';
+import { type Estate, estateOf, impactOf } from '../../graph/impact/impact.ts';
 import type { CatalogueVersion, Frame } from '../../store/catalogue/catalogue.ts';
 
 /** At most this many key flows, and as many deadlines, are named. */

@@ -1,7 +1,7 @@
 /** The retirement sheet of a flow (Q36): from the newest catalogue version, and what the record says of it. */
 
 import type { Retirement } from '../../contract/retirement.ts';
-import { reachOf } from '../../graph/impact/impact.ts';
+import { reachOf } from '../../graph/compiled/reach.ts';
 import { type TableKey, tableName } from '../../graph/impact/lineage.ts';
 import type { Flow } from '../../graph/model.ts';
 import type { State } from '../../graph/run/status.ts';

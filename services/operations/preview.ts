@@ -1,6 +1,6 @@
 /** What a rerun, a forced pass or a retirement would do to the flows of a run, flow by flow (Q27). Nothing is changed. */
 
-import { reachOf } from '../../graph/impact/impact.ts';
+import { reachOf } from '../../graph/compiled/reach.ts';
 import type { OperationRequest } from '../../graph/run/decisions.ts';
 import { hasStarted } from '../../graph/run/settle.ts';
 import { FLAG, has, isDone, type RunState } from '../../graph/run/state.ts';

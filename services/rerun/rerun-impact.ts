@@ -1,7 +1,7 @@
 /** What applying a rerun plan would cost and touch: how long it takes, what is overwritten, who is late, what need not be redone. */
 
 import type { Plan } from '../../contract/rerun-plans.ts';
-import { type Reach, reachOf, wayTo } from '../../graph/impact/impact.ts';
+import { type Reach, reachOf, wayTo } from '../../graph/compiled/reach.ts';
 import type { TableKey } from '../../graph/impact/lineage.ts';
 import { type FlowTables, untouchedFlows } from '../../graph/impact/untouched.ts';
 import type { Flow } from '../../graph/model.ts';

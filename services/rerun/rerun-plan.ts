@@ -2,13 +2,14 @@
 import type { z } from 'zod';
 import type { Plan, PlanRequest } from '../../contract/rerun-plans.ts';
 import { SluiceError } from '../../errors.ts';
+import { reachOf } from '../../graph/compiled/reach.ts';
 import type { Flow } from '../../graph/model.ts';
 import type { RerunPlan } from '../../graph/run/decisions.ts';
 import { hasStarted } from '../../graph/run/settle.ts';
 import { FLAG, has, type RunState } from '../../graph/run/state.ts';
 import { stateOf } from '../../graph/run/state-of.ts';
 import { codeOf } from '../../graph/run/status.ts';
-import { memberOf, planMembers, reach, rootRefusal } from '../../graph/verbs/rerun.ts';
+import { memberOf, planMembers, rootRefusal } from '../../graph/verbs/rerun.ts';
 import { readFirstFlowStates, waivesInForce } from '../../store/history/flows.ts';
 import type { Actor } from '../../store/operations/actors.ts';
 import { newId } from '../../store/operations/operation-rows.ts';
@@ -148,8 +149,8 @@ function becomeStale(
   const among = new Set(members);
   // A running member that is waited for makes nothing stale before its new generation begins.
   const redone = members.filter((v) => hasStarted(s, v) && (s.result[v] !== 0 || running === 'supersede'));
-  return [...reach(graph, redone)]
-    .filter((v) => !among.has(v) && hasStarted(s, v))
+  return reachOf(graph, redone)
+    .order.filter((v) => !among.has(v) && hasStarted(s, v))
     .sort((a, b) => a - b)
     .map((v) => graph.ids[v]!);
 }

@@ -3,12 +3,13 @@
  * into the log of the waiting run, under its counter row; `released_ms` and `tainted` are what the waiting run has read of it, written by its
  * own exchange. Lock order: advisory locks of run ids, then counter rows by run id (A10). docs/decisions/0006.
  */
+
+import { reachOf } from '../../graph/compiled/reach.ts';
 import type { Effect, FlowChange, Group } from '../../graph/run/decisions.ts';
 import { FLAG } from '../../graph/run/state.ts';
 import { isReleasing } from '../../graph/run/status.ts';
 import type { UpstreamChange } from '../../graph/run/subscriptions.ts';
 import { type Subscription, subscribersTo, type UpstreamNews } from '../../graph/run/subscriptions.ts';
-import { reach } from '../../graph/verbs/rerun.ts';
 import type { Queryable } from '../schema/pool.ts';
 import type { RunContext } from './run-context.ts';
 import { appendLog, type LogRow, lockCounters } from './run-log.ts';
@@ -149,7 +150,7 @@ function spokenOf({ graph }: RunContext, groups: readonly Group[]): { flow: stri
   for (const group of groups) {
     for (const change of group.changes) speak(change.v, metOf(change));
     for (const effect of group.effects)
-      if (effect.t === 'redone') for (const v of reach(graph, effect.roots)) speak(v, null);
+      if (effect.t === 'redone') for (const v of reachOf(graph, effect.roots).order) speak(v, null);
   }
   return [...spoken.values()];
 }
@@ -229,8 +230,8 @@ export async function notifySubscribers(
   for (const { run: to, flow, met } of changed.rows) news.add(to, { via: [id], flow, met, redone: 0 });
   const redone = effects.filter((effect) => effect.t === 'redone');
   if (redone.length > 0) {
-    const below = redone.map(({ roots }) => reach(graph, roots));
-    const flows = [...new Set(below.flatMap((entry) => [...entry]))].map((v) => graph.ids[v]!);
+    const reached = redone.map(({ roots }) => reachOf(graph, roots));
+    const flows = [...new Set(reached.flatMap(({ order }) => order))].map((v) => graph.ids[v]!);
     const found = await client.query<{ run: string; flow: string; met: Met }>({
       name: 'subscribers-below',
       text: `select distinct run_id as run, upstream_flow as flow, told as met from subscriptions
@@ -239,7 +240,7 @@ export async function notifySubscribers(
     });
     for (const { run: to, flow, met } of found.rows)
       redone.forEach(({ via }, k) => {
-        if (!via.includes(to) && below[k]!.has(context.index.get(flow)!))
+        if (!via.includes(to) && reached[k]!.distance[context.index.get(flow)!] !== -1)
           news.add(to, { via: [...via, id], flow, met, redone: 1 });
       });
   }

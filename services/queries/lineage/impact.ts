@@ -1,7 +1,7 @@
 /** What depends on what, and what a rerun, a forced pass or a retirement would do: Q04, Q05, Q27. */
 import { z } from 'zod';
 import { GivenId, listOf } from '../../../contract/fields.ts';
-import { reachOf, wayTo } from '../../../graph/impact/impact.ts';
+import { reachOf, wayTo } from '../../../graph/compiled/reach.ts';
 import type { Cycle } from '../../../graph/model.ts';
 import { type FlowStateRow, readFirstFlowStates } from '../../../store/history/flows.ts';
 import { newestRun } from '../../../store/schedules/scheduled-runs.ts';

@@ -1,7 +1,7 @@
 /** Interfaces: how far their loads are, and whom they hold up: Q11, Q13, Q21. */
 
 import { GivenId, listOf } from '../../../contract/fields.ts';
-import { reachOf } from '../../../graph/impact/impact.ts';
+import { reachOf } from '../../../graph/compiled/reach.ts';
 import { lastAttempts } from '../../../store/agents/attempt-lists.ts';
 import {
   defineQuery,

@@ -1,5 +1,5 @@
 /** The key reports: what of them, and of everything above them, is late, and the final causes: Q14, Q15. */
-import { reachOf } from '../../../graph/impact/impact.ts';
+import { reachOf } from '../../../graph/compiled/reach.ts';
 import { withOtherRuns } from '../../why/why-answer.ts';
 import {
   defineQuery,
