@@ -1,6 +1,7 @@
 /** What the end of an attempt means for its flow (protocol C3, C4, C7, D9). */
 import type { CompletionEntry, LostEntry } from './decisions.ts';
 import type { Machine } from './machine.ts';
+import { retryDelayMs } from './retry-delay.ts';
 import { beginGeneration, dropPending, finish, markStale } from './settle.ts';
 import { FAILURE_KINDS, type FailureKind, FLAG, has } from './state.ts';
 import { codeOf } from './status.ts';
@@ -77,8 +78,9 @@ function giveBack(m: Machine, v: number): void {
  */
 function tryAgainLater(m: Machine, v: number, { at, tookMs = 0 }: CompletionEntry): void {
   const { s, graph } = m;
-  const { kind, everyMs, giveUpAfterMs } = graph.attrOf(v);
-  if (kind !== 'check') {
+  const attrs = graph.attrOf(v);
+  const { giveUpAfterMs } = attrs;
+  if (attrs.kind !== 'check') {
     fail(m, v, 'program', at);
     return;
   }
@@ -86,25 +88,35 @@ function tryAgainLater(m: Machine, v: number, { at, tookMs = 0 }: CompletionEntr
   const asked = s.asked[v]! + Math.max(1, tookMs);
   if (giveUpAfterMs !== null && asked >= giveUpAfterMs) {
     m.set(v, { asked });
-    giveUp(m, v, 'false', asked, giveUpAfterMs);
+    giveUp(m, v, { cause: 'false', used: asked, allowed: giveUpAfterMs });
     return;
   }
-  nextAttempt(m, v, { due: at + everyMs, used: 0, asked: asked + everyMs });
+  const delayMs = retryDelayMs('false', attrs, s.graceMs);
+  nextAttempt(m, v, { due: at + delayMs, used: 0, asked: asked + delayMs });
 }
 
 /** Uses the budget of the kind of failure, or ends the generation. */
 function fail(m: Machine, v: number, kind: FailureKind, at: number): void {
-  const { retries } = m.graph.attrOf(v);
-  if (isUsedUp(m, v, kind)) giveUp(m, v, kind, retries[kind] + 1, retries[kind]);
-  else nextAttempt(m, v, { due: at + retries.backoffMs, used: useOne(m.s.used[v]!, kind) });
+  const attrs = m.graph.attrOf(v);
+  const allowed = attrs.retries[kind];
+  if (isUsedUp(m, v, kind)) giveUp(m, v, { cause: kind, used: allowed + 1, allowed });
+  else {
+    const due = at + retryDelayMs('failed', attrs, m.s.graceMs);
+    nextAttempt(m, v, { due, used: useOne(m.s.used[v]!, kind) });
+  }
 }
 
 const isUsedUp = ({ s, graph }: Machine, v: number, kind: FailureKind): boolean =>
   usedOf(s.used[v]!, kind) >= graph.attrOf(v).retries[kind];
 
 /** Fails, and says what was used up: `used` of `allowed`. A flow that has no budget at all has just failed. */
-function giveUp(m: Machine, v: number, cause: FailureKind | 'false', used: number, allowed: number): void {
+function giveUp(
+  m: Machine,
+  v: number,
+  limit: { cause: FailureKind | 'false'; used: number; allowed: number },
+): void {
   const { s } = m;
+  const { cause, used, allowed } = limit;
   if (cause === 'false' || allowed > 0)
     m.effect({
       t: 'gave_up',
@@ -140,14 +152,14 @@ export function lose(m: Machine, entry: LostEntry): void {
   const { v } = entry;
   if (v < 0) return;
   const attrs = graph.attrOf(v);
-  const grace = entry.at + attrs.orphanMs + s.graceMs;
+  const graceEndsAt = entry.at + retryDelayMs('lost', attrs, s.graceMs);
   if (!isCurrent(m, entry)) {
-    endOld(m, v, attrs.fenced ? 0 : grace);
+    endOld(m, v, attrs.fenced ? 0 : graceEndsAt);
     return;
   }
   s.lease[v] = 0;
   const orphaned = (): void => {
-    if (!attrs.fenced) m.set(v, { flags: s.flags[v]! | FLAG.ENDING, due: grace });
+    if (!attrs.fenced) m.set(v, { flags: s.flags[v]! | FLAG.ENDING, due: graceEndsAt });
   };
   if (!attrs.fenced && !attrs.idempotent) {
     // A pending rerun stays pending: a person says first what became of the old attempt.
@@ -168,13 +180,13 @@ export function lose(m: Machine, entry: LostEntry): void {
     return;
   }
   if (isUsedUp(m, v, 'lost')) {
-    giveUp(m, v, 'lost', attrs.retries.lost + 1, attrs.retries.lost);
+    giveUp(m, v, { cause: 'lost', used: attrs.retries.lost + 1, allowed: attrs.retries.lost });
     orphaned();
     return;
   }
   const used = useOne(s.used[v]!, 'lost');
   // Fenced: the old attempt can do no harm, the next one goes at once. Otherwise its end is waited out.
-  nextAttempt(m, v, attrs.fenced ? { due: 0, used } : { due: grace, flags: FLAG.ENDING, used });
+  nextAttempt(m, v, attrs.fenced ? { due: 0, used } : { due: graceEndsAt, flags: FLAG.ENDING, used });
 }
 
 /** The old attempt of a superseded generation is over now, or at `until`. */

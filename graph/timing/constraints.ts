@@ -1,6 +1,6 @@
 /** What stood in the way of a flow during a stretch in which nothing of it ran, for the critical path (docs/answers.md). Pure. */
-import type { FlowAttrs } from '../compiled/compact.ts';
-import type { AttemptOutcome, Override } from '../run/run-facts.ts';
+import { retryDelayMs } from '../run/retry-delay.ts';
+import type { Override } from '../run/run-facts.ts';
 import { FLAG, has, isTriggered, type RunState } from '../run/state.ts';
 import { RESULTS } from '../run/status.ts';
 import { type Generation, type History, type PieceKind, undoneSince } from './generations.ts';
@@ -256,22 +256,7 @@ function afterAttempt(
   if (decided !== undefined) add('waiting_person', ended, decided.at, decided.actor);
   if (!retried || decided !== undefined) return;
   const cut = since.find((entry) => entry.kind === 'start-now')?.at ?? ENDLESS;
-  add('retry_backoff', ended, Math.min(ended + delayAfter(outcome[before]!, attrs, s.graceMs), cut), null);
-}
-
-/** How long the next attempt waits (protocol C4, D9); the same rules as graph/run/completion.ts. */
-function delayAfter(outcome: AttemptOutcome | null, attrs: FlowAttrs, graceMs: number): number {
-  switch (outcome) {
-    case 'failed':
-    case 'cancelled':
-      return attrs.retries.backoffMs;
-    case 'false':
-      return attrs.everyMs;
-    case 'lost':
-      return attrs.fenced ? 0 : attrs.orphanMs + graceMs;
-    default:
-      return 0;
-  }
+  add('retry_backoff', ended, Math.min(ended + retryDelayMs(outcome[before]!, attrs, s.graceMs), cut), null);
 }
 
 /** Nothing in this run will free it by itself. */
