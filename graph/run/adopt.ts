@@ -3,8 +3,8 @@
 import { edgeId, type Graph, indexOf } from '../compiled/compact.ts';
 import { type Blocker, blockers } from './blockers.ts';
 import { derive, emptyState, FLAG, has, type RunState } from './state.ts';
+import { isClaimed } from './state-of.ts';
 import { type Subscription, subscribersTo } from './subscriptions.ts';
-import { isInHand } from './unmet.ts';
 
 export interface Target {
   readonly graph: Graph;
@@ -76,14 +76,14 @@ function copyFlow(before: RunState, u: number, s: RunState, v: number): void {
   s.asked[v] = before.asked[u]!;
   s.released[v] = before.released[u]!;
   s.lease[v] = before.lease[u]!;
-  if (!has(s, v, FLAG.DISPATCHED) || s.lease[v] !== 0) return;
+  if (!has(s, v, FLAG.DISPATCHED) || isClaimed(s, v)) return;
   // Its definition may be another one now: it goes back and comes again.
   s.flags[v]! &= ~(FLAG.DISPATCHED | FLAG.TAINTED | FLAG.STALE);
   s.released[v] = 0;
 }
 
 function hasHistory(s: RunState, u: number): boolean {
-  return s.result[u] !== 0 || isInHand(s, u) || s.generation[u]! > 1 || s.attempt[u]! > 1;
+  return s.result[u] !== 0 || isClaimed(s, u) || s.generation[u]! > 1 || s.attempt[u]! > 1;
 }
 
 /** Waives of edges that are in both, and what was heard of other runs. Returns the waives whose edge is gone. */
@@ -137,7 +137,7 @@ function blockerChanges(
   const freed: string[] = [];
   graph.ids.forEach((flow, v) => {
     const u = oldIndex.get(flow);
-    if (u === undefined || s.result[v] !== 0 || isInHand(s, v)) return;
+    if (u === undefined || s.result[v] !== 0 || isClaimed(s, v)) return;
     const known = blockers(old, before, u);
     const keys = new Set(known.map(keyOf));
     const now = blockers(graph, s, v);

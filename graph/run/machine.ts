@@ -9,9 +9,11 @@ import {
   cloneState,
   FLAG,
   type FlowRow,
+  has,
   phaseOf,
   type RunState,
 } from './state.ts';
+import { isClaimed } from './state-of.ts';
 import { PHASES } from './status.ts';
 
 export class Machine {
@@ -104,7 +106,7 @@ export class Machine {
 
   /** What is decided about a flow in the outbox rests on what was known of its claim; contradicted when an agent was faster. */
   expectAsKnown(v: number): void {
-    if ((this.s.flags[v]! & FLAG.DISPATCHED) !== 0) this.expect(v, this.s.lease[v] === 0 ? 1 : 2);
+    if (has(this.s, v, FLAG.DISPATCHED)) this.expect(v, isClaimed(this.s, v) ? 2 : 1);
   }
 
   /** Takes an unclaimed flow back from the outbox; contradicted when an agent was faster. */

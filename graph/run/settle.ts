@@ -12,6 +12,7 @@ import {
   phaseOf,
   type RunState,
 } from './state.ts';
+import { isClaimed } from './state-of.ts';
 import { codeOf, isReleasing, PHASES, type Result } from './status.ts';
 
 const SUCCEEDED = codeOf('succeeded');
@@ -65,7 +66,7 @@ function noteSetAside(m: Machine, v: number): void {
 
 function back(m: Machine, v: number): void {
   const { s, graph } = m;
-  if (s.closed || s.result[v] !== 0 || isInHand(s, v)) return;
+  if (s.closed || s.result[v] !== 0 || isClaimed(s, v)) return;
   if (isReady(graph, s, v) && !has(s, v, FLAG.SKIP)) return;
   if (has(s, v, FLAG.DISPATCHED)) {
     m.undispatch(v);
@@ -84,12 +85,7 @@ function forward(m: Machine, v: number): void {
 /** What a release rests on changes: while nobody has claimed the flow it is taken back, to be released again at once. */
 export function releaseAnew(m: Machine, v: number): void {
   m.expectAsKnown(v);
-  if (has(m.s, v, FLAG.DISPATCHED) && !isInHand(m.s, v)) m.undispatch(v);
-}
-
-/** An agent has it, as far as is known: what it does is taken back by nobody here. */
-function isInHand(s: RunState, v: number): boolean {
-  return s.lease[v] !== 0 && has(s, v, FLAG.DISPATCHED);
+  if (has(m.s, v, FLAG.DISPATCHED) && !isClaimed(m.s, v)) m.undispatch(v);
 }
 
 /** Moves among the waiting states are written too; of a claimed flow it must be so that it is still claimed (C4). */
@@ -97,7 +93,7 @@ function notePhase(m: Machine, v: number): void {
   const { s, graph } = m;
   if (s.result[v] !== 0 || s.phase[v] === PHASES.indexOf(phaseOf(graph, s, v))) return;
   m.touch(v);
-  if (isInHand(s, v)) m.expect(v, 2);
+  if (isClaimed(s, v)) m.expect(v, 2);
 }
 
 /** Its turn has come: an agent gets it through the outbox, a person is awaited, the engine does it at once. */
@@ -256,7 +252,7 @@ export function markStaleFrom(m: Machine, flows: readonly number[], via: readonl
 
 /** Has a result of its own, or an attempt that was sent. */
 export function hasStarted(s: RunState, v: number): boolean {
-  return s.result[v] !== 0 || (has(s, v, FLAG.DISPATCHED) && s.lease[v] !== 0);
+  return s.result[v] !== 0 || isClaimed(s, v);
 }
 
 /** The attempt that a rerun waited for is gone without having started: a member like others that never started (protocol E). */

@@ -8,7 +8,11 @@ export function stateOf(s: RunState, graph: Graph, v: number): State {
   if (has(s, v, FLAG.RETIRED)) return 'retired';
   const result = resultOf(s.result[v]!);
   if (result !== null) return result;
-  if (has(s, v, FLAG.DISPATCHED) && s.lease[v] === 2) return 'running';
-  if (has(s, v, FLAG.DISPATCHED) && s.lease[v] === 1) return 'sent_to_agent';
+  if (isClaimed(s, v)) return s.lease[v] === 2 ? 'running' : 'sent_to_agent';
   return phaseOf(graph, s, v);
+}
+
+/** An agent has claimed the flow, as far as the last exchange said: it was sent or is running. What lies above it is not waited for any more. */
+export function isClaimed(s: RunState, v: number): boolean {
+  return has(s, v, FLAG.DISPATCHED) && s.lease[v] !== 0;
 }

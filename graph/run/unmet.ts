@@ -5,6 +5,7 @@
 import type { Graph } from '../compiled/compact.ts';
 import { components } from '../compiled/loops.ts';
 import { edgeMet, FLAG, has, isDone, type RunState, waitsForMembers } from './state.ts';
+import { isClaimed } from './state-of.ts';
 
 export interface Unmet {
   /** Per edge: 1 when its target waits for it. */
@@ -26,14 +27,9 @@ export interface Unmet {
   readonly foreign: ReadonlyMap<number, readonly number[]>;
 }
 
-/** An agent has it: what lies above it is not waited for any more. */
-export function isInHand(s: RunState, v: number): boolean {
-  return s.lease[v] !== 0 && has(s, v, FLAG.DISPATCHED);
-}
-
-/** No result, still in the graph, and not in an agent's hands. */
+/** No result, still in the graph, and not claimed by an agent. */
 export function isWaiting(s: RunState, v: number): boolean {
-  return s.result[v] === 0 && !has(s, v, FLAG.RETIRED) && !isInHand(s, v);
+  return s.result[v] === 0 && !has(s, v, FLAG.RETIRED) && !isClaimed(s, v);
 }
 
 /** Neither done nor retired: what counts as blocked. */

@@ -2,6 +2,7 @@
 
 import type { AttemptOutcome } from '../run/run-facts.ts';
 import { FLAG, has } from '../run/state.ts';
+import { isClaimed } from '../run/state-of.ts';
 import { RESULTS } from '../run/status.ts';
 import { constraintsOf, type Ending, isInForce, isStuck, PRIORITY } from './constraints.ts';
 import {
@@ -124,7 +125,7 @@ function uncovered(
   const idle = spoken || stuck ? 'waiting_person' : 'engine';
   if (graph.attrOf(v).runner !== 'agent') return whole(idle);
   if (before >= 0) {
-    const inOutbox = ending === 'now' && has(s, v, FLAG.DISPATCHED) && s.lease[v] === 0;
+    const inOutbox = ending === 'now' && has(s, v, FLAG.DISPATCHED) && !isClaimed(s, v);
     const another = spoken && gen.present && s.attempt[v]! > facts.attempts.attempt[before]!;
     const waiting = ending === 'sent' || takenBack || inOutbox || another;
     if (waiting) return slotWaits(at, v, a, b);

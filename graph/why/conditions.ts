@@ -6,8 +6,8 @@
 import { type Blocker, blockers } from '../run/blockers.ts';
 import type { OpenLease, Override, WhyFacts } from '../run/run-facts.ts';
 import { FLAG, has } from '../run/state.ts';
+import { isClaimed } from '../run/state-of.ts';
 import { resultOf } from '../run/status.ts';
-import { isInHand } from '../run/unmet.ts';
 import { overLong } from '../usual/expected.ts';
 import { gaveUpText } from './cause-text.ts';
 import type { CauseCode } from './causes.ts';
@@ -23,7 +23,7 @@ export function conditionsOf(at: Situation, v: number, final: boolean): Conditio
   if (has(s, v, FLAG.RETIRED)) return [byOverride(at, v, 'retired', 'retire', facts.generationAt[v]!)];
   const result = resultOf(s.result[v]!);
   if (result !== null) return [ended(at, v), ...unconfigured(at, v, final)];
-  if (isInHand(s, v)) return [inHand(at, v), ...unconfigured(at, v, final)];
+  if (isClaimed(s, v)) return [claimed(at, v), ...unconfigured(at, v, final)];
   const list = blockers(graph, s, v).flatMap((blocker) => fromBlocker(at, v, blocker));
   if (!final) return list;
   const { runner } = graph.attrOf(v);
@@ -84,7 +84,7 @@ function ended(at: Situation, v: number): Condition {
   return condition(kind === 'interface' ? 'interface_failed' : 'upstream_failed', since, said);
 }
 
-function inHand({ graph, s, facts }: Situation, v: number): Condition {
+function claimed({ graph, s, facts }: Situation, v: number): Condition {
   const lease = facts.leases.get(v);
   const { kind } = graph.attrOf(v);
   // Its end is in the log and not read yet.

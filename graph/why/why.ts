@@ -8,9 +8,9 @@ import { shortestWayRound } from '../compiled/loops.ts';
 import { blockers } from '../run/blockers.ts';
 import type { WhyFacts } from '../run/run-facts.ts';
 import { FLAG, has, isDone, type RunState } from '../run/state.ts';
-import { stateOf } from '../run/state-of.ts';
+import { isClaimed, stateOf } from '../run/state-of.ts';
 import type { State } from '../run/status.ts';
-import { innerEdges, isInHand, isOpen, type Unmet, unmetOf } from '../run/unmet.ts';
+import { innerEdges, isOpen, type Unmet, unmetOf } from '../run/unmet.ts';
 import { chainOf, walkUp } from '../run/unmet-walk.ts';
 import type { Sentence } from '../text/sentence.ts';
 import { vertexOf } from '../verbs/outcome.ts';
@@ -239,7 +239,7 @@ function wayRound(graph: Graph, unmet: Unmet, v: number): string[] {
 /** The asked flow's own: everything that blockers.ts lists, and what a claim would meet. */
 function ownBlockers(at: Situation, v: number): OwnBlocker[] {
   const { graph, s, facts } = at;
-  if (s.result[v] !== 0 || isInHand(s, v)) return [];
+  if (s.result[v] !== 0 || isClaimed(s, v)) return [];
   const list: OwnBlocker[] = blockers(graph, s, v);
   if (list.length > 0) return list;
   const attrs = graph.attrOf(v);
