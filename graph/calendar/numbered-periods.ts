@@ -14,17 +14,20 @@ export const RANK: Record<Cycle, number> = { hour: 0, day: 1, month: 2 };
 export const FIRST_MONTH: Numbered = 2026 * 12;
 export const MONTHS = 48;
 
-const known = new Map<Numbered, Numbered>();
-
-/** The month that holds a day. */
+/**
+ * The month that holds a day. By arithmetic, as searches ask for millions: years are counted from March, so that the day that a leap year
+ * adds is the last of its year, and a cycle of 400 years has 146,097 days.
+ */
 function monthOf(day: Numbered): Numbered {
-  let month = known.get(day);
-  if (month === undefined) {
-    const date = new Date(day * DAY_MS);
-    month = date.getUTCFullYear() * 12 + date.getUTCMonth();
-    if (known.size < 100_000) known.set(day, month);
-  }
-  return month;
+  const sinceMarchOfYear0 = day + 719_468;
+  const cycle = Math.floor(sinceMarchOfYear0 / 146_097);
+  const dayOfCycle = sinceMarchOfYear0 - cycle * 146_097;
+  const leapDays =
+    Math.floor(dayOfCycle / 1_460) - Math.floor(dayOfCycle / 36_524) + Math.floor(dayOfCycle / 146_096);
+  const yearOfCycle = Math.floor((dayOfCycle - leapDays) / 365);
+  const daysBefore = 365 * yearOfCycle + Math.floor(yearOfCycle / 4) - Math.floor(yearOfCycle / 100);
+  const monthSinceMarch = Math.floor((5 * (dayOfCycle - daysBefore) + 2) / 153);
+  return (cycle * 400 + yearOfCycle) * 12 + 2 + monthSinceMarch;
 }
 
 /** The period of a coarser cycle, or of the same, that holds one. */

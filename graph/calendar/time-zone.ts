@@ -11,6 +11,7 @@ const DAY_MS = 24 * HOUR_MS;
 /** China has had one offset without summer time since this instant; most of the estate needs no time-zone data at all. */
 const SHANGHAI_FIXED_SINCE = Date.UTC(1991, 8, 15);
 
+/** One for each zone that was asked for: making a format takes as long as thousands of conversions. */
 const formats = new Map<string, Intl.DateTimeFormat>();
 
 /** Whether the platform knows `zone` as an IANA name. */

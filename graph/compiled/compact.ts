@@ -109,6 +109,8 @@ export interface Graph {
   readonly n: number;
   readonly m: number;
   readonly ids: readonly string[];
+  /** Flow id -> vertex. */
+  readonly index: ReadonlyMap<string, number>;
   /** Edge `e` runs from `up[e]` to `edgeTo[e]`. */
   readonly upOff: Int32Array;
   readonly up: Int32Array;
@@ -183,6 +185,7 @@ export function inflate(json: CompactGraph, openings: Openings | null = null): G
     n,
     m,
     ids: json.ids,
+    index: new Map(json.ids.map((id, v) => [id, v])),
     upOff,
     up,
     edgeTo,
@@ -205,14 +208,8 @@ export function inflate(json: CompactGraph, openings: Openings | null = null): G
   };
 }
 
-/** Flow id -> vertex. Build it once per graph; O(V). */
-export function indexOf(graph: Pick<Graph, 'ids'>): Map<string, number> {
-  const index = new Map<string, number>();
-  graph.ids.forEach((id, v) => {
-    index.set(id, v);
-  });
-  return index;
-}
+/** Vertex of a flow id; -1 when the run has no such flow. */
+export const vertexOf = ({ index }: Graph, flow: string): number => index.get(flow) ?? -1;
 
 /** Id of the in-run edge from `from` to `to`, or -1. O(log in-degree). */
 export function edgeId(graph: Graph, from: number, to: number): number {

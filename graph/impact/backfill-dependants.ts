@@ -89,7 +89,7 @@ class Search {
         else known.push({ graph, edge });
       }
     const graph = graphs.get(cycle)!;
-    const index = new Map(graph.ids.map((id, v) => [id, v]));
+    const { index } = graph;
     const flows = plan.flows === null ? [...index.values()] : plan.flows.map((id) => index.get(id)!);
     for (const period of plan.periods) {
       const run = { cycle, period, own: true, flows: new Set(flows) };

@@ -125,7 +125,7 @@ const invalid = (detail: string, facts: Record<string, unknown>): SluiceError =>
 
 /** The named flows, and everything below them over edges of the run. O(V + E). */
 function flowsOf(graph: Graph, flows: readonly string[], downstream: boolean): Set<string> {
-  const index = new Map(graph.ids.map((id, v) => [id, v]));
+  const { index } = graph;
   const unknown = flows.filter((flow) => !index.has(flow));
   if (unknown.length > 0)
     throw new SluiceError('unknown_flow', `the ${graph.cycle} runs have no flow ${unknown.join(', ')}`, {

@@ -1,6 +1,6 @@
 /** A run moves to another catalogue version (protocol D8): its state mapped by flow id, and what that changes. Pure. */
 
-import { edgeId, type Graph, indexOf } from '../compiled/compact.ts';
+import { edgeId, type Graph } from '../compiled/compact.ts';
 import { type Blocker, blockers } from './blockers.ts';
 import { derive, emptyState, FLAG, has, type RunState } from './state.ts';
 import { isClaimed } from './state-of.ts';
@@ -48,8 +48,8 @@ export function adopt(old: Graph, before: RunState, target: Target): Adoption {
   s.closed = before.closed;
   s.finished = before.finished;
   s.start.set(target.starts);
-  const oldIndex = indexOf(old);
-  const index = indexOf(graph);
+  const oldIndex = old.index;
+  const { index } = graph;
   const added: string[] = [];
   graph.ids.forEach((id, v) => {
     const u = oldIndex.get(id);

@@ -3,6 +3,7 @@
  * snapshot of the state by store/history/history.ts; everything here is plain data. Instants are the record's clock, integer ms; 0 = none.
  */
 import type { Flow } from '../model.ts';
+import type { AppliedPlan } from './applied-plan.ts';
 import type { KeptRoom } from './room.ts';
 import type { FailureKind } from './state.ts';
 
@@ -183,12 +184,6 @@ export interface AttemptColumns {
   readonly endedAt: Float64Array;
   readonly outcome: readonly (AttemptOutcome | null)[];
   readonly agent: readonly string[];
-}
-
-/** A rerun plan that was applied: its members wait for the members above them. */
-export interface AppliedPlan {
-  readonly at: number;
-  readonly members: ReadonlySet<number>;
 }
 
 /** What the critical path reads beside graph and state. */

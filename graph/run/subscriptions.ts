@@ -14,6 +14,8 @@ export interface Subscription {
 export interface Subscriptions {
   readonly off: Int32Array;
   readonly list: readonly Subscription[];
+  /** Upstream run and flow -> numbers of the subscriptions to it. */
+  readonly byUpstream: ReadonlyMap<string, readonly number[]>;
 }
 
 /** Sorts by flow, upstream and run, so that their numbers are a function of what they are. O(S log S). */
@@ -22,29 +24,22 @@ export function subscriptionsOf(n: number, given: readonly Subscription[]): Subs
   const off = new Int32Array(n + 1);
   for (const { v } of list) off[v + 1]!++;
   for (let v = 0; v < n; v++) off[v + 1]! += off[v]!;
-  return { off, list };
+  const byUpstream = new Map<string, number[]>();
+  list.forEach(({ run, from }, i) => {
+    const known = byUpstream.get(upstreamKey(run, from));
+    if (known === undefined) byUpstream.set(upstreamKey(run, from), [i]);
+    else known.push(i);
+  });
+  return { off, list, byUpstream };
 }
+
+const upstreamKey = (run: string, flow: string): string => `${run} ${flow}`;
 
 const compare = (a: string, b: string): number => (a < b ? -1 : a > b ? 1 : 0);
 
-const byUpstream = new WeakMap<Subscriptions, ReadonlyMap<string, readonly number[]>>();
-
-/** Numbers of the subscriptions to a flow of another run. The index is made once. */
-export function subscribersTo(subscriptions: Subscriptions, run: string, from: string): readonly number[] {
-  let index = byUpstream.get(subscriptions);
-  if (index === undefined) {
-    const made = new Map<string, number[]>();
-    subscriptions.list.forEach((item, i) => {
-      const key = `${item.run} ${item.from}`;
-      const known = made.get(key);
-      if (known === undefined) made.set(key, [i]);
-      else known.push(i);
-    });
-    index = made;
-    byUpstream.set(subscriptions, index);
-  }
-  return index.get(`${run} ${from}`) ?? [];
-}
+/** Numbers of the subscriptions to a flow of another run. O(1). */
+export const subscribersTo = ({ byUpstream }: Subscriptions, run: string, from: string): readonly number[] =>
+  byUpstream.get(upstreamKey(run, from)) ?? [];
 
 /** `index`: the subscription. `met`: 0 not (any more), 1 done, 2 done and tainted. `redone`: what was used of it is not what counts now. */
 export interface UpstreamChange {

@@ -1,6 +1,6 @@
 /** Members of a rerun plan wait for the members above them, whatever lies between (protocol E): an end that released without an edge. */
 import type { Graph } from '../compiled/compact.ts';
-import type { AppliedPlan } from '../run/run-facts.ts';
+import type { AppliedPlan } from '../run/applied-plan.ts';
 import {
   attemptsOf,
   type Generation,
@@ -9,22 +9,6 @@ import {
   lastEnd,
   undoneSince,
 } from './generations.ts';
-
-const memberAbove = new WeakMap<AppliedPlan, Uint8Array>();
-
-/** Per vertex: 1 when a member of the plan is it or lies above it. O(V + E), once per plan. */
-function aboveOf(graph: Graph, plan: AppliedPlan): Uint8Array {
-  let above = memberAbove.get(plan);
-  if (above !== undefined) return above;
-  above = new Uint8Array(graph.n);
-  for (let v = 0; v < graph.n; v++) {
-    above[v] = plan.members.has(v) ? 1 : 0;
-    for (let e = graph.upOff[v]!; above[v] === 0 && e < graph.upOff[v + 1]!; e++)
-      if (graph.loopEdge[e] === 0) above[v] = above[graph.up[e]!]!;
-  }
-  memberAbove.set(plan, above);
-  return above;
-}
 
 /** Visits the members of any of the plans above `v`; not beyond one that `visit` answers with true. O(V + E) at worst. */
 function forMembersAbove(
@@ -39,7 +23,7 @@ function forMembersAbove(
     const d = stack.pop()!;
     for (let e = graph.upOff[d]!; e < graph.upOff[d + 1]!; e++) {
       const u = graph.up[e]!;
-      if (graph.loopEdge[e] === 1 || seen.has(u) || !plans.some((plan) => aboveOf(graph, plan)[u] === 1))
+      if (graph.loopEdge[e] === 1 || seen.has(u) || !plans.some((plan) => plan.isAtOrBelowMember(u)))
         continue;
       seen.add(u);
       const settled = plans.some((plan) => plan.members.has(u)) && visit(u);

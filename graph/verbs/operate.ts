@@ -1,5 +1,6 @@
 /** Carries out what people ask for, in the order of the log (protocol B, E). Each verb has its own function; all are pure. */
 
+import { vertexOf } from '../compiled/compact.ts';
 import { below } from '../compiled/reach.ts';
 import { beginPending } from '../run/completion.ts';
 import type { EdgeName, FlowOutcome, OperationEntry } from '../run/decisions.ts';
@@ -11,7 +12,7 @@ import { codeOf } from '../run/status.ts';
 import { isEntitled, neededRoles } from './authorise.ts';
 import { confirm, reject, withdraw } from './confirm.ts';
 import { forcePass } from './force-pass.ts';
-import { answer, askApproval, refuse, vertexOf } from './outcome.ts';
+import { answer, askApproval, refuse } from './outcome.ts';
 import { applyRerun } from './rerun.ts';
 import { VERBS, type VerbRule } from './verbs.ts';
 import { checkEdge, unwaive, waive } from './waive.ts';

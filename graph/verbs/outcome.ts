@@ -1,19 +1,6 @@
-/** The outcome of an operation as an effect of its group (protocol B2), and the vertices that its flow ids mean. */
-import { type Graph, indexOf } from '../compiled/compact.ts';
+/** The outcome of an operation as an effect of its group (protocol B2). */
 import type { Effect, FlowOutcome, OperationEntry, OperationOutcome } from '../run/decisions.ts';
 import type { Machine } from '../run/machine.ts';
-
-const indices = new WeakMap<readonly string[], Map<string, number>>();
-
-/** Vertex of a flow id, -1 when the run has no such flow. The index is made once per graph. */
-export function vertexOf(graph: Graph, flow: string): number {
-  let index = indices.get(graph.ids);
-  if (index === undefined) {
-    index = indexOf(graph);
-    indices.set(graph.ids, index);
-  }
-  return index.get(flow) ?? -1;
-}
 
 export function answer(
   m: Machine,

@@ -1,5 +1,5 @@
 /** Rerun plans (protocol E): who is redone, in which order, and what the plan's application does. Pure. */
-import type { Graph } from '../compiled/compact.ts';
+import { type Graph, vertexOf } from '../compiled/compact.ts';
 import { reachOf } from '../compiled/reach.ts';
 import type { FlowOutcome, OperationEntry, RerunMember, RerunPlan } from '../run/decisions.ts';
 import type { Machine } from '../run/machine.ts';
@@ -8,7 +8,7 @@ import { FLAG, has, type RunState } from '../run/state.ts';
 import { stateOf } from '../run/state-of.ts';
 import { codeOf } from '../run/status.ts';
 import { subscribersTo } from '../run/subscriptions.ts';
-import { answer, refuse, vertexOf } from './outcome.ts';
+import { answer, refuse } from './outcome.ts';
 import { VERBS } from './verbs.ts';
 
 export type RerunScope = 'only' | 'downstream' | 'failed-downstream' | 'selection';

@@ -1,11 +1,10 @@
 /** waive 豁免 an edge: it counts as met for this generation of its target, whose result will be tainted (protocol E, D6). */
-import { edgeId } from '../compiled/compact.ts';
+import { edgeId, vertexOf } from '../compiled/compact.ts';
 import type { EdgeName } from '../run/decisions.ts';
 import type { Machine } from '../run/machine.ts';
 import { type ListedEdge, releaseAnew } from '../run/settle.ts';
 import { stateOf } from '../run/state-of.ts';
 import type { State } from '../run/status.ts';
-import { vertexOf } from './outcome.ts';
 import type { VerbRule } from './verbs.ts';
 
 /**

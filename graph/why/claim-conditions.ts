@@ -2,9 +2,9 @@
 
 import { keptAgainst } from '../run/room.ts';
 import type { AgentFacts, WaitingClaim, WhyFacts } from '../run/run-facts.ts';
-import { resultOf } from '../run/status.ts';
-import { type Condition, condition, HUNG_MS, IDLE_MS, type Situation, STANDSTILL_MS } from './condition.ts';
-import { holderKey, holdersOf } from './room-holders.ts';
+import { type Condition, condition, HUNG_MS, IDLE_MS, STANDSTILL_MS } from './condition.ts';
+import { holderKey } from './room-holders.ts';
+import type { Situation } from './situation.ts';
 
 /** Everything at once. */
 export function claimSide(at: Situation, v: number, claim: WaitingClaim): Condition[] {
@@ -28,7 +28,7 @@ export function claimSide(at: Situation, v: number, claim: WaitingClaim): Condit
         condition('pool_full', since, {
           by: name,
           reason: poolText(pool, claim.poolAmounts[i]!),
-          until: roomInPool(facts, name, claim.poolAmounts[i]!),
+          until: roomInPool(at, name, claim.poolAmounts[i]!),
         }),
       );
   });
@@ -40,7 +40,7 @@ export function claimSide(at: Situation, v: number, claim: WaitingClaim): Condit
       condition('lock_held', Math.max(holder.since, since), {
         by: where + holder.flow,
         reason: (key.startsWith('work:') ? facts.workText?.(v) : null) ?? key,
-        until: holdersOf(facts).byFlow.get(holderKey(holder.run, holder.flow))?.until ?? null,
+        until: at.holders.byFlow.get(holderKey(holder.run, holder.flow))?.until ?? null,
       }),
     );
   }
@@ -71,25 +71,8 @@ function standstill(at: Situation, { platform, releasedAt }: WaitingClaim): Cond
   const { facts } = at;
   const ofPlatform = facts.agents.filter((agent) => agent.platform === platform);
   const taken = Math.max(0, ...ofPlatform.map((agent) => agent.takenAt));
-  const since = Math.max(releasedAt, taken, lastEndOn(at, platform));
+  const since = Math.max(releasedAt, taken, at.lastEndOn(platform));
   return facts.now - since > STANDSTILL_MS ? condition('no_progress', since, { by: platform }) : null;
-}
-
-const lastEnds = new WeakMap<WhyFacts, Map<string, number>>();
-
-/** When a program of the run ended last on a platform, 0 = none has. O(V) once for all flows that ask. */
-function lastEndOn({ graph, s, facts }: Situation, platform: string): number {
-  let ends = lastEnds.get(facts);
-  if (ends === undefined) {
-    ends = new Map();
-    for (let v = 0; v < graph.n; v++) {
-      const result = resultOf(s.result[v]!);
-      const on = result === 'succeeded' || result === 'failed' ? graph.attrOf(v).platform : null;
-      if (on !== null) ends.set(on, Math.max(ends.get(on) ?? 0, facts.resultAt[v]!));
-    }
-    lastEnds.set(facts, ends);
-  }
-  return ends.get(platform) ?? 0;
 }
 
 function agentSide(at: Situation, claim: WaitingClaim): Condition[] {
@@ -107,7 +90,7 @@ function agentSide(at: Situation, claim: WaitingClaim): Condition[] {
   const taking = fitting.filter((agent) => !agent.drained);
   if (taking.length === 0) return [condition('agents_drained', since, { by: namesOf(fitting) })];
   if (taking.some((agent) => agent.used < agent.slots)) return [];
-  const { firstEnd } = holdersOf(facts);
+  const { firstEnd } = at.holders;
   const until = taking.reduce<number | null>(
     (first, entry) => earlier(first, firstEnd.get(entry.name) ?? null),
     null,
@@ -119,11 +102,11 @@ const earlier = (a: number | null, b: number | null): number | null =>
   a === null || b === null ? (a ?? b) : Math.min(a, b);
 
 /** When the flows that hold a pool should have left room for `n` units; null = that rests on one of which nothing is known. */
-function roomInPool(facts: WhyFacts, name: string, n: number): number | null {
+function roomInPool({ facts, holders }: Situation, name: string, n: number): number | null {
   const pool = facts.pools.get(name);
   if (pool === undefined || n > pool.size) return null;
   let free = pool.size - pool.used;
-  for (const { pools, amounts, until } of holdersOf(facts).byPool.get(name) ?? []) {
+  for (const { pools, amounts, until } of holders.byPool.get(name) ?? []) {
     free += amounts[pools.indexOf(name)]!;
     if (free >= n) return until;
   }

@@ -1,8 +1,5 @@
 /** A condition that stands in the way of a flow, where it is looked for, and from which moments on things are judged (docs/answers.md). */
-
-import type { Graph } from '../compiled/compact.ts';
-import type { GaveUp, WhyFacts } from '../run/run-facts.ts';
-import type { RunState } from '../run/state.ts';
+import type { GaveUp } from '../run/run-facts.ts';
 import type { CauseCode } from './causes.ts';
 
 export interface Condition {
@@ -25,13 +22,6 @@ export const HUNG_MS = 10 * 60_000;
 export const STANDSTILL_MS = 15 * 60_000;
 /** An agent that had nothing for longer than this while flows wait for it hangs, ms. */
 export const IDLE_MS = 60 * 60_000;
-
-export type Situation = {
-  readonly graph: Graph;
-  /** With `now` = the facts' clock, so that moments are judged as the engine will judge them next. */
-  readonly s: RunState;
-  readonly facts: WhyFacts;
-};
 
 export const condition = (code: CauseCode, since: number, rest: Partial<Condition> = {}): Condition => ({
   code,

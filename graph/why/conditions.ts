@@ -12,7 +12,8 @@ import { overLong } from '../usual/expected.ts';
 import { gaveUpText } from './cause-text.ts';
 import type { CauseCode } from './causes.ts';
 import { claimSide } from './claim-conditions.ts';
-import { type Condition, condition, HUNG_MS, type Situation } from './condition.ts';
+import { type Condition, condition, HUNG_MS } from './condition.ts';
+import type { Situation } from './situation.ts';
 
 /**
  * All conditions of a flow that is not done. `final`: nothing above it is unmet, so who carries it out counts too; never empty then.

@@ -4,8 +4,9 @@ import { FLAG, isTriggered } from '../run/state.ts';
 import type { Unmet } from '../run/unmet.ts';
 import { type CauseSource, countBlocked } from './blocked.ts';
 import type { CauseCode } from './causes.ts';
-import type { Condition, Situation } from './condition.ts';
+import type { Condition } from './condition.ts';
 import { conditionsOf } from './conditions.ts';
+import type { Situation } from './situation.ts';
 
 /** A final cause before it is put into words: where it stands, and what it blocks. */
 export interface Found extends CauseSource {

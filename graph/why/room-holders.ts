@@ -1,7 +1,7 @@
 /** What holds slots, pools and locks now, indexed once for the answers about thousands of waiting flows. */
-import type { RoomHolder, WhyFacts } from '../run/run-facts.ts';
+import type { RoomHolder } from '../run/run-facts.ts';
 
-interface Holders {
+export interface Holders {
   /** Agent -> when the first of what it carries out should end; without those of which nothing is known. */
   readonly firstEnd: ReadonlyMap<string, number>;
   /** Run and flow -> what is held by it. */
@@ -10,14 +10,10 @@ interface Holders {
   readonly byPool: ReadonlyMap<string, readonly RoomHolder[]>;
 }
 
-const indexed = new WeakMap<WhyFacts['holders'], Holders>();
-
 export const holderKey = (run: string, flow: string): string => `${run} ${flow}`;
 
-/** O(holders) once for a list. */
-export function holdersOf({ holders }: Pick<WhyFacts, 'holders'>): Holders {
-  let known = indexed.get(holders);
-  if (known !== undefined) return known;
+/** O(holders), and a sort of them. */
+export function holdersOf(holders: readonly RoomHolder[]): Holders {
   const firstEnd = new Map<string, number>();
   const byPool = new Map<string, RoomHolder[]>();
   const ascending = holders.toSorted((a, b) => endOf(a) - endOf(b));
@@ -30,9 +26,7 @@ export function holdersOf({ holders }: Pick<WhyFacts, 'holders'>): Holders {
     }
   }
   const byFlow = new Map(holders.map((holder) => [holderKey(holder.run, holder.flow), holder]));
-  known = { firstEnd, byFlow, byPool };
-  indexed.set(holders, known);
-  return known;
+  return { firstEnd, byFlow, byPool };
 }
 
 const endOf = ({ until }: RoomHolder): number => until ?? Number.MAX_VALUE;

@@ -10,8 +10,9 @@ import { chainOf, walkUp } from '../run/unmet-walk.ts';
 import type { Sentence } from '../text/sentence.ts';
 import { countBlocked, firstCauses } from './blocked.ts';
 import type { CauseCode } from './causes.ts';
-import type { Situation } from './condition.ts';
+
 import { compare, type Found, finalCauses, isWaitedFor, joined } from './found-causes.ts';
+import { Situation } from './situation.ts';
 import { type Cause, ofRun, tell } from './why.ts';
 
 export interface WhyRun {
@@ -47,7 +48,7 @@ export interface WhyRunAsked {
  */
 export function whyRun(graph: Graph, s: RunState, facts: WhyFacts, how: WhyRunAsked = {}): WhyRun {
   const { limit = 100, asked = null, chains = false } = how;
-  const at: Situation = { graph, s: { ...s, now: facts.now }, facts };
+  const at = new Situation(graph, s, facts);
   const unmet = unmetOf(graph, s);
   const targets = asked?.filter((v) => isOpen(s, v)) ?? (chains ? endsOf(graph, s, unmet) : null);
   const walk = targets === null ? null : walkUp(graph, unmet, targets);

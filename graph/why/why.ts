@@ -3,7 +3,7 @@
  * cause, a loop counts as one vertex. Pure: `facts.now` is the clock. Of one flow; of many or all of a run at once: graph/why/why-run.ts.
  */
 
-import { edgeId, type Graph } from '../compiled/compact.ts';
+import { edgeId, type Graph, vertexOf } from '../compiled/compact.ts';
 import { shortestWayRound } from '../compiled/loops.ts';
 import { blockers } from '../run/blockers.ts';
 import type { WhyFacts } from '../run/run-facts.ts';
@@ -13,13 +13,13 @@ import type { State } from '../run/status.ts';
 import { innerEdges, isOpen, type Unmet, unmetOf } from '../run/unmet.ts';
 import { chainOf, walkUp } from '../run/unmet-walk.ts';
 import type { Sentence } from '../text/sentence.ts';
-import { vertexOf } from '../verbs/outcome.ts';
 import { sentenceOf } from './cause-text.ts';
 import type { CauseCode } from './causes.ts';
 import { claimSide } from './claim-conditions.ts';
-import type { Condition, Situation } from './condition.ts';
+import type { Condition } from './condition.ts';
 import { type Found, finalCauses, localConditions, sorted } from './found-causes.ts';
 import { type Remedy, remedyOf } from './remedies.ts';
+import { Situation } from './situation.ts';
 
 export interface Cause extends Omit<Condition, 'since'> {
   /** null: the run as a whole. */
@@ -67,7 +67,7 @@ export function whyFlow(graph: Graph, s: RunState, facts: WhyFacts, v: number, l
 
 /** For several flows of one state: what is unmet in it is found once for all of them, when it is first needed. */
 export function whyAsker(graph: Graph, s: RunState, facts: WhyFacts): (v: number, limit: number) => WhyFlow {
-  const at: Situation = { graph, s: { ...s, now: facts.now }, facts };
+  const at = new Situation(graph, s, facts);
   let unmet: Unmet | null = null;
   return (v, limit) => {
     const state = stateOf(s, graph, v);

@@ -4,7 +4,7 @@ import type pg from 'pg';
 import { SluiceError } from '../../errors.ts';
 import { Openings } from '../../graph/calendar/openings.ts';
 import { type BusinessCalendar, DEFAULT_CALENDAR } from '../../graph/calendar/work-days.ts';
-import { type CompactGraph, type Graph, indexOf, inflate } from '../../graph/compiled/compact.ts';
+import { type CompactGraph, type Graph, inflate } from '../../graph/compiled/compact.ts';
 import { compact, type Defaults } from '../../graph/compiled/compile.ts';
 import type { Catalogue, Cycle, Flow } from '../../graph/model.ts';
 import type { UsualTimes } from '../../graph/usual/usual-times.ts';
@@ -256,7 +256,7 @@ export function compiled(
       if (known === undefined) {
         const json = compact(given.flows, cycle, defaults, openings);
         const graph = inflate(json, openings);
-        known = { compact: json, graph, index: indexOf(graph), usual: new Map() };
+        known = { compact: json, graph, index: graph.index, usual: new Map() };
         graphs.set(cycle, known);
       }
       return known;

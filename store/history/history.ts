@@ -1,7 +1,7 @@
 /** What the answers read of the record, each in one snapshot with the run's state (graph/run/run-facts.ts says what is in it). */
 import type pg from 'pg';
+import { AppliedPlan } from '../../graph/run/applied-plan.ts';
 import type {
-  AppliedPlan,
   AttemptColumns,
   AttemptOutcome,
   Override,
@@ -342,8 +342,8 @@ async function readPlans(reading: Reading): Promise<AppliedPlan[]> {
       from operations where run_id = $1 and verb = 'rerun' and state = 'applied' and json_typeof(body->'plan') = 'object' order by decided_ms`,
     values: [context.run.id],
   });
-  return found.rows.map(({ at, members }) => ({
-    at,
-    members: new Set(members.flatMap((flow) => context.index.get(flow) ?? [])),
-  }));
+  return found.rows.map(({ at, members }) => {
+    const vertices = members.flatMap((flow) => context.index.get(flow) ?? []);
+    return new AppliedPlan(context.graph, at, new Set(vertices));
+  });
 }

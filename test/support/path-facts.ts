@@ -1,5 +1,6 @@
 /** A run as the record would tell it, written down by hand: minutes since the opening stand for instants. */
 import type { Graph } from '../../graph/compiled/compact.ts';
+import { AppliedPlan } from '../../graph/run/applied-plan.ts';
 import type { AttemptOutcome, Override, PastGeneration, PathFacts } from '../../graph/run/run-facts.ts';
 import { derive, emptyState, FLAG, type RunState } from '../../graph/run/state.ts';
 import { codeOf, type Result } from '../../graph/run/status.ts';
@@ -141,10 +142,9 @@ export function storyOf(story: Story): { graph: Graph; s: RunState; facts: PathF
         actor: 'wang',
         reason: '',
       })),
-      plans: (story.plans ?? []).map(([when, members]) => ({
-        at: at(when),
-        members: new Set(members.map(vertexOf)),
-      })),
+      plans: (story.plans ?? []).map(
+        ([when, members]) => new AppliedPlan(graph, at(when), new Set(members.map(vertexOf))),
+      ),
       contention: {
         locksOf: (v) => [story.locks?.[graph.ids[v]!] ?? []].flat(),
         usesOf: (v) => {

@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import { topologicalGenerations } from 'graphology-dag';
 import { describe, expect, test } from 'vitest';
 import { checkCatalogue } from '../../../graph/catalogue/check.ts';
-import { type CompactGraph, edgeId, type Graph, indexOf, inflate } from '../../../graph/compiled/compact.ts';
+import { type CompactGraph, edgeId, type Graph, inflate } from '../../../graph/compiled/compact.ts';
 import { compact } from '../../../graph/compiled/compile.ts';
 import { canonicalJson, fingerprint } from '../../../graph/compiled/hash.ts';
 import type { Flow } from '../../../graph/model.ts';
@@ -48,7 +48,7 @@ describe('the compact graph', () => {
     expect([...graph.up]).toEqual([1, 1, 2, 3]);
     const { upward, downward } = edges(graph);
     expect(downward).toEqual(upward);
-    expect(indexOf(graph).get('B')).toBe(4);
+    expect(graph.index.get('B')).toBe(4);
     expect(edgeId(graph, 0, 4)).toBe(-1);
   });
 

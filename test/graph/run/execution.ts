@@ -3,8 +3,8 @@
  * pauses, plans. It knows nothing of the critical path; beside the facts it keeps what every flow was doing in every millisecond.
  */
 import type { Graph } from '../../../graph/compiled/compact.ts';
+import { AppliedPlan } from '../../../graph/run/applied-plan.ts';
 import type {
-  AppliedPlan,
   AttemptOutcome,
   Override,
   PastGeneration,
@@ -493,7 +493,7 @@ export class Execution {
       for (let e = this.graph.upOff[v]!; e < this.graph.upOff[v + 1]!; e++) this.waived[e] = null;
       for (const kind of ['waive', 'start-now', 'force-pass']) this.#end(v, kind);
     }
-    this.plans.push({ at: this.#t, members: new Set(members) });
+    this.plans.push(new AppliedPlan(this.graph, this.#t, new Set(members)));
   }
 
   #override(v: number, kind: string, from: string | null = null): void {
