@@ -3,14 +3,12 @@ import { retryDelayMs } from '../run/retry-delay.ts';
 import type { Override } from '../run/run-facts.ts';
 import { FLAG, has, isTriggered, type RunState } from '../run/state.ts';
 import { RESULTS } from '../run/status.ts';
-import { type Generation, type History, type PieceKind, undoneSince } from './generations.ts';
+import { type Generation, type History, type PieceKind, type Stretch, undoneSince } from './generations.ts';
 import { memberMissingSince } from './plan-order.ts';
 
-/** Something that stands in the way from `from` to `to`; the order of kinds decides between equal ends. */
-export interface Constraint {
+/** Something that stands in the way of a flow for a time; the order of kinds (PRIORITY) decides between equal ends. */
+export interface Constraint extends Stretch {
   readonly kind: PieceKind;
-  readonly from: number;
-  readonly to: number;
   readonly by: string | null;
 }
 
@@ -30,16 +28,18 @@ export const PRIORITY: readonly PieceKind[] = [
 /** How the stretch ended: an attempt was sent, the generation ended, or it goes on now. */
 export type Ending = 'sent' | 'result' | 'now';
 
-/** In no order. `before`: the row of the attempt before the stretch, -1 = none; `to`: its end. O(decisions about the flow). */
-export function constraintsOf(
-  at: History,
-  v: number,
-  gen: Generation,
-  to: number,
-  before: number,
-  ending: Ending,
-): Constraint[] {
+/** A stretch of a generation in which nothing of the flow ran. */
+export interface Wait extends Stretch {
+  /** Row of the attempt before it; -1 = none. */
+  readonly before: number;
+  readonly ending: Ending;
+}
+
+/** Everything that stood in the way of the flow until the end of the wait, in no order. O(decisions about the flow). */
+export function constraintsOf(at: History, gen: Generation, wait: Wait): Constraint[] {
   const { graph, s, facts } = at;
+  const { v } = gen;
+  const { to, before, ending } = wait;
   const attrs = graph.attrOf(v);
   const overrides = facts.overrides.get(v) ?? [];
   const begun = gen.index === 0 ? facts.openedAt : gen.begunAt;
@@ -50,62 +50,64 @@ export function constraintsOf(
   const startNows = overrides.filter(
     (override) => override.kind === 'start-now' && override.at >= begun && override.at <= to,
   );
-  for (const it of startNows) {
-    const since = setAsideSince(at, v, begun, it.at);
-    if (since !== null) add('manual_start', Math.max(begun, since), it.at, it.actor);
+  for (const startNow of startNows) {
+    const since = setAsideSince(at, v, begun, startNow.at);
+    if (since !== null) add('manual_start', Math.max(begun, since), startNow.at, startNow.actor);
   }
   if (ending === 'result' && gen.result === RESULTS.force_passed.code) {
     const since = setAsideSince(at, v, begun, gen.resultAt);
     if (since !== null) add('waiting_person', Math.max(begun, since), gen.resultAt, null);
   }
-  for (const it of waitsForRuns(at, v, to)) {
+  for (const upstream of waitsForRuns(at, v, to)) {
     // start-now set it aside; what went missing after it, too.
-    const until = Math.min(it.until, ...startNows.map((now) => now.at));
-    if (until > begun) add('other_run', begun, until, `${it.run} ${it.from}`);
+    const until = Math.min(upstream.until, ...startNows.map((startNow) => startNow.at));
+    if (until > begun) add('other_run', begun, until, `${upstream.run} ${upstream.from}`);
   }
   if (ending === 'now' && isStuck(s, v) && (has(s, v, FLAG.RETIRED) || s.unmet[v]! > unmetRuns(s, v))) {
     // Round a loop, or for what does not exist: everything else ends sooner.
     const since = setAsideSince(at, v, begun, to);
     if (since !== null) add('waiting_person', Math.max(begun, since), Number.POSITIVE_INFINITY, null);
   }
-  for (const it of overrides) {
-    if (it.kind === 'hold') add('held', it.at, it.endedAt ?? ENDLESS, it.actor);
-    if (it.kind === 'retire') add('waiting_person', it.at, it.endedAt ?? ENDLESS, it.actor);
-    if (it.kind !== 'waive' || it.at > to) continue;
+  for (const override of overrides) {
+    const { kind, from, at: decidedAt, endedAt, actor } = override;
+    if (kind === 'hold') add('held', decidedAt, endedAt ?? ENDLESS, actor);
+    if (kind === 'retire') add('waiting_person', decidedAt, endedAt ?? ENDLESS, actor);
+    if (kind !== 'waive' || decidedAt > to) continue;
     // After start-now no edge counted any more.
-    if (startNows.some((now) => now.at <= it.at && (now.endedAt === null || now.endedAt >= it.at))) continue;
-    const u = it.run === undefined ? facts.vertexOf(it.from ?? '') : -1;
-    const since = u < 0 ? 0 : undoneSince(at, v, u, it.at);
+    if (startNows.some((now) => now.at <= decidedAt && (now.endedAt === null || now.endedAt >= decidedAt)))
+      continue;
+    const u = override.run === undefined ? facts.vertexOf(from ?? '') : -1;
+    const since = u < 0 ? 0 : undoneSince(at, v, u, decidedAt);
     if (since === null) continue;
     const again = Math.max(
-      lastEnded(at, v, 'start-now', null, it.at),
-      lastEnded(at, v, 'waive', it.from, it.at),
+      lastEnded(overrides, { kind: 'start-now', from: null }, decidedAt),
+      lastEnded(overrides, { kind, from }, decidedAt),
     );
-    add('waiting_person', Math.max(begun, since, again), it.at, it.actor);
+    add('waiting_person', Math.max(begun, since, again), decidedAt, actor);
   }
-  const trigger = triggerOf(at, v, gen, begun, to, overrides);
+  const trigger = triggerOf(at, gen, { from: begun, to }, overrides);
   if (trigger !== null) add('manual_start', begun, trigger.at, trigger.by);
   let early = s.start[v]! > 0 ? facts.openedAt : ENDLESS;
-  for (const it of startNows) {
-    add('waiting_time', early, Math.min(s.start[v]!, it.at), attrs.startAt);
-    early = it.endedAt ?? ENDLESS;
+  for (const startNow of startNows) {
+    add('waiting_time', early, Math.min(s.start[v]!, startNow.at), attrs.startAt);
+    early = startNow.endedAt ?? ENDLESS;
   }
   add('waiting_time', early, s.start[v]!, attrs.startAt);
   if (attrs.runner === 'person') {
     const said = overrides.findLast((override) => isConfirm(override, begun, to));
     // Without a word of this generation the one of an older generation was kept (onRerun), or nobody has confirmed.
-    const kept = ending === 'now' ? has(s, v, FLAG.CONFIRMED) : isKept(at, v, gen);
+    const kept = ending === 'now' ? has(s, v, FLAG.CONFIRMED) : isKept(at, gen);
     if (said !== undefined || !kept)
       add('waiting_person', begun, said?.at ?? ENDLESS, said?.actor ?? attrs.role);
   }
   if (attrs.runner === 'agent') {
     const scopes = [`run:${facts.run}`, `platform:${attrs.platform}`];
-    for (const it of facts.pauses)
-      if (scopes.includes(it.scope)) add('paused', it.from, it.to ?? ENDLESS, it.scope);
-    const old = oldAttemptEnd(at, v, gen);
+    for (const { scope, from, to: until } of facts.pauses)
+      if (scopes.includes(scope)) add('paused', from, until ?? ENDLESS, scope);
+    const old = oldAttemptEnd(at, gen);
     if (old > begun) add('rework', begun, old, null);
   }
-  if (before >= 0) afterAttempt(at, v, gen, before, to, ending, add);
+  if (before >= 0) afterAttempt(at, gen, wait, add);
   return list;
 }
 
@@ -139,7 +141,8 @@ function unmetRuns(s: RunState, v: number): number {
 }
 
 /** Whether a gate's word of an older generation counted in this one; of one that was force-passed it is as good as known. */
-function isKept({ graph, facts }: History, v: number, gen: Generation): boolean {
+function isKept({ graph, facts }: History, gen: Generation): boolean {
+  const { v } = gen;
   if (gen.result === RESULTS.succeeded.code) return true;
   const before = facts.past.get(v)?.[gen.index - 1];
   return graph.attrOf(v).onRerun === 'keep' && before?.result === RESULTS.succeeded.code;
@@ -155,7 +158,8 @@ const isConfirm = (override: Override, from: number, to: number): boolean =>
 /** Since when something above was missing that start-now or force-pass set aside; null when nothing was. O(in-degree). */
 function setAsideSince(at: History, v: number, begun: number, decidedAt: number): number | null {
   const { graph, facts } = at;
-  const before = (facts.overrides.get(v) ?? []).filter(
+  const overrides = facts.overrides.get(v) ?? [];
+  const before = overrides.filter(
     (entry) => entry.at <= decidedAt && (entry.endedAt === null || entry.endedAt >= decidedAt),
   );
   if (before.some((entry) => entry.kind === 'start-now' && entry.at >= begun && entry.at < decidedAt))
@@ -165,7 +169,7 @@ function setAsideSince(at: History, v: number, begun: number, decidedAt: number)
     waives.some((waive) => waive.from === from && waive.run === undefined);
   let since = memberMissingSince(at, v, decidedAt);
   const note = (from: string, instant: number, run?: string): void => {
-    const counted = Math.max(instant, lastEnded(at, v, 'waive', from, decidedAt, run));
+    const counted = Math.max(instant, lastEnded(overrides, { kind: 'waive', from, run }, decidedAt));
     since = Math.min(since ?? counted, counted);
   };
   for (let e = graph.upOff[v]!; e < graph.upOff[v + 1]!; e++) {
@@ -182,34 +186,32 @@ function setAsideSince(at: History, v: number, begun: number, decidedAt: number)
     const met = metAt !== 0 && metAt <= decidedAt;
     if (!met && !waives.some((waive) => waive.from === from && waive.run === run)) note(from, begun, run);
   }
-  return since === null ? null : Math.max(since, lastEnded(at, v, 'start-now', null, decidedAt));
+  return since === null
+    ? null
+    : Math.max(since, lastEnded(overrides, { kind: 'start-now', from: null }, decidedAt));
 }
 
 /** When what had set an edge aside before ended, so that the edge counted again: start-now by a plan, a waive by unwaive; 0 = never. */
 function lastEnded(
-  { facts }: History,
-  v: number,
-  kind: string,
-  from: string | null,
+  overrides: readonly Override[],
+  wanted: { readonly kind: string; readonly from: string | null; readonly run?: string | undefined },
   before: number,
-  run?: string,
 ): number {
   let last = 0;
-  for (const it of facts.overrides.get(v) ?? [])
-    if (it.kind === kind && it.from === from && it.run === run && it.endedAt !== null && it.endedAt < before)
-      last = Math.max(last, it.endedAt);
+  for (const { kind, from, run, endedAt } of overrides)
+    if (kind === wanted.kind && from === wanted.from && run === wanted.run)
+      if (endedAt !== null && endedAt < before) last = Math.max(last, endedAt);
   return last;
 }
 
 /** When the trigger of this generation came; null when it needs none, or kept that of an older generation. */
 function triggerOf(
   { graph, s, facts }: History,
-  v: number,
   gen: Generation,
-  begun: number,
-  to: number,
+  { from: begun, to }: Stretch,
   overrides: readonly Override[],
 ): { at: number; by: string | null } | null {
+  const { v } = gen;
   const attrs = graph.attrOf(v);
   const needs = attrs.trigger === 'manual' || attrs.trigger === 'event' || has(s, v, FLAG.EXCLUDED);
   if (!needs) return null;
@@ -225,7 +227,8 @@ function triggerOf(
 }
 
 /** C7: attempts of older generations must report their end before this one may start. */
-function oldAttemptEnd({ facts }: History, v: number, gen: Generation): number {
+function oldAttemptEnd({ facts }: History, gen: Generation): number {
+  const { v } = gen;
   const { off, generation, endedAt } = facts.attempts;
   let end = 0;
   if (gen.index === 0) return end;
@@ -237,13 +240,11 @@ function oldAttemptEnd({ facts }: History, v: number, gen: Generation): number {
 /** Back-off, grace, the next try of a check; or the wait for a person when the attempt's outcome was unknown or final. */
 function afterAttempt(
   { graph, s, facts }: History,
-  v: number,
   gen: Generation,
-  before: number,
-  to: number,
-  ending: Ending,
+  { before, to, ending }: Wait,
   add: (kind: PieceKind, from: number, end: number, by: string | null) => void,
 ): void {
+  const { v } = gen;
   const { endedAt, outcome, attempt } = facts.attempts;
   const attrs = graph.attrOf(v);
   const ended = endedAt[before]!;

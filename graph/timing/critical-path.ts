@@ -45,7 +45,7 @@ export interface CriticalPath {
   readonly unattributed: number;
 }
 
-/** What one step back along the path told: at flow `v` from `from` to `to`, which may be no time at all. */
+/** One step back along the path: what flow `v` did from `from` to `to`, which may be the same instant. */
 export interface Step {
   readonly v: number;
   readonly from: number;
@@ -115,9 +115,9 @@ function endOf(at: History, target: number): Place {
 function* stepsBack(walk: Walk, { facts }: History, from: Place): Generator<Step> {
   for (let place: Place | null = from; place !== null; ) {
     const { v, t }: Place = place;
-    const told = walk.count;
+    const known = walk.count;
     place = walk.step(place);
-    yield { v, from: place?.t ?? facts.openedAt, to: t, pieces: walk.since(told) };
+    yield { v, from: place?.t ?? facts.openedAt, to: t, pieces: walk.since(known) };
   }
 }
 
@@ -149,7 +149,7 @@ class Walk {
     return this.#pieces.length;
   }
 
-  /** Pieces told after the first `count`, latest first. */
+  /** Pieces added after the first `count`, latest first. */
   since(count: number): readonly Piece[] {
     return this.#pieces.slice(count);
   }
@@ -163,7 +163,7 @@ class Walk {
       // It ended without freeing anything: what passes now is rework, or a person's time.
       const unknown = gen.result === RESULTS.outcome_unknown.code;
       const ended = Math.min(t, Math.max(facts.openedAt, gen.resultAt));
-      this.#tell(v, gen, [span(unknown ? 'waiting_person' : 'rework', ended, t)]);
+      this.#add(gen, [span(unknown ? 'waiting_person' : 'rework', ended, t)]);
       return { v, index, t: ended, live: false };
     }
     if (live && isWaiting(s, v)) {
@@ -174,19 +174,19 @@ class Walk {
         return { v: open, index: last, t, live: !isDone(s, open) };
       }
     }
-    const limit = this.#limit(v, gen, t, live);
-    const upstream = this.#latestUpstream(v, gen, limit);
+    const limit = this.#limit(gen, t, live);
+    const upstream = this.#latestUpstream(gen, limit);
     const low = upstream?.at ?? facts.openedAt;
     const begun = index === 0 ? facts.openedAt : Math.min(gen.begunAt, t);
     if (low >= begun) {
-      this.#tell(v, gen, spansOf(this.#at, v, gen, Math.min(low, t), t, live));
+      this.#add(gen, spansOf(this.#at, gen, { from: Math.min(low, t), to: t }, live));
       return upstream === null ? null : { ...upstream, t: Math.min(low, t), live: false };
     }
-    this.#tell(v, gen, spansOf(this.#at, v, gen, begun, t, live));
+    this.#add(gen, spansOf(this.#at, gen, { from: begun, to: t }, live));
     const before = generationAt(this.#at, v, index - 1);
     const ended = Math.min(begun, before.resultAt === 0 ? begun : before.resultAt);
     const from = Math.max(low, ended);
-    this.#tell(v, gen, [span('rework', from, begun)]);
+    this.#add(gen, [span('rework', from, begun)]);
     if (low > ended && upstream !== null) return { ...upstream, t: low, live: false };
     return { v, index: index - 1, t: ended, live: false };
   }
@@ -213,37 +213,34 @@ class Walk {
     return this.#hereAt === t && this.#here.has(`${v}.${index}`);
   }
 
-  /** Adds spans, which end where the last told one begins. */
-  #tell(v: number, gen: Generation, spans: readonly Span[]): void {
-    for (const it of spans.toReversed()) {
-      if (it.to <= it.from) continue;
-      const flow = this.#at.graph.ids[v]!;
-      this.#pieces.push({ ...it, flow, generation: gen.generation, ms: it.to - it.from });
-    }
+  /** Adds spans of a flow; the last of them ends where the piece added before begins. */
+  #add({ v, generation }: Generation, spans: readonly Span[]): void {
+    const flow = this.#at.graph.ids[v]!;
+    for (const entry of spans.toReversed())
+      if (entry.to > entry.from) this.#pieces.push({ ...entry, flow, generation, ms: entry.to - entry.from });
   }
 
   /** The instant by which the flow was free to go: ends of upstream flows after it did not count. */
-  #limit(v: number, gen: Generation, t: number, live: boolean): number {
+  #limit(gen: Generation, t: number, live: boolean): number {
     const { s, facts } = this.#at;
-    const last = attemptsOf(this.#at, v, gen.generation, t).at(-1);
+    const { v } = gen;
+    const last = attemptsOf(this.#at, gen, t).at(-1);
     // Not by an attempt: it waits, or somebody's word came while another attempt stood out.
     const waits = live
       ? isWaiting(s, v)
       : last !== undefined && gen.present && s.attempt[v]! > facts.attempts.attempt[last]!;
     let limit = last === undefined || waits ? t : facts.attempts.sentAt[last]!;
     const begun = gen.index === 0 ? facts.openedAt : gen.begunAt;
-    for (const it of facts.overrides.get(v) ?? [])
-      if (it.kind === 'start-now' && it.at >= begun && isInForce(it, limit)) limit = it.at;
+    for (const override of facts.overrides.get(v) ?? [])
+      if (override.kind === 'start-now' && override.at >= begun && isInForce(override, limit))
+        limit = override.at;
     return Math.min(t, limit);
   }
 
   /** The upstream that was done last by `limit`; equal instants by kind, then by id. */
-  #latestUpstream(
-    v: number,
-    gen: Generation,
-    limit: number,
-  ): { v: number; index: number; at: number } | null {
+  #latestUpstream(gen: Generation, limit: number): { v: number; index: number; at: number } | null {
     const { graph, facts } = this.#at;
+    const { v } = gen;
     const waives = (facts.overrides.get(v) ?? []).filter(
       (entry) => entry.kind === 'waive' && isInForce(entry, limit),
     );
@@ -262,7 +259,7 @@ class Walk {
       if (graph.loopEdge[e] === 1 && end.at === decidedAt) continue;
       if (best === null || end.at > best.at || this.#precedes(u, best.v)) best = { v: u, ...end };
     }
-    const member = planMemberEnd(this.#at, v, gen, limit);
+    const member = planMemberEnd(this.#at, gen, limit);
     if (member !== null && member.at > (best?.at ?? 0)) best = member;
     return best === null || best.at <= facts.openedAt ? null : best;
   }

@@ -4,7 +4,7 @@ import type { AttemptOutcome } from '../run/run-facts.ts';
 import { FLAG, has } from '../run/state.ts';
 import { isClaimed } from '../run/state-of.ts';
 import { RESULTS } from '../run/status.ts';
-import { constraintsOf, type Ending, isInForce, isStuck, PRIORITY } from './constraints.ts';
+import { constraintsOf, type Ending, isInForce, isStuck, PRIORITY, type Wait } from './constraints.ts';
 import {
   attemptsOf,
   type Generation,
@@ -12,21 +12,16 @@ import {
   isDoneAt,
   type PieceKind,
   type Span,
+  type Stretch,
 } from './generations.ts';
 import { slotWaits } from './slot-waits.ts';
 
 /**
- * Spans from `low` to `t` without gap or overlap: what flow `v` did in this generation. `low` is when the last flow above it was done (or
- * the generation began); `live` says that it goes on now. O(attempts + decisions about the flow).
+ * What a flow did in a stretch of one of its generations, as spans without gap or overlap. The stretch begins when the last flow above was
+ * done, or the generation began; `live`: it ends now and the flow is not done. O(attempts + decisions about the flow).
  */
-export function spansOf(
-  at: History,
-  v: number,
-  gen: Generation,
-  low: number,
-  t: number,
-  live: boolean,
-): Span[] {
+export function spansOf(at: History, gen: Generation, stretch: Stretch, live: boolean): Span[] {
+  const { from: low, to: t } = stretch;
   const spans: Span[] = [];
   const { facts } = at;
   const { startedAt, endedAt, sentAt, outcome, agent, attempt } = facts.attempts;
@@ -37,10 +32,10 @@ export function spansOf(
     if (to > cursor) spans.push({ kind, from: cursor, to, attempt: null, agent: null, by: null, ...rest });
     cursor = Math.max(cursor, to);
   };
-  for (const i of attemptsOf(at, v, gen.generation, t)) {
+  for (const i of attemptsOf(at, gen, t)) {
     const ended = endedAt[i] === 0 ? t : endedAt[i]!;
     if (sentAt[i]! > cursor) {
-      spans.push(...waits(at, v, gen, cursor, until(sentAt[i]!), before, 'sent'));
+      spans.push(...waits(at, gen, { from: cursor, to: until(sentAt[i]!), before, ending: 'sent' }));
       cursor = until(sentAt[i]!);
     }
     add('waiting_agent', until(startedAt[i] === 0 ? ended : startedAt[i]!), { by: agent[i]! });
@@ -50,7 +45,8 @@ export function spansOf(
     add(shown, until(ended), { attempt: about ? attempt[i]! : null, agent: agent[i]! });
     before = i;
   }
-  if (t > cursor) spans.push(...waits(at, v, gen, cursor, t, before, live ? 'now' : 'result'));
+  if (t > cursor)
+    spans.push(...waits(at, gen, { from: cursor, to: t, before, ending: live ? 'now' : 'result' }));
   return spans;
 }
 
@@ -79,20 +75,14 @@ function executed(outcome: AttemptOutcome | null, cut: boolean, present: boolean
  * A stretch in which nothing ran. Each instant belongs to the constraint in force then that ended first: a constraint owns only the time
  * since the next-latest one. What no constraint covers was spent on a slot, or by the engine.
  */
-function waits(
-  at: History,
-  v: number,
-  gen: Generation,
-  from: number,
-  to: number,
-  before: number,
-  ending: Ending,
-): Span[] {
-  const constraints = constraintsOf(at, v, gen, to, before, ending)
+function waits(at: History, gen: Generation, wait: Wait): Span[] {
+  const { from, to } = wait;
+  const constraints = constraintsOf(at, gen, wait)
     .filter((entry) => entry.from < to && entry.to > from && entry.to > entry.from)
     .sort((a, b) => a.to - b.to || PRIORITY.indexOf(a.kind) - PRIORITY.indexOf(b.kind));
   const cuts = new Set([from, to]);
-  for (const it of constraints) for (const cut of [it.from, it.to]) if (cut > from && cut < to) cuts.add(cut);
+  for (const constraint of constraints)
+    for (const cut of [constraint.from, constraint.to]) if (cut > from && cut < to) cuts.add(cut);
   const instants = [...cuts].sort((a, b) => a - b);
   const spans: Span[] = [];
   const plain = { attempt: null, agent: null };
@@ -102,25 +92,22 @@ function waits(
     if (owner !== undefined) spans.push({ kind: owner.kind, from: a, to: b, ...plain, by: owner.by });
     else {
       const takenBack = constraints.some((constraint) => constraint.from >= b && constraint.kind === 'held');
-      spans.push(...uncovered(at, v, gen, a, b, before, ending, takenBack));
+      spans.push(...uncovered(at, gen, { ...wait, from: a, to: b }, takenBack));
     }
   }
   return spans;
 }
 
-function uncovered(
-  at: History,
-  v: number,
-  gen: Generation,
-  a: number,
-  b: number,
-  before: number,
-  ending: Ending,
-  takenBack: boolean,
-): Span[] {
+/**
+ * A part of a wait that no constraint covers: the flow waited for a slot, or the engine had not released it yet. `takenBack`: a hold
+ * followed, which took a release back.
+ */
+function uncovered(at: History, gen: Generation, wait: Wait, takenBack: boolean): Span[] {
   const { graph, s, facts } = at;
+  const { v } = gen;
+  const { from: a, to: b, before, ending } = wait;
   const whole = (kind: PieceKind): Span[] => [{ kind, from: a, to: b, attempt: null, agent: null, by: null }];
-  const spoken = spokenFor(at, v, gen, ending);
+  const spoken = spokenFor(at, gen, ending);
   const stuck = ending === 'now' && isStuck(s, v);
   const idle = spoken || stuck ? 'waiting_person' : 'engine';
   if (graph.attrOf(v).runner !== 'agent') return whole(idle);
@@ -128,25 +115,26 @@ function uncovered(
     const inOutbox = ending === 'now' && has(s, v, FLAG.DISPATCHED) && !isClaimed(s, v);
     const another = spoken && gen.present && s.attempt[v]! > facts.attempts.attempt[before]!;
     const waiting = ending === 'sent' || takenBack || inOutbox || another;
-    if (waiting) return slotWaits(at, v, a, b);
+    if (waiting) return slotWaits(at, v, wait);
     return whole(idle);
   }
   // A release that was taken back later is not on record; it had been released when it was sent, or nothing else was in its way.
   const lost =
     gen.releasedAt === 0 &&
-    (ending === 'sent' || ((takenBack || spoken || stuck) && upstreamDone(at, v, gen, a)));
+    (ending === 'sent' || ((takenBack || spoken || stuck) && upstreamDone(at, gen, a)));
   const released = lost ? a : gen.releasedAt;
   if (released === 0) return whole(idle);
   // An earlier release, taken back by what covers the time after it.
-  if (b < released) return slotWaits(at, v, a, b);
+  if (b < released) return slotWaits(at, v, wait);
   const split = Math.max(a, Math.min(released, b));
   const engine: Span[] = split > a ? [{ ...whole('engine')[0]!, to: split }] : [];
-  return b > split ? [...engine, ...slotWaits(at, v, split, b)] : engine;
+  return b > split ? [...engine, ...slotWaits(at, v, { from: split, to: b })] : engine;
 }
 
 /** No edge held it back at that instant. O(in-degree). */
-function upstreamDone(at: History, v: number, gen: Generation, t: number): boolean {
+function upstreamDone(at: History, gen: Generation, t: number): boolean {
   const { graph, facts } = at;
+  const { v } = gen;
   const decisions = (facts.overrides.get(v) ?? []).filter((entry) => isInForce(entry, t));
   if (decisions.some((decision) => decision.kind === 'start-now' && decision.at >= gen.begunAt)) return true;
   const waives = decisions.filter((decision) => decision.kind === 'waive');
@@ -158,8 +146,8 @@ function upstreamDone(at: History, v: number, gen: Generation, t: number): boole
 }
 
 /** Its generation ended by somebody's word, not in its turn: force-pass, or the rejection of a gate. */
-function spokenFor({ graph }: History, v: number, gen: Generation, ending: Ending): boolean {
+function spokenFor({ graph }: History, gen: Generation, ending: Ending): boolean {
   if (ending !== 'result') return false;
-  const rejected = gen.result === RESULTS.failed.code && graph.attrOf(v).runner === 'person';
+  const rejected = gen.result === RESULTS.failed.code && graph.attrOf(gen.v).runner === 'person';
   return rejected || gen.result === RESULTS.force_passed.code;
 }

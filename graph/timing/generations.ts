@@ -23,10 +23,14 @@ export const PIECE_KINDS = [
 ] as const;
 export type PieceKind = (typeof PIECE_KINDS)[number];
 
-export interface Span {
-  readonly kind: PieceKind;
+/** A stretch of time, ms; it ends before `to`. */
+export interface Stretch {
   readonly from: number;
   readonly to: number;
+}
+
+export interface Span extends Stretch {
+  readonly kind: PieceKind;
   /** Of `run` and `failed_attempt`. */
   readonly attempt: number | null;
   readonly agent: string | null;
@@ -35,6 +39,8 @@ export interface Span {
 
 /** A generation, past or present, in one shape. */
 export interface Generation {
+  /** The flow. */
+  readonly v: number;
   /** Place among the flow's generations, from 0. */
   readonly index: number;
   readonly generation: number;
@@ -60,6 +66,7 @@ export function generationAt({ s, facts }: History, v: number, index: number): G
   const past = facts.past.get(v)?.[index];
   const result = past?.result ?? s.result[v]!;
   return {
+    v,
     index,
     result,
     generation: past?.generation ?? s.generation[v]!,
@@ -129,8 +136,12 @@ export function undoneSince(at: History, v: number, u: number, decidedAt: number
   return last?.endedAt ?? 0;
 }
 
-/** Rows of the attempts of a generation that were sent by `until`. */
-export function attemptsOf({ facts }: History, v: number, generation: number, until: number): number[] {
+/** Rows of the attempts of a generation that were sent by `until`. O(attempts of the flow). */
+export function attemptsOf(
+  { facts }: History,
+  { v, generation }: Pick<Generation, 'v' | 'generation'>,
+  until: number,
+): number[] {
   const { off, sentAt, generation: of } = facts.attempts;
   const rows: number[] = [];
   for (let i = off[v]!; i < off[v + 1]!; i++) if (of[i] === generation && sentAt[i]! <= until) rows.push(i);

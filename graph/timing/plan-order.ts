@@ -33,15 +33,15 @@ function forMembersAbove(
 }
 
 /**
- * The latest end by `limit`, after the application of its plan, of a member above `v`, whatever lies between; `v` must be a member itself,
+ * The latest end by `limit`, after the application of its plan, of a member above the flow, whatever lies between; the flow must be a member itself,
  * of the same plan or another. Null when there is none. O(V + E) at worst, and only for members.
  */
 export function planMemberEnd(
   at: History,
-  v: number,
   gen: Generation,
   limit: number,
 ): { v: number; index: number; at: number } | null {
+  const { v } = gen;
   const plans = at.facts.plans.filter((plan) => plan.at <= limit);
   if (!plans.some((plan) => plan.members.has(v) && (gen.index === 0 || plan.at >= gen.begunAt))) return null;
   const latest = Math.max(...plans.map((plan) => plan.at));
@@ -53,7 +53,7 @@ export function planMemberEnd(
     if (end.at > (best?.at ?? 0)) best = { v: u, ...end };
     // Sent after the last plan it had waited for everybody above it, unless start-now had set them aside.
     if ((at.facts.overrides.get(u) ?? []).some((entry) => entry.kind === 'start-now')) return false;
-    const sent = attemptsOf(at, u, generationAt(at, u, end.index).generation, end.at).at(-1);
+    const sent = attemptsOf(at, generationAt(at, u, end.index), end.at).at(-1);
     return sent !== undefined && at.facts.attempts.sentAt[sent]! > latest;
   });
   return best;

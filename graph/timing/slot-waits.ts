@@ -1,19 +1,19 @@
 /** What a flow in the outbox waited for: a lock or a pool that others held meanwhile, otherwise an agent with a free slot. */
-import type { History, PieceKind, Span } from './generations.ts';
+import type { History, PieceKind, Span, Stretch } from './generations.ts';
 
 /**
- * Spans from `a` to `b`, neighbours of different kinds or owners. O(attempts of the flows that share a lock or pool with it), and a sort
+ * What a stretch in the outbox was spent on, as spans; neighbours differ in kind or in what was waited for. O(attempts of the flows that share a lock or pool with it), and a sort
  * of those that overlap: a pool of a big estate has thousands of users.
  */
-export function slotWaits(at: History, v: number, a: number, b: number): Span[] {
+export function slotWaits(at: History, v: number, stretch: Stretch): Span[] {
   const { facts, graph } = at;
   const { contention } = facts;
   const uses = contention.usesOf(v);
-  const busy = busyWith(at, v, a, b);
+  const busy = busyWith(at, v, stretch);
   const changes = busy
     .flatMap((use) => [
-      { at: use.from, it: use, begins: true },
-      { at: use.to, it: use, begins: false },
+      { at: use.from, use, begins: true },
+      { at: use.to, use, begins: false },
     ])
     .sort((x, y) => x.at - y.at);
   const used = new Map<string, number>();
@@ -21,24 +21,24 @@ export function slotWaits(at: History, v: number, a: number, b: number): Span[] 
   const full = (): string | null =>
     uses.find(({ pool, n }) => (used.get(pool) ?? 0) + n > contention.poolSize(pool))?.pool ?? null;
   const spans: Span[] = [];
-  const tell = (kind: PieceKind, by: string | null, from: number, to: number): void => {
+  const add = (kind: PieceKind, by: string | null, { from, to }: Stretch): void => {
     const last = spans.at(-1);
     if (last !== undefined && last.kind === kind && last.by === by) spans[spans.length - 1] = { ...last, to };
     else spans.push({ kind, from, to, attempt: null, agent: null, by });
   };
   let next = 0;
-  for (let from = a; from < b; ) {
+  for (let { from } = stretch; from < stretch.to; ) {
     for (; next < changes.length && changes[next]!.at <= from; next++) {
-      const { it, begins } = changes[next]!;
-      if (it.pool !== null) used.set(it.pool, (used.get(it.pool) ?? 0) + (begins ? it.n : -it.n));
-      else if (begins) holders.add(it);
-      else holders.delete(it);
+      const { use, begins } = changes[next]!;
+      if (use.pool !== null) used.set(use.pool, (used.get(use.pool) ?? 0) + (begins ? use.n : -use.n));
+      else if (begins) holders.add(use);
+      else holders.delete(use);
     }
-    const to = changes[next]?.at ?? b;
+    const to = changes[next]?.at ?? stretch.to;
     const holder = firstOf(holders);
     const pool = holder === null ? full() : null;
-    if (holder !== null) tell('waiting_lock', graph.ids[holder.u]!, from, to);
-    else tell(pool === null ? 'waiting_agent' : 'waiting_pool', pool, from, to);
+    if (holder !== null) add('waiting_lock', graph.ids[holder.u]!, { from, to });
+    else add(pool === null ? 'waiting_agent' : 'waiting_pool', pool, { from, to });
     from = to;
   }
   return spans;
@@ -56,7 +56,7 @@ interface Busy {
   readonly n: number;
 }
 
-function busyWith({ facts }: History, v: number, a: number, b: number): Busy[] {
+function busyWith({ facts }: History, v: number, { from: a, to: b }: Stretch): Busy[] {
   const { contention } = facts;
   const { off, sentAt, endedAt } = facts.attempts;
   const busy: Busy[] = [];
@@ -79,6 +79,6 @@ function busyWith({ facts }: History, v: number, a: number, b: number): Busy[] {
 /** Locks exclude: there is rarely more than one. */
 function firstOf(holders: ReadonlySet<Busy>): Busy | null {
   let first: Busy | null = null;
-  for (const it of holders) if (first === null || it.i < first.i) first = it;
+  for (const holder of holders) if (first === null || holder.i < first.i) first = holder;
   return first;
 }
