@@ -166,7 +166,7 @@ async function whyOfFlow(deps: ApiDeps, context: RunContext, given: string, limi
     return onlyCause(run.id, given, now, [plain(cause)], near);
   }
   const { state, facts } = await readWhyFacts(deps.pool, context, deps);
-  const own = whyFlow(context.graph, state, facts, v, limit);
+  const own = whyFlow({ graph: context.graph, s: state, facts }, v, limit);
   const { causes, next, blockers, ...answer } = await withOtherRuns(deps, run.id, own.flow, own, limit);
   return {
     ...answer,

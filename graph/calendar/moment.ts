@@ -72,6 +72,16 @@ export function momentProblem(text: string): string | null {
 /** Whether the moment counts work days: then it needs a calendar that knows holidays. */
 export const countsWorkDays = (moment: string): boolean => moment.includes('workday');
 
+/** The period and the run from which a moment is seen. */
+export interface SeenFrom {
+  readonly cycle: Cycle;
+  readonly period: string;
+  /** Its zone is that of the clock times. */
+  readonly calendar: BusinessCalendar;
+  /** When the run was opened; counts for moments `open + ...` only. */
+  readonly openedAtMs: number;
+}
+
 /**
  * The instant of a moment for the run of `period`, ms. Protocol D1.
  *
@@ -85,13 +95,7 @@ export const countsWorkDays = (moment: string): boolean => moment.includes('work
  * Clock times are those of the calendar's zone; what summer time skips or repeats: graph/calendar/time-zone.ts. Throws `invalid_period` for a
  * moment that means nothing.
  */
-export function resolveMoment(
-  moment: string,
-  cycle: Cycle,
-  period: string,
-  calendar: BusinessCalendar,
-  openedAtMs: number,
-): number {
+export function resolveMoment(moment: string, { cycle, period, calendar, openedAtMs }: SeenFrom): number {
   const parsed = parseMoment(moment);
   if (typeof parsed === 'string')
     throw new SluiceError('invalid_period', `'${moment}' is not a moment: ${parsed}`, { facts: { moment } });

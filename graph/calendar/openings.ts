@@ -99,7 +99,12 @@ export class Openings {
    * As `mapPeriod`, among opened periods. Where schedules have opened nothing for ten years a backward mapping is the plain one: nobody is
    * let go on for want of a run, and the check of the catalogue names the edge.
    */
-  map(by: Openers, mapping: PeriodMapping, cycle: Cycle, period: string, target?: Cycle): string[] {
+  map(
+    by: Openers,
+    mapping: PeriodMapping,
+    { cycle, period }: { readonly cycle: Cycle; readonly period: string },
+    target?: Cycle,
+  ): string[] {
     const to = target ?? mappedCycle(mapping, cycle);
     const plain = mapPeriod(mapping, cycle, period, target);
     if (!leadsAmongOpened(mapping)) return plain;

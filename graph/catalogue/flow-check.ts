@@ -172,7 +172,7 @@ export class FlowCheck {
     )
       return;
     const [start, end] = moments.map((moment) =>
-      resolveMoment(moment, cycle, SAMPLE[cycle], DEFAULT_CALENDAR, 0),
+      resolveMoment(moment, { cycle, period: SAMPLE[cycle], calendar: DEFAULT_CALENDAR, openedAtMs: 0 }),
     );
     if (end! >= start!) return;
     const en = `the deadline '${deadline}' comes before the start time '${startAt}': it is always missed`;

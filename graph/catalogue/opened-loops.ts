@@ -113,7 +113,7 @@ function mapped(
   const from = mappedCycle(own, cycle);
   return opened === undefined
     ? mapPeriod(period, from, seen, target)
-    : openings.map(opened, period, from, seen, target);
+    : openings.map(opened, period, { cycle: from, period: seen }, target);
 }
 
 /** Whether a part of the edge may lead to a later time than the period begins with. */

@@ -37,7 +37,7 @@ export function sharedPeriods(
   return all.flatMap(({ schedule, covered, by }, index): SharedPeriod[] => {
     for (const before of all.slice(0, index)) {
       if (before.schedule.cycle !== schedule.cycle || before.covered === covered) continue;
-      const period = firstShared(schedule.cycle, before.by, by, openings, nowMs);
+      const period = firstShared(schedule.cycle, [before.by, by], openings, nowMs);
       if (period !== null) return [{ index, schedule, text: textOf(before.schedule, schedule, period) }];
     }
     return [];
@@ -46,8 +46,7 @@ export function sharedPeriods(
 
 function firstShared(
   cycle: Cycle,
-  one: readonly string[],
-  other: readonly string[],
+  [one, other]: readonly [readonly string[], readonly string[]],
   openings: Openings,
   nowMs: number,
 ): string | null {

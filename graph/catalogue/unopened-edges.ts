@@ -89,7 +89,7 @@ function lookAhead({ flow, by, edge, inRun, upstream, opened, openings, nowMs }:
       const holder = mapPeriod('same', own, seen, target)[0]!;
       if (openings.shifted(opened, target, holder, -shiftOf(edge.period)!) === null) return 'none';
     } else if (among) {
-      any ||= openings.map(opened, edge.period, own, seen, target).length > 0;
+      any ||= openings.map(opened, edge.period, { cycle: own, period: seen }, target).length > 0;
       if (any) return null;
     } else {
       const asked = inRun ? [period] : mapPeriod(edge.period, own, seen, target);

@@ -78,9 +78,7 @@ export function compact(
     ...outsideEdges(
       order.map((i) => members[i]!),
       byId,
-      rolesOf(flows),
-      beginningsOf(flows),
-      openersOf(flows, openings),
+      { roles: rolesOf(flows), beginnings: beginningsOf(flows), openers: openersOf(flows, openings) },
     ),
     attr,
     attrs,
@@ -159,13 +157,18 @@ function openersOf(flows: readonly Flow[], openings: Openings | null): Map<strin
   );
 }
 
+/** By flow: the role that confirms it, its first period, the schedules that open it. */
+interface UpstreamFacts {
+  readonly roles: ReadonlyMap<string, string>;
+  readonly beginnings: ReadonlyMap<string, string>;
+  readonly openers: ReadonlyMap<string, readonly string[]>;
+}
+
 /** Edges to other runs, and edges that lead nowhere. */
 function outsideEdges(
   ordered: readonly Flow[],
   byId: ReadonlyMap<string, number>,
-  roles: ReadonlyMap<string, string>,
-  beginnings: ReadonlyMap<string, string>,
-  openers: ReadonlyMap<string, readonly string[]>,
+  { roles, beginnings, openers }: UpstreamFacts,
 ): { invalid: InvalidEdge[]; foreign: ForeignEdge[] } {
   const invalid: InvalidEdge[] = [];
   const foreign: ForeignEdge[] = [];

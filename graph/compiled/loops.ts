@@ -79,7 +79,7 @@ export function shortestWayRound({ upOff, up }: Upstreams, members: readonly num
   const inside = new Set(members);
   let best: number[] | null = null;
   for (const start of members.slice(0, STARTS)) {
-    const way = wayBack(upOff, up, inside, start, best?.length ?? members.length + 1);
+    const way = wayBack({ upOff, up }, inside, start, best?.length ?? members.length + 1);
     if (way !== null && (best === null || way.length < best.length)) best = way;
     if (best?.length === 1) break;
   }
@@ -88,8 +88,7 @@ export function shortestWayRound({ upOff, up }: Upstreams, members: readonly num
 
 /** Breadth first from `start` over its upstreams, until one of them is `start` again; null when that takes `limit` steps or more. */
 function wayBack(
-  upOff: Int32Array,
-  up: Int32Array,
+  { upOff, up }: Upstreams,
   inside: ReadonlySet<number>,
   start: number,
   limit: number,

@@ -59,7 +59,7 @@ export function edgesOf(
   });
   if (edges.length === 0) return [];
   // Only what hangs together over all edges is looked at closer: in most estates next to nothing.
-  const knot = knotOf(flows.length, count, edges, { upOff, up }, of);
+  const knot = knotOf(edges, { upOff, up }, { count, of });
   const plain = edges.filter((edge) => knot[edge.from] === knot[edge.to]);
   for (let v = 0; v < flows.length; v++) {
     const from = of[v]!;
@@ -77,12 +77,11 @@ export function edgesOf(
 
 /** By contracted vertex the strongly connected part that it belongs to, over edges of both kinds. */
 function knotOf(
-  n: number,
-  count: number,
   edges: readonly RunEdge[],
   inRun: Upstreams,
-  of: Int32Array,
+  { count, of }: { readonly count: number; readonly of: Int32Array },
 ): Int32Array {
+  const n = of.length;
   const upOff = new Int32Array(count + 1);
   for (let v = 0; v < n; v++) upOff[of[v]! + 1]! += inRun.upOff[v + 1]! - inRun.upOff[v]!;
   for (const { from } of edges) upOff[from + 1]!++;

@@ -58,10 +58,10 @@ export function adopt(old: Graph, before: RunState, target: Target): Adoption {
       s.flags[v] = target.flagsOf(v);
     } else copyFlow(before, u, s, v);
   });
-  const lapsed = copyEdges(old, before, graph, s, index);
+  const lapsed = copyEdges({ graph: old, s: before }, { graph, s });
   derive(graph, s);
   const removed = old.ids.filter((id) => !index.has(id));
-  const changes = blockerChanges(old, before, graph, s, oldIndex);
+  const changes = blockerChanges({ graph: old, s: before }, { graph, s });
   const started = removed.filter((id) => hasHistory(before, oldIndex.get(id)!));
   return { state: s, ...changes, added, removed, started, lapsed };
 }
@@ -86,14 +86,17 @@ function hasHistory(s: RunState, u: number): boolean {
   return s.result[u] !== 0 || isClaimed(s, u) || s.generation[u]! > 1 || s.attempt[u]! > 1;
 }
 
+/** A run by one of the two catalogue versions. */
+interface Side {
+  readonly graph: Graph;
+  readonly s: RunState;
+}
+
 /** Waives of edges that are in both, and what was heard of other runs. Returns the waives whose edge is gone. */
-function copyEdges(
-  old: Graph,
-  before: RunState,
-  graph: Graph,
-  s: RunState,
-  index: ReadonlyMap<string, number>,
-): Adoption['lapsed'] {
+function copyEdges(from: Side, to: Side): Adoption['lapsed'] {
+  const { graph: old, s: before } = from;
+  const { graph, s } = to;
+  const { index } = graph;
   const lapsed: { from: string; run: string | null; to: string }[] = [];
   const place = (from: string, to: string): void => {
     const [u, v] = [index.get(from), index.get(to)];
@@ -126,28 +129,24 @@ function copyEdges(
 const keyOf = (blocker: Blocker): string =>
   `${blocker.code} ${'from' in blocker ? blocker.from : ''} ${'run' in blocker ? blocker.run : ''}`;
 
-function blockerChanges(
-  old: Graph,
-  before: RunState,
-  graph: Graph,
-  s: RunState,
-  oldIndex: ReadonlyMap<string, number>,
-): Pick<Adoption, 'newBlockers' | 'freed'> {
+function blockerChanges(from: Side, to: Side): Pick<Adoption, 'newBlockers' | 'freed'> {
+  const { graph: old, s: before } = from;
+  const { graph, s } = to;
   const newBlockers: NewBlocker[] = [];
   const freed: string[] = [];
   graph.ids.forEach((flow, v) => {
-    const u = oldIndex.get(flow);
+    const u = old.index.get(flow);
     if (u === undefined || s.result[v] !== 0 || isClaimed(s, v)) return;
     const known = blockers(old, before, u);
     const keys = new Set(known.map(keyOf));
     const now = blockers(graph, s, v);
-    for (const it of now)
-      if (!keys.has(keyOf(it)))
+    for (const blocker of now)
+      if (!keys.has(keyOf(blocker)))
         newBlockers.push({
           flow,
-          code: it.code,
-          from: 'from' in it ? it.from : null,
-          run: 'run' in it ? it.run : null,
+          code: blocker.code,
+          from: 'from' in blocker ? blocker.from : null,
+          run: 'run' in blocker ? blocker.run : null,
         });
     if (now.length === 0 && known.length > 0) freed.push(flow);
   });

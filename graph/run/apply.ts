@@ -39,7 +39,7 @@ function applyLeases(s: RunState, answer: ExchangeAnswer, dirty: Set<number>): v
 
 function applyGroup(graph: Graph, s: RunState, group: Group, now: number): void {
   for (const effect of group.effects) {
-    if (effect.t === 'waive') assignListed(graph, s, effect.list, effect.edge, effect.on);
+    if (effect.t === 'waive') assignListed(graph, s, effect, effect.on);
     else if (effect.t === 'foreign')
       assignForeign(s, effect.index, effect.met, s.waivedForeign[effect.index]!);
     else if (effect.t === 'finished') s.finished = effect.on;

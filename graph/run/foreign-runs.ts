@@ -54,7 +54,7 @@ export function periodsOf(graph: Graph, edge: ForeignEdge, { cycle, period }: Ru
     throw new SluiceError('internal', `nothing tells which periods ${edge.opened.join(', ')} opens`, {
       facts: { from: edge.from, period: edge.period },
     });
-  return graph.openings.map(edge.opened, edge.period, from, seen, edge.cycle);
+  return graph.openings.map(edge.opened, edge.period, { cycle: from, period: seen }, edge.cycle);
 }
 
 /**

@@ -118,7 +118,7 @@ export class Machine {
   }
 
   waive(list: 'edge' | 'invalid' | 'foreign', edge: number, on: boolean): void {
-    assignListed(this.graph, this.s, list, edge, on);
+    assignListed(this.graph, this.s, { list, edge }, on);
     this.#effects.push({ t: 'waive', list, edge, on });
   }
 
@@ -136,8 +136,7 @@ export class Machine {
 export function assignListed(
   graph: Graph,
   s: RunState,
-  list: 'edge' | 'invalid' | 'foreign',
-  edge: number,
+  { list, edge }: { readonly list: 'edge' | 'invalid' | 'foreign'; readonly edge: number },
   on: boolean,
 ): void {
   if (list === 'edge') assignWaive(graph, s, edge, on);

@@ -26,16 +26,16 @@ const OVERRIDES: readonly (readonly [number, string])[] = [
   [FLAG.CONFIRMED, 'confirm'],
 ];
 
-/** Says of the flow's overrides, those whose flag is among `off` and `more`, that they are no longer in force. */
+/** Notes that overrides of the flow are no longer in force: those whose flag is set and among `flags`, and `kinds`. */
 export function endOverrides(
   m: Machine,
   v: number,
-  off: number,
-  more: readonly string[],
+  ended: { readonly flags: number; readonly kinds?: readonly string[] },
   operation: string | null,
 ): void {
-  const gone = m.s.flags[v]! & off;
-  const kinds = [...OVERRIDES.flatMap(([flag, kind]) => ((gone & flag) === 0 ? [] : [kind])), ...more];
+  const gone = m.s.flags[v]! & ended.flags;
+  const byFlag = OVERRIDES.flatMap(([flag, kind]) => ((gone & flag) === 0 ? [] : [kind]));
+  const kinds = [...byFlag, ...(ended.kinds ?? [])];
   if (kinds.length > 0) m.effect({ t: 'end_override', v, kinds, from: null, operation });
 }
 
@@ -145,7 +145,7 @@ export function finish(m: Machine, v: number, result: Result, tainted: boolean):
     (isReleasing(code) ? FLAG.MEMBER : 0) |
     (result === 'skipped' ? 0 : FLAG.SKIP);
   const on = tainted ? FLAG.TAINTED : 0;
-  endOverrides(m, v, off, [], null);
+  endOverrides(m, v, { flags: off }, null);
   const ending = has(s, v, FLAG.ENDING);
   m.set(v, { result: code, flags: (s.flags[v]! & ~off) | on, due: ending ? s.due[v]! : 0 });
   s.lease[v] = 0;
@@ -187,7 +187,8 @@ export function beginGeneration(
   }
   if (options.ending || has(s, v, FLAG.ENDING)) flags |= FLAG.ENDING;
   const due = has(s, v, FLAG.ENDING) ? before.due : 0;
-  endOverrides(m, v, ~flags, before.result === FORCE_PASSED ? ['force-pass'] : [], options.operation);
+  const kinds = before.result === FORCE_PASSED ? ['force-pass'] : [];
+  endOverrides(m, v, { flags: ~flags, kinds }, options.operation);
   if (!options.keepWaives) lapseWaives(m, v, options.operation);
   const used = attrs.runner === 'person' ? before.used : 0;
   m.set(v, { generation: before.generation + 1, attempt: 1, result: 0, flags, due, used, asked: 0 });

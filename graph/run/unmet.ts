@@ -69,7 +69,7 @@ export function unmetOf(graph: Graph, s: RunState): Unmet {
   const rep = Int32Array.from({ length: n }, (_, v) => v);
   const order = rep.slice();
   const loops = new Map<number, readonly number[]>();
-  for (const loop of inLoops) resolveLoop(graph, edge, graph.loops[loop]!, rep, order, loops);
+  for (const loop of inLoops) resolveLoop(graph, edge, graph.loops[loop]!, { rep, order, loops });
   return { edge, above, anyAbove, member, rep, loops, order, missing, foreign };
 }
 
@@ -87,9 +87,7 @@ function resolveLoop(
   graph: Graph,
   edge: Uint8Array,
   members: readonly number[],
-  rep: Int32Array,
-  order: Int32Array,
-  loops: Map<number, readonly number[]>,
+  { rep, order, loops }: { rep: Int32Array; order: Int32Array; loops: Map<number, readonly number[]> },
 ): void {
   const { of, loops: closed } = components(innerEdges(graph, edge, members));
   for (const loop of closed) {

@@ -69,7 +69,8 @@ export function referenceTimeOf(
   { flow, calendar, usual, deadline }: FlowTimes,
 ): ReferenceTime | null {
   const { cycle, period, startAt, openedAt } = run;
-  const resolved = (moment: string): number => resolveMoment(moment, cycle, period, calendar, openedAt);
+  const resolved = (moment: string): number =>
+    resolveMoment(moment, { cycle, period, calendar, openedAtMs: openedAt });
   if (flow.referenceAt !== undefined)
     return { at: resolved(flow.referenceAt), origin: 'configured', n: null };
   if (usual !== null) return { at: startAt + usual.ms, origin: 'learned', n: usual.n };

@@ -9,14 +9,13 @@ export const KEY_ROLE = 'key';
 
 /**
  * Roles that the verb needs for this target: of the gates that it overrides, and `key` for a force-pass of a key flow. Empty: none.
- * `from` is the one edge that a waive sets aside; `runs` are the subscriptions to other runs that it sets aside.
+ * `waived` is what a waive sets aside: the upstream of the one edge, and numbers of subscriptions to other runs.
  */
 export function neededRoles(
   m: Machine,
   verb: Verb,
   v: number,
-  from: number | null = null,
-  runs: readonly number[] = [],
+  waived: { readonly from: number | null; readonly runs: readonly number[] } = { from: null, runs: [] },
 ): string[] {
   const roles = new Set<string>();
   const { graph, s } = m;
@@ -27,8 +26,8 @@ export function neededRoles(
     for (let i = s.subscriptions.off[v]!; i < s.subscriptions.off[v + 1]!; i++)
       if (s.waivedForeign[i] === 0) addGateOfRun(i);
   }
-  if (verb === 'waive' && from !== null) addGate(from);
-  if (verb === 'waive') for (const i of runs) addGateOfRun(i);
+  if (verb === 'waive' && waived.from !== null) addGate(waived.from);
+  if (verb === 'waive') for (const i of waived.runs) addGateOfRun(i);
   if (verb === 'force-pass' && graph.attrOf(v).key) roles.add(KEY_ROLE);
   return [...roles].sort();
 

@@ -9,7 +9,7 @@ export function confirm(m: Machine, v: number): void {
 }
 
 export function reject(m: Machine, v: number, operation: string): void {
-  endOverrides(m, v, FLAG.CONFIRMED, [], operation);
+  endOverrides(m, v, { flags: FLAG.CONFIRMED }, operation);
   m.setFlags(v, 0, FLAG.CONFIRMED);
   finish(m, v, 'failed', false);
 }

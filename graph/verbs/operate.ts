@@ -14,20 +14,20 @@ import { confirm, reject, withdraw } from './confirm.ts';
 import { forcePass } from './force-pass.ts';
 import { answer, askApproval, refuse } from './outcome.ts';
 import { applyRerun } from './rerun.ts';
-import { VERBS, type VerbRule } from './verbs.ts';
+import { VERBS } from './verbs.ts';
 import { checkEdge, unwaive, waive } from './waive.ts';
 
 /** One operation: all or nothing unless `partial` (B3); its outcome is an effect of the same group (B2). */
 export function operate(m: Machine, entry: OperationEntry): void {
   const { request } = entry;
   if (m.s.closed && request.verb !== 'reopen') {
-    refuse(m, entry, 'run_closed', 'the run is closed; reopen it first', []);
+    refuse(m, entry, { code: 'run_closed', detail: 'the run is closed; reopen it first' });
     return;
   }
   const rule = VERBS.get(request.verb);
   if (rule === undefined) {
     // A row that cannot be carried out must not stop the run: it is refused like any other.
-    refuse(m, entry, 'unknown_verb', `there is no verb ${request.verb}`, []);
+    refuse(m, entry, { code: 'unknown_verb', detail: `there is no verb ${request.verb}` });
     return;
   }
   switch (rule.target) {
@@ -47,14 +47,14 @@ export function operate(m: Machine, entry: OperationEntry): void {
       onEdges(m, entry);
       return;
     case 'flow':
-      onFlows(m, entry, rule);
+      onFlows(m, entry);
       return;
     default:
       rule.target satisfies never;
   }
 }
 
-function onFlows(m: Machine, entry: OperationEntry, rule: VerbRule): void {
+function onFlows(m: Machine, entry: OperationEntry): void {
   const { request } = entry;
   const outcomes: FlowOutcome[] = [];
   const accepted: number[] = [];
@@ -64,7 +64,7 @@ function onFlows(m: Machine, entry: OperationEntry, rule: VerbRule): void {
     const v = vertexOf(m.graph, flow);
     // What is answered rests on who has claimed the flow, also when the answer is no.
     if (v >= 0) m.expectAsKnown(v);
-    const checked = v < 0 ? { code: 'unknown_flow' } : checkFlow(m, entry, rule, v, together);
+    const checked = v < 0 ? { code: 'unknown_flow' } : checkFlow(m, entry, v, together);
     outcomes.push({ flow, state: v < 0 ? null : stateOf(m.s, m.graph, v), ...checked });
     if (checked.code !== null) continue;
     accepted.push(v);
@@ -73,7 +73,7 @@ function onFlows(m: Machine, entry: OperationEntry, rule: VerbRule): void {
   }
   const refused = outcomes.find((o) => o.code !== null);
   if (refused !== undefined && (!request.partial || accepted.length === 0)) {
-    refuse(m, entry, refused.code!, refused.detail ?? null, outcomes);
+    refuse(m, entry, { code: refused.code!, detail: refused.detail ?? null }, outcomes);
     return;
   }
   if (!isEntitled(entry, [...roles])) {
@@ -88,11 +88,11 @@ function onFlows(m: Machine, entry: OperationEntry, rule: VerbRule): void {
 function checkFlow(
   m: Machine,
   entry: OperationEntry,
-  rule: VerbRule,
   v: number,
   together: ReadonlySet<number>,
 ): { code: string | null; detail?: string } {
   const { request } = entry;
+  const rule = VERBS.get(request.verb)!;
   const { s, graph } = m;
   const state = stateOf(s, graph, v);
   const attrs = graph.attrOf(v);
@@ -270,10 +270,12 @@ function onEdges(m: Machine, entry: OperationEntry): void {
   const good = checked.filter((c) => c.code === null);
   const bad = outcomes.find((o) => o.code !== null);
   if (bad !== undefined && (!request.partial || good.length === 0)) {
-    refuse(m, entry, bad.code!, bad.detail ?? null, outcomes);
+    refuse(m, entry, { code: bad.code!, detail: bad.detail ?? null }, outcomes);
     return;
   }
-  const roles = new Set(good.flatMap((c) => neededRoles(m, request.verb, c.v, c.u, runsOf(c.edges))));
+  const roles = new Set(
+    good.flatMap((c) => neededRoles(m, request.verb, c.v, { from: c.u, runs: runsOf(c.edges) })),
+  );
   if (!isEntitled(entry, [...roles])) {
     askApproval(m, entry, [...roles], outcomes);
     return;

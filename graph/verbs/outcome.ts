@@ -11,12 +11,12 @@ export function answer(
   m.effect({ t: 'outcome', operation: entry.operation, state, outcome });
 }
 
+/** Refuses the whole operation. `flows`: those that were refused, or all when only some were. */
 export function refuse(
   m: Machine,
   entry: OperationEntry,
-  code: string,
-  detail: string | null,
-  flows: readonly FlowOutcome[],
+  { code, detail }: { readonly code: string; readonly detail: string | null },
+  flows: readonly FlowOutcome[] = [],
 ): void {
   answer(m, entry, 'refused', { flows, code, detail });
 }

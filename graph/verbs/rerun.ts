@@ -71,7 +71,7 @@ export function applyRerun(m: Machine, entry: OperationEntry): void {
   const { graph, s } = m;
   const plan = entry.request.plan;
   if (plan === null) {
-    refuse(m, entry, 'unknown_plan', 'a rerun operation carries its plan', []);
+    refuse(m, entry, { code: 'unknown_plan', detail: 'a rerun operation carries its plan' });
     return;
   }
   const outcomes: FlowOutcome[] = [];
@@ -96,8 +96,7 @@ export function applyRerun(m: Machine, entry: OperationEntry): void {
     refuse(
       m,
       entry,
-      refused.code!,
-      `${refused.flow} is ${refused.state ?? 'unknown'} now`,
+      { code: refused.code!, detail: `${refused.flow} is ${refused.state ?? 'unknown'} now` },
       outcomes.filter((o) => o.code !== null),
     );
     return;
@@ -153,7 +152,7 @@ function carryOut(m: Machine, members: readonly number[], plan: RerunPlan, opera
       redone.push(v);
     } else {
       // The plan's order counts again for what never started.
-      endOverrides(m, v, FLAG.STARTED_NOW, [], operation);
+      endOverrides(m, v, { flags: FLAG.STARTED_NOW }, operation);
       m.setFlags(v, 0, FLAG.STARTED_NOW | FLAG.TAINT_NEXT);
     }
   }

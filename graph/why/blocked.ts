@@ -24,8 +24,7 @@ export function countBlocked(
   graph: Graph,
   s: RunState,
   unmet: Unmet,
-  sources: readonly CauseSource[],
-  weights: ArrayLike<number> | null,
+  { list: sources, weights }: { list: readonly CauseSource[]; weights: ArrayLike<number> | null },
 ): Blocked {
   const flows = new Int32Array(sources.length);
   const causes = new Int32Array(graph.n);

@@ -21,7 +21,8 @@ import type { Situation } from './situation.ts';
  */
 export function conditionsOf(at: Situation, v: number, final: boolean): Condition[] {
   const { graph, s, facts } = at;
-  if (has(s, v, FLAG.RETIRED)) return [byOverride(at, v, 'retired', 'retire', facts.generationAt[v]!)];
+  if (has(s, v, FLAG.RETIRED))
+    return [byOverride(at, v, { code: 'retired', kind: 'retire' }, facts.generationAt[v]!)];
   const result = resultOf(s.result[v]!);
   if (result !== null) return [ended(at, v), ...unconfigured(at, v, final)];
   if (isClaimed(s, v)) return [claimed(at, v), ...unconfigured(at, v, final)];
@@ -54,11 +55,11 @@ function overrideOf(facts: WhyFacts, v: number, kind: string): Override | undefi
   return facts.overrides.get(v)?.findLast((entry) => entry.kind === kind);
 }
 
+/** A condition that a person's decision of `kind` made; it stands since then, or since `otherwise` when the decision is not known. */
 function byOverride(
   { facts }: Situation,
   v: number,
-  code: CauseCode,
-  kind: string,
+  { code, kind }: { code: CauseCode; kind: string },
   otherwise: number,
 ): Condition {
   const found = overrideOf(facts, v, kind);
@@ -77,10 +78,10 @@ function ended(at: Situation, v: number): Condition {
   const reason = attempt?.message ?? (gaveUp === null ? null : gaveUpText(gaveUp).en);
   const said = { by: attempt?.agent ?? null, reason, gaveUp };
   const result = resultOf(s.result[v]!);
-  if (result === 'cancelled') return byOverride(at, v, 'cancelled', 'cancel', since);
+  if (result === 'cancelled') return byOverride(at, v, { code: 'cancelled', kind: 'cancel' }, since);
   if (result === 'outcome_unknown') return condition('outcome_unknown', since, said);
   const { kind, runner } = graph.attrOf(v);
-  if (runner === 'person') return byOverride(at, v, 'gate_rejected', 'reject', since);
+  if (runner === 'person') return byOverride(at, v, { code: 'gate_rejected', kind: 'reject' }, since);
   if (kind === 'distribution') return condition('distribution_failed', since, said);
   return condition(kind === 'interface' ? 'interface_failed' : 'upstream_failed', since, said);
 }
@@ -141,9 +142,9 @@ function fromBlocker(at: Situation, v: number, blocker: Blocker): Condition[] {
       // A cause of the run as a whole.
       return [];
     case 'retired':
-      return [byOverride(at, v, 'retired', 'retire', facts.generationAt[v]!)];
+      return [byOverride(at, v, { code: 'retired', kind: 'retire' }, facts.generationAt[v]!)];
     case 'held':
-      return [byOverride(at, v, 'held', 'hold', facts.generationAt[v]!)];
+      return [byOverride(at, v, { code: 'held', kind: 'hold' }, facts.generationAt[v]!)];
     case 'not_triggered': {
       if (has(s, v, FLAG.EXCLUDED)) return [condition('procedure_excluded', facts.openedAt)];
       const { trigger, event, kind } = graph.attrOf(v);

@@ -129,7 +129,7 @@ export function joined(found: readonly Found[]): { list: CauseSource[]; weights:
 export function sorted(at: Situation, found: Found[], unmet: Unmet): Found[] {
   if (found.length === 0) return found;
   const sources = joined(found);
-  const { flows } = countBlocked(at.graph, at.s, unmet, sources.list, null);
+  const { flows } = countBlocked(at.graph, at.s, unmet, { list: sources.list, weights: null });
   found.forEach((found, i) => {
     found.blocks = flows[sources.of[i]!]!;
   });

@@ -56,7 +56,7 @@ export function whyRun(graph: Graph, s: RunState, facts: WhyFacts, how: WhyRunAs
   const found = finalCauses(at, unmet, reached.finals, reached.visited);
   const { order, counts } = ranked(at, unmet, found);
   const general = ofRun(at, unmet);
-  const flows = linesOf(at, unmet, order, counts, general, asked);
+  const flows = linesOf(at, unmet, { order, counts, general }, asked);
   const ofAll = asked !== null && flows.length === 0 ? [] : general;
   const chain = (found: Found): readonly string[] =>
     walk === null ? [found.flow] : chainOf(graph, unmet, walk, found);
@@ -68,7 +68,7 @@ export function whyRun(graph: Graph, s: RunState, facts: WhyFacts, how: WhyRunAs
     causes,
     causeCount,
     flows,
-    text: textOf(facts.run, asked?.length ?? null, flows.length, causes, causeCount),
+    text: textOf(facts.run, { asked: asked?.length ?? null, open: flows.length, causes, causeCount }),
   };
 }
 
@@ -99,7 +99,7 @@ function endsOf(graph: Graph, s: RunState, unmet: Unmet): number[] {
 /** In their order, with the flows that each blocks; and per vertex the number of its causes. */
 function ranked(at: Situation, unmet: Unmet, found: Found[]): { order: Found[]; counts: Int32Array } {
   const sources = joined(found);
-  const counted = countBlocked(at.graph, at.s, unmet, sources.list, sources.weights);
+  const counted = countBlocked(at.graph, at.s, unmet, sources);
   found.forEach((found, i) => {
     found.blocks = counted.flows[sources.of[i]!]!;
   });
@@ -109,9 +109,7 @@ function ranked(at: Situation, unmet: Unmet, found: Found[]): { order: Found[]; 
 function linesOf(
   at: Situation,
   unmet: Unmet,
-  order: readonly Found[],
-  counts: Int32Array,
-  general: readonly Cause[],
+  { order, counts, general }: { order: readonly Found[]; counts: Int32Array; general: readonly Cause[] },
   asked: readonly number[] | null,
 ): WhyLine[] {
   const { graph, s } = at;
@@ -136,10 +134,12 @@ function linesOf(
 
 function textOf(
   run: string,
-  asked: number | null,
-  open: number,
-  causes: readonly Cause[],
-  count: number,
+  {
+    asked,
+    open,
+    causes,
+    causeCount,
+  }: Pick<WhyRun, 'open' | 'causes' | 'causeCount'> & { asked: number | null },
 ): Sentence {
   const of = asked === null ? `of ${run}` : `of the ${asked} asked about in ${run}`;
   const among = asked === null ? `${run} ` : `${run} 所查询的 ${asked} 个流程中`;
@@ -152,7 +152,7 @@ function textOf(
     };
   const first = causes[0]?.text;
   return {
-    en: `${counted(open, 'flow')} ${of} ${open === 1 ? 'is' : 'are'} open, by ${counted(count, 'final cause')}. ${first?.en ?? ''}`.trim(),
-    zh: `${among}有 ${open} 个流程未完成，最终原因 ${count} 个。${first?.zh ?? ''}`,
+    en: `${counted(open, 'flow')} ${of} ${open === 1 ? 'is' : 'are'} open, by ${counted(causeCount, 'final cause')}. ${first?.en ?? ''}`.trim(),
+    zh: `${among}有 ${open} 个流程未完成，最终原因 ${causeCount} 个。${first?.zh ?? ''}`,
   };
 }

@@ -60,24 +60,39 @@ export interface WhyFlow {
   readonly text: Sentence;
 }
 
-/** O(V + E) and a little for each of its final causes; a few ms for 13,000 flows. */
-export function whyFlow(graph: Graph, s: RunState, facts: WhyFacts, v: number, limit = 100): WhyFlow {
-  return whyAsker(graph, s, facts)(v, limit);
+/** A run whose flows are asked about. */
+export interface AskedRun {
+  readonly graph: Graph;
+  readonly s: RunState;
+  readonly facts: WhyFacts;
+}
+
+/**
+ * Why flow `v` of a run has not run, with at most `limit` causes. O(V + E) and a little for each of its final causes; a few ms for 13,000
+ * flows.
+ */
+export function whyFlow(run: AskedRun, v: number, limit = 100): WhyFlow {
+  return whyAsker(run)(v, limit);
 }
 
 /** For several flows of one state: what is unmet in it is found once for all of them, when it is first needed. */
-export function whyAsker(graph: Graph, s: RunState, facts: WhyFacts): (v: number, limit: number) => WhyFlow {
+export function whyAsker({ graph, s, facts }: AskedRun): (v: number, limit: number) => WhyFlow {
   const at = new Situation(graph, s, facts);
   let unmet: Unmet | null = null;
   return (v, limit) => {
     const state = stateOf(s, graph, v);
     if (isDone(s, v)) return done(at, v, state);
     unmet ??= unmetOf(graph, s);
-    return waiting(at, unmet, v, state, limit);
+    return waiting(at, unmet, { v, state }, limit);
   };
 }
 
-function waiting(at: Situation, unmet: Unmet, v: number, state: State, limit: number): WhyFlow {
+function waiting(
+  at: Situation,
+  unmet: Unmet,
+  { v, state }: { readonly v: number; readonly state: State },
+  limit: number,
+): WhyFlow {
   const { graph } = at;
   const flow = graph.ids[v]!;
   const walk = walkUp(graph, unmet, [v]);

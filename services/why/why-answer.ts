@@ -168,7 +168,7 @@ class WalkOn {
     if ('cause' in found) return found;
     const { context } = found;
     const { state, facts } = await readWhyFacts(this.#deps.pool, context, this.#deps);
-    return { context, why: whyAsker(context.graph, state, facts) };
+    return { context, why: whyAsker({ graph: context.graph, s: state, facts }) };
   }
 }
 

@@ -146,8 +146,9 @@ function momentsOf({ run, graph, version }: RunContext): PersonMoment[] {
   for (let v = 0; v < graph.n; v++) {
     const { runner, role, remindAt, escalateAt, escalateTo, deadline, calendar } = graph.attrOf(v);
     if (runner !== 'person' || role === null) continue;
+    const { cycle, period, openedAt: openedAtMs } = run;
     const at = (moment: string): number =>
-      resolveMoment(moment, run.cycle, run.period, calendarOf(calendar), run.openedAt);
+      resolveMoment(moment, { cycle, period, calendar: calendarOf(calendar), openedAtMs });
     for (const moment of remindAt)
       moments.push({ v, at: at(moment), kind: 'gate_reminder', recipient: role });
     if (escalateAt !== null)

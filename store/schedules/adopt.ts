@@ -218,7 +218,7 @@ function fixedOf(
   for (let v = 0; v < graph.n; v++) {
     const { startAt, deadline, calendar } = graph.attrOf(v);
     const at = (moment: string): number =>
-      resolveMoment(moment, cycle, period, calendarOf(calendar), openedAt);
+      resolveMoment(moment, { cycle, period, calendar: calendarOf(calendar), openedAtMs: openedAt });
     if (startAt !== null) starts[v] = at(startAt);
     if (deadline !== null) deadlines[v] = at(deadline);
   }

@@ -96,13 +96,14 @@ export async function openRun(
       const s = emptyState(graph, { openedAt, now: openedAt, graceMs: 0, subscriptions });
       const wanted = request.procedures === null ? null : new Set(request.procedures);
       const leftOut = purpose === 'rehearsal' ? notRehearsed(catalogue, cycle) : new Set<string>();
+      const instantOf = (moment: string, calendar: string | null): number =>
+        resolveMoment(moment, { cycle, period, calendar: calendarOf(calendar), openedAtMs: openedAt });
       for (let v = 0; v < graph.n; v++) {
         const attrs = graph.attrOf(v);
         const out = wanted !== null && (attrs.procedure === null || !wanted.has(attrs.procedure));
         if (out || included?.has(graph.ids[v]!) === false) s.flags[v] = FLAG.EXCLUDED;
         if (leftOut.has(graph.ids[v]!)) s.flags[v]! |= FLAG.SKIP | FLAG.NOT_REHEARSED;
-        if (attrs.startAt !== null)
-          s.start[v] = resolveMoment(attrs.startAt, cycle, period, calendarOf(attrs.calendar), openedAt);
+        if (attrs.startAt !== null) s.start[v] = instantOf(attrs.startAt, attrs.calendar);
       }
       const waived = included === undefined ? [] : setAside(graph, s, included);
       derive(graph, s);
@@ -112,11 +113,7 @@ export async function openRun(
         columns[1].push(phaseOf(graph, s, v));
         columns[2].push(s.flags[v]!);
         columns[3].push(s.start[v]!);
-        columns[4].push(
-          attrs.deadline === null
-            ? 0
-            : resolveMoment(attrs.deadline, cycle, period, calendarOf(attrs.calendar), openedAt),
-        );
+        columns[4].push(attrs.deadline === null ? 0 : instantOf(attrs.deadline, attrs.calendar));
       }
       await client.query(
         `insert into run_flows (run_id, flow_id, phase, flags, start_ms, deadline_ms, generation_ms)

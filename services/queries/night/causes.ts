@@ -17,7 +17,7 @@ export async function readCauses(
   return {
     reading,
     first: new Map(flows.map((line) => [line.flow, line])),
-    why: whyAsker(run.graph, reading.state, reading.facts),
+    why: whyAsker({ graph: run.graph, s: reading.state, facts: reading.facts }),
   };
 }
 

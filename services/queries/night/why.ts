@@ -140,7 +140,7 @@ async function causesIn(deps: ApiDeps, run: string, asked: string, limit: number
   const v = vertexNamed(context, asked);
   if (v < 0) return [row(asked, null, (await whyAbsent(deps, context, asked)).cause)];
   const { state, facts } = await readWhyFacts(deps.pool, context, deps);
-  const own = whyFlow(context.graph, state, facts, v, limit);
+  const own = whyFlow({ graph: context.graph, s: state, facts }, v, limit);
   const answer = await withOtherRuns(deps, run, own.flow, own, limit);
   return answer.causes.map((cause) => row(own.flow, own.state, cause));
 }

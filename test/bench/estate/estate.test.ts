@@ -205,7 +205,9 @@ describe('the past of an estate', () => {
         '+1 day, 07:00',
         ...(cycle === 'hour' ? ['+1 hour, 00:05'] : []),
       ])
-        expect(moments(moment)).toBe(resolveMoment(moment, cycle, period, DEFAULT_CALENDAR, 0));
+        expect(moments(moment)).toBe(
+          resolveMoment(moment, { cycle, period, calendar: DEFAULT_CALENDAR, openedAtMs: 0 }),
+        );
       const offsets = [{ offset: -2 }, 'previous'] as const;
       for (const mapping of offsets)
         expect(moments.runsOf(mapping, cycle)).toEqual(

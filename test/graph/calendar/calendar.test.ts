@@ -209,9 +209,8 @@ describe('moments', () => {
     ['+1 day, 00:00', 'day', '2026-11-22', 'UTC', '2026-11-23T00:00:00Z'],
     ['+1 day, 00:00', 'day', '2026-11-22', 'Asia/Kathmandu', '2026-11-22T18:15:00Z'],
   ])('%s of %s %s in %s is %s', (moment, cycle, period, zone, want) => {
-    expect(iso(resolveMoment(moment, cycle, period, { ...DEFAULT_CALENDAR, timeZone: zone }, opened))).toBe(
-      want,
-    );
+    const calendar = { ...DEFAULT_CALENDAR, timeZone: zone };
+    expect(iso(resolveMoment(moment, { cycle, period, calendar, openedAtMs: opened }))).toBe(want);
   });
 
   test.each([
@@ -227,9 +226,8 @@ describe('moments', () => {
     'tomorrow',
   ])("'%s' means nothing, and is refused with a reason", (moment) => {
     expect(momentProblem(moment)).toEqual(expect.any(String));
-    expect(() => resolveMoment(moment, 'day', '2026-11-22', DEFAULT_CALENDAR, 0)).toThrow(
-      expect.objectContaining({ code: 'invalid_period' }),
-    );
+    const seen = { cycle: 'day', period: '2026-11-22', calendar: DEFAULT_CALENDAR, openedAtMs: 0 } as const;
+    expect(() => resolveMoment(moment, seen)).toThrow(expect.objectContaining({ code: 'invalid_period' }));
   });
 
   test('an instant taken to a clock face and back is itself, outside the repeated hour', () => {
@@ -356,7 +354,8 @@ describe('business calendars', () => {
           `+0 month, workday ${Math.min(n, 23)}, 10:00`,
           '+0 month, last workday, 10:00',
         ]) {
-          const at = formatPeriod('day', toLocal(SHANGHAI, resolveMoment(moment, 'day', from, entry, 0)));
+          const seen = { cycle: 'day', period: from, calendar: entry, openedAtMs: 0 } as const;
+          const at = formatPeriod('day', toLocal(SHANGHAI, resolveMoment(moment, seen)));
           if (days.length > 0) expect(days).toContain(at);
           else expect(at).toBe(lastDay('month', from.slice(0, 7)));
         }

@@ -24,7 +24,7 @@ function compare(staged: Staged, { graph, s, facts }: Built): void {
   expect(all.flows.map((flow) => flow.flow).toSorted()).toEqual(open.toSorted());
   for (const id of graph.ids) {
     const wants = slow.why(id);
-    const { causes } = whyFlow(graph, s, facts, graph.ids.indexOf(id), 10_000);
+    const { causes } = whyFlow({ graph, s, facts }, graph.ids.indexOf(id), 10_000);
     const nameOf = (cause: Cause): string => {
       const named = wants.find(
         (want) => cause.flow !== null && want.code === cause.code && want.flows.includes(cause.flow),
@@ -89,7 +89,7 @@ describe('staged situations', () => {
     const { graph, s, facts } = built;
     const chains = wants.map((want) => want.split(' ')[0]!.split('<'));
     const asked = chains.find(([first]) => first !== '*')?.[0] ?? graph.ids.at(-1)!;
-    const answer = whyFlow(graph, s, facts, graph.ids.indexOf(asked));
+    const answer = whyFlow({ graph, s, facts }, graph.ids.indexOf(asked));
     expect(answer.causes.map(written).toSorted()).toEqual([...wants].toSorted());
     for (const cause of answer.causes) {
       for (const told of Object.values(cause.text)) expect(told).not.toMatch(/undefined|null|NaN|\{/);

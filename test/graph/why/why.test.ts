@@ -67,7 +67,7 @@ function runOf(given: Given): { graph: Graph; s: RunState; facts: WhyFacts; at: 
 
 function why(given: Given, id: string): WhyFlow {
   const { graph, s, facts, at } = runOf(given);
-  return whyFlow(graph, s, facts, at(id));
+  return whyFlow({ graph, s, facts }, at(id));
 }
 
 const told = (causes: readonly Cause[]): string[] =>
@@ -734,7 +734,7 @@ function compareWithSlow(graph: Graph, s: RunState): void {
   expect(all.flows.map((line) => line.flow)).toEqual(open);
   const lines = new Map(all.flows.map((line) => [line.flow, line]));
   for (const id of open) {
-    const answer = whyFlow(graph, s, facts, at.get(id)!, 1000);
+    const answer = whyFlow({ graph, s, facts }, at.get(id)!, 1000);
     const mine = answer.causes.filter((cause) => cause.flow !== null);
     const want = [...finalsOf(id)].map((entry) =>
       at.has(entry) ? entry : entry.slice(entry.indexOf(':') + 1).split(' ')[0],
@@ -845,7 +845,7 @@ test('an answer for one flow and the answer for all cost as many times more as t
     const { graph, s } = halfBlocked(width);
     const facts = whyFactsOf(graph, s);
     return {
-      one: () => whyFlow(graph, s, facts, graph.n - 1),
+      one: () => whyFlow({ graph, s, facts }, graph.n - 1),
       all: () => whyRun(graph, s, facts),
     };
   }) as [Record<'one' | 'all', () => unknown>, Record<'one' | 'all', () => unknown>];
