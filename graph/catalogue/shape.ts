@@ -13,31 +13,19 @@ export function findingsOf(schema: z.ZodType, entry: unknown, path: Path, id: st
 function fromIssue(schema: z.ZodType, issue: z.core.$ZodIssue, base: Path, id: string | null): Finding[] {
   const inner = issue.path as (string | number)[];
   const path = [...base, ...inner];
-  const finding = (
-    code: Finding['code'],
-    en: string,
-    zh: string,
-    at: Finding['at'] = 'value',
-    below: Path = path,
-  ): Finding => ({
+  const finding = (code: Finding['code'], en: string, zh: string, key: string | null = null): Finding => ({
     code,
     severity: 'error',
     message: { en, zh },
-    path: below,
+    path: key === null ? path : [...path, key],
     id,
-    at,
+    at: key === null ? 'value' : 'key',
   });
   if (issue.code === 'unrecognized_keys') {
     const known = fieldsAt(schema, inner);
     return issue.keys.map((key) => {
-      const near = hint(key, known);
-      return finding(
-        'unknown_field',
-        `unknown field '${key}'${near.en}`,
-        `未知字段 '${key}'${near.zh}`,
-        'key',
-        [...path, key],
-      );
+      const { en, zh } = hint(key, known);
+      return finding('unknown_field', `unknown field '${key}'${en}`, `未知字段 '${key}'${zh}`, key);
     });
   }
   if (issue.code === 'invalid_union' && issue.errors.length > 0) {

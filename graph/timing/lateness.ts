@@ -111,11 +111,10 @@ export function lateness(
   const add = (
     flow: string | null,
     kind: PartKind,
-    today: number,
-    then: number,
+    { today, reference }: Pick<Part, 'today' | 'reference'>,
     upstream: string | null = null,
   ) => {
-    parts.push({ flow, kind, today, reference: then, ms: today - then, upstream });
+    parts.push({ flow, kind, today, reference, ms: today - reference, upstream });
   };
   const compared = new Set<string>();
   const flows: string[] = [];
@@ -129,30 +128,31 @@ export function lateness(
     const endThen = again ? null : flows.length === 1 ? referenceEnd : reference.endOf(flow, at);
     if (endThen === null) {
       // Entered once more, because it was redone: the reference's time has been compared already.
-      for (const [piece, ms] of kinds) add(flow, again ? piece : 'new', ms, 0);
+      for (const [piece, ms] of kinds) add(flow, again ? piece : 'new', { today: ms, reference: 0 });
       continue;
     }
     compared.add(flow);
-    add(join, 'float', 0, at - endThen.at, flow);
+    add(join, 'float', { today: 0, reference: at - endThen.at }, flow);
     const then = endThen.own();
     for (const piece of PIECE_KINDS.toReversed())
-      add(flow, piece, kinds.get(piece) ?? 0, then.kinds.get(piece) ?? 0);
+      add(flow, piece, { today: kinds.get(piece) ?? 0, reference: then.kinds.get(piece) ?? 0 });
     at = then.readyAt;
     join = flow;
   }
-  add(join, 'float', 0, at - reference.openedAt);
-  add(null, 'opening', facts.openedAt - startAt, reference.openedAt - reference.startAt);
+  add(join, 'float', { today: 0, reference: at - reference.openedAt });
+  const opening = { today: facts.openedAt - startAt, reference: reference.openedAt - reference.startAt };
+  add(null, 'opening', opening);
   parts.reverse();
   const expectedAt = referenceEnd.at + startAt - reference.startAt;
-  const told = merged(parts);
+  const summed = merged(parts);
   return {
     target: id,
     endedAt: isDone(s, target) ? facts.resultAt[target]! : null,
     now: facts.now,
     expectedAt,
     total: end - expectedAt,
-    parts: told,
-    mainCause: largest(told),
+    parts: summed,
+    mainCause: largest(summed),
     flows: flows.toReversed(),
   };
 }

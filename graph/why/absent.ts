@@ -1,6 +1,6 @@
 /** Why something has not run that does not exist: the run, or the flow in it. An answer like any other (docs/answers.md). */
 import { beforeText, isBefore } from '../calendar/beginning.ts';
-import { parseRunId } from '../calendar/calendar.ts';
+import type { RunKey } from '../calendar/calendar.ts';
 import type { Sentence } from '../text/sentence.ts';
 import { sentenceOf } from './cause-text.ts';
 import type { CauseCode } from './causes.ts';
@@ -19,52 +19,55 @@ export type Elsewhere =
 export function absentFlow(run: string, flow: string, found: Elsewhere, now: number): Cause {
   switch (found.in) {
     case 'other_cycle':
-      return absent('not_in_run', run, flow, now, {
+      return absent('not_in_run', { run, flow }, now, {
         en: `it belongs to the ${found.cycle} runs`,
         zh: `它属于${CYCLES[found.cycle] ?? found.cycle}运行`,
       });
     case 'newer_version':
-      return absent('not_in_run', run, flow, now, {
+      return absent('not_in_run', { run, flow }, now, {
         en: `catalogue version ${found.version} has it, the run keeps version ${found.runs}`,
         zh: `目录版本 ${found.version} 才有该流程，该运行使用版本 ${found.runs}`,
       });
     case 'older_version':
-      return absent('retired', run, flow, now, {
+      return absent('retired', { run, flow }, now, {
         en: `catalogue version ${found.version} was the last that had it`,
         zh: `目录版本 ${found.version} 之后已不再包含该流程`,
       });
     case 'nowhere': {
-      const near = found.near.join(', ');
-      return absent('not_in_catalogue', run, flow, now, near === '' ? null : { en: near, zh: near });
+      const names = found.near.join(', ');
+      return absent('not_in_catalogue', { run, flow }, now, names === '' ? null : { en: names, zh: names });
     }
     default:
       return found satisfies never;
   }
 }
 
-/**
- * A run that was not opened; null when the id can be no run's. `schedules`: those that could have; `backfill`: the one that it is part of;
- * `begins`: the first period of its cycle, null: all exist.
- */
-export function absentRun(
-  run: string,
-  flow: string | null,
-  now: number,
-  schedules: readonly ScheduleFacts[],
-  backfill: BackfillTurn | null = null,
-  begins: string | null = null,
-  timeZone?: string,
-): Cause | null {
-  const key = parseRunId(run);
-  if (key === null) return null;
+/** A run that was not opened, and what the record knows that could explain it. */
+export interface AbsentRun {
+  readonly id: string;
+  /** The parts of the id. */
+  readonly key: RunKey;
+  /** Schedules that could have opened it. */
+  readonly schedules: readonly ScheduleFacts[];
+  /** The backfill that it is part of; null = none. */
+  readonly backfill: BackfillTurn | null;
+  /** The first period of its cycle; null = every period exists. */
+  readonly begins: string | null;
+  /** Zone in which its period begins and ends; default: that of the default calendar. */
+  readonly timeZone?: string;
+}
+
+/** Why a run was not opened, as a cause; `flow` is the flow of it that was asked about. O(schedules of its cycle). */
+export function absentRun(run: AbsentRun, flow: string | null, now: number): Cause {
+  const { id, key, schedules, backfill, begins, timeZone } = run;
   // Rehearsals, and backfills of one period, are opened by people only.
   const { text, held, since, until } =
     key.purpose === 'scheduled'
       ? isBefore(key.period, begins)
         ? { text: beforeText(key.cycle, begins!), held: null, since: null, until: null }
-        : explainUnopened(key.cycle, key.period, schedules, now, timeZone)
+        : explainUnopened(key, schedules, now, timeZone)
       : { text: backfill === null ? null : turnText(backfill), held: null, since: null, until: null };
-  const cause = absent(held ?? 'run_not_opened', run, null, now, text);
+  const cause = absent(held ?? 'run_not_opened', { run: id, flow: null }, now, text);
   return { ...cause, chain: flow === null ? [] : [flow], since, until };
 }
 
@@ -72,14 +75,13 @@ const CYCLES: Record<string, string> = { hour: '小时', day: '日', month: '月
 
 function absent(
   code: CauseCode,
-  run: string,
-  flow: string | null,
+  { run, flow }: { readonly run: string; readonly flow: string | null },
   now: number,
   said: Sentence | null,
 ): Cause {
   const subject = flow === null ? { en: `The run ${run}`, zh: `运行 ${run}` } : { en: flow, zh: flow };
   const condition = { since: null, until: null, by: null };
-  const told = (reason: string | null) =>
+  const textWith = (reason: string | null) =>
     sentenceOf(code, { ...condition, reason, subject, members: [], now });
   return {
     ...condition,
@@ -99,7 +101,7 @@ function absent(
       ...remedyOf({ code, run, flow: null, to: null, state: null, procedure: null, scope: null }),
       ...NO_FLOW_VERB[code],
     },
-    text: { en: told(said?.en ?? null).en, zh: told(said?.zh ?? null).zh },
+    text: { en: textWith(said?.en ?? null).en, zh: textWith(said?.zh ?? null).zh },
   };
 }
 

@@ -1,6 +1,6 @@
 /** Why a scheduled run does not exist yet, or never will: which schedule opens it and when, or which rule says no. Pure. */
 import { blackoutAt } from '../calendar/blackout.ts';
-import { periodSpan } from '../calendar/calendar.ts';
+import { periodSpan, type RunKey } from '../calendar/calendar.ts';
 import { blackoutText, slotOf, type Text } from '../calendar/schedule.ts';
 import { type BusinessCalendar, DEFAULT_CALENDAR } from '../calendar/work-days.ts';
 import type { Cycle, Schedule } from '../model.ts';
@@ -37,23 +37,22 @@ export interface Unopened {
 
 /** O(schedules of the cycle). `schedules` may hold those of other cycles. */
 export function explainUnopened(
-  cycle: Cycle,
-  period: string,
+  { cycle, period }: Pick<RunKey, 'cycle' | 'period'>,
   schedules: readonly ScheduleFacts[],
   now: number,
   timeZone: string = DEFAULT_CALENDAR.timeZone,
 ): Unopened {
-  const told = schedules
+  const answers = schedules
     .filter(({ schedule }) => schedule.cycle === cycle)
     .map((facts) => ({ id: facts.schedule.id, ...bySchedule(facts, period, now) }));
   // What opens it soonest comes first; what can only be said of the past follows.
-  const first = told
+  const first = answers
     .filter((entry) => entry.until !== null)
-    .reduce<(typeof told)[number] | null>(
+    .reduce<(typeof answers)[number] | null>(
       (best, entry) => (best === null || entry.until! < best.until! ? entry : best),
       null,
     );
-  const list = first === null ? told : [first];
+  const list = first === null ? answers : [first];
   if (list.length === 0) return byNobody(cycle, period, now, timeZone);
   return {
     text: {
@@ -71,25 +70,26 @@ function bySchedule(
   period: string,
   now: number,
 ): Unopened {
-  const say = (
-    en: string,
-    zh: string,
-    until: number | null = null,
-    since: number | null = null,
-    held: Unopened['held'] = null,
-  ): Unopened => ({ text: { en, zh }, held, until, since });
+  const say = (en: string, zh: string, more: Partial<Unopened> = {}): Unopened => ({
+    text: { en, zh },
+    held: null,
+    until: null,
+    since: null,
+    ...more,
+  });
   const waiting = slots.find((slot) => slot.decision.startsWith('waiting_'));
   if (waiting !== undefined) {
     const { en, zh } = waiting.text;
-    const held =
+    const also =
       paused === null
         ? { en: '', zh: '' }
         : { en: `; the schedule is ${paused.en}`, zh: `；计划${paused.zh}` };
-    const why = waiting.decision === 'waiting_previous' ? 'backlog' : 'schedule_shifted';
-    return say(
-      ...([`waits to open it: ${en}${held.en}`, `等待打开：${zh}${held.zh}`] as const),
-      ...([waiting.until, waiting.slot, why] as const),
-    );
+    const held = waiting.decision === 'waiting_previous' ? 'backlog' : 'schedule_shifted';
+    return say(`waits to open it: ${en}${also.en}`, `等待打开：${zh}${also.zh}`, {
+      until: waiting.until,
+      since: waiting.slot,
+      held,
+    });
   }
   const { slot, verdict } = slotOf(schedule, calendar, period);
   if (!verdict.opens || slot === null) {
@@ -101,32 +101,30 @@ function bySchedule(
     return say(
       'opened it; it is not in the record any more',
       '曾打开过，该运行已不在记录库中',
-      null,
-      slot.at,
+      { since: slot.at },
     );
   if (decided !== undefined)
-    return say(`did not open it: ${decided.text.en}`, `未打开：${decided.text.zh}`, null, slot.at);
+    return say(`did not open it: ${decided.text.en}`, `未打开：${decided.text.zh}`, { since: slot.at });
   const away = span(Math.abs(slot.at - now));
   if (slot.at <= now)
     return slot.at <= decidedAt
       ? say(
           `counts only from a later moment; this one was ${away.en} ago`,
           `生效时该时刻已过（${away.zh}前）`,
-          null,
-          slot.at,
+          { since: slot.at },
         )
-      : say(`has been due to open it for ${away.en}`, `应于 ${away.zh}前打开，即将处理`, null, slot.at);
+      : say(`has been due to open it for ${away.en}`, `应于 ${away.zh}前打开，即将处理`, { since: slot.at });
   if (paused !== null)
     return say(`would open it in ${away.en}, but is ${paused.en}`, `本应在 ${away.zh}后打开，但${paused.zh}`);
   const dark = blackoutAt(calendar, slot.at);
-  if (dark === null) return say(`opens it in ${away.en}`, `将在 ${away.zh}后打开`, slot.at);
+  if (dark === null) return say(`opens it in ${away.en}`, `将在 ${away.zh}后打开`, { until: slot.at });
   const { en, zh } = blackoutText(dark.blackout, calendar.timeZone);
   if (dark.blackout.afterwards === 'skip') return say(`does not open it: ${en}`, `不会打开：${zh}`);
   const later = span(dark.endMs - now);
-  return say(
-    ...([`opens it in ${later.en}, after the ${en}`, `将在 ${later.zh}后、${zh}结束时打开`] as const),
-    ...([dark.endMs, null, 'schedule_shifted'] as const),
-  );
+  return say(`opens it in ${later.en}, after the ${en}`, `将在 ${later.zh}后、${zh}结束时打开`, {
+    until: dark.endMs,
+    held: 'schedule_shifted',
+  });
 }
 
 /** Decisions after which there was a run. */

@@ -56,12 +56,15 @@ export async function unopenedRuns(
     facts[cycles.indexOf(cycle)]?.get(period) ?? [];
   return new Map(
     keys.map((key) => {
-      const cause = absentRun(
-        ...([key.id, null, now, schedulesOf(key), turns.get(key.id) ?? null] as const),
-        begins(key.cycle),
-        zone,
-      );
-      return [key.id, { cause: cause!, now }];
+      const run = {
+        id: key.id,
+        key,
+        schedules: schedulesOf(key),
+        backfill: turns.get(key.id) ?? null,
+        begins: begins(key.cycle),
+        timeZone: zone,
+      };
+      return [key.id, { cause: absentRun(run, null, now), now }];
     }),
   );
 }

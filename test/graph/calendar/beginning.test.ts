@@ -1,7 +1,14 @@
 /** The beginning of cycles and flows (docs/decisions/0006): what lies before it is not waited for. */
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { mapPeriod, mappedCycle, nextPeriod, runId, shiftOf } from '../../../graph/calendar/calendar.ts';
+import {
+  mapPeriod,
+  mappedCycle,
+  nextPeriod,
+  parseRunId,
+  runId,
+  shiftOf,
+} from '../../../graph/calendar/calendar.ts';
 import { checkCatalogue } from '../../../graph/catalogue/check.ts';
 import { inflate } from '../../../graph/compiled/compact.ts';
 import { compact } from '../../../graph/compiled/compile.ts';
@@ -154,9 +161,11 @@ test.each<[string, ShortFlow[], object[], string[]]>([
 });
 
 test('a run from before the beginning is absent because of it, whatever schedules say', () => {
-  expect(absentRun('day-2026-11-19', 'A', 0, [], null, '2026-11-20')!.text).toEqual({
+  const absent = (id: string) =>
+    absentRun({ id, key: parseRunId(id)!, schedules: [], backfill: null, begins: '2026-11-20' }, 'A', 0);
+  expect(absent('day-2026-11-19').text).toEqual({
     en: expect.stringContaining('before the beginning: the day runs begin with 2026-11-20'),
     zh: expect.stringContaining('早于起始账期：日运行自 2026-11-20 开始'),
   });
-  expect(absentRun('day-2026-11-20', 'A', 0, [], null, '2026-11-20')!.text.en).not.toContain('beginning');
+  expect(absent('day-2026-11-20').text.en).not.toContain('beginning');
 });
