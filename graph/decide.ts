@@ -3,11 +3,11 @@
  * the workflow, in `dryRun`, in simulations and in property tests. Complexity O(V + E) for the copy, then O(what changes).
  */
 import type { Graph } from './compiled/compact.ts';
-import { complete, lose, reportLate } from './run/completion.ts';
+import { complete, completeAfterLoss, lose } from './run/completion.ts';
 import type { Entry, ExternalEntry, Group } from './run/decisions.ts';
 import { isFinished } from './run/due.ts';
 import { Machine } from './run/machine.ts';
-import { markStaleFrom, releaseAnew, settle } from './run/settle.ts';
+import { markStaleFrom, settle, takeBackUnclaimed } from './run/settle.ts';
 import { FLAG, has, type PersonMoment, type RunState } from './run/state.ts';
 import { operate, trigger } from './verbs/operate.ts';
 
@@ -19,8 +19,8 @@ export function decide(graph: Graph, state: RunState, entries: readonly Entry[],
   return run(graph, state, entries, now).groups;
 }
 
-/** As `decide`, with the state that would follow if every group were written: what `dryRun` shows. */
-export function foresee(
+/** The decisions of `decide`, and the state that would follow if every group of them were written: what `dryRun` shows. */
+export function preview(
   graph: Graph,
   state: RunState,
   entries: readonly Entry[],
@@ -84,7 +84,7 @@ function external(m: Machine, entry: ExternalEntry): void {
         const { v } = m.s.subscriptions.list[index]!;
         if (again) redone.add(v);
         if (m.s.foreignMet[index] === met) continue;
-        releaseAnew(m, v);
+        takeBackUnclaimed(m, v);
         m.foreign(index, met);
       }
       markStaleFrom(m, [...redone], body.via);
@@ -92,7 +92,7 @@ function external(m: Machine, entry: ExternalEntry): void {
     }
     case 'effect':
     case 'end':
-      if (body.v >= 0) reportLate(m, body, body.type === 'effect');
+      if (body.v >= 0) completeAfterLoss(m, body, body.type === 'effect');
       return;
     case 'event':
       for (let v = 0; v < m.graph.n; v++) {

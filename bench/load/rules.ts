@@ -5,7 +5,7 @@ import { type Graph, inflate } from '../../graph/compiled/compact.ts';
 import { compact } from '../../graph/compiled/compile.ts';
 import { type LoopEdge, weakestEdge } from '../../graph/compiled/weakest-edge.ts';
 import { estateOf, impactOf } from '../../graph/impact/impact.ts';
-import { foreseenEnds } from '../../graph/usual/foreseen-ends.ts';
+import { expectedEnds } from '../../graph/usual/expected-ends.ts';
 import { estate } from '../estate/catalogue.ts';
 import { catalogueOf } from './graph-catalogue.ts';
 import { layered, WORKLOADS } from './graphs.ts';
@@ -67,7 +67,7 @@ function measureGraph(count: number, measure: Measure): void {
   ).flat();
   measure('impactMs', () => impactOf(all, [0]));
   measure('foreseenEndsMs', () =>
-    foreseenEnds(graph, { now: 1, runs: ones, members: ones, roots: ones, durations, starts }),
+    expectedEnds(graph, { now: 1, runs: ones, members: ones, roots: ones, durations, starts }),
   );
   measure('weakestEdgeMs', () => weakestEdge(loop, ({ from }) => from !== 'F5'));
 }

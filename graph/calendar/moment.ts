@@ -17,13 +17,14 @@ const HOUR_MS = 3_600_000;
 const DAY_MS = 24 * HOUR_MS;
 const UNIT_MS: Record<string, number> = { ms: 1, s: 1000, min: 60_000, h: HOUR_MS };
 
-/** A moment belongs to its run: nobody waits longer than 40 years for it. */
-const MOST_DAYS = 14_610;
-const MOST: Record<string, number> = {
+/** Days in 40 years, the longest distance of a moment from its period: anything beyond is a mistake. */
+const DAY_LIMIT = 14_610;
+/** The largest number that may stand before each unit: 40 years of it. */
+const LIMITS: Record<string, number> = {
   month: 480,
-  day: MOST_DAYS,
-  workday: MOST_DAYS,
-  hour: MOST_DAYS * 24,
+  day: DAY_LIMIT,
+  workday: DAY_LIMIT,
+  hour: DAY_LIMIT * 24,
 };
 const TOO_FAR = 'it lies more than 40 years after the period';
 
@@ -34,18 +35,18 @@ function parseMoment(text: string): ParsedMoment | string {
   const open = /^open \+ (\d+) (ms|s|min|h)$/.exec(text);
   if (open !== null) {
     const ms = Number(open[1]) * UNIT_MS[open[2]!]!;
-    return ms > MOST_DAYS * DAY_MS ? TOO_FAR : { from: 'open', ms };
+    return ms > DAY_LIMIT * DAY_MS ? TOO_FAR : { from: 'open', ms };
   }
   const match = FORM.exec(text);
   if (match === null)
     return 'write a moment like "+1 month, day 1, 23:59", "+1 month, workday 3, 10:00", "+1 day, 02:00" or "open + 20 s"';
   const [, n, unit, of, nth, lastOf, hour, minute, second = '00'] = match;
-  if (Number(n) > MOST[unit!]!) return TOO_FAR;
+  if (Number(n) > LIMITS[unit!]!) return TOO_FAR;
   const given = of ?? lastOf;
   if (given !== undefined && unit !== 'month')
     return `"${given}" goes with months only: "+1 month, ${given} 1, 23:59"`;
-  const most = given === 'workday' ? 23 : 31;
-  if (nth !== undefined && nth !== 'last' && (Number(nth) < 1 || Number(nth) > most))
+  const lastNth = given === 'workday' ? 23 : 31;
+  if (nth !== undefined && nth !== 'last' && (Number(nth) < 1 || Number(nth) > lastNth))
     return `there is no ${given} ${nth} in a month`;
   if (Number(hour) > 23 || Number(minute) > 59 || Number(second) > 59)
     return `there is no time ${hour}:${minute}:${second}`;

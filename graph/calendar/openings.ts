@@ -181,10 +181,10 @@ function turn(cycle: Cycle, start: number, n: number): number {
 function isDark({ dark }: Timetable, start: number, end: number): boolean {
   // Slots lie up to a month after the period's end; zones are less than a day away from UTC.
   const [from, to] = [start - DAY_MS, end + 33 * DAY_MS];
-  const near = dark.filter(({ startMs, endMs }) => startMs < to && endMs > from);
-  if (near.length === 0) return false;
+  const touching = dark.filter(({ startMs, endMs }) => startMs < to && endMs > from);
+  if (touching.length === 0) return false;
   // Of blackouts that overlap the one that ends last counts.
-  const last = near.reduce((best, span) => (span.endMs > best.endMs ? span : best));
+  const last = touching.reduce((best, span) => (span.endMs > best.endMs ? span : best));
   return last.blackout.afterwards === 'skip' && last.startMs <= from && last.endMs >= to;
 }
 

@@ -192,9 +192,9 @@ class Builder {
   ): boolean {
     if (known.has(name)) return true;
     if (this.#leftOut.has(name)) return false;
-    const near = this.#hints-- > 0 ? hint(name, known.keys()) : { en: '', zh: '' };
-    const en = `there is no ${what} '${name}'${near.en}`;
-    this.#add('unknown_reference', id, path, en, `没有${zh} '${name}'${near.zh}`, this.#broken);
+    const suggestion = this.#hints-- > 0 ? hint(name, known.keys()) : { en: '', zh: '' };
+    const en = `there is no ${what} '${name}'${suggestion.en}`;
+    this.#add('unknown_reference', id, path, en, `没有${zh} '${name}'${suggestion.zh}`, this.#broken);
     return false;
   }
 

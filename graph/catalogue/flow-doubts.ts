@@ -163,13 +163,13 @@ export class FlowDoubts {
         `参数 :${name} 处于应为程序文本的位置`,
       );
     else if (!STANDARD_PARAMETERS.includes(name) && !Object.hasOwn(parameters, name)) {
-      const near = hint(name, [...Object.keys(parameters), ...STANDARD_PARAMETERS]);
+      const suggestion = hint(name, [...Object.keys(parameters), ...STANDARD_PARAMETERS]);
       this.#add(
         'error',
         id,
         path,
-        `no parameter '${name}' is declared${near.en}`,
-        `未声明参数 '${name}'${near.zh}`,
+        `no parameter '${name}' is declared${suggestion.en}`,
+        `未声明参数 '${name}'${suggestion.zh}`,
       );
     }
   }

@@ -26,10 +26,10 @@ import {
 } from '../calendar/numbered-periods.ts';
 import type { Openings } from '../calendar/openings.ts';
 import { type Components, components, type Upstreams } from '../compiled/loops.ts';
-import { coarsest, edgesOf, latest, mostShift, type RunEdge, shortWay } from '../compiled/run-edges.ts';
+import { coarsest, edgesOf, largestShift, latest, type RunEdge, shortWay } from '../compiled/run-edges.ts';
 import type { Cycle, Flow, PeriodMapping } from '../model.ts';
 import type { Finding, Path } from '../text/problems.ts';
-import { MOST_LOOKS, type OpenedStep, openedRound } from './opened-loops.ts';
+import { LOOK_LIMIT, type OpenedStep, openedRound } from './opened-loops.ts';
 
 /** A step of a way round: flow `v` of `period` waits for `u` of `waitsFor`. */
 export interface Step {
@@ -49,9 +49,9 @@ export interface LoopOverRuns {
 }
 
 /** More are not looked for: the first ones are to be mended before anybody reads on. */
-const MOST = 100;
+const LOOP_LIMIT = 100;
 /** Edges looked at for the sake of further loops of a knot, after its first one. */
-const MOST_WORK = 300_000;
+const WORK_LIMIT = 300_000;
 
 /**
  * Loops that the edges within one run (`inRun`, `within`: its components, whose loops are told elsewhere) do not make alone; of each knot of
@@ -71,17 +71,17 @@ export function loopsOverRuns(
   const found: LoopOverRuns[] = [];
   const queue = search.knots(edges).map((knot) => ({ knot, first: true }));
   let work = 0;
-  const budget = { left: MOST_LOOKS };
-  for (let next = queue.pop(); next !== undefined && found.length < MOST; next = queue.pop()) {
+  const budget = { left: LOOK_LIMIT };
+  for (let next = queue.pop(); next !== undefined && found.length < LOOP_LIMIT; next = queue.pop()) {
     const { knot, first } = next;
     if (!first) work += knot.length;
-    if (work > MOST_WORK && !first) continue;
+    if (work > WORK_LIMIT && !first) continue;
     const round = search.badRound(knot);
     if (round === null) continue;
     const opened = openings !== null && knot.some((entry) => entry.opened !== undefined);
     const way = opened ? openedRound(knot, openings, budget) : 'unknown';
     if (way === null) continue;
-    const { loop, closing } = way === 'unknown' ? search.told(round, knot, cycleOf) : toldOpened(way);
+    const { loop, closing } = way === 'unknown' ? search.exampleOf(round, knot, cycleOf) : openedLoop(way);
     found.push(loop);
     const rest = knot.filter((entry) => entry !== closing);
     queue.push(...search.knots(rest).map((knot) => ({ knot: knot, first: false })));
@@ -155,7 +155,7 @@ class Search {
   badRound(knot: readonly RunEdge[]): RunEdge[] | null {
     const unit = coarsest(knot);
     const mixed = knot.some(({ cycle }) => cycle !== unit);
-    const shift = knot.map((edge) => mostShift(edge, unit));
+    const shift = knot.map((edge) => largestShift(edge, unit));
     // Without steps forward a step backward is never made good: a way that takes one ends in an earlier period.
     const forward = knot.filter((_, i) => shift[i]! > 0);
     const inParts = (parts: readonly RunEdge[][]) => first(parts, (part) => this.badRound(part));
@@ -225,7 +225,7 @@ class Search {
   }
 
   /** A short way round with periods for an example, and the edge to mend. */
-  told(
+  exampleOf(
     round: readonly RunEdge[],
     knot: readonly RunEdge[],
     cycleOf: (v: number) => Cycle,
@@ -259,11 +259,11 @@ class Search {
 /** The edge to mend leads to the period that holds this one, or forward; what only leads within a run is as it should be. */
 function toMend(way: readonly RunEdge[], unit: Cycle): number {
   const worth = (edge: RunEdge): number =>
-    edge.inRun ? -1e9 : (RANK[edge.target] - RANK[edge.cycle]) * 1e6 + mostShift(edge, unit);
+    edge.inRun ? -1e9 : (RANK[edge.target] - RANK[edge.cycle]) * 1e6 + largestShift(edge, unit);
   return way.reduce((best, entry, i) => (worth(entry) > worth(way[best]!) ? i : best), 0);
 }
 
-function toldOpened(way: readonly OpenedStep[]): { loop: LoopOverRuns; closing: RunEdge } {
+function openedLoop(way: readonly OpenedStep[]): { loop: LoopOverRuns; closing: RunEdge } {
   const edges = way.map(({ edge }) => edge);
   const steps = way.map(({ edge, period, waitsFor }): Step => {
     const { v, u, period: mapping } = edge;

@@ -16,7 +16,7 @@ const STARTS: Record<Cycle, [string, string]> = {
   hour: ['2026030100', '2026043023'],
 };
 /** Edges of flows of runs looked at in one check: about 2 s. Beyond it the plain ways round are told. */
-export const MOST_LOOKS = 2_000_000;
+export const LOOK_LIMIT = 2_000_000;
 
 /** A step of a way round: over `edge`, from a period to one of those that it asks for. */
 export interface OpenedStep {

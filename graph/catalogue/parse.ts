@@ -280,8 +280,8 @@ const invalid = (path: Path, en: string, zh: string): Finding => ({
 });
 
 function unknownSection(key: string): Finding {
-  const near = closest(key, SECTIONS);
-  const names = near === null ? SECTIONS.join(', ') : `'${near}'`;
+  const suggestion = closest(key, SECTIONS);
+  const names = suggestion === null ? SECTIONS.join(', ') : `'${suggestion}'`;
   const message = {
     en: `unknown list '${key}'; meant is one of: ${names}`,
     zh: `未知列表 '${key}'；可用：${names}`,

@@ -50,7 +50,7 @@ export function workForm(
   if (!isFenced(flow) || program === undefined) return null;
   const [path, connection] = placeOf(flow);
   const parameters: [name: string, type: string, value?: Value][] = [];
-  const shown: string[] = [];
+  const listed: string[] = [];
   for (const name of [...binds].sort()) {
     const found = given.get(name);
     if (found === undefined) continue;
@@ -58,12 +58,12 @@ export function workForm(
     if (found.own) parameters.push([name, type]);
     else {
       parameters.push([name, type, found.value]);
-      if (!(name === 'period' && found.value === period)) shown.push(`${name}=${found.value}`);
+      if (!(name === 'period' && found.value === period)) listed.push(`${name}=${found.value}`);
     }
   }
   return {
     canonical: JSON.stringify([path, parameters, period]),
-    readable: cut(`${path} ${period}${shown.length === 0 ? '' : ` (${shown.join(', ')})`}`),
+    readable: cut(`${path} ${period}${listed.length === 0 ? '' : ` (${listed.join(', ')})`}`),
     connection,
   };
 }

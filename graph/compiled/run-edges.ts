@@ -95,15 +95,15 @@ function knotOf(
 }
 
 export const coarsest = (edges: readonly RunEdge[]): Cycle =>
-  edges.reduce<Cycle>((most, { cycle }) => (RANK[cycle] > RANK[most] ? cycle : most), 'hour');
+  edges.reduce<Cycle>((coarse, { cycle }) => (RANK[cycle] > RANK[coarse] ? cycle : coarse), 'hour');
 
 /** How many periods of `unit` an edge leads forward at the most, whatever the period; never too few. */
-export function mostShift({ cycle, own, period, target, inRun }: RunEdge, unit: Cycle): number {
+export function largestShift({ cycle, own, period, target, inRun }: RunEdge, unit: Cycle): number {
   if (inRun) return 0;
   const seen = mappedCycle(own, cycle);
   const edgeShift = shiftOf(period);
   return (
-    most(shiftOf(own) ?? 0, cycle, unit) + most(edgeShift ?? 0, edgeShift === null ? seen : target, unit)
+    atMost(shiftOf(own) ?? 0, cycle, unit) + atMost(edgeShift ?? 0, edgeShift === null ? seen : target, unit)
   );
 }
 
@@ -118,7 +118,7 @@ const LONGEST: Record<Cycle, Record<Cycle, number>> = {
   month: { hour: 0, day: 0, month: 1 },
 };
 
-const most = (n: number, of: Cycle, unit: Cycle): number =>
+const atMost = (n: number, of: Cycle, unit: Cycle): number =>
   n === 0 ? 0 : n > 0 ? Math.ceil(n / LEAST[of][unit]) : -Math.floor(-n / LONGEST[of][unit]);
 
 /** The latest period that an edge asks for. Monotone. */
@@ -134,7 +134,7 @@ export function latest({ cycle, own, period, target, inRun }: RunEdge, at: Numbe
 }
 
 /** What a search by length may keep. */
-const MOST_KEPT = 500_000;
+const KEPT_LIMIT = 500_000;
 
 /** The shortest way from a vertex in a period back to it in the same or a later one; null when it is not found within reason. */
 export function shortWay(
@@ -170,7 +170,7 @@ export function shortWay(
     }
     for (const [x, { period: reached }] of next) best.set(x, reached);
     kept += next.size;
-    if (kept > MOST_KEPT) return null;
+    if (kept > KEPT_LIMIT) return null;
     level = next;
   }
   return null;

@@ -1,6 +1,6 @@
 /** The edge of a dependency loop that is best taken out (Q26). Pure. */
 
-const MOST_STEPS = 500_000;
+const STEP_LIMIT = 500_000;
 
 export interface LoopEdge {
   readonly from: string;
@@ -10,7 +10,7 @@ export interface LoopEdge {
 /**
  * Of the edges between the members: one over which no table flows before one that carries data; then the one that lies on most of the
  * shortest ways round (one for each edge); then the smallest ids. O(E x (V + E)) within the loop; of a loop so large that this were more
- * than `MOST_STEPS`, ways are counted from the first edges only.
+ * than `STEP_LIMIT`, ways are counted from the first edges only.
  */
 export function weakestEdge(edges: readonly LoopEdge[], carriesData: (edge: LoopEdge) => boolean): LoopEdge {
   const downs = new Map<string, string[]>();
@@ -21,7 +21,7 @@ export function weakestEdge(edges: readonly LoopEdge[], carriesData: (edge: Loop
   }
   const keyOf = (from: string, to: string): string => `${from} ${to}`;
   const ways = new Map<string, number>();
-  for (const { from, to } of edges.slice(0, Math.max(1, Math.floor(MOST_STEPS / edges.length)))) {
+  for (const { from, to } of edges.slice(0, Math.max(1, Math.floor(STEP_LIMIT / edges.length)))) {
     const round = [from, ...shortestWay(downs, to, from)];
     for (let i = 1; i < round.length; i++) {
       const key = keyOf(round[i - 1]!, round[i]!);

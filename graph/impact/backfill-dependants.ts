@@ -10,7 +10,7 @@ import type { ForeignEdge, Graph } from '../compiled/compact.ts';
 import { components } from '../compiled/loops.ts';
 import type { Cycle, PeriodMapping } from '../model.ts';
 import { periodsOf } from '../run/foreign-runs.ts';
-import { type BackfillPlan, type BackfillWish, MOST_PERIODS } from './backfill.ts';
+import { type BackfillPlan, type BackfillRequest, PERIOD_LIMIT } from './backfill.ts';
 
 export interface PlannedRun {
   readonly cycle: Cycle;
@@ -32,7 +32,7 @@ export interface Past {
 }
 
 /** A plan without dependants: its own runs in its order. */
-export function ownRuns({ cycle }: Pick<BackfillWish, 'cycle'>, plan: BackfillPlan): PlannedRun[] {
+export function ownRuns({ cycle }: Pick<BackfillRequest, 'cycle'>, plan: BackfillPlan): PlannedRun[] {
   return plan.periods.map((period) => ({ cycle, period, flows: null, dependant: false, together: null }));
 }
 
@@ -42,15 +42,15 @@ export function ownRuns({ cycle }: Pick<BackfillWish, 'cycle'>, plan: BackfillPl
  */
 export function withDependants(
   graphs: ReadonlyMap<Cycle, Graph>,
-  wish: Pick<BackfillWish, 'cycle' | 'downstream'>,
+  request: Pick<BackfillRequest, 'cycle' | 'downstream'>,
   plan: BackfillPlan,
   past: Past,
 ): PlannedRun[] {
-  if (!wish.downstream)
+  if (!request.downstream)
     throw new SluiceError('invalid_request', 'flows without what is downstream of them have no dependants', {
       facts: { downstream: false },
     });
-  const search = new Search(graphs, wish.cycle, plan, past);
+  const search = new Search(graphs, request.cycle, plan, past);
   search.spread();
   return ordered([...search.runs.values()], graphs, plan);
 }
@@ -119,10 +119,10 @@ class Search {
     if (known?.flows.has(v) || !hasRun(v)) return;
     const run = known ?? { cycle, period, own: false, flows: new Set<number>() };
     this.runs.set(key, run);
-    if (this.runs.size > MOST_PERIODS)
+    if (this.runs.size > PERIOD_LIMIT)
       throw new SluiceError(
         'invalid_request',
-        `more than ${MOST_PERIODS} runs with those that use the results; backfill them in parts`,
+        `more than ${PERIOD_LIMIT} runs with those that use the results; backfill them in parts`,
         { facts: { runs: this.runs.size } },
       );
     const fresh = [v];

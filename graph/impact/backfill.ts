@@ -6,7 +6,7 @@ import type { Graph } from '../compiled/compact.ts';
 import { reachOf } from '../compiled/reach.ts';
 import type { Cycle } from '../model.ts';
 
-export interface BackfillWish {
+export interface BackfillRequest {
   readonly cycle: Cycle;
   /** Both included. */
   readonly from: string;
@@ -36,9 +36,9 @@ export interface BackfillPlan {
   readonly chained: { readonly earlier: boolean; readonly later: boolean };
 }
 
-export const MOST_PERIODS = 1_000;
+export const PERIOD_LIMIT = 1_000;
 /** Periods that nothing opens between those of one backfill: 83 years of days of which one a month is opened, 2 years of hours. */
-const MOST_LEFT_OUT = 20_000;
+const LEFT_OUT_LIMIT = 20_000;
 const CONCURRENCY = 4;
 
 /**
@@ -46,18 +46,22 @@ const CONCURRENCY = 4;
  * none, all. Throws `invalid_period`, `unknown_flow`, `invalid_request` (a range that is empty or too long, or of which nothing is opened,
  * an order that the edges contradict).
  */
-export function planBackfill(graph: Graph, wish: BackfillWish): BackfillPlan {
-  const { periods, leftOut } = periodsOf(wish, wish.everyPeriod ? null : openersOf(graph, wish.flows), graph);
-  const included = wish.flows === null ? null : flowsOf(graph, wish.flows, wish.downstream);
+export function planBackfill(graph: Graph, request: BackfillRequest): BackfillPlan {
+  const { periods, leftOut } = periodsOf(
+    request,
+    request.everyPeriod ? null : openersOf(graph, request.flows),
+    graph,
+  );
+  const included = request.flows === null ? null : flowsOf(graph, request.flows, request.downstream);
   const chained = { earlier: false, later: false };
   for (const edge of graph.foreign) {
     const shift = shiftOf(edge.period);
-    if (edge.cycle !== wish.cycle || shift === null || shift === 0) continue;
+    if (edge.cycle !== request.cycle || shift === null || shift === 0) continue;
     if (included !== null && !(included.has(edge.from) && included.has(graph.ids[edge.v]!))) continue;
     if (shift < 0) chained.earlier = true;
     else chained.later = true;
   }
-  const wanted = wish.order ?? (chained.later && !chained.earlier ? 'descending' : 'ascending');
+  const wanted = request.order ?? (chained.later && !chained.earlier ? 'descending' : 'ascending');
   if (
     (wanted === 'descending' && chained.earlier) ||
     (wanted === 'ascending' && chained.later && !chained.earlier)
@@ -75,7 +79,7 @@ export function planBackfill(graph: Graph, wish: BackfillWish): BackfillPlan {
     leftOut,
     flows: included === null ? null : graph.ids.filter((id) => included.has(id)),
     descending: wanted === 'descending',
-    concurrency: both ? periods.length : (wish.concurrency ?? (one ? 1 : CONCURRENCY)),
+    concurrency: both ? periods.length : (request.concurrency ?? (one ? 1 : CONCURRENCY)),
     chained,
   };
 }
@@ -96,7 +100,7 @@ function openersOf(graph: Graph, flows: readonly string[] | null): readonly Open
 }
 
 function periodsOf(
-  { cycle, from, to }: BackfillWish,
+  { cycle, from, to }: BackfillRequest,
   openers: readonly Openers[] | null,
   { openings }: Graph,
 ): { periods: string[]; leftOut: string[] } {
@@ -108,8 +112,8 @@ function periodsOf(
   const leftOut: string[] = [];
   for (let at = from; comparePeriods(at, to) <= 0; at = nextPeriod(cycle, at)) {
     (isOpened(at) ? periods : leftOut).push(at);
-    if (periods.length > MOST_PERIODS || leftOut.length > MOST_LEFT_OUT)
-      throw invalid(`more than ${MOST_PERIODS} periods; backfill them in parts`, { from, to });
+    if (periods.length > PERIOD_LIMIT || leftOut.length > LEFT_OUT_LIMIT)
+      throw invalid(`more than ${PERIOD_LIMIT} periods; backfill them in parts`, { from, to });
   }
   if (leftOut.length > 0 && periods.length === 0)
     throw invalid(

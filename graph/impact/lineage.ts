@@ -57,14 +57,14 @@ export function follow(
   lineage: Lineage,
   start: Place,
   direction: 'up' | 'down',
-  most = Number.POSITIVE_INFINITY,
+  maxDepth = Number.POSITIVE_INFINITY,
 ): Step[] {
   const keyOf = ({ kind, id }: Place): string => `${kind} ${id}`;
   const seen = new Set([keyOf(start)]);
   const steps: Step[] = [{ place: start, depth: 0, from: null }];
   for (let i = 0; i < steps.length; i++) {
     const { place, depth } = steps[i]!;
-    if (depth >= most) continue;
+    if (depth >= maxDepth) continue;
     for (const next of beside(lineage, place, direction)) {
       if (seen.has(keyOf(next))) continue;
       seen.add(keyOf(next));

@@ -201,7 +201,7 @@ function endOld(m: Machine, v: number, until: number): void {
  * An attempt whose loss was logged tells its end after all (C7), with or without an effect: if its flow waits out its grace, it waits no
  * more. Of an attempt before the last one nothing follows for the wait.
  */
-export function reportLate(
+export function completeAfterLoss(
   m: Machine,
   of: { v: number; generation: number; attempt: number },
   effect: boolean,

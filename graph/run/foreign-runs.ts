@@ -79,9 +79,9 @@ export function previousOf(graph: Graph, v: number, run: Run): string {
 function runsOf(edge: ForeignEdge, standing: Standing, periods: readonly string[]): string[] {
   return periods.flatMap((period) => {
     const scheduled = runId(edge.cycle, period);
-    const near = standing.beside.get(scheduled);
+    const beside = standing.beside.get(scheduled);
     // A backfill that was asked for from before the beginning has results that nobody else has.
-    if (near !== undefined && near.flows?.has(edge.from) !== false) return [near.run];
+    if (beside !== undefined && beside.flows?.has(edge.from) !== false) return [beside.run];
     return isBefore(period, edge.begins) ? [] : [scheduled];
   });
 }

@@ -48,7 +48,7 @@ export interface Line<T> {
   readonly waiting: readonly T[];
 }
 
-export interface Granted<T> {
+export interface Assigned<T> {
   readonly asking: T;
   readonly agent: string;
 }
@@ -65,14 +65,15 @@ export interface Kept<T> {
 }
 
 export interface Allotment<T> {
-  readonly granted: readonly Granted<T>[];
+  readonly assigned: readonly Assigned<T>[];
   readonly kept: readonly Kept<T>[];
 }
 
 /**
- * Deals out what waits. `first`: in the waiting order, see `Asking`; each is granted, or kept for as far as it lacks nothing else: locks
- * at once, a slot when its locks are free, pools when it has a slot. `lines`: all others; each line is dealt to its agents in turn.
- * `order` compares flows of two lines. Nothing is given beyond the rooms. O(first * agents + waiting).
+ * Assigns waiting flows to agents. `first`: flows that go first, in the waiting order (see `Asking`). Each is assigned, or room is kept for
+ * it as far as it lacks nothing else: locks at once, a slot when its locks are free, pools when it has a slot. `lines`: all other flows;
+ * the agents of a line take its flows in turn, and `order` compares flows of two lines. Never more than the rooms hold.
+ * O(first * agents + waiting).
  */
 export function allot<T extends Asking>(
   first: readonly First<T>[],
@@ -81,7 +82,7 @@ export function allot<T extends Asking>(
   order: (a: T, b: T) => number,
 ): Allotment<T> {
   const left = new Left(rooms);
-  const granted: Granted<T>[] = [];
+  const assigned: Assigned<T>[] = [];
   const kept: Kept<T>[] = [];
   for (const { asking, takeable } of first) {
     const seats = left.seats(asking);
@@ -101,7 +102,7 @@ export function allot<T extends Asking>(
     }
     left.take(asking, seat);
     if (taker === undefined) kept.push({ asking, agent: seat.name, pools: true, locks });
-    else granted.push({ asking, agent: taker.name });
+    else assigned.push({ asking, agent: taker.name });
   }
   const turns = lines.map((line) => ({ line, turn: [] as AgentRoom[] }));
   for (const [asking, at] of merged(lines, order)) {
@@ -114,9 +115,9 @@ export function allot<T extends Asking>(
     if (agent === undefined) continue;
     left.keepLocks(asking);
     left.take(asking, agent);
-    granted.push({ asking, agent: agent.name });
+    assigned.push({ asking, agent: agent.name });
   }
-  return { granted, kept };
+  return { assigned, kept };
 }
 
 /** What is left while a claim is worked out. */
@@ -216,13 +217,13 @@ export function keptRoom(
   first: readonly (Asking & { readonly run: string; readonly flow: string })[],
   rooms: Rooms,
 ): KeptRoom[] {
-  const { granted, kept } = allot(
+  const { assigned, kept } = allot(
     first.map((asking) => ({ asking, takeable: true })),
     [],
     rooms,
     () => 0,
   );
-  const taken = granted.map(({ asking, agent }) => ({ asking, agent, pools: true, locks: asking.locks }));
+  const taken = assigned.map(({ asking, agent }) => ({ asking, agent, pools: true, locks: asking.locks }));
   const byFlow = new Map([...kept, ...taken].map((entry) => [entry.asking, entry]));
   return first.flatMap((asking) => {
     const it = byFlow.get(asking);

@@ -60,7 +60,7 @@ function noteSetAside(m: Machine, v: number): void {
   const { s } = m;
   if (s.result[v] !== 0 || !has(s, v, FLAG.STARTED_NOW) || has(s, v, FLAG.TAINT_NEXT)) return;
   if (!lacksUpstream(s, v)) return;
-  releaseAnew(m, v);
+  takeBackUnclaimed(m, v);
   m.setFlags(v, FLAG.TAINT_NEXT);
 }
 
@@ -83,7 +83,7 @@ function forward(m: Machine, v: number): void {
 }
 
 /** What a release rests on changes: while nobody has claimed the flow it is taken back, to be released again at once. */
-export function releaseAnew(m: Machine, v: number): void {
+export function takeBackUnclaimed(m: Machine, v: number): void {
   m.expectAsKnown(v);
   if (has(m.s, v, FLAG.DISPATCHED) && !isClaimed(m.s, v)) m.undispatch(v);
 }

@@ -110,8 +110,10 @@ function distanceOf(a: string, b: string, limit: number): number {
 
 /** Both languages' `did you mean`, or nothing. */
 export function hint(word: string, words: Iterable<string>): { en: string; zh: string } {
-  const near = closest(word, words);
-  return near === null ? { en: '', zh: '' } : { en: `; did you mean '${near}'?`, zh: `；是否指 '${near}'？` };
+  const suggestion = closest(word, words);
+  return suggestion === null
+    ? { en: '', zh: '' }
+    : { en: `; did you mean '${suggestion}'?`, zh: `；是否指 '${suggestion}'？` };
 }
 
 /** Edit distance with swaps of neighbours (optimal string alignment), given up at `limit`. */

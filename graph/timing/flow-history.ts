@@ -40,9 +40,9 @@ export function spansOf(at: History, gen: Generation, stretch: Stretch, live: bo
     }
     add('waiting_agent', until(startedAt[i] === 0 ? ended : startedAt[i]!), { by: agent[i]! });
     const cut = endedAt[i] === 0 || endedAt[i]! > t;
-    const shown = executed(outcome[i]!, cut, gen.present);
-    const about = shown === 'run' || shown === 'failed_attempt';
-    add(shown, until(ended), { attempt: about ? attempt[i]! : null, agent: agent[i]! });
+    const kind = executed(outcome[i]!, cut, gen.present);
+    const about = kind === 'run' || kind === 'failed_attempt';
+    add(kind, until(ended), { attempt: about ? attempt[i]! : null, agent: agent[i]! });
     before = i;
   }
   if (t > cursor)

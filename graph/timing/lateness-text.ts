@@ -26,8 +26,8 @@ const WORDS: Readonly<Record<PartKind, readonly [en: string, zh: string]>> = {
   opening: ['the run was opened later', '运行打开较晚'],
 };
 
-/** Parts told in the sentence, none that is less than a hundredth of the whole. */
-const TOLD = 3;
+/** Parts named in the sentence, none that is less than a hundredth of the whole. */
+const NAMED_PARTS = 3;
 const LEAST_SHARE = 0.01;
 
 /** What it is compared with: the run's id; null: its reference time. */
@@ -45,11 +45,11 @@ export function latenessText(
   // Of what is early nobody asks why.
   const parts =
     it.total <= 0 ? [] : it.parts.filter(({ ms }) => ms > 0 && ms >= least).sort((a, b) => b.ms - a.ms);
-  const told = parts.slice(0, TOLD);
-  const rest = parts.length - told.length;
+  const named = parts.slice(0, NAMED_PARTS);
+  const rest = parts.length - named.length;
   const head = headOf(it, subject, by, reference);
-  if (told.length === 0) return { en: `${head.en}.`, zh: `${head.zh}。` };
-  const because = told.map((part) => reasonOf(part, names));
+  if (named.length === 0) return { en: `${head.en}.`, zh: `${head.zh}。` };
+  const because = named.map((part) => reasonOf(part, names));
   const more =
     rest === 0
       ? { en: '', zh: '' }

@@ -3,7 +3,7 @@ import { type Graph, vertexOf } from '../compiled/compact.ts';
 import { reachOf } from '../compiled/reach.ts';
 import type { FlowOutcome, OperationEntry, RerunMember, RerunPlan } from '../run/decisions.ts';
 import type { Machine } from '../run/machine.ts';
-import { beginGeneration, endOverrides, hasStarted, markStale, releaseAnew } from '../run/settle.ts';
+import { beginGeneration, endOverrides, hasStarted, markStale, takeBackUnclaimed } from '../run/settle.ts';
 import { FLAG, has, type RunState } from '../run/state.ts';
 import { stateOf } from '../run/state-of.ts';
 import { codeOf } from '../run/status.ts';
@@ -114,7 +114,7 @@ function awaitOthers(m: Machine, awaits: readonly { readonly from: string; reado
   for (const { from, run } of awaits)
     for (const i of subscribersTo(subscriptions, run, from)) {
       if (m.s.foreignMet[i] === 0) continue;
-      releaseAnew(m, subscriptions.list[i]!.v);
+      takeBackUnclaimed(m, subscriptions.list[i]!.v);
       m.foreign(i, 0);
     }
 }

@@ -2,7 +2,7 @@
 import { edgeId, vertexOf } from '../compiled/compact.ts';
 import type { EdgeName } from '../run/decisions.ts';
 import type { Machine } from '../run/machine.ts';
-import { type ListedEdge, releaseAnew } from '../run/settle.ts';
+import { type ListedEdge, takeBackUnclaimed } from '../run/settle.ts';
 import { stateOf } from '../run/state-of.ts';
 import type { State } from '../run/status.ts';
 import type { VerbRule } from './verbs.ts';
@@ -80,7 +80,7 @@ function isWaived(m: Machine, { list, edge }: ListedEdge): boolean {
 
 /** An edge named twice is one edge. */
 export function waive(m: Machine, { v, edges }: FoundEdge, operation: string): void {
-  releaseAnew(m, v);
+  takeBackUnclaimed(m, v);
   for (const it of edges) {
     if (isWaived(m, it)) continue;
     const { list, edge, ...from } = it;
@@ -90,7 +90,7 @@ export function waive(m: Machine, { v, edges }: FoundEdge, operation: string): v
 }
 
 export function unwaive(m: Machine, { v, edges }: FoundEdge, operation: string): void {
-  releaseAnew(m, v);
+  takeBackUnclaimed(m, v);
   for (const it of edges) {
     if (!isWaived(m, it)) continue;
     const { list, edge, ...from } = it;

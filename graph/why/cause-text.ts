@@ -8,7 +8,7 @@ import type { Condition } from './condition.ts';
 import { saidText } from './ending-text.ts';
 
 /** What a sentence may speak of. */
-export interface Told extends Omit<Condition, 'since' | 'code'> {
+export interface SentenceFacts extends Omit<Condition, 'since' | 'code'> {
   readonly since: number | null;
   /** `P04.DwdBill (Bills)`, or the run's id. */
   readonly subject: Sentence;
@@ -85,7 +85,7 @@ interface Parts {
   readonly failed: string;
 }
 
-function partsOf({ by, since, until, now, reason, gaveUp = null }: Told): Record<'en' | 'zh', Parts> {
+function partsOf({ by, since, until, now, reason, gaveUp = null }: SentenceFacts): Record<'en' | 'zh', Parts> {
   const sinceThen = since === null ? null : span(now - since);
   const ahead = until === null ? null : span(until - now);
   const past = until === null || until >= now ? null : span(now - until);
@@ -123,7 +123,7 @@ function partsOf({ by, since, until, now, reason, gaveUp = null }: Told): Record
 }
 
 /** What follows the subject and a space. */
-const PREDICATES: Record<CauseCode, (en: Parts, zh: Parts, told: Told) => readonly [string, string]> = {
+const PREDICATES: Record<CauseCode, (en: Parts, zh: Parts, told: SentenceFacts) => readonly [string, string]> = {
   agent_hung: (en, zh) => [
     `was sent${en.by('to')}${en.ago} and has not started`,
     `${zh.ago}已下发${zh.by('代理 ')}，一直未启动`,
@@ -297,9 +297,9 @@ const PREDICATES: Record<CauseCode, (en: Parts, zh: Parts, told: Told) => readon
 };
 
 /** A name within a Chinese sentence, with a space on either side. */
-const nameOf = ({ by }: Told): string => (by === null ? '' : ` ${by} `);
+const nameOf = ({ by }: SentenceFacts): string => (by === null ? '' : ` ${by} `);
 
-export function sentenceOf(code: CauseCode, told: Told): Sentence {
+export function sentenceOf(code: CauseCode, told: SentenceFacts): Sentence {
   const parts = partsOf(told);
   const [en, zh] = PREDICATES[code](parts.en, parts.zh, told);
   const { subject } = told;

@@ -13,7 +13,7 @@ import type { CauseCode } from './causes.ts';
 
 import { compare, type Found, finalCauses, isWaitedFor, joined } from './found-causes.ts';
 import { Situation } from './situation.ts';
-import { type Cause, ofRun, tell } from './why.ts';
+import { type Cause, causeOf, ofRun } from './why.ts';
 
 export interface WhyRun {
   /** Flows that were asked about; of those the open ones. */
@@ -60,7 +60,7 @@ export function whyRun(graph: Graph, s: RunState, facts: WhyFacts, how: WhyRunAs
   const ofAll = asked !== null && flows.length === 0 ? [] : general;
   const chain = (found: Found): readonly string[] =>
     walk === null ? [found.flow] : chainOf(graph, unmet, walk, found);
-  const causes = [...ofAll, ...order.slice(0, limit).map((entry) => tell(at, entry, unmet, chain(entry)))];
+  const causes = [...ofAll, ...order.slice(0, limit).map((entry) => causeOf(at, entry, unmet, chain(entry)))];
   const causeCount = ofAll.length + order.length;
   return {
     asked: asked?.length ?? graph.n,
@@ -117,12 +117,12 @@ function linesOf(
   const top = general[0];
   const line = (v: number): WhyLine => {
     const mine = order[first[v]!];
-    const told = top ?? (mine === undefined ? undefined : { flow: mine.flow, code: mine.condition.code });
+    const cause = top ?? (mine === undefined ? undefined : { flow: mine.flow, code: mine.condition.code });
     return {
       flow: graph.ids[v]!,
       state: stateOf(s, graph, v),
       causes: counts[v]! + general.length,
-      first: told === undefined ? null : { flow: told.flow, code: told.code },
+      first: cause === undefined ? null : { flow: cause.flow, code: cause.code },
     };
   };
   const lines: WhyLine[] = [];

@@ -102,7 +102,7 @@ function waiting(
   const general = ofRun(at, unmet);
   const causes = [
     ...general.map((entry) => ({ ...entry, chain: [flow] })),
-    ...found.slice(0, limit).map((found) => tell(at, found, unmet, chainOf(graph, unmet, walk, found))),
+    ...found.slice(0, limit).map((found) => causeOf(at, found, unmet, chainOf(graph, unmet, walk, found))),
   ];
   return {
     flow,
@@ -110,7 +110,7 @@ function waiting(
     blockers: ownBlockers(at, v),
     causes,
     causeCount: general.length + found.length,
-    next: later.slice(0, limit).map((entry) => tell(at, entry, unmet, chainOf(graph, unmet, walk, entry))),
+    next: later.slice(0, limit).map((entry) => causeOf(at, entry, unmet, chainOf(graph, unmet, walk, entry))),
     nextCount: later.length,
     text: summaryOf(flow, causes, general.length + found.length),
   };
@@ -127,7 +127,7 @@ function done(at: Situation, v: number, state: State): WhyFlow {
     reason: has(at.s, v, FLAG.STALE) ? 'stale' : has(at.s, v, FLAG.TAINTED) ? 'tainted' : null,
   };
   const found: Found = { flow, condition, own: v, at: [v], to: null, blocks: 0 };
-  const cause = tell(at, found, null, [flow]);
+  const cause = causeOf(at, found, null, [flow]);
   return {
     flow,
     state,
@@ -184,7 +184,7 @@ export function ofRun(at: Situation, unmet: Unmet): Cause[] {
 /** Time in ms after which an unread log row means that no coordinator is at work: a coordinator reads a row within milliseconds. */
 const UNREAD_MS = 2_000;
 
-export function tell(at: Situation, it: Found, unmet: Unmet | null, chain: readonly string[]): Cause {
+export function causeOf(at: Situation, it: Found, unmet: Unmet | null, chain: readonly string[]): Cause {
   const { graph, s, facts } = at;
   const { condition, own } = it;
   const flow = own < 0 ? null : facts.flowOf(own);

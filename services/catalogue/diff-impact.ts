@@ -5,7 +5,7 @@ import { reachOf } from '../../graph/compiled/reach.ts';
 import { type Estate, estateOf } from '../../graph/impact/impact.ts';
 import { FLAG, has, isTriggered } from '../../graph/run/state.ts';
 import type { State } from '../../graph/run/status.ts';
-import { deadlinesMoved, foreseenEnds } from '../../graph/usual/foreseen-ends.ts';
+import { deadlinesMoved, expectedEnds } from '../../graph/usual/expected-ends.ts';
 import { type CatalogueVersion, compiled } from '../../store/catalogue/catalogue.ts';
 import { readFirstFlowStates } from '../../store/history/flows.ts';
 import { openRuns } from '../../store/history/runs.ts';
@@ -153,7 +153,7 @@ async function adoption(
   const added = new Set(found.added);
   const bytes = (of: (v: number) => boolean): Uint8Array =>
     Uint8Array.from({ length: graph.n }, (_, v) => (of(v) ? 1 : 0));
-  const ends = foreseenEnds(graph, {
+  const ends = expectedEnds(graph, {
     now: Math.max(state.now, await readClock(deps.pool)),
     // What was not asked for is nobody's lateness.
     runs: bytes((v) => state.result[v] === 0 && !has(state, v, FLAG.RETIRED) && isTriggered(graph, state, v)),

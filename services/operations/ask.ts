@@ -3,7 +3,7 @@ import { randomUUID } from 'node:crypto';
 import type { Foreseen, Operation } from '../../contract/operations.ts';
 import { ERRORS, type ErrorCode, SluiceError } from '../../errors.ts';
 import { parseRunId } from '../../graph/calendar/calendar.ts';
-import { foresee } from '../../graph/decide.ts';
+import { preview } from '../../graph/decide.ts';
 import type { Flow } from '../../graph/model.ts';
 import type { EdgeName, Effect, OperationRequest, Verb } from '../../graph/run/decisions.ts';
 import { FLAG, type RunState } from '../../graph/run/state.ts';
@@ -249,8 +249,8 @@ export function foreseeRequest(
     request,
   };
   // What would happen anyway does not count as freed.
-  const without = foresee(graph, state, [], state.now).after;
-  const { groups, after } = foresee(graph, state, [entry], state.now);
+  const without = preview(graph, state, [], state.now).after;
+  const { groups, after } = preview(graph, state, [entry], state.now);
   const outcome = groups
     .flatMap((group) => group.effects)
     .find((effect): effect is Extract<Effect, { t: 'outcome' }> => effect.t === 'outcome')!;

@@ -10,10 +10,10 @@ import { FLAG, has, isTriggered } from '../../graph/run/state.ts';
 import { codeOf } from '../../graph/run/status.ts';
 import {
   deadlinesMoved,
-  type ForeseenEnds,
-  foreseenEnds,
+  type ExpectedEnds,
+  expectedEnds,
   longestWayTo,
-} from '../../graph/usual/foreseen-ends.ts';
+} from '../../graph/usual/expected-ends.ts';
 import { connectionsOf } from '../catalogue/catalogue-diff.ts';
 import { estateOfVersion } from '../catalogue/impact.ts';
 import { type EstateLineage, estateLineage } from '../lineage/estate-lineage.ts';
@@ -66,7 +66,7 @@ interface Work extends PlanPart {
   readonly isMember: Uint8Array;
   readonly durations: Float64Array;
   readonly origin: ExpectedDurations['origin'];
-  foreseen: ForeseenEnds;
+  foreseen: ExpectedEnds;
   /** Members that wait for one of another run to the last: vertex -> that one. */
   readonly after: Map<number, { readonly work: Work; readonly v: number }>;
 }
@@ -118,7 +118,7 @@ function foresee(work: Work, works: readonly Work[], now: number): boolean {
     return state.result[v] === 0 && !has(state, v, FLAG.RETIRED) && isTriggered(graph, state, v) ? 1 : 0;
   });
   const before = work.foreseen.ends;
-  work.foreseen = foreseenEnds(graph, { now, runs, members: isMember, roots: isMember, durations, starts });
+  work.foreseen = expectedEnds(graph, { now, runs, members: isMember, roots: isMember, durations, starts });
   return before.some((end, v) => end !== work.foreseen.ends[v]);
 }
 

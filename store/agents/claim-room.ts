@@ -137,21 +137,21 @@ export async function lockFirst(
 ): Promise<FirstInLine> {
   if (all.length === 0) return NONE_FIRST;
   const rooms = await readRooms(client, all, leaseMs);
-  const { granted, kept } = allot(
+  const { assigned, kept } = allot(
     all.map((asking) => ({ asking, takeable: true })),
     [],
     { ...rooms, agents: withTakers(rooms.agents, takers) },
     () => 0,
   );
-  if (granted.length === 0) return { all, locked: [], kept: keptUnits(kept), rooms };
+  if (assigned.length === 0) return { all, locked: [], kept: keptUnits(kept), rooms };
   const found = await client.query<Candidate>({
     name: 'lock-first',
     text: `select ${CANDIDATE} from outbox o
       where claimed_epoch is null and (run_id, flow_id) in (select * from unnest($1::text[], $2::text[]))
       order by ${WAITING_ORDER} for update of o skip locked`,
-    values: [granted.map((entry) => entry.asking.run), granted.map((entry) => entry.asking.flow)],
+    values: [assigned.map((entry) => entry.asking.run), assigned.map((entry) => entry.asking.flow)],
   });
-  const taken = granted.map(({ asking, agent }) => ({ asking, agent, pools: true, locks: [] }));
+  const taken = assigned.map(({ asking, agent }) => ({ asking, agent, pools: true, locks: [] }));
   return { all, locked: found.rows, kept: keptUnits([...kept, ...taken]), rooms };
 }
 

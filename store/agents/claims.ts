@@ -185,7 +185,7 @@ async function assign(
   const free = new Map(slots.rows.map((row) => [row.name, row.slots]));
   for (const row of open.rows) free.set(row.agent, (free.get(row.agent) ?? 0) - row.open);
   const known = withTakers(first.rooms.agents, takers);
-  const { granted } = allot<Asking>(
+  const { assigned } = allot<Asking>(
     first.all.map((row) => {
       const candidate = first.locked.find((entry) => entry.run_id === row.run && entry.flow_id === row.flow);
       return { asking: candidate ?? row, takeable: candidate !== undefined };
@@ -204,7 +204,7 @@ async function assign(
     inWaitingOrder as (a: Asking, b: Asking) => number,
   );
   const left = new Map(requests.map((request) => [request, request.limit]));
-  return granted.map(({ asking, agent }, i) => {
+  return assigned.map(({ asking, agent }, i) => {
     const request = takers.find((taker) => taker.call.agent === agent && left.get(taker)! > 0)!;
     left.set(request, left.get(request)! - 1);
     return {

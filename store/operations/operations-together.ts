@@ -5,7 +5,7 @@
  */
 import type pg from 'pg';
 import { type ErrorCode, SluiceError } from '../../errors.ts';
-import { foresee } from '../../graph/decide.ts';
+import { preview } from '../../graph/decide.ts';
 import type { OperationOutcome, RerunMember } from '../../graph/run/decisions.ts';
 import { restoreState } from '../../graph/run/restore.ts';
 import { FLAG } from '../../graph/run/state.ts';
@@ -237,7 +237,7 @@ async function previewPart(
     approvedBy,
     request,
   };
-  const { groups } = foresee(context.graph, state, [entry], state.now);
+  const { groups } = preview(context.graph, state, [entry], state.now);
   const effect = groups.flatMap((group) => group.effects).find((item) => item.t === 'outcome');
   const { flows, code, detail } = effect!.outcome;
   if (effect!.state === 'applied') return null;

@@ -8,7 +8,7 @@ import { reachOf, wayTo } from '../../../graph/compiled/reach.ts';
 import { estateOf, impactOf } from '../../../graph/impact/impact.ts';
 import { untouchedFlows } from '../../../graph/impact/untouched.ts';
 import type { EdgeSpec, Flow } from '../../../graph/model.ts';
-import { deadlinesMoved, foreseenEnds, longestWayTo } from '../../../graph/usual/foreseen-ends.ts';
+import { deadlinesMoved, expectedEnds, longestWayTo } from '../../../graph/usual/expected-ends.ts';
 import { denseCatalogue } from '../../support/dense-catalogue.ts';
 import { costRatio, LINEAR_FOR_TEN_TIMES } from '../../support/growth.ts';
 import { runsOr, seed } from '../../support/property.ts';
@@ -180,7 +180,7 @@ test('work ends when the longest way says, which is found by looking at every wa
       const now = 1_000;
       // A member that does not run waits for nobody and nobody for it.
       const isMember = (entry: (typeof flows)[number]): boolean => entry.member && entry.runs;
-      const foreseen = foreseenEnds(graph, {
+      const foreseen = expectedEnds(graph, {
         now,
         runs: bytes((entry) => entry.runs),
         members: bytes(isMember),
@@ -280,7 +280,7 @@ test('what a change touches, and when work would end, cost as many times more as
     expect(impactOf(estate, [0]).below.length).toBeGreaterThan(0.75 * graph.n);
     return {
       impact: () => impactOf(estate, [0]),
-      ends: () => foreseenEnds(graph, { now: 1, runs: ones, members: ones, roots: ones, durations, starts }),
+      ends: () => expectedEnds(graph, { now: 1, runs: ones, members: ones, roots: ones, durations, starts }),
     };
   };
   const [small, large] = [walks(50), walks(500)];

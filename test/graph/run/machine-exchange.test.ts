@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { decide, foresee } from '../../../graph/decide.ts';
+import { decide, preview } from '../../../graph/decide.ts';
 import { apply } from '../../../graph/run/apply.ts';
 import { nextDue } from '../../../graph/run/due.ts';
 import { FLAG, type RunState } from '../../../graph/run/state.ts';
@@ -30,7 +30,7 @@ describe('A4: decide and apply are pure', () => {
     const run = new SmallRun(chain('A B'));
     run.log('hold', 'B');
     run.step();
-    const { after } = foresee(run.graph, run.state, run.record.log, run.state.now);
+    const { after } = preview(run.graph, run.state, run.record.log, run.state.now);
     expect([run.is('B', 'HELD'), (after.flags[1]! & 1) !== 0]).toEqual([false, true]);
     run.step();
     expect(stored(run.state)).toEqual(stored(after));

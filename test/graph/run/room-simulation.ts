@@ -199,13 +199,13 @@ export function play(estate: Estate, seed: number, keeps: boolean): Ended {
       ),
     );
     for (const it of [...bounds.keys()]) if (isPaused(it)) bounds.delete(it);
-    let last: Allotment<SimFlow> = { granted: [], kept: [] };
+    let last: Allotment<SimFlow> = { assigned: [], kept: [] };
     for (let found = true; found; ) {
       found = false;
       for (const agent of [...estate.agents].sort(() => roll() - 0.5)) {
         last = claim(agent);
-        for (const it of last.granted) begin(it.asking, it.agent);
-        found ||= last.granted.length > 0;
+        for (const it of last.assigned) begin(it.asking, it.agent);
+        found ||= last.assigned.length > 0;
       }
     }
     for (const { asking, pools } of last.kept) {

@@ -34,14 +34,14 @@ const small = (id: string): Flow => flow(id, p(1));
 
 function dealt(first: readonly Flow[], waiting: readonly Flow[], given: Rooms, takeable = true) {
   const agents = given.agents.filter((other) => other.takes > 0).map((other) => other.name);
-  const { granted, kept } = allot(
+  const { assigned, kept } = allot(
     first.map((asking) => ({ asking, takeable })),
     [{ agents, waiting }],
     given,
     (a, b) => (a.id < b.id ? -1 : 1),
   );
   return {
-    granted: granted.map((entry) => entry.asking.id),
+    assigned: assigned.map((entry) => entry.asking.id),
     kept: kept.map((entry) => entry.asking.id),
     units: Object.fromEntries(keptUnits(kept)),
   };
@@ -50,7 +50,7 @@ function dealt(first: readonly Flow[], waiting: readonly Flow[], given: Rooms, t
 describe('C10: room is kept for an expedited or key flow that lacks nothing else', () => {
   test('small flows do not take the units of a pool that the whole one waits for', () => {
     expect(dealt([flow('X', p(4))], [small('s1'), small('s2')], rooms({ p: [2, 4] }))).toEqual({
-      granted: [],
+      assigned: [],
       kept: ['X'],
       units: { p: 4 },
     });
@@ -58,7 +58,7 @@ describe('C10: room is kept for an expedited or key flow that lacks nothing else
 
   test('it starts when its room is there, before all others', () => {
     expect(dealt([flow('X', p(4))], [small('a')], rooms({ p: [0, 4] }))).toMatchObject({
-      granted: ['X'],
+      assigned: ['X'],
       kept: [],
     });
   });
@@ -67,10 +67,10 @@ describe('C10: room is kept for an expedited or key flow that lacks nothing else
     expect(
       dealt([flow('X', p(3))], [small('s1'), small('s2')], rooms({ p: [2, 6], q: [0, 1] })),
     ).toMatchObject({
-      granted: ['X', 's1'],
+      assigned: ['X', 's1'],
     });
     expect(dealt([flow('X', p(3))], [small('s1'), flow('free')], rooms({ p: [1, 3] }))).toMatchObject({
-      granted: ['free'],
+      assigned: ['free'],
       kept: ['X'],
     });
   });
@@ -79,11 +79,11 @@ describe('C10: room is kept for an expedited or key flow that lacks nothing else
     const one = flow('X', { pools: ['p', 'q'], amounts: [2, 2] });
     const two = flow('Y', { pools: ['q', 'p'], amounts: [2, 2] });
     expect(dealt([one, two], [], rooms({ p: [0, 2], q: [0, 2] }))).toMatchObject({
-      granted: ['X'],
+      assigned: ['X'],
       kept: ['Y'],
     });
     expect(dealt([one, two], [], rooms({ p: [2, 2], q: [0, 2] }))).toMatchObject({
-      granted: [],
+      assigned: [],
       kept: ['X', 'Y'],
     });
   });
@@ -102,20 +102,20 @@ describe('C10: room is kept for an expedited or key flow that lacks nothing else
   ];
   test.each(lacking)('no pool is kept for a flow that lacks %s', (_, x, rest) => {
     const answer = dealt([x], [small('s1')], rooms({ p: [2, 4] }, rest));
-    expect(answer).toMatchObject({ granted: ['s1'], units: {} });
+    expect(answer).toMatchObject({ assigned: ['s1'], units: {} });
   });
 
   test('its free locks are kept while it waits for another one, so that it gets both', () => {
     const x = flow('X', { locks: ['lock:a', 'lock:b'] });
     const other = flow('s', { locks: ['lock:b'] });
-    expect(dealt([x], [other], rooms({}, { locked: new Set(['lock:a']) })).granted).toEqual([]);
+    expect(dealt([x], [other], rooms({}, { locked: new Set(['lock:a']) })).assigned).toEqual([]);
   });
 
   test('a slot of the only agent with its label is kept', () => {
     const x = flow('X', { ...p(4), labels: ['gpu'] });
     const agents = [agent('plain', { takes: 0 }), agent('g', { labels: ['gpu'], free: 1, takes: 1 })];
-    expect(dealt([x], [flow('s')], rooms({ p: [1, 4] }, { agents })).granted).toEqual([]);
-    expect(dealt([x], [flow('s')], rooms({ p: [0, 4] }, { agents })).granted).toEqual(['X']);
+    expect(dealt([x], [flow('s')], rooms({ p: [1, 4] }, { agents })).assigned).toEqual([]);
+    expect(dealt([x], [flow('s')], rooms({ p: [0, 4] }, { agents })).assigned).toEqual(['X']);
   });
 
   test('one slot is kept, whichever agent asks', () => {
@@ -124,13 +124,13 @@ describe('C10: room is kept for an expedited or key flow that lacks nothing else
       const agents = ['a', 'b'].map((name) =>
         agent(name, { free: name === 'a' ? 2 : 1, takes: name === asking ? 2 : 0 }),
       );
-      expect(dealt([x], [flow('s1'), flow('s2')], rooms({ p: [1, 4] }, { agents })).granted).toEqual(['s1']);
+      expect(dealt([x], [flow('s1'), flow('s2')], rooms({ p: [1, 4] }, { agents })).assigned).toEqual(['s1']);
     }
   });
 
   test('room is kept for one whose row another claim has in hand', () => {
     expect(dealt([flow('X', p(4))], [small('s')], rooms({ p: [0, 4] }), false)).toMatchObject({
-      granted: [],
+      assigned: [],
       kept: ['X'],
     });
   });

@@ -4,7 +4,7 @@
  */
 
 import type { Graph } from '../../../graph/compiled/compact.ts';
-import { decide, foresee } from '../../../graph/decide.ts';
+import { decide, preview } from '../../../graph/decide.ts';
 import { apply } from '../../../graph/run/apply.ts';
 import type { Entry, Group, RerunPlan, Verb } from '../../../graph/run/decisions.ts';
 import { nextDue } from '../../../graph/run/due.ts';
@@ -322,17 +322,17 @@ export class Simulation {
   /** One exchange of a coordinator, and what must be true of its state afterwards. */
   step(it: Coordinator): number {
     const { graph, record } = this;
-    const own = it.frozen === null ? foresee(graph, it.state, it.entries, it.state.now) : null;
+    const own = it.frozen === null ? preview(graph, it.state, it.entries, it.state.now) : null;
     const groups = it.frozen ?? own!.groups;
     it.frozen = null;
     const answer = record.exchange(it.state.exchange + 1, groups);
     apply(graph, it.state, groups, answer);
     it.entries = answer.entries;
     if (own !== null && answer.adopted === null && answer.written === groups.length) {
-      sameStates(it.state, own.after, 'foreseen', false);
-      // What the answer itself says of claims is not foreseen.
+      sameStates(it.state, own.after, 'previewed', false);
+      // What the answer itself says of claims is not part of the preview.
       if (!answer.allLeases && answer.leases.length === 0)
-        same(inHand(it.state), inHand(own.after), 'claims foreseen');
+        same(inHand(it.state), inHand(own.after), 'claims previewed');
     }
     if (it.state.exchange === record.n) {
       sameAsRecord(this, it.state);

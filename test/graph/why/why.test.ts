@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { randomOf } from '../../../bench/load/graphs.ts';
 import type { Graph } from '../../../graph/compiled/compact.ts';
-import { foresee } from '../../../graph/decide.ts';
+import { preview } from '../../../graph/decide.ts';
 import { blockers } from '../../../graph/run/blockers.ts';
 import type { OperationRequest, Verb } from '../../../graph/run/decisions.ts';
 import type { WhyFacts } from '../../../graph/run/run-facts.ts';
@@ -831,7 +831,7 @@ function tryRemedies(graph: Graph, s: RunState, accepted: Map<string, number>): 
     };
     // A closed run takes nothing but its reopening.
     if (s.closed && verb !== 'reopen') continue;
-    const { groups } = foresee(graph, s, [entry], s.now);
+    const { groups } = preview(graph, s, [entry], s.now);
     const outcome = groups
       .flatMap((group) => group.effects)
       .find((item) => item.t === 'outcome' && item.operation === 'op');

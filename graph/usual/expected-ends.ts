@@ -18,7 +18,7 @@ export interface Work {
   readonly starts: Float64Array;
 }
 
-export interface ForeseenEnds {
+export interface ExpectedEnds {
   /** Per vertex, ms; 0: it does not run. */
   readonly ends: Float64Array;
   /** Per vertex: whose end it waits for last; -1: nobody's. */
@@ -28,7 +28,7 @@ export interface ForeseenEnds {
 }
 
 /** Loops' inner edges do not count. O(V + E). */
-export function foreseenEnds(graph: Graph, work: Work): ForeseenEnds {
+export function expectedEnds(graph: Graph, work: Work): ExpectedEnds {
   const { now, runs, members, roots, durations, starts } = work;
   const ends = new Float64Array(graph.n);
   const by = new Int32Array(graph.n).fill(-1);
@@ -75,7 +75,7 @@ export function foreseenEnds(graph: Graph, work: Work): ForeseenEnds {
 }
 
 /** The longest way to `v`: what it waits for last, and what that waits for, `v` at the end. */
-export function longestWayTo({ by }: ForeseenEnds, v: number): number[] {
+export function longestWayTo({ by }: ExpectedEnds, v: number): number[] {
   const way = [v];
   for (let u = by[v]!; u !== -1; u = by[u]!) way.push(u);
   return way.reverse();
@@ -83,7 +83,7 @@ export function longestWayTo({ by }: ForeseenEnds, v: number): number[] {
 
 /** Moved flows with a deadline (0 = none), in the order of the graph; `lateMs` is 0 for those that hold it. O(V). */
 export function deadlinesMoved(
-  { ends, moved }: ForeseenEnds,
+  { ends, moved }: ExpectedEnds,
   deadlines: Float64Array,
 ): { v: number; endsAt: number; lateMs: number }[] {
   const found: { v: number; endsAt: number; lateMs: number }[] = [];
