@@ -105,8 +105,7 @@ export class FlowDoubts {
     const { id } = draft;
     if (command[0]!.trim() === '')
       this.#add('error', id, [...path, 'command', 0], 'the command has no program', '命令中没有程序名');
-    for (const [i, argument] of command.entries())
-      this.#argument(draft, command, argument, i, [...path, 'command', i]);
+    for (const [i, argument] of command.entries()) this.#argument(draft, command, i, [...path, 'command', i]);
     for (const name of Object.keys(env)) {
       if (name === '' || name.includes('=') || name.includes('\0'))
         this.#add(
@@ -142,7 +141,8 @@ export class FlowDoubts {
   }
 
   /** As the platform will read it (`:name` alone is a parameter). */
-  #argument(draft: Draft, command: readonly string[], argument: string, i: number, path: Path): void {
+  #argument(draft: Draft, command: readonly string[], i: number, path: Path): void {
+    const argument = command[i]!;
     const { id, parameters } = draft;
     if (bytesOf(argument) > LONGEST_ARGUMENT)
       this.#add(

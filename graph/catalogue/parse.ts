@@ -140,6 +140,13 @@ export function placed({ at: _, ...finding }: Finding, place: Place | null): Pro
   return { ...finding, file: place?.file ?? null, line: place?.line ?? null, column: place?.column ?? null };
 }
 
+/** A file, or one entry of a list in it (`entry`), and where it begins in the file. */
+interface Part {
+  readonly text: string;
+  readonly offset: number;
+  readonly entry: boolean;
+}
+
 /** One file: its value, and the positions, which are read only when the first problem asks. */
 class CatalogueText {
   readonly path: string;
@@ -197,21 +204,21 @@ class CatalogueText {
     try {
       value = readYaml(
         this.#text,
-        (text, offset) => this.#byPackage(text, offset, marks, found, true),
+        (text, offset) => this.#byPackage({ text, offset, entry: true }, marks, found),
         marks,
       );
     } catch (error) {
       if (!(error instanceof NotPlain)) throw error;
       // What single entries had to report, the reading of the whole file reports again.
       found.length = 0;
-      value = this.#byPackage(this.#text, 0, marks, found, false);
+      value = this.#byPackage({ text: this.#text, offset: 0, entry: false }, marks, found);
     }
     for (const problem of found) report(problem);
     return value;
   }
 
-  /** Reads with the yaml package what the fast reader does not take on; `entry` is one entry of a list, out of its file. */
-  #byPackage(text: string, offset: number, marks: Marks | null, found: Problem[], entry: boolean): unknown {
+  /** Reads a part of the file that the fast reader does not support, with the yaml package. */
+  #byPackage({ text, offset, entry }: Part, marks: Marks | null, found: Problem[]): unknown {
     const { value, failures, flaws, document } = readByPackage(text);
     // An alias may point out of the entry: then only the whole file can tell.
     if (entry && failures.length > 0 && this.#text.includes('&')) throw new NotPlain();
