@@ -12,8 +12,9 @@ import { FLAG, has, type PersonMoment, type RunState } from './run/state.ts';
 import { operate, trigger } from './verbs/operate.ts';
 
 /**
- * Decisions in order: one group for the time that has passed, one per log row, one for what follows from the whole. After each group
- * nothing is left undone for `now`, the instant that the last exchange returned; so an operation meets the run as it is.
+ * The decisions, in groups: one for the time that has passed, one for each log row, one for reminders and the end of the run. After each group
+ * everything that follows from it at `now` is decided, so an operation is decided on an up-to-date state. `now` is the clock of the last
+ * exchange, ms. O(V + E) for the copy of the state, then O(changes).
  */
 export function decide(graph: Graph, state: RunState, entries: readonly Entry[], now: number): Group[] {
   return run(graph, state, entries, now).groups;
@@ -105,7 +106,7 @@ function external(m: Machine, entry: ExternalEntry): void {
   }
 }
 
-/** The event of a flow has come: as the manual trigger, but a flow that was opened for others or has its result is left as it is. */
+/** The event of a flow has come. It acts like a manual trigger, except on flows that the run was not opened for or that have a result. */
 function happen(m: Machine, v: number): void {
   const { s } = m;
   if ((s.flags[v]! & (FLAG.TRIGGERED | FLAG.EXCLUDED)) !== 0) return;
@@ -113,7 +114,7 @@ function happen(m: Machine, v: number): void {
   else m.setFlags(v, FLAG.TRIGGERED);
 }
 
-/** Flows whose moment came since timers were last looked at; an old attempt whose grace is over stands in nobody's way any more. */
+/** Looks at flows that fell due since the last time; an old attempt whose grace is over no longer blocks its flow. */
 function timers(m: Machine): void {
   const { s, graph } = m;
   for (let v = 0; v < graph.n; v++) {
@@ -126,7 +127,7 @@ function timers(m: Machine): void {
   }
 }
 
-/** Reminders of gates whose turn has come: one notice for what has passed, however much that is. O(moments), which are in order of time. */
+/** Reminders of gates that wait: one notice for all moments of a gate that have passed. O(moments up to now). */
 function remind(m: Machine): void {
   const { s } = m;
   if (s.closed) return;

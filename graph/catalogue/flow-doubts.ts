@@ -105,7 +105,7 @@ export class FlowDoubts {
     const { id } = draft;
     if (command[0]!.trim() === '')
       this.#add('error', id, [...path, 'command', 0], 'the command has no program', '命令中没有程序名');
-    for (const [i, argument] of command.entries()) this.#argument(draft, command, i, [...path, 'command', i]);
+    for (const i of command.keys()) this.#argument(draft, command, i, [...path, 'command', i]);
     for (const name of Object.keys(env)) {
       if (name === '' || name.includes('=') || name.includes('\0'))
         this.#add(

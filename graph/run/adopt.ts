@@ -1,4 +1,4 @@
-/** A run moves to another catalogue version (protocol D8): its state mapped by flow id, and what that changes. Pure. */
+/** Moves a run to another catalogue version (protocol D8): maps its state by flow id and says what that changes. Pure. */
 
 import { edgeId, type Graph } from '../compiled/compact.ts';
 import { type Blocker, blockers } from './blockers.ts';
@@ -11,7 +11,7 @@ export interface Target {
   readonly subscriptions: readonly Subscription[];
   /** Start times by vertex, 0 = none. */
   readonly starts: Float64Array;
-  /** Flags of a flow that is new to the run, as its opening would set them. */
+  /** Flags of a flow that is new to the run, as the opening of a run would set them. */
   readonly flagsOf: (v: number) => number;
 }
 
@@ -24,19 +24,22 @@ export interface NewBlocker {
 
 export interface Adoption {
   readonly state: RunState;
-  /** What stands in the way of a flow after it and did not before; of flows that are in both versions. */
+  /** Blockers that a flow has afterwards and did not have before; only flows that are in both versions. */
   readonly newBlockers: readonly NewBlocker[];
-  /** Flows that nothing stands in the way of any more. */
+  /** Flows that were blocked before and are not afterwards. */
   readonly freed: readonly string[];
   readonly added: readonly string[];
   readonly removed: readonly string[];
-  /** Of the removed ones those that have started: they must stay. */
+  /** Those of `removed` that have started: the run must keep them. */
   readonly started: readonly string[];
-  /** Waives in force on edges that are gone. */
+  /** Waives that are in force on edges that the new version lacks. */
   readonly lapsed: readonly { readonly from: string; readonly run: string | null; readonly to: string }[];
 }
 
-/** O(V + E). `before` knows of claims: what an agent has stays with it, what nobody has claimed is released again. */
+/**
+ * The state of the run by the new version. A flow that an agent has claimed stays with the agent; a release that nobody has claimed is made
+ * again. O(V + E).
+ */
 export function adopt(old: Graph, before: RunState, target: Target): Adoption {
   const { graph } = target;
   const s = emptyState(graph, {
@@ -77,7 +80,7 @@ function copyFlow(before: RunState, u: number, s: RunState, v: number): void {
   s.released[v] = before.released[u]!;
   s.lease[v] = before.lease[u]!;
   if (!has(s, v, FLAG.DISPATCHED) || isClaimed(s, v)) return;
-  // Its definition may be another one now: it goes back and comes again.
+  // Its definition may differ now: the release is taken back, and made again from the new one.
   s.flags[v]! &= ~(FLAG.DISPATCHED | FLAG.TAINTED | FLAG.STALE);
   s.released[v] = 0;
 }
@@ -92,7 +95,7 @@ interface Side {
   readonly s: RunState;
 }
 
-/** Waives of edges that are in both, and what was heard of other runs. Returns the waives whose edge is gone. */
+/** Copies waives and the state of subscriptions to the edges that are in both versions. Returns the waives whose edge is gone. */
 function copyEdges(from: Side, to: Side): Adoption['lapsed'] {
   const { graph: old, s: before } = from;
   const { graph, s } = to;

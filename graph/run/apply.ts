@@ -5,13 +5,13 @@ import { assignListed } from './machine.ts';
 import { assignFlow, assignForeign, FLAG, has, type RunState } from './state.ts';
 
 /**
- * Changes `s` in place: the groups that the exchange wrote, then what it said about claims. `decisions` are those handed in, unless
- * the answer brings adopted ones (A5). A group that was written leaves nothing undone; flows of groups that were not are looked at
- * again.
+ * Changes `s` in place: applies the groups that the exchange wrote, then what it answered about claims. `decisions` are those that were
+ * handed in, unless the answer brings adopted ones (A5). Nothing is left to decide for a group that was written; the flows of a group that
+ * was not written are looked at again. O(changes).
  */
 export function apply(graph: Graph, s: RunState, decisions: readonly Group[], answer: ExchangeAnswer): void {
   const groups = answer.adopted ?? decisions;
-  // Decisions were made for this instant; an adopted exchange may have been decided at another one.
+  // The decisions hold for this instant; those of an adopted exchange may have been made at another one.
   s.timersAt = answer.adopted === null ? s.now : s.timersAt;
   const lost =
     answer.adopted === null ? groups.slice(answer.written) : [...groups.slice(answer.written), ...decisions];
@@ -26,7 +26,7 @@ export function apply(graph: Graph, s: RunState, decisions: readonly Group[], an
   s.cursor = answer.cursor;
 }
 
-/** A flow whose claim is another one than was known is looked at again: it may have to be taken back. */
+/** Takes over what is known of claims. A flow whose claim differs from what was known is looked at again: its release may have to be taken back. */
 function applyLeases(s: RunState, answer: ExchangeAnswer, dirty: Set<number>): void {
   const known = new Map(answer.leases);
   if (answer.allLeases) for (let v = 0; v < s.lease.length; v++) if (!known.has(v)) known.set(v, 0);

@@ -1,6 +1,6 @@
 /**
- * Why a flow may not start yet: everything at once (protocol D4). This is the definition of ready; the engine's counters
- * (`isReady` in state.ts) are held to it by a property test, so the answer 'why' cannot contradict the engine.
+ * Everything that keeps a flow from starting (protocol D4). A flow without blockers is ready: this is the definition. A property test holds
+ * the engine's counters (`isReady` of state.ts) to it, so that `why` cannot contradict the engine.
  */
 import type { Graph } from '../compiled/compact.ts';
 import { edgeMet, FLAG, has, isTriggered, type RunState } from './state.ts';
@@ -8,19 +8,22 @@ import { edgeMet, FLAG, has, isTriggered, type RunState } from './state.ts';
 export type Blocker =
   | { readonly code: 'not_triggered' }
   | { readonly code: 'retired' }
-  /** The run was closed: what is running ends, nothing begins. */
+  /** The run is closed: running attempts end, no flow starts. */
   | { readonly code: 'run_closed' }
   | { readonly code: 'held' }
   /** An edge whose upstream is not done; `loop` when the edge lies inside a loop, `dependency_invalid` when the upstream is gone. */
   | { readonly code: 'upstream' | 'loop' | 'dependency_invalid'; readonly from: string }
   | { readonly code: 'other_run'; readonly from: string; readonly run: string }
-  /** Members of a rerun plan above it are not done again. */
+  /** Members of a rerun plan above it have not been done again yet. */
   | { readonly code: 'rerun_above'; readonly members: readonly string[] }
   | { readonly code: 'start_time' | 'retry_backoff'; readonly until: number }
   | { readonly code: 'previous_attempt_ending'; readonly until: number }
   | { readonly code: 'rerun_pending' };
 
-/** All engine-side blockers of a flow without result; what a claim may still miss (slot, pool, lock, pause) is in the record. */
+/**
+ * All blockers that the engine knows, for a flow without result. What a claim may still lack (slot, pool, lock, pause) is in the record.
+ * O(in-degree); O(V + E) for a member of a rerun plan.
+ */
 export function blockers(graph: Graph, s: RunState, v: number): Blocker[] {
   const list: Blocker[] = [];
   if (s.closed) list.push({ code: 'run_closed' });

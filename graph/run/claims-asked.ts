@@ -1,7 +1,7 @@
-/** Whose claims the coordinator has to know before it decides what is in its log. Pure; the exchange and its model in tests ask it. */
+/** Which flows' claims the coordinator has to know before it decides its log rows. Pure; used by the exchange and by its model in tests. */
 import type { Entry, Verb } from './decisions.ts';
 
-/** Verbs whose rules look at the claims of the flows they name and of no others. */
+/** Verbs whose rules look only at the claims of the flows that they name. */
 const OF_THEIR_OWN: ReadonlySet<Verb> = new Set<Verb>([
   ...(['hold', 'unhold', 'skip', 'unskip', 'expedite', 'force-pass', 'start-now', 'cancel'] as const),
   ...(['confirm', 'reject', 'withdraw', 'resolve'] as const),

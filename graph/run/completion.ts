@@ -6,7 +6,7 @@ import { beginGeneration, dropPending, finish, markStale } from './settle.ts';
 import { FAILURE_KINDS, type FailureKind, FLAG, has } from './state.ts';
 import { codeOf } from './status.ts';
 
-/** True when the entry speaks of the attempt that the flow is waiting for. */
+/** Whether the entry is about the attempt that the flow waits for. */
 function isCurrent(m: Machine, entry: { v: number; generation: number; attempt: number }): boolean {
   const { s } = m;
   const { v } = entry;
@@ -50,7 +50,7 @@ export function complete(m: Machine, entry: CompletionEntry): void {
       fail(m, v, entry.failure ?? 'program', entry.at);
       return;
     case 'cancelled':
-      // Nobody here asked for it: an administrator or a stopping agent did.
+      // No operation of this run asked for it: a database administrator or a stopping agent cancelled the program.
       fail(m, v, 'infrastructure', entry.at);
       return;
     case 'false':
@@ -64,7 +64,7 @@ export function complete(m: Machine, entry: CompletionEntry): void {
   }
 }
 
-/** It never started: it waits again, under another attempt because the record still has this one as claimed. */
+/** The attempt never started. The flow waits again with the next attempt, because the record still has this one as claimed. */
 function giveBack(m: Machine, v: number): void {
   dropPending(m, v);
   nextAttempt(m, v, { due: 0 });
@@ -72,9 +72,9 @@ function giveBack(m: Machine, v: number): void {
 }
 
 /**
- * D9: a check that is false is no failure until it gives up. An answer is proof that the platform works: the retry budgets are whole again.
- * Its patience is used up by its questions, sent to answer, and by the pauses between them; not by a wait for an agent, which may be
- * drained, paused or dead.
+ * D9: a check whose answer is no has not failed until it gives up. The answer proves that the platform works, so the retry budgets are full
+ * again. What counts towards `giveUpAfterMs` is the time of its questions, from sent to answered, and the pauses between them; waiting for
+ * an agent does not count, as agents may be drained, paused or dead.
  */
 function tryAgainLater(m: Machine, v: number, { at, tookMs = 0 }: CompletionEntry): void {
   const { s, graph } = m;
@@ -84,7 +84,7 @@ function tryAgainLater(m: Machine, v: number, { at, tookMs = 0 }: CompletionEntr
     fail(m, v, 'program', at);
     return;
   }
-  // At least 1 ms, so that a check that is asked without a pause gives up, too.
+  // At least 1 ms, so that a check without pauses gives up, too.
   const asked = s.asked[v]! + Math.max(1, tookMs);
   if (giveUpAfterMs !== null && asked >= giveUpAfterMs) {
     m.set(v, { asked });
@@ -95,7 +95,7 @@ function tryAgainLater(m: Machine, v: number, { at, tookMs = 0 }: CompletionEntr
   nextAttempt(m, v, { due: at + delayMs, used: 0, asked: asked + delayMs });
 }
 
-/** Uses the budget of the kind of failure, or ends the generation. */
+/** Tries again and uses one retry of this kind of failure; without one left, the generation fails. */
 function fail(m: Machine, v: number, kind: FailureKind, at: number): void {
   const attrs = m.graph.attrOf(v);
   const allowed = attrs.retries[kind];
@@ -109,7 +109,7 @@ function fail(m: Machine, v: number, kind: FailureKind, at: number): void {
 const isUsedUp = ({ s, graph }: Machine, v: number, kind: FailureKind): boolean =>
   usedOf(s.used[v]!, kind) >= graph.attrOf(v).retries[kind];
 
-/** Fails, and says what was used up: `used` of `allowed`. A flow that has no budget at all has just failed. */
+/** Fails the generation, and notes what was used up: `used` of `allowed`. Nothing is noted for a flow that has no retries at all. */
 function giveUp(
   m: Machine,
   v: number,
@@ -130,7 +130,7 @@ function giveUp(
   finish(m, v, 'failed', false);
 }
 
-/** What an attempt without result has used counts no more: the next release fixes taint, and stale is cleared (D6). */
+/** Begins the next attempt. The inputs of the last one no longer count: its next release decides about taint, and stale is cleared (D6). */
 function nextAttempt(
   m: Machine,
   v: number,
@@ -162,7 +162,7 @@ export function lose(m: Machine, entry: LostEntry): void {
     if (!attrs.fenced) m.set(v, { flags: s.flags[v]! | FLAG.ENDING, due: graceEndsAt });
   };
   if (!attrs.fenced && !attrs.idempotent) {
-    // A pending rerun stays pending: a person says first what became of the old attempt.
+    // A pending rerun stays pending until a person says what became of the old attempt.
     finish(m, v, 'outcome_unknown', false);
     orphaned();
     m.effect({ t: 'notice', v, kind: 'outcome_unknown', recipient: null });
@@ -185,11 +185,11 @@ export function lose(m: Machine, entry: LostEntry): void {
     return;
   }
   const used = useOne(s.used[v]!, 'lost');
-  // Fenced: the old attempt can do no harm, the next one goes at once. Otherwise its end is waited out.
+  // Fenced: the old attempt can do no harm, so the next one starts at once. Otherwise the next one waits until the old one must have ended.
   nextAttempt(m, v, attrs.fenced ? { due: 0, used } : { due: graceEndsAt, flags: FLAG.ENDING, used });
 }
 
-/** The old attempt of a superseded generation is over now, or at `until`. */
+/** The old attempt of a superseded generation has ended (`until` 0), or will have ended at `until`. */
 function endOld(m: Machine, v: number, until: number): void {
   const { s } = m;
   if (!has(s, v, FLAG.ENDING)) return;
@@ -198,8 +198,8 @@ function endOld(m: Machine, v: number, until: number): void {
 }
 
 /**
- * An attempt whose loss was logged tells its end after all (C7), with or without an effect: if its flow waits out its grace, it waits no
- * more. Of an attempt before the last one nothing follows for the wait.
+ * An attempt that was given up as lost reports its end after all (C7). If the flow waits only because this attempt might still be running,
+ * the wait is over; an attempt before the last one changes nothing about the wait. `effect`: it has left an effect.
  */
 export function completeAfterLoss(
   m: Machine,
@@ -208,19 +208,19 @@ export function completeAfterLoss(
 ): void {
   const { s } = m;
   const { v } = of;
-  // A retry that waits has the next number already; with a result it is the attempt's own.
+  // While a retry waits, the flow has the number of the next attempt; with a result, that of the last one.
   const last = s.result[v] === 0 ? s.attempt[v]! - 1 : s.attempt[v]!;
   if (s.due[v] !== 0 && s.generation[v] === of.generation && last === of.attempt) endOld(m, v, 0);
   if (effect) proveEffect(m, v);
 }
 
-/** C7, D6: an attempt that no longer counted has left its effect all the same. */
+/** C7, D6: an attempt whose result no longer counts has left its effect. What used the flow's data is stale, and people are notified. */
 export function proveEffect(m: Machine, v: number): void {
   markStale(m, [v]);
   m.effect({ t: 'notice', v, kind: 'late_effect', recipient: null });
 }
 
-/** `rerunPending` (protocol E): the old end is recorded, frees nothing and is not retried; now the new generation begins. */
+/** Begins the generation of a rerun that waited for a running attempt (protocol E). The end of that attempt frees nothing and is not retried. */
 export function beginPending(m: Machine, v: number, operation: string | null): void {
   const { s } = m;
   const root = has(s, v, FLAG.PENDING_ROOT);

@@ -4,7 +4,7 @@ import type { FailureKind, PersonMoment } from './state.ts';
 import type { State } from './status.ts';
 import type { UpstreamChange } from './subscriptions.ts';
 
-/** Rows of the run's log after the cursor, in the order of `seq`; flows by vertex, -1 when the run's graph has no such flow. */
+/** Log rows of the run after the cursor, in the order of `seq`. Flows are vertices; -1 = the graph of the run has no such flow. */
 export type Entry = CompletionEntry | LostEntry | OperationEntry | ExternalEntry;
 
 export interface CompletionEntry {
@@ -17,7 +17,7 @@ export interface CompletionEntry {
   /** `requeued`: a claim ended before its program was started, and the flow must not simply go back to the outbox (C4). */
   readonly outcome: 'succeeded' | 'failed' | 'false' | 'cancelled' | 'requeued';
   readonly failure: FailureKind | null;
-  /** How long the question took, ms, when its answer is `false`. Absent in rows that were written before it was counted. */
+  /** How long the question took, ms, when the outcome is `false`. Absent in rows of older builds. */
   readonly tookMs?: number;
 }
 
@@ -37,7 +37,7 @@ export interface OperationEntry {
   readonly operation: string;
   readonly actor: string;
   readonly roles: readonly string[];
-  /** The second person of B4, when there was one. */
+  /** The second person who approved it (B4). */
   readonly approvedBy: string | null;
   readonly request: OperationRequest;
 }
@@ -52,7 +52,7 @@ export interface ExternalEntry {
         readonly changes: readonly UpstreamChange[];
         readonly via: readonly string[];
       }
-    /** An attempt that was lost told its end afterwards, and whether it has left an effect (C7). */
+    /** An attempt that was given up as lost reported its end (`end`), or that it has left an effect (`effect`) (C7). */
     | {
         readonly type: 'effect' | 'end';
         readonly v: number;
@@ -99,7 +99,7 @@ export interface OperationRequest {
   readonly partial: boolean;
   /** force-pass of something sent or running (C7). */
   readonly supersede: boolean;
-  /** cancel: the attempt ends although processes of its program live on; absent in rows of before: no. */
+  /** cancel: the attempt ends although processes of its program are still alive. Absent in rows of older builds: no. */
   readonly forceEnd?: boolean;
   /** resolve. */
   readonly ran: boolean | null;
@@ -123,13 +123,13 @@ export interface RerunPlan {
   readonly running: 'supersede' | 'wait';
   readonly keepWaives: boolean;
   /**
-   * Part of a plan over several runs: that nothing had changed was verified in all of them when it was logged in all of them, so no run
-   * refuses its part. `awaits` are upstreams that are redone in the other runs: until those tell of a new result they are not done.
+   * The plan is part of one over several runs. When it was logged, in all of them at once, nothing had changed in any of them, so no run
+   * refuses its part. `awaits`: upstreams that are redone in the other runs; they count as not done until their new result is reported.
    */
   readonly agreed?: { readonly awaits: readonly { readonly from: string; readonly run: string }[] };
 }
 
-/** The whole stored row of a flow after a group, with what it needs of the world. */
+/** The stored row of a flow after a group, and the condition under which the group may be written. */
 export interface FlowChange {
   readonly v: number;
   readonly generation: number;
@@ -138,27 +138,27 @@ export interface FlowChange {
   readonly flags: number;
   readonly due: number;
   readonly used: number;
-  /** Absent: 0, as for all that are no checks. */
+  /** Absent = 0; only checks have another value. */
   readonly asked?: number;
   readonly phase: number;
-  /** Instants the exchange stamps with its own clock: 1 = now, 0 = none, -1 = as it is. */
+  /** What the exchange does with the instant of the release: 1 = sets it to its clock, 0 = clears it, -1 = leaves it. */
   readonly released: -1 | 0 | 1;
-  /** What the flow's outbox row must be for this group to be written: 0 = anything, 1 = not claimed, 2 = claimed. */
+  /** The group is written only while the flow's outbox row is: 0 = anything, 1 = not claimed, 2 = claimed. */
   readonly expect: 0 | 1 | 2;
 }
 
 export interface FlowOutcome {
   readonly flow: string;
-  /** null = done; otherwise why not. */
+  /** null = carried out; otherwise why it was refused. */
   readonly code: string | null;
-  /** The state that the operation met. */
+  /** The state of the flow when the operation was decided. */
   readonly state: State | null;
   readonly detail?: string;
 }
 
 export interface OperationOutcome {
   readonly flows: readonly FlowOutcome[];
-  /** When refused as a whole. */
+  /** Why the whole operation was refused; null = it was not. */
   readonly code: string | null;
   readonly detail: string | null;
 }
@@ -175,7 +175,7 @@ export type Effect =
       readonly v: number;
       readonly kind: string;
       readonly from: string | null;
-      /** The other run that a waived edge comes from. */
+      /** The other run of the upstream of a waived edge. */
       readonly run?: string;
       readonly operation: string;
     }
@@ -194,9 +194,9 @@ export type Effect =
       readonly list: 'edge' | 'invalid' | 'foreign';
     }
   | { readonly t: 'foreign'; readonly index: number; readonly met: 0 | 1 | 2 }
-  /** A newer generation, or another effect, of these flows: in other runs, flows that used them or what lies below them are stale (A11, D6). */
+  /** These flows have a newer generation, or another effect. In other runs, flows that used them or flows below them become stale (A11, D6). */
   | { readonly t: 'redone'; readonly roots: readonly number[]; readonly via: readonly string[] }
-  /** The generation that ends, as it ended. */
+  /** The generation that ends, with its result and flags. */
   | {
       readonly t: 'generation';
       readonly v: number;
@@ -205,7 +205,7 @@ export type Effect =
       readonly flags: number;
       readonly operation: string | null;
     }
-  /** It failed for good: `used` of `allowed` failures in a row of this kind, or ms of a check that answered `false`. */
+  /** The generation failed for good: `used` of `allowed` failures of one kind in a row, or ms of a check whose answer was no. */
   | {
       readonly t: 'gave_up';
       readonly v: number;
@@ -215,37 +215,37 @@ export type Effect =
       readonly used: number;
       readonly allowed: number;
     }
-  /** `force`: the attempt ends although processes of its program live on. */
+  /** `force`: the attempt ends although processes of its program are still alive. */
   | { readonly t: 'stop'; readonly v: number; readonly force?: true }
   | { readonly t: 'triggered'; readonly v: number }
   | { readonly t: 'notice'; readonly v: number; readonly kind: NoticeKind; readonly recipient: string | null }
-  /** Every flow is done or retired, or no longer is. */
+  /** `on`: every flow is done or retired; off: not any more. */
   | { readonly t: 'finished'; readonly on: boolean }
   | { readonly t: 'run'; readonly verb: RunVerb; readonly operation: string };
 
 export type NoticeKind = 'notify' | PersonMoment['kind'] | 'outcome_unknown' | 'late_effect';
 
-/** Decisions of one log row (or of timers: seq 0). Written whole or not at all. */
+/** The decisions that follow from one log row, or from time that has passed (seq 0). Written completely or not at all. */
 export interface Group {
   readonly seq: number;
   readonly changes: readonly FlowChange[];
   readonly effects: readonly Effect[];
 }
 
-/** What the exchange says back (A5). */
+/** The answer of the exchange (A5). */
 export interface ExchangeAnswer {
   /** Number of the exchange, and the record's clock. */
   readonly n: number;
   readonly now: number;
   /** How many groups were written. */
   readonly written: number;
-  /** Set when exchange n had been stored already with other decisions: these are the ones that count. */
+  /** The stored decisions, which count, when this exchange had been stored with other ones before. */
   readonly adopted: readonly Group[] | null;
   readonly cursor: number;
   readonly entries: readonly Entry[];
-  /** Flows with an open lease: all of them when `allLeases`, else those that contradicted. [v, 1 sent | 2 started | 0 unclaimed] */
+  /** `[v, 1 sent | 2 started | 0 not claimed]`: all flows with an open lease when `allLeases`, else those that contradicted a decision. */
   readonly leases: readonly (readonly [number, 0 | 1 | 2])[];
   readonly allLeases: boolean;
-  /** More log rows wait than were given. */
+  /** There are more log rows than this answer holds. */
   readonly more: boolean;
 }

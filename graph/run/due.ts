@@ -1,10 +1,10 @@
-/** When the engine has something to do by itself, and when it has nothing left to do. */
+/** When the coordinator has to decide without a new log row, and when its run is finished. */
 import type { Graph } from '../compiled/compact.ts';
 import { FLAG, has, isDone, isTriggered, type RunState } from './state.ts';
 
 /**
- * Next instant after `s.now` at which `decide` may have something to do by itself; 0 = none. Ask only when `decide` has nothing to say
- * for `s.now`: what fell due between the last decision and the exchange's clock is its business. O(V).
+ * The next instant after `s.now`, ms, at which `decide` may have something to do without a new log row; 0 = none. Call it when `decide`
+ * has nothing to do for `s.now`: what fell due before that is not found here. O(V).
  */
 export function nextDue(graph: Graph, s: RunState): number {
   if (s.closed) return 0;
@@ -21,14 +21,14 @@ export function nextDue(graph: Graph, s: RunState): number {
   return Number.isFinite(next) ? next : 0;
 }
 
-/** All flows that the run was opened for, or that somebody has triggered since, have a releasing result or left the graph. */
+/** Whether every flow that the run was opened for, or that was triggered since, is done or retired. O(V). */
 export function isFinished(graph: Graph, s: RunState): boolean {
   for (let v = 0; v < graph.n; v++)
     if (!isDone(s, v) && !has(s, v, FLAG.RETIRED) && !isLeftOut(graph, s, v)) return false;
   return true;
 }
 
-/** The run was opened for others, and nobody has asked for this one since. */
+/** The run was opened for other procedures, and the flow was not triggered since. */
 function isLeftOut(graph: Graph, s: RunState, v: number): boolean {
   return has(s, v, FLAG.EXCLUDED) && s.result[v] === 0 && !isTriggered(graph, s, v);
 }

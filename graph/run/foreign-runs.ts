@@ -1,4 +1,4 @@
-/** Which runs the edges of a run to other runs mean (protocol A11). Not for workflow code: the record has the answer. */
+/** Which runs an edge to another run means (protocol A11). Not for workflow code: subscriptions in the record hold the answer. */
 import { SluiceError } from '../../errors.ts';
 import { isBefore } from '../calendar/beginning.ts';
 import {
@@ -14,22 +14,22 @@ import type { ForeignEdge, Graph } from '../compiled/compact.ts';
 import type { Cycle } from '../model.ts';
 import type { Subscription, Subscriptions } from './subscriptions.ts';
 
-/** A run of the same backfill, whether opened yet or not. */
+/** A run of the same backfill, opened or not. */
 export interface Beside {
   readonly run: string;
-  /** Flows that it is opened for; null: all. An edge from any other means the scheduled run. */
+  /** Flows that it is opened for; null = all. An edge from a flow that is not among them means the scheduled run. */
   readonly flows: ReadonlySet<string> | null;
 }
 
-/** The run whose edges are meant, and the runs that stand beside it. */
+/** The run whose edges are resolved, and the other runs of its backfill. */
 export interface Standing {
   readonly cycle: Cycle;
   readonly period: string;
-  /** By the id of the scheduled run of their period: an edge to that period means the run beside instead (decision 0006). */
+  /** Id of a scheduled run -> the run of the backfill with the same period, which the edge means instead (decision 0006). */
   readonly beside: ReadonlyMap<string, Beside>;
 }
 
-/** Ids that are no runs', and those of scheduled runs, stand beside nothing. */
+/** Runs of a backfill by the id of the scheduled run of their period. Ids of scheduled runs and ids that are no runs' are left out. */
 export function besides(list: readonly Beside[]): Map<string, Beside> {
   return new Map(
     list.flatMap((item) => {
@@ -42,8 +42,8 @@ export function besides(list: readonly Beside[]): Map<string, Beside> {
 type Run = Pick<Standing, 'cycle' | 'period'>;
 
 /**
- * Periods that an edge asks for, seen from a run of `period`, whether there are runs of them or not. Where schedules open the upstream,
- * `previous`, negative offsets and `every...` count the periods that are opened (protocol D10).
+ * Periods that an edge means, seen from a run of `period`, whether runs of them exist or not. Where schedules open the upstream, `previous`,
+ * negative offsets and `every...` count only periods that are opened (protocol D10). Throws `internal` when the graph lacks the schedules.
  */
 export function periodsOf(graph: Graph, edge: ForeignEdge, { cycle, period }: Run): string[] {
   const own = graph.attrOf(edge.v).period;
@@ -58,8 +58,8 @@ export function periodsOf(graph: Graph, edge: ForeignEdge, { cycle, period }: Ru
 }
 
 /**
- * The period before the flow's own, as its program gets it (`:previous_period`): the one that its edge to the period before leads to, to itself
- * rather than to another flow; without such an edge the plain one.
+ * The parameter `:previous_period` of a flow's program: the period that its edge to an earlier period leads to, preferably an edge to the flow
+ * itself; without such an edge the period before its own.
  */
 export function previousOf(graph: Graph, v: number, run: Run): string {
   const own = graph.attrOf(v).period;
@@ -73,20 +73,20 @@ export function previousOf(graph: Graph, v: number, run: Run): string {
 }
 
 /**
- * Runs that one edge means: the scheduled run of each mapped period, unless one of the same backfill has the period. A period before the
- * upstream's beginning has no run: of a month in whose middle the days begin, the days that exist count.
+ * Runs that one edge means: for each period the run of the same backfill, else the scheduled run. Periods before the upstream's beginning
+ * are left out; when days begin in the middle of a month, an edge to all days of the month means the days from then on.
  */
 function runsOf(edge: ForeignEdge, standing: Standing, periods: readonly string[]): string[] {
   return periods.flatMap((period) => {
     const scheduled = runId(edge.cycle, period);
     const beside = standing.beside.get(scheduled);
-    // A backfill that was asked for from before the beginning has results that nobody else has.
+    // A backfill may begin before the beginning; its own runs exist then.
     if (beside !== undefined && beside.flows?.has(edge.from) !== false) return [beside.run];
     return isBefore(period, edge.begins) ? [] : [scheduled];
   });
 }
 
-/** All subscriptions of a run; two edges that mean the same flow of the same run are one. O(edges x periods); periods once for each kind of edge. */
+/** All subscriptions of a run. Two edges that mean the same flow of the same run give one. O(edges x periods). */
 export function resolveForeign(graph: Graph, standing: Standing): Subscription[] {
   const found = new Map<string, Subscription>();
   const known = new Map<string, readonly string[]>();
@@ -103,15 +103,15 @@ export function resolveForeign(graph: Graph, standing: Standing): Subscription[]
   return [...found.values()];
 }
 
-/** Something that a flow does not wait for: it lies before the beginning. */
+/** An upstream in a period before its beginning, for which a flow does not wait. */
 export interface NeverThere {
   readonly from: string;
-  /** The scheduled run that never will be. */
+  /** Id of the scheduled run, which will never exist. */
   readonly run: string;
   readonly begins: string;
 }
 
-/** What the run's subscriptions leave out of the edges into `v` because it lies before a beginning. O(its periods). */
+/** Upstreams of `v` in other runs for which the run has no subscription, because their periods lie before a beginning. O(its periods). */
 export function beforeBeginning(
   graph: Graph,
   subscriptions: Subscriptions,

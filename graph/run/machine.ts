@@ -1,4 +1,4 @@
-/** The working copy of a state while `decide` runs: changes are made through it and noted as decisions. */
+/** The copy of a state on which `decide` works. Every change goes through it and is noted as a decision. */
 import type { Graph } from '../compiled/compact.ts';
 import type { Effect, FlowChange, Group } from './decisions.ts';
 import {
@@ -36,7 +36,7 @@ export class Machine {
     this.#touched.clear();
   }
 
-  /** Closes the group. One with a log row is kept even when nothing follows from it: it moves the cursor. */
+  /** Closes the group. A group of a log row is kept even when it is empty, because it moves the cursor. */
   end(): void {
     if (this.#seq === 0 && this.#touched.size === 0 && this.#effects.length === 0) return;
     const changes: FlowChange[] = [];
@@ -91,28 +91,28 @@ export class Machine {
     if (!this.#touched.has(v)) this.#touched.set(v, { expect: 0, released: -1 });
   }
 
-  /** The group holds only while the flow's outbox row is unclaimed (1) or claimed (2): what an operator saw must still be so. */
+  /** The exchange writes the group only while the flow's outbox row is not claimed (1) or is claimed (2). */
   expect(v: number, claimed: 1 | 2): void {
     this.touch(v);
     this.#touched.get(v)!.expect = claimed;
   }
 
-  /** Its turn came (stamped with the exchange's clock), or was taken back. */
+  /** Notes that the flow was released (the exchange stamps it with its clock), or that the release was taken back. */
   markReleased(v: number, on: boolean): void {
     this.touch(v);
     this.#touched.get(v)!.released = on ? 1 : 0;
     this.s.released[v] = on ? this.s.now : 0;
   }
 
-  /** What is decided about a flow in the outbox rests on what was known of its claim; contradicted when an agent was faster. */
+  /** A decision about a flow in the outbox rests on what is known of its claim. The exchange refuses it when an agent was faster. */
   expectAsKnown(v: number): void {
     if (has(this.s, v, FLAG.DISPATCHED)) this.expect(v, isClaimed(this.s, v) ? 2 : 1);
   }
 
-  /** Takes an unclaimed flow back from the outbox; contradicted when an agent was faster. */
+  /** Takes a flow that nobody has claimed back from the outbox. The exchange refuses it when an agent was faster. */
   undispatch(v: number): void {
     this.expect(v, 1);
-    // Nothing was used yet: neither tainted nor stale.
+    // It has used no input yet, so it is neither tainted nor stale.
     this.setFlags(v, 0, FLAG.DISPATCHED | FLAG.TAINTED | FLAG.STALE);
     this.markReleased(v, false);
   }

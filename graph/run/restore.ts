@@ -1,9 +1,9 @@
-/** The state of a run from what the record stores of it (protocol A9): the twin of store/record/run-state.ts, used inside the workflow. */
+/** Rebuilds the state of a run from the record (protocol A9). Runs inside the workflow; store/record/run-state.ts reads the rows. */
 import type { Graph } from '../compiled/compact.ts';
 import { derive, emptyState, type PersonMoment, type RunState } from './state.ts';
 import type { Subscription } from './subscriptions.ts';
 
-/** One snapshot of the record, sparse: only flows that differ from a fresh run. Plain JSON. */
+/** One snapshot of the record as plain JSON. Holds only flows that differ from those of a new run. */
 export interface StoredRun {
   readonly exchange: number;
   readonly cursor: number;

@@ -1,15 +1,14 @@
 /**
- * Who is given what waits, and for whom room is kept (protocol C8-C10). Pure: store/agents/claims.ts calls it in the claim's transaction, `why`
- * with the same rows, and a simulation plays it.
+ * Which agent gets which waiting flow, and for which flows room is kept (protocol C8-C10). Pure: store/agents/claims.ts calls it in the
+ * transaction of a claim, `why` calls it with the same rows, and a simulation tests it.
  *
- * A claim that takes whatever fits lets small flows fill a pool for ever, one after the other, while a flow that needs several units of it
- * waits. So expedited and key flows that need more than a plain slot (a pool, a named lock, a label) go first, and what they need is kept
- * for them while it becomes free. Nothing is held while it is kept: each claim works it out again, in the waiting order, from what waits
- * then. So two that need the same pools cannot block each other, and room is kept for nobody who was held, cancelled, paused or
- * whose pool became too small.
+ * If a claim took whatever fits, small flows could fill a pool one after the other while a flow that needs several units of it waits for
+ * ever. So expedited and key flows that need more than a slot (a pool, a named lock, a label) go first, and what becomes free is kept for
+ * them. Keeping holds nothing: each claim computes it again, in the waiting order, from the flows that wait then. So two flows that need
+ * the same pools cannot block each other, and no room is kept for a flow that was held, cancelled or paused, or whose pool is too small.
  */
 
-/** What a waiting flow must find free at once: its pools and locks, and a slot of an agent of its platform that has its labels. */
+/** A waiting flow. Its pools and locks, and a slot of an agent of its platform with its labels, must be free at the same time. */
 export interface Asking {
   readonly platform: string;
   readonly labels: readonly string[];
@@ -24,7 +23,7 @@ export interface AgentRoom {
   readonly platform: string;
   readonly labels: readonly string[];
   readonly free: number;
-  /** How many flows it takes in this claim; 0 = it is not asking. */
+  /** How many flows it takes in this claim; 0 = it has not asked for any. */
   readonly takes: number;
 }
 
@@ -35,10 +34,10 @@ export interface Rooms {
   readonly agents: readonly AgentRoom[];
 }
 
-/** One who goes first: expedited or key. */
+/** A flow that goes first: an expedited flow or a key flow. */
 export interface First<T> {
   readonly asking: T;
-  /** False: its row cannot be taken in this claim (another claim has it in hand). Room is kept all the same. */
+  /** False: another claim has its row locked, so this claim cannot take it. Room is kept for it all the same. */
   readonly takeable: boolean;
 }
 
@@ -53,12 +52,12 @@ export interface Assigned<T> {
   readonly agent: string;
 }
 
-/** Room that is kept: what others miss because of it. */
+/** Room that is kept for a flow, and that other flows cannot use. */
 export interface Kept<T> {
   readonly asking: T;
-  /** The agent on which a slot is kept; null: none is free, so only locks are kept, and the next free slot goes to it. */
+  /** The agent on which a slot is kept. null = no slot is free: only locks are kept, and the flow gets the next free slot. */
   readonly agent: string | null;
-  /** True: nothing else is missing, so its pools are kept, too. */
+  /** True: only pools are missing, so they are kept, too. */
   readonly pools: boolean;
   /** Lock keys kept for it. */
   readonly locks: readonly string[];
@@ -86,7 +85,7 @@ export function allot<T extends Asking>(
   const kept: Kept<T>[] = [];
   for (const { asking, takeable } of first) {
     const seats = left.seats(asking);
-    // Nobody can tell when an agent comes or the pool is enlarged: nothing stands idle for that.
+    // No agent could run it, or its pool is too small: nothing may stand idle until somebody changes that.
     if (seats.length === 0 || !left.couldEverHold(asking)) continue;
     const unlocked = asking.locks.every((key) => left.isUnlocked(key));
     const locks = left.keepLocks(asking);

@@ -1,4 +1,4 @@
-/** What follows from a state by itself: whose turn has come is sent, skipped or asked for; whose turn is gone is taken back. */
+/** What follows from a state without further news: ready flows are released, and releases of flows that are not ready any more are taken back. */
 import { reachOf } from '../compiled/reach.ts';
 import type { Machine } from './machine.ts';
 import {
@@ -18,7 +18,7 @@ import { codeOf, isReleasing, PHASES, type Result } from './status.ts';
 const SUCCEEDED = codeOf('succeeded');
 const FORCE_PASSED = codeOf('force_passed');
 
-/** Overrides that are in force as long as a flag stands. */
+/** Overrides that are in force while a flag is set. */
 const OVERRIDES: readonly (readonly [number, string])[] = [
   [FLAG.SKIP, 'skip'],
   [FLAG.EXPEDITE, 'expedite'],
@@ -40,9 +40,9 @@ export function endOverrides(
 }
 
 /**
- * Looks at every dirty flow until nothing follows any more. First what is not ready now is taken back, also when it will be ready again
- * in a moment: its release rested on what is gone. Then whatever is free goes, in any order: it only frees more. O(changed flows and
- * their edges).
+ * Looks at every dirty flow until nothing follows any more. First it takes back releases of flows that are not ready, even when they will be
+ * ready again at once: such a release rested on something that is gone. Then it releases what is ready, in any order, as a release only
+ * makes further flows ready. O(changed flows and their edges).
  */
 export function settle(m: Machine): void {
   const queue = m.s.dirty;
@@ -55,7 +55,7 @@ export function settle(m: Machine): void {
   m.s.dirty.length = 0;
 }
 
-/** start-now sets aside what is missing now, also when it went missing later; that it did is kept (D6). */
+/** start-now also sets aside what goes missing after it. The flow's result will be tainted then (D6). */
 function noteSetAside(m: Machine, v: number): void {
   const { s } = m;
   if (s.result[v] !== 0 || !has(s, v, FLAG.STARTED_NOW) || has(s, v, FLAG.TAINT_NEXT)) return;
@@ -82,13 +82,13 @@ function forward(m: Machine, v: number): void {
   } else if (isReady(graph, s, v)) release(m, v);
 }
 
-/** What a release rests on changes: while nobody has claimed the flow it is taken back, to be released again at once. */
+/** Takes back a release that no agent has claimed, because something that it rests on changes. `settle` releases the flow again. */
 export function takeBackUnclaimed(m: Machine, v: number): void {
   m.expectAsKnown(v);
   if (has(m.s, v, FLAG.DISPATCHED) && !isClaimed(m.s, v)) m.undispatch(v);
 }
 
-/** Moves among the waiting states are written too; of a claimed flow it must be so that it is still claimed (C4). */
+/** Notes a move from one waiting state to another. For a claimed flow it holds only while the flow is still claimed (C4). */
 function notePhase(m: Machine, v: number): void {
   const { s, graph } = m;
   if (s.result[v] !== 0 || s.phase[v] === PHASES.indexOf(phaseOf(graph, s, v))) return;
@@ -96,7 +96,7 @@ function notePhase(m: Machine, v: number): void {
   if (isClaimed(s, v)) m.expect(v, 2);
 }
 
-/** Its turn has come: an agent gets it through the outbox, a person is awaited, the engine does it at once. */
+/** Releases the flow: agents find it in the outbox, a person is waited for, the engine acts at once. */
 function release(m: Machine, v: number): void {
   const { s, graph } = m;
   const attrs = graph.attrOf(v);
@@ -118,7 +118,7 @@ function release(m: Machine, v: number): void {
   }
 }
 
-/** Taint of a flow that is released now (D6): an edge is set aside, or a tainted result is used. O(in-degree). */
+/** Whether a flow that is released now is tainted (D6): an edge is set aside, or it uses a tainted result. O(in-degree). */
 export function inheritsTaint(m: Machine, v: number): boolean {
   const { s, graph } = m;
   if (has(s, v, FLAG.TAINT_NEXT)) return true;
@@ -133,7 +133,7 @@ export function inheritsTaint(m: Machine, v: number): boolean {
   return false;
 }
 
-/** Ends the generation with a result. A releasing one closes its membership in a rerun plan and frees downstream flows. */
+/** Ends the generation with a result. A releasing result ends its membership in a rerun plan and frees downstream flows. */
 export function finish(m: Machine, v: number, result: Result, tainted: boolean): void {
   const { s } = m;
   const code = codeOf(result);
@@ -153,7 +153,7 @@ export function finish(m: Machine, v: number, result: Result, tainted: boolean):
 
 /**
  * Begins the next generation of a flow that has a result or is in progress (protocol E, column 'at a new generation').
- * `ending`: an attempt of the old one is still open, its end or its grace is awaited first (C7).
+ * `ending`: an attempt of the old generation is still open; the new one waits for its end or its grace (C7).
  */
 export function beginGeneration(
   m: Machine,
@@ -196,7 +196,7 @@ export function beginGeneration(
   s.lease[v] = 0;
 }
 
-/** An edge in one of the three lists, with what it comes from; `run` only when that is another one. */
+/** An edge of one of the three lists, with its upstream; `run` is given when the upstream is in another run. */
 export interface ListedEdge {
   readonly list: 'edge' | 'invalid' | 'foreign';
   readonly edge: number;
@@ -226,10 +226,9 @@ function lapseWaives(m: Machine, v: number, operation: string | null): void {
 }
 
 /**
- * Marks as stale what started after using an older effect of `roots` (D6): every flow below them that has a result or is in progress,
- * but for those whose attempt is only awaited before they are redone. O(V + E). An unclaimed flow has not started: that it is
- * unclaimed becomes a condition of the group. What waits in other runs hears of it by the exchange (A11); `via` are runs that the news
- * came through.
+ * Marks as stale every flow below `roots` that has a result or is in progress: it has used an older effect of them (D6). Flows that are
+ * about to be redone are left out. A flow that nobody has claimed has not started; that it is not claimed becomes a condition of the group.
+ * The exchange reports it to other runs (A11); `via` are the runs through which the news came. O(V + E).
  */
 export function markStale(m: Machine, roots: readonly number[], via: readonly string[] = []): void {
   if (roots.length === 0) return;
@@ -245,24 +244,24 @@ function becomeStale(m: Machine, v: number): void {
   if (hasStarted(s, v) && !has(s, v, FLAG.STALE)) m.setFlags(v, FLAG.STALE);
 }
 
-/** What these flows used of another run was redone, or got another effect: they and everything below them that has started are stale. */
+/** Something that these flows used of another run was redone, or has another effect: they and started flows below them become stale. */
 export function markStaleFrom(m: Machine, flows: readonly number[], via: readonly string[]): void {
   for (const v of flows) becomeStale(m, v);
   markStale(m, flows, via);
 }
 
-/** Has a result of its own, or an attempt that was sent. */
+/** Whether the flow has a result, or an agent has claimed it. */
 export function hasStarted(s: RunState, v: number): boolean {
   return s.result[v] !== 0 || isClaimed(s, v);
 }
 
-/** The attempt that a rerun waited for is gone without having started: a member like others that never started (protocol E). */
+/** The attempt that a rerun waited for ended without having started: the flow is now a member that has not started (protocol E). */
 export function dropPending(m: Machine, v: number): void {
   if (!has(m.s, v, FLAG.RERUN_PENDING)) return;
   m.setFlags(v, 0, FLAG.RERUN_PENDING | FLAG.PENDING_ROOT | FLAG.KEEP_WAIVES | FLAG.STOPPING);
 }
 
-/** Which unmet upstream flows start-now and force-pass set aside. O(in-degree). */
+/** Upstream flows whose edges are not met: what start-now and force-pass set aside. O(in-degree). */
 export function unmetUpstreams(m: Machine, v: number): number[] {
   const { s, graph } = m;
   const list: number[] = [];

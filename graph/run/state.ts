@@ -6,38 +6,38 @@ import type { Graph } from '../compiled/compact.ts';
 import { isReleasing, PHASES, type Phase } from './status.ts';
 import { type Subscription, type Subscriptions, subscriptionsOf } from './subscriptions.ts';
 
-/** Bits of `run_flows.flags`. A bit's number is in databases: never reuse one. */
+/** Bits of `run_flows.flags`. Databases store them: never give a bit another meaning. */
 export const FLAG = {
   HELD: 1 << 0,
   SKIP: 1 << 1,
   EXPEDITE: 1 << 2,
   RETIRED: 1 << 3,
-  /** The manual trigger, or the event, of this generation was given. */
+  /** This generation was triggered, by a person or by its event. */
   TRIGGERED: 1 << 4,
-  /** start-now: unmet edges and start time are set aside. */
+  /** start-now: unmet edges and the start time do not count. */
   STARTED_NOW: 1 << 5,
-  /** A person confirmed; counts when its turn comes. */
+  /** A person confirmed it, perhaps before it was released; counts from the release on. */
   CONFIRMED: 1 << 6,
-  /** An engine flow that succeeded before a rerun succeeds again at its turn without acting (`onRerun: keep`). */
+  /** An engine flow that succeeded before a rerun succeeds again without acting (`onRerun: keep`). */
   KEPT: 1 << 7,
   TAINTED: 1 << 8,
   STALE: 1 << 9,
   /** A running member of a plan with `running: wait` (protocol E). */
   RERUN_PENDING: 1 << 10,
-  /** With RERUN_PENDING: it is a root of the plan / the plan keeps waives. */
+  /** With RERUN_PENDING: PENDING_ROOT = it is a root of the plan, KEEP_WAIVES = the plan keeps waives. */
   PENDING_ROOT: 1 << 11,
   KEEP_WAIVES: 1 << 12,
-  /** Member of a rerun plan, not done again yet: members below it wait. */
+  /** Member of a rerun plan that has not been done again yet: members below it wait. */
   MEMBER: 1 << 13,
-  /** An older attempt has not reported its end (C7): nothing is sent. With `due`, only until then. */
+  /** An older attempt has not reported its end (C7), so nothing is sent; when `due` is set, only until `due`. */
   ENDING: 1 << 14,
   /** An outbox row exists for (generation, attempt). */
   DISPATCHED: 1 << 15,
   /** The run was opened for other procedures only: waits for a trigger. */
   EXCLUDED: 1 << 16,
-  /** Cancel was asked while it was sent or running. */
+  /** A cancel was requested while it was sent or running. */
   STOPPING: 1 << 17,
-  /** start-now set an edge, or the wait for a rerun plan, aside: the result will be tainted. */
+  /** start-now has set aside an edge, or a member of a rerun plan: the result will be tainted. */
   TAINT_NEXT: 1 << 18,
   /** The catalogue leaves the flow out of rehearsals: it is skipped in every generation. */
   NOT_REHEARSED: 1 << 19,
@@ -47,7 +47,7 @@ export const FLAG = {
 export const FAILURE_KINDS = ['program', 'infrastructure', 'timeout', 'lost'] as const;
 export type FailureKind = (typeof FAILURE_KINDS)[number];
 
-/** A moment at which a person's flow wants attention: remind, escalate, deadline. Fixed when the run is opened. */
+/** A moment at which people are notified about a flow that a person confirms. Fixed when the run is opened. */
 export interface PersonMoment {
   readonly v: number;
   readonly at: number;
@@ -60,11 +60,11 @@ export interface RunState {
   exchange: number;
   cursor: number;
   now: number;
-  /** Timers up to here have been looked at. */
+  /** Everything due up to this instant has been handled. */
   timersAt: number;
   readonly openedAt: number;
   closed: boolean;
-  /** Every flow is done or retired: the run parks (A8). */
+  /** Every flow is done or retired, so the coordinator may end its execution (A8). */
   finished: boolean;
   /** Grace after a lost lease of a program that is not fenced (C4). */
   readonly graceMs: number;
@@ -72,15 +72,15 @@ export interface RunState {
   readonly attempt: Int32Array;
   readonly result: Uint8Array;
   readonly flags: Int32Array;
-  /** Engine looks again at this instant; 0 = never. */
+  /** The engine looks at the flow again at this instant, ms; 0 = never. */
   readonly due: Float64Array;
   /** Start time from the catalogue; 0 = none. Constant. */
   readonly start: Float64Array;
-  /** When its turn came in this generation; 0 = not yet. */
+  /** When this generation was released, ms; 0 = not yet. */
   readonly released: Float64Array;
-  /** Retry budget used since the last answer, a byte per kind of FAILURE_KINDS; for a person's flow the number of moments that have passed. */
+  /** Retries used since the last answer, a byte for each of FAILURE_KINDS; for a flow of a person the number of moments that have passed. */
   readonly used: Int32Array;
-  /** Patience of a check used in this generation, ms: its questions, sent to answer, and the pauses after them (D9). */
+  /** Time that counts towards `giveUpAfterMs` of a check in this generation, ms: its questions and the pauses after them (D9). */
   readonly asked: Float64Array;
   readonly waived: Uint8Array;
   /** Edges to other runs (A11). Constant. */
@@ -91,14 +91,14 @@ export interface RunState {
   readonly foreignMet: Uint8Array;
   /** In order of time. */
   readonly moments: readonly PersonMoment[];
-  /** What the last exchange said of claims: 0 not claimed or unknown, 1 sent, 2 started. Verified by the exchange before use. */
+  /** Claims as the last exchange reported them: 0 not claimed or unknown, 1 sent, 2 started. The exchange verifies them before it writes. */
   readonly lease: Uint8Array;
-  /** Index into PHASES as the record has it, so that a move among the waiting states is written (D4). */
+  /** Index into PHASES as the record has it; a difference from the present phase has to be written (D4). */
   readonly phase: Uint8Array;
   /** Derived: edges that are not met; open members of rerun plans among or above the upstream flows. */
   readonly unmet: Int32Array;
   readonly above: Int32Array;
-  /** To be evaluated by the next `decide`. */
+  /** Flows that the next `decide` looks at. */
   dirty: number[];
 }
 
@@ -113,7 +113,7 @@ export interface FlowRow {
   asked: number;
 }
 
-/** What a fresh run or `loadRun` fills in; derived counters by `derive`. */
+/** The state of a new run. Whoever loads a run fills in its fields and calls `derive` for the counters. */
 export function emptyState(
   graph: Graph,
   given: {
@@ -181,7 +181,7 @@ export function cloneState(s: RunState): RunState {
   };
 }
 
-/** Fills counters and phases from the stored fields, once after loading, and asks for every flow to be looked at. O(V + E). */
+/** Computes counters and phases from the stored fields, once after loading, and has `decide` look at every flow. O(V + E). */
 export function derive(graph: Graph, s: RunState): void {
   s.unmet.fill(0);
   s.above.fill(0);
@@ -200,7 +200,7 @@ export function derive(graph: Graph, s: RunState): void {
   lookAtAll(graph, s);
 }
 
-/** Asks `decide` to evaluate every flow. */
+/** Has the next `decide` look at every flow. O(V). */
 export function lookAtAll(graph: Graph, s: RunState): void {
   s.dirty = Array.from({ length: graph.n }, (_, v) => v);
 }
@@ -209,7 +209,7 @@ export function has(s: RunState, v: number, flag: number): boolean {
   return (s.flags[v]! & flag) !== 0;
 }
 
-/** A result that downstream may use; a retired flow has left the graph, its edges are invalid. */
+/** Whether downstream flows may use the result. Never for a retired flow: it has left the graph, and its edges are invalid. */
 export function isDone(s: RunState, v: number): boolean {
   return isReleasing(s.result[v]!) && (s.flags[v]! & FLAG.RETIRED) === 0;
 }
@@ -249,7 +249,7 @@ export function assignFlow(graph: Graph, s: RunState, v: number, row: FlowRow): 
   if (isAbove(s, v) !== wasAbove) spreadAbove(graph, s, v, wasAbove ? -1 : 1);
 }
 
-/** Passes on that `from` began (+1) or ceased (-1) to stand for an open member above. */
+/** Updates `above` of the flows below `from`, which became (+1), or is no longer (-1), an open member or a flow below one. */
 function spreadAbove(graph: Graph, s: RunState, from: number, by: 1 | -1): void {
   const stack = [from];
   while (stack.length > 0) {
@@ -293,7 +293,7 @@ export function assignForeign(s: RunState, i: number, met: number, waived: numbe
   s.dirty.push(v);
 }
 
-/** Whether the trigger of this generation is there (auto and time need none; a run opened for other procedures needs one). */
+/** Whether this generation may start as far as triggers go: `auto` and `time` need none, unless the run was opened for other procedures. */
 export function isTriggered(graph: Graph, s: RunState, v: number): boolean {
   const flags = s.flags[v]!;
   if ((flags & (FLAG.TRIGGERED | FLAG.STARTED_NOW)) !== 0) return true;
@@ -307,7 +307,7 @@ export function waitsForMembers(s: RunState, v: number): boolean {
   return s.above[v]! > 0 && has(s, v, FLAG.MEMBER);
 }
 
-/** Something above is missing that start-now would set aside: an edge, or a member of a rerun plan. */
+/** Whether an edge, or a member of a rerun plan above, is missing: what start-now would set aside. */
 export function lacksUpstream(s: RunState, v: number): boolean {
   return s.unmet[v]! > 0 || waitsForMembers(s, v);
 }
@@ -320,12 +320,12 @@ function timeReached(s: RunState, v: number): boolean {
   return s.due[v]! <= s.now && (s.start[v]! <= s.now || has(s, v, FLAG.STARTED_NOW));
 }
 
-/** Nothing stands in the way but who carries it out. The counters' twin of 'blockers(v) is empty' (protocol D4). */
+/** Whether the flow may be released. By counters, in O(1); equivalent to 'blockers(v) is empty' (protocol D4). */
 export function isReady(graph: Graph, s: RunState, v: number): boolean {
   return isSkippable(s, v) && isTriggered(graph, s, v);
 }
 
-/** A skipped flow needs neither trigger nor person: its decision was the operator's (docs/decisions/0003). */
+/** Whether a flow with the override `skip` may be skipped now: it needs neither trigger nor person (docs/decisions/0003). */
 export function isSkippable(s: RunState, v: number): boolean {
   return (
     !s.closed &&
@@ -337,8 +337,8 @@ export function isSkippable(s: RunState, v: number): boolean {
 }
 
 /**
- * Where a flow without result waits, or would wait if its attempt were gone (D4): the first that matches wins. A claim that never
- * started goes back to the outbox only while this is `waiting_agent` (C4).
+ * The waiting state of a flow without result, or that it would have if no agent had claimed it (D4). The first one that matches counts. An
+ * attempt that never started goes back to the outbox only while this is `waiting_agent` (C4).
  */
 export function phaseOf(graph: Graph, s: RunState, v: number): Phase {
   if (!isTriggered(graph, s, v)) return 'not_triggered';

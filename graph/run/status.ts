@@ -1,4 +1,4 @@
-/** States of a flow: one table, from which every list and check is made (protocol D4, D5). */
+/** States of a flow: the one table from which every list and check is made (protocol D4, D5). */
 
 /** Results end a generation. `code` is what the typed arrays hold; 0 is 'no result yet'. */
 export const RESULTS = {

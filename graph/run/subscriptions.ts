@@ -1,6 +1,6 @@
 /**
- * Edges to other runs as a run has them (protocol A11): one subscription for each flow that waits and each run that it waits for. An edge
- * of the catalogue to `everyDayOfMonth` is thirty of them. Fixed when the run is opened; graph/run/foreign-runs.ts says which runs are meant.
+ * Edges of a run to other runs (protocol A11): one subscription for each flow that waits and each upstream run that it waits for. An edge
+ * `everyDayOfMonth` makes thirty of them. They are fixed when the run is opened; graph/run/foreign-runs.ts says which runs an edge means.
  */
 export interface Subscription {
   /** The flow that waits. */
@@ -18,7 +18,7 @@ export interface Subscriptions {
   readonly byUpstream: ReadonlyMap<string, readonly number[]>;
 }
 
-/** Sorts by flow, upstream and run, so that their numbers are a function of what they are. O(S log S). */
+/** Sorts subscriptions by flow, upstream and run, so that their numbers do not depend on the order in which they are given. O(S log S). */
 export function subscriptionsOf(n: number, given: readonly Subscription[]): Subscriptions {
   const list = [...given].sort((a, b) => a.v - b.v || compare(a.from, b.from) || compare(a.run, b.run));
   const off = new Int32Array(n + 1);
@@ -41,17 +41,17 @@ const compare = (a: string, b: string): number => (a < b ? -1 : a > b ? 1 : 0);
 export const subscribersTo = ({ byUpstream }: Subscriptions, run: string, from: string): readonly number[] =>
   byUpstream.get(upstreamKey(run, from)) ?? [];
 
-/** `index`: the subscription. `met`: 0 not (any more), 1 done, 2 done and tainted. `redone`: what was used of it is not what counts now. */
+/**
+ * News of a subscription (`index`). `met`: 0 the upstream is not done, or not any more; 1 done; 2 done and tainted. `redone`: the upstream has
+ * another result than the one that was used.
+ */
 export interface UpstreamChange {
   readonly index: number;
   readonly met: 0 | 1 | 2;
   readonly redone: boolean;
 }
 
-/**
- * What another run tells its subscribers: body of a log row of kind `external`. Each flow: its id, what it is now, 1 when what was used of
- * it is not what counts now.
- */
+/** What another run reports to its subscribers: the body of a log row of kind `external`. See `UpstreamChange` for `met` and `redone`. */
 export interface UpstreamNews {
   readonly type: 'upstream';
   readonly run: string;
@@ -59,7 +59,7 @@ export interface UpstreamNews {
   readonly via: readonly string[];
 }
 
-/** News as the waiting run's coordinator hears them. */
+/** The news by subscription, as the coordinator of the waiting run reads them. O(subscriptions that they are about). */
 export function changesOf(subscriptions: Subscriptions, news: UpstreamNews): UpstreamChange[] {
   return news.flows.flatMap(([flow, met, redone]) =>
     subscribersTo(subscriptions, news.run, flow).map((index) => ({ index, met, redone: redone === 1 })),

@@ -1,4 +1,4 @@
-/** The walk upward from one flow or several over unmet conditions, breadth first, so that the way to every cause is a shortest one. */
+/** The walk of `why` from one or several flows upwards over unmet conditions. Breadth first, so the way to each cause is a shortest one. */
 import type { Graph } from '../compiled/compact.ts';
 import { type Unmet, waitsForOthers } from './unmet.ts';
 

@@ -1,6 +1,6 @@
 /**
- * Which conditions among the flows of a run are unmet, and what that makes of the graph: the walks of `why` go over these edges only.
- * Members of a loop that wait for one another count as one vertex, known by its first member.
+ * Which edges and other conditions of a run are unmet: the part of the graph over which `why` walks. Members of a loop that wait for one
+ * another count as one vertex, known by its first member.
  */
 import type { Graph } from '../compiled/compact.ts';
 import { components } from '../compiled/loops.ts';
@@ -27,17 +27,17 @@ export interface Unmet {
   readonly foreign: ReadonlyMap<number, readonly number[]>;
 }
 
-/** No result, still in the graph, and not claimed by an agent. */
+/** Whether the flow has no result, is not retired and not claimed by an agent. */
 export function isWaiting(s: RunState, v: number): boolean {
   return s.result[v] === 0 && !has(s, v, FLAG.RETIRED) && !isClaimed(s, v);
 }
 
-/** Neither done nor retired: what counts as blocked. */
+/** Whether the flow is neither done nor retired. */
 export function isOpen(s: RunState, v: number): boolean {
   return !isDone(s, v) && !has(s, v, FLAG.RETIRED);
 }
 
-/** O(V + E). The rule of what is unmet is that of graph/run/blockers.ts; a property test holds the two together. */
+/** Finds what is unmet, by the rule of graph/run/blockers.ts; a property test holds the two together. O(V + E). */
 export function unmetOf(graph: Graph, s: RunState): Unmet {
   const { n, m, upOff, up } = graph;
   const edge = new Uint8Array(m);
@@ -80,8 +80,8 @@ function push(map: Map<number, number[]>, v: number, i: number): void {
 }
 
 /**
- * A loop of the catalogue may be open at the moment (an edge waived, a member done): only members that really wait for one another
- * stay one vertex; the others get the order in which they wait. Members have neighbouring places in the order of the graph.
+ * A loop of the catalogue need not be a loop now: an edge may be waived, a member done. Only members that really wait for one another become
+ * one vertex; the others are put in the order in which they wait. Members have neighbouring places in the order of the graph.
  */
 function resolveLoop(
   graph: Graph,
@@ -121,7 +121,7 @@ export function innerEdges(
   return { upOff, up: Int32Array.from(up) };
 }
 
-/** True when the vertex, or for a loop any member of it, waits for something outside itself. O(edges into it). */
+/** Whether the flow, or a member of the loop that it stands for, waits for something outside. O(edges into it). */
 export function waitsForOthers(graph: Graph, unmet: Unmet, v: number): boolean {
   const r = unmet.rep[v]!;
   for (const member of unmet.loops.get(r) ?? [v]) {
