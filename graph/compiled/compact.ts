@@ -1,8 +1,8 @@
 /**
- * The flows of one run as typed arrays: what the run's workflow, the answers and the simulations compute on.
+ * The flows of one run as typed arrays, on which the run's workflow, the answers and the simulations compute.
  *
- * Two forms. `CompactGraph` is plain JSON: an activity's result, a row of `catalogue_versions`. `Graph` is what `inflate` makes of
- * it: typed arrays in both directions. This file runs inside the workflow: no zod, no graphology (graph/compiled/compile.ts makes the JSON).
+ * There are two forms. `CompactGraph` is plain JSON, made by graph/compiled/compile.ts: the result of an activity. `Graph` is made from it by
+ * `inflate`: typed arrays in both directions. This file runs inside the workflow, so it imports neither zod nor graphology.
  *
  * Vertices are numbered in topological order, ties by id, so `for (v = 0; v < n; v++)` sees every upstream before its downstream.
  * Members of a loop have neighbouring places in that order; only the edges inside the loop break it (protocol D7).
@@ -11,23 +11,23 @@
 import type { Openings } from '../calendar/openings.ts';
 import type { Cycle, FlowKind, PeriodMapping, Runner } from '../model.ts';
 
-/** What is decided by the definition alone, the same for many flows: one entry of `attrs` serves them all. */
+/** What the definition of a flow decides. Many flows have the same attributes, so they share one entry of `attrs`. */
 export interface FlowAttrs {
   readonly kind: FlowKind;
   readonly runner: Runner;
   readonly trigger: 'auto' | 'manual' | 'time' | 'event';
   /** With trigger `event`, the name of the event. */
   readonly event: string | null;
-  /** What a rerun does to a confirmation, a notice, a manual trigger (protocol E); the default is `keep`. */
+  /** Whether a rerun keeps a confirmation, a notice and a trigger, or asks for them again (protocol E). Default: `keep`. */
   readonly onRerun: 'keep' | 'ask';
-  /** Triggering it gives descendants that already have a result a new generation (protocol D3). */
+  /** A trigger gives flows below that have a result a new generation (protocol D3). */
   readonly onTrigger: boolean;
   readonly key: boolean;
   readonly procedure: string | null;
   /** Platform whose agents run it; null unless runner is `agent`. */
   readonly platform: string | null;
   readonly idempotent: boolean;
-  /** A second attempt is harmless at once: fenced on its database (C6), or without any effect (`noop`). Protocol C4. */
+  /** A second attempt does no harm while the first may still run: it is fenced on its database (C6), or has no effect (`noop`). Protocol C4. */
   readonly fenced: boolean;
   readonly retries: {
     readonly program: number;
@@ -39,19 +39,19 @@ export interface FlowAttrs {
   readonly timeoutMs: number | null;
   readonly leaseMs: number;
   readonly orphanMs: number;
-  /** A check run by an agent: tried every `everyMs` while false, until questions and pauses make `giveUpAfterMs` (protocol D9). */
+  /** A check that agents run: asked every `everyMs` until the answer is yes, at most for `giveUpAfterMs` of questions and pauses (D9). */
   readonly everyMs: number;
   readonly giveUpAfterMs: number | null;
-  /** Runner `person`: whose confirmation it needs, and the moments (graph/calendar/calendar.ts) at which people are reminded. */
+  /** With runner `person`: the role that confirms it, and the moments (graph/calendar/moment.ts) at which people are reminded. */
   readonly role: string | null;
   readonly remindAt: readonly string[];
   readonly escalateAt: string | null;
   readonly escalateTo: string | null;
-  /** Moments, seen from the run's period; the run's opening resolves them to instants. */
+  /** Moments seen from the period of the run; resolved to instants when the run is opened. */
   readonly startAt: string | null;
   readonly deadline: string | null;
   readonly calendar: string | null;
-  /** The flow's own period seen from its run's (protocol D2). */
+  /** The flow's own period, seen from the period of its run (protocol D2). */
   readonly period: PeriodMapping;
 }
 
@@ -61,15 +61,15 @@ export interface InvalidEdge {
   readonly from: string;
 }
 
-/** An edge to another run (protocol A11): `period` is the upstream's seen from flow `v`'s own period; `cycle` is the upstream run's. */
+/** An edge to another run (protocol A11). `cycle` is that of the upstream's run, `period` its period seen from the own period of flow `v`. */
 export interface ForeignEdge {
   readonly v: number;
   readonly from: string;
   readonly cycle: Cycle;
   readonly period: PeriodMapping;
-  /** Who confirms the upstream, when a person does: a person who sets it aside needs this role (protocol B4). */
+  /** The role that confirms the upstream, when it is a gate: setting it aside needs this role (protocol B4). */
   readonly role?: string;
-  /** The first period that the upstream has; nothing before it is waited for. Missing: it has all. */
+  /** The first period of the upstream; earlier ones are not waited for. Missing: it has every period. */
   readonly begins?: string;
   /** Schedules that open the upstream: only their periods count (protocol D10, graph/calendar/openings.ts). Missing: every period counts. */
   readonly opened?: readonly string[];
@@ -77,15 +77,15 @@ export interface ForeignEdge {
 
 /** The JSON form. About 45 bytes a flow with 4 to 5 edges, plus its id. */
 export interface CompactGraph {
-  /** 106-bit hash, 27 hex digits, over everything in the flows that decides about a run (not names, notes, owners). */
+  /** Hash of 106 bits, 27 hex digits, over everything in the flows that decides about a run; names, notes and owners do not. */
   readonly version: string;
   readonly cycle: Cycle;
   readonly ids: readonly string[];
-  /** Number of in-run edges into each vertex. */
+  /** Number of edges within the run into each vertex. */
   readonly inDegree: readonly number[];
   /**
-   * Sources of the edges, vertex after vertex, ascending within one: the first as `v - source` (negative inside a loop), the others as
-   * the gap to the one before. Half the digits of plain indices.
+   * Upstreams of the edges, vertex after vertex, ascending for each: the first as `v - upstream` (negative inside a loop), the others as the
+   * distance to the one before. Takes half the digits of plain indices.
    */
   readonly upGaps: readonly number[];
   /** Ids of the edges inside a loop, ascending. */
@@ -97,11 +97,11 @@ export interface CompactGraph {
   readonly foreign: readonly ForeignEdge[];
   readonly attr: readonly number[];
   readonly attrs: readonly FlowAttrs[];
-  /** `[v, flows that must be done before v may be force-passed]`; -1 is a flow that does not exist and therefore never is done. */
+  /** `[v, flows that must be done before v may be force-passed]`; -1 stands for a flow that does not exist, so is never done. */
   readonly forcePassRequires: readonly (readonly [number, readonly number[]])[];
 }
 
-/** The computing form. An edge is known by its position: edges of vertex `v` are `upOff[v] .. upOff[v + 1] - 1`, sources ascending. */
+/** The form to compute on. An edge is known by its position: edges into `v` are `upOff[v] .. upOff[v + 1] - 1`, upstreams ascending. */
 export interface Graph {
   readonly version: string;
   readonly cycle: Cycle;
@@ -115,7 +115,7 @@ export interface Graph {
   readonly upOff: Int32Array;
   readonly up: Int32Array;
   readonly edgeTo: Int32Array;
-  /** The other way: downstream vertices of `v` are `down[k]` for k in `downOff[v] .. downOff[v + 1] - 1`, by edge `downEdge[k]`. */
+  /** Downstream vertices of `v` are `down[k]` for k in `downOff[v] .. downOff[v + 1] - 1`, over edge `downEdge[k]`. */
   readonly downOff: Int32Array;
   readonly down: Int32Array;
   readonly downEdge: Int32Array;
@@ -131,9 +131,9 @@ export interface Graph {
   readonly foreign: readonly ForeignEdge[];
   readonly attr: Int32Array;
   readonly attrs: readonly FlowAttrs[];
-  /** v -> flows that must be done before a force-pass of v; -1 in the list never is done. */
+  /** v -> flows that must be done before v may be force-passed; -1 is never done. */
   readonly forcePassRequires: ReadonlyMap<number, readonly number[]>;
-  /** Which periods schedules open; null where nobody maps periods, and of versions stored before edges followed schedules (D10). */
+  /** Which periods schedules open; null inside the workflow, which maps no periods, and for versions from before D10. */
   readonly openings: Openings | null;
   attrOf(v: number): FlowAttrs;
 }
@@ -211,7 +211,7 @@ export function inflate(json: CompactGraph, openings: Openings | null = null): G
 /** Vertex of a flow id; -1 when the run has no such flow. */
 export const vertexOf = ({ index }: Graph, flow: string): number => index.get(flow) ?? -1;
 
-/** Id of the in-run edge from `from` to `to`, or -1. O(log in-degree). */
+/** Position of the edge within the run from `from` to `to`, or -1. O(log in-degree). */
 export function edgeId(graph: Graph, from: number, to: number): number {
   let low = graph.upOff[to]!;
   let high = graph.upOff[to + 1]! - 1;

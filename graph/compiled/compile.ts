@@ -6,26 +6,26 @@ import type { CompactGraph, FlowAttrs, ForeignEdge, InvalidEdge } from './compac
 import { canonicalJson, fingerprint } from './hash.ts';
 import { components, type Upstreams } from './loops.ts';
 
-/** Agents' contract, protocol C4: a lease lives 60 s without contact. */
+/** Default of `leaseMs`: a lease ends after this time in ms without contact with its agent (protocol C4). */
 const LEASE_MS = 60_000;
-/** How often a check that says false is tried again when the catalogue does not say (D9). */
+/** Default of `everyMs`: a check whose answer is no is asked again after this time, ms (D9). */
 const EVERY_MS = 60_000;
 
-/** What an installation says for flows that say nothing themselves; no part of a graph's version. */
+/** Defaults of an installation, for flows that do not say it themselves. Not part of the version of a graph. */
 export interface Defaults {
-  /** How long a program goes on without contact (C4, C5), ms. */
+  /** How long a program may go on after its agent has lost contact (C4, C5), ms. */
   readonly orphanMs: number;
 }
 
 const PROTOCOL: Defaults = { orphanMs: 30 * 60_000 };
 
-/** What people read and no decision depends on: a new wording is no new version of a run. */
+/** Fields that people read and no decision depends on: another wording does not make another version of a graph. */
 type Descriptive = 'names' | 'note' | 'owner' | 'sourceLevel';
 
 /**
- * Compiles the flows of one cycle; those of other cycles say only who confirms them and which schedules open them, when a flow of this one
- * waits for them. Loops and broken edges are taken as they are (D7): an edge whose flow is missing, or whose period mapping leads nowhere,
- * becomes `invalid`. `openings` null: edges count every period, as in versions stored before D10. O(V + E) after sorting.
+ * Compiles the flows of one cycle. Of flows of other cycles it only needs who confirms them and which schedules open them, for edges to them.
+ * Loops and broken edges are accepted (D7): an edge whose upstream does not exist, or whose period mapping leads nowhere, becomes `invalid`.
+ * `openings` null: edges count every period, as in versions from before D10. O(V + E) after sorting.
  */
 export function compact(
   flows: readonly Flow[],
@@ -109,7 +109,7 @@ function inRunEdges(members: readonly Flow[], byId: ReadonlyMap<string, number>)
   return { upOff, up: Int32Array.from(up) };
 }
 
-/** By depth (a loop counts as one vertex), then loop by loop, then by id: the order is a function of the graph alone. */
+/** Order by depth (a loop counts as one vertex), then by loop, then by id, so that it depends on the graph alone. */
 function topologicalOrder(members: readonly Flow[], { upOff, up }: Upstreams, of: Int32Array): number[] {
   const n = members.length;
   const inComponent: number[][] = [];
@@ -135,7 +135,7 @@ function topologicalOrder(members: readonly Flow[], { upOff, up }: Upstreams, of
   );
 }
 
-/** Of what a person confirms: whose role it takes. */
+/** Flow -> role that confirms it; only flows that a person confirms. */
 const rolesOf = (flows: readonly Flow[]): Map<string, string> =>
   new Map(
     flows.flatMap(({ id, runner, person }) =>
@@ -146,7 +146,7 @@ const rolesOf = (flows: readonly Flow[]): Map<string, string> =>
 const beginningsOf = (flows: readonly Flow[]): Map<string, string> =>
   new Map(flows.flatMap(({ id, begins }) => (begins === undefined ? [] : [[id, begins] as const])));
 
-/** By flow the schedules that open it; those that every period counts of are left out. */
+/** Flow -> schedules that open it. Flows of which every period counts are left out. */
 function openersOf(flows: readonly Flow[], openings: Openings | null): Map<string, readonly string[]> {
   if (openings === null) return new Map();
   return new Map(
@@ -180,7 +180,7 @@ function outsideEdges(
       if (!missing && isOwnRun(edge)) continue;
       const cycle = edge.cycle ?? flow.cycle;
       if (missing || mappingProblem(edge.period, flow.cycle, own, cycle) !== null) {
-        // One broken upstream is one thing to waive, however often it is named.
+        // An upstream that is named several times is one edge, so that one waive is enough.
         if (invalid.at(-1)?.v !== v || invalid.at(-1)?.from !== edge.from)
           invalid.push({ v, from: edge.from });
       } else {
@@ -220,11 +220,11 @@ function tabulate(flows: readonly Flow[], defaults: Defaults): { attr: number[];
   return { attr, attrs };
 }
 
-/** A second attempt cannot double an effect: its transaction has a fence, or it has none (`noop`). */
+/** Whether a second attempt cannot repeat an effect: its transaction has a fence, or it has no effect (`noop`). */
 const harmlessTwice = (program: NonNullable<Flow['program']>): boolean =>
   program.type !== 'shell' && !(program.type === 'sql' && program.transaction === 'none');
 
-/** What a run's decisions need of a flow, with defaults. */
+/** The attributes of a flow, with defaults. */
 function attrsOf(flow: Flow, defaults: Defaults): FlowAttrs {
   const { runner, person, program } = flow;
   return {
@@ -256,7 +256,7 @@ function attrsOf(flow: Flow, defaults: Defaults): FlowAttrs {
   };
 }
 
-/** Hash over the flows of a cycle without what is descriptive; independent of the order of files, flows and edges. */
+/** Hash over the flows of a cycle without descriptive fields; does not depend on the order of files, flows and edges. */
 function versionOf(members: readonly Flow[]): string {
   return fingerprint(
     members

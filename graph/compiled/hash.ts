@@ -1,4 +1,4 @@
-/** Fingerprints of plain data, the same in a workflow, the API and a test. Not for secrets: anybody can forge one. */
+/** Hashes of plain data, the same in a workflow, the API and a test. Not for security: anybody can make data with a given hash. */
 
 /**
  * 106 bits of a text as 27 hex digits: two 53-bit cyrb53 hashes (public domain, bryc) with different seeds. Enough that versions of one
@@ -11,7 +11,7 @@ export function fingerprint(text: string): string {
   );
 }
 
-/** JSON with the keys of every object in order and without undefined fields, so that equal data are equal text. */
+/** JSON with sorted keys and without undefined fields, so that equal data give equal text. */
 export function canonicalJson(value: unknown): string {
   if (typeof value !== 'object' || value === null) return JSON.stringify(value);
   let text = '';

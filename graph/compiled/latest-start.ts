@@ -1,16 +1,16 @@
-/** How late a flow may start without endangering a deadline below it: the waiting order of protocol C10. */
+/** The latest start of a flow with which no deadline below it is missed: the waiting order of protocol C10. */
 import type { Graph } from './compact.ts';
 
-/** No deadline anywhere below: last in line. Fits PostgreSQL's bigint and JavaScript's exact integers. */
+/** Latest start of a flow with no deadline below it: after all others. Fits PostgreSQL's bigint and JavaScript's exact integers. */
 export const NO_DEADLINE = 9_000_000_000_000_000;
 
-/**
- * Of backfills and rehearsals: after whatever a scheduled run has waiting. Their deadlines lie in the past, and would go before
- * tonight's.
- */
+/** Latest start of flows of backfills and rehearsals: after those of scheduled runs. Their own deadlines lie in the past and would come first. */
 export const AFTER_SCHEDULED = NO_DEADLINE + 1;
 
-/** Latest start per vertex, ms: backwards from deadlines (0 = none) with median durations (ms). Loops' inner edges do not count. O(V + E). */
+/**
+ * Latest start per vertex, ms, counted backwards from deadlines (ms, 0 = none) by median durations (ms). Edges inside loops do not count.
+ * O(V + E).
+ */
 export function latestStarts(graph: Graph, deadlines: Float64Array, durations: Float64Array): Float64Array {
   const latest = new Float64Array(graph.n);
   for (let v = graph.n - 1; v >= 0; v--) {

@@ -1,4 +1,4 @@
-/** Dependency loops: the sets of flows that wait for one another, and a shortest way round each. Pure, on typed arrays. */
+/** Dependency loops: sets of flows that wait for one another, and a shortest way round each. Pure, on typed arrays. */
 
 /** Edges into each vertex: sources of `v` are `up[upOff[v] .. upOff[v + 1] - 1]`. */
 export interface Upstreams {
@@ -7,14 +7,14 @@ export interface Upstreams {
 }
 
 export interface Components {
-  /** Per vertex the number of its strongly connected component; every upstream outside a component has a smaller number. */
+  /** Per vertex the number of its strongly connected component. Upstreams outside the component have smaller numbers. */
   readonly of: Int32Array;
   readonly count: number;
   /** The components that are loops (several members, or an edge to itself), each ascending. */
   readonly loops: number[][];
 }
 
-/** Strongly connected components, after Tarjan (1972), without recursion: chains of 13,000 flows are no exception. O(V + E). */
+/** Strongly connected components, after Tarjan (1972), without recursion, because chains of 13,000 flows exist. O(V + E). */
 export function components({ upOff, up }: Upstreams): Components {
   const n = upOff.length - 1;
   const of = new Int32Array(n).fill(-1);
@@ -68,7 +68,7 @@ export function components({ upOff, up }: Upstreams): Components {
   return { of, count, loops };
 }
 
-/** How many members of a loop are tried as the start of the shortest way round; a loop of thousands is searched from these only. */
+/** Number of members of a loop from which a shortest way round is searched; bounds the time for loops of thousands. */
 const STARTS = 200;
 
 /**

@@ -15,7 +15,7 @@ export interface Reach {
 }
 
 /**
- * The roots and everything below (`down`) or above (`up`) them, at most `depth` edges away. The graph may have circles.
+ * The roots and everything below (`down`) or above (`up`) them, at most `depth` edges away. The graph may have loops.
  * O(V) memory, O(V + E) time.
  */
 export function reachOf(

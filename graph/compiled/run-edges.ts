@@ -1,6 +1,6 @@
 /**
- * Edges of a whole catalogue as steps from one run into another, or on within a run, for the search for loops over several runs: where each
- * leads at the latest, and how far it leads forward at the most. Pure.
+ * Edges of a whole catalogue as steps between runs or within a run, for the search for loops over several runs: to which period each leads at
+ * the latest, and by how many periods it leads forward at most. Pure.
  */
 import { leadsAmongOpened, mappedCycle, mappingProblem, shiftOf } from '../calendar/calendar.ts';
 import { holding, lastDayOf, lastHourOf, type Numbered, RANK } from '../calendar/numbered-periods.ts';
@@ -12,7 +12,7 @@ export interface RunEdge {
   /** Flows. */
   readonly v: number;
   readonly u: number;
-  /** What they are contracted to: their loop within a run, or themselves. */
+  /** The contracted vertices: a loop within a run counts as one. */
   readonly from: number;
   readonly to: number;
   readonly cycle: Cycle;
@@ -24,7 +24,7 @@ export interface RunEdge {
   readonly opened?: Openers;
 }
 
-/** Edges that may be part of such a loop, those of later flows of a run first; none when no flow waits for another run. */
+/** Edges that may be part of a loop over several runs, those of later flows of a run first. Empty when no flow waits for another run. */
 export function edgesOf(
   flows: readonly Flow[],
   { upOff, up }: Upstreams,
@@ -58,7 +58,7 @@ export function edgesOf(
     }
   });
   if (edges.length === 0) return [];
-  // Only what hangs together over all edges is looked at closer: in most estates next to nothing.
+  // Only strongly connected parts can hold loops: in most catalogues next to nothing.
   const knot = knotOf(edges, { upOff, up }, { count, of });
   const plain = edges.filter((edge) => knot[edge.from] === knot[edge.to]);
   for (let v = 0; v < flows.length; v++) {
@@ -71,11 +71,11 @@ export function edgesOf(
       plain.push({ v, u, from, to, cycle, target: cycle, own: 'same', period: 'same', inRun: true });
     }
   }
-  // Upstreams have smaller numbers within a run: in this order one pass of a search carries a period through a whole run.
+  // Upstreams have smaller numbers within a run, so in this order one pass of a search carries a period through a whole run.
   return plain.sort((a, b) => b.from - a.from);
 }
 
-/** By contracted vertex the strongly connected part that it belongs to, over edges of both kinds. */
+/** Contracted vertex -> its strongly connected part, over edges within and between runs. */
 function knotOf(
   edges: readonly RunEdge[],
   inRun: Upstreams,
@@ -97,7 +97,7 @@ function knotOf(
 export const coarsest = (edges: readonly RunEdge[]): Cycle =>
   edges.reduce<Cycle>((coarse, { cycle }) => (RANK[cycle] > RANK[coarse] ? cycle : coarse), 'hour');
 
-/** How many periods of `unit` an edge leads forward at the most, whatever the period; never too few. */
+/** An upper bound of the number of periods of `unit` by which an edge leads forward, for any period. */
 export function largestShift({ cycle, own, period, target, inRun }: RunEdge, unit: Cycle): number {
   if (inRun) return 0;
   const seen = mappedCycle(own, cycle);
@@ -121,7 +121,7 @@ const LONGEST: Record<Cycle, Record<Cycle, number>> = {
 const atMost = (n: number, of: Cycle, unit: Cycle): number =>
   n === 0 ? 0 : n > 0 ? Math.ceil(n / LEAST[of][unit]) : -Math.floor(-n / LONGEST[of][unit]);
 
-/** The latest period that an edge asks for. Monotone. */
+/** The latest period that an edge means; it grows with the period that it is seen from. */
 export function latest({ cycle, own, period, target, inRun }: RunEdge, at: Numbered): Numbered {
   if (inRun) return at;
   const ownShift = shiftOf(own);
@@ -133,10 +133,10 @@ export function latest({ cycle, own, period, target, inRun }: RunEdge, at: Numbe
   return lastDayOf(holding(seen, seenCycle, 'month'));
 }
 
-/** What a search by length may keep. */
+/** How many states a search for a shortest way may keep; bounds its memory. */
 const KEPT_LIMIT = 500_000;
 
-/** The shortest way from a vertex in a period back to it in the same or a later one; null when it is not found within reason. */
+/** The shortest way from a vertex in a period back to it in the same or a later period; null when the search would need too much memory. */
 export function shortWay(
   knot: readonly RunEdge[],
   start: number,

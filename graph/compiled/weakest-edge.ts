@@ -1,4 +1,4 @@
-/** The edge of a dependency loop that is best taken out (Q26). Pure. */
+/** Which edge of a dependency loop is best removed (Q26). Pure. */
 
 const STEP_LIMIT = 500_000;
 
@@ -8,9 +8,8 @@ export interface LoopEdge {
 }
 
 /**
- * Of the edges between the members: one over which no table flows before one that carries data; then the one that lies on most of the
- * shortest ways round (one for each edge); then the smallest ids. O(E x (V + E)) within the loop; of a loop so large that this were more
- * than `STEP_LIMIT`, ways are counted from the first edges only.
+ * The first of these rules that decides: an edge that carries no data; the edge that lies on most of the shortest ways round, one way for
+ * each edge; the smallest ids. O(E x (V + E)) within the loop; in a loop of more than `STEP_LIMIT` such steps only the first edges count.
  */
 export function weakestEdge(edges: readonly LoopEdge[], carriesData: (edge: LoopEdge) => boolean): LoopEdge {
   const downs = new Map<string, string[]>();
@@ -36,7 +35,7 @@ export function weakestEdge(edges: readonly LoopEdge[], carriesData: (edge: Loop
   )[0]!;
 }
 
-/** Ids from the one to the other, both included; downstream. Breadth first. */
+/** Ids of a shortest way downstream, both ends included. O(V + E). */
 function shortestWay(downs: ReadonlyMap<string, readonly string[]>, from: string, to: string): string[] {
   const before = new Map<string, string | null>([[from, null]]);
   for (const id of before.keys()) {

@@ -1,8 +1,9 @@
 /**
- * What has used the results of a backfill and is redone with it: flows of other cycles' runs, and what has used theirs in turn. Pure.
+ * Flows that have used the results of a backfill and are redone with it: those of other cycles' runs, and the flows that have used theirs.
+ * Pure.
  *
- * A flow counts that has run in the scheduled run of its period: what has not will use the new results by itself. Of the backfill's own
- * cycle only the periods of its range count: the range says how far it goes.
+ * Only flows that have run in the scheduled run of their period are redone; others will use the new results anyway. In the backfill's own
+ * cycle only the periods of its range are redone.
  */
 import { SluiceError } from '../../errors.ts';
 import { periodStartLocal, shiftOf, shiftPeriod } from '../calendar/calendar.ts';
@@ -15,30 +16,31 @@ import { type BackfillPlan, type BackfillRequest, PERIOD_LIMIT } from './backfil
 export interface PlannedRun {
   readonly cycle: Cycle;
   readonly period: string;
-  /** Flows that it is opened for, upstream first; null: those of the plan. */
+  /** Flows that the run is opened for, upstream first; null = those of the plan. */
   readonly flows: readonly string[] | null;
-  /** It was not asked for by its period. */
+  /** The run is not one of the requested range. */
   readonly dependant: boolean;
-  /** Runs with the same number wait for one another both ways: they have to be open at the same time. null: none waits so. */
+  /** Runs with the same number wait for one another in both directions, so they must be open at the same time. null = no such runs. */
   readonly together: number | null;
 }
 
 /** What the record knows of scheduled runs. */
 export interface Past {
-  /** Periods of which there is one, or was, in order of time. */
+  /** Periods that have, or had, a scheduled run, in order of time. */
   periods(cycle: Cycle): readonly string[];
-  /** Whether the flow has run in it, or has begun to. */
+  /** Whether the flow has started in the scheduled run of the period. */
   hasRun(cycle: Cycle, period: string, flow: string): boolean;
 }
 
-/** A plan without dependants: its own runs in its order. */
+/** The runs of a plan without dependants, in its order. */
 export function ownRuns({ cycle }: Pick<BackfillRequest, 'cycle'>, plan: BackfillPlan): PlannedRun[] {
   return plan.periods.map((period) => ({ cycle, period, flows: null, dependant: false, together: null }));
 }
 
 /**
- * Runs in the order of opening: each after those that it waits for, otherwise the oldest first (or the newest, as the plan goes). Throws
- * `invalid_request` when they become too many, or when nothing downstream was asked for. O(runs x edges to other runs, and the flows found).
+ * The runs of a backfill with its dependants, in the order of opening: each after those that it waits for, else in the order of the plan. Throws
+ * `invalid_request` when there are more than `PERIOD_LIMIT`, or when the request excludes downstream flows. O(runs x edges to other runs +
+ * flows found).
  */
 export function withDependants(
   graphs: ReadonlyMap<Cycle, Graph>,
@@ -59,7 +61,7 @@ interface ChosenRun {
   readonly cycle: Cycle;
   readonly period: string;
   readonly own: boolean;
-  /** Vertices of the cycle's graph. */
+  /** Vertices of the graph of its cycle. */
   readonly flows: Set<number>;
 }
 
@@ -71,7 +73,7 @@ class Search {
   readonly #cycle: Cycle;
   readonly #past: Past;
   readonly #own: readonly string[];
-  /** Foreign edges of all graphs by what they come from: `day D`. */
+  /** Edges to other runs, of all graphs, by their upstream: `day D`. */
   readonly #users = new Map<string, { graph: Graph; edge: ForeignEdge }[]>();
   readonly #known = new Map<string, readonly string[]>();
   readonly #queue: { run: ChosenRun; fresh: number[] }[] = [];
@@ -98,7 +100,7 @@ class Search {
     }
   }
 
-  /** From flows that are redone to what has used them, until nothing is found any more. */
+  /** Goes from flows that are redone to flows that have used them, until it finds no more. */
   spread(): void {
     for (let next = this.#queue.shift(); next !== undefined; next = this.#queue.shift()) {
       const { run, fresh } = next;
@@ -110,7 +112,7 @@ class Search {
     }
   }
 
-  /** The flow, and what has used it in its run. */
+  /** Adds the flow, and the flows of its run that have used it. */
   #add(graph: Graph, period: string, v: number): void {
     const { cycle } = graph;
     const key = keyOf(cycle, period);
@@ -137,7 +139,7 @@ class Search {
     this.#queue.push({ run, fresh });
   }
 
-  /** Periods of the waiting cycle's runs whose edge asks for `period`. */
+  /** Periods of the graph's runs in which the edge means `period`. */
   #periodsUsing(graph: Graph, edge: ForeignEdge, period: string): readonly string[] {
     const own = graph.attrOf(edge.v).period;
     const key = JSON.stringify([graph.cycle, own, edge.cycle, edge.period, edge.opened, period]);
@@ -155,7 +157,7 @@ class Search {
 }
 
 const HOUR_MS = 3_600_000;
-/** The longest that a period of a cycle may be. */
+/** The longest that a period of a cycle can be, ms. */
 const LONGEST: Record<Cycle, number> = { hour: HOUR_MS, day: 24 * HOUR_MS, month: 31 * 24 * HOUR_MS };
 
 /**
@@ -179,7 +181,7 @@ function around(
   return [at - slack, last === null ? Number.POSITIVE_INFINITY : periodStartLocal(to, last) + slack];
 }
 
-/** The periods of a sorted list that begin between two clock faces. */
+/** The periods of a sorted list that begin between two local times. */
 function between(sorted: readonly string[], cycle: Cycle, from: number, to: number): string[] {
   let low = 0;
   let high = sorted.length;
@@ -238,7 +240,7 @@ function ordered(
   }
 }
 
-/** For each run the others that flows of it wait for. */
+/** For each run the other runs that its flows wait for. */
 function upstreamsOf(runs: readonly ChosenRun[], graphs: ReadonlyMap<Cycle, Graph>): number[][] {
   const place = new Map(runs.map(({ cycle, period }, i) => [keyOf(cycle, period), i]));
   const names = new Map(

@@ -1,4 +1,4 @@
-/** What a backfill would open: which periods in which order, for which flows. Pure. */
+/** Which runs a backfill opens: their periods, in which order, for which flows. Pure. */
 import { SluiceError } from '../../errors.ts';
 import { comparePeriods, nextPeriod, parsePeriod, shiftOf } from '../calendar/calendar.ts';
 import type { Openers } from '../calendar/openings.ts';
@@ -11,15 +11,15 @@ export interface BackfillRequest {
   /** Both included. */
   readonly from: string;
   readonly to: string;
-  /** null: all flows of the cycle. */
+  /** null = all flows of the cycle. */
   readonly flows: readonly string[] | null;
-  /** With everything downstream of `flows` in the same run. */
+  /** Also everything below `flows` in the same run. */
   readonly downstream: boolean;
-  /** null: whichever the edges ask for, otherwise the oldest first. */
+  /** null = the order that the edges need, else the oldest first. */
   readonly order: 'ascending' | 'descending' | null;
-  /** null: one where runs wait for each other, otherwise a few. */
+  /** Number of runs that are open at the same time; null = 1 when the runs wait for one another, else a few. */
   readonly concurrency: number | null;
-  /** Also periods that no schedule opens. */
+  /** Include periods that no schedule opens. */
   readonly everyPeriod?: boolean;
 }
 
@@ -28,23 +28,23 @@ export interface BackfillPlan {
   readonly periods: readonly string[];
   /** Periods of the range that no schedule opens, ascending (protocol D10). */
   readonly leftOut: readonly string[];
-  /** Flows that the runs are opened for, upstream first; null: all. */
+  /** Flows that the runs are opened for, upstream first; null = all. */
   readonly flows: readonly string[] | null;
   readonly descending: boolean;
   readonly concurrency: number;
-  /** Flows of it wait for flows of it in another period: earlier ones, later ones. */
+  /** Whether flows of the backfill wait for flows of it in earlier periods, and in later ones. */
   readonly chained: { readonly earlier: boolean; readonly later: boolean };
 }
 
 export const PERIOD_LIMIT = 1_000;
-/** Periods that nothing opens between those of one backfill: 83 years of days of which one a month is opened, 2 years of hours. */
+/** Limit of the periods of a range that no schedule opens: enough for 54 years of days or 2 years of hours. */
 const LEFT_OUT_LIMIT = 20_000;
 const CONCURRENCY = 4;
 
 /**
- * Without `everyPeriod` the periods are those that a schedule opens which covers a flow that was asked for; where one of these is covered by
- * none, all. Throws `invalid_period`, `unknown_flow`, `invalid_request` (a range that is empty or too long, or of which nothing is opened,
- * an order that the edges contradict).
+ * Plans a backfill. Without `everyPeriod` it opens the periods that a schedule of the requested flows opens; all periods, when a requested flow
+ * has no schedule. Throws `invalid_period`, `unknown_flow`, and `invalid_request` for a range that is empty, too long or without opened
+ * periods, and for an order that the edges contradict. O(V + E + periods).
  */
 export function planBackfill(graph: Graph, request: BackfillRequest): BackfillPlan {
   const { periods, leftOut } = periodsOf(
@@ -71,7 +71,7 @@ export function planBackfill(graph: Graph, request: BackfillRequest): BackfillPl
       `flows wait for ${wanted === 'descending' ? 'earlier' : 'later'} periods of this backfill: it cannot go ${wanted}`,
       { facts: { order: wanted, chained } },
     );
-  // Both ways: no order does it, so all stand open and the edges alone decide.
+  // They wait in both directions, so no order fits: all runs are open at once, and the edges decide.
   const both = chained.earlier && chained.later;
   const one = chained.earlier || chained.later;
   return {
@@ -84,7 +84,7 @@ export function planBackfill(graph: Graph, request: BackfillRequest): BackfillPl
   };
 }
 
-/** Sets of schedules whose periods count together; null: every period does. */
+/** Sets of schedules whose periods the backfill opens; null = every period. */
 function openersOf(graph: Graph, flows: readonly string[] | null): readonly Openers[] | null {
   const { openings, cycle } = graph;
   if (openings === null) return null;
@@ -140,7 +140,7 @@ function flowsOf(graph: Graph, flows: readonly string[], downstream: boolean): S
   return new Set(found.map((v) => graph.ids[v]!));
 }
 
-/** Flows of other cycles that wait for flows of the backfill: somebody has to decide whether their runs are to be redone, too. */
+/** Flows of other cycles that wait for flows of the backfill. A person decides whether their runs are redone, too. O(edges to other runs). */
 export function dependants(
   others: readonly Graph[],
   cycle: Cycle,

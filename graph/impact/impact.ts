@@ -1,8 +1,8 @@
 /**
- * What a change of flows touches: everything below them in whichever cycle, and who and what that concerns. Pure.
+ * What a change of flows affects: everything below them in all cycles, with its procedures, owners, groups and deadlines. Pure.
  *
- * An estate is the flows of a catalogue over all cycles, not of one run: an edge to an earlier period counts like any other, so the graph may
- * have circles.
+ * An estate holds the flows of a catalogue of all cycles, not those of one run. An edge to an earlier period is an edge like any other, so
+ * the graph may have loops.
  */
 import { type Edges, type Reach, reachOf } from '../compiled/reach.ts';
 import type { Flow } from '../model.ts';
@@ -14,8 +14,8 @@ export interface Estate extends Edges {
 }
 
 /**
- * The graph of the flows. With `before`, the flows of another version, it has the flows and edges of both: what hung on a flow before a change
- * is touched by it, too. Edges to flows that do not exist are left out. O(V + E).
+ * The graph of all flows. With `before`, the flows of an older version, it has the flows and edges of both, because a change also affects the
+ * flows that depended on a flow before it. Edges to flows that do not exist are left out. O(V + E).
  */
 export function estateOf(given: Iterable<Flow>, before: Iterable<Flow> = []): Estate {
   const flows = [...given];
@@ -55,20 +55,20 @@ export function estateOf(given: Iterable<Flow>, before: Iterable<Flow> = []): Es
 }
 
 export interface Impact {
-  /** Below the roots, nearest first; no root is among them. */
+  /** Flows below the roots, nearest first, without the roots. */
   readonly below: readonly number[];
-  /** Key flows among roots and below, nearest first; the shortest way to one is `wayTo(reach, v)`. */
+  /** Key flows at or below the roots, nearest first. `wayTo(reach, v)` is the shortest way to one. */
   readonly keys: readonly number[];
   readonly reach: Reach;
-  /** Of roots and below: number of flows by procedure, by owner, by group. */
+  /** Number of flows at or below the roots by procedure, by owner, by group. */
   readonly procedures: ReadonlyMap<string, number>;
   readonly owners: ReadonlyMap<string, number>;
   readonly groups: ReadonlyMap<string, number>;
-  /** Those with a deadline among roots and below, nearest first. */
+  /** Flows with a deadline at or below the roots, nearest first. */
   readonly deadlines: readonly number[];
 }
 
-/** O(V + E). */
+/** What a change of the roots affects. O(V + E). */
 export function impactOf(estate: Estate, roots: readonly number[]): Impact {
   const reach = reachOf(estate, roots);
   const procedures = new Map<string, number>();

@@ -1,4 +1,4 @@
-/** Where declared tables, SQL and dependencies do not agree. Pure. */
+/** Differences between declared tables, SQL and dependencies. Pure. */
 import type { FlowData, Lineage, TableKey } from './lineage.ts';
 
 export const LINEAGE_FINDINGS = {
@@ -25,7 +25,7 @@ interface Tables {
   readonly writes: readonly string[];
 }
 
-/** Of one flow with a SQL program; names in lower case. What it writes itself it may read undeclared. */
+/** Findings about one flow with a SQL program; names in lower case. A flow may read what it writes without declaring it. */
 export function disagreements(
   flow: string,
   declared: Tables,
@@ -39,7 +39,7 @@ export function disagreements(
     for (const table of used[side])
       if (!own.includes(table) && !(side === 'reads' && used.writes.includes(table)))
         found.push({ flow, code: 'used_not_declared', side, table, detail: null });
-    // A part that could not be read may use it.
+    // A part of the SQL that could not be read may use it.
     if (used.unread === null)
       for (const table of own)
         if (!used[side].includes(table))
@@ -49,8 +49,8 @@ export function disagreements(
 }
 
 /**
- * What a flow reads without waiting for who makes it, directly or through others. `upstreamOf`: ids that a flow waits for, of its own cycle
- * and of others. O(in-degree) when it waits for all of them directly, else O(V + E).
+ * Tables that a flow reads without waiting, directly or through others, for the flow that writes them. `upstreamOf`: ids that a flow waits for,
+ * in all cycles. O(in-degree) when it waits for all of them directly, else O(V + E).
  */
 export function missingDependencies(
   lineage: Lineage,

@@ -1,6 +1,6 @@
-/** Lineage: which flows make a table and which read it, from table to flow and back (Q03, Q08). Pure. */
+/** Lineage: which flows write a table and which read it, from table to flow and back (Q03, Q08). Pure. */
 
-/** A table on a platform, or what lies between the halves of a distribution; names are compared in lower case. */
+/** A table on a platform, or the files between the two flows of a distribution. Names are compared in lower case. */
 export type TableKey = string;
 
 export const tableKey = (platform: string | null | undefined, table: string): TableKey =>
@@ -43,15 +43,15 @@ export type Place =
 
 export interface Step {
   readonly place: Place;
-  /** Steps from the start: from a flow to a table, or back. */
+  /** Number of steps from the start; a step leads from a flow to a table or from a table to a flow. */
   readonly depth: number;
-  /** Place in the list of what it was reached from; null: the start. */
+  /** Place in the list of the node before it; null = it is the start. */
   readonly from: number | null;
 }
 
 /**
- * Everything above (`up`: what it is made of) or below (`down`: what is made of it), nearest first, each place once, over a shortest way.
- * O(number of reads and writes).
+ * Everything that a table or flow is made of (`up`), or that is made of it (`down`), nearest first, at most `maxDepth` steps away. Each node
+ * once, over a shortest way. O(number of reads and writes).
  */
 export function follow(
   lineage: Lineage,
@@ -84,7 +84,7 @@ function beside({ flows, producers, readers }: Lineage, place: Place, direction:
   return tables.map((id) => ({ kind: 'table', id }));
 }
 
-/** Whether a table that `from` writes is read by `to`: what an edge between them stands for. */
+/** Whether `to` reads a table that `from` writes, so that an edge between them carries data. */
 export function handsOver({ flows }: Lineage, from: string, to: string): boolean {
   const writes = flows.get(from)?.writes;
   const reads = flows.get(to)?.reads;

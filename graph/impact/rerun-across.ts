@@ -1,12 +1,12 @@
-/** Rerun plans that reach into other runs (protocol E, A11): who is redone there. Pure; the runs are read by services/rerun/rerun-across.ts. */
+/** Rerun plans over several runs (protocol E, A11): which flows of another run are redone. Pure; services/rerun/rerun-across.ts reads the runs. */
 import type { Graph } from '../compiled/compact.ts';
 import { reachOf } from '../compiled/reach.ts';
 import { hasStarted } from '../run/settle.ts';
 import { FLAG, has, type RunState } from '../run/state.ts';
 
 /**
- * Finds, in a run that waits for redone flows, what has started on their old results: `users` and everything below them. What has not
- * started waits by itself, its upstream not being done any more. In topological order. O(V + E).
+ * Flows of another run that have started on old results: those of `users`, which wait for redone flows, and of everything below them.
+ * Flows that have not started wait anyway, as their upstream is not done any more. In topological order. O(V + E).
  */
 export function membersBelow(graph: Graph, s: RunState, users: readonly number[]): number[] {
   return reachOf(graph, users)

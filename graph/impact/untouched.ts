@@ -1,8 +1,8 @@
-/** What a rerun redoes although nothing that it reads is written again: by the tables that flows use. Pure. */
+/** Flows that a rerun redoes although none of the tables that they read is written again. Pure. */
 import type { Graph } from '../compiled/compact.ts';
 import { below } from '../compiled/reach.ts';
 
-/** What a flow reads and writes, as keys that are equal when it is the same table; null: nothing is known, so it may be anything. */
+/** Tables that a flow reads and writes, as keys that are equal for the same table; null = not known, so it may be any table. */
 export interface FlowTables {
   readonly reads: readonly string[] | null;
   readonly writes: readonly string[] | null;
@@ -10,9 +10,8 @@ export interface FlowTables {
 
 /**
  * Flows below the roots that read none of the tables that are written again, in the order of the graph. `tablesOf` is null for flows that
- * move no data (people, notices): they are neither listed nor do they hand anything on. A flow of whose reads nothing is known counts
- * as touched, and one of whose writes nothing is known touches what waits for it directly. O(V + E + tables) for each round, of which
- * there are as many as the longest way against the order of the graph (one without loops).
+ * move no data (gates, notices): they are not listed and pass nothing on. A flow whose reads are not known counts as affected; one whose writes
+ * are not known affects the flows that wait for it directly. O(V + E + tables) for each round; there is one round, and more only in loops.
  */
 export function untouchedFlows(
   graph: Graph,

@@ -2,8 +2,8 @@
 import type { History, PieceKind, Span, Stretch } from './generations.ts';
 
 /**
- * What a stretch in the outbox was spent on, as spans; neighbours differ in kind or in what was waited for. O(attempts of the flows that share a lock or pool with it), and a sort
- * of those that overlap: a pool of a big estate has thousands of users.
+ * What a stretch in the outbox was spent on, as spans; neighbours differ in kind or in what was waited for. O(attempts of the flows that
+ * share a lock or pool with it), and a sort of those that overlap: a pool of a large estate has thousands of users.
  */
 export function slotWaits(at: History, v: number, stretch: Stretch): Span[] {
   const { facts, graph } = at;

@@ -1,6 +1,6 @@
 /**
- * When the open flows of a run end if each takes its expected time and nothing else is waited for: no agent, no pool, no person. The longest
- * way, so a lower bound; a forecast would say more and cost more. Pure; integer ms when the durations are.
+ * When the open flows of a run end if each takes its expected time and none waits for an agent, a pool or a person. This is the longest way
+ * through the graph, so a lower bound. Pure; integer ms when the durations are integers.
  */
 import type { Graph } from '../compiled/compact.ts';
 
@@ -8,9 +8,9 @@ export interface Work {
   readonly now: number;
   /** Per vertex: 1 when it will run. */
   readonly runs: Uint8Array;
-  /** Per vertex: 1 for members of a rerun plan, which wait for every member above them, whatever lies between (protocol E). */
+  /** Per vertex: 1 for a member of a rerun plan. Members wait for all members above them, also over flows in between (protocol E). */
   readonly members: Uint8Array;
-  /** Per vertex: what is looked at from; only these and what waits for them is `moved`. */
+  /** Per vertex: 1 for a root. Only roots and what waits for them is `moved`. */
   readonly roots: Uint8Array;
   /** Per vertex, ms. */
   readonly durations: Float64Array;
@@ -19,15 +19,15 @@ export interface Work {
 }
 
 export interface ExpectedEnds {
-  /** Per vertex, ms; 0: it does not run. */
+  /** Per vertex: its end, ms; 0 = it does not run. */
   readonly ends: Float64Array;
-  /** Per vertex: whose end it waits for last; -1: nobody's. */
+  /** Per vertex: the flow whose end it waits for last; -1 = none. */
   readonly by: Int32Array;
   /** Per vertex: 1 when it runs and is a root, or waits for one. */
   readonly moved: Uint8Array;
 }
 
-/** Loops' inner edges do not count. O(V + E). */
+/** Expected ends of all flows that will run. Edges inside loops do not count. O(V + E). */
 export function expectedEnds(graph: Graph, work: Work): ExpectedEnds {
   const { now, runs, members, roots, durations, starts } = work;
   const ends = new Float64Array(graph.n);
@@ -74,14 +74,14 @@ export function expectedEnds(graph: Graph, work: Work): ExpectedEnds {
   return { ends, by, moved };
 }
 
-/** The longest way to `v`: what it waits for last, and what that waits for, `v` at the end. */
+/** The longest way to `v`, which is its end: each flow on it waits last for the one before. O(length of the way). */
 export function longestWayTo({ by }: ExpectedEnds, v: number): number[] {
   const way = [v];
   for (let u = by[v]!; u !== -1; u = by[u]!) way.push(u);
   return way.reverse();
 }
 
-/** Moved flows with a deadline (0 = none), in the order of the graph; `lateMs` is 0 for those that hold it. O(V). */
+/** Moved flows with a deadline (ms, 0 = none), in the order of the graph. `lateMs` is 0 for those that meet it. O(V). */
 export function deadlinesMoved(
   { ends, moved }: ExpectedEnds,
   deadlines: Float64Array,

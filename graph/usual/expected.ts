@@ -1,7 +1,7 @@
 /**
- * How long a flow runs, learned from how long it ran (decision 0013): the last successful attempt of each of its latest periods, by class of
- * day, outliers limited, always with where it comes from. Runs of backfills and rehearsals are no past of a flow, and what was skipped or
- * passed ran no time at all. Pure; ms.
+ * How long a flow is expected to run, learned from its past (decision 0013): from the last successful attempt of each of its latest periods,
+ * by class of day, with outliers limited. Each estimate says where it comes from. Runs of backfills and rehearsals do not count, nor flows
+ * that were skipped or force-passed. Pure; ms.
  */
 import type { Cycle, Flow } from '../model.ts';
 import { quantile } from './quantile.ts';
@@ -25,16 +25,16 @@ export interface Expected extends Spread {
   readonly origin: ExpectedOrigin;
 }
 
-/** Until anything is known. */
+/** Estimate while nothing is known, ms. */
 export const DEFAULT_DURATION_MS = 60_000;
 
-/** With fewer there is no series: the middle of two is as good as either. */
+/** Number of runs from which on a flow's own past counts. */
 const LEAST = 3;
 
 /**
- * Limits of what counts as it is: the median and 4.45 median absolute deviations to either side (three standard deviations of a normal
- * distribution), at least a tenth of the median. What lies beyond counts as the limit, so that a flow that grew slower moves its estimate
- * and one night of a hung disk does not. Unlike mean and deviation, neither is moved by the outliers themselves.
+ * A value further from the median than this counts as this far: 4.45 median absolute deviations, which is three standard deviations of a
+ * normal distribution, and at least a tenth of the median. So a flow that has become slower moves its estimate, and one night with a hung
+ * disk does not. Unlike mean and standard deviation, both measures are not moved by the outliers.
  */
 const DEVIATIONS = 3 * 1.4826;
 const LEAST_SHARE = 0.1;
@@ -49,7 +49,7 @@ export function limited(durations: readonly number[]): Float64Array {
   return sorted.map((ms) => Math.min(median + room, Math.max(median - room, ms)));
 }
 
-/** Null of nothing. */
+/** Null for an empty list. */
 export function spreadOf(durations: readonly number[]): Spread | null {
   if (durations.length === 0) return null;
   const sorted = limited(durations);
@@ -57,7 +57,7 @@ export function spreadOf(durations: readonly number[]): Spread | null {
   return { p10: at(0.1), p50: at(0.5), p90: at(0.9), n: sorted.length };
 }
 
-/** A run of a flow that was good. */
+/** A successful run of a flow. */
 export interface PastDuration {
   readonly ms: number;
   /** Class of its period, graph/calendar/day-class.ts. */
@@ -66,7 +66,7 @@ export interface PastDuration {
   readonly lately: boolean;
 }
 
-/** What a flow's past tells. `''` stands for all days; a class is there with three runs or more, if there are others besides. */
+/** A flow's past by class of day. `''` stands for all days; a class is listed with three runs or more, when there are other classes, too. */
 export interface Learned {
   readonly spreads: ReadonlyMap<string, Spread>;
   /** Average of the last week, outliers limited as in the whole series. */
@@ -88,13 +88,13 @@ export function learn(past: readonly PastDuration[]): Learned {
   return { spreads, week: lately.length === 0 ? null : { n: lately.length, ms: Math.round(mean) } };
 }
 
-/** Flows that are alike have the same key; no flow has it as its id. */
+/** Key that flows of the same kind, layer and platform share; never the id of a flow. */
 export const alikeKey = (
   cycle: Cycle,
   { kind, layer, platform }: Pick<Flow, 'kind' | 'layer' | 'platform'>,
 ) => `${cycle}/${kind}/${layer}/${platform ?? '-'}`;
 
-/** What may be known of a flow; null = it is not. */
+/** What is known of a flow; null = not known. */
 export interface Known {
   readonly sameClass: Spread | null;
   readonly own: Spread | null;
@@ -113,13 +113,13 @@ export function expectedOf({ sameClass, own, configuredMs, alike }: Known): Expe
 
 const certain = (ms: number): Spread => ({ p10: ms, p50: ms, p90: ms, n: 0 });
 
-/** Q09: longer than an hour is long, and so is half as long again as on average. */
+/** Q09: a flow runs long after an hour, or after one and a half times its average, ms and factor. */
 export const LONG_RUN_MS = 60 * 60_000;
 const LONG_SHARE = 1.5;
-/** A flow that takes two seconds has not gone wrong when it takes four. */
+/** Shorter times in ms are never too long: a flow of two seconds may take four. */
 const LEAST_MORE_MS = 60_000;
 
-/** What a running flow runs too long against; null: it does not. `usualMs`: its own average of the week; null = it has none. */
+/** By which measure a running flow runs too long; null = it does not. `usualMs`: its average of the last week; null = it has none. */
 export function overLong(elapsedMs: number, usualMs: number | null): 'hour' | 'usual' | null {
   if (usualMs !== null && elapsedMs > Math.max(LONG_SHARE * usualMs, usualMs + LEAST_MORE_MS)) return 'usual';
   return elapsedMs > LONG_RUN_MS ? 'hour' : null;

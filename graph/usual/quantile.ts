@@ -1,6 +1,6 @@
-/** Quantiles of what was measured. Pure. */
+/** Quantiles of measured values. Pure. */
 
-/** Between the two nearest values in proportion (Hyndman and Fan, type 7); `sorted` ascending and not empty, `share` 0 to 1. O(1). */
+/** The quantile at `share` (0 to 1) of an ascending list that is not empty: interpolated (Hyndman and Fan, type 7). O(1). */
 export function quantile(sorted: ArrayLike<number>, share: number): number {
   const place = (sorted.length - 1) * share;
   const below = Math.floor(place);

@@ -1,6 +1,5 @@
 /**
- * Reference times: when a flow of a run is done on a usual day, and from when on it therefore counts as late ("should have completed").
- * Pure; integer ms.
+ * Reference times: when a flow of a run is done on a usual day; later, it is late ("should have completed"). Pure; integer ms.
  */
 
 import { resolveMoment } from '../calendar/moment.ts';
@@ -9,8 +8,8 @@ import type { Cycle, Flow } from '../model.ts';
 import { quantile } from './quantile.ts';
 
 /**
- * Where a reference time comes from, best first. `configured`: the catalogue's `referenceAt`; `learned`: its own ends; `deadline`: the
- * latest that is allowed, where nothing says what is usual; `default`: month flows without any of these are due with the 7th day.
+ * Where a reference time comes from, best first. `configured`: `referenceAt` of the catalogue; `learned`: its own ends; `deadline`: its
+ * deadline; `default`: the end of the 7th day, for month flows.
  */
 export const REFERENCE_ORIGINS = ['configured', 'learned', 'deadline', 'default'] as const;
 export type ReferenceOrigin = (typeof REFERENCE_ORIGINS)[number];
@@ -18,11 +17,11 @@ export type ReferenceOrigin = (typeof REFERENCE_ORIGINS)[number];
 export interface ReferenceTime {
   readonly at: number;
   readonly origin: ReferenceOrigin;
-  /** Of `learned`: in how many periods. */
+  /** With `learned`: from how many periods. */
   readonly n: number | null;
 }
 
-/** How a flow has ended: `ms` after the beginnings of its `n` latest periods. */
+/** When a flow usually ends: `ms` after the beginning of its period, learned from its `n` latest periods. */
 export interface UsualEnd {
   readonly ms: number;
   readonly n: number;
@@ -33,7 +32,7 @@ export const LATEST_PERIODS = 30;
 const LEAST_PERIODS = 7;
 const SHARE = 0.9;
 
-/** Month flows have no time of the day: what is known is that the month start is over with the 7th. */
+/** The reference time of month flows when nothing else is known: the month start is over with the 7th day. */
 const MONTH_IS_OVER = '+1 month, day 8, 00:00';
 
 /** 90th percentile of the ends, each as ms after the beginning of its period, newest period first. Null with fewer than 7. */
@@ -43,7 +42,7 @@ export function usualEnd(offsets: readonly number[]): UsualEnd | null {
   return { ms: Math.round(quantile(Float64Array.from(latest).sort(), SHARE)), n: latest.length };
 }
 
-/** A run as its flows' reference times are reckoned. */
+/** What the reference times of a run's flows depend on. */
 export interface RunTimes {
   readonly cycle: Cycle;
   readonly period: string;
@@ -52,18 +51,18 @@ export interface RunTimes {
   readonly openedAt: number;
 }
 
-/** What is known of one flow of it. */
+/** What is known of one flow of the run. */
 export interface FlowTimes {
   readonly flow: Pick<Flow, 'referenceAt'>;
-  /** The flow's own; it tells clock times and work days of `referenceAt`. */
+  /** Calendar of the flow, for clock times and work days of `referenceAt`. */
   readonly calendar: BusinessCalendar;
-  /** Null: it has no past. */
+  /** null = it has no past. */
   readonly usual: UsualEnd | null;
-  /** As fixed at the opening; 0 = none. */
+  /** Fixed when the run was opened, ms; 0 = none. */
   readonly deadline: number;
 }
 
-/** The instant by which a flow of a run is due; null when nothing tells. */
+/** When a flow of a run is done on a usual day; null when nothing is known. */
 export function referenceTimeOf(
   run: RunTimes,
   { flow, calendar, usual, deadline }: FlowTimes,

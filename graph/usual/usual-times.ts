@@ -13,7 +13,7 @@ export interface UsualTimes {
   /** Medians. */
   readonly durations: Float64Array;
   expected(v: number): Expected;
-  /** What a running flow is measured by: its own average of the last week, else its own median; null when it has no past. */
+  /** What a running flow is compared with, ms: its average of the last week, else its median; null when it has no past. */
   usualMs(v: number): number | null;
   end(v: number): UsualEnd | null;
 }

@@ -1,4 +1,4 @@
-/** Who may do what, inside the run (protocol B4): what needs the role of a gate, or a second person. */
+/** Which roles an operation needs in this run (protocol B4): those of gates that it overrides, or the approval of a second person. */
 import type { OperationEntry, Verb } from '../run/decisions.ts';
 import type { Machine } from '../run/machine.ts';
 import { unmetUpstreams } from '../run/settle.ts';
@@ -8,8 +8,8 @@ import { isDone } from '../run/state.ts';
 export const KEY_ROLE = 'key';
 
 /**
- * Roles that the verb needs for this target: of the gates that it overrides, and `key` for a force-pass of a key flow. Empty: none.
- * `waived` is what a waive sets aside: the upstream of the one edge, and numbers of subscriptions to other runs.
+ * Roles that the verb needs for flow `v`, sorted: those of the gates that it overrides, and `key` for a force-pass of a key flow.
+ * `waived` is what a waive sets aside: the upstream within the run, and numbers of subscriptions to other runs. O(in-degree).
  */
 export function neededRoles(
   m: Machine,
@@ -46,7 +46,7 @@ export function neededRoles(
   }
 }
 
-/** True when the actor holds every needed role or a second person approved this very request. */
+/** Whether the actor has every needed role, or a second person has approved this request. */
 export function isEntitled(entry: OperationEntry, roles: readonly string[]): boolean {
   return entry.approvedBy !== null || roles.every((role) => entry.roles.includes(role));
 }

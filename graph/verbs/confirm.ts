@@ -1,9 +1,9 @@
-/** confirm, reject, withdraw: what a person says about a gate or a check of theirs (protocol E, D9). */
+/** confirm, reject, withdraw: a person's answer to a gate or to a check that is asked of people (protocol E, D9). */
 import type { Machine } from '../run/machine.ts';
 import { endOverrides, finish } from '../run/settle.ts';
 import { FLAG } from '../run/state.ts';
 
-/** Counts when its turn comes; `settle` ends the flow then, at once if it is its turn already. */
+/** The confirmation counts when the flow is released; `settle` then ends the flow, at once if it is released already. */
 export function confirm(m: Machine, v: number): void {
   m.setFlags(v, FLAG.CONFIRMED);
 }

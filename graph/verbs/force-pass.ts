@@ -1,15 +1,18 @@
-/** force pass 强制通过: the result exists by other means; downstream flows are freed now, tainted (protocol E, C7). */
+/** force-pass 强制通过: the result exists by other means. Downstream flows are freed now, and are tainted (protocol E, C7). */
 import type { Machine } from '../run/machine.ts';
 import { dropPending, finish } from '../run/settle.ts';
 import { FLAG } from '../run/state.ts';
 import { isClaimed } from '../run/state-of.ts';
 
-/** Allowed-ness was checked; whatever was sent or running is superseded: told to stop, never awaited by other flows. */
+/**
+ * Gives the flow the result `force_passed`. The caller has checked that it is allowed. A claimed attempt is superseded: it is stopped, and
+ * other flows do not wait for it.
+ */
 export function forcePass(m: Machine, v: number): void {
   const { s } = m;
   dropPending(m, v);
   if (isClaimed(s, v)) {
-    // Until it reports its end; an old back-off must not end the wait.
+    // The wait for its end has no limit, so a back-off from before must not end it.
     m.set(v, { flags: s.flags[v]! | FLAG.ENDING, due: 0 });
     m.effect({ t: 'stop', v });
   }

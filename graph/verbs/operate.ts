@@ -1,4 +1,4 @@
-/** Carries out what people ask for, in the order of the log (protocol B, E). Each verb has its own function; all are pure. */
+/** Carries out operations, in the order of the log (protocol B, E). Each verb has its own function; all are pure. */
 
 import { vertexOf } from '../compiled/compact.ts';
 import { below } from '../compiled/reach.ts';
@@ -17,7 +17,10 @@ import { applyRerun } from './rerun.ts';
 import { VERBS } from './verbs.ts';
 import { checkEdge, unwaive, waive } from './waive.ts';
 
-/** One operation: all or nothing unless `partial` (B3); its outcome is an effect of the same group (B2). */
+/**
+ * Decides one operation: for all of its flows or for none, unless it is `partial` (B3). The outcome is an effect of the same group (B2).
+ * O(flows that it names and what changes).
+ */
 export function operate(m: Machine, entry: OperationEntry): void {
   const { request } = entry;
   if (m.s.closed && request.verb !== 'reopen') {
@@ -26,7 +29,7 @@ export function operate(m: Machine, entry: OperationEntry): void {
   }
   const rule = VERBS.get(request.verb);
   if (rule === undefined) {
-    // A row that cannot be carried out must not stop the run: it is refused like any other.
+    // A log row that cannot be carried out must not stop the run, so it is refused.
     refuse(m, entry, { code: 'unknown_verb', detail: `there is no verb ${request.verb}` });
     return;
   }
@@ -62,7 +65,7 @@ function onFlows(m: Machine, entry: OperationEntry): void {
   const roles = new Set<string>();
   for (const flow of new Set(request.flows)) {
     const v = vertexOf(m.graph, flow);
-    // What is answered rests on who has claimed the flow, also when the answer is no.
+    // The answer rests on whether the flow is claimed, also when it is no.
     if (v >= 0) m.expectAsKnown(v);
     const checked = v < 0 ? { code: 'unknown_flow' } : checkFlow(m, entry, v, together);
     outcomes.push({ flow, state: v < 0 ? null : stateOf(m.s, m.graph, v), ...checked });
@@ -84,7 +87,7 @@ function onFlows(m: Machine, entry: OperationEntry): void {
   answer(m, entry, 'applied', { flows: outcomes, code: null, detail: null });
 }
 
-/** Whether the verb may be done to this flow now; null = yes. `together` are flows of the same operation before it. */
+/** Why the verb is refused for this flow now; `code` null = it is allowed. `together`: flows of the same operation that were accepted before. */
 function checkFlow(
   m: Machine,
   entry: OperationEntry,
@@ -127,7 +130,10 @@ function checkFlow(
   return { code: null };
 }
 
-/** An attempt that a rerun waits for, or that was superseded and has not told its end: whatever the state, a person may let go of it. */
+/**
+ * Whether the flow waits for the end of an old attempt: one that a rerun waits for, or a superseded one that has not reported its end. A
+ * person may end that wait in any state.
+ */
 function isAwaited({ s }: Machine, v: number): boolean {
   return has(s, v, FLAG.ENDING) ? s.due[v] === 0 : has(s, v, FLAG.RERUN_PENDING) && s.result[v] === 0;
 }
@@ -180,7 +186,7 @@ function perform(m: Machine, entry: OperationEntry, v: number): void {
       m.setFlags(v, FLAG.EXPEDITE);
       return;
     case 'cancel':
-      // A superseded attempt has lost its say already: nothing of the flow changes.
+      // The result of a superseded attempt counts no more: nothing about the flow changes.
       if (!has(s, v, FLAG.ENDING)) {
         noted();
         m.setFlags(v, FLAG.STOPPING);
@@ -217,8 +223,8 @@ function perform(m: Machine, entry: OperationEntry, v: number): void {
 }
 
 /**
- * Gives the manual trigger; with `onTrigger: downstream` (D3) descendants that already have a result get a new generation. One whose
- * outcome is unknown has none yet: a person resolves it first.
+ * Triggers the flow. With `onTrigger: downstream` (D3) flows below it that have a result get a new generation; those whose outcome is
+ * unknown do not, as a person has to resolve them first. O(1), else O(V + E).
  */
 export function trigger(m: Machine, v: number, operation: string | null): void {
   m.effect({ t: 'triggered', v });
@@ -237,8 +243,8 @@ export function trigger(m: Machine, v: number, operation: string | null): void {
 }
 
 /**
- * resolve: it ran -> succeeded, tainted; it did not -> next attempt, outside the budget. Either way the person vouches for the end of
- * the old attempt. A rerun that waited for it begins now.
+ * resolve: the program ran -> succeeded, tainted; it did not run -> the next attempt, which uses no retry. In both cases the person says that
+ * the old attempt has ended. A rerun that waited for it begins now.
  */
 function resolve(m: Machine, v: number, ran: boolean, operation: string): void {
   m.setFlags(v, 0, FLAG.ENDING);
@@ -250,7 +256,7 @@ function resolve(m: Machine, v: number, ran: boolean, operation: string): void {
   else m.set(v, { result: 0, attempt: m.s.attempt[v]! + 1, flags: m.s.flags[v]! & ~FLAG.STALE, due: 0 });
 }
 
-/** Numbers of the subscriptions among the edges. */
+/** Numbers of those edges that are subscriptions to other runs. */
 const runsOf = (edges: readonly ListedEdge[]): number[] =>
   edges.flatMap((edge) => (edge.list === 'foreign' ? [edge.edge] : []));
 

@@ -1,4 +1,4 @@
-/** Rerun plans (protocol E): who is redone, in which order, and what the plan's application does. Pure. */
+/** Rerun plans (protocol E): which flows are redone, in which order, and what applying a plan does. Pure. */
 import { type Graph, vertexOf } from '../compiled/compact.ts';
 import { reachOf } from '../compiled/reach.ts';
 import type { FlowOutcome, OperationEntry, RerunMember, RerunPlan } from '../run/decisions.ts';
@@ -13,7 +13,7 @@ import { VERBS } from './verbs.ts';
 
 export type RerunScope = 'only' | 'downstream' | 'failed-downstream' | 'selection';
 
-/** What a plan rests on: it is refused when any of it changed. Moves among the waiting states do not count. */
+/** The facts about a member on which a plan rests: it is refused when one of them has changed. Which waiting state it is in does not count. */
 export function memberOf(graph: Graph, s: RunState, v: number): RerunMember {
   return {
     flow: graph.ids[v]!,
@@ -24,8 +24,9 @@ export function memberOf(graph: Graph, s: RunState, v: number): RerunMember {
 }
 
 /**
- * Members of a plan in topological order. `only` and `selection` are the roots; `downstream` adds all below; `failed-downstream` takes
- * failed and cancelled flows at or below the roots and, below those, what still waits. Retired flows are never members. O(V + E).
+ * Members of a plan, in topological order. `only` and `selection`: the roots. `downstream`: the roots and everything below them.
+ * `failed-downstream`: failed and cancelled flows among these, and flows below those that have not started. Retired flows are never members.
+ * O(V + E).
  */
 export function planMembers(
   graph: Graph,
@@ -49,8 +50,8 @@ function isFailed(s: RunState, v: number): boolean {
 }
 
 /**
- * Why a flow may not be a root of a plan; null = it may. With `failed-downstream` a root only says where to look, whatever its state.
- * Codes: `rerun_pending`, `outcome_unknown`, `wrong_state`.
+ * Why a flow may not be a root of a plan; null = it may. With `failed-downstream` a root of any state that needs no decision is allowed, as it
+ * only says where the search begins. Codes: `rerun_pending`, `outcome_unknown`, `wrong_state`.
  */
 export function rootRefusal(
   graph: Graph,
@@ -66,7 +67,7 @@ export function rootRefusal(
     : 'wrong_state';
 }
 
-/** Carries a plan out, or says what changed since it was made. */
+/** Carries a plan out, or refuses it and says what has changed since it was made. O(V + E). */
 export function applyRerun(m: Machine, entry: OperationEntry): void {
   const { graph, s } = m;
   const plan = entry.request.plan;
@@ -85,7 +86,7 @@ export function applyRerun(m: Machine, entry: OperationEntry): void {
   }
   const refused = outcomes.find((o) => o.code !== null);
   if (plan.agreed !== undefined && plan.graphVersion === graph.version) {
-    // What a person has to decide first is left as it is; it becomes stale like everything below what is redone.
+    // Flows that need a person's decision first are left as they are; they become stale like everything below what is redone.
     const able = members.filter((v) => !isUndecided(s, v));
     carryOut(m, able, plan, entry.operation);
     awaitOthers(m, plan.agreed.awaits);
@@ -108,7 +109,7 @@ export function applyRerun(m: Machine, entry: OperationEntry): void {
 const isUndecided = (s: RunState, v: number): boolean =>
   has(s, v, FLAG.RERUN_PENDING) || has(s, v, FLAG.RETIRED) || s.result[v] === codeOf('outcome_unknown');
 
-/** Upstreams in other runs that are redone with this plan: their old results count no more, though that run has not said so yet. */
+/** Upstreams in other runs that are redone with this plan: their old results no longer count, although those runs have not reported it yet. */
 function awaitOthers(m: Machine, awaits: readonly { readonly from: string; readonly run: string }[]): void {
   const { subscriptions } = m.s;
   for (const { from, run } of awaits)
@@ -151,7 +152,7 @@ function carryOut(m: Machine, members: readonly number[], plan: RerunPlan, opera
       beginGeneration(m, v, { root, keepWaives: plan.keepWaives, ending: running, operation });
       redone.push(v);
     } else {
-      // The plan's order counts again for what never started.
+      // It has not started: it waits again in the order of the plan.
       endOverrides(m, v, { flags: FLAG.STARTED_NOW }, operation);
       m.setFlags(v, 0, FLAG.STARTED_NOW | FLAG.TAINT_NEXT);
     }

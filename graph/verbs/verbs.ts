@@ -1,4 +1,4 @@
-/** The table state x verb (protocol E) as data: served at `GET /verbs`, asked by the engine, the API and the command line. */
+/** The table of states and verbs (protocol E) as data: used by the engine, the API (`GET /verbs`) and the command line. */
 import type { EdgeVerb, FlowVerb, RunVerb, Verb } from '../run/decisions.ts';
 import { NOT_STARTED, type State } from '../run/status.ts';
 
@@ -6,13 +6,13 @@ export interface VerbRule {
   readonly verb: Verb;
   readonly zh: string;
   readonly target: 'flow' | 'edge' | 'run' | 'plan';
-  /** States of the flow (for edges: of the edge's target) in which it is allowed. */
+  /** States of the flow (of an edge: of its target) in which the verb is allowed. */
   readonly allowedIn: readonly State[];
-  /** Additionally allowed with `supersede: true`. */
+  /** Further states in which it is allowed with `supersede: true`. */
   readonly withSupersede: readonly State[];
   readonly needsReason: boolean;
   readonly needsEvidence: boolean;
-  /** Only flows that a person confirms. */
+  /** Only for flows that a person confirms. */
   readonly onlyPerson: boolean;
   readonly downstream: string;
   readonly atNewGeneration: 'ends' | 'kept' | 'per onRerun' | 'lapses' | '-';

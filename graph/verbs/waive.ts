@@ -1,4 +1,4 @@
-/** waive 豁免 an edge: it counts as met for this generation of its target, whose result will be tainted (protocol E, D6). */
+/** waive 豁免: an edge counts as met for this generation of its target, whose result will be tainted (protocol E, D6). */
 import { edgeId, vertexOf } from '../compiled/compact.ts';
 import type { EdgeName } from '../run/decisions.ts';
 import type { Machine } from '../run/machine.ts';
@@ -8,8 +8,8 @@ import type { State } from '../run/status.ts';
 import type { VerbRule } from './verbs.ts';
 
 /**
- * What an edge by name means: one edge of one of the three lists, or several of an upstream in other runs when none of them was named.
- * `u` is null when the upstream is no vertex of this run.
+ * The edges that a name means: one edge of one of the three lists; or, for an upstream in other runs when no run is named, one edge for each
+ * of those runs. `u` is null when the upstream is not in this run.
  */
 export interface FoundEdge {
   readonly v: number;
@@ -29,7 +29,7 @@ const missing = (code: string, detail: string): FoundEdge => ({
   detail,
 });
 
-/** Throws nothing: what is wrong stands in `code`. Without a run, an edge within this run comes before those to others. */
+/** Finds and checks an edge; `code` says what is wrong. Without a run in the name, an edge within this run is preferred. O(in-degree). */
 export function checkEdge(m: Machine, rule: VerbRule, { from, to, run }: EdgeName): FoundEdge {
   const { graph, s } = m;
   const v = vertexOf(graph, to);
@@ -78,12 +78,12 @@ function isWaived(m: Machine, { list, edge }: ListedEdge): boolean {
   return (list === 'invalid' ? s.waivedInvalid : s.waivedForeign)[edge] === 1;
 }
 
-/** An edge named twice is one edge. */
+/** Waives the edges; one that is waived already is left as it is. */
 export function waive(m: Machine, { v, edges }: FoundEdge, operation: string): void {
   takeBackUnclaimed(m, v);
-  for (const it of edges) {
-    if (isWaived(m, it)) continue;
-    const { list, edge, ...from } = it;
+  for (const found of edges) {
+    if (isWaived(m, found)) continue;
+    const { list, edge, ...from } = found;
     m.waive(list, edge, true);
     m.effect({ t: 'override', v, kind: 'waive', ...from, operation });
   }

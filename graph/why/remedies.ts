@@ -1,4 +1,7 @@
-/** What removes a cause: the verb (graph/verbs/verbs.ts) with a command ready to run, and the procedure of the operators' handbook (docs/answers.md, Procedures). */
+/**
+ * What removes a cause: the verb (graph/verbs/verbs.ts) with a command ready to run, and the procedure of the operators' handbook
+ * (docs/answers.md, Procedures).
+ */
 
 import type { Verb } from '../run/decisions.ts';
 import type { State } from '../run/status.ts';
