@@ -1,4 +1,4 @@
-/** What stood in the way of a flow during a stretch in which nothing of it ran, for the critical path (docs/answers.md). Pure. */
+/** What kept a flow from running while none of its attempts ran, for the critical path (docs/answers.md). Pure. */
 import { retryDelayMs } from '../run/retry-delay.ts';
 import type { Override } from '../run/run-facts.ts';
 import { FLAG, has, isTriggered, type RunState } from '../run/state.ts';
@@ -13,7 +13,7 @@ export interface Constraint extends Stretch {
 }
 
 const ENDLESS = Number.MAX_SAFE_INTEGER;
-/** Equal instants: a gate before hold, time and the rest. */
+/** Which constraint counts when several end at the same instant: the first kind of this list. */
 export const PRIORITY: readonly PieceKind[] = [
   'other_run',
   'waiting_person',
@@ -25,12 +25,12 @@ export const PRIORITY: readonly PieceKind[] = [
   'rework',
 ];
 
-/** How the stretch ended: an attempt was sent, the generation ended, or it goes on now. */
+/** How a wait ended: an attempt was sent, the generation got its result, or the wait goes on now. */
 export type Ending = 'sent' | 'result' | 'now';
 
-/** A stretch of a generation in which nothing of the flow ran. */
+/** A stretch of a generation in which no attempt of the flow ran. */
 export interface Wait extends Stretch {
-  /** Row of the attempt before it; -1 = none. */
+  /** Row of the attempt before it in `facts.attempts`; -1 = none. */
   readonly before: number;
   readonly ending: Ending;
 }
@@ -59,12 +59,12 @@ export function constraintsOf(at: History, gen: Generation, wait: Wait): Constra
     if (since !== null) add('waiting_person', Math.max(begun, since), gen.resultAt, null);
   }
   for (const upstream of waitsForRuns(at, v, to)) {
-    // start-now set it aside; what went missing after it, too.
+    // start-now set the edge aside, also when the upstream went missing later.
     const until = Math.min(upstream.until, ...startNows.map((startNow) => startNow.at));
     if (until > begun) add('other_run', begun, until, `${upstream.run} ${upstream.from}`);
   }
   if (ending === 'now' && isStuck(s, v) && (has(s, v, FLAG.RETIRED) || s.unmet[v]! > unmetRuns(s, v))) {
-    // Round a loop, or for what does not exist: everything else ends sooner.
+    // It waits in a loop, or for something that does not exist, so only a person can end it.
     const since = setAsideSince(at, v, begun, to);
     if (since !== null) add('waiting_person', Math.max(begun, since), Number.POSITIVE_INFINITY, null);
   }
@@ -73,7 +73,7 @@ export function constraintsOf(at: History, gen: Generation, wait: Wait): Constra
     if (kind === 'hold') add('held', decidedAt, endedAt ?? ENDLESS, actor);
     if (kind === 'retire') add('waiting_person', decidedAt, endedAt ?? ENDLESS, actor);
     if (kind !== 'waive' || decidedAt > to) continue;
-    // After start-now no edge counted any more.
+    // After start-now no edge counted, so this waive changed nothing.
     if (startNows.some((now) => now.at <= decidedAt && (now.endedAt === null || now.endedAt >= decidedAt)))
       continue;
     const u = override.run === undefined ? facts.vertexOf(from ?? '') : -1;
@@ -95,7 +95,7 @@ export function constraintsOf(at: History, gen: Generation, wait: Wait): Constra
   add('waiting_time', early, s.start[v]!, attrs.startAt);
   if (attrs.runner === 'person') {
     const said = overrides.findLast((override) => isConfirm(override, begun, to));
-    // Without a word of this generation the one of an older generation was kept (onRerun), or nobody has confirmed.
+    // No confirmation in this generation: that of an older one was kept (onRerun), or nobody has confirmed yet.
     const kept = ending === 'now' ? has(s, v, FLAG.CONFIRMED) : isKept(at, gen);
     if (said !== undefined || !kept)
       add('waiting_person', begun, said?.at ?? ENDLESS, said?.actor ?? attrs.role);
@@ -111,7 +111,7 @@ export function constraintsOf(at: History, gen: Generation, wait: Wait): Constra
   return list;
 }
 
-/** Until when each upstream in another run was waited for by `to`; one that was waived is a person's matter. O(its subscriptions). */
+/** Until when the flow waited for each upstream in another run, as of `to`; not for waived ones, as a person ended that. O(its subscriptions). */
 function waitsForRuns(
   { s, facts }: History,
   v: number,
@@ -126,7 +126,7 @@ function waitsForRuns(
     );
     if (waives.some((waive) => waive.from === from && isInForce(waive, to))) continue;
     const metAt = facts.metAt[i]!;
-    // Only the last time is kept: that it was met before, and then not any more, is not known.
+    // The record keeps only the last time that it was met.
     if (metAt === 0) waits.push({ from, run, until: ENDLESS });
     else if (metAt <= to) waits.push({ from, run, until: metAt });
   }
@@ -140,7 +140,7 @@ function unmetRuns(s: RunState, v: number): number {
   return unmet;
 }
 
-/** Whether a gate's word of an older generation counted in this one; of one that was force-passed it is as good as known. */
+/** Whether the answer of a person in an older generation counted in this one, as far as the record says. */
 function isKept({ graph, facts }: History, gen: Generation): boolean {
   const { v } = gen;
   if (gen.result === RESULTS.succeeded.code) return true;
@@ -148,14 +148,14 @@ function isKept({ graph, facts }: History, gen: Generation): boolean {
   return graph.attrOf(v).onRerun === 'keep' && before?.result === RESULTS.succeeded.code;
 }
 
-/** At that instant; what ended in it is not in force any more. */
+/** Whether an override is in force at an instant; not any more at the instant at which it ended. */
 export const isInForce = (override: Override, t: number): boolean =>
   override.at <= t && (override.endedAt === null || override.endedAt > t);
 
 const isConfirm = (override: Override, from: number, to: number): boolean =>
   override.kind === 'confirm' && override.at >= from && isInForce(override, to);
 
-/** Since when something above was missing that start-now or force-pass set aside; null when nothing was. O(in-degree). */
+/** Since when an upstream, which start-now or force-pass set aside, was missing; null when none was. O(in-degree). */
 function setAsideSince(at: History, v: number, begun: number, decidedAt: number): number | null {
   const { graph, facts } = at;
   const overrides = facts.overrides.get(v) ?? [];
@@ -191,7 +191,7 @@ function setAsideSince(at: History, v: number, begun: number, decidedAt: number)
     : Math.max(since, lastEnded(overrides, { kind: 'start-now', from: null }, decidedAt));
 }
 
-/** When what had set an edge aside before ended, so that the edge counted again: start-now by a plan, a waive by unwaive; 0 = never. */
+/** The last instant before `before` at which an override of this kind ended, so that the edge counted again; 0 = none. */
 function lastEnded(
   overrides: readonly Override[],
   wanted: { readonly kind: string; readonly from: string | null; readonly run?: string | undefined },
@@ -204,7 +204,7 @@ function lastEnded(
   return last;
 }
 
-/** When the trigger of this generation came; null when it needs none, or kept that of an older generation. */
+/** When this generation was triggered, and by whom; null when it needs no trigger, or kept that of an older generation. */
 function triggerOf(
   { graph, s, facts }: History,
   gen: Generation,
@@ -221,12 +221,12 @@ function triggerOf(
   if (own !== undefined) return { at: own.at, by: own.actor };
   const at = facts.triggeredAt[v]!;
   if (at >= begun && at <= to) return { at, by: attrs.event };
-  // Only the last instant of an event is kept, so for an older generation it cannot be said when the event came.
+  // The record keeps only the last instant of an event, so for an older generation it is not known when the event came.
   const missing = gen.present ? !isTriggered(graph, s, v) : attrs.trigger !== 'event';
   return missing ? { at: ENDLESS, by: null } : null;
 }
 
-/** C7: attempts of older generations must report their end before this one may start. */
+/** When the last attempt of an older generation ended, which has to happen before this one may start (C7); 0 = there was none. */
 function oldAttemptEnd({ facts }: History, gen: Generation): number {
   const { v } = gen;
   const { off, generation, endedAt } = facts.attempts;
@@ -237,7 +237,7 @@ function oldAttemptEnd({ facts }: History, gen: Generation): number {
   return end;
 }
 
-/** Back-off, grace, the next try of a check; or the wait for a person when the attempt's outcome was unknown or final. */
+/** Adds what followed an attempt: the delay before the next one, or the wait for a person when its outcome was unknown or final. */
 function afterAttempt(
   { graph, s, facts }: History,
   gen: Generation,
@@ -260,6 +260,6 @@ function afterAttempt(
   add('retry_backoff', ended, Math.min(ended + retryDelayMs(outcome[before]!, attrs, s.graceMs), cut), null);
 }
 
-/** Nothing in this run will free it by itself. */
+/** Whether nothing in this run will free the flow without a person. */
 export const isStuck = (s: RunState, v: number): boolean =>
   has(s, v, FLAG.RETIRED) || (s.unmet[v]! > 0 && !has(s, v, FLAG.STARTED_NOW));

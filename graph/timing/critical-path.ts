@@ -1,6 +1,7 @@
 /**
- * The critical path of what happened (docs/answers.md): from the target's end backwards to the opening of the run, piece by piece, without gap
- * or overlap. At each flow its own time down to the last upstream end that released it, then on to that upstream. Pure; integer ms.
+ * The critical path of a run (docs/answers.md): from the end of the target backwards to the opening of the run, piece by piece, without gap or
+ * overlap. At each flow it takes the flow's own time back to the end of the upstream that released it, then goes on at that upstream. Pure;
+ * integer ms.
  */
 import type { Graph } from '../compiled/compact.ts';
 import type { PathFacts } from '../run/run-facts.ts';
@@ -34,11 +35,11 @@ export interface CriticalPath {
   readonly run: string;
   readonly target: string;
   readonly openedAt: number;
-  /** null: the target is not done; `now` is its end for the time being. */
+  /** null = the target is not done, and the path ends at `now`. */
   readonly endedAt: number | null;
   readonly now: number;
   readonly pieces: readonly Piece[];
-  /** Flows of the path from the opening on, also those without a piece. */
+  /** Flows of the path, the first one first, also those that took no time. */
   readonly flows: readonly string[];
   readonly kinds: Partial<Record<PieceKind, number>>;
   readonly total: number;
@@ -54,16 +55,16 @@ export interface Step {
   readonly pieces: readonly Piece[];
 }
 
-/** Where the walk stands: flow `v` in one of its generations, everything from `t` on is explained already. */
+/** Where the walk is: at flow `v`, in its generation `index`. Everything from `t` on is explained already. */
 interface Place {
   readonly v: number;
   readonly index: number;
   readonly t: number;
-  /** `t` is now, and the flow is not done. */
+  /** True: `t` is now, and the flow is not done. */
   readonly live: boolean;
 }
 
-/** O(V + E) at worst, in practice the edges into the flows of the path. */
+/** The critical path to a target. O(V + E) at worst, usually the edges into the flows of the path. */
 export function criticalPath(graph: Graph, s: RunState, facts: PathFacts, target: number): CriticalPath {
   const at: History = { graph, s, facts };
   const end = endOf(at, target).t;
@@ -91,8 +92,8 @@ export function criticalPath(graph: Graph, s: RunState, facts: PathFacts, target
 }
 
 /**
- * The same walk step by step, from the target's end (of a target that is not done: from now) back to the opening; or from an earlier end,
- * that of the generation at place `index`.
+ * The same walk, step by step: from the target's end (from now when it is not done) back to the opening of the run; or from `end`, an earlier end
+ * of the target in generation `index`.
  */
 export function pathSteps(
   at: History,
@@ -121,7 +122,7 @@ function* stepsBack(walk: Walk, { facts }: History, from: Place): Generator<Step
   }
 }
 
-/** Without a target: the last open flow of the run's own procedures; of a run in which all is done the flow that ended last. O(V). */
+/** The target when none is given: the last open flow of the run's procedures; when all are done, the flow that ended last. O(V). */
 export function defaultTarget(graph: Graph, s: RunState, facts: PathFacts): number {
   let last = 0;
   for (let v = graph.n - 1; v >= 0; v--) {
@@ -137,7 +138,7 @@ class Walk {
   readonly #at: History;
   /** Latest first. */
   readonly #pieces: Piece[] = [];
-  /** Generations entered at this very instant: the way round a loop must end. */
+  /** Generations that the walk has entered at the present instant, so that a way round a loop ends. */
   readonly #here = new Set<string>();
   #hereAt = -1;
 
@@ -160,7 +161,7 @@ class Walk {
     this.#enter(v, index, t);
     const gen = generationAt(this.#at, v, index);
     if (live && gen.result !== 0 && !isReleasing(gen.result)) {
-      // It ended without freeing anything: what passes now is rework, or a person's time.
+      // It has ended without freeing other flows: the time since then is rework, or a person's.
       const unknown = gen.result === RESULTS.outcome_unknown.code;
       const ended = Math.min(t, Math.max(facts.openedAt, gen.resultAt));
       this.#add(gen, [span(unknown ? 'waiting_person' : 'rework', ended, t)]);
@@ -170,7 +171,7 @@ class Walk {
       const open = this.#openUpstream(v, t);
       if (open >= 0) {
         const last = generationCount(this.#at, open) - 1;
-        // Done but still above: only a member of a rerun plan is waited for so.
+        // Only a member of a rerun plan may be done and still be waited for.
         return { v: open, index: last, t, live: !isDone(s, open) };
       }
     }
@@ -191,7 +192,7 @@ class Walk {
     return { v, index: index - 1, t: ended, live: false };
   }
 
-  /** In order of time; neighbours of one kind at one flow are one piece. */
+  /** All pieces in order of time; neighbours of the same flow and kind are joined. */
   pieces(): Piece[] {
     const merged: Piece[] = [];
     for (const piece of this.#pieces.toReversed()) {
@@ -220,12 +221,12 @@ class Walk {
       if (entry.to > entry.from) this.#pieces.push({ ...entry, flow, generation, ms: entry.to - entry.from });
   }
 
-  /** The instant by which the flow was free to go: ends of upstream flows after it did not count. */
+  /** When the flow was free to start; later ends of upstream flows did not count. */
   #limit(gen: Generation, t: number, live: boolean): number {
     const { s, facts } = this.#at;
     const { v } = gen;
     const last = attemptsOf(this.#at, gen, t).at(-1);
-    // Not by an attempt: it waits, or somebody's word came while another attempt stood out.
+    // No attempt says it: the flow waits, or a person ended it while its next attempt waited.
     const waits = live
       ? isWaiting(s, v)
       : last !== undefined && gen.present && s.attempt[v]! > facts.attempts.attempt[last]!;
@@ -237,7 +238,7 @@ class Walk {
     return Math.min(t, limit);
   }
 
-  /** The upstream that was done last by `limit`; equal instants by kind, then by id. */
+  /** The upstream that was done last, at `limit` or before; equal instants by kind, then by id. O(in-degree). */
   #latestUpstream(gen: Generation, limit: number): { v: number; index: number; at: number } | null {
     const { graph, facts } = this.#at;
     const { v } = gen;
@@ -252,10 +253,10 @@ class Walk {
     for (let e = graph.upOff[v]!; e < graph.upOff[v + 1]!; e++) {
       const u = graph.up[e]!;
       const waive = waives.find((waive) => waive.from === graph.ids[u] && waive.run === undefined);
-      // Once waived an edge holds nothing back; what was done by then had its say.
+      // After a waive the edge does not count; an end before it does.
       const end = waive === undefined ? lastEnd(this.#at, u, limit) : lastEndBefore(this.#at, v, u, waive.at);
       if (end === null || end.at < (best?.at ?? 0) || this.#isHere(u, end.index, end.at)) continue;
-      // Round a loop an end at the very instant of a decision about this flow is its consequence.
+      // In a loop, an end at the instant of a decision about this flow is a consequence of that decision.
       if (graph.loopEdge[e] === 1 && end.at === decidedAt) continue;
       if (best === null || end.at > best.at || this.#precedes(u, best.v)) best = { v: u, ...end };
     }
@@ -264,7 +265,7 @@ class Walk {
     return best === null || best.at <= facts.openedAt ? null : best;
   }
 
-  /** Finds what a waiting flow waits for: the upstream that is not done yet, or the open member of a rerun plan above it; -1 when there is none. */
+  /** What a waiting flow waits for: an upstream that is not done, or an open member of a rerun plan above it; -1 = none. */
   #openUpstream(v: number, now: number): number {
     const { graph, s } = this.#at;
     if (has(s, v, FLAG.STARTED_NOW)) return -1;
@@ -293,7 +294,7 @@ class Walk {
     return best;
   }
 
-  /** Equal instants: upstream before interface, before gate; lowest id first. */
+  /** Which of two flows that were done at the same instant counts: other flows before interfaces, these before gates; then the lower id. */
   #precedes(a: number, b: number): boolean {
     const { graph } = this.#at;
     const rank = (v: number): number => {

@@ -1,4 +1,4 @@
-/** One flow's own time: what it did or waited for in every millisecond of a window, from the facts of the record. Pure. */
+/** The own time of one flow: what it did or waited for in every millisecond of a stretch, from the facts of the record. Pure. */
 
 import type { AttemptOutcome } from '../run/run-facts.ts';
 import { FLAG, has } from '../run/state.ts';
@@ -50,14 +50,17 @@ export function spansOf(at: History, gen: Generation, stretch: Stretch, live: bo
   return spans;
 }
 
-/** What an attempt's time was. `cut`: it went on after the end of the history shown; of an older generation only failures are more than rework. */
+/**
+ * How the time of an attempt counts. `cut`: the attempt went on after the end of the stretch. In an older generation (not `present`)
+ * everything but failures is rework.
+ */
 function executed(outcome: AttemptOutcome | null, cut: boolean, present: boolean): PieceKind {
   switch (outcome) {
     case null:
     case 'succeeded':
       return present ? 'run' : 'rework';
     case 'false':
-      // A check that says no is no failure: it waits for its next try (D9).
+      // A check whose answer is no has not failed: it waits for its next attempt (D9).
       return 'retry_backoff';
     case 'requeued':
       return 'waiting_agent';
@@ -72,8 +75,8 @@ function executed(outcome: AttemptOutcome | null, cut: boolean, present: boolean
 }
 
 /**
- * A stretch in which nothing ran. Each instant belongs to the constraint in force then that ended first: a constraint owns only the time
- * since the next-latest one. What no constraint covers was spent on a slot, or by the engine.
+ * The spans of a wait. Each instant counts for the constraint in force that ends first, so that every constraint counts only for the time after
+ * the one that ended before it. What no constraint covers was a wait for a slot, or time of the engine.
  */
 function waits(at: History, gen: Generation, wait: Wait): Span[] {
   const { from, to } = wait;
@@ -118,20 +121,20 @@ function uncovered(at: History, gen: Generation, wait: Wait, takenBack: boolean)
     if (waiting) return slotWaits(at, v, wait);
     return whole(idle);
   }
-  // A release that was taken back later is not on record; it had been released when it was sent, or nothing else was in its way.
+  // The record does not keep a release that was taken back. It must have been released when it was sent, or when nothing else kept it.
   const lost =
     gen.releasedAt === 0 &&
     (ending === 'sent' || ((takenBack || spoken || stuck) && upstreamDone(at, gen, a)));
   const released = lost ? a : gen.releasedAt;
   if (released === 0) return whole(idle);
-  // An earlier release, taken back by what covers the time after it.
+  // It was released before and taken back by the constraint that covers the time after this.
   if (b < released) return slotWaits(at, v, wait);
   const split = Math.max(a, Math.min(released, b));
   const engine: Span[] = split > a ? [{ ...whole('engine')[0]!, to: split }] : [];
   return b > split ? [...engine, ...slotWaits(at, v, { from: split, to: b })] : engine;
 }
 
-/** No edge held it back at that instant. O(in-degree). */
+/** Whether no edge kept the flow from starting at an instant. O(in-degree). */
 function upstreamDone(at: History, gen: Generation, t: number): boolean {
   const { graph, facts } = at;
   const { v } = gen;
@@ -145,7 +148,7 @@ function upstreamDone(at: History, gen: Generation, t: number): boolean {
   return true;
 }
 
-/** Its generation ended by somebody's word, not in its turn: force-pass, or the rejection of a gate. */
+/** Whether a person ended the generation: by force-pass, or by rejecting a gate. */
 function spokenFor({ graph }: History, gen: Generation, ending: Ending): boolean {
   if (ending !== 'result') return false;
   const rejected = gen.result === RESULTS.failed.code && graph.attrOf(gen.v).runner === 'person';

@@ -1,10 +1,10 @@
-/** Generations and attempts of a flow as the record has them, and what time can go into. Pure. */
+/** Generations and attempts of a flow as the record has them, and the kinds of time. Pure. */
 import type { Graph } from '../compiled/compact.ts';
 import type { PathFacts } from '../run/run-facts.ts';
 import type { RunState } from '../run/state.ts';
 import { isReleasing } from '../run/status.ts';
 
-/** What time can go into: the pieces of a critical path (docs/answers.md). */
+/** Kinds of time: what the pieces of a critical path are (docs/answers.md). */
 export const PIECE_KINDS = [
   'run',
   'failed_attempt',
@@ -31,13 +31,13 @@ export interface Stretch {
 
 export interface Span extends Stretch {
   readonly kind: PieceKind;
-  /** Of `run` and `failed_attempt`. */
+  /** Number of the attempt, for `run` and `failed_attempt`. */
   readonly attempt: number | null;
   readonly agent: string | null;
   readonly by: string | null;
 }
 
-/** A generation, past or present, in one shape. */
+/** A generation, past or present. */
 export interface Generation {
   /** The flow. */
   readonly v: number;
@@ -77,7 +77,7 @@ export function generationAt({ s, facts }: History, v: number, index: number): G
   };
 }
 
-/** The last time the flow became done at or before `limit`: the instant and the place of its generation; null when never. */
+/** When the flow was last done, at `limit` or before, and in which generation; null = never. O(generations). */
 export function lastEnd(at: History, u: number, limit: number): { at: number; index: number } | null {
   const { s, facts } = at;
   const past = facts.past.get(u);
@@ -91,7 +91,7 @@ export function lastEnd(at: History, u: number, limit: number): { at: number; in
   return null;
 }
 
-/** The last end of `u` until somebody decided about `v`; round a loop an end at that very instant is the decision's consequence. */
+/** The last end of `u` before a decision about `v`. In a loop an end at the instant of the decision is its consequence and does not count. */
 export function lastEndBefore(
   at: History,
   v: number,
@@ -102,9 +102,7 @@ export function lastEndBefore(
   return lastEnd(at, u, loopOf[u]! >= 0 && loopOf[u] === loopOf[v] ? decidedAt - 1 : decidedAt);
 }
 
-/**
- * The end of `u` that counted for `v` when somebody set the edge aside; null when there was something to set aside.
- */
+/** The end of `u` that counted for `v` at the instant of a decision; null when `u` was not done, so that the edge was set aside. */
 export function endBefore(
   at: History,
   v: number,
@@ -125,11 +123,11 @@ export function isDoneAt(at: History, u: number, t: number): boolean {
   return end !== null && !isSuperseded(at, u, end.index, t);
 }
 
-/** Since when `u` had not been done at `decidedAt`: since it was asked for again, else from the beginning (0); null when it was done. */
+/** Since when `u` had not been done at `decidedAt`: since its last new generation, else from the beginning (0); null when it was done. */
 export function undoneSince(at: History, v: number, u: number, decidedAt: number): number | null {
   if (endBefore(at, v, u, decidedAt) !== null) return null;
   const past = at.facts.past.get(u) ?? [];
-  // A result that was taken back at once freed nothing.
+  // A result that was redone at the same instant has freed nothing.
   const last = past.findLast(
     (entry) => isReleasing(entry.result) && entry.resultAt < entry.endedAt && entry.endedAt <= decidedAt,
   );

@@ -1,10 +1,10 @@
-/** A lateness in one sentence that a night operator understands, in English and Chinese. */
+/** Lateness in one sentence for operators, in English and Chinese. */
 
 import { afterSubject, type Sentence } from '../text/sentence.ts';
 import { span } from '../why/cause-text.ts';
 import type { Lateness, Part, PartKind } from './lateness.ts';
 
-/** What a part was, after `because`, and how a Chinese sentence calls it. */
+/** What a flow did in a part, in English and in Chinese. */
 // biome-ignore format: a table
 const WORDS: Readonly<Record<PartKind, readonly [en: string, zh: string]>> = {
   run: ['ran longer', '运行变长'],
@@ -26,14 +26,14 @@ const WORDS: Readonly<Record<PartKind, readonly [en: string, zh: string]>> = {
   opening: ['the run was opened later', '运行打开较晚'],
 };
 
-/** Parts named in the sentence, none that is less than a hundredth of the whole. */
+/** Number of parts that the sentence names, and the least share of the whole that a named part has. */
 const NAMED_PARTS = 3;
 const LEAST_SHARE = 0.01;
 
-/** What it is compared with: the run's id; null: its reference time. */
+/** What the flow is compared with: the id of a run; null = its reference time. */
 export type ReferenceNamed = string | null;
 
-/** `names`: of a flow, null when it has none. */
+/** The sentence about a lateness. `names`: the names of a flow, null when it has none. O(parts log parts). */
 export function latenessText(
   it: Lateness,
   reference: ReferenceNamed,
@@ -42,7 +42,7 @@ export function latenessText(
   const by = long(Math.abs(it.total));
   const subject = { en: called(it.target, names, 'en'), zh: called(it.target, names, 'zh') };
   const least = it.total * LEAST_SHARE;
-  // Of what is early nobody asks why.
+  // Being early needs no reasons.
   const parts =
     it.total <= 0 ? [] : it.parts.filter(({ ms }) => ms > 0 && ms >= least).sort((a, b) => b.ms - a.ms);
   const named = parts.slice(0, NAMED_PARTS);
@@ -60,7 +60,7 @@ export function latenessText(
   };
 }
 
-/** How late, without the reasons. */
+/** The beginning of the sentence: how late, without the reasons. */
 function headOf(it: Lateness, subject: Sentence, by: Sentence, reference: ReferenceNamed): Sentence {
   const open = it.endedAt === null;
   const than = reference === null ? 'its reference time' : `in ${reference}`;
@@ -88,7 +88,7 @@ function headOf(it: Lateness, subject: Sentence, by: Sentence, reference: Refere
       };
 }
 
-/** Less than a second is written, too: an estate for trying has nothing else. */
+/** A span, also below a second: a small trial catalogue has no others. */
 const long = (ms: number): Sentence =>
   ms < 1_000 ? { en: `${Math.round(ms)} ms`, zh: `${Math.round(ms)} 毫秒` } : span(ms);
 

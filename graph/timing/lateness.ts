@@ -1,7 +1,7 @@
 /**
- * Lateness against a reference (docs/answers.md): today's path is walked, and each piece counts today minus the same flow's piece of the same kind
- * in the reference. The parts add up to the total exactly. Pure; integer ms; instants of the two runs are compared as distances from the
- * beginnings of their periods.
+ * Lateness against a reference (docs/answers.md): for each piece of today's critical path, its time today minus the time of the same kind at the
+ * same flow in the reference. The parts add up to the total exactly. Instants of both runs count from the beginnings of their periods. Pure;
+ * integer ms.
  */
 
 import { isDone } from '../run/state.ts';
@@ -9,47 +9,47 @@ import { PIECE_KINDS, type PieceKind, pathSteps } from './critical-path.ts';
 import { generationCount, type History, lastEnd } from './generations.ts';
 
 /**
- * Beside the pieces: `new`, all the time of a flow that the reference lacks; `float`, how much longer the reference waited at a join for
- * something else than for the upstream that today's path came from, as a negative part; `opening`, when the run was opened.
+ * Kinds of parts beside those of pieces. `new`: the whole time of a flow that the reference lacks. `float`: negative; how much longer, in the
+ * reference, a flow waited for another upstream than for the one of today's path. `opening`: when the run was opened.
  */
 export const PART_KINDS = [...PIECE_KINDS, 'new', 'float', 'opening'] as const;
 export type PartKind = (typeof PART_KINDS)[number];
 
 export interface Part {
-  /** null: of the run, its opening. */
+  /** null = the run: its opening. */
   readonly flow: string | null;
   readonly kind: PartKind;
-  /** Time today and in the reference, ms; of `float` today is 0. */
+  /** Time today and in the reference, ms; `today` is 0 for `float`. */
   readonly today: number;
   readonly reference: number;
-  /** What it adds to the lateness: today minus reference. */
+  /** What the part adds to the lateness, ms: today minus reference. */
   readonly ms: number;
-  /** Of `float`: the upstream that today's path came from; null = from the opening. */
+  /** With `float`: the upstream of today's path; null = the opening of the run. */
   readonly upstream: string | null;
 }
 
 /** An end of a flow in a reference. */
 export interface ReferenceEnd {
   readonly at: number;
-  /** The flow's own time up to it: since the last thing above it was done, `readyAt`; the kinds sum up to `at - readyAt`. */
+  /** The flow's own time before this end, since `readyAt`, when everything above was done; the kinds add up to `at - readyAt`. */
   own(): { readonly readyAt: number; readonly kinds: ReadonlyMap<PieceKind, number> };
 }
 
-/** What today is compared with: a run that was, or one that should have been. */
+/** What today is compared with: an earlier run, or a run as it usually is. */
 export interface Reference {
   /** Beginning of its business period. */
   readonly startAt: number;
   readonly openedAt: number;
-  /** The flow's end; of several (it was redone) the last one by `by`. null when the reference lacks the flow. */
+  /** The end of a flow; the last one at `by` or before when it was redone. null = the reference lacks the flow. */
   endOf(flow: string, by?: number): ReferenceEnd | null;
 }
 
 export interface Lateness {
   readonly target: string;
-  /** null: not done; `now` counts as its end for the time being. */
+  /** null = not done; `now` counts as its end. */
   readonly endedAt: number | null;
   readonly now: number;
-  /** When it would have been done as in the reference. */
+  /** When it would have been done with the times of the reference. */
   readonly expectedAt: number;
   /** (endedAt or now) - expectedAt; negative = early, or not due yet. */
   readonly total: number;
@@ -61,7 +61,7 @@ export interface Lateness {
   readonly flows: readonly string[];
 }
 
-/** A run that happened as a reference; `startAt` is the beginning of its period. Each question costs O(in-degree). */
+/** An earlier run as a reference; `startAt` is the beginning of its period. Each call of `endOf` and `own` costs O(in-degree). */
 export function referenceRun(at: History, startAt: number): Reference {
   const { facts, s } = at;
   const { openedAt } = facts;
@@ -91,8 +91,8 @@ export function referenceRun(at: History, startAt: number): Reference {
 }
 
 /**
- * null when the reference lacks the target: there is nothing to be late against. `startAt` is the beginning of today's period. O(V + E) at
- * worst, in practice the edges into the flows of the path, in both runs.
+ * The lateness of a target; null when the reference lacks the target. `startAt` is the beginning of today's period. O(V + E) at worst, usually
+ * the edges into the flows of the path, in both runs.
  */
 export function lateness(
   today: History,
@@ -104,7 +104,7 @@ export function lateness(
   const id = graph.ids[target]!;
   const referenceEnd = reference.endOf(id);
   if (referenceEnd === null) return null;
-  /** Where the reference stands: everything it did after this instant is compared. */
+  /** Everything that the reference did after this instant has been compared. */
   let at = referenceEnd.at;
   /** Latest first. */
   const parts: Part[] = [];
@@ -118,7 +118,7 @@ export function lateness(
   };
   const compared = new Set<string>();
   const flows: string[] = [];
-  /** The last flow that both runs have: the join at which the reference's float counts. */
+  /** The last flow that both runs have; the next `float` counts at it. */
   let join = id;
   let end = 0;
   for (const { flow, kinds, to } of flowsBack(today, target)) {
@@ -127,7 +127,7 @@ export function lateness(
     const again = compared.has(flow);
     const endThen = again ? null : flows.length === 1 ? referenceEnd : reference.endOf(flow, at);
     if (endThen === null) {
-      // Entered once more, because it was redone: the reference's time has been compared already.
+      // The path enters it again because it was redone: its time in the reference has been compared already.
       for (const [piece, ms] of kinds) add(flow, again ? piece : 'new', { today: ms, reference: 0 });
       continue;
     }
@@ -163,7 +163,7 @@ interface Stay {
   readonly to: number;
 }
 
-/** Steps of the path, those at one flow in a row taken together; latest first. */
+/** The stays of the path at one flow after the other, latest first. */
 function* flowsBack(at: History, target: number): Generator<Stay> {
   let stay: Stay | null = null;
   for (const { v, to, pieces } of pathSteps(at, target)) {
@@ -178,7 +178,7 @@ function* flowsBack(at: History, target: number): Generator<Stay> {
   if (stay !== null) yield stay;
 }
 
-/** A flow that is entered again counts once for each kind; what cancels out is left out. */
+/** Adds up parts of the same flow and kind, and leaves out those that are 0. */
 function merged(parts: readonly Part[]): Part[] {
   const byName = new Map<string, Part>();
   for (const part of parts) {

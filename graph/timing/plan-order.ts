@@ -1,4 +1,4 @@
-/** Members of a rerun plan wait for the members above them, whatever lies between (protocol E): an end that released without an edge. */
+/** Members of a rerun plan wait for the members above them, also over flows in between (protocol E): ends that release without an edge. */
 import type { Graph } from '../compiled/compact.ts';
 import type { AppliedPlan } from '../run/applied-plan.ts';
 import {
@@ -10,7 +10,7 @@ import {
   undoneSince,
 } from './generations.ts';
 
-/** Visits the members of any of the plans above `v`; not beyond one that `visit` answers with true. O(V + E) at worst. */
+/** Visits members of the plans above `v`; does not go on above a member for which `visit` returns true. O(V + E) at worst. */
 function forMembersAbove(
   graph: Graph,
   plans: readonly AppliedPlan[],
@@ -33,8 +33,8 @@ function forMembersAbove(
 }
 
 /**
- * The latest end by `limit`, after the application of its plan, of a member above the flow, whatever lies between; the flow must be a member itself,
- * of the same plan or another. Null when there is none. O(V + E) at worst, and only for members.
+ * The latest end, at `limit` or before, of a plan's member above the flow, if it ended after its plan was applied. The flow must be a member of
+ * this plan or another one. null = none. O(V + E) at worst, and only for members.
  */
 export function planMemberEnd(
   at: History,
@@ -48,10 +48,10 @@ export function planMemberEnd(
   let best: { v: number; index: number; at: number } | null = null;
   forMembersAbove(at.graph, plans, v, (u) => {
     const end = lastEnd(at, u, limit);
-    // One that ended before its plan had no say as a member.
+    // An end before its plan was applied is not that of a member.
     if (end === null || !plans.some((plan) => plan.members.has(u) && plan.at < end.at)) return false;
     if (end.at > (best?.at ?? 0)) best = { v: u, ...end };
-    // Sent after the last plan it had waited for everybody above it, unless start-now had set them aside.
+    // If it was sent after the last plan, it had waited for all members above it, unless start-now set them aside.
     if ((at.facts.overrides.get(u) ?? []).some((entry) => entry.kind === 'start-now')) return false;
     const sent = attemptsOf(at, generationAt(at, u, end.index), end.at).at(-1);
     return sent !== undefined && at.facts.attempts.sentAt[sent]! > latest;
@@ -59,7 +59,7 @@ export function planMemberEnd(
   return best;
 }
 
-/** Since when a member above `v` had not been done again at `decidedAt`; null when none was missing, or `v` was no member. */
+/** Since when a member above `v` had not been done again at `decidedAt`; null when none was missing, or `v` was no member. O(V + E) at worst. */
 export function memberMissingSince(at: History, v: number, decidedAt: number): number | null {
   const plans = at.facts.plans.filter((plan) => plan.at < decidedAt);
   if (!plans.some((plan) => plan.members.has(v))) return null;

@@ -1,4 +1,4 @@
-/** What a flow in the outbox waited for: a lock or a pool that others held meanwhile, otherwise an agent with a free slot. */
+/** What a flow in the outbox waited for: a lock or a pool that other flows held, else an agent with a free slot. */
 import type { History, PieceKind, Span, Stretch } from './generations.ts';
 
 /**
@@ -44,14 +44,14 @@ export function slotWaits(at: History, v: number, stretch: Stretch): Span[] {
   return spans;
 }
 
-/** An attempt of another flow, cut to the stretch that is asked about. */
+/** An attempt of another flow, cut to the stretch. */
 interface Busy {
-  /** Place in the order in which they were found: the first holder of a lock is the one that is named. */
+  /** Place in the order in which they were found; of several holders the first one is named. */
   readonly i: number;
   readonly u: number;
   readonly from: number;
   readonly to: number;
-  /** null: it holds a lock. */
+  /** The pool that it uses; null = it holds a lock. */
   readonly pool: string | null;
   readonly n: number;
 }
@@ -66,7 +66,7 @@ function busyWith({ facts }: History, v: number, { from: a, to: b }: Stretch): B
       const from = Math.max(a, sentAt[i]!);
       const to = Math.min(b, endedAt[i] === 0 ? b : endedAt[i]!);
       if (from >= to) continue;
-      // Only of those that overlap: few of many users.
+      // Looked up only for attempts that overlap, which are few.
       const n = pool === null ? 0 : (contention.usesOf(u).find((use) => use.pool === pool)?.n ?? 0);
       busy.push({ i: busy.length, u, from, to, pool, n });
     }
@@ -76,7 +76,7 @@ function busyWith({ facts }: History, v: number, { from: a, to: b }: Stretch): B
   return busy;
 }
 
-/** Locks exclude: there is rarely more than one. */
+/** The holder that was found first; there is rarely more than one, as locks exclude. */
 function firstOf(holders: ReadonlySet<Busy>): Busy | null {
   let first: Busy | null = null;
   for (const holder of holders) if (first === null || holder.i < first.i) first = holder;

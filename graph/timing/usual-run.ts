@@ -1,6 +1,6 @@
 /**
- * A run that went as it usually goes, as a reference of lateness (docs/answers.md): every flow ends at its reference time and has run as long as
- * expected; a flow without a reference time ends its expected duration after what is above it. Pure; ms.
+ * A run as it usually is, as a reference for lateness (docs/answers.md): every flow runs for its expected duration and ends at its reference time;
+ * without one, it starts when everything above it is done. Pure; ms.
  */
 import type { Graph } from '../compiled/compact.ts';
 import type { PieceKind } from './generations.ts';
@@ -11,7 +11,7 @@ export interface UsualRun {
   /** Beginning of its period, and when it is usually opened. */
   readonly startAt: number;
   readonly openedAt: number;
-  /** By vertex. Reference times and start times, 0 = none; how long it runs, or a person takes. */
+  /** Per vertex, ms: reference times and start times (0 = none), and how long it runs or its person takes. */
   readonly dueAt: Float64Array;
   readonly startTime: Float64Array;
   readonly durations: Float64Array;
@@ -19,8 +19,8 @@ export interface UsualRun {
 }
 
 /**
- * Percentiles of neighbours need not agree: an upstream whose reference time lies after the usual start of the flow below it counts, seen from
- * there, as done just in time. O(V + E), then O(in-degree) a question.
+ * Makes the reference. Reference times of neighbours need not fit together: seen from a flow below, an upstream with a reference time after the
+ * usual start of that flow counts as done just in time. O(V + E), then O(in-degree) for each call of `endOf`.
  */
 export function usualRun(run: UsualRun): Reference {
   const { graph, startAt, openedAt, startTime, vertexOf } = run;
@@ -50,7 +50,7 @@ export function usualRun(run: UsualRun): Reference {
   };
 }
 
-/** The engine takes no time. */
+/** How long a flow takes, ms; flows of the engine take no time. */
 const durationIn = ({ graph, durations }: UsualRun, v: number): number =>
   graph.attrOf(v).runner === 'engine' ? 0 : Math.round(durations[v]!);
 
@@ -62,7 +62,7 @@ function endsOf(run: UsualRun): Float64Array {
   return ends;
 }
 
-/** When everything above it was done. */
+/** When everything above the flow is done, ms. O(in-degree). */
 function freeAt({ graph, openedAt }: UsualRun, ends: Float64Array, v: number): number {
   let free = openedAt;
   for (let e = graph.upOff[v]!; e < graph.upOff[v + 1]!; e++)

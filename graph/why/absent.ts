@@ -1,4 +1,4 @@
-/** Why something has not run that does not exist: the run, or the flow in it. An answer like any other (docs/answers.md). */
+/** `why` for a run that was not opened, or a flow that is not in the run: causes like all others (docs/answers.md). */
 import { beforeText, isBefore } from '../calendar/beginning.ts';
 import type { RunKey } from '../calendar/calendar.ts';
 import type { Sentence } from '../text/sentence.ts';
@@ -8,14 +8,14 @@ import { remedyOf } from './remedies.ts';
 import { type BackfillTurn, explainUnopened, type ScheduleFacts, turnText } from './unopened.ts';
 import type { Cause } from './why.ts';
 
-/** Where a flow was found that the run does not contain. */
+/** Where a flow is that the run does not contain. */
 export type Elsewhere =
-  /** In the run's own catalogue version, for runs of another cycle. */
+  /** In the catalogue version of the run, in runs of another cycle. */
   | { readonly in: 'other_cycle'; readonly cycle: string }
   | { readonly in: 'newer_version' | 'older_version'; readonly version: number; readonly runs: number }
   | { readonly in: 'nowhere'; readonly near: readonly string[] };
 
-/** A flow that the run does not contain: retired from the catalogue, of another cycle or version, or unknown. */
+/** Why a flow is not in the run, as a cause. O(1). */
 export function absentFlow(run: string, flow: string, found: Elsewhere, now: number): Cause {
   switch (found.in) {
     case 'other_cycle':
@@ -60,7 +60,7 @@ export interface AbsentRun {
 /** Why a run was not opened, as a cause; `flow` is the flow of it that was asked about. O(schedules of its cycle). */
 export function absentRun(run: AbsentRun, flow: string | null, now: number): Cause {
   const { id, key, schedules, backfill, begins, timeZone } = run;
-  // Rehearsals, and backfills of one period, are opened by people only.
+  // No schedule opens rehearsals and backfills.
   const { text, held, since, until } =
     key.purpose === 'scheduled'
       ? isBefore(key.period, begins)
@@ -96,7 +96,7 @@ function absent(
     members: [],
     blocks: 0,
     chain: flow === null ? [] : [flow],
-    // A verb needs a flow of the run; what is left is a procedure, or the opening.
+    // No verb can name the flow; a procedure or the opening of the run may help.
     remedy: {
       ...remedyOf({ code, run, flow: null, to: null, state: null, procedure: null, scope: null }),
       ...NO_FLOW_VERB[code],

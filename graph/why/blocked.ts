@@ -1,25 +1,25 @@
-/** From causes down to what they block: one pass over the graph for all causes together, in words of bits. */
+/** Which flows each cause blocks: one pass over the graph for 512 causes at a time, one bit for each cause. */
 import type { Graph } from '../compiled/compact.ts';
 import type { RunState } from '../run/state.ts';
 import { isOpen, type Unmet } from '../run/unmet.ts';
 
-/** Where a cause begins. `own`: the vertex that is the cause (of a loop its first member); -1 when it is no vertex of the run. */
+/** Where a cause is. `own`: the vertex that is the cause (the first member of a loop); -1 = the cause is outside the run. */
 export interface CauseSource {
   readonly own: number;
   readonly at: readonly number[];
 }
 
 export interface Blocked {
-  /** Per cause: open flows that wait for it directly or through others; the cause itself does not count. */
+  /** Per cause: number of open flows that wait for it, directly or through others, without the cause itself. */
   readonly flows: Int32Array;
-  /** Per vertex: sum of the weights of its final causes; zeros when no weights were given. */
+  /** Per vertex: sum of the weights of its final causes; 0 without weights. */
   readonly causes: Int32Array;
 }
 
-/** Words of 32 causes that are carried through the graph at once: bounds the memory to `4 x WORDS x V` bytes. */
+/** Words of 32 causes that one pass carries through the graph; memory is `4 x WORDS x V` bytes. */
 const WORDS = 16;
 
-/** O((V + E) x causes / 32). */
+/** Counts the flows that each cause blocks, and the causes of each flow. O((V + E) x causes / 32). */
 export function countBlocked(
   graph: Graph,
   s: RunState,
@@ -55,14 +55,14 @@ export function countBlocked(
     }
     for (let k = 0; k < count; k++) {
       const { own } = sources[first + k]!;
-      // The cause itself, all members of a loop, do not count as blocked by it.
+      // A cause does not block itself, nor a loop its members.
       if (own >= 0) flows[first + k]! -= openIn[own]!;
     }
   }
   return { flows, causes };
 }
 
-/** Per weight 1, 2, ...: the causes that weigh at least so much. */
+/** For each weight 1, 2, ...: the bits of the causes with at least this weight. */
 function masksOf(weights: ArrayLike<number>, first: number, count: number, words: number): Int32Array[] {
   const masks: Int32Array[] = [];
   for (let k = 0; k < count; k++)
@@ -73,7 +73,7 @@ function masksOf(weights: ArrayLike<number>, first: number, count: number, words
   return masks;
 }
 
-/** Counts how often every bit of a word was set: 32 binary numbers side by side, two steps a word instead of one for every bit. */
+/** Counts how often each bit of a word was set: 32 binary counters side by side, in about two steps a word instead of 32. */
 function addBits(planes: Int32Array, word: number): void {
   let carry = word;
   for (let p = 0; carry !== 0; p++) {
@@ -95,11 +95,11 @@ function ones(word: number): number {
   return Math.imul((w + (w >>> 4)) & 0x0f0f0f0f, 0x01010101) >>> 24;
 }
 
-/** Bits of the causes of every vertex; those of a loop stand at its first member. */
+/** The bits of the causes of every vertex; those of a loop are at its first member. O((V + E) x words). */
 function spread(graph: Graph, unmet: Unmet, sources: readonly CauseSource[], words: number): Int32Array {
   const { rep, edge, above } = unmet;
   const bits = new Int32Array(graph.n * words);
-  /** What open members of rerun plans at or above a vertex wait for; it passes through flows that are done. */
+  /** Causes of open members of rerun plans at or above a vertex; they also pass through flows that are done. */
   const carried = unmet.anyAbove ? new Int32Array(graph.n * words) : bits;
   sources.forEach(({ at }, k) => {
     for (const v of at) bits[rep[v]! * words + (k >> 5)]! |= 1 << (k & 31);
@@ -124,7 +124,7 @@ function spread(graph: Graph, unmet: Unmet, sources: readonly CauseSource[], wor
   return bits;
 }
 
-/** Per vertex the least rank among its causes; `sources` in the order of their rank; -1 where there is none. O(V + E). */
+/** Per vertex the place of its first cause in `sources`; -1 = it has none. O(V + E). */
 export function firstCauses(graph: Graph, unmet: Unmet, sources: readonly CauseSource[]): Int32Array {
   const { rep, edge, above } = unmet;
   const none = sources.length;
@@ -154,8 +154,8 @@ export function firstCauses(graph: Graph, unmet: Unmet, sources: readonly CauseS
 }
 
 /**
- * Visits all vertices upstream first. `enter` gathers what comes in; `leave`, only called when members of rerun plans are about, after
- * the whole loop of a vertex was entered.
+ * Visits all vertices, upstream first. `enter` collects from the upstreams of a vertex; `leave` is called after all members of the vertex's loop
+ * were entered, and only when there are open members of rerun plans.
  */
 function forEachVertex(
   graph: Graph,

@@ -85,7 +85,14 @@ interface Parts {
   readonly failed: string;
 }
 
-function partsOf({ by, since, until, now, reason, gaveUp = null }: SentenceFacts): Record<'en' | 'zh', Parts> {
+function partsOf({
+  by,
+  since,
+  until,
+  now,
+  reason,
+  gaveUp = null,
+}: SentenceFacts): Record<'en' | 'zh', Parts> {
   const sinceThen = since === null ? null : span(now - since);
   const ahead = until === null ? null : span(until - now);
   const past = until === null || until >= now ? null : span(now - until);
@@ -123,7 +130,10 @@ function partsOf({ by, since, until, now, reason, gaveUp = null }: SentenceFacts
 }
 
 /** What follows the subject and a space. */
-const PREDICATES: Record<CauseCode, (en: Parts, zh: Parts, told: SentenceFacts) => readonly [string, string]> = {
+const PREDICATES: Record<
+  CauseCode,
+  (en: Parts, zh: Parts, told: SentenceFacts) => readonly [string, string]
+> = {
   agent_hung: (en, zh) => [
     `was sent${en.by('to')}${en.ago} and has not started`,
     `${zh.ago}已下发${zh.by('代理 ')}，一直未启动`,

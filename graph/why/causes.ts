@@ -1,4 +1,4 @@
-/** Codes of `why`, each with what it means. Served with the API's schema. */
+/** Codes of the causes that `why` answers, each with its meaning. Part of the API's schema. */
 export const CAUSES = {
   agent_hung: 'sent to an agent more than 10 minutes ago and not started',
   agent_silent: 'the agent that has it has not been heard of for a whole lease time',

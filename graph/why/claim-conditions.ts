@@ -1,4 +1,4 @@
-/** Why no agent has taken a flow that is in the outbox: what a claim would find in the way now (protocol C8, C9), and signs that agents hang. */
+/** Why no agent has claimed a flow that is in the outbox: what a claim would lack now (protocol C8, C9), and signs that agents hang. */
 
 import { keptAgainst } from '../run/room.ts';
 import type { AgentFacts, WaitingClaim, WhyFacts } from '../run/run-facts.ts';
@@ -6,7 +6,7 @@ import { type Condition, condition, HUNG_MS, IDLE_MS, STANDSTILL_MS } from './co
 import { holderKey } from './room-holders.ts';
 import type { Situation } from './situation.ts';
 
-/** Everything at once. */
+/** All conditions of a flow in the outbox; never empty. O(agents + pools and locks of the flow). */
 export function claimSide(at: Situation, v: number, claim: WaitingClaim): Condition[] {
   const { graph, facts } = at;
   const list: Condition[] = [];
@@ -64,8 +64,8 @@ const takingAgents = (facts: WhyFacts, claim: WaitingClaim): AgentFacts[] =>
 const namesOf = (agents: readonly AgentFacts[]): string => agents.map((agent) => agent.name).join(', ');
 
 /**
- * Nothing moves on the platform: no flow of the run has ended there, no agent there was given anything. The latter shows what other runs
- * do, whose results are not read here: a slot that is filled was free before.
+ * The condition that nothing moves on the platform: no flow of the run has ended there, and no agent there has claimed anything, for a while.
+ * Claims show what other runs do, whose results are not read here.
  */
 function standstill(at: Situation, { platform, releasedAt }: WaitingClaim): Condition | null {
   const { facts } = at;
@@ -101,7 +101,7 @@ function agentSide(at: Situation, claim: WaitingClaim): Condition[] {
 const earlier = (a: number | null, b: number | null): number | null =>
   a === null || b === null ? (a ?? b) : Math.min(a, b);
 
-/** When the flows that hold a pool should have left room for `n` units; null = that rests on one of which nothing is known. */
+/** When `n` units of a pool should be free, ms; null = not known, as for one of the flows that hold it nothing is known. */
 function roomInPool({ facts, holders }: Situation, name: string, n: number): number | null {
   const pool = facts.pools.get(name);
   if (pool === undefined || n > pool.size) return null;
@@ -113,7 +113,7 @@ function roomInPool({ facts, holders }: Situation, name: string, n: number): num
   return null;
 }
 
-/** What is free is kept for one that stands before it: graph/run/room.ts, with which claims work it out. */
+/** Conditions that room is kept for a flow that goes first: by graph/run/room.ts, which claims use, too. */
 function keptFromIt({ graph, facts }: Situation, v: number, claim: WaitingClaim): Condition[] {
   const asks = { run: facts.run, flow: graph.ids[v]!, pools: claim.pools, amounts: claim.poolAmounts };
   return keptAgainst(

@@ -1,6 +1,6 @@
 /**
- * What stands in the way of one flow by itself, apart from flows above it: codes of `why` (docs/answers.md). The engine's side is asked of
- * graph/run/blockers.ts, so the answer cannot contradict the engine; the claim's side (slot, pool, lock, pause, agents) is in the record.
+ * What keeps one flow from running, apart from the flows above it: codes of `why` (docs/answers.md). Conditions of the engine come from
+ * graph/run/blockers.ts, so the answer cannot contradict the engine; those of a claim (slot, pool, lock, pause, agents) come from the record.
  */
 
 import { type Blocker, blockers } from '../run/blockers.ts';
@@ -16,8 +16,8 @@ import { type Condition, condition, HUNG_MS } from './condition.ts';
 import type { Situation } from './situation.ts';
 
 /**
- * All conditions of a flow that is not done. `final`: nothing above it is unmet, so who carries it out counts too; never empty then.
- * Otherwise only what would still hold it back when everything above is done.
+ * All conditions of a flow that is not done. With `final` nothing above it is unmet, so conditions of agents and persons count, too, and the list
+ * is never empty. Without it, only those that would still hold when everything above is done.
  */
 export function conditionsOf(at: Situation, v: number, final: boolean): Condition[] {
   const { graph, s, facts } = at;
@@ -36,14 +36,14 @@ export function conditionsOf(at: Situation, v: number, final: boolean): Conditio
   return list.length > 0 ? list : [condition('engine_pending', readySince(at, v))];
 }
 
-/** The loading platform passes over what is not in all of its tables, without a word: said beside whatever else is in the way. */
+/** The loading platform silently leaves out an interface that one of its tables lacks, so this is added to all other conditions. */
 function unconfigured({ facts }: Situation, v: number, final: boolean): Condition[] {
   const missing = final ? facts.missingTables(v) : [];
   if (missing.length === 0) return [];
   return [condition('interface_not_configured', facts.openedAt, { by: missing.join(', ') })];
 }
 
-/** When the last of its upstream flows was done: before, its own conditions were in nobody's way. O(in-degree). */
+/** When the last of its upstream flows was done: before that, its own conditions kept nothing from running. O(in-degree). */
 function readySince({ graph, facts }: Situation, v: number): number {
   let since = Math.max(facts.generationAt[v]!, facts.openedAt);
   for (let e = graph.upOff[v]!; e < graph.upOff[v + 1]!; e++)
@@ -69,7 +69,7 @@ function byOverride(
   });
 }
 
-/** It has a result that frees nothing. */
+/** The condition of a flow with a result that frees nothing. */
 function ended(at: Situation, v: number): Condition {
   const { graph, s, facts } = at;
   const attempt = facts.lastAttempts.get(v);
@@ -89,11 +89,11 @@ function ended(at: Situation, v: number): Condition {
 function claimed({ graph, s, facts }: Situation, v: number): Condition {
   const lease = facts.leases.get(v);
   const { kind } = graph.attrOf(v);
-  // Its end is in the log and not read yet.
+  // The end of the attempt is in the log, and the coordinator has not read it yet.
   if (lease === undefined) return condition('engine_pending', facts.unread.since);
   const by = lease.agent;
   const agent = facts.agents.find((agent) => agent.name === by);
-  // Until its lease is over nobody can say more; then the reaper decides.
+  // Nothing more is known until the lease ends; then the reaper decides.
   if (agent !== undefined && !agent.live)
     return condition('agent_silent', Math.max(agent.seenAt, lease.sentAt), { by });
   if (lease.startedAt === null) {
@@ -116,11 +116,11 @@ function claimed({ graph, s, facts }: Situation, v: number): Condition {
   });
 }
 
-/** What its program waits for, or cannot get rid of, as its agent says. */
+/** What the agent reports of a running program: a fence that it waits for, processes that it cannot end. */
 const waitsOf = ({ code = 'fence_held_elsewhere', since, by }: NonNullable<OpenLease['waits']>): Condition =>
   condition(code, since, { by });
 
-/** Deadline or reference time, the earlier of those that there are; 0 = neither. */
+/** The earlier of deadline and reference time, ms; 0 = it has neither. */
 function dueOf(facts: WhyFacts, v: number): number {
   const [deadline, reference] = [facts.deadline[v]!, facts.referenceAt(v)];
   return deadline === 0 || reference === 0 ? deadline || reference : Math.min(deadline, reference);
@@ -136,10 +136,10 @@ function fromBlocker(at: Situation, v: number, blocker: Blocker): Condition[] {
     case 'dependency_invalid':
     case 'other_run':
     case 'rerun_above':
-      // Something above it: the walk goes there.
+      // An upstream is not done: the walk goes on there.
       return [];
     case 'run_closed':
-      // A cause of the run as a whole.
+      // This is a cause of the whole run.
       return [];
     case 'retired':
       return [byOverride(at, v, { code: 'retired', kind: 'retire' }, facts.generationAt[v]!)];
@@ -148,7 +148,7 @@ function fromBlocker(at: Situation, v: number, blocker: Blocker): Condition[] {
     case 'not_triggered': {
       if (has(s, v, FLAG.EXCLUDED)) return [condition('procedure_excluded', facts.openedAt)];
       const { trigger, event, kind } = graph.attrOf(v);
-      // The event of an interface says that its files are there.
+      // The event of an interface means that its files have arrived.
       if (trigger === 'event' && kind === 'interface' && isLate(facts, v))
         return [condition('interface_late', readySince(at, v), { by: event, until: dueOf(facts, v) })];
       const code = trigger === 'event' ? 'event_condition_unmet' : 'not_triggered';

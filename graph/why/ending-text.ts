@@ -1,10 +1,10 @@
 /**
- * What was said, for a sentence of `why`: in one line, with the end of stderr beside the exit code. What Sluice itself said is put into Chinese
- * as well; what a person, a program or a database said stays as it is.
+ * Reasons in one line, for a sentence of `why`: what the record has, and the end of stderr. Messages of Sluice are translated to Chinese; those of
+ * a person, a program or a database stay as they are.
  */
 import type { Sentence } from '../text/sentence.ts';
 
-/** A sentence takes this many characters of what was said, and of the end of stderr. */
+/** Limits in characters of a message, and of the end of stderr, in a sentence. */
 const SAID_CHARACTERS = 200;
 const STDERR_CHARACTERS = 600;
 const STDERR = '\nstderr: ';

@@ -1,4 +1,4 @@
-/** Which final causes there are, what each of them blocks, and which comes first (docs/answers.md). The words for them: graph/why/why.ts. */
+/** Finds the final causes, what each of them blocks, and their order (docs/answers.md). graph/why/why.ts puts them into words. */
 
 import { FLAG, isTriggered } from '../run/state.ts';
 import type { Unmet } from '../run/unmet.ts';
@@ -8,16 +8,16 @@ import type { Condition } from './condition.ts';
 import { conditionsOf } from './conditions.ts';
 import type { Situation } from './situation.ts';
 
-/** A final cause before it is put into words: where it stands, and what it blocks. */
+/** A final cause before it is put into words: where it is, and what it blocks. */
 export interface Found extends CauseSource {
   readonly flow: string;
   readonly condition: Condition;
-  /** A flow that waits for it over an edge, for verbs about edges; null when none does. */
+  /** A flow that waits for it over an edge, for verbs about edges; null = none. */
   readonly to: string | null;
   blocks: number;
 }
 
-/** Final vertices with their conditions, and what is waited for outside the run's graph by the visited ones. */
+/** The causes: conditions of final vertices, and what the visited vertices wait for outside the graph of the run. O(visited and their edges). */
 export function finalCauses(
   at: Situation,
   unmet: Unmet,
@@ -54,8 +54,8 @@ function waitingFor({ graph }: Situation, unmet: Unmet, v: number): string | nul
 }
 
 /**
- * Flows that do not exist, or belong to another run: each is one cause for all that wait for it. Only what a visited flow waits for is a
- * cause here; what it blocks is counted over all.
+ * Flows that do not exist, or are in another run: each is one cause for all flows that wait for it. Only what a visited flow waits for is a cause,
+ * but all flows that it blocks are counted.
  */
 function outside(at: Situation, unmet: Unmet, visited: Iterable<number>): Found[] {
   const { graph, facts } = at;
@@ -77,14 +77,14 @@ function outside(at: Situation, unmet: Unmet, visited: Iterable<number>): Found[
   for (const [v, list] of unmet.foreign)
     for (const i of list) {
       const { from, run } = at.s.subscriptions.list[i]!;
-      // The same flow in an earlier period: its own backlog (Q19).
+      // The same flow in an earlier period: a backlog (Q19).
       add(v, from, from === graph.ids[v] ? 'backlog' : 'other_run', run);
     }
   const reached = new Set(visited);
   return [...causes.values()].filter((cause) => cause.at.some((v) => reached.has(v)));
 }
 
-/** Finds what a flow that waits for others, or a loop by its first member, will still lack when they are done. */
+/** Conditions that a flow, or a loop by its first member, will still have when the flows that it waits for are done. */
 export function localConditions(at: Situation, unmet: Unmet, v: number): Found[] {
   if (unmet.loops.has(v)) return [loopAt(at, unmet, v), ...flowConditions(at, v)];
   return flowConditions(at, v);
@@ -95,7 +95,7 @@ function flowConditions(at: Situation, v: number): Found[] {
   const own = FLAG.HELD | FLAG.ENDING | FLAG.RERUN_PENDING;
   const clear =
     (s.flags[v]! & own) === 0 && isTriggered(graph, s, v) && s.start[v]! <= s.now && s.due[v]! <= s.now;
-  // Most have none; asking for all blockers is dearer than these few comparisons.
+  // Most flows have none of these, and computing all blockers takes longer than these comparisons.
   if (clear) return [];
   return conditionsOf(at, v, false).map((condition) => ({
     flow: graph.ids[v]!,
@@ -107,7 +107,7 @@ function flowConditions(at: Situation, v: number): Found[] {
   }));
 }
 
-/** One source for each vertex however many conditions it has: they block the same flows. */
+/** One source for each vertex: all conditions of a vertex block the same flows. O(found). */
 export function joined(found: readonly Found[]): { list: CauseSource[]; weights: number[]; of: number[] } {
   const list: CauseSource[] = [];
   const weights: number[] = [];
@@ -136,7 +136,7 @@ export function sorted(at: Situation, found: Found[], unmet: Unmet): Found[] {
   return found.sort((a, b) => compare(at, a, b));
 }
 
-/** Key flows first, then the longest open, then the one that blocks most. */
+/** Order of causes: key flows first, then the longest open, then the one that blocks most flows. */
 export function compare({ graph }: Situation, a: Found, b: Found): number {
   const key = (found: Found): number => (found.own >= 0 && graph.attrOf(found.own).key ? 0 : 1);
   return (

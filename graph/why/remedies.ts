@@ -20,7 +20,7 @@ export const remedyRule = (code: CauseCode): Rule => RULES[code];
 
 interface Rule {
   readonly verb?: Verb;
-  /** Verbs that would free what waits, without mending the cause. */
+  /** Verbs that free the flows that wait, without removing the cause. */
   readonly otherwise?: readonly Verb[];
   readonly procedure?: string;
 }
@@ -82,7 +82,7 @@ const RULES: Record<CauseCode, Rule> = {
   waiting_agent: { otherwise: ['expedite'] },
 };
 
-/** What the command needs to know. `to`: the flow that waits for `flow`, for verbs about an edge. */
+/** A cause, with what its command names. `to`: the flow that waits for `flow`, for verbs about an edge. */
 export interface RemedyOf {
   readonly code: CauseCode;
   readonly run: string;
@@ -90,11 +90,11 @@ export interface RemedyOf {
   readonly to: string | null;
   /** The run of the upstream, when it is another one. */
   readonly upstreamRun?: string | null;
-  /** Of the flow: a verb that it does not allow is not offered. */
+  /** State of the flow; only verbs that it allows are offered. */
   readonly state: State | null;
-  /** Of the flow's own definition: the month start is mended by its own procedure. */
+  /** Procedure of the flow; gates of the month start have procedures of their own. */
   readonly procedure: string | null;
-  /** Scope of a pause, `platform:yt`; a drained agent. */
+  /** Scope of a pause, such as `platform:yt`, or the name of a drained agent. */
   readonly scope: string | null;
 }
 
@@ -108,7 +108,7 @@ export function remedyOf(given: RemedyOf): Remedy {
     return { verb: null, command: `sluice run reload ${given.run} --reason "..."`, otherwise, procedure };
   if (given.code === 'agents_drained' && given.scope !== null)
     return { verb: null, command: `sluice agent undrain ${given.scope}`, otherwise, procedure };
-  // Whatever the state of its flow: the attempt may be one that was superseded.
+  // In any state of the flow, as the attempt may be a superseded one.
   if (given.code === 'processes_survive' && given.flow !== null)
     return {
       verb: 'cancel',
@@ -116,7 +116,7 @@ export function remedyOf(given: RemedyOf): Remedy {
       procedure,
       command: `sluice cancel ${given.flow} --run ${given.run} --force-end --reason "..."`,
     };
-  // Without a flow below, nobody waits over an edge that could be waived: it is brought back instead.
+  // Without a flow that waits there is no edge to waive, so the remedy is to bring the flow back.
   const wanted = given.code === 'retired' && given.to === null ? 'unretire' : rule.verb;
   const verb = wanted !== undefined && isPossible(wanted, given) ? wanted : null;
   if (verb === null) return { verb: null, command: null, otherwise, procedure };
@@ -127,7 +127,7 @@ export function remedyOf(given: RemedyOf): Remedy {
 const OPENS: readonly CauseCode[] = ['run_not_opened', 'schedule_shifted', 'backlog'];
 
 function procedureOf({ code, procedure, scope }: RemedyOf, rule: Rule): string | null {
-  // The month start's gates are mended by its own procedures; a paused platform is a production event.
+  // Gates of the month start have procedures of their own; a paused platform is a production event.
   if (code === 'gate_unconfirmed' || code === 'gate_rejected') return procedure;
   if (code === 'paused' && scope?.startsWith('platform:')) return 'P25';
   return rule.procedure ?? null;
@@ -139,7 +139,7 @@ function isPossible(verb: Verb, { state, to }: RemedyOf): boolean {
   return target === 'run' || state === null || allowedIn.includes(state);
 }
 
-/** The line to type. Words in quotes are the operator's to fill in. */
+/** The command to type; the operator fills in the words in quotes. */
 function command(verb: Verb, { run, flow, to, scope, upstreamRun }: RemedyOf): string {
   const rule = VERBS.get(verb)!;
   const said = `${rule.needsReason ? ' --reason "..."' : ''}${rule.needsEvidence ? ' --evidence "..."' : ''}`;

@@ -1,18 +1,18 @@
-/** What holds slots, pools and locks now, indexed once for the answers about thousands of waiting flows. */
+/** Flows that hold slots, pools and locks now, indexed for the answers about thousands of waiting flows. */
 import type { RoomHolder } from '../run/run-facts.ts';
 
 export interface Holders {
-  /** Agent -> when the first of what it carries out should end; without those of which nothing is known. */
+  /** Agent -> when the first of its flows should end, ms; only agents for which that is known. */
   readonly firstEnd: ReadonlyMap<string, number>;
-  /** Run and flow -> what is held by it. */
+  /** Run and flow -> what the flow holds. */
   readonly byFlow: ReadonlyMap<string, RoomHolder>;
-  /** Pool -> who holds of it, the first to end first. */
+  /** Pool -> flows that hold units of it, in the order in which they should end. */
   readonly byPool: ReadonlyMap<string, readonly RoomHolder[]>;
 }
 
 export const holderKey = (run: string, flow: string): string => `${run} ${flow}`;
 
-/** O(holders), and a sort of them. */
+/** Indexes the holders. O(holders log holders). */
 export function holdersOf(holders: readonly RoomHolder[]): Holders {
   const firstEnd = new Map<string, number>();
   const byPool = new Map<string, RoomHolder[]>();

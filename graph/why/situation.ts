@@ -1,4 +1,4 @@
-/** A run at the moment at which `why` is asked: graph, state and facts, with what many flows ask of them. */
+/** A run at the moment at which `why` is asked: graph, state and facts, and values that are computed once for many flows. */
 import type { Graph } from '../compiled/compact.ts';
 import type { WhyFacts } from '../run/run-facts.ts';
 import type { RunState } from '../run/state.ts';

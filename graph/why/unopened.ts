@@ -1,4 +1,4 @@
-/** Why a scheduled run does not exist yet, or never will: which schedule opens it and when, or which rule says no. Pure. */
+/** Why a scheduled run was not opened: which schedule opens it and when, or why none does. Pure. */
 import { blackoutAt } from '../calendar/blackout.ts';
 import { periodSpan, type RunKey } from '../calendar/calendar.ts';
 import { blackoutText, slotOf, type Text } from '../calendar/schedule.ts';
@@ -6,15 +6,15 @@ import { type BusinessCalendar, DEFAULT_CALENDAR } from '../calendar/work-days.t
 import type { Cycle, Schedule } from '../model.ts';
 import { span } from './cause-text.ts';
 
-/** A schedule of the cycle, and what the record knows of it. */
+/** A schedule, and what the record knows of it. */
 export interface ScheduleFacts {
   readonly schedule: Schedule;
   readonly calendar: BusinessCalendar;
   /** `paused by duty: cutover`; null = it is not paused. */
   readonly paused: Text | null;
-  /** Slots up to this instant were decided, or lie before it counted. */
+  /** Slots up to this instant, ms, have been decided, or lie before the schedule counted. */
   readonly decidedAt: number;
-  /** What was decided about the period, by slot. */
+  /** What was decided about the period at each slot. */
   readonly slots: readonly SlotFact[];
 }
 
@@ -27,15 +27,15 @@ export interface SlotFact {
 
 export interface Unopened {
   readonly text: Text;
-  /** Why it is later than its schedule says: a blackout, or an earlier run; null = neither. */
+  /** Why it opens later than its schedule says: a blackout, or an earlier run that is open; null = neither. */
   readonly held: 'schedule_shifted' | 'backlog' | null;
-  /** When it is opened by itself, or its period ends where nothing opens it; null = that has passed. */
+  /** When a schedule opens it, ms, or when its period ends if no schedule does; null = that has passed. */
   readonly until: number | null;
-  /** When it should have been opened, or its period ended. */
+  /** When it should have been opened, or when its period ended, ms. */
   readonly since: number | null;
 }
 
-/** O(schedules of the cycle). `schedules` may hold those of other cycles. */
+/** Why a period has no run yet. `schedules` may include those of other cycles. O(schedules). */
 export function explainUnopened(
   { cycle, period }: Pick<RunKey, 'cycle' | 'period'>,
   schedules: readonly ScheduleFacts[],
@@ -45,7 +45,7 @@ export function explainUnopened(
   const answers = schedules
     .filter(({ schedule }) => schedule.cycle === cycle)
     .map((facts) => ({ id: facts.schedule.id, ...bySchedule(facts, period, now) }));
-  // What opens it soonest comes first; what can only be said of the past follows.
+  // The schedule that opens it first is named; without one, all schedules with their reasons.
   const first = answers
     .filter((entry) => entry.until !== null)
     .reduce<(typeof answers)[number] | null>(
@@ -127,7 +127,7 @@ function bySchedule(
   });
 }
 
-/** Decisions after which there was a run. */
+/** Decisions after which the run existed. */
 const OPENED: readonly string[] = ['opened', 'run_exists', 'triggered'];
 
 function byNobody(cycle: Cycle, period: string, now: number, timeZone: string): Unopened {
@@ -162,7 +162,7 @@ export interface BackfillTurn {
   readonly backfill: string;
   /** `dropped`: the backfill was cancelled before its turn. */
   readonly state: 'pending' | 'dropped';
-  /** Runs of it that are opened before. */
+  /** Number of runs of the backfill that are opened before it. */
   readonly ahead: number;
   /** Why the next one cannot be opened, or null. */
   readonly trouble: string | null;

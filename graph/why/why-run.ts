@@ -1,4 +1,4 @@
-/** Why the flows of a run have not run, of some or all of them in one pass, by the rules of one (graph/why/why.ts). */
+/** Why the flows of a run have not run: some or all of them in one pass, by the rules for one flow (graph/why/why.ts). */
 
 import type { Graph } from '../compiled/compact.ts';
 import type { WhyFacts } from '../run/run-facts.ts';
@@ -16,7 +16,7 @@ import { Situation } from './situation.ts';
 import { type Cause, causeOf, ofRun } from './why.ts';
 
 export interface WhyRun {
-  /** Flows that were asked about; of those the open ones. */
+  /** Number of flows that were asked about, and of the open ones among them. */
   readonly asked: number;
   readonly open: number;
   readonly causes: readonly Cause[];
@@ -34,17 +34,17 @@ export interface WhyLine {
 }
 
 export interface WhyRunAsked {
-  /** Causes in the answer. */
+  /** Limit of the causes in the answer. Default: 100. */
   readonly limit?: number;
-  /** Vertices; null: all. */
+  /** Vertices that are asked about; null = all. */
   readonly asked?: readonly number[] | null;
-  /** Without `asked`: give causes the chain from the nearest flow that nobody waits for. */
+  /** Without `asked`: causes get the chain from the nearest flow that no other flow waits for. */
   readonly chains?: boolean;
 }
 
 /**
- * Per open flow the number of final causes and the first, per cause the open flows of the run that it blocks. Chains begin at the nearest
- * of the flows asked about. O(V + E) and 1/32 of that for each cause.
+ * For each open flow its number of final causes and the first one; for each cause the open flows of the run that it blocks. Chains begin at the
+ * nearest flow that was asked about. O(V + E), and 1/32 of that for each cause.
  */
 export function whyRun(graph: Graph, s: RunState, facts: WhyFacts, how: WhyRunAsked = {}): WhyRun {
   const { limit = 100, asked = null, chains = false } = how;
@@ -74,7 +74,7 @@ export function whyRun(graph: Graph, s: RunState, facts: WhyFacts, how: WhyRunAs
 
 const counted = (n: number, what: string): string => `${n} ${what}${n === 1 ? '' : 's'}`;
 
-/** Whatever is not done, or retired and waited for; of those the final ones. */
+/** Flows that are not done, and retired flows that others wait for; and the final ones among them. O(V + E). */
 function allOf(at: Situation, unmet: Unmet): { visited: number[]; finals: number[] } {
   const { graph, s } = at;
   const visited: number[] = [];
@@ -87,7 +87,7 @@ function allOf(at: Situation, unmet: Unmet): { visited: number[]; finals: number
   return { visited, finals };
 }
 
-/** Open flows that no other flow waits for. */
+/** Open flows that no other flow waits for. O(V + E). */
 function endsOf(graph: Graph, s: RunState, unmet: Unmet): number[] {
   const waitedFor = new Uint8Array(graph.n);
   for (let e = 0; e < graph.m; e++) if (unmet.edge[e] === 1) waitedFor[graph.up[e]!] = 1;
@@ -96,7 +96,7 @@ function endsOf(graph: Graph, s: RunState, unmet: Unmet): number[] {
   return ends;
 }
 
-/** In their order, with the flows that each blocks; and per vertex the number of its causes. */
+/** The causes in their order, each with the number of flows that it blocks; and per vertex the number of its causes. */
 function ranked(at: Situation, unmet: Unmet, found: Found[]): { order: Found[]; counts: Int32Array } {
   const sources = joined(found);
   const counted = countBlocked(at.graph, at.s, unmet, sources);

@@ -1,6 +1,6 @@
 /**
- * Why a flow has not run (docs/answers.md): upward from it over unmet conditions only; a flow with no unmet upstream is a final
- * cause, a loop counts as one vertex. Pure: `facts.now` is the clock. Of one flow; of many or all of a run at once: graph/why/why-run.ts.
+ * Why a flow has not run (docs/answers.md). The walk goes upwards from it over unmet conditions only; a flow without an unmet upstream is a final
+ * cause, and a loop counts as one vertex. Pure; `facts.now` is the clock. graph/why/why-run.ts answers for many flows of a run at once.
  */
 
 import { edgeId, type Graph, vertexOf } from '../compiled/compact.ts';
@@ -22,19 +22,19 @@ import { type Remedy, remedyOf } from './remedies.ts';
 import { Situation } from './situation.ts';
 
 export interface Cause extends Omit<Condition, 'since'> {
-  /** null: the run as a whole. */
+  /** null = the whole run. */
   readonly flow: string | null;
-  /** Where it is: the asked run, or another one that it waits for. */
+  /** The run in which the cause is: the one that was asked about, or one that it waits for. */
   readonly run: string;
   readonly since: number | null;
   readonly names: Sentence | null;
   readonly state: State | null;
   readonly key: boolean;
   readonly owner: string | null;
-  /** From the asked flow to the cause, both included. */
+  /** Ids from the flow that was asked about to the cause, both included. */
   readonly chain: readonly string[];
   readonly blocks: number;
-  /** The flows of a shortest way round, upstream first, when the cause is a loop. */
+  /** When the cause is a loop: the flows of a shortest way round, upstream first. */
   readonly members: readonly string[];
   readonly remedy: Remedy;
   readonly text: Sentence;
@@ -54,7 +54,7 @@ export interface WhyFlow {
   readonly blockers: readonly OwnBlocker[];
   readonly causes: readonly Cause[];
   readonly causeCount: number;
-  /** Conditions on the chains that would still hold when all final causes are gone. */
+  /** Conditions of flows on the chains that will still hold when all final causes are gone. */
   readonly next: readonly Cause[];
   readonly nextCount: number;
   readonly text: Sentence;
@@ -75,7 +75,7 @@ export function whyFlow(run: AskedRun, v: number, limit = 100): WhyFlow {
   return whyAsker(run)(v, limit);
 }
 
-/** For several flows of one state: what is unmet in it is found once for all of them, when it is first needed. */
+/** `whyFlow` for several flows of one state: what is unmet is computed once for all of them, at the first call that needs it. */
 export function whyAsker({ graph, s, facts }: AskedRun): (v: number, limit: number) => WhyFlow {
   const at = new Situation(graph, s, facts);
   let unmet: Unmet | null = null;
@@ -140,7 +140,7 @@ function done(at: Situation, v: number, state: State): WhyFlow {
   };
 }
 
-/** Causes of the run as a whole: they stand before all others. */
+/** Causes of the whole run, which come before all others. O(V). */
 export function ofRun(at: Situation, unmet: Unmet): Cause[] {
   const { facts, s, graph } = at;
   let open = 0;
@@ -181,7 +181,7 @@ export function ofRun(at: Situation, unmet: Unmet): Cause[] {
   return unmet.order.length === 0 ? [] : list;
 }
 
-/** Time in ms after which an unread log row means that no coordinator is at work: a coordinator reads a row within milliseconds. */
+/** A log row that is unread for longer than this means that no coordinator is at work, ms. A coordinator reads a row within milliseconds. */
 const UNREAD_MS = 2_000;
 
 export function causeOf(at: Situation, it: Found, unmet: Unmet | null, chain: readonly string[]): Cause {
@@ -225,13 +225,13 @@ export function causeOf(at: Situation, it: Found, unmet: Unmet | null, chain: re
   };
 }
 
-/** What the command of a remedy is about when it is no flow: what is paused, a drained agent. */
+/** What the command of a remedy names when it is not a flow: the scope of a pause, a drained agent. */
 function scopeOf({ code, by }: Condition): string | null {
   if (code === 'paused') return by!.split(' ')[0]!;
   return code === 'agents_drained' ? by!.split(', ')[0]! : null;
 }
 
-/** Who waits for the cause over an edge that a verb could name: on the way from the asked flow if possible. */
+/** A flow that waits for the cause over an edge that a verb can name; on the chain from the flow that was asked about, if possible. */
 function waiter(
   { graph }: Situation,
   it: Found,
@@ -251,7 +251,7 @@ function wayRound(graph: Graph, unmet: Unmet, v: number): string[] {
   return shortestWayRound({ upOff, up }, places).map((i) => graph.ids[members[i]!]!);
 }
 
-/** The asked flow's own: everything that blockers.ts lists, and what a claim would meet. */
+/** Blockers of the flow that was asked about: those of blockers.ts, and those that a claim would meet. */
 function ownBlockers(at: Situation, v: number): OwnBlocker[] {
   const { graph, s, facts } = at;
   if (s.result[v] !== 0 || isClaimed(s, v)) return [];
@@ -264,7 +264,7 @@ function ownBlockers(at: Situation, v: number): OwnBlocker[] {
   return claimSide(at, v, claim).map(({ code, by }) => ({ code, ...(by === null ? {} : { by }) }));
 }
 
-/** The first cause, and how many more there are. */
+/** One sentence: the first cause, and how many more there are. */
 export function summaryOf(flow: string, causes: readonly Cause[], count: number): Sentence {
   const first = causes[0];
   if (first === undefined)
