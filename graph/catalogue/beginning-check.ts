@@ -1,7 +1,7 @@
 /** Beginnings of a catalogue: whether they are periods, and whether a flow begins with its cycle or later. */
 import { comparePeriods, isPeriod } from '../calendar/calendar.ts';
 import type { Catalogue, Cycle } from '../model.ts';
-import type { Finding, Path } from '../text/problems.ts';
+import { type Finding, finding, type Path } from '../text/problems.ts';
 import type { Draft } from './distribution.ts';
 
 export class BeginningCheck {
@@ -28,17 +28,17 @@ export class BeginningCheck {
     }
     if (all === undefined || comparePeriods(begins, all) >= 0) return begins;
     const en = `${begins} lies before ${all}, with which the ${cycle} runs begin`;
-    this.#add('bad_combination', id, at, en, `${begins} 早于该类运行的起始账期 ${all}`);
+    this.#add('bad_combination', { id, path: at }, { en, zh: `${begins} 早于该类运行的起始账期 ${all}` });
     return all;
   }
 
   #noPeriod(id: string, cycle: Cycle, text: string, path: Path): void {
     const en = `'${text}' is not a ${cycle}; write it like ${EXAMPLE[cycle]}`;
-    this.#add('invalid_value', id, path, en, `'${text}' 不是有效账期；写法如 ${EXAMPLE[cycle]}`);
+    this.#add('invalid_value', { id, path }, { en, zh: `'${text}' 不是有效账期；写法如 ${EXAMPLE[cycle]}` });
   }
 
-  #add(code: Finding['code'], id: string, path: Path, en: string, zh: string): void {
-    this.#problems.push({ code, severity: 'error', message: { en, zh }, path, id, at: 'value' });
+  #add(...given: Parameters<typeof finding>): void {
+    this.#problems.push(finding(...given));
   }
 }
 

@@ -6,7 +6,8 @@ import { DirectedGraph } from 'graphology';
 import { leadsAmongOpened, mappedCycle, mappingProblem, shiftOf } from '../calendar/calendar.ts';
 import { components, shortestWayRound, type Upstreams } from '../compiled/loops.ts';
 import type { Catalogue, EdgeSpec, Flow, PeriodMapping } from '../model.ts';
-import { type Finding, hint, type Path } from '../text/problems.ts';
+import { type Finding, type FindingPlace, finding, hint, type Path } from '../text/problems.ts';
+import type { Sentence } from '../text/sentence.ts';
 import { BeginningCheck } from './beginning-check.ts';
 import { type Draft, halves } from './distribution.ts';
 import { type CheckReference, FlowCheck } from './flow-check.ts';
@@ -111,11 +112,12 @@ class Builder {
     catalogue.distributions.forEach((entry, i) => {
       const path = ['distributions', i];
       for (const side of ['from', 'to'] as const)
-        this.#reference(connections, entry[side].connection, 'connection', '连接', entry.id, [
-          ...path,
-          side,
-          'connection',
-        ]);
+        this.#reference(
+          connections,
+          entry[side].connection,
+          { en: 'connection', zh: '连接' },
+          { id: entry.id, path: [...path, side, 'connection'] },
+        );
       const platform = entry.platform ?? connections.get(entry.to.connection);
       for (const draft of halves(entry, platform)) this.#drafts.push({ draft, path });
     });
@@ -139,15 +141,8 @@ class Builder {
     return flows;
   }
 
-  #add(
-    code: Finding['code'],
-    id: string,
-    path: Path,
-    en: string,
-    zh: string,
-    severity: Finding['severity'] = 'error',
-  ) {
-    this.problems.push({ code, severity, message: { en, zh }, path, id, at: 'value' });
+  #add(...given: Parameters<typeof finding>): void {
+    this.problems.push(finding(...given));
   }
 
   #nameAll(): void {
@@ -155,10 +150,8 @@ class Builder {
       const other = this.#drafts[this.#named.get(name)!]!.draft.id;
       this.#add(
         'duplicate_id',
-        id,
-        path,
-        `'${name}' is a name of ${other} already`,
-        `'${name}' 已是 ${other} 的名称`,
+        { id, path },
+        { en: `'${name}' is a name of ${other} already`, zh: `'${name}' 已是 ${other} 的名称` },
       );
     };
     this.#drafts.forEach(({ draft, path }, i) => {
@@ -185,16 +178,17 @@ class Builder {
   #reference(
     known: ReadonlyMap<string, unknown>,
     name: string,
-    what: string,
-    zh: string,
-    id: string,
-    path: Path,
+    what: Sentence,
+    place: FindingPlace,
   ): boolean {
     if (known.has(name)) return true;
     if (this.#leftOut.has(name)) return false;
     const suggestion = this.#hints-- > 0 ? hint(name, known.keys()) : { en: '', zh: '' };
-    const en = `there is no ${what} '${name}'${suggestion.en}`;
-    this.#add('unknown_reference', id, path, en, `没有${zh} '${name}'${suggestion.zh}`, this.#broken);
+    const message = {
+      en: `there is no ${what.en} '${name}'${suggestion.en}`,
+      zh: `没有${what.zh} '${name}'${suggestion.zh}`,
+    };
+    this.#add('unknown_reference', place, message, { severity: this.#broken });
     return false;
   }
 
@@ -215,10 +209,8 @@ class Builder {
         this.#reference(
           this.#named,
           asked.flow,
-          'flow',
-          '流程',
-          draft.id,
-          typeof edge === 'string' ? at : [...at, 'flow'],
+          { en: 'flow', zh: '流程' },
+          { id: draft.id, path: typeof edge === 'string' ? at : [...at, 'flow'] },
         );
         // No cycle: graph/compiled/compile.ts takes an edge without one, whose flow is not there, for invalid (D7).
         edges.push({ from: asked.flow, period: asked.period });
@@ -229,7 +221,12 @@ class Builder {
       const key = `${upstream.id} ${shiftOf(asked.period) ?? asked.period}${plain ? ' plain' : ''}`;
       if (seen.has(key)) {
         const en = `${upstream.id} is in the list already`;
-        this.#add('duplicate_edge', draft.id, at, en, `${upstream.id} 已在列表中`, 'warning');
+        this.#add(
+          'duplicate_edge',
+          { id: draft.id, path: at },
+          { en, zh: `${upstream.id} 已在列表中` },
+          { severity: 'warning' },
+        );
         return;
       }
       seen.add(key);
@@ -237,23 +234,31 @@ class Builder {
         const en = `${upstream.id} is a ${upstream.cycle} flow, not a ${asked.cycle} flow`;
         this.#add(
           'bad_period_mapping',
-          draft.id,
-          [...at, 'cycle'],
-          en,
-          `${upstream.id} 的周期类型是 ${upstream.cycle}，不是 ${asked.cycle}`,
-          this.#broken,
+          { id: draft.id, path: [...at, 'cycle'] },
+          { en, zh: `${upstream.id} 的周期类型是 ${upstream.cycle}，不是 ${asked.cycle}` },
+          { severity: this.#broken },
         );
       }
       const inRun = upstream.cycle === draft.cycle && shiftOf(asked.period) === 0;
       const problem = inRun ? null : mappingProblem(asked.period, draft.cycle, own, upstream.cycle);
       if (problem !== null) {
         const zh = `${upstream.id}（${upstream.cycle}）：账期映射无效`;
-        this.#add('bad_period_mapping', draft.id, at, `${upstream.id}: ${problem}`, zh, this.#broken);
+        this.#add(
+          'bad_period_mapping',
+          { id: draft.id, path: at },
+          { en: `${upstream.id}: ${problem}`, zh },
+          { severity: this.#broken },
+        );
       }
       const cycle = upstream.cycle === draft.cycle ? {} : { cycle: upstream.cycle };
       if (plain && !leadsAmongOpened(asked.period)) {
         const { en, zh } = needlessPlain(asked.period);
-        this.#add('bad_combination', draft.id, [...at, 'calendar'], en, zh, 'warning');
+        this.#add(
+          'bad_combination',
+          { id: draft.id, path: [...at, 'calendar'] },
+          { en, zh },
+          { severity: 'warning' },
+        );
       }
       edges.push({
         from: upstream.id,
@@ -269,12 +274,13 @@ class Builder {
   #requirements(draft: Draft, path: Path): string[] {
     return draft.forcePassRequires.map((name, i) => {
       const at = [...path, 'forcePassRequires', i];
-      if (!this.#reference(this.#named, name, 'flow', '流程', draft.id, at)) return name;
+      if (!this.#reference(this.#named, name, { en: 'flow', zh: '流程' }, { id: draft.id, path: at }))
+        return name;
       const required = this.#drafts[this.#named.get(name)!]!.draft;
       if (required.cycle !== draft.cycle) {
         const en = `${required.id} belongs to another run: it is a ${required.cycle} flow`;
         const zh = `${required.id} 属于另一周期类型（${required.cycle}）`;
-        this.#add('unknown_reference', draft.id, at, en, zh, this.#broken);
+        this.#add('unknown_reference', { id: draft.id, path: at }, { en, zh }, { severity: this.#broken });
       }
       return required.id;
     });

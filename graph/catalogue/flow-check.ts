@@ -3,17 +3,16 @@ import { encodingNamed } from '../../encoding.ts';
 import { countsWorkDays, momentProblem, resolveMoment } from '../calendar/moment.ts';
 import { DEFAULT_CALENDAR } from '../calendar/work-days.ts';
 import type { Catalogue, Flow, Runner } from '../model.ts';
-import type { Finding, Path } from '../text/problems.ts';
+import { type Finding, type FindingPlace, finding, type Path } from '../text/problems.ts';
+import type { Sentence } from '../text/sentence.ts';
 import type { Draft } from './distribution.ts';
 
-/** Whether `name` is known; reports it otherwise. `what` and `zh` say what kind of name it is. */
+/** Whether `name` is known; adds a finding otherwise. `what` says what kind of name it is. */
 export type CheckReference = (
   known: ReadonlyMap<string, unknown>,
   name: string,
-  what: string,
-  zh: string,
-  id: string,
-  path: Path,
+  what: Sentence,
+  place: FindingPlace,
 ) => boolean;
 
 type Program = NonNullable<Draft['program']>;
@@ -60,42 +59,29 @@ export class FlowCheck {
       const en = `which platform's agents run ${draft.id}? Give platform, or a connection that has one`;
       this.#add(
         'missing_platform',
-        draft.id,
-        path,
-        en,
-        `${draft.id} 由哪个平台的代理执行？请指定 platform 或带平台的连接`,
+        { id: draft.id, path },
+        { en, zh: `${draft.id} 由哪个平台的代理执行？请指定 platform 或带平台的连接` },
       );
     }
     return { ...draft, runner, platform, program };
   }
 
-  #add(
-    code: Finding['code'],
-    id: string,
-    path: Path,
-    en: string,
-    zh: string,
-    severity: Finding['severity'] = 'error',
-    at: Finding['at'] = 'value',
-  ): void {
-    this.#problems.push({ code, severity, message: { en, zh }, path, id, at });
+  #add(...given: Parameters<typeof finding>): void {
+    this.#problems.push(finding(...given));
   }
 
   /** Fields that the kind needs, and fields that mean nothing for it. */
   #fields(draft: Draft, runner: Runner, path: Path): void {
     const { id, kind } = draft;
     const missing = (code: Finding['code'], field: string) =>
-      this.#add(code, id, path, `a ${kind} needs '${field}'`, `${kind} 需要 '${field}'`);
+      this.#add(code, { id, path }, { en: `a ${kind} needs '${field}'`, zh: `${kind} 需要 '${field}'` });
     const useless = (field: keyof Draft, why: string, zh: string) => {
       if (draft[field] !== undefined)
         this.#add(
           'bad_combination',
-          id,
-          [...path, field],
-          `'${field}' ${why}`,
-          `'${field}' ${zh}`,
-          'error',
-          'key',
+          { id, path: [...path, field] },
+          { en: `'${field}' ${why}`, zh: `'${field}' ${zh}` },
+          { at: 'key' },
         );
     };
     if (runner === 'agent' && draft.program === undefined)
@@ -114,20 +100,19 @@ export class FlowCheck {
     if (draft.trigger === 'event' && draft.event === undefined)
       this.#add(
         'missing_field',
-        id,
-        path,
-        "trigger event needs 'event', the name of the event",
-        "trigger 为 event 时需要 'event'（事件名）",
+        { id, path },
+        {
+          en: "trigger event needs 'event', the name of the event",
+          zh: "trigger 为 event 时需要 'event'（事件名）",
+        },
       );
     if (draft.trigger !== 'event')
       useless('event', 'goes with trigger event only', '只与 trigger: event 一起使用');
     if (draft.trigger === 'time' && draft.startAt === undefined)
       this.#add(
         'missing_field',
-        id,
-        path,
-        "trigger time needs 'startAt'",
-        "trigger 为 time 时需要 'startAt'",
+        { id, path },
+        { en: "trigger time needs 'startAt'", zh: "trigger 为 time 时需要 'startAt'" },
       );
     this.#ownPeriod(draft, path);
   }
@@ -138,14 +123,16 @@ export class FlowCheck {
       const en = `a flow has one period of its own; ${period} is for edges`;
       this.#add(
         'bad_period_mapping',
-        id,
-        [...path, 'period'],
-        en,
-        `流程自身只有一个账期；${period} 只用于依赖`,
+        { id, path: [...path, 'period'] },
+        { en, zh: `流程自身只有一个账期；${period} 只用于依赖` },
       );
     } else if (period === 'lastDayOfMonth' && cycle !== 'month') {
       const en = `${period} needs a month flow, this is a ${cycle} flow`;
-      this.#add('bad_period_mapping', id, [...path, 'period'], en, `${period} 只用于月流程`);
+      this.#add(
+        'bad_period_mapping',
+        { id, path: [...path, 'period'] },
+        { en, zh: `${period} 只用于月流程` },
+      );
     }
   }
 
@@ -177,7 +164,7 @@ export class FlowCheck {
     if (end! >= start!) return;
     const en = `the deadline '${deadline}' comes before the start time '${startAt}': it is always missed`;
     const zh = `截止时间 '${deadline}' 早于启动时间 '${startAt}'，必然超时`;
-    this.#add('bad_combination', id, [...path, 'deadline'], en, zh, 'warning');
+    this.#add('bad_combination', { id, path: [...path, 'deadline'] }, { en, zh }, { severity: 'warning' });
   }
 
   #moment(moment: string | undefined, draft: Draft, path: Path, ...field: (string | number)[]): void {
@@ -187,10 +174,8 @@ export class FlowCheck {
       const en = `'${moment}' counts work days: say by which calendar, with 'calendar'`;
       this.#add(
         'missing_field',
-        id,
-        [...path, ...field],
-        en,
-        `'${moment}' 按工作日计算，需要 calendar 指定日历`,
+        { id, path: [...path, ...field] },
+        { en, zh: `'${moment}' 按工作日计算，需要 calendar 指定日历` },
       );
     }
     let problem = this.#moments.get(moment);
@@ -199,36 +184,61 @@ export class FlowCheck {
       this.#moments.set(moment, problem);
     }
     if (problem !== null)
-      this.#add('bad_moment', id, [...path, ...field], `'${moment}': ${problem}`, `'${moment}'：时刻无效`);
+      this.#add(
+        'bad_moment',
+        { id, path: [...path, ...field] },
+        { en: `'${moment}': ${problem}`, zh: `'${moment}'：时刻无效` },
+      );
   }
 
   #names(draft: Draft, path: Path): void {
     const { id, procedure, calendar } = draft;
     if (
       procedure !== undefined &&
-      this.#reference(this.#procedures, procedure, 'procedure', '规程', id, [...path, 'procedure'])
+      this.#reference(
+        this.#procedures,
+        procedure,
+        { en: 'procedure', zh: '规程' },
+        { id, path: [...path, 'procedure'] },
+      )
     ) {
       const cycle = this.#procedures.get(procedure);
       if (cycle !== draft.cycle) {
         const en = `${procedure} is a ${cycle} procedure, ${id} a ${draft.cycle} flow: opening the procedure will not open it`;
         const zh = `规程 ${procedure} 的周期类型是 ${cycle}，而 ${id} 是 ${draft.cycle} 流程：打开规程时不会包含它`;
-        this.#add('bad_combination', id, [...path, 'procedure'], en, zh, 'warning');
+        this.#add(
+          'bad_combination',
+          { id, path: [...path, 'procedure'] },
+          { en, zh },
+          { severity: 'warning' },
+        );
       }
     }
     if (calendar !== undefined)
-      this.#reference(this.#calendars, calendar, 'calendar', '日历', id, [...path, 'calendar']);
+      this.#reference(
+        this.#calendars,
+        calendar,
+        { en: 'calendar', zh: '日历' },
+        { id, path: [...path, 'calendar'] },
+      );
     draft.uses.forEach(({ pool, n }, i) => {
-      if (!this.#reference(this.#pools, pool, 'pool', '资源池', id, [...path, 'uses', i, 'pool'])) return;
+      if (
+        !this.#reference(
+          this.#pools,
+          pool,
+          { en: 'pool', zh: '资源池' },
+          { id, path: [...path, 'uses', i, 'pool'] },
+        )
+      )
+        return;
       const size = this.#pools.get(pool)!;
       if (n > size) {
         const en = `takes ${n} of pool ${pool}, which has ${size}: it will wait for ever`;
         this.#add(
           'bad_combination',
-          id,
-          [...path, 'uses', i],
-          en,
-          `占用资源池 ${pool} 的 ${n}，但其大小为 ${size}：将永远等待`,
-          'warning',
+          { id, path: [...path, 'uses', i] },
+          { en, zh: `占用资源池 ${pool} 的 ${n}，但其大小为 ${size}：将永远等待` },
+          { severity: 'warning' },
         );
       }
     });
@@ -240,16 +250,22 @@ export class FlowCheck {
     const at = [...path, 'program'];
     if (draft.leaves !== undefined && program?.type !== 'shell') {
       const en = `'leaves' is for shell programs: only they can leave processes running`;
-      this.#add('bad_combination', id, [...path, 'leaves'], en, "'leaves' 只用于 shell 程序");
+      this.#add(
+        'bad_combination',
+        { id, path: [...path, 'leaves'] },
+        { en, zh: "'leaves' 只用于 shell 程序" },
+      );
     }
     if (program === undefined || program.type === 'noop') return program;
     if (program.type === 'shell') return { ...program, ...this.#encoding(program.encoding, id, at) };
     if (program.type === 'sql') {
       if (program.connection !== undefined) {
-        this.#reference(this.#connections, program.connection, 'connection', '连接', id, [
-          ...at,
-          'connection',
-        ]);
+        this.#reference(
+          this.#connections,
+          program.connection,
+          { en: 'connection', zh: '连接' },
+          { id, path: [...at, 'connection'] },
+        );
         return program;
       }
       const candidates = [...this.#connections]
@@ -259,24 +275,29 @@ export class FlowCheck {
       const en = `which connection does ${id} use? Platform ${draft.platform ?? '(none)'} has ${candidates.length}`;
       this.#add(
         'missing_connection',
-        id,
-        at,
-        en,
-        `${id} 使用哪个连接？平台 ${draft.platform ?? '（无）'} 有 ${candidates.length} 个`,
+        { id, path: at },
+        { en, zh: `${id} 使用哪个连接？平台 ${draft.platform ?? '（无）'} 有 ${candidates.length} 个` },
       );
       return program;
     }
     // The halves of a distribution: their connections are checked where they are written.
     if (draft.kind === 'distribution') return program;
-    this.#reference(this.#distributions, program.distribution, 'distribution', '分发', id, [
-      ...at,
-      'distribution',
-    ]);
+    this.#reference(
+      this.#distributions,
+      program.distribution,
+      { en: 'distribution', zh: '分发' },
+      { id, path: [...at, 'distribution'] },
+    );
     for (const side of program.type === 'export' ? (['from', 'to'] as const) : (['to'] as const)) {
       const { connection } = (program as { from?: { connection: string }; to: { connection: string } })[
         side
       ]!;
-      this.#reference(this.#connections, connection, 'connection', '连接', id, [...at, side, 'connection']);
+      this.#reference(
+        this.#connections,
+        connection,
+        { en: 'connection', zh: '连接' },
+        { id, path: [...at, side, 'connection'] },
+      );
     }
     return program;
   }
@@ -289,10 +310,11 @@ export class FlowCheck {
     const examples = 'utf-8, gbk, gb18030, big5, latin1';
     this.#add(
       'invalid_value',
-      id,
-      [...at, 'encoding'],
-      `program output in the encoding '${given}' cannot be shown; known are for example ${examples}`,
-      `无法以编码 '${given}' 显示程序输出；可用的编码如 ${examples}`,
+      { id, path: [...at, 'encoding'] },
+      {
+        en: `program output in the encoding '${given}' cannot be shown; known are for example ${examples}`,
+        zh: `无法以编码 '${given}' 显示程序输出；可用的编码如 ${examples}`,
+      },
     );
     return {};
   }

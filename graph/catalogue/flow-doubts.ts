@@ -1,7 +1,7 @@
 /** One flow by itself: what is well formed and would fail, or never happen, when it is carried out. Pure. */
 
 import type { Program } from '../model.ts';
-import { type Finding, hint, type Path } from '../text/problems.ts';
+import { type Finding, type FindingPlace, finding, hint, type Path } from '../text/problems.ts';
 import type { Draft } from './distribution.ts';
 
 type Severity = Finding['severity'];
@@ -43,14 +43,14 @@ export class FlowDoubts {
     if (draft.kind === 'distribution' && program?.type === 'import') this.#distribution(draft, program, path);
   }
 
-  #add(severity: Severity, id: string, path: Path, en: string, zh: string): void {
-    this.#problems.push({ code: 'bad_combination', severity, message: { en, zh }, path, id, at: 'value' });
+  #add(severity: Severity, place: FindingPlace, message: Finding['message']): void {
+    this.#problems.push(finding('bad_combination', place, message, { severity }));
   }
 
   #times(draft: Draft, path: Path): void {
     const { id, timeoutMs, leaseMs, expectedMs, everyMs, giveUpAfterMs } = draft;
     const warn = (field: string, en: string, zh: string) =>
-      this.#add('warning', id, [...path, field], en, zh);
+      this.#add('warning', { id, path: [...path, field] }, { en, zh });
     if (timeoutMs === 0)
       warn('timeoutMs', 'a timeout of 0 ends every attempt at once', '超时为 0 将立即终止每次执行');
     if (leaseMs === 0) warn('leaseMs', 'a lease of 0 is lost at once', '租约为 0 将立即失效');
@@ -86,10 +86,8 @@ export class FlowDoubts {
     if (own >= 0)
       this.#add(
         'warning',
-        id,
-        [...path, 'forcePassRequires', own],
-        'it requires itself: it could never be force-passed',
-        '要求自身完成：将永远无法强制通过',
+        { id, path: [...path, 'forcePassRequires', own] },
+        { en: 'it requires itself: it could never be force-passed', zh: '要求自身完成：将永远无法强制通过' },
       );
   }
 
@@ -98,30 +96,34 @@ export class FlowDoubts {
     const twice = list.findIndex((item, i) => list.indexOf(item) !== i);
     if (twice < 0) return;
     const name = list[twice];
-    this.#add('warning', id, [...path, field, twice], `'${name}' is in the list twice`, `'${name}' 重复`);
+    this.#add(
+      'warning',
+      { id, path: [...path, field, twice] },
+      { en: `'${name}' is in the list twice`, zh: `'${name}' 重复` },
+    );
   }
 
   #shell(draft: Draft, { command, env }: Of<'shell'>, path: Path): void {
     const { id } = draft;
     if (command[0]!.trim() === '')
-      this.#add('error', id, [...path, 'command', 0], 'the command has no program', '命令中没有程序名');
+      this.#add(
+        'error',
+        { id, path: [...path, 'command', 0] },
+        { en: 'the command has no program', zh: '命令中没有程序名' },
+      );
     for (const i of command.keys()) this.#argument(draft, command, i, [...path, 'command', i]);
     for (const name of Object.keys(env)) {
       if (name === '' || name.includes('=') || name.includes('\0'))
         this.#add(
           'error',
-          id,
-          [...path, 'env', name],
-          `'${name}' cannot be the name of a variable`,
-          `'${name}' 不能作为环境变量名`,
+          { id, path: [...path, 'env', name] },
+          { en: `'${name}' cannot be the name of a variable`, zh: `'${name}' 不能作为环境变量名` },
         );
       else if (!/^[A-Za-z_][A-Za-z0-9_]*$/.test(name))
         this.#add(
           'warning',
-          id,
-          [...path, 'env', name],
-          `shells cannot read a variable '${name}'`,
-          `shell 无法读取变量 '${name}'`,
+          { id, path: [...path, 'env', name] },
+          { en: `shells cannot read a variable '${name}'`, zh: `shell 无法读取变量 '${name}'` },
         );
     }
     const script = scriptOf(command);
@@ -147,29 +149,32 @@ export class FlowDoubts {
     if (bytesOf(argument) > LONGEST_ARGUMENT)
       this.#add(
         'warning',
-        id,
-        path,
-        `longer than an argument may be on Linux (${LONGEST_ARGUMENT} bytes)`,
-        `超过 Linux 单个参数的上限（${LONGEST_ARGUMENT} 字节）`,
+        { id, path },
+        {
+          en: `longer than an argument may be on Linux (${LONGEST_ARGUMENT} bytes)`,
+          zh: `超过 Linux 单个参数的上限（${LONGEST_ARGUMENT} 字节）`,
+        },
       );
     const name = /^:([A-Za-z_][A-Za-z0-9_]*)$/.exec(argument)?.[1];
     if (name === undefined) return;
     if (i === 0 || /^-[a-z]*c$/.test(command[i - 1]!))
       this.#add(
         'error',
-        id,
-        path,
-        `the parameter :${name} stands where a program's text is expected`,
-        `参数 :${name} 处于应为程序文本的位置`,
+        { id, path },
+        {
+          en: `the parameter :${name} stands where a program's text is expected`,
+          zh: `参数 :${name} 处于应为程序文本的位置`,
+        },
       );
     else if (!STANDARD_PARAMETERS.includes(name) && !Object.hasOwn(parameters, name)) {
       const suggestion = hint(name, [...Object.keys(parameters), ...STANDARD_PARAMETERS]);
       this.#add(
         'error',
-        id,
-        path,
-        `no parameter '${name}' is declared${suggestion.en}`,
-        `未声明参数 '${name}'${suggestion.zh}`,
+        { id, path },
+        {
+          en: `no parameter '${name}' is declared${suggestion.en}`,
+          zh: `未声明参数 '${name}'${suggestion.zh}`,
+        },
       );
     }
   }
@@ -181,36 +186,34 @@ export class FlowDoubts {
       if (!NAME.test(column))
         this.#add(
           'error',
-          id,
-          [...path, 'columns', i],
-          `'${column}' is not a name of a column`,
-          `'${column}' 不是有效列名`,
+          { id, path: [...path, 'columns', i] },
+          { en: `'${column}' is not a name of a column`, zh: `'${column}' 不是有效列名` },
         );
       const first = lower.indexOf(lower[i]!);
       if (first !== i)
         this.#add(
           'error',
-          id,
-          [...path, 'columns', i],
-          `column '${columns[first]}' twice`,
-          `列 '${columns[first]}' 重复`,
+          { id, path: [...path, 'columns', i] },
+          { en: `column '${columns[first]}' twice`, zh: `列 '${columns[first]}' 重复` },
         );
     });
     if (!lower.includes(periodColumn.toLowerCase()))
       this.#add(
         'warning',
-        id,
-        [...path, 'periodColumn'],
-        `'${periodColumn}' is not among the columns: rows arrive without their period unless the table fills it`,
-        `'${periodColumn}' 不在 columns 中：除非由表自动填充，否则入库的行没有账期`,
+        { id, path: [...path, 'periodColumn'] },
+        {
+          en: `'${periodColumn}' is not among the columns: rows arrive without their period unless the table fills it`,
+          zh: `'${periodColumn}' 不在 columns 中：除非由表自动填充，否则入库的行没有账期`,
+        },
       );
     if (!isTable(to.table))
       this.#add(
         'error',
-        id,
-        [...path, 'to', 'table'],
-        `'${to.table}' is not written as table or schema.table`,
-        `'${to.table}' 须写作 table 或 schema.table`,
+        { id, path: [...path, 'to', 'table'] },
+        {
+          en: `'${to.table}' is not written as table or schema.table`,
+          zh: `'${to.table}' 须写作 table 或 schema.table`,
+        },
       );
   }
 }

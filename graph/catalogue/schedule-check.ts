@@ -7,7 +7,7 @@ import { needsHolidays } from '../calendar/schedule.ts';
 import { isZoneName } from '../calendar/time-zone.ts';
 import { knowsHolidays } from '../calendar/work-days.ts';
 import type { Catalogue, Flow, Schedule } from '../model.ts';
-import type { Finding, Path } from '../text/problems.ts';
+import { type Finding, finding, type Path } from '../text/problems.ts';
 import type { CheckReference } from './flow-check.ts';
 import { HolidayCheck } from './holiday-check.ts';
 
@@ -30,42 +30,55 @@ export class ScheduleCheck {
         const like = suggestion ?? 'Asia/Shanghai';
         const en = `'${timeZone}' is not the name of a time zone; write it like ${like}`;
         const zh = `'${timeZone}' 不是时区名称；写法如 ${like}`;
-        this.#add('bad_time_zone', id, [...path, 'timeZone'], en, zh);
+        this.#add('bad_time_zone', { id, path: [...path, 'timeZone'] }, { en, zh });
       }
       new HolidayCheck(this.#problems, calendars[i]!, path).all();
       blackouts.forEach((blackout, k) => {
         if (isForward(blackout)) return;
         const at = [...path, 'blackouts', k, 'to'];
-        this.#add('bad_combination', id, at, 'a blackout ends after it begins', '维护窗口的结束须晚于开始');
+        this.#add(
+          'bad_combination',
+          { id, path: at },
+          { en: 'a blackout ends after it begins', zh: '维护窗口的结束须晚于开始' },
+        );
       });
     });
     schedules.forEach((schedule, i) => {
       const { id, calendar } = schedule;
       const path = ['schedules', i];
       if (calendar !== undefined)
-        this.#reference(known, calendar, 'calendar', '日历', id, [...path, 'calendar']);
+        this.#reference(known, calendar, { en: 'calendar', zh: '日历' }, { id, path: [...path, 'calendar'] });
       else if (needsHolidays(schedule)) {
         const en = "work days are counted by a calendar: name it with 'calendar'";
-        this.#add('missing_field', id, [...path, 'on'], en, '按工作日计算，需要 calendar 指定日历');
+        this.#add(
+          'missing_field',
+          { id, path: [...path, 'on'] },
+          { en, zh: '按工作日计算，需要 calendar 指定日历' },
+        );
       }
       this.#clock(schedule, [...path, 'at']);
       schedule.procedures?.forEach((procedure, k) => {
-        this.#reference(named, procedure, 'procedure', '规程', id, [...path, 'procedures', k]);
+        this.#reference(
+          named,
+          procedure,
+          { en: 'procedure', zh: '规程' },
+          { id, path: [...path, 'procedures', k] },
+        );
       });
     });
   }
 
   #clock({ id, cycle, at }: Schedule, path: Path): void {
     if (at > '23:59' || Number(at.slice(3)) > 59)
-      this.#add('bad_moment', id, path, `there is no time ${at}`, `没有时刻 ${at}`);
+      this.#add('bad_moment', { id, path }, { en: `there is no time ${at}`, zh: `没有时刻 ${at}` });
     else if (cycle === 'hour' && !at.startsWith('00:')) {
       const en = 'an hour schedule counts minutes into the hour: "00:10"';
-      this.#add('bad_moment', id, path, en, '小时计划只计每小时的分钟："00:10"');
+      this.#add('bad_moment', { id, path }, { en, zh: '小时计划只计每小时的分钟："00:10"' });
     }
   }
 
-  #add(code: Finding['code'], id: string, path: Path, en: string, zh: string): void {
-    this.#problems.push({ code, severity: 'error', message: { en, zh }, path, id, at: 'value' });
+  #add(...given: Parameters<typeof finding>): void {
+    this.#problems.push(finding(...given));
   }
 }
 

@@ -1,6 +1,6 @@
 /** What zod finds wrong with an entry, in the words of the catalogue: codes, both languages, near names for unknown fields. */
 import { z } from 'zod';
-import { type Finding, hint, type Path } from '../text/problems.ts';
+import { type Finding, finding, hint, type Path } from '../text/problems.ts';
 
 const chinese = z.locales.zhCN().localeError;
 
@@ -13,19 +13,15 @@ export function findingsOf(schema: z.ZodType, entry: unknown, path: Path, id: st
 function fromIssue(schema: z.ZodType, issue: z.core.$ZodIssue, base: Path, id: string | null): Finding[] {
   const inner = issue.path as (string | number)[];
   const path = [...base, ...inner];
-  const finding = (code: Finding['code'], en: string, zh: string, key: string | null = null): Finding => ({
-    code,
-    severity: 'error',
-    message: { en, zh },
-    path: key === null ? path : [...path, key],
-    id,
-    at: key === null ? 'value' : 'key',
-  });
+  const add = (code: Finding['code'], en: string, zh: string, key: string | null = null): Finding =>
+    key === null
+      ? finding(code, { id, path }, { en, zh })
+      : finding(code, { id, path: [...path, key] }, { en, zh }, { at: 'key' });
   if (issue.code === 'unrecognized_keys') {
     const known = fieldsAt(schema, inner);
     return issue.keys.map((key) => {
       const { en, zh } = hint(key, known);
-      return finding('unknown_field', `unknown field '${key}'${en}`, `未知字段 '${key}'${zh}`, key);
+      return add('unknown_field', `unknown field '${key}'${en}`, `未知字段 '${key}'${zh}`, key);
     });
   }
   if (issue.code === 'invalid_union' && issue.errors.length > 0) {
@@ -37,7 +33,7 @@ function fromIssue(schema: z.ZodType, issue: z.core.$ZodIssue, base: Path, id: s
     const forms = issue.errors.map((issues) => issues[0]!.message).join(' / ');
     const hint = issue.input === null && issue.errors.flat().some(wantsText) ? QUOTES : NO_HINT;
     return [
-      finding(
+      add(
         'invalid_value',
         `none of the forms fits: ${forms}${hint.en}`,
         `不符合任何一种写法：${forms}${hint.zh}`,
@@ -45,11 +41,10 @@ function fromIssue(schema: z.ZodType, issue: z.core.$ZodIssue, base: Path, id: s
     ];
   }
   const field = inner.filter((step) => typeof step === 'string').at(-1) ?? '';
-  if (isMissing(issue))
-    return [finding('missing_field', `field '${field}' is missing`, `缺少字段 '${field}'`)];
+  if (isMissing(issue)) return [add('missing_field', `field '${field}' is missing`, `缺少字段 '${field}'`)];
   const name = field === '' ? '' : `${field}: `;
   const quotes = isUnquoted(issue) ? QUOTES : NO_HINT;
-  return [finding('invalid_value', name + issue.message + quotes.en, name + inChinese(issue) + quotes.zh)];
+  return [add('invalid_value', name + issue.message + quotes.en, name + inChinese(issue) + quotes.zh)];
 }
 
 const QUOTES = {

@@ -53,6 +53,12 @@ export type ProblemCode = keyof typeof PROBLEMS;
 /** Keys and indices from the top of the catalogue: `['flows', 12, 'after', 2]`. */
 export type Path = readonly (string | number)[];
 
+/** The entry that a finding is about (null = it has no id), and the path to its value or field. */
+export interface FindingPlace {
+  readonly id: string | null;
+  readonly path: Path;
+}
+
 /** A problem before its place in the files is known. */
 export interface Finding {
   readonly code: ProblemCode;
@@ -67,6 +73,14 @@ export interface Finding {
   /** All flows that it is about: of a loop (the message names a shortest way round), of a program's text (the message names the first). */
   readonly members?: readonly string[];
 }
+
+/** Makes a finding: an error about a value, unless `more` says otherwise. */
+export const finding = (
+  code: ProblemCode,
+  place: FindingPlace,
+  message: Finding['message'],
+  more: Partial<Pick<Finding, 'severity' | 'at'>> = {},
+): Finding => ({ code, severity: 'error', message, ...place, at: 'value', ...more });
 
 /** A problem as answered: `line` and `column` count from 1; null when the catalogue did not come from files. */
 export interface Problem extends Omit<Finding, 'at'> {
