@@ -1,13 +1,13 @@
 /**
- * Since when the periods of a cycle exist (`cycles` of the catalogue, `begins` of a flow). What lies before was never run and never will be
- * by itself: no scheduled run is opened, and nobody waits for a flow in a period before it begins. Pure.
+ * The first period of a cycle (`cycles` of the catalogue) and of a flow (`begins`). No scheduled run is opened for an earlier period, and no flow
+ * waits for a flow in a period before its first one. Pure.
  */
 
 import type { Cycle, CycleDefinition } from '../model.ts';
 import type { Sentence } from '../text/sentence.ts';
 import { comparePeriods } from './calendar.ts';
 
-/** The first period of the cycle; null: all exist. Versions stored before this rule have no `cycles`. */
+/** The first period of the cycle; null = every period exists. Versions from before this rule have no `cycles`. */
 export function beginningOf(
   frame: { readonly cycles?: readonly CycleDefinition[] },
   cycle: Cycle,

@@ -12,7 +12,7 @@ export interface DarkSpan {
   readonly endMs: number;
 }
 
-/** The blackouts of a calendar. A bound is a day (`to` then counts whole) or a clock time of that day, `2026-12-01 22:00`. */
+/** The blackouts of a calendar as instants. A bound is a day (`to` includes that day) or a clock time of a day, `2026-12-01 22:00`. */
 export function darkSpans({ timeZone, blackouts = [] }: BusinessCalendar): DarkSpan[] {
   return blackouts.map((blackout) => ({
     blackout,
@@ -21,7 +21,7 @@ export function darkSpans({ timeZone, blackouts = [] }: BusinessCalendar): DarkS
   }));
 }
 
-/** The one that an instant lies in; of several that overlap, the one that ends last. */
+/** The span that contains an instant; of several that overlap, the one that ends last. */
 export function darkAt(spans: readonly DarkSpan[], instantMs: number): DarkSpan | null {
   let found: DarkSpan | null = null;
   for (const span of spans) {
@@ -31,7 +31,7 @@ export function darkAt(spans: readonly DarkSpan[], instantMs: number): DarkSpan 
   return found;
 }
 
-/** The blackout that an instant lies in, and its end, ms; null when there is none. */
+/** The blackout that contains an instant, and its end, ms; null = none. O(blackouts). */
 export const blackoutAt = (calendar: BusinessCalendar, instantMs: number): DarkSpan | null =>
   darkAt(darkSpans(calendar), instantMs);
 

@@ -17,7 +17,7 @@ const SHAPE: Record<Cycle, RegExp> = {
 };
 const EXAMPLE: Record<Cycle, string> = { hour: '2026112208', day: '2026-11-22', month: '2026-10' };
 
-/** Years of periods: what follows from one by mappings and moments still has four digits. */
+/** First and last year of periods: mappings and moments seen from one still have years of four digits. */
 const FIRST_YEAR = 1900;
 const LAST_YEAR = 8999;
 
@@ -41,13 +41,13 @@ export function parsePeriod(cycle: Cycle, text: string): string {
   );
 }
 
-/** Said of what looks like a period, but lies in another age. */
+/** What is wrong with a text that has the form of a period but lies outside of these years. */
 const yearsOf = (text: string): string =>
   /^\d{4}-?\d{2}/.test(text) && (text < `${FIRST_YEAR}` || text > `${LAST_YEAR + 1}`)
     ? `, in the years ${FIRST_YEAR} to ${LAST_YEAR}`
     : '';
 
-/** The cycle whose period it is: each is written in its own way. Throws `invalid_period`. */
+/** The cycle of a period, by the way it is written. Throws `invalid_period`. */
 export function cycleOf(period: string): Cycle {
   const cycle = (Object.keys(SHAPE) as Cycle[]).find((key) => isPeriod(key, period));
   if (cycle !== undefined) return cycle;
@@ -60,7 +60,7 @@ export function cycleOf(period: string): Cycle {
   );
 }
 
-/** The period of `cycle` that holds a clock face (ms as of graph/calendar/time-zone.ts). */
+/** The period of `cycle` that contains a local time (ms as in graph/calendar/time-zone.ts). */
 export function formatPeriod(cycle: Cycle, localMs: number): string {
   const iso = new Date(localMs).toISOString();
   if (cycle === 'month') return iso.slice(0, 7);
@@ -68,12 +68,12 @@ export function formatPeriod(cycle: Cycle, localMs: number): string {
   return iso.slice(0, 4) + iso.slice(5, 7) + iso.slice(8, 10) + iso.slice(11, 13);
 }
 
-/** The period that holds an instant, e.g. for a schedule: the period just ended is the one before. */
+/** The period that contains an instant. */
 export function periodAt(cycle: Cycle, instantMs: number, zone: string): string {
   return formatPeriod(cycle, toLocal(zone, instantMs));
 }
 
-/** First clock face of a period. Throws `invalid_period`. */
+/** The local time at which a period begins, ms. Throws `invalid_period`. */
 export function periodStartLocal(cycle: Cycle, period: string): number {
   parsePeriod(cycle, period);
   if (cycle === 'hour')
@@ -81,7 +81,7 @@ export function periodStartLocal(cycle: Cycle, period: string): number {
   return Date.UTC(int(period, 0, 4), int(period, 5, 7) - 1, cycle === 'day' ? int(period, 8, 10) : 1);
 }
 
-/** First instant of a period and of the one after it, in a zone: `[startMs, endMs)`. */
+/** The instants at which a period begins and ends in a zone, ms: `[startMs, endMs)`. */
 export function periodSpan(cycle: Cycle, period: string, zone: string): { startMs: number; endMs: number } {
   return {
     startMs: toInstant(zone, periodStartLocal(cycle, period)),
@@ -89,7 +89,7 @@ export function periodSpan(cycle: Cycle, period: string, zone: string): { startM
   };
 }
 
-/** Negative, 0 or positive, as for sort; both of the same cycle. */
+/** Compares two periods of the same cycle, for sort. */
 export function comparePeriods(a: string, b: string): number {
   return a < b ? -1 : a > b ? 1 : 0;
 }
@@ -104,7 +104,7 @@ export function shiftPeriod(cycle: Cycle, period: string, n: number): string {
 export const nextPeriod = (cycle: Cycle, period: string): string => shiftPeriod(cycle, period, 1);
 export const previousPeriod = (cycle: Cycle, period: string): string => shiftPeriod(cycle, period, -1);
 
-/** First and last day of the period's month for a month, the day itself for a day, the hour's day for an hour: `2026-10-01`. */
+/** First and last day of a month; for a day the day itself, for an hour its day: `2026-10-01`. */
 export const firstDay = (cycle: Cycle, period: string): string =>
   formatPeriod('day', periodStartLocal(cycle, period));
 
@@ -113,16 +113,16 @@ export function lastDay(cycle: Cycle, period: string): string {
   return formatPeriod('day', addMonths(periodStartLocal(cycle, period), 1) - DAY_MS);
 }
 
-/** A period as programs get it (protocol D1): yyyyMM, yyyyMMdd, yyyyMMddHH. */
+/** A period in the form that programs get (protocol D1): yyyyMM, yyyyMMdd, yyyyMMddHH. */
 export const programPeriod = (period: string): string => period.replaceAll('-', '');
 
-/** Everything that a parameter `{ from: ... }` may take from a period, each as programs get it. */
+/** Everything that a parameter `{ from: ... }` can take from a period, in the form that programs get. */
 export function programPeriods(cycle: Cycle, period: string) {
   const month = formatPeriod('month', periodStartLocal(cycle, period));
   return {
     period: programPeriod(period),
     month: programPeriod(month),
-    /** The day; for a month its last day, for an hour the day it lies in. */
+    /** The day; of a month its last day, of an hour its day. */
     day: programPeriod(lastDay(cycle, period)),
     firstDay: programPeriod(firstDay('month', month)),
     lastDay: programPeriod(lastDay('month', month)),
@@ -137,9 +137,9 @@ export function mappedCycle(mapping: PeriodMapping, cycle: Cycle): Cycle {
 }
 
 /**
- * The upstream periods that an edge asks for, seen from a flow of `period`; `target` is the cycle of the upstream's run (default: the
- * mapping's own). A coarser target means the period that holds this one, then shifted. Whether the mapping makes sense at all is
- * `mappingProblem`'s answer; here a finer target without `every...` throws `invalid_period`.
+ * The periods of the upstream that an edge means, seen from a flow of `period`. `target` is the cycle of the upstream's run (default: that of the
+ * mapping). For a longer cycle it is the period that contains this one, shifted by the mapping. Throws `invalid_period` for a shorter cycle
+ * without `every...`; `mappingProblem` says beforehand whether a mapping makes sense. O(periods).
  */
 export function mapPeriod(mapping: PeriodMapping, cycle: Cycle, period: string, target?: Cycle): string[] {
   const to = target ?? mappedCycle(mapping, cycle);
@@ -163,26 +163,26 @@ export function mapPeriod(mapping: PeriodMapping, cycle: Cycle, period: string, 
   return periods;
 }
 
-/** How many periods a mapping goes back or forth within a cycle; null for the mappings that change the cycle. */
+/** By how many periods a mapping shifts within a cycle, negative = back; null for mappings that change the cycle. */
 export function shiftOf(mapping: PeriodMapping): number | null {
   if (mapping === 'same') return 0;
   if (mapping === 'previous') return -1;
   return typeof mapping === 'object' ? mapping.offset : null;
 }
 
-/** A mapping as it is written in the catalogue: `previous`, `{ offset: -2 }`. */
+/** A mapping as the catalogue writes it: `previous`, `{ offset: -2 }`. */
 export const periodText = (mapping: PeriodMapping): string =>
   typeof mapping === 'object' ? `{ offset: ${mapping.offset} }` : mapping;
 
-/** Whether a mapping leads among the periods that are opened (protocol D10): backwards, and to every period of a longer one. */
+/** Whether a mapping counts only opened periods (protocol D10): mappings backwards, and to every period of a longer one. */
 export function leadsAmongOpened(mapping: PeriodMapping): boolean {
   const shift = shiftOf(mapping);
   return shift === null ? mapping !== 'lastDayOfMonth' : shift < 0;
 }
 
 /**
- * Why an edge's mapping makes no sense, or null. `cycle` is the run's, `own` the cycle of the flow's own period (a month run's P05 flows
- * have days), `target` the cycle of the upstream's run.
+ * Why the mapping of an edge makes no sense; null = it does. `cycle` is that of the flow's run, `own` that of its own period (P05 flows of a month
+ * run have days), `target` that of the upstream's run.
  */
 export function mappingProblem(
   mapping: PeriodMapping,
@@ -204,7 +204,7 @@ export function mappingProblem(
   return cycle === 'month' ? null : `${mapping} needs a month flow, this is a ${cycle} flow`;
 }
 
-/** What a run is known by. `n` counts the backfills or rehearsals of a period from 1; null for the scheduled run. */
+/** The parts of a run id. `n` counts the backfills or rehearsals of a period from 1; null for the scheduled run. */
 export interface RunKey {
   readonly cycle: Cycle;
   readonly period: string;
@@ -212,13 +212,13 @@ export interface RunKey {
   readonly n: number | null;
 }
 
-/** `month-2026-10`, `day-2026-11-22-backfill-2`. Also the workflow's id (protocol A2). Throws `invalid_period`. */
+/** The id of a run, `month-2026-10` or `day-2026-11-22-backfill-2`; also the id of its workflow (protocol A2). Throws `invalid_period`. */
 export function runId(cycle: Cycle, period: string, purpose: Purpose = 'scheduled', n = 1): string {
   const id = `${cycle}-${parsePeriod(cycle, period)}`;
   return purpose === 'scheduled' ? id : `${id}-${purpose}-${n}`;
 }
 
-/** The parts of a run id, or null when it is none. */
+/** The parts of a run id; null when the text is no run id. Parse once, where the id comes in. */
 export function parseRunId(id: string): RunKey | null {
   const match = /^(hour|day|month)-([\d-]+?)(?:-(backfill|rehearsal)-([1-9]\d{0,8}))?$/.exec(id);
   if (match === null) return null;
@@ -232,7 +232,7 @@ export function parseRunId(id: string): RunKey | null {
 
 const int = (text: string, from: number, to: number): number => Number(text.slice(from, to));
 
-/** The first of the month that is `n` months after the month of a clock face. */
+/** The local time at which the month begins that is `n` months after the month of a local time. */
 export function addMonths(localMs: number, n: number): number {
   const date = new Date(localMs);
   return Date.UTC(date.getUTCFullYear(), date.getUTCMonth() + n, 1);

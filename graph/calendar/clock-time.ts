@@ -1,11 +1,11 @@
-/** Instants as people read them, in one zone. Pure; the only place that writes a clock time. */
+/** Instants as text for people, in one zone. Pure; only this file formats clock times. */
 import { toInstant, zoneOffsetMs } from './time-zone.ts';
 
 const HOUR_MS = 3_600_000;
 
 const faceOf = (zone: string, at: number): string => new Date(at + zoneOffsetMs(zone, at)).toISOString();
 
-/** `2026-11-22 02:10:33`; the zone has to stand beside it. */
+/** `2026-11-22 02:10:33`; the text beside it has to name the zone. */
 export const dateTimeOf = (zone: string, at: number): string =>
   faceOf(zone, at).slice(0, 19).replace('T', ' ');
 

@@ -1,4 +1,4 @@
-/** Which earlier periods are like a given one: what a lateness is rightly compared with. Pure. */
+/** Which earlier periods are like a given one, so that lateness can be compared with them. Pure. */
 
 import type { Cycle } from '../model.ts';
 import { formatPeriod, lastDay, periodStartLocal, shiftPeriod } from './calendar.ts';
@@ -12,7 +12,7 @@ import { isWorkDay, type WorkCalendar, weekday } from './work-days.ts';
 export const DAY_CLASSES = ['previous', 'weekday', 'monthDay', 'monthEnd', 'afterHoliday'] as const;
 export type DayClass = (typeof DAY_CLASSES)[number];
 
-/** What periods of one class have in common. Throws `invalid_period`. */
+/** A text that is equal for periods of the same class. Throws `invalid_period`. */
 export function classOf(dayClass: DayClass, cycle: Cycle, period: string, calendar: WorkCalendar): string {
   if (dayClass === 'previous') return '';
   const start = periodStartLocal(cycle, period);

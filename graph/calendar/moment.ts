@@ -5,12 +5,12 @@ import { addMonths, formatPeriod, periodStartLocal } from './calendar.ts';
 import { toInstant } from './time-zone.ts';
 import { addWorkDays, type BusinessCalendar, nthWorkDay, workDays } from './work-days.ts';
 
-/** A moment taken apart. `open + 20 s` counts from the opening; the others from the first clock face of the run's period. */
+/** The parts of a moment. `open + 20 s` counts from the opening of the run; all others from the beginning of its period. */
 type ParsedMoment =
   | { from: 'open'; ms: number }
   | { from: 'period'; n: number; unit: Cycle | 'workday'; day: Day; clockMs: number };
 
-/** Which day of the month that `+N month` leads to. */
+/** The day of the month that `+N month` leads to. */
 type Day = { of: 'day' | 'workday'; n: number | 'last' };
 
 const HOUR_MS = 3_600_000;
@@ -64,13 +64,13 @@ function parseMoment(text: string): ParsedMoment | string {
   };
 }
 
-/** Why a moment means nothing although it has the right form (25:00, day 40, `day` after `+1 day`), or null. */
+/** Why a moment means nothing, although it may have the right form (25:00, day 40, `day` after `+1 day`); null = it is a moment. */
 export function momentProblem(text: string): string | null {
   const parsed = parseMoment(text);
   return typeof parsed === 'string' ? parsed : null;
 }
 
-/** Whether the moment counts work days: then it needs a calendar that knows holidays. */
+/** Whether the moment counts work days, so that its calendar needs holidays. */
 export const countsWorkDays = (moment: string): boolean => moment.includes('workday');
 
 /** The period and the run from which a moment is seen. */
@@ -115,7 +115,7 @@ export function resolveMoment(moment: string, { cycle, period, calendar, openedA
   return toInstant(timeZone, dayOf(calendar, addMonths(midnight, n), parsed.day) + clockMs);
 }
 
-/** Clock face of the beginning of a month's nth day or work day. */
+/** The local time at which the nth day, or work day, of a month begins. */
 function dayOf(calendar: BusinessCalendar, month: number, { of, n }: Day): number {
   const length = (addMonths(month, 1) - month) / DAY_MS;
   const last = month + (length - 1) * DAY_MS;

@@ -30,7 +30,7 @@ function monthOf(day: Numbered): Numbered {
   return (cycle * 400 + yearOfCycle) * 12 + 2 + monthSinceMarch;
 }
 
-/** The period of a coarser cycle, or of the same, that holds one. */
+/** The period of the same or a longer cycle that contains a period. */
 export function holding(at: Numbered, cycle: Cycle, target: Cycle): Numbered {
   if (cycle === target) return at;
   const day = cycle === 'hour' ? Math.floor(at / 24) : at;
@@ -42,7 +42,7 @@ export const lastDayOf = (month: Numbered): Numbered =>
 
 export const lastHourOf = (day: Numbered): Numbered => day * 24 + 23;
 
-/** As text. */
+/** The period as text. */
 export function periodOf(cycle: Cycle, at: Numbered): string {
   if (cycle === 'month') return formatPeriod('month', Date.UTC(Math.floor(at / 12), at % 12, 1));
   return formatPeriod(cycle, at * (cycle === 'day' ? DAY_MS : HOUR_MS));

@@ -1,8 +1,8 @@
 /**
- * Which periods are opened (protocol D10): those that a schedule opens by itself, paused or not; a period that a blackout leaves out for good
- * (`skip`) is not. A schedule covers the flows of its cycle, or those of its procedures. What no schedule covers has every period: people
- * open it. `previous`, negative offsets, `everyDayOfMonth` and `everyHourOfDay` lead among these periods only. Pure; not for workflow code:
- * a run's edges are resolved when it is opened (graph/run/foreign-runs.ts). docs/decisions/0020.
+ * Which periods are opened (protocol D10): those that a schedule opens, paused or not, except periods that a blackout drops (`skip`). A schedule
+ * covers the flows of its cycle, or those of its procedures. Flows that no schedule covers have every period, as people open their runs.
+ * `previous`, negative offsets, `everyDayOfMonth` and `everyHourOfDay` count only opened periods. Pure; not for workflow code, as the edges of a
+ * run are resolved when it is opened (graph/run/foreign-runs.ts). docs/decisions/0020.
  */
 
 import type { Cycle, PeriodMapping, Schedule } from '../model.ts';
@@ -22,25 +22,25 @@ import type { BusinessCalendar } from './work-days.ts';
 const HOUR_MS = 3_600_000;
 const DAY_MS = 24 * HOUR_MS;
 
-/** Periods are kept and looked through in pages: the days of a month, the hours of a day, the months of a year. */
+/** Opened periods are computed and kept in pages: the days of a month, the hours of a day, the months of a year. */
 const PAGE: Record<Cycle, Cycle | 'year'> = { hour: 'day', day: 'month', month: 'year' };
-/** Number of pages without any opened period after which a search gives up: ten years. */
+/** Number of pages in a row without an opened period after which a search gives up: ten years. */
 const EMPTY_PAGES: Record<Cycle, number> = { hour: 3_653, day: 120, month: 10 };
-/** Pages kept in memory of one set of schedules: 27 years of hours. Beyond it they are made again. */
+/** Number of pages that are kept for one set of schedules: 27 years of hours. Others are computed again. */
 const KEPT_PAGES = 10_000;
-/** Outside of these years nothing is opened: periods go from 1900 to 8999, and a schedule looks a period ahead. */
+/** Years outside of which nothing is opened: periods go from 1900 to 8999, and a schedule looks one period ahead. */
 const FIRST = Date.UTC(1901, 0, 1);
 const LAST = Date.UTC(8998, 11, 31);
 
 type Page = readonly string[];
 
-/** A set of schedules of one cycle, by id; as `covering` and `ofCycle` answer it. null stands for every period. */
+/** Ids of schedules of one cycle, as `covering` and `ofCycle` return them; null stands for every period. */
 export type Openers = readonly string[];
 
 export class Openings {
   readonly #schedules: readonly Schedule[];
   readonly #tables: ReadonlyMap<string, Timetable>;
-  /** One array per set, so that pages are found by it. */
+  /** One array for each set of schedules, which is the key of its pages. */
   readonly #sets = new Map<string, Openers>();
   readonly #pages = new WeakMap<Openers, Map<number, Page>>();
 
@@ -57,7 +57,7 @@ export class Openings {
     );
   }
 
-  /** The schedules that open a flow of a cycle and procedure; null: none does, so every period counts. O(schedules) once for each pair. */
+  /** The schedules that open a flow of a cycle and procedure; null = none, so every period counts. O(schedules) once for each pair. */
   covering(cycle: Cycle, procedure: string | null | undefined): Openers | null {
     return this.#set(
       `${cycle} ${procedure ?? ''}`,
@@ -66,7 +66,7 @@ export class Openings {
     );
   }
 
-  /** The schedules of a cycle, whatever they open; null: there is none, so every period counts. */
+  /** All schedules of a cycle; null = there are none, so every period counts. */
   ofCycle(cycle: Cycle): Openers | null {
     return this.#set(`${cycle} *`, () => true, cycle);
   }
@@ -77,8 +77,8 @@ export class Openings {
   }
 
   /**
-   * The `n`th opened period before one (after it when negative), which need not be opened itself; null when ten years without an opened one
-   * are met on the way. O(n) once the pages on the way are known; ten empty years cost 120 months of days, or 3,653 days of hours.
+   * The `n`th opened period before `period` (after it when `n` is negative); `period` need not be opened itself. null when the search meets ten
+   * years without an opened period. O(n) when the pages are known; ten empty years cost 120 months of days, or 3,653 days of hours.
    */
   shifted(by: Openers, cycle: Cycle, period: string, n: number): string | null {
     const back = n > 0;
@@ -96,8 +96,8 @@ export class Openings {
   }
 
   /**
-   * As `mapPeriod`, among opened periods. Where schedules have opened nothing for ten years a backward mapping is the plain one: nobody is
-   * let go on for want of a run, and the check of the catalogue names the edge.
+   * As `mapPeriod`, but counting only opened periods. A backward mapping over ten years without one is the plain mapping, so that the edge still
+   * waits for something; the check of the catalogue reports such an edge.
    */
   map(
     by: Openers,
@@ -128,7 +128,7 @@ export class Openings {
     return known.length === 0 ? null : known;
   }
 
-  /** Opened periods of the page that begins at a clock face, ascending. */
+  /** Opened periods of the page that begins at a local time, ascending. */
   #page(by: Openers, cycle: Cycle, start: number): Page {
     let pages = this.#pages.get(by);
     if (pages === undefined || pages.size > KEPT_PAGES) {
@@ -163,7 +163,7 @@ export class Openings {
 
 const stepOf = (cycle: Cycle): number => (cycle === 'hour' ? HOUR_MS : DAY_MS);
 
-/** First clock face of the page that holds a period. */
+/** The local time at which the page of a period begins. */
 function pageOf(cycle: Cycle, period: string): number {
   const start = periodStartLocal(cycle, period);
   const page = PAGE[cycle];
@@ -171,24 +171,24 @@ function pageOf(cycle: Cycle, period: string): number {
   return periodStartLocal(page, formatPeriod(page, start));
 }
 
-/** The page `n` further. */
+/** The beginning of the page `n` pages later. */
 function turn(cycle: Cycle, start: number, n: number): number {
   if (cycle === 'hour') return start + n * DAY_MS;
   return addMonths(start, cycle === 'day' ? n : 12 * n);
 }
 
-/** Whether one blackout leaves out everything that could be opened for the periods of a page. */
+/** Whether one blackout drops every slot of the periods of a page. */
 function isDark({ dark }: Timetable, start: number, end: number): boolean {
-  // Slots lie up to a month after the period's end; zones are less than a day away from UTC.
+  // Slots are at most a month after the end of the period; zones differ from UTC by less than a day.
   const [from, to] = [start - DAY_MS, end + 33 * DAY_MS];
   const touching = dark.filter(({ startMs, endMs }) => startMs < to && endMs > from);
   if (touching.length === 0) return false;
-  // Of blackouts that overlap the one that ends last counts.
+  // Where blackouts overlap, the one that ends last counts.
   const last = touching.reduce((best, span) => (span.endMs > best.endMs ? span : best));
   return last.blackout.afterwards === 'skip' && last.startMs <= from && last.endMs >= to;
 }
 
-/** Clock faces of a page as instants: the zone is asked twice for a page in which its offset stays. */
+/** Converts local times of a page to instants; looks up the offset of the zone only twice when it stays the same in the page. */
 function clockOf({ calendar }: Timetable, start: number, end: number): (face: number) => number {
   const zone = calendar.timeZone;
   const [from, to] = [start - 2 * DAY_MS, end + 2 * DAY_MS];

@@ -1,9 +1,9 @@
 /**
- * Schedules: at which moments one looks, which period it opens then, and whether the calendar lets it. Pure; the firing itself is
- * Temporal's, whose schedules know no last day of a month and no holidays: they fire daily (hourly), and this file decides.
+ * Schedules: when they fire, which period they open then, and whether the calendar allows it. Pure. Temporal fires them; its schedules know
+ * neither holidays nor the last day of a month, so they fire each day (or hour), and this file decides.
  *
- * A **slot** is a moment at which a schedule fires: each day at `at` in the zone of its calendar, of an hour schedule each hour at that
- * minute. A month schedule opens in the slots of days that `on` names; a day or hour schedule opens every period whose day `on` names.
+ * A **slot** is a moment at which a schedule fires: each day at `at` in the zone of its calendar; for an hour schedule each hour at that minute.
+ * A month schedule opens at the slots of days that `on` names; a day or hour schedule opens every period whose day `on` names.
  */
 
 import type { Cycle, DayRule, Schedule } from '../model.ts';
@@ -15,7 +15,7 @@ import { type Blackout, type BusinessCalendar, DEFAULT_CALENDAR, dayKind, nthWor
 const HOUR_MS = 3_600_000;
 const DAY_MS = 24 * HOUR_MS;
 
-/** How late a missed period is opened by itself when the schedule does not say. */
+/** Default of the catch-up window of a schedule: how late a missed period is still opened. */
 const CATCH_UP_MS: Record<Cycle, number> = { hour: DAY_MS, day: 7 * DAY_MS, month: 45 * DAY_MS };
 
 /** What became of a slot. The first four have a run, or say why it could not be; `waiting_...` are opened later; the others stay closed. */
@@ -30,11 +30,11 @@ export const SLOT_DECISIONS = [
   'holiday',
   'not_its_day',
   'paused',
-  /** Found later than the catch-up window. */
+  /** It was missed for longer than the catch-up window. */
   'missed',
   'blackout',
   'previous_unfinished',
-  /** It waited, then its schedule left the catalogue. */
+  /** Its schedule left the catalogue while it waited. */
   'removed',
 ] as const;
 export type SlotDecision = (typeof SLOT_DECISIONS)[number];
@@ -47,17 +47,17 @@ export interface Text {
 export interface Slot {
   /** Instant, ms. */
   readonly at: number;
-  /** Clock face in the calendar's zone (graph/calendar/time-zone.ts). */
+  /** Local time in the zone of the calendar, ms (graph/calendar/time-zone.ts). */
   readonly face: number;
 }
 
-/** What the calendar says of a slot: `period` is opened, or why it is not. */
+/** What the calendar says about a slot: it opens `period`, or why not. */
 export type Verdict =
   | { readonly opens: true; readonly period: string }
   | { readonly opens: false; readonly period: string; readonly code: NotItsDay; readonly text: Text };
 export type NotItsDay = 'weekend' | 'holiday' | 'not_its_day';
 
-/** The calendar of a schedule; without one, or for one that is unknown, weekends of Asia/Shanghai. */
+/** The calendar of a schedule. Default, also for an unknown one: only weekends, in Asia/Shanghai. */
 export function calendarOf(
   { calendar }: Pick<Schedule, 'calendar'>,
   calendars: readonly (BusinessCalendar & { readonly id: string })[],
@@ -67,25 +67,24 @@ export function calendarOf(
 
 export const catchUpMs = ({ cycle, catchUpMs }: Schedule): number => catchUpMs ?? CATCH_UP_MS[cycle];
 
-/** What decides when a schedule fires. */
+/** The fields that decide when a schedule fires. */
 type Clock = Pick<Schedule, 'cycle' | 'at'> & { readonly period?: Schedule['period'] | undefined };
 
 const stepOf = (cycle: Cycle): number => (cycle === 'hour' ? HOUR_MS : DAY_MS);
 
-/** From the beginning of a day, of an hour schedule of an hour, to the moment at which it fires. */
+/** Time in ms from the beginning of a day (for an hour schedule: of an hour) to the moment at which it fires. */
 const offsetOf = ({ cycle, at }: Clock): number =>
   (cycle === 'hour' ? 0 : Number(at.slice(0, 2)) * HOUR_MS) + Number(at.slice(3)) * 60_000;
 
 /**
- * Slots later than `after`, in order, without end. A clock face that summer time skips is its later one, one that happens twice its
- * first. Two hours that summer time makes one are one slot: its face is the one whose period there is, of 02:10 and 03:10 the hour just
- * ended is 01, the present one 03.
+ * Slots later than `after`, in order, without end. A local time that summer time skips counts an hour later; one that happens twice counts the
+ * first time. Two slots that summer time puts at the same instant are one.
  */
 export function* slotsAfter(clock: Clock, zone: string, after: number): Generator<Slot> {
   const step = stepOf(clock.cycle);
   const local = toLocal(zone, after);
   let last = after;
-  // A day early: the offset of the zone may differ between the two.
+  // Begins a day earlier, as the offset of the zone may change in between.
   for (let face = local - (local % step) - DAY_MS + offsetOf(clock); ; face += step) {
     const instant = toInstant(zone, face);
     if (instant <= last || (clock.period === 'same' && toInstant(zone, face + step) === instant)) continue;
@@ -94,7 +93,7 @@ export function* slotsAfter(clock: Clock, zone: string, after: number): Generato
   }
 }
 
-/** Which period the slot is about, and whether the rule of days lets it be opened. Blackouts: `blackoutAt` of the slot's instant. */
+/** The period that a slot is about, and whether the rule of days opens it. Does not look at blackouts: that is `blackoutAt`. */
 export function judge(schedule: Schedule, calendar: BusinessCalendar, { face }: Slot): Verdict {
   const { cycle } = schedule;
   const here = formatPeriod(cycle, face);
@@ -104,18 +103,18 @@ export function judge(schedule: Schedule, calendar: BusinessCalendar, { face }: 
   return refusal === null ? { opens: true, period } : { opens: false, period, ...refusal };
 }
 
-/** A schedule with what its calendar makes of it, for questions about many periods. */
+/** A schedule and its calendar, for questions about many periods. */
 export interface Timetable {
   readonly schedule: Schedule;
   readonly calendar: BusinessCalendar;
   readonly dark: readonly DarkSpan[];
-  /** The day of a month that the rule names, where it names one; each month is counted once. */
+  /** The day of a month that the rule names, when it names one; computed once for each month. */
   readonly dayIn: DayIn;
 }
 
 type DayIn = (rule: OneDay, month: string) => string | null;
 
-/** Months whose day is kept. */
+/** Number of months whose day is kept. */
 const KEPT_MONTHS = 2_000;
 
 export function timetable(schedule: Schedule, calendar: BusinessCalendar): Timetable {
@@ -132,8 +131,8 @@ export function timetable(schedule: Schedule, calendar: BusinessCalendar): Timet
 }
 
 /**
- * The slots about a period that the calendar lets open it, in order: of a day or an hour at most one, of a month one for each day that `on`
- * names. `toInstantOf` may know the zone better than `toInstant`.
+ * The slots at which a schedule may open a period, in order: at most one for a day or an hour, one for each day that `on` names for a month.
+ * `toInstantOf` may replace `toInstant`, for speed.
  */
 function* slotsAbout(
   { schedule, calendar, dayIn }: Timetable,
@@ -147,7 +146,7 @@ function* slotsAbout(
     if (refusalOf(ruleOf(schedule), calendar, firstDay(cycle, period), dayIn) !== null) return;
     const face = from + offset;
     const at = toInstantOf(face);
-    // Of two faces that are one slot, `slotsAfter` has the other one.
+    // The same slot as that of the other local time, which `slotsAfter` returns.
     const beside = face + (schedule.period === 'same' ? stepOf(cycle) : -stepOf(cycle));
     if (toInstantOf(beside) !== at) yield { at, face };
     return;
@@ -158,7 +157,7 @@ function* slotsAbout(
       yield { at: toInstantOf(face), face };
 }
 
-/** Whether a schedule opens a period by itself: the calendar names it, and no blackout leaves it out (`skip`). */
+/** Whether a schedule opens a period: its calendar allows it, and no blackout drops it (`skip`). */
 export function opensPeriod(
   table: Timetable,
   period: string,
@@ -170,8 +169,8 @@ export function opensPeriod(
 }
 
 /**
- * The slot that opens a period: of a month schedule the first that may and that no blackout leaves out, where there is one. When none does,
- * why; `slot` is then the one that would have (null: there is no such moment).
+ * The slot that opens a period; for a month schedule the first one that no blackout drops. When none opens it, the verdict says why, and `slot`
+ * is the one that would have opened it (null = there is none).
  */
 export function slotOf(
   schedule: Schedule,
@@ -199,7 +198,7 @@ export function slotOf(
   };
 }
 
-/** The next openings after an instant, with the period of each; fewer than `n` when five years have fewer. */
+/** The next `n` openings after an instant, with their periods; fewer when the next five years have fewer. */
 export function nextOpenings(
   schedule: Schedule,
   calendar: BusinessCalendar,
@@ -221,7 +220,7 @@ export function nextOpenings(
 const ruleOf = ({ cycle, on }: Schedule): DayRule =>
   on ?? (cycle === 'month' ? { dayOfMonth: 1 } : 'everyDay');
 
-/** Whether the rule names the day; null = it does. */
+/** Why the rule does not name the day; null = it does. */
 function refusalOf(
   rule: DayRule,
   calendar: BusinessCalendar,
@@ -258,7 +257,7 @@ function refusalOf(
 /** A rule that names one day of a month. */
 type OneDay = Exclude<DayRule, 'everyDay' | 'workDays'>;
 
-/** The one day of a month that a rule names; null for a month without work days. */
+/** The day of a month that a rule names; null for a month without work days. */
 function dayOfRule(rule: OneDay, calendar: BusinessCalendar, month: string): string | null {
   const last = lastDay('month', month);
   if (rule === 'lastDay') return last;
@@ -280,7 +279,7 @@ function ruleDay(rule: DayRule): Text {
     : { en: `work day ${rule.workDay}`, zh: `第 ${rule.workDay} 个工作日` };
 }
 
-/** What a schedule does, in a few words: `opens the month before, day 1 of each month at 00:30`. */
+/** What a schedule does, as text: `opens the month before, day 1 of each month at 00:30`. */
 export function scheduleText(schedule: Schedule): Text {
   const { cycle, at } = schedule;
   const rule = ruleOf(schedule);
@@ -315,9 +314,9 @@ const SAME: Record<Cycle, Text> = {
   month: { en: 'the present month', zh: '当月' },
 };
 
-/** What is said of a slot in a blackout. */
+/** A blackout as text, for a slot that lies in it. */
 export function blackoutText({ from, to, names }: Blackout, timeZone: string): Text {
-  // Bounds of whole days need no zone to be understood.
+  // Bounds that are whole days need no zone.
   const zone = from.length > 10 || to.length > 10 ? ` ${timeZone}` : '';
   return {
     en: `blackout${names === undefined ? '' : ` ${names.en}`}, ${from} to ${to}${zone}`,
@@ -325,6 +324,6 @@ export function blackoutText({ from, to, names }: Blackout, timeZone: string): T
   };
 }
 
-/** Whether what the schedule decides hangs on work days, so that its calendar must know the holidays of the year. */
+/** Whether the schedule counts work days, so that its calendar needs the holidays of the year. */
 export const needsHolidays = ({ on }: Pick<Schedule, 'on'>): boolean =>
   on === 'workDays' || (typeof on === 'object' && 'workDay' in on);

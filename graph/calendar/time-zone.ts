@@ -1,14 +1,14 @@
 /**
- * Local time and instants. A local time is written as the ms that UTC would have at the same clock face, so that
- * calendar arithmetic is plain arithmetic; an instant is ms since 1970 in UTC.
+ * Local times and instants. An instant is ms since 1970 in UTC. A local time is the instant at which a clock in UTC shows the same date and
+ * time, so that calendar arithmetic is plain arithmetic.
  *
- * The engine's decisions never come here: a run's moments are resolved to instants once, when it is opened (protocol A4).
+ * Decisions of the engine do not use this file: the moments of a run are resolved to instants once, when it is opened (protocol A4).
  */
 
 const HOUR_MS = 3_600_000;
 const DAY_MS = 24 * HOUR_MS;
 
-/** China has had one offset without summer time since this instant; most of the estate needs no time-zone data at all. */
+/** Since this instant China has one offset and no summer time, so that conversions need no time-zone data. */
 const SHANGHAI_FIXED_SINCE = Date.UTC(1991, 8, 15);
 
 /** One for each zone that was asked for: making a format takes as long as thousands of conversions. */
@@ -28,8 +28,8 @@ const NAME = /^[A-Z][A-Za-z0-9_+-]*(\/[A-Z][A-Za-z0-9_+-]*)*$/;
 const OFFSET = /^([+-])(\d{2}):?(\d{2})?$/;
 
 /**
- * Whether `zone` is a name that databases and shells read alike. They read an offset `+08:00` the other way round (POSIX counts west),
- * and a shell takes a name in the wrong case for UTC without a word. `suggestion`: the name that is meant, where that is known.
+ * Whether `zone` is a name that means the same to databases and shells. They read an offset `+08:00` with the opposite sign (POSIX counts west),
+ * and a shell silently takes a name in the wrong case for UTC. `suggestion`: the name that was probably meant.
  */
 export function isZoneName(zone: string): { readonly ok: boolean; readonly suggestion: string | null } {
   const known = isTimeZone(zone) ? format(zone).resolvedOptions().timeZone : null;
@@ -39,7 +39,7 @@ export function isZoneName(zone: string): { readonly ok: boolean; readonly sugge
   return { ok: false, suggestion: known };
 }
 
-/** The zone as programs get it: an offset, which versions of the catalogue stored before names were required may hold, in POSIX's words. */
+/** The zone in the form that programs get. An offset, which old catalogue versions may hold, is written as in POSIX. */
 export function programZone(zone: string): string {
   const match = OFFSET.exec(zone);
   if (match === null) return zone;
@@ -60,14 +60,14 @@ export function zoneOffsetMs(zone: string, instantMs: number): number {
   return match[1] === '-' ? -ms : ms;
 }
 
-/** The clock face in `zone` at an instant. */
+/** The local time in `zone` at an instant. */
 export function toLocal(zone: string, instantMs: number): number {
   return instantMs + zoneOffsetMs(zone, instantMs);
 }
 
 /**
- * The instant of a clock face in `zone`. A face that summer time skips counts on from before the gap (02:30 becomes 03:30); one that
- * happens twice means the first time. The rule of RFC 5545 and of Temporal's `compatible`.
+ * The instant of a local time in `zone`. One that summer time skips counts an hour later (02:30 becomes 03:30); one that happens twice means the
+ * first time. This is the rule of RFC 5545, and `compatible` of JavaScript's Temporal.
  */
 export function toInstant(zone: string, localMs: number): number {
   const before = zoneOffsetMs(zone, localMs - DAY_MS);

@@ -30,7 +30,7 @@ export interface Blackout {
   readonly afterwards: 'open' | 'skip';
 }
 
-/** What counts where no calendar is named. */
+/** The calendar that counts where none is named. */
 export const DEFAULT_CALENDAR: BusinessCalendar = {
   timeZone: 'Asia/Shanghai',
   weekend: [6, 7],
@@ -38,7 +38,7 @@ export const DEFAULT_CALENDAR: BusinessCalendar = {
   makeUpDays: [],
 };
 
-/** Why a day is worked, or is not. */
+/** Why a day is a work day, or is not. */
 export type DayKind =
   | { readonly worked: true; readonly why: 'weekday' | 'make_up_day' }
   | { readonly worked: false; readonly why: 'weekend' }
@@ -59,12 +59,12 @@ export function dayKind(calendar: WorkCalendar, date: string): DayKind {
     : { worked: true, why: 'weekday' };
 }
 
-/** Whether the day is worked. */
+/** Whether the day is a work day. */
 export const isWorkDay = (calendar: WorkCalendar, date: string): boolean => dayKind(calendar, date).worked;
 
 /**
- * Whether somebody has entered the holidays of a year, `2026`. A calendar without any holiday knows every year: it has weekends only, on
- * purpose. Otherwise a year without one is a year whose list nobody has entered yet.
+ * Whether the holidays of a year, `2026`, have been entered. A calendar without any holidays has only weekends on purpose, so it counts as
+ * complete; in others, a year without holidays has not been entered yet.
  */
 export function knowsHolidays({ holidays }: WorkCalendar, year: string): boolean {
   return (

@@ -1,6 +1,6 @@
 /**
- * Catalogue -> flows: distributions split, defaults filled, names resolved, and every problem of meaning at once. Problems of form are
- * graph/catalogue/parse.ts's; the arrays that a run computes on are graph/compiled/compile.ts's.
+ * Makes the flows of a catalogue: splits distributions, fills defaults, resolves names, and finds all problems of meaning at once.
+ * graph/catalogue/parse.ts finds problems of form; graph/compiled/compile.ts makes the arrays on which a run computes.
  */
 import { DirectedGraph } from 'graphology';
 import { leadsAmongOpened, mappedCycle, mappingProblem, shiftOf } from '../calendar/calendar.ts';
@@ -35,12 +35,12 @@ export interface GraphEdge {
   readonly inRun: boolean;
 }
 
-/** Unknown names get a suggestion only this often: each is a look at every id. */
+/** Number of unknown names that get a suggestion; each compares the name with every id. */
 const HINTS = 30;
 
 /**
- * Builds and checks a whole catalogue. O(V + E), 0.15 s for 13,000 flows with 60,000 edges. `leftOut` are ids that exist in the files but
- * could not be read: edges to them are dropped in silence, their own problem is reported already.
+ * Builds and checks a whole catalogue. O(V + E), 0.15 s for 13,000 flows with 60,000 edges. `leftOut` are ids of entries that could not be read:
+ * edges to them are dropped without a finding, because the entry has one already.
  */
 export function buildCatalogue(
   catalogue: Catalogue,
@@ -174,7 +174,7 @@ class Builder {
     });
   }
 
-  /** Checks that `name` is in `known`; says so, with a near name, when it is not. */
+  /** Whether `name` is in `known`; adds a finding, with a similar name, otherwise. */
   #reference(
     known: ReadonlyMap<string, unknown>,
     name: string,
@@ -194,7 +194,7 @@ class Builder {
 
   #edges(draft: Draft, path: Path): EdgeSpec[] {
     const edges: EdgeSpec[] = [];
-    // Half of a distribution: the edge from export to import is not written anywhere.
+    // The edge between the halves of a distribution is not written in the catalogue.
     const written = draft.program?.type === 'import' && draft.kind === 'distribution' ? [] : draft.after;
     if (written !== draft.after) edges.push({ from: draft.after[0] as string, period: 'same' });
     const own = mappedCycle(draft.period, draft.cycle);
@@ -286,7 +286,7 @@ class Builder {
     });
   }
 
-  /** Every loop once, named flow by flow, at the dependency that closes its shortest way round. */
+  /** A finding for each loop: names the flows of its shortest way round, at the dependency that closes it. */
   #loops(flows: readonly Flow[]): void {
     const graph = this.#inRunEdges(flows);
     const within = components(graph);
@@ -318,7 +318,7 @@ class Builder {
     }
   }
 
-  /** With periods as an example, at the dependency without which it is none. */
+  /** A finding for a loop over several runs: an example with periods, at the dependency whose removal ends it. */
   #loopOverRuns(flows: readonly Flow[], loop: LoopOverRuns): void {
     const { v, u, mapping } = loop.closing;
     const { draft, path } = this.#drafts[v]!;

@@ -1,4 +1,4 @@
-/** The check of a catalogue as a whole: what `sluice catalogue check`, `diff`, `apply` and `import` begin with. */
+/** The check of a whole catalogue, with which `sluice catalogue check`, `diff`, `apply` and `import` begin. */
 
 import type { Problem } from '../text/problems.ts';
 import { type BuildMode, type BuiltCatalogue, buildCatalogue } from './build.ts';
@@ -7,14 +7,14 @@ import { type ParsedCatalogue, parseCatalogue, placed, type SourceFile } from '.
 export interface CheckedCatalogue
   extends Omit<ParsedCatalogue, 'problems'>,
     Omit<BuiltCatalogue, 'problems'> {
-  /** By file, line and column. */
+  /** In order of file, line and column. */
   readonly problems: readonly Problem[];
-  /** Whether nothing is worse than a warning: then, and only then, the catalogue may be loaded. */
+  /** Whether the catalogue may be loaded: there are only warnings. */
   readonly ok: boolean;
 }
 
 /**
- * Every problem at once, with its place. Goal: 1 s for 13,000 flows; the figure is printed by test/graph/catalogue/check.test.ts.
+ * Finds all problems of a catalogue, with their places. Goal: 1 s for 13,000 flows; test/graph/catalogue/check.test.ts prints the figure.
  */
 export function checkCatalogue(files: readonly SourceFile[], mode: BuildMode = 'apply'): CheckedCatalogue {
   const parsed = parseCatalogue(files);

@@ -1,16 +1,16 @@
 /** A distribution is written as one entry and runs as two flows, `<id>.export` and `<id>.import`. Protocol D3. */
 import type { DistributionDefinition, FlowDefinition } from '../model.ts';
 
-/** A flow on its way through graph/catalogue/build.ts: as written, or half of a distribution. */
+/** A flow before graph/catalogue/build.ts completes it: as written, or one half of a distribution. */
 export type Draft = Omit<FlowDefinition, 'kind'> & { kind: FlowDefinition['kind'] | 'distribution' };
 
 /**
- * The two halves.
+ * The two flows of a distribution.
  *
- * - `.export` takes the edges, the trigger and the start time: it is what waits. It reads `from` and fills staging.
- * - `.import` waits for `.export` only and always starts by itself. It has the deadline, the reference time, the aliases, `forcePassRequires` and the written
- *   table, because it is what others depend on and what a force-pass means.
- * - Both run on `platform`: the one written, else that of the target's connection, since staging and fence live on the target (C6).
+ * - `.export` has the edges, the trigger and the start time, because it waits. It reads `from` and fills staging.
+ * - `.import` waits only for `.export` and always starts without a trigger. It has the deadline, the reference time, the aliases,
+ *   `forcePassRequires` and the written table, because others depend on it and a force-pass means it.
+ * - Both run on `platform`, default: that of the target's connection, as staging and fence are on the target (C6).
  */
 export function halves(entry: DistributionDefinition, platform: string | undefined): [Draft, Draft] {
   const { from, to, columns, periodColumn, where, ...shared } = entry;

@@ -1,4 +1,4 @@
-/** One flow by itself: what its kind needs and forbids, its runner and platform, and the names it uses beside other flows. */
+/** Checks one flow: fields that its kind needs or forbids, its runner and platform, and the names that it uses, except those of flows. */
 import { encodingNamed } from '../../encoding.ts';
 import { countsWorkDays, momentProblem, resolveMoment } from '../calendar/moment.ts';
 import { DEFAULT_CALENDAR } from '../calendar/work-days.ts';
@@ -17,7 +17,7 @@ export type CheckReference = (
 
 type Program = NonNullable<Draft['program']>;
 
-/** A period for which moments are compared with each other. */
+/** Sample periods, for comparing moments. */
 const SAMPLE = { hour: '2026100100', day: '2026-10-01', month: '2026-10' } as const;
 
 export class FlowCheck {
@@ -28,7 +28,7 @@ export class FlowCheck {
   readonly #pools: ReadonlyMap<string, number>;
   readonly #calendars: ReadonlyMap<string, true>;
   readonly #distributions: ReadonlyMap<string, true>;
-  /** The few moments that thousands of flows share are looked at once. */
+  /** Moment -> what is wrong with it. Thousands of flows share a few moments, so each is checked once. */
   readonly #moments = new Map<string, string | null>();
 
   constructor(
@@ -148,7 +148,7 @@ export class FlowCheck {
     });
   }
 
-  /** Both seen from the period, and without work days, which only the calendar of the period knows. */
+  /** Compares start time and deadline, when both count from the period and without work days, which depend on the calendar. */
   #startBeforeDeadline({ id, cycle, startAt, deadline }: Draft, path: Path): void {
     if (startAt === undefined || deadline === undefined) return;
     const moments = [startAt, deadline];
@@ -280,7 +280,7 @@ export class FlowCheck {
       );
       return program;
     }
-    // The halves of a distribution: their connections are checked where they are written.
+    // The connections of a distribution are checked with its entry.
     if (draft.kind === 'distribution') return program;
     this.#reference(
       this.#distributions,
@@ -302,7 +302,7 @@ export class FlowCheck {
     return program;
   }
 
-  /** In the standard's spelling: what is stored needs no second look. */
+  /** Stores the standard name of an encoding, so that nobody has to look it up again. */
   #encoding(given: string | undefined, id: string, at: Path): { encoding?: string } {
     if (given === undefined) return {};
     const encoding = encodingNamed(given);
@@ -328,7 +328,7 @@ export class FlowCheck {
   }
 }
 
-/** Who carries a flow out: gates and checks with a person a person, notices the engine, everything else an agent. */
+/** Who carries out a flow: a person for gates and for checks with `person`, the engine for notices, an agent for everything else. */
 function runnerOf({ kind, person }: Draft): Runner {
   if (kind === 'gate' || (kind === 'check' && person !== undefined)) return 'person';
   return kind === 'notify' ? 'engine' : 'agent';

@@ -1,4 +1,4 @@
-/** One flow by itself: what is well formed and would fail, or never happen, when it is carried out. Pure. */
+/** Checks one flow for definitions that are well formed, but would fail or have no effect when the flow runs. Pure. */
 
 import type { Program } from '../model.ts';
 import { type Finding, type FindingPlace, finding, hint, type Path } from '../text/problems.ts';
@@ -7,7 +7,7 @@ import type { Draft } from './distribution.ts';
 type Severity = Finding['severity'];
 type Of<Type extends Program['type']> = Extract<Program, { type: Type }>;
 
-/** What every program is given, beside what its flow declares. */
+/** Parameters that every program gets, beside those that its flow declares. */
 export const STANDARD_PARAMETERS = [
   'period',
   'first_day',
@@ -18,15 +18,15 @@ export const STANDARD_PARAMETERS = [
   'generation',
 ];
 
-/** Linux takes no longer argument of a program, bytes (MAX_ARG_STRLEN less its end). */
+/** Longest argument of a program on Linux, bytes (MAX_ARG_STRLEN without the terminating zero). */
 const LONGEST_ARGUMENT = 131_071;
 
-/** Interpreters whose first argument that is no option is a script. */
+/** Interpreters whose first argument that is not an option is a script. */
 const INTERPRETER = /^(ba|da|z|k)?sh$|^python[\d.]*$|^(perl|ruby|node|Rscript)$/;
 
 export class FlowDoubts {
   readonly #problems: Finding[];
-  /** Relative paths of scripts that were named already. */
+  /** Relative paths of scripts that have a finding already. */
   readonly #scripts = new Set<string>();
 
   constructor(problems: Finding[]) {
@@ -34,7 +34,7 @@ export class FlowDoubts {
   }
 
   all(draft: Draft, path: Path): void {
-    // What the halves of a distribution share is looked at once.
+    // The fields that both halves of a distribution share are checked once.
     if (draft.program?.type === 'export' && draft.kind === 'distribution') return;
     this.#times(draft, path);
     this.#lists(draft, path);
@@ -142,7 +142,7 @@ export class FlowDoubts {
     });
   }
 
-  /** As the platform will read it (`:name` alone is a parameter). */
+  /** Checks an argument of a command as the platform will read it: `:name` alone is a parameter. */
   #argument(draft: Draft, command: readonly string[], i: number, path: Path): void {
     const argument = command[i]!;
     const { id, parameters } = draft;
@@ -179,7 +179,7 @@ export class FlowDoubts {
     }
   }
 
-  /** Names fold to lower case, as in SQL. */
+  /** Names are compared in lower case, as in SQL. */
   #distribution({ id }: Draft, { to, columns, periodColumn }: Of<'import'>, path: Path): void {
     const lower = columns.map((column) => column.toLowerCase());
     columns.forEach((column, i) => {
@@ -220,23 +220,23 @@ export class FlowDoubts {
 
 const NAME = /^[A-Za-z_\u0080-\uffff][A-Za-z0-9_$\u0080-\uffff]{0,62}$/;
 
-/** `table` or `schema.table`, as copies take it. */
+/** `table` or `schema.table`, the form that copies accept. */
 export function isTable(table: string): boolean {
   const parts = table.split('.');
   return parts.length <= 2 && parts.every((part) => NAME.test(part));
 }
 
-/** How often a check is asked that does not say (D9). */
+/** Default interval of a check, ms (D9). */
 const EVERY_MS = 60_000;
 
-/** A path that begins at the working folder: the program itself, or an interpreter's script. */
+/** A path relative to the working folder: that of the program, or of the script of an interpreter. */
 function scriptOf(command: readonly string[]): { path: string; at: number } | null {
   const program = command[0]!;
   if (isRelative(program)) return { path: program, at: 0 };
   const interpreter = program.replace(/^.*\//, '');
   if (!INTERPRETER.test(interpreter)) return null;
   const at = command.findIndex((argument, i) => i > 0 && !argument.startsWith('-'));
-  // Behind these stands a text, or the name of a module.
+  // These options are followed by program text or the name of a module.
   const text = interpreter.endsWith('sh')
     ? /^-[a-z]*c$/
     : interpreter.startsWith('python')
@@ -249,10 +249,10 @@ function scriptOf(command: readonly string[]): { path: string; at: number } | nu
 
 const isRelative = (path: string): boolean => path.includes('/') && !path.startsWith('/');
 
-/** In UTF-8. */
+/** Length of a text in UTF-8. */
 function bytesOf(text: string): number {
   let bytes = text.length;
-  // Three bytes are the most for one UTF-16 unit.
+  // One UTF-16 unit takes at most three bytes.
   if (3 * bytes <= LONGEST_ARGUMENT) return bytes;
   for (let i = 0; i < text.length; i++) {
     const unit = text.charCodeAt(i);

@@ -1,4 +1,4 @@
-/** Holidays and make-up work days of a calendar: ranges that end before they begin, and what contradicts itself. */
+/** Checks holidays and make-up work days of a calendar: ranges that end before they begin, and contradictions. */
 import { periodStartLocal } from '../calendar/calendar.ts';
 import { dayKind, weekday } from '../calendar/work-days.ts';
 import type { Catalogue } from '../model.ts';
@@ -6,7 +6,7 @@ import type { Finding, Path } from '../text/problems.ts';
 
 type CalendarOf = Catalogue['calendars'][number];
 
-/** No holiday is longer, days: longer ones have a wrong year. The longest of China (Spring Festival with leave) are under two weeks. */
+/** Longest holiday in days; a longer one has a wrong year. The longest in China (Spring Festival with leave) take less than two weeks. */
 const LONGEST_DAYS = 31;
 const DAY_MS = 24 * 3_600_000;
 
@@ -38,7 +38,7 @@ export class HolidayCheck {
     this.#makeUpDays(ranges);
   }
 
-  /** Holidays that count, in the order of their days. */
+  /** Holidays without findings, in the order of their days. */
   #ranges(): Range[] {
     const ranges: Range[] = [];
     this.#calendar.holidays.forEach((holiday, k) => {

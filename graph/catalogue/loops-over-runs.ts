@@ -31,7 +31,7 @@ import type { Cycle, Flow, PeriodMapping } from '../model.ts';
 import type { Finding, Path } from '../text/problems.ts';
 import { LOOK_LIMIT, type OpenedStep, openedRound } from './opened-loops.ts';
 
-/** A step of a way round: flow `v` of `period` waits for `u` of `waitsFor`. */
+/** A step of a loop: flow `v` of `period` waits for `u` of `waitsFor`. */
 export interface Step {
   readonly v: number;
   readonly period: string;
@@ -48,9 +48,9 @@ export interface LoopOverRuns {
   readonly closing: Step;
 }
 
-/** More are not looked for: the first ones are to be mended before anybody reads on. */
+/** Limit of the loops that are searched: people repair the first ones before they read on. */
 const LOOP_LIMIT = 100;
-/** Edges looked at for the sake of further loops of a knot, after its first one. */
+/** Limit of the edges that are looked at for further loops of a knot, after its first one. */
 const WORK_LIMIT = 300_000;
 
 /**

@@ -9,13 +9,13 @@ import type { Openings } from '../calendar/openings.ts';
 import type { RunEdge } from '../compiled/run-edges.ts';
 import type { Cycle } from '../model.ts';
 
-/** Periods in which a way round may begin: three years; of hours two months, with a change of summer time. */
+/** Number of periods in which a loop may begin: three years; two months for hours, with a change of summer time. */
 const STARTS: Record<Cycle, [string, string]> = {
   month: ['2026-01', '2028-12'],
   day: ['2026-01-01', '2028-12-31'],
   hour: ['2026030100', '2026043023'],
 };
-/** Edges of flows of runs looked at in one check: about 2 s. Beyond it the plain ways round are told. */
+/** Limit of the edges that one check looks at: about 2 s. Beyond it the loops over plain periods are reported. */
 export const LOOK_LIMIT = 2_000_000;
 
 /** A step of a way round: over `edge`, from a period to one of those that it asks for. */

@@ -1,10 +1,10 @@
-/** What a flow's program is given: the parameters that every program has, then those that the flow declares (protocol D1). */
+/** The parameters of a flow's program: those that every program gets, then those that the flow declares (protocol D1). */
 import { firstDay, lastDay, mapPeriod, mappedCycle, programPeriods } from '../calendar/calendar.ts';
 import type { Cycle, Flow, Parameter } from '../model.ts';
 
 export type Value = string | number | boolean;
 
-/** `own`: it tells this run, flow or generation from others, so it says nothing about the work (protocol C6). */
+/** `own`: its value identifies this run, flow or generation, so it is not part of the work (protocol C6). */
 export interface Given {
   readonly value: Value;
   readonly own: boolean;
@@ -16,7 +16,7 @@ export interface ParameterRun {
   readonly period: string;
 }
 
-/** Name -> what the program gets; typed, bound by the platform, never pasted. `previous`: the period before (D10), as programs get it. */
+/** Name -> typed value, which the platform binds and never pastes into the text. `previous`: the period before (D10), in the form for programs. */
 export function givenParameters(
   flow: Flow,
   run: ParameterRun,

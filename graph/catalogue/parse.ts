@@ -1,6 +1,6 @@
 /**
- * Catalogue files -> catalogue, with every problem of form at once: YAML, unknown fields, values, ids used twice. Where it all fits
- * together is graph/catalogue/build.ts's question; both in one step: graph/catalogue/check.ts.
+ * Reads the files of a catalogue and finds all problems of form at once: YAML, unknown fields, values, ids used twice. Whether the entries fit
+ * together is checked by graph/catalogue/build.ts; graph/catalogue/check.ts does both.
  */
 import type { z } from 'zod';
 import { Catalogue } from '../model.ts';
@@ -13,7 +13,7 @@ import { markNodes, type NodeFlaw, readByPackage } from '../text/yaml-package.ts
 import { readYaml } from '../text/yaml-reader.ts';
 import { findingsOf } from './shape.ts';
 
-/** One file of the catalogue; `path` is only shown. */
+/** One file of the catalogue; `path` is used in messages only. */
 export interface SourceFile {
   readonly path: string;
   readonly text: string;
@@ -26,12 +26,12 @@ export interface Place {
 }
 
 export interface ParsedCatalogue {
-  /** All entries that are well formed, all files merged in the order given. */
+  /** All well-formed entries of all files, in the order of the files. */
   readonly catalogue: Catalogue;
   readonly problems: readonly Problem[];
-  /** Ids of entries that were left out because of problems: references to them are not unknown. */
+  /** Ids of entries that were left out because of problems; references to them count as known. */
   readonly leftOut: ReadonlySet<string>;
-  /** Where a path of `catalogue` stands; the nearest thing above it when it was not written (a default). */
+  /** The place of a path of `catalogue`; for a default, which is not written, that of the nearest thing above it. */
   locate(path: Path, at?: 'key' | 'value'): Place | null;
 }
 
@@ -41,7 +41,7 @@ const ENTRY = Object.fromEntries(
   SECTIONS.map((section) => [section, Catalogue.shape[section].unwrap().element]),
 ) as unknown as Record<Section, z.ZodType>;
 
-/** Sections whose ids share one name space: a distribution becomes flows. */
+/** Sections whose ids share one name space, because a distribution becomes flows. */
 const space = (section: Section): string => (section === 'distributions' ? 'flows' : section);
 
 /**
@@ -123,7 +123,7 @@ export function parseCatalogue(files: readonly SourceFile[]): ParsedCatalogue {
   };
 }
 
-/** What the files at the top of a catalogue declare about the encodings of others. Mistakes are reported by `parseCatalogue`. */
+/** Encodings that the files at the top of a catalogue declare for others. `parseCatalogue` reports mistakes in them. */
 export function encodingsOf(files: readonly SourceFile[]): Encodings {
   const all = new Map<string, string>();
   for (const file of files) {
@@ -147,7 +147,7 @@ interface Part {
   readonly entry: boolean;
 }
 
-/** One file: its value, and the positions, which are read only when the first problem asks. */
+/** One file: its value, and its positions, which are read when the first problem needs them. */
 class CatalogueText {
   readonly path: string;
   /** Entries that are not YAML; already reported. */
@@ -209,7 +209,7 @@ class CatalogueText {
       );
     } catch (error) {
       if (!(error instanceof NotPlain)) throw error;
-      // What single entries had to report, the reading of the whole file reports again.
+      // Reading the whole file reports the problems of single entries again.
       found.length = 0;
       value = this.#byPackage({ text: this.#text, offset: 0, entry: false }, marks, found);
     }
@@ -220,10 +220,10 @@ class CatalogueText {
   /** Reads a part of the file that the fast reader does not support, with the yaml package. */
   #byPackage({ text, offset, entry }: Part, marks: Marks | null, found: Problem[]): unknown {
     const { value, failures, flaws, document } = readByPackage(text);
-    // An alias may point out of the entry: then only the whole file can tell.
+    // An alias may refer to another entry; then the whole file has to be read.
     if (entry && failures.length > 0 && this.#text.includes('&')) throw new NotPlain();
     if (failures.length > 0) {
-      // Within one entry the rest of the errors are mostly echoes of the first.
+      // Within one entry further errors mostly follow from the first.
       if (entry) failures.length = 1;
       for (const { pos, message } of failures) found.push(placed(notYaml(message), this.#at(offset + pos)));
       const stub = {};

@@ -1,8 +1,8 @@
-/** What a flow's program is called, which work it does, and what excludes what by itself (protocol C6, C9). */
+/** The name of a flow's program, the work that it does, and the locks that it takes without declaring them (protocol C6, C9). */
 import type { Flow } from '../model.ts';
 import type { Given, Value } from './parameters.ts';
 
-/** What people call the program; also its key on the fences of before there were works. */
+/** The name of a program for people; also its key on fences of older versions. */
 export function programName(flow: Pick<Flow, 'id' | 'program'>): string {
   const { program } = flow;
   switch (program?.type) {
@@ -16,7 +16,7 @@ export function programName(flow: Pick<Flow, 'id' | 'program'>): string {
   }
 }
 
-/** Whether the program's effects carry a fence: SQL and copies, but no check, which has none. */
+/** Whether a program runs with a fence: SQL and copies do, except checks, which have no effect. */
 export function isFenced(flow: Pick<Flow, 'kind' | 'program'>): boolean {
   const { kind, program } = flow;
   return (
@@ -24,21 +24,21 @@ export function isFenced(flow: Pick<Flow, 'kind' | 'program'>): boolean {
   );
 }
 
-/** The text in which parameters are looked for; null: it has none, or is a file of the catalogue. */
+/** The text of a program that may name parameters; null = it has none, or it is in a file of the catalogue. */
 export const conditionOf = ({ program }: Pick<Flow, 'program'>): string | null =>
   program?.type === 'export' ? (program.where ?? null) : null;
 
-/** Two flows whose works have the same `canonical` form do one work. `readable` is for people. */
+/** Flows whose works have the same `canonical` form do the same work. `readable` is for people. */
 export interface WorkForm {
   readonly canonical: string;
   readonly readable: string;
-  /** Of what it writes: the same work on two connections excludes nothing. */
+  /** The connection that it writes to; the same work on two connections is two works. */
   readonly connection: string;
 }
 
 /**
- * The work of a fenced program (protocol C6): whole path or distribution half, the parameters among `binds` (what its text binds) with
- * name, type and value, and the period. Values that tell this run, flow or generation from others are left out.
+ * The work of a fenced program (protocol C6): its path or distribution half, the parameters that its text binds (`binds`) with name, type and
+ * value, and the period. Values that identify this run, flow or generation are left out.
  */
 export function workForm(
   flow: Flow,
@@ -84,7 +84,7 @@ function placeOf({ program, platform }: Flow): [path: string, connection: string
   }
 }
 
-/** Keys that an attempt holds while its lease is open. A `noop` touches nothing that another could meet. */
+/** Keys of the locks that an attempt holds while its lease is open. A `noop` has no effect, so it holds none. */
 export function lockKeys(
   flow: Flow,
   period: string,

@@ -1,8 +1,8 @@
-/** What a catalogue says of rehearsals, checked: a rehearsal must not reach what anything else writes. */
+/** Checks what a catalogue says about rehearsals: a rehearsal must not write to a database that anything else uses. */
 import type { Connection } from '../model.ts';
 import type { Finding } from '../text/problems.ts';
 
-/** A twin is nobody's connection. O(connections). */
+/** Findings for twins that other connections or flows use. O(connections). */
 export function twinProblems(connections: readonly Connection[]): Finding[] {
   const ids = new Set(connections.map(({ id }) => id));
   return connections.flatMap(({ id, rehearsal }, i): Finding[] =>

@@ -1,6 +1,6 @@
 /**
  * What a rehearsal executes instead of a flow's program: SQL and copies on the `rehearsal` twin of each connection, shell programs as the
- * catalogue says. What has no such thing is never executed for a rehearsal. Pure.
+ * catalogue says. A program without these is never executed in a rehearsal. Pure.
  */
 import type { Connection, Flow, Program } from '../model.ts';
 
@@ -20,7 +20,7 @@ export function twinsOf(connections: readonly Pick<Connection, 'id' | 'rehearsal
 }
 
 /**
- * What a rehearsal does for this flow; null for a flow without a program (gates, notices). A check only reads: without a twin it asks the
+ * What a rehearsal does for this flow; null for a flow without a program (gates, notices). A check only reads, so without a twin it uses the
  * connection itself.
  */
 export function rehearsalForm(
@@ -95,7 +95,7 @@ export function rehearsalGaps(
   return gaps;
 }
 
-/** In words: what is missing, for a message. */
+/** What is missing, as text for a message. */
 export function gapText({ flow, connection }: RehearsalGap): string {
   return connection === null
     ? `${flow} (a shell program that does not say rehearsal: skip, command or a command of its own)`

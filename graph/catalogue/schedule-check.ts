@@ -1,4 +1,4 @@
-/** Calendars and schedules of a catalogue: what is wrong with them, and what they do not know yet. */
+/** Checks calendars and schedules of a catalogue: mistakes, and holidays that are not entered yet. */
 import { isForward } from '../calendar/blackout.ts';
 import { formatPeriod } from '../calendar/calendar.ts';
 import { countsWorkDays } from '../calendar/moment.ts';
@@ -82,10 +82,10 @@ export class ScheduleCheck {
   }
 }
 
-/** Sections without which nobody can say which periods are opened. */
+/** Sections on which the opened periods depend. */
 const TIMING: readonly unknown[] = ['calendars', 'schedules', 'cycles'];
 
-/** Which periods the schedules of a catalogue open; null: it has none, or they are wrong. */
+/** Which periods the schedules of a catalogue open; null = it has no schedules, or they have errors. */
 export function openingsOf(
   catalogue: Pick<Catalogue, 'schedules' | 'calendars'>,
   problems: readonly Pick<Finding, 'severity' | 'path'>[],
@@ -101,11 +101,11 @@ export interface UnknownHolidays {
   readonly usedBy: readonly string[];
 }
 
-/** How far ahead work days are counted: the runs of this month have moments in the month after the next. */
+/** How far ahead work days are needed: runs of this month have moments up to the month after the next. */
 const AHEAD_MS = 62 * 24 * 3_600_000;
 
 /**
- * Calendars by which work days are counted, without holidays for this year or for the one that the next two months reach into. O(flows).
+ * Calendars that are used to count work days, and have no holidays for this year or for the year in two months. O(flows).
  */
 export function unknownHolidays(
   { calendars, schedules }: Pick<Catalogue, 'calendars' | 'schedules'>,
@@ -140,7 +140,7 @@ export function idleSchedules(
   { schedules }: Pick<Catalogue, 'schedules'>,
   flows: readonly Pick<Flow, 'cycle' | 'procedure'>[],
 ): Finding[] {
-  // A part of a catalogue, or one that begins.
+  // It is a part of a catalogue, or a new one.
   if (flows.length === 0) return [];
   const cycles = new Set<string>();
   const procedures = new Set<string>();

@@ -1,10 +1,10 @@
-/** What zod finds wrong with an entry, in the words of the catalogue: codes, both languages, near names for unknown fields. */
+/** Turns what zod finds wrong with an entry into findings: codes, both languages, similar names for unknown fields. */
 import { z } from 'zod';
 import { type Finding, finding, hint, type Path } from '../text/problems.ts';
 
 const chinese = z.locales.zhCN().localeError;
 
-/** All findings of form about one entry; empty when it is well formed. `path` is where the entry stands. */
+/** All findings about the form of one entry; empty when it is well formed. `path` is the path of the entry. */
 export function findingsOf(schema: z.ZodType, entry: unknown, path: Path, id: string | null): Finding[] {
   const result = schema.safeParse(entry, { reportInput: true });
   return result.success ? [] : result.error.issues.flatMap((issue) => fromIssue(schema, issue, path, id));
@@ -69,8 +69,8 @@ function isMissing(issue: z.core.$ZodIssue): boolean {
 }
 
 /**
- * The branch of a union that the value was meant for: of those that accept its type, the one with the fewest complaints, and of
- * these the one that knows its fields. Null when no branch accepts the type.
+ * The branch of a union that was probably meant: among those that accept the type of the value, the one with the fewest issues; among equals the
+ * one that knows its fields. null when no branch accepts the type.
  */
 function nearestBranch(
   branches: readonly (readonly z.core.$ZodIssue[])[],
@@ -89,7 +89,7 @@ function ofWrongType(issue: z.core.$ZodIssue): boolean {
   return issue.code === 'invalid_type';
 }
 
-/** The schema's own words exist in English only; the rest zod knows in Chinese. */
+/** The message in Chinese: zod has its own messages in both languages, those of the schemas are English. */
 function inChinese(issue: z.core.$ZodIssue): string {
   if (issue.code === 'invalid_format' && issue.format === 'regex') return `格式不符：${issue.message}`;
   const answer = chinese(issue as z.core.$ZodRawIssue);

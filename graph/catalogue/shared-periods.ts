@@ -1,6 +1,6 @@
 /**
- * Schedules that open the same periods for different flows: the run is opened once, for the procedures of the schedule that comes first, and the
- * flows of the other one would wait for a trigger without a word. Looked at from the check of a catalogue, over the periods that come next. Pure.
+ * Schedules that open the same period for different flows. The run is opened once, for the procedures of the first schedule, and the flows of the
+ * other one would wait for a trigger. The check of a catalogue looks at the next periods. Pure.
  */
 import { formatPeriod, nextPeriod, runId } from '../calendar/calendar.ts';
 import type { Openings } from '../calendar/openings.ts';
@@ -8,16 +8,19 @@ import type { Cycle, Flow, Schedule } from '../model.ts';
 import type { Sentence } from '../text/sentence.ts';
 
 export interface SharedPeriod {
-  /** Of the later of the two, in the order of the catalogue. */
+  /** Place of the later one of the two schedules in the catalogue. */
   readonly index: number;
   readonly schedule: Schedule;
   readonly text: Sentence;
 }
 
-/** Periods looked at: a year and some weeks, so that each day rule and each day of a month comes by. */
+/** Number of periods that are looked at: a year and some weeks, which have every day rule and every day of a month. */
 const AHEAD: Record<Cycle, number> = { hour: 400 * 24, day: 400, month: 24 };
 
-/** Each schedule with the first one before it that opens a period for other flows. O(flows + pairs of schedules that cover other flows, times periods). */
+/**
+ * Each schedule that shares a period with an earlier one for other flows, with the first such schedule. O(flows + pairs of schedules with
+ * different flows x periods).
+ */
 export function sharedPeriods(
   schedules: readonly Schedule[],
   flows: readonly Pick<Flow, 'cycle' | 'procedure'>[],

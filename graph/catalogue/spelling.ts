@@ -1,8 +1,8 @@
-/** Names that differ in upper and lower case only: to the engine two names, to who wrote them mostly one. Pure. */
+/** Names that differ only in upper and lower case: two names for the engine, usually one for the people who wrote them. Pure. */
 import type { Catalogue, Flow } from '../model.ts';
 import type { Finding, Path } from '../text/problems.ts';
 
-/** A name as it is written first, and how often it is written so. */
+/** A spelling of a name: where it is written first, and how often. */
 class Use {
   readonly name: string;
   uses = 1;
@@ -37,15 +37,14 @@ const KINDS = {
 } as const;
 type Kind = keyof typeof KINDS;
 
-/** What the record knows beside the catalogue: agents say platforms and labels, actors have roles. */
+/** Names that the record knows beside the catalogue: platforms and labels of agents, roles of actors. */
 export type KnownNames = Partial<Readonly<Record<Kind, Iterable<string>>>>;
 
 /**
- * For each group of spellings one warning a spelling, but for the usual one: what the record knows, else what is written most often, else
- * what is written first. O(names).
+ * A warning for each spelling except the usual one: the one that the record knows, else the most frequent one, else the first one. O(names).
  */
 export function spellings(catalogue: Catalogue, flows: readonly Flow[], known: KnownNames = {}): Finding[] {
-  // 100,000 names of an estate come here: nearly all are written in one way only, which has no map of its own.
+  // Up to 100,000 names: nearly all have one spelling, so only the others get a map.
   const names = new Map<Kind, Map<string, Use | Map<string, Use>>>();
   /** The use of a name that was not written so before; null otherwise. */
   const first = (kind: Kind, name: string | undefined): Use | null => {
@@ -70,7 +69,7 @@ export function spellings(catalogue: Catalogue, flows: readonly Flow[], known: K
   };
   const written = catalogue.flows.length;
   flows.forEach((flow, i) => {
-    // The halves of a distribution are written in one entry.
+    // Both halves of a distribution are written in one entry.
     const base: Path = i < written ? ['flows', i] : ['distributions', (i - written) >> 1];
     const { id } = flow;
     first('flow', id)?.standsAt(id, [...base, 'id']);

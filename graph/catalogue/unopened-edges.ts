@@ -1,6 +1,6 @@
 /**
- * Edges that lead to periods that nobody opens (protocol D10): what waits there waits for ever, until somebody opens the run by hand or sets the
- * edge aside. Looked at from the check of a catalogue, over the periods that come next. Pure.
+ * Edges to periods that no schedule opens (protocol D10): flows wait there until a person opens the run or waives the edge. The check of a
+ * catalogue looks at the next periods. Pure.
  */
 import { isBefore } from '../calendar/beginning.ts';
 import {
@@ -23,15 +23,15 @@ export interface UnopenedEdge {
   readonly text: Sentence;
 }
 
-/** Periods looked at: a year and some weeks, of hours six weeks. */
+/** Number of periods that are looked at: a year and some weeks; six weeks for hours. */
 const AHEAD: Record<Cycle, number> = { hour: 42 * 24, day: 400, month: 24 };
 
-/** An example: the run of `from` waits for the run of `to`; `none`: no period is opened that the edge could lead to. */
+/** An example: the run of `from` waits for the run of `to`. `none`: no period that the edge can mean is opened. */
 type Found = { readonly from: string; readonly to: string } | 'none' | null;
 
 /**
- * Edges whose upstream a schedule covers that does not open what they ask for; within a run, those from flows that the schedules of their
- * procedures leave out. O(E), and once for each kind of edge the periods looked at.
+ * Edges to an upstream whose schedules do not open the periods that the edge means; within a run, edges from flows that the schedules of their
+ * procedures do not open. O(E), and the periods once for each kind of edge.
  */
 export function edgesToUnopened(flows: readonly Flow[], openings: Openings, nowMs: number): UnopenedEdge[] {
   const byId = new Map(
@@ -82,7 +82,7 @@ function lookAhead({ flow, by, edge, inRun, upstream, opened, openings, nowMs }:
   for (let left = AHEAD[cycle]; left > 0; left--, period = nextPeriod(cycle, period)) {
     if (by !== null && !openings.opens(by, cycle, period)) continue;
     looked = true;
-    // The schedules of the cycle leave a flow out that none of them covers.
+    // No schedule of the cycle covers the flow, so none opens it.
     if (opened === null) return { from: period, to: period };
     const seen = inRun ? period : mapPeriod(flow.period, cycle, period)[0]!;
     if (among && shiftOf(edge.period) !== null) {
@@ -127,7 +127,7 @@ function textOf({ flow, edge, inRun, upstream, opened }: Asked, found: Exclude<F
   };
 }
 
-/** Said where `calendar: plain` stands at an edge that counts every period anyway. */
+/** The finding that `calendar: plain` has no effect, because the edge counts every period anyway. */
 export const needlessPlain = (period: PeriodMapping): Sentence => ({
   en: `calendar: plain means nothing here: ${periodText(period)} counts every period anyway`,
   zh: `此处 calendar: plain 无意义：${periodText(period)} 本来就按全部账期计算`,

@@ -1,6 +1,6 @@
 /**
- * Tables that two flows write for one period without an order between them: which of them is the later is left to chance, and the later
- * replaces what the earlier wrote. Pure.
+ * Tables that two flows write for one period without an order between them: chance decides which one is the later and replaces what the other one
+ * wrote. Pure.
  */
 import { mappedCycle, shiftOf } from '../calendar/calendar.ts';
 import { canonicalJson } from '../compiled/hash.ts';
@@ -10,23 +10,23 @@ import type { EdgeSpec, Flow } from '../model.ts';
 
 export interface UnorderedWriters {
   readonly table: TableKey;
-  /** A pair of them; the second comes later in the graph. */
+  /** A pair of writers; the second one comes later in the graph. */
   readonly first: string;
   readonly second: string;
 }
 
-/** Pairs of one table that are looked at; a table with more writers of several kinds than that is not looked at further. */
+/** Limit of the pairs that are looked at for one table. */
 const PAIRS = 10_000;
-/** Sources whose descendants are found in one pass over the graph. */
+/** Number of sources whose downstream flows are found in one pass over the graph. */
 const TOGETHER = 1_024;
 
 type Writer = Pick<Flow, 'id' | 'kind' | 'cycle' | 'period' | 'program' | 'parameters' | 'after'>;
 type Pair = readonly [from: number, to: number];
 
 /**
- * One pair a table. Silent for flows of one SQL file with different parameters (they own different rows), for checks and persons' flows,
- * and for one file in runs of different cycles, which its lock keeps apart (protocol D2, C9). O(V + E) for each 1,024 flows that share a
- * table with another one and are not ordered by a direct edge.
+ * At most one pair for each table. Not reported are flows of one SQL file with different parameters (they write different rows), checks and flows
+ * of persons, and one file in runs of different cycles, as its lock keeps these apart (protocol D2, C9). O(V + E) for each 1,024 flows that
+ * share a table and are not ordered by a direct edge.
  */
 export function unorderedWriters(flows: readonly Writer[], data: readonly FlowData[]): UnorderedWriters[] {
   if (data.length === 0) return [];
@@ -62,14 +62,14 @@ export function unorderedWriters(flows: readonly Writer[], data: readonly FlowDa
   });
 }
 
-/** What a person decides writes nothing, nor does a check. */
+/** Whether a flow writes: gates, notices and checks do not. */
 const changesTables = ({ kind }: Writer): boolean => kind !== 'check' && kind !== 'gate' && kind !== 'notify';
 
-/** Flows of one file share it; everything else is by itself. */
+/** Key that flows of the same file share; unique for all others. */
 const fileOf = ({ id, program }: Writer): string =>
   program?.type === 'sql' ? `file ${program.file} ${program.connection ?? ''}` : `flow ${id}`;
 
-/** Parameters that tell one work from another: a run's id or a generation does not. */
+/** Parameters that are part of the work; the id of the run and the generation are not. */
 const valuesOf = ({ parameters }: Writer): string =>
   canonicalJson(
     Object.fromEntries(
@@ -118,7 +118,7 @@ function pairsWithin(flows: readonly Writer[], list: readonly number[], order: O
   });
 }
 
-/** Pairs of one table and one kind of period that meet in different runs. */
+/** Pairs of writers of a table and a period that are in different runs. */
 function pairsAcross(flows: readonly Writer[], list: readonly number[]): Pair[] {
   const pairs: Pair[] = [];
   for (const group of groupBy(list, (i) => mappedCycle(flows[i]!.period, flows[i]!.cycle))) {
@@ -133,7 +133,7 @@ function pairsAcross(flows: readonly Writer[], list: readonly number[]): Pair[] 
   return pairs;
 }
 
-/** Which flow comes before which, over the edges that count. */
+/** Whether one flow comes before another over the edges that count. */
 class Order {
   readonly #graph: Upstreams;
   readonly #of: Int32Array;
@@ -167,7 +167,7 @@ class Order {
     return this.#of[from] === this.#of[to] || this.#known.has(`${from} ${to}`);
   }
 
-  /** Finds out about the pairs; direct edges need no walk. */
+  /** Decides the pairs; those with a direct edge need no walk. */
   ask(pairs: readonly Pair[]): void {
     const open = new Map<number, number[]>();
     for (const [from, to] of pairs) {

@@ -98,11 +98,9 @@ function bySchedule(
   }
   const decided = slots.find((other) => other.slot === slot.at);
   if (decided !== undefined && OPENED.includes(decided.decision))
-    return say(
-      'opened it; it is not in the record any more',
-      '曾打开过，该运行已不在记录库中',
-      { since: slot.at },
-    );
+    return say('opened it; it is not in the record any more', '曾打开过，该运行已不在记录库中', {
+      since: slot.at,
+    });
   if (decided !== undefined)
     return say(`did not open it: ${decided.text.en}`, `未打开：${decided.text.zh}`, { since: slot.at });
   const away = span(Math.abs(slot.at - now));
