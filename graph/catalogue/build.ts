@@ -151,7 +151,7 @@ class Builder {
       this.#add(
         'duplicate_id',
         { id, path },
-        { en: `'${name}' is a name of ${other} already`, zh: `'${name}' 已是 ${other} 的名称` },
+        { en: `'${name}' is already a name of ${other}`, zh: `'${name}' 已是 ${other} 的名称` },
       );
     };
     this.#drafts.forEach(({ draft, path }, i) => {
@@ -220,7 +220,7 @@ class Builder {
       const plain = typeof edge !== 'string' && edge.calendar === 'plain';
       const key = `${upstream.id} ${shiftOf(asked.period) ?? asked.period}${plain ? ' plain' : ''}`;
       if (seen.has(key)) {
-        const en = `${upstream.id} is in the list already`;
+        const en = `${upstream.id} is already in the list`;
         this.#add(
           'duplicate_edge',
           { id: draft.id, path: at },

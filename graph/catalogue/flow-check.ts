@@ -171,7 +171,7 @@ export class FlowCheck {
     if (moment === undefined) return;
     const { id, calendar } = draft;
     if (calendar === undefined && countsWorkDays(moment)) {
-      const en = `'${moment}' counts work days: say by which calendar, with 'calendar'`;
+      const en = `'${moment}' counts work days: name the calendar with 'calendar'`;
       this.#add(
         'missing_field',
         { id, path: [...path, ...field] },
@@ -233,7 +233,7 @@ export class FlowCheck {
         return;
       const size = this.#pools.get(pool)!;
       if (n > size) {
-        const en = `takes ${n} of pool ${pool}, which has ${size}: it will wait for ever`;
+        const en = `it needs ${n} units of pool ${pool}, which has ${size}: it would wait for ever`;
         this.#add(
           'bad_combination',
           { id, path: [...path, 'uses', i] },
@@ -312,7 +312,7 @@ export class FlowCheck {
       'invalid_value',
       { id, path: [...at, 'encoding'] },
       {
-        en: `program output in the encoding '${given}' cannot be shown; known are for example ${examples}`,
+        en: `program output in the encoding '${given}' cannot be decoded; known encodings are, for example, ${examples}`,
         zh: `无法以编码 '${given}' 显示程序输出；可用的编码如 ${examples}`,
       },
     );

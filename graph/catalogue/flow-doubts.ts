@@ -57,11 +57,11 @@ export class FlowDoubts {
     if (timeoutMs !== undefined && timeoutMs > 0 && expectedMs !== undefined && expectedMs > timeoutMs)
       warn(
         'timeoutMs',
-        `it is ended after ${timeoutMs} ms and expected to take ${expectedMs} ms`,
+        `its timeout of ${timeoutMs} ms is shorter than its expected duration of ${expectedMs} ms`,
         `预计耗时 ${expectedMs} 毫秒，而 ${timeoutMs} 毫秒后即被终止`,
       );
     if (everyMs === 0)
-      warn('everyMs', 'a check that is asked every 0 ms never rests', '检查间隔为 0 将不停执行');
+      warn('everyMs', 'an interval of 0 ms asks the check without a pause', '检查间隔为 0 将不停执行');
     if (giveUpAfterMs !== undefined && giveUpAfterMs < (everyMs ?? EVERY_MS))
       warn(
         'giveUpAfterMs',
@@ -136,7 +136,7 @@ export class FlowDoubts {
       id,
       at: 'value',
       message: {
-        en: `'${script.path}' is looked for below the folder in which the agent works (Sluice's own, for agents that npm start begins), not beside this file: write the whole path`,
+        en: `'${script.path}' is relative to the working folder of the agent (Sluice's own folder, for agents of npm start), not to this file: write an absolute path`,
         zh: `'${script.path}' 在代理的工作目录下查找（npm start 启动的代理为 Sluice 自身目录），而非本文件所在目录：请写绝对路径`,
       },
     });
@@ -151,7 +151,7 @@ export class FlowDoubts {
         'warning',
         { id, path },
         {
-          en: `longer than an argument may be on Linux (${LONGEST_ARGUMENT} bytes)`,
+          en: `the argument is longer than Linux allows (${LONGEST_ARGUMENT} bytes)`,
           zh: `超过 Linux 单个参数的上限（${LONGEST_ARGUMENT} 字节）`,
         },
       );
@@ -162,7 +162,7 @@ export class FlowDoubts {
         'error',
         { id, path },
         {
-          en: `the parameter :${name} stands where a program's text is expected`,
+          en: `the parameter :${name} is in a place where the text of a program is expected`,
           zh: `参数 :${name} 处于应为程序文本的位置`,
         },
       );
@@ -187,14 +187,14 @@ export class FlowDoubts {
         this.#add(
           'error',
           { id, path: [...path, 'columns', i] },
-          { en: `'${column}' is not a name of a column`, zh: `'${column}' 不是有效列名` },
+          { en: `'${column}' is not a column name`, zh: `'${column}' 不是有效列名` },
         );
       const first = lower.indexOf(lower[i]!);
       if (first !== i)
         this.#add(
           'error',
           { id, path: [...path, 'columns', i] },
-          { en: `column '${columns[first]}' twice`, zh: `列 '${columns[first]}' 重复` },
+          { en: `column '${columns[first]}' is in the list twice`, zh: `列 '${columns[first]}' 重复` },
         );
     });
     if (!lower.includes(periodColumn.toLowerCase()))
@@ -202,7 +202,7 @@ export class FlowDoubts {
         'warning',
         { id, path: [...path, 'periodColumn'] },
         {
-          en: `'${periodColumn}' is not among the columns: rows arrive without their period unless the table fills it`,
+          en: `'${periodColumn}' is not one of the columns: rows are copied without their period, unless the table fills it in`,
           zh: `'${periodColumn}' 不在 columns 中：除非由表自动填充，否则入库的行没有账期`,
         },
       );
@@ -211,7 +211,7 @@ export class FlowDoubts {
         'error',
         { id, path: [...path, 'to', 'table'] },
         {
-          en: `'${to.table}' is not written as table or schema.table`,
+          en: `'${to.table}' has to be written as table or schema.table`,
           zh: `'${to.table}' 须写作 table 或 schema.table`,
         },
       );

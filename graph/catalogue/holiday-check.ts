@@ -30,7 +30,7 @@ export class HolidayCheck {
 
   all(): void {
     if (new Set(this.#calendar.weekend).size === 7) {
-      const en = 'every day of the week is a weekend day: only make-up days are worked';
+      const en = 'every day of the week is a weekend day: only make-up days are work days';
       this.#add('warning', [...this.#path, 'weekend'], en, '一周七天均为周末，只有调休日上班');
     }
     const ranges = this.#ranges();

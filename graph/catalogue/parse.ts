@@ -290,7 +290,7 @@ function unknownSection(key: string): Finding {
   const suggestion = closest(key, SECTIONS);
   const names = suggestion === null ? SECTIONS.join(', ') : `'${suggestion}'`;
   const message = {
-    en: `unknown list '${key}'; meant is one of: ${names}`,
+    en: `unknown section '${key}'; possible names: ${names}`,
     zh: `未知列表 '${key}'；可用：${names}`,
   };
   return { code: 'unknown_field', severity: 'error', message, path: [key], id: null, at: 'key' };
@@ -298,7 +298,7 @@ function unknownSection(key: string): Finding {
 
 function usedTwice(path: Path, id: string, first: Place): Finding {
   const where = `${first.file}:${first.line}:${first.column}`;
-  const message = { en: `'${id}' is defined already in ${where}`, zh: `'${id}' 已在 ${where} 定义` };
+  const message = { en: `'${id}' is already defined in ${where}`, zh: `'${id}' 已在 ${where} 定义` };
   return { code: 'duplicate_id', severity: 'error', message, path, id, at: 'value' };
 }
 

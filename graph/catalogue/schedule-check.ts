@@ -49,7 +49,7 @@ export class ScheduleCheck {
       if (calendar !== undefined)
         this.#reference(known, calendar, { en: 'calendar', zh: '日历' }, { id, path: [...path, 'calendar'] });
       else if (needsHolidays(schedule)) {
-        const en = "work days are counted by a calendar: name it with 'calendar'";
+        const en = "the schedule counts work days: name the calendar with 'calendar'";
         this.#add(
           'missing_field',
           { id, path: [...path, 'on'] },
@@ -72,7 +72,7 @@ export class ScheduleCheck {
     if (at > '23:59' || Number(at.slice(3)) > 59)
       this.#add('bad_moment', { id, path }, { en: `there is no time ${at}`, zh: `没有时刻 ${at}` });
     else if (cycle === 'hour' && !at.startsWith('00:')) {
-      const en = 'an hour schedule counts minutes into the hour: "00:10"';
+      const en = 'the time of an hour schedule is a minute of the hour, such as "00:10"';
       this.#add('bad_moment', { id, path }, { en, zh: '小时计划只计每小时的分钟："00:10"' });
     }
   }

@@ -98,7 +98,7 @@ function bySchedule(
   }
   const decided = slots.find((other) => other.slot === slot.at);
   if (decided !== undefined && OPENED.includes(decided.decision))
-    return say('opened it; it is not in the record any more', '曾打开过，该运行已不在记录库中', {
+    return say('opened it, and the run is no longer in the record', '曾打开过，该运行已不在记录库中', {
       since: slot.at,
     });
   if (decided !== undefined)
@@ -107,7 +107,7 @@ function bySchedule(
   if (slot.at <= now)
     return slot.at <= decidedAt
       ? say(
-          `counts only from a later moment; this one was ${away.en} ago`,
+          `counts only from a later moment; its slot was ${away.en} ago`,
           `生效时该时刻已过（${away.zh}前）`,
           { since: slot.at },
         )

@@ -152,7 +152,7 @@ test.each<[string, ShortFlow[], object[], string[]]>([
       { id: 'day', begins: '2026-11-01' },
       { id: 'day', begins: '2026-11-02' },
     ],
-    [expect.stringMatching(/^duplicate_id day 'day' is defined already/) as unknown as string],
+    [expect.stringMatching(/^duplicate_id day 'day' is already defined/) as unknown as string],
   ],
 ])('%s is reported with its place', (_name, flows, cycles, want) => {
   const { problems } = check(flows, cycles);

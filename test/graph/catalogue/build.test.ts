@@ -358,7 +358,7 @@ describe('distributions', () => {
       check(bad).problems.map(({ code, message, line, column }) => [code, message.en, line, column]),
     ).toEqual([
       ['unknown_reference', "there is no connection 'mp'; did you mean 'mpp'?", 11, 25],
-      ['bad_combination', "column 'a' twice", 13, 21],
+      ['bad_combination', "column 'a' is in the list twice", 13, 21],
     ]);
   });
 
@@ -367,8 +367,8 @@ describe('distributions', () => {
       flows({ Gate: 'kind: gate, person: { role: r }', 'Dist.import': '', A: 'aliases: [Gate]' }) +
       DISTRIBUTION;
     expect(told(clash)).toEqual([
-      "error duplicate_id A: 'Gate' is a name of Gate already",
-      "error duplicate_id Dist.import: 'Dist.import' is a name of Dist.import already",
+      "error duplicate_id A: 'Gate' is already a name of Gate",
+      "error duplicate_id Dist.import: 'Dist.import' is already a name of Dist.import",
     ]);
   });
 });

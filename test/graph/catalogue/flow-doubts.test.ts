@@ -25,7 +25,7 @@ const FLOWS: Row[] = [
   [
     'longer than its timeout',
     { timeoutMs: 1_000, expectedMs: 2_000 },
-    [/ended after 1000 ms and expected to take 2000 ms/],
+    [/timeout of 1000 ms is shorter than its expected duration of 2000 ms/],
   ],
   [
     'gives up before the second time',
@@ -33,7 +33,7 @@ const FLOWS: Row[] = [
     [/gives up after 1000 ms/],
   ],
   ['gives up before the second time, by default', check({ giveUpAfterMs: 30_000 }), [/every 60000 ms/]],
-  ['asked without rest', check({ everyMs: 0 }), [/never rests/]],
+  ['asked without rest', check({ everyMs: 0 }), [/without a pause/]],
   [
     'moments from the opening are not compared',
     { startAt: 'open + 20 s', deadline: '+1 month, day 1, 01:00' },
@@ -56,10 +56,10 @@ const FLOWS: Row[] = [
   [
     'an argument longer than Linux takes',
     shell(['/bin/echo', 'x'.repeat(131_072)]),
-    [/longer than an argument/],
+    [/longer than Linux allows/],
   ],
   ['as long as Linux takes', shell(['/bin/echo', 'x'.repeat(131_071)]), []],
-  ['counted in bytes', shell(['/bin/echo', '中'.repeat(43_691)]), [/longer than an argument/]],
+  ['counted in bytes', shell(['/bin/echo', '中'.repeat(43_691)]), [/longer than Linux allows/]],
   [
     'a parameter that is not declared',
     shell(['/bin/load', ':regoin', ':period'], {}),
@@ -68,9 +68,13 @@ const FLOWS: Row[] = [
   [
     'a parameter in the place of a text',
     shell(['sh', '-c', ':run']),
-    [/^error bad_combination: the parameter :run stands where/],
+    [/^error bad_combination: the parameter :run is in a place/],
   ],
-  ['a parameter in the place of the program', shell([':run']), [/stands where a program's text is expected/]],
+  [
+    'a parameter in the place of the program',
+    shell([':run']),
+    [/is in a place where the text of a program is expected/],
+  ],
   ['a relative program', shell(['bin/load']), [/^warning relative_script: 'bin\/load' is looked for/]],
   [
     'a relative script',
@@ -106,22 +110,22 @@ const entry = {
 };
 const DISTRIBUTIONS: Row[] = [
   ['sound', {}, []],
-  ['a column in two spellings', { columns: ['m', 'x', 'X'] }, [/^error bad_combination: column 'x' twice/]],
   [
-    'no name of a column',
-    { columns: ['m', 'x y'] },
-    [/^error bad_combination: 'x y' is not a name of a column/],
+    'a column in two spellings',
+    { columns: ['m', 'x', 'X'] },
+    [/^error bad_combination: column 'x' is in the list twice/],
   ],
+  ['no name of a column', { columns: ['m', 'x y'] }, [/^error bad_combination: 'x y' is not a column name/]],
   [
     'the period in no column',
     { periodColumn: 'p' },
-    [/^warning bad_combination: 'p' is not among the columns/],
+    [/^warning bad_combination: 'p' is not one of the columns/],
   ],
   ['the period in another spelling', { periodColumn: 'M' }, []],
   [
     'no name of a table',
     { to: { connection: 'yt', table: 'a.b.c' } },
-    [/^error bad_combination: 'a\.b\.c' is not written as/],
+    [/^error bad_combination: 'a\.b\.c' has to be written as/],
   ],
   ['times are told once for both halves', { timeoutMs: 0 }, [/timeout of 0/]],
 ];

@@ -153,14 +153,14 @@ describe('parsing a catalogue', () => {
   - { id: A, names: { en: a, zh: 甲 }, cycle: month, from: { connection: m, table: t }, to: { connection: y, table: t }, columns: [a], periodColumn: a }
 `;
     expect(problemsOf(`flows:\n${job('A')}${job('B')}`, `flows:\n${job('B')}`, distribution)).toEqual([
-      "1.yaml:2:9 duplicate_id 'B' is defined already in 0.yaml:6:9",
-      "2.yaml:2:11 duplicate_id 'A' is defined already in 0.yaml:2:9",
+      "1.yaml:2:9 duplicate_id 'B' is already defined in 0.yaml:6:9",
+      "2.yaml:2:11 duplicate_id 'A' is already defined in 0.yaml:2:9",
     ]);
   });
 
   test('an unknown list at the top is named, and the rest of the file is read', () => {
     expect(problemsOf(`flow:\n  - id: A\npools: [{ id: p, size: -1 }]\n`)).toEqual([
-      "0.yaml:1:1 unknown_field unknown list 'flow'; meant is one of: 'flows'",
+      "0.yaml:1:1 unknown_field unknown section 'flow'; possible names: 'flows'",
       '0.yaml:3:24 invalid_value size: Too small: expected number to be >=0',
     ]);
     expect(problemsOf('flows: A\n')).toEqual(['0.yaml:1:8 invalid_value flows must be a list']);

@@ -101,7 +101,7 @@ describe('a run that was not opened says', () => {
       'day',
       '2026-11-20',
       [facts({}, { slots: [slot('2026-11-20T18:00:00Z', 'opened', '')] })],
-      'schedule s opened it; it is not in the record any more',
+      'schedule s opened it, and the run is no longer in the record',
       null,
     ],
     [
@@ -122,7 +122,7 @@ describe('a run that was not opened says', () => {
       'day',
       '2026-11-01',
       [facts({})],
-      'schedule s counts only from a later moment; this one was 20 d 10 h ago',
+      'schedule s counts only from a later moment; its slot was 20 d 10 h ago',
       null,
     ],
     [
