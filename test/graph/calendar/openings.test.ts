@@ -24,7 +24,7 @@ const openings = (...schedules: Schedule[]) => new Openings({ schedules, calenda
 function mapped(schedules: Schedule[], mapping: PeriodMapping, from: string, procedure?: string): string {
   const all = openings(...schedules);
   const by = all.covering('day', procedure);
-  return by === null ? 'every period' : all.map(by, mapping, 'day', from, 'day').join(' ');
+  return by === null ? 'every period' : all.map(by, mapping, { cycle: 'day', period: from }, 'day').join(' ');
 }
 
 describe('D10: previous is the previous period that is opened', () => {
@@ -83,10 +83,15 @@ describe('D10: previous is the previous period that is opened', () => {
       schedule({ on: { workDay: 1 } }),
       schedule({ id: 'h', cycle: 'hour', at: '00:10', on: 'workDays' }),
     );
-    const days = all.map(all.covering('day', null)!, 'everyDayOfMonth', 'month', '2026-10', 'day');
+    const days = all.map(
+      all.covering('day', null)!,
+      'everyDayOfMonth',
+      { cycle: 'month', period: '2026-10' },
+      'day',
+    );
     expect(days).toEqual(['2026-10-08']);
     const hours = (of: string) =>
-      all.map(all.covering('hour', null)!, 'everyHourOfDay', 'day', of, 'hour').length;
+      all.map(all.covering('hour', null)!, 'everyHourOfDay', { cycle: 'day', period: of }, 'hour').length;
     expect([hours('2026-10-08'), hours('2026-10-04')]).toEqual([24, 0]);
   });
 
@@ -94,7 +99,12 @@ describe('D10: previous is the previous period that is opened', () => {
     const calendars = [Calendar.parse({ id: 'cn', timeZone: 'Europe/Berlin' })];
     for (const period of ['previous', 'same']) {
       const all = new Openings({ schedules: [schedule({ cycle: 'hour', at: '00:10', period })], calendars });
-      const hours = all.map(all.ofCycle('hour')!, 'everyHourOfDay', 'day', '2026-03-29', 'hour');
+      const hours = all.map(
+        all.ofCycle('hour')!,
+        'everyHourOfDay',
+        { cycle: 'day', period: '2026-03-29' },
+        'hour',
+      );
       expect(hours.map((hour) => hour.slice(8)).slice(0, 4)).toEqual(['00', '01', '03', '04']);
       expect(all.shifted(all.ofCycle('hour')!, 'hour', '2026032903', -1)).toBe('2026032904');
       expect(all.shifted(all.ofCycle('hour')!, 'hour', '2026032903', 1)).toBe('2026032901');
@@ -121,7 +131,7 @@ describe('D10: previous is the previous period that is opened', () => {
         null,
         null,
       ]);
-      expect(all.map(by, 'previous', cycle, from)).toEqual([plain]);
+      expect(all.map(by, 'previous', { cycle, period: from })).toEqual([plain]);
     }
   });
 
@@ -129,7 +139,9 @@ describe('D10: previous is the previous period that is opened', () => {
     const all = openings(workDays, schedule({ id: 'm', cycle: 'month' }));
     expect(all.shifted(all.ofCycle('day')!, 'day', '1901-01-01', 1)).toBeNull();
     expect(all.shifted(all.ofCycle('month')!, 'month', '8998-12', -1)).toBeNull();
-    expect(all.map(all.ofCycle('month')!, 'previous', 'month', '8999-12')).toEqual(['8998-12']);
+    expect(all.map(all.ofCycle('month')!, 'previous', { cycle: 'month', period: '8999-12' })).toEqual([
+      '8998-12',
+    ]);
   });
 });
 
@@ -198,9 +210,9 @@ test('a mapping among opened periods is the plain one when every period is opene
         const period =
           cycle === 'day' ? shiftPeriod('day', '2027-11-01', at) : shiftPeriod('month', '2027-11', at % 12);
         const plain = mapPeriod(mapping, cycle, period, 'day');
-        expect(every.map(every.ofCycle('day')!, mapping, cycle, period, 'day')).toEqual(plain);
+        expect(every.map(every.ofCycle('day')!, mapping, { cycle, period }, 'day')).toEqual(plain);
         const found = leadsAmongOpened(mapping)
-          ? some.map(some.ofCycle('day')!, mapping, cycle, period, 'day')
+          ? some.map(some.ofCycle('day')!, mapping, { cycle, period }, 'day')
           : plain;
         expect(found.every((found) => found <= plain.at(-1)!)).toBe(true);
       },

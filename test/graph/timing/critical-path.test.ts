@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { randomOf } from '../../../bench/load/graphs.ts';
+import { AppliedPlan } from '../../../graph/run/applied-plan.ts';
 import { derive, emptyState, FLAG } from '../../../graph/run/state.ts';
 import {
   type CriticalPath,
@@ -824,7 +825,7 @@ function finishedRun(width: number, redone: boolean): Parameters<typeof critical
       outcome: new Array(n).fill('succeeded'),
       agent: new Array(n).fill('a1'),
     },
-    plans: redone ? [{ at: OPEN, members: new Set(Array.from({ length: n }, (_, v) => v)) }] : [],
+    plans: redone ? [new AppliedPlan(graph, OPEN, new Set(graph.ids.keys()))] : [],
   };
   return [graph, s, large, n - 1];
 }
