@@ -97,9 +97,9 @@ const FIRST: Record<Cycle, Numbered> = {
   hour: lastHourOf(lastDayOf(FIRST_MONTH - 1)) + 1,
 };
 
-function first<A, B>(list: readonly A[], of: (it: A) => B | null): B | null {
-  for (const it of list) {
-    const found = of(it);
+function first<A, B>(list: readonly A[], of: (entry: A) => B | null): B | null {
+  for (const entry of list) {
+    const found = of(entry);
     if (found !== null) return found;
   }
   return null;

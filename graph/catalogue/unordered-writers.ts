@@ -74,7 +74,7 @@ const valuesOf = ({ parameters }: Writer): string =>
   canonicalJson(
     Object.fromEntries(
       Object.entries(parameters).filter(
-        ([, it]) => !('from' in it) || (it.from !== 'run' && it.from !== 'generation'),
+        ([, value]) => !('from' in value) || (value.from !== 'run' && value.from !== 'generation'),
       ),
     ),
   );

@@ -106,11 +106,11 @@ export function allot<T extends Asking>(
   const turns = lines.map((line) => ({ line, turn: [] as AgentRoom[] }));
   for (const [asking, at] of merged(lines, order)) {
     if (!left.fits(asking) || !asking.locks.every((key) => left.isUnlocked(key))) continue;
-    const it = turns[at]!;
-    if (it.turn.length === 0) it.turn = left.takersOf(it.line.agents);
+    const queue = turns[at]!;
+    if (queue.turn.length === 0) queue.turn = left.takersOf(queue.line.agents);
     // Another line may have filled the agent meanwhile.
-    while (it.turn.length > 0 && !left.takes(it.turn[0]!)) it.turn.shift();
-    const agent = it.turn.shift();
+    while (queue.turn.length > 0 && !left.takes(queue.turn[0]!)) queue.turn.shift();
+    const agent = queue.turn.shift();
     if (agent === undefined) continue;
     left.keepLocks(asking);
     left.take(asking, agent);
@@ -225,9 +225,10 @@ export function keptRoom(
   const taken = assigned.map(({ asking, agent }) => ({ asking, agent, pools: true, locks: asking.locks }));
   const byFlow = new Map([...kept, ...taken].map((entry) => [entry.asking, entry]));
   return first.flatMap((asking) => {
-    const it = byFlow.get(asking);
-    if (it === undefined) return [];
-    return [{ run: asking.run, flow: asking.flow, agent: it.agent, units: keptUnits([it]), locks: it.locks }];
+    const room = byFlow.get(asking);
+    if (room === undefined) return [];
+    const { agent, locks } = room;
+    return [{ run: asking.run, flow: asking.flow, agent, units: keptUnits([room]), locks }];
   });
 }
 

@@ -35,19 +35,19 @@ export type ReferenceNamed = string | null;
 
 /** The sentence about a lateness. `names`: the names of a flow, null when it has none. O(parts log parts). */
 export function latenessText(
-  it: Lateness,
+  late: Lateness,
   reference: ReferenceNamed,
   names: (flow: string) => Sentence | null,
 ): Sentence {
-  const by = long(Math.abs(it.total));
-  const subject = { en: called(it.target, names, 'en'), zh: called(it.target, names, 'zh') };
-  const least = it.total * LEAST_SHARE;
+  const by = long(Math.abs(late.total));
+  const subject = { en: called(late.target, names, 'en'), zh: called(late.target, names, 'zh') };
+  const least = late.total * LEAST_SHARE;
   // Being early needs no reasons.
   const parts =
-    it.total <= 0 ? [] : it.parts.filter(({ ms }) => ms > 0 && ms >= least).sort((a, b) => b.ms - a.ms);
+    late.total <= 0 ? [] : late.parts.filter(({ ms }) => ms > 0 && ms >= least).sort((a, b) => b.ms - a.ms);
   const named = parts.slice(0, NAMED_PARTS);
   const rest = parts.length - named.length;
-  const head = headOf(it, subject, by, reference);
+  const head = headOf(late, subject, by, reference);
   if (named.length === 0) return { en: `${head.en}.`, zh: `${head.zh}。` };
   const because = named.map((part) => reasonOf(part, names));
   const more =
@@ -61,16 +61,16 @@ export function latenessText(
 }
 
 /** The beginning of the sentence: how late, without the reasons. */
-function headOf(it: Lateness, subject: Sentence, by: Sentence, reference: ReferenceNamed): Sentence {
-  const open = it.endedAt === null;
+function headOf(late: Lateness, subject: Sentence, by: Sentence, reference: ReferenceNamed): Sentence {
+  const open = late.endedAt === null;
   const than = reference === null ? 'its reference time' : `in ${reference}`;
   const then = reference === null ? '参考时间' : ` ${reference} `;
-  if (it.total === 0)
+  if (late.total === 0)
     return {
       en: `${subject.en} is ${reference === null ? 'at' : 'as'} ${than}`,
       zh: afterSubject(subject.zh, `与${then}一致`),
     };
-  if (it.total > 0)
+  if (late.total > 0)
     return {
       en: `${subject.en} is ${by.en} later than ${than}${open ? ' so far' : ''}`,
       zh: afterSubject(subject.zh, `比${then}${open ? '目前已晚' : '晚'} ${by.zh}`),

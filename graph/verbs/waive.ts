@@ -65,9 +65,9 @@ function edgesOf(
       if (graph.invalid[i]!.from === from) return { u: null, edges: [{ list: 'invalid', edge: i, from }] };
   const edges: ListedEdge[] = [];
   for (let i = s.subscriptions.off[v]!; i < s.subscriptions.off[v + 1]!; i++) {
-    const it = s.subscriptions.list[i]!;
-    if (it.from === from && (run === undefined || it.run === run))
-      edges.push({ list: 'foreign', edge: i, from, run: it.run });
+    const subscription = s.subscriptions.list[i]!;
+    if (subscription.from === from && (run === undefined || subscription.run === run))
+      edges.push({ list: 'foreign', edge: i, from, run: subscription.run });
   }
   return { u: null, edges };
 }
@@ -91,9 +91,9 @@ export function waive(m: Machine, { v, edges }: FoundEdge, operation: string): v
 
 export function unwaive(m: Machine, { v, edges }: FoundEdge, operation: string): void {
   takeBackUnclaimed(m, v);
-  for (const it of edges) {
-    if (!isWaived(m, it)) continue;
-    const { list, edge, ...from } = it;
+  for (const found of edges) {
+    if (!isWaived(m, found)) continue;
+    const { list, edge, ...from } = found;
     m.waive(list, edge, false);
     m.effect({ t: 'end_override', v, kinds: ['waive'], ...from, operation });
   }

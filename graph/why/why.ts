@@ -184,37 +184,37 @@ export function ofRun(at: Situation, unmet: Unmet): Cause[] {
 /** A log row that is unread for longer than this means that no coordinator is at work, ms. A coordinator reads a row within milliseconds. */
 const UNREAD_MS = 2_000;
 
-export function causeOf(at: Situation, it: Found, unmet: Unmet | null, chain: readonly string[]): Cause {
+export function causeOf(at: Situation, found: Found, unmet: Unmet | null, chain: readonly string[]): Cause {
   const { graph, s, facts } = at;
-  const { condition, own } = it;
+  const { condition, own } = found;
   const flow = own < 0 ? null : facts.flowOf(own);
   const person = own >= 0 && graph.attrOf(own).runner === 'person';
   const members = condition.code === 'loop' && unmet !== null ? wayRound(graph, unmet, own) : [];
-  const keeper = flow ?? (it.at[0] === undefined ? null : facts.flowOf(it.at[0]));
+  const keeper = flow ?? (found.at[0] === undefined ? null : facts.flowOf(found.at[0]));
   const owner =
     keeper?.owner ?? (keeper?.procedure === undefined ? null : facts.procedureOwner(keeper.procedure));
   const state = own < 0 ? null : stateOf(s, graph, own);
-  const to = condition.code === 'loop' ? (members[1] ?? members[0]!) : waiter(at, it, unmet, chain);
+  const to = condition.code === 'loop' ? (members[1] ?? members[0]!) : waiter(at, found, unmet, chain);
   const scope = scopeOf(condition);
   const subject = {
-    en: flow === null || flow.names.en === flow.id ? it.flow : `${flow.id} (${flow.names.en})`,
-    zh: flow === null || flow.names.zh === flow.id ? it.flow : `${flow.id}（${flow.names.zh}）`,
+    en: flow === null || flow.names.en === flow.id ? found.flow : `${flow.id} (${flow.names.en})`,
+    zh: flow === null || flow.names.zh === flow.id ? found.flow : `${flow.id}（${flow.names.zh}）`,
   };
   return {
     ...condition,
-    flow: it.flow,
+    flow: found.flow,
     run: facts.run,
     names: flow?.names ?? null,
     state,
     key: own >= 0 && graph.attrOf(own).key,
     owner: owner ?? (person ? graph.attrOf(own).role : null),
     chain,
-    blocks: it.blocks,
+    blocks: found.blocks,
     members,
     remedy: remedyOf({
       code: condition.code,
       run: facts.run,
-      flow: condition.code === 'loop' ? members[0]! : it.flow,
+      flow: condition.code === 'loop' ? members[0]! : found.flow,
       to,
       upstreamRun: condition.code === 'other_run' || condition.code === 'backlog' ? condition.by : null,
       state,
@@ -234,14 +234,14 @@ function scopeOf({ code, by }: Condition): string | null {
 /** A flow that waits for the cause over an edge that a verb can name; on the chain from the flow that was asked about, if possible. */
 function waiter(
   { graph }: Situation,
-  it: Found,
+  found: Found,
   unmet: Unmet | null,
   chain: readonly string[],
 ): string | null {
   const before = chain.at(-2);
-  if (before === undefined || unmet === null || it.own < 0) return before ?? it.to;
-  const edge = edgeId(graph, it.own, vertexOf(graph, before));
-  return edge >= 0 && unmet.edge[edge] === 1 ? before : it.to;
+  if (before === undefined || unmet === null || found.own < 0) return before ?? found.to;
+  const edge = edgeId(graph, found.own, vertexOf(graph, before));
+  return edge >= 0 && unmet.edge[edge] === 1 ? before : found.to;
 }
 
 function wayRound(graph: Graph, unmet: Unmet, v: number): string[] {
