@@ -15,10 +15,12 @@ export function beginningOf(
   return frame.cycles?.find(({ id }) => id === cycle)?.begins ?? null;
 }
 
+/** Whether a period lies before the first one; never when every period exists. */
 export function isBefore(period: string, begins: string | null | undefined): boolean {
   return begins !== null && begins !== undefined && comparePeriods(period, begins) < 0;
 }
 
+/** Why a period before the beginning has no run, as text. */
 export function beforeText(cycle: Cycle, begins: string): Sentence {
   return {
     en: `it lies before the beginning: the ${cycle} runs begin with ${begins}`,

@@ -37,9 +37,11 @@ export function holding(at: Numbered, cycle: Cycle, target: Cycle): Numbered {
   return target === 'day' ? day : monthOf(day);
 }
 
+/** The last day of a month. */
 export const lastDayOf = (month: Numbered): Numbered =>
   Date.UTC(Math.floor(month / 12), (month % 12) + 1, 1) / DAY_MS - 1;
 
+/** The last hour of a day. */
 export const lastHourOf = (day: Numbered): Numbered => day * 24 + 23;
 
 /** The period as text. */

@@ -65,6 +65,7 @@ export function calendarOf(
   return calendars.find((other) => other.id === calendar) ?? DEFAULT_CALENDAR;
 }
 
+/** How late a missed period is still opened, ms. */
 export const catchUpMs = ({ cycle, catchUpMs }: Schedule): number => catchUpMs ?? CATCH_UP_MS[cycle];
 
 /** The fields that decide when a schedule fires. */
@@ -117,6 +118,7 @@ type DayIn = (rule: OneDay, month: string) => string | null;
 /** Number of months whose day is kept. */
 const KEPT_MONTHS = 2_000;
 
+/** Prepares a schedule for questions about many periods. */
 export function timetable(schedule: Schedule, calendar: BusinessCalendar): Timetable {
   const days = new Map<string, string | null>();
   const dayIn: DayIn = (rule, month) => {

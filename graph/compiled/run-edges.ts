@@ -94,6 +94,7 @@ function knotOf(
   return components({ upOff, up }).of;
 }
 
+/** The longest cycle among the edges. */
 export const coarsest = (edges: readonly RunEdge[]): Cycle =>
   edges.reduce<Cycle>((coarse, { cycle }) => (RANK[cycle] > RANK[coarse] ? cycle : coarse), 'hour');
 

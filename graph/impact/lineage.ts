@@ -3,6 +3,7 @@
 /** A table on a platform, or the files between the two flows of a distribution. Names are compared in lower case. */
 export type TableKey = string;
 
+/** Key of a table on a platform, equal for all spellings of its name. */
 export const tableKey = (platform: string | null | undefined, table: string): TableKey =>
   `${platform ?? ''} ${table.toLowerCase()}`;
 

@@ -18,6 +18,7 @@ function isCurrent(m: Machine, entry: { v: number; generation: number; attempt: 
   );
 }
 
+/** An attempt has ended: decides what its flow does next. O(changes); O(V + E) when an effect makes flows stale. */
 export function complete(m: Machine, entry: CompletionEntry): void {
   const { s } = m;
   const { v } = entry;
@@ -147,6 +148,7 @@ function nextAttempt(
   s.lease[v] = 0;
 }
 
+/** An attempt was given up as lost: tries again, ends the generation, or asks a person what became of it (C4). */
 export function lose(m: Machine, entry: LostEntry): void {
   const { s, graph } = m;
   const { v } = entry;

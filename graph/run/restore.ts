@@ -34,6 +34,7 @@ export interface StoredSubscriptions {
   readonly rows: readonly (readonly number[])[];
 }
 
+/** Subscriptions as plain JSON. O(S). */
 export function storedSubscriptions(list: readonly Subscription[]): StoredSubscriptions {
   const flows = new Map<string, number>();
   const runs = new Map<string, number>();
@@ -47,6 +48,7 @@ export function storedSubscriptions(list: readonly Subscription[]): StoredSubscr
   return { flows: [...flows.keys()], runs: [...runs.keys()], rows };
 }
 
+/** The state of a run from its snapshot. O(V + E). */
 export function restoreState(graph: Graph, stored: StoredRun): RunState {
   const { openedAt, now, graceMs } = stored;
   const { runs, flows, rows } = stored.subscriptions;

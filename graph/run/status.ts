@@ -35,6 +35,7 @@ export function resultOf(code: number): Result | null {
   return byCode[code] ?? null;
 }
 
+/** Code of a result; 0 for none. */
 export function codeOf(result: Result | null): number {
   return result === null ? 0 : RESULTS[result].code;
 }

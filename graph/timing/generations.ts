@@ -62,6 +62,7 @@ export interface History {
 export const generationCount = ({ facts }: History, v: number): number =>
   (facts.past.get(v)?.length ?? 0) + 1;
 
+/** The generation at a place among those of the flow; the last place is the present one. O(1). */
 export function generationAt({ s, facts }: History, v: number, index: number): Generation {
   const past = facts.past.get(v)?.[index];
   const result = past?.result ?? s.result[v]!;
@@ -118,6 +119,7 @@ function isSuperseded({ facts }: History, u: number, index: number, t: number): 
   return ended !== undefined && ended <= t;
 }
 
+/** Whether the flow was done at an instant, and not asked for again by then. O(generations). */
 export function isDoneAt(at: History, u: number, t: number): boolean {
   const end = lastEnd(at, u, t);
   return end !== null && !isSuperseded(at, u, end.index, t);

@@ -73,6 +73,7 @@ export interface Learned {
   readonly week: { readonly n: number; readonly ms: number } | null;
 }
 
+/** Learns how long a flow runs from its past, for all days and for each class of day. O(n log n). */
 export function learn(past: readonly PastDuration[]): Learned {
   const spreads = new Map<string, Spread>();
   const all = spreadOf(past.map((entry) => entry.ms));
@@ -102,6 +103,7 @@ export interface Known {
   readonly alike: Spread | null;
 }
 
+/** The best estimate that is known of a flow; never none. O(1). */
 export function expectedOf({ sameClass, own, configuredMs, alike }: Known): Expected {
   if (sameClass !== null && sameClass.n >= LEAST) return { ...sameClass, origin: 'class' };
   if (own !== null && own.n >= LEAST) return { ...own, origin: 'own' };
@@ -113,10 +115,11 @@ export function expectedOf({ sameClass, own, configuredMs, alike }: Known): Expe
 
 const certain = (ms: number): Spread => ({ p10: ms, p50: ms, p90: ms, n: 0 });
 
-/** Q09: a flow runs long after an hour, or after one and a half times its average, ms and factor. */
+/** Q09: every flow that runs for longer than this is long, ms. */
 export const LONG_RUN_MS = 60 * 60_000;
+/** Q09: a flow is long, too, after this many times its average. */
 const LONG_SHARE = 1.5;
-/** Shorter times in ms are never too long: a flow of two seconds may take four. */
+/** By how much it must exceed its average for that, ms: a flow of two seconds may take four. */
 const LEAST_MORE_MS = 60_000;
 
 /** By which measure a running flow runs too long; null = it does not. `usualMs`: its average of the last week; null = it has none. */

@@ -20,6 +20,7 @@ export interface UsualTimes {
 
 const NONE = -1;
 
+/** Collects what is known of `n` flows into arrays by vertex. O(n). */
 export function usualTimes(n: number, flowOf: (v: number) => UsualFlow): UsualTimes {
   const [p10, p50, p90, week, end] = Array.from({ length: 5 }, () => new Float64Array(n)) as [
     Float64Array,

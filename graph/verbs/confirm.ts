@@ -8,12 +8,14 @@ export function confirm(m: Machine, v: number): void {
   m.setFlags(v, FLAG.CONFIRMED);
 }
 
+/** The person says no: the flow fails now. */
 export function reject(m: Machine, v: number, operation: string): void {
   endOverrides(m, v, { flags: FLAG.CONFIRMED }, operation);
   m.setFlags(v, 0, FLAG.CONFIRMED);
   finish(m, v, 'failed', false);
 }
 
+/** Takes a confirmation back that has not counted yet. */
 export function withdraw(m: Machine, v: number): void {
   m.setFlags(v, 0, FLAG.CONFIRMED);
 }

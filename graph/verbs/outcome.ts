@@ -2,6 +2,7 @@
 import type { Effect, FlowOutcome, OperationEntry, OperationOutcome } from '../run/decisions.ts';
 import type { Machine } from '../run/machine.ts';
 
+/** Notes the outcome of an operation as an effect of the open group. */
 export function answer(
   m: Machine,
   entry: OperationEntry,
@@ -21,6 +22,7 @@ export function refuse(
   answer(m, entry, 'refused', { flows, code, detail });
 }
 
+/** Answers that the operation needs one of the roles, or the approval of a second person (B4). */
 export function askApproval(
   m: Machine,
   entry: OperationEntry,

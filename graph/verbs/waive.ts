@@ -89,6 +89,7 @@ export function waive(m: Machine, { v, edges }: FoundEdge, operation: string): v
   }
 }
 
+/** Ends the waives of the edges; one that is not waived is left as it is. */
 export function unwaive(m: Machine, { v, edges }: FoundEdge, operation: string): void {
   takeBackUnclaimed(m, v);
   for (const found of edges) {

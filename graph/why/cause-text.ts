@@ -309,6 +309,7 @@ const PREDICATES: Record<
 /** A name within a Chinese sentence, with a space on either side. */
 const nameOf = ({ by }: SentenceFacts): string => (by === null ? '' : ` ${by} `);
 
+/** The sentence of a cause in both languages. */
 export function sentenceOf(code: CauseCode, told: SentenceFacts): Sentence {
   const parts = partsOf(told);
   const [en, zh] = PREDICATES[code](parts.en, parts.zh, told);

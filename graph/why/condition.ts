@@ -23,6 +23,7 @@ export const STANDSTILL_MS = 15 * 60_000;
 /** An agent that runs nothing for longer than this while flows wait for it hangs, ms. */
 export const IDLE_MS = 60 * 60_000;
 
+/** Makes a condition; everything that `rest` does not give is null. */
 export const condition = (code: CauseCode, since: number, rest: Partial<Condition> = {}): Condition => ({
   code,
   since,

@@ -126,6 +126,7 @@ export function joined(found: readonly Found[]): { list: CauseSource[]; weights:
   return { list, weights, of };
 }
 
+/** Sets how many flows each cause blocks, and sorts the causes in place. O((V + E) x causes / 32). */
 export function sorted(at: Situation, found: Found[], unmet: Unmet): Found[] {
   if (found.length === 0) return found;
   const sources = joined(found);
@@ -147,6 +148,7 @@ export function compare({ graph }: Situation, a: Found, b: Found): number {
   );
 }
 
+/** Whether another flow waits for this one over an unmet edge. O(out-degree). */
 export function isWaitedFor({ graph }: Situation, unmet: Unmet, v: number): boolean {
   for (let k = graph.downOff[v]!; k < graph.downOff[v + 1]!; k++)
     if (unmet.edge[graph.downEdge[k]!] === 1) return true;

@@ -98,6 +98,7 @@ export interface RemedyOf {
   readonly scope: string | null;
 }
 
+/** The remedy of a cause: a verb that the flow allows, its command, other verbs and the procedure. */
 export function remedyOf(given: RemedyOf): Remedy {
   const rule = RULES[given.code];
   const procedure = procedureOf(given, rule);

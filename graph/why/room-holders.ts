@@ -10,6 +10,7 @@ export interface Holders {
   readonly byPool: ReadonlyMap<string, readonly RoomHolder[]>;
 }
 
+/** Key of a flow of a run in `byFlow`. */
 export const holderKey = (run: string, flow: string): string => `${run} ${flow}`;
 
 /** Indexes the holders. O(holders log holders). */

@@ -166,6 +166,7 @@ export interface BackfillTurn {
   readonly trouble: string | null;
 }
 
+/** Why a run of a backfill was not opened, as text: how many runs come before it, and what they wait for. */
 export function turnText({ backfill, state, ahead, trouble }: BackfillTurn): Text {
   if (state === 'dropped')
     return { en: `${backfill} was cancelled before its turn`, zh: `补数 ${backfill} 在轮到它之前已取消` };

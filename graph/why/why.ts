@@ -184,6 +184,7 @@ export function ofRun(at: Situation, unmet: Unmet): Cause[] {
 /** A log row that is unread for longer than this means that no coordinator is at work, ms. A coordinator reads a row within milliseconds. */
 const UNREAD_MS = 2_000;
 
+/** Puts a found cause into words, with its remedy. `chain` leads to it from the flow that was asked about. O(in-degree). */
 export function causeOf(at: Situation, found: Found, unmet: Unmet | null, chain: readonly string[]): Cause {
   const { graph, s, facts } = at;
   const { condition, own } = found;
