@@ -1,7 +1,8 @@
 /** What the end of an attempt means for its flow (protocol C3, C4, C7, D9). */
+import type { FlowAttrs } from '../compiled/compact.ts';
 import type { CompletionEntry, LostEntry } from './decisions.ts';
 import type { Machine } from './machine.ts';
-import { retryDelayMs } from './retry-delay.ts';
+import type { AttemptOutcome } from './run-facts.ts';
 import { beginGeneration, dropPending, finish, markStale } from './settle.ts';
 import { FAILURE_KINDS, type FailureKind, FLAG, has } from './state.ts';
 import { codeOf } from './status.ts';
@@ -189,6 +190,30 @@ export function lose(m: Machine, entry: LostEntry): void {
   const used = useOne(s.used[v]!, 'lost');
   // Fenced: the old attempt can do no harm, so the next one starts at once. Otherwise the next one waits until the old one must have ended.
   nextAttempt(m, v, attrs.fenced ? { due: 0, used } : { due: graceEndsAt, flags: FLAG.ENDING, used });
+}
+
+/**
+ * How long a flow waits between two attempts of one generation (protocol C4, D9). Time in ms from the end of an attempt to the earliest start of the next one: the back-off after a failure, the interval of a check whose
+ * answer was no, the time in which an orphaned program must have ended. 0: the next attempt may start at once, or there is none.
+ * `graceMs` is the grace of the run's state.
+ */
+export function retryDelayMs(outcome: AttemptOutcome | null, attrs: FlowAttrs, graceMs: number): number {
+  switch (outcome) {
+    case 'failed':
+    case 'cancelled':
+      return attrs.retries.backoffMs;
+    case 'false':
+      // Only a check may answer no; for any other flow it is a failure.
+      return attrs.kind === 'check' ? attrs.everyMs : attrs.retries.backoffMs;
+    case 'lost':
+      return attrs.fenced ? 0 : attrs.orphanMs + graceMs;
+    case 'requeued':
+    case 'succeeded':
+    case null:
+      return 0;
+    default:
+      return outcome satisfies never;
+  }
 }
 
 /** The old attempt of a superseded generation has ended (`until` 0), or will have ended at `until`. */

@@ -113,7 +113,7 @@ export interface FlowRow {
   asked: number;
 }
 
-/** The state of a new run. Whoever loads a run fills in its fields and calls `derive` for the counters. */
+/** The state of a new run. To load a run, fill in its fields and call `derive` for the counters. */
 export function emptyState(
   graph: Graph,
   given: {

@@ -1,5 +1,5 @@
 /** What kept a flow from running while none of its attempts ran, for the critical path (docs/answers.md). Pure. */
-import { retryDelayMs } from '../run/retry-delay.ts';
+import { retryDelayMs } from '../run/completion.ts';
 import type { Override } from '../run/run-facts.ts';
 import { FLAG, has, isTriggered, type RunState } from '../run/state.ts';
 import { RESULTS } from '../run/status.ts';
