@@ -193,9 +193,9 @@ export function lose(m: Machine, entry: LostEntry): void {
 }
 
 /**
- * How long a flow waits between two attempts of one generation (protocol C4, D9). Time in ms from the end of an attempt to the earliest start of the next one: the back-off after a failure, the interval of a check whose
- * answer was no, the time in which an orphaned program must have ended. 0: the next attempt may start at once, or there is none.
- * `graceMs` is the grace of the run's state.
+ * How long a flow waits between two attempts of one generation (protocol C4, D9), ms from the end of an attempt to the earliest start of the
+ * next one: the back-off after a failure, the interval of a check whose answer was no, the time in which an orphaned program must have ended.
+ * 0: the next attempt may start at once, or there is none. `graceMs` is the grace of the run's state.
  */
 export function retryDelayMs(outcome: AttemptOutcome | null, attrs: FlowAttrs, graceMs: number): number {
   switch (outcome) {

@@ -75,7 +75,7 @@ const FLOWS: Row[] = [
     shell([':run']),
     [/is in a place where the text of a program is expected/],
   ],
-  ['a relative program', shell(['bin/load']), [/^warning relative_script: 'bin\/load' is looked for/]],
+  ['a relative program', shell(['bin/load']), [/^warning relative_script: 'bin\/load' is relative to/]],
   [
     'a relative script',
     shell(['sh', '-e', 'programs/load.sh']),
