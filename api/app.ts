@@ -2,12 +2,7 @@
 import { randomBytes } from 'node:crypto';
 import swagger from '@fastify/swagger';
 import Fastify, { type FastifyReply, type FastifyRequest, LogController } from 'fastify';
-import {
-  jsonSchemaTransform,
-  serializerCompiler,
-  validatorCompiler,
-  type ZodTypeProvider,
-} from 'fastify-type-provider-zod';
+import { jsonSchemaTransform, serializerCompiler, validatorCompiler } from 'fastify-type-provider-zod';
 import { Problem } from '../contract/problem.ts';
 import { ERRORS, SluiceError } from '../errors.ts';
 import { processLines } from '../logging.ts';
@@ -15,7 +10,7 @@ import type { ApiDeps } from '../services/deps.ts';
 import type { Actor } from '../store/operations/actors.ts';
 import { auditRejection } from './audit-rejection.ts';
 import { createAuthenticator, type Permission, requirePermission } from './auth.ts';
-import type { Api } from './instance.ts';
+import type { Api, Schemas } from './instance.ts';
 import { readJsonBodies, refuseBadQuery } from './json-body.ts';
 import { createMetrics } from './metrics.ts';
 import { PROBLEM_TYPE, problemOf, toSluiceError } from './problem.ts';
@@ -59,7 +54,7 @@ export async function buildApp(deps: ApiDeps): Promise<Api> {
     clientErrorHandler(_error, socket) {
       if (socket.writable) socket.end(rawProblem(randomBytes(8).toString('hex')));
     },
-  }).withTypeProvider<ZodTypeProvider>();
+  }).withTypeProvider<Schemas>();
   app.setValidatorCompiler(validatorCompiler);
   app.setSerializerCompiler(serializerCompiler);
   app.decorateRequest('actor', null);
@@ -145,12 +140,9 @@ export async function buildApp(deps: ApiDeps): Promise<Api> {
     transform: jsonSchemaTransform,
   });
   const metrics = createMetrics(app, deps);
-  await app.register(
-    async (scope) => registerRoutes(scope.withTypeProvider<ZodTypeProvider>(), deps, metrics),
-    {
-      prefix: PREFIX,
-    },
-  );
+  await app.register(async (scope) => registerRoutes(scope.withTypeProvider<Schemas>(), deps, metrics), {
+    prefix: PREFIX,
+  });
   await app.ready();
   return app;
 }

@@ -1,6 +1,6 @@
 /** A run moves to another catalogue version: what is asked, and what it changes (protocol D8). */
 import { z } from 'zod';
-import { text } from './fields.ts';
+import { type Infer, text } from './fields.ts';
 
 export const AdoptRun = z.strictObject({
   /** Default: the newest. */
@@ -33,4 +33,4 @@ export const Adopted = z.object({
   /** Waives in force on edges that the version lacks. */
   lapsedWaives: z.array(z.object({ from: z.string(), run: z.string().nullable(), to: z.string() })),
 });
-export type Adopted = z.infer<typeof Adopted>;
+export type Adopted = Infer<typeof Adopted>;

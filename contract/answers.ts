@@ -5,7 +5,7 @@ import { Layer } from '../graph/model.ts';
 import { PIECE_KINDS } from '../graph/timing/critical-path.ts';
 import { PART_KINDS } from '../graph/timing/lateness.ts';
 import { CAUSES, type CauseCode } from '../graph/why/causes.ts';
-import { BothNames, GivenId, Instant, listOf, PageQuery, StateName, text } from './fields.ts';
+import { BothNames, GivenId, type Infer, Instant, listOf, PageQuery, StateName, text } from './fields.ts';
 import { ReferenceTime } from './flows.ts';
 
 export const Cause = z.object({
@@ -47,7 +47,7 @@ export const Cause = z.object({
   /** One sentence. */
   text: BothNames,
 });
-export type Cause = z.infer<typeof Cause>;
+export type Cause = Infer<typeof Cause>;
 
 /** What keeps the asked flow itself, as the engine and a claim see it. */
 export const OwnBlocker = z.object({
@@ -81,7 +81,7 @@ export const WhyFlow = z.object({
   near: z.array(z.string()),
   text: BothNames,
 });
-export type WhyFlow = z.infer<typeof WhyFlow>;
+export type WhyFlow = Infer<typeof WhyFlow>;
 
 export const WhyRunQuery = z.strictObject({
   ...PageQuery,
@@ -118,7 +118,7 @@ export const WhyRun = z.object({
   nextCursor: z.string().nullable(),
   text: BothNames,
 });
-export type WhyRun = z.infer<typeof WhyRun>;
+export type WhyRun = Infer<typeof WhyRun>;
 
 export const PathQuery = z.strictObject({
   /** Default: the flow that ended last; in a run in progress the last open one. */
@@ -157,7 +157,7 @@ export const CriticalPath = z.object({
   total: z.int(),
   unattributed: z.int(),
 });
-export type CriticalPath = z.infer<typeof CriticalPath>;
+export type CriticalPath = Infer<typeof CriticalPath>;
 
 export const LatenessQuery = z.strictObject({
   ...PathQuery.shape,
@@ -209,6 +209,6 @@ export const Lateness = z.object({
   /** One sentence. */
   text: BothNames,
 });
-export type Lateness = z.infer<typeof Lateness>;
+export type Lateness = Infer<typeof Lateness>;
 
 export const AnswerParams = z.object({ run: GivenId, flow: GivenId });

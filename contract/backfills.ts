@@ -1,7 +1,7 @@
 /** Backfills: a range of periods run once more, in order, a few at a time. */
 import { z } from 'zod';
 import { Cycle } from '../graph/model.ts';
-import { Far, GivenId, Instant, PageQuery, pageOf, text } from './fields.ts';
+import { Far, GivenId, type Infer, Instant, PageQuery, pageOf, text } from './fields.ts';
 
 export const BackfillParams = z.object({ backfill: GivenId });
 
@@ -29,7 +29,7 @@ export const OpenBackfill = z.strictObject({
   /** Say what would be opened, change nothing. */
   dryRun: z.boolean().default(false),
 });
-export type OpenBackfill = z.infer<typeof OpenBackfill>;
+export type OpenBackfill = Infer<typeof OpenBackfill>;
 
 export const BackfillRun = z.object({
   cycle: Cycle,
@@ -72,9 +72,9 @@ export const Backfill = z.object({
   /** Numbers of its runs. */
   progress: z.object({ runs: z.int(), pending: z.int(), open: z.int(), finished: z.int(), failing: z.int() }),
 });
-export type Backfill = z.infer<typeof Backfill>;
+export type Backfill = Infer<typeof Backfill>;
 export const BackfillPage = pageOf(Backfill);
-export type BackfillPage = z.infer<typeof BackfillPage>;
+export type BackfillPage = Infer<typeof BackfillPage>;
 
 export const BackfillDetail = z.object({
   ...Backfill.shape,
@@ -83,7 +83,7 @@ export const BackfillDetail = z.object({
   /** In the order of opening. */
   runs: z.array(BackfillRun),
 });
-export type BackfillDetail = z.infer<typeof BackfillDetail>;
+export type BackfillDetail = Infer<typeof BackfillDetail>;
 
 /** What `dryRun` answers. */
 export const ForeseenBackfill = z.object({
@@ -110,7 +110,7 @@ export const ForeseenBackfill = z.object({
   /** Flows of other cycles that wait for flows of it and that no run of it is opened for. */
   dependants: z.array(z.object({ cycle: Cycle, flow: z.string() })),
 });
-export type ForeseenBackfill = z.infer<typeof ForeseenBackfill>;
+export type ForeseenBackfill = Infer<typeof ForeseenBackfill>;
 
 export const BackfillsQuery = z.strictObject({
   ...PageQuery,

@@ -1,7 +1,7 @@
 /** Catalogues: files in, problems or versions out. */
 import { z } from 'zod';
 import { Cycle, PeriodMapping } from '../graph/model.ts';
-import { GivenId, Instant, StateName, text } from './fields.ts';
+import { GivenId, type Infer, Instant, StateName, text } from './fields.ts';
 import { Impact } from './impact.ts';
 
 /** Relative, with `/`: `p01.yaml`, `programs/DwdMergeBillM.sql`. */
@@ -13,7 +13,7 @@ const CataloguePath = text(300)
 export const FILE_LIMIT = 8 * 1024 * 1024;
 
 export const CatalogueFile = z.strictObject({ path: CataloguePath, text: text(FILE_LIMIT) });
-export type CatalogueFile = z.infer<typeof CatalogueFile>;
+export type CatalogueFile = Infer<typeof CatalogueFile>;
 
 /** A file as it is given: its text, or its bytes where they are not plain UTF-8; `encodings:` of the catalogue says how those are read. */
 export const GivenFile = z
@@ -26,7 +26,7 @@ export const GivenFile = z
       .optional(),
   })
   .refine((file) => (file.text === undefined) !== (file.base64 === undefined), 'either text or base64');
-export type GivenFile = z.infer<typeof GivenFile>;
+export type GivenFile = Infer<typeof GivenFile>;
 
 const files = z.array(GivenFile).min(1).max(20_000);
 const mode = z.enum(['apply', 'import']);
@@ -122,7 +122,7 @@ export const Difference = z.object({
     }),
   ),
 });
-export type Difference = z.infer<typeof Difference>;
+export type Difference = Infer<typeof Difference>;
 
 /** A changed or removed flow, and what depends on it. */
 export const TouchedFlow = z.object({
@@ -176,7 +176,7 @@ export const DiffAnswer = z.object({
   touched: z.array(TouchedFlow),
   runs: z.array(TouchedRun),
 });
-export type DiffAnswer = z.infer<typeof DiffAnswer>;
+export type DiffAnswer = Infer<typeof DiffAnswer>;
 
 export const ApplyAnswer = z.object({
   version: z.int().nullable(),

@@ -1,7 +1,7 @@
 /** Events from outside: something has happened for a period, and flows with `trigger: event` wait for it. */
 import { z } from 'zod';
 import { Cycle, Id } from '../graph/model.ts';
-import { Far, GivenId, Instant, PageQuery, pageOf, storableJson, text } from './fields.ts';
+import { Far, GivenId, type Infer, Instant, PageQuery, pageOf, storableJson, text } from './fields.ts';
 
 /** Serialized, in characters. */
 const PAYLOAD_LIMIT = 65_536;
@@ -15,7 +15,7 @@ export const SendEvent = z.strictObject({
   /** Kept with the event for people; flows do not get it. */
   payload: z.record(z.string(), z.unknown()).and(storableJson(PAYLOAD_LIMIT)).optional(),
 });
-export type SendEvent = z.infer<typeof SendEvent>;
+export type SendEvent = Infer<typeof SendEvent>;
 
 export const ExternalEvent = z.object({
   id: z.string(),
@@ -28,7 +28,7 @@ export const ExternalEvent = z.object({
   /** Runs that were notified; a run that is opened later is notified when it is opened. */
   runs: z.array(z.string()),
 });
-export type ExternalEvent = z.infer<typeof ExternalEvent>;
+export type ExternalEvent = Infer<typeof ExternalEvent>;
 
 export const EventsQuery = z.strictObject({
   ...PageQuery,
@@ -36,4 +36,4 @@ export const EventsQuery = z.strictObject({
   period: text(20).optional(),
 });
 export const EventPage = pageOf(ExternalEvent);
-export type EventPage = z.infer<typeof EventPage>;
+export type EventPage = Infer<typeof EventPage>;

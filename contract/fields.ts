@@ -3,6 +3,12 @@ import { z } from 'zod';
 import { STATES, type State } from '../graph/run/status.ts';
 import { DEPTH_LIMIT, flawIn, isStorable, storable } from '../graph/text/storable-text.ts';
 
+/** With every field and list read-only, to any depth. */
+type Immutable<T> = unknown extends T ? T : { readonly [K in keyof T]: Immutable<T[K]> };
+
+/** What a schema yields. Nobody changes what was received or is to be sent, so everything in it is read-only. */
+export type Infer<S extends z.ZodType> = Immutable<z.output<S>>;
+
 /**
  * Text that the record can keep, the one schema for it: without NUL and lone surrogates, at most `max` UTF-16 units. What gets past it
  * would stop its run: every exchange that reads it fails.

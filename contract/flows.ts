@@ -3,7 +3,17 @@ import { z } from 'zod';
 import { FlowKind, Layer } from '../graph/model.ts';
 import { EXPECTED_ORIGINS } from '../graph/usual/expected.ts';
 import { REFERENCE_ORIGINS } from '../graph/usual/reference-time.ts';
-import { BothNames, GivenId, Instant, listOf, PageQuery, pageOf, StateName, text } from './fields.ts';
+import {
+  BothNames,
+  GivenId,
+  type Infer,
+  Instant,
+  listOf,
+  PageQuery,
+  pageOf,
+  StateName,
+  text,
+} from './fields.ts';
 
 export const FlowParams = z.object({ run: GivenId, flow: GivenId });
 
@@ -29,7 +39,7 @@ export const FlowFlag = z.enum([
   /** The run was opened for other procedures. */
   'excluded',
 ]);
-export type FlowFlag = z.infer<typeof FlowFlag>;
+export type FlowFlag = Infer<typeof FlowFlag>;
 
 export const Flow = z.object({
   id: z.string(),
@@ -58,7 +68,7 @@ export const Flow = z.object({
   startTime: Instant.nullable(),
   deadline: Instant.nullable(),
 });
-export type Flow = z.infer<typeof Flow>;
+export type Flow = Infer<typeof Flow>;
 
 export const FlowsQuery = z.strictObject({
   ...PageQuery,
@@ -72,7 +82,7 @@ export const FlowsQuery = z.strictObject({
   q: text(120).optional(),
 });
 export const FlowPage = pageOf(Flow);
-export type FlowPage = z.infer<typeof FlowPage>;
+export type FlowPage = Infer<typeof FlowPage>;
 
 /** Why it may not start yet; `until` where a moment ends it by itself. */
 export const Blocker = z.object({
@@ -118,7 +128,7 @@ export const Attempt = z.object({
     })
     .nullable(),
 });
-export type Attempt = z.infer<typeof Attempt>;
+export type Attempt = Infer<typeof Attempt>;
 
 export const Override = z.object({
   kind: z.string(),
@@ -205,7 +215,7 @@ export const FlowDetail = z.object({
   generations: z.array(Generation),
   overrides: z.array(Override),
 });
-export type FlowDetail = z.infer<typeof FlowDetail>;
+export type FlowDetail = Infer<typeof FlowDetail>;
 
 export const AttemptParams = z.object({
   run: GivenId,
@@ -239,4 +249,4 @@ export const LogFrame = z.object({
   data: z.string().optional(),
   leftOut: z.int().optional(),
 });
-export type LogFrame = z.infer<typeof LogFrame>;
+export type LogFrame = Infer<typeof LogFrame>;

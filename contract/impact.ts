@@ -1,5 +1,6 @@
 /** What flows touch: everything below them, in whichever cycle. */
 import { z } from 'zod';
+import type { Infer } from './fields.ts';
 
 export const Impact = z.object({
   /** Flows below, without the flows themselves. */
@@ -13,4 +14,4 @@ export const Impact = z.object({
   /** As written in the catalogue: "+1 month, day 1, 23:59". */
   deadlines: z.array(z.object({ flow: z.string(), deadline: z.string() })),
 });
-export type Impact = z.infer<typeof Impact>;
+export type Impact = Infer<typeof Impact>;

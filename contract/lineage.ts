@@ -1,7 +1,7 @@
 /** Lineage: what a table or flow is made of, and what is made of it; findings of a catalogue version. */
 import { z } from 'zod';
 import { LINEAGE_FINDINGS, type LineageFindingCode } from '../graph/impact/lineage-findings.ts';
-import { BothNames, GivenId, PageQuery, pageOf, text } from './fields.ts';
+import { BothNames, GivenId, type Infer, PageQuery, pageOf, text } from './fields.ts';
 
 export const LineageQuery = z.strictObject({
   /** Exactly one of both. */
@@ -31,7 +31,7 @@ export const LineageAnswer = z.object({
   direction: z.enum(['up', 'down']),
   items: z.array(LineageStep),
 });
-export type LineageAnswer = z.infer<typeof LineageAnswer>;
+export type LineageAnswer = Infer<typeof LineageAnswer>;
 
 const CODES = Object.keys(LINEAGE_FINDINGS) as [LineageFindingCode, ...LineageFindingCode[]];
 
@@ -42,7 +42,7 @@ export const Finding = z.object({
   table: z.string().nullable(),
   detail: z.string().nullable(),
 });
-export type Finding = z.infer<typeof Finding>;
+export type Finding = Infer<typeof Finding>;
 
 export const FindingsQuery = z.strictObject({
   ...PageQuery,

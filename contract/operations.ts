@@ -1,6 +1,6 @@
 /** What people ask of a run, and what came of it (protocol B). */
 import { z } from 'zod';
-import { GivenId, Instant, PageQuery, pageOf, StateName, text } from './fields.ts';
+import { GivenId, type Infer, Instant, PageQuery, pageOf, StateName, text } from './fields.ts';
 
 const Reason = text(2_000).default('');
 
@@ -30,7 +30,7 @@ export const FlowRequest = z.strictObject({
     .max(100)
     .default([]),
 });
-export type FlowRequest = z.infer<typeof FlowRequest>;
+export type FlowRequest = Infer<typeof FlowRequest>;
 
 export const EdgeRequest = z.strictObject({
   edges: z
@@ -47,10 +47,10 @@ export const EdgeRequest = z.strictObject({
     .max(20_000),
   ...asked,
 });
-export type EdgeRequest = z.infer<typeof EdgeRequest>;
+export type EdgeRequest = Infer<typeof EdgeRequest>;
 
 export const RunRequest = z.strictObject({ reason: Reason, dryRun: z.boolean().default(false) });
-export type RunRequest = z.infer<typeof RunRequest>;
+export type RunRequest = Infer<typeof RunRequest>;
 
 /** Optional key under which a repeated request has one effect and one answer; unique per actor, kept 30 days. */
 export const KeyHeader = z.object({
@@ -101,7 +101,7 @@ export const Operation = z.object({
   /** The operation that was answered first, when one request went to several runs and a second person decides for all of them at once. */
   together: z.string().nullable(),
 });
-export type Operation = z.infer<typeof Operation>;
+export type Operation = Infer<typeof Operation>;
 
 export const KeyParams = z.object({
   key: z.string().regex(/^[\x21-\x7e]{1,200}$/, '1 to 200 visible ASCII characters'),
@@ -115,7 +115,7 @@ export const Keyed = z.object({
   backfill: z.string().nullable(),
   event: z.string().nullable(),
 });
-export type Keyed = z.infer<typeof Keyed>;
+export type Keyed = Infer<typeof Keyed>;
 
 /** Answer to `dryRun`. */
 export const Foreseen = z.object({
@@ -127,7 +127,7 @@ export const Foreseen = z.object({
   /** Other flows whose turn would come at once. */
   freed: z.array(z.string()),
 });
-export type Foreseen = z.infer<typeof Foreseen>;
+export type Foreseen = Infer<typeof Foreseen>;
 
 export const OperationParams = z.object({ operation: GivenId });
 export const Judgement = z.strictObject({ reason: Reason });

@@ -1,5 +1,6 @@
 /** The one shape of everything that is not a success: problem+json (RFC 9457) with a code of errors.ts. */
 import { z } from 'zod';
+import type { Infer } from './fields.ts';
 
 export const Problem = z.object({
   /** `urn:sluice:error:<code>`; docs/errors.md has a heading for each. */
@@ -22,4 +23,4 @@ export const Problem = z.object({
   /** With `invalid_request`: which fields, as JSON pointers into `in`. */
   errors: z.array(z.object({ in: z.string(), pointer: z.string(), detail: z.string() })).optional(),
 });
-export type Problem = z.infer<typeof Problem>;
+export type Problem = Infer<typeof Problem>;

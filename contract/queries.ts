@@ -1,6 +1,6 @@
 /** Template queries: the list of them, and what one answers. */
 import { z } from 'zod';
-import { BothNames, Instant, PageQuery } from './fields.ts';
+import { BothNames, type Infer, Instant, PageQuery } from './fields.ts';
 
 /** What a cell holds: it decides how files and terminals write it. Instants are ms, `ratio` is 0.1 for 10 %. */
 const CELL_TYPES = ['text', 'names', 'number', 'instant', 'ratio', 'yes', 'list'] as const;
@@ -15,7 +15,7 @@ export const QueryColumn = z.object({
   en: z.string(),
   zh: z.string(),
 });
-export type QueryColumn = z.infer<typeof QueryColumn>;
+export type QueryColumn = Infer<typeof QueryColumn>;
 
 export const QuerySummary = z.object({
   id: z.string(),
@@ -28,10 +28,10 @@ export const QuerySummary = z.object({
   columns: z.array(QueryColumn),
   example: z.string(),
 });
-export type QuerySummary = z.infer<typeof QuerySummary>;
+export type QuerySummary = Infer<typeof QuerySummary>;
 
 export const QueryList = z.object({ items: z.array(QuerySummary) });
-export type QueryList = z.infer<typeof QueryList>;
+export type QueryList = Infer<typeof QueryList>;
 
 /** `csv` and `xlsx` hold all rows, titles in the language of Accept-Language. */
 export const QueryFormat = { format: z.enum(['json', 'csv', 'xlsx']).default('json'), ...PageQuery };
@@ -50,6 +50,4 @@ export const queryAnswer = <T extends z.ZodType>(row: T) =>
     items: z.array(row),
     nextCursor: z.string().nullable(),
   });
-export type QueryAnswer = z.infer<
-  ReturnType<typeof queryAnswer<z.ZodType<Readonly<Record<string, unknown>>>>>
->;
+export type QueryAnswer = Infer<ReturnType<typeof queryAnswer<z.ZodType<Readonly<Record<string, unknown>>>>>>;

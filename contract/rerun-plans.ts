@@ -1,7 +1,7 @@
 /** Rerun plans (protocol E): what would be redone, looked at before it is applied. */
 import { z } from 'zod';
 import { EXPECTED_ORIGINS } from '../graph/usual/expected.ts';
-import { GivenId, Instant, StateName, text } from './fields.ts';
+import { GivenId, type Infer, Instant, StateName, text } from './fields.ts';
 
 export const Scope = z.enum(['only', 'downstream', 'failed-downstream', 'selection']);
 
@@ -112,7 +112,7 @@ export const Plan = z.object({
   expiresAt: Instant,
   appliedBy: z.string().nullable(),
 });
-export type Plan = z.infer<typeof Plan>;
+export type Plan = Infer<typeof Plan>;
 
 export const PlanParams = z.object({ run: GivenId, plan: GivenId });
 export const PlanApply = z.strictObject({ reason: text(2_000).default('') });

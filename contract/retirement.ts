@@ -1,7 +1,7 @@
 /** The retirement sheet of a flow (Q36): what there is to know before it is retired. */
 import { z } from 'zod';
 import { Cycle, FlowKind, Layer, PeriodMapping } from '../graph/model.ts';
-import { BothNames, GivenId, Instant, StateName } from './fields.ts';
+import { BothNames, GivenId, type Infer, Instant, StateName } from './fields.ts';
 import { Impact } from './impact.ts';
 
 export const RetirementParams = z.object({ flow: GivenId });
@@ -79,4 +79,4 @@ export const Retirement = z.object({
   /** No flow has an edge to it or needs it, no agent has it, and nobody would be blocked in an open run. */
   clear: z.boolean(),
 });
-export type Retirement = z.infer<typeof Retirement>;
+export type Retirement = Infer<typeof Retirement>;

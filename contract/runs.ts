@@ -1,7 +1,7 @@
 /** Runs: what is asked of them and how they are shown. */
 import { z } from 'zod';
 import { Cycle, Purpose } from '../graph/model.ts';
-import { Far, GivenId, Instant, listOf, PageQuery, pageOf, StateName, text } from './fields.ts';
+import { Far, GivenId, type Infer, Instant, listOf, PageQuery, pageOf, StateName, text } from './fields.ts';
 
 export const RunParams = z.object({ run: GivenId });
 
@@ -13,7 +13,7 @@ export const OpenRun = z.strictObject({
   procedures: z.array(GivenId).min(1).max(200).optional(),
   far: Far,
 });
-export type OpenRun = z.infer<typeof OpenRun>;
+export type OpenRun = Infer<typeof OpenRun>;
 
 export const Run = z.object({
   id: z.string(),
@@ -34,7 +34,7 @@ export const Run = z.object({
   /** Why nothing moves until a person decides (protocol A9), or null. */
   frozen: z.string().nullable(),
 });
-export type Run = z.infer<typeof Run>;
+export type Run = Infer<typeof Run>;
 
 export const RunDetail = z.object({
   ...Run.shape,
@@ -48,7 +48,7 @@ export const RunDetail = z.object({
   now: Instant,
   log: z.object({ seq: z.int(), cursor: z.int(), exchange: z.int() }),
 });
-export type RunDetail = z.infer<typeof RunDetail>;
+export type RunDetail = Infer<typeof RunDetail>;
 
 export const RunsQuery = z.strictObject({
   ...PageQuery,
@@ -58,4 +58,4 @@ export const RunsQuery = z.strictObject({
   period: text(20).optional(),
 });
 export const RunPage = pageOf(Run);
-export type RunPage = z.infer<typeof RunPage>;
+export type RunPage = Infer<typeof RunPage>;

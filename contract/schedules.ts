@@ -2,7 +2,7 @@
 import { z } from 'zod';
 import { SLOT_DECISIONS } from '../graph/calendar/schedule.ts';
 import { Cycle } from '../graph/model.ts';
-import { BothNames, GivenId, Instant, text } from './fields.ts';
+import { BothNames, GivenId, type Infer, Instant, text } from './fields.ts';
 
 export const ScheduleParams = z.object({ schedule: GivenId });
 
@@ -19,7 +19,7 @@ export const Slot = z.object({
   decidedAt: Instant,
   actor: z.string().nullable(),
 });
-export type Slot = z.infer<typeof Slot>;
+export type Slot = Infer<typeof Slot>;
 
 export const Schedule = z.object({
   id: z.string(),
@@ -42,7 +42,7 @@ export const Schedule = z.object({
   last: Slot.nullable(),
   lastLook: Slot.nullable(),
 });
-export type Schedule = z.infer<typeof Schedule>;
+export type Schedule = Infer<typeof Schedule>;
 
 export const UnknownHolidays = z.object({
   calendar: z.string(),
@@ -55,14 +55,14 @@ export const ScheduleList = z.object({
   /** Calendars by which work days are counted, without holidays for this year or a near one: somebody has to enter them. */
   unknownHolidays: z.array(UnknownHolidays),
 });
-export type ScheduleList = z.infer<typeof ScheduleList>;
+export type ScheduleList = Infer<typeof ScheduleList>;
 
 export const ScheduleDetail = z.object({
   ...Schedule.shape,
   /** Newest first, at most 100. */
   slots: z.array(Slot),
 });
-export type ScheduleDetail = z.infer<typeof ScheduleDetail>;
+export type ScheduleDetail = Infer<typeof ScheduleDetail>;
 
 export const SteerSchedule = z.strictObject({ reason: text(2_000).default('') });
 

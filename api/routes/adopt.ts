@@ -49,7 +49,7 @@ export function adoptRoutes(app: Api, deps: ApiDeps): void {
         ? null
         : await answeredBefore(deps.pool, { actor: actor.name, key, bodyHash: hash });
       if (before !== null)
-        return { run, from: before.from, version: before.version, dryRun, ...shown(before.answer) };
+        return { run, from: before.from, version: before.version, dryRun, ...toResponse(before.answer) };
       if (wanted === from)
         throw new SluiceError('already_adopted', `${run} has catalogue version ${wanted}`, {
           facts: { run, version: wanted },
@@ -60,7 +60,7 @@ export function adoptRoutes(app: Api, deps: ApiDeps): void {
           from,
           version: wanted,
           dryRun,
-          ...shown(await previewAdoption(deps.pool, context, version, deps.graceMs)),
+          ...toResponse(await previewAdoption(deps.pool, context, version, deps.graceMs)),
         };
       const given = { actor: actor.name, roles: actor.roles, key, bodyHash: hash, reason };
       const adoption = await adoptVersion(deps.pool, context, version, {
@@ -68,19 +68,19 @@ export function adoptRoutes(app: Api, deps: ApiDeps): void {
         request: given,
       });
       deps.contextOf.forget(run);
-      return { run, from, version: wanted, dryRun, ...shown(adoption) };
+      return { run, from, version: wanted, dryRun, ...toResponse(adoption) };
     },
   });
 }
 
 /** New blockers first: they are what somebody has to look at. */
-function shown(it: AdoptionAnswer): Omit<Adopted, 'run' | 'from' | 'version' | 'dryRun'> {
-  return {
-    newBlockers: it.newBlockers.map((blocker) => ({ ...blocker })),
-    started: [...it.started],
-    freed: [...it.freed],
-    added: [...it.added],
-    removed: [...it.removed],
-    lapsedWaives: it.lapsed.map((waive) => ({ ...waive })),
-  };
+function toResponse({
+  newBlockers,
+  started,
+  freed,
+  added,
+  removed,
+  lapsed,
+}: AdoptionAnswer): Omit<Adopted, 'run' | 'from' | 'version' | 'dryRun'> {
+  return { newBlockers, started, freed, added, removed, lapsedWaives: lapsed };
 }

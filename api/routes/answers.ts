@@ -1,4 +1,5 @@
 /** Answers about a run (docs/answers.md): why, and the critical path. Computed on one snapshot of the record; nothing is changed. */
+
 import { z } from 'zod';
 import {
   AnswerParams,
@@ -11,6 +12,7 @@ import {
   WhyRun,
   WhyRunQuery,
 } from '../../contract/answers.ts';
+import type { Infer } from '../../contract/fields.ts';
 import { RunParams } from '../../contract/runs.ts';
 import { DAY_CLASSES } from '../../graph/calendar/day-class.ts';
 import { beforeBeginning } from '../../graph/run/foreign-runs.ts';
@@ -36,7 +38,7 @@ export function answerRoutes(app: Api, deps: ApiDeps): void {
     handler: async (request) => {
       const { run, flow } = request.params;
       const found = await contextOrCause(deps, run, flow);
-      if ('cause' in found) return onlyCause(run, flow, found.now, [plain(found.cause)], []);
+      if ('cause' in found) return onlyCause(run, flow, found.now, [found.cause], []);
       return whyOfFlow(deps, found.context, flow, request.query.limit);
     },
   });
@@ -53,7 +55,7 @@ export function answerRoutes(app: Api, deps: ApiDeps): void {
       if ('cause' in found) {
         const { cause, now } = found;
         const none = { asked: 0, open: 0, items: [], nextCursor: null };
-        return { run, now, ...none, causes: [plain(cause)], causeCount: 1, text: cause.text };
+        return { run, now, ...none, causes: [cause], causeCount: 1, text: cause.text };
       }
       const { context } = found;
       const after = positionOf(z.string().max(200), cursor);
@@ -70,8 +72,8 @@ export function answerRoutes(app: Api, deps: ApiDeps): void {
         run,
         now: facts.now,
         ...rest,
-        causes: causes.map(plain),
-        items: items.map((line) => ({ ...line })),
+        causes,
+        items,
         nextCursor: more ? cursorOf(items.at(-1)!.flow) : null,
       };
     },
@@ -89,7 +91,6 @@ export function answerRoutes(app: Api, deps: ApiDeps): void {
       const path = computed(reply, () => criticalPath(context.graph, read.state, read.facts, target(read)));
       return {
         ...path,
-        flows: [...path.flows],
         pieces: path.pieces.map((piece) => ({ ...piece, names: context.flow(piece.flow).names })),
       };
     },
@@ -114,7 +115,6 @@ export function answerRoutes(app: Api, deps: ApiDeps): void {
         ...found,
         parts: found.parts.map(named),
         mainCause: found.mainCause === null ? null : named(found.mainCause),
-        flows: [...found.flows],
       };
     },
   });
@@ -123,7 +123,7 @@ export function answerRoutes(app: Api, deps: ApiDeps): void {
 /** Vertices that all given filters let through; null when none is given. Throws `unknown_flow`, `unknown_group`. */
 function flowsAsked(
   context: RunContext,
-  { flows, group, layer, procedure }: z.infer<typeof WhyRunQuery>,
+  { flows, group, layer, procedure }: Infer<typeof WhyRunQuery>,
 ): number[] | null {
   if ([flows, group, layer, procedure].every((entry) => entry === undefined)) return null;
   requireGroups(context.version.flows.values(), group);
@@ -163,7 +163,7 @@ async function whyOfFlow(deps: ApiDeps, context: RunContext, given: string, limi
   const v = vertexOf(context, given);
   if (v < 0) {
     const { cause, now, near } = await whyAbsent(deps, context, given);
-    return onlyCause(run.id, given, now, [plain(cause)], near);
+    return onlyCause(run.id, given, now, [cause], near);
   }
   const { state, facts } = await readWhyFacts(deps.pool, context, deps);
   const own = whyFlow({ graph: context.graph, s: state, facts }, v, limit);
@@ -173,18 +173,21 @@ async function whyOfFlow(deps: ApiDeps, context: RunContext, given: string, limi
     run: run.id,
     names: context.flow(answer.flow).names,
     now: facts.now,
-    blockers: blockers.map(({ members, ...it }) => ({
-      ...it,
-      ...(members === undefined ? {} : { members: [...members] }),
-    })),
-    causes: causes.map(plain),
-    next: next.map(plain),
+    blockers,
+    causes,
+    next,
     beforeBeginning: beforeBeginning(context.graph, context.subscriptions, run, v),
     near: [],
   };
 }
 
-function onlyCause(run: string, flow: string, now: number, causes: Plain<Cause>[], meant: string[]): WhyFlow {
+function onlyCause(
+  run: string,
+  flow: string,
+  now: number,
+  causes: readonly Cause[],
+  meant: readonly string[],
+): WhyFlow {
   return {
     run,
     flow,
@@ -201,13 +204,3 @@ function onlyCause(run: string, flow: string, now: number, causes: Plain<Cause>[
     text: causes[0]!.text,
   };
 }
-
-/** As the serializer types it: lists that it could change. */
-type Plain<T> = Omit<T, 'chain' | 'members' | 'remedy'> & WhyFlow['causes'][number];
-
-const plain = (cause: Cause): Plain<Cause> => ({
-  ...cause,
-  chain: [...cause.chain],
-  members: [...cause.members],
-  remedy: { ...cause.remedy, otherwise: [...cause.remedy.otherwise] },
-});

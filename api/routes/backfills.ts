@@ -248,16 +248,16 @@ async function foreseen(
     everyPeriod: asked.everyPeriod,
     order: plan.descending ? 'descending' : 'ascending',
     concurrency: plan.concurrency,
-    includes: plan.flows === null ? null : [...plan.flows],
-    leftOut: [...plan.leftOut],
-    chained: { ...plan.chained },
+    includes: plan.flows,
+    leftOut: plan.leftOut,
+    chained: plan.chained,
     runs: runs.map(({ cycle, period, flows, dependant }) => ({
       cycle,
       period,
       dependant,
       run: runId(cycle, period, 'backfill', number),
       scheduled: there.has(runId(cycle, period)) ? runId(cycle, period) : null,
-      includes: flows === null ? null : [...flows],
+      includes: flows,
     })),
     dependants: dependants(others, cycle, plan.flows === null ? null : new Set(plan.flows)).filter(
       ({ flow }) => !redone.has(flow),
@@ -269,8 +269,8 @@ async function detail({ pool }: ApiDeps, row: BackfillRow): Promise<BackfillDeta
   const runs = (await readBackfillRuns(pool, [row.id])).get(row.id)!;
   return {
     ...shown(row, runs),
-    includes: row.flows === null ? null : [...row.flows],
-    runs: runs.map(({ flows, ...run }) => ({ ...run, includes: flows === null ? null : [...flows] })),
+    includes: row.flows,
+    runs: runs.map(({ flows, ...run }) => ({ ...run, includes: flows })),
   };
 }
 
@@ -283,7 +283,7 @@ function shown(row: BackfillRow, runs: readonly BackfillRun[]): Backfill {
     from: row.from,
     to: row.to,
     downstream: row.downstream,
-    flows: row.roots === null ? null : [...row.roots],
+    flows: row.roots,
     withDependants: row.dependants,
     beforeBeginning: row.beforeBeginning,
     everyPeriod: row.everyPeriod,

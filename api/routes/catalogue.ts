@@ -1,5 +1,5 @@
 /** The catalogue: checked, compared, applied or imported as a whole; exported as it was given. */
-import type { z } from 'zod';
+
 import {
   ApplyAnswer,
   ApplyRequest,
@@ -15,6 +15,7 @@ import {
   VersionList,
   VersionQuery,
 } from '../../contract/catalogue.ts';
+import type { Infer } from '../../contract/fields.ts';
 import { SluiceError } from '../../errors.ts';
 import { diffWith } from '../../services/catalogue/catalogue-diff.ts';
 import { type CheckedFiles, checkFiles } from '../../services/catalogue/catalogue-files.ts';
@@ -145,7 +146,7 @@ export function catalogueRoutes(app: Api, deps: ApiDeps): void {
 const checkAround = async (deps: ApiDeps, files: readonly GivenFile[], mode: 'apply' | 'import') =>
   checkFiles(files, mode, Date.now(), await readSurroundings(deps.pool));
 
-interface Change extends Omit<z.infer<typeof ApplyRequest>, 'files'> {
+interface Change extends Omit<Infer<typeof ApplyRequest>, 'files'> {
   readonly verb: string;
   readonly mode: 'apply' | 'import';
   readonly files: readonly GivenFile[];
@@ -154,7 +155,7 @@ interface Change extends Omit<z.infer<typeof ApplyRequest>, 'files'> {
 }
 
 /** One new version out of files: checked, compared with the base, stored with its audit row, or refused with nothing changed. */
-async function change(deps: ApiDeps, actor: Actor, given: Change): Promise<z.infer<typeof ApplyAnswer>> {
+async function change(deps: ApiDeps, actor: Actor, given: Change): Promise<Infer<typeof ApplyAnswer>> {
   const { verb, mode, baseVersion, remove, dryRun, reason } = given;
   authorise(actor, verb, null);
   const before = await newestCatalogue(deps);
@@ -236,6 +237,6 @@ function shown({
     file,
     line,
     column,
-    ...(members === undefined ? {} : { members: [...members] }),
+    ...(members === undefined ? {} : { members }),
   };
 }

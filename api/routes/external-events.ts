@@ -98,6 +98,6 @@ function shown({ id, event, cycle, period, payload, actor, at, runs }: EventRow)
     payload: payload as ExternalEvent['payload'],
     actor,
     at,
-    runs: [...runs],
+    runs,
   };
 }

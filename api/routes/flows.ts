@@ -1,6 +1,6 @@
 /** Flows of a run: list with filters, detail, attempts, logs. */
 import { z } from 'zod';
-import { PageQuery } from '../../contract/fields.ts';
+import { type Infer, PageQuery } from '../../contract/fields.ts';
 import { AttemptPage, FlowDetail, FlowPage, FlowParams, FlowsQuery } from '../../contract/flows.ts';
 import { RunParams } from '../../contract/runs.ts';
 import type { ApiDeps } from '../../services/deps.ts';
@@ -13,7 +13,7 @@ import type { RunContext } from '../../store/record/run-context.ts';
 import type { Api } from '../instance.ts';
 import { cursorOf, page, positionOf } from '../paging.ts';
 
-type Query = z.infer<typeof FlowsQuery>;
+type Query = Infer<typeof FlowsQuery>;
 
 export function flowRoutes(app: Api, deps: ApiDeps): void {
   app.route({
@@ -62,11 +62,7 @@ export function flowRoutes(app: Api, deps: ApiDeps): void {
 }
 
 /** In the order of the graph, upstream first. What the catalogue knows filters before the record is asked. */
-async function listFlows(
-  deps: ApiDeps,
-  context: RunContext,
-  query: Query,
-): Promise<z.infer<typeof FlowPage>> {
+async function listFlows(deps: ApiDeps, context: RunContext, query: Query): Promise<Infer<typeof FlowPage>> {
   const { graph } = context;
   const after = positionOf(z.string().max(200), query.cursor);
   const from = after === null ? 0 : (context.index.get(after) ?? -1) + 1;

@@ -1,5 +1,7 @@
 /** What was asked, by whom, with which outcome; and what people were told. */
+
 import { z } from 'zod';
+import type { Infer } from '../../contract/fields.ts';
 import { AuditPage, AuditQuery, NoticePage, NoticesQuery, NotStorableList } from '../../contract/records.ts';
 import type { ApiDeps } from '../../services/deps.ts';
 import { listAudit } from '../../store/operations/audit.ts';
@@ -24,7 +26,7 @@ export function recordRoutes(app: Api, deps: ApiDeps): void {
       return page(
         rows,
         limit,
-        (row) => ({ ...row, targets: [...row.targets] }) as z.infer<typeof AuditPage>['items'][number],
+        (row) => row as Infer<typeof AuditPage>['items'][number],
         (row) => row.id,
       );
     },

@@ -58,7 +58,7 @@ export function retentionRoutes(app: Api, deps: ApiDeps): void {
         outcome: 'applied',
         detail: { runs: archived.map((entry) => entry.run), auditRows: report.auditRows },
       });
-      return { ...report, archived, kept: [...report.kept], dryRun, due: [], busy: false };
+      return { ...report, archived, dryRun, due: [], busy: false };
     },
   });
 

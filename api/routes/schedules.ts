@@ -57,7 +57,7 @@ export function scheduleRoutes(app: Api, deps: ApiDeps): void {
           const row = rows.get(schedule.id);
           return row === undefined ? [] : [shownSchedule(version, schedule, row, slots, now)];
         }),
-        unknownHolidays: gaps.map((gap) => ({ ...gap, usedBy: [...gap.usedBy] })),
+        unknownHolidays: gaps,
       };
     },
   });

@@ -55,11 +55,7 @@ export function verbRoutes(app: Api, deps: ApiDeps): void {
     config: { permission: 'read' },
     schema: { tags: ['verbs'], response: { 200: VerbList } },
     handler: async () => ({
-      items: [...VERBS.values()].map((rule) => ({
-        ...rule,
-        allowedIn: [...rule.allowedIn],
-        withSupersede: [...rule.withSupersede],
-      })),
+      items: [...VERBS.values()],
     }),
   });
 }

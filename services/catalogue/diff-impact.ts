@@ -164,7 +164,7 @@ async function adoption(
   });
   return {
     refused: found.started.length > 0 ? 'adopt_removes_started' : null,
-    started: [...found.started],
+    started: found.started,
     newBlockers: found.newBlockers.length,
     blockers: found.newBlockers.slice(0, NAMED).map(({ flow, code, from }) => ({ flow, code, from })),
     freed: found.freed.length,

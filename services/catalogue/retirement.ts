@@ -44,8 +44,8 @@ export async function retirementSheet(deps: ApiDeps, given: string): Promise<Ret
     cycle: flow.cycle,
     layer: flow.layer,
     key: flow.key,
-    groups: [...flow.groups],
-    aliases: [...flow.aliases],
+    groups: flow.groups,
+    aliases: flow.aliases,
     procedure: flow.procedure ?? null,
     owner: flow.owner ?? null,
     platform: flow.platform ?? null,
@@ -69,7 +69,7 @@ export async function retirementSheet(deps: ApiDeps, given: string): Promise<Ret
     lastRun:
       last === null ? null : { ...last, ms: last.startedAt === null ? null : last.endedAt - last.startedAt },
     openRuns: runs,
-    retirableIn: [...RETIRE.allowedIn],
+    retirableIn: RETIRE.allowedIn,
     clear:
       dependents.length === 0 &&
       requiredBy.length === 0 &&

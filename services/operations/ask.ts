@@ -206,8 +206,8 @@ export function shown(row: OperationRow): Operation {
     actor: row.actor,
     state: row.state,
     request: {
-      flows: [...flows],
-      edges: [...edges],
+      flows,
+      edges,
       reason,
       evidence,
       partial,
@@ -216,7 +216,7 @@ export function shown(row: OperationRow): Operation {
       ran,
       plan: plan?.id ?? null,
     },
-    outcome: row.outcome === null ? null : { ...row.outcome, flows: [...row.outcome.flows] },
+    outcome: row.outcome,
     requestedAt: row.requestedAt,
     approvedBy: row.approvedBy,
     approvedAt: row.approvedAt,
@@ -267,7 +267,7 @@ export function foreseeRequest(
     run: run.id,
     verb: request.verb,
     state: outcome.state,
-    outcome: { ...outcome.outcome, flows: [...outcome.outcome.flows] },
+    outcome: outcome.outcome,
     freed,
   };
 }

@@ -1,5 +1,5 @@
 /** Makes a rerun plan: members, and everything that applying it would touch (protocol E). Nothing is changed by making one. */
-import type { z } from 'zod';
+import type { Infer } from '../../contract/fields.ts';
 import type { Plan, PlanRequest } from '../../contract/rerun-plans.ts';
 import { SluiceError } from '../../errors.ts';
 import { reachOf } from '../../graph/compiled/reach.ts';
@@ -30,7 +30,7 @@ export async function makePlan(
   deps: ApiDeps,
   actor: Actor,
   run: string,
-  asked: z.infer<typeof PlanRequest>,
+  asked: Infer<typeof PlanRequest>,
   expect: ExpectDurations = usualDurations(deps.pool),
 ): Promise<Plan> {
   const context = await openContext(deps, run);
@@ -81,7 +81,7 @@ export async function makePlan(
   const { now, ...standing } = await standingOf(deps, parts[0]!, flows, asked.keepWaives);
   const shown = {
     ...wanted,
-    roots: [...plan.roots],
+    roots: plan.roots,
     members: shownMembers(context, state, members, new Set(roots)),
     otherRuns: elsewhere.map((part) => ({
       run: part.context.run.id,
@@ -126,7 +126,7 @@ function shownMembers(
       generation: s.generation[v]!,
       redone: hasStarted(s, v),
       key: flow.key,
-      writes: [...flow.writes],
+      writes: flow.writes,
     };
   });
 }

@@ -52,23 +52,20 @@ export async function flowDetail(deps: ApiDeps, run: string, given: string): Pro
     period: context.periodOf(flow),
     trigger: flow.trigger,
     role: flow.person?.role ?? null,
-    groups: [...flow.groups],
-    reads: [...flow.reads],
-    writes: [...flow.writes],
+    groups: flow.groups,
+    reads: flow.reads,
+    writes: flow.writes,
     note: flow.note ?? null,
     leaves: flow.leaves ?? null,
-    forcePassRequires: [...flow.forcePassRequires],
+    forcePassRequires: flow.forcePassRequires,
     verbs: [...VERBS.values()]
       .filter((rule) => rule.target === 'flow' || rule.target === 'plan')
       .filter((rule) => rule.allowedIn.includes(row.state) || rule.withSupersede.includes(row.state))
       .filter((rule) => !rule.onlyPerson || flow.runner === 'person')
       .map((rule) => rule.verb),
-    blockers: [
-      ...engine.map((entry) => ({ ...entry, members: 'members' in entry ? [...entry.members] : undefined })),
-      ...waitsForPerson,
-      ...(row.state === 'waiting_agent' ? claim : []),
-      ...fence,
-    ].map(withoutUndefined),
+    blockers: [...engine, ...waitsForPerson, ...(row.state === 'waiting_agent' ? claim : []), ...fence].map(
+      withoutUndefined,
+    ),
     upstream: upstreamOf(context, state, v),
     downstream: downstreamOf(context, state, v),
     attempts,
@@ -89,7 +86,7 @@ function upstreamOf(
   s: RunState,
   v: number,
 ): FlowDetail['upstream'] {
-  const list: FlowDetail['upstream'] = [];
+  const list: FlowDetail['upstream'][number][] = [];
   for (let e = graph.upOff[v]!; e < graph.upOff[v + 1]!; e++) {
     const u = graph.up[e]!;
     list.push({
@@ -126,7 +123,7 @@ function upstreamOf(
 }
 
 function downstreamOf({ graph }: RunContext, s: RunState, v: number): FlowDetail['downstream'] {
-  const list: FlowDetail['downstream'] = [];
+  const list: FlowDetail['downstream'][number][] = [];
   for (let k = graph.downOff[v]!; k < graph.downOff[v + 1]!; k++)
     list.push({ flow: graph.ids[graph.down[k]!]!, state: stateOf(s, graph, graph.down[k]!) });
   return list;

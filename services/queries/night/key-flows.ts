@@ -124,7 +124,7 @@ export const q15 = defineQuery({
           causeText: cause.text,
           since: cause.since,
           blocks: cause.blocks,
-          chain: [...cause.chain],
+          chain: cause.chain,
           owner: cause.owner,
         });
     }

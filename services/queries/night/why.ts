@@ -130,7 +130,7 @@ async function causesIn(deps: ApiDeps, run: string, asked: string, limit: number
     text: cause.text,
     since: cause.since,
     blocks: cause.blocks,
-    chain: [...cause.chain],
+    chain: cause.chain,
     owner: cause.owner,
     suggestedProcedure: cause.remedy.procedure,
     command: cause.remedy.command,
