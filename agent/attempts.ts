@@ -1,19 +1,11 @@
 /**
  * The attempts this agent answers for, from the claim to the acknowledged result. Each holds a slot (protocol C8).
  */
-import type { AttemptResult, Reached, Waits } from '../contract/agent.ts';
+import type { AttemptResult, Ending, Reached, Task, Waiting, Waits } from '../contract/agent.ts';
 import { DEFAULT_ENCODING } from '../encoding.ts';
 import type { LogSource } from '../platforms/log-source.ts';
 import { noopEnding } from '../platforms/noop.ts';
-import type {
-  Ending,
-  ExecuteContext,
-  Platform,
-  ProgramType,
-  StopReason,
-  Task,
-  Waiting,
-} from '../platforms/platform.ts';
+import type { ExecuteContext, Platform, ProgramType, StopReason } from '../platforms/platform.ts';
 import type { ShellPlatform } from '../platforms/shell/shell.ts';
 import type { LogShipper } from './log-shipper.ts';
 import { MemoryLog } from './memory-log.ts';

@@ -5,7 +5,16 @@
  */
 import { z } from 'zod';
 import { encodingNamed } from '../encoding.ts';
-import { spokenText, text } from './fields.ts';
+import {
+  CopySide,
+  ExportProgram,
+  ImportProgram,
+  NoopProgram,
+  ShellProgram,
+  SqlProgram,
+} from '../graph/program-model.ts';
+import { FAILURE_KINDS } from '../graph/run/state.ts';
+import { type Infer, spokenText, text } from './fields.ts';
 
 const Name = text(120).min(1);
 const Ms = z.int().min(0);
@@ -23,7 +32,7 @@ const RequestId = text(64).min(8);
 /** An encoding that output is shown in; one that `encodingNamed` knows, in the standard's spelling. */
 const Encoding = z.string().refine((name) => encodingNamed(name) === name, 'no encoding of program output');
 
-/** C3. */
+/** One claim of one attempt of a flow (C3). Epochs go by the clock, microseconds since 1970, and are never used twice. */
 export const Lease = z.strictObject({
   run: Name,
   flow: text(140).min(1),
@@ -31,110 +40,112 @@ export const Lease = z.strictObject({
   attempt: z.int().min(1),
   epoch: Epoch,
 });
-export type Lease = z.infer<typeof Lease>;
+export type Lease = Infer<typeof Lease>;
 
-const CopySide = z.strictObject({ connection: Name, table: z.string().min(1) });
+/** Ids came out of a checked catalogue: an agent takes them as they are. */
+const WireSide = CopySide.extend({ connection: Name });
 
-/** The resolved program of a task: as in the catalogue, but SQL arrives as text, not as a file's name. */
+/** The program of a task: as in the catalogue, but resolved, with the text of the SQL file in place of its name. */
 export const ProgramSpec = z.discriminatedUnion('type', [
-  z.strictObject({
-    type: z.literal('sql'),
+  SqlProgram.omit({ file: true }).extend({
     sql: z.string(),
+    /** Name of a connection; default: the platform's own name. */
     connection: Name.optional(),
+    /** The last statement answers one boolean; read-only and never fenced (D9). */
     check: z.boolean().default(false),
-    transaction: z.literal('none').optional(),
   }),
-  z.strictObject({
-    type: z.literal('shell'),
-    command: z.array(z.string()).min(1),
-    env: z.record(z.string(), z.string()).default({}),
-    encoding: Encoding.optional(),
-  }),
-  z.strictObject({
-    type: z.literal('export'),
-    distribution: Name,
-    from: CopySide,
-    to: CopySide,
-    columns: z.array(z.string()).min(1),
-    where: z.string().optional(),
-  }),
-  z.strictObject({
-    type: z.literal('import'),
-    distribution: Name,
-    to: CopySide,
-    columns: z.array(z.string()).min(1),
-    periodColumn: z.string(),
-  }),
-  z.strictObject({ type: z.literal('noop'), ms: Ms.default(0), failTimes: z.int().min(0).default(0) }),
+  ShellProgram.omit({ rehearsal: true }).extend({ encoding: Encoding.optional() }),
+  ExportProgram.extend({ distribution: Name, from: WireSide, to: WireSide }),
+  ImportProgram.extend({ distribution: Name, to: WireSide }),
+  NoopProgram.extend({ ms: Ms.default(0) }),
 ]);
-export type ProgramSpec = z.infer<typeof ProgramSpec>;
+export type ProgramSpec = Infer<typeof ProgramSpec>;
 
-/** What an agent needs to carry out one attempt; meaning of the fields: platforms/platform.ts. */
+/** What an agent needs to carry out one attempt. */
 export const Task = z.strictObject({
   lease: Lease,
+  /** What people call the program; its key on the fence of before there were works. */
   program: z.string().min(1).max(140),
+  /** yyyyMM, yyyyMMdd or yyyyMMddHH. */
   period: z.string().regex(/^\d{6}(\d{2}(\d{2})?)?$/),
   spec: ProgramSpec,
   parameters: z.record(z.string(), z.union([z.string(), z.number(), z.boolean()])).default({}),
+  /** IANA name: what "today" is for the program. */
   timeZone: Name.default('Asia/Shanghai'),
+  /** From the first statement after the fence, or from the launch of the process; null: no limit. */
   timeoutMs: Ms.nullable().default(null),
+  /** How long the program may go on after the agent's last contact with the API (C4, C5). */
   orphanMs: Ms,
   fenced: z.boolean(),
-  /** Set for a rehearsal: each connection that it uses -> the one that it stands for. The agent refuses one that is the very same database. */
+  /**
+   * Each connection of a rehearsal -> the connection of production that it stands for; empty for other runs. The agent refuses one that
+   * is the very same database.
+   */
   twins: z.record(z.string(), z.string()).default({}),
+  /** What a shell program leaves running at its own end goes on; absent: it is ended (C5). */
   leaves: z.literal('running').optional(),
   /** Key of the work (C6); null: the program has no fence. */
   work: WorkKey.nullable().default(null),
   /** The work as people read it. */
   workText: z.string().max(1_000).default(''),
-  /** Further works that the attempt holds: the run adopted another version since it was tried first. */
+  /** Further works that the attempt holds: those of its earlier attempts, before the run adopted another version. */
   works: z.array(WorkKey).max(100).default([]),
   /** Whose record it is. */
   record: z.string().max(100).default(''),
-  /** Epochs of this record's attempts of the same run, flow and generation. */
+  /** Epochs of the record's attempts of the same run, flow and generation: what they committed is this attempt's own effect. */
   own: Epochs.default([]),
-  /** Epochs of this record's attempts of the work whose backends may be at work still. */
+  /** Epochs of the record's attempts of the work whose backends may be at work still: only these are ended. */
   unended: Epochs.default([]),
 });
-export type Task = z.infer<typeof Task>;
+export type Task = Infer<typeof Task>;
 
-/** A row of a platform's fence that was in the way of an attempt. */
+/** A row of a platform's fence that was in the way of an attempt: whose effect stands there. */
 export const FenceRow = z.strictObject({
   epoch: z.int(),
   record: spokenText(100),
   run: spokenText(200),
   flow: spokenText(200),
   generation: z.int(),
-  /** When it was written, by the platform's clock: ISO 8601 with an offset; null: unknown. */
+  /** When it was written, by the platform's clock: ISO 8601 with the offset of the program's zone; null: unknown. */
   at: spokenText(40).nullable(),
 });
-export type FenceRow = z.infer<typeof FenceRow>;
+export type FenceRow = Infer<typeof FenceRow>;
 
-/** How an attempt ended; meaning: platforms/platform.ts. `lost` = the agent itself cannot tell: log it as C4's `lost`. */
+/** `infrastructure`: the platform or the way to it failed, not the program (C4). `lost` is an ending of its own. */
+const FailureKind = z.enum(FAILURE_KINDS).exclude(['lost']);
+export type FailureKind = Infer<typeof FailureKind>;
+
+/** How an attempt ended. */
 export const Ending = z.discriminatedUnion('outcome', [
   z.strictObject({
     outcome: z.literal('succeeded'),
     rows: z.int().min(0).optional(),
+    /** The fence knew these effects as done for this run and generation; nothing was executed (C6). */
     already: z.boolean().optional(),
+    /** The committed effect of another attempt that this one was executed over. */
     over: FenceRow.optional(),
   }),
+  /** A check that is not true yet (D9). */
   z.strictObject({ outcome: z.literal('false') }),
   z.strictObject({
     outcome: z.literal('cancelled'),
+    /** Whether effects were committed; null: cannot be known. */
     effect: z.boolean().nullable(),
+    /** The fence has a larger epoch, that of `heldBy`. */
     stale: z.boolean().optional(),
     heldBy: FenceRow.optional(),
     message: spokenText(4_000).optional(),
   }),
   z.strictObject({
     outcome: z.literal('failed'),
-    kind: z.enum(['program', 'infrastructure', 'timeout']),
+    kind: FailureKind,
     message: spokenText(4_000),
     exitCode: z.int32().optional(),
   }),
+  /** The agent itself cannot tell how far an unfenced program got; treated like an expired lease (C4). */
   z.strictObject({ outcome: z.literal('lost'), message: spokenText(4_000) }),
 ]);
-export type Ending = z.infer<typeof Ending>;
+export type Ending = Infer<typeof Ending>;
 
 /**
  * `agentMs`: what the agent's own clock measured; a remark, not an instant of the record (A4). `logBytes`: all that the attempt
@@ -147,7 +158,7 @@ export const AttemptResult = z.strictObject({
   logBytes: z.int().min(0).optional(),
   encoding: Encoding.optional(),
 });
-export type AttemptResult = z.infer<typeof AttemptResult>;
+export type AttemptResult = Infer<typeof AttemptResult>;
 
 /** Epochs whose programs the agent must end: in every answer but `hello`. */
 const stop = Epochs.default([]);
@@ -204,20 +215,19 @@ export const StartedAnswer = z.object({
 });
 
 /** What running programs wait for outside the engine: codes of `why`, and who is in the way. */
-export const Waits = z
-  .array(
-    z.strictObject({
-      epoch: Epoch,
-      code: z.enum(['fence_held_elsewhere', 'processes_survive']),
-      by: spokenText(1_000),
-    }),
-  )
-  .max(10_000);
-export type Waits = z.infer<typeof Waits>;
+const Wait = z.strictObject({
+  epoch: Epoch,
+  code: z.enum(['fence_held_elsewhere', 'processes_survive']),
+  by: spokenText(1_000),
+});
+export const Waits = z.array(Wait).max(10_000);
+export type Waits = Infer<typeof Waits>;
+/** What one program waits for: a code of `why`, and who is in the way. */
+export type Waiting = Omit<Infer<typeof Wait>, 'epoch'>;
 
 /** How far running programs have come whose statements commit by themselves. */
 const Reached = z.array(z.strictObject({ epoch: Epoch, said: spokenText(1_000) })).max(10_000);
-export type Reached = z.infer<typeof Reached>;
+export type Reached = Infer<typeof Reached>;
 
 const FenceReports = z
   .array(
@@ -271,7 +281,7 @@ export const LogChunk = z.strictObject({
   offset: z.int().min(0),
   data: z.base64().max(1_500_000),
 });
-export type LogChunk = z.infer<typeof LogChunk>;
+export type LogChunk = Infer<typeof LogChunk>;
 export const LogsRequest = z.strictObject({
   instance: RequestId,
   chunks: z.array(LogChunk).min(1).max(1_000),
@@ -286,15 +296,15 @@ export const LogsAnswer = z.object({ stop, refused: Epochs.default([]) });
 export const LeaveRequest = z.strictObject({ instance: RequestId, held: Epochs });
 export const LeaveAnswer = z.object({});
 
-export type HelloRequest = z.infer<typeof HelloRequest>;
-export type HelloAnswer = z.infer<typeof HelloAnswer>;
-export type ClaimRequest = z.infer<typeof ClaimRequest>;
-export type ClaimAnswer = z.infer<typeof ClaimAnswer>;
-export type StartedRequest = z.infer<typeof StartedRequest>;
-export type StartedAnswer = z.infer<typeof StartedAnswer>;
-export type HeartbeatRequest = z.infer<typeof HeartbeatRequest>;
-export type HeartbeatAnswer = z.infer<typeof HeartbeatAnswer>;
-export type CompleteRequest = z.infer<typeof CompleteRequest>;
-export type CompleteAnswer = z.infer<typeof CompleteAnswer>;
-export type LogsRequest = z.infer<typeof LogsRequest>;
-export type LeaveRequest = z.infer<typeof LeaveRequest>;
+export type HelloRequest = Infer<typeof HelloRequest>;
+export type HelloAnswer = Infer<typeof HelloAnswer>;
+export type ClaimRequest = Infer<typeof ClaimRequest>;
+export type ClaimAnswer = Infer<typeof ClaimAnswer>;
+export type StartedRequest = Infer<typeof StartedRequest>;
+export type StartedAnswer = Infer<typeof StartedAnswer>;
+export type HeartbeatRequest = Infer<typeof HeartbeatRequest>;
+export type HeartbeatAnswer = Infer<typeof HeartbeatAnswer>;
+export type CompleteRequest = Infer<typeof CompleteRequest>;
+export type CompleteAnswer = Infer<typeof CompleteAnswer>;
+export type LogsRequest = Infer<typeof LogsRequest>;
+export type LeaveRequest = Infer<typeof LeaveRequest>;

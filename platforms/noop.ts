@@ -1,6 +1,7 @@
 /** The program that does nothing, for load and tests. It takes `ms`, and fails as long as the number of the attempt is at most `failTimes`. */
 
-import { type Ending, type Platform, type SpecOf, stopReason, type Task } from './platform.ts';
+import type { Ending, Task } from '../contract/agent.ts';
+import { type Platform, type SpecOf, stopReason } from './platform.ts';
 import { endingOfCause } from './sql/interruption.ts';
 
 /** The ending of a noop that takes no time. It needs no timer and no promise. */

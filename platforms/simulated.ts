@@ -1,6 +1,7 @@
 /** The only stand-in for a platform, for tests of other parts: it ends attempts as a script says. */
 
-import { type Ending, type Platform, stopReason, type Task } from './platform.ts';
+import type { Ending, Task } from '../contract/agent.ts';
+import { type Platform, stopReason } from './platform.ts';
 import { endingOfCause } from './sql/interruption.ts';
 
 export interface SimulatedPlatform extends Platform {

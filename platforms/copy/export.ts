@@ -5,9 +5,10 @@
 import { pipeline } from 'node:stream/promises';
 import pg from 'pg';
 import { from as copyFrom, to as copyTo } from 'pg-copy-streams';
+import type { Task } from '../../contract/agent.ts';
 import { ProgramError } from '../../sql/program-error.ts';
 import { type Parameters, statementsOf } from '../../sql/statements.ts';
-import { type Platform, parametersOf, type SpecOf, type Task } from '../platform.ts';
+import { type Platform, parametersOf, type SpecOf } from '../platform.ts';
 import { urlOf } from '../sql/connections.ts';
 import { failed } from '../sql/failure.ts';
 import { type Frame, inFencedTransaction } from '../sql/fenced-transaction.ts';

@@ -3,8 +3,9 @@
  * period. The rows that arrive must have the same number and checksum as those that the export read from the source.
  */
 
+import type { Task } from '../../contract/agent.ts';
 import { ProgramError } from '../../sql/program-error.ts';
-import type { ExecuteContext, Platform, SpecOf, Task } from '../platform.ts';
+import type { ExecuteContext, Platform, SpecOf } from '../platform.ts';
 import { urlOf } from '../sql/connections.ts';
 import { failed } from '../sql/failure.ts';
 import { type Frame, inFencedTransaction } from '../sql/fenced-transaction.ts';

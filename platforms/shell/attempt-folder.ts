@@ -33,7 +33,7 @@ import {
 } from 'node:fs';
 import { uptime } from 'node:os';
 import { join } from 'node:path';
-import type { Task } from '../platform.ts';
+import type { Task } from '../../contract/agent.ts';
 import { processIdentity } from './process-identity.mjs';
 import { programText, type StartedProgram } from './program-text.ts';
 import { removedAtOnce } from './small-folder.ts';

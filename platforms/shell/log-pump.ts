@@ -5,9 +5,10 @@
  * runs. So neither its end, nor the disk, nor another program's log depends on how much it writes.
  */
 import { join } from 'node:path';
+import type { Ending } from '../../contract/agent.ts';
 import { DEFAULT_ENCODING, wholeCharacters } from '../../encoding.ts';
 import type { LogSlice, LogSource } from '../log-source.ts';
-import type { Ending, ExecuteContext } from '../platform.ts';
+import type { ExecuteContext } from '../platform.ts';
 import { LogFile } from './log-file.ts';
 import { LogRecord } from './log-record.ts';
 import { stderrTail, withTail } from './stderr-tail.ts';

@@ -1,6 +1,6 @@
 /** How an attempt of a shell program ended, as it is reported to the API. graph/why/ending-text.ts has the messages in Chinese. */
 import { constants } from 'node:os';
-import type { Ending, Task } from '../platform.ts';
+import type { Ending, Task } from '../../contract/agent.ts';
 import type { Ended } from './attempt-folder.ts';
 
 export const NEVER_BEGUN: Ending = {

@@ -3,17 +3,10 @@
  * All that is known of an attempt is in its folder, so an agent that is started again goes on where the killed one stopped.
  */
 import { randomBytes } from 'node:crypto';
+import type { Ending, Task } from '../../contract/agent.ts';
 import { ProgramError } from '../../sql/program-error.ts';
 import type { LogSource } from '../log-source.ts';
-import {
-  type Ending,
-  type ExecuteContext,
-  type Platform,
-  parametersOf,
-  type SpecOf,
-  stopReason,
-  type Task,
-} from '../platform.ts';
+import { type ExecuteContext, type Platform, parametersOf, type SpecOf, stopReason } from '../platform.ts';
 import { AttemptFolder, type Containment, makeSpool, spooledEpochs } from './attempt-folder.ts';
 import { EndedAttempts } from './ended-attempts.ts';
 import { KeeperProcess } from './keeper-process.ts';

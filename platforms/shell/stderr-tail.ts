@@ -1,6 +1,7 @@
 /** The end of what a program wrote to stderr, for the reason of its failure. */
+
+import type { Ending } from '../../contract/agent.ts';
 import { decoded } from '../../encoding.ts';
-import type { Ending } from '../platform.ts';
 import type { LogFile } from './log-file.ts';
 
 /** The reason of a failure takes this many lines and characters of stderr. */

@@ -15,7 +15,7 @@
  */
 import { linkSync, readFileSync, renameSync, rmSync, utimesSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import type { Ending, Task } from '../platform.ts';
+import type { Ending, Task } from '../../contract/agent.ts';
 import { attemptsOf, type ProcessRef } from './attempt-folder.ts';
 import { processIdentity } from './process-identity.mjs';
 import { causeEnding, exitEnding, NEVER_BEGUN } from './shell-ending.ts';

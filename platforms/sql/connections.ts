@@ -1,7 +1,7 @@
 /** URLs of connections by name. Only the agent knows the URLs (protocol C1). Messages show the name, never the URL. */
 import pg from 'pg';
+import type { Task } from '../../contract/agent.ts';
 import { ProgramError } from '../../sql/program-error.ts';
-import type { Task } from '../platform.ts';
 
 export type Connections = Readonly<Record<string, string>>;
 

@@ -1,8 +1,8 @@
 /** Turns errors of a database attempt into a kind of failure (protocol C4) and a message that a person can act on. */
 import pg from 'pg';
+import type { Ending, FailureKind } from '../../contract/agent.ts';
 import { ProgramError } from '../../sql/program-error.ts';
 import type { Statement } from '../../sql/statements.ts';
-import type { Ending, FailureKind } from '../platform.ts';
 
 /**
  * SQLSTATE classes and codes of failures of the platform, not of the program: connection, authentication, resources,

@@ -4,7 +4,7 @@
  * says so.
  */
 import type pg from 'pg';
-import type { FenceRow, Task } from '../platform.ts';
+import type { FenceRow, Task } from '../../contract/agent.ts';
 
 /** Key of the advisory lock for the schema: 'sluice' in ASCII, so that no program uses the same key. */
 const SCHEMA_LOCK = '0x736c75696365';

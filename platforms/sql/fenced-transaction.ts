@@ -3,9 +3,10 @@
  * and the effects and `done` are committed together, or nothing is.
  */
 
+import type { Ending, FenceRow, Task } from '../../contract/agent.ts';
 import { ProgramError } from '../../sql/program-error.ts';
 import type { Statement } from '../../sql/statements.ts';
-import type { Ending, ExecuteContext, FenceRow, Task } from '../platform.ts';
+import type { ExecuteContext } from '../platform.ts';
 import { withControl } from './control.ts';
 import { failed } from './failure.ts';
 import { describeRow, ensurePlatformSchema, markDone, takeFence } from './fence.ts';

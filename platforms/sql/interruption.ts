@@ -3,7 +3,8 @@
  * `pg_cancel_backend` from a second connection, later by `pg_terminate_backend` (protocol C6).
  */
 
-import { type Ending, type ExecuteContext, type StopReason, stopReason } from '../platform.ts';
+import type { Ending } from '../../contract/agent.ts';
+import { type ExecuteContext, type StopReason, stopReason } from '../platform.ts';
 import { withControl } from './control.ts';
 import type { Session } from './silence.ts';
 

@@ -5,7 +5,8 @@
  * A session is never reused for another attempt: a cancel request that arrives late must not hit another attempt.
  */
 import pg from 'pg';
-import type { ExecuteContext, Task } from '../platform.ts';
+import type { Task } from '../../contract/agent.ts';
+import type { ExecuteContext } from '../platform.ts';
 import { ANSWER_MS, CONNECT_TIMEOUT_MS } from './control.ts';
 import { keepBytesOfMessages } from './legible-messages.ts';
 import { type Session, SilenceWatch } from './silence.ts';

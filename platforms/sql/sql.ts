@@ -2,9 +2,11 @@
  * SQL programs: all statements in one fenced transaction (protocol C6). Checks: one boolean, read-only, without fence
  * (protocol D9).
  */
+
+import type { Ending, Task } from '../../contract/agent.ts';
 import { ProgramError } from '../../sql/program-error.ts';
 import { type Statement, statementsOf } from '../../sql/statements.ts';
-import { type Ending, type Platform, parametersOf, type SpecOf, type Task } from '../platform.ts';
+import { type Platform, parametersOf, type SpecOf } from '../platform.ts';
 import { type Connections, urlOf } from './connections.ts';
 import { failed } from './failure.ts';
 import { type Frame, inFencedTransaction } from './fenced-transaction.ts';

@@ -4,9 +4,10 @@
  * the program came.
  */
 import pg from 'pg';
+import type { Ending, Task } from '../../contract/agent.ts';
 import { ProgramError } from '../../sql/program-error.ts';
 import type { Statement } from '../../sql/statements.ts';
-import type { Ending, ExecuteContext, Task } from '../platform.ts';
+import type { ExecuteContext } from '../platform.ts';
 import { failed } from './failure.ts';
 import { ensurePlatformSchema, type FenceAnswer, markDone, takeFence } from './fence.ts';
 import { already, type Frame, logOver, stale, whileWaiting } from './fenced-transaction.ts';

@@ -1,17 +1,18 @@
 /** Reports of agents about their attempts: started, alive, ended (protocol C1-C4, C7). Lock order A10: counter rows first. */
 import type pg from 'pg';
+import type { Ending, FailureKind, FenceRow } from '../../contract/agent.ts';
 import { DEFAULT_CALENDAR } from '../../graph/calendar/work-days.ts';
 import { appending, type LogRow, sendLockCounters } from '../record/run-log.ts';
 import { inTransaction, type Queryable, type Transaction } from '../schema/pool.ts';
 import { keepUnended } from './attempts-past.ts';
-import { endOfStale, type FenceRow, noteForeignEffects, raiseAbove } from './foreign-effects.ts';
+import { endOfStale, noteForeignEffects, raiseAbove } from './foreign-effects.ts';
 import { releaseHoldings } from './lease-end.ts';
 
 export interface AttemptEnd {
   readonly epoch: number;
   readonly run: string;
-  readonly outcome: 'succeeded' | 'failed' | 'false' | 'cancelled' | 'lost';
-  readonly failure: 'program' | 'infrastructure' | 'timeout' | null;
+  readonly outcome: Ending['outcome'];
+  readonly failure: FailureKind | null;
   readonly message: string | null;
   readonly exitCode: number | null;
   readonly rows: number | null;

@@ -2,20 +2,11 @@
  * What the fence on a platform reported when an attempt ended (protocol C3, C6): a larger epoch, and effects of others that the attempt
  * replaced.
  */
+import type { FenceRow } from '../../contract/agent.ts';
 import { dateTimeOf } from '../../graph/calendar/clock-time.ts';
 import { isTimeZone } from '../../graph/calendar/time-zone.ts';
 import { HIGHEST_EPOCH, raiseEpochs, readRecordId } from '../record/epochs.ts';
 import type { Queryable, Transaction } from '../schema/pool.ts';
-
-/** A row of a platform's fence, contract/agent.ts. */
-export interface FenceRow {
-  readonly epoch: number;
-  readonly record: string;
-  readonly run: string;
-  readonly flow: string;
-  readonly generation: number;
-  readonly at: string | null;
-}
 
 /** An accepted success that stands where the committed effect of another attempt stood. */
 export interface ExecutedOver {

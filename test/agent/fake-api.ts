@@ -1,6 +1,7 @@
 /** An API in plain HTTP for tests of agents: it hands out tasks, and notes, loses or refuses calls as a test says. */
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import type { Task } from '../../contract/agent.ts';
 import {
   type AttemptResult,
   ClaimAnswer,
@@ -17,7 +18,6 @@ import {
   StartedAnswer,
   StartedRequest,
 } from '../../contract/agent.ts';
-import type { Task } from '../../platforms/platform.ts';
 
 export interface Call {
   readonly operation: string;

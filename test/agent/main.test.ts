@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import pg from 'pg';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import type { ProgramSpec } from '../../platforms/platform.ts';
+import type { ProgramSpec } from '../../contract/agent.ts';
 import { processIdentity } from '../../platforms/shell/process-identity.mjs';
 import { sqlSpec, taskOf } from '../platforms/task.ts';
 import { createEmptyDatabase } from '../support/database.ts';

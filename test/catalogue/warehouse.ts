@@ -1,10 +1,11 @@
 /** A small sample warehouse for tests, and the shipped flows carried out on it by the real platforms. */
 import pg from 'pg';
 import { prepareSample } from '../../catalogue/sample/prepare.ts';
+import type { Ending, ProgramSpec } from '../../contract/agent.ts';
 import { firstDay, lastDay, mappedCycle, programPeriods } from '../../graph/calendar/calendar.ts';
 import { createExportPlatform } from '../../platforms/copy/export.ts';
 import { createImportPlatform } from '../../platforms/copy/import.ts';
-import type { Ending, Platform, ProgramSpec } from '../../platforms/platform.ts';
+import type { Platform } from '../../platforms/platform.ts';
 import { createSqlPlatform } from '../../platforms/sql/sql.ts';
 import type { Parameters } from '../../sql/statements.ts';
 import { workKey } from '../platforms/task.ts';
@@ -97,6 +98,7 @@ export async function prepareWarehouse(options: { seed?: number } = {}): Promise
           timeoutMs: 30_000,
           orphanMs: 30_000,
           fenced: !check,
+          twins: {},
           work: workKey(id, periods.period),
           workText: id,
           works: [],

@@ -1,7 +1,7 @@
 import { rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, describe, expect, it } from 'vitest';
-import type { ProgramSpec } from '../../platforms/platform.ts';
+import type { ProgramSpec } from '../../contract/agent.ts';
 import { fileLogStore } from '../../services/log-store.ts';
 import { FakeApi } from '../agent/fake-api.ts';
 import { agentFor, platformsIn } from '../agent/test-agent.ts';

@@ -1,7 +1,8 @@
 /** Makes tasks for tests of platforms and collects what their attempts log. */
 import { createHash } from 'node:crypto';
+import type { ProgramSpec, Task } from '../../contract/agent.ts';
 import type { LogSource } from '../../platforms/log-source.ts';
-import type { ExecuteContext, ProgramSpec, Task } from '../../platforms/platform.ts';
+import type { ExecuteContext } from '../../platforms/platform.ts';
 
 const READ_BYTES = 128 * 1024;
 
@@ -29,6 +30,7 @@ export function taskOf(spec: ProgramSpec, options: TaskOptions = {}): Task {
     timeZone: 'Asia/Shanghai',
     timeoutMs: null,
     orphanMs: 60_000,
+    twins: {},
     fenced: spec.type !== 'shell',
     work: workKey(rest.program ?? 'Flow', rest.period ?? '202610'),
     workText: `${rest.program ?? 'Flow'} ${rest.period ?? '202610'}`,

@@ -1,9 +1,10 @@
 import pg from 'pg';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import type { Ending } from '../../../contract/agent.ts';
 import { createExportPlatform } from '../../../platforms/copy/export.ts';
 import { createImportPlatform } from '../../../platforms/copy/import.ts';
 import { checksumSql, columnsOf } from '../../../platforms/copy/staging.ts';
-import type { Ending, SpecOf } from '../../../platforms/platform.ts';
+import type { SpecOf } from '../../../platforms/platform.ts';
 import { applicationName } from '../../../platforms/sql/session.ts';
 import { createEmptyDatabase } from '../../support/database.ts';
 import { contextOf, type TaskOptions, taskOf } from '../task.ts';

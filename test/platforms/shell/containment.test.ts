@@ -14,7 +14,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { containmentFor } from '../../../agent/containment-level.ts';
-import type { Ending } from '../../../platforms/platform.ts';
+import type { Ending } from '../../../contract/agent.ts';
 
 type Level = 'cgroup' | 'namespace' | 'marks';
 

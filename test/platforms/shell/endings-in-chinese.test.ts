@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
+import type { Ending } from '../../../contract/agent.ts';
 import { saidText } from '../../../graph/why/ending-text.ts';
-import type { Ending } from '../../../platforms/platform.ts';
 import {
   endingOf,
   exitEnding,

@@ -12,7 +12,7 @@ import {
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import type { Ending, ProgramSpec } from '../../../platforms/platform.ts';
+import type { Ending, ProgramSpec } from '../../../contract/agent.ts';
 import { createShellPlatform, type ShellPlatform } from '../../../platforms/shell/shell.ts';
 import { exitEnding, unlaunchedEnding } from '../../../platforms/shell/shell-ending.ts';
 import { contextOf, taskOf } from '../task.ts';

@@ -15,7 +15,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { containmentFor } from '../../../agent/containment-level.ts';
-import type { ProgramSpec } from '../../../platforms/platform.ts';
+import type { ProgramSpec } from '../../../contract/agent.ts';
 import { AttemptFolder, endedOf, spooledEpochs } from '../../../platforms/shell/attempt-folder.ts';
 import { processIdentity } from '../../../platforms/shell/process-identity.mjs';
 import {

@@ -2,7 +2,7 @@
 import pg from 'pg';
 import { afterAll, beforeAll, describe, type ExpectStatic, expect, test } from 'vitest';
 import { type Link, openLink } from '../../../bench/faults/link.ts';
-import type { Ending } from '../../../platforms/platform.ts';
+import type { Ending } from '../../../contract/agent.ts';
 import { applicationName } from '../../../platforms/sql/session.ts';
 import { createSqlPlatform } from '../../../platforms/sql/sql.ts';
 import { createEmptyDatabase } from '../../support/database.ts';

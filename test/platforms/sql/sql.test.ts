@@ -1,6 +1,6 @@
 import pg from 'pg';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import type { Task } from '../../../platforms/platform.ts';
+import type { Task } from '../../../contract/agent.ts';
 import { ensurePlatformSchema } from '../../../platforms/sql/fence.ts';
 import { applicationName, epochIn } from '../../../platforms/sql/session.ts';
 import { createSqlPlatform } from '../../../platforms/sql/sql.ts';
