@@ -6,7 +6,7 @@ import { jsonSchemaTransform, serializerCompiler, validatorCompiler } from 'fast
 import { Problem } from '../contract/problem.ts';
 import { ERRORS, SluiceError } from '../errors.ts';
 import { processLines } from '../logging.ts';
-import type { ApiDeps } from '../services/deps.ts';
+import type { ServiceDeps } from '../services/deps.ts';
 import type { Actor } from '../store/operations/actors.ts';
 import { auditRejection } from './audit-rejection.ts';
 import { createAuthenticator, type Permission, requirePermission } from './auth.ts';
@@ -15,7 +15,7 @@ import { readJsonBodies, refuseBadQuery } from './json-body.ts';
 import { createMetrics } from './metrics.ts';
 import { PROBLEM_TYPE, problemOf, toSluiceError } from './problem.ts';
 import { registerRoutes } from './routes/index.ts';
-import { tellZone } from './zone-header.ts';
+import { sendZone } from './zone-header.ts';
 
 declare module 'fastify' {
   interface FastifyContextConfig {
@@ -38,7 +38,7 @@ const FAILURE = {
 export const PREFIX = '/api/v1';
 
 /** Builds the API; `listen` is the caller's. Throws when a route declares no permission. */
-export async function buildApp(deps: ApiDeps): Promise<Api> {
+export async function buildApp(deps: ServiceDeps): Promise<Api> {
   const app: Api = Fastify({
     logger: { level: deps.logLevel, redact: ['req.headers.authorization'], stream: processLines },
     // Two lines a request cost more than the request of an agent; failures are logged, metrics count.
@@ -75,7 +75,7 @@ export async function buildApp(deps: ApiDeps): Promise<Api> {
   app.addHook('onSend', async (_request, reply) => {
     if (closing) reply.header('connection', 'close');
   });
-  tellZone(app, deps);
+  sendZone(app, deps);
   const authenticator = createAuthenticator(deps.pool, deps.notifications);
   app.addHook('onClose', async () => authenticator.close());
   app.addHook('onRequest', async (request, reply) => {

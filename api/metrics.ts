@@ -1,5 +1,5 @@
 /** Numbers of this process and of the record, in the text format of Prometheus. */
-import type { ApiDeps } from '../services/deps.ts';
+import type { ServiceDeps } from '../services/deps.ts';
 import { readGauges } from '../store/history/gauges.ts';
 import type { Api } from './instance.ts';
 
@@ -18,7 +18,7 @@ interface Series {
 }
 
 /** Counts every answered request by route (as declared, never as typed: names stay few), method and status. */
-export function createMetrics(app: Api, deps: Pick<ApiDeps, 'pool'>): Metrics {
+export function createMetrics(app: Api, deps: Pick<ServiceDeps, 'pool'>): Metrics {
   const requests = new Map<string, Series>();
   app.addHook('onResponse', async (request, reply) => {
     const route = request.is404 ? 'none' : (request.routeOptions.url ?? 'none');
@@ -64,7 +64,7 @@ export function createMetrics(app: Api, deps: Pick<ApiDeps, 'pool'>): Metrics {
 
 const gauge = (name: string, value: number): string[] => [`# TYPE ${name} gauge`, `${name} ${value}`];
 
-async function ofRecord({ pool }: Pick<ApiDeps, 'pool'>): Promise<string[]> {
+async function ofRecord({ pool }: Pick<ServiceDeps, 'pool'>): Promise<string[]> {
   const lines: string[] = [];
   let last = '';
   for (const { name, label, value } of await readGauges(pool)) {

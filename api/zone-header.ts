@@ -2,7 +2,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { DEFAULT_CALENDAR } from '../graph/calendar/work-days.ts';
 import { displayZone } from '../services/catalogue/display-zone.ts';
-import type { ApiDeps } from '../services/deps.ts';
+import type { ServiceDeps } from '../services/deps.ts';
 import type { Api } from './instance.ts';
 
 /** The header that tells a reader in which zone to write the instants of an answer. */
@@ -13,7 +13,7 @@ const KEPT_MS = 1_000;
 const LOOK_MS = 300;
 
 /** Tells the zone with every answer but those to agents, who write nothing for people. */
-export function tellZone(app: Pick<Api, 'addHook'>, deps: Pick<ApiDeps, 'pool' | 'versionOf'>): void {
+export function sendZone(app: Pick<Api, 'addHook'>, deps: Pick<ServiceDeps, 'pool' | 'versionOf'>): void {
   let known = DEFAULT_CALENDAR.timeZone;
   let look: { over: Promise<void> | null; readonly on: number } | undefined;
   const current = async (): Promise<string> => {

@@ -118,7 +118,7 @@ export const Keyed = z.object({
 export type Keyed = Infer<typeof Keyed>;
 
 /** Answer to `dryRun`. */
-export const Foreseen = z.object({
+export const OperationPreview = z.object({
   dryRun: z.literal(true),
   run: z.string(),
   verb: z.string(),
@@ -127,7 +127,7 @@ export const Foreseen = z.object({
   /** Other flows whose turn would come at once. */
   freed: z.array(z.string()),
 });
-export type Foreseen = Infer<typeof Foreseen>;
+export type OperationPreview = Infer<typeof OperationPreview>;
 
 export const OperationParams = z.object({ operation: GivenId });
 export const Judgement = z.strictObject({ reason: Reason });

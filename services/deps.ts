@@ -7,7 +7,7 @@ import type { AgentCalls } from './agents/agent-calls.ts';
 import type { LogStore } from './log-store.ts';
 import type { Notifications } from './notifications.ts';
 
-export interface ApiDeps {
+export interface ServiceDeps {
   readonly pool: pg.Pool;
   /** For COPY, which the pipelined connections of `pool` cannot do. */
   readonly copyPool: pg.Pool;

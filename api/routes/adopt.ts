@@ -4,10 +4,10 @@ import { Adopted, AdoptRun } from '../../contract/adopt.ts';
 import { KeyHeader } from '../../contract/operations.ts';
 import { RunParams } from '../../contract/runs.ts';
 import { SluiceError } from '../../errors.ts';
-import type { ApiDeps } from '../../services/deps.ts';
-import { keyOf } from '../../services/operations/ask.ts';
+import type { ServiceDeps } from '../../services/deps.ts';
 import { authorise } from '../../services/operations/authorise.ts';
 import { bodyHash } from '../../services/operations/body-hash.ts';
+import { keyOf } from '../../services/operations/request-operation.ts';
 import { openContext } from '../../services/runs/find.ts';
 import { newestVersion } from '../../store/catalogue/catalogue.ts';
 import {
@@ -18,7 +18,7 @@ import {
 } from '../../store/schedules/adopt.ts';
 import type { Api } from '../instance.ts';
 
-export function adoptRoutes(app: Api, deps: ApiDeps): void {
+export function adoptRoutes(app: Api, deps: ServiceDeps): void {
   app.route({
     method: 'POST',
     url: '/runs/:run/adopt',

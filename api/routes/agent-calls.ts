@@ -19,14 +19,14 @@ import {
 } from '../../contract/agent.ts';
 import { GivenId } from '../../contract/fields.ts';
 import { SluiceError } from '../../errors.ts';
-import type { ApiDeps } from '../../services/deps.ts';
+import type { ServiceDeps } from '../../services/deps.ts';
 import type { Actor } from '../../store/operations/actors.ts';
 import type { Api } from '../instance.ts';
 
 /** A thousand results with long messages, or a megabyte of log that is all escapes. */
 const BODY_LIMIT = 16 * 1024 * 1024;
 
-export function agentCallRoutes(app: Api, { agentCalls: calls }: ApiDeps): void {
+export function agentCallRoutes(app: Api, { agentCalls: calls }: ServiceDeps): void {
   const params = z.object({ agent: GivenId });
   const common = { method: 'POST', config: { permission: 'agent' }, bodyLimit: BODY_LIMIT } as const;
   const tags = ['agents'];

@@ -12,9 +12,9 @@ import {
 } from '../../contract/agents.ts';
 import { SluiceError, unknown } from '../../errors.ts';
 import { newestCatalogue } from '../../services/catalogue/newest-catalogue.ts';
-import type { ApiDeps } from '../../services/deps.ts';
-import { near } from '../../services/near.ts';
+import type { ServiceDeps } from '../../services/deps.ts';
 import { authorisePlatform } from '../../services/operations/authorise.ts';
+import { suggestNames } from '../../services/suggest-names.ts';
 import {
   type AgentRow,
   epochsOf,
@@ -29,7 +29,7 @@ import { writeAudit } from '../../store/operations/audit.ts';
 import { inTransaction } from '../../store/schema/pool.ts';
 import type { Api } from '../instance.ts';
 
-export function agentRoutes(app: Api, deps: ApiDeps): void {
+export function agentRoutes(app: Api, deps: ServiceDeps): void {
   app.route({
     method: 'GET',
     url: '/agents',
@@ -130,7 +130,7 @@ export function agentRoutes(app: Api, deps: ApiDeps): void {
             'unknown_platform',
             `there is no platform ${platform}`,
             { platform, platforms: known },
-            near(platform, known),
+            suggestNames(platform, known),
           );
         authorisePlatform(actor, verb, platform);
         const by = { actor: actor.name, reason };
@@ -149,7 +149,7 @@ function reasonOf(verb: string, given: string, needed: boolean): string {
 }
 
 /** Throws `unknown_agent`, `out_of_scope`. */
-async function findAgent(deps: ApiDeps, actor: Actor, name: string): Promise<AgentRow> {
+async function findAgent(deps: ServiceDeps, actor: Actor, name: string): Promise<AgentRow> {
   const [agent] = await listAgents(deps.pool, deps.leaseMs, name);
   if (agent === undefined) {
     const all = await listAgents(deps.pool, deps.leaseMs);
@@ -157,7 +157,7 @@ async function findAgent(deps: ApiDeps, actor: Actor, name: string): Promise<Age
       'unknown_agent',
       `there is no agent ${name}`,
       { agent: name },
-      near(
+      suggestNames(
         name,
         all.map((item) => item.name),
       ),
@@ -167,7 +167,7 @@ async function findAgent(deps: ApiDeps, actor: Actor, name: string): Promise<Age
   return agent;
 }
 
-async function platformsOfCatalogue(deps: ApiDeps): Promise<string[]> {
+async function platformsOfCatalogue(deps: ServiceDeps): Promise<string[]> {
   const version = await newestCatalogue(deps);
   const names = new Set<string>();
   for (const flow of version?.flows.values() ?? []) if (flow.platform !== undefined) names.add(flow.platform);

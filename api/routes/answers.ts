@@ -19,7 +19,7 @@ import { beforeBeginning } from '../../graph/run/foreign-runs.ts';
 import { criticalPath, defaultTarget } from '../../graph/timing/critical-path.ts';
 import { type Cause, whyFlow } from '../../graph/why/why.ts';
 import { whyRun } from '../../graph/why/why-run.ts';
-import type { ApiDeps } from '../../services/deps.ts';
+import type { ServiceDeps } from '../../services/deps.ts';
 import { flowOfRun, openContext, requireGroups } from '../../services/runs/find.ts';
 import { type Against, latenessOf, type PathReading } from '../../services/timing/lateness-answer.ts';
 import { contextOrCause, vertexOf, whyAbsent, withOtherRuns } from '../../services/why/why-answer.ts';
@@ -29,7 +29,7 @@ import { computed } from '../compute-time.ts';
 import type { Api } from '../instance.ts';
 import { cursorOf, positionOf } from '../paging.ts';
 
-export function answerRoutes(app: Api, deps: ApiDeps): void {
+export function answerRoutes(app: Api, deps: ServiceDeps): void {
   app.route({
     method: 'GET',
     url: '/runs/:run/flows/:flow/why',
@@ -50,7 +50,7 @@ export function answerRoutes(app: Api, deps: ApiDeps): void {
     schema: { tags: ['answers'], params: RunParams, querystring: WhyRunQuery, response: { 200: WhyRun } },
     handler: async (request) => {
       const { run } = request.params;
-      const { limit, cursor, causes: shown, chains } = request.query;
+      const { limit, cursor, causes: causeLimit, chains } = request.query;
       const found = await contextOrCause(deps, run, null);
       if ('cause' in found) {
         const { cause, now } = found;
@@ -61,8 +61,8 @@ export function answerRoutes(app: Api, deps: ApiDeps): void {
       const after = positionOf(z.string().max(200), cursor);
       const { state, facts } = await readWhyFacts(deps.pool, context, deps);
       const asked = flowsAsked(context, request.query);
-      const answer = whyRun(context.graph, state, facts, { limit: shown, asked, chains });
-      const { flows, causes, ...rest } = await withOtherRuns(deps, run, null, answer, shown);
+      const answer = whyRun(context.graph, state, facts, { limit: causeLimit, asked, chains });
+      const { flows, causes, ...rest } = await withOtherRuns(deps, run, null, answer, causeLimit);
       // The place of a flow in the graph outlives its being open.
       const from = after === null ? -1 : (context.index.get(after) ?? -1);
       const first = from < 0 ? 0 : flows.findIndex((line) => context.index.get(line.flow)! > from);
@@ -158,7 +158,12 @@ function againstOf(text: string): Against {
   return median === null ? { kind: 'run', run: text } : { kind: 'median', of: Number(median[1] ?? 7) };
 }
 
-async function whyOfFlow(deps: ApiDeps, context: RunContext, given: string, limit: number): Promise<WhyFlow> {
+async function whyOfFlow(
+  deps: ServiceDeps,
+  context: RunContext,
+  given: string,
+  limit: number,
+): Promise<WhyFlow> {
   const { run } = context;
   const v = vertexOf(context, given);
   if (v < 0) {

@@ -20,11 +20,11 @@ import { ownRuns, type PlannedRun, withDependants } from '../../graph/impact/bac
 import { Cycle } from '../../graph/model.ts';
 import { requireConfirmed } from '../../services/catalogue/far-period.ts';
 import { versionOf } from '../../services/catalogue/newest-catalogue.ts';
-import type { ApiDeps } from '../../services/deps.ts';
-import { near } from '../../services/near.ts';
-import { keyOf } from '../../services/operations/ask.ts';
+import type { ServiceDeps } from '../../services/deps.ts';
 import { authorise } from '../../services/operations/authorise.ts';
 import { bodyHash } from '../../services/operations/body-hash.ts';
+import { keyOf } from '../../services/operations/request-operation.ts';
+import { suggestNames } from '../../services/suggest-names.ts';
 import type { CatalogueVersion } from '../../store/catalogue/catalogue.ts';
 import type { Actor } from '../../store/operations/actors.ts';
 import {
@@ -44,7 +44,7 @@ import { AtId, page, positionOf } from '../paging.ts';
 
 const tags = ['backfills'];
 
-export function backfillRoutes(app: Api, deps: ApiDeps): void {
+export function backfillRoutes(app: Api, deps: ServiceDeps): void {
   app.route({
     method: 'POST',
     url: '/backfills',
@@ -119,7 +119,7 @@ export function backfillRoutes(app: Api, deps: ApiDeps): void {
       return page(
         rows,
         limit,
-        (row) => shown(row, runs.get(row.id)!),
+        (row) => toResponse(row, runs.get(row.id)!),
         (row) => ({ at: row.openedAt, id: row.id }),
       );
     },
@@ -156,7 +156,10 @@ function hashed({ everyPeriod, ...asked }: Omit<OpenBackfill, 'reason' | 'dryRun
 }
 
 /** Throws `no_catalogue`, `no_flows`. */
-async function graphOf(deps: ApiDeps, cycle: Cycle): Promise<{ version: CatalogueVersion; graph: Graph }> {
+async function graphOf(
+  deps: ServiceDeps,
+  cycle: Cycle,
+): Promise<{ version: CatalogueVersion; graph: Graph }> {
   const version = await versionOf(deps);
   const { graph } = version.graphOf(cycle);
   if (graph.n > 0) return { version, graph };
@@ -180,7 +183,7 @@ function named(version: CatalogueVersion, graph: Graph, given: readonly string[]
       'unknown_flow',
       `the ${graph.cycle} runs have no flow ${name}`,
       { flow: name },
-      near(name, ids),
+      suggestNames(name, ids),
     );
   });
 }
@@ -190,7 +193,7 @@ function named(version: CatalogueVersion, graph: Graph, given: readonly string[]
  * `invalid_request`, `out_of_scope`.
  */
 async function dependantsOf(
-  { pool }: ApiDeps,
+  { pool }: ServiceDeps,
   actor: Actor,
   version: CatalogueVersion,
   asked: Pick<OpenBackfill, 'cycle' | 'downstream'>,
@@ -218,7 +221,7 @@ async function dependantsOf(
 }
 
 async function foreseen(
-  { pool }: ApiDeps,
+  { pool }: ServiceDeps,
   version: CatalogueVersion,
   asked: OpenBackfill,
   plan: BackfillPlan,
@@ -265,16 +268,16 @@ async function foreseen(
   };
 }
 
-async function detail({ pool }: ApiDeps, row: BackfillRow): Promise<BackfillDetail> {
+async function detail({ pool }: ServiceDeps, row: BackfillRow): Promise<BackfillDetail> {
   const runs = (await readBackfillRuns(pool, [row.id])).get(row.id)!;
   return {
-    ...shown(row, runs),
+    ...toResponse(row, runs),
     includes: row.flows,
     runs: runs.map(({ flows, ...run }) => ({ ...run, includes: flows })),
   };
 }
 
-function shown(row: BackfillRow, runs: readonly BackfillRun[]): Backfill {
+function toResponse(row: BackfillRow, runs: readonly BackfillRun[]): Backfill {
   const count = (...states: readonly BackfillRun['state'][]): number =>
     runs.filter((run) => states.includes(run.state)).length;
   return {

@@ -24,7 +24,7 @@ import { readSurroundings } from '../../services/catalogue/catalogue-surrounding
 import { diffImpact } from '../../services/catalogue/diff-impact.ts';
 import { exportedFiles } from '../../services/catalogue/file-text.ts';
 import { newestCatalogue, versionOf } from '../../services/catalogue/newest-catalogue.ts';
-import type { ApiDeps } from '../../services/deps.ts';
+import type { ServiceDeps } from '../../services/deps.ts';
 import { authorise } from '../../services/operations/authorise.ts';
 import { flowOfVersion } from '../../services/runs/find.ts';
 import { listVersions, readFiles, requireNewest, saveVersion } from '../../store/catalogue/catalogue.ts';
@@ -40,7 +40,7 @@ const SHOWN_PROBLEMS = 500;
 
 const tags = ['catalogue'];
 
-export function catalogueRoutes(app: Api, deps: ApiDeps): void {
+export function catalogueRoutes(app: Api, deps: ServiceDeps): void {
   app.route({
     method: 'GET',
     url: '/catalogue',
@@ -100,7 +100,7 @@ export function catalogueRoutes(app: Api, deps: ApiDeps): void {
     schema: { tags, body: CheckRequest, response: { 200: CheckAnswer } },
     handler: async (request) => {
       const { ok, flows, problems } = await checkAround(deps, request.body.files, request.body.mode);
-      return { ok, flows: flows.length, problems: problems.map(shown) };
+      return { ok, flows: flows.length, problems: problems.map(toResponse) };
     },
   });
 
@@ -143,7 +143,7 @@ export function catalogueRoutes(app: Api, deps: ApiDeps): void {
 }
 
 /** Against the agents and people of this installation, too. */
-const checkAround = async (deps: ApiDeps, files: readonly GivenFile[], mode: 'apply' | 'import') =>
+const checkAround = async (deps: ServiceDeps, files: readonly GivenFile[], mode: 'apply' | 'import') =>
   checkFiles(files, mode, Date.now(), await readSurroundings(deps.pool));
 
 interface Change extends Omit<Infer<typeof ApplyRequest>, 'files'> {
@@ -155,7 +155,7 @@ interface Change extends Omit<Infer<typeof ApplyRequest>, 'files'> {
 }
 
 /** One new version out of files: checked, compared with the base, stored with its audit row, or refused with nothing changed. */
-async function change(deps: ApiDeps, actor: Actor, given: Change): Promise<Infer<typeof ApplyAnswer>> {
+async function change(deps: ServiceDeps, actor: Actor, given: Change): Promise<Infer<typeof ApplyAnswer>> {
   const { verb, mode, baseVersion, remove, dryRun, reason } = given;
   authorise(actor, verb, null);
   const before = await newestCatalogue(deps);
@@ -164,7 +164,7 @@ async function change(deps: ApiDeps, actor: Actor, given: Change): Promise<Infer
   if (baseVersion !== undefined && checked.hash !== before?.hash) await requireNewest(deps.pool, baseVersion);
   const diff = diffWith(before, checked);
   const { hash, flows, problems } = checked;
-  const common = { hash, flows: flows.length, problems: problems.map(shown), diff };
+  const common = { hash, flows: flows.length, problems: problems.map(toResponse), diff };
   if (dryRun) return { ...common, version: null, created: false };
   requireRemovals(diff, remove);
   const base = baseVersion === undefined ? (before?.version ?? null) : baseVersion;
@@ -173,7 +173,7 @@ async function change(deps: ApiDeps, actor: Actor, given: Change): Promise<Infer
 }
 
 async function save(
-  { pool }: ApiDeps,
+  { pool }: ServiceDeps,
   actor: Actor,
   {
     verb,
@@ -214,12 +214,12 @@ function sound(checked: CheckedFiles): CheckedFiles {
     'catalogue_invalid',
     `${errors.length} problems; the first: ${place}${first.message.en}`,
     {
-      facts: { count: errors.length, problems: errors.slice(0, SHOWN_PROBLEMS).map(shown) },
+      facts: { count: errors.length, problems: errors.slice(0, SHOWN_PROBLEMS).map(toResponse) },
     },
   );
 }
 
-function shown({
+function toResponse({
   code,
   severity,
   message,

@@ -4,7 +4,7 @@ import { z } from 'zod';
 import { RunParams } from '../../contract/runs.ts';
 import type { Group } from '../../graph/run/decisions.ts';
 import { PHASES, resultOf } from '../../graph/run/status.ts';
-import type { ApiDeps } from '../../services/deps.ts';
+import type { ServiceDeps } from '../../services/deps.ts';
 import { openContext } from '../../services/runs/find.ts';
 import { flagsOf } from '../../services/runs/flow-view.ts';
 import { exchangesAfter, lastExchange, type StoredExchange } from '../../store/record/exchanges.ts';
@@ -19,7 +19,7 @@ const BATCH = 50;
 
 const LastEvent = z.object({ 'last-event-id': z.string().max(15).regex(/^\d+$/).optional() });
 
-export function eventRoutes(app: Api, deps: ApiDeps): void {
+export function eventRoutes(app: Api, deps: ServiceDeps): void {
   const closing = new AbortController();
   app.addHook('preClose', async () => closing.abort());
 
@@ -46,7 +46,7 @@ export function eventRoutes(app: Api, deps: ApiDeps): void {
 
 /** `decided` events carry the number of their exchange as id; `reset` says that some are gone: read the run again. */
 async function* eventsOf(
-  deps: ApiDeps,
+  deps: ServiceDeps,
   context: RunContext,
   from: number,
   signal: AbortSignal,
@@ -70,7 +70,7 @@ async function* eventsOf(
       if (missed) yield frame('reset', exchanges[0]!.n - 1, { run });
       for (const exchange of exchanges) {
         at = exchange.n;
-        const data = shownExchange(context, exchange);
+        const data = toExchangeResponse(context, exchange);
         if (data === null) continue;
         yield frame('decided', exchange.n, data);
         spoken = performance.now();
@@ -98,7 +98,7 @@ const frame = (event: string, id: number, data: unknown): string =>
   `event: ${event}\nid: ${id}\ndata: ${JSON.stringify(data)}\n\n`;
 
 /** The last word of the exchange on each flow, and the operations that it decided; null when it decided nothing. */
-function shownExchange({ graph, run }: RunContext, { n, at, groups }: StoredExchange): object | null {
+function toExchangeResponse({ graph, run }: RunContext, { n, at, groups }: StoredExchange): object | null {
   const changes = new Map<number, Group['changes'][number]>();
   for (const change of groups.flatMap((group) => group.changes)) changes.set(change.v, change);
   const effects = groups.flatMap((group) => group.effects);

@@ -6,11 +6,11 @@ import { unknown } from '../../errors.ts';
 import { cycleOf } from '../../graph/calendar/calendar.ts';
 import type { Cycle, Flow } from '../../graph/model.ts';
 import { requireConfirmed } from '../../services/catalogue/far-period.ts';
-import type { ApiDeps } from '../../services/deps.ts';
-import { near } from '../../services/near.ts';
-import { keyOf } from '../../services/operations/ask.ts';
+import type { ServiceDeps } from '../../services/deps.ts';
 import { authorise } from '../../services/operations/authorise.ts';
 import { bodyHash } from '../../services/operations/body-hash.ts';
+import { keyOf } from '../../services/operations/request-operation.ts';
+import { suggestNames } from '../../services/suggest-names.ts';
 import { newestVersion } from '../../store/catalogue/catalogue.ts';
 import {
   awaitedEvents,
@@ -27,7 +27,7 @@ const tags = ['events'];
 /** A coordinator that holds the counter row of a run gives it up after 5 s (A10). */
 const PATIENT = { retryForMs: 9_000 };
 
-export function externalEventRoutes(app: Api, deps: ApiDeps): void {
+export function externalEventRoutes(app: Api, deps: ServiceDeps): void {
   app.route({
     method: 'POST',
     url: '/events',
@@ -50,7 +50,9 @@ export function externalEventRoutes(app: Api, deps: ApiDeps): void {
       };
       const waits = async ({ version }: { version: number }): Promise<boolean> =>
         awaitedEvents((await deps.versionOf(version)).graphOf(cycle).graph).has(event);
-      return shown(await inTransaction(deps.pool, (client) => writeEvent(client, given, waits), PATIENT));
+      return toResponse(
+        await inTransaction(deps.pool, (client) => writeEvent(client, given, waits), PATIENT),
+      );
     },
   });
 
@@ -63,13 +65,13 @@ export function externalEventRoutes(app: Api, deps: ApiDeps): void {
       const { limit, cursor, ...filter } = request.query;
       const before = positionOf(AtId, cursor);
       const rows = await listEvents(deps.pool, filter, { before, limit: limit + 1 });
-      return page(rows, limit, shown, (row) => ({ at: row.at, id: row.id }));
+      return page(rows, limit, toResponse, (row) => ({ at: row.at, id: row.id }));
     },
   });
 }
 
 /** Flows that wait for the event, in the newest catalogue or in a run of the period. Throws `unknown_event` when there are none. */
-async function waiting(deps: ApiDeps, event: string, cycle: Cycle, period: string): Promise<Flow[]> {
+async function waiting(deps: ServiceDeps, event: string, cycle: Cycle, period: string): Promise<Flow[]> {
   const newest = await newestVersion(deps.pool);
   const pinned = (await runsOfPeriod(deps.pool, cycle, period)).map((run) => run.version);
   const known = new Set<string>();
@@ -85,11 +87,11 @@ async function waiting(deps: ApiDeps, event: string, cycle: Cycle, period: strin
     'unknown_event',
     `no ${cycle} flow is triggered by an event ${event}`,
     { event, cycle, period },
-    near(event, known),
+    suggestNames(event, known),
   );
 }
 
-function shown({ id, event, cycle, period, payload, actor, at, runs }: EventRow): ExternalEvent {
+function toResponse({ id, event, cycle, period, payload, actor, at, runs }: EventRow): ExternalEvent {
   return {
     id,
     event,

@@ -3,10 +3,10 @@ import { z } from 'zod';
 import { type Infer, PageQuery } from '../../contract/fields.ts';
 import { AttemptPage, FlowDetail, FlowPage, FlowParams, FlowsQuery } from '../../contract/flows.ts';
 import { RunParams } from '../../contract/runs.ts';
-import type { ApiDeps } from '../../services/deps.ts';
+import type { ServiceDeps } from '../../services/deps.ts';
 import { flowOfRun, openContext, unknownRun } from '../../services/runs/find.ts';
 import { flowDetail } from '../../services/runs/flow-detail.ts';
-import { flagsOf, shownFlow } from '../../services/runs/flow-view.ts';
+import { flagsOf, toFlowResponse } from '../../services/runs/flow-view.ts';
 import { readAttempts, readFirstFlowStates } from '../../store/history/flows.ts';
 import { readShownRun } from '../../store/history/runs.ts';
 import type { RunContext } from '../../store/record/run-context.ts';
@@ -15,7 +15,7 @@ import { cursorOf, page, positionOf } from '../paging.ts';
 
 type Query = Infer<typeof FlowsQuery>;
 
-export function flowRoutes(app: Api, deps: ApiDeps): void {
+export function flowRoutes(app: Api, deps: ServiceDeps): void {
   app.route({
     method: 'GET',
     url: '/runs/:run/flows',
@@ -62,7 +62,11 @@ export function flowRoutes(app: Api, deps: ApiDeps): void {
 }
 
 /** In the order of the graph, upstream first. What the catalogue knows filters before the record is asked. */
-async function listFlows(deps: ApiDeps, context: RunContext, query: Query): Promise<Infer<typeof FlowPage>> {
+async function listFlows(
+  deps: ServiceDeps,
+  context: RunContext,
+  query: Query,
+): Promise<Infer<typeof FlowPage>> {
   const { graph } = context;
   const after = positionOf(z.string().max(200), query.cursor);
   const from = after === null ? 0 : (context.index.get(after) ?? -1) + 1;
@@ -83,7 +87,7 @@ async function listFlows(deps: ApiDeps, context: RunContext, query: Query): Prom
     throw await unknownRun(deps.pool, context.run.id);
   const kept = rows.slice(0, query.limit);
   return {
-    items: kept.map((row) => shownFlow(context.flow(row.flow), row)),
+    items: kept.map((row) => toFlowResponse(context.flow(row.flow), row)),
     nextCursor: rows.length > query.limit ? cursorOf(kept.at(-1)!.flow) : null,
   };
 }

@@ -1,12 +1,12 @@
 /** Whether this process lives, whether it can serve, and its numbers. */
 import { z } from 'zod';
 import { SluiceError } from '../../errors.ts';
-import type { ApiDeps } from '../../services/deps.ts';
+import type { ServiceDeps } from '../../services/deps.ts';
 import { newestVersion } from '../../store/catalogue/catalogue.ts';
 import type { Api } from '../instance.ts';
 import type { Metrics } from '../metrics.ts';
 
-export function healthRoutes(app: Api, deps: ApiDeps, metrics: Metrics): void {
+export function healthRoutes(app: Api, deps: ServiceDeps, metrics: Metrics): void {
   app.route({
     method: 'GET',
     url: '/healthz',

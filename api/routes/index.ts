@@ -1,5 +1,5 @@
 /** All routes, one file a resource. */
-import type { ApiDeps } from '../../services/deps.ts';
+import type { ServiceDeps } from '../../services/deps.ts';
 import type { Api } from '../instance.ts';
 import type { Metrics } from '../metrics.ts';
 import { adoptRoutes } from './adopt.ts';
@@ -24,7 +24,7 @@ import { runRoutes } from './runs.ts';
 import { scheduleRoutes } from './schedules.ts';
 import { verbRoutes } from './verbs.ts';
 
-export function registerRoutes(app: Api, deps: ApiDeps, metrics: Metrics): void {
+export function registerRoutes(app: Api, deps: ServiceDeps, metrics: Metrics): void {
   healthRoutes(app, deps, metrics);
   runRoutes(app, deps);
   adoptRoutes(app, deps);

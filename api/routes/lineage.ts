@@ -4,15 +4,15 @@ import { FindingPage, FindingsQuery, LineageAnswer, LineageQuery } from '../../c
 import { SluiceError, unknown } from '../../errors.ts';
 import { follow, type Place, tableKey } from '../../graph/impact/lineage.ts';
 import { versionOf } from '../../services/catalogue/newest-catalogue.ts';
-import type { ApiDeps } from '../../services/deps.ts';
+import type { ServiceDeps } from '../../services/deps.ts';
 import { type EstateLineage, estateLineage } from '../../services/lineage/estate-lineage.ts';
-import { near } from '../../services/near.ts';
 import { flowOfVersion } from '../../services/runs/find.ts';
+import { suggestNames } from '../../services/suggest-names.ts';
 import type { CatalogueVersion } from '../../store/catalogue/catalogue.ts';
 import type { Api } from '../instance.ts';
 import { page, positionOf } from '../paging.ts';
 
-export function lineageRoutes(app: Api, deps: ApiDeps): void {
+export function lineageRoutes(app: Api, deps: ServiceDeps): void {
   app.route({
     method: 'GET',
     url: '/lineage',
@@ -32,7 +32,7 @@ export function lineageRoutes(app: Api, deps: ApiDeps): void {
       for (const start of starts) {
         const first = items.length;
         for (const { place, depth: at, from } of follow(lineage, start, direction, depth))
-          items.push({ ...shown(version, place), depth: at, from: from === null ? null : from + first });
+          items.push({ ...toResponse(version, place), depth: at, from: from === null ? null : from + first });
       }
       return { version: version.version, direction, items };
     },
@@ -75,11 +75,11 @@ export function tablesNamed(lineage: EstateLineage, table: string, platform: str
     'unknown_table',
     `no flow reads or writes a table ${table}${where}`,
     { table },
-    near(table, names),
+    suggestNames(table, names),
   );
 }
 
-function shown(version: CatalogueVersion, place: Place) {
+function toResponse(version: CatalogueVersion, place: Place) {
   if (place.kind === 'table') {
     const at = place.id.indexOf(' ');
     const platform = place.id.slice(0, at);

@@ -4,7 +4,7 @@ import { AttemptParams, type LogFrame, LogQuery } from '../../contract/flows.ts'
 import { DEFAULT_ENCODING, decoded } from '../../encoding.ts';
 import { SluiceError } from '../../errors.ts';
 import type { Flow } from '../../graph/model.ts';
-import type { ApiDeps } from '../../services/deps.ts';
+import type { ServiceDeps } from '../../services/deps.ts';
 import { flowOfRun, openContext } from '../../services/runs/find.ts';
 import { type LogPiece, piecesOf } from '../../services/runs/log-view.ts';
 import { encodingOfAgent } from '../../store/agents/agents.ts';
@@ -17,7 +17,7 @@ const TYPES = {
   frames: 'application/x-ndjson; charset=utf-8',
 };
 
-export function logRoutes(app: Api, deps: ApiDeps): void {
+export function logRoutes(app: Api, deps: ServiceDeps): void {
   const closing = new AbortController();
   app.addHook('preClose', async () => closing.abort());
 
@@ -62,7 +62,7 @@ async function* broken(body: AsyncIterable<Buffer>, closing: AbortSignal): Async
 }
 
 /** What the output of the attempt is in: as its agent said with its end, until then as it is declared now. */
-async function encodingOf({ pool }: ApiDeps, { program }: Flow, attempt: AttemptRow): Promise<string> {
+async function encodingOf({ pool }: ServiceDeps, { program }: Flow, attempt: AttemptRow): Promise<string> {
   if (attempt.encoding !== null) return attempt.encoding;
   if (attempt.logBytes !== null || program?.type !== 'shell') return DEFAULT_ENCODING;
   return program.encoding ?? ((await encodingOfAgent(pool, attempt.agent)) || DEFAULT_ENCODING);

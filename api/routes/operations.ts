@@ -10,9 +10,9 @@ import {
   OperationsQuery,
 } from '../../contract/operations.ts';
 import type { Flow } from '../../graph/model.ts';
-import type { ApiDeps } from '../../services/deps.ts';
-import { answerOf, shown, waitForOutcome } from '../../services/operations/ask.ts';
+import type { ServiceDeps } from '../../services/deps.ts';
 import { authorise } from '../../services/operations/authorise.ts';
+import { answerOf, toResponse, waitForOutcome } from '../../services/operations/request-operation.ts';
 import type { Actor } from '../../store/operations/actors.ts';
 import { readKeyed } from '../../store/operations/keys.ts';
 import type { OperationRow } from '../../store/operations/operation-rows.ts';
@@ -29,7 +29,7 @@ import type { Api } from '../instance.ts';
 import { AtId, page, positionOf } from '../paging.ts';
 import { permissionOf } from './verbs.ts';
 
-export function operationRoutes(app: Api, deps: ApiDeps): void {
+export function operationRoutes(app: Api, deps: ServiceDeps): void {
   app.route({
     method: 'GET',
     url: '/operations',
@@ -39,7 +39,7 @@ export function operationRoutes(app: Api, deps: ApiDeps): void {
       const { limit, cursor, ...filter } = request.query;
       const before = positionOf(AtId, cursor);
       const rows = await listOperations(deps.pool, filter, { before, limit: limit + 1 });
-      return page(rows, limit, shown, (row) => ({ at: row.requestedAt, id: row.id }));
+      return page(rows, limit, toResponse, (row) => ({ at: row.requestedAt, id: row.id }));
     },
   });
 
@@ -48,7 +48,7 @@ export function operationRoutes(app: Api, deps: ApiDeps): void {
     url: '/operations/:operation',
     config: { permission: 'read' },
     schema: { tags: ['operations'], params: OperationParams, response: { 200: Operation } },
-    handler: async (request) => shown(await readOperation(deps.pool, request.params.operation)),
+    handler: async (request) => toResponse(await readOperation(deps.pool, request.params.operation)),
   });
 
   app.route({
@@ -59,7 +59,7 @@ export function operationRoutes(app: Api, deps: ApiDeps): void {
     handler: async (request) => {
       const { key } = request.params;
       const { operation, ...others } = await readKeyed(deps.pool, request.actor!.name, key);
-      return { key, operation: operation === null ? null : shown(operation), ...others };
+      return { key, operation: operation === null ? null : toResponse(operation), ...others };
     },
   });
 
@@ -97,12 +97,12 @@ export function operationRoutes(app: Api, deps: ApiDeps): void {
       const actor = request.actor!;
       const asked = await readOperation(deps.pool, request.params.operation);
       await requireSameRight(deps, actor, asked);
-      return shown(await refuseOperation(deps.pool, asked.id, { name: actor.name, ...request.body }));
+      return toResponse(await refuseOperation(deps.pool, asked.id, { name: actor.name, ...request.body }));
     },
   });
 }
 
-async function partOf(deps: ApiDeps, row: OperationRow): Promise<Part> {
+async function partOf(deps: ServiceDeps, row: OperationRow): Promise<Part> {
   const { roles, ...request } = row.body;
   const context = await deps.contextOf(row.run);
   return {
@@ -117,11 +117,11 @@ async function partOf(deps: ApiDeps, row: OperationRow): Promise<Part> {
 }
 
 /** Who judges a request must be allowed to make it, in every run that it was made to. */
-async function requireSameRight(deps: ApiDeps, actor: Actor, asked: OperationRow): Promise<void> {
+async function requireSameRight(deps: ServiceDeps, actor: Actor, asked: OperationRow): Promise<void> {
   for (const row of await operationsTogether(deps.pool, asked)) await requireRight(deps, actor, row);
 }
 
-async function requireRight(deps: ApiDeps, actor: Actor, row: OperationRow): Promise<void> {
+async function requireRight(deps: ServiceDeps, actor: Actor, row: OperationRow): Promise<void> {
   requirePermission(actor, permissionOf(row.verb), undefined);
   const { version } = await deps.contextOf(row.run);
   const { flows, edges, plan } = row.body;

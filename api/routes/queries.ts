@@ -4,17 +4,17 @@ import { GivenId } from '../../contract/fields.ts';
 import { QueryFormat, QueryList, queryAnswer } from '../../contract/queries.ts';
 import { unknown } from '../../errors.ts';
 import { displayZone } from '../../services/catalogue/display-zone.ts';
-import type { ApiDeps } from '../../services/deps.ts';
+import type { ServiceDeps } from '../../services/deps.ts';
 import { languageOf } from '../../services/language.ts';
-import { near } from '../../services/near.ts';
 import { csvOf, xlsxOf } from '../../services/queries/files.ts';
 import { QUERIES } from '../../services/queries/index.ts';
 import type { Query } from '../../services/queries/query.ts';
+import { suggestNames } from '../../services/suggest-names.ts';
 import { readClock } from '../../store/record/snapshot.ts';
 import type { Api } from '../instance.ts';
 import { cursorOf, positionOf } from '../paging.ts';
 
-export function queryRoutes(app: Api, deps: ApiDeps): void {
+export function queryRoutes(app: Api, deps: ServiceDeps): void {
   app.route({
     method: 'GET',
     url: '/queries',
@@ -41,13 +41,13 @@ export function queryRoutes(app: Api, deps: ApiDeps): void {
         'unknown_query',
         `there is no query ${query}`,
         { query },
-        near(query.toUpperCase(), ids, 1),
+        suggestNames(query.toUpperCase(), ids, 1),
       );
     },
   });
 }
 
-function oneQuery(app: Api, deps: ApiDeps, query: Query): void {
+function oneQuery(app: Api, deps: ServiceDeps, query: Query): void {
   const row = z.object(
     Object.fromEntries(Object.entries(query.columns).map(([key, it]) => [key, it.schema])),
   );

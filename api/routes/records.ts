@@ -3,7 +3,7 @@
 import { z } from 'zod';
 import type { Infer } from '../../contract/fields.ts';
 import { AuditPage, AuditQuery, NoticePage, NoticesQuery, NotStorableList } from '../../contract/records.ts';
-import type { ApiDeps } from '../../services/deps.ts';
+import type { ServiceDeps } from '../../services/deps.ts';
 import { listAudit } from '../../store/operations/audit.ts';
 import { listNotices } from '../../store/operations/notices.ts';
 import { listNotStorable } from '../../store/record/not-storable.ts';
@@ -13,7 +13,7 @@ import { page, positionOf } from '../paging.ts';
 /** Rows of each kind in the list of what could not be stored. */
 const NOT_STORABLE_LIMIT = 50;
 
-export function recordRoutes(app: Api, deps: ApiDeps): void {
+export function recordRoutes(app: Api, deps: ServiceDeps): void {
   app.route({
     method: 'GET',
     url: '/audit',

@@ -5,9 +5,9 @@ import { Plan, PlanApply, PlanParams, PlanRequest } from '../../contract/rerun-p
 import { RunParams } from '../../contract/runs.ts';
 import { SluiceError } from '../../errors.ts';
 import { writtenInstant } from '../../services/catalogue/display-zone.ts';
-import type { ApiDeps } from '../../services/deps.ts';
-import { answerOf, ask, keyOf } from '../../services/operations/ask.ts';
-import { askTogether } from '../../services/operations/ask-together.ts';
+import type { ServiceDeps } from '../../services/deps.ts';
+import { requestInRuns } from '../../services/operations/request-in-runs.ts';
+import { answerOf, keyOf, requestOperation } from '../../services/operations/request-operation.ts';
 import type { PlanImpact } from '../../services/rerun/rerun-impact.ts';
 import { makePlan } from '../../services/rerun/rerun-plan.ts';
 import { openContext } from '../../services/runs/find.ts';
@@ -27,7 +27,7 @@ const NOT_SAID: PlanImpact = {
   runAnyway: [],
 };
 
-export function rerunPlanRoutes(app: Api, deps: ApiDeps): void {
+export function rerunPlanRoutes(app: Api, deps: ServiceDeps): void {
   app.route({
     method: 'POST',
     url: '/runs/:run/rerun-plans',
@@ -90,13 +90,13 @@ export function rerunPlanRoutes(app: Api, deps: ApiDeps): void {
       const { reason } = request.body;
       const row =
         together.length > 0
-          ? await askTogether(
+          ? await requestInRuns(
               deps,
               actor,
               together.map((part) => ({ ...part, verb: 'rerun', reason })),
               key,
             )
-          : await ask(deps, actor, { run: run.id, verb: 'rerun', plan, reason }, key);
+          : await requestOperation(deps, actor, { run: run.id, verb: 'rerun', plan, reason }, key);
       if (row.state === 'applied') await markApplied(deps.pool, stored.id, actor.name);
       const { status, operation } = answerOf(row);
       reply.status(status).header('location', `/api/v1/operations/${row.id}`);

@@ -7,7 +7,7 @@ import {
   RetentionAnswer,
   RetentionRun,
 } from '../../contract/retention.ts';
-import type { ApiDeps } from '../../services/deps.ts';
+import type { ServiceDeps } from '../../services/deps.ts';
 import { authorise } from '../../services/operations/authorise.ts';
 import { retain } from '../../services/upkeep/retention.ts';
 import { writeAudit } from '../../store/operations/audit.ts';
@@ -19,7 +19,7 @@ const tags = ['retention'];
 /** Time limit of one pass in ms, because the caller waits for it. What is not done by then is asked for again (`more`). */
 const ANSWER_MS = 30_000;
 
-export function retentionRoutes(app: Api, deps: ApiDeps): void {
+export function retentionRoutes(app: Api, deps: ServiceDeps): void {
   const { pool, copyPool, retention } = deps;
 
   app.route({
@@ -31,7 +31,7 @@ export function retentionRoutes(app: Api, deps: ApiDeps): void {
       keepDays: retention.keepDays,
       auditDays: retention.auditDays,
       due: await dueRuns(pool, retention, 1_000),
-      archived: (await listArchived(pool, 100)).map(shown),
+      archived: (await listArchived(pool, 100)).map(toResponse),
     }),
   });
 
@@ -72,12 +72,12 @@ export function retentionRoutes(app: Api, deps: ApiDeps): void {
       const { run } = request.params;
       const restored = await restoreRun(copyPool, retention.folder, run);
       await writeAudit(pool, { actor: request.actor!.name, verb: 'restore-run', run, outcome: 'applied' });
-      return shown(restored);
+      return toResponse(restored);
     },
   });
 }
 
-const shown = <T extends { readonly rows: Readonly<Record<string, number>> }>(entry: T) => ({
+const toResponse = <T extends { readonly rows: Readonly<Record<string, number>> }>(entry: T) => ({
   ...entry,
   rows: { ...entry.rows },
 });

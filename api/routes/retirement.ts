@@ -2,10 +2,10 @@
 
 import { Retirement, RetirementParams } from '../../contract/retirement.ts';
 import { retirementSheet } from '../../services/catalogue/retirement.ts';
-import type { ApiDeps } from '../../services/deps.ts';
+import type { ServiceDeps } from '../../services/deps.ts';
 import type { Api } from '../instance.ts';
 
-export function retirementRoutes(app: Api, deps: ApiDeps): void {
+export function retirementRoutes(app: Api, deps: ServiceDeps): void {
   app.route({
     method: 'GET',
     url: '/flows/:flow/retirement',

@@ -1,14 +1,19 @@
 /** Runs: opened, listed, shown; paused, resumed, closed and reopened through the log. */
 
-import { Foreseen, KeyHeader, Operation, RunRequest } from '../../contract/operations.ts';
+import { KeyHeader, Operation, OperationPreview, RunRequest } from '../../contract/operations.ts';
 import { OpenRun, type Run, RunDetail, RunPage, RunParams, RunsQuery } from '../../contract/runs.ts';
 import { SluiceError } from '../../errors.ts';
 import { STATES } from '../../graph/run/status.ts';
 import { RUN_VERBS } from '../../graph/verbs/verbs.ts';
-import type { ApiDeps } from '../../services/deps.ts';
-import { answerOf, ask, foreseeWish, keyOf } from '../../services/operations/ask.ts';
+import type { ServiceDeps } from '../../services/deps.ts';
 import { authorise } from '../../services/operations/authorise.ts';
 import { openOnce } from '../../services/operations/open-once.ts';
+import {
+  answerOf,
+  keyOf,
+  previewOperation,
+  requestOperation,
+} from '../../services/operations/request-operation.ts';
 import { openContext, unknownRun } from '../../services/runs/find.ts';
 import { countFlows } from '../../store/history/flows.ts';
 import { type ListedRun, listRuns, readShownRun } from '../../store/history/runs.ts';
@@ -18,7 +23,7 @@ import { inTransaction } from '../../store/schema/pool.ts';
 import type { Api } from '../instance.ts';
 import { AtId, page, positionOf } from '../paging.ts';
 
-export function runRoutes(app: Api, deps: ApiDeps): void {
+export function runRoutes(app: Api, deps: ServiceDeps): void {
   app.route({
     method: 'POST',
     url: '/runs',
@@ -43,7 +48,7 @@ export function runRoutes(app: Api, deps: ApiDeps): void {
       const { limit, cursor, ...filter } = request.query;
       const before = positionOf(AtId, cursor);
       const rows = await listRuns(deps.pool, filter, { before, limit: limit + 1 });
-      return page(rows, limit, shownRun, (row) => ({ at: row.openedAt, id: row.id }));
+      return page(rows, limit, toRunResponse, (row) => ({ at: row.openedAt, id: row.id }));
     },
   });
 
@@ -65,12 +70,12 @@ export function runRoutes(app: Api, deps: ApiDeps): void {
         params: RunParams,
         headers: KeyHeader,
         body: RunRequest,
-        response: { 200: Operation.or(Foreseen), 202: Operation },
+        response: { 200: Operation.or(OperationPreview), 202: Operation },
       },
       handler: async (request, reply) => {
-        const wish = { ...request.body, run: request.params.run, verb };
-        if (request.body.dryRun) return foreseeWish(deps, request.actor!, wish);
-        const row = await ask(deps, request.actor!, wish, keyOf(request.headers));
+        const asked = { ...request.body, run: request.params.run, verb };
+        if (request.body.dryRun) return previewOperation(deps, request.actor!, asked);
+        const row = await requestOperation(deps, request.actor!, asked, keyOf(request.headers));
         const { status, operation } = answerOf(row);
         return reply.status(status).header('location', `/api/v1/operations/${row.id}`).send(operation);
       },
@@ -93,7 +98,7 @@ export function runRoutes(app: Api, deps: ApiDeps): void {
 }
 
 /** Lifts the freeze, then asks the coordinator to begin again from the record (A9). */
-async function reloadRun(deps: ApiDeps, run: string, actor: string, reason: string): Promise<void> {
+async function reloadRun(deps: ServiceDeps, run: string, actor: string, reason: string): Promise<void> {
   await inTransaction(deps.pool, async (client) => {
     await setFrozen(client, run, null);
     await writeAudit(client, { actor, verb: 'reload', run, reason, outcome: 'applied' });
@@ -102,11 +107,11 @@ async function reloadRun(deps: ApiDeps, run: string, actor: string, reason: stri
 }
 
 /** One run as it is shown. Throws `unknown_run`. */
-export async function detailOf(deps: ApiDeps, id: string): Promise<RunDetail> {
+export async function detailOf(deps: ServiceDeps, id: string): Promise<RunDetail> {
   const [run, counts] = await Promise.all([readShownRun(deps.pool, id), countFlows(deps.pool, id)]);
   if (run === null) throw await unknownRun(deps.pool, id);
   return {
-    ...shownRun(run),
+    ...toRunResponse(run),
     flows: counts.flows,
     counts: Object.fromEntries(
       STATES.map((state) => [state, counts.states.get(state) ?? 0]),
@@ -119,7 +124,7 @@ export async function detailOf(deps: ApiDeps, id: string): Promise<RunDetail> {
   };
 }
 
-function shownRun(row: ListedRun): Run {
+function toRunResponse(row: ListedRun): Run {
   return {
     id: row.id,
     cycle: row.cycle,

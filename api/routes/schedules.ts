@@ -19,10 +19,10 @@ import { toLocal } from '../../graph/calendar/time-zone.ts';
 import { unknownHolidays } from '../../graph/catalogue/schedule-check.ts';
 import type { Schedule as Definition } from '../../graph/model.ts';
 import { newestCatalogue } from '../../services/catalogue/newest-catalogue.ts';
-import type { ApiDeps } from '../../services/deps.ts';
-import { near } from '../../services/near.ts';
+import type { ServiceDeps } from '../../services/deps.ts';
 import { authorise } from '../../services/operations/authorise.ts';
 import { openOnce } from '../../services/operations/open-once.ts';
+import { suggestNames } from '../../services/suggest-names.ts';
 import type { CatalogueVersion } from '../../store/catalogue/catalogue.ts';
 import { readClock } from '../../store/record/snapshot.ts';
 import {
@@ -40,7 +40,7 @@ const tags = ['schedules'];
 const NEXT = 3;
 const SHOWN_SLOTS = 100;
 
-export function scheduleRoutes(app: Api, deps: ApiDeps): void {
+export function scheduleRoutes(app: Api, deps: ServiceDeps): void {
   app.route({
     method: 'GET',
     url: '/schedules',
@@ -55,7 +55,7 @@ export function scheduleRoutes(app: Api, deps: ApiDeps): void {
       return {
         items: version.frame.schedules.flatMap((schedule) => {
           const row = rows.get(schedule.id);
-          return row === undefined ? [] : [shownSchedule(version, schedule, row, slots, now)];
+          return row === undefined ? [] : [toScheduleResponse(version, schedule, row, slots, now)];
         }),
         unknownHolidays: gaps,
       };
@@ -128,7 +128,7 @@ interface Known {
   readonly now: number;
 }
 
-async function readAll(deps: ApiDeps): Promise<Known | null> {
+async function readAll(deps: ServiceDeps): Promise<Known | null> {
   const version = await newestCatalogue(deps);
   if (version === null) return null;
   const rows = new Map((await listSchedules(deps.pool)).map((row) => [row.id, row]));
@@ -137,7 +137,7 @@ async function readAll(deps: ApiDeps): Promise<Known | null> {
 
 /** Throws `unknown_schedule`. */
 async function find(
-  deps: ApiDeps,
+  deps: ServiceDeps,
   id: string,
 ): Promise<Known & { definition: Definition; row: ScheduleRow }> {
   const all = await readAll(deps);
@@ -148,21 +148,21 @@ async function find(
       'unknown_schedule',
       `there is no schedule ${id}`,
       { schedule: id },
-      near(id, all?.rows.keys() ?? []),
+      suggestNames(id, all?.rows.keys() ?? []),
     );
   return { ...all, definition, row };
 }
 
-async function detail(deps: ApiDeps, id: string): Promise<ScheduleDetail> {
+async function detail(deps: ServiceDeps, id: string): Promise<ScheduleDetail> {
   const { version, definition, row, now } = await find(deps, id);
   const slots = await lastSlots(deps.pool, [id], SHOWN_SLOTS);
-  return { ...shownSchedule(version, definition, row, slots, now), slots: slots.map(shownSlot) };
+  return { ...toScheduleResponse(version, definition, row, slots, now), slots: slots.map(toSlotResponse) };
 }
 
 /** Days on which nothing was to be opened anyway are not what somebody wants to hear of first. */
 const IDLE: readonly string[] = ['not_its_day'];
 
-function shownSchedule(
+function toScheduleResponse(
   { frame }: CatalogueVersion,
   schedule: Definition,
   row: ScheduleRow,
@@ -190,11 +190,11 @@ function shownSchedule(
       local: dateTimeOf(calendar.timeZone, at).slice(0, 16),
       period,
     })),
-    last: last === undefined ? null : shownSlot(last),
-    lastLook: own[0] === undefined ? null : shownSlot(own[0]),
+    last: last === undefined ? null : toSlotResponse(last),
+    lastLook: own[0] === undefined ? null : toSlotResponse(own[0]),
   };
 }
 
-function shownSlot({ slot, period, decision, run, text, until, decidedAt, actor }: SlotRow): Slot {
+function toSlotResponse({ slot, period, decision, run, text, until, decidedAt, actor }: SlotRow): Slot {
   return { at: slot, period, decision, run, text: { ...text }, until, decidedAt, actor };
 }

@@ -1,13 +1,25 @@
 /** Every verb for flows and edges: `POST /runs/:run/<verb>`, made from the table of graph/verbs/verbs.ts. */
 import type { FastifyReply } from 'fastify';
-import { EdgeRequest, FlowRequest, Foreseen, KeyHeader, Operation } from '../../contract/operations.ts';
+import {
+  EdgeRequest,
+  FlowRequest,
+  KeyHeader,
+  Operation,
+  OperationPreview,
+} from '../../contract/operations.ts';
 import { RunParams } from '../../contract/runs.ts';
 import { VerbList } from '../../contract/verbs.ts';
 import { SluiceError } from '../../errors.ts';
 import { EDGE_VERBS, FLOW_VERBS, VERBS } from '../../graph/verbs/verbs.ts';
-import type { ApiDeps } from '../../services/deps.ts';
-import { answerOf, ask, foreseeWish, keyOf, type Wish } from '../../services/operations/ask.ts';
-import { askTogether } from '../../services/operations/ask-together.ts';
+import type { ServiceDeps } from '../../services/deps.ts';
+import { requestInRuns } from '../../services/operations/request-in-runs.ts';
+import {
+  answerOf,
+  keyOf,
+  previewOperation,
+  requestOperation,
+  type VerbRequest,
+} from '../../services/operations/request-operation.ts';
 import type { Actor } from '../../store/operations/actors.ts';
 import type { Permission } from '../auth.ts';
 import type { Api } from '../instance.ts';
@@ -20,10 +32,10 @@ export function permissionOf(verb: string): Permission {
 const common = {
   params: RunParams,
   headers: KeyHeader,
-  response: { 200: Operation.or(Foreseen), 202: Operation },
+  response: { 200: Operation.or(OperationPreview), 202: Operation },
 };
 
-export function verbRoutes(app: Api, deps: ApiDeps): void {
+export function verbRoutes(app: Api, deps: ServiceDeps): void {
   for (const verb of FLOW_VERBS)
     app.route({
       method: 'POST',
@@ -32,10 +44,10 @@ export function verbRoutes(app: Api, deps: ApiDeps): void {
       schema: { tags: ['verbs'], ...common, body: FlowRequest },
       handler: (request, reply) => {
         const { otherRuns, ...body } = request.body;
-        const wish = { ...body, run: request.params.run, verb };
+        const asked = { ...body, run: request.params.run, verb };
         return otherRuns.length === 0
-          ? carryOut(deps, request.actor!, wish, request, reply)
-          : inAllRuns(deps, request.actor!, wish, otherRuns, request, reply);
+          ? carryOut(deps, request.actor!, asked, request, reply)
+          : inAllRuns(deps, request.actor!, asked, otherRuns, request, reply);
       },
     });
 
@@ -62,28 +74,28 @@ export function verbRoutes(app: Api, deps: ApiDeps): void {
 
 /** The verb on flows of several runs: in all of them or in none. Force-pass only; throws `invalid_request` for the others. */
 async function inAllRuns(
-  deps: ApiDeps,
+  deps: ServiceDeps,
   actor: Actor,
-  wish: Wish & { readonly dryRun: boolean },
+  asked: VerbRequest & { readonly dryRun: boolean },
   others: readonly { readonly run: string; readonly flows: readonly string[] }[],
   request: { readonly headers: { 'idempotency-key'?: string | undefined } },
   reply: FastifyReply,
-): Promise<Operation | Foreseen> {
-  const wishes = [wish, ...others.map((other) => ({ ...wish, ...other }))];
+): Promise<Operation | OperationPreview> {
+  const requests = [asked, ...others.map((other) => ({ ...asked, ...other }))];
   const wrong =
-    wish.verb !== 'force-pass' ||
-    wish.partial === true ||
-    new Set(wishes.map((wish) => wish.run)).size < wishes.length;
+    asked.verb !== 'force-pass' ||
+    asked.partial === true ||
+    new Set(requests.map((one) => one.run)).size < requests.length;
   if (wrong)
     throw new SluiceError('invalid_request', 'otherRuns is for force-pass without partial, each run once', {
       facts: { errors: [{ in: 'body', pointer: '/otherRuns', detail: 'not possible here' }] },
     });
-  if (wish.dryRun) {
+  if (asked.dryRun) {
     const answers = [];
-    for (const it of wishes) answers.push(await foreseeWish(deps, actor, it));
+    for (const one of requests) answers.push(await previewOperation(deps, actor, one));
     return answers.find((answer) => answer.state !== 'applied') ?? answers[0]!;
   }
-  const row = await askTogether(deps, actor, wishes, keyOf(request.headers));
+  const row = await requestInRuns(deps, actor, requests, keyOf(request.headers));
   const { status, operation } = answerOf(row);
   reply.status(status).header('location', `/api/v1/operations/${row.id}`);
   return operation;
@@ -91,15 +103,15 @@ async function inAllRuns(
 
 /** One call of a verb, from the body to the answer: foreseen with `dryRun`, otherwise logged and awaited. */
 export async function carryOut(
-  deps: ApiDeps,
+  deps: ServiceDeps,
   actor: Actor,
-  wish: Wish & { readonly dryRun?: boolean },
+  asked: VerbRequest & { readonly dryRun?: boolean },
   request: { readonly headers: { 'idempotency-key'?: string | undefined } },
   reply: FastifyReply,
   otherKey?: string,
-): Promise<Operation | Foreseen> {
-  if (wish.dryRun === true) return foreseeWish(deps, actor, wish);
-  const row = await ask(deps, actor, wish, keyOf(request.headers, otherKey));
+): Promise<Operation | OperationPreview> {
+  if (asked.dryRun === true) return previewOperation(deps, actor, asked);
+  const row = await requestOperation(deps, actor, asked, keyOf(request.headers, otherKey));
   const { status, operation } = answerOf(row);
   reply.status(status).header('location', `/api/v1/operations/${row.id}`);
   return operation;

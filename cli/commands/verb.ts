@@ -1,6 +1,6 @@
 /** The verbs for flows and edges: all alike, `sluice force-pass FLOW... --run R --reason ...` is `POST /runs/R/force-pass`. */
 import { Option } from 'commander';
-import type { Foreseen, Operation } from '../../contract/operations.ts';
+import type { Operation, OperationPreview } from '../../contract/operations.ts';
 import { ofRun, runOf, type Session } from '../session.ts';
 import type { HelpKey } from '../text/help.ts';
 import { foreseenLines, operationLines } from '../text/operation.ts';
@@ -133,7 +133,7 @@ export async function askVerb(
   options: { readonly dryRun?: boolean; readonly key?: string; readonly timeout?: number },
 ): Promise<number> {
   if (options.dryRun) {
-    const foreseen = await session.client.post<Foreseen>(path, body);
+    const foreseen = await session.client.post<OperationPreview>(path, body);
     session.answer(foreseen, (entry) => foreseenLines(entry, session));
     return { applied: 0, refused: 5, approval_required: 7 }[foreseen.state];
   }

@@ -1,10 +1,10 @@
 /** Operations and what a dry run foresees, as lines. */
-import type { Foreseen, Operation } from '../../contract/operations.ts';
+import type { Operation, OperationPreview } from '../../contract/operations.ts';
 import type { Printing } from '../session.ts';
 import { stateWord } from './states.ts';
 import { oneLine } from './width.ts';
 
-type FlowOutcomes = Foreseen['outcome']['flows'];
+type FlowOutcomes = OperationPreview['outcome']['flows'];
 
 export function operationLines(it: Operation, session: Printing): string[] {
   const { paint, phrase } = session;
@@ -36,7 +36,7 @@ export function operationLines(it: Operation, session: Printing): string[] {
   }
 }
 
-export function foreseenLines(it: Foreseen, session: Printing): string[] {
+export function foreseenLines(it: OperationPreview, session: Printing): string[] {
   const { paint, phrase } = session;
   const colour = it.state === 'applied' ? 'green' : it.state === 'refused' ? 'red' : 'yellow';
   const lines = [

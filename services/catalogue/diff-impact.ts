@@ -12,11 +12,11 @@ import { openRuns } from '../../store/history/runs.ts';
 import type { RunContext } from '../../store/record/run-context.ts';
 import { readClock } from '../../store/record/snapshot.ts';
 import { previewAdoption } from '../../store/schedules/adopt.ts';
-import type { ApiDeps } from '../deps.ts';
+import type { ServiceDeps } from '../deps.ts';
 import { openContext } from '../runs/find.ts';
 import { type ExpectDurations, usualDurations } from '../timing/expected-durations.ts';
 import type { CheckedFiles } from './catalogue-files.ts';
-import { shownImpact } from './impact.ts';
+import { toImpactResponse } from './impact.ts';
 
 type TouchedFlow = DiffAnswer['touched'][number];
 type TouchedRun = DiffAnswer['runs'][number];
@@ -30,7 +30,7 @@ const NEAREST_KEYS = 5;
 
 /** O(V + E) for the whole, for each of the first 200 changed flows, and for each of the first 20 open runs. */
 export async function diffImpact(
-  deps: ApiDeps,
+  deps: ServiceDeps,
   before: CatalogueVersion | null,
   now: CheckedFiles,
   difference: Difference,
@@ -51,7 +51,7 @@ export async function diffImpact(
   const { runs, states } = await touchedRuns(deps, target, changes, difference.added, expect);
   const frame = { procedures: [...(before?.frame.procedures ?? []), ...now.frame.procedures] };
   return {
-    impact: shownImpact(estate, frame, roots),
+    impact: toImpactResponse(estate, frame, roots),
     touched: [...changes]
       .slice(0, ONE_BY_ONE)
       .map(([flow, change]) => ({ ...touchedFlow(estate, flow), change, runs: states.get(flow) ?? [] })),
@@ -102,7 +102,7 @@ function touchedFlow(estate: Estate, flow: string): Omit<TouchedFlow, 'change' |
 
 /** The newest first, and by flow where it is held and how it stands. */
 async function touchedRuns(
-  deps: ApiDeps,
+  deps: ServiceDeps,
   target: CatalogueVersion,
   changes: ReadonlyMap<string, TouchedFlow['change']>,
   added: readonly string[],
@@ -141,7 +141,7 @@ async function touchedRuns(
 }
 
 async function adoption(
-  deps: ApiDeps,
+  deps: ServiceDeps,
   context: RunContext,
   target: CatalogueVersion,
   changes: ReadonlyMap<string, unknown>,

@@ -4,16 +4,19 @@
  */
 import { dateTimeOf } from '../../graph/calendar/clock-time.ts';
 import { DEFAULT_CALENDAR } from '../../graph/calendar/work-days.ts';
-import type { ApiDeps } from '../deps.ts';
+import type { ServiceDeps } from '../deps.ts';
 import { newestCatalogue } from './newest-catalogue.ts';
 
-export async function displayZone(deps: Pick<ApiDeps, 'pool' | 'versionOf'>): Promise<string> {
+export async function displayZone(deps: Pick<ServiceDeps, 'pool' | 'versionOf'>): Promise<string> {
   const catalogue = await newestCatalogue(deps);
   return (catalogue?.frame.calendars[0] ?? DEFAULT_CALENDAR).timeZone;
 }
 
 /** `2026-11-22 02:10:33 Asia/Shanghai`, for sentences. */
-export async function writtenInstant(deps: Pick<ApiDeps, 'pool' | 'versionOf'>, at: number): Promise<string> {
+export async function writtenInstant(
+  deps: Pick<ServiceDeps, 'pool' | 'versionOf'>,
+  at: number,
+): Promise<string> {
   const zone = await displayZone(deps);
   return `${dateTimeOf(zone, at)} ${zone}`;
 }

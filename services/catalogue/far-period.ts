@@ -4,12 +4,12 @@ import { requireNear } from '../../graph/calendar/far-period.ts';
 import { DEFAULT_CALENDAR } from '../../graph/calendar/work-days.ts';
 import type { Cycle } from '../../graph/model.ts';
 import { readClock } from '../../store/record/snapshot.ts';
-import type { ApiDeps } from '../deps.ts';
+import type { ServiceDeps } from '../deps.ts';
 import { newestCatalogue } from './newest-catalogue.ts';
 
 /** Throws `far_period`. What is no period at all is somebody else's to refuse. */
 export async function requireConfirmed(
-  deps: Pick<ApiDeps, 'pool' | 'versionOf'>,
+  deps: Pick<ServiceDeps, 'pool' | 'versionOf'>,
   {
     cycle,
     period,

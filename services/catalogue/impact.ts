@@ -21,7 +21,7 @@ export function estateOfVersion(version: CatalogueVersion): Estate {
 }
 
 /** O(V + E). */
-export function shownImpact(
+export function toImpactResponse(
   estate: Estate,
   { procedures }: Pick<Frame, 'procedures'>,
   roots: readonly number[],

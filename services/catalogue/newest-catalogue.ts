@@ -2,23 +2,24 @@
 import { SluiceError } from '../../errors.ts';
 import type { Openings } from '../../graph/calendar/openings.ts';
 import { type CatalogueVersion, newestVersion } from '../../store/catalogue/catalogue.ts';
-import type { ApiDeps } from '../deps.ts';
+import type { ServiceDeps } from '../deps.ts';
 
 /** null: there is none yet. */
 export async function newestCatalogue(
-  deps: Pick<ApiDeps, 'pool' | 'versionOf'>,
+  deps: Pick<ServiceDeps, 'pool' | 'versionOf'>,
 ): Promise<CatalogueVersion | null> {
   const version = await newestVersion(deps.pool);
   return version === null ? null : deps.versionOf(version);
 }
 
 /** Which periods the schedules of the newest catalogue open; null: every period counts. */
-export const newestOpenings = async (deps: Pick<ApiDeps, 'pool' | 'versionOf'>): Promise<Openings | null> =>
-  (await newestCatalogue(deps))?.openings ?? null;
+export const newestOpenings = async (
+  deps: Pick<ServiceDeps, 'pool' | 'versionOf'>,
+): Promise<Openings | null> => (await newestCatalogue(deps))?.openings ?? null;
 
 /** Default: the newest. Throws `no_catalogue`, `unknown_version`. */
 export async function versionOf(
-  deps: Pick<ApiDeps, 'pool' | 'versionOf'>,
+  deps: Pick<ServiceDeps, 'pool' | 'versionOf'>,
   version?: number,
 ): Promise<CatalogueVersion> {
   if (version !== undefined) return deps.versionOf(version);

@@ -11,18 +11,18 @@ import { lastAttempt } from '../../store/history/flow-past.ts';
 import { readFlowStates } from '../../store/history/flows.ts';
 import { openRuns } from '../../store/history/runs.ts';
 import { usersOf } from '../../store/record/subscriptions.ts';
-import type { ApiDeps } from '../deps.ts';
+import type { ServiceDeps } from '../deps.ts';
 import { type EstateLineage, estateLineage } from '../lineage/estate-lineage.ts';
 import { isStaging } from '../programs/flow-data.ts';
 import { flowOfVersion, openContext } from '../runs/find.ts';
 import { connectionsOf, isOpenedBy } from './catalogue-diff.ts';
-import { estateOfVersion, shownImpact } from './impact.ts';
+import { estateOfVersion, toImpactResponse } from './impact.ts';
 import { versionOf } from './newest-catalogue.ts';
 
 const RETIRE = VERBS.get('retire')!;
 
 /** Throws `no_catalogue`, `unknown_flow`. O(V + E), and a look into each open run. */
-export async function retirementSheet(deps: ApiDeps, given: string): Promise<Retirement> {
+export async function retirementSheet(deps: ServiceDeps, given: string): Promise<Retirement> {
   const version = await versionOf(deps);
   const flow = flowOfVersion(version, given);
   const [last, runs] = await Promise.all([
@@ -62,7 +62,7 @@ export async function retirementSheet(deps: ApiDeps, given: string): Promise<Ret
     above: reachOf(estate, [v], 'up').order.length - 1,
     dependents,
     requiredBy,
-    impact: shownImpact(estate, version.frame, [v]),
+    impact: toImpactResponse(estate, version.frame, [v]),
     schedules: version.frame.schedules
       .filter((schedule) => isOpenedBy(schedule, flow))
       .map((schedule) => schedule.id),
@@ -102,16 +102,16 @@ function tablesOf(
 ): Pick<Retirement, 'reads' | 'writes'> {
   const { reads, writes } = flows.get(flow.id)!;
   const others = (ids: readonly string[] = []): string[] => ids.filter((id) => id !== flow.id);
-  const shown = (table: TableKey): string =>
+  const tableText = (table: TableKey): string =>
     [...flow.reads, ...flow.writes].find((read) => read.toLowerCase() === tableName(table)) ??
     tableName(table);
   return {
     reads: reads
       .filter((table) => !isStaging(table))
-      .map((table) => ({ table: shown(table), writtenBy: others(producers.get(table)) })),
+      .map((table) => ({ table: tableText(table), writtenBy: others(producers.get(table)) })),
     writes: writes
       .filter((table) => !isStaging(table))
-      .map((table) => ({ table: shown(table), readBy: others(readers.get(table)) })),
+      .map((table) => ({ table: tableText(table), readBy: others(readers.get(table)) })),
   };
 }
 
@@ -155,7 +155,7 @@ const NEVER_BLOCKED: ReadonlySet<State> = new Set([
   ...(['succeeded', 'skipped', 'force_passed', 'retired'] as const),
 ]);
 
-async function runsHolding(deps: ApiDeps, flow: string): Promise<Retirement['openRuns']> {
+async function runsHolding(deps: ServiceDeps, flow: string): Promise<Retirement['openRuns']> {
   const found: Retirement['openRuns'] = [];
   for (const run of await openRuns(deps.pool)) {
     const { graph, index } = await openContext(deps, run);

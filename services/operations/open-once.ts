@@ -8,8 +8,8 @@ import { keyReused, newId, operationUnderKey, writeApplied } from '../../store/o
 import { openRun } from '../../store/schedules/open-run.ts';
 import type { Queryable } from '../../store/schema/pool.ts';
 import { requireConfirmed } from '../catalogue/far-period.ts';
-import type { ApiDeps } from '../deps.ts';
-import { near } from '../near.ts';
+import type { ServiceDeps } from '../deps.ts';
+import { suggestNames } from '../suggest-names.ts';
 import { bodyHash } from './body-hash.ts';
 
 /** Openings under way in this process, by actor and key. */
@@ -20,7 +20,7 @@ type Also = (client: Queryable, run: string) => Promise<void>;
 
 /** Opens the run and answers its id. Throws what `openRun` throws, and `idempotency_key_reused`. */
 export async function openOnce(
-  deps: ApiDeps,
+  deps: ServiceDeps,
   actor: Actor,
   asked: OpenRun,
   key: string | undefined,
@@ -45,7 +45,7 @@ export async function openOnce(
 }
 
 async function open(
-  deps: ApiDeps,
+  deps: ServiceDeps,
   actor: Actor,
   asked: OpenRun,
   hash: string,
@@ -77,7 +77,7 @@ async function open(
   return run.id;
 }
 
-async function withNearProcedures(deps: ApiDeps, asked: OpenRun, error: unknown): Promise<unknown> {
+async function withNearProcedures(deps: ServiceDeps, asked: OpenRun, error: unknown): Promise<unknown> {
   if (!(error instanceof SluiceError) || error.code !== 'unknown_procedure') return error;
   const { frame } = await deps.versionOf((await newestVersion(deps.pool))!);
   const ids = frame.procedures.map((procedure) => procedure.id);
@@ -86,6 +86,6 @@ async function withNearProcedures(deps: ApiDeps, asked: OpenRun, error: unknown)
     'unknown_procedure',
     error.message,
     { procedures: missing },
-    missing.flatMap((procedure) => near(procedure, ids)),
+    missing.flatMap((procedure) => suggestNames(procedure, ids)),
   );
 }

@@ -10,9 +10,9 @@ import { planMembers, rootRefusal } from '../../graph/verbs/rerun.ts';
 import { holdersOf } from '../../store/operations/rerun-plans.ts';
 import type { RunContext } from '../../store/record/run-context.ts';
 import { readState } from '../../store/record/run-state.ts';
-import type { ApiDeps } from '../deps.ts';
+import type { ServiceDeps } from '../deps.ts';
 import { knownFlows, openContext } from '../runs/find.ts';
-import { foreseeRequest } from './ask.ts';
+import { previewRequest } from './request-operation.ts';
 
 export const VERBS_PREVIEWED = ['rerun', 'force-pass', 'retire'] as const;
 export type PreviewedVerb = (typeof VERBS_PREVIEWED)[number];
@@ -48,7 +48,7 @@ type Effect = readonly [v: number, effect: Text];
 
 /** In the order in which it would happen: upstream first. Throws `unknown_run`, `unknown_flow`. O(V + E). */
 export async function previewOf(
-  deps: ApiDeps,
+  deps: ServiceDeps,
   run: string,
   verb: PreviewedVerb,
   given: readonly string[],
@@ -104,7 +104,7 @@ function ofVerb(
     plan: null,
   };
   const by = { actor: 'preview', roles: [], approvedBy: 'preview' };
-  const { outcome, freed } = foreseeRequest(context, state, request, by);
+  const { outcome, freed } = previewRequest(context, state, request, by);
   const codes = new Map(outcome.flows.map(({ flow, code }) => [flow, code]));
   const done = roots.filter((v) => (codes.get(graph.ids[v]!) ?? outcome.code) === null);
   const effects = new Map<number, Text>();
@@ -130,7 +130,7 @@ function conflictAt(state: RunState, v: number): string | null {
 
 /** Flows of other runs that run the same program for the same period. */
 async function heldElsewhere(
-  deps: ApiDeps,
+  deps: ServiceDeps,
   context: RunContext,
   effects: readonly Effect[],
 ): Promise<Map<number, string>> {

@@ -3,7 +3,7 @@ import { periodSpan, periodStartLocal } from '../../graph/calendar/calendar.ts';
 import * as clock from '../../graph/calendar/clock-time.ts';
 import type { Cycle } from '../../graph/model.ts';
 import { displayZone } from '../catalogue/display-zone.ts';
-import type { ApiDeps } from '../deps.ts';
+import type { ServiceDeps } from '../deps.ts';
 
 export interface Clock {
   readonly timeZone: string;
@@ -17,7 +17,7 @@ export interface Clock {
   clockTime(day: string, days: number, hour: number): number;
 }
 
-export async function clockOf(deps: Pick<ApiDeps, 'pool' | 'versionOf'>): Promise<Clock> {
+export async function clockOf(deps: Pick<ServiceDeps, 'pool' | 'versionOf'>): Promise<Clock> {
   const timeZone = await displayZone(deps);
   return {
     timeZone,

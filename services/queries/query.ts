@@ -5,7 +5,7 @@
 import { z } from 'zod';
 import { BothNames } from '../../contract/fields.ts';
 import type { Category, CellType } from '../../contract/queries.ts';
-import type { ApiDeps } from '../deps.ts';
+import type { ServiceDeps } from '../deps.ts';
 
 /** A title in both languages, and the schema of the cell; every cell may be empty. */
 export interface Column<T = unknown> {
@@ -53,11 +53,11 @@ interface Definition<I extends z.ZodRawShape, C extends Columns> {
   readonly columns: C;
   /** Inputs that show something on the shipped catalogue: `flows=P04.DwdBill`. */
   readonly example: string;
-  readonly answer: (deps: ApiDeps, input: z.output<z.ZodObject<I>>) => Promise<Answer<RowOf<C>>>;
+  readonly answer: (deps: ServiceDeps, input: z.output<z.ZodObject<I>>) => Promise<Answer<RowOf<C>>>;
 }
 
 export interface Query extends Omit<Definition<z.ZodRawShape, Columns>, 'answer'> {
-  readonly answer: (deps: ApiDeps, input: Readonly<Record<string, unknown>>) => Promise<Answer<Row>>;
+  readonly answer: (deps: ServiceDeps, input: Readonly<Record<string, unknown>>) => Promise<Answer<Row>>;
 }
 
 export type Row = Readonly<Record<string, unknown>>;

@@ -12,7 +12,7 @@ import { readClock } from '../../store/record/snapshot.ts';
 import { readUsual } from '../../store/record/usual-times.ts';
 import { newestPeriod, newestRun, scheduledRuns } from '../../store/schedules/scheduled-runs.ts';
 import { newestOpenings } from '../catalogue/newest-catalogue.ts';
-import type { ApiDeps } from '../deps.ts';
+import type { ServiceDeps } from '../deps.ts';
 import { openContext, requireGroups } from '../runs/find.ts';
 
 /** `date`: a day, for most queries a month as well; `month`: a month. Default: the newest one that was opened. */
@@ -48,7 +48,7 @@ export interface Scope {
 }
 
 /** The runs of a day: its day run and those of its hours. Throws `invalid_period`. */
-export const scopeOfDay = (deps: ApiDeps, date: string | undefined): Promise<Scope> =>
+export const scopeOfDay = (deps: ServiceDeps, date: string | undefined): Promise<Scope> =>
   scopeOf(deps, 'day', date, (period) => [
     ['day', period],
     ...Array.from({ length: 24 }, (_, hour): [Cycle, string] => [
@@ -58,7 +58,7 @@ export const scopeOfDay = (deps: ApiDeps, date: string | undefined): Promise<Sco
   ]);
 
 /** A day, or a month `2026-10`; default: the newest day, or where no day was ever opened the newest month. Throws `invalid_period`. */
-export async function scopeOfDate(deps: ApiDeps, date: string | undefined): Promise<Scope> {
+export async function scopeOfDate(deps: ServiceDeps, date: string | undefined): Promise<Scope> {
   const isMonth =
     date === undefined
       ? (await newestPeriod(deps.pool, 'day', await newestOpenings(deps))) === null
@@ -67,11 +67,11 @@ export async function scopeOfDate(deps: ApiDeps, date: string | undefined): Prom
 }
 
 /** The run of a month. Throws `invalid_period`. */
-export const scopeOfMonth = (deps: ApiDeps, month: string | undefined): Promise<Scope> =>
+export const scopeOfMonth = (deps: ServiceDeps, month: string | undefined): Promise<Scope> =>
   scopeOf(deps, 'month', month, (period) => [['month', period]]);
 
 async function scopeOf(
-  deps: ApiDeps,
+  deps: ServiceDeps,
   cycle: Cycle,
   given: string | undefined,
   periods: (period: string) => [Cycle, string][],
@@ -85,7 +85,7 @@ async function scopeOf(
 }
 
 /** The run that somebody means who names none: of the newest month, else of the newest day. Throws `unknown_run`. */
-export async function usualRun(deps: ApiDeps): Promise<string> {
+export async function usualRun(deps: ServiceDeps): Promise<string> {
   const { pool } = deps;
   const openings = await newestOpenings(deps);
   const found = (await newestRun(pool, 'month', openings)) ?? (await newestRun(pool, 'day', openings));
@@ -94,7 +94,7 @@ export async function usualRun(deps: ApiDeps): Promise<string> {
 }
 
 /** Throws `unknown_run`. */
-export async function scopedRun(deps: ApiDeps, id: string, now: number): Promise<ScopedRun> {
+export async function scopedRun(deps: ServiceDeps, id: string, now: number): Promise<ScopedRun> {
   const context = await openContext(deps, id);
   return { ...context, now, usual: await readUsual(deps.pool, context) };
 }
@@ -110,7 +110,7 @@ export const knowGroups = (runs: readonly ScopedRun[], groups: readonly string[]
  * Flows of the runs in the order of their graphs, those of the filter, in one of the states (default: in any). Throws `unknown_group`.
  */
 export async function flowsOf(
-  deps: ApiDeps,
+  deps: ServiceDeps,
   { runs }: Pick<Scope, 'runs'>,
   filter: FlowFilter,
   states: readonly State[] | null = null,

@@ -8,7 +8,7 @@ import { memberOf } from '../../graph/verbs/rerun.ts';
 import { type RunContext, readRun } from '../../store/record/run-context.ts';
 import { readState } from '../../store/record/run-state.ts';
 import { usersOf } from '../../store/record/subscriptions.ts';
-import type { ApiDeps } from '../deps.ts';
+import type { ServiceDeps } from '../deps.ts';
 
 export interface PlanPart {
   readonly context: RunContext;
@@ -30,7 +30,7 @@ export interface Found {
 }
 
 /** What started on the old results of members, in whichever run, and what started on that. O(V + E) for each run, as often as it grows. */
-export async function partsOf(deps: ApiDeps, asked: PlanPart): Promise<Found> {
+export async function partsOf(deps: ServiceDeps, asked: PlanPart): Promise<Found> {
   const parts = new Map<string, PlanPart>([[asked.context.run.id, asked]]);
   const left = new Map<string, LeftOut>();
   const queue: { run: string; flows: readonly string[] }[] = [
@@ -57,7 +57,7 @@ export async function partsOf(deps: ApiDeps, asked: PlanPart): Promise<Found> {
   return { parts: [...parts.values()], left: [...left.values()] };
 }
 
-async function openPart(deps: ApiDeps, run: string): Promise<PlanPart | LeftOut> {
+async function openPart(deps: ServiceDeps, run: string): Promise<PlanPart | LeftOut> {
   const { purpose, state, frozen } = await readRun(deps.pool, run);
   // A rehearsal is opened again when it is wanted; it is nobody's upstream.
   if (purpose === 'rehearsal') return { run, code: 'rehearsal' };

@@ -17,7 +17,7 @@ import { holdersOf, savePlan } from '../../store/operations/rerun-plans.ts';
 import type { RunContext } from '../../store/record/run-context.ts';
 import { readState } from '../../store/record/run-state.ts';
 import { readClock } from '../../store/record/snapshot.ts';
-import type { ApiDeps } from '../deps.ts';
+import type { ServiceDeps } from '../deps.ts';
 import { authorise } from '../operations/authorise.ts';
 import { bodyHash } from '../operations/body-hash.ts';
 import { knownFlows, openContext } from '../runs/find.ts';
@@ -27,7 +27,7 @@ import { planImpact } from './rerun-impact.ts';
 
 /** Throws `unknown_run`, `unknown_flow`, `out_of_scope`, and `wrong_state` when there is nothing to redo. O(V + E). */
 export async function makePlan(
-  deps: ApiDeps,
+  deps: ServiceDeps,
   actor: Actor,
   run: string,
   asked: Infer<typeof PlanRequest>,
@@ -82,10 +82,10 @@ export async function makePlan(
   const shown = {
     ...wanted,
     roots: plan.roots,
-    members: shownMembers(context, state, members, new Set(roots)),
+    members: toMemberResponses(context, state, members, new Set(roots)),
     otherRuns: elsewhere.map((part) => ({
       run: part.context.run.id,
-      members: shownMembers(part.context, part.state, part.members, new Set()),
+      members: toMemberResponses(part.context, part.state, part.members, new Set()),
       undecided: undecided(part.context, part.state, part.members),
     })),
     leftOut: [...left],
@@ -109,7 +109,7 @@ export async function makePlan(
   return { ...rest, ...saved, id: plan.id, run: context.run.id, actor: actor.name, hash, appliedBy: null };
 }
 
-function shownMembers(
+function toMemberResponses(
   context: RunContext,
   s: RunState,
   members: readonly number[],
@@ -157,7 +157,7 @@ function becomeStale(
 
 /** What stands in the way of the members now. */
 async function standingOf(
-  { pool }: ApiDeps,
+  { pool }: ServiceDeps,
   { context, state, members }: PlanPart,
   flows: readonly Flow[],
   keepWaives: boolean,

@@ -5,12 +5,12 @@ import type { CatalogueVersion } from '../../store/catalogue/catalogue.ts';
 import { newestRuns } from '../../store/history/runs.ts';
 import type { RunContext } from '../../store/record/run-context.ts';
 import { archivedOn } from '../../store/retention/archived-runs.ts';
-import type { ApiDeps } from '../deps.ts';
-import { near } from '../near.ts';
+import type { ServiceDeps } from '../deps.ts';
+import { suggestNames } from '../suggest-names.ts';
 
 /** Throws `unknown_run`. */
 export async function openContext(
-  deps: Pick<ApiDeps, 'contextOf' | 'pool'>,
+  deps: Pick<ServiceDeps, 'contextOf' | 'pool'>,
   run: string,
 ): Promise<RunContext> {
   try {
@@ -25,16 +25,16 @@ export async function openContext(
 const SUGGESTED_FROM = 500;
 
 /** What may have been meant, or where the run has gone. */
-export async function unknownRun(pool: ApiDeps['pool'], run: string): Promise<SluiceError> {
+export async function unknownRun(pool: ServiceDeps['pool'], run: string): Promise<SluiceError> {
   return unknown(
     'unknown_run',
     `there is no run ${run}${await archivedNote(pool, run)}`,
     { run },
-    near(run, await newestRuns(pool, SUGGESTED_FROM)),
+    suggestNames(run, await newestRuns(pool, SUGGESTED_FROM)),
   );
 }
 
-async function archivedNote(pool: ApiDeps['pool'], run: string): Promise<string> {
+async function archivedNote(pool: ServiceDeps['pool'], run: string): Promise<string> {
   const day = await archivedOn(pool, run);
   return day === null
     ? ''
@@ -77,7 +77,7 @@ export function knownFlows(context: RunContext, given: readonly string[], partia
 
 function unknownFlow(context: RunContext, missing: readonly string[]): SluiceError {
   const shown = missing.slice(0, 10);
-  const meant = [...new Set(shown.slice(0, 3).flatMap((flow) => near(flow, context.graph.ids)))];
+  const meant = [...new Set(shown.slice(0, 3).flatMap((flow) => suggestNames(flow, context.graph.ids)))];
   return unknown(
     'unknown_flow',
     `the run ${context.run.id} has no flow ${shown.join(', ')}`,
@@ -94,7 +94,7 @@ export function flowOfVersion(version: CatalogueVersion, given: string): Flow {
     'unknown_flow',
     `catalogue version ${version.version} has no flow ${given}`,
     { flow: given, version: version.version },
-    near(given, version.flows.keys()),
+    suggestNames(given, version.flows.keys()),
   );
 }
 
@@ -116,6 +116,6 @@ export function requireGroups(flows: Iterable<Flow>, asked: readonly string[] | 
     'unknown_group',
     `no flow is in a group ${missing}`,
     { group: missing },
-    near(missing, known),
+    suggestNames(missing, known),
   );
 }

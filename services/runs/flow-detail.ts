@@ -13,12 +13,12 @@ import { referenceTimes } from '../../store/history/reference-times.ts';
 import type { RunContext } from '../../store/record/run-context.ts';
 import { inSnapshot, type Reading } from '../../store/record/snapshot.ts';
 import { readUsual } from '../../store/record/usual-times.ts';
-import type { ApiDeps } from '../deps.ts';
+import type { ServiceDeps } from '../deps.ts';
 import { flowOfRun, openContext } from './find.ts';
-import { shownFlow } from './flow-view.ts';
+import { toFlowResponse } from './flow-view.ts';
 
 /** Throws `unknown_run`, `unknown_flow`. On one snapshot; of the run's state only what has moved since the answer before is read. */
-export async function flowDetail(deps: ApiDeps, run: string, given: string): Promise<FlowDetail> {
+export async function flowDetail(deps: ServiceDeps, run: string, given: string): Promise<FlowDetail> {
   const context = await openContext(deps, run);
   const flow = flowOfRun(context, given);
   const v = context.index.get(flow.id)!;
@@ -44,7 +44,7 @@ export async function flowDetail(deps: ApiDeps, run: string, given: string): Pro
   const waitsForPerson = row.state === 'waiting_person' ? [{ code: 'gate_unconfirmed' }] : [];
   const reference = referenceTimes(context, usual)(v, row.deadline);
   return {
-    ...shownFlow(flow, row),
+    ...toFlowResponse(flow, row),
     expected: flow.runner === 'agent' ? usual.expected(v) : null,
     reference,
     overLong: row.startedAt === null ? null : overLong(now - row.startedAt, usual.usualMs(v)),

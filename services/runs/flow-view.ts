@@ -26,7 +26,7 @@ export function flagsOf(row: Pick<FlowStateRow, 'flags' | 'stopping'>): FlowFlag
   );
 }
 
-export function shownFlow(flow: FlowDefinition, row: FlowStateRow): Flow {
+export function toFlowResponse(flow: FlowDefinition, row: FlowStateRow): Flow {
   return {
     id: flow.id,
     names: flow.names,

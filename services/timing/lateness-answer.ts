@@ -14,7 +14,7 @@ import { referenceTimes } from '../../store/history/reference-times.ts';
 import { type EarlierEnd, earlierEnds, earlierOpenings } from '../../store/history/references.ts';
 import type { RunContext } from '../../store/record/run-context.ts';
 import { readUsual } from '../../store/record/usual-times.ts';
-import type { ApiDeps } from '../deps.ts';
+import type { ServiceDeps } from '../deps.ts';
 import { openContext } from '../runs/find.ts';
 
 /** `median`: of the last `of` periods the run in whose middle the flow was done. `times`: the run as it should go, by reference times. */
@@ -43,7 +43,7 @@ export interface LatenessAnswer extends Lateness {
 
 /** `computing` carries out the computing, on what was read, and times it. Throws `no_reference` when no earlier run is like this one, or the one that was named lacks the flow. */
 export async function latenessOf(
-  deps: ApiDeps,
+  deps: ServiceDeps,
   context: RunContext,
   target: (read: PathReading) => number,
   against: Against,
@@ -78,7 +78,7 @@ const OPENINGS = 30;
 
 /** Against reference times and expected durations (graph/timing/usual-run.ts). Throws `no_reference` when the target has no reference time. */
 async function againstTimes(
-  deps: ApiDeps,
+  deps: ServiceDeps,
   context: RunContext,
   today: History,
   target: number,
@@ -135,7 +135,7 @@ const startOf = (cycle: Cycle, period: string): number =>
   periodSpan(cycle, period, DEFAULT_CALENDAR.timeZone).startMs;
 
 async function referenceOf(
-  deps: ApiDeps,
+  deps: ServiceDeps,
   { run, version }: RunContext,
   flow: string,
   against: Exclude<Against, { readonly kind: 'times' }>,

@@ -5,7 +5,7 @@ import { overLong } from '../../graph/usual/expected.ts';
 import { type RunningFlow, runningFlows } from '../../store/history/durations.ts';
 import { readClock } from '../../store/record/snapshot.ts';
 import { readUsual } from '../../store/record/usual-times.ts';
-import type { ApiDeps } from '../deps.ts';
+import type { ServiceDeps } from '../deps.ts';
 import { openContext } from '../runs/find.ts';
 
 export interface OverLongFlow extends RunningFlow {
@@ -17,7 +17,7 @@ export interface OverLongFlow extends RunningFlow {
 }
 
 /** Of all scheduled runs, the longest first. */
-export async function overLongFlows(deps: ApiDeps): Promise<OverLongFlow[]> {
+export async function overLongFlows(deps: ServiceDeps): Promise<OverLongFlow[]> {
   const now = await readClock(deps.pool);
   const found: OverLongFlow[] = [];
   for (const it of await runningFlows(deps.pool)) {

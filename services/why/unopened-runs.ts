@@ -11,7 +11,7 @@ import { readTurns } from '../../store/schedules/backfills.ts';
 import { readScheduleFacts } from '../../store/schedules/schedule-facts.ts';
 import { displayZone } from '../catalogue/display-zone.ts';
 import { newestCatalogue } from '../catalogue/newest-catalogue.ts';
-import type { ApiDeps } from '../deps.ts';
+import type { ServiceDeps } from '../deps.ts';
 
 export interface UnopenedRun {
   /** Of the run as a whole: without a flow, its chain is empty. */
@@ -24,7 +24,7 @@ export interface UnopenedRun {
  * otherwise at most five for each cycle, however many runs: a flow may wait for every hour of a day and every day of a month.
  */
 export async function unopenedRuns(
-  deps: Pick<ApiDeps, 'pool' | 'versionOf'>,
+  deps: Pick<ServiceDeps, 'pool' | 'versionOf'>,
   runs: readonly string[],
 ): Promise<Map<string, UnopenedRun>> {
   const { pool, versionOf } = deps;
@@ -71,7 +71,7 @@ export async function unopenedRuns(
 
 /** Since when periods of the cycles exist by the newest catalogue; null: all do, or there is no catalogue. */
 async function beginnings(
-  deps: Pick<ApiDeps, 'pool' | 'versionOf'>,
+  deps: Pick<ServiceDeps, 'pool' | 'versionOf'>,
   cycles: readonly Cycle[],
 ): Promise<(cycle: Cycle) => string | null> {
   const newest = cycles.length === 0 ? null : await newestCatalogue(deps);

@@ -9,9 +9,9 @@ import { findElsewhere } from '../../store/history/elsewhere.ts';
 import { readWhyFacts } from '../../store/history/history.ts';
 import type { RunContext } from '../../store/record/run-context.ts';
 import { readClock } from '../../store/record/snapshot.ts';
-import type { ApiDeps } from '../deps.ts';
-import { near } from '../near.ts';
+import type { ServiceDeps } from '../deps.ts';
 import { flowOfRun, unknownRun } from '../runs/find.ts';
+import { suggestNames } from '../suggest-names.ts';
 import { type UnopenedRun, unopenedRuns } from './unopened-runs.ts';
 
 /** Flows of other runs that one answer looks into; the edges to the others are told as they are. */
@@ -31,7 +31,7 @@ export function vertexOf(context: RunContext, given: string): number {
 
 /** An unopened run is an answer; an id that can be no run's is a mistake (`unknown_run`). */
 export async function contextOrCause(
-  deps: ApiDeps,
+  deps: ServiceDeps,
   run: string,
   flow: string | null,
 ): Promise<{ context: RunContext } | { cause: Cause; now: number }> {
@@ -50,19 +50,19 @@ const ofFlow = ({ cause }: UnopenedRun, flow: string | null): Cause =>
 
 /** A flow that the run does not contain, with the names that may have been meant. */
 export async function whyAbsent(
-  deps: ApiDeps,
+  deps: ServiceDeps,
   context: RunContext,
   given: string,
 ): Promise<{ cause: Cause; now: number; near: string[] }> {
   const now = await readClock(deps.pool);
-  const meant = near(given, context.graph.ids);
+  const meant = suggestNames(given, context.graph.ids);
   const found = (await findElsewhere(deps.pool, context, given)) ?? { in: 'nowhere', near: meant };
   return { cause: absentFlow(context.run.id, given, found, now), now, near: meant };
 }
 
 /** Causes in other runs in the place of the edges to them. */
 export async function withOtherRuns<T extends Pick<WhyFlow, 'causes' | 'causeCount'>>(
-  deps: ApiDeps,
+  deps: ServiceDeps,
   run: string,
   flow: string | null,
   answer: T,
@@ -90,7 +90,7 @@ const isElsewhere = (cause: Cause): cause is Cause & { flow: string; by: string 
 type Asked = { readonly context: RunContext; readonly why: ReturnType<typeof whyAsker> } | UnopenedRun;
 
 class WalkOn {
-  readonly #deps: ApiDeps;
+  readonly #deps: ServiceDeps;
   readonly #limit: number;
   /** Runs that causes named: the reason why it was not opened, or null when it is there. */
   readonly #runs = new Map<string, UnopenedRun | null>();
@@ -99,7 +99,7 @@ class WalkOn {
   /** What was found for a flow of another run; asked once however many wait for it. */
   readonly #known = new Map<string, Promise<readonly Cause[] | null>>();
 
-  constructor(deps: ApiDeps, limit: number) {
+  constructor(deps: ServiceDeps, limit: number) {
     this.#deps = deps;
     this.#limit = limit;
   }

@@ -8,7 +8,7 @@ import { buildApp } from '../../api/app.ts';
 import type { Api } from '../../api/instance.ts';
 import { createAgentCalls } from '../../services/agents/agent-calls.ts';
 import { displayZone } from '../../services/catalogue/display-zone.ts';
-import type { ApiDeps } from '../../services/deps.ts';
+import type { ServiceDeps } from '../../services/deps.ts';
 import { fileLogStore } from '../../services/log-store.ts';
 import { openNotifications } from '../../services/notifications.ts';
 import { versionReader } from '../../store/catalogue/catalogue.ts';
@@ -34,8 +34,8 @@ export interface Caller {
 
 export interface TestApi {
   readonly app: Api;
-  readonly deps: ApiDeps;
-  readonly pool: ApiDeps['pool'];
+  readonly deps: ServiceDeps;
+  readonly pool: ServiceDeps['pool'];
   readonly coordinator: TestCoordinator | null;
   /** A caller with a token of its own; paths are below /api/v1. */
   actor(actor: NewActor): Promise<Caller>;
@@ -44,7 +44,7 @@ export interface TestApi {
 /** Call at the top of a test file; everything is stopped when the file is done. */
 export async function startTestApi(
   database: { url: string },
-  options: { coordinator?: boolean; deps?: Partial<ApiDeps> } = {},
+  options: { coordinator?: boolean; deps?: Partial<ServiceDeps> } = {},
 ): Promise<TestApi> {
   const pool = createPool(database.url, { max: 10, name: 'test-api' });
   const copyPool = createPool(database.url, { max: 2, name: 'test-copy', copies: true });
@@ -55,7 +55,7 @@ export async function startTestApi(
   const logs = fileLogStore(folder);
   const times = { leaseMs: 60_000, heartbeatMs: 10_000, orphanMs: 1_800_000 };
   const warn = (facts: object, message: string): void => console.warn(message, facts);
-  const deps: ApiDeps = {
+  const deps: ServiceDeps = {
     pool,
     copyPool,
     versionOf,

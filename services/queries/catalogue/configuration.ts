@@ -9,7 +9,7 @@ import type { CatalogueVersion } from '../../../store/catalogue/catalogue.ts';
 import { readFirstFlowStates } from '../../../store/history/flows.ts';
 import { newestRun } from '../../../store/schedules/scheduled-runs.ts';
 import { newestOpenings, versionOf } from '../../catalogue/newest-catalogue.ts';
-import type { ApiDeps } from '../../deps.ts';
+import type { ServiceDeps } from '../../deps.ts';
 import { estateLineage } from '../../lineage/estate-lineage.ts';
 import { orphanTables } from '../lineage/lineage.ts';
 import { defineQuery, listColumn, numberColumn, type RowOf, textColumn, yesColumn } from '../query.ts';
@@ -57,7 +57,7 @@ export const q23 = defineQuery({
 });
 
 /** Retired in the newest scheduled run of their cycle. */
-async function retiredFlows(deps: ApiDeps, version: CatalogueVersion): Promise<Set<string>> {
+async function retiredFlows(deps: ServiceDeps, version: CatalogueVersion): Promise<Set<string>> {
   const retired = new Set<string>();
   for (const cycle of Cycle.options) {
     const run = await newestRun(deps.pool, cycle, await newestOpenings(deps));
@@ -70,7 +70,7 @@ async function retiredFlows(deps: ApiDeps, version: CatalogueVersion): Promise<S
 }
 
 /** Cycles of which there are runs, or a schedule that will open them. */
-async function openedCycles(deps: ApiDeps, version: CatalogueVersion): Promise<Set<string>> {
+async function openedCycles(deps: ServiceDeps, version: CatalogueVersion): Promise<Set<string>> {
   const cycles = new Set<string>(version.frame.schedules.map(({ cycle }) => cycle));
   for (const cycle of Cycle.options)
     if ((await newestRun(deps.pool, cycle, await newestOpenings(deps))) !== null) cycles.add(cycle);
@@ -168,13 +168,13 @@ export const q26 = defineQuery({
         );
         const carries = ({ from, to }: { from: string; to: string }): boolean => handsOver(lineage, from, to);
         const weakest = weakestEdge(edges, carries);
-        const shown = ({ from, to }: { from: string; to: string }): string => `${from}->${to}`;
+        const edgeText = ({ from, to }: { from: string; to: string }): string => `${from}->${to}`;
         return {
           cycleId: `${cycle}-${i + 1}`,
           members: members.map((v) => graph.ids[v]!),
           size: members.length,
-          edges: edges.map(shown),
-          weakestEdge: shown(weakest),
+          edges: edges.map(edgeText),
+          weakestEdge: edgeText(weakest),
           carriesData: carries(weakest),
         };
       });

@@ -7,7 +7,7 @@ import { type FlowStateRow, readFirstFlowStates } from '../../../store/history/f
 import { newestRun } from '../../../store/schedules/scheduled-runs.ts';
 import { estateOfVersion } from '../../catalogue/impact.ts';
 import { newestOpenings, versionOf } from '../../catalogue/newest-catalogue.ts';
-import type { ApiDeps } from '../../deps.ts';
+import type { ServiceDeps } from '../../deps.ts';
 import { previewOf, VERBS_PREVIEWED } from '../../operations/preview.ts';
 import { flowOfVersion, openContext } from '../../runs/find.ts';
 import {
@@ -150,13 +150,13 @@ export const q27 = defineQuery({
   },
 });
 
-async function newestRunOf(deps: ApiDeps, given: string): Promise<string | null> {
+async function newestRunOf(deps: ServiceDeps, given: string): Promise<string | null> {
   return newestRun(deps.pool, flowOfVersion(await versionOf(deps), given).cycle, await newestOpenings(deps));
 }
 
 /** Throws `no_catalogue`, `unknown_flow`. O(V + E) for each of the flows. */
 async function walked(
-  deps: ApiDeps,
+  deps: ServiceDeps,
   direction: 'down' | 'up',
   { flows, depth }: { readonly flows: readonly string[]; readonly depth?: number | undefined },
 ) {

@@ -9,7 +9,7 @@ import { lastAttempts } from '../../../store/agents/attempt-lists.ts';
 import { readFlowStates } from '../../../store/history/flows.ts';
 import { newestRun } from '../../../store/schedules/scheduled-runs.ts';
 import { newestOpenings, versionOf } from '../../catalogue/newest-catalogue.ts';
-import type { ApiDeps } from '../../deps.ts';
+import type { ServiceDeps } from '../../deps.ts';
 import { type EstateLineage, estateLineage } from '../../lineage/estate-lineage.ts';
 import { flowOfVersion } from '../../runs/find.ts';
 import { programName, programOf } from '../program.ts';
@@ -202,7 +202,7 @@ const NOTHING: Halves = {
 
 /** How far the distributions of a cycle are in its newest scheduled run. */
 async function halvesIn(
-  deps: ApiDeps,
+  deps: ServiceDeps,
   cycle: Cycle,
   distributions: readonly string[],
 ): Promise<(distribution: string) => Halves> {

@@ -2,14 +2,14 @@
 import { whyAsker } from '../../../graph/why/why.ts';
 import { type WhyLine, whyRun } from '../../../graph/why/why-run.ts';
 import { readWhyFacts } from '../../../store/history/history.ts';
-import type { ApiDeps } from '../../deps.ts';
+import type { ServiceDeps } from '../../deps.ts';
 import type { ScopedRun } from '../scope.ts';
 
 export type Reading = Awaited<ReturnType<typeof readWhyFacts>>;
 
 /** State and facts of a run, and per open flow how many final causes it has and the first of them. */
 export async function readCauses(
-  deps: ApiDeps,
+  deps: ServiceDeps,
   run: ScopedRun,
 ): Promise<{ reading: Reading; first: ReadonlyMap<string, WhyLine>; why: ReturnType<typeof whyAsker> }> {
   const reading = await readWhyFacts(deps.pool, run, deps);
@@ -22,7 +22,7 @@ export async function readCauses(
 }
 
 /** By run id; each is read when it is first asked for. */
-export function causesOf(deps: ApiDeps): (run: ScopedRun) => ReturnType<typeof readCauses> {
+export function causesOf(deps: ServiceDeps): (run: ScopedRun) => ReturnType<typeof readCauses> {
   const known = new Map<string, ReturnType<typeof readCauses>>();
   return (run) => {
     const found = known.get(run.run.id) ?? readCauses(deps, run);

@@ -1,7 +1,7 @@
 /** Distributions by target database: how many are done, waiting, exported by the hour: Q29. */
 import type { Flow } from '../../../graph/model.ts';
 import { doneBy, runsBefore } from '../../../store/schedules/scheduled-runs.ts';
-import type { ApiDeps } from '../../deps.ts';
+import type { ServiceDeps } from '../../deps.ts';
 import { type Clock, clockOf } from '../clock.ts';
 import { defineQuery, listColumn, numberColumn, offset, ratioColumn, textColumn } from '../query.ts';
 import {
@@ -98,7 +98,7 @@ function byHour(exports: readonly ScopedFlow[], { hourOf }: Clock): string[] {
 }
 
 async function usualByFive(
-  deps: ApiDeps,
+  deps: ServiceDeps,
   { period, runs }: Scope,
   { clockTime }: Clock,
 ): Promise<(list: readonly ScopedFlow[]) => number | null> {

@@ -11,7 +11,7 @@ import type { RunContext } from '../../../store/record/run-context.ts';
 import { readClock } from '../../../store/record/snapshot.ts';
 import { newestRun, scheduledRuns } from '../../../store/schedules/scheduled-runs.ts';
 import { newestCatalogue, newestOpenings } from '../../catalogue/newest-catalogue.ts';
-import type { ApiDeps } from '../../deps.ts';
+import type { ServiceDeps } from '../../deps.ts';
 import { flowOfRun, openContext, requireGroups } from '../../runs/find.ts';
 import { type Against, latenessOf } from '../../timing/lateness-answer.ts';
 import { overLongFlows } from '../../timing/over-long.ts';
@@ -198,7 +198,7 @@ export function contributions(
 }
 
 /** The run of the day, month or hour, or the newest one, that has the flow. Throws `invalid_period`, `unknown_run`, `unknown_flow`. */
-async function contextWith(deps: ApiDeps, flow: string, date: string | undefined): Promise<RunContext> {
+async function contextWith(deps: ServiceDeps, flow: string, date: string | undefined): Promise<RunContext> {
   let other: RunContext | null = null;
   const openings = date === undefined ? await newestOpenings(deps) : null;
   const runs =
@@ -224,7 +224,7 @@ async function contextWith(deps: ApiDeps, flow: string, date: string | undefined
 
 /** When the flows were done today and in the run compared with, and when that was opened. */
 async function endsOf(
-  deps: ApiDeps,
+  deps: ServiceDeps,
   { run }: RunContext,
   reference: string | null,
   flows: readonly string[],

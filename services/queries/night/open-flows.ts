@@ -3,7 +3,7 @@ import { z } from 'zod';
 import { GivenId } from '../../../contract/fields.ts';
 import { readClock } from '../../../store/record/snapshot.ts';
 import { openScheduledRuns } from '../../../store/schedules/scheduled-runs.ts';
-import type { ApiDeps } from '../../deps.ts';
+import type { ServiceDeps } from '../../deps.ts';
 import { defineQuery, instantColumn, minutes, namesColumn, numberColumn, textColumn } from '../query.ts';
 import {
   DayInput,
@@ -52,7 +52,7 @@ export const q16 = defineQuery({
   async answer(deps, { date, group }) {
     const scope = await scopeOfDate(deps, date);
     const flows = openFlows(await flowsOf(deps, scope, { group: [group] })).sort(byLateness);
-    const rows = flows.map((flow) => ({ ...shown(flow), owner: flow.flow.owner ?? null }));
+    const rows = flows.map((flow) => ({ ...columnsOf(flow), owner: flow.flow.owner ?? null }));
     return { about: { date: scope.period, group }, rows };
   },
 });
@@ -175,7 +175,7 @@ function lateByDays(id: string, days: number, zh: string, en: string) {
 }
 
 /** Per flow its oldest period that is not done, over all scheduled day runs that are not finished. */
-async function oldestOpen(deps: ApiDeps, filter: FlowFilter) {
+async function oldestOpen(deps: ServiceDeps, filter: FlowFilter) {
   const now = await readClock(deps.pool);
   const causes = causesOf(deps);
   const found = new Map<string, { first: LateFlow; periods: number }>();
@@ -206,17 +206,17 @@ async function oldestOpen(deps: ApiDeps, filter: FlowFilter) {
   return rows;
 }
 
-function shown({ flow, row, expectedAt: at, lateMs }: LateFlow) {
+function columnsOf({ flow, row, expectedAt: at, lateMs }: LateFlow) {
   return { flowId: flow.id, name: flow.names, state: row.state, expectedAt: at, lateMin: minutes(lateMs) };
 }
 
-async function withCauses(deps: ApiDeps, flows: readonly LateFlow[]) {
+async function withCauses(deps: ServiceDeps, flows: readonly LateFlow[]) {
   const causes = causesOf(deps);
   const rows = [];
   for (const it of flows) {
     const first = (await causes(it.run)).first.get(it.flow.id)?.first ?? null;
     rows.push({
-      ...shown(it),
+      ...columnsOf(it),
       platform: it.flow.platform ?? null,
       causeCode: first?.code ?? null,
       causeFlow: first?.flow ?? null,

@@ -1,7 +1,7 @@
 /** How the platforms stand as a whole: Q01, Q02. */
 import type { State } from '../../../graph/run/status.ts';
 import { doneBy, runsBefore } from '../../../store/schedules/scheduled-runs.ts';
-import type { ApiDeps } from '../../deps.ts';
+import type { ServiceDeps } from '../../deps.ts';
 import { clockOf } from '../clock.ts';
 import { defineQuery, instantColumn, numberColumn, offset, ratioColumn, textColumn } from '../query.ts';
 import {
@@ -147,7 +147,7 @@ const PERIODS = 30;
  * were none. A flow that was not there then counts 0.
  */
 async function usualCounts(
-  deps: ApiDeps,
+  deps: ServiceDeps,
   { runs, now }: Scope,
 ): Promise<(list: readonly ScopedFlow[]) => number | null> {
   const { startOf } = await clockOf(deps);

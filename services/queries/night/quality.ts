@@ -5,7 +5,7 @@ import { shiftPeriod } from '../../../graph/calendar/calendar.ts';
 import type { Flow } from '../../../graph/model.ts';
 import { effortOf, type FlowEffort, reportedRows, usualRows } from '../../../store/agents/attempt-lists.ts';
 import { runsBefore } from '../../../store/schedules/scheduled-runs.ts';
-import type { ApiDeps } from '../../deps.ts';
+import type { ServiceDeps } from '../../deps.ts';
 import { clockOf } from '../clock.ts';
 import {
   defineQuery,
@@ -180,7 +180,7 @@ const PERIODS = 30;
 const LEAST_PERIODS = 7;
 
 async function againstUsual(
-  deps: ApiDeps,
+  deps: ServiceDeps,
   { run }: ScopedRun,
   flows: readonly Flow[],
   counts: ReadonlyMap<string, number>,
@@ -278,7 +278,7 @@ const added = (sum: Sum, effort: FlowEffort): Sum => ({
 const meanMs = ({ ms, runs }: Sum): number | null => (runs === 0 ? null : ms / runs);
 
 /** Of the seven days up to the date, or the seven before those. */
-async function effortIn(deps: ApiDeps, date: string, week: number): Promise<FlowEffort[]> {
+async function effortIn(deps: ServiceDeps, date: string, week: number): Promise<FlowEffort[]> {
   const after = shiftPeriod('day', date, 1 - 7 * week);
   const days = await runsBefore(deps.pool, 'day', after, 7);
   return effortOf(

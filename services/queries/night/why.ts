@@ -7,7 +7,7 @@ import { readWhyFacts } from '../../../store/history/history.ts';
 import type { RunContext } from '../../../store/record/run-context.ts';
 import { newestRun } from '../../../store/schedules/scheduled-runs.ts';
 import { newestOpenings } from '../../catalogue/newest-catalogue.ts';
-import type { ApiDeps } from '../../deps.ts';
+import type { ServiceDeps } from '../../deps.ts';
 import { openContext } from '../../runs/find.ts';
 import { contextOrCause, vertexOf, whyAbsent, withOtherRuns } from '../../why/why-answer.ts';
 import { programName } from '../program.ts';
@@ -115,7 +115,7 @@ export const q17 = defineQuery({
   },
 });
 
-async function causesIn(deps: ApiDeps, run: string, asked: string, limit: number) {
+async function causesIn(deps: ServiceDeps, run: string, asked: string, limit: number) {
   const found = await contextOrCause(deps, run, asked);
   const row = (
     target: string,
@@ -156,7 +156,7 @@ function vertexNamed(context: RunContext, asked: string): number {
 }
 
 /** The newest month run if the flow is in it, else the newest day run, else the month run all the same. */
-async function runWith(deps: ApiDeps, asked: string): Promise<string> {
+async function runWith(deps: ServiceDeps, asked: string): Promise<string> {
   const month = await newestRun(deps.pool, 'month', await newestOpenings(deps));
   if (month !== null && vertexNamed(await openContext(deps, month), asked) >= 0) return month;
   return (await newestRun(deps.pool, 'day', await newestOpenings(deps))) ?? usualRun(deps);

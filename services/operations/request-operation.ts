@@ -1,6 +1,6 @@
 /** From a verb's request to its one answer (protocol B1-B4): checked, logged, awaited; or foreseen, without a row. */
 import { randomUUID } from 'node:crypto';
-import type { Foreseen, Operation } from '../../contract/operations.ts';
+import type { Operation, OperationPreview } from '../../contract/operations.ts';
 import { ERRORS, type ErrorCode, SluiceError } from '../../errors.ts';
 import { parseRunId } from '../../graph/calendar/calendar.ts';
 import { preview } from '../../graph/decide.ts';
@@ -14,24 +14,24 @@ import type { OperationRow } from '../../store/operations/operation-rows.ts';
 import { isKnownKey, readOperation } from '../../store/operations/operations.ts';
 import { type RunContext, readRun } from '../../store/record/run-context.ts';
 import { readState } from '../../store/record/run-state.ts';
-import type { ApiDeps } from '../deps.ts';
+import type { ServiceDeps } from '../deps.ts';
 import { flowOfRun, knownFlows, openContext } from '../runs/find.ts';
 import { authorise } from './authorise.ts';
 import { requestGathered } from './operation-lanes.ts';
 
 /** An edge as people name it: an upstream in another run by that run or by its period. */
-export interface EdgeWish {
+export interface EdgeByName {
   readonly from: string;
   readonly to: string;
   readonly run?: string | undefined;
   readonly period?: string | undefined;
 }
 
-export interface Wish {
+export interface VerbRequest {
   readonly run: string;
   readonly verb: Verb;
   readonly flows?: readonly string[];
-  readonly edges?: readonly EdgeWish[];
+  readonly edges?: readonly EdgeByName[];
   readonly reason: string;
   readonly evidence?: string | undefined;
   readonly partial?: boolean;
@@ -50,61 +50,63 @@ export const keyOf = (headers: { 'idempotency-key'?: string | undefined }, other
  * `already_paused`, `not_paused`, `not_closed`. A repeated request is owed its first outcome, whatever has changed since (B1).
  */
 export async function prepare(
-  deps: ApiDeps,
+  deps: ServiceDeps,
   actor: Actor,
-  wish: Wish,
+  asked: VerbRequest,
   known: Promise<boolean> | boolean = false,
 ): Promise<{ context: RunContext; request: OperationRequest }> {
-  const rule = VERBS.get(wish.verb)!;
-  const reason = wish.reason.trim();
-  const evidence = wish.evidence?.trim() || null;
+  const rule = VERBS.get(asked.verb)!;
+  const reason = asked.reason.trim();
+  const evidence = asked.evidence?.trim() || null;
   // Asked side by side: an operator waits for each of them.
   const [context, repeated, refusal] = await Promise.all([
-    openContext(deps, wish.run),
+    openContext(deps, asked.run),
     known,
-    refusalOfRun(deps, wish.run, wish.verb),
+    refusalOfRun(deps, asked.run, asked.verb),
   ]);
   if (rule.needsReason && reason === '')
-    throw new SluiceError('reason_required', `${wish.verb} needs a reason`, { facts: { verb: wish.verb } });
+    throw new SluiceError('reason_required', `${asked.verb} needs a reason`, { facts: { verb: asked.verb } });
   if (rule.needsEvidence && evidence === null)
-    throw new SluiceError('evidence_required', `${wish.verb} needs evidence`, { facts: { verb: wish.verb } });
-  if (wish.verb === 'resolve' && wish.ran === undefined)
+    throw new SluiceError('evidence_required', `${asked.verb} needs evidence`, {
+      facts: { verb: asked.verb },
+    });
+  if (asked.verb === 'resolve' && asked.ran === undefined)
     throw new SluiceError('invalid_request', 'resolve needs "ran": true when it ran, false when it did not', {
       facts: { errors: [{ in: 'body', pointer: '/ran', detail: 'required' }] },
     });
   if (!repeated && refusal !== null) throw refusal;
 
-  const flows = knownFlows(context, wish.flows ?? [], wish.partial === true);
-  const edges = (wish.edges ?? []).flatMap((edge) => edgesMeant(context, edge));
+  const flows = knownFlows(context, asked.flows ?? [], asked.partial === true);
+  const edges = (asked.edges ?? []).flatMap((edge) => edgesMeant(context, edge));
   const targets = [
     ...flows,
     ...edges.map((edge) => edge.to),
-    ...(wish.plan?.members ?? []).map((m) => m.flow),
+    ...(asked.plan?.members ?? []).map((m) => m.flow),
   ];
   const found = targets
     .map((id) => context.version.flows.get(id))
     .filter((entry): entry is Flow => entry !== undefined);
-  if (!repeated) authorise(actor, wish.verb, rule.target === 'run' ? null : found);
+  if (!repeated) authorise(actor, asked.verb, rule.target === 'run' ? null : found);
   return {
     context,
     request: {
-      verb: wish.verb,
+      verb: asked.verb,
       flows,
       edges,
       reason,
       evidence,
-      partial: wish.partial === true,
-      supersede: wish.supersede === true,
+      partial: asked.partial === true,
+      supersede: asked.supersede === true,
       // Only where it is asked for: requests of before have another hash otherwise.
-      ...(wish.forceEnd === true ? { forceEnd: true } : {}),
-      ran: wish.ran ?? null,
-      plan: wish.plan ?? null,
+      ...(asked.forceEnd === true ? { forceEnd: true } : {}),
+      ran: asked.ran ?? null,
+      plan: asked.plan ?? null,
     },
   };
 }
 
 /** Throws `unknown_edge` when no run of the given period is waited for. */
-function edgesMeant(context: RunContext, { from, to: given, run, period }: EdgeWish): EdgeName[] {
+function edgesMeant(context: RunContext, { from, to: given, run, period }: EdgeByName): EdgeName[] {
   const to = flowOfRun(context, given).id;
   if (period === undefined) return [run === undefined ? { from, to } : { from, to, run }];
   const v = context.index.get(to)!;
@@ -120,7 +122,7 @@ function edgesMeant(context: RunContext, { from, to: given, run, period }: EdgeW
 }
 
 /** What the run itself says against the verb; null = nothing. */
-async function refusalOfRun(deps: ApiDeps, id: string, verb: Verb): Promise<SluiceError | null> {
+async function refusalOfRun(deps: ServiceDeps, id: string, verb: Verb): Promise<SluiceError | null> {
   const run = await readRun(deps.pool, id).catch((error: unknown) => {
     if (error instanceof SluiceError) return error;
     throw error;
@@ -137,8 +139,13 @@ async function refusalOfRun(deps: ApiDeps, id: string, verb: Verb): Promise<Slui
 }
 
 /** Logs the operation and waits for its outcome. The row as it is then: `requested` when the time was over (B2). */
-export async function ask(deps: ApiDeps, actor: Actor, wish: Wish, key: string): Promise<OperationRow> {
-  const { context, request } = await prepare(deps, actor, wish, isKnownKey(deps.pool, actor.name, key));
+export async function requestOperation(
+  deps: ServiceDeps,
+  actor: Actor,
+  asked: VerbRequest,
+  key: string,
+): Promise<OperationRow> {
+  const { context, request } = await prepare(deps, actor, asked, isKnownKey(deps.pool, actor.name, key));
   const row = await requestGathered(deps.pool, {
     run: context.run.id,
     actor: actor.name,
@@ -150,7 +157,7 @@ export async function ask(deps: ApiDeps, actor: Actor, wish: Wish, key: string):
 }
 
 /** Until the exchange that decides it has committed, at most `operationWaitMs`: by NOTIFY, and by looking twice a second. */
-export async function waitForOutcome(deps: ApiDeps, row: OperationRow): Promise<OperationRow> {
+export async function waitForOutcome(deps: ServiceDeps, row: OperationRow): Promise<OperationRow> {
   const until = performance.now() + deps.operationWaitMs;
   let current = row;
   let wake = (): void => {};
@@ -184,7 +191,7 @@ export async function waitForOutcome(deps: ApiDeps, row: OperationRow): Promise<
 /** 200 when applied; 202 with its address while it waits for the engine or a second person; a refused one is thrown as its problem. */
 export function answerOf(row: OperationRow): { status: 200 | 202; operation: Operation } {
   if (row.state === 'refused') throw refusal(row);
-  return { status: row.state === 'applied' ? 200 : 202, operation: shown(row) };
+  return { status: row.state === 'applied' ? 200 : 202, operation: toResponse(row) };
 }
 
 function refusal(row: OperationRow): SluiceError {
@@ -197,7 +204,7 @@ function refusal(row: OperationRow): SluiceError {
   });
 }
 
-export function shown(row: OperationRow): Operation {
+export function toResponse(row: OperationRow): Operation {
   const { flows, edges, reason, evidence, partial, supersede, forceEnd = false, ran, plan } = row.body;
   return {
     id: row.id,
@@ -226,20 +233,24 @@ export function shown(row: OperationRow): Operation {
 }
 
 /** B3: what would happen now, computed on a copy of the record; nothing is written. O(V + E). */
-export async function foreseeWish(deps: ApiDeps, actor: Actor, wish: Wish): Promise<Foreseen> {
-  const { context, request } = await prepare(deps, actor, wish);
+export async function previewOperation(
+  deps: ServiceDeps,
+  actor: Actor,
+  asked: VerbRequest,
+): Promise<OperationPreview> {
+  const { context, request } = await prepare(deps, actor, asked);
   const state = await readState(deps.pool, context, deps.graceMs);
   const { name, roles } = actor;
-  return foreseeRequest(context, state, request, { actor: name, roles, approvedBy: null });
+  return previewRequest(context, state, request, { actor: name, roles, approvedBy: null });
 }
 
 /** What a request would do to a run in this state, asked by somebody with these roles. O(V + E). */
-export function foreseeRequest(
+export function previewRequest(
   { graph, run }: RunContext,
   state: RunState,
   request: OperationRequest,
   by: { readonly actor: string; readonly roles: readonly string[]; readonly approvedBy: string | null },
-): Foreseen {
+): OperationPreview {
   const entry = {
     kind: 'operation' as const,
     seq: state.cursor + 1,

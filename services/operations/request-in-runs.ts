@@ -3,24 +3,24 @@ import type { Actor } from '../../store/operations/actors.ts';
 import type { OperationRow } from '../../store/operations/operation-rows.ts';
 import { isKnownKey } from '../../store/operations/operations.ts';
 import { type Part, requestTogether } from '../../store/operations/operations-together.ts';
-import type { ApiDeps } from '../deps.ts';
-import { prepare, type Wish, waitForOutcome } from './ask.ts';
+import type { ServiceDeps } from '../deps.ts';
+import { prepare, type VerbRequest, waitForOutcome } from './request-operation.ts';
 
 /**
  * Waits for all outcomes and answers that of the first run. Each part has a key of its own and is checked for the actor's right unless that
  * very key is known: a known key of one part says nothing about the others. Throws what `prepare` and `requestTogether` throw.
  */
-export async function askTogether(
-  deps: ApiDeps,
+export async function requestInRuns(
+  deps: ServiceDeps,
   actor: Actor,
-  wishes: readonly Wish[],
+  requests: readonly VerbRequest[],
   key: string,
 ): Promise<OperationRow> {
   const parts: Part[] = [];
-  for (const wish of wishes) {
-    const ownKey = parts.length === 0 ? key : `${key}/${wish.run}`;
+  for (const asked of requests) {
+    const ownKey = parts.length === 0 ? key : `${key}/${asked.run}`;
     const known = isKnownKey(deps.pool, actor.name, ownKey);
-    const { context, request } = await prepare(deps, actor, wish, known);
+    const { context, request } = await prepare(deps, actor, asked, known);
     const { name, roles } = actor;
     parts.push({
       run: context.run.id,

@@ -2,7 +2,7 @@
 import { closest } from '../graph/text/problems.ts';
 
 /** The nearest by spelling, then some that contain what was typed; at most `limit`. O(names x length²), for the error path only. */
-export function near(typed: string, names: Iterable<string>, limit = 3): string[] {
+export function suggestNames(typed: string, names: Iterable<string>, limit = 3): string[] {
   const all = [...names];
   const found = new Set<string>();
   const word = typed.slice(0, 160);
