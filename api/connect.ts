@@ -6,6 +6,8 @@ import { createAgentCalls } from '../services/agents/agent-calls.ts';
 import { displayZone } from '../services/catalogue/display-zone.ts';
 import { fileLogStore } from '../services/log-store.ts';
 import { openNotifications } from '../services/notifications.ts';
+import { OpeningsUnderWay } from '../services/operations/openings-under-way.ts';
+import { OperationLanes } from '../services/operations/operation-lanes.ts';
 import { startBeats } from '../services/upkeep/beats.ts';
 import { startLearning } from '../services/upkeep/learning.ts';
 import { startRetention } from '../services/upkeep/retention.ts';
@@ -79,6 +81,8 @@ export async function connectApi(options: ApiOptions): Promise<ConnectedApi> {
     notifications,
     logs,
     agentCalls,
+    openings: new OpeningsUnderWay(),
+    lanes: new OperationLanes(pool),
     operationWaitMs: 10_000,
   });
   const stopBeats = startBeats(pool, `${hostname()}-${process.pid}`, warn);

@@ -1,4 +1,4 @@
-/** What the API is built from; only main.ts and tests construct these. */
+/** What services work with. api/connect.ts and tests construct it: two APIs in one process share nothing. */
 import type pg from 'pg';
 import type { CatalogueVersion } from '../store/catalogue/catalogue.ts';
 import type { ContextReader } from '../store/record/run-context.ts';
@@ -6,6 +6,8 @@ import type { RetentionPolicy } from '../store/retention/retention.ts';
 import type { AgentCalls } from './agents/agent-calls.ts';
 import type { LogStore } from './log-store.ts';
 import type { Notifications } from './notifications.ts';
+import type { OpeningsUnderWay } from './operations/openings-under-way.ts';
+import type { OperationLanes } from './operations/operation-lanes.ts';
 
 export interface ServiceDeps {
   readonly pool: pg.Pool;
@@ -16,6 +18,8 @@ export interface ServiceDeps {
   readonly notifications: Notifications;
   readonly logs: LogStore;
   readonly agentCalls: AgentCalls;
+  readonly openings: OpeningsUnderWay;
+  readonly lanes: OperationLanes;
   /** Grace after the orphan time of a lost attempt, ms (C4): dry runs compute with it. */
   readonly graceMs: number;
   readonly planTtlMs: number;

@@ -31,7 +31,10 @@ export function runRoutes(app: Api, deps: ServiceDeps): void {
     schema: { tags: ['runs'], headers: KeyHeader, body: OpenRun, response: { 202: RunDetail } },
     handler: async (request, reply) => {
       authorise(request.actor!, 'open', null);
-      const id = await openOnce(deps, request.actor!, request.body, request.headers['idempotency-key']);
+      const id = await openOnce(deps, request.actor!, {
+        asked: request.body,
+        key: request.headers['idempotency-key'],
+      });
       return reply
         .status(202)
         .header('location', `/api/v1/runs/${id}`)

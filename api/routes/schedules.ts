@@ -111,9 +111,12 @@ export function scheduleRoutes(app: Api, deps: ServiceDeps): void {
       const here = formatPeriod(cycle, toLocal(timeZone, now));
       const period = request.body.period ?? shiftPeriod(cycle, here, definition.period === 'same' ? 0 : -1);
       const asked = { cycle, period, purpose: 'scheduled' as const, ...(procedures && { procedures }) };
-      const run = await openOnce(deps, actor, asked, request.headers['idempotency-key'], (client, opened) =>
-        noteTrigger(client, { schedule: id, period, run: opened, actor: actor.name, reason }),
-      );
+      const run = await openOnce(deps, actor, {
+        asked,
+        key: request.headers['idempotency-key'],
+        also: (client, opened) =>
+          noteTrigger(client, { schedule: id, period, run: opened, actor: actor.name, reason }),
+      });
       return reply
         .status(202)
         .header('location', `/api/v1/runs/${run}`)

@@ -1,5 +1,6 @@
 /** Every verb for flows and edges: `POST /runs/:run/<verb>`, made from the table of graph/verbs/verbs.ts. */
 import type { FastifyReply } from 'fastify';
+import type { Infer } from '../../contract/fields.ts';
 import {
   EdgeRequest,
   FlowRequest,
@@ -21,6 +22,7 @@ import {
   type VerbRequest,
 } from '../../services/operations/request-operation.ts';
 import type { Actor } from '../../store/operations/actors.ts';
+import type { OperationRow } from '../../store/operations/operation-rows.ts';
 import type { Permission } from '../auth.ts';
 import type { Api } from '../instance.ts';
 
@@ -46,8 +48,8 @@ export function verbRoutes(app: Api, deps: ServiceDeps): void {
         const { otherRuns, ...body } = request.body;
         const asked = { ...body, run: request.params.run, verb };
         return otherRuns.length === 0
-          ? carryOut(deps, request.actor!, asked, request, reply)
-          : inAllRuns(deps, request.actor!, asked, otherRuns, request, reply);
+          ? inOneRun(deps, callOf(request, reply), asked)
+          : inAllRuns(deps, callOf(request, reply), asked, otherRuns);
       },
     });
 
@@ -58,7 +60,7 @@ export function verbRoutes(app: Api, deps: ServiceDeps): void {
       config: { permission: 'operate', verb },
       schema: { tags: ['verbs'], ...common, body: EdgeRequest },
       handler: (request, reply) =>
-        carryOut(deps, request.actor!, { ...request.body, run: request.params.run, verb }, request, reply),
+        inOneRun(deps, callOf(request, reply), { ...request.body, run: request.params.run, verb }),
     });
 
   app.route({
@@ -66,20 +68,40 @@ export function verbRoutes(app: Api, deps: ServiceDeps): void {
     url: '/verbs',
     config: { permission: 'read' },
     schema: { tags: ['verbs'], response: { 200: VerbList } },
-    handler: async () => ({
-      items: [...VERBS.values()],
-    }),
+    handler: async () => ({ items: [...VERBS.values()] }),
   });
+}
+
+/** Who asks, under which idempotency key, and where the answer goes. */
+interface Call {
+  readonly actor: Actor;
+  readonly key: string;
+  readonly reply: FastifyReply;
+}
+
+const callOf = (
+  { actor, headers }: { readonly actor: Actor | null; readonly headers: Infer<typeof KeyHeader> },
+  reply: FastifyReply,
+): Call => ({ actor: actor!, key: keyOf(headers), reply });
+
+type Asked = VerbRequest & { readonly dryRun: boolean };
+
+/** The verb on flows or edges of one run: previewed with `dryRun`, otherwise logged and awaited. */
+async function inOneRun(
+  deps: ServiceDeps,
+  { actor, key, reply }: Call,
+  asked: Asked,
+): Promise<Operation | OperationPreview> {
+  if (asked.dryRun) return previewOperation(deps, actor, asked);
+  return answered(await requestOperation(deps, actor, asked, key), reply);
 }
 
 /** The verb on flows of several runs: in all of them or in none. Force-pass only; throws `invalid_request` for the others. */
 async function inAllRuns(
   deps: ServiceDeps,
-  actor: Actor,
-  asked: VerbRequest & { readonly dryRun: boolean },
+  { actor, key, reply }: Call,
+  asked: Asked,
   others: readonly { readonly run: string; readonly flows: readonly string[] }[],
-  request: { readonly headers: { 'idempotency-key'?: string | undefined } },
-  reply: FastifyReply,
 ): Promise<Operation | OperationPreview> {
   const requests = [asked, ...others.map((other) => ({ ...asked, ...other }))];
   const wrong =
@@ -95,23 +117,10 @@ async function inAllRuns(
     for (const one of requests) answers.push(await previewOperation(deps, actor, one));
     return answers.find((answer) => answer.state !== 'applied') ?? answers[0]!;
   }
-  const row = await requestInRuns(deps, actor, requests, keyOf(request.headers));
-  const { status, operation } = answerOf(row);
-  reply.status(status).header('location', `/api/v1/operations/${row.id}`);
-  return operation;
+  return answered(await requestInRuns(deps, actor, requests, key), reply);
 }
 
-/** One call of a verb, from the body to the answer: foreseen with `dryRun`, otherwise logged and awaited. */
-export async function carryOut(
-  deps: ServiceDeps,
-  actor: Actor,
-  asked: VerbRequest & { readonly dryRun?: boolean },
-  request: { readonly headers: { 'idempotency-key'?: string | undefined } },
-  reply: FastifyReply,
-  otherKey?: string,
-): Promise<Operation | OperationPreview> {
-  if (asked.dryRun === true) return previewOperation(deps, actor, asked);
-  const row = await requestOperation(deps, actor, asked, keyOf(request.headers, otherKey));
+function answered(row: OperationRow, reply: FastifyReply): Operation {
   const { status, operation } = answerOf(row);
   reply.status(status).header('location', `/api/v1/operations/${row.id}`);
   return operation;

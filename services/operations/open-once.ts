@@ -12,45 +12,32 @@ import type { ServiceDeps } from '../deps.ts';
 import { suggestNames } from '../suggest-names.ts';
 import { bodyHash } from './body-hash.ts';
 
-/** Openings under way in this process, by actor and key. */
-const underWay = new Map<string, { hash: string; opening: Promise<string> }>();
-
-/** What belongs to the same transaction as the opening. */
-type Also = (client: Queryable, run: string) => Promise<void>;
+interface Opening {
+  readonly asked: OpenRun;
+  /** Idempotency key; undefined: the request is one of its own. */
+  readonly key: string | undefined;
+  /** Written in the same transaction as the run. */
+  readonly also?: (client: Queryable, run: string) => Promise<void>;
+}
 
 /** Opens the run and answers its id. Throws what `openRun` throws, and `idempotency_key_reused`. */
-export async function openOnce(
-  deps: ServiceDeps,
-  actor: Actor,
-  asked: OpenRun,
-  key: string | undefined,
-  also: Also = async () => {},
-): Promise<string> {
+export async function openOnce(deps: ServiceDeps, actor: Actor, opening: Opening): Promise<string> {
+  const { asked, key } = opening;
   const hash = bodyHash({ verb: 'open', asked });
-  if (key === undefined) return open(deps, actor, asked, hash, newId('own'), also);
-  const place = JSON.stringify([actor.name, key]);
-  const other = underWay.get(place);
-  if (other !== undefined) {
-    if (other.hash !== hash) throw keyReused(key);
-    return other.opening;
-  }
-  const opening = (async () => {
+  if (key === undefined) return open(deps, actor, { ...opening, key: newId('own') }, hash);
+  return deps.openings.join(actor.name, key, hash, async () => {
     const before = await operationUnderKey(deps.pool, actor.name, key);
-    if (before === null) return open(deps, actor, asked, hash, key, also);
+    if (before === null) return open(deps, actor, { ...opening, key }, hash);
     if (before.bodyHash !== hash) throw keyReused(key);
     return before.run;
-  })().finally(() => underWay.delete(place));
-  underWay.set(place, { hash, opening });
-  return opening;
+  });
 }
 
 async function open(
   deps: ServiceDeps,
   actor: Actor,
-  asked: OpenRun,
+  { asked, key, also }: Opening & { readonly key: string },
   hash: string,
-  key: string,
-  also: Also,
 ): Promise<string> {
   await requireConfirmed(deps, asked);
   const request = {
@@ -70,7 +57,7 @@ async function open(
       facts: { opened: request },
       detail: request,
     });
-    await also(client, id);
+    await also?.(client, id);
   }).catch(async (error) => {
     throw await withNearProcedures(deps, asked, error);
   });

@@ -12,7 +12,7 @@ import { gather } from '../gather.ts';
 type Answer = OperationRow | SluiceError | Failed;
 type Lane = (given: NewOperation) => Promise<Answer>;
 
-/** What befell the whole group. */
+/** Why the whole group failed. */
 class Failed {
   readonly error: unknown;
   constructor(error: unknown) {
@@ -20,39 +20,41 @@ class Failed {
   }
 }
 
-/** Small enough for one transaction (A10), also on a busy machine. */
-const MOST = 50;
-const lanes = new WeakMap<pg.Pool, Map<string, Lane>>();
+/** Operations of one group at most: small enough for one transaction (A10), also on a busy machine. */
+const GROUP_LIMIT = 50;
 
-/** As `requestOperation`, gathered with the others of the same run. */
-export async function requestGathered(pool: pg.Pool, given: NewOperation): Promise<OperationRow> {
-  const answer = await laneOf(pool, given.run)(given);
-  if (answer instanceof Failed) throw answer.error;
-  if (answer instanceof SluiceError) throw answer;
-  return answer;
-}
+export class OperationLanes {
+  readonly #pool: pg.Pool;
+  readonly #byRun = new Map<string, Lane>();
 
-function laneOf(pool: pg.Pool, run: string): Lane {
-  let ofPool = lanes.get(pool);
-  if (ofPool === undefined) {
-    ofPool = new Map();
-    lanes.set(pool, ofPool);
+  constructor(pool: pg.Pool) {
+    this.#pool = pool;
   }
-  let lane = ofPool.get(run);
-  if (lane === undefined) {
-    lane = gather<NewOperation, Answer>(
-      async (group) => {
-        try {
-          return await requestOperations(pool, run, group);
-        } catch (error) {
-          // A text that cannot be kept is one request's own fault: in halves it fails alone. Anything else befalls them all.
-          if (sqlState(error)?.startsWith('22')) throw error;
-          return group.map(() => new Failed(error));
-        }
-      },
-      { most: MOST },
-    );
-    ofPool.set(run, lane);
+
+  /** Logs the operation, gathered with the others of the same run. Throws what `requestOperations` answers or throws. */
+  async request(given: NewOperation): Promise<OperationRow> {
+    const answer = await this.#lane(given.run)(given);
+    if (answer instanceof Failed) throw answer.error;
+    if (answer instanceof SluiceError) throw answer;
+    return answer;
   }
-  return lane;
+
+  #lane(run: string): Lane {
+    let lane = this.#byRun.get(run);
+    if (lane === undefined) {
+      lane = gather<NewOperation, Answer>((group) => this.#write(run, group), { most: GROUP_LIMIT });
+      this.#byRun.set(run, lane);
+    }
+    return lane;
+  }
+
+  async #write(run: string, group: readonly NewOperation[]): Promise<readonly Answer[]> {
+    try {
+      return await requestOperations(this.#pool, run, group);
+    } catch (error) {
+      // A text that cannot be stored is one request's own fault: tried in halves, it fails alone. Anything else fails them all.
+      if (sqlState(error)?.startsWith('22')) throw error;
+      return group.map(() => new Failed(error));
+    }
+  }
 }

@@ -17,7 +17,6 @@ import { readState } from '../../store/record/run-state.ts';
 import type { ServiceDeps } from '../deps.ts';
 import { flowOfRun, knownFlows, openContext } from '../runs/find.ts';
 import { authorise } from './authorise.ts';
-import { requestGathered } from './operation-lanes.ts';
 
 /** An edge as people name it: an upstream in another run by that run or by its period. */
 export interface EdgeByName {
@@ -146,7 +145,7 @@ export async function requestOperation(
   key: string,
 ): Promise<OperationRow> {
   const { context, request } = await prepare(deps, actor, asked, isKnownKey(deps.pool, actor.name, key));
-  const row = await requestGathered(deps.pool, {
+  const row = await deps.lanes.request({
     run: context.run.id,
     actor: actor.name,
     roles: actor.roles,

@@ -11,6 +11,8 @@ import { displayZone } from '../../services/catalogue/display-zone.ts';
 import type { ServiceDeps } from '../../services/deps.ts';
 import { fileLogStore } from '../../services/log-store.ts';
 import { openNotifications } from '../../services/notifications.ts';
+import { OpeningsUnderWay } from '../../services/operations/openings-under-way.ts';
+import { OperationLanes } from '../../services/operations/operation-lanes.ts';
 import { versionReader } from '../../store/catalogue/catalogue.ts';
 import { createActor, type NewActor } from '../../store/operations/actors.ts';
 import { contextReader } from '../../store/record/run-context.ts';
@@ -71,6 +73,8 @@ export async function startTestApi(
       warn,
       zone: () => displayZone({ pool, versionOf }),
     }),
+    openings: new OpeningsUnderWay(),
+    lanes: new OperationLanes(pool),
     graceMs: 0,
     planTtlMs: 600_000,
     operationWaitMs: 10_000,
