@@ -10,11 +10,11 @@ export const q32 = defineQuery({
   category: 'support',
   names: { en: 'What a failover would requeue', zh: '代理切换将重新排队的任务' },
   question: {
-    en: 'Which attempts does an agent hold, and what would a failover do with them?',
-    zh: '某代理持有哪些任务，切换后会怎样？',
+    en: 'Which attempts does an agent hold, and what would happen to them in a failover?',
+    zh: '某代理持有哪些任务，切换代理后如何处理？',
   },
   rule: {
-    en: 'Attempts sent but not started go back into the queue; those that run are lost at once, and their flows are tried again or resolved by a person.',
+    en: 'Attempts that were sent but not started go back into the queue. Running attempts are lost at once; their flows are tried again or resolved by a person.',
     zh: '已下发未启动的任务重新排队；正在执行的立即判定失联，由流程重试或人工裁定。',
   },
   input: { agent: GivenId.optional() },
@@ -45,13 +45,13 @@ export const q32 = defineQuery({
 export const q33 = defineQuery({
   id: 'Q33',
   category: 'support',
-  names: { en: 'Decisions of people in a period', zh: '账期内人工操作审计' },
+  names: { en: 'Operator decisions in a period', zh: '账期内人工操作审计' },
   question: {
     en: 'Who passed, started, confirmed or switched what, when and why?',
-    zh: '谁在何时因何强制通过、手工启动、确认或切换了什么？',
+    zh: '谁在何时、因何原因强制通过、启动、确认或切换了什么？',
   },
   rule: {
-    en: 'Applied operations in the runs of the day and of the month; without either, of the newest month.',
+    en: 'Applied operations in the runs of the given day and month; without either, in those of the newest month.',
     zh: '指定日、月运行中已生效的人工操作；均未指定则为最近月。',
   },
   input: { ...DayInput, ...MonthInput, verb: GivenId.optional() },
@@ -84,12 +84,12 @@ export const q37 = defineQuery({
   category: 'support',
   names: { en: 'Ad-hoc tasks', zh: '临时任务' },
   question: {
-    en: 'What was asked for outside the schedules, by whom, and how did it end?',
+    en: 'What was requested outside the schedules, by whom, and how did it end?',
     zh: '计划之外有哪些临时任务，谁提出，结果如何？',
   },
   rule: {
-    en: 'Backfills, and rerun, trigger and start-now operations of the last days (default 7), newest first. Done of all counts flows for operations and runs for backfills.',
-    zh: '最近若干天（默认 7）的补数、重跑、触发与立即启动，新的在前。完成/总数：操作按流程计，补数按运行计。',
+    en: 'Backfills and rerun, trigger and start-now operations of the last `days` days (default 7), newest first. Done and total count flows for operations, runs for backfills.',
+    zh: '最近 days 天（默认 7）的补数、重跑、触发与立即启动，新的在前。完成/总数：操作按流程计，补数按运行计。',
   },
   input: { days: z.coerce.number().int().min(1).max(400).default(7) },
   columns: {

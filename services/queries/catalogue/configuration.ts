@@ -26,10 +26,13 @@ export const q23 = defineQuery({
   id: 'Q23',
   category: 'dependency',
   names: { en: 'Broken dependencies', zh: '监控程序依赖失效的' },
-  question: { en: 'Which flows wait for something that never comes?', zh: '哪些程序依赖了不会出现的内容？' },
+  question: {
+    en: 'Which flows depend on something that will never be there?',
+    zh: '哪些流程的依赖永远无法满足？',
+  },
   rule: {
-    en: 'In the newest catalogue: an upstream that does not exist (missing), that is retired in the newest run (retired), or of a cycle of which nothing opens runs (no_run); a table that is read and nobody makes, no flow and no distribution (no_producer: comes from outside, or from nowhere).',
-    zh: '最新目录中：前置不存在（missing）、在最近运行中已下线（retired）、其周期没有任何运行（no_run）；读取的表没有任何流程或分发产生（no_producer，来自外部或无来源）。',
+    en: 'By the newest catalogue: an upstream that does not exist (missing), is retired in the newest run (retired), or belongs to a cycle whose runs nothing opens (no_run); a table that is read but that no flow and no distribution makes (no_producer: it comes from outside, or from nowhere).',
+    zh: '最新目录中：前置不存在（missing）、在最近运行中已下线（retired）、其周期类型无任何方式打开运行（no_run）；读取的表没有流程或分发产生（no_producer：来自外部，或没有来源）。',
   },
   input: {},
   columns: brokenColumns,
@@ -80,13 +83,13 @@ async function openedCycles(deps: ServiceDeps, version: CatalogueVersion): Promi
 export const q24 = defineQuery({
   id: 'Q24',
   category: 'dependency',
-  names: { en: 'Whether interfaces are configured to be loaded', zh: '判断接口是否装载（配置表均须有记录）' },
+  names: { en: 'Load configuration of interfaces', zh: '判断接口是否装载（配置表均须有记录）' },
   question: {
-    en: 'Is an interface loaded to a platform, and what is missing?',
-    zh: '接口是否装载到平台，缺少哪些配置？',
+    en: 'Is an interface configured to be loaded to a platform, and if not, what is missing?',
+    zh: '接口是否已配置装载到平台，缺少哪些配置？',
   },
   rule: {
-    en: 'An interface is loaded to a platform only if every load table of that platform (catalogue, loadTables) lists its number. All interfaces of the catalogue, those that miss something first.',
+    en: 'An interface is loaded to a platform only if every load table of that platform (loadTables of the catalogue) lists its number. Lists all interfaces of the catalogue, incomplete ones first.',
     zh: '只有该平台的全部配置表（目录中的 loadTables）都有其接口号，接口才会装载。列出目录中的全部接口，缺配置的在前。',
   },
   input: { interfaceNo: listOf(text(60)).optional() },
@@ -141,8 +144,8 @@ export const q26 = defineQuery({
   names: { en: 'Dependency loops', zh: '互相依赖（死循环）的程序' },
   question: { en: 'Which programs wait for one another?', zh: '哪些程序互相依赖？' },
   rule: {
-    en: 'Sets of flows of one cycle that wait for one another. The weakest edge: one over which no table flows before one that carries data; then the one on most of the shortest ways round; then the smallest ids.',
-    zh: '同一周期内互相等待的流程集合。最弱依赖：优先没有表经过的依赖，其次处于最多最短环上的依赖，再按编号。',
+    en: 'Sets of flows of one cycle that wait for one another. The weakest edge is one that carries no table; among several, the one that lies on most of the shortest loops; among these, the one with the smallest ids.',
+    zh: '同一周期类型内互相等待的流程集合。最弱依赖：优先取没有数据表经过的依赖，其次取最多最短环经过的依赖，再次按编号。',
   },
   input: {},
   columns: {

@@ -35,14 +35,14 @@ const walkColumns = {
 export const q04 = defineQuery({
   id: 'Q04',
   category: 'dependency',
-  names: { en: 'Everything below flows', zh: '后置依赖查询' },
+  names: { en: 'All downstream flows', zh: '后置依赖查询' },
   question: {
-    en: 'Which flows depend on these, directly or not, in whichever cycle?',
+    en: 'Which flows of any cycle depend on these, directly or indirectly?',
     zh: '哪些流程直接或间接依赖它们（跨周期）？',
   },
   rule: {
-    en: 'Each flow below by the shortest way, nearest first, by the newest catalogue; its state in the newest scheduled run of its cycle. depth=1 is direct dependents.',
-    zh: '按最新目录，取最短路径，近者在前；状态取所属周期最新计划运行。depth=1 为直接后置。',
+    en: 'Each downstream flow once, by its shortest path, nearest first, by the newest catalogue; its state is that in the newest scheduled run of its cycle. depth=1 lists direct dependents only.',
+    zh: '按最新目录，每个流程取最短路径，由近及远；状态取自所属周期类型的最新计划运行。depth=1 为直接后置。',
   },
   input: WalkInput,
   columns: {
@@ -79,14 +79,14 @@ export const q04 = defineQuery({
 export const q05 = defineQuery({
   id: 'Q05',
   category: 'dependency',
-  names: { en: 'Everything above flows', zh: '前置依赖查询' },
+  names: { en: 'All upstream flows', zh: '前置依赖查询' },
   question: {
-    en: 'On which flows, interfaces, distributions and gates do these depend?',
-    zh: '它们依赖哪些流程、接口、分发和确认？',
+    en: 'Which flows, interfaces, distributions and gates do these depend on?',
+    zh: '它们依赖哪些流程、接口、分发和人工确认？',
   },
   rule: {
-    en: 'Each flow above by the shortest way, nearest first, by the newest catalogue; its state in the newest scheduled run of its cycle.',
-    zh: '按最新目录，取最短路径，近者在前；状态取所属周期最新计划运行。',
+    en: 'Each upstream flow once, by its shortest path, nearest first, by the newest catalogue; its state is that in the newest scheduled run of its cycle.',
+    zh: '按最新目录，每个流程取最短路径，由近及远；状态取自所属周期类型的最新计划运行。',
   },
   input: WalkInput,
   columns: {
@@ -121,14 +121,14 @@ export const q05 = defineQuery({
 export const q27 = defineQuery({
   id: 'Q27',
   category: 'support',
-  names: { en: 'Preview of a rerun, a forced pass, a retirement', zh: '重跑、强制通过、下线预览' },
+  names: { en: 'Preview of a rerun, force-pass or retirement', zh: '重跑、强制通过、下线预览' },
   question: {
-    en: 'Which flows would it affect, in which order, and what conflicts?',
+    en: 'Which flows would it affect, in which order, and which conflicts would it meet?',
     zh: '会影响哪些流程，顺序如何，有何冲突？',
   },
   rule: {
-    en: 'Nothing is changed. The run is the given one, or the newest scheduled run of the first flow. A rerun is one of everything below (重做后续) in this run; a second person, where one is needed, is taken for granted. Conflicts: what runs now, what a person must decide first, the same program and period elsewhere.',
-    zh: '不做任何更改。运行为指定运行，或首个流程所属周期的最新计划运行。重跑指本运行内重做后续；需第二人审批的按已审批预演。冲突：正在执行、须先裁定、其他运行中相同程序与账期。',
+    en: 'Nothing is changed. The run is the given one, or the newest scheduled run of the first flow. A rerun redoes everything downstream (重做后续) in this run. Where a second person must approve, the preview assumes that they do. Conflicts: what is running now, what a person must decide first, the same program and period in other runs.',
+    zh: '不做任何更改。默认取首个流程所属周期类型的最新计划运行。重跑指在本运行内重做后续；需第二人审批的，按已审批预演。冲突：正在执行、须先裁定、其他运行中有相同程序与账期。',
   },
   input: { verb: z.enum(VERBS_PREVIEWED).default('rerun'), flows: Flows, run: GivenId.optional() },
   columns: {

@@ -27,7 +27,7 @@ export const q03 = defineQuery({
     zh: '程序用到哪些表，产生哪些目标表？',
   },
   rule: {
-    en: 'By the newest catalogue: declared tables and those that the SQL touches. Behind each source who makes it, `-` when nobody does.',
+    en: 'By the newest catalogue: tables that are declared and tables that the SQL uses. Each source table is followed by what makes it; `-`: nothing does.',
     zh: '按最新目录：声明的表与 SQL 实际读写的表。每个来源表后给出产生者，“-”表示无。',
   },
   input: { flows: listOf(GivenId).optional() },
@@ -77,11 +77,11 @@ const foundColumns = {
 export const q07 = defineQuery({
   id: 'Q07',
   category: 'dependency',
-  names: { en: 'Flow of a program or table', zh: '流程名查询' },
+  names: { en: 'Find the flow of a program or table', zh: '流程名查询' },
   question: { en: 'Which flow belongs to this program or table?', zh: '这个程序或表属于哪个流程？' },
   rule: {
-    en: 'Flows whose id, former name, name or program is the given one (role: is), that make the table (produces) or read it (reads). fuzzy=true: parts of names, without regard to case.',
-    zh: '流程号、曾用名、名称或程序与给出者相同（is），产生该表（produces）或读取该表（reads）的流程。fuzzy=true 按名称的一部分匹配，不分大小写。',
+    en: 'Flows whose id, former name, name or program matches (role: is), and flows that make the table (produces) or read it (reads). fuzzy=true matches parts of names and ignores case.',
+    zh: '编号、曾用名、名称或程序相符的流程（is），以及产生该表（produces）或读取该表（reads）的流程。fuzzy=true 为模糊匹配，不分大小写。',
   },
   input: { name: text(300).min(1).optional(), fuzzy: z.stringbool().default(false) },
   columns: foundColumns,
@@ -144,12 +144,12 @@ export const q08 = defineQuery({
   category: 'dependency',
   names: { en: 'Distribution of a table', zh: '查询表固定分发' },
   question: {
-    en: 'Is a table distributed: from which database, and how far is it?',
+    en: 'Does a table come from a distribution, from which database, and how far has it got?',
     zh: '该表是否由分发而来，来自哪个库，进展如何？',
   },
   rule: {
-    en: 'Distributions that read or write the table, with their halves in the newest run; dealStat as in the control tables: 0 waiting, 99 finished, 1 in hand, -1 failed.',
-    zh: '读或写该表的分发及其在最近运行中的出入库状态；dealStat 同控制表：0 待处理，99 完成，1 处理中，-1 失败。',
+    en: 'Distributions that read or write the table, with the state of export and import in the newest run; dealStat as in the control tables: 0 waiting, 1 in progress, 99 finished, -1 failed.',
+    zh: '读或写该表的分发及其在最近运行中的出入库状态；dealStat 取值同控制表：0 待处理，1 处理中，99 完成，-1 失败。',
   },
   input: { table: listOf(text(300)).optional() },
   columns: distributionColumns,

@@ -34,11 +34,11 @@ export const q36 = defineQuery({
   category: 'support',
   names: { en: 'Retirement sheet of a flow', zh: '流程下线核查单' },
   question: {
-    en: 'What is there to know of a flow before it is retired?',
+    en: 'What should you know about a flow before you retire it?',
     zh: '流程下线前需了解什么？',
   },
   rule: {
-    en: 'By the newest catalogue and the open runs: program, tables (declared, and those of its SQL) with who writes and reads them, groups, distributions, upstream, everything below, last run. An obstacle is what stands against retiring it now.',
+    en: 'By the newest catalogue and the open runs: program, tables (declared, and used by its SQL) with their writers and readers, groups, distributions, upstream, everything downstream, last run. An obstacle is a reason not to retire the flow now.',
     zh: '按最新目录与进行中的运行：程序、表（声明的及 SQL 中的）及读写者、分组、分发、前置、全部后续、最近一次执行。“障碍”为当前不宜下线的原因。',
   },
   input: { flow: GivenId },

@@ -35,13 +35,13 @@ const MINUTE_MS = 60_000;
 export const q09 = defineQuery({
   id: 'Q09',
   category: 'exception',
-  names: { en: 'Flows that run for long', zh: '运行超长时间流程查询' },
+  names: { en: 'Long-running flows', zh: '运行超长时间流程查询' },
   question: {
-    en: 'Which flows take too long on average within a week, and which run too long now?',
+    en: 'Which flows took too long on average in the last week, and which have been running too long now?',
     zh: '一周内平均运行时间超长的流程有哪些，当前哪些运行超长？',
   },
   rule: {
-    en: 'Successful attempts of scheduled runs that ended in the last days; flows whose average reaches the threshold. Trend: average against the same number of days before. Over-long now: running for more than an hour, or for more than 1.5 times (and a minute more than) the own average of seven days; these are listed in any case.',
+    en: 'Successful attempts of scheduled runs that ended in the last `days` days; lists flows whose average reaches the threshold. Trend: this average against that of the same number of days before. Over-long now: running for more than an hour, or for more than 1.5 times its own seven-day average and at least a minute longer; such flows are always listed.',
     zh: '最近若干天内结束的正常运行的成功执行，列出平均达到阈值的流程；趋势为与之前同样天数的平均之比。当前超长：运行超过一小时，或超过自身七日平均的 1.5 倍（且多出一分钟以上），一律列出。',
   },
   input: {
@@ -119,8 +119,8 @@ export const q25 = defineQuery({
     zh: '今日该程序为何比昨日完成得晚？',
   },
   rule: {
-    en: 'A row a flow along the critical path of today, in order of time; what each adds to the lateness. Waiting is everything but running, less the room that the day before had; first, the opening of the run. The milliseconds add up to the lateness of the flow exactly. Compared with the newest earlier run in which it was done (or that of compareDate), the same weekday, the middle one of 30 periods, or reference times.',
-    zh: '沿今日关键路径按时间顺序，每个流程一行，列出其对延迟的贡献；等待为运行以外的全部时间，并扣除对比日的余量；首行为运行打开时间。各行毫秒之和恰等于总延迟。对比对象：此前最近一个完成该流程的账期（或 compareDate）、同一星期几、30 个账期的中位、参考时间。',
+    en: 'One row for each flow on the critical path of today, in order of time, with what it adds to the lateness. Waiting is all time but running, less the slack of the day compared with. The first row is the opening of the run. The rows add up to the lateness of the flow, to the millisecond. Compared with the newest earlier run in which the flow was done, with the run of compareDate, with the same weekday, with the median of 30 periods, or with reference times.',
+    zh: '沿今日关键路径按时间顺序，每个流程一行，列出其对延迟的贡献；等待指执行以外的全部时间，并扣除对比日的余量；首行为运行打开。各行相加恰为总延迟，精确到毫秒。对比对象：此前最近一个完成该流程的账期（或 compareDate）、同一星期几、30 个账期的中位、参考时间。',
   },
   input: {
     flow: GivenId.optional(),

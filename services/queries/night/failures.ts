@@ -9,10 +9,10 @@ export const q12 = defineQuery({
   id: 'Q12',
   category: 'exception',
   names: { en: 'Failed programs of both platforms', zh: 'YT和MPP所有失败程序及失败原因' },
-  question: { en: 'Which programs failed, and because of what?', zh: '两个平台有哪些失败程序，原因是什么？' },
+  question: { en: 'Which programs failed, and why?', zh: '两个平台有哪些失败程序，原因是什么？' },
   rule: {
-    en: 'A row for each attempt that failed or was lost, and for the last answer of a check that was given up, the newest first, in the runs of the day and in the newest month run; handled by the first who decided something about the flow after that.',
-    zh: '当日各运行及最近月运行中每次失败或失联的执行及已放弃检查的最后一次询问，新的在前；处理人为其后首个对该流程进行干预者。',
+    en: 'One row for each attempt that failed or was lost, and for the last answer of a check that was given up, in the runs of the day and in the newest month run, newest first. Handled by: the first person who decided something about the flow afterwards.',
+    zh: '当日各运行及最近月运行中，每次失败或失联的执行，以及已放弃的检查的最后一次结果，新的在前；处理人为其后首个干预该流程的人员。',
   },
   input: { ...DayInput, ...FlowFilter },
   columns: {

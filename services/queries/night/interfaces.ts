@@ -38,11 +38,11 @@ const isInterface = ({ flow }: ScopedFlow): boolean => flow.kind === 'interface'
 export const q11 = defineQuery({
   id: 'Q11',
   category: 'exception',
-  names: { en: 'Load state of interfaces', zh: '查看接口装载完成情况' },
-  question: { en: 'How far is an interface loaded?', zh: '某接口装载到什么状态？' },
+  names: { en: 'Load status of interfaces', zh: '查看接口装载完成情况' },
+  question: { en: 'How far has an interface been loaded?', zh: '某接口的装载进展如何？' },
   rule: {
-    en: 'A row for each load node of the interfaces with their last attempt; affected are flows below them that are not complete.',
-    zh: '按接口的装载节点列出最近一次执行；受影响流程为其后置中尚未完成者。',
+    en: 'One row for each flow that loads an interface, with its last attempt. Affected: downstream flows that are not complete.',
+    zh: '按装载接口的流程列出最近一次执行；受影响流程为其后续中尚未完成者。',
   },
   input: { ...DayInput, interfaceNo: listOf(GivenId).optional() },
   columns: {
@@ -100,14 +100,14 @@ export const q11 = defineQuery({
 export const q13 = defineQuery({
   id: 'Q13',
   category: 'exception',
-  names: { en: 'Interfaces that are not loaded', zh: '列出YT和MPP哪些接口没好' },
+  names: { en: 'Interfaces not loaded', zh: '列出YT和MPP哪些接口没好' },
   question: {
     en: 'Which interfaces have not passed today, and which flows do they hold up?',
     zh: '今天哪些接口没有通过，影响哪些程序？',
   },
   rule: {
-    en: 'Interfaces of the day that are not complete, late ones first; affected are the flows below them that are not complete.',
-    zh: '当日未完成的接口，延迟最久的在前；受影响流程为其后置中尚未完成者。',
+    en: 'Interfaces of the day that are not complete, latest first. Affected: downstream flows that are not complete.',
+    zh: '当日未完成的接口，延迟最久的在前；受影响流程为其后续中尚未完成者。',
   },
   input: { ...DayInput, ...PlatformFilter },
   columns: {
@@ -158,11 +158,11 @@ export const q21 = defineQuery({
   category: 'exception',
   names: { en: 'Late interfaces of key flows', zh: '查重点接口延迟列表' },
   question: {
-    en: 'Which interfaces that key flows depend on are due and not loaded?',
-    zh: '重点程序依赖的接口中哪些到时未完成？',
+    en: 'Which interfaces of key flows are due but not loaded?',
+    zh: '重点流程依赖的接口中，哪些到时未完成？',
   },
   rule: {
-    en: 'Interfaces above key flows, at any distance, past their reference time and not complete.',
+    en: 'Interfaces upstream of key flows, at any distance, that are past their reference time and not complete.',
     zh: '重点流程任意层前置中的接口，已过参考时间而未完成者。',
   },
   input: { ...DayInput },

@@ -22,13 +22,13 @@ const keyFlow = textColumn('key flow', '重点流程');
 export const q14 = defineQuery({
   id: 'Q14',
   category: 'exception',
-  names: { en: 'Key flows and their predecessors that are late', zh: '热点通报(重点保障)完成情况列表' },
+  names: { en: 'Late key flows and their late upstream flows', zh: '热点通报(重点保障)完成情况列表' },
   question: {
-    en: 'Which key flows, and which flows above them, should be done and are not?',
-    zh: '哪些重点程序及其全部前置到时应完成而未完成？',
+    en: 'Which key flows, and which flows upstream of them, should be done but are not?',
+    zh: '哪些重点流程及其前置到时应完成而未完成？',
   },
   rule: {
-    en: 'For each key flow of the day (of a group) that is not complete: itself (depth 0) and all flows above it that are past their reference time and not complete.',
+    en: 'For each key flow of the day (or of a group) that is not complete: the flow itself (depth 0) and all upstream flows that are past their reference time and not complete.',
     zh: '当日（或指定组内）未完成的每个重点流程：其自身（深度 0）及全部前置中已过参考时间而未完成者。',
   },
   input: { ...DayInput, ...GroupFilter },
@@ -93,12 +93,12 @@ export const q15 = defineQuery({
   category: 'exception',
   names: { en: 'Why key flows are late', zh: '热点通报及依赖没完成的大致原因' },
   question: {
-    en: 'What are the final causes of key flows that are late?',
-    zh: '重点程序及前置未完成的最终原因是什么？',
+    en: 'What are the final causes of late key flows?',
+    zh: '重点流程及其前置未完成的最终原因是什么？',
   },
   rule: {
-    en: 'The final causes (as Q17) of the key flows that are past their reference time and not complete, grouped by where the cause is; the chain leads from the key flow to it.',
-    zh: '已过参考时间而未完成的重点流程的最终原因（同 Q17），按原因所在归并；链路由重点流程指向原因。',
+    en: 'The final causes (as in Q17) of key flows that are past their reference time and not complete, grouped by the flow that has the cause; the chain leads from the key flow to it.',
+    zh: '已过参考时间而未完成的重点流程的最终原因（同 Q17），按原因所在流程归并；链路由重点流程指向原因。',
   },
   input: { ...DayInput, ...GroupFilter },
   columns: causeColumns,

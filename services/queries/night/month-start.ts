@@ -49,7 +49,7 @@ export const q06 = defineQuery({
     zh: '事件触发程序依赖哪些接口、判断哪些分控表？',
   },
   rule: {
-    en: 'The event itself, and every flow directly above: interfaces must be loaded, checks (which ask sub-control tables) must say yes, other flows must be done.',
+    en: 'The event itself and every direct upstream flow: interfaces must be loaded, checks (which query sub-control tables) must be true, other flows must be done.',
     zh: '事件本身，以及全部直接前置：接口须装载完成，检查（判断分控表）须通过，其他流程须完成。',
   },
   input: { flow: GivenId.optional(), run: text(60).optional() },
@@ -121,10 +121,10 @@ export const q28 = defineQuery({
   id: 'Q28',
   category: 'support',
   names: { en: 'Month-start board', zh: '月初看板' },
-  question: { en: 'How does every step of the month start stand?', zh: '月初各规程每一步进展如何？' },
+  question: { en: 'What is the state of each step of the month start?', zh: '月初各规程每一步进展如何？' },
   rule: {
-    en: 'All flows of the procedures in the order of their steps; a gate names the role that confirms it; late against its reference time, else its deadline; the cause is the first final one.',
-    zh: '各规程的全部流程，按步骤排列；卡点列出确认角色；以参考时间（无则截止时间）判断延迟；原因为首个最终原因。',
+    en: 'All flows of the procedures, in the order of their steps. A gate names the role that confirms it. Lateness is measured against the reference time, or against the deadline where there is none. The cause is the first final one.',
+    zh: '各规程的全部流程，按步骤排列；人工确认列出确认角色；以参考时间（无则以截止时间）判断延迟；原因为首个最终原因。',
   },
   input: { ...MonthInput, procedure: listOf(GivenId).optional() },
   columns: {

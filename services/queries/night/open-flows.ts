@@ -37,13 +37,13 @@ const byLateness = (a: LateFlow, b: LateFlow): number =>
 export const q16 = defineQuery({
   id: 'Q16',
   category: 'exception',
-  names: { en: 'Day predecessors of the first-level BI that have not run', zh: '一经前置日程序哪些没跑' },
+  names: { en: 'Daily upstream flows of the first-level BI that have not run', zh: '一经前置日程序哪些没跑' },
   question: {
-    en: 'Which day programs of the first-level BI have not run?',
+    en: 'Which daily programs of the first-level BI have not run?',
     zh: '一经的前置日程序中哪些还没有跑？',
   },
   rule: {
-    en: 'Flows of one group that are not complete; late ones first.',
+    en: 'Flows of one group that are not complete, latest first.',
     zh: '指定组中未完成的流程，延迟最久的在前。',
   },
   input: { ...DayInput, group: GivenId.default('firstLevelBiPre') },
@@ -60,10 +60,10 @@ export const q16 = defineQuery({
 export const q18 = defineQuery({
   id: 'Q18',
   category: 'exception',
-  names: { en: 'Day flows that have not run', zh: '监控日流程没跑的' },
-  question: { en: 'Which day flows have not succeeded today?', zh: '今天哪些日流程没有成功？' },
+  names: { en: 'Daily flows that have not run', zh: '监控日流程没跑的' },
+  question: { en: 'Which daily flows have not succeeded today?', zh: '今天哪些日流程没有成功？' },
   rule: {
-    en: 'All flows of the day run that are not complete, late ones first, each with its first final cause.',
+    en: 'All flows of the day run that are not complete, latest first, each with its first final cause.',
     zh: '当日运行中未完成的全部流程，延迟最久的在前，附首个最终原因。',
   },
   input: { ...DayInput, ...FlowFilter },
@@ -89,10 +89,10 @@ export const q18 = defineQuery({
 export const q22 = defineQuery({
   id: 'Q22',
   category: 'exception',
-  names: { en: 'Month flows that have not run', zh: '监控月流程没跑的' },
-  question: { en: 'Which month flows should be done and are not?', zh: '哪些月流程该完成而没有完成？' },
+  names: { en: 'Monthly flows that have not run', zh: '监控月流程没跑的' },
+  question: { en: 'Which monthly flows should be done but are not?', zh: '哪些月流程应完成而未完成？' },
   rule: {
-    en: 'Month flows past their reference time (else their deadline, else the 7th of the month after) that are not complete.',
+    en: 'Monthly flows that are not complete and past their reference time; without one, past their deadline; without either, past the 7th of the following month.',
     zh: '已过参考时间（无则截止时间，再无则次月 7 日）而未完成的月流程。',
   },
   input: { ...MonthInput, ...FlowFilter },

@@ -18,13 +18,13 @@ import {
 export const q01 = defineQuery({
   id: 'Q01',
   category: 'system',
-  names: { en: 'Overall run of the platforms', zh: 'yt,mpp总体运行情况' },
+  names: { en: 'Platform overview', zh: 'yt,mpp总体运行情况' },
   question: {
     en: 'Is everything running, and how many flows are done today?',
     zh: '运行是否正常，今天完成了多少程序？',
   },
   rule: {
-    en: 'One row a platform over the day run and its hour runs; flows that no agent runs stand under "-". Done means succeeded or passed. The reference is the average number done by this time of the day over the 30 periods before.',
+    en: 'One row for each platform over the day run and its hour runs; flows that no agent runs are counted under "-". Done means succeeded or force-passed. Reference: the average number done by this time of day over the previous 30 periods.',
     zh: '按平台统计当日及其各小时运行的流程；不由代理执行的流程列于“-”。完成指成功或强制通过。参考值为前 30 个账期同一时刻的平均完成数。',
   },
   input: { ...DayInput, ...PlatformFilter },
@@ -61,10 +61,10 @@ export const q01 = defineQuery({
 export const q02 = defineQuery({
   id: 'Q02',
   category: 'system',
-  names: { en: 'DWD programs of the platforms', zh: 'yt,mpp的DWD程序运行情况' },
+  names: { en: 'DWD programs by platform', zh: 'yt,mpp的DWD程序运行情况' },
   question: { en: 'How many base-layer programs are done?', zh: '基础层程序完成了多少？' },
   rule: {
-    en: 'Layer DWD only, a row for each platform and hour in which the flows were released (the batch; "-": not yet).',
+    en: 'Layer DWD only, one row for each platform and hour of release (the batch; "-": not released yet).',
     zh: '仅 DWD 层，按平台与放行时刻所在小时（批次，“-”为未放行）统计。',
   },
   input: { ...DayInput, ...PlatformFilter },

@@ -36,13 +36,13 @@ const ClockTime = z.string().regex(/^([01]\d|2[0-3]):[0-5]\d$/, 'a clock time is
 export const q30 = defineQuery({
   id: 'Q30',
   category: 'support',
-  names: { en: 'Interfaces scheduled in a window', zh: '时间窗口内调度的接口' },
+  names: { en: 'Interfaces scheduled in a time window', zh: '时间窗口内调度的接口' },
   question: {
     en: 'Which interfaces of a database start in a maintenance window?',
     zh: '某库维护窗口内有哪些接口调度？',
   },
   rule: {
-    en: 'Interfaces of the day whose start time (or, without one, the opening of their run) lies between two clock times; over midnight when `from` is later than `to`.',
+    en: 'Interfaces of the day whose start time, or without one the opening of their run, lies between two clock times. The window crosses midnight when `from` is later than `to`.',
     zh: '启动时间（无则运行打开时间）落在两个时刻之间的接口；from 晚于 to 时跨零点。',
   },
   input: {
@@ -106,10 +106,10 @@ type QualityRow = RowOf<typeof qualityColumns>;
 export const q34 = defineQuery({
   id: 'Q34',
   category: 'support',
-  names: { en: 'Data quality by rows', zh: '数据质量（行数核对）' },
-  question: { en: 'Where do row counts not agree?', zh: '哪些行数不一致或异常？' },
+  names: { en: 'Data quality by row counts', zh: '数据质量（行数核对）' },
+  question: { en: 'Where do row counts disagree?', zh: '哪些行数不一致或异常？' },
   rule: {
-    en: 'Rows reported by the last successful attempts: imports against their exports, an interface on one platform against the other (any difference), each flow against its median of the 30 periods before (off by more than minRatio, 20 %, with at least 7 periods).',
+    en: 'Row counts reported by the last successful attempts: each import against its export and each interface on one platform against the other (any difference), and each flow against its median of the previous 30 periods (off by more than minRatio, default 20 %, with at least 7 periods).',
     zh: '以最近一次成功执行上报的行数核对：入库对出库、同一接口两平台互比（有差异即列出）、与前 30 个账期中位数相比（偏差超过 minRatio，默认 20%，至少 7 个账期）。',
   },
   input: { ...DayInput, ...FlowFilter, minRatio: z.coerce.number().min(0).default(0.2) },
@@ -204,13 +204,13 @@ async function againstUsual(
 export const q35 = defineQuery({
   id: 'Q35',
   category: 'support',
-  names: { en: 'Inspection figures', zh: '巡检指标' },
+  names: { en: 'Inspection metrics', zh: '巡检指标' },
   question: {
-    en: 'How do volume and elapsed times of interfaces and groups develop?',
+    en: 'How do the volumes and run times of interfaces and groups develop?',
     zh: '各接口、流程组的业务量与耗时趋势如何？',
   },
   rule: {
-    en: 'The seven day periods up to the date against the seven before: rows, mean run time and failures, by group (flows without one by their layer).',
+    en: 'The seven day periods up to the date against the seven before: rows, mean run time and failures, by group (by layer for flows without a group).',
     zh: '截至该日的 7 个日账期与之前 7 个账期比较：行数、平均耗时、失败次数，按流程组（无组按层次）。',
   },
   input: { ...DayInput },

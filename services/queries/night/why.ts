@@ -27,11 +27,11 @@ import { openFlows } from './due.ts';
 export const q10 = defineQuery({
   id: 'Q10',
   category: 'exception',
-  names: { en: 'Flows that wait for long', zh: '等待流程查询' },
+  names: { en: 'Long-waiting flows', zh: '等待流程查询' },
   question: { en: 'Which flows have been waiting for a long time?', zh: '哪些流程长时间等待运行？' },
   rule: {
-    en: 'Flows that have waited for upstream or for an agent for at least the given number of minutes: for an agent since their release, for upstream since the run was opened or they were rerun.',
-    zh: '等待前置或等代理达到给定分钟数的流程：等代理自放行起算，等待前置自运行打开（或重跑）起算。',
+    en: 'Flows that have waited for upstream flows or for an agent for at least `minWaitMinutes`. Waiting for an agent counts from the release of the flow; waiting for upstream flows, from the opening of the run or from the rerun.',
+    zh: '等待前置或等待代理达到 minWaitMinutes 分钟的流程：等待代理自放行起算，等待前置自运行打开（或重跑）起算。',
   },
   input: { ...DayInput, ...FlowFilter, minWaitMinutes: z.coerce.number().min(0).default(60) },
   columns: {
@@ -77,7 +77,7 @@ export const q17 = defineQuery({
   names: { en: 'Why a flow has not run', zh: '查程序未运行原因' },
   question: { en: 'Why has this program not run?', zh: '这个程序为什么没有运行？' },
   rule: {
-    en: 'All final causes of the flows (ids, former names, program files), over unmet conditions only, also in other runs; a loop counts as one. See docs/answers.md.',
+    en: 'All final causes of the given flows (ids, former names or program files), found by following unmet conditions, also into other runs; a loop counts as one flow. See docs/answers.md.',
     zh: '沿未满足条件向上查找的全部最终原因（可给出流程号、曾用名或程序文件），跨运行；互相依赖的环视为一个节点。见 docs/answers.md。',
   },
   input: {
