@@ -41,7 +41,7 @@ export const PREFIX = '/api/v1';
 export async function buildApp(deps: ServiceDeps): Promise<Api> {
   const app: Api = Fastify({
     logger: { level: deps.logLevel, redact: ['req.headers.authorization'], stream: processLines },
-    // Two lines a request cost more than the request of an agent; failures are logged, metrics count.
+    // Two log lines for each request cost more than the request of an agent. Failures are logged; the rest is in the metrics.
     logController: new LogController({ disableRequestLogging: true }),
     genReqId: () => randomBytes(8).toString('hex'),
     requestIdHeader: false,
@@ -58,13 +58,13 @@ export async function buildApp(deps: ServiceDeps): Promise<Api> {
   app.setValidatorCompiler(validatorCompiler);
   app.setSerializerCompiler(serializerCompiler);
   app.decorateRequest('actor', null);
-  // Only JSON is read: anything else is 415, not a string that a handler has to guess about.
+  // Only JSON is read; anything else is answered with 415.
   app.removeContentTypeParser('text/plain');
   readJsonBodies(app);
 
   demandDeclarations(app);
   app.addHook('onRoute', (route) => {
-    // So that the OpenAPI document says of every route how it fails.
+    // The OpenAPI document says of every route how it fails.
     if (route.schema !== undefined && route.schema.hide !== true)
       route.schema.response = { ...(route.schema.response as object), default: FAILURE };
   });
@@ -120,7 +120,7 @@ export async function buildApp(deps: ServiceDeps): Promise<Api> {
   app.setNotFoundHandler((request, reply) => {
     const url = request.url.slice(0, 200);
     return sendProblem(
-      new SluiceError('unknown_route', `there is nothing at ${request.method} ${url}`),
+      new SluiceError('unknown_route', `there is no route ${request.method} ${url}`),
       request,
       reply,
     );
@@ -147,7 +147,7 @@ export async function buildApp(deps: ServiceDeps): Promise<Api> {
   return app;
 }
 
-/** Deny by default: a route without a declared permission, or one that changes something without a name for the audit, ends the start. */
+/** Refuses to start with a route that declares no permission, or that changes something and has no name for the audit. */
 export function demandDeclarations(app: Pick<Api, 'addHook'>): void {
   app.addHook('onRoute', (route) => {
     const methods = [route.method].flat();
@@ -161,7 +161,7 @@ export function demandDeclarations(app: Pick<Api, 'addHook'>): void {
 
 /** For what is not even HTTP: the same shape, written by hand. */
 function rawProblem(id: string): string {
-  const error = new SluiceError('invalid_request', 'this is not a request that HTTP/1.1 allows');
+  const error = new SluiceError('invalid_request', 'the request is not valid HTTP/1.1');
   const body = JSON.stringify(problemOf(error, { id, url: '', headers: {} }));
   const { status } = ERRORS.invalid_request;
   return `HTTP/1.1 ${status} Bad Request\r\nContent-Type: ${PROBLEM_TYPE}\r\nContent-Length: ${Buffer.byteLength(body)}\r\nConnection: close\r\n\r\n${body}`;

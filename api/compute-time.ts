@@ -1,7 +1,7 @@
 /** How much of an answer's time was computing: the rest was reading the record and sending. */
 import type { FastifyReply } from 'fastify';
 
-/** Carries out `work`, on what was read before, and tells its time, ms, as the answer's `Server-Timing: compute;dur=`. */
+/** Runs `work` and sends its time in ms as `Server-Timing: compute;dur=`. What it works on was read before. */
 export function computed<T>(reply: { header: FastifyReply['header'] }, work: () => T): T {
   const since = performance.now();
   const result = work();

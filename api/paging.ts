@@ -2,7 +2,7 @@
 import { z } from 'zod';
 import { SluiceError } from '../errors.ts';
 
-/** What the next page begins after. */
+/** The cursor of the page that begins after this position. */
 export function cursorOf(position: unknown): string {
   return Buffer.from(JSON.stringify(position)).toString('base64url');
 }
@@ -13,11 +13,11 @@ export function positionOf<T>(schema: z.ZodType<T>, cursor: string | undefined):
   try {
     return schema.parse(JSON.parse(Buffer.from(cursor, 'base64url').toString('utf8')));
   } catch {
-    throw new SluiceError('invalid_cursor', 'this cursor was not given by this list');
+    throw new SluiceError('invalid_cursor', 'the cursor does not belong to this list');
   }
 }
 
-/** Of `limit + 1` rows read, the page; the row too many only says that there is a next one. */
+/** The page of `limit` items out of `limit + 1` rows: the last row only shows that there is a next page. */
 export function page<Row, Item>(
   rows: readonly Row[],
   limit: number,

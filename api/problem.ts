@@ -50,7 +50,9 @@ export function toSluiceError(error: unknown): SluiceError {
     );
   if (statusCode !== undefined && statusCode >= 400 && statusCode < 500)
     return new SluiceError('invalid_request', message ?? 'the request cannot be read', { cause: error });
-  return new SluiceError('internal', 'the log has the details under the trace id', { cause: error });
+  return new SluiceError('internal', 'an unexpected error: its details are in the log, under the trace id', {
+    cause: error,
+  });
 }
 
 /** What an operator can do something about. */

@@ -1,18 +1,17 @@
-/** The header that says in which zone clock times of an answer are written. */
+/** The response header with the time zone in which to show the instants of an answer. */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { DEFAULT_CALENDAR } from '../graph/calendar/work-days.ts';
 import { displayZone } from '../services/catalogue/display-zone.ts';
 import type { ServiceDeps } from '../services/deps.ts';
 import type { Api } from './instance.ts';
 
-/** The header that tells a reader in which zone to write the instants of an answer. */
 export const ZONE_HEADER = 'sluice-time-zone';
-/** For this long the zone is answered without a look at the catalogue, ms. */
+/** How long the zone is kept before the catalogue is read again, ms. */
 const KEPT_MS = 1_000;
-/** An answer waits no longer than this for the look, ms: then the zone of before is answered. */
+/** Maximum time in ms that an answer waits for the catalogue; after it the zone last known is sent. */
 const LOOK_MS = 300;
 
-/** Tells the zone with every answer but those to agents, who write nothing for people. */
+/** Sends the zone with every answer except those to agents, which show nothing to people. */
 export function sendZone(app: Pick<Api, 'addHook'>, deps: Pick<ServiceDeps, 'pool' | 'versionOf'>): void {
   let known = DEFAULT_CALENDAR.timeZone;
   let look: { over: Promise<void> | null; readonly on: number } | undefined;

@@ -30,7 +30,9 @@ export const AGENT_PROTOCOL = 2;
 const RequestId = text(64).min(8);
 
 /** An encoding that output is shown in; one that `encodingNamed` knows, in the standard's spelling. */
-const Encoding = z.string().refine((name) => encodingNamed(name) === name, 'no encoding of program output');
+const Encoding = z
+  .string()
+  .refine((name) => encodingNamed(name) === name, 'not an encoding that program output can have');
 
 /** One claim of one attempt of a flow (C3). Epochs go by the clock, microseconds since 1970, and are never used twice. */
 export const Lease = z.strictObject({
@@ -250,7 +252,7 @@ export const HeartbeatRequest = z.strictObject({
   trouble: spokenText(1_000).optional(),
   /** Whose works the fences of its databases hold; now and then. */
   fences: FenceReports.optional(),
-  /** Runs of the API's own record that rows of these fences name. Said only to an API that has told its record. */
+  /** Runs of the API's own record that rows of these fences name. Sent only to an API that named its record. */
   fenceRuns: z.array(spokenText(200)).max(1_000).optional(),
 });
 /**

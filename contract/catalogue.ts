@@ -25,7 +25,7 @@ export const GivenFile = z
       .max(Math.ceil(FILE_LIMIT / 3) * 4)
       .optional(),
   })
-  .refine((file) => (file.text === undefined) !== (file.base64 === undefined), 'either text or base64');
+  .refine((file) => (file.text === undefined) !== (file.base64 === undefined), 'give either text or base64');
 export type GivenFile = Infer<typeof GivenFile>;
 
 const files = z.array(GivenFile).min(1).max(20_000);

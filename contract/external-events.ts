@@ -9,7 +9,7 @@ const PAYLOAD_LIMIT = 65_536;
 export const SendEvent = z.strictObject({
   /** As flows of the catalogue name it. */
   event: Id,
-  /** 2026-10 is a month, 2026-11-22 a day, 2026112208 an hour: runs of that cycle and period are told. */
+  /** 2026-10 is a month, 2026-11-22 a day, 2026112208 an hour: runs of that cycle and period receive the event. */
   period: text(20),
   far: Far,
   /** Kept with the event for people; flows do not get it. */

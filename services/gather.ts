@@ -5,7 +5,7 @@
 
 export interface GatherOptions {
   /** Calls of one group at most. */
-  readonly most?: number;
+  readonly limit?: number;
 }
 
 /**
@@ -14,7 +14,7 @@ export interface GatherOptions {
  */
 export function gather<Call, Answer>(
   carryOut: (calls: readonly Call[]) => Promise<readonly Answer[]>,
-  { most = 200 }: GatherOptions = {},
+  { limit = 200 }: GatherOptions = {},
 ): (call: Call) => Promise<Answer> {
   interface Waiting {
     readonly call: Call;
@@ -43,7 +43,7 @@ export function gather<Call, Answer>(
 
   async function run(): Promise<void> {
     while (queue.length > 0) {
-      const group = queue.slice(0, most);
+      const group = queue.slice(0, limit);
       queue = queue.slice(group.length);
       await serve(group);
     }

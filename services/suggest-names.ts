@@ -1,4 +1,4 @@
-/** Names that may have been meant by one that does not exist. */
+/** Suggestions for a name that does not exist. */
 import { closest } from '../graph/text/problems.ts';
 
 /** The nearest by spelling, then some that contain what was typed; at most `limit`. O(names x length²), for the error path only. */

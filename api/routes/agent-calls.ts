@@ -98,7 +98,7 @@ function hungUp(reply: FastifyReply): AbortSignal {
 function requirePlatform(actor: Actor, platform: string): void {
   const { platforms } = actor.scope;
   if (platforms.length === 0 || platforms.includes(platform)) return;
-  throw new SluiceError('out_of_scope', `${actor.name} is no agent of platform ${platform}`, {
+  throw new SluiceError('out_of_scope', `${actor.name} is not an agent of the platform ${platform}`, {
     facts: { actor: actor.name, platform, platforms },
   });
 }

@@ -35,7 +35,7 @@ import type { Api } from '../instance.ts';
 
 /** 13,000 flows are 5 MB of YAML; with their programs several times that. */
 const BODY_LIMIT = 64 * 1024 * 1024;
-/** Problems told in one refusal; the check tells all. */
+/** Maximum number of problems in a refusal; the check lists all. */
 const SHOWN_PROBLEMS = 500;
 
 const tags = ['catalogue'];

@@ -1,4 +1,4 @@
-/** Events from outside: taken once per key, told to the runs that wait for them, also to those opened later. */
+/** Events from outside: accepted once for each key, and passed to the runs that wait for them, also to runs opened later. */
 
 import { EventPage, EventsQuery, ExternalEvent, SendEvent } from '../../contract/external-events.ts';
 import { KeyHeader } from '../../contract/operations.ts';
@@ -85,7 +85,7 @@ async function waiting(deps: ServiceDeps, event: string, cycle: Cycle, period: s
   if (found.size > 0) return [...found.values()];
   throw unknown(
     'unknown_event',
-    `no ${cycle} flow is triggered by an event ${event}`,
+    `no ${cycle} flow is triggered by the event ${event}`,
     { event, cycle, period },
     suggestNames(event, known),
   );

@@ -73,9 +73,9 @@ async function listFlows(
   const matches = filterOf(context, query);
   // Without a filter on the record the page is known before it is asked.
   const byRecord = query.state !== undefined || query.flag !== undefined;
-  const most = byRecord ? graph.n : query.limit + 1;
+  const limit = byRecord ? graph.n : query.limit + 1;
   const asked: string[] = [];
-  for (let v = from; v < graph.n && asked.length < most; v++)
+  for (let v = from; v < graph.n && asked.length < limit; v++)
     if (matches(graph.ids[v]!)) asked.push(graph.ids[v]!);
   const rows = await readFirstFlowStates(deps.pool, context.run.id, asked, {
     states: query.state ?? null,

@@ -21,7 +21,7 @@ export function lineageRoutes(app: Api, deps: ServiceDeps): void {
     handler: async (request) => {
       const { table, flow, platform, direction, depth } = request.query;
       if ((table === undefined) === (flow === undefined))
-        throw new SluiceError('invalid_request', 'name a table or a flow: one of them');
+        throw new SluiceError('invalid_request', 'name either a table or a flow');
       const version = await versionOf(deps);
       const lineage = await estateLineage(version);
       const starts: Place[] =

@@ -1,4 +1,4 @@
-/** What was asked for: shown, approved or refused by a second person (protocol B4). */
+/** Operations: listed, shown, and approved or refused by a second person (protocol B4). */
 
 import {
   Judgement,

@@ -1,4 +1,4 @@
-/** What was asked, by whom, with which outcome; and what people were told. */
+/** The audit, the notices, and stored texts that could not be kept. */
 
 import { z } from 'zod';
 import type { Infer } from '../../contract/fields.ts';

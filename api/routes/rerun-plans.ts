@@ -81,7 +81,7 @@ export function rerunPlanRoutes(app: Api, deps: ServiceDeps): void {
       if (stored.expired && !repeated)
         throw new SluiceError(
           'plan_expired',
-          `the plan ${stored.id} could be applied until ${await writtenInstant(deps, stored.expiresAt)}`,
+          `the plan ${stored.id} expired at ${await writtenInstant(deps, stored.expiresAt)}`,
           {
             facts: { plan: stored.id, expiresAt: stored.expiresAt },
           },

@@ -31,7 +31,7 @@ async function applyShipped(pool: pg.Pool, folder: string): Promise<void> {
   if (worst !== undefined)
     throw new SluiceError(
       'internal',
-      `the shipped catalogue is wrong: ${worst.file}:${worst.line} ${worst.message.en}`,
+      `the shipped catalogue has a problem: ${worst.file}:${worst.line} ${worst.message.en}`,
     );
   await inTransaction(pool, (client) =>
     saveVersion(client, { hash, mode: 'apply', actor: 'setup', files, frame, flows }),
@@ -79,7 +79,7 @@ async function readActors(path: string): Promise<Record<string, string>> {
   try {
     return (JSON.parse(text) as ActorsFile).actors ?? {};
   } catch {
-    throw new SluiceError('tokens_elsewhere', `${path} is no JSON; mend it, or move it away`);
+    throw new SluiceError('tokens_elsewhere', `${path} is not valid JSON: correct it, or move it away`);
   }
 }
 
@@ -112,7 +112,7 @@ async function writeActors(
   if (elsewhere.length > 0 && !replace)
     throw new SluiceError(
       'tokens_elsewhere',
-      `the record knows ${elsewhere.join(', ')}, and ${path} does not hold their tokens: another set-up made them`,
+      `the record has ${elsewhere.join(', ')}, but ${path} does not have their tokens: another set-up made them`,
       { facts: { actors: elsewhere, file: path } },
     );
   for (const actor of missing) actors[actor.name] = await createActor(pool, actor);

@@ -78,8 +78,8 @@ export function createAgentCalls(deps: AgentCallsDeps): AgentCalls {
   const waiting = new WaitingClaims(pool, deps.notifications);
   /** Claims under way in this process, by agent and claim id: a repeated one joins the first. */
   const claiming = new Map<string, Promise<ClaimAnswer>>();
-  /** Stops that a process was told, by agent and instance. */
-  const told = new Map<string, ReadonlySet<number>>();
+  /** Stops that were sent to a process, by agent and instance. */
+  const sentStops = new Map<string, ReadonlySet<number>>();
   const own = new OwnEpochs(pool);
   /** The last logs could not be stored: said once. */
   let outOfRoom = false;
@@ -231,9 +231,9 @@ export function createAgentCalls(deps: AgentCallsDeps): AgentCalls {
 
   /** Who hears that an effect was executed over that this record does not know, and reads when it was left. */
   async function withReader(result: AttemptResult): Promise<AttemptEnd> {
-    const told = endOf(result);
-    if (told.over === undefined && told.heldBy === undefined) return told;
-    const end = { ...told, zone: await deps.zone().catch(() => undefined) };
+    const reported = endOf(result);
+    if (reported.over === undefined && reported.heldBy === undefined) return reported;
+    const end = { ...reported, zone: await deps.zone().catch(() => undefined) };
     if (end.over === undefined) return end;
     const context = await contextOf(result.run).catch(() => null);
     const owner = context?.version.flows.get(result.flow)?.owner;
@@ -268,13 +268,13 @@ export function createAgentCalls(deps: AgentCallsDeps): AgentCalls {
     }
   }
 
-  /** `news`: a stop that this process has not been told. Those it knows must not end its claims again and again. */
+  /** `news`: a stop that was not yet sent to this process. Stops that it knows must not end its waiting claims again. */
   async function stopsFor(agent: string, instance: string): Promise<{ all: number[]; news: boolean }> {
     const all = await stopLane(agent);
     const key = `${agent} ${instance}`;
-    const before = told.get(key);
-    if (all.length === 0) told.delete(key);
-    else told.set(key, new Set(all));
+    const before = sentStops.get(key);
+    if (all.length === 0) sentStops.delete(key);
+    else sentStops.set(key, new Set(all));
     return { all, news: all.some((epoch) => before?.has(epoch) !== true) };
   }
 

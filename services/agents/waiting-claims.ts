@@ -82,9 +82,9 @@ export class WaitingClaims {
   }
 
   /** `*` is every platform. The longest waiting first. */
-  wakePlatform(platform: string, most = TOGETHER): void {
+  wakePlatform(platform: string, limit = TOGETHER): void {
     const fitting = [...this.#waiters].filter((waiter) => platform === '*' || waiter.platform === platform);
-    for (const waiter of fitting.slice(0, platform === '*' ? fitting.length : most)) waiter.wake('work');
+    for (const waiter of fitting.slice(0, platform === '*' ? fitting.length : limit)) waiter.wake('work');
   }
 
   /** The process leaves: its waiting claim ends. */

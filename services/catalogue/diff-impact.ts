@@ -21,9 +21,9 @@ import { toImpactResponse } from './impact.ts';
 type TouchedFlow = DiffAnswer['touched'][number];
 type TouchedRun = DiffAnswer['runs'][number];
 
-/** Flows told one by one: each is a walk over what lies below it. */
+/** Maximum number of changed flows whose impact is computed one by one: each is a walk over its downstream flows. */
 const ONE_BY_ONE = 200;
-/** Open runs whose adoption is foreseen: each reads the whole run. */
+/** Maximum number of open runs whose adoption is previewed: each preview reads the whole run. */
 const FORESEEN = 20;
 const NAMED = 20;
 const NEAREST_KEYS = 5;

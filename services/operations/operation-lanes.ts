@@ -20,7 +20,7 @@ class Failed {
   }
 }
 
-/** Operations of one group at most: small enough for one transaction (A10), also on a busy machine. */
+/** Operations of one group at limit: small enough for one transaction (A10), also on a busy machine. */
 const GROUP_LIMIT = 50;
 
 export class OperationLanes {
@@ -42,7 +42,7 @@ export class OperationLanes {
   #lane(run: string): Lane {
     let lane = this.#byRun.get(run);
     if (lane === undefined) {
-      lane = gather<NewOperation, Answer>((group) => this.#write(run, group), { most: GROUP_LIMIT });
+      lane = gather<NewOperation, Answer>((group) => this.#write(run, group), { limit: GROUP_LIMIT });
       this.#byRun.set(run, lane);
     }
     return lane;

@@ -70,9 +70,13 @@ export async function prepare(
       facts: { verb: asked.verb },
     });
   if (asked.verb === 'resolve' && asked.ran === undefined)
-    throw new SluiceError('invalid_request', 'resolve needs "ran": true when it ran, false when it did not', {
-      facts: { errors: [{ in: 'body', pointer: '/ran', detail: 'required' }] },
-    });
+    throw new SluiceError(
+      'invalid_request',
+      'resolve needs "ran": true if the program ran, false if it did not',
+      {
+        facts: { errors: [{ in: 'body', pointer: '/ran', detail: 'required' }] },
+      },
+    );
   if (!repeated && refusal !== null) throw refusal;
 
   const flows = knownFlows(context, asked.flows ?? [], asked.partial === true);

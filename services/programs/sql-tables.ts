@@ -74,7 +74,7 @@ const NO_DATA = new Set([
   'CreateTrigStmt',
   'RuleStmt',
 ]);
-/** Statements whose text is another language: what they touch is not told by the parser. */
+/** Statements whose text is another language: the parser does not see what they touch. */
 const OPAQUE: Readonly<Record<string, string>> = {
   DoStmt: 'a do block',
   CallStmt: 'a call of a procedure',
@@ -188,7 +188,7 @@ class Found {
     return inside;
   }
 
-  /** A function of the user's own, told by its schema, may touch anything. */
+  /** A function that a user defined, recognised by its schema, may touch anything. */
   #called(path: readonly { String?: { sval?: string } }[]): void {
     const name = path.map((entry) => entry.String?.sval ?? '');
     if (name.length > 1 && !/^(pg_catalog|sluice)$/.test(name[0]!))

@@ -1,5 +1,5 @@
 /**
- * What a statement of a SQL program may not be, told by its parse tree (protocol C6, D9): the program is one transaction that it cannot
+ * What a statement of a SQL program may not be, judged by its parse tree (protocol C6, D9): the program is one transaction that it cannot
  * control, a check only reads and answers one boolean. What is inside routines and `do` blocks is only known when it runs.
  */
 import type { Node } from './sql-tables.ts';

@@ -25,7 +25,7 @@ export type PlanImpact = Pick<
   'estimate' | 'overwrites' | 'keysHit' | 'deadlines' | 'untouched' | 'runAnyway'
 >;
 
-/** Key flows of a run that are told with their way; as members all are in `keyFlows`. */
+/** Maximum number of key flows of a run that are listed with the path to them; `keyFlows` has all that are members. */
 const NAMED_KEYS = 200;
 
 export interface PlanToWeigh {

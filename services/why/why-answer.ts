@@ -14,8 +14,8 @@ import { flowOfRun, unknownRun } from '../runs/find.ts';
 import { suggestNames } from '../suggest-names.ts';
 import { type UnopenedRun, unopenedRuns } from './unopened-runs.ts';
 
-/** Flows of other runs that one answer looks into; the edges to the others are told as they are. */
-const MOST_FLOWS = 40;
+/** Maximum number of flows of other runs that one answer looks into; for the others it shows the edge to them. */
+const FLOW_LIMIT = 40;
 
 /** By id, by former name, or by the name of a distribution, which means its import; -1 when the run has none such. */
 export function vertexOf(context: RunContext, given: string): number {
@@ -124,7 +124,7 @@ class WalkOn {
     if (way.includes(place)) return [cause];
     let asked = this.#known.get(place);
     if (asked === undefined) {
-      if (this.#known.size >= MOST_FLOWS) return [cause];
+      if (this.#known.size >= FLOW_LIMIT) return [cause];
       asked = this.#causesOf(cause.by, cause.flow, [...way, place]);
       this.#known.set(place, asked);
     }

@@ -12,7 +12,7 @@ function lane(fail: (calls: readonly number[]) => boolean = () => false) {
       if (fail(calls)) throw new Error(`bad: ${calls}`);
       return calls.map((call) => call * 10);
     },
-    { most: 3 },
+    { limit: 3 },
   );
   const end = async () => {
     while (ends.length === 0) await new Promise((resolve) => setImmediate(resolve));
