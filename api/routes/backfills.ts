@@ -75,9 +75,10 @@ export function backfillRoutes(app: Api, deps: ServiceDeps): void {
           facts: { cycle: asked.cycle, period: asked.from, begins },
         });
       const runs = asked.dependants
-        ? await dependantsOf(deps, actor, version, asked, plan)
+        ? await dependantsOf(deps, actor, { version, asked, plan })
         : ownRuns(asked, plan);
-      if (dryRun) return reply.status(200).send(await foreseen(deps, version, request.body, plan, runs));
+      if (dryRun)
+        return reply.status(200).send(await previewOf(deps, { version, asked: request.body, plan }, runs));
       if (reason.trim() === '')
         throw new SluiceError('reason_required', 'a backfill needs a reason', {
           facts: { verb: 'backfill' },
@@ -188,6 +189,13 @@ function named(version: CatalogueVersion, graph: Graph, given: readonly string[]
   });
 }
 
+/** A backfill as it was asked for, and what is planned for it. */
+interface Planned<Asked> {
+  readonly version: CatalogueVersion;
+  readonly asked: Asked;
+  readonly plan: BackfillPlan;
+}
+
 /**
  * The plan's runs with those of other cycles whose flows have used the results. The actor needs the right to redo all of them. Throws
  * `invalid_request`, `out_of_scope`.
@@ -195,18 +203,16 @@ function named(version: CatalogueVersion, graph: Graph, given: readonly string[]
 async function dependantsOf(
   { pool }: ServiceDeps,
   actor: Actor,
-  version: CatalogueVersion,
-  asked: Pick<OpenBackfill, 'cycle' | 'downstream'>,
-  plan: BackfillPlan,
+  { version, asked, plan }: Planned<Pick<OpenBackfill, 'cycle' | 'downstream'>>,
 ): Promise<PlannedRun[]> {
   const graphs = new Map(Cycle.options.map((cycle) => [cycle, version.graphOf(cycle).graph]));
   const periods = await scheduledPeriods(pool);
-  // First as if everything had run: what is asked of the record then is only about these.
-  const most = withDependants(graphs, asked, plan, {
+  // First as if every flow had run, so that the record is read only for the flows that may matter.
+  const candidates = withDependants(graphs, asked, plan, {
     periods: (entry) => periods[entry],
     hasRun: () => true,
   });
-  const ran = await flowsRun(pool, most);
+  const ran = await flowsRun(pool, candidates);
   const runs = withDependants(graphs, asked, plan, {
     periods: (entry) => periods[entry],
     hasRun: (cycle, period, flow) => ran.get(runId(cycle, period))?.has(flow) === true,
@@ -220,11 +226,9 @@ async function dependantsOf(
   return runs;
 }
 
-async function foreseen(
+async function previewOf(
   { pool }: ServiceDeps,
-  version: CatalogueVersion,
-  asked: OpenBackfill,
-  plan: BackfillPlan,
+  { version, asked, plan }: Planned<OpenBackfill>,
   runs: readonly PlannedRun[],
 ): Promise<ForeseenBackfill> {
   const { cycle, from, to, downstream } = asked;

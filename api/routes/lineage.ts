@@ -28,7 +28,7 @@ export function lineageRoutes(app: Api, deps: ServiceDeps): void {
         flow === undefined
           ? tablesNamed(lineage, table!, platform)
           : [{ kind: 'flow', id: flowOfVersion(version, flow).id }];
-      const items: LineageAnswer['items'] = [];
+      const items: LineageAnswer['items'][number][] = [];
       for (const start of starts) {
         const first = items.length;
         for (const { place, depth: at, from } of follow(lineage, start, direction, depth))

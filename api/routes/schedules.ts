@@ -55,7 +55,9 @@ export function scheduleRoutes(app: Api, deps: ServiceDeps): void {
       return {
         items: version.frame.schedules.flatMap((schedule) => {
           const row = rows.get(schedule.id);
-          return row === undefined ? [] : [toScheduleResponse(version, schedule, row, slots, now)];
+          return row === undefined
+            ? []
+            : [toScheduleResponse({ version, definition: schedule, row, now }, slots)];
         }),
         unknownHolidays: gaps,
       };
@@ -138,11 +140,15 @@ async function readAll(deps: ServiceDeps): Promise<Known | null> {
   return { version, rows, now: await readClock(deps.pool) };
 }
 
+interface FoundSchedule {
+  readonly version: CatalogueVersion;
+  readonly definition: Definition;
+  readonly row: ScheduleRow;
+  readonly now: number;
+}
+
 /** Throws `unknown_schedule`. */
-async function find(
-  deps: ServiceDeps,
-  id: string,
-): Promise<Known & { definition: Definition; row: ScheduleRow }> {
+async function find(deps: ServiceDeps, id: string): Promise<FoundSchedule> {
   const all = await readAll(deps);
   const definition = all?.version.frame.schedules.find((schedule) => schedule.id === id);
   const row = all?.rows.get(id);
@@ -157,22 +163,19 @@ async function find(
 }
 
 async function detail(deps: ServiceDeps, id: string): Promise<ScheduleDetail> {
-  const { version, definition, row, now } = await find(deps, id);
+  const found = await find(deps, id);
   const slots = await lastSlots(deps.pool, [id], SHOWN_SLOTS);
-  return { ...toScheduleResponse(version, definition, row, slots, now), slots: slots.map(toSlotResponse) };
+  return { ...toScheduleResponse(found, slots), slots: slots.map(toSlotResponse) };
 }
 
-/** Days on which nothing was to be opened anyway are not what somebody wants to hear of first. */
+/** Decisions that `last` passes over: nothing was to be opened on these days anyway. */
 const IDLE: readonly string[] = ['not_its_day'];
 
 function toScheduleResponse(
-  { frame }: CatalogueVersion,
-  schedule: Definition,
-  row: ScheduleRow,
+  { version, definition: schedule, row, now }: FoundSchedule,
   slots: readonly SlotRow[],
-  now: number,
 ): Schedule {
-  const calendar = calendarOf(schedule, frame.calendars);
+  const calendar = calendarOf(schedule, version.frame.calendars);
   const own = slots.filter((slot) => slot.schedule === schedule.id);
   const last = own.find((slot) => !IDLE.includes(slot.decision));
   return {

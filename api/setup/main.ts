@@ -83,6 +83,13 @@ async function readActors(path: string): Promise<Record<string, string>> {
   }
 }
 
+interface ActorsToWrite {
+  readonly apiUrl: string;
+  readonly agents: readonly string[];
+  /** Tokens that the record knows and the file lacks are replaced. */
+  readonly replace: boolean;
+}
+
 /**
  * Keeps tokens that still work; makes those of actors whom the record does not know. Others were made by another set-up, and somebody works
  * with them: they are replaced only when `replace` says so. An actor that was disabled stays so. Written aside and renamed, readable by
@@ -91,9 +98,7 @@ async function readActors(path: string): Promise<Record<string, string>> {
 async function writeActors(
   pool: pg.Pool,
   path: string,
-  apiUrl: string,
-  agents: readonly string[],
-  replace: boolean,
+  { apiUrl, agents, replace }: ActorsToWrite,
 ): Promise<void> {
   const before = await readActors(path);
   const actors: Record<string, string> = { ...before };
@@ -150,7 +155,11 @@ async function main(): Promise<void> {
   try {
     await migrate(pool);
     await applyShipped(pool, catalogueFolder);
-    await writeActors(pool, actorsFile, config.apiUrl, agents, options['replace-tokens']);
+    await writeActors(pool, actorsFile, {
+      apiUrl: config.apiUrl,
+      agents,
+      replace: options['replace-tokens'],
+    });
     process.send?.({ ready: true });
   } finally {
     await pool.end();

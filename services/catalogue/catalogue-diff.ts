@@ -18,8 +18,8 @@ const NAMED = 20;
 export function diffWith(before: CatalogueVersion | null, now: CheckedFiles): Difference {
   const flows = new Map(now.flows.map((flow) => [flow.id, flow]));
   const old = before?.flows ?? new Map<string, Flow>();
-  const changed: Difference['changed'] = [];
-  const edges: Difference['edges'] = { added: [], removed: [] };
+  const changed: Difference['changed'][number][] = [];
+  const edges: { added: Edge[]; removed: Edge[] } = { added: [], removed: [] };
   for (const [id, flow] of flows) {
     const was = old.get(id);
     if (was === undefined) continue;
@@ -110,7 +110,7 @@ function sectionChanges(before: CatalogueVersion, now: CheckedFiles): SectionCha
       const [was, is] = [left.get(id), right.get(id)];
       const change = changeOf(was ?? {}, is ?? {});
       if (change.fields.length === 0) return [];
-      const concerned = [...all.values()].filter((flow) => concerns(section, id, flow, was, is));
+      const concerned = [...all.values()].filter((flow) => concerns({ section, id, was, is }, flow));
       const opens = schedules.filter((schedule) =>
         section === 'schedules' ? schedule.id === id : section === 'calendars' && schedule.calendar === id,
       );
@@ -129,13 +129,14 @@ function sectionChanges(before: CatalogueVersion, now: CheckedFiles): SectionCha
   });
 }
 
-function concerns(
-  section: Section,
-  id: string,
-  flow: Flow,
-  was: object | undefined,
-  is: object | undefined,
-): boolean {
+interface ChangedEntry {
+  readonly section: Section;
+  readonly id: string;
+  readonly was: object | undefined;
+  readonly is: object | undefined;
+}
+
+function concerns({ section, id, was, is }: ChangedEntry, flow: Flow): boolean {
   switch (section) {
     case 'pools':
       return flow.uses.some(({ pool }) => pool === id);

@@ -48,7 +48,7 @@ export async function diffImpact(
     binds: {},
     opened: true,
   });
-  const { runs, states } = await touchedRuns(deps, target, changes, difference.added, expect);
+  const { runs, states } = await touchedRuns(deps, { target, changes, added: difference.added, expect });
   const frame = { procedures: [...(before?.frame.procedures ?? []), ...now.frame.procedures] };
   return {
     impact: toImpactResponse(estate, frame, roots),
@@ -100,16 +100,22 @@ function touchedFlow(estate: Estate, flow: string): Omit<TouchedFlow, 'change' |
   };
 }
 
+/** What open runs are held against. */
+interface Change {
+  readonly target: CatalogueVersion;
+  readonly changes: ReadonlyMap<string, TouchedFlow['change']>;
+  readonly added: readonly string[];
+  readonly expect: ExpectDurations;
+}
+
 /** The newest first, and by flow where it is held and how it stands. */
 async function touchedRuns(
   deps: ServiceDeps,
-  target: CatalogueVersion,
-  changes: ReadonlyMap<string, TouchedFlow['change']>,
-  added: readonly string[],
-  expect: ExpectDurations,
-): Promise<{ runs: TouchedRun[]; states: Map<string, TouchedFlow['runs']> }> {
+  change: Change,
+): Promise<{ runs: TouchedRun[]; states: Map<string, TouchedFlow['runs'][number][]> }> {
+  const { target, changes, added } = change;
   const runs: TouchedRun[] = [];
-  const states = new Map<string, TouchedFlow['runs']>();
+  const states = new Map<string, TouchedFlow['runs'][number][]>();
   if (changes.size === 0 && added.length === 0) return { runs, states };
   for (const id of await openRuns(deps.pool)) {
     const context = await openContext(deps, id);
@@ -127,7 +133,7 @@ async function touchedRuns(
       if (known === undefined) states.set(flow, [{ run: id, state }]);
       else known.push({ run: id, state });
     }
-    const foreseen = runs.length < FORESEEN ? await adoption(deps, context, target, changes, expect) : null;
+    const foreseen = runs.length < FORESEEN ? await adoption(deps, context, change) : null;
     runs.push({
       run: id,
       version: catalogueVersion,
@@ -143,9 +149,7 @@ async function touchedRuns(
 async function adoption(
   deps: ServiceDeps,
   context: RunContext,
-  target: CatalogueVersion,
-  changes: ReadonlyMap<string, unknown>,
-  expect: ExpectDurations,
+  { target, changes, expect }: Change,
 ): Promise<TouchedRun['adopt']> {
   const { deadlines, ...found } = await previewAdoption(deps.pool, context, target, deps.graceMs);
   const { state } = found;

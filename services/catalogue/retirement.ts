@@ -156,7 +156,7 @@ const NEVER_BLOCKED: ReadonlySet<State> = new Set([
 ]);
 
 async function runsHolding(deps: ServiceDeps, flow: string): Promise<Retirement['openRuns']> {
-  const found: Retirement['openRuns'] = [];
+  const found: Retirement['openRuns'][number][] = [];
   for (const run of await openRuns(deps.pool)) {
     const { graph, index } = await openContext(deps, run);
     const v = index.get(flow);
@@ -165,7 +165,7 @@ async function runsHolding(deps: ServiceDeps, flow: string): Promise<Retirement[
     const retirable = RETIRE.allowedIn.includes(state);
     const below = [...graph.down.subarray(graph.downOff[v], graph.downOff[v + 1])].map((d) => graph.ids[d]!);
     const users = retirable ? [[run, below] as const, ...(await usersOf(deps.pool, run, [flow]))] : [];
-    const blocks: Retirement['openRuns'][number]['blocks'] = [];
+    const blocks: Retirement['openRuns'][number]['blocks'][number][] = [];
     for (const [user, flows] of users)
       for (const it of await readFlowStates(deps.pool, user, flows))
         if (!NEVER_BLOCKED.has(it.state)) blocks.push({ run: user, flow: it.flow });

@@ -124,8 +124,8 @@ function foresee(work: Work, works: readonly Work[], now: number): boolean {
 
 function estimateOf(works: readonly Work[], now: number): Plan['estimate'] {
   let last: { work: Work; v: number } | null = null;
-  const origins: Plan['estimate']['origins'] = {};
-  const persons: Plan['estimate']['persons'] = [];
+  const origins: { -readonly [O in keyof Plan['estimate']['origins']]: number } = {};
+  const persons: Plan['estimate']['persons'][number][] = [];
   for (const work of works)
     for (const v of work.members) {
       if (last === null || work.foreseen.ends[v]! > last.work.foreseen.ends[last.v]!) last = { work, v };
@@ -139,7 +139,7 @@ function estimateOf(works: readonly Work[], now: number): Plan['estimate'] {
 
 /** From run to run, no more often than there are runs. */
 function pathTo(last: { work: Work; v: number } | null, runs: number): Plan['estimate']['path'] {
-  const path: Plan['estimate']['path'] = [];
+  const path: Plan['estimate']['path'][number][] = [];
   for (let at = last, n = 0; at !== null && n <= runs; n++) {
     const { work } = at;
     const way = longestWayTo(work.foreseen, at.v);
