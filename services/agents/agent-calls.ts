@@ -47,7 +47,7 @@ import { WaitingClaims } from './waiting-claims.ts';
 
 export interface AgentCalls {
   hello(agent: string, body: HelloRequest): Promise<HelloAnswer>;
-  /** `gone` is aborted when the caller has hung up: nothing is claimed for nobody. */
+  /** `gone` is aborted when the caller has hung up; then nothing is claimed. */
   claim(agent: string, body: ClaimRequest, gone: AbortSignal): Promise<ClaimAnswer>;
   started(agent: string, body: StartedRequest): Promise<StartedAnswer>;
   heartbeat(agent: string, body: HeartbeatRequest): Promise<HeartbeatAnswer>;
@@ -66,7 +66,7 @@ export interface AgentCallsDeps {
   readonly leaseMs: number;
   readonly heartbeatMs: number;
   readonly orphanMs: number;
-  /** In which people read clock times. */
+  /** Time zone in which people read clock times. */
   readonly zone: () => Promise<string>;
   readonly warn: (facts: object, message: string) => void;
 }
@@ -81,7 +81,7 @@ export function createAgentCalls(deps: AgentCallsDeps): AgentCalls {
   /** Stops that were sent to a process, by agent and instance. */
   const sentStops = new Map<string, ReadonlySet<number>>();
   const own = new OwnEpochs(pool);
-  /** The last logs could not be stored: said once. */
+  /** Whether the last logs could not be stored; it is logged once. */
   let outOfRoom = false;
   let record: Promise<string> | undefined;
   const recordId = (): Promise<string> => {
@@ -93,8 +93,8 @@ export function createAgentCalls(deps: AgentCallsDeps): AgentCalls {
   };
 
   /**
-   * C1: a call that was answered before gets that answer; one that stands in the group twice is carried out once. Two APIs may get the same
-   * call at the same time: one's transaction then fails on the answer of the other, and finds it here.
+   * C1: a call that was answered before gets the same answer, and a call that is twice in the group is carried out once. Two APIs may get
+   * the same call at the same time: the transaction of one then fails on the answer of the other, and the retry finds that answer here.
    */
   async function answeredOnce<Call extends { readonly agent: string }, Answer>(
     calls: readonly Call[],
@@ -140,8 +140,8 @@ export function createAgentCalls(deps: AgentCallsDeps): AgentCalls {
   });
 
   /**
-   * A flow whose task cannot be made (its catalogue version lacks a file, a value fits no task) fails; the others go out. Throws while the
-   * record cannot be asked: then the same claim, repeated, gets the tasks.
+   * A flow whose task cannot be made (its catalogue version lacks a file, or a value does not fit a task) fails; the other tasks are sent.
+   * Throws while the record does not answer: the same claim, repeated, then gets the tasks.
    */
   async function tasksOf(agent: string, granted: readonly Claimed[]): Promise<Task[]> {
     const tasks: Task[] = [];
@@ -229,7 +229,7 @@ export function createAgentCalls(deps: AgentCallsDeps): AgentCalls {
     ),
   );
 
-  /** Who hears that an effect was executed over that this record does not know, and reads when it was left. */
+  /** Adds who is notified when an attempt was executed over an effect that this record does not know, and in which time zone. */
   async function withReader(result: AttemptResult): Promise<AttemptEnd> {
     const reported = endOf(result);
     if (reported.over === undefined && reported.heldBy === undefined) return reported;
@@ -254,7 +254,7 @@ export function createAgentCalls(deps: AgentCallsDeps): AgentCalls {
         const tasks = await claimLane({ ...body, agent });
         const stop = await stopsFor(agent, body.instance);
         if (tasks.length > 0) {
-          // There may be more than this one could take.
+          // More may be waiting than this agent could take.
           waiting.wakePlatform(body.platform);
           return { tasks, stop: stop.all };
         }
@@ -322,7 +322,7 @@ export function createAgentCalls(deps: AgentCallsDeps): AgentCalls {
         try {
           await deps.logs.append({ ...place, epoch }, offset, Buffer.from(data, 'base64'));
         } catch (error) {
-          // A full disk, above all: no other log and no result waits for it.
+          // Usually a full disk. No other log and no result waits for it.
           if (refused.push(epoch) === 1 && !outOfRoom)
             deps.warn({ err: error }, 'logs of attempts cannot be stored; agents keep what they can');
           outOfRoom = true;

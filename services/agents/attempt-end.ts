@@ -1,9 +1,9 @@
-/** An agent's word about the end of an attempt -> the record's. */
+/** Translates the ending that an agent reports into the row of the record. */
 
 import type { AttemptResult } from '../../contract/agent.ts';
 import type { AttemptEnd } from '../../store/agents/attempts.ts';
 
-/** What an agent says about an end, as the record keeps it; the contract has made its texts storable (`spokenText`). */
+/** The contract has already made the texts of the result storable (`spokenText`). */
 export function endOf({ epoch, run, ending, logBytes, encoding, agentMs }: AttemptResult): AttemptEnd {
   const message = 'message' in ending ? (ending.message ?? null) : null;
   const said = { message, logBytes, encoding, agentMs };
@@ -20,7 +20,7 @@ export function endOf({ epoch, run, ending, logBytes, encoding, agentMs }: Attem
     case 'false':
       return { ...base, outcome: 'false', effect: false };
     case 'cancelled':
-      // null: nobody can tell, so it counts as one (C7).
+      // null: it cannot be known whether there was an effect, so it counts as one (C7).
       return { ...base, outcome: 'cancelled', effect: ending.effect !== false, heldBy: ending.heldBy };
     case 'failed':
       return {

@@ -1,8 +1,8 @@
-/** Whose attempts epochs are, for logs: read once each. */
+/** Which run and flow an epoch belongs to, for logs; read once for each epoch. */
 import type pg from 'pg';
 import { placesOfEpochs } from '../../store/agents/attempt-logs.ts';
 
-/** Whose attempt an epoch is: an agent writes logs only of its own. Epochs are never reused, so what was found stays true. */
+/** The attempt of an epoch: an agent writes only the logs of its own attempts. Epochs are never used twice, so an entry stays true. */
 export class OwnEpochs {
   readonly #pool: pg.Pool;
   readonly #known = new Map<number, { agent: string; run: string; flow: string }>();

@@ -10,7 +10,8 @@ import type { Flow, Program } from '../../graph/model.ts';
 import type { Claimed } from '../../store/agents/claims.ts';
 import type { RunContext } from '../../store/record/run-context.ts';
 
-const MOST_EPOCHS = 1_000;
+/** Maximum number of epochs in `own` and `unended` of a task. */
+const EPOCH_LIMIT = 1_000;
 
 /** Throws `internal` when the stored catalogue lacks a program file; the check of the catalogue refuses such a version. */
 export function taskOf(context: RunContext, claimed: Claimed, record: string): Task {
@@ -37,15 +38,15 @@ export function taskOf(context: RunContext, claimed: Claimed, record: string): T
     workText: work?.readable ?? '',
     works: (past?.works ?? []).filter((key) => key !== work?.key),
     record,
-    // Of many the newest: an attempt looks back at what may still stand on the platform.
-    own: (past?.own ?? []).slice(-MOST_EPOCHS),
-    unended: (past?.unended ?? []).slice(-MOST_EPOCHS),
+    // The newest ones: an attempt looks back at what may still be on the platform.
+    own: (past?.own ?? []).slice(-EPOCH_LIMIT),
+    unended: (past?.unended ?? []).slice(-EPOCH_LIMIT),
   };
 }
 
 /**
- * The program that this run executes: of a rehearsal the one on twins. Opening a rehearsal refuses what has none; a flow that it was not
- * opened for, or that lost its twin by `adopt`, meets the same refusal here.
+ * The program that this run executes; in a rehearsal, its form on twins. A rehearsal is not opened while a flow has no such form. A flow
+ * that came in or lost its twin by `adopt` is refused here in the same way.
  */
 function programOf(
   { run, version }: RunContext,

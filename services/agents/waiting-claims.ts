@@ -17,11 +17,11 @@ interface Waiter {
 
 export interface WaitingClaim {
   wait(waitMs: number): Promise<Woken>;
-  /** Always to be called at the end. */
+  /** The caller must always call it at the end. */
   leave(): void;
 }
 
-/** Waiters that a notification wakes at once; the next ones follow as long as these find something. */
+/** Number of claims that a notification wakes at once; more are woken while these find something. */
 const TOGETHER = 8;
 const LOOK_MS = 1_000;
 
@@ -81,7 +81,7 @@ export class WaitingClaims {
     };
   }
 
-  /** `*` is every platform. The longest waiting first. */
+  /** Wakes the claims that have waited longest; `*` wakes all of every platform. */
   wakePlatform(platform: string, limit = TOGETHER): void {
     const fitting = [...this.#waiters].filter((waiter) => platform === '*' || waiter.platform === platform);
     for (const waiter of fitting.slice(0, platform === '*' ? fitting.length : limit)) waiter.wake('work');
@@ -100,7 +100,7 @@ export class WaitingClaims {
     for (const waiter of [...this.#waiters]) waiter.wake('answer');
   }
 
-  /** Programs are to end: their agents hear it with the answer to the claim that waits, not at the next heartbeat. */
+  /** Answers the waiting claims of these agents, so that they learn of programs to end before the next heartbeat. */
   async #wakeStopped(run: string): Promise<void> {
     const agents = new Set(await agentsToStop(this.#pool, run).catch(() => []));
     for (const waiter of [...this.#waiters]) if (agents.has(waiter.agent)) waiter.wake('answer');

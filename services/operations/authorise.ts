@@ -4,7 +4,7 @@ import type { Flow } from '../../graph/model.ts';
 import type { Actor } from '../../store/operations/actors.ts';
 
 /**
- * The one question of scope: may the actor do this to these flows, all of them? An empty scope is everything; otherwise each flow must be
+ * Whether the actor may do this to all of these flows. An empty scope is everything; otherwise each flow must be
  * named by its id, its procedure or its platform. `flows` null = a whole run or platform, for which only an unlimited scope is enough.
  * Throws `out_of_scope`.
  */

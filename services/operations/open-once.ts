@@ -1,4 +1,4 @@
-/** The opening of a run under an idempotency key: repeated, it answers the run that was opened. */
+/** Opens a run under an idempotency key: the same request, repeated, answers the run that was opened. */
 
 import type { OpenRun } from '../../contract/runs.ts';
 import { SluiceError, unknown } from '../../errors.ts';
@@ -14,7 +14,7 @@ import { bodyHash } from './body-hash.ts';
 
 interface Opening {
   readonly asked: OpenRun;
-  /** Idempotency key; undefined: the request is one of its own. */
+  /** Idempotency key; undefined: no other request has the same. */
   readonly key: string | undefined;
   /** Written in the same transaction as the run. */
   readonly also?: (client: Queryable, run: string) => Promise<void>;
@@ -46,7 +46,7 @@ async function open(
     purpose: asked.purpose,
     procedures: asked.procedures ?? null,
   };
-  // One transaction: a key that is known has its run, and a run that was opened has its key.
+  // In one transaction, so that a known key always has its run and an opened run its key.
   const run = await openRun(deps, request, actor.name, async (client, id) => {
     await writeApplied(client, {
       run: id,

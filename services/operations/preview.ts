@@ -1,4 +1,4 @@
-/** What a rerun, a forced pass or a retirement would do to the flows of a run, flow by flow (Q27). Nothing is changed. */
+/** What a rerun, a force-pass or a retirement would do to the flows of a run, flow by flow (Q27). Nothing is changed. */
 
 import { reachOf } from '../../graph/compiled/reach.ts';
 import type { OperationRequest } from '../../graph/run/decisions.ts';

@@ -7,8 +7,8 @@ import type { ServiceDeps } from '../deps.ts';
 import { prepare, type VerbRequest, waitForOutcome } from './request-operation.ts';
 
 /**
- * Waits for all outcomes and answers that of the first run. Each part has a key of its own and is checked for the actor's right unless that
- * very key is known: a known key of one part says nothing about the others. Throws what `prepare` and `requestTogether` throw.
+ * Waits for all outcomes and answers that of the first run. Each part has a key of its own. The actor's permission is checked for each part
+ * unless that part's key is known. Throws what `prepare` and `requestTogether` throw.
  */
 export async function requestInRuns(
   deps: ServiceDeps,

@@ -1,4 +1,4 @@
-/** From a verb's request to its one answer (protocol B1-B4): checked, logged, awaited; or foreseen, without a row. */
+/** From a verb's request to its one answer (protocol B1-B4): checked, logged, awaited; or previewed, without a row. */
 import { randomUUID } from 'node:crypto';
 import type { Operation, OperationPreview } from '../../contract/operations.ts';
 import { ERRORS, type ErrorCode, SluiceError } from '../../errors.ts';
@@ -40,13 +40,13 @@ export interface VerbRequest {
   readonly plan?: OperationRequest['plan'];
 }
 
-/** Idempotency key of a request; without one it is a request of its own. */
+/** Idempotency key of a request; without one, a key that no other request has. */
 export const keyOf = (headers: { 'idempotency-key'?: string | undefined }, otherwise?: string): string =>
   headers['idempotency-key'] ?? otherwise ?? `own-${randomUUID()}`;
 
 /**
  * Checks what can be checked before the log: throws `reason_required`, `evidence_required`, `unknown_*`, `out_of_scope`, `run_frozen`,
- * `already_paused`, `not_paused`, `not_closed`. A repeated request is owed its first outcome, whatever has changed since (B1).
+ * `already_paused`, `not_paused`, `not_closed`. A repeated request gets its first outcome, whatever has changed since (B1).
  */
 export async function prepare(
   deps: ServiceDeps,
@@ -57,7 +57,7 @@ export async function prepare(
   const rule = VERBS.get(asked.verb)!;
   const reason = asked.reason.trim();
   const evidence = asked.evidence?.trim() || null;
-  // Asked side by side: an operator waits for each of them.
+  // Read at the same time: an operator waits for all of them.
   const [context, repeated, refusal] = await Promise.all([
     openContext(deps, asked.run),
     known,
@@ -100,7 +100,7 @@ export async function prepare(
       evidence,
       partial: asked.partial === true,
       supersede: asked.supersede === true,
-      // Only where it is asked for: requests of before have another hash otherwise.
+      // Only where it was requested: otherwise older requests would have another hash.
       ...(asked.forceEnd === true ? { forceEnd: true } : {}),
       ran: asked.ran ?? null,
       plan: asked.plan ?? null,
@@ -108,7 +108,7 @@ export async function prepare(
   };
 }
 
-/** Throws `unknown_edge` when no run of the given period is waited for. */
+/** Throws `unknown_edge` when the flow waits for no run of the given period. */
 function edgesMeant(context: RunContext, { from, to: given, run, period }: EdgeByName): EdgeName[] {
   const to = flowOfRun(context, given).id;
   if (period === undefined) return [run === undefined ? { from, to } : { from, to, run }];
@@ -124,7 +124,7 @@ function edgesMeant(context: RunContext, { from, to: given, run, period }: EdgeB
   return meant.map((entry) => ({ from, to, run: entry.run }));
 }
 
-/** What the run itself says against the verb; null = nothing. */
+/** Why the run refuses the verb; null: it does not. */
 async function refusalOfRun(deps: ServiceDeps, id: string, verb: Verb): Promise<SluiceError | null> {
   const run = await readRun(deps.pool, id).catch((error: unknown) => {
     if (error instanceof SluiceError) return error;
@@ -141,7 +141,7 @@ async function refusalOfRun(deps: ServiceDeps, id: string, verb: Verb): Promise<
   return null;
 }
 
-/** Logs the operation and waits for its outcome. The row as it is then: `requested` when the time was over (B2). */
+/** Logs the operation, waits for its outcome and returns its row, still `requested` if no outcome came in time (B2). */
 export async function requestOperation(
   deps: ServiceDeps,
   actor: Actor,
@@ -159,7 +159,7 @@ export async function requestOperation(
   return waitForOutcome(deps, row);
 }
 
-/** Until the exchange that decides it has committed, at most `operationWaitMs`: by NOTIFY, and by looking twice a second. */
+/** Waits for the exchange that decides the operation, at most `operationWaitMs`: by NOTIFY, and by reading it twice a second. */
 export async function waitForOutcome(deps: ServiceDeps, row: OperationRow): Promise<OperationRow> {
   const until = performance.now() + deps.operationWaitMs;
   let current = row;
@@ -191,7 +191,7 @@ export async function waitForOutcome(deps: ServiceDeps, row: OperationRow): Prom
   }
 }
 
-/** 200 when applied; 202 with its address while it waits for the engine or a second person; a refused one is thrown as its problem. */
+/** 200 when applied; 202 while it waits for the engine or for a second person. A refused operation is thrown as its problem. */
 export function answerOf(row: OperationRow): { status: 200 | 202; operation: Operation } {
   if (row.state === 'refused') throw refusal(row);
   return { status: row.state === 'applied' ? 200 : 202, operation: toResponse(row) };

@@ -164,7 +164,7 @@ function asksPerson({ context: { graph }, state, isMember }: Work, v: number): b
 }
 
 function overwritten({ context, state, members }: Work): Plan['overwrites'] {
-  const tables = new Map<string, Plan['overwrites'][number]>();
+  const tables = new Map<string, Plan['overwrites'][number] & { flows: string[] }>();
   for (const v of members) {
     if (!hasStarted(state, v)) continue;
     const flow = context.flow(context.graph.ids[v]!);

@@ -1,4 +1,4 @@
-/** From what somebody typed to what exists, or to a refusal that names what may have been meant. */
+/** Finds runs and flows by what a person typed; a refusal suggests names. */
 import { SluiceError, unknown } from '../../errors.ts';
 import type { Flow } from '../../graph/model.ts';
 import type { CatalogueVersion } from '../../store/catalogue/catalogue.ts';
@@ -21,10 +21,10 @@ export async function openContext(
   }
 }
 
-/** Newest runs among which the one is looked for that may have been meant. */
+/** Number of newest runs from which similar names are suggested. */
 const SUGGESTED_FROM = 500;
 
-/** What may have been meant, or where the run has gone. */
+/** `unknown_run` with suggestions, or with the day on which the run was archived. */
 export async function unknownRun(pool: ServiceDeps['pool'], run: string): Promise<SluiceError> {
   return unknown(
     'unknown_run',
@@ -67,7 +67,7 @@ function idOf(context: RunContext, given: string): string | null {
   return id !== undefined && context.index.has(id) ? id : null;
 }
 
-/** Ids of the given flows; with `partial` unknown ones are kept (the outcome lists them) as long as one is known. */
+/** Ids of the given flows; with `partial`, unknown ones are kept for the outcome to list, as long as one is known. */
 export function knownFlows(context: RunContext, given: readonly string[], partial: boolean): string[] {
   const ids = given.map((flow) => idOf(context, flow));
   const missing = given.filter((_, i) => ids[i] === null);
@@ -99,8 +99,8 @@ export function flowOfVersion(version: CatalogueVersion, given: string): Flow {
 }
 
 /**
- * Each of the groups has a flow among the given ones; where there are none at all, nothing is known. Throws `unknown_group`: an empty answer
- * would read as if all were well.
+ * Throws `unknown_group` when a group has none of the given flows: an empty answer would read as if all were well. Without any flows,
+ * nothing is known and nothing is refused.
  */
 export function requireGroups(flows: Iterable<Flow>, asked: readonly string[] | undefined): void {
   if (asked === undefined) return;

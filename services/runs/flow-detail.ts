@@ -17,7 +17,7 @@ import type { ServiceDeps } from '../deps.ts';
 import { flowOfRun, openContext } from './find.ts';
 import { toFlowResponse } from './flow-view.ts';
 
-/** Throws `unknown_run`, `unknown_flow`. On one snapshot; of the run's state only what has moved since the answer before is read. */
+/** Reads one snapshot, and of the run's state only what changed since the previous answer. Throws `unknown_run`, `unknown_flow`. */
 export async function flowDetail(deps: ServiceDeps, run: string, given: string): Promise<FlowDetail> {
   const context = await openContext(deps, run);
   const flow = flowOfRun(context, given);

@@ -1,4 +1,4 @@
-/** Rows of the record and definitions of the catalogue, put together into what is shown of a flow. */
+/** A flow as lists show it: its row in the record with its definition in the catalogue. */
 
 import type { Flow, FlowFlag } from '../../contract/flows.ts';
 import type { Flow as FlowDefinition } from '../../graph/model.ts';

@@ -1,6 +1,6 @@
 /**
- * An attempt's log for a reader: piece by piece, each with its place in all that the attempt wrote, so that a reader whose API dies goes on
- * at the next one. Followed, it ends when everything has come that the attempt is known to have written.
+ * An attempt's log for a reader, piece by piece. Each piece has its offset in all that the attempt wrote, so that a reader whose API dies can
+ * continue at another one. A followed log ends when everything has arrived that the attempt is known to have written.
  */
 import type pg from 'pg';
 import { wholeCharacters } from '../../encoding.ts';
@@ -15,7 +15,7 @@ export type LogPiece = { readonly from: number; readonly next: number } & (
 
 export interface LogView {
   readonly place: LogPlace;
-  /** First byte that is wanted. */
+  /** Offset of the first byte to read. */
   readonly from: number;
   /** Wait for more until the attempt has ended. */
   readonly follow: boolean;
@@ -24,17 +24,17 @@ export interface LogView {
   readonly signal: AbortSignal;
 }
 
-/** How often a followed log is looked at, ms. */
+/** Interval at which a followed log is read, ms. */
 const LOOK_MS = 500;
-/** How often one is looked at whose attempt has ended and whose last bytes are on their way, ms. */
+/** The same after the attempt has ended, while its last bytes are on their way, ms. */
 const ARRIVAL_LOOK_MS = 50;
-/** An ended attempt's log that grows no more for this time, ms, is not waited for: a result does not wait for the log. */
+/** How long to wait for more of an ended attempt's log, ms: results do not wait for logs, so the rest may never come. */
 const ARRIVAL_MS = 3_000;
-/** A followed log that stays silent ends after this time, ms; a reader who still wants it asks again. */
+/** A followed log without new bytes ends after this time, ms; a reader who still wants it requests it again. */
 const SILENT_MS = 6 * 3_600_000;
-/** A line without end is shown as far as it is when it is this long, bytes. */
+/** Length in bytes at which an unfinished line is shown as it is. */
 const LONG_LINE = 64 * 1024;
-/** The log of an attempt that ended longer ago than this, ms, has come or will not. */
+/** Time after the end of an attempt, ms, after which no more of its log is expected. */
 const RECENT_MS = 15 * 60_000;
 
 export async function* piecesOf(
@@ -45,7 +45,7 @@ export async function* piecesOf(
   let line = new Line(from, encoding);
   let grownOn = performance.now();
   for (;;) {
-    // Its end first: what the attempt had written by then is there, or is known to be missing, at the look after it.
+    // The end is read before the log, so that the log read afterwards has everything written until then, or a known gap.
     const end = await readLogEnd(pool, place.epoch);
     let grown = false;
     for (;;) {
