@@ -1,4 +1,4 @@
-/** What services work with. api/connect.ts and tests construct it: two APIs in one process share nothing. */
+/** What services work with; api/connect.ts and tests construct it. */
 import type pg from 'pg';
 import type { CatalogueVersion } from '../store/catalogue/catalogue.ts';
 import type { ContextReader } from '../store/record/run-context.ts';
@@ -18,14 +18,16 @@ export interface ServiceDeps {
   readonly notifications: Notifications;
   readonly logs: LogStore;
   readonly agentCalls: AgentCalls;
+  /** Openings of runs that this API has begun, so that a repeated request joins the first. */
   readonly openings: OpeningsUnderWay;
+  /** Gathers the operations of each run into one transaction. */
   readonly lanes: OperationLanes;
   /** Grace after the orphan time of a lost attempt, ms (C4): dry runs compute with it. */
   readonly graceMs: number;
   readonly planTtlMs: number;
   /** How long a verb waits for its outcome before it answers 202 (B2), ms. */
   readonly operationWaitMs: number;
-  /** Time in ms without a call from an agent after which it is shown as gone. */
+  /** An agent is shown as gone after this time without a call, ms. */
   readonly leaseMs: number;
   readonly retention: RetentionPolicy;
   /** Asks the coordinator of a frozen run to go on from the record (A9). */

@@ -1,7 +1,7 @@
 /**
  * What attempts wrote, byte for byte: files behind an interface, never in PostgreSQL (decision 0019). Of each attempt the first 10 MiB and the
- * last 10 to 12 MiB are kept, what lies between is left out, in whole lines. Bytes are known by their offset in all that the attempt wrote:
- * a repeated chunk changes nothing, and what is missing is known to the byte.
+ * last 10 to 12 MiB are kept, in whole lines; what lies between is left out. Bytes have their offset in all that the attempt wrote, so a
+ * repeated chunk changes nothing and every gap is known to the byte.
  */
 import { constants } from 'node:fs';
 import { mkdir, open, readdir, rm, stat, unlink } from 'node:fs/promises';
@@ -18,7 +18,7 @@ export interface LogPart {
   /** Offset of the first byte; later than asked when something was left out. */
   readonly from: number;
   readonly data: Buffer;
-  /** Where to go on. */
+  /** Offset at which to continue. */
   readonly next: number;
 }
 
@@ -26,7 +26,7 @@ export interface LogStore {
   append(place: LogPlace, offset: number, data: Uint8Array): Promise<void>;
   /** Bytes from `from` on, at most 256 KiB; empty at the end. */
   read(place: LogPlace, from: number): Promise<LogPart>;
-  /** Everything that attempts of the run wrote: it went into the archive, logs do not. */
+  /** Deletes the logs of a run that was archived: the archive holds no logs. */
   forget(run: string): Promise<void>;
   /** Why the last bytes could not be stored; null: they were. */
   trouble(): string | null;
@@ -44,9 +44,9 @@ export interface LogLimits {
 const LIMITS: LogLimits = { head: 10 * 1024 * 1024, segment: 2 * 1024 * 1024, line: 64 * 1024 };
 const KEPT_SEGMENTS = 6;
 const PART = 256 * 1024;
-/** Codes of a disk, or of a user's share of it, that is full. */
+/** Codes of a full disk or quota. */
 const FULL = new Set(['ENOSPC', 'EDQUOT']);
-/** Attempts whose segments are remembered. */
+/** Number of attempts whose segments are kept in memory. */
 const REMEMBERED = 1_000;
 
 /** A file `<epoch>.<offset of its first byte>` of the attempt's folder. */
@@ -76,7 +76,7 @@ export function fileLogStore(folder: string, limits: LogLimits = LIMITS): LogSto
   async function write(place: LogPlace, offset: number, bytes: Uint8Array): Promise<void> {
     let segments = await segmentsOf(place);
     if (endOf(segments) !== offset) {
-      // A repeat, a gap, or another API wrote meanwhile: the files know.
+      // A repeat, a gap, or another API has written meanwhile: the files are read.
       known.delete(place.epoch);
       segments = await segmentsOf(place);
     }
@@ -124,7 +124,7 @@ export function fileLogStore(folder: string, limits: LogLimits = LIMITS): LogSto
           trouble = null;
         })
         .catch((error: NodeJS.ErrnoException) => {
-          // What was written is not known any more: look at the files the next time.
+          // It is unknown what was written: the files are read at the next chunk.
           known.delete(place.epoch);
           trouble = FULL.has(error.code ?? '') ? `no space is left for ${folder}` : error.message;
           throw error;
@@ -138,7 +138,7 @@ export function fileLogStore(folder: string, limits: LogLimits = LIMITS): LogSto
     },
 
     async read(place, from) {
-      // Another API may be writing: the files say what there is.
+      // Another API may be writing, so the files are read.
       const segments = await listSegments(folderOf(folder, place), place.epoch);
       const segment = segments.find(({ start, size }) => start + size > from);
       if (segment === undefined) return { from, data: Buffer.alloc(0), next: from };
@@ -199,7 +199,7 @@ function wholeLines(data: Uint8Array, room: number, size: number, line: number):
   return room - end <= line ? end : room;
 }
 
-/** Ids hold only letters, digits and `_ . -`; whatever else came in must not leave the folder. */
+/** Ids hold only letters, digits and `_ . -`; any other character must not lead out of the folder. */
 const safe = (id: string): string => encodeURIComponent(id).replace(/^\.+/, '_').slice(0, 200);
 
 const folderOf = (folder: string, { run, flow }: LogPlace): string => join(folder, safe(run), safe(flow));

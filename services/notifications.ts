@@ -1,4 +1,4 @@
-/** PostgreSQL's notifications inside this process. One may be lost while the connection comes back: who waits also polls. */
+/** PostgreSQL's notifications inside this process. A notification may be lost while the connection is restored, so waiting code also polls. */
 import { listen } from '../store/schema/listen.ts';
 
 export const CHANNELS = [

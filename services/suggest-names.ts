@@ -1,7 +1,7 @@
 /** Suggestions for a name that does not exist. */
 import { closest } from '../graph/text/problems.ts';
 
-/** The nearest by spelling, then some that contain what was typed; at most `limit`. O(names x length²), for the error path only. */
+/** At most `limit` names: the nearest by spelling, then some that contain what was typed. O(names x length²): for errors only. */
 export function suggestNames(typed: string, names: Iterable<string>, limit = 3): string[] {
   const all = [...names];
   const found = new Set<string>();

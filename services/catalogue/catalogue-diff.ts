@@ -11,7 +11,7 @@ import { isYaml } from './file-text.ts';
 type Edge = Difference['edges']['added'][number];
 type SectionChange = Difference['sections'][number];
 
-/** At most this many of the flows that a change of a pool, a calendar ... concerns are named; their number is always complete. */
+/** Maximum number of flows named for a change of a pool, a calendar ...; their count is always complete. */
 const NAMED = 20;
 
 /** What applying the files would change. O(flows + edges). */
@@ -97,7 +97,7 @@ function compareEdges(was: Flow, flow: Flow, edges: { added: Edge[]; removed: Ed
 
 type Section = Exclude<keyof Frame, never>;
 
-/** Entries of the sections beside the flows that were added, removed or changed, and whom that concerns. O(flows) for each of them. */
+/** Changed entries of all sections other than flows, with the flows that each concerns. O(flows) for each entry. */
 function sectionChanges(before: CatalogueVersion, now: CheckedFiles): SectionChange[] {
   const all = new Map([...before.flows, ...now.flows.map((flow) => [flow.id, flow] as const)]);
   const schedules = [...before.frame.schedules, ...now.frame.schedules];

@@ -1,4 +1,4 @@
-/** What a new catalogue version would take away: named, and refused unless it was asked for. */
+/** What a new catalogue version would remove; refused unless the request allows it. */
 
 import type { Difference } from '../../contract/catalogue.ts';
 import { SluiceError } from '../../errors.ts';
@@ -6,9 +6,9 @@ import { canonicalJson } from '../../graph/compiled/hash.ts';
 import type { Flow } from '../../graph/model.ts';
 import { closest } from '../../graph/text/problems.ts';
 
-/** Removed flows named in the text of a refusal; the facts name all. */
+/** Maximum number of removed flows named in the text of a refusal; the facts name all. */
 const NAMED = 10;
-/** How often an id is compared with all added ids: each is a look at every one of them. */
+/** Maximum number of removed ids that are compared with every added id. */
 const SIMILAR = 30;
 
 type Rename = Difference['renamed'][number];
@@ -38,7 +38,7 @@ function contentOf({ id: _, names: __, aliases: ___, ...content }: Flow): string
   return canonicalJson(JSON.parse(JSON.stringify(content)));
 }
 
-/** Throws `removes_flows` when flows or schedules would go and nobody said that they may. */
+/** Throws `removes_flows` when flows or schedules would be removed and the request does not allow it. */
 export function requireRemovals(
   { removed, renamed, sections }: Pick<Difference, 'removed' | 'renamed' | 'sections'>,
   allowed: boolean,

@@ -1,4 +1,4 @@
-/** A catalogue against what this installation knows: agents that were started, and who could confirm. */
+/** Compares a catalogue with this installation: its agents, and the people who could confirm. */
 import type { CheckedCatalogue } from '../../graph/catalogue/check.ts';
 import { placed } from '../../graph/catalogue/parse.ts';
 import { type KnownNames, spellings } from '../../graph/catalogue/spelling.ts';
@@ -9,7 +9,7 @@ import { rolesOfPeople } from '../../store/operations/actors.ts';
 import type { Queryable } from '../../store/schema/pool.ts';
 
 export interface Surroundings {
-  /** Of every agent that was ever started. */
+  /** Every agent that was ever started. */
   readonly agents: readonly { readonly platform: string; readonly labels: readonly string[] }[];
   /** Roles of the people who may ask. */
   readonly roles: ReadonlySet<string>;
@@ -22,7 +22,7 @@ export async function readSurroundings(client: Queryable): Promise<Surroundings>
 
 type Checked = Pick<CheckedCatalogue, 'catalogue' | 'flows' | 'locate'>;
 
-/** Warnings, each once for what it is about, at the first flow that it concerns. O(flows + agents). */
+/** Warnings, one for each platform, set of labels or role, at the first flow that it concerns. O(flows + agents). */
 export function surroundingProblems(checked: Checked, around: Surroundings | null): Problem[] {
   const { catalogue, flows, locate } = checked;
   const known: KnownNames =

@@ -59,7 +59,7 @@ export async function diffImpact(
   };
 }
 
-/** What results may differ because of it: changed and removed flows, and those whose program's text is another one. */
+/** Flows whose results may differ: changed ones, removed ones, and those whose program has another text. */
 function changesOf(
   before: CatalogueVersion | null,
   now: CheckedFiles,
@@ -100,7 +100,7 @@ function touchedFlow(estate: Estate, flow: string): Omit<TouchedFlow, 'change' |
   };
 }
 
-/** What open runs are held against. */
+/** What open runs are compared with. */
 interface Change {
   readonly target: CatalogueVersion;
   readonly changes: ReadonlyMap<string, TouchedFlow['change']>;
@@ -108,7 +108,7 @@ interface Change {
   readonly expect: ExpectDurations;
 }
 
-/** The newest first, and by flow where it is held and how it stands. */
+/** Open runs that the change touches, newest first; and for each flow its states in them. */
 async function touchedRuns(
   deps: ServiceDeps,
   change: Change,
@@ -159,7 +159,7 @@ async function adoption(
     Uint8Array.from({ length: graph.n }, (_, v) => (of(v) ? 1 : 0));
   const ends = expectedEnds(graph, {
     now: Math.max(state.now, await readClock(deps.pool)),
-    // What was not asked for is nobody's lateness.
+    // A flow that was not triggered cannot be late.
     runs: bytes((v) => state.result[v] === 0 && !has(state, v, FLAG.RETIRED) && isTriggered(graph, state, v)),
     members: new Uint8Array(graph.n),
     roots: bytes((v) => changes.has(graph.ids[v]!) || added.has(graph.ids[v]!)),

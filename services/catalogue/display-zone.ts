@@ -1,6 +1,6 @@
 /**
- * The zone in which clock times are written for people, and which stands beside them: that of the first calendar of the newest catalogue,
- * without any that of China.
+ * The time zone in which clock times are written for people, and which is named beside them: that of the first calendar of the newest
+ * catalogue; without a calendar, China's.
  */
 import { dateTimeOf } from '../../graph/calendar/clock-time.ts';
 import { DEFAULT_CALENDAR } from '../../graph/calendar/work-days.ts';

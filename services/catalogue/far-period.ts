@@ -1,4 +1,4 @@
-/** Periods far ahead have to be confirmed by everybody who asks for them (graph/calendar/far-period.ts). */
+/** A request for a period far ahead must confirm it (graph/calendar/far-period.ts). */
 import { isPeriod } from '../../graph/calendar/calendar.ts';
 import { requireNear } from '../../graph/calendar/far-period.ts';
 import { DEFAULT_CALENDAR } from '../../graph/calendar/work-days.ts';
@@ -7,7 +7,7 @@ import { readClock } from '../../store/record/snapshot.ts';
 import type { ServiceDeps } from '../deps.ts';
 import { newestCatalogue } from './newest-catalogue.ts';
 
-/** Throws `far_period`. What is no period at all is somebody else's to refuse. */
+/** Throws `far_period`. Text that is not a period is refused elsewhere. */
 export async function requireConfirmed(
   deps: Pick<ServiceDeps, 'pool' | 'versionOf'>,
   {

@@ -1,11 +1,11 @@
-/** An impact as people see it. */
+/** The impact of a change, as answers show it. */
 
 import type { Impact } from '../../contract/impact.ts';
 import { wayTo } from '../../graph/compiled/reach.ts';
 import { type Estate, estateOf, impactOf } from '../../graph/impact/impact.ts';
 import type { CatalogueVersion, Frame } from '../../store/catalogue/catalogue.ts';
 
-/** At most this many key flows, and as many deadlines, are named. */
+/** Maximum number of key flows, and of deadlines, that are named. */
 const NAMED = 200;
 
 const estates = new WeakMap<CatalogueVersion, Estate>();

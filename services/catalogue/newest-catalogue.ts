@@ -1,10 +1,10 @@
-/** The catalogue that somebody means who names no version. */
+/** The newest catalogue version: the one meant when a request names none. */
 import { SluiceError } from '../../errors.ts';
 import type { Openings } from '../../graph/calendar/openings.ts';
 import { type CatalogueVersion, newestVersion } from '../../store/catalogue/catalogue.ts';
 import type { ServiceDeps } from '../deps.ts';
 
-/** null: there is none yet. */
+/** The newest catalogue version; null: none was applied yet. */
 export async function newestCatalogue(
   deps: Pick<ServiceDeps, 'pool' | 'versionOf'>,
 ): Promise<CatalogueVersion | null> {
@@ -17,7 +17,7 @@ export const newestOpenings = async (
   deps: Pick<ServiceDeps, 'pool' | 'versionOf'>,
 ): Promise<Openings | null> => (await newestCatalogue(deps))?.openings ?? null;
 
-/** Default: the newest. Throws `no_catalogue`, `unknown_version`. */
+/** The given catalogue version; default: the newest. Throws `no_catalogue`, `unknown_version`. */
 export async function versionOf(
   deps: Pick<ServiceDeps, 'pool' | 'versionOf'>,
   version?: number,

@@ -28,7 +28,7 @@ export function estateLineage(version: CatalogueVersion): Promise<EstateLineage>
   return known;
 }
 
-/** Flows looked at between two looks at other requests. */
+/** Number of flows processed before other requests get a turn. */
 const TOGETHER = 50;
 
 async function build(version: CatalogueVersion): Promise<EstateLineage> {
@@ -70,7 +70,7 @@ const UNFINISHED: SqlTables = {
   unread: 'the parser did not finish within its limits',
 };
 
-/** By flow; none for flows without SQL, or whose file is not there. */
+/** Tables by flow; no entry for a flow without SQL or without its file. */
 async function tablesOfPrograms({
   flows,
   programs,

@@ -24,7 +24,7 @@ export interface LeftOut {
 }
 
 export interface Found {
-  /** The asked run first, perhaps with members that it got over other runs. */
+  /** The requested run first; other runs may have added members to it. */
   readonly parts: readonly PlanPart[];
   readonly left: readonly LeftOut[];
 }
@@ -59,7 +59,7 @@ export async function partsOf(deps: ServiceDeps, asked: PlanPart): Promise<Found
 
 async function openPart(deps: ServiceDeps, run: string): Promise<PlanPart | LeftOut> {
   const { purpose, state, frozen } = await readRun(deps.pool, run);
-  // A rehearsal is opened again when it is wanted; it is nobody's upstream.
+  // No run waits for a rehearsal; it is opened again when it is wanted.
   if (purpose === 'rehearsal') return { run, code: 'rehearsal' };
   if (state === 'closed') return { run, code: 'run_closed' };
   if (frozen !== null) return { run, code: 'run_frozen' };
@@ -67,7 +67,7 @@ async function openPart(deps: ServiceDeps, run: string): Promise<PlanPart | Left
   return { context, state: await readState(deps.pool, context, deps.graceMs), members: [] };
 }
 
-/** What each run gets: its own members, and the upstreams in the others whose old results count no more. */
+/** Each run with its members, and with the upstream flows in other runs whose old results no longer count. */
 export function plansFor(parts: readonly PlanPart[], asked: RerunPlan): { run: string; plan: RerunPlan }[] {
   const redone = new Set(
     parts.flatMap(({ context, state, members }) =>

@@ -1,4 +1,4 @@
-/** What applying a rerun plan would cost and touch: how long it takes, what is overwritten, who is late, what need not be redone. */
+/** What applying a rerun plan would cost: its duration, overwritten tables, late flows, and what need not be redone. */
 
 import type { Plan } from '../../contract/rerun-plans.ts';
 import { type Reach, reachOf, wayTo } from '../../graph/compiled/reach.ts';
@@ -29,7 +29,7 @@ export type PlanImpact = Pick<
 const NAMED_KEYS = 200;
 
 export interface PlanToWeigh {
-  /** The asked run first. */
+  /** The requested run first. */
   readonly parts: readonly PlanPart[];
   readonly roots: readonly number[];
   readonly running: Plan['running'];
@@ -81,13 +81,13 @@ async function worksOf(plan: PlanToWeigh, expect: ExpectDurations): Promise<Work
     const isMember = new Uint8Array(graph.n);
     for (const v of members) {
       isMember[v] = 1;
-      // It ends first, and then begins again.
+      // It runs to its end first, and then starts again.
       if (plan.running === 'wait' && state.result[v] === 0 && hasStarted(state, v)) durations[v]! *= 2;
     }
     const foreseen = { ends: new Float64Array(), by: new Int32Array(), moved: new Uint8Array() };
     works.push({ ...part, isMember, durations, origin, foreseen, after: new Map() });
   }
-  // One run's end is another one's beginning, and perhaps back again.
+  // The end of a flow in one run starts flows in another, and these may delay the first run again.
   for (let round = 0; round < works.length; round++) {
     let moved = false;
     for (const work of works) moved = foresee(work, works, plan.now) || moved || round === 0;
@@ -96,7 +96,7 @@ async function worksOf(plan: PlanToWeigh, expect: ExpectDurations): Promise<Work
   return works;
 }
 
-/** Whether an end is another one than before. */
+/** Whether any expected end has changed. */
 function foresee(work: Work, works: readonly Work[], now: number): boolean {
   const { context, state, isMember, durations, after } = work;
   const { graph, subscriptions } = context;
@@ -113,7 +113,7 @@ function foresee(work: Work, works: readonly Work[], now: number): boolean {
       after.set(v, { work: other, v: u });
     }
   const runs = Uint8Array.from({ length: graph.n }, (_, v) => {
-    // What was not triggered waits for somebody.
+    // A flow that was not triggered waits for a person.
     if (isMember[v] === 1) return hasStarted(state, v) || isTriggered(graph, state, v) ? 1 : 0;
     return state.result[v] === 0 && !has(state, v, FLAG.RETIRED) && isTriggered(graph, state, v) ? 1 : 0;
   });
@@ -155,7 +155,7 @@ function pathTo(last: { work: Work; v: number } | null, runs: number): Plan['est
   return path;
 }
 
-/** A person must say something before it is done again: a gate whose word is not kept, a manual trigger that is asked for again. */
+/** A person must act before it is redone: a gate whose confirmation is not kept, or a manual trigger that is needed again. */
 function asksPerson({ context: { graph }, state, isMember }: Work, v: number): boolean {
   const { runner, trigger, onRerun } = graph.attrOf(v);
   if (isMember[v] === 0 || (runner !== 'person' && trigger !== 'manual')) return false;
@@ -196,7 +196,7 @@ function keysHit(work: Work, reach: Reach): Plan['keysHit'] {
     }));
 }
 
-/** Key members of another run; the way leads through the catalogue, from cycle to cycle. */
+/** Key members of another run; the path to them leads through the catalogue, from cycle to cycle. */
 function keysElsewhere(own: Work, work: Work, roots: readonly number[]): Plan['keysHit'] {
   const { graph, run } = work.context;
   const keys = work.members.filter((v) => graph.attrOf(v).key).slice(0, NAMED_KEYS);
@@ -233,7 +233,7 @@ function leftAlone(
   };
 }
 
-/** Declared tables and those of the SQL; a list without any may be incomplete. Null: it moves no data. */
+/** Declared tables and tables of the SQL; an empty list may be incomplete. Null: the flow moves no data. */
 function tablesIn(flow: Flow, { flows, unread }: EstateLineage): FlowTables | null {
   if (flow.runner !== 'agent') return null;
   const { reads, writes } = flows.get(flow.id)!;

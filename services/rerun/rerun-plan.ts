@@ -1,4 +1,4 @@
-/** Makes a rerun plan: members, and everything that applying it would touch (protocol E). Nothing is changed by making one. */
+/** Makes a rerun plan: its members, and everything that applying it would touch (protocol E). Making one changes nothing. */
 import type { Infer } from '../../contract/fields.ts';
 import type { Plan, PlanRequest } from '../../contract/rerun-plans.ts';
 import { SluiceError } from '../../errors.ts';
@@ -147,7 +147,7 @@ function becomeStale(
   running: RerunPlan['running'],
 ): string[] {
   const among = new Set(members);
-  // A running member that is waited for makes nothing stale before its new generation begins.
+  // A running member that the plan waits for makes nothing stale before its new generation starts.
   const redone = members.filter((v) => hasStarted(s, v) && (s.result[v] !== 0 || running === 'supersede'));
   return reachOf(graph, redone)
     .order.filter((v) => !among.has(v) && hasStarted(s, v))
@@ -155,7 +155,7 @@ function becomeStale(
     .map((v) => graph.ids[v]!);
 }
 
-/** What stands in the way of the members now. */
+/** What keeps the members from being redone now. */
 async function standingOf(
   { pool }: ServiceDeps,
   { context, state, members }: PlanPart,

@@ -1,10 +1,10 @@
-/** How long the flows of a run are expected to run, as what is planned or changed is weighed by it. */
+/** Expected durations of the flows of a run, by which plans and changes are weighed. */
 import type pg from 'pg';
 import type { ExpectedOrigin } from '../../graph/usual/expected.ts';
 import { readUsual, type UsualOf } from '../../store/record/usual-times.ts';
 
 export interface ExpectedDurations {
-  /** Per vertex; 0 for what no agent runs: persons and the engine take no time that anybody could expect. */
+  /** Per vertex, ms; 0 for flows that no agent runs: how long a person takes cannot be expected. */
   readonly ms: Float64Array;
   /** Per vertex, where the figure comes from; null where no agent runs it. */
   readonly origin: readonly (ExpectedOrigin | null)[];

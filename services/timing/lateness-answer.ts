@@ -1,4 +1,4 @@
-/** How late a flow is and because of what (docs/answers.md): today's run against an earlier one that is like it. */
+/** How late a flow is, and why (docs/answers.md): today's run compared with an earlier one. */
 import { SluiceError } from '../../errors.ts';
 import { periodSpan } from '../../graph/calendar/calendar.ts';
 import { classOf, type DayClass } from '../../graph/calendar/day-class.ts';
@@ -24,7 +24,7 @@ export type Against =
   | { readonly kind: 'times' }
   | { readonly kind: 'run'; readonly run: string };
 
-/** Periods looked through for one that is like today's: more than a year of days. */
+/** Maximum number of earlier periods searched for one of the same day class: more than a year of days. */
 const LOOKED_THROUGH = 400;
 
 /** A run as its critical path is walked. */
@@ -41,7 +41,7 @@ export interface LatenessAnswer extends Lateness {
   readonly text: { readonly en: string; readonly zh: string };
 }
 
-/** `computing` carries out the computing, on what was read, and times it. Throws `no_reference` when no earlier run is like this one, or the one that was named lacks the flow. */
+/** `computing` runs and times the computation. Throws `no_reference` when no earlier run compares, or the named one lacks the flow. */
 export async function latenessOf(
   deps: ServiceDeps,
   context: RunContext,
@@ -104,7 +104,7 @@ async function againstTimes(
     const dueAt = new Float64Array(graph.n);
     for (let v = 0; v < graph.n; v++) {
       const due = v === target ? time : times(v, 0);
-      // What is only the latest that is allowed tells nothing about a flow on the way.
+      // A latest start says nothing about when a flow on the path is usually done.
       if (due !== null && (v === target || due.origin === 'configured' || due.origin === 'learned'))
         dueAt[v] = due.at;
     }
@@ -130,7 +130,7 @@ async function againstTimes(
   };
 }
 
-/** What instants of runs are compared from: the beginning of their period. */
+/** Instants of runs are compared relative to the start of their period. */
 const startOf = (cycle: Cycle, period: string): number =>
   periodSpan(cycle, period, DEFAULT_CALENDAR.timeZone).startMs;
 

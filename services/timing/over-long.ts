@@ -16,7 +16,7 @@ export interface OverLongFlow extends RunningFlow {
   readonly against: 'hour' | 'usual';
 }
 
-/** Of all scheduled runs, the longest first. */
+/** In all scheduled runs, longest first. */
 export async function overLongFlows(deps: ServiceDeps): Promise<OverLongFlow[]> {
   const now = await readClock(deps.pool);
   const found: OverLongFlow[] = [];

@@ -3,10 +3,10 @@ import type pg from 'pg';
 import { deleteBeat, writeBeat } from '../../store/agents/beats.ts';
 
 const EVERY_MS = 1_000;
-/** A longer pause breaks the row of beats: agents could not have reported in it. */
+/** A pause longer than this, ms, breaks the series of beats: agents could not report during it. */
 const GAP_MS = 3_000;
 
-/** Writes beats until the returned function is called, which takes the row away. */
+/** Writes beats until the returned function is called; that function deletes the row. */
 export function startBeats(
   pool: pg.Pool,
   name: string,

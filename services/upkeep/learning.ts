@@ -1,4 +1,4 @@
-/** Learning from history by itself: a look every ten minutes in each API; one of them learns what there is to learn (decision 0013). */
+/** Learns expected durations from history: every API checks every ten minutes, and one of them learns (decision 0013). */
 import type pg from 'pg';
 import type { CatalogueVersion } from '../../store/catalogue/catalogue.ts';
 import { learnExpected } from '../../store/history/expected.ts';
@@ -8,14 +8,14 @@ export interface LearningDeps {
   readonly versionOf: (version: number) => Promise<CatalogueVersion>;
 }
 
-/** Of one and the same cycle, day or month once a day or so, hours once an hour. */
+/** Interval of the checks, ms. Day and month runs have something to learn about once a day, hour runs once an hour. */
 const EVERY_MS = 600_000;
-/** Not while everything starts. */
+/** Delay before the first check, ms: not while everything starts. */
 const FIRST_MS = 20_000;
 
 type Log = (facts: object, message: string) => void;
 
-/** Until the returned function is called, which waits for what is being read. */
+/** Runs until the returned function is called; that function waits for the reading under way. */
 export function startLearning(
   { pool, versionOf }: LearningDeps,
   log: { debug: Log; warn: Log },

@@ -1,4 +1,4 @@
-/** Retention as the API carries it out: when asked to, and by itself, a pass an hour in one of the APIs. */
+/** Retention: on request, and one pass an hour by itself in one of the APIs. */
 import type pg from 'pg';
 import {
   type PassLimits,
@@ -14,7 +14,7 @@ export interface RetentionDeps {
   readonly logs: LogStore;
 }
 
-/** One pass; what the attempts of archived runs wrote goes too. Null when another process is at it. */
+/** One pass, which also deletes the logs of archived runs. Null when another process is running one. */
 export async function retain(
   { copyPool, retention, logs }: RetentionDeps,
   limits: PassLimits,
@@ -24,15 +24,16 @@ export async function retain(
   return report;
 }
 
+/** Interval of the passes, ms. */
 const EVERY_MS = 3_600_000;
-/** Not while everything starts. */
+/** Delay before the first pass, ms: not while everything starts. */
 const FIRST_MS = 300_000;
-/** Runs a pass: 24 hours, a day and a month come in a day; more is a backlog. */
+/** Maximum number of runs in a pass. A day adds at most 26: 24 hours, a day and a month. */
 const RUNS = 200;
 
 type Log = (facts: object, message: string) => void;
 
-/** Until the returned function is called, which waits for the run that is being written. */
+/** Runs until the returned function is called; that function waits for the run being written. */
 export function startRetention(
   deps: RetentionDeps,
   log: { info: Log; warn: Log },

@@ -1,4 +1,4 @@
-/** Why runs do not exist: everything that answers it, read for all of them together. */
+/** Why runs were not opened, read for all of them together. */
 
 import { beginningOf } from '../../graph/calendar/beginning.ts';
 import { parseRunId } from '../../graph/calendar/calendar.ts';
@@ -14,14 +14,14 @@ import { newestCatalogue } from '../catalogue/newest-catalogue.ts';
 import type { ServiceDeps } from '../deps.ts';
 
 export interface UnopenedRun {
-  /** Of the run as a whole: without a flow, its chain is empty. */
+  /** The cause of the run as a whole; its chain is empty. */
   readonly cause: Cause;
   readonly now: number;
 }
 
 /**
- * Those of `runs` that are not in the record, each with the reason; ids that can be no run's are left out. One query when all are there,
- * otherwise at most five for each cycle, however many runs: a flow may wait for every hour of a day and every day of a month.
+ * Those of `runs` that are not in the record, each with the reason; ids that no run can have are left out. One query when all exist,
+ * otherwise at most five for each cycle: a flow may wait for every hour of a day and every day of a month.
  */
 export async function unopenedRuns(
   deps: Pick<ServiceDeps, 'pool' | 'versionOf'>,
@@ -69,7 +69,7 @@ export async function unopenedRuns(
   );
 }
 
-/** Since when periods of the cycles exist by the newest catalogue; null: all do, or there is no catalogue. */
+/** The first period of each cycle by the newest catalogue; null: all periods exist, or there is no catalogue. */
 async function beginnings(
   deps: Pick<ServiceDeps, 'pool' | 'versionOf'>,
   cycles: readonly Cycle[],

@@ -1,5 +1,5 @@
 /**
- * Why a flow has not run, also when the reason lies in another run: the walk goes on in the graph and the record of that run
+ * Why a flow has not run, also when the reason lies in another run: the walk continues in the graph and the record of that run
  * (docs/answers.md, protocol A11). Each run is read in a snapshot of its own.
  */
 import { SluiceError } from '../../errors.ts';
@@ -17,7 +17,7 @@ import { type UnopenedRun, unopenedRuns } from './unopened-runs.ts';
 /** Maximum number of flows of other runs that one answer looks into; for the others it shows the edge to them. */
 const FLOW_LIMIT = 40;
 
-/** By id, by former name, or by the name of a distribution, which means its import; -1 when the run has none such. */
+/** The vertex by id, by former name, or by the name of a distribution, which means its import; -1: the run has none. */
 export function vertexOf(context: RunContext, given: string): number {
   const half = context.index.get(`${given}.import`);
   if (half !== undefined && !context.index.has(given)) return half;
@@ -29,7 +29,7 @@ export function vertexOf(context: RunContext, given: string): number {
   }
 }
 
-/** An unopened run is an answer; an id that can be no run's is a mistake (`unknown_run`). */
+/** The run, or the cause why it was not opened. Throws `unknown_run` for an id that no run can have. */
 export async function contextOrCause(
   deps: ServiceDeps,
   run: string,
@@ -48,7 +48,7 @@ export async function contextOrCause(
 const ofFlow = ({ cause }: UnopenedRun, flow: string | null): Cause =>
   flow === null ? cause : { ...cause, chain: [flow] };
 
-/** A flow that the run does not contain, with the names that may have been meant. */
+/** The cause for a flow that the run does not contain, with suggested names. */
 export async function whyAbsent(
   deps: ServiceDeps,
   context: RunContext,
@@ -60,7 +60,7 @@ export async function whyAbsent(
   return { cause: absentFlow(context.run.id, given, found, now), now, near: meant };
 }
 
-/** Causes in other runs in the place of the edges to them. */
+/** Replaces edges to other runs by the causes found in those runs. */
 export async function withOtherRuns<T extends Pick<WhyFlow, 'causes' | 'causeCount'>>(
   deps: ServiceDeps,
   run: string,
@@ -96,7 +96,7 @@ class WalkOn {
   readonly #runs = new Map<string, UnopenedRun | null>();
   /** Other runs, each read once: how their flows are asked. */
   readonly #askers = new Map<string, Promise<Asked>>();
-  /** What was found for a flow of another run; asked once however many wait for it. */
+  /** What was found for a flow of another run; each flow is looked into once. */
   readonly #known = new Map<string, Promise<readonly Cause[] | null>>();
 
   constructor(deps: ServiceDeps, limit: number) {
@@ -104,7 +104,7 @@ class WalkOn {
     this.#limit = limit;
   }
 
-  /** `way`: the flows, with their runs, over which this run was reached: round a loop of runs the walk ends. */
+  /** `way`: the flows, with their runs, on the path to this run; the walk ends where it would go round a loop of runs. */
   async into(run: string, way: readonly string[], causes: readonly Cause[]): Promise<Cause[]> {
     await this.#meet(causes);
     const found = new Map<string, Cause>();
@@ -129,7 +129,7 @@ class WalkOn {
       this.#known.set(place, asked);
     }
     const causes = await asked;
-    // Done there: the news is on its way.
+    // It is done there, and this run is about to receive that.
     if (causes === null) return [cause];
     const before = cause.chain.slice(0, -1);
     return causes.map((other) => ({
@@ -139,7 +139,7 @@ class WalkOn {
     }));
   }
 
-  /** Finds out which of the runs that the causes name exist, all at once: most that are waited for were not opened yet. */
+  /** Reads which of the runs that causes name exist, all at once: most of them were not opened yet. */
   async #meet(causes: readonly Cause[]): Promise<void> {
     const named = causes.flatMap((cause) => (isElsewhere(cause) ? [cause.by] : []));
     const unmet = [...new Set(named)].filter((run) => !this.#runs.has(run));
