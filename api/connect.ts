@@ -4,10 +4,12 @@ import { join } from 'node:path';
 import { createLogger } from '../logging.ts';
 import { createAgentCalls } from '../services/agents/agent-calls.ts';
 import { displayZone } from '../services/catalogue/display-zone.ts';
+import { EstateLineages } from '../services/lineage/estate-lineage.ts';
 import { fileLogStore } from '../services/log-store.ts';
 import { openNotifications } from '../services/notifications.ts';
 import { OpeningsUnderWay } from '../services/operations/openings-under-way.ts';
 import { OperationLanes } from '../services/operations/operation-lanes.ts';
+import { ProgramReader } from '../services/programs/program-reader.ts';
 import { startBeats } from '../services/upkeep/beats.ts';
 import { startLearning } from '../services/upkeep/learning.ts';
 import { startRetention } from '../services/upkeep/retention.ts';
@@ -72,6 +74,7 @@ export async function connectApi(options: ApiOptions): Promise<ConnectedApi> {
   const zone = (): Promise<string> => displayZone({ pool, versionOf });
   const warn = (facts: object, message: string): void => log.warn(facts, message);
   const agentCalls = createAgentCalls({ ...options, pool, contextOf, notifications, logs, zone, warn });
+  const programs = new ProgramReader();
   const app = await buildApp({
     ...options,
     pool,
@@ -81,6 +84,8 @@ export async function connectApi(options: ApiOptions): Promise<ConnectedApi> {
     notifications,
     logs,
     agentCalls,
+    programs,
+    lineages: new EstateLineages(programs),
     openings: new OpeningsUnderWay(),
     lanes: new OperationLanes(pool),
     operationWaitMs: 10_000,
@@ -105,6 +110,7 @@ export async function connectApi(options: ApiOptions): Promise<ConnectedApi> {
       await stopBeats();
       await stopRetention();
       await stopLearning();
+      await programs.close();
       await notifications.close();
       await copyPool.end();
       await pool.end();

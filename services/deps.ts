@@ -4,10 +4,12 @@ import type { CatalogueVersion } from '../store/catalogue/catalogue.ts';
 import type { ContextReader } from '../store/record/run-context.ts';
 import type { RetentionPolicy } from '../store/retention/retention.ts';
 import type { AgentCalls } from './agents/agent-calls.ts';
+import type { EstateLineages } from './lineage/estate-lineage.ts';
 import type { LogStore } from './log-store.ts';
 import type { Notifications } from './notifications.ts';
 import type { OpeningsUnderWay } from './operations/openings-under-way.ts';
 import type { OperationLanes } from './operations/operation-lanes.ts';
+import type { ProgramReader } from './programs/program-reader.ts';
 
 export interface ServiceDeps {
   readonly pool: pg.Pool;
@@ -18,6 +20,9 @@ export interface ServiceDeps {
   readonly notifications: Notifications;
   readonly logs: LogStore;
   readonly agentCalls: AgentCalls;
+  /** Reads SQL programs in a thread of its own: check, apply and lineage read the same texts. */
+  readonly programs: ProgramReader;
+  readonly lineages: EstateLineages;
   /** Openings of runs that this API has begun, so that a repeated request joins the first. */
   readonly openings: OpeningsUnderWay;
   /** Gathers the operations of each run into one transaction. */

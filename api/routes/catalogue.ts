@@ -144,7 +144,7 @@ export function catalogueRoutes(app: Api, deps: ServiceDeps): void {
 
 /** Against the agents and people of this installation, too. */
 const checkAround = async (deps: ServiceDeps, files: readonly GivenFile[], mode: 'apply' | 'import') =>
-  checkFiles(files, mode, Date.now(), await readSurroundings(deps.pool));
+  checkFiles(files, { programs: deps.programs, mode, around: await readSurroundings(deps.pool) });
 
 interface Change extends Omit<Infer<typeof ApplyRequest>, 'files'> {
   readonly verb: string;

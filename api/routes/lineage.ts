@@ -5,7 +5,7 @@ import { SluiceError, unknown } from '../../errors.ts';
 import { follow, type Place, tableKey } from '../../graph/impact/lineage.ts';
 import { versionOf } from '../../services/catalogue/newest-catalogue.ts';
 import type { ServiceDeps } from '../../services/deps.ts';
-import { type EstateLineage, estateLineage } from '../../services/lineage/estate-lineage.ts';
+import type { EstateLineage } from '../../services/lineage/estate-lineage.ts';
 import { flowOfVersion } from '../../services/runs/find.ts';
 import { suggestNames } from '../../services/suggest-names.ts';
 import type { CatalogueVersion } from '../../store/catalogue/catalogue.ts';
@@ -23,7 +23,7 @@ export function lineageRoutes(app: Api, deps: ServiceDeps): void {
       if ((table === undefined) === (flow === undefined))
         throw new SluiceError('invalid_request', 'name either a table or a flow');
       const version = await versionOf(deps);
-      const lineage = await estateLineage(version);
+      const lineage = await deps.lineages.of(version);
       const starts: Place[] =
         flow === undefined
           ? tablesNamed(lineage, table!, platform)
@@ -46,7 +46,7 @@ export function lineageRoutes(app: Api, deps: ServiceDeps): void {
     handler: async (request) => {
       const { version, limit, cursor } = request.query;
       const from = positionOf(z.int().min(0), cursor) ?? 0;
-      const { findings } = await estateLineage(await versionOf(deps, version));
+      const { findings } = await deps.lineages.of(await versionOf(deps, version));
       const rows = findings
         .slice(from, from + limit + 1)
         .map((finding, i) => ({ finding, next: from + i + 1 }));

@@ -12,6 +12,7 @@ import { loadConfig } from '../../config.ts';
 import type { GivenFile } from '../../contract/catalogue.ts';
 import { SluiceError } from '../../errors.ts';
 import { checkFiles } from '../../services/catalogue/catalogue-files.ts';
+import { ProgramReader } from '../../services/programs/program-reader.ts';
 import { confirmingRoles, newestVersion, saveVersion } from '../../store/catalogue/catalogue.ts';
 import { actorOfToken, createActor, knownActors, type NewActor } from '../../store/operations/actors.ts';
 import { writeAudit } from '../../store/operations/audit.ts';
@@ -26,7 +27,11 @@ interface ActorsFile {
 /** Applies the folder when no catalogue was applied yet: a later one is the maintainers' own. */
 async function applyShipped(pool: pg.Pool, folder: string): Promise<void> {
   if ((await newestVersion(pool)) !== null) return;
-  const { files, frame, flows, hash, problems } = await checkFiles(await readCatalogue(folder), 'apply');
+  const programs = new ProgramReader();
+  const { files, frame, flows, hash, problems } = await checkFiles(await readCatalogue(folder), {
+    programs,
+    mode: 'apply',
+  }).finally(() => programs.close());
   const worst = problems.find((problem) => problem.severity === 'error');
   if (worst !== undefined)
     throw new SluiceError(

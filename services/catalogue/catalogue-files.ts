@@ -17,7 +17,7 @@ import {
   unorderedProblems,
   usedPrograms,
 } from '../programs/program-check.ts';
-import { programReader } from '../programs/program-reader.ts';
+import type { ProgramReader } from '../programs/program-reader.ts';
 import { type Surroundings, surroundingProblems } from './catalogue-surroundings.ts';
 import { fileProblem, isYaml, textOfFiles } from './file-text.ts';
 
@@ -30,15 +30,21 @@ export interface CheckedFiles {
   readonly ok: boolean;
 }
 
+export interface CheckOptions {
+  readonly programs: ProgramReader;
+  readonly mode: 'apply' | 'import';
+  readonly now?: number;
+  /** Agents and people of this installation; null: they are not compared. */
+  readonly around?: Surroundings | null;
+}
+
 /**
  * All problems at once: files that are no text, of form, of meaning, programs whose file is missing or whose text is wrong, paths given
  * twice, calendars that do not know the year.
  */
 export async function checkFiles(
   given: readonly GivenFile[],
-  mode: 'apply' | 'import',
-  now = Date.now(),
-  around: Surroundings | null = null,
+  { programs, mode, now = Date.now(), around = null }: CheckOptions,
 ): Promise<CheckedFiles> {
   const { files, problems: unread, unreadable } = textOfFiles(given);
   const checked = checkCatalogue(
@@ -49,7 +55,7 @@ export async function checkFiles(
   const conditions = checked.catalogue.distributions.flatMap(({ where }) =>
     where === undefined ? [] : [conditionText(where)],
   );
-  const facts = await programReader.read([...used.map(({ text }) => text), ...conditions]);
+  const facts = await programs.read([...used.map(({ text }) => text), ...conditions]);
   const openings = openingsOf(checked.catalogue, checked.problems);
   const place = (finding: Finding) => placed(finding, checked.locate(finding.path, finding.at));
   const problems = [

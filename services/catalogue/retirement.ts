@@ -12,7 +12,7 @@ import { readFlowStates } from '../../store/history/flows.ts';
 import { openRuns } from '../../store/history/runs.ts';
 import { usersOf } from '../../store/record/subscriptions.ts';
 import type { ServiceDeps } from '../deps.ts';
-import { type EstateLineage, estateLineage } from '../lineage/estate-lineage.ts';
+import type { EstateLineage } from '../lineage/estate-lineage.ts';
 import { isStaging } from '../programs/flow-data.ts';
 import { flowOfVersion, openContext } from '../runs/find.ts';
 import { connectionsOf, isOpenedBy } from './catalogue-diff.ts';
@@ -34,7 +34,7 @@ export async function retirementSheet(deps: ServiceDeps, given: string): Promise
     .filter((other) => other.forcePassRequires.includes(flow.id))
     .map((flow) => flow.id);
   const estate = estateOfVersion(version);
-  const lineage = await estateLineage(version);
+  const lineage = await deps.lineages.of(version);
   const v = estate.index.get(flow.id)!;
   return {
     flow: flow.id,

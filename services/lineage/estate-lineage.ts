@@ -10,7 +10,7 @@ import {
 import type { CatalogueVersion } from '../../store/catalogue/catalogue.ts';
 import { dataOf } from '../programs/flow-data.ts';
 import { usedPrograms } from '../programs/program-check.ts';
-import { programReader } from '../programs/program-reader.ts';
+import type { ProgramReader } from '../programs/program-reader.ts';
 import type { SqlTables } from '../programs/sql-tables.ts';
 
 export interface EstateLineage extends Lineage {
@@ -19,21 +19,29 @@ export interface EstateLineage extends Lineage {
   readonly unread: ReadonlySet<string>;
 }
 
-const kept = new WeakMap<CatalogueVersion, Promise<EstateLineage>>();
+/** Lineages of catalogue versions, each made once and kept as long as its version is. */
+export class EstateLineages {
+  readonly #programs: ProgramReader;
+  readonly #kept = new WeakMap<CatalogueVersion, Promise<EstateLineage>>();
 
-export function estateLineage(version: CatalogueVersion): Promise<EstateLineage> {
-  const known = kept.get(version) ?? build(version);
-  kept.set(version, known);
-  known.catch(() => kept.delete(version));
-  return known;
+  constructor(programs: ProgramReader) {
+    this.#programs = programs;
+  }
+
+  of(version: CatalogueVersion): Promise<EstateLineage> {
+    const known = this.#kept.get(version) ?? build(version, this.#programs);
+    this.#kept.set(version, known);
+    known.catch(() => this.#kept.delete(version));
+    return known;
+  }
 }
 
 /** Number of flows processed before other requests get a turn. */
 const TOGETHER = 50;
 
-async function build(version: CatalogueVersion): Promise<EstateLineage> {
+async function build(version: CatalogueVersion, reader: ProgramReader): Promise<EstateLineage> {
   const platforms = new Map(version.frame.connections.map(({ id, platform }) => [id, platform]));
-  const programs = await tablesOfPrograms(version);
+  const programs = await tablesOfPrograms(version, reader);
   const flows: FlowData[] = [];
   const findings: LineageFinding[] = [];
   const unread = new Set<string>();
@@ -71,13 +79,13 @@ const UNFINISHED: SqlTables = {
 };
 
 /** Tables by flow; no entry for a flow without SQL or without its file. */
-async function tablesOfPrograms({
-  flows,
-  programs,
-}: CatalogueVersion): Promise<ReadonlyMap<string, SqlTables>> {
+async function tablesOfPrograms(
+  { flows, programs }: CatalogueVersion,
+  reader: ProgramReader,
+): Promise<ReadonlyMap<string, SqlTables>> {
   const files = [...programs].map(([path, text]) => ({ path, text }));
   const used = usedPrograms([...flows.values()], files);
-  const facts = await programReader.read(used.map(({ text }) => text));
+  const facts = await reader.read(used.map(({ text }) => text));
   return new Map(
     used.flatMap(({ text, flows: users }) =>
       users.map(({ id }) => [id, facts.get(text)?.tables ?? UNFINISHED] as const),

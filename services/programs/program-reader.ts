@@ -197,6 +197,3 @@ export class ProgramReader {
     this.#ready = false;
   }
 }
-
-/** The one of this process: check, apply and lineage read the same texts. */
-export const programReader = new ProgramReader();

@@ -16,7 +16,8 @@ import {
 } from '../../graph/usual/expected-ends.ts';
 import { connectionsOf } from '../catalogue/catalogue-diff.ts';
 import { estateOfVersion } from '../catalogue/impact.ts';
-import { type EstateLineage, estateLineage } from '../lineage/estate-lineage.ts';
+import type { ServiceDeps } from '../deps.ts';
+import type { EstateLineage } from '../lineage/estate-lineage.ts';
 import type { ExpectDurations, ExpectedDurations } from '../timing/expected-durations.ts';
 import type { PlanPart } from './rerun-across.ts';
 
@@ -38,7 +39,11 @@ export interface PlanToWeigh {
 }
 
 /** O(V + E) for each run, as often as the work of one delays that of another. */
-export async function planImpact(plan: PlanToWeigh, expect: ExpectDurations): Promise<PlanImpact> {
+export async function planImpact(
+  { lineages }: Pick<ServiceDeps, 'lineages'>,
+  plan: PlanToWeigh,
+  expect: ExpectDurations,
+): Promise<PlanImpact> {
   const works = await worksOf(plan, expect);
   const own = works[0]!;
   const reach = reachOf(own.context.graph, plan.roots);
@@ -58,7 +63,7 @@ export async function planImpact(plan: PlanToWeigh, expect: ExpectDurations): Pr
         lateMs: Math.round(lateMs),
       })),
     ),
-    ...leftAlone(own, reach, plan.roots, await estateLineage(own.context.version)),
+    ...leftAlone(own, reach, plan.roots, await lineages.of(own.context.version)),
   };
 }
 

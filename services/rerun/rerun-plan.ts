@@ -93,7 +93,7 @@ export async function makePlan(
     becomeStale: becomeStale(context, state, members, asked.running),
     keyFlows: flows.filter((flow) => flow.key).map((flow) => flow.id),
     ...standing,
-    ...(await planImpact({ parts, roots, running: asked.running, now }, expect)),
+    ...(await planImpact(deps, { parts, roots, running: asked.running, now }, expect)),
   };
   const saved = await savePlan(deps.pool, {
     id: plan.id,

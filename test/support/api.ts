@@ -9,10 +9,12 @@ import type { Api } from '../../api/instance.ts';
 import { createAgentCalls } from '../../services/agents/agent-calls.ts';
 import { displayZone } from '../../services/catalogue/display-zone.ts';
 import type { ServiceDeps } from '../../services/deps.ts';
+import { EstateLineages } from '../../services/lineage/estate-lineage.ts';
 import { fileLogStore } from '../../services/log-store.ts';
 import { openNotifications } from '../../services/notifications.ts';
 import { OpeningsUnderWay } from '../../services/operations/openings-under-way.ts';
 import { OperationLanes } from '../../services/operations/operation-lanes.ts';
+import { ProgramReader } from '../../services/programs/program-reader.ts';
 import { versionReader } from '../../store/catalogue/catalogue.ts';
 import { createActor, type NewActor } from '../../store/operations/actors.ts';
 import { contextReader } from '../../store/record/run-context.ts';
@@ -57,6 +59,7 @@ export async function startTestApi(
   const logs = fileLogStore(folder);
   const times = { leaseMs: 60_000, heartbeatMs: 10_000, orphanMs: 1_800_000 };
   const warn = (facts: object, message: string): void => console.warn(message, facts);
+  const programs = new ProgramReader();
   const deps: ServiceDeps = {
     pool,
     copyPool,
@@ -73,6 +76,8 @@ export async function startTestApi(
       warn,
       zone: () => displayZone({ pool, versionOf }),
     }),
+    programs,
+    lineages: new EstateLineages(programs),
     openings: new OpeningsUnderWay(),
     lanes: new OperationLanes(pool),
     graceMs: 0,
@@ -93,6 +98,7 @@ export async function startTestApi(
   afterAll(async () => {
     await app.close();
     await coordinator?.stop();
+    await programs.close();
     await notifications.close();
     await copyPool.end();
     await pool.end();

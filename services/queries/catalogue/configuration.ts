@@ -10,7 +10,6 @@ import { readFirstFlowStates } from '../../../store/history/flows.ts';
 import { newestRun } from '../../../store/schedules/scheduled-runs.ts';
 import { newestOpenings, versionOf } from '../../catalogue/newest-catalogue.ts';
 import type { ServiceDeps } from '../../deps.ts';
-import { estateLineage } from '../../lineage/estate-lineage.ts';
 import { orphanTables } from '../lineage/lineage.ts';
 import { defineQuery, listColumn, numberColumn, type RowOf, textColumn, yesColumn } from '../query.ts';
 
@@ -52,7 +51,7 @@ export const q23 = defineQuery({
         else if (retired.has(from)) row('retired');
         else if (cycle !== undefined && !opened.has(cycle)) row('no_run');
       }
-    for (const { table, readers } of orphanTables(await estateLineage(version)))
+    for (const { table, readers } of orphanTables(await deps.lineages.of(version)))
       for (const flowId of readers)
         rows.push({ flowId, dependencyId: table, kind: 'table', problem: 'no_producer' });
     return { about: { version: String(version.version) }, rows };
@@ -159,7 +158,7 @@ export const q26 = defineQuery({
   example: '',
   async answer(deps) {
     const version = await versionOf(deps);
-    const lineage = await estateLineage(version);
+    const lineage = await deps.lineages.of(version);
     const rows = Cycle.options.flatMap((cycle) => {
       const { graph } = version.graphOf(cycle);
       return components(graph).loops.map((members, i) => {

@@ -10,7 +10,7 @@ import { readFlowStates } from '../../../store/history/flows.ts';
 import { newestRun } from '../../../store/schedules/scheduled-runs.ts';
 import { newestOpenings, versionOf } from '../../catalogue/newest-catalogue.ts';
 import type { ServiceDeps } from '../../deps.ts';
-import { type EstateLineage, estateLineage } from '../../lineage/estate-lineage.ts';
+import type { EstateLineage } from '../../lineage/estate-lineage.ts';
 import { flowOfVersion } from '../../runs/find.ts';
 import { programName, programOf } from '../program.ts';
 import { defineQuery, instantColumn, listColumn, namesColumn, type RowOf, textColumn } from '../query.ts';
@@ -42,7 +42,7 @@ export const q03 = defineQuery({
   example: 'flows=P04.S4.DwdAccFinItemDtlM',
   async answer(deps, { flows }) {
     const version = await versionOf(deps);
-    const lineage = await estateLineage(version);
+    const lineage = await deps.lineages.of(version);
     const asked = flows?.map((id) => flowOfVersion(version, id)) ?? [...version.flows.values()];
     const rows = asked.flatMap((flow) => {
       const data = lineage.flows.get(flow.id)!;
@@ -90,7 +90,7 @@ export const q07 = defineQuery({
     if (asked === undefined)
       throw new SluiceError('invalid_request', 'give a name: name=PROGRAM or name=TABLE');
     const version = await versionOf(deps);
-    const lineage = await estateLineage(version);
+    const lineage = await deps.lineages.of(version);
     const wanted = asked.toLowerCase();
     const fits = (given: string): boolean =>
       fuzzy ? given.toLowerCase().includes(wanted) : given.toLowerCase() === wanted;

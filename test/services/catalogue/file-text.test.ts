@@ -1,6 +1,10 @@
-import { describe, expect, test } from 'vitest';
+import { afterAll, describe, expect, test } from 'vitest';
 import { checkFiles } from '../../../services/catalogue/catalogue-files.ts';
 import { exportedFiles } from '../../../services/catalogue/file-text.ts';
+import { ProgramReader } from '../../../services/programs/program-reader.ts';
+
+const programs = new ProgramReader();
+afterAll(() => programs.close());
 
 const NOW = Date.UTC(2026, 10, 1);
 const given = (path: string, bytes: Uint8Array | string) => ({
@@ -19,7 +23,7 @@ flows:
 ${more}`;
 const gbk = Buffer.concat([Buffer.from("select '"), Buffer.from([0xb1, 0xb1, 0xbe, 0xa9]), Buffer.from("'")]);
 const told = async (files: Parameters<typeof checkFiles>[0]) =>
-  (await checkFiles(files, 'apply', NOW)).problems.map(
+  (await checkFiles(files, { programs, mode: 'apply', now: NOW })).problems.map(
     ({ code, severity, file, line, column }) => `${severity} ${code} ${file}:${line}:${column}`,
   );
 
@@ -39,7 +43,7 @@ describe('the files of a catalogue', () => {
     ];
     const plain = [given('p.yaml', yaml('a.sql')), { path: 'programs/a.sql', text: 'select 1' }];
     const [first, second] = await Promise.all(
-      [marked, plain].map((files) => checkFiles(files, 'apply', NOW)),
+      [marked, plain].map((files) => checkFiles(files, { programs, mode: 'apply', now: NOW })),
     );
     expect(first!.problems).toEqual([]);
     expect(first!.hash).toBe(second!.hash);
@@ -48,14 +52,17 @@ describe('the files of a catalogue', () => {
 
   test('declared encodings are read; what is exported is UTF-8 and is the same catalogue again', async () => {
     const root = yaml('old/a.sql', 'encodings:\n  "programs/old/**": gb18030\n');
-    const first = await checkFiles([given('p.yaml', root), given('programs/old/a.sql', gbk)], 'apply', NOW);
+    const first = await checkFiles([given('p.yaml', root), given('programs/old/a.sql', gbk)], {
+      programs,
+      mode: 'apply',
+      now: NOW,
+    });
     expect(first.problems).toEqual([]);
     expect(first.files[1]!.text).toBe("select '北京'");
     const exported = exportedFiles(first.files);
     const again = await checkFiles(
       exported.map(({ path, text }) => given(path, Buffer.from(text, 'utf8'))),
-      'apply',
-      NOW,
+      { programs, mode: 'apply', now: NOW },
     );
     expect(again.problems).toEqual([]);
     expect(again.hash).toBe(first.hash);
@@ -64,8 +71,7 @@ describe('the files of a catalogue', () => {
   test('extensions count in any case', async () => {
     const { flows, problems } = await checkFiles(
       [given('P.YAML', yaml('A.SQL')), given('programs/A.SQL', 'select 1'), given('Q.Yml', 'flows: []')],
-      'apply',
-      NOW,
+      { programs, mode: 'apply', now: NOW },
     );
     expect([flows.length, problems]).toEqual([1, []]);
   });
@@ -84,8 +90,7 @@ describe('the files of a catalogue', () => {
   test('a program that is there under another spelling is named in the problem', async () => {
     const { problems } = await checkFiles(
       [given('p.yaml', yaml('Load.sql')), { path: 'programs/load.SQL', text: 'select 1' }],
-      'apply',
-      NOW,
+      { programs, mode: 'apply', now: NOW },
     );
     expect(problems[0]!.message.en).toBe(
       "there is no file programs/Load.sql; 'programs/load.SQL' differs from it in case or Unicode form only",

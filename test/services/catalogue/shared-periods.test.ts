@@ -1,7 +1,11 @@
 /** Schedules that open the same periods for different procedures, as the check of a catalogue refuses them. */
-import { expect, test } from 'vitest';
+import { afterAll, expect, test } from 'vitest';
 import { checkFiles } from '../../../services/catalogue/catalogue-files.ts';
+import { ProgramReader } from '../../../services/programs/program-reader.ts';
 import { catalogueText } from '../../support/estate.ts';
+
+const programs = new ProgramReader();
+afterAll(() => programs.close());
 
 const NOW = Date.UTC(2026, 10, 30, 9);
 const holidays = ['2026-12-31', '2027-01-01'];
@@ -23,7 +27,7 @@ const later = { ...day, id: 'later', at: '05:00' };
 
 async function told(schedules: readonly object[], mode: 'apply' | 'import' = 'apply'): Promise<string[]> {
   const text = catalogueText(flows, { calendars, procedures, schedules });
-  const { ok, problems } = await checkFiles([{ path: 'f.yaml', text }], mode, NOW);
+  const { ok, problems } = await checkFiles([{ path: 'f.yaml', text }], { programs, mode, now: NOW });
   const shared = problems.filter(({ code }) => code === 'schedules_share');
   expect(ok).toBe(mode === 'import' || shared.length === 0);
   return shared.map(
@@ -130,7 +134,11 @@ flows:
   - { id: A, kind: job, cycle: month, procedure: P, names: { en: A, zh: 甲 }, platform: yt, program: { type: noop } }
   - { id: B, kind: job, cycle: month, procedure: Q, names: { en: B, zh: 乙 }, platform: yt, program: { type: noop } }
 `;
-  const { ok, problems } = await checkFiles([{ path: 'f.yaml', text }], 'apply', NOW);
+  const { ok, problems } = await checkFiles([{ path: 'f.yaml', text }], {
+    programs,
+    mode: 'apply',
+    now: NOW,
+  });
   expect(ok).toBe(false);
   expect(problems).toMatchObject([
     {

@@ -1,7 +1,11 @@
 /** Edges to periods that nobody opens, as the check of a catalogue names them (protocol D10). */
-import { describe, expect, test } from 'vitest';
+import { afterAll, describe, expect, test } from 'vitest';
 import { checkFiles } from '../../../services/catalogue/catalogue-files.ts';
+import { ProgramReader } from '../../../services/programs/program-reader.ts';
 import { catalogueText, type ShortFlow } from '../../support/estate.ts';
+
+const programs = new ProgramReader();
+afterAll(() => programs.close());
 
 const NOW = Date.UTC(2026, 10, 30, 9);
 const calendars = [{ id: 'cn', holidays: ['2026-12-31', '2027-01-01'] }];
@@ -14,7 +18,7 @@ async function told(
   more: object = {},
 ): Promise<string[]> {
   const text = catalogueText(flows, { calendars, schedules, ...more });
-  const { problems } = await checkFiles([{ path: 'f.yaml', text }], 'apply', NOW);
+  const { problems } = await checkFiles([{ path: 'f.yaml', text }], { programs, mode: 'apply', now: NOW });
   return problems
     .filter(({ code }) => code === 'period_not_opened')
     .map(({ path, severity, message }) => `${severity} ${path.join('.')} ${message.en}`);
@@ -116,7 +120,11 @@ flows:
     after:
       - { flow: A, period: lastDayOfMonth }
 `;
-    const { ok, problems } = await checkFiles([{ path: 'f.yaml', text }], 'apply', NOW);
+    const { ok, problems } = await checkFiles([{ path: 'f.yaml', text }], {
+      programs,
+      mode: 'apply',
+      now: NOW,
+    });
     expect([ok, problems]).toMatchObject([
       true,
       [

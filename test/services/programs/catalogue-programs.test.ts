@@ -1,6 +1,5 @@
 /** SQL programs at the door: what would fail at night is refused when the catalogue is checked or applied. */
 import { expect, test } from 'vitest';
-import { programReader } from '../../../services/programs/program-reader.ts';
 import { type Json, startTestApi } from '../../support/api.ts';
 import { createTestDatabase } from '../../support/database.ts';
 import { catalogueText, type ShortFlow } from '../../support/estate.ts';
@@ -154,7 +153,7 @@ test('while programs are read, other requests are answered', async () => {
   }
   expect(await checking).toMatchObject({ ok: true });
   expect(answered).toBeGreaterThan(0);
-  await programReader.close();
+  await api.deps.programs.close();
   // Nothing is read a second time: no thread is started for it.
   expect((await check(given)).ok).toBe(true);
 });
