@@ -1,6 +1,7 @@
 /** Template queries (docs/queries.md): one route each, as JSON, CSV or xlsx. */
+
 import { z } from 'zod';
-import { GivenId } from '../../contract/fields.ts';
+import { GivenId, type Infer } from '../../contract/fields.ts';
 import { QueryFormat, QueryList, queryAnswer } from '../../contract/queries.ts';
 import { unknown } from '../../errors.ts';
 import { displayZone } from '../../services/catalogue/display-zone.ts';
@@ -76,7 +77,7 @@ function oneQuery(app: Api, deps: ServiceDeps, query: Query): void {
           .serializer(asItIs);
         return file as never;
       }
-      const items = rows.slice(from, from + limit) as z.output<typeof row>[];
+      const items = rows.slice(from, from + limit) as Infer<typeof row>[];
       return {
         query: query.id,
         about: { ...about },

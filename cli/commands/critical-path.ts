@@ -79,7 +79,7 @@ export function pathLines(it: CriticalPath, { lang, phrase, paint, columns }: Pr
 
 /** Joins neighbouring pieces of the same flow, kind and person. */
 function merged(pieces: CriticalPath['pieces']): CriticalPath['pieces'] {
-  const lines: CriticalPath['pieces'] = [];
+  const lines: CriticalPath['pieces'][number][] = [];
   for (const piece of pieces) {
     const last = lines.at(-1);
     const alike =

@@ -3,7 +3,7 @@
  * definition serves the route, the OpenAPI document, the files and the command line.
  */
 import { z } from 'zod';
-import { BothNames } from '../../contract/fields.ts';
+import { BothNames, type Infer } from '../../contract/fields.ts';
 import type { Category, CellType } from '../../contract/queries.ts';
 import type { ServiceDeps } from '../deps.ts';
 
@@ -29,7 +29,7 @@ export const yesColumn = column('yes', z.boolean());
 export const listColumn = column('list', z.array(z.string()));
 
 export type Columns = Readonly<Record<string, Column>>;
-export type RowOf<C extends Columns> = { [K in keyof C]: z.output<C[K]['schema']> };
+export type RowOf<C extends Columns> = { readonly [K in keyof C]: Infer<C[K]['schema']> };
 
 interface Both {
   readonly en: string;
