@@ -165,7 +165,7 @@ test('the command line shows, pauses, resumes and triggers; doctor tells of holi
     (await direct('admin').get('/schedules')).body,
   );
   expect((await sluice(['schedule', 'pause', 'days', '--reason', 'x'])).out).toContain('paused');
-  expect((await sluice(['schedule', 'resume', 'days'])).out).toContain('goes on');
+  expect((await sluice(['schedule', 'resume', 'days'])).out).toContain('active');
   const opened = await sluice(['schedule', 'trigger', 'days', '--period', '2026-10-05', '--reason', 'x']);
   expect(opened).toMatchObject({ exit: 0, out: expect.stringContaining('day-2026-10-05') });
   const shown = await sluice(['schedule', 'show', 'days', '--lang', 'zh']);

@@ -70,8 +70,10 @@ test('the flow and why say what is not waited for, in both languages', async () 
   expect(beforeBeginning).toHaveLength(28);
   expect(causes.map((json: Json) => `${json.run} ${json.code}`)).toEqual(['day-2026-11-30 run_not_opened']);
   const told = (await sluice(['why', 'Bill', '--run', 'month-2026-11'])).out;
-  expect(told).toContain('Stock of day-2026-11-01 is not waited for: before its beginning 2026-11-29');
-  expect(told).toContain('and 25 more from before the beginning');
+  expect(told).toContain(
+    'Stock of day-2026-11-01 is not waited for: the period is before its beginning 2026-11-29',
+  );
+  expect(told).toContain('and 25 more before their beginning');
   const summary = await operator.get('/catalogue');
   expect(summary.body).toMatchObject({ cycles: { day: 2, month: 1 }, beginnings: { day: '2026-11-29' } });
 });

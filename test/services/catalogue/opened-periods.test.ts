@@ -128,7 +128,7 @@ test('a backfill opens what schedules open, says what it leaves out, and takes e
 
   const shown = await sluice(['backfill', 'open', '2026-10-08', '2026-10-12', '--dry-run']);
   expect(shown.out).toContain(
-    'left out, because no schedule opens them (1; --every-period takes them): 2026-10-11',
+    'left out because no schedule opens them (1; --every-period includes them): 2026-10-11',
   );
   const none = await operator.post('/backfills', { ...range, from: '2026-10-03', to: '2026-10-04' });
   expect(none.body).toMatchObject({
