@@ -16,6 +16,6 @@ export default defineConfig({
     hookTimeout: 600_000,
     teardownTimeout: 600_000,
     // How long `expect.poll` waits for an event before it is taken for missing, ms; Vitest's default of 1 s is too short on a busy machine.
-    expect: { poll: { timeout: 60_000 } },
+    expect: { poll: { timeout: 300_000 } },
   },
 });

@@ -27,6 +27,8 @@ export interface AgentOptions extends Omit<Introduction, 'instance'> {
   readonly logger: EventLogger;
   /** How long a polite end waits for programs inside the agent, ms. */
   readonly drainMs: number;
+  /** How long interrupted programs and their results may take, ms; default 4 s. */
+  readonly interruptedMs?: number;
   /** At the end, end shell programs as well instead of leaving them to their keeper and the next agent. */
   readonly endPrograms: boolean;
   /** Longest wait of one claim at the API, ms; default 20 s. */
@@ -48,7 +50,7 @@ export interface Agent {
 }
 
 export function createAgent(options: AgentOptions): Agent {
-  const { client, logger, spool, platforms, slots, drainMs, endPrograms } = options;
+  const { client, logger, spool, platforms, slots, drainMs, interruptedMs, endPrograms } = options;
   const fences = fenceLook(options.fences);
   const session = new Session({
     client,
@@ -81,7 +83,16 @@ export function createAgent(options: AgentOptions): Agent {
   const delivery = new ResultDelivery({ session, attempts, spool: results, logger });
   const claims = new ClaimLoop({ session, attempts, slots, waitMs: options.claimWaitMs, logger });
   const heartbeats = new Heartbeats({ session, attempts, fences, spool });
-  const farewell = new Farewell({ session, attempts, logs, heartbeats, logger, drainMs, endPrograms });
+  const farewell = new Farewell({
+    session,
+    attempts,
+    logs,
+    heartbeats,
+    logger,
+    drainMs,
+    interruptedMs,
+    endPrograms,
+  });
 
   return {
     async run() {

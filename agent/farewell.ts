@@ -6,7 +6,7 @@ import type { Heartbeats } from './heartbeats.ts';
 import type { LogShipper } from './log-shipper.ts';
 import type { Session } from './session.ts';
 
-/** How long interrupted programs and their results may take, ms. */
+/** How long interrupted programs and their results may take, ms: an agent whose machine shuts down has about 10 s. */
 const INTERRUPTED_MS = 4_000;
 /** How long each step of the farewell itself may take, ms. */
 const FAREWELL_MS = 1_000;
@@ -19,6 +19,8 @@ export interface FarewellOptions {
   readonly logger: EventLogger;
   /** How long programs get to end by themselves, ms. */
   readonly drainMs: number;
+  /** How long interrupted programs and their results may take, ms; default 4 s. */
+  readonly interruptedMs?: number | undefined;
   /** Shell programs are ended as well, instead of being left to their keeper and the next agent. */
   readonly endPrograms: boolean;
 }
@@ -57,7 +59,7 @@ export class Farewell {
     const interrupted = attempts.stop(attempts.unfinished(this.#ours), 'leave');
     if (interrupted.length === 0) return;
     logger.warn({ epochs: interrupted }, 'the agent stops before these programs have ended');
-    await this.#settle(INTERRUPTED_MS);
+    await this.#settle(this.#options.interruptedMs ?? INTERRUPTED_MS);
   }
 
   /** Which programs end with this process. */

@@ -54,7 +54,7 @@ test('an upstream that is done at the instant of its opening is seen by a run th
       [openings[i], openings[k]] = [openings[k]!, openings[i]!];
     }
     await Promise.all(openings.map((opening) => opening()));
-    await expect.poll(() => unfinished('day'), { timeout: 30_000 }).toEqual([]);
+    await expect.poll(() => unfinished('day')).toEqual([]);
     expect((await pool.query("select count(*)::int as n from runs where cycle = 'day'")).rows[0].n).toBe(12);
   } finally {
     await coordinator.stop();
@@ -97,7 +97,7 @@ test('an hour, a day and a month wait for one another while agents work, and all
       ['01', '02'].flatMap((day) => HOURS.slice(0, 12).map((hour) => open('hour', `204005${day}${hour}`))),
     );
     await waive('day-2040-05-01', 'D3', 'D2');
-    await expect.poll(() => unfinished('day'), { timeout: 30_000 }).toEqual([]);
+    await expect.poll(() => unfinished('day')).toEqual([]);
     // The month lacks 29 days that were never opened, and the last of them.
     const waits = await pool.query(
       "select count(*)::int as n from subscriptions where run_id = 'month-2040-05' and released_ms is null",

@@ -161,7 +161,7 @@ describe('A11: an edge to another run', () => {
           "select count(*)::int as n from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'",
         )
       ).rows[0].n;
-    await expect.poll(waiting, { timeout: 5_000, interval: 5 }).toBe(1);
+    await expect.poll(waiting, { interval: 5 }).toBe(1);
     await holder.query("update run_flows set result = 'succeeded' where run_id = $1 and flow_id = 'D1'", [
       first,
     ]);

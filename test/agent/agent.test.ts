@@ -442,7 +442,7 @@ describe('an agent', () => {
     expect(JSON.parse(api.of('leave')[0]!.body).held).toEqual([1]);
 
     api.offer(task(2, {}, sleeper));
-    const second = agentOf({ drainMs: 50, endPrograms: true });
+    const second = agentOf({ drainMs: 50, interruptedMs: 60_000, endPrograms: true });
     await until(() => api.logText(2) === 'up\n');
     second.agent.stop();
     await second.over;

@@ -64,7 +64,7 @@ it('an agent takes the rows away of runs that have left the record of its API', 
   api.record = 'own';
   api.archived.add('day-1');
   begin();
-  await expect.poll(left, { timeout: 30_000, interval: 20 }).toEqual(['other day-1', 'own day-2']);
+  await expect.poll(left, { interval: 20 }).toEqual(['other day-1', 'own day-2']);
   const [said] = told().filter(({ fences }) => fences !== undefined);
   expect([...said.fenceRuns].sort()).toEqual(['day-1', 'day-2']);
 });
@@ -72,7 +72,7 @@ it('an agent takes the rows away of runs that have left the record of its API', 
 it('an API that does not tell its record is sent the counts alone', async () => {
   begin();
   await expect
-    .poll(() => told().filter(({ fences }) => fences !== undefined), { timeout: 30_000, interval: 20 })
+    .poll(() => told().filter(({ fences }) => fences !== undefined), { interval: 20 })
     .toHaveLength(1);
   expect(told().every((beat) => !('fenceRuns' in beat))).toBe(true);
   expect(await left()).toHaveLength(3);
@@ -88,7 +88,7 @@ it('an agent says how far a program has come whose statements commit by themselv
     told()
       .flatMap((beat) => beat.reached ?? [])
       .at(-1);
-  await expect.poll(reached, { timeout: 30_000, interval: 20 }).toEqual({
+  await expect.poll(reached, { interval: 20 }).toEqual({
     epoch: 7,
     said: expect.stringMatching(
       /^statement 3 of 3 was reached: select pg_sleep\(60\); 2 of 3 .* is committed and stays$/,

@@ -89,7 +89,7 @@ test('a profile that others may read is warned about', async () => {
 
 test('Ctrl-C ends a watch with 130', async () => {
   const watch = sluice(['run', 'watch', run]);
-  await expect.poll(watch.out, { timeout: 20_000 }).toContain(run);
+  await expect.poll(watch.out).toContain(run);
   watch.child.kill('SIGINT');
   expect((await watch.ended).exit).toBe(130);
 });

@@ -31,7 +31,7 @@ async function children(): Promise<Record<string, number>> {
 describe('npm start', () => {
   test('starts, says nothing on stdout, and Ctrl-C stops everything and leaves no process and no locked folder', async () => {
     const first = start();
-    await first.until('Ctrl-C stops everything');
+    await first.until('serving; press Ctrl-C');
     const pids = await children();
     expect(Object.keys(pids)).toEqual(expect.arrayContaining(['postgres', 'temporal']));
     first.child.kill('SIGINT');
@@ -41,18 +41,18 @@ describe('npm start', () => {
     expect(first.printed).toBe('');
 
     const second = start();
-    await second.until('Ctrl-C stops everything');
+    await second.until('serving; press Ctrl-C');
     expect(second.said).not.toContain('killed start');
   });
 
   test('after kill -9 ends what was left and starts on the same data', async () => {
     const first = start();
-    await first.until('Ctrl-C stops everything');
+    await first.until('serving; press Ctrl-C');
     const left = await children();
     first.child.kill('SIGKILL');
     await first.exit;
     const second = start();
-    await second.until('Ctrl-C stops everything');
+    await second.until('serving; press Ctrl-C');
     expect(second.said).toContain('stopped processes left by a killed start');
     const now = await children();
     for (const name of ['postgres', 'temporal']) {
@@ -63,7 +63,7 @@ describe('npm start', () => {
 
   test('while one runs, a second one on its folder or on its ports is refused, and killed servers come back', async () => {
     const first = start();
-    await first.until('Ctrl-C stops everything');
+    await first.until('serving; press Ctrl-C');
     const before = await children();
     const second = start();
     expect(await second.exit).toEqual([5, null]);

@@ -64,7 +64,7 @@ let agent: Child;
 const get = async (path: string): Promise<Json> => (await call('GET', path)).body;
 const flowOf = (run: string): Promise<Json> => get(`/runs/${run}/flows/Load`);
 const reaches = (run: string, state: string) =>
-  expect.poll(async () => (await flowOf(run)).state, { timeout: 30_000 }).toBe(state);
+  expect.poll(async () => (await flowOf(run)).state).toBe(state);
 async function open(period: string): Promise<string> {
   const opened = await call('POST', '/runs', { cycle: 'month', period });
   expect(opened).toMatchObject({ status: 202 });
@@ -94,7 +94,7 @@ async function lookedAt(works: RegExp): Promise<{ exit: number; fences: Json; te
     answer = await sluice(['doctor', '--json']);
     return answer.json().findings.find((json: Json) => json.check === 'fences');
   };
-  await expect.poll(async () => (await fences()).detail, { timeout: 30_000 }).toMatch(works);
+  await expect.poll(async () => (await fences()).detail).toMatch(works);
   const { out } = await sluice(['doctor']);
   return { exit: answer.exit, fences: await fences(), text: out };
 }
@@ -113,9 +113,9 @@ test('doctor: works of a copy of this record, and of another installation, are n
   await stranger.open('2026-10');
   expect(worked(await stranger.work())).toEqual([['succeeded', true]]);
   const record = await readRecordId(stranger.pool);
-  const strange = `fences of yt hold 1 works of another installation or of a lost record (${record})`;
+  const strange = `yt holds 1 works of another installation or of a lost database (${record})`;
   const ahead =
-    'fences of yt hold works of this record that it does not know: it was restored, or a copy of it works there (2 works)';
+    'yt holds 2 works of this database that it does not know: the database was restored, or a copy of it is in use';
 
   const { exit, fences, text } = await lookedAt(/does not know.*another|another.*does not know/);
   expect(fences).toMatchObject({
@@ -141,13 +141,13 @@ test('why: the fence of the work is held by a session of another installation, w
     );
     return rows;
   };
-  await expect.poll(async () => (await holders()).length, { timeout: 30_000 }).toBe(1);
+  await expect.poll(async () => (await holders()).length).toBe(1);
   const [holder] = await holders();
 
   const run = await open('2026-11');
   const why = async () => (await get(`/runs/${run}/flows/Load/why`)).causes;
   await expect
-    .poll(why, { timeout: 30_000 })
+    .poll(why)
     .toMatchObject([
       { flow: 'Load', code: 'fence_held_elsewhere', by: expect.stringContaining(holder!.name) },
     ]);

@@ -128,7 +128,7 @@ const run = 'month-2026-10';
 const flowOf = (flow: string): Promise<Json> => get(`/runs/${run}/flows/${flow}`);
 const attemptsOf = async (flow: string): Promise<Json[]> => (await flowOf(flow)).attempts;
 const reaches = (flow: string, state: string) =>
-  expect.poll(async () => (await flowOf(flow)).state, { timeout: 30_000 }).toBe(state);
+  expect.poll(async () => (await flowOf(flow)).state).toBe(state);
 const asAnn = async (verb: string, flow: string, ...more: string[]): Promise<Json> => {
   const ran = await sluice(verb, flow, '--run', run, ...more);
   expect(ran, ran.err).toMatchObject({ exit: 0 });
@@ -139,7 +139,7 @@ const asAnn = async (verb: string, flow: string, ...more: string[]): Promise<Jso
 async function begin(flow: FlowName): Promise<number> {
   await asAnn('trigger', flow);
   const users = () => sleepers(flow).map(({ uid }) => uid);
-  await expect.poll(() => users().sort(), { timeout: 30_000 }).toEqual([0, NOBODY]);
+  await expect.poll(() => users().sort()).toEqual([0, NOBODY]);
   return sleepers(flow).find(({ uid }) => uid === 0)!.pid;
 }
 
@@ -147,7 +147,7 @@ async function begin(flow: FlowName): Promise<number> {
 async function survivesAs(flow: FlowName, pid: number): Promise<void> {
   const named = `${pid} (sleep, state S)`;
   await expect
-    .poll(async () => (await get(`/runs/${run}/flows/${flow}/why`)).causes, { timeout: 30_000 })
+    .poll(async () => (await get(`/runs/${run}/flows/${flow}/why`)).causes)
     .toMatchObject([
       {
         code: 'processes_survive',
@@ -245,7 +245,7 @@ describe.skipIf(!isRoot)('an attempt with a process that its agent may not end',
     const why = ['--reason', 'it was loaded by hand', '--evidence', 'row counts'];
     await asAnn('force-pass', 'Passed', '--supersede', ...why);
     const blockers = async () => (await flowOf('Passed')).blockers.map((json: Json) => json.code);
-    await expect.poll(blockers, { timeout: 30_000 }).toContain('processes_survive');
+    await expect.poll(blockers).toContain('processes_survive');
 
     const reason = 'the result is there';
     const operation = await asAnn('cancel', 'Passed', '--force-end', '--reason', reason);

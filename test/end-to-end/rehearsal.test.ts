@@ -107,9 +107,7 @@ async function settled(run: string): Promise<Record<string, string>> {
     const { body } = await call('GET', `/runs/${run}/flows?limit=100`);
     return Object.fromEntries(body.items.map((item: { id: string; state: string }) => [item.id, item.state]));
   };
-  await expect
-    .poll(async () => (await call('GET', `/runs/${run}`)).body.finishedAt !== null, { timeout: 60_000 })
-    .toBe(true);
+  await expect.poll(async () => (await call('GET', `/runs/${run}`)).body.finishedAt !== null).toBe(true);
   return states();
 }
 
@@ -154,7 +152,7 @@ test('what the catalogue leaves out of rehearsals is skipped again when it is re
   const plan = await call('POST', `/runs/${run}/rerun-plans`, { flows: ['Left'], scope: 'downstream' });
   await call('POST', `/runs/${run}/rerun-plans/${plan.body.id}/apply`, { reason: 'again' });
   await expect
-    .poll(async () => (await call('GET', `/runs/${run}/flows/Left`)).body, { timeout: 30_000 })
+    .poll(async () => (await call('GET', `/runs/${run}/flows/Left`)).body)
     .toMatchObject({ generation: 2, state: 'skipped' });
   expect(await readdir(folder)).not.toContain('Left.production');
 });
@@ -202,9 +200,7 @@ test('a flow with effects and no twin keeps every rehearsal shut, and names itse
   expect(some.status).toBe(202);
   await call('POST', `/runs/${some.body.id}/trigger`, { flows: ['NoTwin'], reason: 'try' });
   await expect
-    .poll(async () => (await call('GET', `/runs/${some.body.id}/flows/NoTwin`)).body.state, {
-      timeout: 30_000,
-    })
+    .poll(async () => (await call('GET', `/runs/${some.body.id}/flows/NoTwin`)).body.state)
     .toBe('failed');
   const { body } = await call('GET', `/runs/${some.body.id}/flows/NoTwin`);
   expect(body.attempts[0].message).toContain('no rehearsal twin');
@@ -235,7 +231,7 @@ test('a twin that is the very database of its connection is refused by the agent
   const before = await contentOf(on.mpp);
   const opened = await rehearse({ period: '2026-11' });
   const sum = async () => (await call('GET', `/runs/${opened.body.id}/flows/Sum`)).body;
-  await expect.poll(async () => (await sum()).state, { timeout: 30_000 }).toBe('failed');
+  await expect.poll(async () => (await sum()).state).toBe('failed');
   expect((await sum()).attempts[0].message).toContain('is the same database as same');
   expect(await contentOf(on.mpp)).toEqual(before);
 });

@@ -68,7 +68,7 @@ test('a delayed link passes everything on in the order in which it came, also on
     if (n % 3 === 0) await new Promise((resolve) => setImmediate(resolve));
   }
   const all = Buffer.concat(sent);
-  await expect.poll(() => got().length, { timeout: 20_000 }).toBe(all.length);
+  await expect.poll(() => got().length).toBe(all.length);
   expect(got().equals(all)).toBe(true);
 });
 

@@ -71,12 +71,8 @@ describe('3: the workflow task fails after its local activity (docs/reliability.
     const run = await openTestRun(pool, '2060-01');
     // Its first task is over: one that failed would begin with loading the record again, and not with the exchange that is in it.
     await expect
-      .poll(
-        async () =>
-          (await eventsOf(it, run).catch(() => [])).some(
-            (e) => e.workflowTaskCompletedEventAttributes != null,
-          ),
-        { timeout: 20_000 },
+      .poll(async () =>
+        (await eventsOf(it, run).catch(() => [])).some((e) => e.workflowTaskCompletedEventAttributes != null),
       )
       .toBe(true);
     const hold = await ask(pool, run, 'hold', ['F17']);
@@ -84,14 +80,11 @@ describe('3: the workflow task fails after its local activity (docs/reliability.
       await expect
         .poll(
           async () => (await pool.query('select state from operations where id = $1', [hold])).rows[0].state,
-          {
-            timeout: 30_000,
-          },
         )
         .toBe('applied');
       await ask(pool, run, 'unhold', ['F17']);
     })();
-    await workUntilFinished(pool, agent, run, 60_000);
+    await workUntilFinished(pool, agent, run);
     await unheld;
     await soundRun(run, 18);
     // The trap was sprung again and again, and each of these exchanges came again.
@@ -100,7 +93,7 @@ describe('3: the workflow task fails after its local activity (docs/reliability.
     const poisoned = (): number[] => [...asked.keys()].filter((n) => n % 3 === 0);
     expect(poisoned().length).toBeGreaterThan(3);
     // The last of them may come again after the run's end.
-    await expect.poll(() => poisoned().filter((n) => asked.get(n)! < 2), { timeout: 20_000 }).toEqual([]);
+    await expect.poll(() => poisoned().filter((n) => asked.get(n)! < 2)).toEqual([]);
     const failed = (await eventsOf(it, run)).filter(
       (event) => event.workflowTaskFailedEventAttributes != null,
     );
@@ -126,7 +119,7 @@ describe('5: continue-as-new forced every 20 events while operators work', () =>
         await new Promise((resolve) => setTimeout(resolve, 100));
       }
     });
-    await workUntilFinished(pool, agent, run, 90_000);
+    await workUntilFinished(pool, agent, run);
     working = false;
     await Promise.all(operators);
     await expect
@@ -138,10 +131,9 @@ describe('5: continue-as-new forced every 20 events while operators work', () =>
               [run],
             )
           ).rows[0].n,
-        { timeout: 20_000 },
       )
       .toBe(0);
-    await workUntilFinished(pool, agent, run, 20_000);
+    await workUntilFinished(pool, agent, run);
     const audit = await pool.query(
       'select count(*)::int as n, count(distinct operation_id)::int as operations from audit where run_id = $1',
       [run],
@@ -187,7 +179,7 @@ describe('7: lost wake signals', () => {
       const worker = await playAgent(own, 'played-silent');
       await applyCatalogue(own, catalogueText(layers(3, 2)));
       const run = await openTestRun(own, '2060-03');
-      await workUntilFinished(own, worker, run, 40_000);
+      await workUntilFinished(own, worker, run);
       const done = await own.query(
         "select count(*)::int as n from run_flows where run_id = $1 and result = 'succeeded'",
         [run],
@@ -214,7 +206,7 @@ describe('10: ten thousand below one, one below ten thousand', () => {
       ]),
     );
     const run = await openTestRun(pool, '2060-04');
-    expect(await workUntilFinished(pool, agent, run, 90_000)).toBe(10_002);
+    expect(await workUntilFinished(pool, agent, run)).toBe(10_002);
     await soundRun(run, 10_002);
     const last = await pool.query(
       `select flow_id from attempts where run_id = $1 order by sent_ms desc, epoch desc limit 1`,
@@ -232,7 +224,7 @@ describe('10: ten thousand below one, one below ten thousand', () => {
       reason: 'a tenth again',
     });
     expect(applied.status).toBe(200);
-    expect(await workUntilFinished(pool, agent, run, 60_000)).toBe(1_001);
+    expect(await workUntilFinished(pool, agent, run)).toBe(1_001);
     const { historyLength, historySize } = await it.client.workflow.getHandle(it.workflowId(run)).describe();
     expect(historyLength).toBeLessThan(1_000);
     expect(historySize ?? 0).toBeLessThan(4 * 1024 * 1024);
@@ -244,7 +236,7 @@ describe('12: forty operators at once', () => {
     await coordinate({});
     await applyCatalogue(pool, catalogueText(layers(10, 30)));
     const run = await openTestRun(pool, '2060-05');
-    const working = workUntilFinished(pool, agent, run, 60_000);
+    const working = workUntilFinished(pool, agent, run);
     const people = await Promise.all(
       Array.from({ length: 40 }, (_, i) =>
         api.actor({ name: `person${i}`, kind: 'person', roles: ['operator'] }),

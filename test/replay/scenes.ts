@@ -246,7 +246,7 @@ export const OTHER_SCENES: Record<string, Scene> = {
       await s.work('A B');
       const handle = s.coordinated.client.workflow.getHandle(s.coordinated.workflowId(s.run));
       const status = async (): Promise<string> => (await handle.describe()).status.name;
-      await expect.poll(status, { timeout: 20_000 }).toBe('COMPLETED');
+      await expect.poll(status).toBe('COMPLETED');
       await s.record();
       await s.rerun('B');
       await s.work('B');
@@ -265,7 +265,6 @@ export const OTHER_SCENES: Record<string, Scene> = {
       await expect
         .poll(
           async () => (await s.pool.query('select frozen from runs where id = $1', [s.run])).rows[0].frozen,
-          { timeout: 20_000 },
         )
         .not.toBeNull();
       await s.coordinated.client.workflow.getHandle(s.coordinated.workflowId(s.run)).signal(RELOAD_SIGNAL);

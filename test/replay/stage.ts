@@ -74,7 +74,7 @@ export class Stage {
           );
           return found.rows[0].settled;
         },
-        { timeout: 20_000, interval: 10 },
+        { interval: 10 },
       )
       .toBe(true);
   }
@@ -144,7 +144,7 @@ export class Stage {
     // What a task has done is in the history once it has ended.
     const isAtWork = async (): Promise<boolean> =>
       (await client.workflow.getHandle(workflowId).describe()).raw.pendingWorkflowTask != null;
-    await expect.poll(isAtWork, { timeout: 15_000 }).toBe(false);
+    await expect.poll(isAtWork).toBe(false);
     const chain: Recorded[] = [];
     for (let runId: string | undefined; ; ) {
       const history = await client.workflow.getHandle(workflowId, runId).fetchHistory();

@@ -123,14 +123,12 @@ export async function startCoordinated(
   };
 }
 
-/** Carries out whatever is sent until the run has finished; throws after `limitMs`. Answers how many attempts that took. */
-export async function workUntilFinished(
-  pool: pg.Pool,
-  agent: PlayedAgent,
-  run: string,
-  limitMs: number,
-): Promise<number> {
-  const until = performance.now() + limitMs;
+/** When a run that does not finish is taken for stuck, ms: no figure of speed. */
+const STUCK_MS = 300_000;
+
+/** Carries out whatever is sent until the run has finished; throws when it does not. Answers how many attempts that took. */
+export async function workUntilFinished(pool: pg.Pool, agent: PlayedAgent, run: string): Promise<number> {
+  const until = performance.now() + STUCK_MS;
   let attempts = 0;
   for (;;) {
     const tasks = await agent.claim();
@@ -144,7 +142,7 @@ export async function workUntilFinished(
       [run],
     );
     if (found.rows[0]!.finished_ms !== null) return attempts;
-    if (performance.now() > until) throw new Error(`${run} has not finished after ${limitMs} ms`);
+    if (performance.now() > until) throw new Error(`${run} has not finished after ${STUCK_MS} ms`);
     await new Promise((resolve) => setTimeout(resolve, 5));
   }
 }

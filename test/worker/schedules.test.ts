@@ -92,7 +92,7 @@ test('schedules of the catalogue are created, changed and removed at Temporal; o
     '1',
   );
   await start();
-  await expect.poll(ours, { timeout: 10_000 }).toEqual([`${prefix}days`, `${prefix}hours`]);
+  await expect.poll(ours).toEqual([`${prefix}days`, `${prefix}hours`]);
   const spec = async (id: string) => (await client.schedule.getHandle(`${prefix}${id}`).describe()).spec;
   expect(await spec('days')).toMatchObject({
     timezone: 'Asia/Shanghai',
@@ -105,10 +105,8 @@ test('schedules of the catalogue are created, changed and removed at Temporal; o
   // A second worker does the same again; what was applied meanwhile is followed, what somebody deleted comes back.
   await start();
   await apply([{ id: 'days', cycle: 'day', at: '03:10', calendar: 'china' }], '2');
-  await expect.poll(ours, { timeout: 10_000 }).toEqual([`${prefix}days`]);
-  await expect
-    .poll(() => spec('days'), { timeout: 5_000 })
-    .toMatchObject({ calendars: [{ hour: [{ start: 3 }] }] });
+  await expect.poll(ours).toEqual([`${prefix}days`]);
+  await expect.poll(() => spec('days')).toMatchObject({ calendars: [{ hour: [{ start: 3 }] }] });
   expect((await client.schedule.getHandle(`${taskQueue}-foreign`).describe()).state.paused).toBe(true);
 });
 
@@ -117,7 +115,7 @@ test('any number of firings opens the day just ended in Shanghai once; the calen
     [{ id: 'work', cycle: 'day', at: '00:05', calendar: 'china', on: 'workDays', ...ANY_AGE }],
     '3',
   );
-  await expect.poll(ours, { timeout: 10_000 }).toEqual([`${prefix}work`]);
+  await expect.poll(ours).toEqual([`${prefix}work`]);
   // Just after midnight in Shanghai it is still the day before in UTC.
   const now = new Date();
   const yesterday = await pool.query<{ day: string }>(
@@ -127,7 +125,7 @@ test('any number of firings opens the day just ended in Shanghai once; the calen
   await decidedUpTo('work', new Date(now.getTime() - 24 * 3_600_000).toISOString());
   const handle = client.schedule.getHandle(`${prefix}work`);
   await Promise.all([handle.trigger(), handle.trigger(), handle.trigger()]);
-  await expect.poll(() => decisions('work'), { timeout: 15_000 }).toHaveLength(1);
+  await expect.poll(() => decisions('work')).toHaveLength(1);
   const [told] = await decisions('work');
   expect(told).toMatch(new RegExp(`^${day} (opened|weekend)$`));
   if (told!.endsWith('opened')) expect(await runs()).toEqual([`day-${day}`]);
@@ -149,7 +147,7 @@ test('section 9 no. 13: while it slept no period is lost or doubled: one run for
     '2026-10-09 opened',
     '2026-10-10 opened',
   ];
-  await expect.poll(() => decisions('work'), { timeout: 20_000 }).toEqual(want);
+  await expect.poll(() => decisions('work')).toEqual(want);
   expect(
     (await runs()).filter((run) => run.startsWith('day-2026-10') || run.startsWith('day-2026-09')),
   ).toEqual(['day-2026-09-29', 'day-2026-09-30', 'day-2026-10-08', 'day-2026-10-09', 'day-2026-10-10']);

@@ -102,7 +102,7 @@ test.each<[string, string, () => Promise<Bundle>]>([
     await agent.end(out);
     const hold = await ask(pool, run, 'expedite', ['F11']);
     const second = await start({ bundle: await later(), taskQueue: first.taskQueue });
-    await workUntilFinished(pool, agent, run, 30_000);
+    await workUntilFinished(pool, agent, run);
     await expect.poll(() => outcomeOf(pool, hold)).toEqual({ state: 'applied', code: null });
     expect(await executionOf(second, run)).not.toBe(before);
     await soundRun(run, 12);
@@ -114,7 +114,7 @@ test('A7: two workers of different builds share the runs', async () => {
   await start({ continueAfterEvents: 20, taskQueue: first.taskQueue, bundle: await incompatibleBundle() });
   await applyCatalogue(pool, catalogueText(chain(30)));
   const run = await openTestRun(pool, '2080-03');
-  await workUntilFinished(pool, agent, run, 40_000);
+  await workUntilFinished(pool, agent, run);
   await soundRun(run, 30);
 });
 
@@ -135,9 +135,7 @@ test('A9: a workflow that is ahead of a restored database freezes its run, also 
   await start({ bundle: await incompatibleBundle(), taskQueue: first.taskQueue });
   await ask(pool, run, 'hold', ['F2']);
   await expect
-    .poll(async () => (await pool.query('select frozen from runs where id = $1', [run])).rows[0].frozen, {
-      timeout: 20_000,
-    })
+    .poll(async () => (await pool.query('select frozen from runs where id = $1', [run])).rows[0].frozen)
     .toContain('restored');
 });
 
@@ -154,7 +152,7 @@ test('A9: a history that does not fit the code although the build says so is giv
   const before = await executionOf(first, run);
   await stop(first);
   const second = await start({ bundle: { ...present, codePath }, taskQueue: first.taskQueue });
-  await workUntilFinished(pool, agent, run, 40_000);
+  await workUntilFinished(pool, agent, run);
   expect(await executionOf(second, run)).not.toBe(before);
   await soundRun(run, 6);
 });
@@ -177,7 +175,7 @@ test('A9, decision 0011: a history whose replay takes longer than a workflow tas
   expect(await exchangeOf(run)).toBeGreaterThan(60);
   await stop(first);
   const second = await start({ bundle, taskQueue: first.taskQueue });
-  await workUntilFinished(pool, agent, run, 40_000);
+  await workUntilFinished(pool, agent, run);
   expect(await executionOf(second, run)).not.toBe(before);
   await soundRun(run, 120);
 });

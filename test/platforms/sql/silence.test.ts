@@ -49,7 +49,7 @@ async function backend(
   const seen = async () =>
     (await direct.query(`select from pg_stat_activity where application_name = $1 and ${condition}`, [name]))
       .rowCount;
-  await expect.poll(seen, { timeout: 30_000, interval: 20 }).toBe(1);
+  await expect.poll(seen, { interval: 20 }).toBe(1);
 }
 
 /** Holds the fence of a program as an attempt of a younger epoch than none would, until it is called. */
@@ -141,5 +141,5 @@ async function backendsGone(expect: ExpectStatic, programs: readonly string[]): 
     );
     return rows.filter(({ name }) => programs.some((program) => name.endsWith(` ${program}`)));
   };
-  await expect.poll(left, { timeout: 10_000, interval: 50 }).toEqual([]);
+  await expect.poll(left, { interval: 50 }).toEqual([]);
 }

@@ -223,7 +223,7 @@ describe('transaction: none', () => {
   it('waits for another record, and ends the backend of an own attempt that is over', async () => {
     const first = without('call commits(1); select pg_sleep(60)');
     const firstEpoch = epoch;
-    await expect.poll(rows, { timeout: 30_000, interval: 20 }).toBe(2);
+    await expect.poll(rows, { interval: 20 }).toBe(2);
     const second = await without('call commits(2)', { unended: [firstEpoch] });
     expect(second).toMatchObject({ outcome: 'succeeded' });
     expect(await first).toMatchObject({

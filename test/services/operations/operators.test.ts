@@ -109,7 +109,7 @@ test('while the log of one run is locked, its operators take one connection and 
         "select count(*)::int as n from pg_stat_activity where datname = current_database() and application_name = 'sluice-test-api' and wait_event_type = 'Lock'",
       )
     ).rows[0].n;
-  await expect.poll(waiting, { timeout: 5_000, interval: 10 }).toBe(1);
+  await expect.poll(waiting, { interval: 10 }).toBe(1);
   expect((await operators[0]!.get(`/runs/${other}/flows?limit=1`)).status).toBe(200);
   const elsewhere = await operators[0]!.post(`/runs/${other}/hold`, { flows: ['F20'], reason: 'r' });
   expect(elsewhere.status).toBe(200);

@@ -163,7 +163,7 @@ test('an API that dies between preparing and committing leaves nothing half done
              and query like '%run_counters%order by run_id for update%'`,
           )
         ).rows[0].n,
-      { timeout: 5_000, interval: 5 },
+      { interval: 5 },
     )
     .toBe(1);
   await api.pool.query(

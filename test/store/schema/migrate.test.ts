@@ -72,7 +72,7 @@ test('a migration that meets a lock steps back, so that those behind it wait no 
   await holder.query('begin; lock table runs in row exclusive mode');
   const migrated = migrate(pool, { lockTimeoutMs: 150 });
   for (let i = 0; i < 5; i++) {
-    await expect.poll(() => waitingFor(pool, 'runs'), { timeout: 30_000, interval: 5 }).toBe(1);
+    await expect.poll(() => waitingFor(pool, 'runs'), { interval: 5 }).toBe(1);
     // What an exchange does: an update behind the waiting migration. Without the step back it would wait for `holder`, which waits for it.
     await pool.query("update runs set frozen = null where id = 'none'");
   }
