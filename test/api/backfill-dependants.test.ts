@@ -108,7 +108,7 @@ test('a dry run lists the runs of what has used the results, in order, for just 
     '--dry-run',
   ];
   expect((await sluice(range)).out).toContain(
-    'month-2026-09-backfill-1  (month-2026-09)  for what uses it: Bill Close',
+    'month-2026-09-backfill-1  (month-2026-09)  for flows that use the results: Bill Close',
   );
   expect((await sluice([...range, '--lang', 'zh'])).out).toContain('因使用其结果：Bill Close');
   expect((await sluice([...range, '--only'])).exit).toBe(2);

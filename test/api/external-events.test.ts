@@ -137,7 +137,7 @@ test('at the command line', async () => {
   const sent = await sluice(['event', 'send', 'billingDone', period, '--payload', '{"rows": 3}']);
   expect(sent).toMatchObject({ exit: 0, out: `billingDone of ${period}: ${run}\n` });
   expect((await sluice(['event', 'send', 'billingDone', nextMonth(), '--lang', 'zh'])).out).toContain(
-    '打开时即会通知',
+    '打开时生效',
   );
   expect((await sluice(['event', 'send', 'billingDone', period, '--payload', '3'])).exit).toBe(2);
   expect((await sluice(['event', 'send', 'nothing', period])).exit).toBe(3);
