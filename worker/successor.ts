@@ -80,10 +80,7 @@ export class Successor {
           logger.info({ run: input.run, seen, why }, 'the coordinator was restarted from the record');
       })
       .catch((error) =>
-        logger.warn(
-          { run: input.run, error },
-          'could not restart the coordinator; trying again later',
-        ),
+        logger.warn({ run: input.run, error }, 'could not restart the coordinator; trying again later'),
       )
       .finally(() => this.#underWay.delete(runId));
     this.#underWay.set(runId, beginning);
