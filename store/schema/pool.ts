@@ -106,7 +106,7 @@ async function once<T>(
     return result;
   } catch (error) {
     const cause = await firstCause(error, sent);
-    // A server that did not answer the statement will not answer a rollback either.
+    // A server that did not answer the statement, or a connection that is closed, will not answer a rollback either.
     if (isSilence(cause)) broken = cause;
     else
       await client.query('rollback').catch((failed: Error) => {
@@ -119,9 +119,9 @@ async function once<T>(
   }
 }
 
-/** The connection gave no answer in time (`answerMs`). */
+/** The connection gave no answer in time (`answerMs`), or was closed for that of a statement before. */
 function isSilence(error: unknown): error is Error {
-  return error instanceof Error && error.message === 'Query read timeout';
+  return error instanceof Error && /^(Query read timeout|Connection terminated)/.test(error.message);
 }
 
 /** After a statement has failed, all later ones fail with 25P02. Answers the error that is the cause. */
