@@ -7,6 +7,7 @@
  */
 
 import type { Cycle, DayRule, Schedule } from '../model.ts';
+import type { Sentence } from '../text/sentence.ts';
 import { blackoutAt, type DarkSpan, darkAt, darkSpans } from './blackout.ts';
 import { firstDay, formatPeriod, lastDay, nextPeriod, periodStartLocal, shiftPeriod } from './calendar.ts';
 import { toInstant, toLocal } from './time-zone.ts';
@@ -39,11 +40,6 @@ export const SLOT_DECISIONS = [
 ] as const;
 export type SlotDecision = (typeof SLOT_DECISIONS)[number];
 
-export interface Text {
-  readonly en: string;
-  readonly zh: string;
-}
-
 export interface Slot {
   /** Instant, ms. */
   readonly at: number;
@@ -54,7 +50,7 @@ export interface Slot {
 /** What the calendar says about a slot: it opens `period`, or why not. */
 export type Verdict =
   | { readonly opens: true; readonly period: string }
-  | { readonly opens: false; readonly period: string; readonly code: NotItsDay; readonly text: Text };
+  | { readonly opens: false; readonly period: string; readonly code: NotItsDay; readonly text: Sentence };
 export type NotItsDay = 'weekend' | 'holiday' | 'not_its_day';
 
 /** The calendar of a schedule. Default, also for an unknown one: only weekends, in Asia/Shanghai. */
@@ -228,7 +224,7 @@ function refusalOf(
   calendar: BusinessCalendar,
   day: string,
   dayIn: DayIn = (asked, month) => dayOfRule(asked, calendar, month),
-): { code: NotItsDay; text: Text } | null {
+): { code: NotItsDay; text: Sentence } | null {
   if (rule === 'everyDay') return null;
   if (rule === 'workDays') {
     const kind = dayKind(calendar, day);
@@ -271,7 +267,7 @@ function dayOfRule(rule: OneDay, calendar: BusinessCalendar, month: string): str
   return nth ?? nthWorkDay(calendar, month, -1);
 }
 
-function ruleDay(rule: DayRule): Text {
+function ruleDay(rule: DayRule): Sentence {
   if (rule === 'everyDay') return { en: 'every day', zh: '每天' };
   if (rule === 'workDays') return { en: 'every work day', zh: '每个工作日' };
   if (rule === 'lastDay') return { en: 'the last day', zh: '最后一天' };
@@ -282,7 +278,7 @@ function ruleDay(rule: DayRule): Text {
 }
 
 /** What a schedule does, as text: `opens the month before, day 1 of each month at 00:30`. */
-export function scheduleText(schedule: Schedule): Text {
+export function scheduleText(schedule: Schedule): Sentence {
   const { cycle, at } = schedule;
   const rule = ruleOf(schedule);
   const { en, zh } = ruleDay(rule);
@@ -305,19 +301,19 @@ export function scheduleText(schedule: Schedule): Text {
   return { en: `opens ${which.en} ${when.en}${days.en}`, zh: `${when.zh} 打开${which.zh}${days.zh}` };
 }
 
-const PREVIOUS: Record<Cycle, Text> = {
+const PREVIOUS: Record<Cycle, Sentence> = {
   hour: { en: 'the hour just ended', zh: '上一小时' },
   day: { en: 'the day before', zh: '前一日' },
   month: { en: 'the month before', zh: '上月' },
 };
-const SAME: Record<Cycle, Text> = {
+const SAME: Record<Cycle, Sentence> = {
   hour: { en: 'the present hour', zh: '当前小时' },
   day: { en: 'the present day', zh: '当日' },
   month: { en: 'the present month', zh: '当月' },
 };
 
 /** A blackout as text, for a slot that lies in it. */
-export function blackoutText({ from, to, names }: Blackout, timeZone: string): Text {
+export function blackoutText({ from, to, names }: Blackout, timeZone: string): Sentence {
   // Bounds that are whole days need no zone.
   const zone = from.length > 10 || to.length > 10 ? ` ${timeZone}` : '';
   return {

@@ -1,11 +1,12 @@
 /** Business calendars: which days are worked, with holidays and make-up work days 调休. Dates are day periods, `2026-11-22`. */
+import type { Sentence } from '../text/sentence.ts';
 import { firstDay, lastDay, shiftPeriod } from './calendar.ts';
 
 /** Holidays with their name, both days included; `to` is missing for one day. */
 export interface Holiday {
   readonly from: string;
   readonly to?: string | undefined;
-  readonly names: { readonly en: string; readonly zh: string };
+  readonly names: Sentence;
 }
 
 /** The part of a catalogue calendar that decides about days; `weekend` counts Monday as 1. */
@@ -26,7 +27,7 @@ export interface BusinessCalendar extends WorkCalendar {
 export interface Blackout {
   readonly from: string;
   readonly to: string;
-  readonly names?: { readonly en: string; readonly zh: string } | undefined;
+  readonly names?: Sentence | undefined;
   readonly afterwards: 'open' | 'skip';
 }
 

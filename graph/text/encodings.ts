@@ -4,6 +4,7 @@
  */
 import { labelOf } from '../../encoding.ts';
 import type { Finding, Path } from './problems.ts';
+import type { Sentence } from './sentence.ts';
 import { FLAWS, flawOf } from './storable-text.ts';
 
 /** Pattern of paths -> name of an encoding, in the order in which they are written: the first that fits counts. */
@@ -23,7 +24,7 @@ export const UTF8_MARK = '\ufeff';
 /** What is wrong with a file, and where: line and column count from 1; column in characters of what could be read. */
 export interface FileFlaw {
   readonly code: 'text_encoding' | 'text_not_storable';
-  readonly message: { readonly en: string; readonly zh: string };
+  readonly message: Sentence;
   readonly line: number;
   readonly column: number;
 }

@@ -1,10 +1,6 @@
 /** What number may stand where only a number may: quotes, the advice for what a double would round, make no number of it. */
 import { z } from 'zod';
-
-interface Sentence {
-  readonly en: string;
-  readonly zh: string;
-}
+import type { Sentence } from './sentence.ts';
 
 /** The parts of zod's definitions that lead further down: wrappers, pipes, unions, objects, arrays, records. */
 interface Definition {

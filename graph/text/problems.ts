@@ -1,4 +1,5 @@
 /** What can be wrong with a catalogue. Problems are collected, never thrown: the check answers all of them at once. */
+import type { Sentence } from './sentence.ts';
 
 /** Every code of a problem, with what it says in one line. Served with the API's schemas and explained in docs/errors.md. */
 export const PROBLEMS = {
@@ -64,7 +65,7 @@ export interface Finding {
   readonly code: ProblemCode;
   /** Warnings do not stop `apply`. */
   readonly severity: 'error' | 'warning';
-  readonly message: { readonly en: string; readonly zh: string };
+  readonly message: Sentence;
   readonly path: Path;
   /** Id of the entry it is about, when it has one. */
   readonly id: string | null;

@@ -2,6 +2,7 @@
  * Which text the record can keep, the one definition for all doors: PostgreSQL stores no NUL in text, and reads neither NUL nor lone
  * surrogates out of JSON. What gets past a door stops whatever reads it later (protocol A5).
  */
+import type { Sentence } from './sentence.ts';
 
 export type TextFlaw = 'nul' | 'lone_surrogate';
 
@@ -20,7 +21,7 @@ export const storable = (text: string): string =>
   isStorable(text) ? text : text.replaceAll('\0', '␀').toWellFormed();
 
 /** In words, for messages. */
-export const FLAWS: Readonly<Record<TextFlaw, { readonly en: string; readonly zh: string }>> = {
+export const FLAWS: Readonly<Record<TextFlaw, Sentence>> = {
   nul: { en: 'a NUL character (U+0000)', zh: 'NUL 字符 (U+0000)' },
   lone_surrogate: {
     en: 'half of a surrogate pair (U+D800 to U+DFFF)',

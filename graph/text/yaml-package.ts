@@ -17,6 +17,7 @@ import {
   type YAMLMap,
 } from 'yaml';
 import { isExact } from './exact-number.ts';
+import type { Sentence } from './sentence.ts';
 import { DEPTH_LIMIT } from './storable-text.ts';
 import type { Marks } from './yaml-inline.ts';
 
@@ -25,7 +26,7 @@ export interface NodeFlaw {
   readonly pos: number;
   /** `structure`: there is no value to work with. */
   readonly kind: 'structure' | 'value';
-  readonly message: { readonly en: string; readonly zh: string };
+  readonly message: Sentence;
   /** A number that a double would round, and where it stands: quotes are no help where only a number may. */
   readonly rounded?: { readonly path: readonly string[]; readonly source: string; readonly read: string };
 }

@@ -1,9 +1,10 @@
 /** Why a scheduled run was not opened: which schedule opens it and when, or why none does. Pure. */
 import { blackoutAt } from '../calendar/blackout.ts';
 import { periodSpan, type RunKey } from '../calendar/calendar.ts';
-import { blackoutText, slotOf, type Text } from '../calendar/schedule.ts';
+import { blackoutText, slotOf } from '../calendar/schedule.ts';
 import { type BusinessCalendar, DEFAULT_CALENDAR } from '../calendar/work-days.ts';
 import type { Cycle, Schedule } from '../model.ts';
+import type { Sentence } from '../text/sentence.ts';
 import { span } from './cause-text.ts';
 
 /** A schedule, and what the record knows of it. */
@@ -11,7 +12,7 @@ export interface ScheduleFacts {
   readonly schedule: Schedule;
   readonly calendar: BusinessCalendar;
   /** `paused by duty: cutover`; null = it is not paused. */
-  readonly paused: Text | null;
+  readonly paused: Sentence | null;
   /** Slots up to this instant, ms, have been decided, or lie before the schedule counted. */
   readonly decidedAt: number;
   /** What was decided about the period at each slot. */
@@ -21,12 +22,12 @@ export interface ScheduleFacts {
 export interface SlotFact {
   readonly slot: number;
   readonly decision: string;
-  readonly text: Text;
+  readonly text: Sentence;
   readonly until: number | null;
 }
 
 export interface Unopened {
-  readonly text: Text;
+  readonly text: Sentence;
   /** Why it opens later than its schedule says: a blackout, or an earlier run that is open; null = neither. */
   readonly held: 'schedule_shifted' | 'backlog' | null;
   /** When a schedule opens it, ms, or when its period ends if no schedule does; null = that has passed. */
@@ -93,7 +94,7 @@ function bySchedule(
   }
   const { slot, verdict } = slotOf(schedule, calendar, period);
   if (!verdict.opens || slot === null) {
-    const { text } = verdict as { text: Text };
+    const { text } = verdict as { text: Sentence };
     return say(`does not open it: ${text.en}`, `不会打开：${text.zh}`);
   }
   const decided = slots.find((other) => other.slot === slot.at);
@@ -167,7 +168,7 @@ export interface BackfillTurn {
 }
 
 /** Why a run of a backfill was not opened, as text: how many runs come before it, and what they wait for. */
-export function turnText({ backfill, state, ahead, trouble }: BackfillTurn): Text {
+export function turnText({ backfill, state, ahead, trouble }: BackfillTurn): Sentence {
   if (state === 'dropped')
     return { en: `${backfill} was cancelled before its turn`, zh: `补数 ${backfill} 在轮到它之前已取消` };
   const stuck =

@@ -6,6 +6,7 @@ import { hasStarted } from '../../graph/run/settle.ts';
 import { FLAG, has, isDone, type RunState } from '../../graph/run/state.ts';
 import { stateOf } from '../../graph/run/state-of.ts';
 import { codeOf, type State } from '../../graph/run/status.ts';
+import type { Sentence } from '../../graph/text/sentence.ts';
 import { planMembers, rootRefusal } from '../../graph/verbs/rerun.ts';
 import { holdersOf } from '../../store/operations/rerun-plans.ts';
 import type { RunContext } from '../../store/record/run-context.ts';
@@ -28,23 +29,18 @@ const EFFECTS = {
   blocked_below: { en: 'waits for what is blocked', zh: '等待被阻塞的流程' },
 } as const;
 
-interface Text {
-  readonly en: string;
-  readonly zh: string;
-}
-
 export interface PreviewRow {
   readonly flowId: string;
-  readonly name: Text;
+  readonly name: Sentence;
   readonly state: State;
-  readonly effect: Text;
+  readonly effect: Sentence;
   readonly key: boolean;
   /** ms; null = none. */
   readonly deadline: number | null;
   readonly conflict: string | null;
 }
 
-type Effect = readonly [v: number, effect: Text];
+type Effect = readonly [v: number, effect: Sentence];
 
 /** In the order in which it would happen: upstream first. Throws `unknown_run`, `unknown_flow`. O(V + E). */
 export async function previewOf(
@@ -83,7 +79,7 @@ function ofRerun({ graph }: RunContext, state: RunState, roots: readonly number[
   });
 }
 
-const refusal = (code: string): Text => ({ en: `refused: ${code}`, zh: `将被拒绝：${code}` });
+const refusal = (code: string): Sentence => ({ en: `refused: ${code}`, zh: `将被拒绝：${code}` });
 
 function ofVerb(
   context: RunContext,
@@ -107,7 +103,7 @@ function ofVerb(
   const { outcome, freed } = previewRequest(context, state, request, by);
   const codes = new Map(outcome.flows.map(({ flow, code }) => [flow, code]));
   const done = roots.filter((v) => (codes.get(graph.ids[v]!) ?? outcome.code) === null);
-  const effects = new Map<number, Text>();
+  const effects = new Map<number, Sentence>();
   for (const v of roots) {
     const code = codes.get(graph.ids[v]!) ?? outcome.code;
     effects.set(v, code === null ? EFFECTS[verb === 'retire' ? 'retired' : 'passed'] : refusal(code));

@@ -5,6 +5,7 @@
 import { z } from 'zod';
 import { BothNames, type Infer } from '../../contract/fields.ts';
 import type { Category, CellType } from '../../contract/queries.ts';
+import type { Sentence } from '../../graph/text/sentence.ts';
 import type { ServiceDeps } from '../deps.ts';
 
 /** A title in both languages, and the schema of the cell; every cell may be empty. */
@@ -31,11 +32,6 @@ export const listColumn = column('list', z.array(z.string()));
 export type Columns = Readonly<Record<string, Column>>;
 export type RowOf<C extends Columns> = { readonly [K in keyof C]: Infer<C[K]['schema']> };
 
-interface Both {
-  readonly en: string;
-  readonly zh: string;
-}
-
 /** The rows in their order, and what was asked about once the defaults were filled: `{ date: '2026-11-22' }`. */
 export interface Answer<Row> {
   readonly about: Readonly<Record<string, string>>;
@@ -45,10 +41,10 @@ export interface Answer<Row> {
 interface Definition<I extends z.ZodRawShape, C extends Columns> {
   readonly id: string;
   readonly category: Category;
-  readonly names: Both;
-  readonly question: Both;
+  readonly names: Sentence;
+  readonly question: Sentence;
   /** What a row is, and by which rule; where the definition is ours, that it is. */
-  readonly rule: Both;
+  readonly rule: Sentence;
   readonly input: I;
   readonly columns: C;
   /** Inputs that show something on the shipped catalogue: `flows=P04.DwdBill`. */

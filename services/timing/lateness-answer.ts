@@ -4,6 +4,7 @@ import { periodSpan } from '../../graph/calendar/calendar.ts';
 import { classOf, type DayClass } from '../../graph/calendar/day-class.ts';
 import { DEFAULT_CALENDAR } from '../../graph/calendar/work-days.ts';
 import type { Cycle } from '../../graph/model.ts';
+import type { Sentence } from '../../graph/text/sentence.ts';
 import type { History } from '../../graph/timing/generations.ts';
 import { type Lateness, lateness, referenceRun } from '../../graph/timing/lateness.ts';
 import { latenessText } from '../../graph/timing/lateness-text.ts';
@@ -38,7 +39,7 @@ export interface LatenessAnswer extends Lateness {
     readonly period: string | null;
     readonly time: ReferenceTime | null;
   };
-  readonly text: { readonly en: string; readonly zh: string };
+  readonly text: Sentence;
 }
 
 /** `computing` runs and times the computation. Throws `no_reference` when no earlier run compares, or the named one lacks the flow. */

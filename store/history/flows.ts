@@ -3,6 +3,7 @@
 import type { GaveUp } from '../../graph/run/run-facts.ts';
 import { FLAG } from '../../graph/run/state.ts';
 import type { Phase, Result, State } from '../../graph/run/status.ts';
+import type { Sentence } from '../../graph/text/sentence.ts';
 import { gaveUpText } from '../../graph/why/cause-text.ts';
 import type { Queryable } from '../schema/pool.ts';
 import { fieldsOf, freeText, readRowTexts } from '../schema/rows-as-text.ts';
@@ -222,7 +223,7 @@ export interface AttemptRow {
   /** Encoding in which its output is shown; null: utf-8, or its agent did not report it. */
   readonly encoding: string | null;
   readonly remark: unknown;
-  readonly gaveUp: (GaveUp & { readonly text: { readonly en: string; readonly zh: string } }) | null;
+  readonly gaveUp: (GaveUp & { readonly text: Sentence }) | null;
 }
 
 /** Attempts of a flow in the order in which they were sent, numbered from 1 over all generations; without a page the last 1,000. */

@@ -4,7 +4,7 @@ import type pg from 'pg';
 import { SluiceError } from '../../errors.ts';
 import { canonicalJson } from '../../graph/compiled/hash.ts';
 import type { OperationOutcome, OperationRequest } from '../../graph/run/decisions.ts';
-import { appending, type LogRow, sendLockCounters } from '../record/run-log.ts';
+import { appending, type LogRow, rowOfRun, sendLockCounters } from '../record/run-log.ts';
 import { notify } from '../schema/notify.ts';
 import { inTransaction, type Queryable, type Transaction } from '../schema/pool.ts';
 import { writeAudit } from './audit.ts';
@@ -124,16 +124,7 @@ function hashOf(run: string, request: OperationRequest): string {
 
 function logRow(row: OperationRow, approvedBy: string | null): LogRow {
   const { roles, ...request } = row.body;
-  return {
-    kind: 'operation',
-    flow: null,
-    generation: null,
-    attempt: null,
-    epoch: null,
-    outcome: null,
-    operation: row.id,
-    body: { actor: row.actor, roles, approvedBy, request },
-  };
+  return rowOfRun('operation', { actor: row.actor, roles, approvedBy, request }, row.id);
 }
 
 /** Throws `unknown_operation`. */

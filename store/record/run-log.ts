@@ -19,6 +19,22 @@ export interface LogRow {
   readonly body: unknown;
 }
 
+/** A row about no single flow. */
+export const rowOfRun = (
+  kind: 'operation' | 'external',
+  body: unknown,
+  operation: string | null = null,
+): LogRow => ({
+  kind,
+  flow: null,
+  generation: null,
+  attempt: null,
+  epoch: null,
+  outcome: null,
+  operation,
+  body,
+});
+
 /**
  * Appends rows in the given order. The statement locks the counter row of the run, so numbers become visible in order. The commit wakes the
  * run's coordinator by NOTIFY.

@@ -12,7 +12,7 @@ import type { UpstreamChange } from '../../graph/run/subscriptions.ts';
 import { type Subscription, subscribersTo, type UpstreamNews } from '../../graph/run/subscriptions.ts';
 import type { Queryable } from '../schema/pool.ts';
 import type { RunContext } from './run-context.ts';
-import { appendLog, type LogRow, lockCounters } from './run-log.ts';
+import { appendLog, type LogRow, lockCounters, rowOfRun } from './run-log.ts';
 
 type Met = UpstreamChange['met'];
 
@@ -130,16 +130,7 @@ export async function subscribe(
   );
 }
 
-const newsRow = (body: UpstreamNews): LogRow => ({
-  kind: 'external',
-  flow: null,
-  generation: null,
-  attempt: null,
-  epoch: null,
-  outcome: null,
-  operation: null,
-  body,
-});
+const newsRow = (news: UpstreamNews): LogRow => rowOfRun('external', news);
 
 /** What the groups say about flows, whichever of them will be written: done or not; null = what was used of it does not count now. */
 function spokenOf({ graph }: RunContext, groups: readonly Group[]): { flow: string; met: Met | null }[] {

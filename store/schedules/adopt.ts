@@ -12,7 +12,7 @@ import { calendarsOf } from '../catalogue/catalogue.ts';
 import { notRehearsed, refuseGaps } from '../catalogue/rehearsals.ts';
 import { keyReused, writeApplied } from '../operations/operation-rows.ts';
 import type { RunContext } from '../record/run-context.ts';
-import { appendLog } from '../record/run-log.ts';
+import { appendLog, rowOfRun } from '../record/run-log.ts';
 import { readStored } from '../record/run-state.ts';
 import { lockForSubscribing, subscribe } from '../record/subscriptions.ts';
 import { notify } from '../schema/notify.ts';
@@ -143,18 +143,7 @@ async function move(
     adoption,
   });
   // A row about no flow, which makes the deliverer wake the coordinator.
-  await appendLog(client, run.id, [
-    {
-      kind: 'external',
-      flow: null,
-      generation: null,
-      attempt: null,
-      epoch: null,
-      outcome: null,
-      operation,
-      body: { type: 'effect' },
-    },
-  ]);
+  await appendLog(client, run.id, [rowOfRun('external', { type: 'effect' }, operation)]);
   await notify(client, 'sluice_run', run.id);
   return adoption;
 }

@@ -7,7 +7,7 @@ import type { Graph } from '../../graph/compiled/compact.ts';
 import type { Cycle } from '../../graph/model.ts';
 import { writeAudit } from '../operations/audit.ts';
 import { newId } from '../operations/operation-rows.ts';
-import { appendLog, type LogRow, lockCounters } from '../record/run-log.ts';
+import { appendLog, type LogRow, lockCounters, rowOfRun } from '../record/run-log.ts';
 import type { Queryable } from '../schema/pool.ts';
 
 export interface ExternalEvent {
@@ -155,15 +155,5 @@ async function lockPeriod(client: Queryable, cycle: Cycle, period: string): Prom
   await client.query('select pg_advisory_xact_lock(hashtext($1))', [`sluice.events ${cycle} ${period}`]);
 }
 
-function logRow(row: ExternalEvent): LogRow {
-  return {
-    kind: 'external',
-    flow: null,
-    generation: null,
-    attempt: null,
-    epoch: null,
-    outcome: null,
-    operation: null,
-    body: { type: 'event', event: row.event, id: row.id, actor: row.actor },
-  };
-}
+const logRow = ({ event, id, actor }: ExternalEvent): LogRow =>
+  rowOfRun('external', { type: 'event', event, id, actor });

@@ -13,10 +13,10 @@ import {
   judge,
   type Slot,
   slotsAfter,
-  type Text,
 } from '../../graph/calendar/schedule.ts';
 import type { BusinessCalendar } from '../../graph/calendar/work-days.ts';
 import type { Cycle, Schedule } from '../../graph/model.ts';
+import type { Sentence } from '../../graph/text/sentence.ts';
 import { span } from '../../graph/why/cause-text.ts';
 import { type CatalogueVersion, newestVersion } from '../catalogue/catalogue.ts';
 import { writeAudit } from '../operations/audit.ts';
@@ -137,7 +137,7 @@ async function decideSlot(
 ): Promise<NewSlot> {
   const verdict = judge(schedule, calendar, slot);
   const { period } = verdict;
-  const say = (decision: NewSlot['decision'], text: Text, rest: Partial<NewSlot> = {}): NewSlot => ({
+  const say = (decision: NewSlot['decision'], text: Sentence, rest: Partial<NewSlot> = {}): NewSlot => ({
     slot: slot.at,
     period,
     decision,
@@ -172,7 +172,7 @@ async function decideSlot(
   return say('opened', { en: '', zh: '' });
 }
 
-export function pausedText({ changedBy, reason }: ScheduleRow): Text {
+export function pausedText({ changedBy, reason }: ScheduleRow): Sentence {
   // A schedule that begins paused was paused by nobody.
   if (changedBy === 'catalogue')
     return { en: 'paused: nobody has resumed it yet', zh: '处于暂停，尚无人恢复' };
@@ -241,7 +241,12 @@ async function openSlot(
 }
 
 /** The text of a decision about a run that existed already; for a run of other procedures it names what the run leaves out. */
-async function existsText(client: Queryable, schedule: Schedule, run: string, kind: Text): Promise<Text> {
+async function existsText(
+  client: Queryable,
+  schedule: Schedule,
+  run: string,
+  kind: Sentence,
+): Promise<Sentence> {
   const found = await client.query<{ procedures: string[] | null }>(
     'select procedures from runs where id = $1',
     [run],

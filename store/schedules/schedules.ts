@@ -1,7 +1,8 @@
 /** Schedules as the record keeps them: paused or not, decided up to when, and what was decided in each slot. */
 import type pg from 'pg';
 import { SluiceError } from '../../errors.ts';
-import type { SlotDecision, Text } from '../../graph/calendar/schedule.ts';
+import type { SlotDecision } from '../../graph/calendar/schedule.ts';
+import type { Sentence } from '../../graph/text/sentence.ts';
 import { writeAudit } from '../operations/audit.ts';
 import { notify } from '../schema/notify.ts';
 import { inTransaction, type Queryable } from '../schema/pool.ts';
@@ -23,7 +24,7 @@ export interface SlotRow {
   readonly period: string;
   readonly decision: SlotDecision;
   readonly run: string | null;
-  readonly text: Text;
+  readonly text: Sentence;
   readonly until: number | null;
   readonly decidedAt: number;
   readonly actor: string | null;

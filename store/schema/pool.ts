@@ -106,8 +106,8 @@ async function once<T>(
     return result;
   } catch (error) {
     const cause = await firstCause(error, sent);
-    // A server that did not answer the statement, or a connection that is closed, will not answer a rollback either.
-    if (isSilence(cause)) broken = cause;
+    // A rollback would get no answer either.
+    if (cause instanceof Error && CONNECTION_LOST.test(cause.message)) broken = cause;
     else
       await client.query('rollback').catch((failed: Error) => {
         broken = failed;
@@ -119,10 +119,8 @@ async function once<T>(
   }
 }
 
-/** The connection gave no answer in time (`answerMs`), or was closed for that of a statement before. */
-function isSilence(error: unknown): error is Error {
-  return error instanceof Error && /^(Query read timeout|Connection terminated)/.test(error.message);
-}
+/** Messages of pg about a connection that gave no answer in time (`answerMs`), or is closed. */
+const CONNECTION_LOST = /Connection terminated|is not queryable|Query read timeout/;
 
 /** After a statement has failed, all later ones fail with 25P02. Answers the error that is the cause. */
 async function firstCause(error: unknown, sent: readonly Promise<unknown>[]): Promise<unknown> {
@@ -154,6 +152,6 @@ export function isOutage(error: unknown): boolean {
   return (
     /^E(CONN|PIPE|TIMEDOUT|NOTFOUND|AI_AGAIN|HOST)/.test(code ?? '') ||
     /^(timeout exceeded when trying to connect|Cannot use a pool after)/.test(message ?? '') ||
-    /Connection terminated|is not queryable|Query read timeout/.test(message ?? '')
+    CONNECTION_LOST.test(message ?? '')
   );
 }

@@ -1,6 +1,7 @@
 /** The retirement sheet of a flow as a list: Q36. The page is `sluice flow retirement`. */
 
 import { GivenId } from '../../../contract/fields.ts';
+import type { Sentence } from '../../../graph/text/sentence.ts';
 import { retirementSheet } from '../../catalogue/retirement.ts';
 import { defineQuery, namesColumn, textColumn, yesColumn } from '../query.ts';
 
@@ -23,7 +24,7 @@ const PARTS = {
 } as const;
 
 interface Row {
-  readonly part: { readonly en: string; readonly zh: string };
+  readonly part: Sentence;
   readonly item: string;
   readonly detail: string | null;
   readonly obstacle: boolean;
