@@ -5,24 +5,14 @@
 
 import type { Ending, FenceRow, Task } from '../../contract/agent.ts';
 import { ProgramError } from '../../sql/program-error.ts';
-import type { Statement } from '../../sql/statements.ts';
 import type { ExecuteContext } from '../platform.ts';
 import { withControl } from './control.ts';
-import { failed } from './failure.ts';
 import { describeRow, ensurePlatformSchema, markDone, takeFence } from './fence.ts';
-import { endingOfCause, Interruption } from './interruption.ts';
+import { type Frame, inSession } from './in-session.ts';
 import { blockersOf, cancelUnended, type DatabaseAttempt } from './session.ts';
-import type { Session } from './silence.ts';
 
 /** Interval, ms, at which an attempt that waits for the fence cancels older backends of its record again (and closes them the third time) and looks for the holder. */
 const LOOK_AGAIN_MS = 1_000;
-
-export interface Frame {
-  readonly session: Session;
-  readonly interruption: Interruption;
-  /** The statement that runs now, for the place of an error. */
-  current: Statement | undefined;
-}
 
 /** What a program did: rows it changed, as far as it knows. */
 export interface Effects {
@@ -34,19 +24,14 @@ export interface Effects {
  * `prepare` runs before the transaction on the same session, with the platform's schema in place.
  */
 export async function inFencedTransaction(
-  { sessions, url, task, context }: DatabaseAttempt,
+  attempt: DatabaseAttempt,
   work: (frame: Frame) => Promise<Effects>,
   prepare: (frame: Frame) => Promise<void> = async () => {},
 ): Promise<Ending> {
-  const interruption = new Interruption(context);
-  let frame: Frame | undefined;
-  let committing = false;
-  try {
-    interruption.check();
-    const session = await sessions.open(url, task, context.log);
-    frame = { session, interruption, current: undefined };
-    interruption.watch(session);
-    const { client } = session;
+  const { task, context } = attempt;
+  return inSession(attempt, async (frame) => {
+    const { interruption } = frame;
+    const { client } = frame.session;
     await ensurePlatformSchema(client);
     await prepare(frame);
     interruption.check();
@@ -68,20 +53,12 @@ export async function inFencedTransaction(
         `the row of ${task.workText} in sluice.sluice_work is gone: the program may not touch it`,
       );
     interruption.check();
-    committing = true;
+    frame.committing = true;
     const { command } = await client.query('commit');
     if (command !== 'COMMIT') throw new ProgramError(`the database answered the commit with ${command}`);
     const ending: Ending = { outcome: 'succeeded', rows: effects.rows };
     return over === null ? ending : { ...ending, over };
-  } catch (error) {
-    if (interruption.cause !== null) return endingOfCause(interruption.cause, task, committing);
-    const ending = failed(frame?.session.failure ?? error, frame?.current);
-    if (ending.outcome === 'failed') context.log(`-- failed: ${ending.message}\n`);
-    return ending;
-  } finally {
-    interruption.dispose();
-    frame?.session.close();
-  }
+  });
 }
 
 export function logOver(task: Task, over: FenceRow | null, context: ExecuteContext): void {

@@ -6,7 +6,7 @@ import pg from 'pg';
 import { ProgramError } from '../../sql/program-error.ts';
 import type { Statement } from '../../sql/statements.ts';
 import type { ExecuteContext } from '../platform.ts';
-import type { Frame } from './fenced-transaction.ts';
+import type { Frame } from './in-session.ts';
 
 const CHANGES_ROWS = new Set(['INSERT', 'UPDATE', 'DELETE', 'MERGE', 'COPY']);
 

@@ -9,8 +9,8 @@ import { type Statement, statementsOf } from '../../sql/statements.ts';
 import { type Platform, parametersOf, type SpecOf } from '../platform.ts';
 import { type Connections, urlOf } from './connections.ts';
 import { failed } from './failure.ts';
-import { type Frame, inFencedTransaction } from './fenced-transaction.ts';
-import { endingOfCause, Interruption } from './interruption.ts';
+import { inFencedTransaction } from './fenced-transaction.ts';
+import { inSession } from './in-session.ts';
 import { type Answer, ProgramRun } from './program-statement.ts';
 import { type DatabaseAttempt, Sessions } from './session.ts';
 import { withoutTransaction } from './without-transaction.ts';
@@ -92,17 +92,10 @@ function programStatements(spec: SpecOf<'sql'>, task: Task): Statement[] {
   return statements;
 }
 
-async function runCheck(
-  { sessions, url, task, context }: DatabaseAttempt,
-  statements: readonly Statement[],
-): Promise<Ending> {
-  const interruption = new Interruption(context);
-  let frame: Frame | undefined;
-  try {
-    interruption.check();
-    const session = await sessions.open(url, task, context.log);
-    frame = { session, interruption, current: undefined };
-    interruption.watch(session);
+async function runCheck(attempt: DatabaseAttempt, statements: readonly Statement[]): Promise<Ending> {
+  const { task, context } = attempt;
+  return inSession(attempt, async (frame) => {
+    const { session, interruption } = frame;
     interruption.startTimeout(task.timeoutMs);
     await session.client.query('begin transaction read only');
     // After a first query the transaction cannot be made one that writes.
@@ -119,13 +112,5 @@ async function runCheck(
     }
     context.log(`-- answer: ${value === null ? 'null, counted as false' : value}\n`);
     return value === true ? { outcome: 'succeeded' } : { outcome: 'false' };
-  } catch (error) {
-    if (interruption.cause !== null) return endingOfCause(interruption.cause, task, false);
-    const ending = failed(frame?.session.failure ?? error, frame?.current);
-    if (ending.outcome === 'failed') context.log(`-- failed: ${ending.message}\n`);
-    return ending;
-  } finally {
-    interruption.dispose();
-    frame?.session.close();
-  }
+  });
 }

@@ -10,8 +10,9 @@ import type { Statement } from '../../sql/statements.ts';
 import type { ExecuteContext } from '../platform.ts';
 import { failed } from './failure.ts';
 import { ensurePlatformSchema, type FenceAnswer, markDone, takeFence } from './fence.ts';
-import { already, type Frame, logOver, stale, whileWaiting } from './fenced-transaction.ts';
-import { endingOfCause, Interruption, type InterruptionCause } from './interruption.ts';
+import { already, logOver, stale, whileWaiting } from './fenced-transaction.ts';
+import { type Frame, inSession } from './in-session.ts';
+import { endingOfCause, type InterruptionCause } from './interruption.ts';
 import { ProgramRun } from './program-statement.ts';
 import type { DatabaseAttempt } from './session.ts';
 
@@ -26,17 +27,13 @@ interface Progress {
 
 /** Executes the statements one by one and returns how the attempt ended; never rejects. */
 export async function withoutTransaction(
-  { sessions, url, task, context }: DatabaseAttempt,
+  attempt: DatabaseAttempt,
   statements: readonly Statement[],
 ): Promise<Ending> {
-  const interruption = new Interruption(context);
+  const { task, context } = attempt;
   const progress: Progress = { total: statements.length, finished: 0, last: undefined, running: undefined };
-  let frame: Frame | undefined;
-  try {
-    interruption.check();
-    const session = await sessions.open(url, task, context.log);
-    frame = { session, interruption, current: undefined };
-    interruption.watch(session);
+  const work = async (frame: Frame): Promise<Ending> => {
+    const { session, interruption } = frame;
     await ensurePlatformSchema(session.client);
     interruption.check();
     const fence = await lockAndTake(frame, task, context);
@@ -62,18 +59,14 @@ export async function withoutTransaction(
       );
     const ending: Ending = { outcome: 'succeeded', rows };
     return fence.over === null ? ending : { ...ending, over: fence.over };
-  } catch (error) {
-    const { cause } = interruption;
-    const reason = frame?.session.failure ?? error;
+  };
+  return inSession(attempt, work, ({ cause, error, frame }) => {
     const ending =
-      cause === null ? failure(reason, frame, progress) : interrupted(cause, reason, task, progress);
+      cause === null ? failure(error, frame, progress) : interrupted(cause, error, task, progress);
     if ('message' in ending && ending.message !== undefined)
       context.log(`-- ${ending.outcome}: ${ending.message}\n`);
     return ending;
-  } finally {
-    interruption.dispose();
-    frame?.session.close();
-  }
+  });
 }
 
 /** Takes a session lock on the first 64 bits of the work, then the row of the fence, which is committed at once. */

@@ -5,7 +5,7 @@
  */
 import pg from 'pg';
 import { afterAll, describe, expect, test } from 'vitest';
-import { appendLog, type LogRow } from '../../store/record/run-log.ts';
+import { appendLog, type LogRow, rowOfRun } from '../../store/record/run-log.ts';
 import { createPool } from '../../store/schema/pool.ts';
 import { createTestDatabase } from '../support/database.ts';
 import { applyCatalogue, catalogueText, openTestRun } from '../support/estate.ts';
@@ -127,15 +127,4 @@ describe('commits in another order than the numbers', () => {
   });
 });
 
-function rowOf(name: string): LogRow {
-  return {
-    kind: 'external',
-    flow: null,
-    generation: null,
-    attempt: null,
-    epoch: null,
-    outcome: null,
-    operation: null,
-    body: { type: 'event', event: name },
-  };
-}
+const rowOf = (name: string): LogRow => rowOfRun('external', { type: 'event', event: name });
