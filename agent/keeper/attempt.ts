@@ -85,6 +85,8 @@ export class KeptAttempt {
   }
 
   async #begin(): Promise<Ended | 'given up'> {
+    const cause = this.#reasonToEnd();
+    if (cause !== undefined && this.#giveUp(cause)) return this.#givenUp();
     try {
       const problem = launchProblem(this.#launch);
       if (problem !== undefined) return unlaunched(problem);
@@ -114,14 +116,15 @@ export class KeptAttempt {
     for (;;) {
       // Its own shim has reported the end: there is no need to find out which process the shim is.
       if (this.#own !== undefined && !this.#ownCarries) break;
-      if (this.#learnShim() === 'given up') return 'given up';
+      if (this.#learnShim() === 'given up') return this.#givenUp();
       if (!this.#shimLives()) break;
       cause = this.#reasonToEnd();
       if (cause !== undefined) break;
       await this.#pause(Math.min(WATCH_MS, this.#leftMs()));
     }
+    if (cause !== undefined && this.#giveUp(cause)) return this.#givenUp();
     const own = this.#ownEnd();
-    if (own === undefined && this.#learnShim() === 'given up') return 'given up';
+    if (own === undefined && this.#learnShim() === 'given up') return this.#givenUp();
     // The shim died while it waited for a program: another shim is taken.
     if (own?.what === 'unlaunched' && own.code === 'ESHIM' && this.#own?.served === true)
       return this.#begin();
@@ -143,6 +146,22 @@ export class KeptAttempt {
     return own ?? { what: 'lost' };
   }
 
+  /** Takes the attempt away from its shim, which has not begun it yet. False when one has begun. */
+  #giveUp(cause: Cause): boolean {
+    try {
+      return this.folder.giveUp(cause);
+    } catch {
+      // The folder is gone: what a shim may have begun is found without it.
+      return false;
+    }
+  }
+
+  /** No shim will begin the attempt. This keeper or an earlier one reports its end, unless its agent took it away. */
+  #givenUp(): Ended | 'given up' {
+    const cause = this.folder.givenUpFor;
+    return cause !== undefined && isCause(cause) ? endedFor(cause) : 'given up';
+  }
+
   async #endFor(cause: Cause): Promise<Ended> {
     this.folder.noteCause(cause);
     this.#say(`-- ending the program: ${cause}`);
@@ -162,10 +181,10 @@ export class KeptAttempt {
       return problem === undefined ? { what: 'exit', status: Number(status) } : unlaunched(problem);
     }
     if (names.includes('unforked')) return unlaunched('EAGAIN');
-    const begun =
-      names.includes('running') || this.#shim !== undefined || this.folder.contactS() === undefined;
+    // A shim that lives may still begin.
+    const begun = this.#ownCarries || names.includes('running') || this.#shim !== undefined;
     // The shim could not begin: its cgroup is gone, or no file can be created.
-    return begun ? undefined : unlaunched('ESHIM');
+    return begun || this.folder.contactS() === undefined ? undefined : unlaunched('ESHIM');
   }
 
   #learnShim(): 'given up' | undefined {

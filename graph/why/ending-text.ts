@@ -34,8 +34,9 @@ const IN_CHINESE: readonly (readonly [RegExp, string])[] = [
   [/^the agent (?:stopped|left) and ended the program$/, '代理停止运行，并终止了程序'],
   [/^the agent (?:stopped|left) before the program ended$/, '程序结束前，代理已停止运行'],
   [
-    /^the agent or its keeper ended before the program began; nothing was run$/,
-    '程序启动前，代理或其看护进程已结束；未执行任何操作',
+    // Records of earlier versions have the shorter text.
+    /^the agent(?: or its keeper|, its keeper or its contact with the API) ended before the program began; nothing was run$/,
+    '程序启动前，代理或其看护进程已结束，或与 API 失去联系；未执行任何操作',
   ],
   [
     /^the shim of the program was killed, or .*$/,

@@ -7,7 +7,7 @@
  * |---|---|---|
  * | attempt.sh | agent | first line: `#` and task, limits as JSON; then the program's environment, folder and command, as a shell reads them. The folder gets its name when it is whole; the file's time of change is the last contact with the API, seconds since the machine's start |
  * | log, err | shim, program | stdout and stderr, appended (O_APPEND) without bound |
- * | running | shim | exclusive: who creates it may run the program; its process, and when the program began. An agent creates it to give up |
+ * | running | shim | exclusive: who creates it may run the program; its process, and when the program began. Agent and keeper create it as a link to nowhere, so that no program begins |
  * | exit.STATUS | shim | how the program ended |
  * | unforked | shim | no process could be made for the program |
  * | cause.WHY | keeper | it ends the program for this reason |
@@ -101,7 +101,9 @@ export function parseEnded(name: string): { epoch: number; ended: Ended } | unde
 
 export type EndRequest = 'cancel' | 'orphan' | 'leave' | 'force';
 
+/** Where `running` leads when an agent, or a keeper for a cause, took the attempt away: no file has such a name. */
 const GIVEN_UP = 'given-up';
+const GIVEN_UP_FOR = `${GIVEN_UP}.`;
 
 export class AttemptFolder {
   readonly path: string;
@@ -157,11 +159,14 @@ export class AttemptFolder {
     }
   }
 
-  /** Takes the attempt away, so that no shim begins it. False when a shim has begun. */
-  giveUp(): boolean {
+  /**
+   * Takes the attempt away, so that no shim begins it; a keeper says for which cause. False when a shim has begun. Throws when there is
+   * no folder.
+   */
+  giveUp(cause?: string): boolean {
     try {
       // A symbolic link to nowhere is exclusive and needs no block of the disk.
-      symlinkSync(GIVEN_UP, this.file('running'));
+      symlinkSync(cause === undefined ? GIVEN_UP : `${GIVEN_UP_FOR}${cause}`, this.file('running'));
       return true;
     } catch (error) {
       if ((error as NodeJS.ErrnoException).code === 'EEXIST') return this.runner() === 'given up';
@@ -171,11 +176,13 @@ export class AttemptFolder {
 
   /** Whether an agent took the attempt away; never throws. */
   get isGivenUp(): boolean {
-    try {
-      return readlinkSync(this.file('running')) === GIVEN_UP;
-    } catch {
-      return false;
-    }
+    return this.#takenTo() === GIVEN_UP;
+  }
+
+  /** Why a keeper took the attempt away before a shim began it; undefined when none did. Never throws. */
+  get givenUpFor(): string | undefined {
+    const target = this.#takenTo();
+    return target?.startsWith(GIVEN_UP_FOR) ? target.slice(GIVEN_UP_FOR.length) : undefined;
   }
 
   /** Notes contact with the API. False: this is no folder of the keeper, or it is gone because the attempt ended. */
@@ -246,6 +253,14 @@ export class AttemptFolder {
     } catch (error) {
       const { code } = error as NodeJS.ErrnoException;
       return NO_LINKS.has(code) ? createEmpty(path) : code === 'EEXIST';
+    }
+  }
+
+  #takenTo(): string | undefined {
+    try {
+      return readlinkSync(this.file('running'));
+    } catch {
+      return undefined;
     }
   }
 

@@ -6,8 +6,15 @@ import type { Ended } from './attempt-folder.ts';
 export const NEVER_BEGUN: Ending = {
   outcome: 'failed',
   kind: 'infrastructure',
-  message: 'the agent or its keeper ended before the program began; nothing was run',
+  message:
+    'the agent, its keeper or its contact with the API ended before the program began; nothing was run',
 };
+
+/** How an attempt ended that its keeper took away before a shim began it. */
+export function unbegunEnding({ what }: Ended, task: Task): Ending {
+  if (what === 'cancel') return { outcome: 'cancelled', effect: false };
+  return what === 'timeout' ? causeEnding(what, task) : NEVER_BEGUN;
+}
 
 /** It cannot be seen any more whether the program runs or has run: a person has to decide before anything runs beside it. */
 export const spoolTrouble = (error: unknown): Ending => ({

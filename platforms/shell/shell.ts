@@ -12,7 +12,7 @@ import { EndedAttempts } from './ended-attempts.ts';
 import { KeeperProcess } from './keeper-process.ts';
 import { LogPump, logBounds } from './log-pump.ts';
 import { isReported, markReported } from './reported.ts';
-import { endingOf, NEVER_BEGUN, spoolTrouble } from './shell-ending.ts';
+import { endingOf, NEVER_BEGUN, spoolTrouble, unbegunEnding } from './shell-ending.ts';
 import { WrapperFolder } from './wrapper-folder.ts';
 
 /** Time between SIGTERM and SIGKILL, ms, unless the options say another. */
@@ -83,7 +83,10 @@ export function createShellPlatform(options: ShellOptions): ShellPlatform {
       for (;;) {
         const known = ended.of(epoch);
         if (known !== undefined) {
-          const ending = endingOf(known, task, program, () => folder.survivors());
+          const ending =
+            folder.givenUpFor === undefined
+              ? endingOf(known, task, program, () => folder.survivors())
+              : unbegunEnding(known, task);
           // The ending already says what the shim wrote to stderr of a program that was not started.
           return log.finish(ending, known.what === 'unlaunched' ? 'unsaid' : 'stderr');
         }

@@ -15,6 +15,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { containmentFor } from '../../../agent/containment-level.ts';
+import { livingWith } from '../../../agent/keeper/process-table.ts';
 import type { ProgramSpec } from '../../../contract/agent.ts';
 import { AttemptFolder, endedOf, spooledEpochs } from '../../../platforms/shell/attempt-folder.ts';
 import { processIdentity } from '../../../platforms/shell/process-identity.mjs';
@@ -206,6 +207,27 @@ describe('a shell program', () => {
     context.controller.abort('cancel');
     expect((await running).ending).toEqual({ outcome: 'cancelled', effect: null });
     expect(isAlive(program)).toBe(false);
+  });
+
+  describe.each([
+    ['by the strongest means', containment],
+    ['by marks', { level: 'marks' }],
+  ] as const)('kept together %s, and asked to end before its shim has begun', (_means, contained) => {
+    it.each([
+      ['cancel', { outcome: 'cancelled', effect: false }],
+      ['leave', { outcome: 'failed', kind: 'infrastructure' }],
+      ['orphan', { outcome: 'failed', kind: 'infrastructure' }],
+    ])('never begins: %s', async (reason, want) => {
+      const effect = join(spool, 'effect');
+      const context = contextOf();
+      context.controller.abort(reason);
+      const { ending } = await run(sh(`echo $$ > ${effect}; exec sleep 1000`), {}, context, {
+        containment: contained,
+      });
+      expect(ending).toMatchObject(want);
+      await until(() => livingWith('SLUICE_SHIM', spool).length === 0);
+      expect(existsSync(effect)).toBe(false);
+    });
   });
 
   it('takes what it left running in its group with it', async () => {
