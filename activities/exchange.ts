@@ -25,6 +25,7 @@ import { readLog, sendLockCounters } from '../store/record/run-log.ts';
 import {
   learnSubscribers,
   likelySubscribers,
+  newsIn,
   notifySubscribers,
   subscribersOf,
 } from '../store/record/subscriptions.ts';
@@ -36,7 +37,7 @@ export interface ExchangeRequest {
   readonly run: string;
   readonly n: number;
   readonly groups: readonly Group[];
-  /** Version of the graph that the groups speak of. */
+  /** Version of the graph on which the groups were decided. */
   readonly graph: string;
   /** The coordinator wants a wake signal, even when its log has no new rows (workflows/run.ts). */
   readonly wake?: boolean;
@@ -45,8 +46,9 @@ export interface ExchangeRequest {
 }
 
 /**
- * Why nothing was written. `ahead`: the caller has seen exchanges that the record does not have (A9). `pruned`: the caller has to load the
- * run again. `moved`: the run has adopted another catalogue version than that of the context (D8).
+ * Why nothing was written. `ahead`: the caller has seen exchanges that the record does not have (A9). `pruned`: the caller has to load the run
+ * again, because the exchange that it asks for is not kept any more, or because it decided on another graph than the run has now. (Histories
+ * hold this word, so both reasons keep it.) `moved`: the run has adopted another catalogue version than that of the context (D8).
  */
 export type ExchangeResult = ExchangeAnswer | { readonly refused: 'ahead' | 'pruned' | 'moved' };
 
@@ -58,10 +60,11 @@ export async function exchange(
   context: RunContext,
   request: ExchangeRequest,
 ): Promise<ExchangeResult> {
+  const news = newsIn(context, request.groups);
   let rowByRow = false;
-  for (let subscribers: readonly string[] = likelySubscribers(context, request.groups); ; ) {
+  for (let subscribers: readonly string[] = likelySubscribers(context, news); ; ) {
     try {
-      const result = await once(pool, context, request, { subscribers, rowByRow });
+      const result = await once(pool, context, request, { news, subscribers, rowByRow });
       if (!('unlocked' in result)) return result;
       subscribers = result.unlocked;
       await learnSubscribers(pool, context);
@@ -73,12 +76,19 @@ export async function exchange(
   }
 }
 
+/** How an exchange is tried: with which news for other runs, which of these runs are locked with it, and whether it writes row by row. */
+interface Try {
+  readonly news: ReturnType<typeof newsIn>;
+  readonly subscribers: readonly string[];
+  readonly rowByRow: boolean;
+}
+
 /** `unlocked`: nothing was written, because these runs' counter rows have to be locked together with the run's own, by run id (A10, A11). */
 async function once(
   pool: pg.Pool,
   context: RunContext,
   request: ExchangeRequest,
-  { subscribers, rowByRow }: { readonly subscribers: readonly string[]; readonly rowByRow: boolean },
+  { news, subscribers, rowByRow }: Try,
 ): Promise<ExchangeResult | { readonly unlocked: readonly string[] }> {
   return inTransaction(pool, async (client) => {
     if (subscribers.length > 0) sendLockCounters(client, [request.run, ...subscribers]);
@@ -88,7 +98,7 @@ async function once(
     if (counter.exchange >= request.n) return adopt(client, context, request, counter);
     if (counter.exchange < request.n - 1) return { refused: 'ahead' };
     if (counter.subscribed && request.groups.length > 0) {
-      const needed = await subscribersOf(client, context, request.groups);
+      const needed = await subscribersOf(client, context, news());
       if (needed.some((run) => run !== request.run && !subscribers.includes(run)))
         return { unlocked: needed };
     }

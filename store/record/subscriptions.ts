@@ -132,33 +132,47 @@ export async function subscribe(
 
 const newsRow = (news: UpstreamNews): LogRow => rowOfRun('external', news);
 
-/** What the groups say about flows, whichever of them will be written: done or not; null = what was used of it does not count now. */
-function spokenOf({ graph }: RunContext, groups: readonly Group[]): { flow: string; met: Met | null }[] {
-  const spoken = new Map<string, { flow: string; met: Met | null }>();
-  const speak = (v: number, met: Met | null): void => {
-    spoken.set(`${v} ${met}`, { flow: graph.ids[v]!, met });
-  };
-  for (const group of groups) {
-    for (const change of group.changes) speak(change.v, metOf(change));
-    for (const effect of group.effects)
-      if (effect.t === 'redone') for (const v of reachOf(graph, effect.roots).order) speak(v, null);
-  }
-  return [...spoken.values()];
+/** What a decision means for those that wait for the flow: whether it is done (`met`), or that it was redone (null), so its old result counts no more. */
+interface FlowNews {
+  readonly flow: string;
+  readonly met: Met | null;
 }
 
-/** Runs that have to hear what the groups say: their counter rows are needed (A10). O(changes); O(V + E) when something was redone. */
+/** What the groups mean for other runs, whichever of them will be written. O(changes); O(V + E) when something was redone. */
+function newsOf({ graph }: RunContext, groups: readonly Group[]): FlowNews[] {
+  const news = new Map<string, FlowNews>();
+  const add = (v: number, met: Met | null): void => {
+    news.set(`${v} ${met}`, { flow: graph.ids[v]!, met });
+  };
+  for (const group of groups) {
+    for (const change of group.changes) add(change.v, metOf(change));
+    for (const effect of group.effects)
+      if (effect.t === 'redone') for (const v of reachOf(graph, effect.roots).order) add(v, null);
+  }
+  return [...news.values()];
+}
+
+/** The news in the groups of one exchange. It is computed when it is first asked for: most runs have no subscribers. */
+export function newsIn(context: RunContext, groups: readonly Group[]): () => readonly FlowNews[] {
+  let news: readonly FlowNews[] | undefined;
+  return () => {
+    news ??= newsOf(context, groups);
+    return news;
+  };
+}
+
+/** Runs into whose logs the news has to be written: their counter rows are needed (A10). */
 export async function subscribersOf(
   client: Queryable,
   context: RunContext,
-  groups: readonly Group[],
+  news: readonly FlowNews[],
 ): Promise<string[]> {
-  const spoken = spokenOf(context, groups);
-  if (spoken.length === 0) return [];
+  if (news.length === 0) return [];
   const found = await client.query<{ run_id: string }>({
     name: 'subscribers-of',
     text: `select distinct s.run_id from unnest($2::text[], $3::int[]) as x (flow_id, met)
       join subscriptions s on s.upstream_run = $1 and s.upstream_flow = x.flow_id and s.told is distinct from x.met`,
-    values: [context.run.id, spoken.map((entry) => entry.flow), spoken.map((entry) => entry.met)],
+    values: [context.run.id, news.map((entry) => entry.flow), news.map((entry) => entry.met)],
   });
   return found.rows.map((row) => row.run_id);
 }
@@ -178,13 +192,15 @@ export async function usersOf(
   return new Map(found.rows.map((row) => [row.run, row.flows]));
 }
 
-/** Runs that probably wait for what the groups say. Saves the exchange a second try; nothing relies on it. */
-export function likelySubscribers(context: RunContext, groups: readonly Group[]): string[] {
+/** Runs that probably wait for the news, by what this process has learned. It saves the exchange a second try; nothing relies on it. */
+export function likelySubscribers(context: RunContext, news: () => readonly FlowNews[]): string[] {
   const by = context.kept.subscribers;
-  if (by === null || groups.length === 0) return [];
+  if (by === null) return [];
   const runs = new Set<string>();
-  for (const { flow, met } of spokenOf(context, groups))
-    if (met !== 0) for (const run of by.get(flow) ?? []) runs.add(run);
+  for (const { flow, met } of news()) {
+    if (met === 0) continue;
+    for (const run of by.get(flow) ?? []) runs.add(run);
+  }
   return [...runs];
 }
 
