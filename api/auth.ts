@@ -5,7 +5,7 @@ import type { Notifications } from '../services/notifications.ts';
 import { type Actor, actorOfToken } from '../store/operations/actors.ts';
 
 /**
- * What a route demands. `public`: nothing; `read`: any person or service; `confirm`: anybody with a role; `operate`, `maintain`: that
+ * What a route demands. `public`: nothing; `read`: any person or service; `confirm`: anybody with a role other than `viewer`; `operate`, `maintain`: that
  * right; `agent`: the agent that the address names.
  */
 export type Permission = 'public' | 'read' | 'confirm' | 'operate' | 'maintain' | 'agent';

@@ -26,7 +26,7 @@ import type { OperationRow } from '../../store/operations/operation-rows.ts';
 import type { Permission } from '../auth.ts';
 import type { Api } from '../instance.ts';
 
-/** A holder of the role of a gate says what the gate waits for; the run itself checks which role (protocol E). */
+/** The right that a verb needs at this door. For confirm, reject and withdraw the run itself checks whether the actor has the role of the gate (E1). */
 export function permissionOf(verb: string): Permission {
   return verb === 'confirm' || verb === 'reject' || verb === 'withdraw' ? 'confirm' : 'operate';
 }

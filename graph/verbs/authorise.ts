@@ -4,7 +4,7 @@ import type { Machine } from '../run/machine.ts';
 import { unmetUpstreams } from '../run/settle.ts';
 import { isDone } from '../run/state.ts';
 
-/** Actors with this role may do everything but still need a second person where B4 asks for one. */
+/** The role that a force-pass of a key flow needs; without it a second person has to approve (B4). */
 export const KEY_ROLE = 'key';
 
 /**

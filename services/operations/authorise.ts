@@ -4,9 +4,9 @@ import type { Flow } from '../../graph/model.ts';
 import type { Actor } from '../../store/operations/actors.ts';
 
 /**
- * Whether the actor may do this to all of these flows. An empty scope is everything; otherwise each flow must be
- * named by its id, its procedure or its platform. `flows` null = a whole run or platform, for which only an unlimited scope is enough.
- * Throws `out_of_scope`.
+ * Throws `out_of_scope` unless the actor may do this to all of these flows. A scope of empty lists contains everything; any other has to name
+ * each flow by its id, its procedure or its platform. `flows` null: the request concerns a whole run, a schedule or the catalogue, and only a
+ * scope of empty lists is enough.
  */
 export function authorise(actor: Actor, verb: string, flows: readonly Flow[] | null): void {
   const { scope } = actor;
@@ -30,7 +30,7 @@ export function authorise(actor: Actor, verb: string, flows: readonly Flow[] | n
   });
 }
 
-/** The same question for a platform and its agents. Throws `out_of_scope`. */
+/** The same for a platform and its agents: a scope that is not empty has to name the platform. Throws `out_of_scope`. */
 export function authorisePlatform(actor: Actor, verb: string, platform: string): void {
   const { procedures, flows, platforms } = actor.scope;
   if (procedures.length + flows.length + platforms.length === 0 || platforms.includes(platform)) return;

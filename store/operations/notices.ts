@@ -1,4 +1,4 @@
-/** Notices: messages of the engine to people. The exchange writes them. */
+/** Lists notices: messages of the engine to people. The exchange writes them; those of kind `foreign_effect` are written by agents' calls. */
 import type { Queryable } from '../schema/pool.ts';
 
 export interface NoticeRow {
