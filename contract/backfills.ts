@@ -86,7 +86,7 @@ export const BackfillDetail = z.object({
 export type BackfillDetail = Infer<typeof BackfillDetail>;
 
 /** What `dryRun` answers. */
-export const ForeseenBackfill = z.object({
+export const BackfillPreview = z.object({
   dryRun: z.literal(true),
   ...shape,
   includes: z.array(z.string()).nullable(),
@@ -110,7 +110,7 @@ export const ForeseenBackfill = z.object({
   /** Flows of other cycles that wait for flows of it and that no run of it is opened for. */
   dependants: z.array(z.object({ cycle: Cycle, flow: z.string() })),
 });
-export type ForeseenBackfill = Infer<typeof ForeseenBackfill>;
+export type BackfillPreview = Infer<typeof BackfillPreview>;
 
 export const BackfillsQuery = z.strictObject({
   ...PageQuery,

@@ -1,13 +1,13 @@
-/** Backfills: foreseen, started, watched, cancelled. Their runs are opened by the workers, one after the other or a few at a time. */
+/** Backfills: previewed, started, watched, cancelled. Their runs are opened by the workers, one after the other or a few at a time. */
 
 import {
   type Backfill,
   BackfillDetail,
   BackfillPage,
   BackfillParams,
+  BackfillPreview,
   BackfillsQuery,
   CancelBackfill,
-  ForeseenBackfill,
   OpenBackfill,
 } from '../../contract/backfills.ts';
 import { KeyHeader } from '../../contract/operations.ts';
@@ -53,7 +53,7 @@ export function backfillRoutes(app: Api, deps: ServiceDeps): void {
       tags,
       headers: KeyHeader,
       body: OpenBackfill,
-      response: { 200: ForeseenBackfill, 202: BackfillDetail },
+      response: { 200: BackfillPreview, 202: BackfillDetail },
     },
     handler: async (request, reply) => {
       const actor = request.actor!;
@@ -230,7 +230,7 @@ async function previewOf(
   { pool }: ServiceDeps,
   { version, asked, plan }: Planned<OpenBackfill>,
   runs: readonly PlannedRun[],
-): Promise<ForeseenBackfill> {
+): Promise<BackfillPreview> {
   const { cycle, from, to, downstream } = asked;
   const number = await nextRunNumber(pool, 'backfill', runs);
   const there = new Set(

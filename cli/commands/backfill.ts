@@ -1,6 +1,6 @@
 /** `sluice backfill open|list|show|cancel`. */
 import { Option } from 'commander';
-import type { Backfill, BackfillDetail, ForeseenBackfill } from '../../contract/backfills.ts';
+import type { Backfill, BackfillDetail, BackfillPreview } from '../../contract/backfills.ts';
 import { part } from '../client.ts';
 import type { Session } from '../session.ts';
 import { instant } from '../text/instant.ts';
@@ -58,8 +58,8 @@ export function addBackfillCommands(tree: Tree): void {
           ...(dryRun ? { dryRun } : {}),
         };
         if (dryRun) {
-          const foreseen = await session.client.post<ForeseenBackfill>('/backfills', body, key);
-          session.answer(foreseen, (entry) => foreseenLines(entry, session));
+          const preview = await session.client.post<BackfillPreview>('/backfills', body, key);
+          session.answer(preview, (entry) => previewLines(entry, session));
           return undefined;
         }
         const opened = await session.client.post<BackfillDetail>('/backfills', body, key);
@@ -151,9 +151,9 @@ const flowsOf = (includes: readonly string[] | null, phrase: Session['phrase']):
 /** Flows and periods that a line names at most; --json gives all. */
 const NAMES = 10;
 
-function foreseenLines(it: ForeseenBackfill, { phrase }: Session): string[] {
+function previewLines(it: BackfillPreview, { phrase }: Session): string[] {
   return [
-    phrase('backfill_foreseen', { runs: it.runs.length, n: it.concurrency }),
+    phrase('backfill_preview', { runs: it.runs.length, n: it.concurrency }),
     ...(it.leftOut.length === 0
       ? []
       : [phrase('backfill_left_out', { n: it.leftOut.length, periods: firstNames(it.leftOut, NAMES) })]),

@@ -3,7 +3,7 @@ import { Option } from 'commander';
 import type { Operation, OperationPreview } from '../../contract/operations.ts';
 import { ofRun, runOf, type Session } from '../session.ts';
 import type { HelpKey } from '../text/help.ts';
-import { foreseenLines, operationLines } from '../text/operation.ts';
+import { operationLines, previewLines } from '../text/operation.ts';
 import { seconds, type Tree } from '../tree.ts';
 
 interface VerbOptions {
@@ -133,9 +133,9 @@ export async function askVerb(
   options: { readonly dryRun?: boolean; readonly key?: string; readonly timeout?: number },
 ): Promise<number> {
   if (options.dryRun) {
-    const foreseen = await session.client.post<OperationPreview>(path, body);
-    session.answer(foreseen, (entry) => foreseenLines(entry, session));
-    return { applied: 0, refused: 5, approval_required: 7 }[foreseen.state];
+    const preview = await session.client.post<OperationPreview>(path, body);
+    session.answer(preview, (entry) => previewLines(entry, session));
+    return { applied: 0, refused: 5, approval_required: 7 }[preview.state];
   }
   const operation = await session.client.operate(path, body, {
     ...(options.key === undefined ? {} : { key: options.key }),

@@ -99,7 +99,7 @@ function runLines(
     '',
     `${paint('bold', oneLine(run))}  ${phrase('version')} ${version}  ${phrase('holds_changed', { n: holds, gains })}  ${counts.join('  ')}`.trimEnd(),
   ];
-  if (adopt === null) return [...lines, `  ${phrase('adopt_not_foreseen')}`];
+  if (adopt === null) return [...lines, `  ${phrase('adopt_not_previewed')}`];
   if (adopt.refused !== null)
     lines.push(
       paint(

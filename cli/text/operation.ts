@@ -1,4 +1,4 @@
-/** Operations and what a dry run foresees, as lines. */
+/** Operations and previews of them (a dry run), as lines. */
 import type { Operation, OperationPreview } from '../../contract/operations.ts';
 import type { Printing } from '../session.ts';
 import { stateWord } from './states.ts';
@@ -36,14 +36,11 @@ export function operationLines(it: Operation, session: Printing): string[] {
   }
 }
 
-export function foreseenLines(it: OperationPreview, session: Printing): string[] {
+export function previewLines(it: OperationPreview, session: Printing): string[] {
   const { paint, phrase } = session;
   const colour = it.state === 'applied' ? 'green' : it.state === 'refused' ? 'red' : 'yellow';
   const lines = [
-    paint(
-      colour,
-      phrase(`foreseen_${it.state}`, { verb: it.verb, run: it.run, code: it.outcome.code ?? '' }),
-    ),
+    paint(colour, phrase(`preview_${it.state}`, { verb: it.verb, run: it.run, code: it.outcome.code ?? '' })),
   ];
   if (it.outcome.detail) lines.push(`  ${oneLine(it.outcome.detail)}`);
   lines.push(...outcomeLines(it.outcome.flows, session, true));

@@ -24,7 +24,7 @@ type TouchedRun = DiffAnswer['runs'][number];
 /** Maximum number of changed flows whose impact is computed one by one: each is a walk over its downstream flows. */
 const ONE_BY_ONE = 200;
 /** Maximum number of open runs whose adoption is previewed: each preview reads the whole run. */
-const FORESEEN = 20;
+const PREVIEWED = 20;
 const NAMED = 20;
 const NEAREST_KEYS = 5;
 
@@ -133,14 +133,14 @@ async function touchedRuns(
       if (known === undefined) states.set(flow, [{ run: id, state }]);
       else known.push({ run: id, state });
     }
-    const foreseen = runs.length < FORESEEN ? await adoption(deps, context, change) : null;
+    const preview = runs.length < PREVIEWED ? await adoption(deps, context, change) : null;
     runs.push({
       run: id,
       version: catalogueVersion,
       states: counts,
       holds: held.length,
       gains,
-      adopt: foreseen === null || frozen === null ? foreseen : { ...foreseen, refused: 'run_frozen' },
+      adopt: preview === null || frozen === null ? preview : { ...preview, refused: 'run_frozen' },
     });
   }
   return { runs, states };

@@ -53,8 +53,8 @@ export async function planImpact(
     keysHit: works.flatMap((work, i) =>
       i === 0 ? keysHit(work, reach) : keysElsewhere(own, work, plan.roots),
     ),
-    deadlines: works.flatMap(({ context, foreseen }) =>
-      deadlinesMoved(foreseen, context.deadlines).map(({ v, endsAt, lateMs }) => ({
+    deadlines: works.flatMap(({ context, expected }) =>
+      deadlinesMoved(expected, context.deadlines).map(({ v, endsAt, lateMs }) => ({
         run: context.run.id,
         flow: context.graph.ids[v]!,
         deadline: context.deadlines[v]!,
@@ -71,7 +71,7 @@ interface Work extends PlanPart {
   readonly isMember: Uint8Array;
   readonly durations: Float64Array;
   readonly origin: ExpectedDurations['origin'];
-  foreseen: ExpectedEnds;
+  expected: ExpectedEnds;
   /** Members that wait for one of another run to the last: vertex -> that one. */
   readonly after: Map<number, { readonly work: Work; readonly v: number }>;
 }
@@ -89,20 +89,20 @@ async function worksOf(plan: PlanToWeigh, expect: ExpectDurations): Promise<Work
       // It runs to its end first, and then starts again.
       if (plan.running === 'wait' && state.result[v] === 0 && hasStarted(state, v)) durations[v]! *= 2;
     }
-    const foreseen = { ends: new Float64Array(), by: new Int32Array(), moved: new Uint8Array() };
-    works.push({ ...part, isMember, durations, origin, foreseen, after: new Map() });
+    const expected = { ends: new Float64Array(), by: new Int32Array(), moved: new Uint8Array() };
+    works.push({ ...part, isMember, durations, origin, expected, after: new Map() });
   }
   // The end of a flow in one run starts flows in another, and these may delay the first run again.
   for (let round = 0; round < works.length; round++) {
     let moved = false;
-    for (const work of works) moved = foresee(work, works, plan.now) || moved || round === 0;
+    for (const work of works) moved = expectEnds(work, works, plan.now) || moved || round === 0;
     if (!moved) break;
   }
   return works;
 }
 
 /** Whether any expected end has changed. */
-function foresee(work: Work, works: readonly Work[], now: number): boolean {
+function expectEnds(work: Work, works: readonly Work[], now: number): boolean {
   const { context, state, isMember, durations, after } = work;
   const { graph, subscriptions } = context;
   const starts = state.start.slice();
@@ -112,7 +112,7 @@ function foresee(work: Work, works: readonly Work[], now: number): boolean {
       const other = works.find((other) => other.context.run.id === run && other !== work);
       const u = other?.context.index.get(from);
       if (other === undefined || u === undefined || other.isMember[u] === 0) continue;
-      const end = other.foreseen.ends[u] ?? 0;
+      const end = other.expected.ends[u] ?? 0;
       if (end <= starts[v]!) continue;
       starts[v] = end;
       after.set(v, { work: other, v: u });
@@ -122,9 +122,9 @@ function foresee(work: Work, works: readonly Work[], now: number): boolean {
     if (isMember[v] === 1) return hasStarted(state, v) || isTriggered(graph, state, v) ? 1 : 0;
     return state.result[v] === 0 && !has(state, v, FLAG.RETIRED) && isTriggered(graph, state, v) ? 1 : 0;
   });
-  const before = work.foreseen.ends;
-  work.foreseen = expectedEnds(graph, { now, runs, members: isMember, roots: isMember, durations, starts });
-  return before.some((end, v) => end !== work.foreseen.ends[v]);
+  const before = work.expected.ends;
+  work.expected = expectedEnds(graph, { now, runs, members: isMember, roots: isMember, durations, starts });
+  return before.some((end, v) => end !== work.expected.ends[v]);
 }
 
 function estimateOf(works: readonly Work[], now: number): Plan['estimate'] {
@@ -133,12 +133,12 @@ function estimateOf(works: readonly Work[], now: number): Plan['estimate'] {
   const persons: Plan['estimate']['persons'][number][] = [];
   for (const work of works)
     for (const v of work.members) {
-      if (last === null || work.foreseen.ends[v]! > last.work.foreseen.ends[last.v]!) last = { work, v };
+      if (last === null || work.expected.ends[v]! > last.work.expected.ends[last.v]!) last = { work, v };
       const origin = work.origin[v] ?? null;
       if (origin !== null) origins[origin] = (origins[origin] ?? 0) + 1;
       if (asksPerson(work, v)) persons.push({ run: work.context.run.id, flow: work.context.graph.ids[v]! });
     }
-  const endsAt = last === null ? now : Math.round(last.work.foreseen.ends[last.v]!);
+  const endsAt = last === null ? now : Math.round(last.work.expected.ends[last.v]!);
   return { ms: endsAt - now, endsAt, path: pathTo(last, works.length), origins, persons };
 }
 
@@ -147,7 +147,7 @@ function pathTo(last: { work: Work; v: number } | null, runs: number): Plan['est
   const path: Plan['estimate']['path'][number][] = [];
   for (let at = last, n = 0; at !== null && n <= runs; n++) {
     const { work } = at;
-    const way = longestWayTo(work.foreseen, at.v);
+    const way = longestWayTo(work.expected, at.v);
     path.unshift(
       ...way.map((v) => ({
         run: work.context.run.id,
