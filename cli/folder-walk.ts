@@ -10,7 +10,7 @@ import type { CatalogueProblem } from './text/catalogue-problem.ts';
 export interface LeftOut {
   /** Relative, with `/`; a folder ends with `/`. */
   readonly path: string;
-  /** `other_kind`: neither YAML nor SQL. `hidden`: a name that begins with a dot, or node_modules. `same_file`: read under its own name. */
+  /** `other_kind`: neither YAML nor SQL. `hidden`: its name begins with a dot, or is node_modules. `same_file`: a link to a file that is read itself. */
   readonly why: 'other_kind' | 'hidden' | 'same_file';
 }
 
@@ -23,7 +23,10 @@ export interface FoundFiles {
 
 const CATALOGUE_FILE = /\.(ya?ml|sql)$/i;
 const YAML_FILE = /\.ya?ml$/i;
+/** Maximum length of the path of a catalogue file, characters. */
 const PATH_LIMIT = 300;
+
+type EntryType = 'file' | 'folder' | 'link' | 'other';
 
 export async function findFiles(folder: string): Promise<FoundFiles> {
   const walk = new Walk(folder, await realpath(folder));
@@ -43,8 +46,8 @@ class Walk {
     this.root = root;
   }
 
-  /** `above`: real paths of the folders that lead here, itself included. */
-  async folder(path: string, above: readonly string[]): Promise<void> {
+  /** `folders`: real paths of the folders from the root to this one, itself included. A link to one of them would be followed without end. */
+  async folder(path: string, folders: readonly string[]): Promise<void> {
     let entries: Awaited<ReturnType<typeof namesIn>>;
     try {
       entries = await namesIn(join(this.#folder, path));
@@ -52,7 +55,7 @@ class Walk {
       this.#refuse(path, reasonOf(error));
       return;
     }
-    for (const { name, kind } of entries) {
+    for (const { name, type } of entries) {
       if (!isUtf8(name)) {
         this.#refuse(join(path, name.toString('latin1')), {
           en: 'its name is not UTF-8 (shown as Latin-1): rename it',
@@ -61,29 +64,29 @@ class Walk {
         continue;
       }
       const below = path === '' ? name.toString('utf8') : `${path}/${name.toString('utf8')}`;
-      await this.#entry(below, kind, above);
+      await this.#entry(below, type, folders);
     }
   }
 
-  async #entry(path: string, kind: 'file' | 'folder' | 'link' | 'other', above: readonly string[]) {
+  async #entry(path: string, type: EntryType, folders: readonly string[]) {
     const name = path.slice(path.lastIndexOf('/') + 1);
     if (name.startsWith('.') || name === 'node_modules') {
-      this.#leftOut.push({ path: kind === 'folder' ? `${path}/` : path, why: 'hidden' });
+      this.#leftOut.push({ path: type === 'folder' ? `${path}/` : path, why: 'hidden' });
       return;
     }
-    const wanted = CATALOGUE_FILE.test(name);
-    if (kind === 'folder') return this.folder(path, [...above, join(above.at(-1)!, name)]);
-    if (kind === 'link') return this.#link(path, wanted, above);
-    if (!wanted) this.#leftOut.push({ path, why: 'other_kind' });
-    else if (kind === 'other')
+    const isCatalogueFile = CATALOGUE_FILE.test(name);
+    if (type === 'folder') return this.folder(path, [...folders, join(folders.at(-1)!, name)]);
+    if (type === 'link') return this.#link(path, isCatalogueFile, folders);
+    if (!isCatalogueFile) this.#leftOut.push({ path, why: 'other_kind' });
+    else if (type === 'other')
       this.#refuse(path, {
         en: 'it is not a file but e.g. a pipe or a socket',
         zh: '不是普通文件（如管道或套接字）',
       });
-    else this.#file(path, join(above.at(-1)!, name), false);
+    else this.#file(path, join(folders.at(-1)!, name), false);
   }
 
-  async #link(path: string, wanted: boolean, above: readonly string[]): Promise<void> {
+  async #link(path: string, isCatalogueFile: boolean, folders: readonly string[]): Promise<void> {
     let real: string;
     let found: Awaited<ReturnType<typeof stat>>;
     try {
@@ -93,19 +96,19 @@ class Walk {
       this.#refuse(path, reasonOf(error));
       return;
     }
-    if (!wanted && !found.isDirectory()) this.#leftOut.push({ path, why: 'other_kind' });
+    if (!isCatalogueFile && !found.isDirectory()) this.#leftOut.push({ path, why: 'other_kind' });
     else if (real !== this.root && !real.startsWith(this.root + sep))
       this.#refuse(path, {
         en: `a link to ${real}, which lies outside the folder: copy the file into the folder`,
         zh: `符号链接指向目录之外的 ${real}：请将文件复制到目录内`,
       });
     else if (found.isDirectory()) {
-      if (above.includes(real))
+      if (folders.includes(real))
         this.#refuse(path, {
           en: 'a link to a folder above it: following it would never end',
           zh: '符号链接指向其上级目录，形成循环',
         });
-      else await this.folder(path, [...above, real]);
+      else await this.folder(path, [...folders, real]);
     } else if (found.isFile()) this.#file(path, real, true);
     else
       this.#refuse(path, { en: 'a link to something that is not a file', zh: '符号链接指向的不是普通文件' });
@@ -124,7 +127,7 @@ class Walk {
     this.#problems.push(unreadable(path === '' ? '.' : path, reason.en, reason.zh));
   }
 
-  /** A definition that is found by two paths counts once. A program may be named by each of its paths. */
+  /** A YAML file that is found by several paths is read once, by its own path if it has one. An SQL file is read by each, as flows may name each. */
   result(): FoundFiles {
     const files = this.#files.sort(
       (a, b) => Number(a.linked) - Number(b.linked) || (a.path < b.path ? -1 : 1),
@@ -144,15 +147,13 @@ class Walk {
   }
 }
 
-/** Entries of a folder. Names are bytes: a name that is not UTF-8 must not become another name. */
-async function namesIn(
-  folder: string,
-): Promise<{ name: Buffer; kind: 'file' | 'folder' | 'link' | 'other' }[]> {
+/** The entries of a folder, sorted. Names stay bytes, as a name that is not UTF-8 would be decoded to another name. */
+async function namesIn(folder: string): Promise<{ name: Buffer; type: EntryType }[]> {
   const entries = await readdir(folder, { withFileTypes: true, encoding: 'buffer' });
   return entries
     .map((entry) => ({
       name: entry.name,
-      kind: entry.isSymbolicLink()
+      type: entry.isSymbolicLink()
         ? ('link' as const)
         : entry.isDirectory()
           ? ('folder' as const)
