@@ -4,16 +4,19 @@
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 
-/** How a wait ends. `given up`: its workflow task was given up, and the next one waits now. */
+/**
+ * Why a wait has ended. `came`: a row has come into the log. `time`: its time is over. `given up`: Temporal has given up the workflow task that
+ * waited, and the next task of the same run has begun to wait.
+ */
 type Ended = 'came' | 'time' | 'given up';
 
-/** Longest wait for a due moment inside a task, ms. Coordinators ask for 1 s at most; a longer one would come from clocks that disagree. */
+/** Longest wait for a due moment, ms. A coordinator waits 1 s at most (workflows/run.ts, NEAR_MS), so a longer wait comes from clocks that disagree. */
 const LONGEST_WAIT_MS = 2_000;
 
 export class Arrivals {
-  /** A waiting coordinator occupies one workflow-task slot. At most this many may wait; the others are woken by a signal. */
+  /** Maximum number of coordinators that wait at once; the others are woken by a signal. Each occupies one of the worker's slots for workflow tasks. */
   readonly #limit: number;
-  /** By run whose coordinator has read its log in this worker: whether a row has come since. */
+  /** The runs whose coordinator has read its log in this worker, each with whether a row has come since. */
   readonly #heard = new Map<string, boolean>();
   readonly #waiting = new Map<string, (why: Ended) => void>();
   /** By run: the record's clock minus `performance.now` of this process, at the last exchange, ms. */
@@ -33,7 +36,7 @@ export class Arrivals {
     this.#clocks.set(run, now - performance.now());
   }
 
-  /** Whether its coordinator has read its log in this worker. */
+  /** Whether the run's coordinator has ever read its log in this worker. */
   knows(run: string): boolean {
     return this.#heard.has(run);
   }
@@ -54,7 +57,7 @@ export class Arrivals {
     const isThere = this.#heard.get(run) === true;
     const before = this.#waiting.get(run);
     if (!isThere && before === undefined && this.#waiting.size >= this.#limit) return false;
-    // An earlier wait belongs to a workflow task that was given up.
+    // A run has one task at a time, so the earlier wait belongs to a task that Temporal has given up.
     before?.('given up');
     const { promise, resolve } = Promise.withResolvers<Ended>();
     this.#waiting.set(run, resolve);
@@ -71,7 +74,7 @@ export class Arrivals {
     }
   }
 
-  /** Whole ms until the record's clock reaches `due`; 0 when its clock is not known. */
+  /** Whole ms until the record's clock reaches `due`; 0 when the difference to that clock is not known yet. */
   #until(run: string, due: number): number {
     const clock = this.#clocks.get(run);
     if (clock === undefined) return 0;

@@ -42,18 +42,24 @@ const SIGNAL_MS = 3_000;
  */
 const STUCK_MS = 5_000;
 
-/** Time in ms that a coordinator in another worker gets to read its log by itself, because it may wait inside its task there (decision 0014). */
+/**
+ * Pause before a signal, ms, when the coordinator seems to run in another worker. It may wait inside its task there and read its log within
+ * this time; without the pause it got a signal for every row of its log (decision 0014).
+ */
 const ELSEWHERE_MS = 20;
 
-/** Time in ms for which a coordinator that continues as new (A7) gets no signal. By then its new execution runs, or has died and is woken. */
+/**
+ * Time in ms for which a coordinator gets no signal after it has announced that it continues as new (A7), unless its next exchange comes
+ * earlier. The new execution loads 18,000 flows in about a second (decision 0010); when it has made no exchange by then, it is woken.
+ */
 const LEAVING_MS = 10_000;
 
-/** A run to which signals are being sent. */
+/** What has come for a run while a signal to it is being sent. */
 interface Delivery {
-  /** Another signal is needed after this one. */
-  again: boolean;
-  /** The coordinator itself has asked for the signal. */
-  wanted: boolean;
+  /** Something has come since that signal was begun, so another one has to be considered after it. */
+  more: boolean;
+  /** The coordinator itself has asked for a signal (`ExchangeRequest.wake`): it is sent without asking whether it is needed. */
+  requested: boolean;
 }
 
 export class Deliverer {
@@ -86,24 +92,24 @@ export class Deliverer {
     this.#stopped = true;
     await this.#stopPolling?.();
     await this.#stopListening?.();
-    // The caller closes the client next, which would end the process while a call is being repeated.
+    // The caller closes the client next. A call that is repeated on a closed client throws where nobody catches it, and the process ends.
     await Promise.all(this.#delivering);
   }
 
   /**
-   * A coordinator that waits inside its task in this worker goes on at once. All others get a signal: at most one is under way for each run,
-   * and one more follows for everything that comes meanwhile. `wanted`: the coordinator itself has asked for it.
+   * Wakes the coordinator of a run. One that waits inside its task in this worker goes on at once. Any other gets a signal: at most one is
+   * under way for each run, and one more follows for everything that comes meanwhile. `requested`: the coordinator itself has asked for it.
    */
-  wake(run: string, wanted = false): void {
+  wake(run: string, requested = false): void {
     if (this.#stopped) return;
-    if (!wanted && this.#deps.arrivals.came(run)) return;
+    if (!requested && this.#deps.arrivals.came(run)) return;
     const delivery = this.#deliveries.get(run);
     if (delivery !== undefined) {
-      delivery.again = true;
-      delivery.wanted ||= wanted;
+      delivery.more = true;
+      delivery.requested ||= requested;
       return;
     }
-    this.#deliveries.set(run, { again: false, wanted });
+    this.#deliveries.set(run, { more: false, requested });
     const delivering = this.#deliver(run).finally(() => this.#delivering.delete(delivering));
     this.#delivering.add(delivering);
   }
@@ -112,18 +118,18 @@ export class Deliverer {
     const { client, taskQueue, logger, successor, arrivals } = this.#deps;
     const delivery = this.#deliveries.get(run)!;
     do {
-      const { wanted } = delivery;
-      delivery.again = false;
-      delivery.wanted = false;
+      const { requested } = delivery;
+      delivery.more = false;
+      delivery.requested = false;
       const begun = performance.now();
       try {
-        if (!wanted) {
+        if (!requested) {
           if (this.#isElsewhere(run)) await sleep(ELSEWHERE_MS);
-          // It may wait inside its task by now.
+          // The coordinator may have begun to wait inside its task meanwhile.
           if (!(await this.#isNeeded(run)) || arrivals.came(run)) continue;
         }
         const input = await this.#inputOf(run);
-        if (!wanted && this.#isStuck(run)) await successor.look(input);
+        if (!requested && this.#isStuck(run)) await successor.look(input);
         await client.withDeadline(Date.now() + SIGNAL_MS, () => signalCoordinator(client, taskQueue, input));
       } catch (error) {
         // The log stays ahead of the coordinator, so the next look finds the run again.
@@ -131,7 +137,7 @@ export class Deliverer {
       }
       const rest = SPACING_MS - (performance.now() - begun);
       if (rest > 0) await sleep(rest);
-    } while (delivery.again && !this.#stopped);
+    } while (delivery.more && !this.#stopped);
     this.#deliveries.delete(run);
   }
 
@@ -154,7 +160,7 @@ export class Deliverer {
     return true;
   }
 
-  /** It was signalled by this worker and has never read its log in this worker. */
+  /** Whether the coordinator seems to run in another worker: this one has signalled it, and it has never read its log here. */
   #isElsewhere(run: string): boolean {
     return this.#signalled.has(run) && !this.#deps.arrivals.knows(run);
   }

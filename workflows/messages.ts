@@ -22,13 +22,16 @@ export interface OpenInput {
   readonly schedule: string;
 }
 
-/** What ids of an installation's schedules at Temporal begin with; whatever begins otherwise is not ours to touch. */
+/** What the ids of an installation's schedules at Temporal begin with. Schedules with other ids belong to others and are left alone. */
 export const schedulePrefix = (taskQueue: string): string => `${taskQueue}/schedule/`;
 
-/** How long the server waits for a worker that took a task before it gives it to another: a task ends after about a second (workflows/run.ts). */
+/**
+ * Time after which the server gives a workflow task to another worker, because the worker that took it has not answered: 5 s. A task ends after
+ * about a second (workflows/run.ts, TASK_MS); with 10 s operators waited longer for the runs of a dead worker (decision 0014).
+ */
 export const TASK_TIMEOUT = '5s';
 
-/** Stands in the sources where the bundle has the hash of its sources (worker/bundle.ts). */
+/** The build of this code. The bundler replaces this text by the hash of the bundle's sources (worker/bundle.ts). */
 export const BUILD: string = '@build-of-bundle';
 
 export interface RunInput {
