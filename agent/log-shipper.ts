@@ -34,7 +34,7 @@ export class LogShipper {
   readonly #client: ApiClient;
   readonly #instance: string;
   readonly #onStop: (epochs: readonly number[]) => void;
-  /** In the order in which they are sent. An entry that was sent goes to the end. */
+  /** By epoch, in the order in which their logs are sent. An entry that was in a call moves to the end, so that each gets its turn. */
   readonly #entries = new Map<number, Entry>();
   #timer: NodeJS.Timeout | undefined;
   /** performance.now() of the last look at what running programs have written. */
@@ -162,7 +162,7 @@ export class LogShipper {
           entry.source.taken();
           entry.movedOn = now;
         }
-        this.#toTheEnd(entry);
+        this.#moveLast(entry);
       }
       this.#onStop(stop);
     } catch (error) {
@@ -173,7 +173,7 @@ export class LogShipper {
     }
   }
 
-  #toTheEnd(entry: Entry): void {
+  #moveLast(entry: Entry): void {
     const { epoch } = entry.lease;
     if (!this.#entries.delete(epoch)) return;
     this.#entries.set(epoch, entry);
