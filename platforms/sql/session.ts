@@ -1,6 +1,6 @@
 /**
- * One database session for one attempt. Its name shows every other attempt whose it is, so that the database can be asked
- * which backends of older epochs are still at work (protocol C6).
+ * One database session for one attempt. Its name holds the epoch and the work of the attempt, so that the database can be asked
+ * which backends of older attempts are still at work (protocol C6).
  *
  * A session is never reused for another attempt: a cancel request that arrives late must not hit another attempt.
  */
@@ -32,18 +32,21 @@ export function epochIn(name: string, { work, works }: Pick<Task, 'work' | 'work
 
 const digitsOf = (work: string | null): string => work?.slice(0, 16) ?? '-';
 
-/** The epoch in the session name of an agent from before there were works, when program and period are the same; null otherwise. */
+/**
+ * The epoch in a session name of the old form, `sluice e<epoch> <period> <program>`: agents made it before fences were taken by the work
+ * (decision 0015). Null when the name has another form, or names another period or program.
+ */
 function oldEpochIn(name: string, { period, program }: Pick<Task, 'period' | 'program'>): number | null {
   const match = /^sluice e(\d+) (\d+) (\S+)$/.exec(name);
   if (match === null || match[2] !== period) return null;
-  // Long names of programs were cut and got a hash.
+  // The name of a long program was cut, and `~` and 8 digits of a hash were added.
   const begun = match[3]!.replace(/~[0-9a-f]{8}$/, '');
   return program.replaceAll(/[^\x21-\x7e]/g, '?').startsWith(begun) ? Number(match[1]) : null;
 }
 
 type SessionTask = Named & Pick<Task, 'orphanMs' | 'timeZone'>;
 
-/** The sessions of one agent: those of one database are watched for silence together. */
+/** Opens the sessions of one agent. One look at a database watches all sessions on it for silence (silence.ts). */
 export class Sessions {
   readonly #silence = new SilenceWatch();
 
@@ -99,7 +102,7 @@ async function open(
   };
   try {
     await client.connect();
-    // Known to node-postgres for each statement, not to its types.
+    // node-postgres takes `query_timeout` for a single statement, too; its types do not say so.
     const settings: pg.QueryConfig & { query_timeout: number } = {
       text: `select pg_backend_pid() as pid,
               set_config('statement_timeout', '0', false), set_config('lock_timeout', '0', false),
@@ -141,8 +144,8 @@ const OTHERS = `
   where datname = current_database() and pid <> pg_backend_pid() and application_name like 'sluice e%'`;
 
 /**
- * Ends the backends of earlier attempts of this work which, for the record, have ended (protocol C6). It cancels their statements, or
- * with `terminate` closes them, because a backend that waits for its frozen client does not notice a cancel. Backends of other records
+ * Ends the backends of earlier attempts of this work that are over for the record, but ended without their program's word (protocol C6). It
+ * cancels their statements, or with `terminate` closes them, because a backend that waits for its frozen client does not notice a cancel. Backends of other records
  * are left alone, whatever their epochs. Returns the epochs that were at work. It never waits for the fence: the caller does that next.
  */
 export async function cancelUnended(
