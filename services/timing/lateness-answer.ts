@@ -1,4 +1,4 @@
-/** How late a flow is, and why (docs/answers.md): today's run compared with an earlier one. */
+/** How much later a flow ended than in a reference, and why (docs/answers.md). The reference is an earlier run, or the usual times. */
 import { SluiceError } from '../../errors.ts';
 import { periodSpan } from '../../graph/calendar/calendar.ts';
 import { classOf, type DayClass } from '../../graph/calendar/day-class.ts';
@@ -18,22 +18,26 @@ import { readUsual } from '../../store/record/usual-times.ts';
 import type { ServiceDeps } from '../deps.ts';
 import { openContext } from '../runs/find.ts';
 
-/** `median`: of the last `of` periods the run in whose middle the flow was done. `times`: the run as it should go, by reference times. */
+/**
+ * What a run is compared with. `class`: the latest earlier run whose period is of the same day class. `median`: of the last `of` runs in which the
+ * flow was done, the one in the middle when they are sorted by how long after the start of its period the flow ended. `times`: the run as it
+ * usually goes, by reference times and usual durations. `run`: the run that is named.
+ */
 export type Against =
   | { readonly kind: 'class'; readonly dayClass: DayClass }
   | { readonly kind: 'median'; readonly of: number }
   | { readonly kind: 'times' }
   | { readonly kind: 'run'; readonly run: string };
 
-/** Maximum number of earlier periods searched for one of the same day class: more than a year of days. */
+/** Maximum number of earlier runs that are searched for one of the same day class: those of more than a year of days. */
 const LOOKED_THROUGH = 400;
 
-/** A run as its critical path is walked. */
+/** A run as it was read for its critical path. */
 export type PathReading = Awaited<ReturnType<typeof readPathFacts>>;
 
 export interface LatenessAnswer extends Lateness {
   readonly run: string;
-  /** A run, or the reference time of the target. */
+  /** What the run was compared with: an earlier run and its period (`time` is null), or the reference time of the target (the others are null). */
   readonly reference: {
     readonly run: string | null;
     readonly period: string | null;
@@ -42,7 +46,10 @@ export interface LatenessAnswer extends Lateness {
   readonly text: Sentence;
 }
 
-/** `computing` runs and times the computation. Throws `no_reference` when no earlier run compares, or the named one lacks the flow. */
+/**
+ * How much later the flow of a run ended than in the reference, and why. `computing` has to call `work` and answer what it answers; a route uses
+ * it to measure how long the computation takes. Throws `no_reference` when there is no such earlier run, or the flow was not done in it.
+ */
 export async function latenessOf(
   deps: ServiceDeps,
   context: RunContext,
@@ -74,10 +81,10 @@ export async function latenessOf(
   };
 }
 
-/** Number of earlier runs whose openings show when a run is usually opened. */
+/** Number of earlier runs from whose openings it is learned when a run is usually opened: the median of them, a month of days. */
 const OPENINGS = 30;
 
-/** Against reference times and expected durations (graph/timing/usual-run.ts). Throws `no_reference` when the target has no reference time. */
+/** Compares with reference times and usual durations (graph/timing/usual-run.ts). Throws `no_reference` when the target has no reference time. */
 async function againstTimes(
   deps: ServiceDeps,
   context: RunContext,
@@ -120,7 +127,7 @@ async function againstTimes(
       vertexOf,
       startTime: today.s.start,
     });
-    // It has all flows of the run, so the target, too.
+    // Never null: the reference has every flow of the run, and so the target.
     return lateness(today, target, startAt, reference)!;
   });
   return {
@@ -131,7 +138,7 @@ async function againstTimes(
   };
 }
 
-/** Instants of runs are compared relative to the start of their period. */
+/** The start of a period: instants of two runs are compared by their distance from it. */
 const startOf = (cycle: Cycle, period: string): number =>
   periodSpan(cycle, period, DEFAULT_CALENDAR.timeZone).startMs;
 
@@ -159,7 +166,7 @@ async function referenceOf(
   return found;
 }
 
-/** The run in which the flow ended in the middle, counted from the beginnings of the periods; of two the earlier end. */
+/** The end in the middle, by how long after the start of its period the flow ended; of two in the middle the earlier one. */
 function medianOf(ends: readonly EarlierEnd[], cycle: Cycle): EarlierEnd | undefined {
   const late = (end: EarlierEnd): number => end.endedAt - startOf(cycle, end.period);
   const sorted = [...ends].sort((a, b) => late(a) - late(b) || (a.period < b.period ? 1 : -1));
