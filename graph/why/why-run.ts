@@ -1,4 +1,4 @@
-/** Why the flows of a run have not run: some or all of them in one pass, by the rules for one flow (graph/why/why.ts). */
+/** Why flows of a run have not run: the answer for all of them, or for a selection, in one pass. The rules are those for one flow (why.ts). */
 
 import type { Graph } from '../compiled/compact.ts';
 import type { WhyFacts } from '../run/run-facts.ts';
@@ -10,14 +10,14 @@ import { chainOf, walkUp } from '../run/unmet-walk.ts';
 import type { Sentence } from '../text/sentence.ts';
 import { countBlocked, firstCauses } from './blocked.ts';
 import type { CauseCode } from './causes.ts';
-
 import { compare, type Found, finalCauses, isWaitedFor, joined } from './found-causes.ts';
 import { Situation } from './situation.ts';
 import { type Cause, causeOf, ofRun } from './why.ts';
 
 export interface WhyRun {
-  /** Number of flows that were asked about, and of the open ones among them. */
+  /** Number of flows that were asked about. */
   readonly asked: number;
+  /** Number of open flows among them. */
   readonly open: number;
   readonly causes: readonly Cause[];
   readonly causeCount: number;
@@ -34,17 +34,17 @@ export interface WhyLine {
 }
 
 export interface WhyRunAsked {
-  /** Limit of the causes in the answer. Default: 100. */
+  /** Maximum number of causes in the answer. Default: 100. */
   readonly limit?: number;
   /** Vertices that are asked about; null = all. */
   readonly asked?: readonly number[] | null;
-  /** Without `asked`: causes get the chain from the nearest flow that no other flow waits for. */
+  /** Without `asked`: each cause gets a chain, which begins at the nearest flow for which no other flow waits. Default: no chains. */
   readonly chains?: boolean;
 }
 
 /**
- * For each open flow its number of final causes and the first one; for each cause the open flows of the run that it blocks. Chains begin at the
- * nearest flow that was asked about. O(V + E), and 1/32 of that for each cause.
+ * Answers for each open flow the number of its final causes and the first of them, and for each cause the number of open flows of the run that
+ * it blocks. The chain of a cause begins at the nearest flow that was asked about. O(V + E), and 1/32 of that for each cause.
  */
 export function whyRun(graph: Graph, s: RunState, facts: WhyFacts, how: WhyRunAsked = {}): WhyRun {
   const { limit = 100, asked = null, chains = false } = how;
@@ -74,7 +74,7 @@ export function whyRun(graph: Graph, s: RunState, facts: WhyFacts, how: WhyRunAs
 
 const counted = (n: number, what: string): string => `${n} ${what}${n === 1 ? '' : 's'}`;
 
-/** Flows that are not done, and retired flows that others wait for; and the final ones among them. O(V + E). */
+/** `visited`: flows that are not done, and retired flows for which others wait. `finals`: those of them that wait for no other flow. O(V + E). */
 function allOf(at: Situation, unmet: Unmet): { visited: number[]; finals: number[] } {
   const { graph, s } = at;
   const visited: number[] = [];
@@ -87,7 +87,7 @@ function allOf(at: Situation, unmet: Unmet): { visited: number[]; finals: number
   return { visited, finals };
 }
 
-/** Open flows that no other flow waits for. O(V + E). */
+/** Open flows for which no other flow waits. O(V + E). */
 function endsOf(graph: Graph, s: RunState, unmet: Unmet): number[] {
   const waitedFor = new Uint8Array(graph.n);
   for (let e = 0; e < graph.m; e++) if (unmet.edge[e] === 1) waitedFor[graph.up[e]!] = 1;
@@ -96,7 +96,7 @@ function endsOf(graph: Graph, s: RunState, unmet: Unmet): number[] {
   return ends;
 }
 
-/** The causes in their order, each with the number of flows that it blocks; and per vertex the number of its causes. */
+/** Counts the flows that each cause blocks, and sorts `found` in place (`compare`). `counts`: per vertex the number of its final causes. */
 function ranked(at: Situation, unmet: Unmet, found: Found[]): { order: Found[]; counts: Int32Array } {
   const sources = joined(found);
   const counted = countBlocked(at.graph, at.s, unmet, sources);
@@ -132,6 +132,7 @@ function linesOf(
   return lines;
 }
 
+/** One sentence about all flows that were asked about: how many are open, how many final causes there are, and the first cause. */
 function textOf(
   run: string,
   {
