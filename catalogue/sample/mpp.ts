@@ -1,4 +1,7 @@
-/** Rows of the MPP: its copies of users, stations and details, and the customer's account-item report table. */
+/**
+ * Sample rows of two databases. The MPP (a massively parallel database) holds its own users, base stations and bill details, and the report table
+ * of account items that the customer maintains. DB24 is another database, which loads one family of bill details itself.
+ */
 import { dtl4Statement } from './billing.ts';
 import { CATEGORIES, UserColumns } from './parties.ts';
 import { ACC_ITEMS, daysOf, numbered, type Scale } from './scale.ts';
@@ -16,7 +19,7 @@ export function mppStatements(scale: Scale): string[] {
     const month = daysOf(name);
     const id = `user_id * 1000000 + ${name}`;
     statements.push(
-      // Six roots, two lines below each, the items below the lines. Which line an item stands on changes from month to month,
+      // A tree: six roots, two lines below each root, the items below the lines. The line of an item changes from month to month,
       // and some items are left out: rows of another month would be wrong, not only old.
       `insert into shfin.r_vr011
         select '${name}', ${numbered('c', 'L', 1)}, (array['${CATEGORIES.join("', '")}'])[c], null, c < 6, c * 1000
@@ -40,7 +43,7 @@ export function mppStatements(scale: Scale): string[] {
   return statements;
 }
 
-/** Rows of DB24 that it makes itself; its bills are the appliance's (see prepare.ts). */
+/** The rows that DB24 loads itself. Its bills are those of the appliance, copied by prepare.ts. */
 export function db24Statements(scale: Scale): string[] {
   return scale.months.map((month) => dtl4Statement(scale, 'db24.bill_dtl4', daysOf(month), false));
 }

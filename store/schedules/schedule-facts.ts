@@ -1,4 +1,4 @@
-/** What is known of the schedules that could open runs, for the answer why they were not opened. Reading only. */
+/** Reads the schedules that open the runs of some periods, and what they have decided, so that `why` can say why a run was not opened. */
 
 import { calendarOf } from '../../graph/calendar/schedule.ts';
 import type { Cycle } from '../../graph/model.ts';
@@ -9,8 +9,8 @@ import { pausedText } from './open-due.ts';
 import { listSchedules, slotsOfPeriods } from './schedules.ts';
 
 /**
- * The newest catalogue's schedules of a cycle with their decisions about some of its periods, by period; none without a catalogue. Three
- * queries, however many periods.
+ * For each period: the schedules of its cycle in the newest catalogue, each with its pause and with the slots in which it decided about the
+ * period. Empty when there is no catalogue or no such schedule. Three queries, whatever the number of periods.
  */
 export async function readScheduleFacts(
   client: Queryable,
