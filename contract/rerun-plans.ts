@@ -1,4 +1,4 @@
-/** Rerun plans (protocol E): what would be redone, looked at before it is applied. */
+/** Rerun plans (protocol E3): what would be redone, looked at before it is applied. */
 import { z } from 'zod';
 import { EXPECTED_ORIGINS } from '../graph/usual/expected.ts';
 import { GivenId, type Infer, Instant, StateName, text } from './fields.ts';

@@ -1,4 +1,4 @@
-/** The table state x verb (protocol E) as served. */
+/** The table of verbs (protocol E1) as `GET /verbs` answers it. */
 import { z } from 'zod';
 import { StateName } from './fields.ts';
 

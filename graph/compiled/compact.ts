@@ -18,7 +18,7 @@ export interface FlowAttrs {
   readonly trigger: 'auto' | 'manual' | 'time' | 'event';
   /** With trigger `event`, the name of the event. */
   readonly event: string | null;
-  /** Whether a rerun keeps a confirmation, a notice and a trigger, or asks for them again (protocol E). Default: `keep`. */
+  /** Whether a rerun keeps a confirmation, a notice and a trigger, or asks for them again (protocol E1). Default: `keep`. */
   readonly onRerun: 'keep' | 'ask';
   /** A trigger gives flows below that have a result a new generation (protocol D3). */
   readonly onTrigger: boolean;

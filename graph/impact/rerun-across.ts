@@ -1,4 +1,4 @@
-/** Rerun plans over several runs (protocol E, A11): which flows of another run are redone. Pure; services/rerun/rerun-across.ts reads the runs. */
+/** Rerun plans over several runs (protocol E4, A11): which flows of another run are redone. Pure; services/rerun/rerun-across.ts reads the runs. */
 import type { Graph } from '../compiled/compact.ts';
 import { reachOf } from '../compiled/reach.ts';
 import { hasStarted } from '../run/settle.ts';

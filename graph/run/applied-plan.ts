@@ -1,4 +1,4 @@
-/** A rerun plan that was applied: its members wait for the members above them (protocol E). */
+/** A rerun plan that was applied: its members wait for the members above them (protocol E3). */
 import type { Graph } from '../compiled/compact.ts';
 
 export class AppliedPlan {

@@ -247,7 +247,7 @@ export function proveEffect(m: Machine, v: number): void {
   m.effect({ t: 'notice', v, kind: 'late_effect', recipient: null });
 }
 
-/** Begins the generation of a rerun that waited for a running attempt (protocol E). The end of that attempt frees nothing and is not retried. */
+/** Begins the generation of a rerun that waited for a running attempt (protocol E3). The end of that attempt frees nothing and is not retried. */
 export function beginPending(m: Machine, v: number, operation: string | null): void {
   const { s } = m;
   const root = has(s, v, FLAG.PENDING_ROOT);

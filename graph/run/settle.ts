@@ -152,7 +152,7 @@ export function finish(m: Machine, v: number, result: Result, tainted: boolean):
 }
 
 /**
- * Begins the next generation of a flow that has a result or is in progress (protocol E, column 'at a new generation').
+ * Begins the next generation of a flow that has a result or is in progress (protocol E1, column 'at a new generation').
  * `ending`: an attempt of the old generation is still open; the new one waits for its end or its grace (C7).
  */
 export function beginGeneration(
@@ -255,7 +255,7 @@ export function hasStarted(s: RunState, v: number): boolean {
   return s.result[v] !== 0 || isClaimed(s, v);
 }
 
-/** The attempt that a rerun waited for ended without having started: the flow is now a member that has not started (protocol E). */
+/** The attempt that a rerun waited for ended without having started: the flow is now a member that has not started (protocol E3). */
 export function dropPending(m: Machine, v: number): void {
   if (!has(m.s, v, FLAG.RERUN_PENDING)) return;
   m.setFlags(v, 0, FLAG.RERUN_PENDING | FLAG.PENDING_ROOT | FLAG.KEEP_WAIVES | FLAG.STOPPING);

@@ -22,7 +22,7 @@ export const FLAG = {
   KEPT: 1 << 7,
   TAINTED: 1 << 8,
   STALE: 1 << 9,
-  /** A running member of a plan with `running: wait` (protocol E). */
+  /** A running member of a plan with `running: wait` (protocol E3). */
   RERUN_PENDING: 1 << 10,
   /** With RERUN_PENDING: PENDING_ROOT = it is a root of the plan, KEEP_WAIVES = the plan keeps waives. */
   PENDING_ROOT: 1 << 11,
@@ -302,7 +302,7 @@ export function isTriggered(graph: Graph, s: RunState, v: number): boolean {
   return trigger === 'auto' || trigger === 'time';
 }
 
-/** A member of a rerun plan waits for every open member above it in the full graph (protocol E, rerun plans). */
+/** A member of a rerun plan waits for every open member above it in the full graph (protocol E3). */
 export function waitsForMembers(s: RunState, v: number): boolean {
   return s.above[v]! > 0 && has(s, v, FLAG.MEMBER);
 }

@@ -47,7 +47,7 @@ export function isReleasing(code: number): boolean {
   return releases[code]!;
 }
 
-/** Every state in the order of D4: the first that matches wins. */
+/** Every state, in the order in which answers list them. Which of them a flow has is decided by graph/run/state-of.ts, in the order of D4. */
 export const STATES: readonly State[] = [
   ...(Object.keys(RESULTS) as Result[]),
   'retired',
@@ -56,5 +56,5 @@ export const STATES: readonly State[] = [
   ...PHASES,
 ];
 
-/** `ns` of protocol E: no attempt sent or running and no result. */
+/** `ns` in the table of E1: the flow has no result, and no attempt was sent or runs. */
 export const NOT_STARTED: readonly State[] = [...PHASES];

@@ -10,7 +10,7 @@ import { isClaimed } from './state-of.ts';
 export interface Unmet {
   /** Per edge: 1 when its target waits for it. */
   readonly edge: Uint8Array;
-  /** Per vertex: 1 when it waits for members of a rerun plan above it (protocol E), whatever lies between. */
+  /** Per vertex: 1 when it waits for members of a rerun plan above it (protocol E3), whatever lies between. */
   readonly above: Uint8Array;
   /** Whether any vertex does. */
   readonly anyAbove: boolean;

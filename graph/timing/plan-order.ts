@@ -1,4 +1,4 @@
-/** Members of a rerun plan wait for the members above them, also over flows in between (protocol E): ends that release without an edge. */
+/** Members of a rerun plan wait for the members above them, also over flows in between (protocol E3): ends that release without an edge. */
 import type { Graph } from '../compiled/compact.ts';
 import type { AppliedPlan } from '../run/applied-plan.ts';
 import {

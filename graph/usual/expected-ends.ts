@@ -8,7 +8,7 @@ export interface Work {
   readonly now: number;
   /** Per vertex: 1 when it will run. */
   readonly runs: Uint8Array;
-  /** Per vertex: 1 for a member of a rerun plan. Members wait for all members above them, also over flows in between (protocol E). */
+  /** Per vertex: 1 for a member of a rerun plan. Members wait for all members above them, also over flows in between (protocol E3). */
   readonly members: Uint8Array;
   /** Per vertex: 1 for a root. Only roots and what waits for them is `moved`. */
   readonly roots: Uint8Array;

@@ -1,4 +1,4 @@
-/** confirm, reject, withdraw: a person's answer to a gate or to a check that is asked of people (protocol E, D9). */
+/** confirm, reject, withdraw: a person's answer to a gate or to a check that is asked of people (protocol E2, D9). */
 import type { Machine } from '../run/machine.ts';
 import { endOverrides, finish } from '../run/settle.ts';
 import { FLAG } from '../run/state.ts';

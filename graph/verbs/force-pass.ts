@@ -1,4 +1,4 @@
-/** force-pass 强制通过: the result exists by other means. Downstream flows are freed now, and are tainted (protocol E, C7). */
+/** force-pass 强制通过: the result exists by other means. Downstream flows are freed now, and are tainted (protocol E2, C7). */
 import type { Machine } from '../run/machine.ts';
 import { dropPending, finish } from '../run/settle.ts';
 import { FLAG } from '../run/state.ts';

@@ -1,4 +1,4 @@
-/** Rerun plans (protocol E): which flows are redone, in which order, and what applying a plan does. Pure. */
+/** Rerun plans (protocol E3): which flows are redone, in which order, and what applying a plan does. Pure. */
 import { type Graph, vertexOf } from '../compiled/compact.ts';
 import { reachOf } from '../compiled/reach.ts';
 import type { FlowOutcome, OperationEntry, RerunMember, RerunPlan } from '../run/decisions.ts';

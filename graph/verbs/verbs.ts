@@ -1,4 +1,4 @@
-/** The table of states and verbs (protocol E) as data: used by the engine, the API (`GET /verbs`) and the command line. */
+/** The table of verbs, and in which states each is allowed (protocol E1), as data: used by the engine, the API (`GET /verbs`) and the command line. */
 import type { EdgeVerb, FlowVerb, RunVerb, Verb } from '../run/decisions.ts';
 import { NOT_STARTED, type State } from '../run/status.ts';
 

@@ -1,4 +1,4 @@
-/** One request to several runs (protocol E): verified and logged in all of them at once, or in none. */
+/** One request to several runs (protocol E4): verified and logged in all of them at once, or in none. */
 import type { Actor } from '../../store/operations/actors.ts';
 import type { OperationRow } from '../../store/operations/operation-rows.ts';
 import { isKnownKey } from '../../store/operations/operations.ts';

@@ -1,4 +1,4 @@
-/** The parts of a rerun plan in other runs (protocol E, A11), found from run to run. */
+/** The parts of a rerun plan in other runs (protocol E4, A11), found from run to run. */
 
 import { membersBelow } from '../../graph/impact/rerun-across.ts';
 import type { RerunPlan } from '../../graph/run/decisions.ts';

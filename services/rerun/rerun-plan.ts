@@ -1,4 +1,4 @@
-/** Makes a rerun plan: its members, and everything that applying it would touch (protocol E). Making one changes nothing. */
+/** Makes a rerun plan: its members, and everything that applying it would touch (protocol E3). Making one changes nothing. */
 import type { Infer } from '../../contract/fields.ts';
 import type { Plan, PlanRequest } from '../../contract/rerun-plans.ts';
 import { SluiceError } from '../../errors.ts';

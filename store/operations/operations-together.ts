@@ -1,5 +1,5 @@
 /**
- * One request to several runs (protocol E, plans across runs): logged in all of them or in none. Preparing and committing are one
+ * One request to several runs (protocol E4): logged in all of them or in none. Preparing and committing are one
  * transaction that holds the counter rows of all runs, by id (A10), and the outbox rows of all members, so nothing can change between the
  * check and the log rows, and a process that dies in it leaves nothing. docs/decisions/0006.
  */
@@ -231,7 +231,7 @@ async function previewPart(
 ): Promise<OperationOutcome | null> {
   const state = restoreState(context.graph, await readStored(client, context, graceMs));
   const entry = {
-    ...({ kind: 'operation', seq: state.cursor + 1, at: state.now, operation: 'foreseen' } as const),
+    ...({ kind: 'operation', seq: state.cursor + 1, at: state.now, operation: 'preview' } as const),
     actor,
     roles,
     approvedBy,

@@ -1,4 +1,4 @@
-/** Rerun plans as they were shown, with what they rest on (protocol E). */
+/** Rerun plans as they were shown, with what they rest on (protocol E3). */
 import { SluiceError } from '../../errors.ts';
 import type { RerunPlan } from '../../graph/run/decisions.ts';
 import type { Queryable } from '../schema/pool.ts';

@@ -1,4 +1,4 @@
-/** A force-pass over several runs, one of which wants a second person (protocol B4, E): in all of them or in none. */
+/** A force-pass over several runs, one of which wants a second person (protocol B4, E4): in all of them or in none. */
 import { expect, test } from 'vitest';
 import { startTestApi } from '../../support/api.ts';
 import { createTestDatabase } from '../../support/database.ts';
