@@ -16,7 +16,7 @@ export type FlowKind = z.infer<typeof FlowKind>;
 export const Layer = z.enum(['ODS', 'DIM', 'DWD', 'DWA', 'DWA_THEME', 'APP', 'UNSPECIFIED']);
 export type Layer = z.infer<typeof Layer>;
 
-/** A period as written in the catalogue; of hours, 2026112208 is read as a number. Whether it is one of its cycle: graph/catalogue/beginning-check.ts. */
+/** A period as written in the catalogue; YAML reads that of an hour, 2026112208, as a number. beginning-check.ts checks that its cycle has it. */
 const WrittenPeriod = z.union([z.string(), z.int()]).transform(String);
 
 /**
@@ -30,7 +30,7 @@ export const Moment = z
     'a moment is written like "+1 month, day 1, 23:59", "+1 day, 02:00" or "open + 20 s"',
   );
 
-/** `after: [A, { flow: B, period: previous }]`; a bare id means the same period. `run` names another run's cycle (A11). */
+/** `after: [A, { flow: B, period: previous }]`; an id alone means the same period. `cycle`: that of the other run that has the upstream (A11). */
 export const Edge = z.union([
   Id,
   z.strictObject({
@@ -42,7 +42,7 @@ export const Edge = z.union([
   }),
 ]);
 
-/** A typed parameter of a program; `period` and friends are filled from the business period and bound, never pasted. */
+/** A typed parameter of a program, bound and never pasted into its text: a fixed value, or one taken from the period, the run or the generation. */
 export const Parameter = z.union([
   z.strictObject({ value: z.union([z.string(), z.number(), z.boolean()]) }),
   z.strictObject({
@@ -53,7 +53,7 @@ export type Parameter = z.infer<typeof Parameter>;
 
 export { Id, Names, Program };
 
-/** Retry budget for each kind of failure (errors.ts calls the kinds what protocol C4 calls them). */
+/** Retry budget for each kind of failure (C4), and the pause before the next attempt. */
 export const Retries = z.strictObject({
   program: z.int().min(0).max(20).default(0),
   infrastructure: z.int().min(0).max(20).default(3),
@@ -70,16 +70,16 @@ export const Person = z.strictObject({
   escalateTo: Id.optional(),
 });
 
-/** Which feed a flow loads: of an interface several flows, its load nodes, may be there. */
+/** Which feed an interface loads. Several flows may load the same feed, each by another node of the loading platform. */
 export const InterfaceOf = z.strictObject({
   no: z
     .string('a number of an interface stands in quotes: "04113", its zeros count')
     .regex(/^[A-Za-z0-9_.-]{1,60}$/, 'a number of an interface is written like "04113"'),
-  /** Its node of the loading platform, `LOADYT`. */
+  /** The node of the loading platform that carries out this load, such as `LOADYT`. */
   node: Id.optional(),
-  /** What it carries: `cdr.basic`, `billing`. */
+  /** What the feed carries, such as `cdr.basic` or `billing`. */
   family: Id.optional(),
-  /** Database it is taken from. */
+  /** The database from which the feed comes. */
   source: Id.optional(),
 });
 export type InterfaceOf = z.infer<typeof InterfaceOf>;
@@ -88,9 +88,9 @@ const flowFields = {
   id: Id,
   names: Names,
   cycle: Cycle,
-  /** The flow's own period seen from its run's; only this shifts programs' parameters. */
+  /** The flow's own period, seen from the period of its run (D2). Only this changes the period in the parameters of its program. */
   period: PeriodMapping.default('same'),
-  /** The first period of its runs that it has; default: its cycle's. Nobody waits for it in an earlier one. */
+  /** The first period that the flow has; in an earlier one nothing waits for it. Default: the first period of its cycle. */
   begins: WrittenPeriod.optional(),
   procedure: Id.optional(),
   step: z.int().min(0).optional(),
@@ -105,7 +105,7 @@ const flowFields = {
   event: Id.optional(),
   startAt: Moment.optional(),
   deadline: Moment.optional(),
-  /** When it is done on a usual day: from then on it counts as late in lists. Default: learned from its past. */
+  /** Its reference time: when it is done on a usual day; if it is not, lists call it late from then on. Default: learned from its past. */
   referenceAt: Moment.optional(),
   /** How long it runs, for flows without a past. Default: learned from flows like it. */
   expectedMs: Ms.optional(),
@@ -113,8 +113,9 @@ const flowFields = {
   after: z.array(Edge).default([]),
   retries: Retries.prefault({}),
   timeoutMs: Ms.optional(),
-  /** Lease without contact until the reaper may act, and how long an orphan may go on (C4, C5). */
+  /** Time in ms without contact after which the reaper may end a lease (C4). Default: 60,000. */
   leaseMs: Ms.optional(),
+  /** Time in ms for which a program may go on after the last contact of its agent (C4, C5). Default: 30 minutes. */
   orphanMs: Ms.optional(),
   idempotent: z.boolean().default(false),
   /** What its shell program leaves running at its own end goes on; default: it is ended (C5). */
@@ -141,18 +142,17 @@ export const FlowDefinition = z.strictObject({
   person: Person.optional(),
   notice: z.strictObject({ to: Id, en: z.string(), zh: z.string() }).optional(),
   interface: InterfaceOf.optional(),
-  /** A check run by an agent: how often it is tried while false, and until when (D9). */
+  /** A check that an agent runs: the pause before it is asked again, and how long its questions and pauses may take together (D9). */
   everyMs: Ms.optional(),
   giveUpAfterMs: Ms.optional(),
 });
 export type FlowDefinition = z.infer<typeof FlowDefinition>;
 
-/** One entry that becomes two flows, `<id>.export` and `<id>.import` (D3); others depend on `<id>` or `<id>.import`, the same thing. */
+/** One entry that becomes two flows, `<id>.export` and `<id>.import` (D3). An edge from `<id>` means one from `<id>.import`. */
 export const DistributionDefinition = z.strictObject({
   ...flowFields,
   from: CopySide,
   to: CopySide,
-  /** Platforms whose agents run the two halves; default: the connections' own. */
   columns: z.array(z.string()).min(1),
   /** Column of the target that carries the period; rows of the period are replaced. */
   periodColumn: z.string(),
@@ -175,7 +175,10 @@ export const Calendar = z.strictObject({
     .default([]),
   /** Make-up work days 调休: worked although weekend or holiday. */
   makeUpDays: z.array(DayOfCalendar).default([]),
-  /** Ranges in which schedules open no run; a `to` without time counts whole. `afterwards`: open what was due when it is over, or skip it. */
+  /**
+   * Stretches of time in which schedules open no run; a `to` that is a day without a time includes the whole day. `afterwards`: whether what was
+   * due is opened when the blackout is over, or not at all.
+   */
   blackouts: z
     .array(
       z.strictObject({
@@ -189,15 +192,15 @@ export const Calendar = z.strictObject({
 });
 
 /**
- * A named connection: the engine knows the name and the platform; credentials live with the agent (C1). `rehearsal`: the name under which
- * agents know the database that stands for it in rehearsals; without it no rehearsal is opened with flows that write here.
+ * A named connection: the engine knows its name and platform, agents keep the credentials (C1). `rehearsal`: the connection that stands for it in
+ * rehearsals; without one no rehearsal is opened that has flows which write here.
  */
 export const Connection = z.strictObject({
   id: Id,
   platform: Id,
   names: Names.optional(),
   rehearsal: Id.optional(),
-  /** Whose SQL its programs are. Default `postgres`; of `other` what PostgreSQL's parser finds wrong is a warning. */
+  /** The SQL that its database speaks. Default: `postgres`. With `other`, what PostgreSQL's parser finds wrong is only a warning. */
   dialect: z.enum(['postgres', 'other']).optional(),
 });
 export type Connection = z.infer<typeof Connection>;
@@ -209,7 +212,7 @@ export const Procedure = z.strictObject({
   cycle: Cycle,
   note: z.string().optional(),
 });
-/** Days on which a schedule opens its run. What a month lacks (day 31, work day 23) is its last day, its last work day. */
+/** Days on which a schedule opens its run. A day that a month lacks (day 31, work day 23) means its last day, or its last work day. */
 export const DayRule = z.union([
   z.enum(['everyDay', 'workDays', 'lastDay']),
   z.strictObject({ workDay: z.union([z.int().min(1).max(23), z.literal('last')]) }),
@@ -222,14 +225,14 @@ export const Schedule = z.strictObject({
   id: Id,
   names: Names.optional(),
   cycle: Cycle,
-  /** Local time of the calendar's zone; of an hour schedule the minute of each hour, `00:10`. */
+  /** Clock time in the zone of the calendar; for an hour schedule the minute of each hour, `00:10`. */
   at: z.string().regex(/^\d{2}:\d{2}$/),
-  /** Default: day 1 for months, every day for days and hours. A month is opened on such a day; a day or an hour is opened if it is such a day. */
+  /** A month is opened on such a day; a day or an hour is opened when its own day is such a day. Default: day 1 for months, otherwise every day. */
   on: DayRule.optional(),
-  /** The period just ended, or the one that the moment lies in. */
+  /** Which period is opened: the one that has just ended, or the one in which the moment of opening lies. */
   period: z.enum(['previous', 'same']).default('previous'),
   calendar: Id.optional(),
-  /** While an earlier scheduled run of the cycle is unfinished: open all the same, leave the period out, or wait for its end. */
+  /** While an earlier scheduled run of the cycle is unfinished: open the run all the same, leave its period out, or wait. */
   overlap: z.enum(['allow', 'skip', 'wait']).default('allow'),
   /** A period whose moment was missed (everything was down) is opened later if it is no older than this; default 1, 7, 45 days by cycle. */
   catchUpMs: Ms.optional(),
@@ -240,11 +243,11 @@ export const Schedule = z.strictObject({
 });
 export type Schedule = z.infer<typeof Schedule>;
 
-/** Since when the periods of a cycle exist: no scheduled run is opened before, and nothing of that time is waited for. */
+/** The first period of a cycle: no scheduled run is opened for an earlier one, and nothing waits for an earlier one. */
 export const CycleDefinition = z.strictObject({ id: Cycle, begins: WrittenPeriod });
 export type CycleDefinition = z.infer<typeof CycleDefinition>;
 
-/** A table of the loading platform in which an interface must be configured to be loaded to `platform` (Q24: all of them). */
+/** A table of the loading platform. An interface of `platform` is loaded only if every such table of the platform lists it (Q24). */
 export const LoadTable = z.strictObject({
   id: Id,
   platform: Id,

@@ -2,7 +2,7 @@
 import { z } from 'zod';
 import { Id, Ms } from './model-fields.ts';
 
-/** What a copy reads and writes. `select` is a query on the source, its columns in the order of `columns` of the target table. */
+/** One side of a copy: a table of a connection. */
 export const CopySide = z.strictObject({ connection: Id, table: z.string().min(1) });
 
 /** A SQL file below the catalogue's `programs/`, executed fenced on `connection` (C6); for a check it returns one boolean. */

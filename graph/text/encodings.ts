@@ -1,5 +1,5 @@
 /**
- * Bytes of a catalogue's file -> text. A file is UTF-8, unless its byte order mark or `encodings:` in a file at the top of the catalogue
+ * Turns the bytes of a catalogue's file into text. A file is UTF-8, unless its byte order mark or `encodings:` in a file at the top of the catalogue
  * says otherwise; nothing is guessed. What cannot be read is a finding with the place of the first bad byte.
  */
 import { labelOf } from '../../encoding.ts';
@@ -7,10 +7,10 @@ import type { Finding, Path } from './problems.ts';
 import type { Sentence } from './sentence.ts';
 import { FLAWS, flawOf } from './storable-text.ts';
 
-/** Pattern of paths -> name of an encoding, in the order in which they are written: the first that fits counts. */
+/** Encodings by the pattern of the paths for which they are declared, in the order in which they are written: the first pattern that fits counts. */
 export type Encodings = ReadonlyMap<string, string>;
 
-/** Whose mark a file begins with. The longer ones come first. */
+/** Byte order marks. That of UTF-32LE begins with that of UTF-16LE, so longer marks come first. */
 const MARKS: readonly { readonly encoding: string; readonly bytes: readonly number[] }[] = [
   { encoding: 'utf-32le', bytes: [0xff, 0xfe, 0, 0] },
   { encoding: 'utf-32be', bytes: [0, 0, 0xfe, 0xff] },
@@ -21,7 +21,7 @@ const MARKS: readonly { readonly encoding: string; readonly bytes: readonly numb
 
 export const UTF8_MARK = '\ufeff';
 
-/** What is wrong with a file, and where: line and column count from 1; column in characters of what could be read. */
+/** What is wrong with a file, and where: line and column count from 1, the column in UTF-16 units of the text that could be read before it. */
 export interface FileFlaw {
   readonly code: 'text_encoding' | 'text_not_storable';
   readonly message: Sentence;
@@ -32,7 +32,7 @@ export interface FileFlaw {
 /** The text of a file, without byte order mark; `declared` as `encodingFor` gives it. O(n); a bad file costs O(n log n). */
 export function decode(bytes: Uint8Array, declared: string | null): { readonly text: string } | FileFlaw {
   const mark = MARKS.find((mark) => mark.bytes.every((byte, i) => bytes[i] === byte))?.encoding ?? null;
-  // The mark of UTF-8 is a signature: an exported file that was declared as something else begins with it.
+  // The mark of UTF-8 counts more than the declaration: a program may have saved this one file as UTF-8.
   const encoding = mark === 'utf-8' ? 'utf-8' : (declared ?? 'utf-8');
   if (mark !== null && mark !== encoding)
     return { code: 'text_encoding', ...markedAs(mark, declared), ...TOP };
@@ -74,7 +74,7 @@ function markedAs(mark: string, declared: string | null): Pick<FileFlaw, 'messag
   };
 }
 
-/** Where decoding stops: the longest beginning that can be decoded ends before the first bad character. */
+/** Finds the first bad character by bisection: the longest beginning of the file that can be decoded ends there. */
 function undecodable(bytes: Uint8Array, encoding: string): FileFlaw {
   const begin = (length: number): string | null => {
     try {
@@ -91,7 +91,7 @@ function undecodable(bytes: Uint8Array, encoding: string): FileFlaw {
     else good = middle;
   }
   const read = begin(good) ?? '';
-  // The bytes of a character that began and did not go on belong to it.
+  // When a character begins and does not go on, its first byte is the place.
   const at = good - unfinished(bytes, good, read, begin);
   const byte = bytes[at]?.toString(16).toUpperCase().padStart(2, '0') ?? '';
   const name = encoding.toUpperCase();
@@ -106,7 +106,7 @@ function undecodable(bytes: Uint8Array, encoding: string): FileFlaw {
   };
 }
 
-/** How many bytes before `good` belong to a character that is not complete there. */
+/** Number of bytes before `good` that belong to a character which is not complete there. */
 function unfinished(
   bytes: Uint8Array,
   good: number,
@@ -123,7 +123,7 @@ function placeAfter(read: string): { line: number; column: number } {
   return { line: lines.length, column: lines.at(-1)!.length + 1 };
 }
 
-/** For the message only: every other byte of the beginning is zero. */
+/** What a file without a mark looks like, for the message only: at its beginning every other byte is zero, or many of them are. */
 function likelyUtf16(bytes: Uint8Array): 'UTF-16LE' | 'UTF-16BE' | null {
   const head = bytes.subarray(0, 64);
   const zeros = (parity: number): number => head.filter((byte, i) => byte === 0 && i % 2 === parity).length;
@@ -138,7 +138,7 @@ export function encodingFor(path: string, encodings: Encodings): string | null {
   return null;
 }
 
-/** `**` stands for any folders, `*` for anything within a name, `?` for one character. */
+/** Whether a path fits a pattern: `**` stands for any folders, `*` for anything within a name, `?` for one character. */
 function fits(pattern: string, path: string): boolean {
   const source = pattern.replace(/[.+^${}()|[\]\\]/g, '\\$&').replace(/\*\*\/?|\*|\?/g, (sign) => {
     if (sign === '**/') return '(?:.*/)?';

@@ -1,6 +1,6 @@
 /** Numbers that stand in a text: whether a double keeps what was written. */
 
-/** `1.10` and `11e-1` -> the same text; null when it is no decimal number. */
+/** A text that is the same for equal decimal numbers, such as `1.10` and `11e-1`; null when `source` is no decimal number. */
 function canonical(source: string): string | null {
   const match = /^([-+]?)(\d*)(?:\.(\d*))?(?:[eE]([-+]?\d+))?$/.exec(source);
   if (match === null) return null;

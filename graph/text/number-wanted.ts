@@ -1,8 +1,8 @@
-/** What number may stand where only a number may: quotes, the advice for what a double would round, make no number of it. */
+/** Advice for a number that a double would round. Elsewhere it is to be put in quotes; where only a number is accepted, quotes are no help. */
 import { z } from 'zod';
 import type { Sentence } from './sentence.ts';
 
-/** The parts of zod's definitions that lead further down: wrappers, pipes, unions, objects, arrays, records. */
+/** The parts of zod's definitions that lead to inner schemas: wrappers, pipes, unions, objects, arrays, records. */
 interface Definition {
   readonly type: string;
   readonly innerType?: z.core.$ZodType;
@@ -15,7 +15,7 @@ interface Definition {
 
 const definitionOf = (schema: z.core.$ZodType): Definition => (schema as unknown as { def: Definition }).def;
 
-/** Every form that may stand at `path` below a schema. */
+/** The schemas of everything that is accepted at `path` below a schema. */
 function formsAt(schema: z.core.$ZodType, path: readonly (string | number)[]): z.core.$ZodType[] {
   const { innerType, in: before, options, shape, element, valueType } = definitionOf(schema);
   if (innerType !== undefined) return formsAt(innerType, path);
@@ -27,7 +27,7 @@ function formsAt(schema: z.core.$ZodType, path: readonly (string | number)[]): z
   return next === undefined ? [] : formsAt(next, rest);
 }
 
-/** Which number may stand there; null where a text may, or nothing is known. */
+/** Which number to write at `path`; null where a text is accepted, too, or where no schema knows the place. */
 export function numberWanted(
   schemas: readonly z.core.$ZodType[],
   path: readonly (string | number)[],

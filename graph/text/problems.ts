@@ -109,7 +109,7 @@ export function closest(word: string, words: Iterable<string>): string | null {
   return best;
 }
 
-/** Edit distance without what both words begin and end with: ids of one estate share most of their letters. */
+/** Edit distance, computed without the common beginning and end of the words: ids of one estate share most of their letters. */
 function distanceOf(a: string, b: string, limit: number): number {
   const shorter = Math.min(a.length, b.length);
   let front = 0;
@@ -123,7 +123,7 @@ function distanceOf(a: string, b: string, limit: number): number {
   return edits(left, right, limit);
 }
 
-/** Both languages' `did you mean`, or nothing. */
+/** `did you mean ...?` in both languages; empty texts when no word is near. */
 export function hint(word: string, words: Iterable<string>): { en: string; zh: string } {
   const suggestion = closest(word, words);
   return suggestion === null

@@ -1,6 +1,6 @@
 /**
- * Which text the record can keep, the one definition for all doors: PostgreSQL stores no NUL in text, and reads neither NUL nor lone
- * surrogates out of JSON. What gets past a door stops whatever reads it later (protocol A5).
+ * Which text the record can keep; everything that lets text in uses this one definition. PostgreSQL stores no NUL in text, and reads neither
+ * NUL nor lone surrogates out of JSON. Such a text that gets in stops whatever reads it later (protocol A5).
  */
 import type { Sentence } from './sentence.ts';
 

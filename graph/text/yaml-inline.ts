@@ -1,6 +1,6 @@
 /**
- * What stands on a line of YAML: keys, scalars, flow collections, with the meaning of YAML 1.2's core schema. The block structure around
- * it is graph/text/yaml-reader.ts's.
+ * Reads what stands on a line of YAML: keys, scalars, flow collections, with the meaning of YAML 1.2's core schema. graph/text/yaml-reader.ts
+ * reads the block structure around it.
  */
 
 import { DEPTH_LIMIT } from './storable-text.ts';
@@ -8,13 +8,13 @@ import { DEPTH_LIMIT } from './storable-text.ts';
 /** Where the entries of a mapping or sequence stand: per key or index the offsets of the key and of the value in the text. */
 export type Marks = Map<object, Map<string | number, { key: number; value: number }>>;
 
-/** Thrown at text that this reader does not take on. No error of the user's: the `yaml` package decides. */
+/** Thrown when a text has something that this reader does not read. The text may be right all the same: the `yaml` package decides that. */
 export class NotPlain extends Error {}
 
 /** Keys that need no quotes here. */
 export const KEY = /[A-Za-z_][A-Za-z0-9_.\-/]*/y;
 const NUMBER = /^[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?$/;
-/** What the core schema reads as a number in a way of its own. */
+/** Other texts that the core schema reads as numbers: octal, hexadecimal, infinity, not a number. */
 const ODD_NUMBER = /^(?:0o[0-7]+|0x[0-9a-fA-F]+|[-+]?\.(?:inf|Inf|INF)|\.nan|\.NaN|\.NAN)$/;
 const WORDS = new Map<string, null | boolean>([
   ...['~', 'null', 'Null', 'NULL'].map((word) => [word, null] as const),

@@ -1,6 +1,6 @@
 /**
- * What the `yaml` package reads, with what its nodes say and its values do not: how a number was written, what aliases blow up to, where
- * things stand.
+ * Reads a text with the `yaml` package, and takes from its nodes what the values do not tell: how a number was written, how large the value is
+ * with every alias written out, and where things stand.
  */
 import {
   type Alias,
@@ -27,13 +27,13 @@ export interface NodeFlaw {
   /** `structure`: there is no value to work with. */
   readonly kind: 'structure' | 'value';
   readonly message: Sentence;
-  /** A number that a double would round, and where it stands: quotes are no help where only a number may. */
+  /** A number that a double would round, and where it stands: where only a number is accepted, the advice is another one (number-wanted.ts). */
   readonly rounded?: { readonly path: readonly string[]; readonly source: string; readonly read: string };
 }
 
 /**
- * What a file may come to when every alias is written out, in values and in characters. A flat alias blows nothing up; nested ones double
- * at each step.
+ * Maximum number of values, and of characters, of a file with every alias written out. Aliases within what other aliases mean can double the
+ * size at each step.
  */
 const VALUES_LIMIT = 1_000_000;
 const CHARACTERS_LIMIT = 64 * 1024 * 1024;
@@ -48,7 +48,7 @@ interface Failure {
   readonly message: NodeFlaw['message'];
 }
 
-/** What the yaml package makes of a text: a value, or why there is none; values that do not say what was written are flaws of it. */
+/** What the yaml package makes of a text: its value, or `failures` that say why it has none. `flaws`: values that are not what was written. */
 export function readByPackage(text: string): {
   value: unknown;
   failures: Failure[];
@@ -59,7 +59,7 @@ export function readByPackage(text: string): {
   const deep = deepPlace(text);
   if (deep >= 0) return failed([{ pos: deep, message: TOO_DEEP }]);
   try {
-    // Tags that nothing is known about are warnings of the package: it would leave them out.
+    // Warnings count, too: the package warns of a tag that it does not know, and leaves the tag out.
     const document = parseDocument(text, { prettyErrors: false, merge: true });
     const wrong = [...document.errors, ...document.warnings];
     if (wrong.length > 0)
@@ -69,7 +69,7 @@ export function readByPackage(text: string): {
     const flaws = flawsOf(document);
     const broken = flaws.filter(({ kind }) => kind === 'structure');
     if (broken.length > 0) return failed(broken);
-    // Aliases were counted by what they blow up to.
+    // The package's own limit is switched off: `flawsOf` has measured the value with every alias written out.
     return { value: document.toJS({ maxAliasCount: -1 }), failures: [], flaws, document };
   } catch (error) {
     return failed([{ pos: 0, message: inWords((error as Error).message) }]);
@@ -81,11 +81,11 @@ const TOO_DEEP = {
   zh: `列表与映射嵌套超过 ${DEPTH_LIMIT} 层`,
 };
 
-/** The package gives up where the stack of the process ends. */
+/** A message of the package in both languages. A text that is nested too deep for it ends in an overflow of the stack. */
 const inWords = (message: string): NodeFlaw['message'] =>
   message.startsWith('Maximum call stack') ? TOO_DEEP : { en: message, zh: message };
 
-/** Opening brackets without an end, before the package takes seconds to find that they are too many; those within texts count, too. */
+/** Maximum number of brackets that are open at once, those within texts included. The package takes seconds to find out that they are too many. */
 const BRACKETS_LIMIT = 1_000;
 
 function deepPlace(text: string): number {
@@ -97,7 +97,7 @@ function deepPlace(text: string): number {
   return -1;
 }
 
-/** Everything that is wrong with the nodes of a document; of structural flaws the first. O(nodes). */
+/** Everything that is wrong with the nodes of a document, but only the first flaw of its structure. O(nodes). */
 function flawsOf(document: Document.Parsed): NodeFlaw[] {
   const walk = new Walk();
   walk.node(document.contents, [], 0);
@@ -107,14 +107,14 @@ function flawsOf(document: Document.Parsed): NodeFlaw[] {
 class Walk {
   readonly flaws: NodeFlaw[] = [];
   readonly #anchors = new Map<string, Node>();
-  /** Of nodes with an anchor; null while the node is being read: an alias to it would lie within it. */
+  /** Sizes of the nodes with an anchor; null while a node is being read, as an alias that means it then lies within it. */
   readonly #sizes = new Map<Node, Size | null>();
 
   node(node: unknown, path: readonly string[], depth: number): Size {
     if (isAlias(node)) return this.#alias(node, path);
     const anchor = (node as Node | null)?.anchor;
     if (anchor !== undefined) {
-      // The last anchor of a name counts for what follows it.
+      // An anchor may be given again: an alias means the last node before it that has the anchor.
       this.#anchors.set(anchor, node as Node);
       this.#sizes.set(node as Node, null);
     }
@@ -187,7 +187,7 @@ class Walk {
     }
   }
 
-  /** A key's name; a number is a name only as it is written. */
+  /** The name of a key. A number is refused when its name would not be what is written. */
   #key(key: unknown): string {
     if (!isScalar(key)) return String(key);
     if (isMergeKey(key)) return '<<';
@@ -223,7 +223,7 @@ class Walk {
   }
 }
 
-/** Values that are passed on as text: what is written counts, not the number that it makes. */
+/** Whether a value is passed on as text, so that what is written counts and not the number that it means. */
 const isText = (path: readonly string[]): boolean =>
   path.at(-1) === 'begins' || (path.at(-1) === 'value' && path.at(-3) === 'parameters');
 
@@ -233,8 +233,8 @@ const isMergeKey = (key: unknown): boolean =>
   isScalar(key) && (key.value === '<<' || typeof key.value === 'symbol') && key.type === 'PLAIN';
 
 /**
- * Notes where the entries of the package's nodes stand. What an alias or a merge key brings in stands where it was written first; that is
- * where a mistake in it is mended.
+ * Notes where the entries of the package's nodes stand. What an alias or a merge key brings in has the place where it was written, because a
+ * mistake in it has to be mended there.
  */
 export function markNodes(document: Document.Parsed, value: unknown, offset: number, marks: Marks): void {
   const mark = (node: unknown, inner: unknown): void => {
@@ -261,7 +261,7 @@ export function markNodes(document: Document.Parsed, value: unknown, offset: num
 
 type Pair = YAMLMap['items'][number];
 
-/** The pairs of a mapping with those that `<<` brings in: its own count first, then those of earlier sources. */
+/** The pairs of a mapping with those that `<<` brings in. Its own pairs come before those of `<<`, and earlier sources before later ones. */
 function pairsOf(document: Document.Parsed, map: YAMLMap, depth = 0): Map<string, Pair> {
   const pairs = new Map<string, Pair>();
   for (const pair of map.items)

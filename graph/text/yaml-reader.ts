@@ -1,7 +1,7 @@
 /**
  * A fast reader for the YAML that catalogues are written in. It knows block and flow mappings and sequences, one-line scalars and
- * comments, with the meaning of YAML 1.2's core schema; at anything else it gives up with `NotPlain` and graph/text/yaml-package.ts asks the `yaml`
- * package, which also words every syntax error. A test holds the two to the same answer.
+ * comments, with the meaning of YAML 1.2's core schema. At anything else it throws `NotPlain`, and graph/text/yaml-package.ts reads the text with
+ * the `yaml` package, which also makes the message of every syntax error. A test holds the two to the same answer.
  *
  * Why: `yaml` takes 2.5 s for a catalogue of 13,000 flows (4.8 MB), this 0.1 s; the check as a whole may take 1 s.
  */
@@ -26,7 +26,7 @@ export function readYaml(
 
 class Reader extends InlineReader {
   readonly #readEntry: ReadEntry;
-  /** Of the line that `at` stands in after `nextLine`: its first character and its indentation; -1 at the end of the text. */
+  /** The line of `at` after `nextLine`: the offset of its first character, and its indentation; -1 at the end of the text. */
   #lineStart = 0;
   #indent = 0;
 
@@ -48,7 +48,7 @@ class Reader extends InlineReader {
     return value;
   }
 
-  /** From the end of a value, goes to the next line that says something. `at` must stand at a line's start, end, or blank rest. */
+  /** Goes to the next line that is neither blank nor a comment. `at` must be the beginning of a line, or only blanks follow it on its line. */
   #nextLine(): void {
     const { text } = this;
     let at = this.at;
