@@ -4,7 +4,7 @@ import type { Flow } from '../../graph/model.ts';
 import type { SqlTables } from './sql-tables.ts';
 
 const STAGING = `${tableKey(null, '')}staging of `;
-/** What is between the halves of a distribution: a table of no platform. */
+/** The staging table between the halves of a distribution, as a table of no platform. */
 export const stagingOf = (distribution: string): TableKey => `${STAGING}${distribution}`;
 export const isStaging = (table: TableKey): boolean => table.startsWith(STAGING);
 

@@ -1,4 +1,4 @@
-/** SQL programs of a catalogue against the flows that use them: what would fail at night is said with the place in the program's file. */
+/** Checks SQL programs against the flows that use them: what would fail at night becomes a problem with its place in the program's file. */
 import type { CheckedCatalogue } from '../../graph/catalogue/check.ts';
 import { STANDARD_PARAMETERS } from '../../graph/catalogue/flow-doubts.ts';
 import { placed } from '../../graph/catalogue/parse.ts';
@@ -11,7 +11,7 @@ import { dataOf } from './flow-data.ts';
 import type { ProgramFacts, ProgramProblem } from './program-facts.ts';
 import type { Words } from './statement-rules.ts';
 
-/** Flows named in a message; `members` are all of them. */
+/** Maximum number of flows that a message names; `members` of the problem has all of them. */
 const NAMED = 3;
 
 type Checked = Pick<CheckedCatalogue, 'catalogue' | 'flows' | 'locate'>;
@@ -120,7 +120,7 @@ export function programProblems(
 /** The condition of a distribution as the text that is parsed for it. */
 export const conditionText = (where: string): string => `select 1 where (${where}\n)`;
 
-/** Conditions of distributions: parsed, and their parameters. */
+/** Problems of the conditions of distributions: what the parser finds, and parameters that are bound and not declared. */
 export function conditionProblems(
   { catalogue, locate }: Checked,
   facts: ReadonlyMap<string, ProgramFacts | null>,
@@ -156,7 +156,7 @@ const isOneTransaction = ({ program }: Flow): boolean =>
 const isGiven = ({ parameters }: Flow, name: string): boolean =>
   STANDARD_PARAMETERS.includes(name) || Object.hasOwn(parameters, name);
 
-/** Each name once, at the first flow that declares it for nothing. A program that could not be read may bind it. */
+/** Declared parameters that the program does not bind, each once, at the first flow that declares it. None when part of the program is unread. */
 function unused({ parameters, problems }: ProgramFacts, flows: readonly Flow[]) {
   if (problems.some(({ code }) => code === 'sql_syntax' || code === 'sql_empty')) return [];
   const bound = new Set(parameters.map(([name]) => name));

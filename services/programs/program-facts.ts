@@ -1,4 +1,4 @@
-/** What the text of a SQL program says by itself, whatever flow uses it: read once, in the worker of program-reader.ts. */
+/** What the text of a SQL program says by itself, whatever flow uses it. It is read in the thread of program-reader.ts. */
 import { hasSqlDetails } from 'libpg-query';
 import type { ProblemCode } from '../../graph/text/problems.ts';
 import { ProgramError } from '../../sql/program-error.ts';
@@ -21,17 +21,17 @@ export interface ProgramProblem {
 
 export interface ProgramFacts {
   readonly tables: SqlTables;
-  /** What it binds, each where it first stands. */
+  /** The parameters that the program binds, each with the place where it stands first. */
   readonly parameters: readonly (readonly [name: string, place: Place])[];
-  /** For every flow that uses it. */
+  /** Problems for every flow that uses the program. */
   readonly problems: readonly ProgramProblem[];
-  /** For flows whose program is one transaction. */
+  /** Further ones for flows whose program is one transaction. */
   readonly inTransaction: readonly ProgramProblem[];
-  /** For checks. */
+  /** Further ones for checks. */
   readonly asCheck: readonly ProgramProblem[];
 }
 
-/** The parser itself gave up; the text may be right. The next text takes a fresh parser. */
+/** The parser itself gave up; the text may be right. A new parser has to read the next text. */
 export class ParserExhausted extends Error {}
 
 const START: Place = { line: 1, column: 1 };
@@ -88,7 +88,7 @@ export function factsOf(sql: string): ProgramFacts {
   const unlike = answer === undefined ? null : noBoolean(answer);
   if (unlike !== null) {
     const place = beginningOf(statements.at(-1)!);
-    // One word about a statement is enough.
+    // One problem for a statement is enough.
     const said = [...problems, ...inTransaction, ...asCheck].some(
       (problem) => problem.place.line === place.line && problem.place.column === place.column,
     );

@@ -8,15 +8,15 @@ import type { ProgramFacts } from './program-facts.ts';
 import type { ProgramAnswer } from './worker.ts';
 
 export interface ReadLimits {
-  /** For one text, ms; 1 kB takes 0.4 ms. Default 10,000: a megabyte on a busy machine. */
+  /** Time limit for one text, ms. Default: 10,000, enough for a megabyte on a busy machine; 1 kB takes 0.4 ms. */
   readonly textMs?: number;
-  /** For all texts of one question, ms. Default 45,000: 13,000 of 1 kB take 5 s, and an asker waits for a minute. */
+  /** Time limit for all texts of one question, ms. Default: 45,000; 13,000 texts of 1 kB take 5 s, and the asker waits for a minute at most. */
   readonly allMs?: number;
-  /** Longest text, UTF-16 units. Default 1,000,000: the parser takes 130 times that in memory. */
+  /** Longest text, UTF-16 units. Default: 1,000,000, as the parser takes 130 times the text in memory. */
   readonly longest?: number;
-  /** Memory of the thread for its values, MB. Default 256. */
+  /** Maximum memory of the thread for JavaScript's values, MB. Default: 256. */
   readonly memoryMb?: number;
-  /** Texts of which the facts are kept; about 1 kB each. Default 20,000. */
+  /** Maximum number of texts whose facts are kept, about 1 kB each. Default: 20,000. */
   readonly kept?: number;
 }
 
@@ -24,7 +24,7 @@ export interface ReadLimits {
 const IDLE_MS = 30_000;
 /** A thread that is not ready within this time, ms, is given up with the text that waits for it. */
 const START_MS = 30_000;
-/** Texts sent ahead, so that the thread does not wait for the event loop of this one. */
+/** Maximum number of texts that are with the thread at once: more than one, so that it need not wait for the event loop of this thread. */
 const AHEAD = 16;
 
 interface Job {
@@ -61,7 +61,7 @@ export class ProgramReader {
     };
   }
 
-  /** By text; null: not within the limits. Asked again, it goes on with what is missing. */
+  /** Facts by text; null: not read within the limits. The same question asked again goes on with the texts that are missing. */
   async read(
     texts: Iterable<string>,
     allMs = this.#limits.allMs,
@@ -111,7 +111,7 @@ export class ProgramReader {
     return job;
   }
 
-  /** One asker less: what nobody waits for is not sent any more; what was sent is read and kept. */
+  /** A question gives up. Texts for which no other question waits are not sent any more; those that were sent are read and kept. */
   #leave(jobs: readonly Job[]): void {
     for (const job of jobs) job.askers--;
     const waiting = this.#waiting;
@@ -146,7 +146,7 @@ export class ProgramReader {
     }
   }
 
-  /** The time of the text that is being read now. */
+  /** Begins the time limit of the text that is being read now. */
   #watch(): void {
     clearTimeout(this.#limit);
     if (this.#sent.length === 0) return;
@@ -169,17 +169,17 @@ export class ProgramReader {
       this.#watch();
       this.#pump();
     });
-    // Out of memory, or a fault of the parser: of the text that it read then.
+    // The thread has run out of memory, or the parser is at fault. Both are put down to the text that was being read.
     worker.on('error', () => {});
     worker.on('exit', () => {
       if (worker === this.#worker) this.#replace();
     });
-    // After the listeners: the one for messages holds the process again.
+    // Only after the listeners: adding the one for messages makes the process wait for the thread again.
     worker.unref();
     return worker;
   }
 
-  /** The text in hand is given up; the others go to a fresh thread. */
+  /** Gives up the text that is being read; the others go to a new thread. */
   #replace(): void {
     const worker = this.#worker;
     this.#forget();

@@ -1,7 +1,6 @@
 /**
  * Which tables a SQL program reads and writes, by the parser of PostgreSQL itself (libpg-query, WebAssembly; loaded when it is first asked
- * for: 6 ms and 8 MB). Names as `schema.table`, folded to lower case. Temporary tables, names of `with` queries and catalogues of the system
- * are none.
+ * for: 6 ms and 8 MB). Names are `schema.table` in lower case. Temporary tables, names of `with` queries and tables of the system are left out.
  */
 import { parseSync } from 'libpg-query';
 import { ProgramError } from '../../sql/program-error.ts';
@@ -10,7 +9,7 @@ import { readText } from '../../sql/statements.ts';
 export interface SqlTables {
   readonly reads: readonly string[];
   readonly writes: readonly string[];
-  /** What could not be read, and why; null: everything was. */
+  /** The first thing that could not be read, or why a statement could not be parsed; null: everything was read. */
   readonly unread: string | null;
 }
 
@@ -40,7 +39,7 @@ export const parsedNodes = (text: string): Node[] =>
     stmt === undefined ? [] : [stmt],
   );
 
-/** Of parsed statements; a text is why one could not be parsed: the others are taken all the same. */
+/** The tables of parsed statements. A text in place of nodes says why a statement could not be parsed; the others count all the same. */
 export function tablesIn(statements: readonly (readonly Node[] | string)[]): SqlTables {
   const found = new Found();
   for (const statement of statements)
@@ -102,7 +101,7 @@ class Found {
     this.#visit(statement, new Set());
   }
 
-  /** `names`: of `with` queries that are visible here. */
+  /** `names`: those of the `with` queries that are visible at `node`. */
   #visit(node: unknown, names: ReadonlySet<string>): void {
     if (Array.isArray(node)) {
       for (const item of node) this.#visit(item, names);
@@ -145,7 +144,7 @@ class Found {
         this.#visit(node.query, names);
         return;
       case 'CreateStmt':
-        // Without rows; what is temporary is nobody's.
+        // A new table has no rows, so it counts only as temporary.
         if ((node.relation as RangeVar).relpersistence === 't') this.#made(node.relation as RangeVar);
         return;
       case 'ViewStmt':
@@ -188,7 +187,7 @@ class Found {
     return inside;
   }
 
-  /** A function that a user defined, recognised by its schema, may touch anything. */
+  /** A function with a schema was defined by a user and may touch any table. */
   #called(path: readonly { String?: { sval?: string } }[]): void {
     const name = path.map((entry) => entry.String?.sval ?? '');
     if (name.length > 1 && !/^(pg_catalog|sluice)$/.test(name[0]!))
@@ -216,7 +215,7 @@ class Found {
 function nameOf({ schemaname, relname }: RangeVar): string | null {
   if (relname === undefined) return null;
   if (schemaname === undefined) return relname.startsWith('pg_') ? null : relname.toLowerCase();
-  // Nor is what the engine itself keeps on the platforms: fences, control rows.
+  // `sluice` is the schema in which the engine keeps fences and control rows on platforms.
   if (/^(pg_catalog|pg_temp|information_schema|sluice)$/i.test(schemaname)) return null;
   return `${schemaname}.${relname}`.toLowerCase();
 }

@@ -1,6 +1,6 @@
 /**
- * What a statement of a SQL program may not be, judged by its parse tree (protocol C6, D9): the program is one transaction that it cannot
- * control, a check only reads and answers one boolean. What is inside routines and `do` blocks is only known when it runs.
+ * Which statements a SQL program may not have, judged by their parse trees (protocol C6, D9). A program is one transaction and cannot control
+ * it; a check only reads, and answers one boolean. What routines and `do` blocks do is not known before they run.
  */
 import type { Node } from './sql-tables.ts';
 
@@ -12,7 +12,7 @@ export interface Words {
 const TRANSACTION_SETTING =
   /^(role|session_authorization|standard_conforming_strings|transaction|session characteristics|transaction_isolation|transaction_read_only|transaction_deferrable)$/;
 
-/** Null: the statement leaves the transaction, and what its fence rests on, alone. */
+/** How a statement interferes with the transaction, or with the settings on which its fence rests; null: it does not. */
 export function transactionControl(node: Node): Words | null {
   const { TransactionStmt: control, VariableSetStmt: set, DiscardStmt: discard } = node;
   if (control !== undefined)
@@ -31,7 +31,7 @@ export function transactionControl(node: Node): Words | null {
   };
 }
 
-/** Statements that PostgreSQL carries out outside of transactions only; null: it is none. */
+/** The name of a statement that PostgreSQL carries out outside of transactions only; null: it is no such statement. */
 export function outsideTransaction(node: Node): string | null {
   const [kind, value] = only(node);
   const options = (value.params ?? value.options) as readonly Node[] | undefined;
@@ -84,7 +84,7 @@ const DEFINES =
   /^(Create|Alter|Drop|Define|Rename|Grant|Revoke|Truncate|Comment|Index|View|Rule|Composite|SecLabel|Reassign|ImportForeign|RefreshMatView)\w*(Stmt|As)$/;
 const CHANGING_FUNCTIONS = new Set(['nextval', 'setval']);
 
-/** What a read-only transaction refuses, as its word; null: as far as the text tells, it only reads. */
+/** The word of what a read-only transaction would refuse; null: as far as the text tells, the statement only reads. */
 export function writes(node: unknown): string | null {
   if (Array.isArray(node)) return first(node, writes);
   if (typeof node !== 'object' || node === null) return null;
@@ -111,7 +111,7 @@ const WORDS: Readonly<Record<string, string>> = {
   LockingClause: 'select for update',
 };
 
-/** `CreateTableAsStmt` -> create table as. */
+/** The words of a kind of node: `create table as` of `CreateTableAsStmt`. */
 const wordOf = (kind: string): string =>
   kind
     .replace(/Stmt$/, '')

@@ -1,4 +1,4 @@
-/** The thread in which texts of programs are parsed: a text comes, what is known of it goes back (program-reader.ts). */
+/** The thread in which texts of programs are parsed: it gets a text and answers its facts (program-reader.ts). */
 import { parentPort } from 'node:worker_threads';
 import { loadModule } from 'libpg-query';
 import { factsOf, ParserExhausted, type ProgramFacts } from './program-facts.ts';
@@ -20,7 +20,7 @@ function read(sql: string): ProgramFacts | null {
   try {
     return factsOf(sql);
   } catch (error) {
-    // A RangeError is the stack, of the parser or of the reading of its answer.
+    // A RangeError is an overflow of the stack, in the parser or while its answer is read.
     if (error instanceof ParserExhausted || error instanceof RangeError) return null;
     throw error;
   }

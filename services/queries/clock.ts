@@ -1,4 +1,4 @@
-/** Clock times of lists: in the zone of the catalogue. */
+/** Clock times as lists show them: in the time zone of the catalogue. */
 import { periodSpan, periodStartLocal } from '../../graph/calendar/calendar.ts';
 import * as clock from '../../graph/calendar/clock-time.ts';
 import type { Cycle } from '../../graph/model.ts';

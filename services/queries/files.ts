@@ -1,4 +1,4 @@
-/** Answers of queries as files: CSV and xlsx with titles in one language. What begins like a formula is made text (no cell computes). */
+/** Answers of queries as files: CSV and xlsx with titles in one language. A text that begins like a formula stays a text, so no cell computes. */
 import { stringify } from 'csv-stringify/sync';
 import writeXlsx from 'write-excel-file/node';
 import { dateTimeOf } from '../../graph/calendar/clock-time.ts';
@@ -27,7 +27,7 @@ export function csvOf({ columns }: Query, rows: readonly Row[], { language, zone
   return stringify([titles, ...lines], { bom: true, record_delimiter: 'windows' });
 }
 
-/** What a spreadsheet would compute gets an apostrophe before it. Numbers of ours are no text: -1 stays -1. */
+/** Puts an apostrophe before a text that a spreadsheet would compute. Cells of numbers do not pass here: -1 stays -1. */
 const asText = (text: string): string => (/^[=+\-@\t\r]/.test(text) ? `'${text}` : text);
 
 export async function xlsxOf(query: Query, rows: readonly Row[], reader: Reader): Promise<Buffer> {
@@ -45,8 +45,10 @@ function cellOf(value: unknown, column: Column, reader: Reader) {
   return { value: cellOfSheet(cellText(value, column, reader)), type: String };
 }
 
-/** What Excel takes for damage in a cell: more text than it holds, characters that are none. */
+/** Maximum length of the text of a cell, UTF-16 units: Excel calls a file with a longer one damaged. */
 const MOST_CHARACTERS = 32_767;
+
+/** Cuts a text that is too long for a cell, and leaves out code points that are no characters: Excel calls a file with either damaged. */
 const cellOfSheet = (text: string): string => {
   const whole = text.replaceAll(/[\ufffe\uffff]/g, '');
   return whole.length <= MOST_CHARACTERS ? whole : `${whole.slice(0, MOST_CHARACTERS - 1)}…`;

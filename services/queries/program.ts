@@ -2,7 +2,7 @@
 import path from 'node:path';
 import type { Flow } from '../../graph/model.ts';
 
-/** The file, the command, or the kind of a program of ours. */
+/** The file of an SQL program, the command of a shell program, the type of any other; null: the flow has no program. */
 export function programOf(program: Flow['program']): string | null {
   switch (program?.type) {
     case undefined:
@@ -16,6 +16,6 @@ export function programOf(program: Flow['program']): string | null {
   }
 }
 
-/** `DwdMergeBillM` of `month/DwdMergeBillM.sql`. */
+/** The name of an SQL program: `DwdMergeBillM` of `month/DwdMergeBillM.sql`. */
 export const programName = ({ file }: { readonly file: string }): string =>
   path.basename(file).replace(/\.sql$/i, '');

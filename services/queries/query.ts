@@ -32,7 +32,7 @@ export const listColumn = column('list', z.array(z.string()));
 export type Columns = Readonly<Record<string, Column>>;
 export type RowOf<C extends Columns> = { readonly [K in keyof C]: Infer<C[K]['schema']> };
 
-/** The rows in their order, and what was asked about once the defaults were filled: `{ date: '2026-11-22' }`. */
+/** The rows in their order. `about`: the inputs that were asked with, defaults filled in: `{ date: '2026-11-22' }`. */
 export interface Answer<Row> {
   readonly about: Readonly<Record<string, string>>;
   readonly rows: readonly Row[];
@@ -43,7 +43,7 @@ interface Definition<I extends z.ZodRawShape, C extends Columns> {
   readonly category: Category;
   readonly names: Sentence;
   readonly question: Sentence;
-  /** What a row is, and by which rule; where the definition is ours, that it is. */
+  /** What a row is, and by which rule it is found or counted. */
   readonly rule: Sentence;
   readonly input: I;
   readonly columns: C;
@@ -64,7 +64,7 @@ export function defineQuery<const I extends z.ZodRawShape, const C extends Colum
   return { ...definition, answer: (deps, input) => definition.answer(deps, input as never) };
 }
 
-/** How far a value is off what it is compared with: 0.1 is a tenth more; null when there is none, or it is 0. */
+/** By how much a value differs from its reference: 0.1 is a tenth more; null when either is missing, or the reference is 0. */
 export const offset = (value: number | null, reference: number | null): number | null =>
   value === null || reference === null || reference === 0
     ? null

@@ -19,7 +19,7 @@ import { openContext, requireGroups } from '../runs/find.ts';
 export const DayInput = { date: text(10).optional() };
 export const MonthInput = { month: text(7).optional() };
 
-/** Which flows; several of each with commas. */
+/** Filters of flows. Several values of a filter are written with commas between them. */
 export const FlowFilter = {
   platform: listOf(GivenId).optional(),
   group: listOf(GivenId).optional(),
@@ -84,7 +84,7 @@ async function scopeOf(
   return { period, now, runs: await Promise.all(ids.map((id) => scopedRun(deps, id, now))) };
 }
 
-/** The run that somebody means who names none: of the newest month, else of the newest day. Throws `unknown_run`. */
+/** The run that is meant when none is named: that of the newest month, else that of the newest day. Throws `unknown_run`. */
 export async function usualRun(deps: ServiceDeps): Promise<string> {
   const { pool } = deps;
   const openings = await newestOpenings(deps);
@@ -99,16 +99,14 @@ export async function scopedRun(deps: ServiceDeps, id: string, now: number): Pro
   return { ...context, now, usual: await readUsual(deps.pool, context) };
 }
 
-/** Throws `unknown_group` when no catalogue of the runs has such a group, of whatever cycle. */
+/** Throws `unknown_group` when no flow of the runs' catalogue versions has the group, whatever its cycle. */
 export const knowGroups = (runs: readonly ScopedRun[], groups: readonly string[] | undefined): void =>
   requireGroups(
     [...new Set(runs.map(({ version }) => version))].flatMap(({ flows }) => [...flows.values()]),
     groups,
   );
 
-/**
- * Flows of the runs in the order of their graphs, those of the filter, in one of the states (default: in any). Throws `unknown_group`.
- */
+/** The flows of the runs that pass the filter and are in one of the states (null: any), in the order of their graphs. Throws `unknown_group`. */
 export async function flowsOf(
   deps: ServiceDeps,
   { runs }: Pick<Scope, 'runs'>,
@@ -126,13 +124,13 @@ export async function flowsOf(
   return found;
 }
 
-/** Whether the filter lets it through. */
+/** Whether a flow passes the filter. */
 export const fits = (flow: Flow, { platform, group, layer }: FlowFilter): boolean =>
   (platform === undefined || platform.includes(flow.platform ?? '')) &&
   (group === undefined || flow.groups.some((other) => group.includes(other))) &&
   (layer === undefined || layer.includes(flow.layer));
 
-/** Rows by a key, in the order in which the keys came. */
+/** Items by their key, the keys in the order in which they first come. */
 export function grouped<T>(items: readonly T[], key: (item: T) => string): Map<string, T[]> {
   const groups = new Map<string, T[]>();
   for (const item of items) {
@@ -143,10 +141,10 @@ export function grouped<T>(items: readonly T[], key: (item: T) => string): Map<s
   return groups;
 }
 
-/** Whether something of it is still to come: not complete, nor skipped, nor retired. */
+/** Whether a flow is still to be done: it is not complete, nor skipped, nor retired. */
 export const isOpen = (row: Pick<FlowStateRow, 'result' | 'state'>): boolean =>
   !isComplete(row) && row.state !== 'skipped' && row.state !== 'retired';
 
-/** Whether it counts as done in lists: succeeded or passed (docs/queries.md). */
+/** Whether a flow counts as done in lists: it has succeeded or was passed (docs/queries.md). */
 export const isComplete = ({ result }: Pick<FlowStateRow, 'result'>): boolean =>
   result === 'succeeded' || result === 'force_passed';

@@ -58,7 +58,7 @@ export const q23 = defineQuery({
   },
 });
 
-/** Retired in the newest scheduled run of their cycle. */
+/** Flows that are retired in the newest scheduled run of their cycle. */
 async function retiredFlows(deps: ServiceDeps, version: CatalogueVersion): Promise<Set<string>> {
   const retired = new Set<string>();
   for (const cycle of Cycle.options) {
@@ -71,7 +71,7 @@ async function retiredFlows(deps: ServiceDeps, version: CatalogueVersion): Promi
   return retired;
 }
 
-/** Cycles of which there are runs, or a schedule that will open them. */
+/** Cycles that have runs, or a schedule that will open some. */
 async function openedCycles(deps: ServiceDeps, version: CatalogueVersion): Promise<Set<string>> {
   const cycles = new Set<string>(version.frame.schedules.map(({ cycle }) => cycle));
   for (const cycle of Cycle.options)

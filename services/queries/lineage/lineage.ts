@@ -200,7 +200,7 @@ const NOTHING: Halves = {
   lastFinishedAt: null,
 };
 
-/** How far the distributions of a cycle are in its newest scheduled run. */
+/** How far each distribution of a cycle is in the newest scheduled run. */
 async function halvesIn(
   deps: ServiceDeps,
   cycle: Cycle,
@@ -226,7 +226,7 @@ async function halvesIn(
   };
 }
 
-/** As the control tables of the platforms number it. */
+/** The state of a distribution as the control tables of platforms write it: 99 = done, -1 = failed, 1 = in progress, 0 = waiting. */
 function dealStat(states: readonly (string | null)[]): string {
   const last = states[1];
   if (last === 'succeeded' || last === 'force_passed' || last === 'skipped') return '99';
@@ -235,7 +235,7 @@ function dealStat(states: readonly (string | null)[]): string {
   return states.some((state) => state === 'running' || state === 'sent_to_agent') ? '1' : '0';
 }
 
-/** Tables that are read and that nobody makes: no flow, no distribution; with their readers. */
+/** Tables that flows read and that no flow and no distribution writes, with their readers. */
 export function orphanTables({
   readers,
   producers,

@@ -7,7 +7,7 @@ import type { ScopedRun } from '../scope.ts';
 
 export type Reading = Awaited<ReturnType<typeof readWhyFacts>>;
 
-/** State and facts of a run, and per open flow how many final causes it has and the first of them. */
+/** The state and facts of a run, and for each open flow the number of its final causes and the first of them. */
 export async function readCauses(
   deps: ServiceDeps,
   run: ScopedRun,
@@ -21,7 +21,7 @@ export async function readCauses(
   };
 }
 
-/** By run id; each is read when it is first asked for. */
+/** The causes of runs; those of a run are read when they are first asked for. */
 export function causesOf(deps: ServiceDeps): (run: ScopedRun) => ReturnType<typeof readCauses> {
   const known = new Map<string, ReturnType<typeof readCauses>>();
   return (run) => {

@@ -14,8 +14,9 @@ import {
   scopeOfDate,
 } from '../scope.ts';
 
-/** A half that waits for longer than this counts as import-waiting, ms. */
+/** Time since the end of its export after which a distribution counts as waiting for its import, ms. */
 const WAITING_MS = 10 * 60_000;
+/** Number of earlier days over which the reference is averaged. */
 const DAYS = 30;
 
 export const q29 = defineQuery({

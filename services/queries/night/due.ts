@@ -1,11 +1,11 @@
-/** Which flows should be done by now: past their reference time, configured or learned, or their deadline where there is none. */
+/** When flows should be done: at their reference time, configured or learned, or at their deadline when they have none. */
 
 import type { Flow } from '../../../graph/model.ts';
 import type { FlowStateRow } from '../../../store/history/flows.ts';
 import { referenceTimes } from '../../../store/history/reference-times.ts';
 import { isOpen, type ScopedFlow, type ScopedRun } from '../scope.ts';
 
-/** When a flow of the run should be done, ms; null: nothing says it. */
+/** The instant at which a flow of the run should be done; null: it has neither a reference time nor a deadline. */
 export function dueTimes(run: ScopedRun): (flow: Flow, row: Pick<FlowStateRow, 'deadline'>) => number | null {
   const times = referenceTimes(run, run.usual);
   return (flow, { deadline }) => times(run.index.get(flow.id)!, deadline)?.at ?? null;
@@ -13,11 +13,11 @@ export function dueTimes(run: ScopedRun): (flow: Flow, row: Pick<FlowStateRow, '
 
 export interface LateFlow extends ScopedFlow {
   readonly expectedAt: number | null;
-  /** How long past it, ms; 0: not yet, or nothing says when. */
+  /** Time since `expectedAt`, ms; 0: it has not come yet, or there is none. */
   readonly lateMs: number;
 }
 
-/** Those that are open, each with when it should have been done. */
+/** The open flows among these, each with the instant at which it should be done. */
 export function openFlows(flows: readonly ScopedFlow[]): LateFlow[] {
   const due = new Map<ScopedRun, ReturnType<typeof dueTimes>>();
   return flows.flatMap((flow): LateFlow[] => {

@@ -70,7 +70,7 @@ export const q09 = defineQuery({
     const flows = (await newestCatalogue(deps))?.flows ?? new Map<string, Flow>();
     requireGroups(flows.values(), filter.group);
     const over = (await overLongFlows(deps)).filter(({ definition }) => fits(definition, filter));
-    // A flow that runs in several runs counts with the one that has run longest, which comes first.
+    // When a flow runs in several runs, the attempt that has run longest counts: it is the first in `over`, and the last that the map gets.
     const running = new Map(over.toReversed().map((entry) => [entry.flow, entry]));
     const recent = await recentDurations(deps.pool, {
       now,
@@ -107,7 +107,7 @@ export const q09 = defineQuery({
 });
 
 const COMPARED = ['previous', 'weekday', 'median', 'reference'] as const;
-/** Periods whose middle one is compared with. */
+/** Number of earlier periods for `median`: the run in the middle of them is the reference. */
 const MEDIAN_OF = 30;
 
 export const q25 = defineQuery({
@@ -124,7 +124,7 @@ export const q25 = defineQuery({
   },
   input: {
     flow: GivenId.optional(),
-    /** Of the flow's cycle; default: the newest one that was opened. */
+    /** The period of a run that has the flow. Default: the newest day run that has it, else month run, else hour run. */
     date: text(10).optional(),
     compareDate: text(10).optional(),
     compare: z.enum(COMPARED).default('previous'),
@@ -182,7 +182,7 @@ export const q25 = defineQuery({
 
 const OPENING = { en: 'opening of the run', zh: '运行打开' };
 
-/** What each flow of the path adds, in order of time; the opening first. What adds nothing but lies on the path is there, too. */
+/** What the opening and then each flow of the path adds to the lateness, in order of time; flows that add nothing are there, too. */
 export function contributions(
   parts: readonly Part[],
   path: readonly string[],
@@ -222,7 +222,7 @@ async function contextWith(deps: ServiceDeps, flow: string, date: string | undef
   return other;
 }
 
-/** When the flows were done today and in the run compared with, and when that was opened. */
+/** When the flows were done today and in the reference run, and when that run was opened. */
 async function endsOf(
   deps: ServiceDeps,
   { run }: RunContext,

@@ -31,7 +31,7 @@ const state = textColumn('state', '状态');
 const referenceTime = instantColumn('reference time', '参考时间');
 const lateMin = numberColumn('minutes late', '延迟分钟');
 
-/** The number of the interface; of one without a number the flow's id says which it is. */
+/** The number of the interface; the flow's id when it has none. */
 const numberOf = ({ flow }: ScopedFlow): string => flow.interface?.no ?? flow.id;
 const isInterface = ({ flow }: ScopedFlow): boolean => flow.kind === 'interface';
 
@@ -179,7 +179,7 @@ export const q21 = defineQuery({
   async answer(deps, { date }) {
     const scope = await scopeOfDate(deps, date);
     const flows = await flowsOf(deps, scope, {});
-    const keysOf = new Map(scope.runs.map((run) => [run, keysAbove(run)]));
+    const keysOf = new Map(scope.runs.map((run) => [run, keyFlowsBelow(run)]));
     const rows = openFlows(flows)
       .filter((flow) => isInterface(flow) && flow.lateMs > 0 && keysOf.get(flow.run)!.has(flow.flow.id))
       .sort((a, b) => b.lateMs - a.lateMs || (a.flow.id < b.flow.id ? -1 : 1))
@@ -196,8 +196,8 @@ export const q21 = defineQuery({
   },
 });
 
-/** Flow -> key flows below it, ids in the order of the graph. */
-function keysAbove(run: ScopedRun): Map<string, string[]> {
+/** For each flow the ids of the key flows below it, in the order of the graph; flows without any are left out. */
+function keyFlowsBelow(run: ScopedRun): Map<string, string[]> {
   const { graph } = run;
   const found = new Map<string, string[]>();
   for (let v = 0; v < graph.n; v++) {

@@ -1,4 +1,4 @@
-/** The key reports: what of them, and of everything above them, is late, and the final causes: Q14, Q15. */
+/** Key flows: which of them, and of the flows above them, are late, and the final causes: Q14, Q15. */
 import { reachOf } from '../../../graph/compiled/reach.ts';
 import { withOtherRuns } from '../../why/why-answer.ts';
 import {
@@ -132,7 +132,7 @@ export const q15 = defineQuery({
       `${row.causeRun}/${row.rootCauseNode}/${row.causeCode}`;
     const sizes = new Map<string, number>();
     for (const row of rows) sizes.set(place(row), (sizes.get(place(row)) ?? 0) + 1);
-    // Causes of most key flows first.
+    // A cause that holds up more key flows comes first.
     rows.sort(
       (a, b) =>
         sizes.get(place(b))! - sizes.get(place(a))! ||

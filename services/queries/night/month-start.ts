@@ -111,7 +111,7 @@ const REQUIRED = {
   notify: 'sent',
 } as const satisfies Record<Flow['kind'], string>;
 
-/** What the condition looks at: an interface by its number, a check at the tables that it reads. */
+/** What a condition asks about: the number of an interface, or the tables that a check reads. */
 const askedOf = ({ id, kind, interface: feed, reads }: Flow) => ({
   interfaceNo: kind === 'interface' ? (feed?.no ?? id) : null,
   subControlTable: kind === 'check' && reads.length > 0 ? reads.join(' ') : null,

@@ -28,7 +28,7 @@ const expectedAt = instantColumn('expected', '参考时间');
 const lateMin = numberColumn('minutes late', '延迟分钟');
 const causeCode = textColumn('cause', '原因');
 
-/** The latest first, those that nothing says a time of at the end. */
+/** The latest first; flows without an expected time come last. */
 const byLateness = (a: LateFlow, b: LateFlow): number =>
   b.lateMs - a.lateMs ||
   (a.expectedAt ?? Number.MAX_SAFE_INTEGER) - (b.expectedAt ?? Number.MAX_SAFE_INTEGER) ||
@@ -125,7 +125,7 @@ export const q22 = defineQuery({
 
 const LateInput = {
   ...FlowFilter,
-  /** Only those between this query's limit and the next one's. */
+  /** Leaves out flows that are late enough for the next query of this kind, too. */
   exclusive: z.stringbool().default(false),
 };
 const lateColumns = {
@@ -174,7 +174,7 @@ function lateByDays(id: string, days: number, zh: string, en: string) {
   });
 }
 
-/** Per flow its oldest period that is not done, over all scheduled day runs that are not finished. */
+/** For each flow the oldest period in which it is not done, among the scheduled day runs that are not finished. */
 async function oldestOpen(deps: ServiceDeps, filter: FlowFilter) {
   const now = await readClock(deps.pool);
   const causes = causesOf(deps);

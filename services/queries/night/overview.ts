@@ -116,7 +116,7 @@ const COUNTED = {
   not_triggered: 'notTriggered',
 } as const satisfies Partial<Record<State, string>>;
 
-/** Flows by what the monitors call their states. */
+/** Numbers of flows, by the states that monitors distinguish. */
 function countsOf(list: readonly ScopedFlow[]) {
   const counts = {
     total: list.length,
@@ -134,17 +134,18 @@ function countsOf(list: readonly ScopedFlow[]) {
   return { ...counts, done: counts.succeeded + counts.forced };
 }
 
-/** When the last of them was done, ms. */
+/** The instant at which the last of the flows was done; null: none is done. */
 function lastOf(list: readonly ScopedFlow[]): number | null {
   const ends = list.flatMap(({ row }) => (isComplete(row) ? [row.resultAt!] : []));
   return ends.length === 0 ? null : Math.max(...ends);
 }
 
+/** Number of earlier periods over which `usualCounts` averages. */
 const PERIODS = 30;
 
 /**
- * How many of the given flows were done by this time of the period, on average over the periods before it that were run; null when there
- * were none. A flow that was not there then counts 0.
+ * How many of some flows were usually done by this time of the period: the average over the runs of earlier periods, null when there are none.
+ * A flow that an earlier run did not have counts as not done there.
  */
 async function usualCounts(
   deps: ServiceDeps,

@@ -277,7 +277,7 @@ const added = (sum: Sum, effort: FlowEffort): Sum => ({
 });
 const meanMs = ({ ms, runs }: Sum): number | null => (runs === 0 ? null : ms / runs);
 
-/** Of the seven days up to the date, or the seven before those. */
+/** The effort of the seven days up to `date` (`week` 0), or of the seven days before them (1). */
 async function effortIn(deps: ServiceDeps, date: string, week: number): Promise<FlowEffort[]> {
   const after = shiftPeriod('day', date, 1 - 7 * week);
   const days = await runsBefore(deps.pool, 'day', after, 7);

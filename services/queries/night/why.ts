@@ -145,7 +145,7 @@ async function causesIn(deps: ServiceDeps, run: string, asked: string, limit: nu
   return answer.causes.map((cause) => row(own.flow, own.state, cause));
 }
 
-/** By id or former name, or by the name of its program: `DwdMergeBillM` of `programs/DwdMergeBillM.sql`. */
+/** The vertex of a flow by its id, a former name, or the name of its program (`DwdMergeBillM` of `programs/DwdMergeBillM.sql`); -1: none. */
 function vertexNamed(context: RunContext, asked: string): number {
   const v = vertexOf(context, asked);
   if (v >= 0) return v;
@@ -155,7 +155,7 @@ function vertexNamed(context: RunContext, asked: string): number {
   });
 }
 
-/** The newest month run if the flow is in it, else the newest day run, else the month run all the same. */
+/** The newest month run if it has the flow, else the newest day run; if there is no day run, the month run all the same. Throws `unknown_run`. */
 async function runWith(deps: ServiceDeps, asked: string): Promise<string> {
   const month = await newestRun(deps.pool, 'month', await newestOpenings(deps));
   if (month !== null && vertexNamed(await openContext(deps, month), asked) >= 0) return month;
