@@ -26,5 +26,5 @@ export function addressesOf(text: string): Addresses {
   };
 }
 
-/** An answer that tells more of the API at this address than of the request: another one may do better. */
+/** Whether a status says that the API at this address is out of order, and nothing about the request: another address may answer it. */
 export const isAway = (status: number): boolean => status === 502 || status === 503 || status === 504;

@@ -6,7 +6,7 @@ export const AdoptRun = z.strictObject({
   /** Default: the newest. */
   version: z.int().min(1).optional(),
   reason: text(2_000).default(''),
-  /** Say what would change, change nothing. */
+  /** Answer what would change, and change nothing. */
   dryRun: z.boolean().default(false),
 });
 
@@ -15,7 +15,7 @@ export const Adopted = z.object({
   from: z.int(),
   version: z.int(),
   dryRun: z.boolean(),
-  /** What stands in the way of flows now and did not before: a code of the blockers, what they wait for, in which other run. */
+  /** What blocks flows in the new version and did not before: the code of the blocker, and the flow and run for which they wait. */
   newBlockers: z.array(
     z.object({
       flow: z.string(),
@@ -24,9 +24,9 @@ export const Adopted = z.object({
       run: z.string().nullable(),
     }),
   ),
-  /** Flows that have started and that the version lacks: while there are any it is refused. */
+  /** Flows that have started and that the version lacks. While there are any, adopting it is refused. */
   started: z.array(z.string()),
-  /** Flows that nothing stands in the way of any more. */
+  /** Flows that nothing blocks any more. */
   freed: z.array(z.string()),
   added: z.array(z.string()),
   removed: z.array(z.string()),

@@ -23,13 +23,13 @@ const Epochs = z.array(Epoch).max(10_000);
 const WorkKey = z.string().regex(/^[0-9a-f]{64}$/);
 
 /**
- * Version of this contract. 2: the key of a fence is the work. An agent of an older one would take no part in it, and is refused when it
- * says hello or claims (`agent_too_old`); what it runs may still be reported.
+ * Version of this contract. Since 2 the key of a fence is the work. An agent of version 1 would take other fences, so its `hello` and its claims
+ * are refused (`agent_too_old`); it may still report what it runs.
  */
 export const AGENT_PROTOCOL = 2;
 const RequestId = text(64).min(8);
 
-/** An encoding that output is shown in; one that `encodingNamed` knows, in the standard's spelling. */
+/** An encoding of programs' output: one that `encodingNamed` knows, spelled as in the standard. */
 const Encoding = z
   .string()
   .refine((name) => encodingNamed(name) === name, 'not an encoding that program output can have');
@@ -44,7 +44,7 @@ export const Lease = z.strictObject({
 });
 export type Lease = Infer<typeof Lease>;
 
-/** Ids came out of a checked catalogue: an agent takes them as they are. */
+/** A side of a copy as agents get it. Its ids come from a checked catalogue, so they are not checked again. */
 const WireSide = CopySide.extend({ connection: Name });
 
 /** The program of a task: as in the catalogue, but resolved, with the text of the SQL file in place of its name. */
@@ -66,22 +66,22 @@ export type ProgramSpec = Infer<typeof ProgramSpec>;
 /** What an agent needs to carry out one attempt. */
 export const Task = z.strictObject({
   lease: Lease,
-  /** What people call the program; its key on the fence of before there were works. */
+  /** The name of the program for people. Fences that were taken before works existed have it as their key. */
   program: z.string().min(1).max(140),
   /** yyyyMM, yyyyMMdd or yyyyMMddHH. */
   period: z.string().regex(/^\d{6}(\d{2}(\d{2})?)?$/),
   spec: ProgramSpec,
   parameters: z.record(z.string(), z.union([z.string(), z.number(), z.boolean()])).default({}),
-  /** IANA name: what "today" is for the program. */
+  /** IANA name of the time zone in which the program reads clock and calendar. */
   timeZone: Name.default('Asia/Shanghai'),
-  /** From the first statement after the fence, or from the launch of the process; null: no limit. */
+  /** Time limit from the first statement after the fence, or from the launch of the process; null: none. */
   timeoutMs: Ms.nullable().default(null),
   /** How long the program may go on after the agent's last contact with the API (C4, C5). */
   orphanMs: Ms,
   fenced: z.boolean(),
   /**
-   * Each connection of a rehearsal -> the connection of production that it stands for; empty for other runs. The agent refuses one that
-   * is the very same database.
+   * For a rehearsal: by connection, the connection of production for which it stands. The agent refuses to run when both are the same database.
+   * Empty for other runs.
    */
   twins: z.record(z.string(), z.string()).default({}),
   /** What a shell program leaves running at its own end goes on; absent: it is ended (C5). */
@@ -90,18 +90,18 @@ export const Task = z.strictObject({
   work: WorkKey.nullable().default(null),
   /** The work as people read it. */
   workText: z.string().max(1_000).default(''),
-  /** Further works that the attempt holds: those of its earlier attempts, before the run adopted another version. */
+  /** Further works that the attempt holds: those of earlier attempts of the flow, from before the run adopted another version. */
   works: z.array(WorkKey).max(100).default([]),
-  /** Whose record it is. */
+  /** Id of the record to which the attempt belongs. */
   record: z.string().max(100).default(''),
-  /** Epochs of the record's attempts of the same run, flow and generation: what they committed is this attempt's own effect. */
+  /** Epochs of attempts of this record for the same run, flow and generation: what they committed counts as done for this attempt. */
   own: Epochs.default([]),
-  /** Epochs of the record's attempts of the work whose backends may be at work still: only these are ended. */
+  /** Epochs of attempts of this record whose backends may still be at the work: only these backends are ended. */
   unended: Epochs.default([]),
 });
 export type Task = Infer<typeof Task>;
 
-/** A row of a platform's fence that was in the way of an attempt: whose effect stands there. */
+/** A row of a fence that an attempt met: it says whose effect stands on the platform. */
 export const FenceRow = z.strictObject({
   epoch: z.int(),
   record: spokenText(100),
@@ -122,7 +122,7 @@ export const Ending = z.discriminatedUnion('outcome', [
   z.strictObject({
     outcome: z.literal('succeeded'),
     rows: z.int().min(0).optional(),
-    /** The fence knew these effects as done for this run and generation; nothing was executed (C6). */
+    /** The fence says that this run, flow and generation is done; nothing was executed (C6). */
     already: z.boolean().optional(),
     /** The committed effect of another attempt that this one was executed over. */
     over: FenceRow.optional(),
@@ -131,7 +131,7 @@ export const Ending = z.discriminatedUnion('outcome', [
   z.strictObject({ outcome: z.literal('false') }),
   z.strictObject({
     outcome: z.literal('cancelled'),
-    /** Whether effects were committed; null: cannot be known. */
+    /** Whether effects were committed; null: nobody can know. */
     effect: z.boolean().nullable(),
     /** The fence has a larger epoch, that of `heldBy`. */
     stale: z.boolean().optional(),
@@ -150,8 +150,8 @@ export const Ending = z.discriminatedUnion('outcome', [
 export type Ending = Infer<typeof Ending>;
 
 /**
- * `agentMs`: what the agent's own clock measured; a remark, not an instant of the record (A4). `logBytes`: all that the attempt
- * wrote; its last bytes may come after its result. `encoding`: what they are shown in, default utf-8.
+ * `agentMs`: how long the attempt took by the agent's own clock; a remark, as instants are the record's (A4). `logBytes`: number of bytes that
+ * the attempt wrote; the last of them may come after the result. `encoding`: the one in which they are read; default utf-8.
  */
 export const AttemptResult = z.strictObject({
   ...Lease.shape,
@@ -162,13 +162,13 @@ export const AttemptResult = z.strictObject({
 });
 export type AttemptResult = Infer<typeof AttemptResult>;
 
-/** Epochs whose programs the agent must end: in every answer but `hello`. */
+/** Epochs whose programs the agent must end. It is in every answer but that of `hello`. */
 const stop = Epochs.default([]);
 
 /**
  * First call of a process. `lockToken` is the token of the local lock file: the same token takes over at once (C8),
  * another is refused with `agent_name_taken` while the old instance's lease lives. `held`: epochs that this process
- * still answers for (running programs, undelivered results); any other open lease of the agent is lost by its own word.
+ * still answers for (running programs, results that are not reported). Any other open lease of the agent is ended, as nothing runs for it.
  */
 export const HelloRequest = z.strictObject({
   instance: RequestId,
@@ -177,9 +177,9 @@ export const HelloRequest = z.strictObject({
   slots: z.int().min(1).max(10_000),
   labels: z.array(Name).max(100).default([]),
   version: text(64),
-  /** Of the output of programs that declare none; default utf-8. */
+  /** Encoding of the output of programs that declare none; default utf-8. */
   encoding: Encoding.optional(),
-  /** An agent that does not say is of the first. */
+  /** The version of the contract that the agent speaks (`AGENT_PROTOCOL`); the first one did not say it. */
   protocol: z.int().min(1).default(1),
   /** How it keeps the processes of its shell programs together (C5). */
   containment: z.enum(['cgroup', 'namespace', 'marks', 'group']).optional(),
@@ -189,7 +189,7 @@ export const HelloAnswer = z.object({
   leaseMs: Ms,
   heartbeatMs: Ms,
   orphanMs: Ms,
-  /** Whose record it is; an API of before does not say. */
+  /** Id of the API's record; an API of an older version does not say it. */
   record: z.string().max(100).optional(),
 });
 
@@ -227,7 +227,7 @@ export type Waits = Infer<typeof Waits>;
 /** What one program waits for: a code of `why`, and who is in the way. */
 export type Waiting = Omit<Infer<typeof Wait>, 'epoch'>;
 
-/** How far running programs have come whose statements commit by themselves. */
+/** How far running programs with `transaction: none` have come: their statements commit one by one. */
 const Reached = z.array(z.strictObject({ epoch: Epoch, said: spokenText(1_000) })).max(10_000);
 export type Reached = Infer<typeof Reached>;
 
@@ -242,7 +242,7 @@ const FenceReports = z
   )
   .max(1_000);
 
-/** Keeps the instance's lease and those of its epochs; `unknown` are no longer this agent's. */
+/** Keeps the agent and its leases alive. The epochs in `unknown` of the answer are no longer this agent's. */
 export const HeartbeatRequest = z.strictObject({
   instance: RequestId,
   leases: Epochs,
@@ -250,7 +250,7 @@ export const HeartbeatRequest = z.strictObject({
   reached: Reached.optional(),
   /** What is wrong with the agent's machine, in words; absent: nothing. */
   trouble: spokenText(1_000).optional(),
-  /** Whose works the fences of its databases hold; now and then. */
+  /** By database and record: how many works its fences hold. Sent now and then. */
   fences: FenceReports.optional(),
   /** Runs of the API's own record that rows of these fences name. Sent only to an API that named its record. */
   fenceRuns: z.array(spokenText(200)).max(1_000).optional(),
@@ -275,8 +275,8 @@ export const CompleteRequest = z.strictObject({
 export const CompleteAnswer = z.object({ accepted: Epochs, stale: Epochs, stop });
 
 /**
- * `data`: bytes as the attempt wrote them, in base64 (10-15 ms a MB with reading and checking, as text was). `offset`: bytes that it wrote
- * before these, sent or left out. Bytes below what is stored already are a repeat.
+ * `data`: bytes as the attempt wrote them, in base64; reading and checking a MB takes 10 to 15 ms. `offset`: number of bytes that it wrote before
+ * these, sent or left out. Bytes that are stored already are a repetition.
  */
 export const LogChunk = z.strictObject({
   ...Lease.shape,
@@ -288,7 +288,7 @@ export const LogsRequest = z.strictObject({
   instance: RequestId,
   chunks: z.array(LogChunk).min(1).max(1_000),
 });
-/** `refused`: epochs of which nothing could be stored now; the agent keeps the bytes and comes again with them. */
+/** `refused`: epochs whose bytes could not be stored now; the agent keeps them and sends them again. */
 export const LogsAnswer = z.object({ stop, refused: Epochs.default([]) });
 
 /**

@@ -7,7 +7,7 @@ export const Agent = z.object({
   platform: z.string(),
   labels: z.array(z.string()),
   slots: z.int(),
-  /** Slots in use: its open leases. */
+  /** Number of slots in use: its open leases. */
   used: z.int(),
   /** Heard of within the lease time. */
   alive: z.boolean(),
@@ -23,8 +23,8 @@ export const Agent = z.object({
   /** 0: it has left on purpose. */
   seenAt: Instant,
   /**
-   * Whose works the fences of its databases held when it last looked. `own`: of this record; `known`: the record has the newest of them. A
-   * stranger's are another installation's, or those of a record that was lost.
+   * Fences of its databases when it last looked: for each database and record the number of works and their newest epoch. `own`: the record is this
+   * one. `known`: this record has the attempt of that epoch, or may have archived it. Any other record is another installation's, or was lost.
    */
   fences: z.array(
     z.object({
@@ -50,7 +50,7 @@ export const Failover = z.strictObject({
 });
 export const FailoverAnswer = z.object({
   agent: Agent,
-  /** Leases ended at once: back to the outbox, and told to the coordinator as lost. */
+  /** Leases that were ended at once: `requeued` went back to the outbox, `lost` into the log of their run. */
   requeued: z.int(),
   lost: z.int(),
 });

@@ -9,7 +9,7 @@ import { BothNames, GivenId, type Infer, Instant, listOf, PageQuery, StateName, 
 import { ReferenceTime } from './flows.ts';
 
 export const Cause = z.object({
-  /** null: the run as a whole. Of a loop the first member. An id that does not exist when that is the cause. */
+  /** The flow that is the cause; the first member of a loop; null when it is the whole run. It may not exist: then that is the cause. */
   flow: z.string().nullable(),
   /** The asked run, or another one that it waits for. */
   run: z.string(),
@@ -28,13 +28,13 @@ export const Cause = z.object({
   /** What a person or a program said about it. */
   reason: z.string().nullable(),
   /**
-   * Shortest way from the asked flow, or the nearest of several, to the cause, both ends included; the cause alone when all flows were
-   * asked about without `chains`. Flows of other runs stand there as `run/flow`.
+   * Shortest way to the cause from the flow that was asked about, or from the nearest of several, both ends included; only the cause when all flows
+   * were asked about without `chains`. A flow of another run is written `run/flow`.
    */
   chain: z.array(z.string()),
   /** Open flows of the asked run that wait for it, directly or through others. */
   blocks: z.int(),
-  /** The flows of a shortest way round, when the cause is a loop. */
+  /** When the cause is a loop: the flows of a shortest way round it. */
   members: z.array(z.string()),
   /** What removes it: a verb with its command, a procedure of the operators' handbook, or both. */
   remedy: z.object({
@@ -49,7 +49,7 @@ export const Cause = z.object({
 });
 export type Cause = Infer<typeof Cause>;
 
-/** What keeps the asked flow itself, as the engine and a claim see it. */
+/** What blocks the flow that was asked about itself, in the eyes of the engine and of a claim. */
 export const OwnBlocker = z.object({
   code: z.string(),
   from: z.string().optional(),
@@ -72,10 +72,10 @@ export const WhyFlow = z.object({
   /** Final causes: key flows first, then the longest open, then the one that blocks most. */
   causes: z.array(Cause),
   causeCount: z.int(),
-  /** What would still be in the way on the chains when the final causes are gone. */
+  /** What would still block flows on the chains when the final causes are gone. */
   next: z.array(Cause),
   nextCount: z.int(),
-  /** What the flow does not wait for because it lies before the beginning: upstream, the run that never will be, its first period. */
+  /** Edges that count as met because the upstream begins later: the upstream, the run that will never be, the first period of the upstream. */
   beforeBeginning: z.array(z.object({ from: z.string(), run: z.string(), begins: z.string() })),
   /** Names that may have been meant, when there is no such flow. */
   near: z.array(z.string()),
@@ -85,18 +85,18 @@ export type WhyFlow = Infer<typeof WhyFlow>;
 
 export const WhyRunQuery = z.strictObject({
   ...PageQuery,
-  /** Final causes in the answer. */
+  /** Maximum number of final causes in the answer. */
   causes: z.coerce.number().int().min(0).max(1_000).default(100),
-  /** Only these flows; of several filters all must hold. */
+  /** Only these flows. Of several filters all must hold. */
   flows: listOf(GivenId).optional(),
   group: listOf(GivenId).optional(),
   layer: listOf(Layer).optional(),
   procedure: listOf(GivenId).optional(),
-  /** Without a filter: causes with the chain from the nearest flow that nobody waits for. */
+  /** Without a filter: each cause gets the chain from the nearest flow for which no other flow waits. */
   chains: z.stringbool().default(false),
 });
 
-/** Of one open flow: its number of final causes and the first of them, as in `causes`. */
+/** One open flow: the number of its final causes, and the first of them in the order of `causes`. */
 export const WhyLine = z.object({
   flow: z.string(),
   state: StateName,
@@ -133,10 +133,10 @@ export const Piece = z.object({
   to: Instant,
   ms: z.int().min(1),
   generation: z.int(),
-  /** Of `run` and `failed_attempt`. */
+  /** Number of the attempt, for the kinds `run` and `failed_attempt`; null for others. */
   attempt: z.int().nullable(),
   agent: z.string().nullable(),
-  /** Who decided, what was waited for. */
+  /** Who decided, or what the flow waited for. */
   by: z.string().nullable(),
 });
 
@@ -144,7 +144,7 @@ export const CriticalPath = z.object({
   run: z.string(),
   target: z.string(),
   openedAt: Instant,
-  /** null: the target is not done; `now` is its end for the time being. */
+  /** null: the target is not done, and `now` counts as its end. */
   endedAt: Instant.nullable(),
   now: Instant,
   /** In order of time, each begins where the one before ends. */
@@ -162,8 +162,8 @@ export type CriticalPath = Infer<typeof CriticalPath>;
 export const LatenessQuery = z.strictObject({
   ...PathQuery.shape,
   /**
-   * The run to compare with: the newest earlier one of the same class of day (`previous`: of any), the middle one of the last n (`median`: 7,
-   * `median:30`), the run as it should go by reference times and expected durations (`reference`), or a run by its id.
+   * What the run is compared with: the newest earlier run of the same class of day (`previous`: of any class), the one in the middle of the last 7
+   * (`median`) or n (`median:30`), the run as it usually goes by reference times and durations (`reference`), or a run by its id.
    */
   against: z
     .union([z.enum(DAY_CLASSES), z.string().regex(/^median(:([1-9]|[1-9]\d|[1-3]\d\d))?$/), GivenId])
@@ -171,32 +171,32 @@ export const LatenessQuery = z.strictObject({
 });
 
 export const Part = z.object({
-  /** null: of the run, its opening. */
+  /** null: the part is the opening of the run. */
   flow: z.string().nullable(),
   names: BothNames.nullable(),
   kind: z.enum(PART_KINDS),
-  /** Time today and in the reference; of `float` the reference's, as a negative part. */
+  /** Time today and in the reference, ms. `float` has only the reference's, so that its `ms` is negative. */
   today: z.int(),
   reference: z.int(),
   /** What it adds to the lateness: today minus reference. */
   ms: z.int(),
-  /** Of `float`: the upstream that today's path came from; null = the opening. */
+  /** With `float`: the upstream from which today's path comes; null = the opening. */
   upstream: z.string().nullable(),
 });
 
 export const Lateness = z.object({
   run: z.string(),
   target: z.string(),
-  /** A run, or, of `against=reference`, the target's reference time. */
+  /** What it was compared with: a run, or with `against=reference` the reference time of the target. */
   reference: z.object({
     run: z.string().nullable(),
     period: z.string().nullable(),
     time: ReferenceTime.nullable(),
   }),
-  /** null: not done; `now` counts as its end for the time being. */
+  /** null: the target is not done, and `now` counts as its end. */
   endedAt: Instant.nullable(),
   now: Instant,
-  /** When it would have been done as in the reference. */
+  /** When the target would have been done with the times of the reference. */
   expectedAt: Instant,
   /** (endedAt or now) - expectedAt; negative = early, or not due yet. The sum of the parts, to the millisecond. */
   total: z.int(),

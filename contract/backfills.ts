@@ -10,23 +10,23 @@ export const OpenBackfill = z.strictObject({
   /** Both included. */
   from: text(20),
   to: text(20),
-  /** Only these flows; the others of each run are `not_triggered`, and what they have delivered before is taken as it is. Default: all. */
+  /** Only these flows. The others stay `not_triggered`, and the results that they have already are used as they are. Default: all. */
   flows: z.array(GivenId).min(1).max(20_000).optional(),
-  /** With everything downstream of `flows`. */
+  /** Whether everything downstream of `flows` is redone, too. */
   downstream: z.boolean().default(true),
-  /** With the runs of other cycles whose flows have used the results, and with what has used theirs, for just those flows. */
+  /** Whether runs of other cycles are redone, too: for the flows that have used the results, directly or through others, and only for these. */
   dependants: z.boolean().default(false),
-  /** Periods from before the beginning of the cycle are meant; otherwise they are refused. */
+  /** Says that periods from before the beginning of the cycle are meant; otherwise they are refused. */
   beforeBeginning: z.boolean().default(false),
-  /** Also periods that no schedule opens. Default: those that a schedule opens which covers one of the flows; without one, every period. */
+  /** Also periods that no schedule opens. Default: only those that a schedule covering one of the flows opens; without one, every period. */
   everyPeriod: z.boolean().default(false),
   far: Far,
-  /** Default: as edges between periods ask for, otherwise the oldest first. */
+  /** Default: the order that edges between periods ask for, otherwise the oldest period first. */
   order: z.enum(['ascending', 'descending']).optional(),
-  /** Runs that may be unfinished at once. Default: 1 where runs of it wait for each other, otherwise 4. */
+  /** Maximum number of its runs that are unfinished at once. Default: 1 when its runs wait for each other, otherwise 4. */
   concurrency: z.int().min(1).max(100).optional(),
   reason: text(2_000).default(''),
-  /** Say what would be opened, change nothing. */
+  /** Answer what would be opened, and change nothing. */
   dryRun: z.boolean().default(false),
 });
 export type OpenBackfill = Infer<typeof OpenBackfill>;
@@ -38,7 +38,7 @@ export const BackfillRun = z.object({
   /** Flows that it is opened for, upstream first; null = those of the backfill. */
   includes: z.array(z.string()).nullable(),
   state: z.enum(['pending', 'open', 'finished', 'closed', 'dropped']),
-  /** Flows that failed, were cancelled, or of which nobody knows whether they ran. */
+  /** Number of flows that failed, were cancelled, or have an unknown outcome. */
   failed: z.int(),
   openedAt: Instant.nullable(),
 });
@@ -47,10 +47,10 @@ const shape = {
   cycle: Cycle,
   from: z.string(),
   to: z.string(),
-  /** As asked for; null = all. */
+  /** As it was asked for; null = all. */
   flows: z.array(z.string()).nullable(),
   downstream: z.boolean(),
-  /** As asked for with `dependants`. */
+  /** As it was asked for with `dependants`. */
   withDependants: z.boolean(),
   beforeBeginning: z.boolean(),
   everyPeriod: z.boolean(),
@@ -69,7 +69,7 @@ export const Backfill = z.object({
   endedBy: z.string().nullable(),
   /** Why the next run cannot be opened; it is tried again all the same. */
   trouble: z.string().nullable(),
-  /** Numbers of its runs. */
+  /** How many runs it has, in all and by state. */
   progress: z.object({ runs: z.int(), pending: z.int(), open: z.int(), finished: z.int(), failing: z.int() }),
 });
 export type Backfill = Infer<typeof Backfill>;
@@ -85,16 +85,16 @@ export const BackfillDetail = z.object({
 });
 export type BackfillDetail = Infer<typeof BackfillDetail>;
 
-/** What `dryRun` answers. */
+/** A backfill as it would be: the answer to `dryRun`. */
 export const BackfillPreview = z.object({
   dryRun: z.literal(true),
   ...shape,
   includes: z.array(z.string()).nullable(),
   /** Periods of the range that it leaves out because no schedule opens them, ascending. */
   leftOut: z.array(z.string()),
-  /** Runs of it wait for each other: for those of earlier periods, of later ones. */
+  /** Whether its runs wait for each other: for runs of earlier periods, of later periods. */
   chained: z.object({ earlier: z.boolean(), later: z.boolean() }),
-  /** In the order of opening; `scheduled`: the run of the period that is there already. */
+  /** In the order of opening. `scheduled`: the scheduled run of the period, if there is one. */
   runs: z.array(
     z.object({
       cycle: Cycle,
@@ -103,11 +103,11 @@ export const BackfillPreview = z.object({
       scheduled: z.string().nullable(),
       /** Flows that it is opened for, upstream first; null = those of the backfill. */
       includes: z.array(z.string()).nullable(),
-      /** It is opened for what has used the results, not for its period. */
+      /** Whether the run is opened for flows that have used the results, and not because its period is in the range. */
       dependant: z.boolean(),
     }),
   ),
-  /** Flows of other cycles that wait for flows of it and that no run of it is opened for. */
+  /** Flows of other cycles that wait for its flows and for which it opens no run. */
   dependants: z.array(z.object({ cycle: Cycle, flow: z.string() })),
 });
 export type BackfillPreview = Infer<typeof BackfillPreview>;

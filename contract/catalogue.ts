@@ -4,18 +4,18 @@ import { Cycle, PeriodMapping } from '../graph/model.ts';
 import { GivenId, type Infer, Instant, StateName, text } from './fields.ts';
 import { Impact } from './impact.ts';
 
-/** Relative, with `/`: `p01.yaml`, `programs/DwdMergeBillM.sql`. */
+/** A path relative to the catalogue's folder, with `/`: `p01.yaml`, `programs/DwdMergeBillM.sql`. */
 const CataloguePath = text(300)
   .min(1)
   .regex(/^(?!\/)(?!.*(^|\/)\.\.?(\/|$))[^\\]+$/, 'a relative path without . and ..');
 
-/** Size of a file at most: characters as text, bytes otherwise. */
+/** Maximum size of a file: UTF-16 units when it is given as text, otherwise bytes. */
 export const FILE_LIMIT = 8 * 1024 * 1024;
 
 export const CatalogueFile = z.strictObject({ path: CataloguePath, text: text(FILE_LIMIT) });
 export type CatalogueFile = Infer<typeof CatalogueFile>;
 
-/** A file as it is given: its text, or its bytes where they are not plain UTF-8; `encodings:` of the catalogue says how those are read. */
+/** A file as it is given: its text, or its bytes when they are not plain UTF-8. `encodings:` of the catalogue says how bytes are read. */
 export const GivenFile = z
   .strictObject({
     path: CataloguePath,
@@ -94,28 +94,29 @@ const ChangedEdge = z.object({
   cycle: Cycle.nullable(),
 });
 
-/** Definitions compared. */
+/** How the definitions of two catalogues differ. */
 export const Difference = z.object({
   /** The version that it is compared with; null: there is none yet. */
   against: z.int().nullable(),
   added: z.array(z.string()),
   removed: z.array(z.string()),
-  /** Pairs of a removed and an added flow that may be the same one; not all of very many. */
+  /** Pairs of a removed and an added flow that may be the same flow; when very many differ, not all pairs are found. */
   renamed: z.array(z.object({ from: z.string(), to: z.string() })),
   changed: z.array(z.object({ flow: z.string(), ...Change })),
-  /** Into flows that are in both versions. */
+  /** Edges to flows that are in both versions. */
   edges: z.object({ added: z.array(ChangedEdge), removed: z.array(ChangedEdge) }),
-  /** Sections besides the flows that differ: calendars, pools ... and program files by path. */
+  /** Names of the other sections that differ: calendars, pools and others. */
   frame: z.array(z.string()),
+  /** Paths of the program files that differ. */
   programs: z.array(z.string()),
-  /** Their entries, and whom that concerns. */
+  /** The entries of these sections that differ, each with the flows and schedules that it concerns. */
   sections: z.array(
     z.object({
       section: z.string(),
       id: z.string(),
       change: z.enum(['added', 'removed', 'changed']),
       ...Change,
-      /** How many flows use it, and the first of them. */
+      /** Number of flows that use the entry, and the first of them. */
       flows: z.int(),
       named: z.array(z.string()),
       schedules: z.array(z.string()),
@@ -127,12 +128,12 @@ export type Difference = Infer<typeof Difference>;
 /** A changed or removed flow, and what depends on it. */
 export const TouchedFlow = z.object({
   flow: z.string(),
-  /** `program`: only the file of its program. */
+  /** `program`: the flow is the same, the file of its program is another one. */
   change: z.enum(['changed', 'removed', 'program']),
-  /** Flows below it, in whichever cycle; key flows and flows with a deadline among them and it. */
+  /** Number of flows below it, in all cycles; numbers of key flows and of flows with a deadline among these and itself. */
   downstream: z.int(),
   keys: z.int(),
-  /** The nearest key flows. */
+  /** The nearest of these key flows. */
   keyFlows: z.array(z.string()),
   procedures: z.array(z.string()),
   deadlines: z.int(),
@@ -144,25 +145,25 @@ export const TouchedFlow = z.object({
 export const TouchedRun = z.object({
   run: z.string(),
   version: z.int(),
-  /** How many changed or removed flows it holds, by state; how many it would get. */
+  /** Numbers of changed or removed flows that it holds, by state and in all; number of flows that it would get. */
   states: z.partialRecord(StateName, z.int()),
   holds: z.int(),
   gains: z.int(),
-  /** null: not looked at, there are more open runs than that. */
+  /** null: not previewed, as only the first 20 open runs are. */
   adopt: z
     .object({
-      /** `adopt_removes_started`, `run_frozen`: it would be refused. */
+      /** Why adopting would be refused: `adopt_removes_started`, `run_frozen`; null: it would not. */
       refused: z.string().nullable(),
       /** Removed flows that have started there. */
       started: z.array(z.string()),
       newBlockers: z.int(),
-      /** The first of them. */
+      /** The first of the new blockers. */
       blockers: z.array(z.object({ flow: z.string(), code: z.string(), from: z.string().nullable() })),
       freed: z.int(),
       added: z.int(),
       removed: z.int(),
       lapsedWaives: z.int(),
-      /** Deadlines of changed flows and what waits for them that would not be held if all that is open ran from now on without waiting. */
+      /** Deadlines of changed flows, and of flows that wait for them, that would be missed even if everything open ran from now on without a pause. */
       late: z.array(z.object({ flow: z.string(), deadline: Instant, endsAt: Instant, lateMs: z.int() })),
     })
     .nullable(),
@@ -170,9 +171,9 @@ export const TouchedRun = z.object({
 
 export const DiffAnswer = z.object({
   ...Difference.shape,
-  /** Everything that changes together: what lies below, in the version before or after. */
+  /** What lies below all changed flows together, in the version before or after. */
   impact: Impact,
-  /** One by one, unless they are very many: then the first. */
+  /** The changed and removed flows one by one; the first of them when there are more than 200. */
   touched: z.array(TouchedFlow),
   runs: z.array(TouchedRun),
 });
@@ -180,7 +181,7 @@ export type DiffAnswer = Infer<typeof DiffAnswer>;
 
 export const ApplyAnswer = z.object({
   version: z.int().nullable(),
-  /** false: the newest version is this very catalogue already. */
+  /** false: the newest version is the same catalogue already. */
   created: z.boolean(),
   hash: z.string(),
   flows: z.int(),
@@ -212,7 +213,7 @@ export const Summary = z.object({
   schedules: z.array(z.unknown()),
   /** Number of flows by cycle. */
   cycles: z.record(z.string(), z.int()),
-  /** First period of a cycle; a cycle that is missing here has all. */
+  /** First periods by cycle; a cycle that is missing here has every period. */
   beginnings: z.record(z.string(), z.string()),
 });
 export const Exported = z.object({ version: z.int(), hash: z.string(), files: z.array(CatalogueFile) });

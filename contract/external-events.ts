@@ -3,11 +3,11 @@ import { z } from 'zod';
 import { Cycle, Id } from '../graph/model.ts';
 import { Far, GivenId, type Infer, Instant, PageQuery, pageOf, storableJson, text } from './fields.ts';
 
-/** Serialized, in characters. */
+/** Maximum size of a payload, characters of its JSON. */
 const PAYLOAD_LIMIT = 65_536;
 
 export const SendEvent = z.strictObject({
-  /** As flows of the catalogue name it. */
+  /** The name of the event, as flows of the catalogue have it. */
   event: Id,
   /** 2026-10 is a month, 2026-11-22 a day, 2026112208 an hour: runs of that cycle and period receive the event. */
   period: text(20),

@@ -3,20 +3,20 @@ import { z } from 'zod';
 import { STATES, type State } from '../graph/run/status.ts';
 import { DEPTH_LIMIT, flawIn, isStorable, storable } from '../graph/text/storable-text.ts';
 
-/** With every field and list read-only, to any depth. */
+/** The same type with every field and list read-only, to any depth. */
 type Immutable<T> = unknown extends T ? T : { readonly [K in keyof T]: Immutable<T[K]> };
 
 /** What a schema yields. Nobody changes what was received or is to be sent, so everything in it is read-only. */
 export type Infer<S extends z.ZodType> = Immutable<z.output<S>>;
 
 /**
- * Text that the record can keep, the one schema for it: without NUL and lone surrogates, at most `max` UTF-16 units. What gets past it
- * would stop its run: every exchange that reads it fails.
+ * Text that the record can keep: without NUL and lone surrogates, at most `max` UTF-16 units. Every text of a request has this schema: one that
+ * the record cannot keep would stop its run, as every exchange that reads it fails.
  */
 export const text = (max: number) =>
   z.string().max(max).refine(isStorable, 'must not contain NUL or lone surrogates: remove the character');
 
-/** Any JSON that the record can keep: every text in it, names included, at most 100 deep, at most `max` characters when written. */
+/** JSON that the record can keep: every text in it, names of fields included; at most 100 deep and `max` characters long. */
 export const storableJson = (max: number) =>
   z.unknown().superRefine((value, context) => {
     const flaw = flawIn(value);
@@ -33,14 +33,14 @@ export const storableJson = (max: number) =>
       context.addIssue({ code: 'custom', message: `at most ${max} characters` });
   });
 
-/** Words of a program or of the system: cut and made storable instead of refused, as what they come with must not be lost over them. */
+/** Words of a program or of the system. They are cut and made storable, not refused: what comes with them must not be lost because of them. */
 export const spokenText = (max: number) =>
   z.string().transform((value) => storable(value.length > max ? value.slice(0, max) : value));
 
-/** An id as somebody typed it: whether it exists is found out by looking, so that the answer can say what was meant. */
+/** An id as somebody typed it. Nothing more is checked here: when it does not exist, the answer can say which id was perhaps meant. */
 export const GivenId = text(160).min(1);
 
-/** A period far ahead (docs/errors.md, far_period) is meant; otherwise it is refused. */
+/** Says that a period far ahead is meant; otherwise it is refused (docs/errors.md, far_period). */
 export const Far = z.boolean().optional();
 
 export const Instant = z.int().min(0);
@@ -51,7 +51,7 @@ export const BothNames = z.object({ en: z.string(), zh: z.string() });
 
 export const PageQuery = {
   limit: z.coerce.number().int().min(1).max(1_000).default(100),
-  /** `nextCursor` of the page before. */
+  /** `nextCursor` of the page before; default: the first page. */
   cursor: text(400).optional(),
 };
 

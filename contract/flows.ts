@@ -20,10 +20,10 @@ export const FlowParams = z.object({ run: GivenId, flow: GivenId });
 /** What is shown beside the state (protocol D4). */
 export const FlowFlag = z.enum([
   'held',
-  /** Will be skipped when its turn comes. */
+  /** The flow is skipped when its turn comes. */
   'skip',
   'expedite',
-  /** A person confirmed; counts when its turn comes. */
+  /** A person has confirmed it; that counts when its turn comes. */
   'confirmed',
   'tainted',
   'stale',
@@ -57,14 +57,14 @@ export const Flow = z.object({
   flags: z.array(FlowFlag),
   generation: z.int(),
   attempt: z.int(),
-  /** Its turn came in this generation. */
+  /** When its turn came in this generation. */
   releasedAt: Instant.nullable(),
-  /** Of the open attempt. */
+  /** The agent of the open attempt, and when the attempt was sent and started. */
   agent: z.string().nullable(),
   sentAt: Instant.nullable(),
   startedAt: Instant.nullable(),
   resultAt: Instant.nullable(),
-  /** Earliest start, and when it is due; from the catalogue. */
+  /** The earliest start and the deadline, as instants of this run. */
   startTime: Instant.nullable(),
   deadline: Instant.nullable(),
 });
@@ -78,13 +78,13 @@ export const FlowsQuery = z.strictObject({
   procedure: listOf(GivenId).optional(),
   platform: listOf(GivenId).optional(),
   flag: listOf(FlowFlag).optional(),
-  /** Part of the id or of a name, any case. */
+  /** A part of the id or of a name, in upper or lower case. */
   q: text(120).optional(),
 });
 export const FlowPage = pageOf(Flow);
 export type FlowPage = Infer<typeof FlowPage>;
 
-/** Why it may not start yet; `until` where a moment ends it by itself. */
+/** Why the flow may not start yet. `until`: the moment at which the blocker ends by itself, if there is one. */
 export const Blocker = z.object({
   code: z.string(),
   from: z.string().optional(),
@@ -94,7 +94,7 @@ export const Blocker = z.object({
 });
 
 export const Attempt = z.object({
-  /** Number over all generations, from 1: the one in the address of its log. */
+  /** Number of the attempt over all generations, from 1. The address of its log has this number. */
   n: z.int(),
   generation: z.int(),
   attempt: z.int(),
@@ -109,15 +109,15 @@ export const Attempt = z.object({
   message: z.string().nullable(),
   exitCode: z.int().nullable(),
   rows: z.int().nullable(),
-  /** All bytes that it wrote, kept or not; null: nothing, or its agent did not say. */
+  /** Number of bytes that it wrote, kept or not; null: none, or its agent did not say it. */
   logBytes: z.int().nullable(),
-  /** What its output is shown in where that is not utf-8. */
+  /** The encoding in which its output is read; null: utf-8, or the attempt has not ended. */
   encoding: z.string().nullable(),
-  /** What an attempt that no longer counted said later: kept, never believed. */
+  /** What the attempt reported when it no longer counted: it is kept, and nothing follows from it. */
   remark: z.unknown(),
   /**
-   * Set on the last attempt of a generation that the engine gave up: `used` of `allowed` failures of the kind in a row, or ms that a check's
-   * questions took with the pauses between them.
+   * Set on the last attempt of a generation that the engine has given up: `used` of `allowed` failures of the kind in a row, or for a check `used` of
+   * `allowed` ms of questions and pauses.
    */
   gaveUp: z
     .object({
@@ -132,7 +132,7 @@ export type Attempt = Infer<typeof Attempt>;
 
 export const Override = z.object({
   kind: z.string(),
-  /** A waive names the upstream here. */
+  /** For a waive: the upstream of the edge. */
   from: z.string().nullable(),
   generation: z.int(),
   actor: z.string(),
@@ -156,7 +156,7 @@ export const Generation = z.object({
   operation: z.string().nullable(),
 });
 
-/** How long it runs: percentiles, of how many runs (of `alike`: flows), and where that is from. ms. */
+/** How long a flow runs, ms: percentiles, from how many runs (`n`; for origin `alike`: flows), and how they were found (`origin`). */
 export const Expected = z.object({
   p10: z.int(),
   p50: z.int(),
@@ -165,7 +165,7 @@ export const Expected = z.object({
   origin: z.enum(EXPECTED_ORIGINS),
 });
 
-/** By when a flow is done usually, and where that is from; `n`: of what was learned, in how many periods. */
+/** When a flow is usually done, and how that was found (`origin`). `n`: for what was learned, the number of periods. */
 export const ReferenceTime = z.object({
   at: Instant,
   origin: z.enum(REFERENCE_ORIGINS),
@@ -177,10 +177,10 @@ export const FlowDetail = z.object({
   /** null: no agent runs it. */
   expected: Expected.nullable(),
   reference: ReferenceTime.nullable(),
-  /** Says that a running flow runs for more than an hour, or for half as long again as usual. */
+  /** The flow has been running for more than an hour (`hour`), or for half as long again as usual (`usual`); null: neither. */
   overLong: z.enum(['hour', 'usual']).nullable(),
   run: z.string(),
-  /** As its program gets it: 202610, 20261031. */
+  /** The period as its program gets it: 202610, 20261031. */
   period: z.string(),
   trigger: z.enum(['auto', 'manual', 'time', 'event']),
   /** Who confirms it, when a person does. */
@@ -189,7 +189,7 @@ export const FlowDetail = z.object({
   reads: z.array(z.string()),
   writes: z.array(z.string()),
   note: z.string().nullable(),
-  /** `running`: what its shell program leaves running at its own end goes on; null: it is ended. */
+  /** `running`: what its shell program has started goes on after the program's end; null: it is ended. */
   leaves: z.literal('running').nullable(),
   forcePassRequires: z.array(z.string()),
   /** Verbs that its state allows now. */
@@ -198,11 +198,11 @@ export const FlowDetail = z.object({
   upstream: z.array(
     z.object({
       flow: z.string(),
-      /** `run`: of this run; `other_run`: of another one; `before_beginning`: of one that never will be; `missing`: it does not exist. */
+      /** Where the upstream is: in this `run`, in an `other_run`, in a run that will never be (`before_beginning`), or nowhere (`missing`). */
       kind: z.enum(['run', 'other_run', 'before_beginning', 'missing']),
       /** The other run. */
       run: z.string().optional(),
-      /** Before the beginning: the first period that the upstream has. */
+      /** With `before_beginning`: the first period that the upstream has. */
       begins: z.string().optional(),
       met: z.boolean(),
       waived: z.boolean(),
@@ -233,18 +233,18 @@ export const LogQuery = z.strictObject({
   follow: Switch,
   /** The bytes as they were written, not as text. */
   raw: Switch,
-  /** First byte that is wanted, of all that the attempt wrote. */
+  /** Number of the first byte to answer, counted over all that the attempt wrote. */
   from: z.coerce.number().int().min(0).optional(),
-  /** One JSON object a line, each with its place: a reader whose connection breaks goes on at `next` of the last one. */
+  /** Answer lines of JSON, each with its place in the log: a reader whose connection breaks goes on at `next` of the last line. */
   frames: Switch,
 });
 
-/** A line of the answer with `frames`: text, or with `raw` base64, or the number of bytes that are not kept or have not come. */
+/** A line of the answer with `frames`: a text, or base64 with `raw`, or the number of bytes that were not kept or have not come. */
 export const LogFrame = z.object({
   from: z.int(),
   next: z.int(),
   text: z.string().optional(),
-  /** Of the bytes that `text` was made of. */
+  /** The encoding of the bytes from which `text` was made. */
   encoding: z.string().optional(),
   data: z.string().optional(),
   leftOut: z.int().optional(),

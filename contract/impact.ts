@@ -1,11 +1,11 @@
-/** What flows touch: everything below them, in whichever cycle. */
+/** What depends on some flows: everything below them, in all cycles. */
 import { z } from 'zod';
 import type { Infer } from './fields.ts';
 
 export const Impact = z.object({
-  /** Flows below, without the flows themselves. */
+  /** Number of flows below, without the flows themselves. */
   flows: z.int(),
-  /** Key flows 重点保障 among them and below, nearest first; the nearest with the shortest way to each. */
+  /** Number of key flows among the flows and below them; the nearest of these, each with the shortest way to it. */
   keys: z.int(),
   keyFlows: z.array(z.object({ flow: z.string(), way: z.array(z.string()) })),
   procedures: z.array(z.object({ procedure: z.string(), owner: z.string().nullable(), flows: z.int() })),

@@ -1,7 +1,7 @@
-/** JSON as it is written: numbers that a double would change are found, so that none is rounded unseen. */
+/** Finds numbers in a JSON text that a double would change, so that none is rounded unseen. */
 import { isExact } from '../graph/text/exact-number.ts';
 
-/** Numbers that might not be exact: 16 digits from 9 on, 17 and more, an exponent. Epochs of leases, 16 digits, pass by. */
+/** Numbers that a double may change: 16 digits that begin with 9, 17 digits and more, an exponent. Epochs (16 digits) do not match. */
 const DOUBTFUL = /[:,[]\s*-?(?:9\d{15}|[\d.]{17}|[\d.]+[eE])|^\s*-?[\d.]{16}/;
 
 class Inexact {
@@ -14,7 +14,7 @@ class Inexact {
 export interface InexactNumber {
   readonly path: readonly string[];
   readonly source: string;
-  /** What a double makes of it. */
+  /** The number that a double makes of it. */
   readonly read: string;
 }
 

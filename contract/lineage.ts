@@ -4,13 +4,13 @@ import { LINEAGE_FINDINGS, type LineageFindingCode } from '../graph/impact/linea
 import { BothNames, GivenId, type Infer, PageQuery, pageOf, text } from './fields.ts';
 
 export const LineageQuery = z.strictObject({
-  /** Exactly one of both. */
+  /** The table or the flow: exactly one of both. */
   table: text(300).min(1).optional(),
   flow: GivenId.optional(),
-  /** Of the table, where several platforms have one of that name. */
+  /** The platform of the table, when several platforms have a table of that name. */
   platform: GivenId.optional(),
   direction: z.enum(['up', 'down']).default('down'),
-  /** Steps from a flow to a table, or back. */
+  /** Maximum number of steps; a step leads from a flow to a table, or from a table to a flow. */
   depth: z.coerce.number().int().min(1).max(1_000).optional(),
 });
 
@@ -22,7 +22,7 @@ export const LineageStep = z.object({
   platform: z.string().nullable(),
   cycle: z.string().nullable(),
   depth: z.int(),
-  /** Place in `items` of what it was reached from; null: the start. */
+  /** Index in `items` of the entry from which this one was reached; null: it is the start. */
   from: z.int().nullable(),
 });
 

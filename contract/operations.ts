@@ -5,13 +5,13 @@ import { GivenId, type Infer, Instant, PageQuery, pageOf, StateName, text } from
 const Reason = text(2_000).default('');
 
 const asked = {
-  /** Why. Mandatory for most verbs: `GET /verbs`. */
+  /** Why it is done. Most verbs need it (`GET /verbs`). */
   reason: Reason,
-  /** What shows that it is right: a ticket, a query, a mail. Mandatory for force-pass. */
+  /** What shows that it is right: a ticket, a query, a mail. force-pass needs it. */
   evidence: text(4_000).optional(),
-  /** Do what is possible; default: all or nothing. */
+  /** Do what is possible. Default: all or nothing (B3). */
   partial: z.boolean().default(false),
-  /** Say what would happen now, change nothing. */
+  /** Answer what would happen now, and change nothing. */
   dryRun: z.boolean().default(false),
 };
 
@@ -20,11 +20,11 @@ export const FlowRequest = z.strictObject({
   ...asked,
   /** force-pass: also what is sent or running. */
   supersede: z.boolean().default(false),
-  /** cancel: the attempt ends although processes of its program live on. */
+  /** cancel: give the attempt up although processes of its program cannot be ended. */
   forceEnd: z.boolean().default(false),
   /** resolve: whether it ran. */
   ran: z.boolean().optional(),
-  /** force-pass: flows of other runs; all of it or nothing. */
+  /** force-pass: flows of other runs; it is applied in all runs or in none. */
   otherRuns: z
     .array(z.strictObject({ run: GivenId, flows: z.array(GivenId).min(1).max(20_000) }))
     .max(100)
@@ -38,7 +38,7 @@ export const EdgeRequest = z.strictObject({
       z.strictObject({
         from: GivenId,
         to: GivenId,
-        /** The other run that `from` belongs to, or its period; needed when `to` waits for `from` in several runs and one is meant. */
+        /** The other run to which `from` belongs, or its period; needed when `to` waits for `from` in several runs and one edge is meant. */
         run: GivenId.optional(),
         period: text(20).optional(),
       }),
@@ -65,7 +65,7 @@ export const FlowOutcome = z.object({
   flow: z.string(),
   /** null: done. */
   code: z.string().nullable(),
-  /** The state that the operation met. */
+  /** The state of the flow when the operation was decided. */
   state: StateName.nullable(),
   detail: z.string().optional(),
 });
@@ -98,7 +98,7 @@ export const Operation = z.object({
   approvedBy: z.string().nullable(),
   approvedAt: Instant.nullable(),
   decidedAt: Instant.nullable(),
-  /** The operation that was answered first, when one request went to several runs and a second person decides for all of them at once. */
+  /** For a request to several runs: the operation that was answered, by which a second person decides for all runs at once. */
   together: z.string().nullable(),
 });
 export type Operation = Infer<typeof Operation>;
@@ -107,24 +107,24 @@ export const KeyParams = z.object({
   key: z.string().regex(/^[\x21-\x7e]{1,200}$/, '1 to 200 visible ASCII characters'),
 });
 
-/** What was done under an idempotency key, or the operation with this id. All null: nothing came to the record; it may be asked for. */
+/** What was made under an idempotency key, or the operation with this id. All null: nothing reached the record, so the request may be repeated. */
 export const Keyed = z.object({
   key: z.string(),
   operation: Operation.nullable(),
-  /** Ids. */
+  /** Id of the backfill, of the event; null: none. */
   backfill: z.string().nullable(),
   event: z.string().nullable(),
 });
 export type Keyed = Infer<typeof Keyed>;
 
-/** Answer to `dryRun`. */
+/** What an operation would do: the answer to `dryRun`. */
 export const OperationPreview = z.object({
   dryRun: z.literal(true),
   run: z.string(),
   verb: z.string(),
   state: z.enum(['approval_required', 'applied', 'refused']),
   outcome: Outcome,
-  /** Other flows whose turn would come at once. */
+  /** Other flows whose turn would come at once because of it. */
   freed: z.array(z.string()),
 });
 export type OperationPreview = Infer<typeof OperationPreview>;

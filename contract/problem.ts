@@ -8,7 +8,7 @@ export const Problem = z.object({
   /** In the language of Accept-Language. */
   title: z.string(),
   status: z.int(),
-  /** What and which, in English. */
+  /** What is wrong and with which thing, in English. */
   detail: z.string(),
   instance: z.string(),
   code: z.string(),
@@ -18,7 +18,7 @@ export const Problem = z.object({
   retryable: z.boolean(),
   /** Machine-readable particulars. */
   facts: z.record(z.string(), z.unknown()),
-  /** The log of the answering process names it. */
+  /** Id of the request in the log of the process that answered. */
   traceId: z.string(),
   /** With `invalid_request`: which fields, as JSON pointers into `in`. */
   errors: z.array(z.object({ in: z.string(), pointer: z.string(), detail: z.string() })).optional(),

@@ -2,7 +2,7 @@
 import { z } from 'zod';
 import { BothNames, type Infer, Instant, PageQuery } from './fields.ts';
 
-/** What a cell holds: it decides how files and terminals write it. Instants are ms, `ratio` is 0.1 for 10 %. */
+/** Types of cells, which decide how files and terminals write them. Instants are ms; a `ratio` of 0.1 is 10 %. */
 const CELL_TYPES = ['text', 'names', 'number', 'instant', 'ratio', 'yes', 'list'] as const;
 export type CellType = (typeof CELL_TYPES)[number];
 
@@ -23,7 +23,7 @@ export const QuerySummary = z.object({
   names: BothNames,
   question: BothNames,
   rule: BothNames,
-  /** Names of what may be asked with. */
+  /** Names of the inputs. */
   inputs: z.array(z.string()),
   columns: z.array(QueryColumn),
   example: z.string(),
@@ -40,10 +40,10 @@ export const QueryFormat = { format: z.enum(['json', 'csv', 'xlsx']).default('js
 export const queryAnswer = <T extends z.ZodType>(row: T) =>
   z.object({
     query: z.string(),
-    /** What was asked about, defaults filled in. */
+    /** The inputs that were asked with, defaults filled in. */
     about: z.record(z.string(), z.string()),
     now: Instant,
-    /** In which files and terminals write the instants. */
+    /** The time zone in which files and terminals write instants. */
     timeZone: z.string(),
     columns: z.array(QueryColumn),
     total: z.int(),

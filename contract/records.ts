@@ -37,7 +37,7 @@ export const Notice = z.object({
   en: z.string(),
   zh: z.string(),
   at: Instant,
-  /** null: recorded only, or not sent yet. */
+  /** null: not sent. Nothing sends notices yet. */
   sentAt: Instant.nullable(),
   /** True for a rehearsal: the notice is kept here and sent to nobody. */
   recordedOnly: z.boolean(),
@@ -51,7 +51,7 @@ export const NoticesQuery = z.strictObject({
 });
 export const NoticePage = pageOf(Notice);
 
-/** What of open runs the database has refused for its content: the decision stands, the text or the attempt does not. */
+/** What the database has refused for its content, in open runs (A5). The decisions stand; a text was replaced, or an attempt has failed. */
 export const NotStorableList = z.object({
   items: z.array(
     z.object({

@@ -1,4 +1,4 @@
-/** Rerun plans (protocol E3): what would be redone, looked at before it is applied. */
+/** Rerun plans (protocol E3): people see what would be redone before they apply it. */
 import { z } from 'zod';
 import { EXPECTED_ORIGINS } from '../graph/usual/expected.ts';
 import { GivenId, type Infer, Instant, StateName, text } from './fields.ts';
@@ -7,13 +7,13 @@ export const Scope = z.enum(['only', 'downstream', 'failed-downstream', 'selecti
 
 export const PlanRequest = z.strictObject({
   flows: z.array(GivenId).min(1).max(20_000),
-  /** 重做后续 is `downstream`. */
+  /** Default: `downstream` (重做后续). */
   scope: Scope.default('downstream'),
-  /** What becomes of members that run: end them, or let them end first. */
+  /** Members that run are superseded, or they end first (`wait`). */
   running: z.enum(['supersede', 'wait']).default('wait'),
-  /** Waived dependencies stay waived for the new generation. */
+  /** Waived edges stay waived for the new generation. */
   keepWaives: z.boolean().default(false),
-  /** With `downstream`: also what has started on the old results in other runs. */
+  /** With `downstream`: flows of other runs that have started on the old results are members, too. */
   otherRuns: z.boolean().default(true),
 });
 
@@ -26,7 +26,7 @@ export const PlanMember = z.object({
   /** false: it has not started, so it keeps its generation and only waits. */
   redone: z.boolean(),
   key: z.boolean(),
-  /** Tables it writes: what is overwritten when it is redone. */
+  /** Tables that it writes, and overwrites when it is redone. */
   writes: z.array(z.string()),
 });
 
@@ -40,7 +40,7 @@ export const Plan = z.object({
   roots: z.array(z.string()),
   /** Upstream first. */
   members: z.array(PlanMember),
-  /** What has started on the old results in other runs; redone with it, or nothing is. */
+  /** Members in other runs: flows that have started on the old results. The plan is applied in all of its runs or in none. */
   otherRuns: z.array(
     z.object({
       run: z.string(),
@@ -48,11 +48,11 @@ export const Plan = z.object({
       undecided: z.array(z.object({ flow: z.string(), code: z.string() })),
     }),
   ),
-  /** Runs that wait for members and are left as they are; what started there becomes stale. */
+  /** Runs that wait for members and stay as they are; flows that have started there become stale. */
   leftOut: z.array(z.object({ run: z.string(), code: z.enum(['rehearsal', 'run_closed', 'run_frozen']) })),
-  /** Members that redo nothing because somebody must decide first; the plan is refused while there are any. */
+  /** Members about which a person must decide first, with the reason; the plan is refused while there are any. */
   undecided: z.array(z.object({ flow: z.string(), code: z.string() })),
-  /** Running members, and running flows elsewhere that hold the same program and period. */
+  /** Members that run, and other flows that hold a lock which a member needs: a name, or its work. */
   collisions: z.array(
     z.object({ flow: z.string(), run: z.string(), member: z.boolean(), since: Instant.nullable() }),
   ),
@@ -60,7 +60,7 @@ export const Plan = z.object({
   becomeStale: z.array(z.string()),
   lapsingWaives: z.array(z.object({ from: z.string(), to: z.string(), reason: z.string() })),
   keyFlows: z.array(z.string()),
-  /** Key flows at or below the roots with the shortest way: redone, waiting, or becoming stale; of each run the nearest 200. */
+  /** Key flows at or below the roots, the nearest 200 of each run: the shortest way to each, and what happens to it. */
   keysHit: z.array(
     z.object({
       run: z.string(),
@@ -69,7 +69,7 @@ export const Plan = z.object({
       effect: z.enum(['redone', 'waits', 'stale']),
     }),
   ),
-  /** Of members and of what waits for them; `endsAt` and `lateMs` by the estimate. */
+  /** Deadlines of members and of flows that wait for them; `endsAt` and `lateMs` (0: in time) by the estimate. `passed`: it is over already. */
   deadlines: z.array(
     z.object({
       run: z.string(),
@@ -80,18 +80,18 @@ export const Plan = z.object({
       lateMs: z.int(),
     }),
   ),
-  /** If each flow takes its expected time and nobody waits for an agent, a pool or a person: a lower bound. */
+  /** How long it takes at least: each flow takes its expected time, and none waits for an agent, a pool or a person. */
   estimate: z.object({
     ms: z.int(),
     endsAt: Instant,
     /** The longest way through the plan. */
     path: z.array(z.object({ run: z.string(), flow: z.string(), ms: z.int() })),
-    /** How many members' durations come from where. */
+    /** Numbers of members, by how their expected time was found. */
     origins: z.partialRecord(z.enum(EXPECTED_ORIGINS), z.int()),
-    /** Members at which a person is asked; their time is not in it. */
+    /** Members that wait for a person. The estimate does not contain that time. */
     persons: z.array(z.object({ run: z.string(), flow: z.string() })),
   }),
-  /** Tables that members which are redone write. */
+  /** Tables that are written again. */
   overwrites: z.array(
     z.object({
       run: z.string(),
@@ -101,11 +101,11 @@ export const Plan = z.object({
     }),
   ),
   /**
-   * What has run below and need not run again: it reads nothing that is written again, by the tables that are declared and those of its SQL.
-   * Members all the same, when the scope says so.
+   * Flows below that have run and need not run again: they read no table that is written again, as far as declarations and SQL texts tell. When the
+   * scope contains them they are members all the same.
    */
   untouched: z.array(z.string()),
-  /** Below and not started: these run anyway. */
+  /** Flows below that have not started: they run in any case. */
   runAnyway: z.array(z.string()),
   hash: z.string(),
   createdAt: Instant,

@@ -1,4 +1,4 @@
-/** What leaves the record, what has left it, and what came back. */
+/** Retention: which runs leave the record, which have left it, and which were restored. */
 import { z } from 'zod';
 import { Cycle, Purpose } from '../graph/model.ts';
 import { GivenId, Instant } from './fields.ts';
@@ -12,7 +12,7 @@ export const DueRun = z.object({
   purpose: Purpose,
   /** When it was finished or closed. */
   overAt: Instant,
-  /** null: it goes. An unfinished run waits for it, something in it is undecided, it is frozen, it was restored for reading. */
+  /** Why it stays: an unfinished run waits for it, something in it is undecided, it is frozen, it was restored. null: it leaves. */
   keptBecause: z.enum(['waited_for', 'undecided', 'frozen', 'restored']).nullable(),
 });
 
@@ -24,7 +24,7 @@ const Archived = z.object({
   file: z.string(),
   sha256: z.string(),
   bytes: z.int(),
-  /** Table -> rows. */
+  /** Number of rows by table. */
   rows: z.record(z.string(), z.int()),
   archivedAt: Instant,
   restoredAt: Instant.nullable(),
@@ -34,19 +34,19 @@ export const ArchivedRun = Archived;
 export const Retention = z.object({
   keepDays: Days,
   auditDays: z.int(),
-  /** Runs that are over for longer than that, the oldest first; the first 1,000. */
+  /** Runs that have been over for longer than that: the oldest 1,000, the oldest first. */
   due: z.array(DueRun),
-  /** The newest 100. */
+  /** The last 100 that were archived. */
   archived: z.array(Archived),
 });
 
 export const RetentionRun = z.strictObject({
-  /** Largest number of runs in one pass. Default: 100. */
+  /** Maximum number of runs in one pass. Default: 100. */
   limit: z.int().min(1).max(1_000).default(100),
   dryRun: z.boolean().default(false),
 });
 
-/** With `dryRun` nothing has happened: `archived` is empty and `due` says what would go. */
+/** After a dry run `archived` is empty, and `due` says which runs would leave. */
 export const RetentionAnswer = z.object({
   dryRun: z.boolean(),
   due: z.array(DueRun),
@@ -56,7 +56,7 @@ export const RetentionAnswer = z.object({
   more: z.boolean(),
   auditRows: z.int(),
   exchangeRows: z.int(),
-  /** Another process is at it: nothing was done. */
+  /** Another process was carrying out the retention, so nothing was done. */
   busy: z.boolean(),
 });
 

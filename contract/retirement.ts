@@ -10,7 +10,7 @@ const Side = z.object({ connection: z.string(), table: z.string() });
 
 export const Retirement = z.object({
   flow: z.string(),
-  /** Of the catalogue: the newest. */
+  /** The newest version of the catalogue. */
   version: z.int(),
   names: BothNames,
   kind: FlowKind,
@@ -30,12 +30,12 @@ export const Retirement = z.object({
   /** Tables as the catalogue declares them, with the other flows that write or read them. */
   reads: z.array(z.object({ table: z.string(), writtenBy: z.array(z.string()) })),
   writes: z.array(z.object({ table: z.string(), readBy: z.array(z.string()) })),
-  /** Distributions that it is half of, or that copy what it writes. */
+  /** Distributions of which it is a half (`itself`), or that copy what it writes. */
   distributions: z.array(z.object({ distribution: z.string(), from: Side, to: Side, itself: z.boolean() })),
   upstream: z.array(z.object({ flow: z.string(), cycle: Cycle, period: PeriodMapping, exists: z.boolean() })),
-  /** Flows above it, in whichever cycle. */
+  /** Number of flows above it, in all cycles. */
   above: z.int(),
-  /** Flows with an edge to it: retired, it leaves them waiting for ever. */
+  /** Flows that wait for it over an edge. When it is retired, they wait for ever. */
   dependents: z.array(
     z.object({
       flow: z.string(),
@@ -60,7 +60,7 @@ export const Retirement = z.object({
       agent: z.string(),
       startedAt: Instant.nullable(),
       endedAt: Instant,
-      /** null: it ended before it had started. */
+      /** null: it ended without having started. */
       ms: z.int().nullable(),
       rows: z.int().nullable(),
     })
@@ -76,7 +76,7 @@ export const Retirement = z.object({
   ),
   /** The states in which `retire` is possible. */
   retirableIn: z.array(StateName),
-  /** No flow has an edge to it or needs it, no agent has it, and nobody would be blocked in an open run. */
+  /** No flow waits for it or requires it, no agent has it, and no flow of an open run would be blocked. */
   clear: z.boolean(),
 });
 export type Retirement = Infer<typeof Retirement>;

@@ -28,7 +28,7 @@ export const Run = z.object({
   paused: z.boolean(),
   openedBy: z.string(),
   openedAt: Instant,
-  /** Every flow is done or retired, but for those that the run was not opened for and nobody has triggered. */
+  /** When every flow was done or retired. Flows for which the run was not opened, and that nobody has triggered, do not count. */
   finishedAt: Instant.nullable(),
   closedAt: Instant.nullable(),
   /** Why nothing moves until a person decides (protocol A9), or null. */
@@ -44,8 +44,9 @@ export const RunDetail = z.object({
   tainted: z.int(),
   stale: z.int(),
   held: z.int(),
-  /** The record's clock of the run, and how far its coordinator has read the log. */
+  /** The record's clock at the last exchange. */
   now: Instant,
+  /** Number of the last log row; how far the coordinator has decided the log; number of its last exchange. */
   log: z.object({ seq: z.int(), cursor: z.int(), exchange: z.int() }),
 });
 export type RunDetail = Infer<typeof RunDetail>;

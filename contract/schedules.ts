@@ -1,4 +1,4 @@
-/** Schedules: what the catalogue says, what operators have made of it, what was decided last, what comes next. */
+/** Schedules: their definition, whether they are paused, what they decided last, and what they open next. */
 import { z } from 'zod';
 import { SLOT_DECISIONS } from '../graph/calendar/schedule.ts';
 import { Cycle } from '../graph/model.ts';
@@ -7,14 +7,14 @@ import { BothNames, GivenId, type Infer, Instant, text } from './fields.ts';
 export const ScheduleParams = z.object({ schedule: GivenId });
 
 export const Slot = z.object({
-  /** The moment at which the schedule fired; of `triggered` when somebody did. */
+  /** When the schedule fired; with `triggered`, when a person triggered it. */
   at: Instant,
   period: z.string(),
   decision: z.enum(SLOT_DECISIONS),
-  /** The run that was opened, or was there already. */
+  /** The run that was opened, or that was there already. */
   run: z.string().nullable(),
   text: BothNames,
-  /** End of the blackout that is waited for. */
+  /** With `waiting_blackout`: the end of the blackout. */
   until: Instant.nullable(),
   decidedAt: Instant,
   actor: z.string().nullable(),
@@ -36,9 +36,9 @@ export const Schedule = z.object({
   changedBy: z.string(),
   changedAt: Instant,
   reason: z.string(),
-  /** The next openings, were it not paused. `local`: clock time in its zone. */
+  /** The next openings, as if it were not paused. `local`: clock time in its zone. */
   next: z.array(z.object({ at: Instant, local: z.string(), period: z.string() })),
-  /** The newest decision that was more than 'not its day', then the newest of all; null when there is none. */
+  /** `last`: the newest decision that was not `not_its_day`; `lastLook`: the newest of all. null: there is none. */
   last: Slot.nullable(),
   lastLook: Slot.nullable(),
 });
@@ -52,7 +52,7 @@ export const UnknownHolidays = z.object({
 
 export const ScheduleList = z.object({
   items: z.array(Schedule),
-  /** Calendars by which work days are counted, without holidays for this year or a near one: somebody has to enter them. */
+  /** Calendars by which schedules count work days and that have no holidays for this year or a near one: somebody has to enter them. */
   unknownHolidays: z.array(UnknownHolidays),
 });
 export type ScheduleList = Infer<typeof ScheduleList>;
