@@ -73,7 +73,7 @@ export function adoptRoutes(app: Api, deps: ServiceDeps): void {
   });
 }
 
-/** New blockers first: they are what somebody has to look at. */
+/** New blockers come first, as a person has to look at them. */
 function toResponse({
   newBlockers,
   started,

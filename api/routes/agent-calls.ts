@@ -1,4 +1,4 @@
-/** What agents say: `POST /agents/:agent/<call>`, in lists, each agent for itself only (protocol C1). */
+/** The calls of agents: `POST /agents/:agent/<call>`. They carry lists, and an agent calls for itself only (protocol C1). */
 import type { FastifyReply } from 'fastify';
 import { z } from 'zod';
 import {
@@ -23,7 +23,7 @@ import type { ServiceDeps } from '../../services/deps.ts';
 import type { Actor } from '../../store/operations/actors.ts';
 import type { Api } from '../instance.ts';
 
-/** A thousand results with long messages, or a megabyte of log that is all escapes. */
+/** Maximum size of a call, bytes: a thousand results with long messages of 4,000 characters fit, and a megabyte of log in base64. */
 const BODY_LIMIT = 16 * 1024 * 1024;
 
 export function agentCallRoutes(app: Api, { agentCalls: calls }: ServiceDeps): void {
@@ -85,7 +85,7 @@ export function agentCallRoutes(app: Api, { agentCalls: calls }: ServiceDeps): v
   app.addHook('preClose', async () => calls.close());
 }
 
-/** Aborted when the connection ends before the answer is out. */
+/** A signal that is aborted when the connection ends before the answer is sent. */
 function hungUp(reply: FastifyReply): AbortSignal {
   const gone = new AbortController();
   reply.raw.once('close', () => {
@@ -94,7 +94,7 @@ function hungUp(reply: FastifyReply): AbortSignal {
   return gone.signal;
 }
 
-/** An agent whose scope names platforms works for those only. */
+/** Throws `out_of_scope` when the scope of the agent names platforms, and not this one. */
 function requirePlatform(actor: Actor, platform: string): void {
   const { platforms } = actor.scope;
   if (platforms.length === 0 || platforms.includes(platform)) return;

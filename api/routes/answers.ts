@@ -63,7 +63,7 @@ export function answerRoutes(app: Api, deps: ServiceDeps): void {
       const asked = flowsAsked(context, request.query);
       const answer = whyRun(context.graph, state, facts, { limit: causeLimit, asked, chains });
       const { flows, causes, ...rest } = await withOtherRuns(deps, run, null, answer, causeLimit);
-      // The place of a flow in the graph outlives its being open.
+      // The last flow of the page before may be done by now; its place in the graph still says where this page begins.
       const from = after === null ? -1 : (context.index.get(after) ?? -1);
       const first = from < 0 ? 0 : flows.findIndex((line) => context.index.get(line.flow)! > from);
       const items = first < 0 ? [] : flows.slice(first, first + limit);
@@ -120,7 +120,7 @@ export function answerRoutes(app: Api, deps: ServiceDeps): void {
   });
 }
 
-/** Vertices that all given filters let through; null when none is given. Throws `unknown_flow`, `unknown_group`. */
+/** Vertices that pass all given filters; null when no filter is given. Throws `unknown_flow`, `unknown_group`. */
 function flowsAsked(
   context: RunContext,
   { flows, group, layer, procedure }: Infer<typeof WhyRunQuery>,
@@ -142,14 +142,14 @@ function flowsAsked(
   });
 }
 
-/** The flow that is asked about, or the one whose end is the run's. Throws `unknown_flow`. */
+/** The flow that is asked about; by default the one that ended last, or in a run in progress the last open one. Throws `unknown_flow`. */
 function targetOf(context: RunContext, given: string | undefined): (read: PathReading) => number {
   const asked = given === undefined ? null : vertexOf(context, given);
   if (asked === -1) flowOfRun(context, given!);
   return ({ state, facts }) => asked ?? defaultTarget(context.graph, state, facts);
 }
 
-/** `previous`, `reference`, `median:30`, or a run's id. */
+/** What `against` means: a class of days such as `previous`, `reference`, `median:30`, or the id of a run. */
 function againstOf(text: string): Against {
   if (text === 'reference') return { kind: 'times' };
   const dayClass = DAY_CLASSES.find((entry) => entry === text);

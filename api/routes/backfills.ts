@@ -151,7 +151,7 @@ export function backfillRoutes(app: Api, deps: ServiceDeps): void {
   });
 }
 
-/** A key that was used before there was `everyPeriod` stays the same request. */
+/** What the hash of a request covers. `everyPeriod` only when it is set: keys from before it existed then still mean the same request. */
 function hashed({ everyPeriod, ...asked }: Omit<OpenBackfill, 'reason' | 'dryRun'>): object {
   return everyPeriod ? { ...asked, everyPeriod } : asked;
 }
@@ -189,7 +189,7 @@ function named(version: CatalogueVersion, graph: Graph, given: readonly string[]
   });
 }
 
-/** A backfill as it was asked for, and what is planned for it. */
+/** A backfill as it was asked for, and its plan. */
 interface Planned<Asked> {
   readonly version: CatalogueVersion;
   readonly asked: Asked;
@@ -197,7 +197,7 @@ interface Planned<Asked> {
 }
 
 /**
- * The plan's runs with those of other cycles whose flows have used the results. The actor needs the right to redo all of them. Throws
+ * The plan's runs, and runs of other cycles for the flows that have used the results. All these flows have to be in the actor's scope. Throws
  * `invalid_request`, `out_of_scope`.
  */
 async function dependantsOf(
@@ -207,7 +207,7 @@ async function dependantsOf(
 ): Promise<PlannedRun[]> {
   const graphs = new Map(Cycle.options.map((cycle) => [cycle, version.graphOf(cycle).graph]));
   const periods = await scheduledPeriods(pool);
-  // First as if every flow had run, so that the record is read only for the flows that may matter.
+  // First as if every flow had run: the record is then read only for the flows that may matter.
   const candidates = withDependants(graphs, asked, plan, {
     periods: (entry) => periods[entry],
     hasRun: () => true,

@@ -33,7 +33,7 @@ import { writeAudit } from '../../store/operations/audit.ts';
 import { inTransaction } from '../../store/schema/pool.ts';
 import type { Api } from '../instance.ts';
 
-/** 13,000 flows are 5 MB of YAML; with their programs several times that. */
+/** Maximum size of a request, bytes: 13,000 flows are 5 MB of YAML, and several times that with their programs. */
 const BODY_LIMIT = 64 * 1024 * 1024;
 /** Maximum number of problems in a refusal; the check lists all. */
 const SHOWN_PROBLEMS = 500;
@@ -142,7 +142,7 @@ export function catalogueRoutes(app: Api, deps: ServiceDeps): void {
   });
 }
 
-/** Against the agents and people of this installation, too. */
+/** Checks files, also against the agents and the people of this installation. */
 const checkAround = async (deps: ServiceDeps, files: readonly GivenFile[], mode: 'apply' | 'import') =>
   checkFiles(files, { programs: deps.programs, mode, around: await readSurroundings(deps.pool) });
 
@@ -154,13 +154,13 @@ interface Change extends Omit<Infer<typeof ApplyRequest>, 'files'> {
   readonly version?: number;
 }
 
-/** One new version out of files: checked, compared with the base, stored with its audit row, or refused with nothing changed. */
+/** Makes a new version of files: they are checked, compared with the base and stored with an audit row, or refused, and nothing is changed. */
 async function change(deps: ServiceDeps, actor: Actor, given: Change): Promise<Infer<typeof ApplyAnswer>> {
   const { verb, mode, baseVersion, remove, dryRun, reason } = given;
   authorise(actor, verb, null);
   const before = await newestCatalogue(deps);
   const checked = sound(await checkAround(deps, given.files, mode));
-  // A request that is repeated, because its answer was lost, finds its own version.
+  // When the answer was lost and the request is repeated, the newest version is the one that it made.
   if (baseVersion !== undefined && checked.hash !== before?.hash) await requireNewest(deps.pool, baseVersion);
   const diff = diffWith(before, checked);
   const { hash, flows, problems } = checked;
@@ -199,12 +199,12 @@ async function save(
       });
       return saved;
     },
-    // Tens of megabytes take longer than the record's usual limit; nobody else waits for these rows.
+    // Storing tens of megabytes takes longer than the usual limits of a transaction allow, and nobody waits for these rows.
     { guarded: false },
   );
 }
 
-/** Throws `catalogue_invalid` with the problems. */
+/** Answers the files when they have no error. Throws `catalogue_invalid` with the problems. */
 function sound(checked: CheckedFiles): CheckedFiles {
   if (checked.ok) return checked;
   const errors = checked.problems.filter((problem) => problem.severity === 'error');

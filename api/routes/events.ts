@@ -1,4 +1,4 @@
-/** What happens in a run, as it is decided: server-sent events, one per exchange that decided something. */
+/** What is decided in a run, as server-sent events: one for each exchange that decided something. */
 import { Readable } from 'node:stream';
 import { z } from 'zod';
 import { RunParams } from '../../contract/runs.ts';
@@ -11,10 +11,11 @@ import { exchangesAfter, lastExchange, type StoredExchange } from '../../store/r
 import type { RunContext } from '../../store/record/run-context.ts';
 import type { Api } from '../instance.ts';
 
-/** A lost notification delays an event by this much. */
+/** Interval of the looks for new exchanges, ms. A lost notification delays an event by this time at most. */
 const LOOK_MS = 1_000;
-/** Silence is broken so that proxies keep the connection. */
+/** Time without an event after which a comment is sent, ms, so that proxies keep the connection. */
 const COMMENT_MS = 15_000;
+/** Maximum number of exchanges that are read at once. */
 const BATCH = 50;
 
 const LastEvent = z.object({ 'last-event-id': z.string().max(15).regex(/^\d+$/).optional() });
@@ -44,7 +45,7 @@ export function eventRoutes(app: Api, deps: ServiceDeps): void {
   });
 }
 
-/** `decided` events carry the number of their exchange as id; `reset` says that some are gone: read the run again. */
+/** Events `decided` have the number of their exchange as id. `reset`: some exchanges are not kept any more, so the run has to be read again. */
 async function* eventsOf(
   deps: ServiceDeps,
   context: RunContext,
@@ -97,7 +98,7 @@ async function* eventsOf(
 const frame = (event: string, id: number, data: unknown): string =>
   `event: ${event}\nid: ${id}\ndata: ${JSON.stringify(data)}\n\n`;
 
-/** The last word of the exchange on each flow, and the operations that it decided; null when it decided nothing. */
+/** The last change of each flow in an exchange, and the operations that it decided; null when it decided nothing. */
 function toExchangeResponse({ graph, run }: RunContext, { n, at, groups }: StoredExchange): object | null {
   const changes = new Map<number, Group['changes'][number]>();
   for (const change of groups.flatMap((group) => group.changes)) changes.set(change.v, change);
@@ -115,7 +116,7 @@ function toExchangeResponse({ graph, run }: RunContext, { n, at, groups }: Store
       flow: graph.ids[change.v],
       generation: change.generation,
       attempt: change.attempt,
-      // Sent and running are known by leases, not by decisions.
+      // No decision makes a flow `sent_to_agent` or `running`: these follow from leases.
       state: resultOf(change.result) ?? PHASES[change.phase],
       flags: flagsOf({ flags: change.flags, stopping: false }),
     })),

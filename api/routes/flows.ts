@@ -61,7 +61,7 @@ export function flowRoutes(app: Api, deps: ServiceDeps): void {
   });
 }
 
-/** In the order of the graph, upstream first. What the catalogue knows filters before the record is asked. */
+/** Flows in the order of the graph, upstream first. Filters by the catalogue come first, so that the record is asked about fewer flows. */
 async function listFlows(
   deps: ServiceDeps,
   context: RunContext,
@@ -71,7 +71,7 @@ async function listFlows(
   const after = positionOf(z.string().max(200), query.cursor);
   const from = after === null ? 0 : (context.index.get(after) ?? -1) + 1;
   const matches = filterOf(context, query);
-  // Without a filter on the record the page is known before it is asked.
+  // Without a filter on what the record holds, the flows of the page are known before it is asked.
   const byRecord = query.state !== undefined || query.flag !== undefined;
   const limit = byRecord ? graph.n : query.limit + 1;
   const asked: string[] = [];
@@ -82,7 +82,7 @@ async function listFlows(
     keep: (row) => query.flag === undefined || query.flag.some((flag) => flagsOf(row).includes(flag)),
     limit: query.limit + 1,
   });
-  // A run that this process still knows may have gone into the archive.
+  // This process may still know a run that was archived meanwhile.
   if (rows.length === 0 && asked.length > 0 && (await readShownRun(deps.pool, context.run.id)) === null)
     throw await unknownRun(deps.pool, context.run.id);
   const kept = rows.slice(0, query.limit);

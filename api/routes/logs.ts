@@ -1,4 +1,4 @@
-/** What an attempt wrote: shown as text, or the bytes as they were; as it is, or followed until the attempt ends. */
+/** What an attempt wrote: as text, or the bytes as they were; what there is now, or followed until the attempt ends. */
 import { Readable } from 'node:stream';
 import { AttemptParams, type LogFrame, LogQuery } from '../../contract/flows.ts';
 import { DEFAULT_ENCODING, decoded } from '../../encoding.ts';
@@ -55,13 +55,13 @@ export function logRoutes(app: Api, deps: ServiceDeps): void {
   });
 }
 
-/** A log that this API stops giving because it is closed breaks off: a clean end would say that it is complete. */
+/** When the API closes while it sends a log, the answer breaks off: a proper end would mean that the log is complete. */
 async function* broken(body: AsyncIterable<Buffer>, closing: AbortSignal): AsyncGenerator<Buffer> {
   yield* body;
   if (closing.aborted) throw new Error('the API is being closed');
 }
 
-/** What the output of the attempt is in: as its agent said with its end, until then as it is declared now. */
+/** The encoding of an attempt's output: the one that its agent reported with its end, until then the one that is declared now. */
 async function encodingOf({ pool }: ServiceDeps, { program }: Flow, attempt: AttemptRow): Promise<string> {
   if (attempt.encoding !== null) return attempt.encoding;
   if (attempt.logBytes !== null || program?.type !== 'shell') return DEFAULT_ENCODING;
@@ -77,7 +77,7 @@ async function* bodyOf(
     if (format === 'frames') yield Buffer.from(`${JSON.stringify(frameOf(piece, encoding))}\n`);
     else if ('data' in piece)
       yield encoding === null ? piece.data : Buffer.from(decoded(piece.data, encoding));
-    // The bytes as they were have no place for words of ours.
+    // Nothing is put between bytes that are sent as they were.
     else if (encoding !== null) yield Buffer.from(`\n-- ${piece.next - piece.from} bytes left out --\n`);
   }
 }

@@ -116,7 +116,7 @@ async function partOf(deps: ServiceDeps, row: OperationRow): Promise<Part> {
   };
 }
 
-/** Who judges a request must be allowed to make it, in every run that it was made to. */
+/** Throws unless the actor who judges a request may make it, in each of its runs. */
 async function requireSameRight(deps: ServiceDeps, actor: Actor, asked: OperationRow): Promise<void> {
   for (const row of await operationsTogether(deps.pool, asked)) await requireRight(deps, actor, row);
 }

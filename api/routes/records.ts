@@ -1,4 +1,4 @@
-/** The audit, the notices, and stored texts that could not be kept. */
+/** The audit, the notices, and what could not be stored (A5). */
 
 import { z } from 'zod';
 import type { Infer } from '../../contract/fields.ts';
@@ -10,7 +10,7 @@ import { listNotStorable } from '../../store/record/not-storable.ts';
 import type { Api } from '../instance.ts';
 import { page, positionOf } from '../paging.ts';
 
-/** Rows of each kind in the list of what could not be stored. */
+/** Maximum number of rows of each kind in the list of what could not be stored. */
 const NOT_STORABLE_LIMIT = 50;
 
 export function recordRoutes(app: Api, deps: ServiceDeps): void {

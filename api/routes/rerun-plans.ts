@@ -17,7 +17,7 @@ import type { Api } from '../instance.ts';
 
 type Shown = Omit<Plan, 'id' | 'run' | 'actor' | 'hash' | 'createdAt' | 'expiresAt' | 'appliedBy'>;
 
-/** The impact of a plan that was stored before plans recorded theirs. */
+/** Stands for the impact of a plan that was stored by an older version, which did not record it. */
 const NOT_SAID: PlanImpact = {
   estimate: { ms: 0, endsAt: 0, path: [], origins: {}, persons: [] },
   overwrites: [],

@@ -1,4 +1,4 @@
-/** Retention: looked at, carried out now, and a run back from the archive. */
+/** Retention: shown, carried out now, and a run restored from the archive. */
 
 import {
   ArchivedRun,

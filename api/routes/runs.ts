@@ -109,7 +109,7 @@ async function reloadRun(deps: ServiceDeps, run: string, actor: string, reason: 
   await deps.reload(run);
 }
 
-/** One run as it is shown. Throws `unknown_run`. */
+/** One run with the numbers of its flows. Throws `unknown_run`. */
 export async function detailOf(deps: ServiceDeps, id: string): Promise<RunDetail> {
   const [run, counts] = await Promise.all([readShownRun(deps.pool, id), countFlows(deps.pool, id)]);
   if (run === null) throw await unknownRun(deps.pool, id);

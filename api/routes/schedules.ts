@@ -1,4 +1,4 @@
-/** Schedules: listed with what comes next, paused, resumed; triggered by hand whatever the calendar says. */
+/** Schedules: listed with what they open next, paused, resumed, and triggered by hand whatever the calendar says. */
 
 import { KeyHeader } from '../../contract/operations.ts';
 import { RunDetail } from '../../contract/runs.ts';
@@ -37,7 +37,9 @@ import type { Api } from '../instance.ts';
 import { detailOf } from './runs.ts';
 
 const tags = ['schedules'];
+/** Number of openings to come that are shown. */
 const NEXT = 3;
+/** Maximum number of slots that are shown with a schedule. */
 const SHOWN_SLOTS = 100;
 
 export function scheduleRoutes(app: Api, deps: ServiceDeps): void {
@@ -168,7 +170,7 @@ async function detail(deps: ServiceDeps, id: string): Promise<ScheduleDetail> {
   return { ...toScheduleResponse(found, slots), slots: slots.map(toSlotResponse) };
 }
 
-/** Decisions that `last` passes over: nothing was to be opened on these days anyway. */
+/** Decisions that `last` leaves out: the rule of the schedule opens nothing on these days. */
 const IDLE: readonly string[] = ['not_its_day'];
 
 function toScheduleResponse(

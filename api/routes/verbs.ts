@@ -26,7 +26,7 @@ import type { OperationRow } from '../../store/operations/operation-rows.ts';
 import type { Permission } from '../auth.ts';
 import type { Api } from '../instance.ts';
 
-/** The right that a verb needs at this door. For confirm, reject and withdraw the run itself checks whether the actor has the role of the gate (E1). */
+/** The right that a verb needs here. For confirm, reject and withdraw the run itself checks that the actor has the role of the gate (E1). */
 export function permissionOf(verb: string): Permission {
   return verb === 'confirm' || verb === 'reject' || verb === 'withdraw' ? 'confirm' : 'operate';
 }
@@ -72,7 +72,7 @@ export function verbRoutes(app: Api, deps: ServiceDeps): void {
   });
 }
 
-/** Who asks, under which idempotency key, and where the answer goes. */
+/** A call: who asks, under which idempotency key, and the reply that gets the answer. */
 interface Call {
   readonly actor: Actor;
   readonly key: string;
