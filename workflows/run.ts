@@ -23,17 +23,17 @@ import { BUILD, type CoordinatorSinks, RELOAD_SIGNAL, type RunInput, WAKE_SIGNAL
 import { BUSY_MS, Pace } from './pace.ts';
 
 /**
- * A busy run would go from exchange to exchange inside one workflow task, which the server gives up (messages.ts, TASK_TIMEOUT): then all of it
- * is done again. So the task ends after this time by the record's clock, ms. The last exchange in it asks for a wake signal, with which the next
- * task begins: a timer of 1 ms was up to 1 s late (measured).
+ * Time after which a workflow task ends, ms by the record's clock. A busy run would go from exchange to exchange inside one task until the server
+ * gives the task up (messages.ts, TASK_TIMEOUT), and then do all of it again. The last exchange of a task asks for a wake signal, which begins the
+ * next task: a timer of 1 ms was up to 1 s late (measured).
  */
 const TASK_MS = 1_000;
 /**
- * A due moment that is nearer than this is waited for inside the task, ms: a timer of the server that is so short comes up to 1 s late
- * (measured). A longer timer is set to end this much before the moment.
+ * Time before a due moment from which on the coordinator waits for it inside the task, ms: a shorter timer of the server comes up to 1 s late
+ * (measured). A longer timer ends this time before the moment.
  */
 const NEAR_MS = 1_000;
-/** Should that signal be lost. */
+/** Longest wait for a wake signal that an exchange has asked for, ms, should the signal be lost. */
 const NEXT_TASK_MS = 1_000;
 
 const { coordinator } = proxySinks<CoordinatorSinks>();
@@ -49,7 +49,7 @@ export async function run(input: RunInput): Promise<void> {
     reload = true;
   });
 
-  // In a scope that can be cancelled the SDK keeps the arguments of each call as long as the execution lives: 5 MB a run of 10,000 flows.
+  // In a scope that can be cancelled the SDK keeps the arguments of every call until the execution ends: 5 MB for a run of 10,000 flows.
   const uncancelled = new CancellationScope({ cancellable: false });
   const exchange = (request: ExchangeRequest): Promise<ExchangeResult> =>
     uncancelled.run(() => activities.exchange(request));
@@ -78,7 +78,7 @@ export async function run(input: RunInput): Promise<void> {
     if (answer !== null) {
       if ('refused' in answer) {
         if (answer.refused === 'ahead') await freeze(input, state.exchange);
-        // Others went on without us for long, or the run adopted another version: begin again from the record.
+        // The record is far ahead of this execution, or the run has adopted another version: begin again from the record.
         return next(input, 0);
       }
       apply(graph, state, groups, answer);
@@ -94,10 +94,10 @@ export async function run(input: RunInput): Promise<void> {
         continue;
       }
     }
-    // A quiet moment: nothing decided, nothing unread.
+    // From here on nothing is decided that is not written, and nothing is unread.
     if (reload || shouldContinue(input, made)) return leave();
     const due: number = state.finished || state.closed ? 0 : nextDue(graph, state);
-    // Nothing came while it waited in the task, or it was not let in: then outside.
+    // `answer` null: nothing came while it waited inside the task, or too many coordinators were waiting there. Then it waits outside.
     const mayWait: boolean = answer !== null && !last && !state.finished && !state.closed;
     waiting = mayWait ? waitingInTask(due - state.now, due, pace.gatherMs(state.now)) : null;
     if (waiting !== null) {
@@ -109,8 +109,8 @@ export async function run(input: RunInput): Promise<void> {
   }
 
   /**
-   * Between two exchanges (A7); what was decided and not written is decided again. Says so in the record first, so that no signal comes in
-   * the moment of leaving, and lets in those that are on their way.
+   * Continues as new, between two exchanges (A7); what was decided and not written is decided again. One more exchange announces it in the record,
+   * so that no signal is sent at that moment, and asks for one signal itself.
    */
   async function leave(): Promise<never> {
     woken = false;
@@ -126,7 +126,7 @@ export async function run(input: RunInput): Promise<void> {
       if (answer.refused === 'ahead') await freeze(input, state.exchange);
       return next(input, 0);
     }
-    // Signals that were on their way have come when this one does.
+    // When the signal that was asked for has come, those that were on their way have come before it.
     await condition(() => woken, NEXT_TASK_MS);
     return next(input, answer.n);
   }
@@ -149,20 +149,20 @@ export async function run(input: RunInput): Promise<void> {
   }
 }
 
-/** A wait inside the task: for log rows, and for the moment `due` by the record's clock, 0 = none. */
+/** A wait inside the task: for log rows, and for the instant `due` of the record's clock (0 = none). */
 interface Waiting {
   readonly waitMs: number;
   readonly gatherMs: number;
   readonly due: number;
 }
 
-/** Null: it waits outside. `left`: ms until `due`; `gatherMs`: of a busy coordinator. */
+/** How to wait inside the task; null: it waits outside. `left`: ms until `due`. `gatherMs`: null unless the coordinator is busy (pace.ts). */
 function waitingInTask(left: number, due: number, gatherMs: number | null): Waiting | null {
   if (due !== 0 && left <= NEAR_MS) return { waitMs: left, gatherMs: gatherMs ?? 0, due };
   return gatherMs === null ? null : { waitMs: BUSY_MS, gatherMs, due: 0 };
 }
 
-/** A function of its own: in `run`, what was loaded would stay on the stack for all the weeks that follow. */
+/** It is a function of its own, because in `run` the loaded rows would stay in memory for the weeks that follow. */
 async function load(run: string): Promise<{ graph: Graph; state: RunState }> {
   const { compact, stored } = await activities.loadRun(run);
   const graph = inflate(compact);
@@ -170,9 +170,9 @@ async function load(run: string): Promise<{ graph: Graph; state: RunState }> {
 }
 
 /**
- * Another build has the input, or has made the history. Changed rules would replay it to another state than the record's without anybody
- * noticing, so nothing of it is replayed (A7, decision 0009). What was not begun continues as new at once; for the rest the worker is asked
- * to begin an execution from the record, and the task fails so that until then nothing moves.
+ * The execution was started by another build, or its history was made by one. Other rules would replay the history to another state than that of
+ * the record, unnoticed, so nothing of it is replayed (A7, decision 0009). An execution without history continues as new at once. For any other the
+ * worker is asked to begin an execution from the record, and the task fails, so that nothing moves before that.
  */
 function handOver(input: RunInput): Promise<never> {
   if (!workflowInfo().unsafe.isReplaying) return next(input, input.seen);
@@ -184,7 +184,7 @@ function next(input: RunInput, seen: number): Promise<never> {
   return continueAsNew<typeof run>({ ...input, seen, build: BUILD });
 }
 
-/** `made`: exchanges of the present task, which come into the history with its end. */
+/** Whether to continue as new. `made`: number of exchanges of the present task, which come into the history only when the task ends. */
 function shouldContinue({ continueAfterEvents }: RunInput, made: number): boolean {
   const info = workflowInfo();
   return continueAfterEvents > 0
