@@ -1,4 +1,4 @@
-/** What a claim would meet now: the outbox, open leases, agents, pools, locks (protocol C8, C9). Read in a run's snapshot. */
+/** Reads what a claim would meet now: the outbox, open leases, agents, pools, locks (protocol C8, C9), in the snapshot of a run. */
 
 import { type AgentRoom, type KeptRoom, keptRoom } from '../../graph/run/room.ts';
 import type {
@@ -14,7 +14,7 @@ import type { Reading, Snapshot } from '../record/snapshot.ts';
 import { freeText, readRows } from '../schema/rows-as-text.ts';
 import type { WaitingRow } from './claim-room.ts';
 
-/** Rows of the outbox that nobody has claimed, with the instant of their release. */
+/** Flows in the outbox that nobody has claimed: by vertex, the instant of the release. */
 export async function readReleased(reading: Reading): Promise<Map<number, number>> {
   const from = 'from outbox where run_id = $1 and claimed_epoch is null';
   const columns = ['flow_id', 'released_ms'];
@@ -29,7 +29,7 @@ export async function readReleased(reading: Reading): Promise<Map<number, number
   return released;
 }
 
-/** An agent of a later version may say what nobody here knows. */
+/** The code of a wait. An agent of a later version may report a code that is unknown here. */
 const waitCode = (code: string) => (code === 'processes_survive' ? code : 'fence_held_elsewhere');
 
 export async function readLeases(reading: Reading): Promise<Map<number, OpenLease>> {
@@ -58,7 +58,7 @@ export async function readLeases(reading: Reading): Promise<Map<number, OpenLeas
   return leases;
 }
 
-/** Whether one is alive depends on the clock of the caller. */
+/** All agents. The caller adds whether each is alive, as that depends on the clock. */
 export async function readAgents({ client }: Reading): Promise<Omit<AgentFacts, 'live'>[]> {
   const found = await client.query<Omit<AgentFacts, 'live'>>({
     name: 'why-agents',
@@ -87,7 +87,7 @@ export async function readLocks({ client }: Reading): Promise<Map<string, LockHo
   return new Map(found.rows.map(({ key, ...holder }) => [key, holder]));
 }
 
-/** For whom room is kept (C10). `agents`: of all platforms, as `readAgents` has them. */
+/** The flows for which room is kept, and what is kept (C10). `agents`: those of all platforms. */
 export function keptOf(
   first: readonly WaitingRow[],
   agents: readonly AgentFacts[],
@@ -105,7 +105,7 @@ export function keptOf(
   });
 }
 
-/** Open attempts of all runs, of which there are no more than slots, with the end that is usual for each. `usualMs`: for flows of the run itself. */
+/** Open attempts of all runs, at most as many as there are slots, each with its usual end. `usualMs`: usual durations of this run's own flows. */
 export async function readHolders(
   { client, context, now }: Pick<Snapshot, 'client' | 'context' | 'now'>,
   usualMs: (v: number) => number | null,
@@ -124,7 +124,7 @@ export async function readHolders(
   });
 }
 
-/** The same for the life of a context; the index of takers is made when it is first asked for. O(V). */
+/** The locks and units of pools that the flows of a run need. Made once for a context; the flows by lock and pool when first asked for, O(V). */
 export function contentionOf(context: RunContext): Contention {
   if (context.kept.contention !== null) return context.kept.contention;
   const { graph, version } = context;

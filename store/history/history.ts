@@ -1,4 +1,4 @@
-/** What the answers read of the record, each in one snapshot with the run's state (graph/run/run-facts.ts says what is in it). */
+/** Reads the facts from which answers are made, in one snapshot with the state of the run (graph/run/run-facts.ts describes them). */
 import type pg from 'pg';
 import { AppliedPlan } from '../../graph/run/applied-plan.ts';
 import type {
@@ -32,7 +32,7 @@ import { readUsual } from '../record/usual-times.ts';
 import { freeText, readRows } from '../schema/rows-as-text.ts';
 import { referenceTimes } from './reference-times.ts';
 
-/** State and facts for `why`. An agent that was not heard of for `leaseMs` counts as gone (protocol C8). */
+/** State and facts for `why`. An agent of which nothing was heard for `leaseMs` counts as not alive (protocol C8). */
 export async function readWhyFacts(
   pool: pg.Pool,
   context: RunContext,
@@ -99,7 +99,7 @@ export async function readWhyFacts(
         pauses,
         overrides,
         kept: keptOf(first, agents, pools),
-        // A statement more, only where somebody may ask when there will be room.
+        // One more statement, only when a flow waits for something that is in use: then `why` says when it should be free.
         holders: [...released.keys()].some(crowded) ? await readHolders(snapshot, usual.usualMs) : [],
         lastAttempts: await readLastAttempts(snapshot),
         flowOf: (v) => context.flow(graph.ids[v]!),
@@ -113,7 +113,7 @@ export async function readWhyFacts(
   });
 }
 
-/** Per interface, the tables that lack it; asked of the few that are final causes. */
+/** The load tables of its platform that lack an interface (Q24). It is asked only for the few interfaces that are final causes. */
 function missingTables({ graph, version, flow }: RunContext): WhyFacts['missingTables'] {
   const tables = version.frame.loadTables ?? [];
   return (v) => {
@@ -170,7 +170,7 @@ const instantsOf = ({ generationAt, triggeredAt, releasedAt, resultAt, deadline 
   deadline,
 });
 
-/** With `all`, also those that are over, and the time in which the run was closed. */
+/** Pauses of the run and of platforms. With `all` also those that are over, and the times in which the run was closed, as pauses of it. */
 async function readPauses({ client, context }: Reading, all: boolean): Promise<Pause[]> {
   const closing = all ? readClosings({ client, context }) : Promise.resolve([]);
   closing.catch(() => undefined);
@@ -201,7 +201,7 @@ async function readClosings({ client, context }: Reading): Promise<Pause[]> {
     }));
 }
 
-/** In force only, unless `all`. */
+/** Overrides by vertex: all of them, or those in force of the kinds that `why` tells. */
 async function readOverrides(reading: Reading, all: boolean): Promise<Map<number, Override[]>> {
   const byFlow = new Map<number, Override[]>();
   const columns = [

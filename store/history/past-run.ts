@@ -1,8 +1,8 @@
-/** A finished run as it is written whole (store/history/past-runs.ts). */
+/** A finished run, as store/history/past-runs.ts writes it into the record in one piece. */
 import type { Cycle, Purpose } from '../../graph/model.ts';
 import type { Result } from '../../graph/run/status.ts';
 
-/** Instants are ms since 1970; 0 = none where a flow has none. */
+/** A flow of the run, as it ended. Instants are ms since 1970; 0 = there is none. */
 export interface PastFlow {
   readonly flow: string;
   readonly runner: 'agent' | 'person' | 'engine';
@@ -10,7 +10,7 @@ export interface PastFlow {
   readonly attempt: number;
   readonly result: Result;
   readonly tainted: boolean;
-  /** Failed programs that were tried again. */
+  /** Number of failures of its program that were tried again. */
   readonly usedRetries: number;
   readonly startAt: number;
   readonly deadlineAt: number;
@@ -30,7 +30,7 @@ export interface PastAttempt {
   readonly outcome: 'succeeded' | 'failed';
 }
 
-/** A superseded generation. */
+/** A generation that is not the last one of its flow. */
 export interface EndedGeneration {
   readonly flow: string;
   readonly generation: number;
@@ -51,7 +51,7 @@ export interface PastOperation {
   readonly at: number;
 }
 
-/** An edge to another run that was met. */
+/** An edge from another run that was met, and when. */
 export interface PastRelease {
   readonly flow: string;
   readonly upstreamRun: string;

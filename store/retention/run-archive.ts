@@ -1,6 +1,6 @@
 /**
- * One run as a file: gzip of a line of JSON for each row, `{"table": "run_flows", "row": {...}}`, after a first line that says what it is.
- * Written from one snapshot and read back before anybody relies on it.
+ * One run as a file, compressed with gzip: a first line that says what it is, then for each row a line of JSON,
+ * `{"table": "run_flows", "row": {...}}`. It is written from one snapshot and read back before anybody relies on it.
  */
 import { createHash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
@@ -13,7 +13,7 @@ import copy from 'pg-copy-streams';
 import { SluiceError } from '../../errors.ts';
 import type { Queryable } from '../schema/pool.ts';
 
-/** Every table with rows of a run, a table before those that refer to it; exchanges are the engine's own and go unread. */
+/** Every table with rows of a run that are archived, a table before those that refer to it. `exchanges` is left out: only the engine reads it. */
 export const RUN_TABLES: readonly { readonly table: string; readonly where: string }[] = [
   { table: 'runs', where: 'id = $1' },
   { table: 'run_counters', where: 'run_id = $1' },
@@ -29,7 +29,7 @@ export const RUN_TABLES: readonly { readonly table: string; readonly where: stri
   { table: 'pauses', where: "scope = 'run:' || $1" },
 ];
 
-/** Ids that the database gives by itself: a restored row gets a new one. */
+/** By table, the column for which the database makes the value: a restored row gets a new one. */
 const GENERATED: Readonly<Record<string, string>> = { overrides: 'id', notices: 'id', pauses: 'id' };
 
 /** Rows of a table: those for which `where` holds, with the values of its parameters. */
@@ -40,14 +40,14 @@ interface Part {
 }
 
 export interface WrittenArchive {
-  /** Below the archive's folder, with `/`. */
+  /** The path of the file, relative to the archive's folder, with `/`. */
   readonly file: string;
   readonly sha256: string;
   readonly bytes: number;
   readonly rows: Readonly<Record<string, number>>;
 }
 
-/** Writes the rows that the client's snapshot sees; the file is on disk, complete and read back when this answers. */
+/** Writes the rows that the client's snapshot sees. When it answers, the file is complete, on disk, and was read back. */
 export async function writeArchive(
   client: Queryable,
   given: {
@@ -90,7 +90,7 @@ async function* linesOf(
 ): AsyncGenerator<string | Buffer> {
   yield `${JSON.stringify(head)}\n`;
   for (const { table, where, values } of parts) {
-    // COPY takes no parameters. Quote and delimiter are characters that JSON writes as escapes: each row is one plain line.
+    // COPY takes no parameters. JSON writes the characters of quote and delimiter as escapes, so that each row stays one plain line.
     const bound = await literals(client, where, values);
     const text = `select '{"table":"${table}","row":' || to_jsonb(t)::text || '}' from ${table} t where ${bound}`;
     yield* client.query(
@@ -108,7 +108,7 @@ async function literals(client: Queryable, where: string, values: readonly strin
   return where.replace(/\$(\d+)/g, (_, n) => quoted[Number(n) - 1]!);
 }
 
-/** Lines of a file, each parsed by the caller; the first one is its head. */
+/** The lines of a file, not parsed; the first one is its head. */
 async function* readLines(path: string): AsyncGenerator<string> {
   const input = createReadStream(path).pipe(createGunzip());
   for await (const line of createInterface({ input, crlfDelay: Number.POSITIVE_INFINITY })) yield line;
@@ -135,8 +135,8 @@ async function countLines(path: string): Promise<Omit<WrittenArchive, 'file'>> {
 }
 
 /**
- * Puts the rows of a file back, table by table. Columns that the file does not know take their defaults, so an old file fits a newer
- * schema. Throws `archive_unreadable` when the file is missing or is not the one that was written.
+ * Puts the rows of a file back, table by table, and answers their number. Columns that the file lacks get their defaults, so an old file fits a
+ * newer schema. Throws `archive_unreadable` when the file is missing or is not the one that was written.
  */
 export async function readArchive(
   client: Queryable,
