@@ -1,4 +1,4 @@
-/** Ports of this machine: a free one, and who has one that is not. */
+/** Ports of this machine: finds free ones, and the process that holds one. */
 import { readdir, readFile, readlink } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { SluiceError } from '../errors.ts';
@@ -13,14 +13,14 @@ const tryToListen = (port: number): Promise<number | undefined> =>
     });
   });
 
-/** A port of 127.0.0.1 that was free a moment ago. */
+/** A port of 127.0.0.1 that is free: another process may take it before the caller does. */
 export async function freePort(): Promise<number> {
   const port = await tryToListen(0);
   if (port === undefined) throw new SluiceError('port_in_use', 'no free port is left on 127.0.0.1');
   return port;
 }
 
-/** `n` different ports of 127.0.0.1 from 20000 to `highest` that were free a moment ago, for who cannot take any port. */
+/** `n` different ports of 127.0.0.1 from 20000 to `highest` that are free, for a caller that cannot use higher ports. */
 export async function freePortsUpTo(highest: number, n: number): Promise<number[]> {
   const found = new Set<number>();
   for (let tries = 0; found.size < n && tries < 1_000; tries++) {
@@ -37,16 +37,16 @@ async function isFree(port: number): Promise<boolean> {
 }
 
 export interface PortWish {
-  /** What listens there and the setting that names the port, for messages. */
+  /** What listens there, and the setting that names the port: for messages. */
   readonly what: string;
   readonly key: string;
-  /** Asked for by a person: this one or `port_in_use`. 0: any free one. */
+  /** The port that a person has set: this one, or `port_in_use` is thrown. 0: any free port. */
   readonly fixed?: number | undefined;
-  /** Taken in this order when they are free, else any free one. */
+  /** Without `fixed`: the first of these that is free, otherwise any free port. */
   readonly liked: readonly (number | undefined)[];
 }
 
-/** The port of 127.0.0.1 to use. Throws `port_in_use` for a fixed one that somebody has. */
+/** The port of 127.0.0.1 to use. Throws `port_in_use` when a fixed one is taken. */
 export async function choosePort({ what, key, fixed, liked }: PortWish): Promise<number> {
   if (fixed === 0) return freePort();
   if (fixed !== undefined) {
@@ -71,7 +71,7 @@ export async function assertFree(port: number, what: string, key: string): Promi
   );
 }
 
-/** Id of the process that listens on `port`, where this system tells and we may know (Linux, own processes or root). */
+/** Id of the process that listens on `port`; only Linux tells it, and only of one's own processes or to root. */
 async function portHolder(port: number): Promise<number | undefined> {
   const inode = await listeningSocket(port);
   if (inode === undefined) return undefined;
@@ -88,7 +88,7 @@ async function portHolder(port: number): Promise<number | undefined> {
   return undefined;
 }
 
-/** Inode of the socket in state LISTEN (0A) on `port`, from the kernel's tables. */
+/** Inode of the socket that listens on `port` (state 0A in the kernel's tables). */
 async function listeningSocket(port: number): Promise<string | undefined> {
   const suffix = `:${port.toString(16).toUpperCase().padStart(4, '0')}`;
   for (const table of ['/proc/net/tcp', '/proc/net/tcp6']) {

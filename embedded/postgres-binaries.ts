@@ -1,5 +1,5 @@
 /**
- * PostgreSQL's programs (from the npm package of this platform) and the user they run as.
+ * PostgreSQL's programs, from the npm package of this platform, and the user as whom they run.
  *
  * PostgreSQL refuses to run as root, so root runs it as the system user `postgres`. That user must be able to reach programs and
  * data; below a folder with mode 0700 (a checkout in `mktemp -d`, a home folder) it cannot. Then the programs are copied, once, to a
@@ -24,7 +24,7 @@ import { createRequire } from 'node:module';
 import { basename, dirname, join, relative } from 'node:path';
 import { SluiceError } from '../errors.ts';
 
-/** Whom the server runs as; undefined: as this process's own user. */
+/** The user as whom the server runs; undefined: the user of this process. */
 export type RunAs = { readonly uid: number; readonly gid: number } | undefined;
 
 export interface PostgresBinaries {
@@ -34,7 +34,7 @@ export interface PostgresBinaries {
   readonly version: string;
 }
 
-/** The user to run the server as. Root: `postgres`, made when there is none (`postgres_failed` when that does not work). */
+/** The user as whom to run the server: for root `postgres`, which is made when there is none. Throws `postgres_failed` when that does not work. */
 export function postgresUser(): RunAs {
   if (process.getuid?.() !== 0) return undefined;
   const known = lookUp();
@@ -64,7 +64,7 @@ function lookUp(): RunAs {
   }
 }
 
-/** The programs, at a place where `user` can run them. `spare` are folders to copy them to where he cannot, the first usable wins. */
+/** The programs, at a place where `user` can run them. When that is not their own place, they are copied to the first usable folder of `spare`. */
 export async function locateBinaries(user: RunAs, spare: readonly string[]): Promise<PostgresBinaries> {
   const packaged = packageFolder();
   await completeLinks(packaged).catch(() => undefined);
@@ -93,7 +93,7 @@ function packageFolder(): string {
 
 async function usable(native: string, user: RunAs): Promise<PostgresBinaries | undefined> {
   const postgres = join(native, 'bin', 'postgres');
-  // Run for real: the answer covers folders, modes, mounts without exec and missing libraries at once.
+  // The program is really run: that tests folders, modes, mounts without exec and missing libraries at once.
   const run = spawnSync(postgres, ['--version'], { ...user, cwd: '/', encoding: 'utf8' });
   const version = /\(PostgreSQL\) (\S+)/.exec(run.stdout ?? '')?.[1];
   if (run.status !== 0 || version === undefined) return undefined;
@@ -102,7 +102,7 @@ async function usable(native: string, user: RunAs): Promise<PostgresBinaries | u
   return readable ? { postgres, initdb: join(native, 'bin', 'initdb'), version } : undefined;
 }
 
-/** The package's install script makes the libraries' links. It may have been forbidden to run, so they are completed here. */
+/** Makes the links to libraries, and the modes, that the install script of the package makes: npm may not have run that script. */
 async function completeLinks(packaged: string): Promise<void> {
   for (const name of ['postgres', 'initdb']) {
     const program = join(packaged, 'native', 'bin', name);
@@ -143,13 +143,13 @@ async function copyTo(
       const found = kept ?? (await copyInto(join(packaged, 'native'), target, user));
       if (found !== undefined) return found;
     } catch {
-      // Not writable, full, without exec: the next folder.
+      // The folder is not writable, or full, or without exec: the next one is tried.
     }
   }
   return undefined;
 }
 
-/** Copies beside `target` and renames: nobody sees half a copy, and of two that copy at once both find a whole one. */
+/** Copies beside `target` and then renames, so that nobody sees an incomplete copy; two processes that copy at once both find a complete one. */
 async function copyInto(native: string, target: string, user: RunAs): Promise<PostgresBinaries | undefined> {
   await mkdir(dirname(target), { recursive: true });
   const draft = await mkdtemp(`${target}.`);
@@ -166,18 +166,18 @@ async function copyInto(native: string, target: string, user: RunAs): Promise<Po
         return other;
       }
     }
-    // The name is taken by something that is not ours or not whole: the copy is used under its own, unguessable name.
+    // Something that is not ours or not complete has the name. The copy is used under its own name, which nobody can guess.
     return usable(draft, user);
   }
 }
 
-/** Anybody may make folders in /var/tmp: programs are only run from one that is ours and that nobody else may write. */
+/** Whether a folder belongs to this user and nobody else may write it. Programs run only from such a one: anybody may make folders in /var/tmp. */
 async function isOwn(folder: string): Promise<boolean> {
   const found = await lstat(folder).catch(() => undefined);
   return found?.isDirectory() === true && found.uid === process.getuid?.() && (found.mode & 0o022) === 0;
 }
 
-/** Everybody may read and pass, only the owner may write, whatever umask the packages were installed with. */
+/** Lets everybody read and pass the folder and all in it, and only the owner write, whatever the umask was when the package was installed. */
 async function passable(folder: string): Promise<void> {
   await chmod(folder, 0o755);
   for (const entry of await readdir(folder, { withFileTypes: true })) {

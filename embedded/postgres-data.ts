@@ -1,4 +1,4 @@
-/** Where the embedded PostgreSQL keeps its data, how that is made, and the home's note on it (place, password, port). */
+/** The data folder of the embedded PostgreSQL: where it is, how it is made, and the home's note on it (place, password, port). */
 import { execFile } from 'node:child_process';
 import { createHash, randomBytes } from 'node:crypto';
 import { chmod, chown, lstat, mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
@@ -20,18 +20,18 @@ export interface PostgresNote {
 
 /** The server's superuser. */
 export const USER = 'sluice';
-/** For root where `postgres` cannot pass the home; /var/tmp may be cleaned by age, so it comes last. */
+/** Used by root when the user `postgres` cannot reach the home. /var/tmp comes last, as old files may be removed there. */
 const SPARE_FOR_ROOT = ['/var/lib/sluice', '/var/tmp'];
 const SPARE_FOR_OTHERS = ['/var/tmp'];
 
-/** Folders for what `user` cannot reach in its place, the first usable is taken. */
+/** Folders for what `user` cannot reach in its own place; the first usable one is taken. */
 export const spareFolders = (user: RunAs): readonly string[] =>
   user === undefined ? SPARE_FOR_OTHERS : SPARE_FOR_ROOT;
 
-/** No variable of a person's shell (PGPORT, LD_PRELOAD ...) reaches the server. */
+/** The whole environment of the server: no variable of a person's shell (PGPORT, LD_PRELOAD) reaches it. */
 export const ENVIRONMENT = { PATH: '/usr/bin:/bin', LC_ALL: 'C', TZ: 'UTC' };
 
-/** Removes what PostgreSQL keeps of the home at `homePath` outside of it, if anything. The server must be stopped. */
+/** Removes the data of the home at `homePath` that lies outside of the home, if any. The server must be stopped. */
 export async function removeOutsideData(homePath: string): Promise<void> {
   for (const folder of SPARE_FOR_ROOT.map((spare) => outsideFolder(spare, homePath))) {
     if ((await lstat(folder).catch(() => undefined))?.uid === process.getuid?.())
@@ -65,7 +65,7 @@ export async function prepareData(
         spareFolders(user).map((folder) => outsideFolder(folder, home.path)),
         user,
       );
-  // Without a note the password is lost and with it the data. Outside of the home this is the data of a home that was removed.
+  // Data without the note cannot be used, as the password is lost. Outside of the home such data is left from a home that was removed.
   if (inside && (await exists(join(folder, 'data', 'PG_VERSION')))) {
     throw new SluiceError(
       'postgres_failed',
@@ -86,8 +86,8 @@ export async function prepareData(
 }
 
 /**
- * Stops the server of a killed start for which no pid file was written; the data folder has its id. Only a process whose command line
- * has this data folder is stopped.
+ * Stops a server that a killed start has left before the home noted its process id; the data folder has the id, too. Only a process whose command
+ * line has this data folder is stopped.
  */
 export async function endFormerServer(data: string): Promise<void> {
   const lockFile = join(data, 'postmaster.pid');
@@ -95,11 +95,11 @@ export async function endFormerServer(data: string): Promise<void> {
   if (!pid) return;
   const command = (await readFile(`/proc/${pid}/cmdline`, 'utf8').catch(() => '')).split('\0');
   if (command.includes(data)) await endStranger(pid, 'SIGINT', 20_000);
-  // The home is locked by this process and the server is gone, so the id in the file may by now be anybody's.
+  // This process has locked the home and the server is gone, so the id in the file may be that of any process by now.
   else if (process.platform === 'linux') await rm(lockFile, { force: true });
 }
 
-/** Makes the data folder under another name and renames it: a first start that is killed leaves no incomplete one. */
+/** Makes the data folder under another name and then renames it, so that a first start that is killed leaves no incomplete one. */
 async function initialise({
   binaries,
   folder,

@@ -1,6 +1,6 @@
 /**
- * The embedded PostgreSQL: a server of this home, owned by pid, on 127.0.0.1 only, with a random password that stands in a file
- * readable by its owner. fsync and checksums stay on: the record lives here.
+ * The embedded PostgreSQL: a server of this home, a child of this process, on 127.0.0.1 only. Its password is random and stands in a file that only
+ * the owner can read. fsync and checksums stay on, because it holds the record.
  */
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -23,9 +23,9 @@ import { processIdentity } from './process-lock.mjs';
 
 export interface PostgresOptions {
   readonly home: Home;
-  /** Exactly this port, 0 for any free one; undefined: the one used last, 7072, or a free one. */
+  /** Exactly this port; 0: any free one. Default: the one that was used last, otherwise 7072, otherwise a free one. */
   readonly port?: number | undefined;
-  /** The data is thrown away soon: skips the wait for the disk at its making. */
+  /** The data is thrown away soon, so it is made without waiting for the disk. */
   readonly shortLived?: boolean;
 }
 
@@ -44,17 +44,18 @@ export interface Postgres {
 }
 
 const DEFAULT_PORT = 7072;
+/** Time within which the server has to accept connections, ms: after a crash it first repeats its log. */
 const READY_MS = 120_000;
 const SETTINGS = {
   listen_addresses: '127.0.0.1',
   unix_socket_directories: '',
   max_connections: '200',
   shared_buffers: '256MB',
-  // A backend whose client died lets go of its locks within a second (protocol C6).
+  // A backend whose client has died gives up its locks within a second (protocol C6).
   client_connection_check_interval: '1s',
   timezone: 'UTC',
   log_timezone: 'UTC',
-  // Leases and outbox are vacuumed when they need it (store/schema/migrations/0050), not a minute later.
+  // The server looks every 5 s, not every minute, whether leases and outbox need a vacuum (decision 0010).
   autovacuum_naptime: '5s',
   // Short statements: compiling them costs more than it saves.
   jit: 'off',
@@ -79,7 +80,7 @@ export async function startPostgres(options: PostgresOptions): Promise<Postgres>
       child = await launch({ home, binaries, data, port, user });
       break;
     } catch (error) {
-      // Between choosing a free port and using it somebody else may take it; a port that a person named is not exchanged.
+      // Another process may have taken the free port meanwhile. A port that a person has named is not replaced.
       if (!(error instanceof SluiceError) || error.code !== 'port_in_use' || options.port || tries === 5)
         throw error;
       port = await pickPort(options, note);
@@ -170,7 +171,7 @@ async function launch({ home, binaries, data, port, user }: Launch): Promise<Chi
     if (/Address already in use|could not create any TCP\/IP sockets/.test(log)) {
       throw new SluiceError('port_in_use', `PostgreSQL cannot listen on port ${port}`, { facts: { port } });
     }
-    // After kill -9 of the server its backends need a moment to notice; until then it must not start on their memory.
+    // After a kill -9 of the server its backends notice it a moment later. Until then no server may start on their shared memory.
     if (!/pre-existing shared memory block|lock file .* already exists/.test(log) || Date.now() > until) {
       throw new SluiceError('postgres_failed', `PostgreSQL ended (${describe(exit)}):\n${log}`);
     }
@@ -178,7 +179,7 @@ async function launch({ home, binaries, data, port, user }: Launch): Promise<Chi
   }
 }
 
-/** The server itself writes its state into the last line of postmaster.pid; the first line must be our child's id. */
+/** Waits until the server has written `ready` into the last line of postmaster.pid; the first line must have the id of our child. */
 async function acceptsConnections(
   child: Child,
   data: string,

