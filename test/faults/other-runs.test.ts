@@ -60,7 +60,8 @@ test('A11: every waiting flow goes when its upstreams are done, whichever worker
     edges: [{ from: 'D3', to: 'D2' }],
     reason: 'the first day',
   });
-  expect(waived).toMatchObject({ status: 200 });
+  // A coordinator whose task went to the killed worker carries it out only when that task has timed out: then it is 202.
+  expect([200, 202], JSON.stringify(waived.body)).toContain(waived.status);
   await expect.poll(() => done('day'), { interval: 20 }).toBeGreaterThan(0);
   // Nobody is left to hear the news; then somebody is.
   for (const worker of workers) await worker.kill9();
