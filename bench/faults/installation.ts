@@ -5,7 +5,7 @@
 import { createHash, randomBytes } from 'node:crypto';
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import pg from 'pg';
+import type pg from 'pg';
 import type { Config } from '../../config.ts';
 import type { Home } from '../../embedded/home.ts';
 import { partsOf, setUp, startAll } from '../../embedded/parts.ts';
@@ -16,6 +16,7 @@ import { startProgram } from '../../embedded/programs.ts';
 import { type Startable, type Supervised, supervise } from '../../embedded/supervise.ts';
 import { startTemporal } from '../../embedded/temporal.ts';
 import { obtainTemporal } from '../../embedded/temporal-binary.ts';
+import { createPool } from '../../store/schema/pool.ts';
 import { type Link, openLink } from './link.ts';
 
 /** Times in ms. They are short, so that leases end and tasks change hands many times in a run of minutes. */
@@ -120,12 +121,7 @@ export async function startInstallation(options: InstallationOptions): Promise<I
     await createDatabase(postgres.url(), 'record');
     await createDatabase(postgres.url(), 'yt');
     const [record, platform] = ['record', 'yt'].map((name) => {
-      const pool = new pg.Pool({
-        connectionString: postgres.url(name),
-        max: 3,
-        connectionTimeoutMillis: 5_000,
-      });
-      pool.on('error', () => {});
+      const pool = createPool(postgres.url(name), { max: 3, name: 'faults' });
       pools.push(pool);
       return pool;
     }) as [pg.Pool, pg.Pool];

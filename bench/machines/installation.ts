@@ -3,7 +3,7 @@
  * part a pair: two APIs, two workers, two agents of one platform. Processes of their own, which know of each other only what stands in
  * their environment.
  */
-import pg from 'pg';
+import type pg from 'pg';
 import { type Client, createClient } from '../../cli/client.ts';
 import type { Child } from '../../embedded/children.ts';
 import type { Home } from '../../embedded/home.ts';
@@ -21,6 +21,7 @@ import { freePort } from '../../embedded/ports.ts';
 import { createDatabase } from '../../embedded/postgres.ts';
 import { startProgram } from '../../embedded/programs.ts';
 import type { Shutdown } from '../../embedded/shutdown.ts';
+import { createPool } from '../../store/schema/pool.ts';
 
 /** Slots of each agent: few, so that both of a pair work. */
 const SLOTS = 4;
@@ -74,8 +75,7 @@ export async function startInstallation(options: InstallationOptions): Promise<I
   for (const name of ['sluice', ...PLATFORMS]) await createDatabase(databaseUrl('postgres'), name);
   const pools = new Map(
     ['sluice', ...PLATFORMS].map((name) => {
-      const pool = new pg.Pool({ connectionString: databaseUrl(name), max: 2 });
-      pool.on('error', () => {});
+      const pool = createPool(databaseUrl(name), { max: 2, name: 'machines' });
       shutdown.add(`pool ${name}`, () => pool.end());
       return [name, pool];
     }),

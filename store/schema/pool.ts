@@ -1,8 +1,9 @@
 /** Connections to the record. */
 import pg from 'pg';
 
-// bigint columns hold instants in ms and counters: all below 2^53.
-pg.types.setTypeParser(pg.types.builtins.INT8, Number);
+/** bigint columns of the record hold instants in ms and counters: all below 2^53. Other databases keep pg's reading, as text. */
+const TYPES = new pg.TypeOverrides();
+TYPES.setTypeParser(pg.types.builtins.INT8, Number);
 
 /** TCP keep-alive after 10 s of silence: a lost machine or connection is noticed within half a minute. */
 export const KEEP_ALIVE = { keepAlive: true, keepAliveInitialDelayMillis: 10_000 } as const;
@@ -39,6 +40,7 @@ export function createPool(
     ...KEEP_ALIVE,
     ...(options.answerMs === undefined ? {} : { query_timeout: options.answerMs }),
     pipeline: options.copies !== true,
+    types: TYPES,
   });
   pool.on('error', (error) => options.onError?.(error));
   return pool;
