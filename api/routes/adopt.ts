@@ -5,7 +5,7 @@ import { KeyHeader } from '../../contract/operations.ts';
 import { RunParams } from '../../contract/runs.ts';
 import { SluiceError } from '../../errors.ts';
 import type { ServiceDeps } from '../../services/deps.ts';
-import { authorise } from '../../services/operations/authorise.ts';
+import { authorise } from '../../services/operations/actor-scope.ts';
 import { bodyHash } from '../../services/operations/body-hash.ts';
 import { keyOf } from '../../services/operations/request-operation.ts';
 import { openContext } from '../../services/runs/find.ts';

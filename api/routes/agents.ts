@@ -13,7 +13,7 @@ import {
 import { SluiceError, unknown } from '../../errors.ts';
 import { newestCatalogue } from '../../services/catalogue/newest-catalogue.ts';
 import type { ServiceDeps } from '../../services/deps.ts';
-import { authorisePlatform } from '../../services/operations/authorise.ts';
+import { authorisePlatform } from '../../services/operations/actor-scope.ts';
 import { suggestNames } from '../../services/suggest-names.ts';
 import {
   type AgentRow,

@@ -21,7 +21,7 @@ import { Cycle } from '../../graph/model.ts';
 import { requireConfirmed } from '../../services/catalogue/far-period.ts';
 import { versionOf } from '../../services/catalogue/newest-catalogue.ts';
 import type { ServiceDeps } from '../../services/deps.ts';
-import { authorise } from '../../services/operations/authorise.ts';
+import { authorise } from '../../services/operations/actor-scope.ts';
 import { bodyHash } from '../../services/operations/body-hash.ts';
 import { keyOf } from '../../services/operations/request-operation.ts';
 import { suggestNames } from '../../services/suggest-names.ts';

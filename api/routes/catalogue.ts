@@ -25,7 +25,7 @@ import { diffImpact } from '../../services/catalogue/diff-impact.ts';
 import { exportedFiles } from '../../services/catalogue/file-text.ts';
 import { newestCatalogue, versionOf } from '../../services/catalogue/newest-catalogue.ts';
 import type { ServiceDeps } from '../../services/deps.ts';
-import { authorise } from '../../services/operations/authorise.ts';
+import { authorise } from '../../services/operations/actor-scope.ts';
 import { flowOfVersion } from '../../services/runs/find.ts';
 import { listVersions, readFiles, requireNewest, saveVersion } from '../../store/catalogue/catalogue.ts';
 import type { Actor } from '../../store/operations/actors.ts';

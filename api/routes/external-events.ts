@@ -7,7 +7,7 @@ import { cycleOf } from '../../graph/calendar/calendar.ts';
 import type { Cycle, Flow } from '../../graph/model.ts';
 import { requireConfirmed } from '../../services/catalogue/far-period.ts';
 import type { ServiceDeps } from '../../services/deps.ts';
-import { authorise } from '../../services/operations/authorise.ts';
+import { authorise } from '../../services/operations/actor-scope.ts';
 import { bodyHash } from '../../services/operations/body-hash.ts';
 import { keyOf } from '../../services/operations/request-operation.ts';
 import { suggestNames } from '../../services/suggest-names.ts';

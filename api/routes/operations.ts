@@ -11,7 +11,7 @@ import {
 } from '../../contract/operations.ts';
 import type { Flow } from '../../graph/model.ts';
 import type { ServiceDeps } from '../../services/deps.ts';
-import { authorise } from '../../services/operations/authorise.ts';
+import { authorise } from '../../services/operations/actor-scope.ts';
 import { answerOf, toResponse, waitForOutcome } from '../../services/operations/request-operation.ts';
 import type { Actor } from '../../store/operations/actors.ts';
 import { readKeyed } from '../../store/operations/keys.ts';

@@ -8,7 +8,7 @@ import {
   RetentionRun,
 } from '../../contract/retention.ts';
 import type { ServiceDeps } from '../../services/deps.ts';
-import { authorise } from '../../services/operations/authorise.ts';
+import { authorise } from '../../services/operations/actor-scope.ts';
 import { retain } from '../../services/upkeep/retention.ts';
 import { writeAudit } from '../../store/operations/audit.ts';
 import { listArchived, restoreRun } from '../../store/retention/archived-runs.ts';

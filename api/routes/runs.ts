@@ -6,7 +6,7 @@ import { SluiceError } from '../../errors.ts';
 import { STATES } from '../../graph/run/status.ts';
 import { RUN_VERBS } from '../../graph/verbs/verbs.ts';
 import type { ServiceDeps } from '../../services/deps.ts';
-import { authorise } from '../../services/operations/authorise.ts';
+import { authorise } from '../../services/operations/actor-scope.ts';
 import { openOnce } from '../../services/operations/open-once.ts';
 import {
   answerOf,

@@ -20,7 +20,7 @@ import { unknownHolidays } from '../../graph/catalogue/schedule-check.ts';
 import type { Schedule as Definition } from '../../graph/model.ts';
 import { newestCatalogue } from '../../services/catalogue/newest-catalogue.ts';
 import type { ServiceDeps } from '../../services/deps.ts';
-import { authorise } from '../../services/operations/authorise.ts';
+import { authorise } from '../../services/operations/actor-scope.ts';
 import { openOnce } from '../../services/operations/open-once.ts';
 import { suggestNames } from '../../services/suggest-names.ts';
 import type { CatalogueVersion } from '../../store/catalogue/catalogue.ts';

@@ -9,7 +9,7 @@ import { operationLines, targetsOf } from '../text/operation.ts';
 import { table } from '../text/table.ts';
 import { oneLine } from '../text/width.ts';
 import { type Tree, wholeNumber } from '../tree.ts';
-import { showOperation } from './verb.ts';
+import { showOperation } from './verb-commands.ts';
 
 export function addOperationCommands(tree: Tree): void {
   const { root, help } = tree;

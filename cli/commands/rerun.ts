@@ -6,7 +6,7 @@ import { ofRun, runOf, type Session } from '../session.ts';
 import { instant } from '../text/instant.ts';
 import { planLines } from '../text/rerun-plan.ts';
 import { seconds, type Tree } from '../tree.ts';
-import { showOperation } from './verb.ts';
+import { showOperation } from './verb-commands.ts';
 
 interface RerunOptions {
   readonly run?: string;

@@ -9,7 +9,7 @@ import { table } from '../text/table.ts';
 import { oneLine } from '../text/width.ts';
 import { seconds, type Tree, wholeNumber } from '../tree.ts';
 import { addAdoptCommand } from './adopt.ts';
-import { askVerb } from './verb.ts';
+import { askVerb } from './verb-commands.ts';
 import { watchRun } from './watch.ts';
 
 interface OpenOptions {

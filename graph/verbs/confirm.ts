@@ -1,4 +1,7 @@
-/** confirm, reject, withdraw: a person's answer to a gate or to a check that is asked of people (protocol E2, D9). */
+/**
+ * confirm, reject, withdraw: a person's answer to a gate or to a check that is asked of people (protocol E, D9).
+ * graph/verbs/operate.ts has checked that the verb is allowed for the flow, and that the person has its role.
+ */
 import type { Machine } from '../run/machine.ts';
 import { endOverrides, finish } from '../run/settle.ts';
 import { FLAG } from '../run/state.ts';

@@ -5,8 +5,8 @@ import { FLAG } from '../run/state.ts';
 import { isClaimed } from '../run/state-of.ts';
 
 /**
- * Gives the flow the result `force_passed`. The caller has checked that it is allowed. A claimed attempt is superseded: it is stopped, and
- * other flows do not wait for it.
+ * Gives the flow the result `force_passed`. graph/verbs/operate.ts has checked that it is allowed. A claimed attempt is superseded: it is
+ * stopped, and other flows do not wait for it.
  */
 export function forcePass(m: Machine, v: number): void {
   const { s } = m;

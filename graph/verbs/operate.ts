@@ -9,9 +9,9 @@ import { beginGeneration, finish, type ListedEdge, markStale } from '../run/sett
 import { FLAG, has, lacksUpstream, lookAtAll } from '../run/state.ts';
 import { stateOf } from '../run/state-of.ts';
 import { codeOf } from '../run/status.ts';
-import { isEntitled, neededRoles } from './authorise.ts';
 import { confirm, reject, withdraw } from './confirm.ts';
 import { forcePass } from './force-pass.ts';
+import { isEntitled, neededRoles } from './needed-roles.ts';
 import { answer, askApproval, refuse } from './outcome.ts';
 import { applyRerun } from './rerun.ts';
 import { VERBS } from './verbs.ts';

@@ -1,4 +1,4 @@
-/** The outcome of an operation as an effect of its group (protocol B2). */
+/** The outcome of an operation as an effect of its group (protocol B2), for graph/verbs/operate.ts and graph/verbs/rerun.ts. */
 import type { Effect, FlowOutcome, OperationEntry, OperationOutcome } from '../run/decisions.ts';
 import type { Machine } from '../run/machine.ts';
 

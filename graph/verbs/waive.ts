@@ -1,4 +1,7 @@
-/** waive 豁免: an edge counts as met for this generation of its target, whose result will be tainted (protocol E2, D6). */
+/**
+ * waive 豁免: an edge counts as met for this generation of its target, whose result will be tainted (protocol E, D6).
+ * graph/verbs/operate.ts calls `checkEdge` for each edge, checks roles, and then calls `waive` or `unwaive` for the edges that are allowed.
+ */
 import { edgeId, vertexOf } from '../compiled/compact.ts';
 import type { EdgeName } from '../run/decisions.ts';
 import type { Machine } from '../run/machine.ts';

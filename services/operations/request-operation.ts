@@ -16,7 +16,7 @@ import { type RunContext, readRun } from '../../store/record/run-context.ts';
 import { readState } from '../../store/record/run-state.ts';
 import type { ServiceDeps } from '../deps.ts';
 import { flowOfRun, knownFlows, openContext } from '../runs/find.ts';
-import { authorise } from './authorise.ts';
+import { authorise } from './actor-scope.ts';
 
 /** An edge as people name it: an upstream in another run by that run or by its period. */
 export interface EdgeByName {

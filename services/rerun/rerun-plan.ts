@@ -18,7 +18,7 @@ import type { RunContext } from '../../store/record/run-context.ts';
 import { readState } from '../../store/record/run-state.ts';
 import { readClock } from '../../store/record/snapshot.ts';
 import type { ServiceDeps } from '../deps.ts';
-import { authorise } from '../operations/authorise.ts';
+import { authorise } from '../operations/actor-scope.ts';
 import { bodyHash } from '../operations/body-hash.ts';
 import { knownFlows, openContext } from '../runs/find.ts';
 import { type ExpectDurations, usualDurations } from '../timing/expected-durations.ts';

@@ -1,4 +1,4 @@
-/** Whether an actor's scope contains what a request is about (protocol B4). */
+/** Whether an actor's scope contains what a request is about (protocol B4). Which roles a verb needs: graph/verbs/needed-roles.ts. */
 import { SluiceError } from '../../errors.ts';
 import type { Flow } from '../../graph/model.ts';
 import type { Actor } from '../../store/operations/actors.ts';

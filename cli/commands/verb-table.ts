@@ -1,11 +1,11 @@
-/** `sluice verbs`: which verb is possible in which state. */
+/** `sluice verbs` lists the table of verbs: which verb is possible in which state. The commands of the verbs: cli/commands/verb-commands.ts. */
 import type { z } from 'zod';
 import type { VerbList } from '../../contract/verbs.ts';
 import { stateWord } from '../text/states.ts';
 import { table } from '../text/table.ts';
 import type { Tree } from '../tree.ts';
 
-export function addVerbsCommand(tree: Tree): void {
+export function addVerbTableCommand(tree: Tree): void {
   tree.root
     .command('verbs')
     .description(tree.help('verbs'))

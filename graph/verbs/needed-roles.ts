@@ -1,10 +1,13 @@
-/** Which roles an operation needs in this run (protocol B4): those of gates that it overrides, or the approval of a second person. */
+/**
+ * Which roles an operation needs in this run (protocol B4): those of gates that it overrides, or the approval of a second person.
+ * graph/verbs/operate.ts asks after all flows or edges were checked. The scope of the actor was checked before (services/operations/actor-scope.ts).
+ */
 import type { OperationEntry, Verb } from '../run/decisions.ts';
 import type { Machine } from '../run/machine.ts';
 import { unmetUpstreams } from '../run/settle.ts';
 import { isDone } from '../run/state.ts';
 
-/** The role that a force-pass of a key flow needs; without it a second person has to approve (B4). */
+/** The role that a force-pass of a key flow needs. An actor without it asks a second person (protocol B4). */
 export const KEY_ROLE = 'key';
 
 /**
