@@ -1,7 +1,7 @@
 /**
- * The exchange (protocol A5): the only writer of decisions. One transaction, called as a local activity by the coordinator's main loop.
- * A local activity repeats when its workflow task fails; a frozen worker may wake and commit late: so exchanges are numbered and stored,
- * and a caller that asks for number n again gets what was written as n.
+ * The exchange (protocol A5): the only writer of decisions. One transaction, made by two local activities that only the coordinator calls
+ * (activities/index.ts). A local activity repeats when its workflow task fails, and a frozen worker may wake and commit late: so exchanges are
+ * numbered and stored, and a caller that asks for number n again gets what was written as n.
  */
 import { createHash } from 'node:crypto';
 import type pg from 'pg';
@@ -95,7 +95,7 @@ async function once(
     const counter = await lockCounter(client, request.run);
     if (counter.version !== context.run.catalogueVersion) return { refused: 'moved' };
     if (request.graph !== context.graph.version) return { refused: 'pruned' };
-    if (counter.exchange >= request.n) return adopt(client, context, request, counter);
+    if (counter.exchange >= request.n) return takeStored(client, context, request, counter);
     if (counter.exchange < request.n - 1) return { refused: 'ahead' };
     if (counter.subscribed && request.groups.length > 0) {
       const needed = await subscribersOf(client, context, news());
@@ -106,8 +106,11 @@ async function once(
   });
 }
 
-/** Exchange n exists already: its decisions count, also when another worker made them. */
-async function adopt(
+/**
+ * Exchange n exists already: its decisions count, also when another worker made them. `adopted` has them when they are not those of the request,
+ * so that the caller applies them instead of its own.
+ */
+async function takeStored(
   client: Queryable,
   context: RunContext,
   request: ExchangeRequest,

@@ -71,7 +71,7 @@ describe('A4: decide and apply are pure', () => {
   });
 });
 
-describe('A5: the exchange', () => {
+describe('A5: what the record contradicts cuts the list of groups', () => {
   test('the first group that the record contradicts cuts the list; it and all after it are decided again', () => {
     const run = new SmallRun([{ id: 'A' }, { id: 'B' }]);
     const before = run.log('hold', 'A');
