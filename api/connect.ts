@@ -11,14 +11,12 @@ import { OpeningsUnderWay } from '../services/operations/openings-under-way.ts';
 import { OperationLanes } from '../services/operations/operation-lanes.ts';
 import { ProgramReader } from '../services/programs/program-reader.ts';
 import { startBeats } from '../services/upkeep/beats.ts';
+import { startHousekeeping } from '../services/upkeep/housekeeping.ts';
 import { startLearning } from '../services/upkeep/learning.ts';
 import { startRetention } from '../services/upkeep/retention.ts';
-import { purgeAnswers } from '../store/agents/agent-calls.ts';
 import { versionReader } from '../store/catalogue/catalogue.ts';
-import { freeOldKeys } from '../store/operations/operations.ts';
 import { contextReader } from '../store/record/run-context.ts';
 import type { RetentionPolicy } from '../store/retention/retention.ts';
-import { purgeSlots } from '../store/schedules/schedules.ts';
 import { createPool } from '../store/schema/pool.ts';
 import { buildApp } from './app.ts';
 import type { Api } from './instance.ts';
@@ -48,7 +46,6 @@ export interface ConnectedApi {
 
 /** Statement timeout in ms. No statement of the engine takes 20 s: the record ends a transaction after 5 s (protocol A10). */
 const ANSWER_MS = 20_000;
-const HOUSEKEEPING_MS = 60_000;
 /** How long open requests may take when the API ends; its process gives the whole end 8 s. */
 const OPEN_REQUESTS_MS = 4_000;
 
@@ -91,11 +88,7 @@ export async function connectApi(options: ApiOptions): Promise<ConnectedApi> {
     operationWaitMs: 10_000,
   });
   const stopBeats = startBeats(pool, `${hostname()}-${process.pid}`, warn);
-  const housekeeping = setInterval(() => {
-    Promise.all([purgeAnswers(pool), freeOldKeys(pool), purgeSlots(pool)]).catch((error) =>
-      warn({ error }, 'could not purge old answers, keys and decisions of schedules'),
-    );
-  }, HOUSEKEEPING_MS);
+  const stopHousekeeping = startHousekeeping(pool, warn);
   const stopRetention = options.retainsByItself
     ? startRetention({ copyPool, retention: options.retention, logs }, log)
     : async () => {};
@@ -103,11 +96,11 @@ export async function connectApi(options: ApiOptions): Promise<ConnectedApi> {
   return {
     app,
     async close() {
-      clearInterval(housekeeping);
       // Answers take moments; a connection that was opened and never asked anything would hold up the end for a minute.
       const impatient = setTimeout(() => app.server.closeAllConnections(), OPEN_REQUESTS_MS);
       await app.close().finally(() => clearTimeout(impatient));
       await stopBeats();
+      await stopHousekeeping();
       await stopRetention();
       await stopLearning();
       await programs.close();

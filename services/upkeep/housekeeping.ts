@@ -1,0 +1,42 @@
+/**
+ * Deletes what is kept for a limited time: answers to agents' calls (protocol C1), keys of operations (protocol B1) and what was decided in
+ * slots of schedules. Every API does it; several at once change nothing more than one.
+ */
+import type pg from 'pg';
+import { purgeAnswers } from '../../store/agents/agent-calls.ts';
+import { freeOldKeys } from '../../store/operations/operations.ts';
+import { purgeSlots } from '../../store/schedules/schedules.ts';
+
+/** Rest before each pass, ms: a minute. Answers are kept for ten, so the table of answers holds at most a tenth too much. */
+const EVERY_MS = 60_000;
+
+/** Runs until the returned function is called; that function waits for the pass under way. */
+export function startHousekeeping(
+  pool: pg.Pool,
+  warn: (facts: object, message: string) => void,
+  everyMs = EVERY_MS,
+): () => Promise<void> {
+  let stopped = false;
+  let pass: Promise<void> = Promise.resolve();
+  let timer = setTimeout(begin, everyMs);
+
+  function begin(): void {
+    pass = clean().finally(() => {
+      if (!stopped) timer = setTimeout(begin, everyMs);
+    });
+  }
+
+  async function clean(): Promise<void> {
+    try {
+      await Promise.all([purgeAnswers(pool), freeOldKeys(pool), purgeSlots(pool)]);
+    } catch (error) {
+      warn({ error }, 'could not purge old answers, keys and decisions of schedules');
+    }
+  }
+
+  return async () => {
+    stopped = true;
+    clearTimeout(timer);
+    await pass;
+  };
+}
