@@ -175,7 +175,7 @@ export const periodText = (mapping: PeriodMapping): string =>
   typeof mapping === 'object' ? `{ offset: ${mapping.offset} }` : mapping;
 
 /** Whether a mapping counts only opened periods (protocol D10): mappings backwards, and to every period of a longer one. */
-export function leadsAmongOpened(mapping: PeriodMapping): boolean {
+export function countsOpenedPeriods(mapping: PeriodMapping): boolean {
   const shift = shiftOf(mapping);
   return shift === null ? mapping !== 'lastDayOfMonth' : shift < 0;
 }

@@ -109,8 +109,8 @@ export function resolveMoment(moment: string, { cycle, period, calendar, openedA
   if (unit === 'day') return toInstant(timeZone, midnight + n * DAY_MS + clockMs);
   if (unit === 'workday') {
     const day = addWorkDays(calendar, formatPeriod('day', midnight), n);
-    const face = day === null ? midnight + n * DAY_MS : periodStartLocal('day', day);
-    return toInstant(timeZone, face + clockMs);
+    const localMs = day === null ? midnight + n * DAY_MS : periodStartLocal('day', day);
+    return toInstant(timeZone, localMs + clockMs);
   }
   return toInstant(timeZone, dayOf(calendar, addMonths(midnight, n), parsed.day) + clockMs);
 }

@@ -8,8 +8,8 @@
 import type { Cycle, PeriodMapping, Schedule } from '../model.ts';
 import {
   addMonths,
+  countsOpenedPeriods,
   formatPeriod,
-  leadsAmongOpened,
   mapPeriod,
   mappedCycle,
   periodStartLocal,
@@ -26,7 +26,7 @@ const DAY_MS = 24 * HOUR_MS;
 const PAGE: Record<Cycle, Cycle | 'year'> = { hour: 'day', day: 'month', month: 'year' };
 /** Number of pages in a row without an opened period after which a search gives up: ten years. */
 const EMPTY_PAGES: Record<Cycle, number> = { hour: 3_653, day: 120, month: 10 };
-/** Number of pages that are kept for one set of schedules: 27 years of hours. Others are computed again. */
+/** Number of pages that are kept for one set of schedules: 27 years of hours. When there are more, all are dropped and computed again on demand. */
 const KEPT_PAGES = 10_000;
 /** Years outside of which nothing is opened: periods go from 1900 to 8999, and a schedule looks one period ahead. */
 const FIRST = Date.UTC(1901, 0, 1);
@@ -34,13 +34,13 @@ const LAST = Date.UTC(8998, 11, 31);
 
 type Page = readonly string[];
 
-/** Ids of schedules of one cycle, as `covering` and `ofCycle` return them; null stands for every period. */
+/** Ids of the schedules of one cycle whose periods count: what `covering` and `ofCycle` answer. They answer null where every period counts. */
 export type Openers = readonly string[];
 
 export class Openings {
   readonly #schedules: readonly Schedule[];
   readonly #tables: ReadonlyMap<string, Timetable>;
-  /** One array for each set of schedules, which is the key of its pages. */
+  /** Sets of schedules, by what was asked and by their ids. The same set is always the same array, as `#pages` has the array as its key. */
   readonly #sets = new Map<string, Openers>();
   readonly #pages = new WeakMap<Openers, Map<number, Page>>();
 
@@ -84,20 +84,20 @@ export class Openings {
     const back = n > 0;
     let left = Math.abs(n);
     let empty = 0;
-    for (let at = pageOf(cycle, period); ; at = turn(cycle, at, back ? -1 : 1)) {
+    for (let at = pageOf(cycle, period); ; at = pageAfter(cycle, at, back ? -1 : 1)) {
       if (back ? at < FIRST : at > LAST) return null;
       const page = this.#page(by, cycle, at);
-      const beside = back ? page.filter((entry) => entry < period) : page.filter((entry) => entry > period);
-      if (left <= beside.length) return (back ? beside.at(-left) : beside[left - 1])!;
-      left -= beside.length;
+      const candidates = page.filter((entry) => (back ? entry < period : entry > period));
+      if (left <= candidates.length) return (back ? candidates.at(-left) : candidates[left - 1])!;
+      left -= candidates.length;
       empty = page.length === 0 ? empty + 1 : 0;
       if (empty > EMPTY_PAGES[cycle]) return null;
     }
   }
 
   /**
-   * As `mapPeriod`, but counting only opened periods. A backward mapping over ten years without one is the plain mapping, so that the edge still
-   * waits for something; the check of the catalogue reports such an edge.
+   * As `mapPeriod`, but counts only opened periods. When a mapping backwards meets ten years without an opened period, it answers what
+   * `mapPeriod` answers, so that the edge still waits for something; the check of the catalogue reports such an edge.
    */
   map(
     by: Openers,
@@ -107,7 +107,7 @@ export class Openings {
   ): string[] {
     const to = target ?? mappedCycle(mapping, cycle);
     const plain = mapPeriod(mapping, cycle, period, target);
-    if (!leadsAmongOpened(mapping)) return plain;
+    if (!countsOpenedPeriods(mapping)) return plain;
     const shift = shiftOf(mapping);
     if (shift === null) return plain.filter((entry) => this.opens(by, to, entry));
     const holder = formatPeriod(to, periodStartLocal(cycle, period));
@@ -144,17 +144,21 @@ export class Openings {
   }
 
   #read(by: Openers, cycle: Cycle, start: number): Page {
-    const end = turn(cycle, start, 1);
+    const end = pageAfter(cycle, start, 1);
     const tables = by.flatMap((id) => {
       const table = this.#tables.get(id);
-      return table === undefined || isDark(table, start, end)
+      return table === undefined || isBlackedOut(table, start, end)
         ? []
         : [{ table, at: clockOf(table, start, end) }];
     });
     const page: string[] = [];
     if (tables.length === 0) return page;
-    for (let face = start; face < end; face = cycle === 'month' ? addMonths(face, 1) : face + stepOf(cycle)) {
-      const period = formatPeriod(cycle, face);
+    for (
+      let localMs = start;
+      localMs < end;
+      localMs = cycle === 'month' ? addMonths(localMs, 1) : localMs + stepOf(cycle)
+    ) {
+      const period = formatPeriod(cycle, localMs);
       if (tables.some(({ table, at }) => opensPeriod(table, period, at))) page.push(period);
     }
     return page;
@@ -171,17 +175,17 @@ function pageOf(cycle: Cycle, period: string): number {
   return periodStartLocal(page, formatPeriod(page, start));
 }
 
-/** The beginning of the page `n` pages later. */
-function turn(cycle: Cycle, start: number, n: number): number {
+/** The local time at which the page `n` pages later begins; `start` is that of a page. */
+function pageAfter(cycle: Cycle, start: number, n: number): number {
   if (cycle === 'hour') return start + n * DAY_MS;
   return addMonths(start, cycle === 'day' ? n : 12 * n);
 }
 
 /** Whether one blackout drops every slot of the periods of a page. */
-function isDark({ dark }: Timetable, start: number, end: number): boolean {
+function isBlackedOut({ blackouts }: Timetable, start: number, end: number): boolean {
   // Slots are at most a month after the end of the period; zones differ from UTC by less than a day.
   const [from, to] = [start - DAY_MS, end + 33 * DAY_MS];
-  const touching = dark.filter(({ startMs, endMs }) => startMs < to && endMs > from);
+  const touching = blackouts.filter(({ startMs, endMs }) => startMs < to && endMs > from);
   if (touching.length === 0) return false;
   // Where blackouts overlap, the one that ends last counts.
   const last = touching.reduce((best, span) => (span.endMs > best.endMs ? span : best));
@@ -189,10 +193,11 @@ function isDark({ dark }: Timetable, start: number, end: number): boolean {
 }
 
 /** Converts local times of a page to instants; looks up the offset of the zone only twice when it stays the same in the page. */
-function clockOf({ calendar }: Timetable, start: number, end: number): (face: number) => number {
+function clockOf({ calendar }: Timetable, start: number, end: number): (localMs: number) => number {
   const zone = calendar.timeZone;
   const [from, to] = [start - 2 * DAY_MS, end + 2 * DAY_MS];
   const offset = zoneOffsetMs(zone, from);
-  if (end - start > 2 * DAY_MS || offset !== zoneOffsetMs(zone, to)) return (face) => toInstant(zone, face);
-  return (face) => face - offset;
+  if (end - start > 2 * DAY_MS || offset !== zoneOffsetMs(zone, to))
+    return (localMs) => toInstant(zone, localMs);
+  return (localMs) => localMs - offset;
 }

@@ -8,7 +8,7 @@
 
 import type { Cycle, DayRule, Schedule } from '../model.ts';
 import type { Sentence } from '../text/sentence.ts';
-import { blackoutAt, type DarkSpan, darkAt, darkSpans } from './blackout.ts';
+import { type BlackoutSpan, blackoutAt, blackoutSpans, spanAt } from './blackout.ts';
 import { firstDay, formatPeriod, lastDay, nextPeriod, periodStartLocal, shiftPeriod } from './calendar.ts';
 import { toInstant, toLocal } from './time-zone.ts';
 import { type Blackout, type BusinessCalendar, DEFAULT_CALENDAR, dayKind, nthWorkDay } from './work-days.ts';
@@ -44,7 +44,7 @@ export interface Slot {
   /** Instant, ms. */
   readonly at: number;
   /** Local time in the zone of the calendar, ms (graph/calendar/time-zone.ts). */
-  readonly face: number;
+  readonly localMs: number;
 }
 
 /** What the calendar says about a slot: it opens `period`, or why not. */
@@ -82,20 +82,20 @@ export function* slotsAfter(clock: Clock, zone: string, after: number): Generato
   const local = toLocal(zone, after);
   let last = after;
   // Begins a day earlier, as the offset of the zone may change in between.
-  for (let face = local - (local % step) - DAY_MS + offsetOf(clock); ; face += step) {
-    const instant = toInstant(zone, face);
-    if (instant <= last || (clock.period === 'same' && toInstant(zone, face + step) === instant)) continue;
+  for (let localMs = local - (local % step) - DAY_MS + offsetOf(clock); ; localMs += step) {
+    const instant = toInstant(zone, localMs);
+    if (instant <= last || (clock.period === 'same' && toInstant(zone, localMs + step) === instant)) continue;
     last = instant;
-    yield { at: instant, face };
+    yield { at: instant, localMs };
   }
 }
 
 /** The period that a slot is about, and whether the rule of days opens it. Does not look at blackouts: that is `blackoutAt`. */
-export function judge(schedule: Schedule, calendar: BusinessCalendar, { face }: Slot): Verdict {
+export function judge(schedule: Schedule, calendar: BusinessCalendar, { localMs }: Slot): Verdict {
   const { cycle } = schedule;
-  const here = formatPeriod(cycle, face);
+  const here = formatPeriod(cycle, localMs);
   const period = schedule.period === 'same' ? here : shiftPeriod(cycle, here, -1);
-  const day = cycle === 'month' ? formatPeriod('day', face) : firstDay(cycle, period);
+  const day = cycle === 'month' ? formatPeriod('day', localMs) : firstDay(cycle, period);
   const refusal = refusalOf(ruleOf(schedule), calendar, day);
   return refusal === null ? { opens: true, period } : { opens: false, period, ...refusal };
 }
@@ -104,7 +104,7 @@ export function judge(schedule: Schedule, calendar: BusinessCalendar, { face }: 
 export interface Timetable {
   readonly schedule: Schedule;
   readonly calendar: BusinessCalendar;
-  readonly dark: readonly DarkSpan[];
+  readonly blackouts: readonly BlackoutSpan[];
   /** The day of a month that the rule names, when it names one; computed once for each month. */
   readonly dayIn: DayIn;
 }
@@ -125,7 +125,7 @@ export function timetable(schedule: Schedule, calendar: BusinessCalendar): Timet
     days.set(month, day);
     return day;
   };
-  return { schedule, calendar, dark: darkSpans(calendar), dayIn };
+  return { schedule, calendar, blackouts: blackoutSpans(calendar), dayIn };
 }
 
 /**
@@ -135,34 +135,34 @@ export function timetable(schedule: Schedule, calendar: BusinessCalendar): Timet
 function* slotsAbout(
   { schedule, calendar, dayIn }: Timetable,
   period: string,
-  toInstantOf: (face: number) => number,
+  toInstantOf: (localMs: number) => number,
 ): Generator<Slot> {
   const { cycle } = schedule;
   const from = periodStartLocal(cycle, schedule.period === 'same' ? period : nextPeriod(cycle, period));
   const offset = offsetOf(schedule);
   if (cycle !== 'month') {
     if (refusalOf(ruleOf(schedule), calendar, firstDay(cycle, period), dayIn) !== null) return;
-    const face = from + offset;
-    const at = toInstantOf(face);
-    // The same slot as that of the other local time, which `slotsAfter` returns.
-    const beside = face + (schedule.period === 'same' ? stepOf(cycle) : -stepOf(cycle));
-    if (toInstantOf(beside) !== at) yield { at, face };
+    const localMs = from + offset;
+    const at = toInstantOf(localMs);
+    // Where summer time puts two slots at one instant, `slotsAfter` returns the other one.
+    const neighbour = localMs + (schedule.period === 'same' ? stepOf(cycle) : -stepOf(cycle));
+    if (toInstantOf(neighbour) !== at) yield { at, localMs };
     return;
   }
   const last = periodStartLocal('day', lastDay('month', formatPeriod('month', from)));
-  for (let face = from + offset; face <= last + offset; face += DAY_MS)
-    if (refusalOf(ruleOf(schedule), calendar, formatPeriod('day', face), dayIn) === null)
-      yield { at: toInstantOf(face), face };
+  for (let localMs = from + offset; localMs <= last + offset; localMs += DAY_MS)
+    if (refusalOf(ruleOf(schedule), calendar, formatPeriod('day', localMs), dayIn) === null)
+      yield { at: toInstantOf(localMs), localMs };
 }
 
 /** Whether a schedule opens a period: its calendar allows it, and no blackout drops it (`skip`). */
 export function opensPeriod(
   table: Timetable,
   period: string,
-  toInstantOf: (face: number) => number = (face) => toInstant(table.calendar.timeZone, face),
+  toInstantOf: (localMs: number) => number = (localMs) => toInstant(table.calendar.timeZone, localMs),
 ): boolean {
   for (const { at } of slotsAbout(table, period, toInstantOf))
-    if (darkAt(table.dark, at)?.blackout.afterwards !== 'skip') return true;
+    if (spanAt(table.blackouts, at)?.blackout.afterwards !== 'skip') return true;
   return false;
 }
 
@@ -178,8 +178,9 @@ export function slotOf(
   const { cycle } = schedule;
   const zone = calendar.timeZone;
   const table = timetable(schedule, calendar);
-  const slots = [...slotsAbout(table, period, (face) => toInstant(zone, face))];
-  const slot = slots.find(({ at }) => darkAt(table.dark, at)?.blackout.afterwards !== 'skip') ?? slots[0];
+  const slots = [...slotsAbout(table, period, (localMs) => toInstant(zone, localMs))];
+  const slot =
+    slots.find(({ at }) => spanAt(table.blackouts, at)?.blackout.afterwards !== 'skip') ?? slots[0];
   if (slot !== undefined) return { slot, verdict: { opens: true, period } };
   const from = periodStartLocal(cycle, schedule.period === 'same' ? period : nextPeriod(cycle, period));
   if (cycle === 'month') {
@@ -189,9 +190,9 @@ export function slotOf(
   }
   const refusal = refusalOf(ruleOf(schedule), calendar, firstDay(cycle, period));
   const text = { en: `the clock skips ${period}`, zh: `时钟跳过 ${period}` };
-  const face = from + offsetOf(schedule);
+  const localMs = from + offsetOf(schedule);
   return {
-    slot: refusal === null ? null : { at: toInstant(zone, face), face },
+    slot: refusal === null ? null : { at: toInstant(zone, localMs), localMs },
     verdict: { opens: false, period, ...(refusal ?? { code: 'not_its_day', text }) },
   };
 }
@@ -208,9 +209,9 @@ export function nextOpenings(
     if (found.length === n || slot.at > after + 5 * 366 * DAY_MS) return found;
     const { opens, period } = judge(schedule, calendar, slot);
     if (!opens || found.at(-1)?.period === period) continue;
-    const dark = blackoutAt(calendar, slot.at);
-    if (dark === null) found.push({ at: slot.at, period });
-    else if (dark.blackout.afterwards === 'open') found.push({ at: dark.endMs, period });
+    const span = blackoutAt(calendar, slot.at);
+    if (span === null) found.push({ at: slot.at, period });
+    else if (span.blackout.afterwards === 'open') found.push({ at: span.endMs, period });
   }
   return found;
 }

@@ -3,7 +3,7 @@
  * graph/catalogue/parse.ts finds problems of form; graph/compiled/compile.ts makes the arrays on which a run computes.
  */
 import { DirectedGraph } from 'graphology';
-import { leadsAmongOpened, mappedCycle, mappingProblem, shiftOf } from '../calendar/calendar.ts';
+import { countsOpenedPeriods, mappedCycle, mappingProblem, shiftOf } from '../calendar/calendar.ts';
 import { components, shortestWayRound, type Upstreams } from '../compiled/loops.ts';
 import type { Catalogue, EdgeSpec, Flow, PeriodMapping } from '../model.ts';
 import { type Finding, type FindingPlace, finding, hint, type Path } from '../text/problems.ts';
@@ -251,7 +251,7 @@ class Builder {
         );
       }
       const cycle = upstream.cycle === draft.cycle ? {} : { cycle: upstream.cycle };
-      if (plain && !leadsAmongOpened(asked.period)) {
+      if (plain && !countsOpenedPeriods(asked.period)) {
         const { en, zh } = needlessPlain(asked.period);
         this.#add(
           'bad_combination',

@@ -4,8 +4,8 @@
  */
 import { isBefore } from '../calendar/beginning.ts';
 import {
+  countsOpenedPeriods,
   formatPeriod,
-  leadsAmongOpened,
   mapPeriod,
   mappedCycle,
   nextPeriod,
@@ -75,7 +75,7 @@ function lookAhead({ flow, by, edge, inRun, upstream, opened, openings, nowMs }:
   const { cycle } = flow;
   const target = upstream.cycle;
   const own = mappedCycle(flow.period, cycle);
-  const among = !inRun && edge.calendar !== 'plain' && leadsAmongOpened(edge.period);
+  const among = !inRun && edge.calendar !== 'plain' && countsOpenedPeriods(edge.period);
   let any = false;
   let looked = false;
   let period = [formatPeriod(cycle, nowMs), flow.begins ?? ''].sort().at(-1)!;
@@ -135,7 +135,7 @@ export const needlessPlain = (period: PeriodMapping): Sentence => ({
 
 function remedyOf({ period, calendar }: EdgeSpec): Sentence {
   const open = { en: 'let a schedule open it', zh: '请让某个计划打开它' };
-  if (calendar === 'plain' && leadsAmongOpened(period))
+  if (calendar === 'plain' && countsOpenedPeriods(period))
     return {
       en: `without 'calendar: plain' the edge counts the periods that are opened`,
       zh: `去掉 calendar: plain，则按会被打开的账期计算`,

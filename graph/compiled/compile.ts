@@ -1,5 +1,5 @@
 /** Flows of a catalogue version -> the compact graph of the runs of one cycle (graph/compiled/compact.ts says what is in it). */
-import { leadsAmongOpened, mappedCycle, mappingProblem, shiftOf } from '../calendar/calendar.ts';
+import { countsOpenedPeriods, mappedCycle, mappingProblem, shiftOf } from '../calendar/calendar.ts';
 import type { Openings } from '../calendar/openings.ts';
 import type { Cycle, EdgeSpec, Flow } from '../model.ts';
 import type { CompactGraph, FlowAttrs, ForeignEdge, InvalidEdge } from './compact.ts';
@@ -186,7 +186,7 @@ function outsideEdges(
       } else {
         const role = roles.get(edge.from);
         const begins = beginnings.get(edge.from);
-        const counts = edge.calendar !== 'plain' && leadsAmongOpened(edge.period);
+        const counts = edge.calendar !== 'plain' && countsOpenedPeriods(edge.period);
         const opened = counts ? openers.get(edge.from) : undefined;
         foreign.push({
           v,

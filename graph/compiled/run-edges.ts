@@ -2,7 +2,7 @@
  * Edges of a whole catalogue as steps between runs or within a run, for the search for loops over several runs: to which period each leads at
  * the latest, and by how many periods it leads forward at most. Pure.
  */
-import { leadsAmongOpened, mappedCycle, mappingProblem, shiftOf } from '../calendar/calendar.ts';
+import { countsOpenedPeriods, mappedCycle, mappingProblem, shiftOf } from '../calendar/calendar.ts';
 import { holding, lastDayOf, lastHourOf, type Numbered, RANK } from '../calendar/numbered-periods.ts';
 import type { Openers, Openings } from '../calendar/openings.ts';
 import type { Cycle, Flow, PeriodMapping } from '../model.ts';
@@ -44,7 +44,7 @@ export function edgesOf(
       if (shiftOf(flow.period) === null && (flow.period !== 'lastDayOfMonth' || flow.cycle !== 'month'))
         continue;
       const ends = { v, u, from: of[v]!, to: of[u]! };
-      const counts = openings !== null && calendar !== 'plain' && leadsAmongOpened(period);
+      const counts = openings !== null && calendar !== 'plain' && countsOpenedPeriods(period);
       const opened = counts ? openings.covering(target, flows[u]!.procedure) : null;
       edges.push({
         ...ends,

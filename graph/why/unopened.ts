@@ -115,13 +115,13 @@ function bySchedule(
       : say(`has been due to open it for ${away.en}`, `应于 ${away.zh}前打开，即将处理`, { since: slot.at });
   if (paused !== null)
     return say(`would open it in ${away.en}, but is ${paused.en}`, `本应在 ${away.zh}后打开，但${paused.zh}`);
-  const dark = blackoutAt(calendar, slot.at);
-  if (dark === null) return say(`opens it in ${away.en}`, `将在 ${away.zh}后打开`, { until: slot.at });
-  const { en, zh } = blackoutText(dark.blackout, calendar.timeZone);
-  if (dark.blackout.afterwards === 'skip') return say(`does not open it: ${en}`, `不会打开：${zh}`);
-  const later = span(dark.endMs - now);
+  const blackedOut = blackoutAt(calendar, slot.at);
+  if (blackedOut === null) return say(`opens it in ${away.en}`, `将在 ${away.zh}后打开`, { until: slot.at });
+  const { en, zh } = blackoutText(blackedOut.blackout, calendar.timeZone);
+  if (blackedOut.blackout.afterwards === 'skip') return say(`does not open it: ${en}`, `不会打开：${zh}`);
+  const later = span(blackedOut.endMs - now);
   return say(`opens it in ${later.en}, after the ${en}`, `将在 ${later.zh}后、${zh}结束时打开`, {
-    until: dark.endMs,
+    until: blackedOut.endMs,
     held: 'schedule_shifted',
   });
 }

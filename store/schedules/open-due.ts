@@ -37,7 +37,7 @@ export interface OpenDueDeps {
   readonly versionOf: (version: number) => Promise<CatalogueVersion>;
 }
 
-/** Most slots decided in one transaction: an hour schedule that did not fire for months has thousands. */
+/** Maximum number of slots that are decided in one transaction: an hour schedule that did not fire for months has thousands. */
 const AT_ONCE = 500;
 
 /**
@@ -53,21 +53,21 @@ export async function openDue(deps: OpenDueDeps, id: string, firedMs = 0): Promi
     const now = await clock(deps.pool);
     if (now < firedMs)
       throw new Error(`${id} fired ${firedMs - now} ms before its time by the clock of the record`);
-    const closed: NewSlot[] = [];
+    const notOpened: NewSlot[] = [];
     let opening: NewSlot | null = null;
     for (const slot of slotsAfter(schedule, calendar.timeZone, row.decidedAt)) {
-      if (slot.at > now || closed.length === AT_ONCE) break;
+      if (slot.at > now || notOpened.length === AT_ONCE) break;
       const decided = await decideSlot(deps.pool, found, row, { slot, now });
       if (decided.decision === 'opened') {
         opening = decided;
         break;
       }
-      closed.push(decided);
+      notOpened.push(decided);
     }
-    if (closed.length === 0 && opening === null) return;
+    if (notOpened.length === 0 && opening === null) return;
     try {
-      await inTransaction(deps.pool, (client) => writeSlots(client, id, row.decidedAt, closed));
-      const decidedBefore = closed.at(-1)?.slot ?? row.decidedAt;
+      await inTransaction(deps.pool, (client) => writeSlots(client, id, row.decidedAt, notOpened));
+      const decidedBefore = notOpened.at(-1)?.slot ?? row.decidedAt;
       if (opening !== null)
         await openSlot(deps, schedule, opening, (client, slot) =>
           writeSlots(client, id, decidedBefore, [slot]),
@@ -156,13 +156,13 @@ async function decideSlot(
     };
     return say('missed', text);
   }
-  const dark = blackoutAt(calendar, slot.at);
-  if (dark?.blackout.afterwards === 'skip')
-    return say('blackout', blackoutText(dark.blackout, calendar.timeZone));
-  // A slot that is found late waits for a blackout of the present moment, too.
-  const still = blackoutAt(calendar, now);
-  if (still !== null)
-    return say('waiting_blackout', blackoutText(still.blackout, calendar.timeZone), { until: still.endMs });
+  const atSlot = blackoutAt(calendar, slot.at);
+  if (atSlot?.blackout.afterwards === 'skip')
+    return say('blackout', blackoutText(atSlot.blackout, calendar.timeZone));
+  // The run is opened now, so a blackout of the present counts, also for a slot that was due before it began.
+  const atNow = blackoutAt(calendar, now);
+  if (atNow !== null)
+    return say('waiting_blackout', blackoutText(atNow.blackout, calendar.timeZone), { until: atNow.endMs });
   if (schedule.overlap !== 'allow') {
     const before = await unfinishedBefore(client, schedule, { schedule: schedule.id, period, slot: slot.at });
     const text = { en: `${before} is not finished`, zh: `${before} 尚未完成` };
@@ -240,7 +240,7 @@ async function openSlot(
   }
 }
 
-/** The text of a decision about a run that existed already; for a run of other procedures it names what the run leaves out. */
+/** The text of a decision about a run that existed already. When that run has only some procedures, it says what of the schedule is left out. */
 async function existsText(
   client: Queryable,
   schedule: Schedule,

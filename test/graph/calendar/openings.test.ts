@@ -1,7 +1,7 @@
 /** Periods that schedules open (protocol D10): named one by one, and as a slow walk over every slot says. */
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { leadsAmongOpened, mapPeriod, shiftOf, shiftPeriod } from '../../../graph/calendar/calendar.ts';
+import { countsOpenedPeriods, mapPeriod, shiftOf, shiftPeriod } from '../../../graph/calendar/calendar.ts';
 import { Openings } from '../../../graph/calendar/openings.ts';
 import { Calendar, type Cycle, type PeriodMapping, Schedule } from '../../../graph/model.ts';
 import { anyCalendar, anySchedule, openedSlowly, periodsFrom } from '../../support/any-schedules.ts';
@@ -211,7 +211,7 @@ test('a mapping among opened periods is the plain one when every period is opene
           cycle === 'day' ? shiftPeriod('day', '2027-11-01', at) : shiftPeriod('month', '2027-11', at % 12);
         const plain = mapPeriod(mapping, cycle, period, 'day');
         expect(every.map(every.ofCycle('day')!, mapping, { cycle, period }, 'day')).toEqual(plain);
-        const found = leadsAmongOpened(mapping)
+        const found = countsOpenedPeriods(mapping)
           ? some.map(some.ofCycle('day')!, mapping, { cycle, period }, 'day')
           : plain;
         expect(found.every((found) => found <= plain.at(-1)!)).toBe(true);

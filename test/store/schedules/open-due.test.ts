@@ -333,7 +333,7 @@ test('whenever it fires, however often at once: every slot is decided once, and 
         for (const slot of slotsAfter({ cycle: 'day', at: '02:00' }, 'Europe/Berlin', decidedAt)) {
           if (slot.at > now) break;
           decidedAt = slot.at;
-          const day = new Date(slot.face - 86_400_000).toISOString().slice(0, 10);
+          const day = new Date(slot.localMs - 86_400_000).toISOString().slice(0, 10);
           want.push(`${day} ${paused ? 'paused' : 'opened'}`);
         }
       }
