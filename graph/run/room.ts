@@ -9,7 +9,7 @@
  */
 
 /** A waiting flow. Its pools and locks, and a slot of an agent of its platform with its labels, must be free at the same time. */
-export interface Asking {
+export interface WaitingFlow {
   readonly platform: string;
   readonly labels: readonly string[];
   readonly pools: readonly string[];
@@ -30,12 +30,12 @@ export interface AgentRoom {
 export interface Rooms {
   readonly pools: ReadonlyMap<string, { readonly size: number; readonly used: number }>;
   /** Keys of locks that are held. */
-  readonly locked: ReadonlySet<string>;
+  readonly heldLocks: ReadonlySet<string>;
   readonly agents: readonly AgentRoom[];
 }
 
 /** A flow that goes first: an expedited flow or a key flow. */
-export interface First<T> {
+export interface PriorityFlow<T> {
   readonly asking: T;
   /** False: another claim has its row locked, so this claim cannot take it. Room is kept for it all the same. */
   readonly takeable: boolean;
@@ -69,18 +69,18 @@ export interface Allotment<T> {
 }
 
 /**
- * Assigns waiting flows to agents. `first`: flows that go first, in the waiting order (see `Asking`). Each is assigned, or room is kept for
+ * Assigns waiting flows to agents. `first`: flows that go first, in the waiting order. Each is assigned, or room is kept for
  * it as far as it lacks nothing else: locks at once, a slot when its locks are free, pools when it has a slot. `lines`: all other flows;
  * the agents of a line take its flows in turn, and `order` compares flows of two lines. Never more than the rooms hold.
  * O(first * agents + waiting).
  */
-export function allot<T extends Asking>(
-  first: readonly First<T>[],
+export function allot<T extends WaitingFlow>(
+  first: readonly PriorityFlow<T>[],
   lines: readonly Line<T>[],
   rooms: Rooms,
   order: (a: T, b: T) => number,
 ): Allotment<T> {
-  const left = new Left(rooms);
+  const left = new RemainingRoom(rooms);
   const assigned: Assigned<T>[] = [];
   const kept: Kept<T>[] = [];
   for (const { asking, takeable } of first) {
@@ -119,8 +119,8 @@ export function allot<T extends Asking>(
   return { assigned, kept };
 }
 
-/** What is left while a claim is worked out. */
-class Left {
+/** The rooms less what the claim has assigned or kept so far. */
+class RemainingRoom {
   readonly #rooms: Rooms;
   readonly #pools: Map<string, number>;
   readonly #locked: Set<string>;
@@ -131,20 +131,20 @@ class Left {
   constructor(rooms: Rooms) {
     this.#rooms = rooms;
     this.#pools = new Map([...rooms.pools].map(([name, pool]) => [name, pool.size - pool.used]));
-    this.#locked = new Set(rooms.locked);
+    this.#locked = new Set(rooms.heldLocks);
     this.#free = new Map(rooms.agents.map((agent) => [agent.name, agent.free]));
     this.#takes = new Map(rooms.agents.map((agent) => [agent.name, agent.takes]));
     this.#byName = new Map(rooms.agents.map((agent) => [agent.name, agent]));
   }
 
   /** Agents that could carry it out. */
-  seats({ platform, labels }: Asking): AgentRoom[] {
+  seats({ platform, labels }: WaitingFlow): AgentRoom[] {
     return this.#rooms.agents.filter(
       (agent) => agent.platform === platform && labels.every((label) => agent.labels.includes(label)),
     );
   }
 
-  couldEverHold({ pools, amounts }: Asking): boolean {
+  couldEverHold({ pools, amounts }: WaitingFlow): boolean {
     return pools.every((name, i) => (this.#rooms.pools.get(name)?.size ?? -1) >= amounts[i]!);
   }
 
@@ -152,13 +152,13 @@ class Left {
     return !this.#locked.has(key);
   }
 
-  keepLocks({ locks }: Asking): string[] {
+  keepLocks({ locks }: WaitingFlow): string[] {
     const now = locks.filter((key) => !this.#locked.has(key));
     for (const key of now) this.#locked.add(key);
     return now;
   }
 
-  fits({ pools, amounts }: Asking): boolean {
+  fits({ pools, amounts }: WaitingFlow): boolean {
     return pools.every((name, i) => (this.#pools.get(name) ?? -1) >= amounts[i]!);
   }
 
@@ -187,7 +187,7 @@ class Left {
       )[0];
   }
 
-  take({ pools, amounts }: Asking, { name }: AgentRoom): void {
+  take({ pools, amounts }: WaitingFlow, { name }: AgentRoom): void {
     pools.forEach((pool, i) => {
       this.#pools.set(pool, (this.#pools.get(pool) ?? 0) - amounts[i]!);
     });
@@ -213,7 +213,7 @@ export interface KeptRoom {
 
 /** For whom room would be kept if every agent asked now, in the waiting order. */
 export function keptRoom(
-  first: readonly (Asking & { readonly run: string; readonly flow: string })[],
+  first: readonly (WaitingFlow & { readonly run: string; readonly flow: string })[],
   rooms: Rooms,
 ): KeptRoom[] {
   const { assigned, kept } = allot(
@@ -237,7 +237,7 @@ export function keptRoom(
  * `agents`: those that could carry it out, with their free slots.
  */
 export function keptAgainst(
-  asks: Pick<Asking, 'pools' | 'amounts' | 'locks'> & { readonly run: string; readonly flow: string },
+  asks: Pick<WaitingFlow, 'pools' | 'amounts' | 'locks'> & { readonly run: string; readonly flow: string },
   kept: readonly KeptRoom[],
   pools: Rooms['pools'],
   agents: readonly { readonly name: string; readonly free: number }[],
@@ -265,7 +265,7 @@ export function keptAgainst(
 }
 
 /** Units of each pool that are kept. */
-export function keptUnits(kept: readonly Kept<Asking>[]): Map<string, number> {
+export function keptUnits(kept: readonly Kept<WaitingFlow>[]): Map<string, number> {
   const units = new Map<string, number>();
   for (const { asking, pools } of kept)
     if (pools)

@@ -1,11 +1,11 @@
 /** What graph/run/room.ts asks of the record: expedited and key flows that wait for room, and the rooms there are (protocol C8-C10). */
 
 import { NO_DEADLINE } from '../../graph/compiled/latest-start.ts';
-import { type AgentRoom, type Asking, allot, keptUnits, type Rooms } from '../../graph/run/room.ts';
+import { type AgentRoom, allot, keptUnits, type Rooms, type WaitingFlow } from '../../graph/run/room.ts';
 import type { Queryable } from '../schema/pool.ts';
 
 /** A row of the outbox that this transaction has locked. */
-export interface Candidate extends Asking {
+export interface Candidate extends WaitingFlow {
   readonly run_id: string;
   readonly flow_id: string;
   readonly generation: number;
@@ -40,24 +40,26 @@ export interface Taker {
 }
 
 /** A row of the outbox that nobody has claimed. */
-export interface WaitingRow extends Asking {
+export interface WaitingRow extends WaitingFlow {
   readonly run: string;
   readonly flow: string;
   /** Those of its locks that are held. */
-  readonly locked: readonly string[];
+  readonly heldLocks: readonly string[];
 }
 
-/** Room is kept for at most this number of flows at a time, the first in the waiting order: a claim reads no more than these. */
+/** Maximum number of flows for which room is kept: the first ones in the waiting order. Each claim reads them, so their number is limited. */
 const FIRST_LIMIT = 64;
 
 /**
- * Expedited and key flows that need more than a plain slot, in the waiting order; none of closed, frozen or paused runs, and key flows of
- * scheduled runs only: no room stands idle for a backfill. Reads an index of just these. */
+ * The flows for which room is kept, in the waiting order: expedited flows, and key flows of scheduled runs, that need a pool, a lock or a label.
+ * A key flow of a backfill or rehearsal is not among them, so no room stands idle for it; nor is a flow of a run that is closed, frozen or
+ * paused, or of a paused platform. Uses an index that contains only such flows.
+ */
 export async function readFirst(client: Queryable): Promise<WaitingRow[]> {
   const found = await client.query<WaitingRow>({
     name: 'claim-first',
     text: `select o.run_id as run, o.flow_id as flow, o.platform, o.labels, o.pools, o.pool_amounts as amounts, o.locks,
-        case when o.locks = '{}' then '{}' else array(select l.key from locks l where l.key = any(o.locks)) end as locked
+        case when o.locks = '{}' then '{}' else array(select l.key from locks l where l.key = any(o.locks)) end as "heldLocks"
       from outbox o
       where claimed_epoch is null and (expedite or (key and latest_start_ms <= ${NO_DEADLINE})) and needs_room(pools, labels, locks)
         and (select r.state = 'open' and r.frozen is null from runs r where r.id = o.run_id)
@@ -104,31 +106,38 @@ export async function readRooms(
   client: Queryable,
   first: readonly WaitingRow[],
   leaseMs: number,
-): Promise<{ agents: FreeAgent[]; pools: Rooms['pools']; locked: Rooms['locked'] }> {
+): Promise<{ agents: FreeAgent[]; pools: Rooms['pools']; heldLocks: Rooms['heldLocks'] }> {
   const [agents, pools] = await Promise.all([
     readFreeAgents(client, [...new Set(first.map((entry) => entry.platform))], leaseMs),
     readPoolRooms(client, [...new Set(first.flatMap((entry) => entry.pools))]),
   ]);
-  return { agents, pools, locked: new Set(first.flatMap((entry) => entry.locked)) };
+  return { agents, pools, heldLocks: new Set(first.flatMap((entry) => entry.heldLocks)) };
 }
 
-/** What goes first, with the rooms as they were read: those that this claim may take are locked, and for the others room is kept. */
+/** The flows that go first, and the rooms as they were read. */
 export interface FirstInLine {
   readonly all: readonly WaitingRow[];
-  readonly locked: readonly Candidate[];
+  /** The rows of those that this claim can take; its transaction has locked them. Room is kept for the others. */
+  readonly lockedRows: readonly Candidate[];
   /** Units of pools that nobody else may take now. */
   readonly kept: ReadonlyMap<string, number>;
-  readonly rooms: { readonly agents: readonly Omit<AgentRoom, 'takes'>[] } & Pick<Rooms, 'pools' | 'locked'>;
+  readonly rooms: { readonly agents: readonly Omit<AgentRoom, 'takes'>[] } & Pick<
+    Rooms,
+    'pools' | 'heldLocks'
+  >;
 }
 
 const NONE_FIRST: FirstInLine = {
   all: [],
-  locked: [],
+  lockedRows: [],
   kept: new Map(),
-  rooms: { agents: [], pools: new Map(), locked: new Set() },
+  rooms: { agents: [], pools: new Map(), heldLocks: new Set() },
 };
 
-/** Costs nothing while no expedited or key flow waits for room: then there is nothing more to ask of the record. */
+/**
+ * Finds out which of the flows that go first, `all`, the takers have room for, and locks their rows; it skips rows that another claim has locked.
+ * When there are no such flows it asks the record nothing.
+ */
 export async function lockFirst(
   client: Queryable,
   all: readonly WaitingRow[],
@@ -143,7 +152,7 @@ export async function lockFirst(
     { ...rooms, agents: withTakers(rooms.agents, takers) },
     () => 0,
   );
-  if (assigned.length === 0) return { all, locked: [], kept: keptUnits(kept), rooms };
+  if (assigned.length === 0) return { all, lockedRows: [], kept: keptUnits(kept), rooms };
   const found = await client.query<Candidate>({
     name: 'lock-first',
     text: `select ${CANDIDATE} from outbox o
@@ -152,10 +161,13 @@ export async function lockFirst(
     values: [assigned.map((entry) => entry.asking.run), assigned.map((entry) => entry.asking.flow)],
   });
   const taken = assigned.map(({ asking, agent }) => ({ asking, agent, pools: true, locks: [] }));
-  return { all, locked: found.rows, kept: keptUnits([...kept, ...taken]), rooms };
+  return { all, lockedRows: found.rows, kept: keptUnits([...kept, ...taken]), rooms };
 }
 
-/** Agents that ask now count as they say; all others keep what was read of them. */
+/**
+ * The agents that were read, each with the number of flows that it takes in this claim: the sum of its calls' limits, 0 when it has not called.
+ * An agent that calls and was not read, as no flow of its platform goes first, is added with what its calls say.
+ */
 export function withTakers(
   agents: readonly Omit<AgentRoom, 'takes'>[],
   takers: readonly Taker[],

@@ -101,7 +101,7 @@ export function keptOf(
       return { name: agent.name, platform: agent.platform, labels: agent.labels, free, takes: free };
     }),
     pools,
-    locked: new Set(first.flatMap((entry) => entry.locked)),
+    heldLocks: new Set(first.flatMap((entry) => entry.heldLocks)),
   });
 }
 

@@ -1,6 +1,6 @@
 /** Claims: waiting flows become leases of an agent (protocol C1, C2, C8-C10). Locks the outbox first and no counter row (A10). */
 import type pg from 'pg';
-import { type Asking, allot, type Line } from '../../graph/run/room.ts';
+import { allot, type Line, type WaitingFlow } from '../../graph/run/room.ts';
 import { takingEpochs } from '../record/epochs.ts';
 import { inTransaction, type Transaction } from '../schema/pool.ts';
 import { requireInstance } from './agents.ts';
@@ -158,7 +158,7 @@ async function assign(
   requests: readonly ClaimRequest[],
   lists: readonly Waiting[],
 ): Promise<Assignment[]> {
-  const found = [...first.locked, ...lists.flatMap((list) => list.found)];
+  const found = [...first.lockedRows, ...lists.flatMap((list) => list.found)];
   if (found.length === 0) return [];
   const platforms = new Set(found.map((found) => found.platform));
   const takers = requests.filter((request) => request.limit > 0 && platforms.has(request.call.platform));
@@ -185,9 +185,11 @@ async function assign(
   const free = new Map(slots.rows.map((row) => [row.name, row.slots]));
   for (const row of open.rows) free.set(row.agent, (free.get(row.agent) ?? 0) - row.open);
   const known = withTakers(first.rooms.agents, takers);
-  const { assigned } = allot<Asking>(
+  const { assigned } = allot<WaitingFlow>(
     first.all.map((row) => {
-      const candidate = first.locked.find((entry) => entry.run_id === row.run && entry.flow_id === row.flow);
+      const candidate = first.lockedRows.find(
+        (entry) => entry.run_id === row.run && entry.flow_id === row.flow,
+      );
       return { asking: candidate ?? row, takeable: candidate !== undefined };
     }),
     lists.map(
@@ -199,9 +201,9 @@ async function assign(
     {
       agents: known.map((agent) => ({ ...agent, free: free.get(agent.name) ?? agent.free })),
       pools: new Map([...first.rooms.pools, ...pools]),
-      locked: first.rooms.locked,
+      heldLocks: first.rooms.heldLocks,
     },
-    inWaitingOrder as (a: Asking, b: Asking) => number,
+    inWaitingOrder as (a: WaitingFlow, b: WaitingFlow) => number,
   );
   const left = new Map(requests.map((request) => [request, request.limit]));
   return assigned.map(({ asking, agent }, i) => {

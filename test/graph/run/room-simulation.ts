@@ -2,9 +2,15 @@
  * A small estate that plays claims over and over: pools, agents with slots and labels, locks, pauses, flows that come at random moments
  * and take random times. Claims come one agent at a time, in random order, as they do through the API.
  */
-import { type AgentRoom, type Allotment, type Asking, allot, type First } from '../../../graph/run/room.ts';
+import {
+  type AgentRoom,
+  type Allotment,
+  allot,
+  type PriorityFlow,
+  type WaitingFlow,
+} from '../../../graph/run/room.ts';
 
-export interface SimFlow extends Asking {
+export interface SimFlow extends WaitingFlow {
   readonly id: number;
   readonly run: number;
   readonly comesAt: number;
@@ -98,7 +104,7 @@ export interface Ended {
   readonly waits: number;
 }
 
-const needsRoom = ({ pools, labels, locks }: Asking): boolean =>
+const needsRoom = ({ pools, labels, locks }: WaitingFlow): boolean =>
   pools.length > 0 || labels.length > 0 || locks.some((key) => key.startsWith('lock:'));
 
 /** Plays until everything has ended. `keeps` false: whatever fits is taken, in the waiting order. */
@@ -140,7 +146,7 @@ export function play(estate: Estate, seed: number, keeps: boolean): Ended {
   const claim = (asks: SimAgent): Allotment<SimFlow> => {
     const open = waiting.filter((entry) => !isPaused(entry)).sort(order);
     const goesFirst = (flow: SimFlow): boolean => keeps && (flow.key || isExpedited(flow)) && needsRoom(flow);
-    const first = open.filter(goesFirst).map((asking): First<SimFlow> => ({ asking, takeable: true }));
+    const first = open.filter(goesFirst).map((asking): PriorityFlow<SimFlow> => ({ asking, takeable: true }));
     const rest = open.filter(
       (entry) =>
         !goesFirst(entry) &&
@@ -154,8 +160,8 @@ export function play(estate: Estate, seed: number, keeps: boolean): Ended {
       return { ...agent, free, takes: agent === asks ? free : 0 };
     });
     const pools = new Map([...estate.pools].map(([name, size]) => [name, { size, used: used(name) }]));
-    const locked = new Set([...running.values()].flatMap((entry) => entry.flow.locks));
-    return allot(first, [{ agents: [asks.name], waiting: rest }], { pools, locked, agents }, order);
+    const heldLocks = new Set([...running.values()].flatMap((entry) => entry.flow.locks));
+    return allot(first, [{ agents: [asks.name], waiting: rest }], { pools, heldLocks, agents }, order);
   };
 
   const begin = (flow: SimFlow, agent: string): void => {

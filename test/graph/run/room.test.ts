@@ -1,12 +1,12 @@
 import { describe, expect, test } from 'vitest';
-import { type AgentRoom, type Asking, allot, keptUnits, type Rooms } from '../../../graph/run/room.ts';
+import { type AgentRoom, allot, keptUnits, type Rooms, type WaitingFlow } from '../../../graph/run/room.ts';
 import { play, randomEstate } from './room-simulation.ts';
 
-interface Flow extends Asking {
+interface Flow extends WaitingFlow {
   readonly id: string;
 }
 
-const flow = (id: string, rest: Partial<Asking> = {}): Flow => ({
+const flow = (id: string, rest: Partial<WaitingFlow> = {}): Flow => ({
   id,
   platform: 'yt',
   labels: [],
@@ -25,11 +25,11 @@ const agent = (name: string, rest: Partial<AgentRoom> = {}): AgentRoom => ({
 });
 const rooms = (pools: Record<string, [used: number, size: number]>, rest: Partial<Rooms> = {}): Rooms => ({
   pools: new Map(Object.entries(pools).map(([name, [used, size]]) => [name, { used, size }])),
-  locked: new Set(),
+  heldLocks: new Set(),
   agents: [agent('a')],
   ...rest,
 });
-const p = (n: number): Partial<Asking> => ({ pools: ['p'], amounts: [n] });
+const p = (n: number): Partial<WaitingFlow> => ({ pools: ['p'], amounts: [n] });
 const small = (id: string): Flow => flow(id, p(1));
 
 function dealt(first: readonly Flow[], waiting: readonly Flow[], given: Rooms, takeable = true) {
@@ -96,7 +96,7 @@ describe('C10: room is kept for an expedited or key flow that lacks nothing else
       flow('X', { ...p(4), labels: ['gpu'] }),
       { agents: [agent('a'), agent('g', { labels: ['gpu'], free: 0 })] },
     ],
-    ['a lock', flow('X', { ...p(4), locks: ['lock:a'] }), { locked: new Set(['lock:a']) }],
+    ['a lock', flow('X', { ...p(4), locks: ['lock:a'] }), { heldLocks: new Set(['lock:a']) }],
     ['a pool', flow('X', { pools: ['p', 'gone'], amounts: [4, 1] }), {}],
     ['a pool that is large enough', flow('X', p(5)), {}],
   ];
@@ -108,7 +108,7 @@ describe('C10: room is kept for an expedited or key flow that lacks nothing else
   test('its free locks are kept while it waits for another one, so that it gets both', () => {
     const x = flow('X', { locks: ['lock:a', 'lock:b'] });
     const other = flow('s', { locks: ['lock:b'] });
-    expect(dealt([x], [other], rooms({}, { locked: new Set(['lock:a']) })).assigned).toEqual([]);
+    expect(dealt([x], [other], rooms({}, { heldLocks: new Set(['lock:a']) })).assigned).toEqual([]);
   });
 
   test('a slot of the only agent with its label is kept', () => {
