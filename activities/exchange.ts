@@ -27,7 +27,7 @@ import {
   likelySubscribers,
   newsIn,
   notifySubscribers,
-  subscribersOf,
+  waitingRuns,
 } from '../store/record/subscriptions.ts';
 import { sendNotify } from '../store/schema/notify.ts';
 import { inTransaction, type Queryable, type Transaction } from '../store/schema/pool.ts';
@@ -98,7 +98,7 @@ async function once(
     if (counter.exchange >= request.n) return takeStored(client, context, request, counter);
     if (counter.exchange < request.n - 1) return { refused: 'ahead' };
     if (counter.subscribed && request.groups.length > 0) {
-      const needed = await subscribersOf(client, context, news());
+      const needed = await waitingRuns(client, context, news());
       if (needed.some((run) => run !== request.run && !subscribers.includes(run)))
         return { unlocked: needed };
     }

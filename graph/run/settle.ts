@@ -48,14 +48,17 @@ export function settle(m: Machine): void {
   const queue = m.s.dirty;
   for (let i = queue.length - 1; i >= 0; i--) {
     noteSetAside(m, queue[i]!);
-    back(m, queue[i]!);
+    takeBackUnready(m, queue[i]!);
   }
-  for (let head = 0; head < queue.length; head++) forward(m, queue[head]!);
+  for (let head = 0; head < queue.length; head++) releaseReady(m, queue[head]!);
   for (const v of new Set(queue)) notePhase(m, v);
   m.s.dirty.length = 0;
 }
 
-/** start-now also sets aside what goes missing after it. The flow's result will be tainted then (D6). */
+/**
+ * start-now sets unmet edges aside, also one that becomes unmet after it. Then the flow's result will be tainted (D6): a release that nobody has
+ * claimed is taken back, so that the flow is released again with the taint.
+ */
 function noteSetAside(m: Machine, v: number): void {
   const { s } = m;
   if (s.result[v] !== 0 || !has(s, v, FLAG.STARTED_NOW) || has(s, v, FLAG.TAINT_NEXT)) return;
@@ -64,7 +67,7 @@ function noteSetAside(m: Machine, v: number): void {
   m.setFlags(v, FLAG.TAINT_NEXT);
 }
 
-function back(m: Machine, v: number): void {
+function takeBackUnready(m: Machine, v: number): void {
   const { s, graph } = m;
   if (s.closed || s.result[v] !== 0 || isClaimed(s, v)) return;
   if (isReady(graph, s, v) && !has(s, v, FLAG.SKIP)) return;
@@ -74,7 +77,7 @@ function back(m: Machine, v: number): void {
   } else if (s.released[v] !== 0 && graph.attrOf(v).runner === 'person') m.markReleased(v, false);
 }
 
-function forward(m: Machine, v: number): void {
+function releaseReady(m: Machine, v: number): void {
   const { s, graph } = m;
   if (has(s, v, FLAG.DISPATCHED)) return;
   if (has(s, v, FLAG.SKIP)) {
@@ -227,8 +230,8 @@ function lapseWaives(m: Machine, v: number, operation: string | null): void {
 
 /**
  * Marks as stale every flow below `roots` that has a result or is in progress: it has used an older effect of them (D6). Flows that are
- * about to be redone are left out. A flow that nobody has claimed has not started; that it is not claimed becomes a condition of the group.
- * The exchange reports it to other runs (A11); `via` are the runs through which the news came. O(V + E).
+ * about to be redone are left out, and so are flows that have not started. The group expects each flow to be claimed, or not, as it is known here
+ * (A5). The exchange reports it to other runs (A11); `via` are the runs through which the news came. O(V + E).
  */
 export function markStale(m: Machine, roots: readonly number[], via: readonly string[] = []): void {
   if (roots.length === 0) return;
@@ -255,7 +258,10 @@ export function hasStarted(s: RunState, v: number): boolean {
   return s.result[v] !== 0 || isClaimed(s, v);
 }
 
-/** The attempt that a rerun waited for ended without having started: the flow is now a member that has not started (protocol E3). */
+/**
+ * Ends the wait of a rerun (`running: wait`) for the present attempt of the flow: it has ended without having started, its release was taken back,
+ * or the flow is force-passed. The rerun then begins no generation: the flow is a member of the plan that has not started (protocol E).
+ */
 export function dropPending(m: Machine, v: number): void {
   if (!has(m.s, v, FLAG.RERUN_PENDING)) return;
   m.setFlags(v, 0, FLAG.RERUN_PENDING | FLAG.PENDING_ROOT | FLAG.KEEP_WAIVES | FLAG.STOPPING);

@@ -10,7 +10,7 @@ import type { CatalogueVersion } from '../../store/catalogue/catalogue.ts';
 import { lastAttempt } from '../../store/history/flow-past.ts';
 import { readFlowStates } from '../../store/history/flows.ts';
 import { openRuns } from '../../store/history/runs.ts';
-import { usersOf } from '../../store/record/subscriptions.ts';
+import { waitingFlows } from '../../store/record/subscriptions.ts';
 import type { ServiceDeps } from '../deps.ts';
 import type { EstateLineage } from '../lineage/estate-lineage.ts';
 import { isStaging } from '../programs/flow-data.ts';
@@ -164,7 +164,7 @@ async function runsHolding(deps: ServiceDeps, flow: string): Promise<Retirement[
     const { state } = (await readFlowStates(deps.pool, run, [flow]))[0]!;
     const retirable = RETIRE.allowedIn.includes(state);
     const below = [...graph.down.subarray(graph.downOff[v], graph.downOff[v + 1])].map((d) => graph.ids[d]!);
-    const users = retirable ? [[run, below] as const, ...(await usersOf(deps.pool, run, [flow]))] : [];
+    const users = retirable ? [[run, below] as const, ...(await waitingFlows(deps.pool, run, [flow]))] : [];
     const blocks: Retirement['openRuns'][number]['blocks'][number][] = [];
     for (const [user, flows] of users)
       for (const it of await readFlowStates(deps.pool, user, flows))

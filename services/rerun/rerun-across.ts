@@ -7,7 +7,7 @@ import type { RunState } from '../../graph/run/state.ts';
 import { memberOf } from '../../graph/verbs/rerun.ts';
 import { type RunContext, readRun } from '../../store/record/run-context.ts';
 import { readState } from '../../store/record/run-state.ts';
-import { usersOf } from '../../store/record/subscriptions.ts';
+import { waitingFlows } from '../../store/record/subscriptions.ts';
 import type { ServiceDeps } from '../deps.ts';
 
 export interface PlanPart {
@@ -37,7 +37,7 @@ export async function partsOf(deps: ServiceDeps, asked: PlanPart): Promise<Found
     { run: asked.context.run.id, flows: asked.members.map((v) => asked.context.graph.ids[v]!) },
   ];
   for (let next = queue.shift(); next !== undefined; next = queue.shift()) {
-    for (const [run, flows] of await usersOf(deps.pool, next.run, next.flows)) {
+    for (const [run, flows] of await waitingFlows(deps.pool, next.run, next.flows)) {
       if (left.has(run)) continue;
       const known = parts.get(run) ?? (await openPart(deps, run));
       if ('code' in known) {

@@ -1,7 +1,8 @@
 /**
- * Edges to other runs (protocol A11). A row of `subscriptions` has two halves: `told` is what the run of the upstream flow has last written
- * into the log of the waiting run, under its counter row; `released_ms` and `tainted` are what the waiting run has read of it, written by its
- * own exchange. Lock order: advisory locks of run ids, then counter rows by run id (A10). docs/decisions/0006.
+ * Edges to other runs (protocol A11). A row of `subscriptions` has two halves, each written by the exchange of one run. `told`: what the run
+ * of the upstream flow last wrote into the log of the waiting run; its exchange locks the counter row of the waiting run for that. `released_ms`
+ * and `tainted`: what the waiting run has read of it in its log. Lock order: advisory locks of run ids, then counter rows by run id (A10).
+ * docs/decisions/0006.
  */
 
 import { reachOf } from '../../graph/compiled/reach.ts';
@@ -40,8 +41,9 @@ export async function readMet(
 }
 
 /**
- * Locks a run's id against subscribers (`own`, while it is opened) and the ids of the runs that it subscribes to, all in one order. A run that
- * subscribes to another finds it committed, or is found by its opening.
+ * Locks the id of the run that is opened (`own`) for itself alone, and the ids of the runs that it subscribes to shared with others, all in the
+ * order of the ids. So an opening and a subscription to the same run never happen at once: either the subscription finds the run with its rows,
+ * or the opening finds the subscription.
  */
 async function lockIds(client: Queryable, own: string, upstreams: readonly string[]): Promise<void> {
   // One statement each: a set-returning one may take locks in another order than it is sorted.
@@ -161,8 +163,8 @@ export function newsIn(context: RunContext, groups: readonly Group[]): () => rea
   };
 }
 
-/** Runs into whose logs the news has to be written: their counter rows are needed (A10). */
-export async function subscribersOf(
+/** Runs that wait for a flow of which the groups say something new: their counter rows have to be locked (A10). */
+export async function waitingRuns(
   client: Queryable,
   context: RunContext,
   news: readonly FlowNews[],
@@ -178,7 +180,7 @@ export async function subscribersOf(
 }
 
 /** Flows of other runs that wait for some flows of a run, by their run. */
-export async function usersOf(
+export async function waitingFlows(
   client: Queryable,
   run: string,
   flows: readonly string[],
