@@ -36,7 +36,7 @@ export async function* followRun(
   let changed = false;
   let seen = false;
   let wake = (): void => {};
-  const notice = (): void => {
+  const markChanged = (): void => {
     changed = true;
     wake();
   };
@@ -44,7 +44,7 @@ export async function* followRun(
   const listening = (async () => {
     while (!signal.aborted) {
       try {
-        for await (const _event of client.events(ofRun(run, '/events'), {}, signal)) notice();
+        for await (const _event of client.events(ofRun(run, '/events'), {}, signal)) markChanged();
       } catch {
         // Looking goes on without events; the next look throws when the API is gone.
       }
@@ -94,7 +94,10 @@ async function lookAgain(client: Client, run: string, signal: AbortSignal): Prom
 const isUnreachable = (error: unknown): boolean =>
   error instanceof SluiceError && error.code === 'api_unreachable';
 
-/** Reads a run and its flows. The flows are read before the run: a finished run comes with the final state of its flows. */
+/**
+ * Reads a run and its flows. A finished run comes with the final state of its flows: they are read after the run was seen as finished, and again
+ * when it finishes meanwhile. An open run is read after its flows.
+ */
 export async function look(client: Client, run: string): Promise<Sight> {
   for (;;) {
     const before = await client.get<RunDetail>(ofRun(run));

@@ -1,4 +1,4 @@
-/** `sluice notices`: the notices that people have received. */
+/** `sluice notices`: the notices that the engine has written for people. Nobody sends them yet. */
 import type { z } from 'zod';
 import type { Notice } from '../../contract/records.ts';
 import { instant } from '../text/instant.ts';

@@ -122,7 +122,7 @@ const LONG_SHARE = 1.5;
 /** By how much it must exceed its average for that, ms: a flow of two seconds may take four. */
 const LEAST_MORE_MS = 60_000;
 
-/** By which measure a running flow runs too long; null = it does not. `usualMs`: its average of the last week; null = it has none. */
+/** By which measure a running flow runs too long; null = it does not. `usualMs`: its average of the last week, else its median; null = it has no past. */
 export function overLong(elapsedMs: number, usualMs: number | null): 'hour' | 'usual' | null {
   if (usualMs !== null && elapsedMs > Math.max(LONG_SHARE * usualMs, usualMs + LEAST_MORE_MS)) return 'usual';
   return elapsedMs > LONG_RUN_MS ? 'hour' : null;

@@ -1,4 +1,7 @@
-/** Which running flows run too long now (docs/answers.md, Q09): more than an hour, or half as long again as on their own average. */
+/**
+ * Which running flows run too long now (docs/answers.md, Q09): more than an hour; or longer than usual by half and by at least a minute. Usual is the
+ * flow's own average of the last week, else its median.
+ */
 
 import type { Flow } from '../../graph/model.ts';
 import { overLong } from '../../graph/usual/expected.ts';

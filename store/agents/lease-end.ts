@@ -1,4 +1,4 @@
-/** The end of a lease without a word of its agent: requeued when the program never started, otherwise lost (protocol C4). */
+/** The end of a lease without a word of its agent: lost when the program had started, otherwise requeued or cancelled (protocol C4). */
 import type pg from 'pg';
 import { appendLog, type LogRow, lockCounters } from '../record/run-log.ts';
 import { notify, sendNotify } from '../schema/notify.ts';
@@ -28,9 +28,13 @@ export function releaseHoldings(client: Transaction, ended: readonly Holding[]):
 }
 
 /**
- * Ends the given leases: never started -> back to the outbox by ending the epoch, if the flow would still wait for an agent, otherwise a
- * completion `requeued` (an upstream is being redone, say); to be stopped -> cancelled; else a `lost` row.
- * With `silentMs`, only those of which nothing was heard for their lease time when the transaction looks. Returns what was done.
+ * Ends the given leases. What follows depends on the attempt:
+ * - started, also when it was to be stopped: it is `lost`, by a log row of kind `lost`;
+ * - not started and to be stopped: it is `cancelled`, by a completion;
+ * - not started otherwise: it is `requeued`. Its flow goes back to the outbox, or gets a completion when it no longer waits for an agent (an
+ *   upstream is being redone, say).
+ * With `onlySilent`, leases of which something was heard within their lease time are left alone. Returns the number of attempts that were
+ * requeued, in both ways, as `requeued`, and of all others, cancelled ones included, as `lost`.
  */
 export async function endLeases(
   pool: pg.Pool,

@@ -1,4 +1,4 @@
-/** Whether the numbers are right: rows against the other side and against usual, effort by group: Q30, Q34, Q35. */
+/** Q30: interfaces that start in a time window. Whether the numbers are right: Q34, rows against the other side and against usual; Q35, effort by group. */
 import { z } from 'zod';
 import { GivenId, listOf } from '../../../contract/fields.ts';
 import { shiftPeriod } from '../../../graph/calendar/calendar.ts';
