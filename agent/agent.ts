@@ -77,7 +77,7 @@ export function createAgent(options: AgentOptions): Agent {
       farewell.attemptForgotten();
     },
     // A person who asks why should not have to wait for the next heartbeat.
-    onWaits: () => void heartbeats.beat().catch(() => {}),
+    onProgress: () => void heartbeats.beat().catch(() => {}),
     onUnsaved: (epoch, error) => logger.error({ err: error, epoch }, 'a result cannot be kept on the disk'),
   });
   const delivery = new ResultDelivery({ session, attempts, spool: results, logger });

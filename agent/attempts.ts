@@ -43,8 +43,8 @@ export interface AttemptsOptions {
   readonly encoding?: string | undefined;
   /** A result is ready to be sent. */
   readonly onResult: (result: AttemptResult) => void;
-  /** What a program waits for has changed, or how far one has come. */
-  readonly onWaits?: () => void;
+  /** A running program waits for something else than before, or has come further. */
+  readonly onProgress?: () => void;
   /** An attempt was forgotten: its slot is free. */
   readonly onFree: () => void;
   /** A result could not be kept on the disk. It is sent all the same. */
@@ -248,7 +248,7 @@ export class Attempts {
       encoding,
       waits: (what) => {
         attempt.waits = what;
-        this.#options.onWaits?.();
+        this.#options.onProgress?.();
       },
       reached: (howFar) => {
         attempt.reached = howFar;
@@ -282,11 +282,11 @@ export class Attempts {
       });
   }
 
-  /** Calls `onWaits` after REACHED_MS, once for all statements that begin meanwhile. */
+  /** Calls `onProgress` REACHED_MS after the first progress that was not reported yet, once for all that comes meanwhile. */
   #notifyReached(): void {
     this.#reachedTimer ??= setTimeout(() => {
       this.#reachedTimer = undefined;
-      this.#options.onWaits?.();
+      this.#options.onProgress?.();
     }, REACHED_MS).unref();
   }
 

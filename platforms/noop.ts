@@ -2,7 +2,7 @@
 
 import type { Ending, Task } from '../contract/agent.ts';
 import { type Platform, type SpecOf, stopReason } from './platform.ts';
-import { endingOfCause } from './sql/interruption.ts';
+import { interruptedEnding } from './sql/interruption.ts';
 
 /** The ending of a noop that takes no time. It needs no timer and no promise. */
 export function noopEnding(task: Task): Ending {
@@ -22,14 +22,14 @@ export function createNoopPlatform(): Platform {
       return new Promise((resolve) => {
         const early = () => {
           clearTimeout(timer);
-          resolve(endingOfCause(stopReason(signal), task, false));
+          resolve(interruptedEnding(stopReason(signal), task, false));
         };
         const { ms } = task.spec as SpecOf<'noop'>;
         const late = task.timeoutMs !== null && task.timeoutMs < ms;
         const timer = setTimeout(
           () => {
             signal.removeEventListener('abort', early);
-            resolve(late ? endingOfCause('timeout', task, false) : noopEnding(task));
+            resolve(late ? interruptedEnding('timeout', task, false) : noopEnding(task));
           },
           late ? task.timeoutMs! : ms,
         );

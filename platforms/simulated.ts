@@ -2,7 +2,7 @@
 
 import type { Ending, Task } from '../contract/agent.ts';
 import { type Platform, stopReason } from './platform.ts';
-import { endingOfCause } from './sql/interruption.ts';
+import { interruptedEnding } from './sql/interruption.ts';
 
 export interface SimulatedPlatform extends Platform {
   /** Tasks executed so far, in order. */
@@ -27,7 +27,7 @@ export function createSimulatedPlatform(
         const timer = said === 'never' ? undefined : setTimeout(() => resolve(said.ending), said.afterMs);
         const early = () => {
           clearTimeout(timer);
-          resolve(endingOfCause(stopReason(signal), task, false));
+          resolve(interruptedEnding(stopReason(signal), task, false));
         };
         if (signal.aborted) early();
         else signal.addEventListener('abort', early, { once: true });

@@ -103,7 +103,10 @@ export class WrapperFolder {
     return result === undefined ? undefined : endingOf(result, this.task());
   }
 
-  /** Ends what a killed wrapper left running. A group outlives its leader's id, so only a foreign leader is spared. */
+  /**
+   * Ends the process group of the program that a killed wrapper left running. A group lives on when its leader has ended, so it is ended also when
+   * no process has the leader's id. It is left alone when that id is now that of another process.
+   */
   #killProgram(): void {
     const program = this.#json<ProcessRef>('program.json');
     if (program === undefined) return;
@@ -159,7 +162,10 @@ function endingOf(result: WrapperResult, task: Task | undefined): Ending {
   return exitEnding(result.exitCode);
 }
 
-/** Identities on Linux begin with the boot: after one, groups with old numbers are strangers. */
+/**
+ * Whether the process was started since this machine booted: identities on Linux begin with the id of the boot. Of an earlier boot nothing lives,
+ * and the number of its process group may be that of another one now.
+ */
 function sameBoot(identity: string | undefined): boolean {
   return identity?.split('/')[0] === processIdentity(process.pid)?.split('/')[0] || !identity?.includes('/');
 }

@@ -2,7 +2,7 @@
 import type { Ending } from '../../contract/agent.ts';
 import type { Statement } from '../../sql/statements.ts';
 import { failed } from './failure.ts';
-import { endingOfCause, Interruption, type InterruptionCause } from './interruption.ts';
+import { Interruption, type InterruptionReason, interruptedEnding } from './interruption.ts';
 import type { DatabaseAttempt } from './session.ts';
 import type { Session } from './silence.ts';
 
@@ -18,7 +18,7 @@ export interface Frame {
 /** How `work` stopped before its end. */
 export interface Stopped {
   /** Why the attempt was to end early; null: it was not. */
-  readonly cause: InterruptionCause | null;
+  readonly reason: InterruptionReason | null;
   /** Why the session failed, otherwise what `work` has thrown. */
   readonly error: unknown;
   /** Undefined: no session was opened. */
@@ -44,15 +44,15 @@ export async function inSession(
     interruption.watch(session);
     return await work(frame);
   } catch (error) {
-    return endingOf({ cause: interruption.cause, error: frame?.session.failure ?? error, frame });
+    return endingOf({ reason: interruption.reason, error: frame?.session.failure ?? error, frame });
   } finally {
     interruption.dispose();
     frame?.session.close();
   }
 }
 
-function undone({ task, context }: DatabaseAttempt, { cause, error, frame }: Stopped): Ending {
-  if (cause !== null) return endingOfCause(cause, task, frame?.committing ?? false);
+function undone({ task, context }: DatabaseAttempt, { reason, error, frame }: Stopped): Ending {
+  if (reason !== null) return interruptedEnding(reason, task, frame?.committing ?? false);
   const ending = failed(error, frame?.current);
   if (ending.outcome === 'failed') context.log(`-- failed: ${ending.message}\n`);
   return ending;

@@ -14,7 +14,7 @@ const TERMINATE_AFTER_MS = 5_000;
 /** Time after which the agent closes the connection itself, ms: a connection over which nothing comes any more does not report its end. */
 const CLOSE_AFTER_MS = 10_000;
 
-export type InterruptionCause = StopReason | 'timeout';
+export type InterruptionReason = StopReason | 'timeout';
 
 /** Thrown between statements. While a statement runs, the database's own error arrives instead. */
 export class Interrupted extends Error {
@@ -22,8 +22,8 @@ export class Interrupted extends Error {
 }
 
 export class Interruption {
-  /** Why the attempt ends early; null: it does not. The first cause stays. */
-  cause: InterruptionCause | null = null;
+  /** Why the attempt ends early; null: it does not. The first reason counts. */
+  reason: InterruptionReason | null = null;
   readonly #context: ExecuteContext;
   readonly #sessions = new Set<Session>();
   readonly #onAbort = () => this.#interrupt(stopReason(this.#context.signal));
@@ -33,11 +33,11 @@ export class Interruption {
 
   constructor(context: ExecuteContext) {
     this.#context = context;
-    if (context.signal.aborted) this.cause = stopReason(context.signal);
+    if (context.signal.aborted) this.reason = stopReason(context.signal);
     else context.signal.addEventListener('abort', this.#onAbort, { once: true });
   }
 
-  /** From now on a cause cancels the backend of this session. */
+  /** From now on an interruption cancels the backend of this session. */
   watch(session: Session): void {
     this.#sessions.add(session);
   }
@@ -48,9 +48,9 @@ export class Interruption {
     this.#timer = setTimeout(() => this.#interrupt('timeout'), Math.min(timeoutMs, 2_147_483_647));
   }
 
-  /** Throws Interrupted if there is a cause. */
+  /** Throws Interrupted when the attempt is to end early. */
   check(): void {
-    if (this.cause !== null) throw new Interrupted(this.cause);
+    if (this.reason !== null) throw new Interrupted(this.reason);
   }
 
   /** To be called when the attempt is over: no backend is cancelled afterwards. */
@@ -60,10 +60,10 @@ export class Interruption {
     this.#context.signal.removeEventListener('abort', this.#onAbort);
   }
 
-  #interrupt(cause: InterruptionCause): void {
-    if (this.cause !== null || this.#disposed) return;
-    this.cause = cause;
-    this.#context.log(`-- ending early: ${cause}\n`);
+  #interrupt(reason: InterruptionReason): void {
+    if (this.reason !== null || this.#disposed) return;
+    this.reason = reason;
+    this.#context.log(`-- ending early: ${reason}\n`);
     this.#ending ??= this.#endBackends();
   }
 
@@ -88,13 +88,13 @@ export class Interruption {
   }
 }
 
-/** The ending of an attempt that a cause ended; `committing`: the end came while the commit was under way. */
-export function endingOfCause(
-  cause: InterruptionCause,
+/** How an attempt ended that was interrupted for this reason; `committing`: the end came while the commit was under way. */
+export function interruptedEnding(
+  reason: InterruptionReason,
   task: { timeoutMs: number | null; orphanMs: number },
   committing: boolean,
 ): Ending {
-  switch (cause) {
+  switch (reason) {
     case 'cancel':
       return { outcome: 'cancelled', effect: committing ? null : false };
     case 'leave':
@@ -108,6 +108,6 @@ export function endingOfCause(
         message: `no contact with the API for ${task.orphanMs} ms`,
       };
     default:
-      return cause satisfies never;
+      return reason satisfies never;
   }
 }

@@ -12,7 +12,7 @@ import { failed } from './failure.ts';
 import { ensurePlatformSchema, type FenceAnswer, markDone, takeFence } from './fence.ts';
 import { already, logOver, stale, whileWaiting } from './fenced-transaction.ts';
 import { type Frame, inSession } from './in-session.ts';
-import { endingOfCause, type InterruptionCause } from './interruption.ts';
+import { type InterruptionReason, interruptedEnding } from './interruption.ts';
 import { ProgramRun } from './program-statement.ts';
 import type { DatabaseAttempt } from './session.ts';
 
@@ -60,9 +60,9 @@ export async function withoutTransaction(
     const ending: Ending = { outcome: 'succeeded', rows };
     return fence.over === null ? ending : { ...ending, over: fence.over };
   };
-  return inSession(attempt, work, ({ cause, error, frame }) => {
+  return inSession(attempt, work, ({ reason, error, frame }) => {
     const ending =
-      cause === null ? failure(error, frame, progress) : interrupted(cause, error, task, progress);
+      reason === null ? failure(error, frame, progress) : interrupted(reason, error, task, progress);
     if ('message' in ending && ending.message !== undefined)
       context.log(`-- ${ending.outcome}: ${ending.message}\n`);
     return ending;
@@ -85,8 +85,8 @@ async function lockAndTake(frame: Frame, task: Task, context: ExecuteContext): P
 }
 
 /** The ending of a program that was ended early. */
-function interrupted(cause: InterruptionCause, error: unknown, task: Task, progress: Progress): Ending {
-  const ending = endingOfCause(cause, task, false);
+function interrupted(reason: InterruptionReason, error: unknown, task: Task, progress: Progress): Ending {
+  const ending = interruptedEnding(reason, task, false);
   const far = howFar(progress);
   if (ending.outcome === 'cancelled') {
     const effect = isUndone(error, progress) ? false : progress.finished > 0 ? true : null;

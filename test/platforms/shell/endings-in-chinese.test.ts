@@ -8,13 +8,13 @@ import {
   spoolTrouble,
   unlaunchedEnding,
 } from '../../../platforms/shell/shell-ending.ts';
-import { endingOfCause } from '../../../platforms/sql/interruption.ts';
+import { interruptedEnding } from '../../../platforms/sql/interruption.ts';
 import { taskOf } from '../task.ts';
 
 const task = taskOf({ type: 'noop', ms: 0, failTimes: 0 }, { timeoutMs: 300 });
 const shell = (what: 'timeout' | 'orphan' | 'leave' | 'force' | 'lost'): Ending =>
   endingOf({ what }, task, 'load.sh', () => '4711 (sleep, state D)');
-const database = (cause: 'timeout' | 'orphan' | 'leave'): Ending => endingOfCause(cause, task, false);
+const database = (cause: 'timeout' | 'orphan' | 'leave'): Ending => interruptedEnding(cause, task, false);
 
 const CODES = [
   ['EAGAIN', 'EMFILE', 'ENFILE', 'ENOMEM', 'ENOSPC', 'ESHIM', 'ENOENT', 'ENOTDIR', 'EACCES', 'E2BIG'],
