@@ -17,7 +17,8 @@ export interface Settings {
   readonly lang: Lang;
 }
 
-export interface Surroundings {
+/** What a command gets from the process that runs it. */
+export interface CommandContext {
   readonly version: string;
   readonly loadConfig: () => Settings;
   /** Whether colours are allowed. A stream that is not a terminal gets none in any case. */
@@ -37,7 +38,7 @@ const PATIENCE_MS = 2_000;
 const BRIDGE_MS = 45_000;
 
 /** Runs one command and returns its exit code. Never throws. */
-export async function runCommand(args: readonly string[], given: Surroundings): Promise<number> {
+export async function runCommand(args: readonly string[], given: CommandContext): Promise<number> {
   const json = args.includes('--json');
   let lang = langOf(args) ?? 'en';
   let exit = 0;

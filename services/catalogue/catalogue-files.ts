@@ -18,7 +18,7 @@ import {
   usedPrograms,
 } from '../programs/program-check.ts';
 import type { ProgramReader } from '../programs/program-reader.ts';
-import { type Surroundings, surroundingProblems } from './catalogue-surroundings.ts';
+import { type KnownAgentsAndRoles, surroundingProblems } from './catalogue-surroundings.ts';
 import { fileProblem, isYaml, textOfFiles } from './file-text.ts';
 
 export interface CheckedFiles {
@@ -35,7 +35,7 @@ export interface CheckOptions {
   readonly mode: 'apply' | 'import';
   readonly now?: number;
   /** Agents and people of this installation; null: they are not compared. */
-  readonly around?: Surroundings | null;
+  readonly around?: KnownAgentsAndRoles | null;
 }
 
 /**

@@ -8,14 +8,14 @@ import { labelsOfAgents } from '../../store/agents/agent-list.ts';
 import { rolesOfPeople } from '../../store/operations/actors.ts';
 import type { Queryable } from '../../store/schema/pool.ts';
 
-export interface Surroundings {
-  /** Every agent that was ever started. */
+export interface KnownAgentsAndRoles {
+  /** Platforms and labels of all agents that ever said hello. */
   readonly agents: readonly { readonly platform: string; readonly labels: readonly string[] }[];
-  /** Roles of the people who may ask. */
+  /** Roles that people have who are not disabled. */
   readonly roles: ReadonlySet<string>;
 }
 
-export async function readSurroundings(client: Queryable): Promise<Surroundings> {
+export async function readSurroundings(client: Queryable): Promise<KnownAgentsAndRoles> {
   const agents = await labelsOfAgents(client);
   return { agents, roles: new Set(await rolesOfPeople(client)) };
 }
@@ -23,7 +23,7 @@ export async function readSurroundings(client: Queryable): Promise<Surroundings>
 type Checked = Pick<CheckedCatalogue, 'catalogue' | 'flows' | 'locate'>;
 
 /** Warnings, one for each platform, set of labels or role, at the first flow that it concerns. O(flows + agents). */
-export function surroundingProblems(checked: Checked, around: Surroundings | null): Problem[] {
+export function surroundingProblems(checked: Checked, around: KnownAgentsAndRoles | null): Problem[] {
   const { catalogue, flows, locate } = checked;
   const known: KnownNames =
     around === null
@@ -37,11 +37,11 @@ export function surroundingProblems(checked: Checked, around: Surroundings | nul
   if (around !== null) {
     const alike = new Set(found.map(({ path }) => JSON.stringify(path)));
     const more = [
-      ...unheardPlatforms(checked, around),
-      ...uncarriedLabels(checked, around),
-      ...unheldRoles(checked, around),
+      ...platformsWithoutAgent(checked, around),
+      ...labelsWithoutAgent(checked, around),
+      ...rolesWithoutPerson(checked, around),
     ];
-    // A name in the wrong case is unknown as well: once is enough.
+    // `spellings` has reported a name that differs from a known one in case only.
     found.push(...more.filter(({ path }) => !alike.has(JSON.stringify(path))));
   }
   return found.map((finding) => placed(finding, locate(finding.path, finding.at)));
@@ -79,7 +79,7 @@ const warning = (code: Finding['code'], id: string, path: Path, en: string, zh: 
   at: 'value',
 });
 
-function unheardPlatforms(checked: Checked, { agents }: Surroundings): Finding[] {
+function platformsWithoutAgent(checked: Checked, { agents }: KnownAgentsAndRoles): Finding[] {
   if (agents.length === 0) return [];
   const heard = new Set([
     ...agents.map(({ platform }) => platform),
@@ -101,7 +101,7 @@ function unheardPlatforms(checked: Checked, { agents }: Surroundings): Finding[]
   });
 }
 
-function uncarriedLabels(checked: Checked, { agents }: Surroundings): Finding[] {
+function labelsWithoutAgent(checked: Checked, { agents }: KnownAgentsAndRoles): Finding[] {
   const first = firstOf(checked, ({ runner, platform, labels }) =>
     runner === 'agent' && labels.length > 0 ? `${platform} ${[...labels].sort().join(' ')}` : undefined,
   );
@@ -125,7 +125,7 @@ function uncarriedLabels(checked: Checked, { agents }: Surroundings): Finding[] 
   });
 }
 
-function unheldRoles(checked: Checked, { roles }: Surroundings): Finding[] {
+function rolesWithoutPerson(checked: Checked, { roles }: KnownAgentsAndRoles): Finding[] {
   const first = firstOf(checked, ({ runner, person }) => (runner === 'person' ? person?.role : undefined));
   return [...first].flatMap(([role, { flow, path, flows }]): Finding[] => {
     if (roles.has(role)) return [];

@@ -1,5 +1,5 @@
 /** The command line in this process: what it writes to either stream and its exit code. */
-import { runCommand, type Settings, type Surroundings } from '../../cli/run-command.ts';
+import { type CommandContext, runCommand, type Settings } from '../../cli/run-command.ts';
 
 export interface Ran {
   readonly exit: number;
@@ -29,7 +29,7 @@ export const commandLine =
     const bytes: Buffer[] = [];
     let err = '';
     const tty = terminal.columns === undefined ? {} : { isTTY: true, columns: terminal.columns };
-    const given: Surroundings = {
+    const given: CommandContext = {
       version: '0.0.0',
       loadConfig: () => ({
         home: '/nonexistent',
