@@ -31,7 +31,10 @@ export interface Activities {
     due: number,
   ): Promise<ExchangeResult | null>;
   freezeRun(run: string, exchangeOfRecord: number): Promise<void>;
-  /** Decides all slots of a schedule that are due. Fails, and is repeated, before the moment for which the schedule fired, ms. */
+  /**
+   * Decides all slots of a schedule that are due. `firedMs`: the moment for which Temporal fired it. While the clock of the record is before that
+   * moment the call fails, and Temporal repeats it.
+   */
   openDue(schedule: string, firedMs: number): Promise<void>;
 }
 

@@ -31,7 +31,7 @@ export interface ScheduleKeeperDeps {
   readonly logger: Logger;
 }
 
-/** Rest between two passes, ms: after it, what somebody changed at Temporal is corrected. */
+/** Rest between two passes, ms: after it, a schedule that somebody removed at Temporal is made again, and what was not fired is opened. */
 const EVERY_MS = 60_000;
 /** Rest after a pass that failed, ms. */
 const AGAIN_MS = 5_000;
@@ -131,7 +131,7 @@ type Options = Omit<ScheduleOptions, 'scheduleId' | 'action' | 'state'> & {
   state: { note: string; paused: boolean };
 };
 
-/** How Temporal knows a schedule. Its own pause, note and policies are ours to set, too. */
+/** A schedule as Temporal is to have it. Pause, note and policies of Temporal are set as well; the record keeps the pauses that count. */
 export function optionsOf(schedule: Schedule, timezone: string, taskQueue: string): Options {
   const minute = Number(schedule.at.slice(3));
   const hour = Number(schedule.at.slice(0, 2));
@@ -152,7 +152,8 @@ export function optionsOf(schedule: Schedule, timezone: string, taskQueue: strin
       workflowId: `${taskQueue}/open/${schedule.id}`,
     },
     policies: {
-      // A firing decides everything that is due, so one that waits stands for all. How late is too late is the schedule's own rule.
+      // A firing decides everything that is due. So while one is carried out, one more that waits is enough for all that come. Temporal makes up
+      // for a year of missed firings: how late is too late is a rule of the schedule (`catchUpMs`).
       overlap: ScheduleOverlapPolicy.BUFFER_ONE,
       catchupWindow: '365 days',
     },
@@ -160,7 +161,10 @@ export function optionsOf(schedule: Schedule, timezone: string, taskQueue: strin
   };
 }
 
-/** A time that summer time skips is not fired at all: there a second firing an hour later looks after it, idle on every other day. */
+/**
+ * Whether the zone has summer time. Temporal does not fire at a local time that the clock skips, so there a schedule also fires an hour later: on
+ * that day this firing opens the run, on every other day it finds nothing due.
+ */
 function hasSummerTime(timezone: string): boolean {
   const year = new Date().getUTCFullYear();
   const offsets = [0, 3, 6, 9].map(

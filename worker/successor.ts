@@ -34,12 +34,13 @@ export class Successor {
     this.#deps = deps;
   }
 
-  /** Hears what coordinators of this worker say. A workflow task that says `otherBuild` fails. */
+  /** What coordinators of this worker call. One of another build calls `otherBuild` and fails its task; here its replacement is begun. */
   get sinks(): InjectedSinks<CoordinatorSinks> {
     return {
       coordinator: {
         otherBuild: {
-          fn: ({ runId }, input) => this.#begin(runId, input, 'its history was made by another build'),
+          fn: ({ runId: executionId }, input) =>
+            this.#begin(executionId, input, 'its history was made by another build'),
           callDuringReplay: true,
         },
       },
@@ -47,21 +48,25 @@ export class Successor {
   }
 
   /**
-   * Examines a run that was woken and has not read its log for a while. Either its worker has died and another one would have to replay a
-   * long history, or its tasks fail because the history does not fit the code: in both cases a new execution replaces it. A new execution has
-   * a short history and is left alone until its first exchange.
+   * Examines a run that was woken and has not read its log for a while. A new execution replaces the present one in two cases: its history is
+   * too long to be replayed in time, as a worker would have to after the death of another; or its newest workflow task failed, because the
+   * history does not fit the code. Any other execution is left alone, also one that has begun and made no exchange yet.
    */
   async look(input: RunInput): Promise<void> {
     const { client, taskQueue } = this.#deps;
     const workflowId = runWorkflowId(taskQueue, input.run);
-    const { runId, status, historyLength } = await client.workflow.getHandle(workflowId).describe();
+    const {
+      runId: executionId,
+      status,
+      historyLength,
+    } = await client.workflow.getHandle(workflowId).describe();
     if (status.name !== 'RUNNING') return;
     if (historyLength > LONG_HISTORY)
-      return this.#begin(runId, input, 'its history is too long to be replayed in time');
-    for await (const event of this.#backwards(workflowId, runId)) {
+      return this.#begin(executionId, input, 'its history is too long to be replayed in time');
+    for await (const event of this.#backwards(workflowId, executionId)) {
       if (event.workflowTaskCompletedEventAttributes != null) return;
       if (event.workflowTaskFailedEventAttributes?.cause === NON_DETERMINISTIC)
-        return this.#begin(runId, input, 'its history does not fit the code');
+        return this.#begin(executionId, input, 'its history does not fit the code');
     }
   }
 
@@ -71,10 +76,10 @@ export class Successor {
   }
 
   /** At most one replacement of an execution is under way. One that fails is tried again when the next workflow task fails. */
-  #begin(runId: string, input: RunInput, why: string): void {
-    if (this.#underWay.has(runId)) return;
+  #begin(executionId: string, input: RunInput, why: string): void {
+    if (this.#underWay.has(executionId)) return;
     const { logger } = this.#deps;
-    const beginning = this.#replace(runId, input)
+    const beginning = this.#replace(executionId, input)
       .then((seen) => {
         if (seen !== null)
           logger.info({ run: input.run, seen, why }, 'the coordinator was restarted from the record');
@@ -82,25 +87,25 @@ export class Successor {
       .catch((error) =>
         logger.warn({ run: input.run, error }, 'could not restart the coordinator; trying again later'),
       )
-      .finally(() => this.#underWay.delete(runId));
-    this.#underWay.set(runId, beginning);
+      .finally(() => this.#underWay.delete(executionId));
+    this.#underWay.set(executionId, beginning);
   }
 
   /** Answers the number of the last exchange that the old execution has seen; null: another execution has replaced it already. */
-  async #replace(runId: string, input: RunInput): Promise<number | null> {
+  async #replace(executionId: string, input: RunInput): Promise<number | null> {
     const { client, taskQueue, build } = this.#deps;
     const workflowId = runWorkflowId(taskQueue, input.run);
     const now = await client.workflow.getHandle(workflowId).describe();
-    if (now.runId !== runId || now.status.name !== 'RUNNING') return null;
-    const seen = Math.max(input.seen, await this.#lastExchange(workflowId, runId));
+    if (now.runId !== executionId || now.status.name !== 'RUNNING') return null;
+    const seen = Math.max(input.seen, await this.#lastExchange(workflowId, executionId));
     // One call ends the old one and starts the new one: a deliverer that comes between would not know `seen`.
     await signalCoordinator(client, taskQueue, { ...input, seen, build }, { restart: true });
     return seen;
   }
 
   /** Number of the last exchange in a history; 0 = none. With it a workflow that is ahead of the record freezes in its next execution, too (A9). */
-  async #lastExchange(workflowId: string, runId: string): Promise<number> {
-    for await (const event of this.#backwards(workflowId, runId)) {
+  async #lastExchange(workflowId: string, executionId: string): Promise<number> {
+    for await (const event of this.#backwards(workflowId, executionId)) {
       const payload = event.markerRecordedEventAttributes?.details?.result?.payloads?.[0]?.data;
       if (payload == null) continue;
       const answer: unknown = JSON.parse(Buffer.from(payload).toString());
@@ -111,13 +116,13 @@ export class Successor {
   }
 
   /** The events of an execution, the newest first. */
-  async *#backwards(workflowId: string, runId: string) {
+  async *#backwards(workflowId: string, executionId: string) {
     const { client } = this.#deps;
     let nextPageToken: Uint8Array | null | undefined;
     do {
       const page = await client.workflowService.getWorkflowExecutionHistoryReverse({
         namespace: client.options.namespace,
-        execution: { workflowId, runId },
+        execution: { workflowId, runId: executionId },
         maximumPageSize: PAGE,
         nextPageToken: nextPageToken ?? null,
       });

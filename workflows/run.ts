@@ -33,7 +33,7 @@ const TASK_MS = 1_000;
  * (measured). A longer timer ends this time before the moment.
  */
 const NEAR_MS = 1_000;
-/** Longest wait for a wake signal that an exchange has asked for, ms, should the signal be lost. */
+/** Longest wait for that wake signal, ms: it may be lost. */
 const NEXT_TASK_MS = 1_000;
 
 const { coordinator } = proxySinks<CoordinatorSinks>();
@@ -97,7 +97,7 @@ export async function run(input: RunInput): Promise<void> {
     // From here on nothing is decided that is not written, and nothing is unread.
     if (reload || shouldContinue(input, made)) return leave();
     const due: number = state.finished || state.closed ? 0 : nextDue(graph, state);
-    // `answer` null: nothing came while it waited inside the task, or too many coordinators were waiting there. Then it waits outside.
+    // After a wait inside the task in which nothing came, or for which there was no room (`answer` is null), it waits outside.
     const mayWait: boolean = answer !== null && !last && !state.finished && !state.closed;
     waiting = mayWait ? waitingInTask(due - state.now, due, pace.gatherMs(state.now)) : null;
     if (waiting !== null) {
@@ -109,8 +109,8 @@ export async function run(input: RunInput): Promise<void> {
   }
 
   /**
-   * Continues as new, between two exchanges (A7); what was decided and not written is decided again. One more exchange announces it in the record,
-   * so that no signal is sent at that moment, and asks for one signal itself.
+   * Ends this execution between two exchanges and continues as new (A7); what was decided and not written is decided again. A last exchange
+   * says in the record that it is leaving, so that no deliverer sends a signal now. Signals that are on their way are waited for.
    */
   async function leave(): Promise<never> {
     woken = false;
@@ -170,9 +170,9 @@ async function load(run: string): Promise<{ graph: Graph; state: RunState }> {
 }
 
 /**
- * The execution was started by another build, or its history was made by one. Other rules would replay the history to another state than that of
- * the record, unnoticed, so nothing of it is replayed (A7, decision 0009). An execution without history continues as new at once. For any other the
- * worker is asked to begin an execution from the record, and the task fails, so that nothing moves before that.
+ * The execution was begun by another build. Changed rules would replay its history to another state than the record's without anybody
+ * noticing, so nothing of it is replayed (A7, decision 0009). When it has no history yet, it continues as new with this build at once. Otherwise
+ * the worker is asked to begin an execution from the record, and the task fails, so that nothing moves until then.
  */
 function handOver(input: RunInput): Promise<never> {
   if (!workflowInfo().unsafe.isReplaying) return next(input, input.seen);
@@ -184,7 +184,10 @@ function next(input: RunInput, seen: number): Promise<never> {
   return continueAsNew<typeof run>({ ...input, seen, build: BUILD });
 }
 
-/** Whether to continue as new. `made`: number of exchanges of the present task, which come into the history only when the task ends. */
+/**
+ * Whether to continue as new: after `continueAfterEvents` events where that is set, else when Temporal suggests it. `made`: exchanges of the present
+ * task; the history counts them only when the task ends.
+ */
 function shouldContinue({ continueAfterEvents }: RunInput, made: number): boolean {
   const info = workflowInfo();
   return continueAfterEvents > 0
