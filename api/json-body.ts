@@ -1,6 +1,7 @@
 /**
- * The door for bodies: JSON in UTF-8 that the record can keep as it was meant. Looked through here, once and whole, so that no schema
- * can forget it; what agents pass on from programs is made storable where it is stored instead, as a result must not be lost over its text.
+ * Reads the bodies of requests: JSON in UTF-8. It refuses what the record could not keep as it was meant: NUL, surrogates, numbers that would
+ * lose digits. Each body is checked here as a whole, so no schema has to think of it. Calls of agents are exempt, as a result must not be lost
+ * because of a text in it: such texts are made storable where they are stored.
  */
 import { isUtf8 } from 'node:buffer';
 import type { FastifyRequest } from 'fastify';
@@ -12,7 +13,7 @@ import { numberWanted } from '../graph/text/number-wanted.ts';
 import { DEPTH_LIMIT, FLAWS, flawIn } from '../graph/text/storable-text.ts';
 import type { Api } from './instance.ts';
 
-/** What JSON may say that text itself cannot hold: NUL and surrogates behind escapes. */
+/** Escapes of what cannot stand in a body unescaped: NUL and surrogates. Only a body with such an escape is searched for flaws. */
 const ESCAPED = /\\u(?:0000|[dD][89a-fA-F])/;
 
 export function readJsonBodies(app: Api): void {

@@ -23,8 +23,8 @@ const Epochs = z.array(Epoch).max(10_000);
 const WorkKey = z.string().regex(/^[0-9a-f]{64}$/);
 
 /**
- * Version of this contract. Since 2 the key of a fence is the work. An agent of version 1 would take other fences, so its `hello` and its claims
- * are refused (`agent_too_old`); it may still report what it runs.
+ * Version of this contract. Since version 2 the key of a fence is the work (C6). An agent of version 1 does not know such fences: it is refused
+ * when it says hello or claims (`agent_too_old`), and may still report what it runs.
  */
 export const AGENT_PROTOCOL = 2;
 const RequestId = text(64).min(8);
@@ -66,7 +66,7 @@ export type ProgramSpec = Infer<typeof ProgramSpec>;
 /** What an agent needs to carry out one attempt. */
 export const Task = z.strictObject({
   lease: Lease,
-  /** The name of the program for people. Fences that were taken before works existed have it as their key. */
+  /** Name of the program, for people. Fences from before there were works have it as their key. */
   program: z.string().min(1).max(140),
   /** yyyyMM, yyyyMMdd or yyyyMMddHH. */
   period: z.string().regex(/^\d{6}(\d{2}(\d{2})?)?$/),
@@ -84,7 +84,7 @@ export const Task = z.strictObject({
    * Empty for other runs.
    */
   twins: z.record(z.string(), z.string()).default({}),
-  /** What a shell program leaves running at its own end goes on; absent: it is ended (C5). */
+  /** `running`: processes that a shell program has started go on after its end; absent: they are ended with it (C5). */
   leaves: z.literal('running').optional(),
   /** Key of the work (C6); null: the program has no fence. */
   work: WorkKey.nullable().default(null),
@@ -92,7 +92,7 @@ export const Task = z.strictObject({
   workText: z.string().max(1_000).default(''),
   /** Further works that the attempt holds: those of earlier attempts of the flow, from before the run adopted another version. */
   works: z.array(WorkKey).max(100).default([]),
-  /** Id of the record to which the attempt belongs. */
+  /** Id of the record that the task comes from: a fence tells by it whose effect it holds (C6). */
   record: z.string().max(100).default(''),
   /** Epochs of attempts of this record for the same run, flow and generation: what they committed counts as done for this attempt. */
   own: Epochs.default([]),
@@ -168,7 +168,7 @@ const stop = Epochs.default([]);
 /**
  * First call of a process. `lockToken` is the token of the local lock file: the same token takes over at once (C8),
  * another is refused with `agent_name_taken` while the old instance's lease lives. `held`: epochs that this process
- * still answers for (running programs, results that are not reported). Any other open lease of the agent is ended, as nothing runs for it.
+ * still answers for (running programs, undelivered results). Every other open lease of the agent is ended at once, as nobody works on it.
  */
 export const HelloRequest = z.strictObject({
   instance: RequestId,
@@ -179,7 +179,7 @@ export const HelloRequest = z.strictObject({
   version: text(64),
   /** Encoding of the output of programs that declare none; default utf-8. */
   encoding: Encoding.optional(),
-  /** The version of the contract that the agent speaks (`AGENT_PROTOCOL`); the first one did not say it. */
+  /** Version of the contract that the agent speaks. An agent of version 1 does not send it. */
   protocol: z.int().min(1).default(1),
   /** How it keeps the processes of its shell programs together (C5). */
   containment: z.enum(['cgroup', 'namespace', 'marks', 'group']).optional(),
@@ -189,7 +189,7 @@ export const HelloAnswer = z.object({
   leaseMs: Ms,
   heartbeatMs: Ms,
   orphanMs: Ms,
-  /** Id of the API's record; an API of an older version does not say it. */
+  /** Id of the API's record. An API from before works does not send it. */
   record: z.string().max(100).optional(),
 });
 
@@ -250,9 +250,12 @@ export const HeartbeatRequest = z.strictObject({
   reached: Reached.optional(),
   /** What is wrong with the agent's machine, in words; absent: nothing. */
   trouble: spokenText(1_000).optional(),
-  /** By database and record: how many works its fences hold. Sent now and then. */
+  /** For each connection the records whose works its fence holds. It is in few heartbeats, as the agent looks at the fences rarely. */
   fences: FenceReports.optional(),
-  /** Runs of the API's own record that rows of these fences name. Sent only to an API that named its record. */
+  /**
+   * Runs of the API's own record that rows of these fences name: the agent asks which of them are archived. Sent only to an API that named its
+   * record in its answer to hello.
+   */
   fenceRuns: z.array(spokenText(200)).max(1_000).optional(),
 });
 /**
@@ -275,8 +278,8 @@ export const CompleteRequest = z.strictObject({
 export const CompleteAnswer = z.object({ accepted: Epochs, stale: Epochs, stop });
 
 /**
- * `data`: bytes as the attempt wrote them, in base64; reading and checking a MB takes 10 to 15 ms. `offset`: number of bytes that it wrote before
- * these, sent or left out. Bytes that are stored already are a repetition.
+ * `data`: bytes as the attempt wrote them, in base64, which costs 10 to 15 ms of processor time a MB, as much as text (decision 0019). `offset`:
+ * number of bytes that the attempt wrote before these, sent or left out. Bytes that are stored already are a repetition and are skipped.
  */
 export const LogChunk = z.strictObject({
   ...Lease.shape,

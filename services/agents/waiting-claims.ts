@@ -21,8 +21,9 @@ export interface WaitingClaim {
   leave(): void;
 }
 
-/** Number of claims that a notification wakes at once; more are woken while these find something. */
+/** Number of claims that a notification wakes at once. Each of them that finds work wakes as many again. */
 const TOGETHER = 8;
+/** Interval of the looks at the outbox for all claims that wait, ms. A lost notification costs at most this. */
 const LOOK_MS = 1_000;
 
 export class WaitingClaims {
@@ -42,8 +43,9 @@ export class WaitingClaims {
   }
 
   /**
-   * Takes its place before the caller looks for work: what is released between the look and the wait wakes it all the same. Answers
-   * `wait`: until work may be there (`work`), or there is a reason to answer with none (`answer`): time over, caller gone, stop, end.
+   * Registers a claim before its caller looks for work, so that work which is released between that look and the wait is not missed. `wait`
+   * resolves with `work` when there may be work; with `answer` when the claim is to be answered without any: its time is over, its caller is gone,
+   * its agent has a program to end, or this process ends.
    */
   enter(who: { agent: string; instance: string; platform: string }, signal: AbortSignal): WaitingClaim {
     let heard: Woken | null = null;
