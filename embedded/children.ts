@@ -51,10 +51,11 @@ interface PidFile {
   readonly stopSignal: NodeJS.Signals;
 }
 
+/** Size from which a log file is put aside at the next start of its child, bytes: 10 MB. */
 const LOG_BYTES = 10_000_000;
 /**
- * V8 would let the young generation of each isolate grow to 48 MB and leave the old one uncollected until it is several times what lives,
- * and glibc keep an arena a thread: an API that needed 59 MB of heap stood at 204 (docs/performance.md).
+ * Options with which children that run Node take less memory. Without them V8 lets the young generation of each isolate grow to 48 MB, and collects
+ * the old one only when it is several times as large as what is in use: the heap of an API had 204 MB, of which it needed 59 (docs/performance.md).
  */
 export const SMALL_HEAP: readonly string[] = [
   '--max-semi-space-size=4',
@@ -236,7 +237,7 @@ async function forget(pidFile: string, pid: number): Promise<void> {
   if ((await readPidFile(pidFile))?.pid === pid) await rm(pidFile, { force: true });
 }
 
-/** One log a name, the one before it kept as `.1`: it grows by starts, so it is turned over at a start. */
+/** The log file of a child. One of more than LOG_BYTES becomes `<name>.log.1` first: at a start only, as a child that runs goes on with its file. */
 async function logFileOf(home: string, name: string): Promise<string> {
   const folder = join(home, 'logs');
   await mkdir(folder, { recursive: true });

@@ -1,6 +1,7 @@
 /**
- * What must hold after the quiet window, asked of the facts alone: pure, so that a test can doctor them and see each violation named.
- * The engine's own word is never believed where the platform, the notes or an operator's ledger says the same thing.
+ * What must hold after the quiet window. Pure: it looks only at the facts that were collected, so a test can change a fact and see which
+ * violation is reported. Where the platforms, the notes of shell programs or the operators' ledgers say what happened, they are asked, and not
+ * the engine.
  */
 import type { AttemptFact, Facts } from './facts.ts';
 import { checkOperations } from './operations-check.ts';
@@ -85,12 +86,12 @@ function checkLog(facts: Facts, report: Report): void {
   }
 }
 
-/** Outcomes whose attempt may have left an effect although it was not accepted. */
-const SUPERSEDED: ReadonlySet<string> = new Set(['lost', 'cancelled']);
+/** Outcomes of attempts that may have left an effect although it was not accepted. */
+const MAY_HAVE_EFFECT: ReadonlySet<string> = new Set(['lost', 'cancelled']);
 
 function mayHaveEffect(attempt: AttemptFact): boolean {
   if (attempt.startedMs === null) return false;
-  if (attempt.outcome === 'succeeded' || SUPERSEDED.has(attempt.outcome ?? '')) return true;
+  if (attempt.outcome === 'succeeded' || MAY_HAVE_EFFECT.has(attempt.outcome ?? '')) return true;
   // The connection broke, or fell silent, while the commit was under way: the fence makes the next attempt report it (C6).
   return (
     attempt.outcome === 'failed' && (attempt.failure === 'infrastructure' || attempt.failure === 'timeout')

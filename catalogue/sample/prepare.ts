@@ -1,7 +1,9 @@
 /**
- * Prepares the sample warehouse: the databases that the programs of the month start read and write, filled with seeded
- * rows. Only for databases that belong to Sluice's trial: it makes the schemas of `SCHEMAS` and
- * `sample`, and touches no schema of that name that it did not make itself.
+ * Prepares the sample warehouse: the databases that the programs of the month start read and write, filled with seeded rows. For databases of
+ * a trial only: it drops and makes the schemas in `SCHEMAS` and the schema `sample`, and refuses a database with such a schema that no sample made.
+ *
+ * Words: `yt` is the platform YT, which people call the appliance (一体机). `apart`: DB24 has a database of its own, not a schema on the appliance.
+ * `mark`: version, seed, size and months of a sample, kept in each of its databases, by which the same sample is recognised and not made again.
  */
 import { readFile } from 'node:fs/promises';
 import pg from 'pg';
@@ -167,7 +169,7 @@ async function rebuild(
   await client.query('commit');
 }
 
-/** Copies the appliance's bills to DB24 and tells there what billing announced. */
+/** Copies the appliance's bills to DB24, and writes into its control table the numbers and amounts that billing announces to programs. */
 async function copyBills(yt: pg.Client, db24: pg.Client, months: readonly string[]): Promise<void> {
   await db24.query('begin');
   await db24.query(`set local synchronous_commit = off`);
