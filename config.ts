@@ -200,11 +200,11 @@ export interface Config {
   readonly apiUrl: string;
   /** Bearer token of the command line or of an agent; there is no default. */
   readonly token: string | undefined;
-  /** An attempt without contact for this time, ms, may be given up by the reaper (C4). Default 60,000. */
+  /** An attempt without contact for this time, ms, may be given up by the reaper (protocol C4). Default 60,000. */
   readonly leaseMs: number;
   /** Interval at which an agent reports, ms. Default 10,000. */
   readonly heartbeatMs: number;
-  /** How long a program runs on after its agent lost contact, ms (C4, C5), and the time after that until its effects count as over. */
+  /** How long a program runs on after its agent lost contact, ms (protocol C4, C5), and the time after that until its effects count as over. */
   readonly orphanMs: number;
   readonly graceMs: number;
   /** How long a rerun plan can be applied after it was made, ms. */

@@ -41,7 +41,7 @@ export interface ExchangeRequest {
   readonly graph: string;
   /** The coordinator wants a wake signal, even when its log has no new rows (workflows/run.ts). */
   readonly wake?: boolean;
-  /** The last exchange before continue-as-new: no deliverer sends a signal until the next one (A7). */
+  /** The last exchange before continue-as-new: no deliverer sends a signal until the next one (protocol A7). */
   readonly leaving?: boolean;
 }
 
@@ -52,7 +52,7 @@ export interface ExchangeRequest {
  */
 export type ExchangeResult = ExchangeAnswer | { readonly refused: 'ahead' | 'pruned' | 'moved' };
 
-/** Most log rows in one answer (A6). */
+/** Most log rows in one answer (protocol A6). */
 const READ_LIMIT = 500;
 
 export async function exchange(
@@ -69,7 +69,7 @@ export async function exchange(
       subscribers = result.unlocked;
       await learnSubscribers(pool, context);
     } catch (error) {
-      // The database refuses a content each time, so the exchange is repeated row by row (A5).
+      // The database refuses a content each time, so the exchange is repeated row by row (protocol A5).
       if (rowByRow || !isRefusedContent(error)) throw error;
       rowByRow = true;
     }

@@ -13,7 +13,7 @@ export interface ActivityDeps {
   readonly versionOf: (version: number) => Promise<CatalogueVersion>;
   readonly contextOf: ContextReader;
   readonly arrivals: Arrivals;
-  /** Grace after the orphan time of a lost attempt, ms (C4). */
+  /** Grace after the orphan time of a lost attempt, ms (protocol C4). */
   readonly graceMs: number;
 }
 
@@ -55,7 +55,7 @@ export function createActivities({
   };
   return {
     async loadRun(run) {
-      // This worker may have read the run before it adopted its present version (D8).
+      // This worker may have read the run before it adopted its present version (protocol D8).
       contextOf.forget(run);
       return loadRun(pool, await contextOf(run), graceMs);
     },

@@ -1,5 +1,5 @@
 /**
- * An agent: hello -> claim -> started -> run -> heartbeat -> complete, all in lists over HTTP (protocol C1-C8). It keeps
+ * An agent: hello -> claim -> started -> run -> heartbeat -> complete, all in lists over HTTP (protocol C1, C3, C4, C7, C8). It keeps
  * running programs while the API is away and delivers their results when it is back. This file puts its parts together.
  */
 import type { EventLogger } from '../logging.ts';

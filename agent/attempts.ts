@@ -177,7 +177,7 @@ export class Attempts {
     this.#options.platforms.shell.touch(known);
   }
 
-  /** Ends programs inside the agent that had no contact for `orphanMs` (C4). The keeper ends shell programs. */
+  /** Ends programs inside the agent that had no contact for `orphanMs` (protocol C4). The keeper ends shell programs. */
   endOrphans(): void {
     const now = performance.now();
     for (const attempt of this.#held.values()) {
@@ -290,7 +290,7 @@ export class Attempts {
     }, REACHED_MS).unref();
   }
 
-  /** A full disk must not end the agent. The result is then only in memory, and lost if this process dies (C4 says what follows). */
+  /** A full disk must not end the agent. The result is then only in memory, and lost if this process dies (protocol C4 says what follows). */
   #keep(result: AttemptResult): void {
     try {
       this.#options.results.save(result);

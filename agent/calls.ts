@@ -23,7 +23,7 @@ const CLAIM_MARGIN_MS = 10_000;
 
 export interface Introduction {
   readonly instance: string;
-  /** Token of the spool folder's lock: it proves that this is a restart (C8). */
+  /** Token of the spool folder's lock: it proves that this is a restart (protocol C8). */
   readonly lockToken: string;
   readonly platform: string;
   readonly slots: number;
@@ -34,7 +34,7 @@ export interface Introduction {
   readonly containment?: 'cgroup' | 'namespace' | 'marks' | 'group' | undefined;
 }
 
-/** Every call except heartbeat and leave repeats its identical body until it is answered (C1). */
+/** Every call except heartbeat and leave repeats its identical body until it is answered (protocol C1). */
 export function createCalls(client: ApiClient, who: Introduction) {
   const { instance, platform } = who;
   const labels = [...who.labels];

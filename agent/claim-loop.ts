@@ -90,7 +90,7 @@ export class ClaimLoop {
     }
   }
 
-  /** C4: only what is answered ok is launched. */
+  /** Protocol C4: only what is answered ok is launched. */
   async #start(epochs: number[]): Promise<void> {
     const { attempts, session, logger } = this.#options;
     for (;;) {

@@ -1,6 +1,6 @@
 /**
  * Results of programs that ran inside the agent. They are kept on disk until the API has acknowledged them, so that no result is
- * lost when the agent is killed while the API is away. Results of shell programs are in the folders of their attempts (C5).
+ * lost when the agent is killed while the API is away. Results of shell programs are in the folders of their attempts (protocol C5).
  */
 import { mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';

@@ -34,7 +34,7 @@ export interface ApiOptions {
   readonly retention: RetentionPolicy;
   /** Whether runs that are over long enough leave by themselves. */
   readonly retainsByItself: boolean;
-  /** Asks the coordinator of a frozen run to begin again (A9). */
+  /** Asks the coordinator of a frozen run to begin again (protocol A9). */
   readonly reload: (run: string) => Promise<void>;
 }
 

@@ -29,7 +29,7 @@ export interface ClientOptions {
   readonly bridgeMs?: number;
   /** Called once, when the client starts to wait for an API that has answered before. */
   readonly onAway?: (base: string) => void;
-  /** How long one answer may take, ms; the API itself answers verbs within 10 s (B2). Default 60,000. */
+  /** How long one answer may take, ms; the API itself answers verbs within 10 s (protocol B2). Default 60,000. */
   readonly timeoutMs?: number;
   /** When it is aborted, requests under way end with `interrupted`. */
   readonly signal?: AbortSignal;
@@ -78,7 +78,7 @@ export interface Client {
   list<T>(path: string, query?: Query, limit?: number): Promise<Page<T>>;
   /** POST below `/api/v1` with an idempotency key: the given one, or a new one. */
   post<T>(path: string, body: unknown, key?: string): Promise<T>;
-  /** POSTs a verb and waits for its outcome, also beyond the 202 of an answer that takes longer (B2); `timed_out` after `waitMs`. */
+  /** POSTs a verb and waits for its outcome, also beyond the 202 of an answer that takes longer (protocol B2); `timed_out` after `waitMs`. */
   operate(path: string, body: unknown, options?: { key?: string; waitMs?: number }): Promise<Operation>;
   /** Server-sent events of a path. A broken stream is opened again at the last event seen, until `signal` or the caller ends it. */
   events(path: string, query?: Query, signal?: AbortSignal): AsyncGenerator<ServerEvent>;

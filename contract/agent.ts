@@ -1,5 +1,5 @@
 /**
- * The contract between agents and the API (protocol C1-C8): lists in, lists out. A call repeated with the same id
+ * The contract between agents and the API (protocol C1, C3, C4, C5, C6, C7, C8): lists in, lists out. A call repeated with the same id
  * (`claimId`, `requestId`) gets the same answer, so an agent that heard none repeats the identical body.
  * All durations are ms. Every call is `POST /api/v1/agents/:agent/<operation>` with a bearer token.
  */
@@ -23,8 +23,8 @@ const Epochs = z.array(Epoch).max(10_000);
 const WorkKey = z.string().regex(/^[0-9a-f]{64}$/);
 
 /**
- * Version of this contract. Since version 2 the key of a fence is the work (C6). An agent of version 1 does not know such fences: it is refused
- * when it says hello or claims (`agent_too_old`), and may still report what it runs.
+ * Version of this contract. Since version 2 the key of a fence is the work (protocol C6). An agent of version 1 does not know such fences: it is
+ * refused when it says hello or claims (`agent_too_old`), and may still report what it runs.
  */
 export const AGENT_PROTOCOL = 2;
 const RequestId = text(64).min(8);
@@ -34,7 +34,7 @@ const Encoding = z
   .string()
   .refine((name) => encodingNamed(name) === name, 'not an encoding that program output can have');
 
-/** One claim of one attempt of a flow (C3). Epochs go by the clock, microseconds since 1970, and are never used twice. */
+/** One claim of one attempt of a flow (protocol C3). Epochs go by the clock, microseconds since 1970, and are never used twice. */
 export const Lease = z.strictObject({
   run: Name,
   flow: text(140).min(1),
@@ -53,7 +53,7 @@ export const ProgramSpec = z.discriminatedUnion('type', [
     sql: z.string(),
     /** Name of a connection; default: the platform's own name. */
     connection: Name.optional(),
-    /** The last statement answers one boolean; read-only and never fenced (D9). */
+    /** The last statement answers one boolean; read-only and never fenced (protocol D9). */
     check: z.boolean().default(false),
   }),
   ShellProgram.omit({ rehearsal: true }).extend({ encoding: Encoding.optional() }),
@@ -76,7 +76,7 @@ export const Task = z.strictObject({
   timeZone: Name.default('Asia/Shanghai'),
   /** Time limit from the first statement after the fence, or from the launch of the process; null: none. */
   timeoutMs: Ms.nullable().default(null),
-  /** How long the program may go on after the agent's last contact with the API (C4, C5). */
+  /** How long the program may go on after the agent's last contact with the API (protocol C4, C5). */
   orphanMs: Ms,
   fenced: z.boolean(),
   /**
@@ -84,15 +84,15 @@ export const Task = z.strictObject({
    * Empty for other runs.
    */
   twins: z.record(z.string(), z.string()).default({}),
-  /** `running`: processes that a shell program has started go on after its end; absent: they are ended with it (C5). */
+  /** `running`: processes that a shell program has started go on after its end; absent: they are ended with it (protocol C5). */
   leaves: z.literal('running').optional(),
-  /** Key of the work (C6); null: the program has no fence. */
+  /** Key of the work (protocol C6); null: the program has no fence. */
   work: WorkKey.nullable().default(null),
   /** The work as people read it. */
   workText: z.string().max(1_000).default(''),
   /** Further works that the attempt holds: those of earlier attempts of the flow, from before the run adopted another version. */
   works: z.array(WorkKey).max(100).default([]),
-  /** Id of the record that the task comes from: a fence tells by it whose effect it holds (C6). */
+  /** Id of the record that the task comes from: a fence tells by it whose effect it holds (protocol C6). */
   record: z.string().max(100).default(''),
   /** Epochs of attempts of this record for the same run, flow and generation: what they committed counts as done for this attempt. */
   own: Epochs.default([]),
@@ -113,7 +113,7 @@ export const FenceRow = z.strictObject({
 });
 export type FenceRow = Infer<typeof FenceRow>;
 
-/** `infrastructure`: the platform or the way to it failed, not the program (C4). `lost` is an ending of its own. */
+/** `infrastructure`: the platform or the way to it failed, not the program (protocol C4). `lost` is an ending of its own. */
 const FailureKind = z.enum(FAILURE_KINDS).exclude(['lost']);
 export type FailureKind = Infer<typeof FailureKind>;
 
@@ -127,7 +127,7 @@ export const Ending = z.discriminatedUnion('outcome', [
     /** The committed effect of another attempt that this one was executed over. */
     over: FenceRow.optional(),
   }),
-  /** A check that is not true yet (D9). */
+  /** A check that is not true yet (protocol D9). */
   z.strictObject({ outcome: z.literal('false') }),
   z.strictObject({
     outcome: z.literal('cancelled'),
@@ -144,7 +144,7 @@ export const Ending = z.discriminatedUnion('outcome', [
     message: spokenText(4_000),
     exitCode: z.int32().optional(),
   }),
-  /** The agent itself cannot tell how far an unfenced program got; treated like an expired lease (C4). */
+  /** The agent itself cannot tell how far an unfenced program got; treated like an expired lease (protocol C4). */
   z.strictObject({ outcome: z.literal('lost'), message: spokenText(4_000) }),
 ]);
 export type Ending = Infer<typeof Ending>;
@@ -166,7 +166,7 @@ export type AttemptResult = Infer<typeof AttemptResult>;
 const stop = Epochs.default([]);
 
 /**
- * First call of a process. `lockToken` is the token of the local lock file: the same token takes over at once (C8),
+ * First call of a process. `lockToken` is the token of the local lock file: the same token takes over at once (protocol C8),
  * another is refused with `agent_name_taken` while the old instance's lease lives. `held`: epochs that this process
  * still answers for (running programs, undelivered results). Every other open lease of the agent is ended at once, as nobody works on it.
  */
@@ -181,7 +181,7 @@ export const HelloRequest = z.strictObject({
   encoding: Encoding.optional(),
   /** Version of the contract that the agent speaks. An agent of version 1 does not send it. */
   protocol: z.int().min(1).default(1),
-  /** How it keeps the processes of its shell programs together (C5). */
+  /** How it keeps the processes of its shell programs together (protocol C5). */
   containment: z.enum(['cgroup', 'namespace', 'marks', 'group']).optional(),
   held: Epochs.default([]),
 });
@@ -204,7 +204,7 @@ export const ClaimRequest = z.strictObject({
 });
 export const ClaimAnswer = z.object({ tasks: z.array(Task), stop });
 
-/** C4: a program is launched only when its epoch is in `ok`. */
+/** Protocol C4: a program is launched only when its epoch is in `ok`. */
 export const StartedRequest = z.strictObject({
   requestId: RequestId,
   instance: RequestId,
@@ -260,7 +260,7 @@ export const HeartbeatRequest = z.strictObject({
 });
 /**
  * `force`: these attempts end although processes of their programs live on; a person decided it. `archived`: of `fenceRuns`, those that
- * have left the record, so that rows of theirs can never matter again (C6).
+ * have left the record, so that rows of theirs can never matter again (protocol C6).
  */
 export const HeartbeatAnswer = z.object({
   stop,
@@ -269,7 +269,7 @@ export const HeartbeatAnswer = z.object({
   archived: z.array(z.string()).default([]),
 });
 
-/** C3: `stale` results are kept as remarks only; either answer ends the agent's duty to report. */
+/** Protocol C3: `stale` results are kept as remarks only; either answer ends the agent's duty to report. */
 export const CompleteRequest = z.strictObject({
   requestId: RequestId,
   instance: RequestId,

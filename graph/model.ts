@@ -118,7 +118,7 @@ const flowFields = {
   /** Time in ms for which a program may go on after the last contact of its agent (C4, C5). Default: 30 minutes. */
   orphanMs: Ms.optional(),
   idempotent: z.boolean().default(false),
-  /** What its shell program leaves running at its own end goes on; default: it is ended (C5). */
+  /** What its shell program leaves running at its own end goes on; default: it is ended (protocol C5). */
   leaves: z.literal('running').optional(),
   onRerun: z.enum(['keep', 'ask']).optional(),
   onTrigger: z.literal('downstream').optional(),

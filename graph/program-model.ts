@@ -5,12 +5,12 @@ import { Id, Ms } from './model-fields.ts';
 /** One side of a copy: a table of a connection. */
 export const CopySide = z.strictObject({ connection: Id, table: z.string().min(1) });
 
-/** A SQL file below the catalogue's `programs/`, executed fenced on `connection` (C6); for a check it returns one boolean. */
+/** A SQL file below the catalogue's `programs/`, executed fenced on `connection` (protocol C6); for a check it returns one boolean. */
 export const SqlProgram = z.strictObject({
   type: z.literal('sql'),
   file: z.string().min(1),
   connection: Id.optional(),
-  /** VACUUM, procedures that commit: each statement commits by itself (C6). */
+  /** VACUUM, procedures that commit: each statement commits by itself (protocol C6). */
   transaction: z.literal('none').optional(),
 });
 
@@ -24,7 +24,7 @@ export const ShellProgram = z.strictObject({
   rehearsal: z.union([z.enum(['skip', 'command']), z.array(z.string()).min(1)]).optional(),
 });
 
-/** First half of a distribution: source rows into the target's staging table, keyed by distribution, period, run, generation (D3). */
+/** First half of a distribution: source rows into the target's staging table, keyed by distribution, period, run, generation (protocol D3). */
 export const ExportProgram = z.strictObject({
   type: z.literal('export'),
   distribution: Id,
@@ -34,7 +34,7 @@ export const ExportProgram = z.strictObject({
   where: z.string().optional(),
 });
 
-/** Second half: one fenced insert-select from staging into the target; the control rows commit with it (D3). */
+/** Second half: one fenced insert-select from staging into the target; the control rows commit with it (protocol D3). */
 export const ImportProgram = z.strictObject({
   type: z.literal('import'),
   distribution: Id,

@@ -27,15 +27,15 @@ export interface ServiceDeps {
   readonly openings: OpeningsUnderWay;
   /** Gathers the operations of each run into one transaction. */
   readonly lanes: OperationLanes;
-  /** Grace after the orphan time of a lost attempt, ms (C4): dry runs compute with it. */
+  /** Grace after the orphan time of a lost attempt, ms (protocol C4): dry runs compute with it. */
   readonly graceMs: number;
   readonly planTtlMs: number;
-  /** How long a verb waits for its outcome before it answers 202 (B2), ms. */
+  /** How long a verb waits for its outcome before it answers 202 (protocol B2), ms. */
   readonly operationWaitMs: number;
   /** An agent is shown as gone after this time without a call, ms. */
   readonly leaseMs: number;
   readonly retention: RetentionPolicy;
-  /** Asks the coordinator of a frozen run to go on from the record (A9). */
+  /** Asks the coordinator of a frozen run to go on from the record (protocol A9). */
   readonly reload: (run: string) => Promise<void>;
   readonly logLevel: string;
 }

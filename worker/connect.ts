@@ -24,12 +24,12 @@ export interface WorkerOptions {
   /** Folder in which built bundles are kept. */
   readonly bundleFolder: string;
   readonly graceMs: number;
-  /** Default orphan time, ms: how long a program goes on without its agent when its flow sets no time (C4, C5). */
+  /** Default orphan time, ms: how long a program goes on without its agent when its flow sets no time (protocol C4, C5). */
   readonly orphanMs: number;
   readonly logger: Logger;
   /** 0: when the server suggests it. */
   readonly continueAfterEvents: number;
-  /** How long finished runs stay parked, by cycle, ms (A8); default 24 h, 7 d, 45 d. */
+  /** How long finished runs stay parked, by cycle, ms (protocol A8); default 24 h, 7 d, 45 d. */
   readonly keepMs?: Record<Cycle, number>;
 }
 
@@ -38,7 +38,7 @@ const ANSWER_MS = 20_000;
 /** Workflow tasks executed at the same time. Measured on two processors with 30 chains: hops of 89 ms with 10, of 372 ms with 40. */
 const TASKS = 10;
 const DAY_MS = 24 * 3_600_000;
-/** How long a finished run stays parked before its workflow completes, ms (A8). */
+/** How long a finished run stays parked before its workflow completes, ms (protocol A8). */
 const KEEP_MS: Record<Cycle, number> = { hour: DAY_MS, day: 7 * DAY_MS, month: 45 * DAY_MS };
 
 export interface RunningWorker {

@@ -103,7 +103,10 @@ export class Successor {
     return seen;
   }
 
-  /** Number of the last exchange in a history; 0 = none. With it a workflow that is ahead of the record freezes in its next execution, too (A9). */
+  /**
+   * Number of the last exchange in a history; 0 = none. With it a workflow that is ahead of the record freezes in its next execution, too
+   * (protocol A9).
+   */
   async #lastExchange(workflowId: string, executionId: string): Promise<number> {
     for await (const event of this.#backwards(workflowId, executionId)) {
       const payload = event.markerRecordedEventAttributes?.details?.result?.payloads?.[0]?.data;

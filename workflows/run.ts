@@ -1,5 +1,6 @@
 /**
- * The coordinator of one run (protocol A2-A9): reads the log by its cursor, decides, has the exchange write, applies what was written.
+ * The coordinator of one run (protocol A2): reads the log by its cursor (protocol A3, A6), decides (protocol A4), has the exchange write (protocol
+ * A5) and applies what was written. It ends by continuing as new (protocol A7) or by parking (protocol A8), and freezes its run (protocol A9).
  * The state lives here between exchanges; the truth is the record, from which `loadRun` rebuilds it.
  */
 import {
@@ -109,7 +110,7 @@ export async function run(input: RunInput): Promise<void> {
   }
 
   /**
-   * Ends this execution between two exchanges and continues as new (A7); what was decided and not written is decided again. A last exchange
+   * Ends this execution between two exchanges and continues as new (protocol A7); what was decided and not written is decided again. A last exchange
    * says in the record that it is leaving, so that no deliverer sends a signal now. Signals that are on their way are waited for.
    */
   async function leave(): Promise<never> {
@@ -131,7 +132,7 @@ export async function run(input: RunInput): Promise<void> {
     return next(input, answer.n);
   }
 
-  /** Waits for a wake signal or until the nearest due moment is near; false when the run was parked for its keep time (A8). */
+  /** Waits for a wake signal or until the nearest due moment is near; false when the run was parked for its keep time (protocol A8). */
   async function waitForWork(due: number, state: RunState, input: RunInput): Promise<boolean> {
     const work = (): boolean => woken || reload;
     if (state.finished || state.closed) return condition(work, input.keepMs);
@@ -141,7 +142,7 @@ export async function run(input: RunInput): Promise<void> {
     return true;
   }
 
-  /** The workflow knows more than the record: a restored database. Nothing moves until a person decides (A9). */
+  /** The workflow knows more than the record: a restored database. Nothing moves until a person decides (protocol A9). */
   async function freeze(input: RunInput, exchangeOfRecord: number): Promise<never> {
     await activities.freezeRun(input.run, exchangeOfRecord);
     await condition(() => reload);
@@ -171,8 +172,8 @@ async function load(run: string): Promise<{ graph: Graph; state: RunState }> {
 
 /**
  * The execution was begun by another build. Changed rules would replay its history to another state than the record's without anybody
- * noticing, so nothing of it is replayed (A7, decision 0009). When it has no history yet, it continues as new with this build at once. Otherwise
- * the worker is asked to begin an execution from the record, and the task fails, so that nothing moves until then.
+ * noticing, so nothing of it is replayed (protocol A7, decision 0009). When it has no history yet, it continues as new with this build at once.
+ * Otherwise the worker is asked to begin an execution from the record, and the task fails, so that nothing moves until then.
  */
 function handOver(input: RunInput): Promise<never> {
   if (!workflowInfo().unsafe.isReplaying) return next(input, input.seen);

@@ -92,13 +92,13 @@ const MAY_HAVE_EFFECT: ReadonlySet<string> = new Set(['lost', 'cancelled']);
 function mayHaveEffect(attempt: AttemptFact): boolean {
   if (attempt.startedMs === null) return false;
   if (attempt.outcome === 'succeeded' || MAY_HAVE_EFFECT.has(attempt.outcome ?? '')) return true;
-  // The connection broke, or fell silent, while the commit was under way: the fence makes the next attempt report it (C6).
+  // The connection broke, or fell silent, while the commit was under way: the fence makes the next attempt report it (protocol C6).
   return (
     attempt.outcome === 'failed' && (attempt.failure === 'infrastructure' || attempt.failure === 'timeout')
   );
 }
 
-/** C6: each effect has its attempt, each accepted success its one effect, and the newest effect stands. */
+/** Protocol C6: each effect has its attempt, each accepted success its one effect, and the newest effect stands. */
 function checkSqlEffects(facts: Facts, report: Report): void {
   const attempts = new Map(facts.attempts.map((attempt) => [attempt.epoch, attempt]));
   const effects = grouped(facts.effects, generationKey);
@@ -135,7 +135,7 @@ function checkSqlEffects(facts: Facts, report: Report): void {
       });
 }
 
-/** C5: programs that nothing fences. Start and stop of each stand in the notes, in the order in which they were. */
+/** Protocol C5: programs that nothing fences. Start and stop of each stand in the notes, in the order in which they were. */
 function checkShellEffects(facts: Facts, report: Report): void {
   const attempts = new Map(facts.attempts.map((attempt) => [attempt.epoch, attempt]));
   const flows = new Map(facts.estate.flows.map((flow) => [flow.id, flow]));
@@ -186,7 +186,7 @@ function checkRepeats(facts: Facts, report: Report): void {
   }
 }
 
-/** C8, C9: at no instant more attempts than slots, pool places, or one per lock. */
+/** Protocol C8, C9: at no instant more attempts than slots, pool places, or one per lock. */
 function checkRoom(facts: Facts, report: Report): void {
   const flows = new Map(facts.estate.flows.map((flow) => [flow.id, flow]));
   const sizes = new Map(facts.estate.pools.map((pool) => [`pool ${pool.id}`, pool.size]));

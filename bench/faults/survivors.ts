@@ -1,4 +1,4 @@
-/** C5, C7: what a program started is over when its attempt has ended, and before the next attempt of its flow begins. */
+/** Protocol C5, C7: what a program started is over when its attempt has ended, and before the next attempt of its flow begins. */
 import type { Beats } from './estate.ts';
 import type { AttemptFact, Facts } from './facts.ts';
 import { flowKey, grouped, type Report } from './violation.ts';

@@ -83,7 +83,7 @@ export class RuleMachine {
     };
   }
 
-  /** News that an attempt of each flow has committed its effect late (C6). */
+  /** News that an attempt of each flow has committed its effect late (protocol C6). */
   lateEffects(flows: readonly number[]): Entry[] {
     return flows.map((v) => ({
       kind: 'external',

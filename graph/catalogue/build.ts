@@ -158,7 +158,7 @@ class Builder {
       if (this.#named.has(draft.id)) taken(draft.id, draft.id, [...path, 'id']);
       else this.#named.set(draft.id, i);
     });
-    // A distribution is known by its own id: others depend on its import (D3).
+    // A distribution is known by its own id: others depend on its import (protocol D3).
     this.#drafts.forEach(({ draft, path }, i) => {
       if (draft.program?.type === 'import' && draft.kind === 'distribution') {
         const { distribution } = draft.program;
@@ -212,7 +212,7 @@ class Builder {
           { en: 'flow', zh: '流程' },
           { id: draft.id, path: typeof edge === 'string' ? at : [...at, 'flow'] },
         );
-        // No cycle: graph/compiled/compile.ts takes an edge without one, whose flow is not there, for invalid (D7).
+        // No cycle: graph/compiled/compile.ts takes an edge without one, whose flow is not there, for invalid (protocol D7).
         edges.push({ from: asked.flow, period: asked.period });
         return;
       }

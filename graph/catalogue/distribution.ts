@@ -10,7 +10,7 @@ export type Draft = Omit<FlowDefinition, 'kind'> & { kind: FlowDefinition['kind'
  * - `.export` has the edges, the trigger and the start time, because it waits. It reads `from` and fills staging.
  * - `.import` waits only for `.export` and always starts without a trigger. It has the deadline, the reference time, the aliases,
  *   `forcePassRequires` and the written table, because others depend on it and a force-pass means it.
- * - Both run on `platform`, default: that of the target's connection, as staging and fence are on the target (C6).
+ * - Both run on `platform`, default: that of the target's connection, as staging and fence are on the target (protocol C6).
  */
 export function halves(entry: DistributionDefinition, platform: string | undefined): [Draft, Draft] {
   const { from, to, columns, periodColumn, where, ...shared } = entry;

@@ -226,7 +226,7 @@ export function isTable(table: string): boolean {
   return parts.length <= 2 && parts.every((part) => NAME.test(part));
 }
 
-/** Default interval of a check, ms (D9). */
+/** Default interval of a check, ms (protocol D9). */
 const EVERY_MS = 60_000;
 
 /** A path relative to the working folder: that of the program, or of the script of an interpreter. */

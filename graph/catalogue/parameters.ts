@@ -16,14 +16,17 @@ export interface ParameterRun {
   readonly period: string;
 }
 
-/** Name -> typed value, which the platform binds and never pastes into the text. `previous`: the period before (D10), in the form for programs. */
+/**
+ * Name -> typed value, which the platform binds and never pastes into the text. `previous`: the period before (protocol D10), in the form for
+ * programs.
+ */
 export function givenParameters(
   flow: Flow,
   run: ParameterRun,
   generation: number,
   previous: string,
 ): Map<string, Given> {
-  // The flow's own period: P05's day programs of a month run have the last day of the month (D2).
+  // The flow's own period: P05's day programs of a month run have the last day of the month (protocol D2).
   const cycle = mappedCycle(flow.period, run.cycle);
   const period = mapPeriod(flow.period, run.cycle, run.period)[0]!;
   const p = programPeriods(cycle, period);

@@ -27,7 +27,9 @@ export interface FlowAttrs {
   /** Platform whose agents run it; null unless runner is `agent`. */
   readonly platform: string | null;
   readonly idempotent: boolean;
-  /** A second attempt does no harm while the first may still run: it is fenced on its database (C6), or has no effect (`noop`). Protocol C4. */
+  /**
+   * A second attempt does no harm while the first may still run: it is fenced on its database (protocol C6), or has no effect (`noop`). Protocol C4.
+   */
   readonly fenced: boolean;
   readonly retries: {
     readonly program: number;
@@ -39,7 +41,7 @@ export interface FlowAttrs {
   readonly timeoutMs: number | null;
   readonly leaseMs: number;
   readonly orphanMs: number;
-  /** A check that agents run: asked every `everyMs` until the answer is yes, at most for `giveUpAfterMs` of questions and pauses (D9). */
+  /** A check that agents run: asked every `everyMs` until the answer is yes, at most for `giveUpAfterMs` of questions and pauses (protocol D9). */
   readonly everyMs: number;
   readonly giveUpAfterMs: number | null;
   /** With runner `person`: the role that confirms it, and the moments (graph/calendar/moment.ts) at which people are reminded. */
@@ -133,7 +135,7 @@ export interface Graph {
   readonly attrs: readonly FlowAttrs[];
   /** v -> flows that must be done before v may be force-passed; -1 is never done. */
   readonly forcePassRequires: ReadonlyMap<number, readonly number[]>;
-  /** Which periods schedules open; null inside the workflow, which maps no periods, and for versions from before D10. */
+  /** Which periods schedules open; null inside the workflow, which maps no periods, and for versions from before protocol D10. */
   readonly openings: Openings | null;
   attrOf(v: number): FlowAttrs;
 }

@@ -8,12 +8,12 @@ import { components, type Upstreams } from './loops.ts';
 
 /** Default of `leaseMs`: a lease ends after this time in ms without contact with its agent (protocol C4). */
 const LEASE_MS = 60_000;
-/** Default of `everyMs`: a check whose answer is no is asked again after this time, ms (D9). */
+/** Default of `everyMs`: a check whose answer is no is asked again after this time, ms (protocol D9). */
 const EVERY_MS = 60_000;
 
 /** Defaults of an installation, for flows that do not say it themselves. Not part of the version of a graph. */
 export interface Defaults {
-  /** How long a program may go on after its agent has lost contact (C4, C5), ms. */
+  /** How long a program may go on after its agent has lost contact (protocol C4, C5), ms. */
   readonly orphanMs: number;
 }
 
@@ -24,8 +24,8 @@ type Descriptive = 'names' | 'note' | 'owner' | 'sourceLevel';
 
 /**
  * Compiles the flows of one cycle. Of flows of other cycles it only needs who confirms them and which schedules open them, for edges to them.
- * Loops and broken edges are accepted (D7): an edge whose upstream does not exist, or whose period mapping leads nowhere, becomes `invalid`.
- * `openings` null: edges count every period, as in versions from before D10. O(V + E) after sorting.
+ * Loops and broken edges are accepted (protocol D7): an edge whose upstream does not exist, or whose period mapping leads nowhere, becomes `invalid`.
+ * `openings` null: edges count every period, as in versions from before protocol D10. O(V + E) after sorting.
  */
 export function compact(
   flows: readonly Flow[],

@@ -6,7 +6,7 @@ import { assignFlow, assignForeign, FLAG, has, type RunState } from './state.ts'
 
 /**
  * Changes `s` in place: applies the groups that the exchange wrote, then what it answered about claims. `decisions` are those that were
- * handed in, unless the answer brings adopted ones (A5). Nothing is left to decide for a group that was written; the flows of a group that
+ * handed in, unless the answer brings adopted ones (protocol A5). Nothing is left to decide for a group that was written; the flows of a group that
  * was not written are looked at again. O(changes).
  */
 export function apply(graph: Graph, s: RunState, decisions: readonly Group[], answer: ExchangeAnswer): void {

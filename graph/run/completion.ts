@@ -74,7 +74,7 @@ function giveBack(m: Machine, v: number): void {
 }
 
 /**
- * D9: a check whose answer is no has not failed until it gives up. The answer proves that the platform works, so the retry budgets are full
+ * Protocol D9: a check whose answer is no has not failed until it gives up. The answer proves that the platform works, so the retry budgets are full
  * again. What counts towards `giveUpAfterMs` is the time of its questions, from sent to answered, and the pauses between them; waiting for
  * an agent does not count, as agents may be drained, paused or dead.
  */
@@ -132,7 +132,7 @@ function giveUp(
   finish(m, v, 'failed', false);
 }
 
-/** Begins the next attempt. The inputs of the last one no longer count: its next release decides about taint, and stale is cleared (D6). */
+/** Begins the next attempt. The inputs of the last one no longer count: its next release decides about taint, and stale is cleared (protocol D6). */
 function nextAttempt(
   m: Machine,
   v: number,
@@ -149,7 +149,7 @@ function nextAttempt(
   s.lease[v] = 0;
 }
 
-/** An attempt was given up as lost: tries again, ends the generation, or asks a person what became of it (C4). */
+/** An attempt was given up as lost: tries again, ends the generation, or asks a person what became of it (protocol C4). */
 export function lose(m: Machine, entry: LostEntry): void {
   const { s, graph } = m;
   const { v } = entry;
@@ -225,7 +225,7 @@ function endOld(m: Machine, v: number, until: number): void {
 }
 
 /**
- * An attempt that was given up as lost reports its end after all (C7). If the flow waits only because this attempt might still be running,
+ * An attempt that was given up as lost reports its end after all (protocol C7). If the flow waits only because this attempt might still be running,
  * the wait is over; an attempt before the last one changes nothing about the wait. `effect`: it has left an effect.
  */
 export function completeAfterLoss(
@@ -241,7 +241,7 @@ export function completeAfterLoss(
   if (effect) proveEffect(m, v);
 }
 
-/** C7, D6: an attempt whose result no longer counts has left its effect. What used the flow's data is stale, and people are notified. */
+/** Protocol C7, D6: an attempt whose result no longer counts has left its effect. What used the flow's data is stale, and people are notified. */
 export function proveEffect(m: Machine, v: number): void {
   markStale(m, [v]);
   m.effect({ t: 'notice', v, kind: 'late_effect', recipient: null });

@@ -14,7 +14,7 @@ export interface CompletionEntry {
   readonly v: number;
   readonly generation: number;
   readonly attempt: number;
-  /** `requeued`: a claim ended before its program was started, and the flow must not simply go back to the outbox (C4). */
+  /** `requeued`: a claim ended before its program was started, and the flow must not simply go back to the outbox (protocol C4). */
   readonly outcome: 'succeeded' | 'failed' | 'false' | 'cancelled' | 'requeued';
   readonly failure: FailureKind | null;
   /** How long the question took, ms, when the outcome is `false`. Absent in rows of older builds. */
@@ -37,7 +37,7 @@ export interface OperationEntry {
   readonly operation: string;
   readonly actor: string;
   readonly roles: readonly string[];
-  /** The second person who approved it (B4). */
+  /** The second person who approved it (protocol B4). */
   readonly approvedBy: string | null;
   readonly request: OperationRequest;
 }
@@ -46,13 +46,13 @@ export interface ExternalEntry {
   readonly kind: 'external';
   readonly seq: number;
   readonly at: number;
-  readonly body: /** What became of upstreams in another run (A11); `via`: runs through which the news of a redo came, that one among them. */
+  readonly body: /** What became of upstreams in another run (protocol A11); `via`: runs through which news of a redo came, that run among them. */
     | {
         readonly type: 'upstream';
         readonly changes: readonly UpstreamChange[];
         readonly via: readonly string[];
       }
-    /** An attempt that was given up as lost reported its end (`end`), or that it has left an effect (`effect`) (C7). */
+    /** An attempt that was given up as lost reported its end (`end`), or that it has left an effect (`effect`) (protocol C7). */
     | {
         readonly type: 'effect' | 'end';
         readonly v: number;
@@ -97,7 +97,7 @@ export interface OperationRequest {
   readonly reason: string;
   readonly evidence: string | null;
   readonly partial: boolean;
-  /** force-pass of something sent or running (C7). */
+  /** force-pass of something sent or running (protocol C7). */
   readonly supersede: boolean;
   /** cancel: the attempt ends although processes of its program are still alive. Absent in rows of older builds: no. */
   readonly forceEnd?: boolean;
@@ -194,7 +194,9 @@ export type Effect =
       readonly list: 'edge' | 'invalid' | 'foreign';
     }
   | { readonly t: 'foreign'; readonly index: number; readonly met: 0 | 1 | 2 }
-  /** These flows have a newer generation, or another effect. In other runs, flows that used them or flows below them become stale (A11, D6). */
+  /**
+   * These flows have a newer generation, or another effect. In other runs, flows that used them or flows below them become stale (protocol A11, D6).
+   */
   | { readonly t: 'redone'; readonly roots: readonly number[]; readonly via: readonly string[] }
   /** The generation that ends, with its result and flags. */
   | {
@@ -232,7 +234,7 @@ export interface Group {
   readonly effects: readonly Effect[];
 }
 
-/** The answer of the exchange (A5). */
+/** The answer of the exchange (protocol A5). */
 export interface ExchangeAnswer {
   /** Number of the exchange, and the record's clock. */
   readonly n: number;

@@ -1,5 +1,5 @@
 /**
- * Which agent gets which waiting flow, and for which flows room is kept (protocol C8-C10). Pure: store/agents/claims.ts calls it in the
+ * Which agent gets which waiting flow, and for which flows room is kept (protocol C8, C9, C10). Pure: store/agents/claims.ts calls it in the
  * transaction of a claim, `why` calls it with the same rows, and a simulation tests it.
  *
  * If a claim took whatever fits, small flows could fill a pool one after the other while a flow that needs several units of it waits for

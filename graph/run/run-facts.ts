@@ -134,7 +134,7 @@ export interface WhyFacts extends FlowInstants {
   readonly agents: readonly AgentFacts[];
   readonly pools: ReadonlyMap<string, { readonly size: number; readonly used: number }>;
   readonly locks: ReadonlyMap<string, LockHolder>;
-  /** For whom room is kept, of all runs, in the waiting order (C10). */
+  /** For whom room is kept, of all runs, in the waiting order (protocol C10). */
   readonly kept: readonly KeptRoom[];
   /** Empty while nothing of the run waits for room. */
   readonly holders: readonly RoomHolder[];

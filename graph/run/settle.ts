@@ -56,8 +56,8 @@ export function settle(m: Machine): void {
 }
 
 /**
- * start-now sets unmet edges aside, also one that becomes unmet after it. Then the flow's result will be tainted (D6): a release that nobody has
- * claimed is taken back, so that the flow is released again with the taint.
+ * start-now sets unmet edges aside, also one that becomes unmet after it. Then the flow's result will be tainted (protocol D6): a release that nobody
+ * has claimed is taken back, so that the flow is released again with the taint.
  */
 function noteSetAside(m: Machine, v: number): void {
   const { s } = m;
@@ -91,7 +91,7 @@ export function takeBackUnclaimed(m: Machine, v: number): void {
   if (has(m.s, v, FLAG.DISPATCHED) && !isClaimed(m.s, v)) m.undispatch(v);
 }
 
-/** Notes a move from one waiting state to another. For a claimed flow it holds only while the flow is still claimed (C4). */
+/** Notes a move from one waiting state to another. For a claimed flow it holds only while the flow is still claimed (protocol C4). */
 function notePhase(m: Machine, v: number): void {
   const { s, graph } = m;
   if (s.result[v] !== 0 || s.phase[v] === PHASES.indexOf(phaseOf(graph, s, v))) return;
@@ -121,7 +121,7 @@ function release(m: Machine, v: number): void {
   }
 }
 
-/** Whether a flow that is released now is tainted (D6): an edge is set aside, or it uses a tainted result. O(in-degree). */
+/** Whether a flow that is released now is tainted (protocol D6): an edge is set aside, or it uses a tainted result. O(in-degree). */
 export function inheritsTaint(m: Machine, v: number): boolean {
   const { s, graph } = m;
   if (has(s, v, FLAG.TAINT_NEXT)) return true;
@@ -229,9 +229,9 @@ function lapseWaives(m: Machine, v: number, operation: string | null): void {
 }
 
 /**
- * Marks as stale every flow below `roots` that has a result or is in progress: it has used an older effect of them (D6). Flows that are
+ * Marks as stale every flow below `roots` that has a result or is in progress: it has used an older effect of them (protocol D6). Flows that are
  * about to be redone are left out, and so are flows that have not started. The group expects each flow to be claimed, or not, as it is known here
- * (A5). The exchange reports it to other runs (A11); `via` are the runs through which the news came. O(V + E).
+ * (protocol A5). The exchange reports it to other runs (protocol A11); `via` are the runs through which the news came. O(V + E).
  */
 export function markStale(m: Machine, roots: readonly number[], via: readonly string[] = []): void {
   if (roots.length === 0) return;

@@ -3,7 +3,7 @@ import type { Graph } from '../compiled/compact.ts';
 import { FLAG, has, phaseOf, type RunState } from './state.ts';
 import { resultOf, type State } from './status.ts';
 
-/** The state of a flow (D4). O(1). */
+/** The state of a flow (protocol D4). O(1). */
 export function stateOf(s: RunState, graph: Graph, v: number): State {
   // Retired comes before the other results: a failed flow that was retired has left the graph.
   if (has(s, v, FLAG.RETIRED)) return 'retired';

@@ -1,6 +1,6 @@
 /**
  * The state of one run as the coordinator holds it (protocol A2): a few numbers per flow in typed arrays, plus counters that follow
- * from them. Everything here is a function of the record: `store/record/run-state.ts` rebuilds it (A9). No clock, no I/O.
+ * from them. Everything here is a function of the record: `store/record/run-state.ts` rebuilds it (protocol A9). No clock, no I/O.
  */
 import type { Graph } from '../compiled/compact.ts';
 import { isReleasing, PHASES, type Phase } from './status.ts';
@@ -29,7 +29,7 @@ export const FLAG = {
   KEEP_WAIVES: 1 << 12,
   /** Member of a rerun plan that has not been done again yet: members below it wait. */
   MEMBER: 1 << 13,
-  /** An older attempt has not reported its end (C7), so nothing is sent; when `due` is set, only until `due`. */
+  /** An older attempt has not reported its end (protocol C7), so nothing is sent; when `due` is set, only until `due`. */
   ENDING: 1 << 14,
   /** An outbox row exists for (generation, attempt). */
   DISPATCHED: 1 << 15,
@@ -43,7 +43,7 @@ export const FLAG = {
   NOT_REHEARSED: 1 << 19,
 } as const;
 
-/** Kinds of failure with a retry budget each (C4); position = byte in `used`. */
+/** Kinds of failure with a retry budget each (protocol C4); position = byte in `used`. */
 export const FAILURE_KINDS = ['program', 'infrastructure', 'timeout', 'lost'] as const;
 export type FailureKind = (typeof FAILURE_KINDS)[number];
 
@@ -64,9 +64,9 @@ export interface RunState {
   timersAt: number;
   readonly openedAt: number;
   closed: boolean;
-  /** Every flow is done or retired, so the coordinator may end its execution (A8). */
+  /** Every flow is done or retired, so the coordinator may end its execution (protocol A8). */
   finished: boolean;
-  /** Grace after a lost lease of a program that is not fenced (C4). */
+  /** Grace after a lost lease of a program that is not fenced (protocol C4). */
   readonly graceMs: number;
   readonly generation: Int32Array;
   readonly attempt: Int32Array;
@@ -80,10 +80,10 @@ export interface RunState {
   readonly released: Float64Array;
   /** Retries used since the last answer, a byte for each of FAILURE_KINDS; for a flow of a person the number of moments that have passed. */
   readonly used: Int32Array;
-  /** Time that counts towards `giveUpAfterMs` of a check in this generation, ms: its questions and the pauses after them (D9). */
+  /** Time that counts towards `giveUpAfterMs` of a check in this generation, ms: its questions and the pauses after them (protocol D9). */
   readonly asked: Float64Array;
   readonly waived: Uint8Array;
-  /** Edges to other runs (A11). Constant. */
+  /** Edges to other runs (protocol A11). Constant. */
   readonly subscriptions: Subscriptions;
   /** Per invalid edge and per subscription: 1 = waived; per subscription: 1 = met, 2 = met by a tainted result. */
   readonly waivedInvalid: Uint8Array;
@@ -93,7 +93,7 @@ export interface RunState {
   readonly moments: readonly PersonMoment[];
   /** Claims as the last exchange reported them: 0 not claimed or unknown, 1 sent, 2 started. The exchange verifies them before it writes. */
   readonly lease: Uint8Array;
-  /** Index into PHASES as the record has it; a difference from the present phase has to be written (D4). */
+  /** Index into PHASES as the record has it; a difference from the present phase has to be written (protocol D4). */
   readonly phase: Uint8Array;
   /** Derived: edges that are not met; open members of rerun plans among or above the upstream flows. */
   readonly unmet: Int32Array;
@@ -337,8 +337,8 @@ export function isSkippable(s: RunState, v: number): boolean {
 }
 
 /**
- * The waiting state of a flow without result, or that it would have if no agent had claimed it (D4). The first one that matches counts. An
- * attempt that never started goes back to the outbox only while this is `waiting_agent` (C4).
+ * The waiting state of a flow without result, or that it would have if no agent had claimed it (protocol D4). The first one that matches counts. An
+ * attempt that never started goes back to the outbox only while this is `waiting_agent` (protocol C4).
  */
 export function phaseOf(graph: Graph, s: RunState, v: number): Phase {
   if (!isTriggered(graph, s, v)) return 'not_triggered';

@@ -226,7 +226,7 @@ function triggerOf(
   return missing ? { at: ENDLESS, by: null } : null;
 }
 
-/** When the last attempt of an older generation ended, which has to happen before this one may start (C7); 0 = there was none. */
+/** When the last attempt of an older generation ended, which has to happen before this one may start (protocol C7); 0 = there was none. */
 function oldAttemptEnd({ facts }: History, gen: Generation): number {
   const { v } = gen;
   const { off, generation, endedAt } = facts.attempts;

@@ -60,7 +60,7 @@ function executed(outcome: AttemptOutcome | null, cut: boolean, present: boolean
     case 'succeeded':
       return present ? 'run' : 'rework';
     case 'false':
-      // A check whose answer is no has not failed: it waits for its next attempt (D9).
+      // A check whose answer is no has not failed: it waits for its next attempt (protocol D9).
       return 'retry_backoff';
     case 'requeued':
       return 'waiting_agent';

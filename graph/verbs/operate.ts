@@ -18,8 +18,8 @@ import { VERBS } from './verbs.ts';
 import { checkEdge, unwaive, waive } from './waive.ts';
 
 /**
- * Decides one operation: for all of its flows or for none, unless it is `partial` (B3). The outcome is an effect of the same group (B2).
- * O(flows that it names and what changes).
+ * Decides one operation: for all of its flows or for none, unless it is `partial` (protocol B3). The outcome is an effect of the same group
+ * (protocol B2). O(flows that it names and what changes).
  */
 export function operate(m: Machine, entry: OperationEntry): void {
   const { request } = entry;
@@ -223,7 +223,7 @@ function perform(m: Machine, entry: OperationEntry, v: number): void {
 }
 
 /**
- * Triggers the flow. With `onTrigger: downstream` (D3) flows below it that have a result get a new generation; those whose outcome is
+ * Triggers the flow. With `onTrigger: downstream` (protocol D3) flows below it that have a result get a new generation; those whose outcome is
  * unknown do not, as a person has to resolve them first. O(1), else O(V + E).
  */
 export function trigger(m: Machine, v: number, operation: string | null): void {

@@ -22,7 +22,7 @@ export function refuse(
   answer(m, entry, 'refused', { flows, code, detail });
 }
 
-/** Answers that the operation needs one of the roles, or the approval of a second person (B4). */
+/** Answers that the operation needs one of the roles, or the approval of a second person (protocol B4). */
 export function askApproval(
   m: Machine,
   entry: OperationEntry,

@@ -1,5 +1,5 @@
 /**
- * The agents' calls (protocol C1-C8), gathered into transactions of several agents (C2): one lane per kind of call, so that a claim never
+ * The agents' calls (protocol C1), gathered into transactions of several agents (protocol C2): one lane per kind of call, so that a claim never
  * waits behind a completion.
  */
 import type pg from 'pg';
@@ -93,7 +93,7 @@ export function createAgentCalls(deps: AgentCallsDeps): AgentCalls {
   };
 
   /**
-   * C1: a call that was answered before gets the same answer, and a call that is twice in the group is carried out once. Two APIs may get
+   * Protocol C1: a call that was answered before gets the same answer, and a call that is twice in the group is carried out once. Two APIs may get
    * the same call at the same time: the transaction of one then fails on the answer of the other, and the retry finds that answer here.
    */
   async function answeredOnce<Call extends { readonly agent: string }, Answer>(

@@ -20,7 +20,7 @@ export function endOf({ epoch, run, ending, logBytes, encoding, agentMs }: Attem
     case 'false':
       return { ...base, outcome: 'false', effect: false };
     case 'cancelled':
-      // null: it cannot be known whether there was an effect, so it counts as one (C7).
+      // null: it cannot be known whether there was an effect, so it counts as one (protocol C7).
       return { ...base, outcome: 'cancelled', effect: ending.effect !== false, heldBy: ending.heldBy };
     case 'failed':
       return {

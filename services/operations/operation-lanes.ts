@@ -20,7 +20,7 @@ class Failed {
   }
 }
 
-/** Operations of one group at most: small enough for one transaction (A10), also on a busy machine. */
+/** Operations of one group at most: small enough for one transaction (protocol A10), also on a busy machine. */
 const GROUP_LIMIT = 50;
 
 export class OperationLanes {

@@ -1,4 +1,4 @@
-/** From a verb's request to its one answer (protocol B1-B4): checked, logged, awaited; or previewed, without a row. */
+/** From a verb's request to its one answer (protocol B1, B2, B3, B4): checked, logged, awaited; or previewed, without a row. */
 import { randomUUID } from 'node:crypto';
 import type { Operation, OperationPreview } from '../../contract/operations.ts';
 import { ERRORS, type ErrorCode, SluiceError } from '../../errors.ts';
@@ -46,7 +46,7 @@ export const keyOf = (headers: { 'idempotency-key'?: string | undefined }, other
 
 /**
  * Checks what can be checked before the log: throws `reason_required`, `evidence_required`, `unknown_*`, `out_of_scope`, `run_frozen`,
- * `already_paused`, `not_paused`, `not_closed`. A repeated request gets its first outcome, whatever has changed since (B1).
+ * `already_paused`, `not_paused`, `not_closed`. A repeated request gets its first outcome, whatever has changed since (protocol B1).
  */
 export async function prepare(
   deps: ServiceDeps,
@@ -141,7 +141,7 @@ async function refusalOfRun(deps: ServiceDeps, id: string, verb: Verb): Promise<
   return null;
 }
 
-/** Logs the operation, waits for its outcome and returns its row, still `requested` if no outcome came in time (B2). */
+/** Logs the operation, waits for its outcome and returns its row, still `requested` if no outcome came in time (protocol B2). */
 export async function requestOperation(
   deps: ServiceDeps,
   actor: Actor,
@@ -235,7 +235,7 @@ export function toResponse(row: OperationRow): Operation {
   };
 }
 
-/** B3: what would happen now, computed on a copy of the record; nothing is written. O(V + E). */
+/** Protocol B3: what would happen now, computed on a copy of the record; nothing is written. O(V + E). */
 export async function previewOperation(
   deps: ServiceDeps,
   actor: Actor,

@@ -42,7 +42,7 @@ export function storeAnswers(
   });
 }
 
-/** Whether a transaction failed because one of its calls was answered by another API at the same time (C1). */
+/** Whether a transaction failed because one of its calls was answered by another API at the same time (protocol C1). */
 export function isAnsweredElsewhere(error: unknown): boolean {
   return sqlState(error) === '23505' && (error as { constraint?: string }).constraint === 'agent_calls_pkey';
 }

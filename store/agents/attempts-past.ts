@@ -20,7 +20,7 @@ interface Of {
 }
 
 /**
- * Attempts after which no backend can be at work: those that were never launched (C4), and those whose program reported its own end. After
+ * Attempts after which no backend can be at work: those that were never launched (protocol C4), and those whose program reported its own end. After
  * any other end, the agent may have given up the connection while the server still worked. A lost attempt stays in the list when it reports
  * later.
  */

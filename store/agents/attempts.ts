@@ -1,4 +1,4 @@
-/** Reports of agents about their attempts: started, alive, ended (protocol C1-C4, C7). Lock order A10: counter rows first. */
+/** Reports of agents about their attempts: started, alive, ended (protocol C1, C2, C3, C4, C7). Lock order: counter rows first (protocol A10). */
 import type pg from 'pg';
 import type { Ending, FailureKind, FenceRow } from '../../contract/agent.ts';
 import { DEFAULT_CALENDAR } from '../../graph/calendar/work-days.ts';
@@ -22,7 +22,7 @@ export interface AttemptEnd {
   readonly encoding?: string | undefined;
   /** How long it took by the agent's clock, ms: without the time in which the agent could not reach the API. */
   readonly agentMs?: number | undefined;
-  /** Whether an effect was, or may have been, committed (C7). */
+  /** Whether an effect was, or may have been, committed (protocol C7). */
   readonly effect: boolean;
   /** Row of the fence of its work, when that has a larger epoch. */
   readonly heldBy?: FenceRow | undefined;
@@ -33,7 +33,9 @@ export interface AttemptEnd {
   readonly zone?: string | undefined;
 }
 
-/** C4: the program may be launched only for the epochs in `ok`. The others are refused: the lease is no longer this agent's, or has to stop. */
+/**
+ * Protocol C4: the program may be launched only for the epochs in `ok`. The others are refused: the lease is no longer this agent's, or has to stop.
+ */
 export async function startAttempts(
   pool: pg.Pool,
   calls: readonly { agent: string; instance: string; epochs: readonly number[] }[],
@@ -42,7 +44,7 @@ export async function startAttempts(
   const found = await inTransaction(pool, async (client) => {
     const result = await client.query<{ epoch: number; stop: boolean }>({
       name: 'start-attempts',
-      // Leases in the order of their epochs (A10), as in every statement that takes several.
+      // Leases in the order of their epochs (protocol A10), as in every statement that takes several.
       text: `with asked as (
           select x.* from unnest($1::bigint[], $2::text[], $3::text[]) as x (epoch, agent, instance)
           join (select epoch from leases where epoch = any($1::bigint[]) order by epoch for update) l on l.epoch = x.epoch
@@ -127,7 +129,7 @@ export async function heartbeat(
   }));
 }
 
-/** Epochs of the agents that have to stop; every answer carries them (C1). */
+/** Epochs of the agents that have to stop; every answer carries them (protocol C1). */
 export async function stopsOf(pool: pg.Pool, agents: readonly string[]): Promise<Map<string, number[]>> {
   const found = await pool.query<{ agent: string; epochs: number[] }>({
     name: 'stops',
@@ -154,8 +156,8 @@ export interface AttemptAnswer {
 
 /**
  * Ends attempts of several agents in one transaction. Only under the current epoch, by deleting its lease: the one conditional update of
- * C3. Any other result is kept as a remark and answered `stale`; what follows from it goes to the coordinator (C7). `within` belongs to the
- * same transaction: it keeps the answers for repeated calls (C1).
+ * protocol C3. Any other result is kept as a remark and answered `stale`; what follows from it goes to the coordinator (protocol C7). `within`
+ * belongs to the same transaction: it keeps the answers for repeated calls (protocol C1).
  */
 export async function completeAttempts(
   pool: pg.Pool,
@@ -239,7 +241,7 @@ export async function completeAttempts(
 
 type Decided = Omit<AttemptEnd, 'outcome'> & { readonly outcome: AttemptEnd['outcome'] | 'requeued' };
 
-/** C3: an attempt that met a larger epoch is tried again outside its retry budget, unless no epoch can be larger. */
+/** Protocol C3: an attempt that met a larger epoch is tried again outside its retry budget, unless no epoch can be larger. */
 function decided(end: AttemptEnd): Decided {
   if (end.heldBy === undefined || end.outcome !== 'cancelled') return end;
   const { outcome, message } = endOfStale(end.heldBy, end.zone ?? DEFAULT_CALENDAR.timeZone);
@@ -265,7 +267,10 @@ function endRow(lease: EndedLease, result: Decided): LogRow {
   };
 }
 
-/** A question takes from its sending to its answer, but at most the time that the agent worked at it: an outage of the API does not count (D9). */
+/**
+ * A question takes from its sending to its answer, but at most the time that the agent worked at it: an outage of the API does not count
+ * (protocol D9).
+ */
 const questionMs = ({ open_ms }: EndedLease, { agentMs }: Pick<AttemptEnd, 'agentMs'>): number =>
   Math.max(0, Math.min(open_ms, agentMs ?? open_ms));
 

@@ -80,7 +80,7 @@ export async function claimBlockers(
   return list;
 }
 
-/** What it would need is free, and kept for others (C10). */
+/** What it would need is free, and kept for others (protocol C10). */
 async function keptFor(
   client: Queryable,
   {

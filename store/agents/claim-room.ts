@@ -1,4 +1,4 @@
-/** What graph/run/room.ts asks of the record: expedited and key flows that wait for room, and the rooms there are (protocol C8-C10). */
+/** What graph/run/room.ts asks of the record: expedited and key flows that wait for room, and the rooms there are (protocol C8, C9, C10). */
 
 import { NO_DEADLINE } from '../../graph/compiled/latest-start.ts';
 import { type AgentRoom, allot, keptUnits, type Rooms, type WaitingFlow } from '../../graph/run/room.ts';
@@ -19,7 +19,7 @@ export interface Candidate extends WaitingFlow {
   readonly released_ms: number;
 }
 
-/** The waiting order (C10). */
+/** The waiting order (protocol C10). */
 export const WAITING_ORDER = 'expedite desc, latest_start_ms, key desc, released_ms, flow_id';
 export const inWaitingOrder = (a: Candidate, b: Candidate): number =>
   Number(b.expedite) - Number(a.expedite) ||

@@ -1,4 +1,4 @@
-/** Claims: waiting flows become leases of an agent (protocol C1, C2, C8-C10). Locks the outbox first and no counter row (A10). */
+/** Claims: waiting flows become leases of an agent (protocol C1, C2, C8, C9, C10). Locks the outbox first and no counter row (protocol A10). */
 import type pg from 'pg';
 import { allot, type Line, type WaitingFlow } from '../../graph/run/room.ts';
 import { takingEpochs } from '../record/epochs.ts';
@@ -47,9 +47,9 @@ type Assigned = Candidate & { readonly epoch: number; readonly past?: Past };
 
 /**
  * Serves several agents' claims in one transaction. Waiting flows are assigned one by one, so that a burst spreads over the agents, and room
- * is kept for what goes first (graph/run/room.ts). Locks in the order of A10, each once for all calls: outbox (skipping what others hold),
+ * is kept for what goes first (graph/run/room.ts). Locks in the order of protocol A10, each once for all calls: outbox (skipping what others hold),
  * agents, pools, locks. `leaseMs` is the default lease time. `within` belongs to the same transaction: it keeps the answers for repeated
- * calls (C1).
+ * calls (protocol C1).
  */
 export async function claimTasks(
   pool: pg.Pool,
@@ -99,7 +99,7 @@ interface Waiting {
   readonly found: readonly Candidate[];
 }
 
-/** What waits for each kind of agent, in the waiting order (C10), locked; no row for two kinds, none of those that go first. */
+/** What waits for each kind of agent, in the waiting order (protocol C10), locked; no row for two kinds, none of those that go first. */
 async function candidatesFor(
   client: Transaction,
   first: FirstInLine,
@@ -164,7 +164,7 @@ async function assign(
   const takers = requests.filter((request) => request.limit > 0 && platforms.has(request.call.platform));
   const agents = [...new Set(takers.map((request) => request.call.agent))];
   const poolNames = [...new Set(found.flatMap((found) => found.pools))].sort();
-  // Rows of agents after the outbox, pools by name (A10). A statement of its own counts the leases: the one that waited for the lock sees
+  // Rows of agents after the outbox, pools by name (protocol A10). A statement of its own counts the leases: the one that waited for the lock sees
   // the leases as they were before it waited.
   const [slots, open, epochs, past, pools] = await Promise.all([
     client.query<{ name: string; slots: number }>({
@@ -253,7 +253,7 @@ function writing(taken: readonly Assignment[], leaseMs: number): pg.QueryConfig 
   };
 }
 
-/** Takes locks, then pools, whose rows are locked (C9, A10). An assignment that does not get its locks goes on waiting. */
+/** Takes locks, then pools, whose rows are locked (protocol C9, A10). An assignment that does not get its locks goes on waiting. */
 async function takeRooms(client: Transaction, assignments: readonly Assignment[]): Promise<Assignment[]> {
   const refused = await takeLocks(
     client,

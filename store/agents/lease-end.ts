@@ -12,7 +12,7 @@ interface Holding {
   readonly locks: readonly string[];
 }
 
-/** Gives back pools and locks of ended leases, pools in the order of their keys (A10), and wakes waiting claims. */
+/** Gives back pools and locks of ended leases, pools in the order of their keys (protocol A10), and wakes waiting claims. */
 export function releaseHoldings(client: Transaction, ended: readonly Holding[]): void {
   const holding = ended.filter((lease) => lease.pools.length > 0 || lease.locks.length > 0);
   if (holding.length === 0) return;
@@ -125,7 +125,7 @@ export async function endLeases(
 }
 
 /**
- * Leases that nobody kept for their lease time (C4). Empty unless some API has been there, with a beat a second and without a gap, for at
+ * Leases that nobody kept for their lease time (protocol C4). Empty unless some API has been there, with a beat a second and without a gap, for at
  * least that long: an outage of API or PostgreSQL takes no lease.
  */
 export async function silentLeases(pool: pg.Pool, limit = 500): Promise<number[]> {

@@ -46,7 +46,7 @@ export interface CatalogueVersion {
   readonly flows: ReadonlyMap<string, Flow>;
   /** Path -> text of the files that are no YAML, which agents get. Empty when the reader was made without them. */
   readonly programs: ReadonlyMap<string, string>;
-  /** Which periods schedules open (D10); null: the version was stored before periods followed schedules, and every period counts. */
+  /** Which periods schedules open (protocol D10); null: the version was stored before periods followed schedules, and every period counts. */
   readonly openings: Openings | null;
   /** Names that the texts of fenced programs bind, as they were when the version was applied (protocol C6). */
   readonly binds: Binds;
@@ -82,7 +82,7 @@ export async function saveVersion(
 ): Promise<{ version: number; created: boolean }> {
   await client.query("select pg_advisory_xact_lock(hashtext('sluice.catalogue'))");
   const newest = await newestRow(client);
-  // The same files mean something else in a version from before D10, where schedules leave periods out.
+  // The same files mean something else in a version from before protocol D10, where schedules leave periods out.
   const same = newest?.hash === given.hash && (newest.opened || given.frame.schedules.length === 0);
   if (newest !== null && same) return { version: newest.version, created: false };
   if (given.base !== undefined && given.base !== (newest?.version ?? null)) throw changed(given.base, newest);
@@ -119,7 +119,7 @@ export async function requireNewest(client: Queryable, base: number | null): Pro
 }
 
 interface NewestRow extends Pick<VersionRow, 'version' | 'hash' | 'createdBy' | 'createdAt'> {
-  /** Whether it was stored under D10. */
+  /** Whether it was stored under protocol D10. */
   readonly opened: boolean;
 }
 
@@ -235,7 +235,7 @@ async function readVersion(
 export function compiled(
   given: Pick<CatalogueVersion, 'version' | 'hash' | 'frame' | 'programs' | 'binds'> & {
     readonly flows: readonly Flow[];
-    /** Whether edges count the periods that schedules open (D10): of a version stored before that rule they count every period. */
+    /** Whether edges count the periods that schedules open (protocol D10): of a version stored before that rule they count every period. */
     readonly opened: boolean;
   },
   defaults?: Defaults,

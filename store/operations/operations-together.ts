@@ -110,7 +110,7 @@ function otherParts({ key, row }: { key: string; row: OperationRow }): SluiceErr
 const byRun = <T extends { readonly run: string }>(list: readonly T[]): T[] =>
   [...list].sort((a, b) => (a.run < b.run ? -1 : 1));
 
-/** No run gets it in its log before a second person has agreed for all of them (B4). */
+/** No run gets it in its log before a second person has agreed for all of them (protocol B4). */
 async function wait(
   client: Queryable,
   row: OperationRow,

@@ -26,7 +26,7 @@ export interface NewOperation {
 
 /**
  * Writes the operation, once per key: the same key again answers the first one's row, whatever its state; with another body it throws
- * `idempotency_key_reused`. When this has returned the operation cannot be lost: a process that died after it finds it in the log (A6).
+ * `idempotency_key_reused`. When this has returned the operation cannot be lost: a process that died after it finds it in the log (protocol A6).
  */
 export async function requestOperation(pool: pg.Pool, given: NewOperation): Promise<OperationRow> {
   const [row] = await requestOperations(pool, given.run, [given]);
@@ -115,7 +115,7 @@ async function sameRequest(client: Queryable, given: NewOperation): Promise<Oper
   return row;
 }
 
-/** A coordinator that hangs gives up its lock after 5 s (A10); an operator's request waits longer than that. */
+/** A coordinator that hangs gives up its lock after 5 s (protocol A10); an operator's request waits longer than that. */
 const PATIENT = { retryForMs: 9_000 };
 
 function hashOf(run: string, request: OperationRequest): string {
@@ -202,7 +202,7 @@ export function refuseOwn({ id, actor }: OperationRow, approver: string): void {
 }
 
 /**
- * The second person approves (B4): the same request goes into the log again, with the approver's name. Throws `own_approval`,
+ * The second person approves (protocol B4): the same request goes into the log again, with the approver's name. Throws `own_approval`,
  * `not_awaiting_approval`. A person who approves twice approves once.
  */
 export async function approveOperation(
@@ -285,7 +285,7 @@ export function notAwaiting(row: OperationRow): SluiceError {
   });
 }
 
-/** Keys live 30 days (B1): afterwards the row stays, its key is free. Returns how many were freed. */
+/** Keys live 30 days (protocol B1): afterwards the row stays, its key is free. Returns how many were freed. */
 export async function freeOldKeys(client: Queryable, days = 30): Promise<number> {
   const freed = await client.query(
     `update operations set idempotency_key = 'freed:' || id

@@ -25,7 +25,7 @@ export interface Changed {
   readonly flows: readonly number[];
 }
 
-/** More exchanges than this, and everything is read: the record keeps the last 200 (A5). */
+/** More exchanges than this, and everything is read: the record keeps the last 200 (protocol A5). */
 const FEW = 100;
 
 /** Null when no state is kept. To be read in the snapshot for which `readDecided` is called. */

@@ -8,7 +8,7 @@ import type { Queryable, Transaction } from '../schema/pool.ts';
 /** Larger ones are no moment before the year 2223: somebody wrote them by hand. Numbers stay exact up to 9.0e15. */
 export const HIGHEST_EPOCH = 8e15;
 
-/** Takes `count` epochs; the last of them is answered. The row stays locked until the transaction ends: after the agents' rows (A10). */
+/** Takes `count` epochs; the last of them is answered. The row stays locked until the transaction ends: after the agents' rows (protocol A10). */
 export function takingEpochs(count: number): pg.QueryConfig {
   return {
     name: 'take-epochs',

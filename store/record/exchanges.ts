@@ -2,7 +2,7 @@
 import type { ExchangeAnswer, Group } from '../../graph/run/decisions.ts';
 import type { Queryable, Transaction } from '../schema/pool.ts';
 
-/** Exchanges kept for a coordinator that repeats one, and for watchers (A5). */
+/** Exchanges kept for a coordinator that repeats one, and for watchers (protocol A5). */
 const KEEP = 200;
 
 /** The counter row of a run. Moments in ms. */
@@ -22,7 +22,7 @@ export interface Counter {
   readonly version: number;
 }
 
-/** Locks the counter row of the run, which has to be there: nobody else writes to its log until the transaction ends (A3). */
+/** Locks the counter row of the run, which has to be there: nobody else writes to its log until the transaction ends (protocol A3). */
 export async function lockCounter(client: Queryable, run: string): Promise<Counter> {
   const found = await client.query<Counter>({
     name: 'lock-counter',
@@ -66,7 +66,7 @@ export function storeExchange(
     readonly answer: ExchangeAnswer;
     readonly seqFrom: number;
     readonly seqTo: number;
-    /** Whether the coordinator continues as new after it (A7). */
+    /** Whether the coordinator continues as new after it (protocol A7). */
     readonly leaving: boolean;
   },
 ): void {

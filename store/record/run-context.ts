@@ -39,11 +39,11 @@ export interface RunContext extends Works {
   readonly compact: CompactGraph;
   readonly graph: Graph;
   readonly index: ReadonlyMap<string, number>;
-  /** Edges to other runs (A11), as they were resolved when the run was opened or adopted its version. */
+  /** Edges to other runs (protocol A11), as they were resolved when the run was opened or adopted its version. */
   readonly subscriptions: Subscriptions;
   /** As fixed at the opening, by vertex, ms; 0 = none. */
   readonly deadlines: Float64Array;
-  /** C10, with the durations that were expected when the run was first read; by vertex. */
+  /** Protocol C10, with the durations that were expected when the run was first read; by vertex. */
   readonly latestStart: Float64Array;
   flow(id: string): Flow;
   /** What a flow's program is given. */
@@ -85,7 +85,7 @@ export async function readRun(pool: pg.Pool | pg.PoolClient, runId: string): Pro
   return run;
 }
 
-/** Reads contexts; `forget` when a run is known to have adopted another version (D8). */
+/** Reads contexts; `forget` when a run is known to have adopted another version (protocol D8). */
 export interface ContextReader {
   (runId: string): Promise<RunContext>;
   forget(runId: string): void;

@@ -51,7 +51,7 @@ export function writeFlows(
   });
 }
 
-/** Claims of the flows' outbox rows, which stay locked until the transaction ends; agents skip locked rows (A5). */
+/** Claims of the flows' outbox rows, which stay locked until the transaction ends; agents skip locked rows (protocol A5). */
 export async function lockOutbox(
   client: Queryable,
   runId: string,

@@ -71,7 +71,7 @@ export function appending(runId: string, rows: readonly LogRow[]): pg.QueryConfi
   };
 }
 
-/** Locks the counter rows of runs in the lock order (A10: by run id). */
+/** Locks the counter rows of runs in the lock order (protocol A10: by run id). */
 export async function lockCounters(client: Queryable, runIds: readonly string[]): Promise<void> {
   await client.query(lockingCounters(runIds));
 }
@@ -102,7 +102,7 @@ interface StoredEntry {
   body: unknown;
 }
 
-/** Rows with `from < seq <= to` (at most `limit`), flows as vertices. Reading changes nothing (A6). */
+/** Rows with `from < seq <= to` (at most `limit`), flows as vertices. Reading changes nothing (protocol A6). */
 export async function readLog(
   client: Queryable,
   context: RunContext,

@@ -1,4 +1,4 @@
-/** How far coordinators have come with the logs of their runs (protocol A6), and runs that stand still (A9). */
+/** How far coordinators have come with the logs of their runs (protocol A6), and runs that stand still (protocol A9). */
 import type { Cycle } from '../../graph/model.ts';
 import type { Queryable } from '../schema/pool.ts';
 
@@ -13,7 +13,7 @@ export interface Progress {
   readonly exchange: number;
   /** Whether the log is ahead of the coordinator. */
   readonly unread: boolean;
-  /** Whether its coordinator has said within `leavingMs` that it continues as new (A7). */
+  /** Whether its coordinator has said within `leavingMs` that it continues as new (protocol A7). */
   readonly leaving: boolean;
 }
 

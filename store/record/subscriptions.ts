@@ -1,7 +1,7 @@
 /**
  * Edges to other runs (protocol A11). A row of `subscriptions` has two halves, each written by the exchange of one run. `told`: what the run
  * of the upstream flow last wrote into the log of the waiting run; its exchange locks the counter row of the waiting run for that. `released_ms`
- * and `tainted`: what the waiting run has read of it in its log. Lock order: advisory locks of run ids, then counter rows by run id (A10).
+ * and `tainted`: what the waiting run has read of it in its log. Lock order: advisory locks of run ids, then counter rows by run id (protocol A10).
  * docs/decisions/0006.
  */
 

@@ -1,7 +1,7 @@
 /**
  * What leaves the record, and when (docs/decisions/0007). A run leaves as a whole: it is written to the archive, read back, and deleted in one
- * transaction that locks its counter row first (A10) and waits for no lock longer than half a second. A run that is not over stays, and so does
- * a run for which an unfinished run waits.
+ * transaction that locks its counter row first (protocol A10) and waits for no lock longer than half a second. A run that is not over stays, and so
+ * does a run for which an unfinished run waits.
  */
 import { appendFile, mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -202,7 +202,7 @@ async function schemaOf(client: Queryable): Promise<number> {
   return found.rows[0]!.id;
 }
 
-/** What an edge to the run asks for, afterwards (A11). */
+/** What an edge to the run asks for, afterwards (protocol A11). */
 const DONE = `f.result in ('succeeded', 'skipped', 'force_passed') and f.flags & ${FLAG.RETIRED} = 0`;
 
 async function noteArchived(client: Queryable, run: string, archive: WrittenArchive): Promise<void> {
@@ -230,7 +230,7 @@ const afterOthers = <T>(work: () => Promise<T>): Promise<T> =>
 
 const BATCH = 2_000;
 
-/** Exchanges of runs whose workflow has completed (A8): a workflow that is woken again loads its run from the record. Batch by batch. */
+/** Exchanges of runs whose workflow has completed (protocol A8): a workflow that is woken again loads its run from the record. Batch by batch. */
 async function purgeExchanges(pool: pg.Pool): Promise<number> {
   return inBatches(
     pool,

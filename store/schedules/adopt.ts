@@ -22,7 +22,7 @@ import { flowsOfBackfill, runsBeside } from './beside.ts';
 export interface AdoptRequest {
   readonly actor: string;
   readonly roles: readonly string[];
-  /** Unique per actor; the same key again is owed the first answer (B1). */
+  /** Unique per actor; the same key again is owed the first answer (protocol B1). */
   readonly key: string;
   readonly bodyHash: string;
   readonly reason: string;
@@ -81,7 +81,7 @@ export async function previewAdoption(
 
 /**
  * Moves the run. Throws `adopt_removes_started`, `run_closed`, `run_frozen`, and `adopt_stale` when the run moved meanwhile or an
- * operation stays unread. The coordinator finds its next exchange taken, and loads the run again (A9).
+ * operation stays unread. The coordinator finds its next exchange taken, and loads the run again (protocol A9).
  */
 export async function adoptVersion(
   pool: pg.Pool,
@@ -130,7 +130,7 @@ async function move(
       },
     );
   await client.query('update runs set catalogue_version = $2 where id = $1', [run.id, version.version]);
-  // Takes an exchange number and stores nothing under it: a coordinator that has decided by the old version loads the run again (A5, A9).
+  // Takes an exchange number and stores nothing under it: a coordinator that has decided by the old version loads the run again (protocol A5, A9).
   await client.query('update run_counters set version = $2, exchange = exchange + 1 where run_id = $1', [
     run.id,
     version.version,

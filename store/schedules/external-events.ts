@@ -150,7 +150,7 @@ export async function listEvents(
   return found.rows;
 }
 
-/** Taken before any counter row (A10). */
+/** Taken before any counter row (protocol A10). */
 async function lockPeriod(client: Queryable, cycle: Cycle, period: string): Promise<void> {
   await client.query('select pg_advisory_xact_lock(hashtext($1))', [`sluice.events ${cycle} ${period}`]);
 }

@@ -141,7 +141,7 @@ export async function openRun(
         );
       await within(client, id);
       await notifyOpened(client, { id, cycle, period }, graph);
-      // Last: it holds the counter rows of other runs (A11).
+      // Last: it holds the counter rows of other runs (protocol A11).
       await subscribe(client, id, graph.ids, subscriptions);
       await notify(client, 'sluice_log', id);
       return id;

@@ -103,7 +103,7 @@ test('an hour, a day and a month wait for one another while agents work, and all
       "select count(*)::int as n from subscriptions where run_id = 'month-2040-05' and released_ms is null",
     );
     expect(waits.rows[0].n).toBe(30);
-    // A10: counter rows are locked by run id, no matter which run tells which.
+    // Protocol A10: counter rows are locked by run id, no matter which run tells which.
     const found = await pool.query(
       'select deadlocks::int as n from pg_stat_database where datname = current_database()',
     );

@@ -1,5 +1,5 @@
 /**
- * C3, A3: rows in the log that no coordinator should rely on not to come: ends told twice, out of order, of attempts long superseded, of
+ * Protocol C3, A3: rows in the log that no coordinator should rely on not to come: ends told twice, out of order, of attempts long superseded, of
  * flows that the run does not have. They change nothing, and the state that lived through them is the one that a reload finds.
  */
 import { afterAll, describe, expect, test } from 'vitest';

@@ -1,5 +1,5 @@
 /**
- * A3, A6: why numbers of the log come from the run's counter row. Two writers commit in the order opposite to the one in which they took
+ * Protocol A3, A6: why numbers of the log come from the run's counter row. Two writers commit in the order opposite to the one in which they took
  * their numbers, and a reader with a cursor looks in between: with a plain sequence it skips a row for ever, with the counter row it
  * cannot.
  */

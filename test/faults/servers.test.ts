@@ -146,7 +146,8 @@ describe('A1, A6, C4: kill -9 of a server in the middle of a run', () => {
             .rows[0].state,
       )
       .toBe('applied');
-    // A workflow task that the server gave to a connection of before its death comes again after its timeout, 5 s; B2 answers 202 after 10 s.
+    // A workflow task that the server gave to a connection of before its death comes again after its timeout, 5 s; the API answers 202 after 10 s
+    // (protocol B2).
     const unheld = await installation.call('POST', `/runs/${run}/unhold`, { flows: [ids[23]] });
     expect([200, 202]).toContain(unheld.status);
     await reached(run, FLOWS);

@@ -41,7 +41,7 @@ describe('rules', () => {
   const rules = new Set([...protocol.matchAll(/^### ([A-E]\d+) /gm)].map(([, rule]) => rule!));
 
   test('every rule that is cited has its heading in docs/protocol.md', () => {
-    // `C6`, `(protocol C1-C8)`, `C3: ...`; not `C6.Flow` or `x-A1`.
+    // `C6`, `(protocol C1, C8)`, `C3: ...`; not `C6.Flow` or `x-A1`.
     const RULE = /(?<![\w./-])([A-E][1-9]\d?)(?:-([A-E][1-9]\d?))?(?!\w|[.-]\w)/g;
     const cited = lines.flatMap(({ file, line }) =>
       [...line.matchAll(RULE)].flatMap(([, first, last]) =>
@@ -51,6 +51,13 @@ describe('rules', () => {
     expect(cited.length).toBeGreaterThan(300);
     const unknown = cited.filter(({ rule }) => !rules.has(rule));
     expect(unknown.map(({ file, rule }) => `${file}: ${rule}`)).toEqual([]);
+  });
+
+  test('the code cites no range of rules: a list names those that the file carries out', () => {
+    const ranges = lines.filter(
+      ({ file, line }) => !file.endsWith('.md') && /\b[A-E]\d+-[A-E]?\d+\b/.test(line),
+    );
+    expect(ranges.map(({ file, line }) => `${file}: ${line.slice(0, 120)}`)).toEqual([]);
   });
 
   test('what is cited without its text is a rule, a decision, a query or a document: no other numbers', () => {

@@ -35,7 +35,7 @@ export interface Meddling {
   /** True: this wake signal is swallowed although its sender believes that it was sent. */
   readonly swallow?: () => boolean;
   readonly continueAfterEvents?: number;
-  /** How long a finished run stays parked (A8), ms; an hour unless given. */
+  /** How long a finished run stays parked (protocol A8), ms; an hour unless given. */
   readonly keepMs?: number;
   /** Of another one: two workers share its runs. */
   readonly taskQueue?: string;

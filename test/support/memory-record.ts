@@ -1,5 +1,5 @@
 /**
- * The record of one run in memory: what PostgreSQL, the exchange and the agents' calls do (protocol A1-A6, C3, C4), without them.
+ * The record of one run in memory: what PostgreSQL, the exchange and the agents' calls do (protocol A3, A5, A6, A9, C3, C4), without them.
  * A clock that only moves when told, one ordered log, numbered exchanges, outbox rows with claims, leases.
  */
 
@@ -81,7 +81,7 @@ export class MemoryRecord {
   readonly #readLimit: number;
   #epochs = 0;
 
-  /** `readLimit`: log rows given with one answer (A6). */
+  /** `readLimit`: log rows given with one answer (protocol A6). */
   constructor(graph: Graph, specs: readonly FlowSpec[], witness: Witness = () => {}, readLimit = 500) {
     this.#readLimit = readLimit;
     this.graph = graph;
@@ -107,7 +107,7 @@ export class MemoryRecord {
     for (let v = 0; v < graph.n; v++) this.flows[v]!.phase = PHASES.indexOf(phaseOf(graph, opened, v));
   }
 
-  /** A9: the state of the coordinator from nothing but what is stored. */
+  /** Protocol A9: the state of the coordinator from nothing but what is stored. */
   load(): RunState {
     return restoreState(this.graph, this.#snapshot());
   }
@@ -159,7 +159,7 @@ export class MemoryRecord {
     return seq;
   }
 
-  // The exchange (A5).
+  // The exchange (protocol A5).
 
   exchange(n: number, groups: readonly Group[]): ExchangeAnswer {
     const stored = this.#exchanges.get(n);
@@ -290,7 +290,7 @@ export class MemoryRecord {
     if (lease !== undefined && !lease.stop) lease.started = true;
   }
 
-  /** A result counts under the current epoch only (C3). */
+  /** A result counts under the current epoch only (protocol C3). */
   complete(epoch: number, outcome: Completion['outcome'], failure: Completion['failure'] = null): boolean {
     const lease = this.leases.get(epoch);
     if (lease === undefined) return false;
@@ -301,7 +301,7 @@ export class MemoryRecord {
     return true;
   }
 
-  /** The reaper (C4). True when the claim just ended and no log row was needed. */
+  /** The reaper (protocol C4). True when the claim just ended and no log row was needed. */
   reap(epoch: number): boolean {
     const lease = this.leases.get(epoch);
     if (lease === undefined) return false;

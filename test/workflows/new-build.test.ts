@@ -1,5 +1,5 @@
 /**
- * A7 and decision 0009: a worker with another bundle takes the runs over. What it cannot replay, or would replay to another state, begins
+ * Protocol A7 and decision 0009: a worker with another bundle takes the runs over. What it cannot replay, or would replay to another state, begins
  * again from the record.
  */
 import { readFile, writeFile } from 'node:fs/promises';

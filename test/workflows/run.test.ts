@@ -75,7 +75,7 @@ test('three flows in a chain run one after the other, each released by the end o
     expect(started!.ok).toEqual([tasks[0]!.epoch]);
     const [ended] = await completeAttempts(pool, [{ agent: 'a1', results: [success(tasks[0]!)] }]);
     expect(ended!.accepted).toEqual([tasks[0]!.epoch]);
-    // C3: the same result once more is stale, its epoch is over.
+    // Protocol C3: the same result once more is stale, its epoch is over.
     const [again] = await completeAttempts(pool, [{ agent: 'a1', results: [success(tasks[0]!)] }]);
     expect(again!.stale).toEqual([tasks[0]!.epoch]);
   }
