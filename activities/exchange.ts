@@ -46,9 +46,9 @@ export interface ExchangeRequest {
 }
 
 /**
- * Why nothing was written. `ahead`: the caller has seen exchanges that the record does not have (A9). `pruned`: the caller has to load the run
+ * Why nothing was written. `ahead`: the caller has seen exchanges that the record does not have (protocol A9). `pruned`: the caller has to load the run
  * again, because the exchange that it asks for is not kept any more, or because it decided on another graph than the run has now. (Histories
- * hold this word, so both reasons keep it.) `moved`: the run has adopted another catalogue version than that of the context (D8).
+ * hold this word, so both reasons keep it.) `moved`: the run has adopted another catalogue version than that of the context (protocol D8).
  */
 export type ExchangeResult = ExchangeAnswer | { readonly refused: 'ahead' | 'pruned' | 'moved' };
 
@@ -83,7 +83,7 @@ interface Try {
   readonly rowByRow: boolean;
 }
 
-/** `unlocked`: nothing was written, because these runs' counter rows have to be locked together with the run's own, by run id (A10, A11). */
+/** `unlocked`: nothing was written, because these runs' counter rows have to be locked together with the run's own, by run id (protocol A10, A11). */
 async function once(
   pool: pg.Pool,
   context: RunContext,

@@ -122,7 +122,7 @@ export const Ending = z.discriminatedUnion('outcome', [
   z.strictObject({
     outcome: z.literal('succeeded'),
     rows: z.int().min(0).optional(),
-    /** The fence says that this run, flow and generation is done; nothing was executed (C6). */
+    /** The fence says that this run, flow and generation is done; nothing was executed (protocol C6). */
     already: z.boolean().optional(),
     /** The committed effect of another attempt that this one was executed over. */
     over: FenceRow.optional(),
@@ -150,7 +150,7 @@ export const Ending = z.discriminatedUnion('outcome', [
 export type Ending = Infer<typeof Ending>;
 
 /**
- * `agentMs`: how long the attempt took by the agent's own clock; a remark, as instants are the record's (A4). `logBytes`: number of bytes that
+ * `agentMs`: how long the attempt took by the agent's own clock; a remark, as instants are the record's (protocol A4). `logBytes`: number of bytes that
  * the attempt wrote; the last of them may come after the result. `encoding`: the one in which they are read; default utf-8.
  */
 export const AttemptResult = z.strictObject({

@@ -9,7 +9,7 @@ const asked = {
   reason: Reason,
   /** What shows that it is right: a ticket, a query, a mail. force-pass needs it. */
   evidence: text(4_000).optional(),
-  /** Do what is possible. Default: all or nothing (B3). */
+  /** Do what is possible. Default: all or nothing (protocol B3). */
   partial: z.boolean().default(false),
   /** Answer what would happen now, and change nothing. */
   dryRun: z.boolean().default(false),

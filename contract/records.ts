@@ -51,7 +51,7 @@ export const NoticesQuery = z.strictObject({
 });
 export const NoticePage = pageOf(Notice);
 
-/** What the database has refused for its content, in open runs (A5). The decisions stand; a text was replaced, or an attempt has failed. */
+/** What the database has refused for its content, in open runs (protocol A5). The decisions stand; a text was replaced, or an attempt has failed. */
 export const NotStorableList = z.object({
   items: z.array(
     z.object({

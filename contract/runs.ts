@@ -39,7 +39,7 @@ export type Run = Infer<typeof Run>;
 export const RunDetail = z.object({
   ...Run.shape,
   flows: z.int(),
-  /** Number of flows in each state, 0 included. `succeeded`, `skipped` and `force_passed` all count as done and stay three numbers (D5). */
+  /** Number of flows in each state, 0 included. `succeeded`, `skipped` and `force_passed` all count as done and stay three numbers (protocol D5). */
   counts: z.record(StateName, z.int()),
   tainted: z.int(),
   stale: z.int(),

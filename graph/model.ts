@@ -30,7 +30,7 @@ export const Moment = z
     'a moment is written like "+1 month, day 1, 23:59", "+1 day, 02:00" or "open + 20 s"',
   );
 
-/** `after: [A, { flow: B, period: previous }]`; an id alone means the same period. `cycle`: that of the other run that has the upstream (A11). */
+/** `after: [A, { flow: B, period: previous }]`; an id alone means the same period. `cycle`: that of the other run that has the upstream (protocol A11). */
 export const Edge = z.union([
   Id,
   z.strictObject({
@@ -53,7 +53,7 @@ export type Parameter = z.infer<typeof Parameter>;
 
 export { Id, Names, Program };
 
-/** Retry budget for each kind of failure (C4), and the pause before the next attempt. */
+/** Retry budget for each kind of failure (protocol C4), and the pause before the next attempt. */
 export const Retries = z.strictObject({
   program: z.int().min(0).max(20).default(0),
   infrastructure: z.int().min(0).max(20).default(3),
@@ -88,7 +88,7 @@ const flowFields = {
   id: Id,
   names: Names,
   cycle: Cycle,
-  /** The flow's own period, seen from the period of its run (D2). Only this changes the period in the parameters of its program. */
+  /** The flow's own period, seen from the period of its run (protocol D2). Only this changes the period in the parameters of its program. */
   period: PeriodMapping.default('same'),
   /** The first period that the flow has; in an earlier one nothing waits for it. Default: the first period of its cycle. */
   begins: WrittenPeriod.optional(),
@@ -113,9 +113,9 @@ const flowFields = {
   after: z.array(Edge).default([]),
   retries: Retries.prefault({}),
   timeoutMs: Ms.optional(),
-  /** Time in ms without contact after which the reaper may end a lease (C4). Default: 60,000. */
+  /** Time in ms without contact after which the reaper may end a lease (protocol C4). Default: 60,000. */
   leaseMs: Ms.optional(),
-  /** Time in ms for which a program may go on after the last contact of its agent (C4, C5). Default: 30 minutes. */
+  /** Time in ms for which a program may go on after the last contact of its agent (protocol C4, C5). Default: 30 minutes. */
   orphanMs: Ms.optional(),
   idempotent: z.boolean().default(false),
   /** What its shell program leaves running at its own end goes on; default: it is ended (protocol C5). */
@@ -142,13 +142,13 @@ export const FlowDefinition = z.strictObject({
   person: Person.optional(),
   notice: z.strictObject({ to: Id, en: z.string(), zh: z.string() }).optional(),
   interface: InterfaceOf.optional(),
-  /** A check that an agent runs: the pause before it is asked again, and how long its questions and pauses may take together (D9). */
+  /** A check that an agent runs: the pause before it is asked again, and how long its questions and pauses may take together (protocol D9). */
   everyMs: Ms.optional(),
   giveUpAfterMs: Ms.optional(),
 });
 export type FlowDefinition = z.infer<typeof FlowDefinition>;
 
-/** One entry that becomes two flows, `<id>.export` and `<id>.import` (D3). An edge from `<id>` means one from `<id>.import`. */
+/** One entry that becomes two flows, `<id>.export` and `<id>.import` (protocol D3). An edge from `<id>` means one from `<id>.import`. */
 export const DistributionDefinition = z.strictObject({
   ...flowFields,
   from: CopySide,
@@ -192,7 +192,7 @@ export const Calendar = z.strictObject({
 });
 
 /**
- * A named connection: the engine knows its name and platform, agents keep the credentials (C1). `rehearsal`: the connection that stands for it in
+ * A named connection: the engine knows its name and platform, agents keep the credentials (protocol C1). `rehearsal`: the connection that stands for it in
  * rehearsals; without one no rehearsal is opened that has flows which write here.
  */
 export const Connection = z.strictObject({

@@ -25,12 +25,12 @@ export interface DelivererDeps {
   /** Build of the worker's bundle (decision 0009). */
   readonly build: string;
   readonly logger: Logger;
-  /** Keep time of a finished run by cycle, ms (A8). */
+  /** Keep time of a finished run by cycle, ms (protocol A8). */
   readonly keepMs: Record<Cycle, number>;
   readonly continueAfterEvents: number;
 }
 
-/** Least time between two wake signals to one run, ms (A6). */
+/** Least time between two wake signals to one run, ms (protocol A6). */
 const SPACING_MS = 10;
 /** Rest between two looks for runs whose log is ahead, ms. */
 const POLL_MS = 1_000;
@@ -49,7 +49,7 @@ const STUCK_MS = 5_000;
 const ELSEWHERE_MS = 20;
 
 /**
- * Time in ms for which a coordinator gets no signal after it has announced that it continues as new (A7), unless its next exchange comes
+ * Time in ms for which a coordinator gets no signal after it has announced that it continues as new (protocol A7), unless its next exchange comes
  * earlier. The new execution loads 18,000 flows in about a second (decision 0010); when it has made no exchange by then, it is woken.
  */
 const LEAVING_MS = 10_000;

@@ -4,7 +4,7 @@ export const RUN_WORKFLOW = 'run';
 
 /** Contentless: 'your log may be ahead of you' (protocol A6). */
 export const WAKE_SIGNAL = 'wake';
-/** A person decided that a frozen run goes on from the record (A9), or asks for a fresh look at it. */
+/** A person decided that a frozen run goes on from the record (protocol A9), or asks for a fresh look at it. */
 export const RELOAD_SIGNAL = 'reload';
 
 /**
@@ -36,9 +36,9 @@ export const BUILD: string = '@build-of-bundle';
 
 export interface RunInput {
   readonly run: string;
-  /** Number of the last exchange that an earlier execution of this workflow has seen (A9); 0 = none. */
+  /** Number of the last exchange that an earlier execution of this workflow has seen (protocol A9); 0 = none. */
   readonly seen: number;
-  /** How long a finished run stays parked before its workflow completes, ms (A8). */
+  /** How long a finished run stays parked before its workflow completes, ms (protocol A8). */
   readonly keepMs: number;
   /** Number of history events after which the run continues as new; 0 = when the server suggests it. For tests. */
   readonly continueAfterEvents: number;
@@ -49,7 +49,7 @@ export interface RunInput {
 /** What a coordinator says to the worker that executes it, also while it replays. */
 export type CoordinatorSinks = {
   readonly coordinator: {
-    /** This history was made by another build and cannot be gone on with (A7, decision 0009). */
+    /** This history was made by another build and cannot be gone on with (protocol A7, decision 0009). */
     otherBuild(input: RunInput): void;
   };
 };

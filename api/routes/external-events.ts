@@ -24,7 +24,7 @@ import type { Api } from '../instance.ts';
 import { AtId, page, positionOf } from '../paging.ts';
 
 const tags = ['events'];
-/** Time for which a refused lock is tried again, ms: a coordinator that hangs gives up the counter row of its run after 5 s (A10). */
+/** Time for which a refused lock is tried again, ms: a coordinator that hangs gives up the counter row of its run after 5 s (protocol A10). */
 const PATIENT = { retryForMs: 9_000 };
 
 export function externalEventRoutes(app: Api, deps: ServiceDeps): void {

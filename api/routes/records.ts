@@ -1,4 +1,4 @@
-/** The audit, the notices, and what could not be stored (A5). */
+/** The audit, the notices, and what could not be stored (protocol A5). */
 
 import { z } from 'zod';
 import type { Infer } from '../../contract/fields.ts';

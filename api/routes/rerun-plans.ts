@@ -76,7 +76,7 @@ export function rerunPlanRoutes(app: Api, deps: ServiceDeps): void {
       const stored = await readPlan<Shown>(deps.pool, run.id, request.params.plan);
       // A plan can be applied once: the same person applying it again asks for the same outcome.
       const key = keyOf(request.headers, `rerun-plan:${stored.id}`);
-      // The caller that applied it may ask for the answer again (B1); only a new application can come too late.
+      // The caller that applied it may ask for the answer again (protocol B1); only a new application can come too late.
       const repeated = await isKnownKey(deps.pool, actor.name, key);
       if (stored.expired && !repeated)
         throw new SluiceError(

@@ -100,7 +100,7 @@ export function runRoutes(app: Api, deps: ServiceDeps): void {
   });
 }
 
-/** Lifts the freeze, then asks the coordinator to begin again from the record (A9). */
+/** Lifts the freeze, then asks the coordinator to begin again from the record (protocol A9). */
 async function reloadRun(deps: ServiceDeps, run: string, actor: string, reason: string): Promise<void> {
   await inTransaction(deps.pool, async (client) => {
     await setFrozen(client, run, null);

@@ -26,7 +26,7 @@ import type { OperationRow } from '../../store/operations/operation-rows.ts';
 import type { Permission } from '../auth.ts';
 import type { Api } from '../instance.ts';
 
-/** The right that a verb needs here. For confirm, reject and withdraw the run itself checks that the actor has the role of the gate (E1). */
+/** The right that a verb needs here. For confirm, reject and withdraw the run itself checks that the actor has the role of the gate (protocol E1). */
 export function permissionOf(verb: string): Permission {
   return verb === 'confirm' || verb === 'reject' || verb === 'withdraw' ? 'confirm' : 'operate';
 }

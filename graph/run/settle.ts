@@ -156,7 +156,7 @@ export function finish(m: Machine, v: number, result: Result, tainted: boolean):
 
 /**
  * Begins the next generation of a flow that has a result or is in progress (protocol E1, column 'at a new generation').
- * `ending`: an attempt of the old generation is still open; the new one waits for its end or its grace (C7).
+ * `ending`: an attempt of the old generation is still open; the new one waits for its end or its grace (protocol C7).
  */
 export function beginGeneration(
   m: Machine,
@@ -260,7 +260,7 @@ export function hasStarted(s: RunState, v: number): boolean {
 
 /**
  * Ends the wait of a rerun (`running: wait`) for the present attempt of the flow: it has ended without having started, its release was taken back,
- * or the flow is force-passed. The rerun then begins no generation: the flow is a member of the plan that has not started (protocol E).
+ * or the flow is force-passed. The rerun then begins no generation: the flow is a member of the plan that has not started (protocol E3).
  */
 export function dropPending(m: Machine, v: number): void {
   if (!has(m.s, v, FLAG.RERUN_PENDING)) return;

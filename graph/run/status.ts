@@ -40,14 +40,14 @@ export function codeOf(result: Result | null): number {
   return result === null ? 0 : RESULTS[result].code;
 }
 
-/** True when downstream flows may use this result (D5). Indexed by code. */
+/** True when downstream flows may use this result (protocol D5). Indexed by code. */
 const releases: readonly boolean[] = byCode.map((r) => r !== null && RESULTS[r].releasesDownstream);
 
 export function isReleasing(code: number): boolean {
   return releases[code]!;
 }
 
-/** Every state, in the order in which answers list them. Which of them a flow has is decided by graph/run/state-of.ts, in the order of D4. */
+/** Every state, in the order in which answers list them. Which of them a flow has is decided by graph/run/state-of.ts, in the order of protocol D4. */
 export const STATES: readonly State[] = [
   ...(Object.keys(RESULTS) as Result[]),
   'retired',
@@ -56,5 +56,5 @@ export const STATES: readonly State[] = [
   ...PHASES,
 ];
 
-/** `ns` in the table of E1: the flow has no result, and no attempt was sent or runs. */
+/** `ns` in the table of protocol E1: the flow has no result, and no attempt was sent or runs. */
 export const NOT_STARTED: readonly State[] = [...PHASES];

@@ -1,5 +1,5 @@
 /**
- * confirm, reject, withdraw: a person's answer to a gate or to a check that is asked of people (protocol E, D9).
+ * confirm, reject, withdraw: a person's answer to a gate or to a check that is asked of people (protocol E2, D9).
  * graph/verbs/operate.ts has checked that the verb is allowed for the flow, and that the person has its role.
  */
 import type { Machine } from '../run/machine.ts';

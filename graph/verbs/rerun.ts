@@ -1,5 +1,5 @@
 /**
- * Rerun plans (protocol E): which flows are redone, in which order, and what applying a plan does. Pure. services/rerun/rerun-plan.ts makes a
+ * Rerun plans (protocol E3): which flows are redone, in which order, and what applying a plan does. Pure. services/rerun/rerun-plan.ts makes a
  * plan with `rootRefusal` and `planMembers`; graph/verbs/operate.ts hands its operation to `applyRerun`, which checks each member.
  */
 import { type Graph, vertexOf } from '../compiled/compact.ts';

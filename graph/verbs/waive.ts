@@ -1,5 +1,5 @@
 /**
- * waive 豁免: an edge counts as met for this generation of its target, whose result will be tainted (protocol E, D6).
+ * waive 豁免: an edge counts as met for this generation of its target, whose result will be tainted (protocol E2, D6).
  * graph/verbs/operate.ts calls `checkEdge` for each edge, checks roles, and then calls `waive` or `unwaive` for the edges that are allowed.
  */
 import { edgeId, vertexOf } from '../compiled/compact.ts';

@@ -87,7 +87,7 @@ export async function readLocks({ client }: Reading): Promise<Map<string, LockHo
   return new Map(found.rows.map(({ key, ...holder }) => [key, holder]));
 }
 
-/** The flows for which room is kept, and what is kept (C10). `agents`: those of all platforms. */
+/** The flows for which room is kept, and what is kept (protocol C10). `agents`: those of all platforms. */
 export function keptOf(
   first: readonly WaitingRow[],
   agents: readonly AgentFacts[],

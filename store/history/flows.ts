@@ -178,7 +178,7 @@ export interface FlowCounts {
   readonly held: number;
 }
 
-/** Flows by state; what counts as done stays three numbers (D5). */
+/** Flows by state; what counts as done stays three numbers (protocol D5). */
 export async function countFlows(client: Queryable, run: string): Promise<FlowCounts> {
   const found = await client.query<{
     state: State;

@@ -225,7 +225,7 @@ async function copyOperations(
     const done = entry.flows.map((flow) => ({ flow, code: null, state: null }));
     const outcome: OperationOutcome = { flows: done, code: null, detail: null };
     const body = JSON.stringify({ ...requestOf(entry), roles: [] });
-    // The key of a request as old as this is free again (B1).
+    // The key of a request as old as this is free again (protocol B1).
     return [
       entry.id,
       run,

@@ -1,6 +1,6 @@
 /**
  * One request to several runs (protocol E4): logged in all of them or in none. Preparing and committing are one
- * transaction that holds the counter rows of all runs, by id (A10), and the outbox rows of all members, so nothing can change between the
+ * transaction that holds the counter rows of all runs, by id (protocol A10), and the outbox rows of all members, so nothing can change between the
  * check and the log rows, and a process that dies in it leaves nothing. docs/decisions/0006.
  */
 import type pg from 'pg';

@@ -163,7 +163,7 @@ export function newsIn(context: RunContext, groups: readonly Group[]): () => rea
   };
 }
 
-/** Runs that wait for a flow of which the groups say something new: their counter rows have to be locked (A10). */
+/** Runs that wait for a flow of which the groups say something new: their counter rows have to be locked (protocol A10). */
 export async function waitingRuns(
   client: Queryable,
   context: RunContext,

@@ -291,7 +291,7 @@ test('A11: round a loop over two runs the news of a redo comes to an end', async
   await applyCatalogue(
     pool,
     catalogueText([flow('R', 'day', ['L']), flow('L', 'month', [{ flow: 'R', period: 'lastDayOfMonth' }])]),
-    // The check finds it; from outside it may come all the same (D7).
+    // The check finds it; from outside it may come all the same (protocol D7).
     'import',
   );
   const day = await openTestRun(pool, '2034-01-31', 'day');

@@ -60,6 +60,19 @@ describe('rules', () => {
     expect(ranges.map(({ file, line }) => `${file}: ${line.slice(0, 120)}`)).toEqual([]);
   });
 
+  test('comments of the code cite a rule as `protocol A5`, or in a list after that word', () => {
+    const RULE =
+      /(?<![\w./-]|\brules? )(?:[Pp]rotocol )?[A-E][1-9]\d?(?:(?:, | and | or )[A-E][1-9]\d?\b)*(?!\w|[.-]\w)/g;
+    const code = readable.filter((file) => /\.m?ts$/.test(file) && !file.startsWith('test/'));
+    const cited = code.flatMap((file) =>
+      commentsOf(file, textOf(file)).flatMap((comment) =>
+        (comment.match(RULE) ?? []).map((rule) => ({ file, rule })),
+      ),
+    );
+    expect(cited.length).toBeGreaterThan(200);
+    expect(cited.filter(({ rule }) => !/^protocol/i.test(rule))).toEqual([]);
+  });
+
   test('what is cited without its text is a rule, a decision, a query or a document: no other numbers', () => {
     const foreign =
       /\b(?:[Dd]omain|[Dd]esign|[Rr]esearch)(?:\.md|\/\w+)?,? \(?(?:[A-Z]\d\d|\d)|\bM\d\d\b(?!['"])/;

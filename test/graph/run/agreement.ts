@@ -166,7 +166,7 @@ export function sameAsRecord({ record, graph }: Told, s: RunState): void {
   }
 }
 
-/** D4: the counters are what a fresh count gives, and 'ready' is 'no blockers'. */
+/** Protocol D4: the counters are what a fresh count gives, and 'ready' is 'no blockers'. */
 export function isWellDerived({ graph }: Told, s: RunState): void {
   const again = cloneState(s);
   derive(graph, again);

@@ -60,7 +60,7 @@ function failed(m: Model, id: string, kind: Kind, at: number): void {
   }
 }
 
-/** D9: a check's questions and the pauses after them. */
+/** Protocol D9: a check's questions and the pauses after them. */
 export const patienceUsed = ({ questions }: Facts): number =>
   questions.reduce((sum, { took, pause }) => sum + took + pause, 0);
 
@@ -111,7 +111,7 @@ export function lost(m: Model, id: string, of: { generation: number; attempt: nu
   orphan();
 }
 
-/** C7: the last attempt, given up as lost, tells its end after all: nobody waits for it any more. */
+/** Protocol C7: the last attempt, given up as lost, tells its end after all: nobody waits for it any more. */
 export function heardLate(
   m: Model,
   id: string,
@@ -124,13 +124,13 @@ export function heardLate(
   if (of.type === 'effect') lateEffect(m, id);
 }
 
-/** C7: an attempt that no longer counts has left its effect. */
+/** Protocol C7: an attempt that no longer counts has left its effect. */
 export function lateEffect(m: Model, id: string): void {
   markStale(m, [id]);
   m.tell(id, 'late_effect');
 }
 
-/** D6: what has a result or is being worked on below redone flows. */
+/** Protocol D6: what has a result or is being worked on below redone flows. */
 export function markStale(m: Model, roots: readonly string[]): void {
   if (roots.length > 0) m.redone.push([...new Set(roots)].sort().join());
   for (const root of roots)
@@ -145,7 +145,7 @@ function becomeStale(m: Model, id: string): void {
   if (f.pending === null && (f.outcome !== null || m.inHand(id))) f.stale = true;
 }
 
-/** A11: what became of an upstream in another run, for all flows that wait for it. */
+/** Protocol A11: what became of an upstream in another run, for all flows that wait for it. */
 export function hearOfUpstream(
   m: Model,
   changes: readonly {
@@ -184,7 +184,7 @@ export function newGeneration(
   next.confirmed = again && runner === 'person';
   next.given = again && runner === 'engine';
   if (how.keepWaives) next.waived = f.waived;
-  // Somebody is still at it: told to stop, and awaited (C7).
+  // Somebody is still at it: told to stop, and awaited (protocol C7).
   next.previous = m.inHand(id) ? { until: null } : f.previous;
   next.remindersPassed = f.remindersPassed;
   next.history = [...f.history, `${f.generation} ${ended}`];

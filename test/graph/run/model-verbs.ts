@@ -1,4 +1,4 @@
-/** What people may ask for, and what it does: the table of protocol E and the rules B3, B4, for the slow model of test/graph/run/model.ts. */
+/** What people may ask for, and what it does: the table of protocol E1 and the rules B3, B4, for the slow model of test/graph/run/model.ts. */
 
 import { foreignRole } from '../../support/run-graph.ts';
 import type { Model } from './model.ts';
@@ -79,7 +79,7 @@ const refused = (code: string, codes: readonly (string | null)[]): Answer => ({
   codes,
 });
 
-/** B3 and B4 for a list of targets. */
+/** Protocol B3 and B4 for a list of targets. */
 function decide<T>(
   it: Ask,
   targets: readonly T[],
@@ -135,7 +135,7 @@ function checkFlow(m: Model, it: Ask, id: string, before: readonly string[]): st
   return null;
 }
 
-/** B4: the target is an undone gate, or has an unmet edge from one; key flows for a force-pass. */
+/** Protocol B4: the target is an undone gate, or has an unmet edge from one; key flows for a force-pass. */
 function gatesOverridden(m: Model, verb: string, id: string): string[] {
   if (!['force-pass', 'skip', 'start-now'].includes(verb)) return [];
   const gates = verb === 'skip' ? [id] : [id, ...m.unmet(id)];
@@ -209,7 +209,7 @@ function act(m: Model, it: Ask, id: string): void {
   }
 }
 
-/** D3: with `onTrigger: downstream`, descendants that have a result get a new generation. */
+/** Protocol D3: with `onTrigger: downstream`, descendants that have a result get a new generation. */
 export function trigger(m: Model, id: string): void {
   m.of(id).triggered = true;
   if (!m.attrs(id).onTrigger) return;
@@ -223,7 +223,7 @@ export function trigger(m: Model, id: string): void {
   markStale(m, [id]);
 }
 
-/** A named event (D1): the trigger of flows that wait for it. */
+/** A named event (protocol D1): the trigger of flows that wait for it. */
 export function happen(m: Model, event: string): void {
   for (const id of m.ids) {
     const f = m.of(id);

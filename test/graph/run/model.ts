@@ -130,7 +130,7 @@ export class Model {
     return found;
   }
 
-  /** Everything above in the order of the run: edges inside a loop are not part of it (D7). */
+  /** Everything above in the order of the run: edges inside a loop are not part of it (protocol D7). */
   above(id: string): Set<string> {
     const found = new Set<string>();
     const visit = (d: string): void => {
@@ -144,9 +144,9 @@ export class Model {
     return found;
   }
 
-  // Why a flow may not start (D4).
+  // Why a flow may not start (protocol D4).
 
-  /** D5; a retired flow has left the graph (E). */
+  /** Protocol D5; a retired flow has left the graph (protocol E2). */
   isDone(id: string): boolean {
     const f = this.facts.get(id);
     if (f === undefined || f.retired) return false;
@@ -229,7 +229,7 @@ export class Model {
 
   // What follows by itself.
 
-  /** D6: of what is released now. */
+  /** Protocol D6: of what is released now. */
   taintOf(id: string): boolean {
     const f = this.of(id);
     if (f.setAside || f.waived.size > 0) return true;
@@ -282,7 +282,7 @@ export class Model {
     f.tainted = this.taintOf(id);
   }
 
-  /** D6: taint is fixed at release. When what it rests on changes before anybody claims the flow, it is released again. */
+  /** Protocol D6: taint is fixed at release. When what it rests on changes before anybody claims the flow, it is released again. */
   releaseAnew(id: string): void {
     if (this.of(id).offered && !this.inHand(id)) this.#withdraw(id);
   }
@@ -303,7 +303,7 @@ export class Model {
     this.notices.push({ flow, kind, recipient });
   }
 
-  // Time (A4, C7).
+  // Time (protocol A4, C7).
 
   passTime(now: number): void {
     this.now = now;
