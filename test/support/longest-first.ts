@@ -1,4 +1,4 @@
-/** The order of test files: the longest first, so that both workers end at about the same time. */
+/** The order of test files: the longest first, so that all workers end at about the same time. */
 import { BaseSequencer, type TestSpecification } from 'vitest/node';
 
 /**

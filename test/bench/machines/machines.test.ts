@@ -1,5 +1,4 @@
 /** The qualification of several machines can fail: what an operator would notice, and what was not done once, is named. */
-import pg from 'pg';
 import { afterAll, expect, test } from 'vitest';
 import { doneOnce } from '../../../bench/machines/once.ts';
 import { BOUND_MS, Requests } from '../../../bench/machines/requests.ts';
@@ -14,7 +13,7 @@ import { playAgent } from '../../support/play.ts';
 const database = await createTestDatabase('machines');
 const platform = await createEmptyDatabase('machines_yt');
 const pool = createPool(database.url, { max: 4, name: 'test' });
-const yt = new pg.Pool({ connectionString: platform.url, max: 2 });
+const yt = createPool(platform.url, { max: 2, name: 'test' });
 afterAll(() => Promise.all([pool.end(), yt.end()]));
 const agent = await playAgent(pool, 'played');
 
