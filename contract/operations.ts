@@ -24,7 +24,7 @@ export const FlowRequest = z.strictObject({
   forceEnd: z.boolean().default(false),
   /** resolve: whether it ran. */
   ran: z.boolean().optional(),
-  /** force-pass: flows of other runs; it is applied in all runs or in none. */
+  /** force-pass: flows of other runs; it is applied in all runs or in none. On the command line: `--also-run`. */
   otherRuns: z
     .array(z.strictObject({ run: GivenId, flows: z.array(GivenId).min(1).max(20_000) }))
     .max(100)
