@@ -46,13 +46,14 @@ class NotAtRest extends Error {}
 /**
  * Answers the operations in the order of the parts, the first being the one that was asked. A repeated key answers the first outcome.
  * Throws `idempotency_key_reused` when only some of the parts were requested under their keys before, `plan_stale` when a member has changed
- * since the plan was made, `run_closed`, `run_frozen`, and what a run would refuse its part with.
+ * since the plan was made, or, with a plan or without, when a coordinator is still not at rest after `PATIENCE_MS`; `run_closed`, `run_frozen`,
+ * and what a run would refuse its part with.
  */
 export async function requestTogether(pool: pg.Pool, parts: readonly Part[]): Promise<OperationRow[]> {
   return atRest(pool, (client) => prepareAndCommit(client, parts));
 }
 
-/** Tries again until the coordinators have read what concerns the members. */
+/** Tries again until the coordinators have read what concerns the members. Throws `plan_stale` after `PATIENCE_MS`. */
 async function atRest<T>(pool: pg.Pool, work: (client: Transaction) => Promise<T>): Promise<T> {
   const until = performance.now() + PATIENCE_MS;
   for (;;) {
@@ -63,7 +64,7 @@ async function atRest<T>(pool: pg.Pool, work: (client: Transaction) => Promise<T
       if (performance.now() > until)
         throw new SluiceError(
           'plan_stale',
-          `the coordinator of ${error.message} has not read all results of the plan's members yet`,
+          `the coordinator of ${error.message} has not yet read all log rows that may change the flows of the request`,
           {
             facts: { run: error.message },
           },
