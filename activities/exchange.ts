@@ -1,7 +1,7 @@
 /**
  * The exchange (protocol A5): the only writer of decisions. One transaction, made by two local activities that only the coordinator calls
- * (activities/index.ts). A local activity repeats when its workflow task fails, and a frozen worker may wake and commit late: so exchanges are
- * numbered and stored, and a caller that asks for number n again gets what was written as n.
+ * (activities/index.ts). A local activity is started again when its workflow task fails, and a frozen worker may wake and commit late: so exchanges
+ * are numbered and stored, and a caller that asks for number n again gets what was written as n.
  */
 import { createHash } from 'node:crypto';
 import type pg from 'pg';
@@ -13,9 +13,9 @@ import { failRefused } from '../store/record/not-storable.ts';
 import { writeEffects } from '../store/record/outcomes.ts';
 import type { RunContext } from '../store/record/run-context.ts';
 import {
-  archiveGenerations,
   claimedFlows,
   type FlowWrite,
+  keepGenerations,
   lockOutbox,
   writeFlows,
   writeOutbox,
@@ -69,14 +69,14 @@ export async function exchange(
       subscribers = result.unlocked;
       await learnSubscribers(pool, context);
     } catch (error) {
-      // The database refuses a content each time, so the exchange is repeated row by row (protocol A5).
+      // The database refuses a content each time, so the exchange is tried once more, row by row (protocol A5).
       if (rowByRow || !isRefusedContent(error)) throw error;
       rowByRow = true;
     }
   }
 }
 
-/** How an exchange is tried: with which news for other runs, which of these runs are locked with it, and whether it writes row by row. */
+/** How a transaction tries an exchange: with which news for other runs, which of these runs are locked with it, and whether it writes row by row. */
 interface Try {
   readonly news: ReturnType<typeof newsIn>;
   readonly subscribers: readonly string[];
@@ -93,6 +93,7 @@ async function once(
   return inTransaction(pool, async (client) => {
     if (subscribers.length > 0) sendLockCounters(client, [request.run, ...subscribers]);
     const counter = await lockCounter(client, request.run);
+    // These two come first, also when exchange n is stored: its flows are vertices of the run's present graph (protocol A5).
     if (counter.version !== context.run.catalogueVersion) return { refused: 'moved' };
     if (request.graph !== context.graph.version) return { refused: 'pruned' };
     if (counter.exchange >= request.n) return takeStored(client, context, request, counter);
@@ -139,7 +140,7 @@ async function write(
   const now = Math.max(counter.now, counter.clock);
   const { written, contradicting } = await verify(client, context, groups);
   const accepted = groups.slice(0, written);
-  const refused = await writeGroups(client, context, accepted, {
+  const refusedCount = await writeGroups(client, context, accepted, {
     now,
     subscribed: counter.subscribed,
     rowByRow,
@@ -163,7 +164,7 @@ async function write(
     entries,
     leases,
     allLeases: asked === 'all',
-    more: seqTo < counter.logSeq + refused,
+    more: seqTo < counter.logSeq + refusedCount,
   };
   storeExchange(client, {
     run,
@@ -248,7 +249,7 @@ async function openLeases(
 
 /**
  * Writes what the accepted groups decided. Of each flow only its last change is written, all in one statement, or row by row after the
- * database has refused that. Answers how many log rows this has made.
+ * database has refused that. Answers how many flows the database has refused; each has made one log row.
  */
 async function writeGroups(
   client: Transaction,
@@ -266,17 +267,17 @@ async function writeGroups(
     last.set(change.v, { ...change, released, triggered: triggered.has(change.v) });
   }
   const writes = [...last.values()].sort((a, b) => a.v - b.v);
-  const { platforms, refused } = rowByRow
+  const { platforms, refusedFlows } = rowByRow
     ? await writeOutboxOneByOne(client, context, now, writes)
-    : { platforms: writeOutbox(client, context, now, writes), refused: [] };
+    : { platforms: writeOutbox(client, context, now, writes), refusedFlows: [] };
   const generations = effects.filter((effect) => effect.t === 'generation');
-  archiveGenerations(client, context, now, generations);
+  keepGenerations(client, context, now, generations);
   await (rowByRow ? writeEffectsOneByOne : writeEffects)(client, context, now, effects);
   writeFlows(client, context, now, writes);
-  await failRefused(client, context, now, refused);
+  await failRefused(client, context, now, refusedFlows);
   if (subscribed && groups.length > 0) await notifySubscribers(client, context, writes, effects);
   for (const platform of platforms) sendNotify(client, 'sluice_outbox', platform);
-  return refused.length;
+  return refusedFlows.length;
 }
 
 function hashOf(groups: readonly Group[]): string {

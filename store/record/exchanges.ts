@@ -1,8 +1,8 @@
-/** Exchanges of a run (protocol A5): written and read by activities/exchange.ts, the last of them read by watchers. */
+/** Exchanges of a run (protocol A5): written and read by activities/exchange.ts, the last of them also read for live views of runs (`run watch`). */
 import type { ExchangeAnswer, Group } from '../../graph/run/decisions.ts';
 import type { Queryable, Transaction } from '../schema/pool.ts';
 
-/** Exchanges kept for a coordinator that repeats one, and for watchers (protocol A5). */
+/** Number of the last exchanges that are kept, for a coordinator that asks for one again and for live views (protocol A5). */
 const KEEP = 200;
 
 /** The counter row of a run. Moments in ms. */
@@ -94,7 +94,7 @@ export function storeExchange(
   });
 }
 
-/** An exchange as watchers see it. */
+/** An exchange as a live view sees it. */
 export interface StoredExchange {
   readonly n: number;
   readonly at: number;

@@ -120,7 +120,7 @@ export async function writeOutboxOneByOne(
   context: RunContext,
   now: number,
   writes: readonly FlowWrite[],
-): Promise<{ platforms: Set<string>; refused: RefusedFlow[] }> {
+): Promise<{ platforms: Set<string>; refusedFlows: RefusedFlow[] }> {
   takeFromOutbox(client, context, writes);
   const platforms = new Set<string>();
   const refused: RefusedFlow[] = [];
@@ -129,7 +129,7 @@ export async function writeOutboxOneByOne(
     if (refusal === null) platforms.add(context.flow(context.graph.ids[write.v]!).platform!);
     else refused.push({ ...refusal, write });
   }
-  if (refused.length === 0) return { platforms, refused };
+  if (refused.length === 0) return { platforms, refusedFlows: [] };
   // Where this very attempt was handed over before, it stays as it was; a row of an earlier one goes.
   client.send(
     `delete from outbox where run_id = $1 and flow_id = any($2::text[])
@@ -146,7 +146,10 @@ export async function writeOutboxOneByOne(
     [context.run.id, refused.map(({ write }) => context.graph.ids[write.v])],
   );
   const kept = new Set(there.rows.map((row) => row.flow_id));
-  return { platforms, refused: refused.filter(({ write }) => !kept.has(context.graph.ids[write.v]!)) };
+  return {
+    platforms,
+    refusedFlows: refused.filter(({ write }) => !kept.has(context.graph.ids[write.v]!)),
+  };
 }
 
 function takeFromOutbox(client: Transaction, context: RunContext, writes: readonly FlowWrite[]): void {
@@ -206,7 +209,7 @@ function putIntoOutbox(
 }
 
 /** Keeps how a superseded generation ended; before `writeFlows`, whose row still has its instants. */
-export function archiveGenerations(
+export function keepGenerations(
   client: Transaction,
   context: RunContext,
   now: number,

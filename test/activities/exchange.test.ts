@@ -162,16 +162,16 @@ describe('A5: exchanges are numbered', () => {
   test('what is written before the cut stays: the operation before it is applied and its entry is not read again', async () => {
     const coordinator = await Coordinator.load(run);
     await coordinator.idle();
-    const expedite = await ask(pool, run, 'hold', ['B']);
-    const hold = await ask(pool, run, 'hold', ['A']);
+    const holdOfB = await ask(pool, run, 'hold', ['B']);
+    const holdOfA = await ask(pool, run, 'hold', ['A']);
     await coordinator.step();
     const tasks = await agent.claim();
     const answer = await coordinator.send();
     expect(answer).toMatchObject({ written: 1, cursor: 1 });
     coordinator.take(answer);
     await coordinator.idle();
-    expect(await outcomeOf(pool, expedite)).toEqual({ state: 'applied', code: null });
-    expect(await outcomeOf(pool, hold)).toEqual({ state: 'refused', code: 'wrong_state' });
+    expect(await outcomeOf(pool, holdOfB)).toEqual({ state: 'applied', code: null });
+    expect(await outcomeOf(pool, holdOfA)).toEqual({ state: 'refused', code: 'wrong_state' });
     expect(coordinator.state.cursor).toBe(2);
     await agent.end(tasks);
     await coordinator.idle();
