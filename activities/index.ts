@@ -1,4 +1,4 @@
-/** The activities of the workflows. */
+/** The activities of the workflows; `exchange` and `exchangeOnArrival` make the exchange of protocol A5. */
 import type pg from 'pg';
 import type { CatalogueVersion } from '../store/catalogue/catalogue.ts';
 import type { ContextReader } from '../store/record/run-context.ts';
@@ -22,7 +22,7 @@ export interface Activities {
   exchange(request: ExchangeRequest): Promise<ExchangeResult>;
   /**
    * Waits for a row of the log, then `gatherMs` for more, or for the moment `due` by the record's clock (0 = none), and makes the exchange.
-   * Answers null when no row comes within `waitMs`.
+   * Answers null when no row comes within `waitMs` (protocol A5, A6).
    */
   exchangeOnArrival(
     request: ExchangeRequest,
@@ -50,6 +50,7 @@ export function createActivities({
     const result = await exchange(pool, await contextOf(request.run), request);
     if (!('refused' in result)) arrivals.clock(request.run, result.now);
     if (!('refused' in result) || result.refused !== 'moved') return result;
+    // The run has another catalogue version than this worker knew: it is read again, and the exchange asked for once more (protocol A5, D8).
     contextOf.forget(request.run);
     return exchange(pool, await contextOf(request.run), request);
   };

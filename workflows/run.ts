@@ -1,6 +1,7 @@
 /**
- * The coordinator of one run (protocol A2): reads the log by its cursor (protocol A3, A6), decides (protocol A4), has the exchange write (protocol
- * A5) and applies what was written. It ends by continuing as new (protocol A7) or by parking (protocol A8), and freezes its run (protocol A9).
+ * The coordinator of one run (protocol A2): reads the log by its cursor (protocol A3, A6), decides (protocol A4), has the exchange write
+ * (protocol A5) and applies what was written. It ends by continuing as new (protocol A7) or by parking (protocol A8), and freezes its run
+ * (protocol A9).
  * The state lives here between exchanges; the truth is the record, from which `loadRun` rebuilds it.
  */
 import {

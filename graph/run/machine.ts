@@ -1,4 +1,4 @@
-/** The copy of a state on which `decide` works. Every change goes through it and is noted as a decision. */
+/** The copy of a state on which `decide` works. Every change goes through it and is noted as a decision, with the claim that it expects (protocol A4, A5). */
 import type { Graph } from '../compiled/compact.ts';
 import type { Effect, FlowChange, Group } from './decisions.ts';
 import {
@@ -91,7 +91,7 @@ export class Machine {
     if (!this.#touched.has(v)) this.#touched.set(v, { expect: 0, released: -1 });
   }
 
-  /** The exchange writes the group only while the flow's outbox row is not claimed (1) or is claimed (2). */
+  /** The exchange writes the group only while the flow's outbox row is not claimed (1) or is claimed (2) (protocol A5). */
   expect(v: number, claimed: 1 | 2): void {
     this.touch(v);
     this.#touched.get(v)!.expect = claimed;
@@ -104,12 +104,12 @@ export class Machine {
     this.s.released[v] = on ? this.s.now : 0;
   }
 
-  /** A decision about a flow in the outbox rests on what is known of its claim. The exchange refuses it when an agent was faster. */
+  /** A decision about a flow in the outbox rests on what is known of its claim. The exchange does not write it when an agent was faster (protocol A5). */
   expectAsKnown(v: number): void {
     if (has(this.s, v, FLAG.DISPATCHED)) this.expect(v, isClaimed(this.s, v) ? 2 : 1);
   }
 
-  /** Takes a flow that nobody has claimed back from the outbox. The exchange refuses it when an agent was faster. */
+  /** Takes a flow that nobody has claimed back from the outbox. The exchange does not write that when an agent was faster (protocol A5). */
   undispatch(v: number): void {
     this.expect(v, 1);
     // It has used no input yet, so it is neither tainted nor stale.

@@ -10,8 +10,8 @@ import type { Queryable } from '../schema/pool.ts';
 const LATEST = 100;
 
 /**
- * The latest period of which there is a scheduled run, or null; of those that schedules open, where there is one among the latest (protocol
- * D10): a run that somebody opened by hand for a day off is not what the others mean by the newest. One that lies further ahead than the
+ * The latest period of which there is a scheduled run, or null; of those that schedules open, where there is one among the latest
+ * (protocol D10): a run that somebody opened by hand for a day off is not what the others mean by the newest. One that lies further ahead than the
  * period after the present is meant only where there is no other (graph/calendar/far-period.ts): one who tries out a year to come changes nobody's
  * default.
  */

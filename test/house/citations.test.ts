@@ -73,6 +73,14 @@ describe('rules', () => {
     expect(cited.filter(({ rule }) => !/^protocol/i.test(rule))).toEqual([]);
   });
 
+  test('no citation goes over the end of a line: a search for `protocol [^)]*A5` finds it', () => {
+    const BROKEN = /\bprotocol(?: [A-E]\d+,?(?: and| or)?)*[ \t]*\n[ \t]*(?:\*|\/\/|--|#)[ \t]*[A-E]\d+\b/gi;
+    const broken = readable.flatMap((file) =>
+      [...textOf(file).matchAll(BROKEN)].map(([text]) => `${file}: ${text}`),
+    );
+    expect(broken).toEqual([]);
+  });
+
   test('what is cited without its text is a rule, a decision, a query or a document: no other numbers', () => {
     const foreign =
       /\b(?:[Dd]omain|[Dd]esign|[Rr]esearch)(?:\.md|\/\w+)?,? \(?(?:[A-Z]\d\d|\d)|\bM\d\d\b(?!['"])/;
