@@ -116,7 +116,7 @@ const COUNTED = {
   not_triggered: 'notTriggered',
 } as const satisfies Partial<Record<State, string>>;
 
-/** Numbers of flows, by the states that monitors distinguish. */
+/** Numbers of flows, by the states that `COUNTED` distinguishes. */
 function countsOf(list: readonly ScopedFlow[]) {
   const counts = {
     total: list.length,
