@@ -1,6 +1,6 @@
 /**
- * The description of an installation: which of our own programs run, and the environment of each. `npm start`, the bench, the fault runs and
- * the form on several machines say here how many of each part there are and how each reaches the others; they start and stop the parts
+ * Describes an installation: which of the project's own programs run, and the environment of each. `npm start`, the bench, the fault runs and the
+ * form on several machines give the names of the parts and the addresses at which each reaches the others. They start and stop the parts
  * themselves, with or without a supervisor.
  */
 import { join } from 'node:path';
@@ -12,7 +12,10 @@ import { type Environment, type Program, runToEnd } from './programs.ts';
 /** Databases that play the platforms of the month start, each named after its connection. */
 export const PLATFORMS = ['yt', 'mpp', 'db24'] as const;
 
-/** How parts reach what they need. A function of the part's name: a link of the part's own may stand between. */
+/**
+ * Addresses at which a part reaches what it needs. They depend on the part's name: the fault runs give each part links of its own, and not all
+ * agents begin at the same API.
+ */
 export interface Addresses {
   /** URL of the record. */
   database(part: string): string;

@@ -25,7 +25,7 @@ export interface Burst {
   readonly boundMs: number;
   /** The most that any agent, and any pool, had at once. */
   readonly most: { agent: number; narrow: number; wide: number };
-  /** Pairs of claims of flows without a pool in which the later deadline was sent first, a claim apart. */
+  /** Number of flows without a pool that were sent more than 128 places, one group of claims, away from their place by deadline. */
   readonly outOfOrder: number;
   readonly readMs: { p50: number | null; p99: number | null; max: number | null };
   readonly reads: number;
@@ -87,7 +87,7 @@ export async function burst(options: {
     narrow: mostAtOnce(rows.filter((row) => poolOf(numberOf(row.flow_id)) === 'narrow')),
     wide: mostAtOnce(rows.filter((row) => poolOf(numberOf(row.flow_id)) === 'wide')),
   };
-  const outOfOrder = disorder(rows);
+  const outOfOrder = countOutOfOrder(rows);
   const answer: Burst = {
     flows: DISTRIBUTIONS,
     agents: AGENTS,
@@ -171,9 +171,9 @@ function mostAtOnce(attempts: readonly Attempt[]): number {
 
 /**
  * Flows without a pool are all ready at one instant, so each must be sent before every one with a later deadline. Claims of two agents at the
- * same time may cross, so only those count that lie more than one group of claims (128) apart.
+ * same time may cross, so only flows count that were sent more than one group of claims (128 places) away from their place by deadline.
  */
-function disorder(rows: readonly Attempt[]): number {
+function countOutOfOrder(rows: readonly Attempt[]): number {
   const free = rows.filter((row) => poolOf(numberOf(row.flow_id)) === null);
   const wanted = [...free].sort((a, b) =>
     deadlineOf(numberOf(a.flow_id)) < deadlineOf(numberOf(b.flow_id)) ? -1 : 1,

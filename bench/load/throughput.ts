@@ -44,14 +44,14 @@ interface Measured {
 
 export interface Throughput extends Measured {
   readonly graph: string;
-  /** Of one run. */
+  /** Number of flows of one run. */
   readonly flows: number;
   readonly together: number;
   readonly program: string;
   readonly agents: number;
   readonly slots: number;
   readonly peakRssMb: ByPart;
-  /** Every run in the order in which it was made; the figures above are those of the median one by flows a second. */
+  /** Every repetition, in order. The figures above are those of the repetition with the median makespan; the first one counts only when it is alone. */
   readonly runs: readonly Measured[];
 }
 
