@@ -29,7 +29,10 @@ export interface Found {
   readonly left: readonly LeftOut[];
 }
 
-/** What started on the old results of members, in whichever run, and what started on that. O(V + E) for each run, as often as it grows. */
+/**
+ * Finds the flows of all runs that have used old results of members, directly or through other flows. O(V + E) for each run, as often as its
+ * members become more.
+ */
 export async function partsOf(deps: ServiceDeps, asked: PlanPart): Promise<Found> {
   const parts = new Map<string, PlanPart>([[asked.context.run.id, asked]]);
   const left = new Map<string, LeftOut>();
@@ -59,7 +62,7 @@ export async function partsOf(deps: ServiceDeps, asked: PlanPart): Promise<Found
 
 async function openPart(deps: ServiceDeps, run: string): Promise<PlanPart | LeftOut> {
   const { purpose, state, frozen } = await readRun(deps.pool, run);
-  // No run waits for a rehearsal; it is opened again when it is wanted.
+  // A rehearsal is not rerun with the others, because nobody needs its results. People open another one.
   if (purpose === 'rehearsal') return { run, code: 'rehearsal' };
   if (state === 'closed') return { run, code: 'run_closed' };
   if (frozen !== null) return { run, code: 'run_frozen' };

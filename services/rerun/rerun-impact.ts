@@ -38,22 +38,22 @@ export interface PlanToWeigh {
   readonly now: number;
 }
 
-/** O(V + E) for each run, as often as the work of one delays that of another. */
+/** O(V + E) for each run, as often as the end of a flow in one delays flows of another. */
 export async function planImpact(
   { lineages }: Pick<ServiceDeps, 'lineages'>,
   plan: PlanToWeigh,
   expect: ExpectDurations,
 ): Promise<PlanImpact> {
-  const works = await worksOf(plan, expect);
-  const own = works[0]!;
+  const parts = await weigh(plan, expect);
+  const own = parts[0]!;
   const reach = reachOf(own.context.graph, plan.roots);
   return {
-    estimate: estimateOf(works, plan.now),
-    overwrites: works.flatMap(overwritten),
-    keysHit: works.flatMap((work, i) =>
-      i === 0 ? keysHit(work, reach) : keysElsewhere(own, work, plan.roots),
+    estimate: estimateOf(parts, plan.now),
+    overwrites: parts.flatMap(overwritten),
+    keysHit: parts.flatMap((part, i) =>
+      i === 0 ? keysHit(part, reach) : keysElsewhere(own, part, plan.roots),
     ),
-    deadlines: works.flatMap(({ context, expected }) =>
+    deadlines: parts.flatMap(({ context, expected }) =>
       deadlinesMoved(expected, context.deadlines).map(({ v, endsAt, lateMs }) => ({
         run: context.run.id,
         flow: context.graph.ids[v]!,
@@ -67,17 +67,18 @@ export async function planImpact(
   };
 }
 
-interface Work extends PlanPart {
+/** A part of the plan with what it would cost: how long its members take, and when the flows of its run would end. */
+interface WeighedPart extends PlanPart {
   readonly isMember: Uint8Array;
   readonly durations: Float64Array;
   readonly origin: ExpectedDurations['origin'];
   expected: ExpectedEnds;
-  /** Members that wait for one of another run to the last: vertex -> that one. */
-  readonly after: Map<number, { readonly work: Work; readonly v: number }>;
+  /** For each flow that starts only when a member of another run ends: that member, the last one to end. */
+  readonly after: Map<number, { readonly part: WeighedPart; readonly v: number }>;
 }
 
-async function worksOf(plan: PlanToWeigh, expect: ExpectDurations): Promise<Work[]> {
-  const works: Work[] = [];
+async function weigh(plan: PlanToWeigh, expect: ExpectDurations): Promise<WeighedPart[]> {
+  const parts: WeighedPart[] = [];
   for (const part of plan.parts) {
     const { context, state, members } = part;
     const { graph } = context;
@@ -90,85 +91,85 @@ async function worksOf(plan: PlanToWeigh, expect: ExpectDurations): Promise<Work
       if (plan.running === 'wait' && state.result[v] === 0 && hasStarted(state, v)) durations[v]! *= 2;
     }
     const expected = { ends: new Float64Array(), by: new Int32Array(), moved: new Uint8Array() };
-    works.push({ ...part, isMember, durations, origin, expected, after: new Map() });
+    parts.push({ ...part, isMember, durations, origin, expected, after: new Map() });
   }
   // The end of a flow in one run starts flows in another, and these may delay the first run again.
-  for (let round = 0; round < works.length; round++) {
+  for (let round = 0; round < parts.length; round++) {
     let moved = false;
-    for (const work of works) moved = expectEnds(work, works, plan.now) || moved || round === 0;
+    for (const part of parts) moved = expectEnds(part, parts, plan.now) || moved || round === 0;
     if (!moved) break;
   }
-  return works;
+  return parts;
 }
 
 /** Whether any expected end has changed. */
-function expectEnds(work: Work, works: readonly Work[], now: number): boolean {
-  const { context, state, isMember, durations, after } = work;
+function expectEnds(part: WeighedPart, parts: readonly WeighedPart[], now: number): boolean {
+  const { context, state, isMember, durations, after } = part;
   const { graph, subscriptions } = context;
   const starts = state.start.slice();
   after.clear();
-  if (works.length > 1)
+  if (parts.length > 1)
     for (const { v, from, run } of subscriptions.list) {
-      const other = works.find((other) => other.context.run.id === run && other !== work);
+      const other = parts.find((other) => other.context.run.id === run && other !== part);
       const u = other?.context.index.get(from);
       if (other === undefined || u === undefined || other.isMember[u] === 0) continue;
       const end = other.expected.ends[u] ?? 0;
       if (end <= starts[v]!) continue;
       starts[v] = end;
-      after.set(v, { work: other, v: u });
+      after.set(v, { part: other, v: u });
     }
   const runs = Uint8Array.from({ length: graph.n }, (_, v) => {
     // A flow that was not triggered waits for a person.
     if (isMember[v] === 1) return hasStarted(state, v) || isTriggered(graph, state, v) ? 1 : 0;
     return state.result[v] === 0 && !has(state, v, FLAG.RETIRED) && isTriggered(graph, state, v) ? 1 : 0;
   });
-  const before = work.expected.ends;
-  work.expected = expectedEnds(graph, { now, runs, members: isMember, roots: isMember, durations, starts });
-  return before.some((end, v) => end !== work.expected.ends[v]);
+  const before = part.expected.ends;
+  part.expected = expectedEnds(graph, { now, runs, members: isMember, roots: isMember, durations, starts });
+  return before.some((end, v) => end !== part.expected.ends[v]);
 }
 
-function estimateOf(works: readonly Work[], now: number): Plan['estimate'] {
-  let last: { work: Work; v: number } | null = null;
+function estimateOf(parts: readonly WeighedPart[], now: number): Plan['estimate'] {
+  let last: { part: WeighedPart; v: number } | null = null;
   const origins: { -readonly [O in keyof Plan['estimate']['origins']]: number } = {};
   const persons: Plan['estimate']['persons'][number][] = [];
-  for (const work of works)
-    for (const v of work.members) {
-      if (last === null || work.expected.ends[v]! > last.work.expected.ends[last.v]!) last = { work, v };
-      const origin = work.origin[v] ?? null;
+  for (const part of parts)
+    for (const v of part.members) {
+      if (last === null || part.expected.ends[v]! > last.part.expected.ends[last.v]!) last = { part, v };
+      const origin = part.origin[v] ?? null;
       if (origin !== null) origins[origin] = (origins[origin] ?? 0) + 1;
-      if (asksPerson(work, v)) persons.push({ run: work.context.run.id, flow: work.context.graph.ids[v]! });
+      if (asksPerson(part, v)) persons.push({ run: part.context.run.id, flow: part.context.graph.ids[v]! });
     }
-  const endsAt = last === null ? now : Math.round(last.work.expected.ends[last.v]!);
-  return { ms: endsAt - now, endsAt, path: pathTo(last, works.length), origins, persons };
+  const endsAt = last === null ? now : Math.round(last.part.expected.ends[last.v]!);
+  return { ms: endsAt - now, endsAt, path: pathTo(last, parts.length), origins, persons };
 }
 
 /** From run to run, no more often than there are runs. */
-function pathTo(last: { work: Work; v: number } | null, runs: number): Plan['estimate']['path'] {
+function pathTo(last: { part: WeighedPart; v: number } | null, runs: number): Plan['estimate']['path'] {
   const path: Plan['estimate']['path'][number][] = [];
   for (let at = last, n = 0; at !== null && n <= runs; n++) {
-    const { work } = at;
-    const way = longestWayTo(work.expected, at.v);
+    const { part } = at;
+    const way = longestWayTo(part.expected, at.v);
     path.unshift(
       ...way.map((v) => ({
-        run: work.context.run.id,
-        flow: work.context.graph.ids[v]!,
-        ms: Math.round(work.durations[v]!),
+        run: part.context.run.id,
+        flow: part.context.graph.ids[v]!,
+        ms: Math.round(part.durations[v]!),
       })),
     );
-    at = work.after.get(way[0]!) ?? null;
+    at = part.after.get(way[0]!) ?? null;
   }
   return path;
 }
 
 /** A person must act before it is redone: a gate whose confirmation is not kept, or a manual trigger that is needed again. */
-function asksPerson({ context: { graph }, state, isMember }: Work, v: number): boolean {
+function asksPerson({ context: { graph }, state, isMember }: WeighedPart, v: number): boolean {
   const { runner, trigger, onRerun } = graph.attrOf(v);
   if (isMember[v] === 0 || (runner !== 'person' && trigger !== 'manual')) return false;
   if (state.result[v] === 0) return runner === 'person' || !isTriggered(graph, state, v);
   return onRerun === 'ask' || (runner === 'person' && state.result[v] !== codeOf('succeeded'));
 }
 
-function overwritten({ context, state, members }: Work): Plan['overwrites'] {
+function overwritten({ context, state, members }: WeighedPart): Plan['overwrites'] {
   const tables = new Map<string, Plan['overwrites'][number] & { flows: string[] }>();
   for (const v of members) {
     if (!hasStarted(state, v)) continue;
@@ -183,28 +184,28 @@ function overwritten({ context, state, members }: Work): Plan['overwrites'] {
   return [...tables.values()];
 }
 
-function effectOn({ isMember, state }: Work, v: number): Plan['keysHit'][number]['effect'] {
+function effectOn({ isMember, state }: WeighedPart, v: number): Plan['keysHit'][number]['effect'] {
   if (!hasStarted(state, v)) return 'waits';
   return isMember[v] === 1 ? 'redone' : 'stale';
 }
 
-function keysHit(work: Work, reach: Reach): Plan['keysHit'] {
-  const { graph, run } = work.context;
+function keysHit(part: WeighedPart, reach: Reach): Plan['keysHit'] {
+  const { graph, run } = part.context;
   return reach.order
-    .filter((v) => graph.attrOf(v).key && !has(work.state, v, FLAG.RETIRED))
+    .filter((v) => graph.attrOf(v).key && !has(part.state, v, FLAG.RETIRED))
     .slice(0, NAMED_KEYS)
     .map((v) => ({
       run: run.id,
       flow: graph.ids[v]!,
       way: wayTo(reach, v).map((u) => graph.ids[u]!),
-      effect: effectOn(work, v),
+      effect: effectOn(part, v),
     }));
 }
 
 /** Key members of another run; the path to them leads through the catalogue, from cycle to cycle. */
-function keysElsewhere(own: Work, work: Work, roots: readonly number[]): Plan['keysHit'] {
-  const { graph, run } = work.context;
-  const keys = work.members.filter((v) => graph.attrOf(v).key).slice(0, NAMED_KEYS);
+function keysElsewhere(own: WeighedPart, part: WeighedPart, roots: readonly number[]): Plan['keysHit'] {
+  const { graph, run } = part.context;
+  const keys = part.members.filter((v) => graph.attrOf(v).key).slice(0, NAMED_KEYS);
   if (keys.length === 0) return [];
   const estate = estateOfVersion(own.context.version);
   const reach = reachOf(
@@ -215,12 +216,12 @@ function keysElsewhere(own: Work, work: Work, roots: readonly number[]): Plan['k
     const flow = graph.ids[v]!;
     const place = estate.index.get(flow);
     const way = place === undefined ? [flow] : wayTo(reach, place).map((u) => estate.flows[u]!.id);
-    return { run: run.id, flow, way, effect: effectOn(work, v) };
+    return { run: run.id, flow, way, effect: effectOn(part, v) };
   });
 }
 
 function leftAlone(
-  { context, state }: Work,
+  { context, state }: WeighedPart,
   reach: Reach,
   roots: readonly number[],
   lineage: EstateLineage,
