@@ -117,32 +117,32 @@ class Search {
   #number(edges: readonly RunEdge[]): number {
     let n = 0;
     const place = this.#place;
-    for (const { from, to } of edges) {
-      if (place[from]! < 0) place[from] = n++;
-      if (place[to]! < 0) place[to] = n++;
+    for (const { waiting, upstream } of edges) {
+      if (place[waiting]! < 0) place[waiting] = n++;
+      if (place[upstream]! < 0) place[upstream] = n++;
     }
     return n;
   }
 
   #forget(edges: readonly RunEdge[]): void {
-    for (const { from, to } of edges) this.#place[from] = this.#place[to] = -1;
+    for (const { waiting, upstream } of edges) this.#place[waiting] = this.#place[upstream] = -1;
   }
 
-  /** The edges of each strongly connected part, in their order. O(E). */
+  /** The edges of each knot, a strongly connected part, in their order. O(E). */
   knots(edges: readonly RunEdge[]): RunEdge[][] {
     const n = this.#number(edges);
     const place = this.#place;
     const upOff = new Int32Array(n + 1);
-    for (const { from } of edges) upOff[place[from]! + 1]!++;
+    for (const { waiting } of edges) upOff[place[waiting]! + 1]!++;
     for (let i = 0; i < n; i++) upOff[i + 1]! += upOff[i]!;
     const up = new Int32Array(edges.length);
     const next = upOff.slice(0, n);
-    for (const { from, to } of edges) up[next[place[from]!]!++] = place[to]!;
+    for (const { waiting, upstream } of edges) up[next[place[waiting]!]!++] = place[upstream]!;
     const { of } = components({ upOff, up });
     const lists = new Map<number, RunEdge[]>();
     for (const edge of edges) {
-      const component = of[place[edge.from]!]!;
-      if (component !== of[place[edge.to]!]!) continue;
+      const component = of[place[edge.waiting]!]!;
+      if (component !== of[place[edge.upstream]!]!) continue;
       const list = lists.get(component);
       if (list === undefined) lists.set(component, [edge]);
       else list.push(edge);
@@ -163,7 +163,7 @@ class Search {
       const level = knot.filter((_, i) => shift[i] === 0);
       if (level.length < knot.length) return inParts(this.knots(level));
       // All steps stay in the period, and a knot has a way round.
-      if (!mixed) return this.#wayRound(knot, [knot[0]!.from], [FIRST[unit]]);
+      if (!mixed) return this.#wayRound(knot, [knot[0]!.waiting], [FIRST[unit]]);
     }
     // A round either lies in a part of the knot, among the coarsest periods or without them, without steps forward; or it has what joins the
     // parts: a step to the coarser period that holds a finer one, a step forward.
@@ -176,7 +176,7 @@ class Search {
     const inPart = inParts(parts);
     if (inPart !== null) return inPart;
     const joining = mixed ? knot.filter((entry) => entry.cycle !== unit && entry.target === unit) : forward;
-    const starts = [...new Set(joining.map(({ to }) => to))];
+    const starts = [...new Set(joining.map(({ upstream }) => upstream))];
     return this.#wayRound(knot, starts, mixed && unit === 'month' ? MONTH_STARTS : [FIRST[unit]]);
   }
 
@@ -190,8 +190,8 @@ class Search {
     periods: readonly Numbered[],
   ): RunEdge[] | null {
     const n = this.#number(edges);
-    const from = Int32Array.from(edges, (edge) => this.#place[edge.from]!);
-    const to = Int32Array.from(edges, (edge) => this.#place[edge.to]!);
+    const waiting = Int32Array.from(edges, (edge) => this.#place[edge.waiting]!);
+    const upstream = Int32Array.from(edges, (edge) => this.#place[edge.upstream]!);
     const places = starts.map((start) => this.#place[start]!);
     this.#forget(edges);
     const at = new Float64Array(n);
@@ -206,10 +206,10 @@ class Search {
         for (let moved = true; moved; ) {
           moved = false;
           for (let e = 0; e < edges.length; e++) {
-            const x = from[e]!;
+            const x = waiting[e]!;
             const here = at[x]!;
             if (here === Number.NEGATIVE_INFINITY) continue;
-            const y = to[e]!;
+            const y = upstream[e]!;
             const reached = latest(edges[e]!, here);
             if (reached < at[y]! || (reached === at[y]! && steps[x]! < steps[y]!)) continue;
             at[y] = reached;
@@ -217,7 +217,7 @@ class Search {
             by[y] = e;
             moved = true;
           }
-          const round = moved ? roundOf(by, from) : null;
+          const round = moved ? roundOf(by, waiting) : null;
           if (round !== null) return round.map((e) => edges[e]!);
         }
       }
@@ -238,7 +238,7 @@ class Search {
     const turned = [...round.slice(turn), ...round.slice(0, turn)];
     const periods = unit === 'month' ? MONTH_STARTS : [FIRST[unit]];
     const period = periods.find((period) => turned.reduce((at, edge) => latest(edge, at), period) >= period)!;
-    const way = shortWay(knot, turned[0]!.from, period, turned.length) ?? turned;
+    const way = shortWay(knot, turned[0]!.waiting, period, turned.length) ?? turned;
     let at = period;
     const steps = way.map((edge): Step => {
       const before = at;

@@ -46,12 +46,12 @@ export function openedRound(
 ): OpenedStep[] | null | 'unknown' {
   const by = new Map<number, RunEdge[]>();
   for (const edge of knot) {
-    const list = by.get(edge.from);
-    if (list === undefined) by.set(edge.from, [edge]);
+    const list = by.get(edge.waiting);
+    if (list === undefined) by.set(edge.waiting, [edge]);
     else list.push(edge);
   }
   const cycleOf = new Map(
-    knot.flatMap((edge) => [[edge.from, edge.cycle] as const, [edge.to, edge.target] as const]),
+    knot.flatMap((edge) => [[edge.waiting, edge.cycle] as const, [edge.upstream, edge.target] as const]),
   );
   const asked = new Map<RunEdge, Map<string, readonly string[]>>();
   const periodsOf = (edge: RunEdge, period: string): readonly string[] => {
@@ -61,7 +61,7 @@ export function openedRound(
     known.set(period, found);
     return found;
   };
-  const starts = new Set(knot.filter(leadsForward).map(({ to }) => to));
+  const starts = new Set(knot.filter(leadsForward).map(({ upstream }) => upstream));
   const reach = Math.ceil(knot.reduce((sum, edge) => sum + daysForward(edge), 0)) + 62;
   for (const start of starts) {
     const cycle = cycleOf.get(start)!;
@@ -81,9 +81,9 @@ export function openedRound(
             for (const period of periodsOf(edge, here.period)) {
               if (--budget.left < 0) return 'unknown';
               const step = { edge, period: here.period, waitsFor: period };
-              const reached: Reached = { at: edge.to, period, origin: here.origin, step, before: here };
-              if (edge.to === start && period >= here.origin) return wayTo(reached);
-              const key = `${edge.to} ${period}`;
+              const reached: Reached = { at: edge.upstream, period, origin: here.origin, step, before: here };
+              if (edge.upstream === start && period >= here.origin) return wayTo(reached);
+              const key = `${edge.upstream} ${period}`;
               if (seen.has(key) || dayOf(period) < day - reach) continue;
               seen.add(key);
               if (dayOf(period) > day + reach) later.push(reached);

@@ -1,6 +1,6 @@
 /**
- * Edges of a whole catalogue as steps between runs or within a run, for the search for loops over several runs: to which period each leads at
- * the latest, and by how many periods it leads forward at most. Pure.
+ * Lists the edges between and within runs, for the search for loops over several runs. Says for each edge the latest period that it leads to,
+ * and how many periods forward it leads at most. Pure.
  */
 import { countsOpenedPeriods, mappedCycle, mappingProblem, shiftOf } from '../calendar/calendar.ts';
 import { holding, lastDayOf, lastHourOf, type Numbered, RANK } from '../calendar/numbered-periods.ts';
@@ -9,12 +9,12 @@ import type { Cycle, Flow, PeriodMapping } from '../model.ts';
 import { type Components, components, type Upstreams } from './loops.ts';
 
 export interface RunEdge {
-  /** Flows. */
+  /** Flow `v` waits for flow `u`. */
   readonly v: number;
   readonly u: number;
-  /** The contracted vertices: a loop within a run counts as one. */
-  readonly from: number;
-  readonly to: number;
+  /** Their contracted vertices, `waiting` that of `v` and `upstream` that of `u`: a loop within a run counts as one vertex. */
+  readonly waiting: number;
+  readonly upstream: number;
   readonly cycle: Cycle;
   readonly target: Cycle;
   readonly own: PeriodMapping;
@@ -43,7 +43,7 @@ export function edgesOf(
       if (mappingProblem(period, flow.cycle, own, target) !== null) continue;
       if (shiftOf(flow.period) === null && (flow.period !== 'lastDayOfMonth' || flow.cycle !== 'month'))
         continue;
-      const ends = { v, u, from: of[v]!, to: of[u]! };
+      const ends = { v, u, waiting: of[v]!, upstream: of[u]! };
       const counts = openings !== null && calendar !== 'plain' && countsOpenedPeriods(period);
       const opened = counts ? openings.covering(target, flows[u]!.procedure) : null;
       edges.push({
@@ -58,24 +58,35 @@ export function edgesOf(
     }
   });
   if (edges.length === 0) return [];
-  // Only strongly connected parts can hold loops: in most catalogues next to nothing.
+  // Only knots can hold loops over runs. In most catalogues next to no edges are in knots.
   const knot = knotOf(edges, { upOff, up }, { count, of });
-  const plain = edges.filter((edge) => knot[edge.from] === knot[edge.to]);
+  const inKnots = edges.filter((edge) => knot[edge.waiting] === knot[edge.upstream]);
   for (let v = 0; v < flows.length; v++) {
-    const from = of[v]!;
+    const waiting = of[v]!;
     const { cycle } = flows[v]!;
     for (let k = upOff[v]!; k < upOff[v + 1]!; k++) {
       const u = up[k]!;
-      const to = of[u]!;
-      if (to === from || knot[to] !== knot[from]) continue;
-      plain.push({ v, u, from, to, cycle, target: cycle, own: 'same', period: 'same', inRun: true });
+      const upstream = of[u]!;
+      if (upstream === waiting || knot[upstream] !== knot[waiting]) continue;
+      inKnots.push({
+        v,
+        u,
+        waiting,
+        upstream,
+        cycle,
+        target: cycle,
+        own: 'same',
+        period: 'same',
+        inRun: true,
+      });
     }
   }
-  // Upstreams have smaller numbers within a run, so in this order one pass of a search carries a period through a whole run.
-  return plain.sort((a, b) => b.from - a.from);
+  // Within a run an upstream has the smaller number. Edges of the largest waiting vertex come first, so a search that goes over the edges once
+  // carries a period through a whole run.
+  return inKnots.sort((a, b) => b.waiting - a.waiting);
 }
 
-/** Contracted vertex -> its strongly connected part, over edges within and between runs. */
+/** Contracted vertex -> number of its knot: the strongly connected part over edges within and between runs. */
 function knotOf(
   edges: readonly RunEdge[],
   inRun: Upstreams,
@@ -84,17 +95,17 @@ function knotOf(
   const n = of.length;
   const upOff = new Int32Array(count + 1);
   for (let v = 0; v < n; v++) upOff[of[v]! + 1]! += inRun.upOff[v + 1]! - inRun.upOff[v]!;
-  for (const { from } of edges) upOff[from + 1]!++;
+  for (const { waiting } of edges) upOff[waiting + 1]!++;
   for (let i = 0; i < count; i++) upOff[i + 1]! += upOff[i]!;
   const up = new Int32Array(upOff[count]!);
   const next = upOff.slice(0, count);
   for (let v = 0; v < n; v++)
     for (let k = inRun.upOff[v]!; k < inRun.upOff[v + 1]!; k++) up[next[of[v]!]!++] = of[inRun.up[k]!]!;
-  for (const { from, to } of edges) up[next[from]!++] = to;
+  for (const { waiting, upstream } of edges) up[next[waiting]!++] = upstream;
   return components({ upOff, up }).of;
 }
 
-/** The longest cycle among the edges. */
+/** The coarsest of the edges' cycles: a month is coarser than a day, a day than an hour. */
 export const coarsest = (edges: readonly RunEdge[]): Cycle =>
   edges.reduce<Cycle>((coarse, { cycle }) => (RANK[cycle] > RANK[coarse] ? cycle : coarse), 'hour');
 
@@ -146,8 +157,8 @@ export function shortWay(
 ): RunEdge[] | null {
   const by = new Map<number, RunEdge[]>();
   for (const edge of knot) {
-    const known = by.get(edge.from);
-    if (known === undefined) by.set(edge.from, [edge]);
+    const known = by.get(edge.waiting);
+    if (known === undefined) by.set(edge.waiting, [edge]);
     else known.push(edge);
   }
   type Reached = { period: Numbered; edge: RunEdge | null; before: Reached | null };
@@ -159,9 +170,9 @@ export function shortWay(
     for (const [x, before] of level)
       for (const edge of by.get(x) ?? []) {
         const reached = latest(edge, before.period);
-        if (reached <= (best.get(edge.to) ?? Number.NEGATIVE_INFINITY)) continue;
-        if (reached <= (next.get(edge.to)?.period ?? Number.NEGATIVE_INFINITY)) continue;
-        next.set(edge.to, { period: reached, edge, before });
+        if (reached <= (best.get(edge.upstream) ?? Number.NEGATIVE_INFINITY)) continue;
+        if (reached <= (next.get(edge.upstream)?.period ?? Number.NEGATIVE_INFINITY)) continue;
+        next.set(edge.upstream, { period: reached, edge, before });
       }
     const back = next.get(start);
     if (back !== undefined && back.period >= period) {
