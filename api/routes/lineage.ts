@@ -2,7 +2,7 @@
 import { z } from 'zod';
 import { FindingPage, FindingsQuery, LineageAnswer, LineageQuery } from '../../contract/lineage.ts';
 import { SluiceError, unknown } from '../../errors.ts';
-import { follow, type Place, tableKey } from '../../graph/impact/lineage.ts';
+import { follow, type LineageNode, tableKey } from '../../graph/impact/lineage.ts';
 import { versionOf } from '../../services/catalogue/newest-catalogue.ts';
 import type { ServiceDeps } from '../../services/deps.ts';
 import type { EstateLineage } from '../../services/lineage/estate-lineage.ts';
@@ -24,15 +24,15 @@ export function lineageRoutes(app: Api, deps: ServiceDeps): void {
         throw new SluiceError('invalid_request', 'name either a table or a flow');
       const version = await versionOf(deps);
       const lineage = await deps.lineages.of(version);
-      const starts: Place[] =
+      const starts: LineageNode[] =
         flow === undefined
           ? tablesNamed(lineage, table!, platform)
           : [{ kind: 'flow', id: flowOfVersion(version, flow).id }];
       const items: LineageAnswer['items'][number][] = [];
       for (const start of starts) {
         const first = items.length;
-        for (const { place, depth: at, from } of follow(lineage, start, direction, depth))
-          items.push({ ...toResponse(version, place), depth: at, from: from === null ? null : from + first });
+        for (const { node, depth: at, from } of follow(lineage, start, direction, depth))
+          items.push({ ...toResponse(version, node), depth: at, from: from === null ? null : from + first });
       }
       return { version: version.version, direction, items };
     },
@@ -61,7 +61,11 @@ export function lineageRoutes(app: Api, deps: ServiceDeps): void {
 }
 
 /** On all platforms that have a table of that name, or on the named one. Throws `unknown_table`. */
-export function tablesNamed(lineage: EstateLineage, table: string, platform: string | undefined): Place[] {
+export function tablesNamed(
+  lineage: EstateLineage,
+  table: string,
+  platform: string | undefined,
+): LineageNode[] {
   const keys = new Set([...lineage.producers.keys(), ...lineage.readers.keys()]);
   const platforms = new Set([...keys].map((key) => key.slice(0, key.indexOf(' '))));
   const found = [...platforms]
@@ -79,21 +83,21 @@ export function tablesNamed(lineage: EstateLineage, table: string, platform: str
   );
 }
 
-function toResponse(version: CatalogueVersion, place: Place) {
-  if (place.kind === 'table') {
-    const at = place.id.indexOf(' ');
-    const platform = place.id.slice(0, at);
+function toResponse(version: CatalogueVersion, node: LineageNode) {
+  if (node.kind === 'table') {
+    const at = node.id.indexOf(' ');
+    const platform = node.id.slice(0, at);
     return {
-      kind: place.kind,
-      id: place.id.slice(at + 1),
+      kind: node.kind,
+      id: node.id.slice(at + 1),
       names: null,
       cycle: null,
       platform: platform === '' ? null : platform,
     };
   }
-  const flow = version.flows.get(place.id)!;
+  const flow = version.flows.get(node.id)!;
   return {
-    kind: place.kind,
+    kind: node.kind,
     id: flow.id,
     names: flow.names,
     platform: flow.platform ?? null,

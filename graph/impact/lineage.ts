@@ -38,15 +38,16 @@ export function lineageOf(flows: readonly FlowData[]): Lineage {
   return { flows: new Map(flows.map((flow) => [flow.flow, flow])), producers, readers };
 }
 
-export type Place =
+/** What lineage leads through: a flow or a table. */
+export type LineageNode =
   | { readonly kind: 'flow'; readonly id: string }
   | { readonly kind: 'table'; readonly id: TableKey };
 
 export interface Step {
-  readonly place: Place;
+  readonly node: LineageNode;
   /** Number of steps from the start; a step leads from a flow to a table or from a table to a flow. */
   readonly depth: number;
-  /** Place in the list of the node before it; null = it is the start. */
+  /** Index in the list of the step that leads to it; null = it is the start. */
   readonly from: number | null;
 }
 
@@ -56,31 +57,36 @@ export interface Step {
  */
 export function follow(
   lineage: Lineage,
-  start: Place,
+  start: LineageNode,
   direction: 'up' | 'down',
   maxDepth = Number.POSITIVE_INFINITY,
 ): Step[] {
-  const keyOf = ({ kind, id }: Place): string => `${kind} ${id}`;
+  const keyOf = ({ kind, id }: LineageNode): string => `${kind} ${id}`;
   const seen = new Set([keyOf(start)]);
-  const steps: Step[] = [{ place: start, depth: 0, from: null }];
+  const steps: Step[] = [{ node: start, depth: 0, from: null }];
   for (let i = 0; i < steps.length; i++) {
-    const { place, depth } = steps[i]!;
+    const { node, depth } = steps[i]!;
     if (depth >= maxDepth) continue;
-    for (const next of beside(lineage, place, direction)) {
+    for (const next of neighbours(lineage, node, direction)) {
       if (seen.has(keyOf(next))) continue;
       seen.add(keyOf(next));
-      steps.push({ place: next, depth: depth + 1, from: i });
+      steps.push({ node: next, depth: depth + 1, from: i });
     }
   }
   return steps;
 }
 
-function beside({ flows, producers, readers }: Lineage, place: Place, direction: 'up' | 'down'): Place[] {
-  if (place.kind === 'table') {
-    const ids = (direction === 'up' ? producers : readers).get(place.id) ?? [];
+/** The nodes one step further in the direction. */
+function neighbours(
+  { flows, producers, readers }: Lineage,
+  node: LineageNode,
+  direction: 'up' | 'down',
+): LineageNode[] {
+  if (node.kind === 'table') {
+    const ids = (direction === 'up' ? producers : readers).get(node.id) ?? [];
     return ids.map((id) => ({ kind: 'flow', id }));
   }
-  const data = flows.get(place.id);
+  const data = flows.get(node.id);
   const tables = (direction === 'up' ? data?.reads : data?.writes) ?? [];
   return tables.map((id) => ({ kind: 'table', id }));
 }

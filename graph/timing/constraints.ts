@@ -30,8 +30,8 @@ export type Ending = 'sent' | 'result' | 'now';
 
 /** A stretch of a generation in which no attempt of the flow ran. */
 export interface Wait extends Stretch {
-  /** Row of the attempt before it in `facts.attempts`; -1 = none. */
-  readonly before: number;
+  /** Row, in `facts.attempts`, of the attempt that ended before it; -1 = none. */
+  readonly previousAttempt: number;
   readonly ending: Ending;
 }
 
@@ -39,7 +39,7 @@ export interface Wait extends Stretch {
 export function constraintsOf(at: History, gen: Generation, wait: Wait): Constraint[] {
   const { graph, s, facts } = at;
   const { v } = gen;
-  const { to, before, ending } = wait;
+  const { to, previousAttempt, ending } = wait;
   const attrs = graph.attrOf(v);
   const overrides = facts.overrides.get(v) ?? [];
   const begun = gen.index === 0 ? facts.openedAt : gen.begunAt;
@@ -107,7 +107,7 @@ export function constraintsOf(at: History, gen: Generation, wait: Wait): Constra
     const old = oldAttemptEnd(at, gen);
     if (old > begun) add('rework', begun, old, null);
   }
-  if (before >= 0) afterAttempt(at, gen, wait, add);
+  if (previousAttempt >= 0) afterAttempt(at, gen, wait, add);
   return list;
 }
 
@@ -144,8 +144,8 @@ function unmetRuns(s: RunState, v: number): number {
 function isKept({ graph, facts }: History, gen: Generation): boolean {
   const { v } = gen;
   if (gen.result === RESULTS.succeeded.code) return true;
-  const before = facts.past.get(v)?.[gen.index - 1];
-  return graph.attrOf(v).onRerun === 'keep' && before?.result === RESULTS.succeeded.code;
+  const previous = facts.past.get(v)?.[gen.index - 1];
+  return graph.attrOf(v).onRerun === 'keep' && previous?.result === RESULTS.succeeded.code;
 }
 
 /** Whether an override is in force at an instant; not any more at the instant at which it ended. */
@@ -159,12 +159,14 @@ const isConfirm = (override: Override, from: number, to: number): boolean =>
 function setAsideSince(at: History, v: number, begun: number, decidedAt: number): number | null {
   const { graph, facts } = at;
   const overrides = facts.overrides.get(v) ?? [];
-  const before = overrides.filter(
+  const overridesBefore = overrides.filter(
     (entry) => entry.at <= decidedAt && (entry.endedAt === null || entry.endedAt >= decidedAt),
   );
-  if (before.some((entry) => entry.kind === 'start-now' && entry.at >= begun && entry.at < decidedAt))
+  if (
+    overridesBefore.some((entry) => entry.kind === 'start-now' && entry.at >= begun && entry.at < decidedAt)
+  )
     return null;
-  const waives = before.filter((entry) => entry.kind === 'waive');
+  const waives = overridesBefore.filter((entry) => entry.kind === 'waive');
   const isWaived = (from: string): boolean =>
     waives.some((waive) => waive.from === from && waive.run === undefined);
   let since = memberMissingSince(at, v, decidedAt);
@@ -191,16 +193,16 @@ function setAsideSince(at: History, v: number, begun: number, decidedAt: number)
     : Math.max(since, lastEnded(overrides, { kind: 'start-now', from: null }, decidedAt));
 }
 
-/** The last instant before `before` at which an override of this kind ended, so that the edge counted again; 0 = none. */
+/** The last instant before `limit` at which an override of this kind ended, so that the edge counted again; 0 = none. */
 function lastEnded(
   overrides: readonly Override[],
   wanted: { readonly kind: string; readonly from: string | null; readonly run?: string | undefined },
-  before: number,
+  limit: number,
 ): number {
   let last = 0;
   for (const { kind, from, run, endedAt } of overrides)
     if (kind === wanted.kind && from === wanted.from && run === wanted.run)
-      if (endedAt !== null && endedAt < before) last = Math.max(last, endedAt);
+      if (endedAt !== null && endedAt < limit) last = Math.max(last, endedAt);
   return last;
 }
 
@@ -241,15 +243,15 @@ function oldAttemptEnd({ facts }: History, gen: Generation): number {
 function afterAttempt(
   { graph, s, facts }: History,
   gen: Generation,
-  { before, to, ending }: Wait,
+  { previousAttempt, to, ending }: Wait,
   add: (kind: PieceKind, from: number, end: number, by: string | null) => void,
 ): void {
   const { v } = gen;
   const { endedAt, outcome, attempt } = facts.attempts;
   const attrs = graph.attrOf(v);
-  const ended = endedAt[before]!;
+  const ended = endedAt[previousAttempt]!;
   const since = (facts.overrides.get(v) ?? []).filter((entry) => entry.at >= ended && entry.at <= to);
-  const another = gen.present ? s.attempt[v]! > attempt[before]! : gen.result === 0;
+  const another = gen.present ? s.attempt[v]! > attempt[previousAttempt]! : gen.result === 0;
   const retried = ending === 'sent' || another;
   const decided = since.find(
     (entry) => entry.kind === 'resolve' || (entry.kind === 'force-pass' && !retried),
@@ -257,7 +259,12 @@ function afterAttempt(
   if (decided !== undefined) add('waiting_person', ended, decided.at, decided.actor);
   if (!retried || decided !== undefined) return;
   const cut = since.find((entry) => entry.kind === 'start-now')?.at ?? ENDLESS;
-  add('retry_backoff', ended, Math.min(ended + retryDelayMs(outcome[before]!, attrs, s.graceMs), cut), null);
+  add(
+    'retry_backoff',
+    ended,
+    Math.min(ended + retryDelayMs(outcome[previousAttempt]!, attrs, s.graceMs), cut),
+    null,
+  );
 }
 
 /** Whether nothing in this run will free the flow without a person. */

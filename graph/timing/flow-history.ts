@@ -26,7 +26,7 @@ export function spansOf(at: History, gen: Generation, stretch: Stretch, live: bo
   const { facts } = at;
   const { startedAt, endedAt, sentAt, outcome, agent, attempt } = facts.attempts;
   let cursor = low;
-  let before = -1;
+  let previousAttempt = -1;
   const until = (instant: number): number => Math.min(t, Math.max(cursor, instant));
   const add = (kind: PieceKind, to: number, rest: Partial<Span> = {}): void => {
     if (to > cursor) spans.push({ kind, from: cursor, to, attempt: null, agent: null, by: null, ...rest });
@@ -35,7 +35,7 @@ export function spansOf(at: History, gen: Generation, stretch: Stretch, live: bo
   for (const i of attemptsOf(at, gen, t)) {
     const ended = endedAt[i] === 0 ? t : endedAt[i]!;
     if (sentAt[i]! > cursor) {
-      spans.push(...waits(at, gen, { from: cursor, to: until(sentAt[i]!), before, ending: 'sent' }));
+      spans.push(...waits(at, gen, { from: cursor, to: until(sentAt[i]!), previousAttempt, ending: 'sent' }));
       cursor = until(sentAt[i]!);
     }
     add('waiting_agent', until(startedAt[i] === 0 ? ended : startedAt[i]!), { by: agent[i]! });
@@ -43,10 +43,10 @@ export function spansOf(at: History, gen: Generation, stretch: Stretch, live: bo
     const kind = executed(outcome[i]!, cut, gen.present);
     const about = kind === 'run' || kind === 'failed_attempt';
     add(kind, until(ended), { attempt: about ? attempt[i]! : null, agent: agent[i]! });
-    before = i;
+    previousAttempt = i;
   }
   if (t > cursor)
-    spans.push(...waits(at, gen, { from: cursor, to: t, before, ending: live ? 'now' : 'result' }));
+    spans.push(...waits(at, gen, { from: cursor, to: t, previousAttempt, ending: live ? 'now' : 'result' }));
   return spans;
 }
 
@@ -108,15 +108,15 @@ function waits(at: History, gen: Generation, wait: Wait): Span[] {
 function uncovered(at: History, gen: Generation, wait: Wait, takenBack: boolean): Span[] {
   const { graph, s, facts } = at;
   const { v } = gen;
-  const { from: a, to: b, before, ending } = wait;
+  const { from: a, to: b, previousAttempt, ending } = wait;
   const whole = (kind: PieceKind): Span[] => [{ kind, from: a, to: b, attempt: null, agent: null, by: null }];
   const spoken = spokenFor(at, gen, ending);
   const stuck = ending === 'now' && isStuck(s, v);
   const idle = spoken || stuck ? 'waiting_person' : 'engine';
   if (graph.attrOf(v).runner !== 'agent') return whole(idle);
-  if (before >= 0) {
+  if (previousAttempt >= 0) {
     const inOutbox = ending === 'now' && has(s, v, FLAG.DISPATCHED) && !isClaimed(s, v);
-    const another = spoken && gen.present && s.attempt[v]! > facts.attempts.attempt[before]!;
+    const another = spoken && gen.present && s.attempt[v]! > facts.attempts.attempt[previousAttempt]!;
     const waiting = ending === 'sent' || takenBack || inOutbox || another;
     if (waiting) return slotWaits(at, v, wait);
     return whole(idle);

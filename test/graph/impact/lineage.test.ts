@@ -6,8 +6,8 @@ import {
   type FlowData,
   follow,
   handsOver,
+  type LineageNode,
   lineageOf,
-  type Place,
   tableKey,
 } from '../../../graph/impact/lineage.ts';
 import { costRatio, LINEAR_FOR_TEN_TIMES } from '../../support/growth.ts';
@@ -19,7 +19,7 @@ const anyFlows = fc
   .array(fc.record({ reads: anyTables, writes: anyTables }), { minLength: 1, maxLength: 9 })
   .map((list) => list.map((item, i): FlowData => ({ flow: `F${i}`, ...item })));
 
-/** All pairs of places of which one leads to the other at once, as text. */
+/** All pairs of nodes of which one leads to the other at once, as text. */
 function arrows(flows: readonly FlowData[], direction: 'up' | 'down'): [string, string][] {
   const down = flows.flatMap(({ flow, reads, writes }) => [
     ...reads.map((table): [string, string] => [`table ${table}`, `flow ${flow}`]),
@@ -37,7 +37,7 @@ test('what is made of a table or flow, and what it is made of, is found over sho
       fc.boolean(),
       (flows, direction, pick, atTable) => {
         const lineage = lineageOf(flows);
-        const start: Place = atTable
+        const start: LineageNode = atTable
           ? { kind: 'table', id: ['a', 'b', 'c', 'd', 'e', 'f'][pick % 6]! }
           : { kind: 'flow', id: flows[pick % flows.length]!.flow };
         // Distances by trying every arrow until nothing gets nearer.
@@ -53,17 +53,14 @@ test('what is made of a table or flow, and what it is made of, is found over sho
           }
         }
         const steps = follow(lineage, start, direction);
-        const found = new Map(steps.map(({ place, depth }) => [`${place.kind} ${place.id}`, depth]));
+        const found = new Map(steps.map(({ node, depth }) => [`${node.kind} ${node.id}`, depth]));
         expect([...found].sort()).toEqual([...distance].sort());
         expect(steps).toHaveLength(distance.size);
-        for (const { place, depth, from } of steps) {
+        for (const { node, depth, from } of steps) {
           if (from === null) continue;
           const before = steps[from]!;
           expect(before.depth).toBe(depth - 1);
-          expect(pairs).toContainEqual([
-            `${before.place.kind} ${before.place.id}`,
-            `${place.kind} ${place.id}`,
-          ]);
+          expect(pairs).toContainEqual([`${before.node.kind} ${before.node.id}`, `${node.kind} ${node.id}`]);
         }
         const near = follow(lineage, start, direction, 1);
         expect(near).toEqual(steps.filter(({ depth }) => depth <= 1));
