@@ -28,7 +28,8 @@ export interface FlowAttrs {
   readonly platform: string | null;
   readonly idempotent: boolean;
   /**
-   * A second attempt does no harm while the first may still run: it is fenced on its database (protocol C6), or has no effect (`noop`). Protocol C4.
+   * A second attempt does no harm while the first may still run (protocol C4): it is fenced on its database (protocol C6), or has no effect, so it
+   * is true for `noop`, too. The name says less than that and stays, because catalogue versions are stored with it.
    */
   readonly fenced: boolean;
   readonly retries: {

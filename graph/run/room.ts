@@ -27,6 +27,7 @@ export interface AgentRoom {
   readonly takes: number;
 }
 
+/** What there is to take: pools with their sizes and used units, held locks, agents with their free slots. */
 export interface Rooms {
   readonly pools: ReadonlyMap<string, { readonly size: number; readonly used: number }>;
   /** Keys of locks that are held. */
@@ -119,7 +120,7 @@ export function allot<T extends WaitingFlow>(
   return { assigned, kept };
 }
 
-/** The rooms less what the claim has assigned or kept so far. */
+/** The free slots, units and locks less what the claim has assigned or kept so far. */
 class RemainingRoom {
   readonly #rooms: Rooms;
   readonly #pools: Map<string, number>;

@@ -1,4 +1,7 @@
-/** Members of a rerun plan wait for the members above them, also over flows in between (protocol E3): ends that release without an edge. */
+/**
+ * A member of a rerun plan waits for all members above it, also where the flows between them are no members (protocol E3). So the end of a member
+ * can release a flow to which no edge of it leads; the critical path finds these ends here.
+ */
 import type { Graph } from '../compiled/compact.ts';
 import type { AppliedPlan } from '../run/applied-plan.ts';
 import {
@@ -33,8 +36,9 @@ function forMembersAbove(
 }
 
 /**
- * The latest end, at `limit` or before, of a plan's member above the flow, if it ended after its plan was applied. The flow must be a member of
- * this plan or another one. null = none. O(V + E) at worst, and only for members.
+ * For a flow that is a member of a plan: which member above it ended last, at `limit` or before, and when. An end counts only when a plan with
+ * that member had been applied before it. null = there is no such end, or no plan has this generation of the flow as a member. O(V + E) at
+ * worst, and only for members.
  */
 export function planMemberEnd(
   at: History,

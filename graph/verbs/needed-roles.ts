@@ -1,6 +1,7 @@
 /**
- * Which roles an operation needs in this run (protocol B4): those of gates that it overrides, or the approval of a second person.
- * graph/verbs/operate.ts asks after all flows or edges were checked. The scope of the actor was checked before (services/operations/actor-scope.ts).
+ * Says which roles an operation needs in its run (protocol B4): those of the gates that it overrides, and `key` for a force-pass of a key flow.
+ * An actor who lacks one needs the approval of a second person. graph/verbs/operate.ts asks this after the checks of all flows or edges;
+ * services/operations/actor-scope.ts has checked the scope of the actor before.
  */
 import type { OperationEntry, Verb } from '../run/decisions.ts';
 import type { Machine } from '../run/machine.ts';

@@ -12,7 +12,10 @@ export function answer(
   m.effect({ t: 'outcome', operation: entry.operation, state, outcome });
 }
 
-/** Refuses the whole operation. `flows`: those that were refused, or all when only some were. */
+/**
+ * Refuses the whole operation. `flows`: the outcome for each flow or edge that the operation names, null as its code where the verb would be
+ * allowed; a rerun lists only the members that are in its way. Empty: nothing about a single flow is the reason.
+ */
 export function refuse(
   m: Machine,
   entry: OperationEntry,
