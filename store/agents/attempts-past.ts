@@ -5,13 +5,17 @@ import type { Queryable, Transaction } from '../schema/pool.ts';
 export interface Past {
   /** Epochs of this run, flow and generation: what they committed is this attempt's own effect. */
   readonly own: readonly number[];
-  /** Epochs of this work whose end is not known, or was not the program's own: their backends may be at work still. */
+  /**
+   * Epochs of attempts of this flow or this work whose end is not known, or was not reported by the program itself: their sessions on the
+   * database may still be at work.
+   */
   readonly unended: readonly number[];
-  /** Other works that attempts of this generation, or unended ones of the flow, did: the run has adopted another version since. */
+  /** Other works that attempts of this generation, or unended ones of the flow, did, because the run has adopted another catalogue version since. */
   readonly works: readonly string[];
 }
 
-interface Of {
+/** Names a flow that is about to be claimed: its next attempt is of this generation and does this work. */
+interface AttemptKey {
   readonly run_id: string;
   readonly flow_id: string;
   readonly generation: number;
@@ -27,7 +31,10 @@ interface Of {
 const ENDED = `(started_ms is null or outcome in ('succeeded', 'requeued', 'false')
   or (outcome = 'failed' and failure_kind = 'program'))`;
 
-/** Epochs of before there were works are smaller: those attempts have none, and are looked for by program and period (platforms/sql/session.ts). */
+/**
+ * The smallest epoch that is an instant, microseconds since 1970 (September 2001). Epochs from before there were works are smaller: their
+ * attempts have no work, and their sessions are looked for by program and period (platforms/sql/session.ts).
+ */
 const FIRST_CLOCK_EPOCH = 1e15;
 
 /**
@@ -36,8 +43,8 @@ const FIRST_CLOCK_EPOCH = 1e15;
  */
 export async function readPast(
   client: Queryable,
-  candidates: readonly Of[],
-): Promise<(candidate: Of) => { past?: Past }> {
+  candidates: readonly AttemptKey[],
+): Promise<(candidate: AttemptKey) => { past?: Past }> {
   const fenced = candidates.filter((candidate) => candidate.work !== null);
   if (fenced.length === 0) return () => ({});
   const works = [...new Set(fenced.map((candidate) => candidate.work ?? ''))];

@@ -1,4 +1,4 @@
-/** What graph/run/room.ts asks of the record: expedited and key flows that wait for room, and the rooms there are (protocol C8, C9, C10). */
+/** Reads for graph/run/room.ts the expedited and key flows that wait, and the free slots, units of pools and held locks (protocol C8, C9, C10). */
 
 import { NO_DEADLINE } from '../../graph/compiled/latest-start.ts';
 import { type AgentRoom, allot, keptUnits, type Rooms, type WaitingFlow } from '../../graph/run/room.ts';
@@ -101,7 +101,7 @@ export async function readPoolRooms(
   return new Map(found.rows.map(({ name, size, used }) => [name, { size, used }]));
 }
 
-/** The rooms that the flows of `first` ask for. */
+/** The free slots, units of pools and held locks that the flows of `first` ask for. */
 export async function readRooms(
   client: Queryable,
   first: readonly WaitingRow[],
@@ -114,7 +114,7 @@ export async function readRooms(
   return { agents, pools, heldLocks: new Set(first.flatMap((entry) => entry.heldLocks)) };
 }
 
-/** The flows that go first, and the rooms as they were read. */
+/** The flows that go first, and the free slots, units of pools and held locks as they were read. */
 export interface FirstInLine {
   readonly all: readonly WaitingRow[];
   /** The rows of those that this claim can take; its transaction has locked them. Room is kept for the others. */
@@ -135,8 +135,8 @@ const NONE_FIRST: FirstInLine = {
 };
 
 /**
- * Finds out which of the flows that go first, `all`, the takers have room for, and locks their rows; it skips rows that another claim has locked.
- * When there are no such flows it asks the record nothing.
+ * Finds, among the flows that go first (`all`), those that the takers' agents can take now, and locks their rows of the outbox; it skips rows
+ * that another claim has locked. It reads nothing when `all` is empty.
  */
 export async function lockFirst(
   client: Queryable,

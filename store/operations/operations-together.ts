@@ -81,21 +81,22 @@ async function prepareAndCommit(client: Transaction, parts: readonly Part[]): Pr
     sorted.map((entry) => entry.run),
   );
   const rows = new Map<string, OperationRow>();
-  const fresh: { row: OperationRow; waits: OperationOutcome | null }[] = [];
+  const fresh: { row: OperationRow; approval: OperationOutcome | null }[] = [];
   const repeated: { key: string; row: OperationRow }[] = [];
   for (const part of sorted) {
-    // A flow that an agent takes between this and the exchange is superseded: nobody refuses any more.
+    // An agent may take a flow between this transaction and the exchange. Its attempt is then superseded, because no run may refuse its part any more.
     const request = part.request.plan === null ? { ...part.request, supersede: true } : part.request;
     const { row, isNew } = await insertUnlogged(client, { ...part, request });
-    if (isNew) fresh.push({ row, waits: await verify(client, part, null) });
+    if (isNew) fresh.push({ row, approval: await verify(client, part, null) });
     else repeated.push({ key: part.key, row });
     rows.set(part.run, row);
   }
   // The parts of one request were logged together: a key that brings further parts is another request.
   if (fresh.length > 0 && repeated.length > 0) throw otherParts(repeated[0]!);
-  if (fresh.some((entry) => entry.waits !== null)) {
+  if (fresh.some((entry) => entry.approval !== null)) {
     const first = rows.get(parts[0]!.run)!;
-    for (const { row, waits } of fresh) rows.set(row.run, await wait(client, row, first, waits));
+    for (const { row, approval } of fresh)
+      rows.set(row.run, await markAwaitingApproval(client, row, first, approval));
   } else for (const { row } of fresh) logOperation(client, row, null);
   return parts.map((part) => rows.get(part.run)!);
 }
@@ -111,15 +112,18 @@ function otherParts({ key, row }: { key: string; row: OperationRow }): SluiceErr
 const byRun = <T extends { readonly run: string }>(list: readonly T[]): T[] =>
   [...list].sort((a, b) => (a.run < b.run ? -1 : 1));
 
-/** No run gets it in its log before a second person has agreed for all of them (protocol B4). */
-async function wait(
+/**
+ * Notes that the operation waits for a second person: no run gets its part in its log before that person has agreed for all of them
+ * (protocol B4). `first` is the operation that was asked, `approval` what this run would answer; null = only other runs need the person.
+ */
+async function markAwaitingApproval(
   client: Queryable,
   row: OperationRow,
   first: OperationRow,
-  waits: OperationOutcome | null,
+  approval: OperationOutcome | null,
 ): Promise<OperationRow> {
   const flows = row.body.flows.map((flow) => ({ flow, state: null, code: null }));
-  const outcome: OperationOutcome = waits ?? {
+  const outcome: OperationOutcome = approval ?? {
     flows,
     code: 'approval_required',
     detail: 'another run of the request needs a second person',
@@ -246,7 +250,10 @@ async function previewPart(
   throw new SluiceError(code as ErrorCode, `${run}: ${detail ?? code}`, { facts: { run, flows } });
 }
 
-/** The first member that is another generation, has another result, or has started, or not, since the plan was made. */
+/**
+ * The first member that differs from the plan in its generation, its result, or whether it has started; that the run has no more; or that is
+ * retired, about to be rerun, or of unknown outcome. null = there is none.
+ */
 async function changedMember(
   client: Queryable,
   run: string,

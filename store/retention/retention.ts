@@ -67,13 +67,13 @@ export async function dueRuns(client: Queryable, policy: RetentionPolicy, limit:
   return found.rows;
 }
 
-export interface Retired {
+export interface Archived {
   readonly run: string;
   readonly archive: WrittenArchive;
 }
 
 export interface RetentionReport {
-  readonly archived: readonly Retired[];
+  readonly archived: readonly Archived[];
   /** Runs that are old enough and stay, with those that changed while they were being archived. */
   readonly kept: readonly DueRun[];
   /** Whether more runs are due than this pass took. */
@@ -124,7 +124,7 @@ async function pass(
 ): Promise<RetentionReport> {
   const due = await dueRuns(pool, policy, 10_000);
   const going = due.filter((entry) => entry.keptBecause === null);
-  const archived: Retired[] = [];
+  const archived: Archived[] = [];
   const kept = due.filter((entry) => entry.keptBecause !== null);
   const started = performance.now();
   let tried = 0;
@@ -132,7 +132,7 @@ async function pass(
     const begun = performance.now();
     if (signal?.aborted || begun - started > (forMs ?? Number.POSITIVE_INFINITY)) break;
     tried++;
-    const archive = await retire(pool, policy, due);
+    const archive = await archiveRun(pool, policy, due);
     if (archive === null) kept.push({ ...due, keptBecause: 'undecided' });
     else archived.push({ run: due.run, archive });
     await pause(Math.min(1_000, performance.now() - begun));
@@ -150,13 +150,17 @@ async function pass(
 const SNAPSHOT = { begin: 'begin isolation level repeatable read read only', guarded: false } as const;
 
 /** Archives one run. Null: the run has changed meanwhile, and the next pass looks again. */
-async function retire(pool: pg.Pool, policy: RetentionPolicy, due: DueRun): Promise<WrittenArchive | null> {
+async function archiveRun(
+  pool: pg.Pool,
+  policy: RetentionPolicy,
+  due: DueRun,
+): Promise<WrittenArchive | null> {
   const { run, cycle, period, purpose } = due;
   const file = `${cycle}/${period.replaceAll('-', '').slice(0, 6)}/${run}.jsonl.gz`;
   const written = await inTransaction(
     pool,
     async (client) => {
-      const before = await readCounter(client, run);
+      const before = await readFingerprint(client, run);
       const head = { sluice: 'archived run', run, cycle, period, purpose, schema: await schemaOf(client) };
       const parts = RUN_TABLES.map((part) => ({ ...part, values: [run] }));
       return { before, archive: await writeArchive(client, { folder: policy.folder, file, head, parts }) };
@@ -168,7 +172,7 @@ async function retire(pool: pg.Pool, policy: RetentionPolicy, due: DueRun): Prom
       pool,
       async (client) => {
         await client.query("set local lock_timeout = '500ms'");
-        const now = await readCounter(client, run, true);
+        const now = await readFingerprint(client, run, true);
         if (now === null || written.before === null || now !== written.before) return false;
         const still = await client.query<DueRun>(`${DUE} and r.id = $4`, [...daysOf(policy), run]);
         if (still.rows[0]?.keptBecause !== null) return false;
@@ -188,7 +192,7 @@ async function retire(pool: pg.Pool, policy: RetentionPolicy, due: DueRun): Prom
 }
 
 /** A text that changes whenever the run changes; null: there is no such run. */
-async function readCounter(client: Queryable, run: string, lock = false): Promise<string | null> {
+async function readFingerprint(client: Queryable, run: string, lock = false): Promise<string | null> {
   const found = await client.query<{ state: string }>(
     `select concat_ws(' ', c.exchange, c.log_seq, c.cursor, r.state, r.finished_ms, r.closed_ms) as state
      from run_counters c join runs r on r.id = c.run_id where c.run_id = $1 ${lock ? 'for update of c' : ''}`,
@@ -202,7 +206,10 @@ async function schemaOf(client: Queryable): Promise<number> {
   return found.rows[0]!.id;
 }
 
-/** What an edge to the run asks for, afterwards (protocol A11). */
+/**
+ * SQL: the flow is done and has not left its run, so an edge to it is met (protocol A11). Kept with the archived run, because runs that are
+ * opened later wait for its flows.
+ */
 const DONE = `f.result in ('succeeded', 'skipped', 'force_passed') and f.flags & ${FLAG.RETIRED} = 0`;
 
 async function noteArchived(client: Queryable, run: string, archive: WrittenArchive): Promise<void> {
