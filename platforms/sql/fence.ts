@@ -1,7 +1,7 @@
 /**
  * The fence of protocol C6. It is on the database that a program writes, and is taken in the transaction of the program's effects. It has
- * one row for each work; an attempt with a smaller epoch is stale. A row that is `done` is this attempt's own effect only if its record
- * says so.
+ * one row for each work; an attempt with a smaller epoch is stale. The task's list `own`, not the row, says whether a `done` row is this
+ * attempt's own effect.
  */
 import type pg from 'pg';
 import type { FenceRow, Task } from '../../contract/agent.ts';
