@@ -9,7 +9,10 @@ interface Node {
   readonly causes: Cause[];
 }
 
-/** `run`: causes of other runs say where they are. Causes in their order decide the order of the branches. */
+/**
+ * The lines of the tree. A cause that concerns the whole of `run`, the run that was asked about, is a branch of its own; every other cause
+ * stands at the end of its chain, in which flows of other runs are written `run/flow`. Branches come in the order of their first causes.
+ */
 export function causeTree(causes: readonly Cause[], run: string, now: number, session: Printing): string[] {
   const { phrase } = session;
   const root: Node = { below: new Map(), causes: [] };

@@ -14,13 +14,13 @@ const ORIGINS: Readonly<Record<Origin, readonly [en: string, zh: string]>> = {
   default: ['nothing is known', '无依据，取缺省值'],
   few: ['learned from {n} runs only', '仅由 {n} 次运行得出'],
   learned: ['learned from {n} periods', '由 {n} 个账期得出'],
-  month: ['month flows are due with the 7th', '月流程默认 7 日前完成'],
+  month: ['month flows are due by the end of the 7th', '月流程默认在 7 日结束前完成'],
   own: ['learned from {n} runs', '由 {n} 次运行得出'],
 };
 
 export const originText = (origin: Origin, n: number, lang: Lang): string =>
   ORIGINS[origin][lang === 'en' ? 0 : 1].replace('{n}', String(n));
 
-/** Of reference times only month flows have a default. */
+/** Where a reference time is from, in words. A default is that of month flows: no other flow has a default reference time. */
 export const referenceOriginText = (origin: Known, n: number, lang: Lang): string =>
   originText(origin === 'default' ? 'month' : origin, n, lang);

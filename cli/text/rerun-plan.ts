@@ -53,8 +53,9 @@ export function planLines(it: Plan, session: Printing): string[] {
   return [...lines, ...costLines(it, session)];
 }
 
-/** Lines of one kind, and names in one line, at most; --json gives all. */
+/** Maximum number of lines of one kind, for example of deadlines; --json gives all. */
 const LINES = 5;
+/** Maximum number of names in one line; --json gives all. */
 const NAMES = 20;
 
 /** What applying it would cost and touch. */
@@ -98,6 +99,7 @@ function costLines(it: Plan, { phrase, paint }: Printing): string[] {
   return lines;
 }
 
+/** Number of flows of a path that are shown at each of its two ends. */
 const ENDS = 3;
 
 /** The first and the last flows of a path. */

@@ -197,7 +197,9 @@ describe('what is read', () => {
     const end = new Date(`${run.slice(6, 10)}-02-08T00:00:00+08:00`);
     const { out } = await sluice(['flow', 'show', 'A', '--run', run]);
     expect(out).toMatch(/expected duration: 1 min 00 s {2}nothing is known\n/);
-    expect(out).toContain(`reference time: ${instant(end.getTime())}  month flows are due with the 7th`);
+    expect(out).toContain(
+      `reference time: ${instant(end.getTime())}  month flows are due by the end of the 7th`,
+    );
     const chinese = await sluice(['flow', 'show', 'A', '--run', run, '--lang', 'zh']);
     expect(chinese.out).toMatch(/预计时长.*无依据，取缺省值/);
     // Nobody expects a gate to take a certain time.

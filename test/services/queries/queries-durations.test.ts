@@ -199,7 +199,7 @@ test('lateness against reference times: the flow that ran longer than expected i
   );
   const month = await openTestRun(api.pool, '2026-09');
   await api.coordinator!.settled(month);
-  // Without a past a month flow is due with the 7th.
+  // Without a past a month flow is due by the end of the 7th.
   const { body: monthly } = await analyst.get(`/runs/${month}/lateness?target=Month&against=reference`);
   expect(monthly.reference.time).toEqual({ at: beginning('2026-10-08'), origin: 'default', n: null });
 });

@@ -193,7 +193,7 @@ test('Q19 and Q20 name the oldest open period of flows that are late by days, an
   expect(flowsOf(await ask('Q19?exclusive=true'))).toEqual(elder ? [] : ['LoadA', 'Key']);
 });
 
-test('Q22 lists month flows that are due with the 7th when nothing else is said', async () => {
+test('Q22 lists month flows that are due by the end of the 7th when nothing else is said', async () => {
   const { about, items } = await ask('Q22');
   expect(about).toEqual({ month: '2026-09' });
   expect(items).toMatchObject([{ flowId: 'Month', step: 3, causeFlow: 'Month' }]);
