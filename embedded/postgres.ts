@@ -124,6 +124,7 @@ export async function createDatabase(
   options: { template?: string } = {},
 ): Promise<void> {
   const client = new pg.Client({ connectionString: url });
+  client.on('error', () => undefined);
   await client.connect();
   try {
     const template =

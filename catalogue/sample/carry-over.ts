@@ -2,12 +2,11 @@
  * What operators do when a dimension is late: carry last month's account items over as provisional rows, so that programs below it can
  * begin. The month's own program replaces them.
  */
-import pg from 'pg';
+import { connect } from './connect.ts';
 
 /** Copies the account items of `from` into `month` (both `yyyyMM`) where that has none. Answers how many rows; 0 when it has its own. */
 export async function carryOver(ytUrl: string, from: string, month: string): Promise<number> {
-  const client = new pg.Client({ connectionString: ytUrl, application_name: 'sluice sample' });
-  await client.connect();
+  const client = await connect(ytUrl);
   try {
     const copied = await client.query(
       `insert into dim.dim_acc_item_code

@@ -1,5 +1,5 @@
 /** What a sample database holds, as one line for each table: for comparing two preparations. */
-import pg from 'pg';
+import { connect } from './connect.ts';
 
 export interface TableSum {
   /** `schema.table` */
@@ -11,8 +11,7 @@ export interface TableSum {
 
 /** Sums of all tables of the given schemas, sorted by name. Reads every row once. */
 export async function sampleChecksum(url: string, schemas: readonly string[]): Promise<TableSum[]> {
-  const client = new pg.Client({ connectionString: url, application_name: 'sluice sample' });
-  await client.connect();
+  const client = await connect(url);
   try {
     await client.query(`set datestyle = 'ISO, YMD'`);
     const tables = await client.query<{ name: string }>(

@@ -6,9 +6,10 @@
  * `mark`: version, seed, size and months of a sample, kept in each of its databases, by which the same sample is recognised and not made again.
  */
 import { readFile } from 'node:fs/promises';
-import pg from 'pg';
+import type pg from 'pg';
 import { SluiceError } from '../../errors.ts';
 import { billingStatements, prepayStatement } from './billing.ts';
+import { connect } from './connect.ts';
 import { db24Statements, mppStatements } from './mpp.ts';
 import { partyStatements } from './parties.ts';
 import { type Scale, scaleOf } from './scale.ts';
@@ -103,12 +104,6 @@ function ytStatements(scale: Scale): string[] {
       (table) => `create index on ods.${table} using brin (month) with (pages_per_range = 32)`,
     ),
   ];
-}
-
-async function connect(connectionString: string): Promise<pg.Client> {
-  const client = new pg.Client({ connectionString, application_name: 'sluice sample' });
-  await client.connect();
-  return client;
 }
 
 /** The mark of the sample that a database holds; null when it holds none. */

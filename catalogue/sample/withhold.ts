@@ -2,7 +2,7 @@
  * Trouble on demand for the demo: takes the source rows of one program away for one month, so that `DwdAccPocketM` of the
  * month chain really fails, and gives the very same rows back.
  */
-import pg from 'pg';
+import { connect } from './connect.ts';
 
 /** Flow that fails while its source is withheld. */
 export const WITHHELD_FLOW = 'P04.S5.DwdAccPocketM';
@@ -20,8 +20,7 @@ export function supplySource(ytUrl: string, month: string): Promise<number> {
 }
 
 async function move(url: string, month: string, from: string, to: string): Promise<number> {
-  const client = new pg.Client({ connectionString: url, application_name: 'sluice sample' });
-  await client.connect();
+  const client = await connect(url);
   try {
     await client.query('begin');
     await client.query(`create table if not exists sample.withheld_pocket (like ods.pocket including all)`);

@@ -43,6 +43,9 @@ export function createPool(
     types: TYPES,
   });
   pool.on('error', (error) => options.onError?.(error));
+  // pg takes its own listener away before a connection is handed over. A server that ends a connection in that moment, or while somebody only
+  // holds it, would end the process: 'error' without a listener. The next statement on the connection fails, and says why.
+  pool.on('connect', (client) => client.on('error', () => {}));
   return pool;
 }
 
