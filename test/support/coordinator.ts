@@ -14,7 +14,7 @@ import { versionReader } from '../../store/catalogue/catalogue.ts';
 import { type ContextReader, contextReader, readRun } from '../../store/record/run-context.ts';
 import { loadRun } from '../../store/record/run-state.ts';
 import { listen } from '../../store/schema/listen.ts';
-import { createPool } from '../../store/schema/pool.ts';
+import { createPool, isOutage } from '../../store/schema/pool.ts';
 
 export interface Settled {
   readonly graph: Graph;
@@ -59,6 +59,9 @@ export async function settleRun(
 const versionOf = async (pool: pg.Pool, run: string): Promise<number> =>
   (await readRun(pool, run)).catalogueVersion;
 
+/** Rest before a pass that met an outage is made again, ms. */
+const AGAIN_MS = 100;
+
 export interface TestCoordinator {
   /** Resolves when everything that was in the log at the call is decided; throws what a pass threw. */
   settled(run: string): Promise<void>;
@@ -100,9 +103,16 @@ export async function startCoordinator(
     return next.running;
   }
 
-  /** Nobody waits for this pass: what it throws is thrown by `stop`. */
+  /** Nobody waits for this pass. After an outage, such as a full pool, it is made again, as by the deliverer; any other error is thrown by `stop`. */
   function start(run: string): void {
-    wake(run).catch((error) => failures.push(error));
+    wake(run).catch((error) => {
+      if (!isOutage(error)) failures.push(error);
+      else if (!stopped)
+        timers.set(
+          run,
+          setTimeout(() => start(run), AGAIN_MS),
+        );
+    });
   }
 
   const stopListening = await listen(url, ['sluice_log'], (_channel, run) => start(run), { log: console });
