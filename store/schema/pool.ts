@@ -87,11 +87,6 @@ async function once<T>(
 ): Promise<T> {
   const client = await pool.connect();
   let broken: Error | undefined;
-  // Without a listener, a connection that breaks between two statements would end the process.
-  const onError = (error: Error): void => {
-    broken = error;
-  };
-  client.on('error', onError);
   const sent: Promise<unknown>[] = [];
   const send = (query: string | pg.QueryConfig, values?: unknown[]): void => {
     const done = client.query(query as string, values as unknown[]);
@@ -119,7 +114,6 @@ async function once<T>(
       });
     throw cause;
   } finally {
-    client.off('error', onError);
     client.release(broken);
   }
 }
