@@ -84,7 +84,7 @@ export function createShellPlatform(options: ShellOptions): ShellPlatform {
         const known = ended.of(epoch);
         if (known !== undefined) {
           const ending =
-            folder.givenUpFor === undefined
+            known.what === 'exit' || folder.givenUpFor === undefined
               ? endingOf(known, task, program, () => folder.survivors())
               : unbegunEnding(known, task);
           // The ending already says what the shim wrote to stderr of a program that was not started.

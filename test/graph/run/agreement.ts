@@ -182,18 +182,8 @@ export function isWellDerived({ graph }: Told, s: RunState): void {
   }
 }
 
-const OF_A_FLOW = [
-  'generation',
-  'attempt',
-  'result',
-  'flags',
-  'due',
-  'used',
-  'asked',
-  'released',
-  'phase',
-] as const;
 const STORED = ['generation', 'attempt', 'result', 'flags', 'due', 'used', 'asked'] as const;
+const OF_A_FLOW = [...STORED, 'released', 'phase'] as const;
 const EDGES = ['waived', 'waivedInvalid', 'waivedForeign', 'foreignMet', 'unmet', 'above'] as const;
 
 /** Two states of a run are one. */
