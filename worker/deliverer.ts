@@ -10,8 +10,8 @@ import type { Arrivals } from '../activities/arrivals.ts';
 import type { Cycle } from '../graph/model.ts';
 import { readCycle, readProgress, runsBehind } from '../store/record/run-progress.ts';
 import { listen } from '../store/schema/listen.ts';
+import { repeat } from '../store/schema/repeat.ts';
 import type { RunInput } from '../workflows/messages.ts';
-import { repeat } from './repeat.ts';
 import { signalCoordinator } from './signal-coordinator.ts';
 import type { Successor } from './successor.ts';
 

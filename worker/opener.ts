@@ -2,7 +2,7 @@
 import type { Logger } from 'pino';
 import { openBackfills } from '../store/schedules/backfills.ts';
 import { type OpenDueDeps, openWaiting } from '../store/schedules/open-due.ts';
-import { repeat } from './repeat.ts';
+import { repeat } from '../store/schema/repeat.ts';
 
 /** Rest between two looks, ms. */
 const EVERY_MS = 1_000;

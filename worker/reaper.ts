@@ -2,7 +2,7 @@
 import type pg from 'pg';
 import type { Logger } from 'pino';
 import { endLeases, silentLeases } from '../store/agents/lease-end.ts';
-import { repeat } from './repeat.ts';
+import { repeat } from '../store/schema/repeat.ts';
 
 /** Rest between two looks, ms. */
 const EVERY_MS = 1_000;

@@ -1,6 +1,7 @@
 /** A beat every second: the reaper takes a lease only after the lease time of unbroken beats (protocol C4). */
 import type pg from 'pg';
 import { deleteBeat, writeBeat } from '../../store/agents/beats.ts';
+import { repeat } from '../../store/schema/repeat.ts';
 
 const EVERY_MS = 1_000;
 /** A pause longer than this, ms, breaks the series of beats: agents could not report during it. */
@@ -12,26 +13,15 @@ export function startBeats(
   name: string,
   warn: (facts: object, message: string) => void,
 ): () => Promise<void> {
-  let stopped = false;
-  let timer: NodeJS.Timeout | undefined;
-  let beating = beat();
-
-  async function beat(): Promise<void> {
+  const end = repeat(async () => {
     try {
       await writeBeat(pool, name, GAP_MS);
     } catch (error) {
       warn({ error }, 'no beat could be written');
     }
-    if (stopped) return;
-    timer = setTimeout(() => {
-      beating = beat();
-    }, EVERY_MS);
-  }
-
+  }, EVERY_MS);
   return async () => {
-    stopped = true;
-    clearTimeout(timer);
-    await beating;
+    await end();
     await deleteBeat(pool, name).catch(() => {});
   };
 }

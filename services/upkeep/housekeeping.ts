@@ -6,6 +6,7 @@ import type pg from 'pg';
 import { purgeAnswers } from '../../store/agents/agent-calls.ts';
 import { freeOldKeys } from '../../store/operations/operations.ts';
 import { purgeSlots } from '../../store/schedules/schedules.ts';
+import { repeat } from '../../store/schema/repeat.ts';
 
 /** Rest before each pass, ms: a minute. Answers are kept for ten, so the table of answers holds at most a tenth too much. */
 const EVERY_MS = 60_000;
@@ -16,27 +17,15 @@ export function startHousekeeping(
   warn: (facts: object, message: string) => void,
   everyMs = EVERY_MS,
 ): () => Promise<void> {
-  let stopped = false;
-  let pass: Promise<void> = Promise.resolve();
-  let timer = setTimeout(begin, everyMs);
-
-  function begin(): void {
-    pass = clean().finally(() => {
-      if (!stopped) timer = setTimeout(begin, everyMs);
-    });
-  }
-
-  async function clean(): Promise<void> {
-    try {
-      await Promise.all([purgeAnswers(pool), freeOldKeys(pool), purgeSlots(pool)]);
-    } catch (error) {
-      warn({ error }, 'could not purge old answers, keys and decisions of schedules');
-    }
-  }
-
-  return async () => {
-    stopped = true;
-    clearTimeout(timer);
-    await pass;
-  };
+  return repeat(
+    async () => {
+      try {
+        await Promise.all([purgeAnswers(pool), freeOldKeys(pool), purgeSlots(pool)]);
+      } catch (error) {
+        warn({ error }, 'could not purge old answers, keys and decisions of schedules');
+      }
+    },
+    everyMs,
+    everyMs,
+  );
 }

@@ -2,6 +2,7 @@
 import type pg from 'pg';
 import type { CatalogueVersion } from '../../store/catalogue/catalogue.ts';
 import { learnExpected } from '../../store/history/expected.ts';
+import { repeat } from '../../store/schema/repeat.ts';
 
 export interface LearningDeps {
   readonly pool: pg.Pool;
@@ -22,14 +23,6 @@ export function startLearning(
   times: { firstMs: number; everyMs: number } = { firstMs: FIRST_MS, everyMs: EVERY_MS },
 ): () => Promise<void> {
   const stop = new AbortController();
-  let look: Promise<void> = Promise.resolve();
-  let timer = setTimeout(begin, times.firstMs);
-
-  function begin(): void {
-    look = learn().finally(() => {
-      if (!stop.signal.aborted) timer = setTimeout(begin, times.everyMs);
-    });
-  }
 
   async function learn(): Promise<void> {
     try {
@@ -41,9 +34,9 @@ export function startLearning(
     }
   }
 
-  return async () => {
+  const end = repeat(learn, times.everyMs, times.firstMs);
+  return () => {
     stop.abort();
-    clearTimeout(timer);
-    await look;
+    return end();
   };
 }

@@ -6,6 +6,7 @@ import {
   type RetentionReport,
   runRetention,
 } from '../../store/retention/retention.ts';
+import { repeat } from '../../store/schema/repeat.ts';
 import type { LogStore } from '../log-store.ts';
 
 export interface RetentionDeps {
@@ -40,14 +41,6 @@ export function startRetention(
   times: { firstMs: number; everyMs: number } = { firstMs: FIRST_MS, everyMs: EVERY_MS },
 ): () => Promise<void> {
   const stop = new AbortController();
-  let pass: Promise<void> = Promise.resolve();
-  let timer = setTimeout(begin, times.firstMs);
-
-  function begin(): void {
-    pass = look().finally(() => {
-      if (!stop.signal.aborted) timer = setTimeout(begin, times.everyMs);
-    });
-  }
 
   async function look(): Promise<void> {
     try {
@@ -62,9 +55,9 @@ export function startRetention(
     }
   }
 
-  return async () => {
+  const end = repeat(look, times.everyMs, times.firstMs);
+  return () => {
     stop.abort();
-    clearTimeout(timer);
-    await pass;
+    return end();
   };
 }
