@@ -235,14 +235,16 @@ describe('an agent', () => {
 
   it('delivers what an earlier process could not', async () => {
     api.offer(task(1));
+    // A result that the first process has under way when it ends may arrive after its farewell: it is refused, too.
     api.mishap = ({ operation }) =>
-      operation === 'complete' ? { status: 503, code: 'unavailable' } : undefined;
+      operation === 'complete' && api.of('hello').length < 2
+        ? { status: 503, code: 'unavailable' }
+        : undefined;
     const first = agentOf();
     await until(() => existsSync(join(spool, 'results', '1.json')));
     first.agent.stop();
     await first.over;
     expect(JSON.parse(api.of('leave')[0]!.body).held).toEqual([1]);
-    api.mishap = () => undefined;
     agentOf();
     await until(() => api.result(1) !== undefined);
     expect(JSON.parse(api.of('hello')[1]!.body).held).toEqual([1]);

@@ -1,10 +1,7 @@
-import { setFlagsFromString } from 'node:v8';
-import { runInNewContext } from 'node:vm';
+import { execFileSync } from 'node:child_process';
+import { fileURLToPath } from 'node:url';
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { estate } from '../../../bench/estate/catalogue.ts';
-import { checkCatalogue } from '../../../graph/catalogue/check.ts';
-import type { Flow } from '../../../graph/model.ts';
 import { flowReader } from '../../../store/schema/shared-parts.ts';
 
 test('what is read is what the JSON says', () => {
@@ -40,24 +37,9 @@ test('equal parts of different flows are one object that nobody can change', () 
 });
 
 test('13,000 flows of an estate take half of what they take as objects of their own', () => {
-  setFlagsFromString('--expose-gc');
-  const collect = runInNewContext('gc') as () => void;
-  const used = (): number => {
-    collect();
-    return process.memoryUsage().heapUsed;
-  };
-  const files = estate(13_000, 42, { noop: true });
-  const rows = checkCatalogue(files, 'apply').flows.map((flow) => JSON.stringify(flow));
-  /** A function of its own, so that nothing but what was read is left when it returns. */
-  const readAll = (read: (json: string) => Flow): Flow[] => rows.map((json) => read(json));
-  const takes = (reader: () => (json: string) => Flow): number => {
-    const before = used();
-    const flows = readAll(reader());
-    const after = used();
-    expect(flows).toHaveLength(rows.length);
-    return after - before;
-  };
-  const own = takes(() => JSON.parse);
-  const shared = takes(flowReader);
+  const measure = fileURLToPath(new URL('./heap-of-flows.ts', import.meta.url));
+  const { own, shared } = JSON.parse(
+    execFileSync(process.execPath, ['--expose-gc', measure], { encoding: 'utf8' }),
+  );
   expect(shared / own).toBeLessThan(0.55);
 });
