@@ -1,13 +1,15 @@
 /**
- * One shell program under a containment level, in a process of its own that another user can run: says how the attempt
- * ended. usage: node contained-program.ts '{"spool", "level", "script", "timeoutMs"}'; a line on stdin cancels.
+ * Shell programs under a containment level, in a process of its own that another user can run. usage: node contained-program.ts '{"spool",
+ * "level"}'. A line on stdin is `{"epoch", "script", "timeoutMs"}`, which starts a program, or `{"epoch", "end"}`: 'cancel' as a person
+ * cancels, 'force' is a person's word that survivors are left alive. A line on stdout says of an epoch how it ended, or what it waits for.
  */
 import { join } from 'node:path';
+import { createInterface } from 'node:readline';
 import { containmentFor } from '../../agent/containment-level.ts';
 import { createShellPlatform } from '../../platforms/shell/shell.ts';
-import { contextOf, taskOf } from '../platforms/task.ts';
+import { contextOf, type TestContext, taskOf } from '../platforms/task.ts';
 
-const { spool, level, script, timeoutMs, leaves } = JSON.parse(process.argv[2]!);
+const { spool, level } = JSON.parse(process.argv[2]!);
 const platform = createShellPlatform({
   spool,
   keeper: join(import.meta.dirname, '../../agent/keeper/main.ts'),
@@ -16,14 +18,25 @@ const platform = createShellPlatform({
   cwd: spool,
   graceMs: 300,
 });
-const context = contextOf();
-// What it says besides goes to stderr; a second line on stdin is a person's word that survivors are left alive.
-const said = { ...context, waits: (what: unknown) => void process.stderr.write(`${JSON.stringify(what)}\n`) };
-process.stdin.once('data', () => {
-  context.controller.abort('cancel');
-  process.stdin.once('data', () => platform.force(1));
+const contexts = new Map<number, TestContext>();
+const say = (what: object): void => void process.stdout.write(`${JSON.stringify(what)}\n`);
+
+async function run(epoch: number, script: string, more: object): Promise<void> {
+  const context = contextOf();
+  contexts.set(epoch, context);
+  const task = taskOf({ type: 'shell', command: ['sh', '-c', script], env: {} }, { epoch, ...more });
+  const ending = await platform.execute(task, {
+    ...context,
+    waits: (what: unknown) => say({ epoch, waits: what }),
+  });
+  say({ epoch, ending });
+}
+
+const lines = createInterface({ input: process.stdin });
+lines.on('line', (line) => {
+  const { epoch, end, script, ...more } = JSON.parse(line);
+  if (end === 'cancel') contexts.get(epoch)!.controller.abort('cancel');
+  else if (end === 'force') platform.force(epoch);
+  else void run(epoch, script, more);
 });
-const task = taskOf({ type: 'shell', command: ['sh', '-c', script], env: {} }, { timeoutMs, leaves });
-const ending = await platform.execute(task, said);
-process.stdout.write(JSON.stringify(ending));
-process.exit(0);
+lines.once('close', () => process.exit(0));

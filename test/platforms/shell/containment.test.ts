@@ -12,6 +12,7 @@ import {
 } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { createInterface } from 'node:readline';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { containmentFor } from '../../../agent/containment-level.ts';
 import type { Ending } from '../../../contract/agent.ts';
@@ -39,35 +40,75 @@ beforeAll(() => {
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
 interface Running {
-  readonly child: ChildProcess;
-  readonly spool: string;
+  /** Working directory of the program. */
+  readonly place: string;
   /** In the command of each process that the program starts. */
   readonly token: string;
-  /** What it said on stderr. */
-  readonly heard: string[];
+  /** What it waits for, as it was said. */
+  readonly waits: unknown[];
   readonly ending: Promise<Ending>;
+  readonly end: (how: 'cancel' | 'force') => void;
 }
 
-function start(user: string[], level: Level, script: (token: string) => string, more: object = {}): Running {
-  const spool = join(folder, `spool-${++count}`);
-  mkdirSync(spool);
-  chmodSync(spool, 0o777);
-  const token = `9${process.pid}.${count}`;
-  const settings = { spool, level, script: script(token), timeoutMs: null, ...more };
-  const [command, ...args] = [...user, node, helper, JSON.stringify(settings)];
-  const child = spawn(command!, args, { stdio: ['pipe', 'pipe', 'pipe'] });
-  let said = '';
-  child.stdout!.on('data', (chunk) => {
-    said += chunk;
+/** One agent's programs under one level: all of them have one spool and one keeper, as on a platform. */
+class Programs {
+  readonly #child: ChildProcess;
+  readonly #spool = join(folder, `spool-${++count}`);
+  readonly #running = new Map<number, { waits: unknown[]; ended: (ending: Ending) => void }>();
+  #said = '';
+  #failed: (error: Error) => void = () => {};
+  /** Rejects when the process ends before it is closed. */
+  readonly #lost = new Promise<never>((_, reject) => {
+    this.#failed = reject;
   });
-  const heard: string[] = [];
-  child.stderr!.on('data', (chunk) => heard.push(String(chunk)));
-  const ending = new Promise<Ending>((resolve, reject) => {
-    child.once('close', (code) =>
-      code === 0 ? resolve(JSON.parse(said)) : reject(new Error(`ended with ${code}: ${heard.join('')}`)),
-    );
-  });
-  return { child, spool, token, heard, ending };
+
+  constructor(user: string[], level: Level) {
+    mkdirSync(this.#spool);
+    chmodSync(this.#spool, 0o777);
+    const [command, ...args] = [...user, node, helper, JSON.stringify({ spool: this.#spool, level })];
+    this.#child = spawn(command!, args, { stdio: ['pipe', 'pipe', 'pipe'] });
+    createInterface({ input: this.#child.stdout! }).on('line', (line) => {
+      const { epoch, ending, waits } = JSON.parse(line);
+      if (ending === undefined) this.#running.get(epoch)!.waits.push(waits);
+      else this.#running.get(epoch)!.ended(ending);
+    });
+    this.#child.stderr!.on('data', (chunk) => {
+      this.#said += chunk;
+    });
+    this.#lost.catch(() => {});
+    this.#child.once('close', (code) => this.#failed(new Error(`ended with ${code}: ${this.#said}`)));
+  }
+
+  start(script: (token: string) => string, more: object = {}): Running {
+    const epoch = this.#running.size + 1;
+    const place = join(this.#spool, `place-${epoch}`);
+    mkdirSync(place);
+    chmodSync(place, 0o777);
+    // A number of seconds for sleep, of which none is the beginning of another one.
+    const token = `9${process.pid}.${count}${String(epoch).padStart(3, '0')}`;
+    const waits: unknown[] = [];
+    const ended = new Promise<Ending>((resolve) => {
+      this.#running.set(epoch, { waits, ended: resolve });
+    });
+    this.#tell({ epoch, script: `cd ${place}; ${script(token)}`, timeoutMs: null, ...more });
+    return {
+      place,
+      token,
+      waits,
+      ending: Promise.race([ended, this.#lost]),
+      end: (how) => this.#tell({ epoch, end: how }),
+    };
+  }
+
+  #tell(what: object): void {
+    this.#child.stdin!.write(`${JSON.stringify(what)}\n`);
+  }
+
+  async close(): Promise<void> {
+    const closed = this.#lost.catch(() => {});
+    this.#child.stdin!.end();
+    await closed;
+  }
 }
 
 /** Commands of living processes that hold the token. */
@@ -168,33 +209,37 @@ for (const { name, user, level, why } of places) {
     continue;
   }
   describe(title, () => {
+    let programs: Programs;
+    beforeAll(() => {
+      programs = new Programs(user, level);
+    });
+    afterAll(() => programs.close());
+
     it.concurrent.each([...PROGRAMS, CLEARED])('leave nothing after a cancel: %s', async (_what, program) => {
-      const it = start(
-        user,
-        level,
+      const it = programs.start(
         (token) => `${program(`sleep ${token}`)}; sleep 0.5; echo > set; sleep ${token}`,
       );
-      await until(() => existsSync(join(it.spool, 'set')));
+      await until(() => existsSync(join(it.place, 'set')));
       expect(living(it.token).length).toBeGreaterThan(1);
-      it.child.stdin!.write('\n');
+      it.end('cancel');
       expect(await it.ending).toMatchObject({ outcome: 'cancelled' });
       expect(living(it.token)).toEqual([]);
     });
 
     it.concurrent.each(PROGRAMS)('leave nothing after their own end: %s', async (_what, program) => {
-      const it = start(user, level, (token) => program(`sleep ${token}`));
+      const it = programs.start((token) => program(`sleep ${token}`));
       expect(await it.ending).toEqual({ outcome: 'succeeded' });
       expect(living(it.token)).toEqual([]);
     });
 
     it.concurrent('leave nothing after a timeout', async () => {
-      const it = start(user, level, (token) => `setsid sleep ${token} & sleep ${token}`, { timeoutMs: 500 });
+      const it = programs.start((token) => `setsid sleep ${token} & sleep ${token}`, { timeoutMs: 500 });
       expect(await it.ending).toMatchObject({ outcome: 'failed', kind: 'timeout' });
       expect(living(it.token)).toEqual([]);
     });
 
     it.concurrent('leave what the flow says that they leave', async () => {
-      const it = start(user, level, (token) => `setsid sleep ${token} & true`, { leaves: 'running' });
+      const it = programs.start((token) => `setsid sleep ${token} & true`, { leaves: 'running' });
       expect(await it.ending).toEqual({ outcome: 'succeeded' });
       expect(living(it.token).length).toBe(1);
       killAll(it.token);
@@ -208,22 +253,22 @@ describe.skipIf(!isRoot)('a program with a process that its agent may not end', 
     const rooted = join(folder, 'rooted');
     copyFileSync(found, rooted);
     chmodSync(rooted, 0o4755);
-    const it = start(
-      NOBODY,
-      'marks',
+    const programs = new Programs(NOBODY, 'marks');
+    const it = programs.start(
       (token) =>
         `${rooted} --reuid=0 --regid=0 --clear-groups setsid sleep ${token} & sleep 0.5; echo > set; sleep ${token}`,
     );
-    await until(() => existsSync(join(it.spool, 'set')));
-    it.child.stdin!.write('\n');
-    await until(() => it.heard.join('').includes('processes_survive'));
-    expect(it.heard.join('')).toMatch(/"by":"\d+ \(sleep, state S\)"/);
+    await until(() => existsSync(join(it.place, 'set')));
+    it.end('cancel');
+    await until(() => JSON.stringify(it.waits).includes('processes_survive'));
+    expect(JSON.stringify(it.waits)).toMatch(/"by":"\d+ \(sleep, state S\)"/);
     expect(living(it.token)).toEqual([`sleep ${it.token} `]);
-    it.child.stdin!.write('\n');
+    it.end('force');
     expect(await it.ending).toMatchObject({
       outcome: 'cancelled',
       message: expect.stringMatching(/^ended by force, as a person decided; .*: \d+ \(sleep/),
     });
     killAll(it.token);
+    await programs.close();
   });
 });
