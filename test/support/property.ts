@@ -5,3 +5,6 @@
 export const seed = Number(process.env.SLUICE_SEED ?? 20261122);
 
 export const runsOr = (usual: number): number => Number(process.env.SLUICE_RUNS ?? usual);
+
+/** A part of the runs. It is a whole number: fast-check never ends with half a run. */
+export const partOf = (runs: number, parts: number): number => Math.ceil(runs / parts);

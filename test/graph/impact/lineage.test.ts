@@ -11,7 +11,7 @@ import {
   tableKey,
 } from '../../../graph/impact/lineage.ts';
 import { costRatio, LINEAR_FOR_TEN_TIMES } from '../../support/growth.ts';
-import { runsOr, seed } from '../../support/property.ts';
+import { partOf, runsOr, seed } from '../../support/property.ts';
 
 const numRuns = runsOr(400);
 const anyTables = fc.uniqueArray(fc.constantFrom('a', 'b', 'c', 'd', 'e', 'f'), { maxLength: 3 });
@@ -80,7 +80,7 @@ test('a flow hands over to another what it writes and the other reads', () => {
             flows.some((flow) => flow === a && flow.writes.some((table) => new Set(b.reads).has(table))),
           );
     }),
-    { seed, numRuns: numRuns / 4 },
+    { seed, numRuns: partOf(numRuns, 4) },
   );
 });
 

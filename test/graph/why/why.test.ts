@@ -16,7 +16,7 @@ import { type Cause, type WhyFlow, whyFlow } from '../../../graph/why/why.ts';
 import { whyRun } from '../../../graph/why/why-run.ts';
 import { denseGraph } from '../../support/dense-catalogue.ts';
 import { costRatio, LINEAR_FOR_TEN_TIMES } from '../../support/growth.ts';
-import { runsOr, seed } from '../../support/property.ts';
+import { partOf, runsOr, seed } from '../../support/property.ts';
 import { whyFactsOf } from '../../support/run-facts.ts';
 import { type FlowSpec, graphOf, subscriptionsIn } from '../../support/run-graph.ts';
 import { randomRun } from '../run/random-run.ts';
@@ -679,7 +679,7 @@ describe('why against a slow obvious version', () => {
         const s = simulation.record.load();
         tryRemedies(simulation.graph, s, accepted);
       }),
-      { seed: seed + 1, numRuns: Math.ceil(numRuns / 4) },
+      { seed: seed + 1, numRuns: partOf(numRuns, 4) },
     );
     for (const verb of ['confirm', 'unhold', 'trigger', 'waive', 'resolve', 'start-now', 'reopen'])
       expect([verb, (accepted.get(verb) ?? 0) > 0]).toEqual([verb, true]);
