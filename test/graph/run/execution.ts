@@ -124,7 +124,8 @@ export class Execution {
   readonly #pending: Action[];
   #t = OPENED;
 
-  constructor(estate: Estate) {
+  /** `notes`: whether `doing` is kept, which takes a quarter of the time. */
+  constructor(estate: Estate, { notes = true } = {}) {
     this.#estate = estate;
     this.graph = graphOf(estate.flows);
     this.waived = new Array(this.graph.m).fill(null);
@@ -142,7 +143,10 @@ export class Execution {
       triggered: 0,
       fails: flow.fails,
     }));
-    for (; this.#t < estate.now; this.#t++) this.#step();
+    for (; this.#t < estate.now; this.#t++) {
+      this.#step();
+      if (notes) this.#note();
+    }
     // What happens at the very instant of the question is known to nobody yet.
   }
 
@@ -152,10 +156,21 @@ export class Execution {
     if (looks) {
       while (this.#pending[0] !== undefined && this.#pending[0].at <= this.#t)
         this.#act(this.#pending.shift()!);
-      for (let i = 0; i <= this.graph.n; i++) for (let v = 0; v < this.graph.n; v++) this.#look(v);
+      while (this.#lookAtAll());
     }
     this.#claim();
-    this.#note();
+  }
+
+  /** The engine's turn for every flow. Says whether anything changed. */
+  #lookAtAll(): boolean {
+    let changed = false;
+    for (const [v, it] of this.live.entries()) {
+      const { flags, attempt, released, result } = it;
+      this.#look(v);
+      changed ||=
+        it.flags !== flags || it.attempt !== attempt || it.released !== released || it.result !== result;
+    }
+    return changed;
   }
 
   #done(v: number): boolean {

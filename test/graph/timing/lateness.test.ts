@@ -250,7 +250,7 @@ describe('lateness of random executions', () => {
     let targets = 0;
     fc.assert(
       fc.property(anyEstate, anyEstate, fc.nat(500), fc.nat(500), (today, then, early, earlier) => {
-        const [a, b] = [new Execution(today), new Execution(then)];
+        const [a, b] = [new Execution(today, { notes: false }), new Execution(then, { notes: false })];
         const [s, facts, t, factsThen] = [a.state(), a.facts(), b.state(), b.facts()];
         const reference = referenceRun({ graph: b.graph, s: t, facts: factsThen }, OPENED - earlier);
         for (let v = 0; v < a.graph.n; v++) {
@@ -287,7 +287,7 @@ describe('lateness of random executions', () => {
     let compared = 0;
     fc.assert(
       fc.property(anyEstate, (estate: Estate) => {
-        const it = new Execution(estate);
+        const it = new Execution(estate, { notes: false });
         const [s, facts] = [it.state(), it.facts()];
         const at = { graph: it.graph, s, facts };
         const reference = referenceRun(at, OPENED);
@@ -315,7 +315,7 @@ describe('lateness of random executions against reference times', () => {
     const times = fc.array(fc.tuple(fc.boolean(), fc.nat(200), fc.nat(30)), { minLength: 12, maxLength: 12 });
     fc.assert(
       fc.property(anyEstate, times, fc.nat(60), (estate, drawn, early) => {
-        const it = new Execution(estate);
+        const it = new Execution(estate, { notes: false });
         const { graph } = it;
         const [s, facts] = [it.state(), it.facts()];
         const column = (of: (v: number) => number): Float64Array =>

@@ -19,6 +19,7 @@ import { costRatio, LINEAR_FOR_TEN_TIMES } from '../../support/growth.ts';
 import { partOf, runsOr, seed } from '../../support/property.ts';
 import { whyFactsOf } from '../../support/run-facts.ts';
 import { type FlowSpec, graphOf, subscriptionsIn } from '../../support/run-graph.ts';
+import { same } from '../run/agreement.ts';
 import { randomRun } from '../run/random-run.ts';
 import { Simulation } from '../run/simulation.ts';
 
@@ -731,7 +732,11 @@ function compareWithSlow(graph: Graph, s: RunState): void {
     new Set([id, ...reach.get(id)!].filter(isFinal).map((entry) => (at.has(entry) ? nameOf(entry) : entry)));
   const all = whyRun(graph, s, facts, { limit: 1000 });
   const general = all.causes.filter((cause) => cause.flow === null).length;
-  expect(all.flows.map((line) => line.flow)).toEqual(open);
+  same(
+    all.flows.map((line) => line.flow),
+    open,
+    'flows',
+  );
   const lines = new Map(all.flows.map((line) => [line.flow, line]));
   for (const id of open) {
     const answer = whyFlow({ graph, s, facts }, at.get(id)!, 1000);
@@ -741,8 +746,10 @@ function compareWithSlow(graph: Graph, s: RunState): void {
     );
     // A closed run leaves nothing else in the way of a flow that is ready.
     const silent = s.closed ? want.filter((flow) => !mine.some((entry) => entry.flow === flow)) : [];
-    expect(new Set(mine.map((entry) => entry.flow))).toEqual(
-      new Set(want.filter((entry) => !silent.includes(entry))),
+    same(
+      distinct(mine.map((entry) => entry.flow)),
+      distinct(want.filter((entry) => !silent.includes(entry))),
+      `causes of ${id}`,
     );
     for (const it of mine) {
       const own = !['dependency_invalid', 'other_run', 'backlog'].includes(it.code);
@@ -751,26 +758,31 @@ function compareWithSlow(graph: Graph, s: RunState): void {
         : `${it.code === 'backlog' ? 'other_run' : it.code}:${it.flow}${it.by === null ? '' : ` ${it.by}`}`;
       const members = own ? classOf(it.flow!) : [];
       const blocked = open.filter((flow) => !members.includes(flow) && finalsOf(flow).has(key));
-      expect([it.flow, it.blocks]).toEqual([it.flow, blocked.length]);
-      expect(it.chain[0]).toBe(id);
-      if (own) expect(members).toContain(it.chain.at(-1));
-      else expect(it.chain.at(-1)).toBe(it.flow);
+      const cause = `cause ${it.code} ${it.flow} of ${id}`;
+      same(it.blocks, blocked.length, `blocked by ${cause}`);
+      same(it.chain[0], id, `begin of the chain, ${cause}`);
+      if (own) same(members.includes(it.chain.at(-1)!), true, `end of the chain, ${cause}`);
+      else same(it.chain.at(-1), it.flow, `end of the chain, ${cause}`);
       if ([...ups.values()].every((up) => [...up.values()].every((kind) => kind === 'edge')))
-        expect(it.chain.length).toBe(distance(id, own ? members : [key], ups));
-      if (it.code === 'loop') expect(it.members.length).toBeGreaterThan(0);
-      expect(`${it.text.en}${it.text.zh}`).not.toMatch(/undefined|null|NaN/);
+        same(it.chain.length, distance(id, own ? members : [key], ups), `length of the chain, ${cause}`);
+      if (it.code === 'loop') same(it.members.length > 0, true, `members, ${cause}`);
+      same(/undefined|null|NaN/.exec(`${it.text.en}${it.text.zh}`), null, `text of ${cause}`);
     }
     const line = lines.get(id)!;
-    expect([id, line.causes]).toEqual([id, answer.causeCount]);
+    same(line.causes, answer.causeCount, `number of causes of ${id}`);
     const first = answer.causes[0];
-    expect([id, line.first]).toEqual([
-      id,
+    same(
+      line.first,
       first === undefined ? null : { flow: first.flow, code: first.code },
-    ]);
-    expect(answer.causes.length).toBe(general + mine.length);
+      `first cause of ${id}`,
+    );
+    same(answer.causes.length, general + mine.length, `listed causes of ${id}`);
   }
-  expect(unmetOf(graph, s).order.toSorted()).toEqual(Int32Array.from(graph.ids.keys()));
+  same([...unmetOf(graph, s).order.toSorted()], [...graph.ids.keys()], 'order');
 }
+
+/** In one order, each once. */
+const distinct = (values: readonly unknown[]): unknown[] => [...new Set(values)].toSorted();
 
 function reachOf(id: string, ups: ReadonlyMap<string, ReadonlyMap<string, string>>): Set<string> {
   const seen = new Set<string>();
