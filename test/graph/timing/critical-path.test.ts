@@ -16,6 +16,7 @@ import { at, MIN, OPEN, type Story, storyOf, type Told } from '../../support/pat
 import { runsOr, seed } from '../../support/property.ts';
 import type { FlowSpec } from '../../support/run-graph.ts';
 import { anyEstate } from '../any-estate.ts';
+import { same } from '../run/agreement.ts';
 import { type Doing, Execution, OPENED } from '../run/execution.ts';
 
 const numRuns = runsOr(6_000);
@@ -52,28 +53,29 @@ const MEANS: Record<PieceKind, (doing: ReadonlySet<Doing>) => boolean> = {
 
 function wellFormed(path: CriticalPath, sim: Execution): void {
   const end = path.endedAt ?? path.now;
-  expect(path.unattributed).toBe(0);
-  expect(path.total).toBe(end - path.openedAt);
-  expect(path.pieces.reduce((sum, piece) => sum + piece.ms, 0)).toBe(path.total);
+  const of = `of ${path.target}`;
+  same(path.unattributed, 0, `unattributed ${of}`);
+  same(path.total, end - path.openedAt, `total ${of}`);
+  same(
+    path.pieces.reduce((sum, piece) => sum + piece.ms, 0),
+    path.total,
+    `sum of the pieces ${of}`,
+  );
   let at = path.openedAt;
   for (const it of path.pieces) {
-    expect(it.from).toBe(at);
-    expect(Number.isInteger(it.ms) && it.ms > 0 && it.to - it.from === it.ms).toBe(true);
+    same(it.from, at, `begin of ${show(it)} ${of}`);
+    same(Number.isInteger(it.ms) && it.ms > 0 && it.to - it.from === it.ms, true, `${show(it)} ${of}`);
     at = it.to;
   }
-  expect(at).toBe(path.pieces.length === 0 ? path.openedAt : end);
-  expect(path.flows.at(-1)).toBe(path.target);
+  same(at, path.pieces.length === 0 ? path.openedAt : end, `end of the pieces ${of}`);
+  same(path.flows.at(-1), path.target, `last flow ${of}`);
   const { graph } = sim;
   for (let i = 0; i + 1 < path.flows.length; i++) {
     const [u, v] = [graph.ids.indexOf(path.flows[i]!), graph.ids.indexOf(path.flows[i + 1]!)];
     const edge = graph.up.subarray(graph.upOff[v], graph.upOff[v + 1]).includes(u);
     const member = (w: number): boolean => sim.plans.some((plan) => plan.members.has(w));
     const planned = member(u) && member(v);
-    expect([path.flows[i], path.flows[i + 1], edge || planned]).toEqual([
-      path.flows[i],
-      path.flows[i + 1],
-      true,
-    ]);
+    same(edge || planned, true, `${path.flows[i]} before ${path.flows[i + 1]} ${of}`);
   }
 }
 
@@ -773,10 +775,10 @@ describe('the critical path of random executions', () => {
           for (const it of path.pieces) kinds.set(it.kind, (kinds.get(it.kind) ?? 0) + 1);
           if (sim.calm && path.endedAt !== null && sim.graph.loops.length === 0) {
             plain++;
-            expect(path.flows).toEqual(plainFlows(sim, v));
+            same(path.flows, plainFlows(sim, v), `flows of ${path.target}`);
           }
         }
-        expect(defaultTarget(sim.graph, s, facts)).toBeLessThan(sim.graph.n);
+        same(defaultTarget(sim.graph, s, facts) < sim.graph.n, true, 'a target');
       }),
       { seed, numRuns },
     );

@@ -4,6 +4,7 @@ import { CAUSES } from '../../../graph/why/causes.ts';
 import { type Cause, whyFlow } from '../../../graph/why/why.ts';
 import { whyRun } from '../../../graph/why/why-run.ts';
 import { runsOr, seed } from '../../support/property.ts';
+import { same } from '../run/agreement.ts';
 import { type Built, build, parseStaged, type Staged } from '../run/staged.ts';
 import { SlowWhy } from './slow-why.ts';
 import { SITUATIONS } from './why-situations.ts';
@@ -21,7 +22,7 @@ function compare(staged: Staged, { graph, s, facts }: Built): void {
   const slow = new SlowWhy(staged);
   const open = slow.open();
   const all = whyRun(graph, s, facts, { limit: 10_000 });
-  expect(all.flows.map((flow) => flow.flow).toSorted()).toEqual(open.toSorted());
+  same(all.flows.map((flow) => flow.flow).toSorted(), open.toSorted(), 'flows');
   for (const id of graph.ids) {
     const wants = slow.why(id);
     const { causes } = whyFlow({ graph, s, facts }, graph.ids.indexOf(id), 10_000);
@@ -35,12 +36,14 @@ function compare(staged: Staged, { graph, s, facts }: Built): void {
     const want = wants.map((want) =>
       key(want.flows.toSorted().join('+'), want.code, want.length, want.blocks),
     );
-    expect([id, got.toSorted()]).toEqual([id, want.toSorted()]);
+    same(got.toSorted(), want.toSorted(), `causes of ${id}`);
     if (open.includes(id)) {
       const line = all.flows.find((flow) => flow.flow === id)!;
-      expect([id, line.causes]).toEqual([id, wants.length]);
-      expect(line.first).toEqual(
+      same(line.causes, wants.length, `number of causes of ${id}`);
+      same(
+        line.first,
         causes[0] === undefined ? null : { flow: causes[0].flow, code: causes[0].code },
+        `first cause of ${id}`,
       );
     }
   }
@@ -61,10 +64,11 @@ function compareGroup(ids: readonly string[], slow: SlowWhy, { graph, s, facts }
   const asked = ids.map((id) => graph.ids.indexOf(id));
   const answer = whyRun(graph, s, facts, { limit: 10_000, asked });
   const open = ids.filter((id) => slow.open().includes(id));
-  expect([answer.asked, answer.flows.map((flow) => flow.flow).toSorted()]).toEqual([
-    ids.length,
-    open.toSorted(),
-  ]);
+  same(
+    [answer.asked, answer.flows.map((flow) => flow.flow).toSorted()],
+    [ids.length, open.toSorted()],
+    `flows of ${ids}`,
+  );
   const want = new Map<string, number>();
   const place = new Map<string, string>();
   for (const it of open.flatMap((id) => slow.why(id))) {
@@ -78,8 +82,8 @@ function compareGroup(ids: readonly string[], slow: SlowWhy, { graph, s, facts }
       return [place.get(name) ?? name, cause.flow === null ? 1 : cause.chain.length];
     }),
   );
-  expect([...got].toSorted()).toEqual([...want].toSorted());
-  expect(answer.causes.length).toBe(answer.causeCount);
+  same([...got].toSorted(), [...want].toSorted(), `causes of ${ids}`);
+  same(answer.causes.length, answer.causeCount, `number of causes of ${ids}`);
 }
 
 describe('staged situations', () => {
