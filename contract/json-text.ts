@@ -2,7 +2,9 @@
 import { isExact } from '../graph/text/exact-number.ts';
 
 /** Numbers that a double may change: 16 digits that begin with 9, 17 digits and more, an exponent. Epochs (16 digits) do not match. */
-const DOUBTFUL = /[:,[]\s*-?(?:9\d{15}|[\d.]{17}|[\d.]+[eE])|^\s*-?[\d.]{16}/;
+const DOUBTFUL = /[:,[]\s*-?(?:9\d{15}|[\d.]{17}|[\d.]+[eE])/;
+/** The same where the text is one number. As a part of the other pattern it makes the search of 4 MB take 18 ms instead of 11. */
+const DOUBTFUL_ALONE = /^\s*-?[\d.]{16}/;
 
 class Inexact {
   readonly source: string;
@@ -20,7 +22,7 @@ export interface InexactNumber {
 
 /** The first number of a JSON text that a double does not keep; null when all are kept. The text must be JSON. O(length). */
 export function inexactNumber(text: string): InexactNumber | null {
-  if (!DOUBTFUL.test(text)) return null;
+  if (!DOUBTFUL.test(text) && !DOUBTFUL_ALONE.test(text)) return null;
   let any = false;
   const value: unknown = JSON.parse(text, ((
     _key: string,

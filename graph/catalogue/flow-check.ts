@@ -46,13 +46,13 @@ export class FlowCheck {
     this.#distributions = new Map(catalogue.distributions.map(({ id }) => [id, true]));
   }
 
-  /** The flow with runner, platform and connection filled; its edges are still to be resolved. */
-  complete(draft: Draft, path: Path): Omit<Flow, 'after'> {
+  /** What a flow has beside what is written: its runner; platform and connection filled. */
+  complete(draft: Draft, path: Path): Pick<Flow, 'runner' | 'platform' | 'program'> {
     const runner = runnerOf(draft);
     this.#fields(draft, runner, path);
     this.#times(draft, path);
     this.#names(draft, path);
-    if (runner !== 'agent') return { ...draft, runner };
+    if (runner !== 'agent') return { runner };
     const program = this.#program(draft, path);
     const platform = draft.platform ?? this.#platformOf(program);
     if (platform === undefined && program !== undefined) {
@@ -63,7 +63,7 @@ export class FlowCheck {
         { en, zh: `${draft.id} 由哪个平台的代理执行？请指定 platform 或带平台的连接` },
       );
     }
-    return { ...draft, runner, platform, program };
+    return { runner, platform, program };
   }
 
   #add(...given: Parameters<typeof finding>): void {

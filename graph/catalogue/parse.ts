@@ -36,6 +36,14 @@ export interface ParsedCatalogue {
 }
 
 type Section = keyof Catalogue;
+
+/** Where an entry is written. */
+interface Origin {
+  readonly text: CatalogueText;
+  readonly section: Section;
+  readonly index: number;
+}
+
 const SECTIONS = Object.keys(Catalogue.shape) as Section[];
 const ENTRY = Object.fromEntries(
   SECTIONS.map((section) => [section, Catalogue.shape[section].unwrap().element]),
@@ -53,10 +61,9 @@ export function parseCatalogue(files: readonly SourceFile[]): ParsedCatalogue {
   const merged: Record<Section, unknown[]> = Object.fromEntries(
     SECTIONS.map((section) => [section, []]),
   ) as never;
-  const origin: Record<Section, { text: CatalogueText; index: number }[]> = Object.fromEntries(
-    SECTIONS.map((s) => [s, []]),
-  ) as never;
-  const seen = new Map<string, { text: CatalogueText; path: Path }>();
+  const origin: Record<Section, Origin[]> = Object.fromEntries(SECTIONS.map((s) => [s, []])) as never;
+  /** Name space -> id -> where it is defined. */
+  const defined = new Map<string, Map<string, Origin>>(SECTIONS.map((s) => [space(s), new Map()]));
 
   for (const file of files) {
     const text = new CatalogueText(file);
@@ -82,6 +89,7 @@ export function parseCatalogue(files: readonly SourceFile[]): ParsedCatalogue {
         continue;
       }
       const schema = ENTRY[section];
+      const ids = defined.get(space(section))!;
       list.forEach((entry: unknown, index) => {
         if (text.broken.has(entry)) return;
         const id = idOf(entry);
@@ -99,15 +107,16 @@ export function parseCatalogue(files: readonly SourceFile[]): ParsedCatalogue {
           for (const finding of findingsOf(schema, entry, [section, index], id)) report(finding);
           return;
         }
-        const name = `${space(section)} ${id}`;
-        const first = seen.get(name);
+        const first = ids.get(id!);
         if (first !== undefined) {
-          report(usedTwice([section, index, 'id'], id!, first.text.place(first.path, 'value')));
+          const place = first.text.place([first.section, first.index, 'id'], 'value');
+          report(usedTwice([section, index, 'id'], id!, place));
           return;
         }
-        seen.set(name, { text, path: [section, index, 'id'] });
+        const here = { text, section, index };
+        ids.set(id!, here);
         merged[section].push(result.data);
-        origin[section].push({ text, index });
+        origin[section].push(here);
       });
     }
   }

@@ -142,11 +142,11 @@ export function idleSchedules(
 ): Finding[] {
   // It is a part of a catalogue, or a new one.
   if (flows.length === 0) return [];
-  const cycles = new Set<string>();
-  const procedures = new Set<string>();
+  const procedures = new Map<string, Set<string | undefined>>();
   for (const { cycle, procedure } of flows) {
-    cycles.add(cycle);
-    procedures.add(`${cycle} ${procedure}`);
+    const ofCycle = procedures.get(cycle);
+    if (ofCycle === undefined) procedures.set(cycle, new Set([procedure]));
+    else ofCycle.add(procedure);
   }
   const finding = (id: string, path: Path, en: string, zh: string): Finding => ({
     code: 'bad_combination',
@@ -158,7 +158,8 @@ export function idleSchedules(
   });
   return schedules.flatMap(({ id, cycle, procedures: only }, i): Finding[] => {
     const path = ['schedules', i];
-    if (!cycles.has(cycle))
+    const known = procedures.get(cycle);
+    if (known === undefined)
       return [
         finding(
           id,
@@ -177,7 +178,7 @@ export function idleSchedules(
         ),
       ];
     return (only ?? []).flatMap((procedure, k) =>
-      procedures.has(`${cycle} ${procedure}`)
+      known.has(procedure)
         ? []
         : [
             finding(

@@ -4,14 +4,9 @@ import type { Finding, Path } from '../text/problems.ts';
 
 /** A spelling of a name: where it is written first, and how often. */
 class Use {
-  readonly name: string;
   uses = 1;
   path: Path = [];
   id = '';
-
-  constructor(name: string) {
-    this.name = name;
-  }
 
   standsAt(id: string, path: Path): void {
     this.id = id;
@@ -44,8 +39,7 @@ export type KnownNames = Partial<Readonly<Record<Kind, Iterable<string>>>>;
  * A warning for each spelling except the usual one: the one that the record knows, else the most frequent one, else the first one. O(names).
  */
 export function spellings(catalogue: Catalogue, flows: readonly Flow[], known: KnownNames = {}): Finding[] {
-  // Up to 100,000 names: nearly all have one spelling, so only the others get a map.
-  const names = new Map<Kind, Map<string, Use | Map<string, Use>>>();
+  const names = new Map<Kind, Map<string, Use>>();
   /** The use of a name that was not written so before; null otherwise. */
   const first = (kind: Kind, name: string | undefined): Use | null => {
     if (name === undefined) return null;
@@ -54,17 +48,13 @@ export function spellings(catalogue: Catalogue, flows: readonly Flow[], known: K
       ofKind = new Map();
       names.set(kind, ofKind);
     }
-    const lower = name.toLowerCase();
-    const alike = ofKind.get(lower);
-    const known = alike instanceof Map ? alike.get(name) : alike?.name === name ? alike : undefined;
+    const known = ofKind.get(name);
     if (known !== undefined) {
       known.uses++;
       return null;
     }
-    const use = new Use(name);
-    if (alike === undefined) ofKind.set(lower, use);
-    else if (alike instanceof Map) alike.set(name, use);
-    else ofKind.set(lower, new Map([alike, use].map((one) => [one.name, one])));
+    const use = new Use();
+    ofKind.set(name, use);
     return use;
   };
   const written = catalogue.flows.length;
@@ -110,18 +100,24 @@ export function spellings(catalogue: Catalogue, flows: readonly Flow[], known: K
   return [...names].flatMap(([kind, ofKind]) => {
     const said = new Map<string, string>();
     for (const name of known[kind] ?? []) said.set(name.toLowerCase(), name);
-    return [...ofKind].flatMap(([lower, alike]) => {
-      const known = said.get(lower);
-      if (alike instanceof Map) return unusual(kind, alike, known);
-      return known === undefined || known === alike.name
-        ? []
-        : unusual(kind, new Map([[alike.name, alike]]), known);
-    });
+    return [...spelledAlike([...ofKind.keys()], said)].flatMap(([lower, alike]) =>
+      unusual(kind, new Map(alike.map((name) => [name, ofKind.get(name)!])), said.get(lower)),
+    );
   });
 }
 
+/** Names that have other spellings, `said` included, by their lower case. Nearly all of up to 100,000 names have one spelling. */
+function spelledAlike(names: readonly string[], said: ReadonlyMap<string, string>): Map<string, string[]> {
+  const lower = names.map((name) => name.toLowerCase());
+  if (said.size === 0 && new Set(lower).size === names.length) return new Map();
+  const once = new Set<string>();
+  const several = new Set<string>();
+  for (const name of lower) (once.has(name) ? several : once).add(name);
+  const alike = names.filter((name, i) => several.has(lower[i]!) || (said.get(lower[i]!) ?? name) !== name);
+  return Map.groupBy(alike, (name) => name.toLowerCase());
+}
+
 function unusual(kind: Kind, alike: ReadonlyMap<string, Use>, said: string | undefined): Finding[] {
-  if (alike.size === 1 && (said === undefined || alike.has(said))) return [];
   const usual = said ?? [...alike].reduce((a, b) => (b[1].uses > a[1].uses ? b : a))[0];
   return [...alike]
     .filter(([name]) => name !== usual)

@@ -23,6 +23,8 @@ const WORDS = new Map<string, null | boolean>([
 ]);
 /** Truth values that would not come back as they are written. */
 const ODD_WORDS = new Set(['True', 'TRUE', 'False', 'FALSE']);
+/** Keys that are no plain text. */
+const ODD_KEYS = new Set([...WORDS.keys(), ...ODD_WORDS, '__proto__']);
 const ESCAPES: Record<string, string> = { n: '\n', t: '\t', '"': '"', '\\': '\\', '/': '/' };
 
 export const SPACE = 32;
@@ -54,7 +56,7 @@ export class InlineReader {
     KEY.lastIndex = this.at;
     if (!KEY.test(this.text)) throw new NotPlain();
     const key = this.text.slice(this.at, KEY.lastIndex);
-    if (key === '__proto__' || WORDS.has(key) || ODD_WORDS.has(key)) throw new NotPlain();
+    if (ODD_KEYS.has(key)) throw new NotPlain();
     this.at = KEY.lastIndex;
     return key;
   }

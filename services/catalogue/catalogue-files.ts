@@ -23,6 +23,7 @@ import { fileProblem, isYaml, textOfFiles } from './file-text.ts';
 
 export interface CheckedFiles {
   readonly files: readonly CatalogueFile[];
+  /** Made when first asked for: a check does not need it. */
   readonly hash: string;
   readonly flows: readonly Flow[];
   readonly frame: Frame;
@@ -72,9 +73,13 @@ export async function checkFiles(
     ...surroundingProblems(checked, around),
   ];
   const { flows: _flows, distributions: _distributions, ...frame } = checked.catalogue;
+  let hash: string | null = null;
   return {
     files,
-    hash: createHash('sha256').update(JSON.stringify(files)).digest('hex'),
+    get hash() {
+      hash ??= createHash('sha256').update(JSON.stringify(files)).digest('hex');
+      return hash;
+    },
     flows: checked.flows,
     frame,
     problems,
@@ -173,6 +178,8 @@ function unopenedPeriods(
   now: number,
 ): Finding[] {
   if (openings === null) return [];
+  const found = edgesToUnopened(flows, openings, now);
+  if (found.length === 0) return [];
   const sections = ['flows', 'distributions'] as const;
   const written = new Map(
     sections.flatMap((section) =>
@@ -182,7 +189,7 @@ function unopenedPeriods(
   const idOf = new Map(
     [...flows].flatMap((flow) => [flow.id, ...flow.aliases].map((name) => [name, flow.id] as const)),
   );
-  return edgesToUnopened(flows, openings, now).map(({ flow, edge, text }) => {
+  return found.map(({ flow, edge, text }) => {
     const of = written.get(flow.id) ?? written.get(flow.id.replace(/\.(export|import)$/, ''));
     const k = (of?.entry.after ?? []).findIndex((item) => {
       const { flow: name, period } = typeof item === 'string' ? { flow: item, period: 'same' } : item;

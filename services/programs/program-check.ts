@@ -46,6 +46,7 @@ export function programProblems(
   facts: ReadonlyMap<string, ProgramFacts | null>,
   mode: 'apply' | 'import',
 ): Problem[] {
+  if (used.length === 0) return [];
   const others = new Set(
     checked.catalogue.connections.filter(({ dialect }) => dialect === 'other').map(({ id }) => id),
   );
