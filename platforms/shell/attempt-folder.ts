@@ -6,7 +6,7 @@
  * | file | written by | meaning |
  * |---|---|---|
  * | attempt.sh | agent | first line: `#` and task, limits as JSON; then the program's environment, folder and command, as a shell reads them. The folder gets its name when it is whole; the file's time of change is the last contact with the API, seconds since the machine's start |
- * | log, err | shim, program | stdout and stderr, appended (O_APPEND) without bound |
+ * | log, err | shim, program | stdout and stderr, appended (O_APPEND) without bound. In a folder that was a spare one (spare-folders.ts) they are there, empty, before the program begins |
  * | running | shim | exclusive: who creates it may run the program; its process, and when the program began. Agent and keeper create it as a link to nowhere, so that no program begins |
  * | exit.STATUS | shim | how the program ended |
  * | unforked | shim | no process could be made for the program |
@@ -37,6 +37,7 @@ import type { Task } from '../../contract/agent.ts';
 import { processIdentity } from './process-identity.mjs';
 import { programText, type StartedProgram } from './program-text.ts';
 import { removedAtOnce } from './small-folder.ts';
+import type { SpareFolders } from './spare-folders.ts';
 
 /** How the processes of a program are kept together, strongest level first; `group` where there is no /proc (protocol C5). */
 export type ContainmentLevel = 'cgroup' | 'namespace' | 'marks' | 'group';
@@ -120,15 +121,13 @@ export class AttemptFolder {
     return join(this.path, name);
   }
 
-  /** Creates the folder. Throws when it exists already: each epoch is attempted once. */
-  create(task: Task, launch: Launch): void {
+  /** Creates the folder, from a spare one if there is any. Throws when it exists already: each epoch is attempted once. */
+  create(task: Task, launch: Launch, spares?: SpareFolders): void {
     if (existsSync(this.path)) throw new Error(`epoch ${this.epoch} was attempted already`);
-    const draft = `${this.path}.new`;
-    mkdirSync(draft, { recursive: true, mode: 0o700 });
     const { command, env, ...limits } = launch;
     const kept: KeptLaunch = { ...limits, program: command[0]!, path: env.PATH };
     const text = `# ${JSON.stringify({ task, launch: kept })}\n${programText(launch)}`;
-    writeFileSync(join(draft, 'attempt.sh'), text, { mode: 0o600 });
+    const draft = spares?.take(text) ?? this.#draft(text);
     noteContact(join(draft, 'attempt.sh'));
     renameSync(draft, this.path);
   }
@@ -228,8 +227,17 @@ export class AttemptFolder {
     return existsSync(this.file('survivors')) ? this.#text('survivors') : undefined;
   }
 
-  /** Removes the folder. Its name is gone at once; large files are removed in the background. */
-  remove(): void {
+  /** Removes the folder, or gives it to `spares`. Its name is gone at once; large files are removed in the background. */
+  remove(spares?: SpareFolders): void {
+    if (spares?.keep(this.path, this.epoch) !== true) this.#removeFolder();
+    for (const folder of [requestsOf(this.spool), endedOf(this.spool)]) {
+      for (const name of readdirSync(folder)) {
+        if (name.startsWith(`${this.epoch}.`)) rmSync(join(folder, name), { force: true });
+      }
+    }
+  }
+
+  #removeFolder(): void {
     const trash = join(trashOf(this.spool), String(this.epoch));
     try {
       renameSync(this.path, trash);
@@ -238,11 +246,13 @@ export class AttemptFolder {
       // The disk is full, or there is no folder.
       rmSync(this.path, { recursive: true, force: true });
     }
-    for (const folder of [requestsOf(this.spool), endedOf(this.spool)]) {
-      for (const name of readdirSync(folder)) {
-        if (name.startsWith(`${this.epoch}.`)) rmSync(join(folder, name), { force: true });
-      }
-    }
+  }
+
+  #draft(text: string): string {
+    const draft = `${this.path}.new`;
+    mkdirSync(draft, { recursive: true, mode: 0o700 });
+    writeFileSync(join(draft, 'attempt.sh'), text, { mode: 0o600 });
+    return draft;
   }
 
   /** Gives an existing file a second name, which needs no block of the disk. */

@@ -13,6 +13,7 @@ import { KeeperProcess } from './keeper-process.ts';
 import { LogPump, logBounds } from './log-pump.ts';
 import { isReported, markReported } from './reported.ts';
 import { endingOf, NEVER_BEGUN, spoolTrouble, unbegunEnding } from './shell-ending.ts';
+import { SpareFolders } from './spare-folders.ts';
 import { WrapperFolder } from './wrapper-folder.ts';
 
 /** Time between SIGTERM and SIGKILL, ms, unless the options say another. */
@@ -61,6 +62,7 @@ export interface ShellOptions {
 export function createShellPlatform(options: ShellOptions): ShellPlatform {
   const { spool } = options;
   makeSpool(spool);
+  const spares = new SpareFolders(spool);
   const mine = new Set<number>();
   const bounds = logBounds(options.outputMb);
   const folderOf = (epoch: number) => new AttemptFolder(spool, epoch);
@@ -134,17 +136,21 @@ export function createShellPlatform(options: ShellOptions): ShellPlatform {
     async execute(task, context) {
       const spec = task.spec as SpecOf<'shell'>;
       try {
-        folderOf(task.lease.epoch).create(task, {
-          command: commandOf(spec, task),
-          cwd: options.cwd,
-          env: environmentOf(spec, task, options.environment),
-          timeoutMs: task.timeoutMs,
-          orphanMs: task.orphanMs,
-          graceMs: options.graceMs ?? GRACE_MS,
-          containment: options.containment,
-          leaves: task.leaves === 'running',
-          mark: randomBytes(MARK_BYTES).toString('hex'),
-        });
+        folderOf(task.lease.epoch).create(
+          task,
+          {
+            command: commandOf(spec, task),
+            cwd: options.cwd,
+            env: environmentOf(spec, task, options.environment),
+            timeoutMs: task.timeoutMs,
+            orphanMs: task.orphanMs,
+            graceMs: options.graceMs ?? GRACE_MS,
+            containment: options.containment,
+            leaves: task.leaves === 'running',
+            mark: randomBytes(MARK_BYTES).toString('hex'),
+          },
+          spares,
+        );
       } catch (error) {
         const kind = error instanceof ProgramError ? 'program' : 'infrastructure';
         return { outcome: 'failed', kind, message: (error as Error).message };
@@ -191,7 +197,9 @@ export function createShellPlatform(options: ShellOptions): ShellPlatform {
     },
     clear(epoch) {
       if (!mine.delete(epoch)) return;
-      folderOf(epoch).remove();
+      // Of any other end it is not known whether the shim still reads or writes a file.
+      const whole = ended.of(epoch)?.what === 'exit';
+      folderOf(epoch).remove(whole ? spares : undefined);
       ended.forget(epoch);
     },
     force(epoch) {

@@ -3,7 +3,7 @@ import { lstatSync, readdirSync, rmdirSync, unlinkSync } from 'node:fs';
 import { join } from 'node:path';
 
 /** Files above this size, bytes, are not removed at once: other work would have to wait. */
-const LARGE_BYTES = 16 * 1024 * 1024;
+export const LARGE_BYTES = 16 * 1024 * 1024;
 
 /** True when it was removed. For small files this costs a tenth of a removal in the background, which matters for programs that take 10 ms. */
 export function removedAtOnce(folder: string): boolean {
