@@ -5,7 +5,7 @@ import { type RandomRun, randomRun } from './random-run.ts';
 import { Simulation } from './simulation.ts';
 
 // All branches of the rules that 8,000 runs reach are reached by the first 6,000. `SLUICE_RUNS=20000` looks further.
-const numRuns = runsOr(8_000);
+const numRuns = runsOr(6_000);
 const path = process.env.SLUICE_PATH;
 
 let exchanges = 0;
