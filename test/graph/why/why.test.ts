@@ -23,7 +23,8 @@ import { same } from '../run/agreement.ts';
 import { randomRun } from '../run/random-run.ts';
 import { Simulation } from '../run/simulation.ts';
 
-const numRuns = runsOr(4_000);
+// With 4,000 runs the tests of graph/ reach no branch that they do not reach with 2,000.
+const numRuns = runsOr(2_000);
 
 const OPENED = 1_000_000;
 const MIN = 60_000;
