@@ -9,10 +9,8 @@ import {
   closeSync,
   fchmodSync,
   ftruncateSync,
-  lstatSync,
   mkdirSync,
   openSync,
-  readdirSync,
   renameSync,
   rmSync,
   truncateSync,
@@ -20,7 +18,7 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { join } from 'node:path';
-import { LARGE_BYTES } from './small-folder.ts';
+import { smallFiles } from './small-folder.ts';
 
 /** Spare folders that are kept. More attempts than this rarely end between two that begin. */
 const SPARE_LIMIT = 64;
@@ -63,11 +61,9 @@ export class SpareFolders {
     if (this.#spares.length >= SPARE_LIMIT) return false;
     const spare = join(this.#folder, String(epoch));
     try {
-      const names = readdirSync(path);
-      const exit = names.find((name) => name.startsWith('exit.'));
-      if (exit === undefined || !names.includes('running')) return false;
-      const sizes = names.map((name) => lstatSync(join(path, name)).size);
-      if (sizes.some((size) => size > LARGE_BYTES)) return false;
+      const names = smallFiles(path);
+      const exit = names?.find((name) => name.startsWith('exit.'));
+      if (names === null || exit === undefined || !names.includes('running')) return false;
       renameSync(path, spare);
       const kept = new Set([exit, 'running', 'attempt.sh']);
       for (const name of names) if (!kept.has(name)) unlinkSync(join(spare, name));

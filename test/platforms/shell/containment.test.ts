@@ -53,14 +53,12 @@ interface Running {
 /** One agent's programs under one level: all of them have one spool and one keeper, as on a platform. */
 class Programs {
   readonly #child: ChildProcess;
-  readonly #spool = join(folder, `spool-${++count}`);
+  readonly #number = ++count;
+  readonly #spool = join(folder, `spool-${this.#number}`);
   readonly #running = new Map<number, { waits: unknown[]; ended: (ending: Ending) => void }>();
   #said = '';
-  #failed: (error: Error) => void = () => {};
-  /** Rejects when the process ends before it is closed. */
-  readonly #lost = new Promise<never>((_, reject) => {
-    this.#failed = reject;
-  });
+  /** Rejects when the process ends. */
+  readonly #over = Promise.withResolvers<never>();
 
   constructor(user: string[], level: Level) {
     mkdirSync(this.#spool);
@@ -75,8 +73,8 @@ class Programs {
     this.#child.stderr!.on('data', (chunk) => {
       this.#said += chunk;
     });
-    this.#lost.catch(() => {});
-    this.#child.once('close', (code) => this.#failed(new Error(`ended with ${code}: ${this.#said}`)));
+    this.#over.promise.catch(() => {});
+    this.#child.once('close', (code) => this.#over.reject(new Error(`ended with ${code}: ${this.#said}`)));
   }
 
   start(script: (token: string) => string, more: object = {}): Running {
@@ -85,7 +83,7 @@ class Programs {
     mkdirSync(place);
     chmodSync(place, 0o777);
     // A number of seconds for sleep, of which none is the beginning of another one.
-    const token = `9${process.pid}.${count}${String(epoch).padStart(3, '0')}`;
+    const token = `9${process.pid}.${this.#number}${String(epoch).padStart(3, '0')}`;
     const waits: unknown[] = [];
     const ended = new Promise<Ending>((resolve) => {
       this.#running.set(epoch, { waits, ended: resolve });
@@ -95,7 +93,7 @@ class Programs {
       place,
       token,
       waits,
-      ending: Promise.race([ended, this.#lost]),
+      ending: Promise.race([ended, this.#over.promise]),
       end: (how) => this.#tell({ epoch, end: how }),
     };
   }
@@ -105,9 +103,8 @@ class Programs {
   }
 
   async close(): Promise<void> {
-    const closed = this.#lost.catch(() => {});
     this.#child.stdin!.end();
-    await closed;
+    await this.#over.promise.catch(() => {});
   }
 }
 
