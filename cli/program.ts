@@ -3,6 +3,7 @@ import { Command, Option } from 'commander';
 import { addAgentCommands } from './commands/agent.ts';
 import { addBackfillCommands } from './commands/backfill.ts';
 import { addCatalogueCommands } from './commands/catalogue.ts';
+import { addCorrectionCommands } from './commands/correction.ts';
 import { addCriticalPathCommand } from './commands/critical-path.ts';
 import { addDoctorCommand } from './commands/doctor.ts';
 import { addEventCommands } from './commands/event.ts';
@@ -94,6 +95,7 @@ export function buildProgram(
   addScheduleCommands(tree);
   addBackfillCommands(tree);
   addEventCommands(tree);
+  addCorrectionCommands(tree);
   addNoticesCommand(tree);
   addQueryCommand(tree);
   addRetentionCommands(tree);

@@ -34,9 +34,12 @@ export const Plan = z.object({
   id: z.string(),
   run: z.string(),
   actor: z.string(),
-  scope: Scope,
+  /** `stale`: what has used older data than there is, as a correction says; people ask for the others. */
+  scope: z.enum([...Scope.options, 'stale']),
   running: z.enum(['supersede', 'wait']),
   keepWaives: z.boolean(),
+  /** The correction of a table that the plan carries downstream; null: somebody named the flows. */
+  correction: z.string().nullable(),
   roots: z.array(z.string()),
   /** Upstream first. */
   members: z.array(PlanMember),

@@ -8,6 +8,7 @@ import { agentRoutes } from './agents.ts';
 import { answerRoutes } from './answers.ts';
 import { backfillRoutes } from './backfills.ts';
 import { catalogueRoutes } from './catalogue.ts';
+import { correctionRoutes } from './corrections.ts';
 import { eventRoutes } from './events.ts';
 import { externalEventRoutes } from './external-events.ts';
 import { flowRoutes } from './flows.ts';
@@ -45,5 +46,6 @@ export function registerRoutes(app: Api, deps: ServiceDeps, metrics: Metrics): v
   scheduleRoutes(app, deps);
   backfillRoutes(app, deps);
   externalEventRoutes(app, deps);
+  correctionRoutes(app, deps);
   agentCallRoutes(app, deps);
 }

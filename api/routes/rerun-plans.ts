@@ -54,8 +54,8 @@ export function rerunPlanRoutes(app: Api, deps: ServiceDeps): void {
         expired: _expired,
         ...rest
       } = await readPlan<Shown>(deps.pool, run.id, request.params.plan);
-      const { estimate } = shown as Partial<Shown>;
-      return { ...shown, ...(estimate === undefined ? NOT_SAID : {}), ...rest };
+      const { estimate, correction = null } = shown as Partial<Shown>;
+      return { ...shown, ...(estimate === undefined ? NOT_SAID : {}), correction, ...rest };
     },
   });
 

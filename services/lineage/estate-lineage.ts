@@ -1,12 +1,20 @@
 /** Lineage of a catalogue version: tables that are declared and tables that SQL programs use, taken together. Kept as long as the version is. */
 import { setImmediate as immediately } from 'node:timers/promises';
 import { unorderedWriters } from '../../graph/catalogue/unordered-writers.ts';
-import { type FlowData, type Lineage, lineageOf, tableName } from '../../graph/impact/lineage.ts';
+import {
+  type FlowData,
+  type Lineage,
+  lineageOf,
+  type TableKey,
+  tableName,
+} from '../../graph/impact/lineage.ts';
 import {
   disagreements,
   type LineageFinding,
   missingDependencies,
 } from '../../graph/impact/lineage-findings.ts';
+import type { FlowTables } from '../../graph/impact/untouched.ts';
+import type { Flow } from '../../graph/model.ts';
 import type { CatalogueVersion } from '../../store/catalogue/catalogue.ts';
 import { dataOf } from '../programs/flow-data.ts';
 import { usedPrograms } from '../programs/program-check.ts';
@@ -91,4 +99,14 @@ async function tablesOfPrograms(
       users.map(({ id }) => [id, facts.get(text)?.tables ?? UNFINISHED] as const),
     ),
   );
+}
+
+/** Declared tables and tables of the SQL; an empty list may be incomplete. Null: the flow moves no data. */
+export function tablesIn(flow: Flow, { flows, unread }: EstateLineage): FlowTables | null {
+  if (flow.runner !== 'agent') return null;
+  const { reads, writes } = flows.get(flow.id)!;
+  const known = (tables: readonly TableKey[]): readonly TableKey[] | null =>
+    tables.length === 0 || unread.has(flow.id) ? null : tables;
+  // A check writes nothing.
+  return { reads: known(reads), writes: flow.kind === 'check' ? [] : known(writes) };
 }

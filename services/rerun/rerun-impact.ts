@@ -2,9 +2,7 @@
 
 import type { Plan } from '../../contract/rerun-plans.ts';
 import { type Reach, reachOf, wayTo } from '../../graph/compiled/reach.ts';
-import type { TableKey } from '../../graph/impact/lineage.ts';
 import { type FlowTables, untouchedFlows } from '../../graph/impact/untouched.ts';
-import type { Flow } from '../../graph/model.ts';
 import { hasStarted } from '../../graph/run/settle.ts';
 import { FLAG, has, isTriggered } from '../../graph/run/state.ts';
 import { codeOf } from '../../graph/run/status.ts';
@@ -17,7 +15,7 @@ import {
 import { connectionsOf } from '../catalogue/catalogue-diff.ts';
 import { estateOfVersion } from '../catalogue/impact.ts';
 import type { ServiceDeps } from '../deps.ts';
-import type { EstateLineage } from '../lineage/estate-lineage.ts';
+import { type EstateLineage, tablesIn } from '../lineage/estate-lineage.ts';
 import type { ExpectDurations, ExpectedDurations } from '../timing/expected-durations.ts';
 import type { PlanPart } from './rerun-across.ts';
 
@@ -237,14 +235,4 @@ function leftAlone(
       .sort((a, b) => a - b)
       .map((v) => graph.ids[v]!),
   };
-}
-
-/** Declared tables and tables of the SQL; an empty list may be incomplete. Null: the flow moves no data. */
-function tablesIn(flow: Flow, { flows, unread }: EstateLineage): FlowTables | null {
-  if (flow.runner !== 'agent') return null;
-  const { reads, writes } = flows.get(flow.id)!;
-  const known = (tables: readonly TableKey[]): readonly TableKey[] | null =>
-    tables.length === 0 || unread.has(flow.id) ? null : tables;
-  // A check writes nothing.
-  return { reads: known(reads), writes: flow.kind === 'check' ? [] : known(writes) };
 }

@@ -22,7 +22,7 @@ import { authorise } from '../operations/actor-scope.ts';
 import { bodyHash } from '../operations/body-hash.ts';
 import { knownFlows, openContext } from '../runs/find.ts';
 import { type ExpectDurations, usualDurations } from '../timing/expected-durations.ts';
-import { type PlanPart, partsOf, plansFor } from './rerun-across.ts';
+import { type LeftOut, type PlanPart, partsOf, plansFor } from './rerun-across.ts';
 import { planImpact } from './rerun-impact.ts';
 
 /** Throws `unknown_run`, `unknown_flow`, `out_of_scope`, and `wrong_state` when there is nothing to redo. O(V + E). */
@@ -43,13 +43,7 @@ export async function makePlan(
   const { parts, left } = across
     ? await partsOf(deps, { context, state, members: own })
     : { parts: [{ context, state, members: own }], left: [] };
-  const members = parts[0]!.members;
-  const flows = members.map((v) => context.flow(graph.ids[v]!));
-  const elsewhere = parts.slice(1);
-  const others = elsewhere.flatMap((part) =>
-    part.members.map((v) => part.context.flow(part.context.graph.ids[v]!)),
-  );
-  authorise(actor, 'rerun', [...flows, ...rootIds.map((id) => context.flow(id)), ...others]);
+  authorise(actor, 'rerun', [...flowsOf(parts), ...rootIds.map((id) => context.flow(id))]);
   for (const v of roots) {
     const code = rootRefusal(graph, state, v, asked.scope);
     if (code !== null)
@@ -57,7 +51,7 @@ export async function makePlan(
         facts: { run: context.run.id, flow: graph.ids[v], state: stateOf(state, graph, v) },
       });
   }
-  if (members.length === 0)
+  if (parts[0]!.members.length === 0)
     throw new SluiceError(
       'wrong_state',
       asked.scope === 'failed-downstream'
@@ -65,22 +59,50 @@ export async function makePlan(
         : 'these flows are retired: there is nothing to redo',
       { facts: { run: context.run.id, flows: rootIds } },
     );
+  const { scope, running, keepWaives } = asked;
+  const how = { scope, running, keepWaives, correction: null };
+  return keepPlan(deps, actor, { parts, left, roots, how }, expect);
+}
 
+/** Definitions of all members. */
+const flowsOf = (parts: readonly PlanPart[]): Flow[] =>
+  parts.flatMap(({ context, members }) => members.map((v) => context.flow(context.graph.ids[v]!)));
+
+/** Members that were found, before the plan of them is made. */
+export interface FoundMembers {
+  /** The run under whose address the plan is kept comes first. */
+  readonly parts: readonly PlanPart[];
+  readonly left: readonly LeftOut[];
+  /** Of the first run. */
+  readonly roots: readonly number[];
+  readonly how: Pick<Plan, 'scope' | 'running' | 'keepWaives' | 'correction'>;
+}
+
+/** Makes a plan of members that the actor may redo, and keeps it. */
+async function keepPlan(
+  deps: ServiceDeps,
+  actor: Actor,
+  { parts, left, roots, how }: FoundMembers,
+  expect: ExpectDurations,
+): Promise<Plan> {
+  const { context, state, members } = parts[0]!;
+  const { graph } = context;
+  const flows = members.map((v) => context.flow(graph.ids[v]!));
   const plan: RerunPlan = {
     id: newId('plan'),
     graphVersion: graph.version,
     members: members.map((v) => memberOf(graph, state, v)),
     roots: roots.map((v) => graph.ids[v]!),
-    running: asked.running,
-    keepWaives: asked.keepWaives,
+    running: how.running,
+    keepWaives: how.keepWaives,
   };
+  const elsewhere = parts.slice(1);
   const together = elsewhere.length === 0 ? [] : plansFor(parts, plan);
   const restsOn = [plan, ...together.map((entry) => entry.plan)].map(({ id: _, ...it }) => it);
   const hash = bodyHash(restsOn);
-  const { otherRuns: _, ...wanted } = asked;
-  const { now, ...standing } = await standingOf(deps, parts[0]!, flows, asked.keepWaives);
+  const { now, ...standing } = await standingOf(deps, parts[0]!, flows, how.keepWaives);
   const shown = {
-    ...wanted,
+    ...how,
     roots: plan.roots,
     members: toMemberResponses(context, state, members, new Set(roots)),
     otherRuns: elsewhere.map((part) => ({
@@ -90,10 +112,10 @@ export async function makePlan(
     })),
     leftOut: [...left],
     undecided: undecided(context, state, members),
-    becomeStale: becomeStale(context, state, members, asked.running),
+    becomeStale: becomeStale(context, state, members, how.running),
     keyFlows: flows.filter((flow) => flow.key).map((flow) => flow.id),
     ...standing,
-    ...(await planImpact(deps, { parts, roots, running: asked.running, now }, expect)),
+    ...(await planImpact(deps, { parts, roots, running: how.running, now }, expect)),
   };
   const saved = await savePlan(deps.pool, {
     id: plan.id,
@@ -105,8 +127,18 @@ export async function makePlan(
     hash,
     ttlMs: deps.planTtlMs,
   });
-  const { flows: _flows, ...rest } = shown;
-  return { ...rest, ...saved, id: plan.id, run: context.run.id, actor: actor.name, hash, appliedBy: null };
+  return { ...shown, ...saved, id: plan.id, run: context.run.id, actor: actor.name, hash, appliedBy: null };
+}
+
+/** A plan of members that lie in whatever runs. Throws `out_of_scope`. */
+export async function planOfMembers(
+  deps: ServiceDeps,
+  actor: Actor,
+  found: FoundMembers,
+  expect: ExpectDurations = usualDurations(deps.pool),
+): Promise<Plan> {
+  authorise(actor, 'rerun', flowsOf(found.parts));
+  return keepPlan(deps, actor, found, expect);
 }
 
 function toMemberResponses(

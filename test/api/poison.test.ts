@@ -54,6 +54,7 @@ const CLOSED: readonly (readonly [columns: RegExp, why: string])[] = [
   [/^schedule_slots\.(en|zh)$/, 'sentences of ours about periods'],
   [/^archived_runs\./, 'written of a run that has gone: names of files and counts'],
   [/^expected_(times|learned)\./, 'flows and groups of the catalogue'],
+  [/^corrections\.table_name$/, 'a table that flows of the catalogue read or write'],
   [/^migrations\.name$/, 'names of our own files'],
 ];
 
@@ -70,7 +71,7 @@ const yaml = (text: string, also: readonly ShortFlow[] = []): string =>
   JSON.stringify({
     schedules: [{ id: 'days', names: { en: text, zh: text }, cycle: 'day', at: '02:00' }],
     flows: [
-      { id: 'A', names: { en: text, zh: text }, note: text, ...NOOP },
+      { id: 'A', names: { en: text, zh: text }, note: text, reads: ['ods.poison'], ...NOOP },
       {
         id: 'S',
         platform: 'yt',
@@ -146,6 +147,7 @@ async function tour(text: string, period: string, payload: object) {
   }
   for (const verb of ['drain', 'undrain']) await call(ann, `/agents/bot/${verb}`, { reason });
   await call(ann, '/events', { event: 'Landed', period, far: true, payload });
+  await call(ann, '/corrections', { table: 'ods.poison', period, reason });
   await call(ann, '/backfills', { cycle: 'month', from: '2020-01', to: '2020-01', reason });
   const leases = await claim();
   const row = { epoch: 5, record: text, run: text, flow: text, generation: 1, at: text };

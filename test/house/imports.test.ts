@@ -166,6 +166,7 @@ const WINGS: Record<string, readonly (readonly string[])[]> = {
     ['run'],
     ['verbs'],
     ['impact', 'why'],
+    ['rules'],
     ['catalogue', 'timing'],
   ],
   store: [
@@ -175,7 +176,7 @@ const WINGS: Record<string, readonly (readonly string[])[]> = {
     ['operations'],
     ['agents'],
     ['schedules'],
-    ['history', 'retention'],
+    ['history', 'retention', 'rules'],
   ],
   services: [
     ['programs', 'agents'],
@@ -184,7 +185,7 @@ const WINGS: Record<string, readonly (readonly string[])[]> = {
     ['catalogue'],
     ['operations', 'upkeep', 'why'],
     ['rerun'],
-    ['queries'],
+    ['queries', 'rules'],
   ],
   platforms: [['shell', 'sql'], ['copy']],
 };
