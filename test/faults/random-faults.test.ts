@@ -1,5 +1,5 @@
 /**
- * The short form of the fault harness: every kind of fault strikes at least once within little more than a minute while runs with effects
+ * The short form of the fault harness: every kind of fault strikes at least once within less than a minute while runs with effects
  * and operators are under way; then nothing may be lost, doubled or out of order. The long form: `npm run faults` (docs/reliability.md).
  */
 import { readFile } from 'node:fs/promises';
@@ -43,9 +43,9 @@ describe('A, B, C while faults strike', () => {
       '--seed',
       '20261101',
       '--minutes',
-      '1.2',
+      '0.6',
       '--flows',
-      '150',
+      '80',
       '--quiet-seconds',
       '60',
     ]);

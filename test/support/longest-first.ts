@@ -6,10 +6,10 @@ import { BaseSequencer, type TestSpecification } from 'vitest/node';
  * compute. The order changes no result: a file that is missing here only makes the suite end later.
  */
 export const LONGEST = [
-  'test/faults/random-faults.test.ts',
   'test/workflows/new-build.test.ts',
   'test/embedded/main.test.ts',
   'test/cli/demo-killed.test.ts',
+  'test/faults/random-faults.test.ts',
   'test/graph/run/simulation.test.ts',
   'test/faults/three-flows.test.ts',
   'test/end-to-end/readme.test.ts',

@@ -272,7 +272,7 @@ function unrolled(flows: readonly Flow[], opened: Opened = everyPeriod): boolean
   );
 }
 
-const numRuns = runsOr(400);
+const numRuns = runsOr(200);
 
 describe('random catalogues', () => {
   const OFFSETS: Record<Cycle, readonly number[]> = {
