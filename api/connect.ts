@@ -10,6 +10,7 @@ import { openNotifications } from '../services/notifications.ts';
 import { OpeningsUnderWay } from '../services/operations/openings-under-way.ts';
 import { OperationLanes } from '../services/operations/operation-lanes.ts';
 import { ProgramReader } from '../services/programs/program-reader.ts';
+import { startRules } from '../services/rules/start-rules.ts';
 import { startBeats } from '../services/upkeep/beats.ts';
 import { startHousekeeping } from '../services/upkeep/housekeeping.ts';
 import { startLearning } from '../services/upkeep/learning.ts';
@@ -72,7 +73,7 @@ export async function connectApi(options: ApiOptions): Promise<ConnectedApi> {
   const warn = (facts: object, message: string): void => log.warn(facts, message);
   const agentCalls = createAgentCalls({ ...options, pool, contextOf, notifications, logs, zone, warn });
   const programs = new ProgramReader();
-  const app = await buildApp({
+  const deps = {
     ...options,
     pool,
     copyPool,
@@ -86,19 +87,22 @@ export async function connectApi(options: ApiOptions): Promise<ConnectedApi> {
     openings: new OpeningsUnderWay(),
     lanes: new OperationLanes(pool),
     operationWaitMs: 10_000,
-  });
+  };
+  const app = await buildApp(deps);
   const stopBeats = startBeats(pool, `${hostname()}-${process.pid}`, warn);
   const stopHousekeeping = startHousekeeping(pool, warn);
   const stopRetention = options.retainsByItself
     ? startRetention({ copyPool, retention: options.retention, logs }, log)
     : async () => {};
   const stopLearning = startLearning({ pool, versionOf }, log);
+  const stopRules = startRules(deps, warn);
   return {
     app,
     async close() {
       // Answers take moments; a connection that was opened and never asked anything would hold up the end for a minute.
       const impatient = setTimeout(() => app.server.closeAllConnections(), OPEN_REQUESTS_MS);
       await app.close().finally(() => clearTimeout(impatient));
+      await stopRules();
       await stopBeats();
       await stopHousekeeping();
       await stopRetention();

@@ -17,6 +17,7 @@ import { addPlatformCommands } from './commands/platform.ts';
 import { addQueryCommand } from './commands/query.ts';
 import { addRerunCommand } from './commands/rerun.ts';
 import { addRetentionCommands } from './commands/retention.ts';
+import { addRuleCommands } from './commands/rule.ts';
 import { addRunCommands } from './commands/run.ts';
 import { addScheduleCommands } from './commands/schedule.ts';
 import { addVerbCommands } from './commands/verb-commands.ts';
@@ -96,6 +97,7 @@ export function buildProgram(
   addBackfillCommands(tree);
   addEventCommands(tree);
   addCorrectionCommands(tree);
+  addRuleCommands(tree);
   addNoticesCommand(tree);
   addQueryCommand(tree);
   addRetentionCommands(tree);

@@ -15,16 +15,10 @@ export const ReportCorrection = z.strictObject({
 
 /**
  * What a correction means. `redo`: flows have used the old rows. `not_read`: no flow of the period reads the table. `period_not_run`: no run of the
- * period was opened. `nothing_started`: its readers have not begun, so they will read the corrected rows. `left_out`: only runs that stay as they
+ * period was opened. `not_used`: its readers began after the correction, or have not begun. `left_out`: only runs that stay as they
  * are have used the old rows.
  */
-export const CORRECTION_OUTCOMES = [
-  'redo',
-  'not_read',
-  'period_not_run',
-  'nothing_started',
-  'left_out',
-] as const;
+export const CORRECTION_OUTCOMES = ['redo', 'not_read', 'period_not_run', 'not_used', 'left_out'] as const;
 
 const RedoneFlow = z.object({
   flow: z.string(),

@@ -7,6 +7,7 @@ import { DayOfCalendar, DayOrTime } from './calendar/written-day.ts';
 import { Cycle, PeriodMapping, Purpose } from './cycle.ts';
 import { Id, Ms, Names } from './model-fields.ts';
 import { CopySide, Program } from './program-model.ts';
+import { Rule } from './rule-model.ts';
 
 export { Cycle, PeriodMapping, Purpose };
 
@@ -51,7 +52,7 @@ export const Parameter = z.union([
 ]);
 export type Parameter = z.infer<typeof Parameter>;
 
-export { Id, Names, Program };
+export { Id, Names, Program, Rule };
 
 /** Retry budget for each kind of failure (protocol C4), and the pause before the next attempt. */
 export const Retries = z.strictObject({
@@ -270,6 +271,7 @@ export const Catalogue = z.strictObject({
   procedures: z.array(Procedure).default([]),
   schedules: z.array(Schedule).default([]),
   loadTables: z.array(LoadTable).default([]),
+  rules: z.array(Rule).default([]),
   flows: z.array(FlowDefinition).default([]),
   distributions: z.array(DistributionDefinition).default([]),
 });

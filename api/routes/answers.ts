@@ -25,6 +25,7 @@ import { type Against, latenessOf, type PathReading } from '../../services/timin
 import { contextOrCause, vertexOf, whyAbsent, withOtherRuns } from '../../services/why/why-answer.ts';
 import { readPathFacts, readWhyFacts } from '../../store/history/history.ts';
 import type { RunContext } from '../../store/record/run-context.ts';
+import { actsAhead } from '../../store/rules/acts.ts';
 import { computed } from '../compute-time.ts';
 import type { Api } from '../instance.ts';
 import { cursorOf, positionOf } from '../paging.ts';
@@ -172,7 +173,10 @@ async function whyOfFlow(
   }
   const { state, facts } = await readWhyFacts(deps.pool, context, deps);
   const own = whyFlow({ graph: context.graph, s: state, facts }, v, limit);
-  const { causes, next, blockers, ...answer } = await withOtherRuns(deps, run.id, own.flow, own, limit);
+  const [{ causes, next, blockers, ...answer }, ahead] = await Promise.all([
+    withOtherRuns(deps, run.id, own.flow, own, limit),
+    actsAhead(deps.pool, run.id, own.flow),
+  ]);
   return {
     ...answer,
     run: run.id,
@@ -182,6 +186,7 @@ async function whyOfFlow(
     causes,
     next,
     beforeBeginning: beforeBeginning(context.graph, context.subscriptions, run, v),
+    rules: ahead.map(({ dueAt, ...act }) => ({ ...act, at: dueAt === 0 ? null : dueAt })),
     near: [],
   };
 }
@@ -203,6 +208,7 @@ function onlyCause(
     next: [],
     nextCount: 0,
     beforeBeginning: [],
+    rules: [],
     causes,
     causeCount: causes.length,
     near: meant,

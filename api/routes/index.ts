@@ -21,6 +21,7 @@ import { recordRoutes } from './records.ts';
 import { rerunPlanRoutes } from './rerun-plans.ts';
 import { retentionRoutes } from './retention.ts';
 import { retirementRoutes } from './retirement.ts';
+import { ruleRoutes } from './rules.ts';
 import { runRoutes } from './runs.ts';
 import { scheduleRoutes } from './schedules.ts';
 import { verbRoutes } from './verbs.ts';
@@ -47,5 +48,6 @@ export function registerRoutes(app: Api, deps: ServiceDeps, metrics: Metrics): v
   backfillRoutes(app, deps);
   externalEventRoutes(app, deps);
   correctionRoutes(app, deps);
+  ruleRoutes(app, deps);
   agentCallRoutes(app, deps);
 }

@@ -6,11 +6,19 @@ import { DirectedGraph } from 'graphology';
 import { countsOpenedPeriods, mappedCycle, mappingProblem, shiftOf } from '../calendar/calendar.ts';
 import { components, shortestWayRound, type Upstreams } from '../compiled/loops.ts';
 import type { Catalogue, EdgeSpec, Flow, PeriodMapping } from '../model.ts';
-import { type Finding, type FindingPlace, finding, hint, type Path } from '../text/problems.ts';
+import { checkRules } from '../rules/rule-check.ts';
+import {
+  type CheckReference,
+  type Finding,
+  type FindingPlace,
+  finding,
+  hint,
+  type Path,
+} from '../text/problems.ts';
 import type { Sentence } from '../text/sentence.ts';
 import { BeginningCheck } from './beginning-check.ts';
 import { type Draft, halves } from './distribution.ts';
-import { type CheckReference, FlowCheck } from './flow-check.ts';
+import { FlowCheck } from './flow-check.ts';
 import { FlowDoubts } from './flow-doubts.ts';
 import { type LoopOverRuns, loopFinding, loopsOverRuns } from './loops-over-runs.ts';
 import { twinProblems } from './rehearsal-check.ts';
@@ -137,6 +145,7 @@ class Builder {
     }));
     new ScheduleCheck(this.problems, reference).all(catalogue);
     this.problems.push(...twinProblems(catalogue.connections), ...idleSchedules(catalogue, flows));
+    checkRules(catalogue.rules, flows, catalogue.procedures, { problems: this.problems, reference });
     this.#loops(flows);
     return flows;
   }

@@ -3,17 +3,8 @@ import { encodingNamed } from '../../encoding.ts';
 import { countsWorkDays, momentProblem, resolveMoment } from '../calendar/moment.ts';
 import { DEFAULT_CALENDAR } from '../calendar/work-days.ts';
 import type { Catalogue, Flow, Runner } from '../model.ts';
-import { type Finding, type FindingPlace, finding, type Path } from '../text/problems.ts';
-import type { Sentence } from '../text/sentence.ts';
+import { type CheckReference, type Finding, finding, type Path } from '../text/problems.ts';
 import type { Draft } from './distribution.ts';
-
-/** Whether `name` is known; adds a finding otherwise. `what` says what kind of name it is. */
-export type CheckReference = (
-  known: ReadonlyMap<string, unknown>,
-  name: string,
-  what: Sentence,
-  place: FindingPlace,
-) => boolean;
 
 type Program = NonNullable<Draft['program']>;
 

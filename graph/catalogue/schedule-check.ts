@@ -7,8 +7,7 @@ import { needsHolidays } from '../calendar/schedule.ts';
 import { isZoneName } from '../calendar/time-zone.ts';
 import { knowsHolidays } from '../calendar/work-days.ts';
 import type { Catalogue, Flow, Schedule } from '../model.ts';
-import { type Finding, finding, type Path } from '../text/problems.ts';
-import type { CheckReference } from './flow-check.ts';
+import { type CheckReference, type Finding, finding, type Path } from '../text/problems.ts';
 import { HolidayCheck } from './holiday-check.ts';
 
 export class ScheduleCheck {

@@ -75,6 +75,14 @@ export interface Finding {
   readonly members?: readonly string[];
 }
 
+/** Whether `name` is known; adds a finding otherwise. `what` says what kind of name it is. */
+export type CheckReference = (
+  known: ReadonlyMap<string, unknown>,
+  name: string,
+  what: Sentence,
+  place: FindingPlace,
+) => boolean;
+
 /** Makes a finding: an error about a value, unless `more` says otherwise. */
 export const finding = (
   code: ProblemCode,

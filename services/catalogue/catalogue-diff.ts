@@ -2,7 +2,8 @@
 
 import type { Difference } from '../../contract/catalogue.ts';
 import { canonicalJson } from '../../graph/compiled/hash.ts';
-import type { Flow } from '../../graph/model.ts';
+import type { Flow, Rule } from '../../graph/model.ts';
+import { isWhere } from '../../graph/rules/rule-check.ts';
 import type { CatalogueVersion, Frame } from '../../store/catalogue/catalogue.ts';
 import type { CheckedFiles } from './catalogue-files.ts';
 import { renamesOf } from './catalogue-removals.ts';
@@ -41,13 +42,19 @@ export function diffWith(before: CatalogueVersion | null, now: CheckedFiles): Di
     renamed: renamesOf(removed, added),
     changed,
     edges,
-    frame: before === null ? [] : changeOf(before.frame, now.frame).fields,
+    frame: before === null ? [] : changeOf(allSections(before.frame, now.frame), now.frame).fields,
     sections: before === null ? [] : sectionChanges(before, now),
     programs: [...new Set([...programs.keys(), ...oldPrograms.keys()])]
       .filter((path) => before !== null && programs.get(path) !== oldPrograms.get(path))
       .sort(),
   };
 }
+
+/** The sections of a version; one that was stored before a section existed has it empty. */
+const allSections = (frame: Frame, now: Frame): Frame => ({
+  ...Object.fromEntries(Object.keys(now).map((section) => [section, []])),
+  ...frame,
+});
 
 interface Change {
   readonly fields: string[];
@@ -154,6 +161,8 @@ function concerns({ section, id, was, is }: ChangedEntry, flow: Flow): boolean {
       return [was, is].some((entry) =>
         (entry as Frame['loadTables'][number] | undefined)?.interfaces.includes(flow.interface?.no ?? ''),
       );
+    case 'rules':
+      return [was, is].some((entry) => entry !== undefined && isWhere((entry as Rule).where, flow));
     default:
       return section satisfies never;
   }

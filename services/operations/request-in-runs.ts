@@ -2,20 +2,21 @@
 import type { Actor } from '../../store/operations/actors.ts';
 import type { OperationRow } from '../../store/operations/operation-rows.ts';
 import { isKnownKey } from '../../store/operations/operations.ts';
-import { type Part, requestTogether } from '../../store/operations/operations-together.ts';
+import { type Alongside, type Part, requestTogether } from '../../store/operations/operations-together.ts';
 import type { ServiceDeps } from '../deps.ts';
 import { prepare, type VerbRequest, waitForOutcome } from './request-operation.ts';
 
 /**
- * Waits for all outcomes and answers that of the first run. Each part has a key of its own. The actor's permission is checked for each part
- * unless that part's key is known. Throws what `prepare` and `requestTogether` throw.
+ * Logs the request in all runs and answers its rows, without waiting for their outcomes. Each part has a key of its own. The actor's permission
+ * is checked for each part unless that part's key is known. Throws what `prepare` and `requestTogether` throw.
  */
-export async function requestInRuns(
+export async function logInRuns(
   deps: ServiceDeps,
   actor: Actor,
   requests: readonly VerbRequest[],
   key: string,
-): Promise<OperationRow> {
+  alongside?: Alongside,
+): Promise<OperationRow[]> {
   const parts: Part[] = [];
   for (const asked of requests) {
     const ownKey = parts.length === 0 ? key : `${key}/${asked.run}`;
@@ -32,8 +33,18 @@ export async function requestInRuns(
       key: ownKey,
     });
   }
-  const rows = await requestTogether(deps.pool, parts);
+  return requestTogether(deps.pool, parts, alongside);
+}
+
+/** The same; waits for all outcomes and answers that of the first run. */
+export async function requestInRuns(
+  deps: ServiceDeps,
+  actor: Actor,
+  requests: readonly VerbRequest[],
+  key: string,
+): Promise<OperationRow> {
   const outcomes: OperationRow[] = [];
-  for (const row of rows) outcomes.push(await waitForOutcome(deps, row));
+  for (const row of await logInRuns(deps, actor, requests, key))
+    outcomes.push(await waitForOutcome(deps, row));
   return outcomes[0]!;
 }

@@ -33,6 +33,7 @@ import { bodyHash } from '../operations/body-hash.ts';
 import { planOfMembers } from '../rerun/rerun-plan.ts';
 import { suggestNames } from '../suggest-names.ts';
 import { containingPeriods, overlappingPeriods, readersIn } from './readers.ts';
+import { membersOf } from './rule-plan.ts';
 import { type NewerFlow, type Redo, type RedoPart, whatToRedo } from './to-redo.ts';
 
 /** Maximum number of flows in `mayRead` and of spared flows of a run. */
@@ -115,26 +116,14 @@ export async function planCorrection(
 ): Promise<Plan> {
   const row = await readCorrection(deps.pool, id);
   const { redo } = await redoOf(deps, row);
-  const parts = redo.parts
-    .filter((part) => part.redo.redone.length > 0)
-    .map(({ context, times, redo: { redone, waiting } }) => ({
-      context,
-      state: times.state,
-      members: [...redone, ...waiting].sort((a, b) => a - b),
-    }));
-  if (parts.length === 0)
+  const members = membersOf(redo);
+  if (members === null)
     throw new SluiceError(
       'wrong_state',
       `no flow that could be redone has used the old rows of ${row.table} for ${row.period}`,
       { facts: { correction: id, leftOut: redo.left } },
     );
-  const found = {
-    parts,
-    left: redo.left,
-    roots: redo.parts.find(({ context }) => context === parts[0]!.context)!.redo.redone,
-    how: { scope: 'stale' as const, ...how, correction: id },
-  };
-  return planOfMembers(deps, actor, found);
+  return planOfMembers(deps, actor, { ...members, how: { scope: 'stale', ...how, correction: id } });
 }
 
 /** Who uses the table, and what has to be redone. */
@@ -151,7 +140,7 @@ async function redoOf(
 function outcomeOf(users: UsersOfTable, runs: number, left: number): CorrectionAnswer['outcome'] {
   if (runs > 0) return 'redo';
   if (left > 0) return 'left_out';
-  if (users.readers.length > 0) return 'nothing_started';
+  if (users.readers.length > 0) return 'not_used';
   return users.isRead && !users.isOpened ? 'period_not_run' : 'not_read';
 }
 

@@ -9,11 +9,11 @@ import type { ServiceDeps } from '../deps.ts';
 import { tablesIn } from '../lineage/estate-lineage.ts';
 import type { LeftOut } from '../rerun/rerun-across.ts';
 
-/** A flow of a run, and the moment of what is newer there, ms. */
+/** A flow of a run, and the moment of what is newer there, ms; null: that of its result. */
 export interface NewerFlow {
   readonly run: string;
   readonly flow: string;
-  readonly at: number;
+  readonly at: number | null;
 }
 
 export interface NewerData {
@@ -23,44 +23,60 @@ export interface NewerData {
   readonly corrected: readonly NewerFlow[];
 }
 
-export interface RedoPart {
+/** A run that was opened for the walk. */
+export interface OpenedRun {
   readonly context: RunContext;
-  readonly times: DataTimes;
   readonly walk: RunToWalk;
-  readonly redo: ToRedo;
+  /** By vertex, ms: when it succeeded; 0 = it has not. */
+  readonly finishedAt: Float64Array;
 }
 
-export interface Redo {
+export interface RedoOf<Opened> {
   /** Runs with something to redo: hours, then days, then months, each by period. */
-  readonly parts: readonly RedoPart[];
+  readonly parts: readonly (Opened & { readonly redo: ToRedo })[];
   /** Runs that have used, or may have used, the old data and stay as they are. */
   readonly left: readonly LeftOut[];
 }
 
-type Loaded = Omit<RedoPart, 'redo'>;
+/** A run as it stands now. */
+interface PresentRun extends OpenedRun {
+  readonly times: DataTimes;
+}
+export type Redo = RedoOf<PresentRun>;
+export type RedoPart = Redo['parts'][number];
 
-/** A snapshot of each run, and O(V + E) of them as often as runs above add something. */
-export async function whatToRedo(deps: ServiceDeps, newer: NewerData): Promise<Redo> {
-  const loaded = new Map<string, Loaded>();
+export type RedoScope = 'stale' | 'downstream';
+
+/** With `downstream` every edge counts. A snapshot of each run, and O(V + E) of them as often as runs above add something. */
+export const whatToRedo = (deps: ServiceDeps, newer: NewerData, scope: RedoScope = 'stale'): Promise<Redo> =>
+  walkRuns(deps, newer, (run) => presentRun(deps, run, scope));
+
+/** The same for runs that `open` opens: as they stand, or as they stood. */
+export async function walkRuns<Opened extends OpenedRun>(
+  deps: Pick<ServiceDeps, 'pool'>,
+  newer: NewerData,
+  open: (run: string) => Promise<Opened | LeftOut>,
+): Promise<RedoOf<Opened>> {
+  const opened = new Map<string, Opened>();
   const left = new Map<string, LeftOut>();
   const load = async (run: string): Promise<void> => {
-    if (loaded.has(run) || left.has(run)) return;
-    const found = await openRun(deps, run);
+    if (opened.has(run) || left.has(run)) return;
+    const found = await open(run);
     if ('code' in found) left.set(run, found);
-    else loaded.set(run, found);
+    else opened.set(run, found);
   };
   for (const { run } of [...newer.results, ...newer.corrected]) await load(run);
   const asked = new Set<string>();
   for (;;) {
-    const walks = new Map([...loaded].map(([run, { walk }]) => [run, walk]));
     const verticesOf = (list: readonly NewerFlow[]): Newer[] =>
       list.flatMap(({ run, flow, at }) => {
-        const v = loaded.get(run)?.context.index.get(flow);
-        return v === undefined ? [] : [{ run, v, at }];
+        const v = opened.get(run)?.context.index.get(flow);
+        return v === undefined ? [] : [{ run, v, at: at ?? opened.get(run)!.finishedAt[v]! }];
       });
+    const walks = new Map([...opened].map(([run, { walk }]) => [run, walk]));
     const redo = redoWalk(walks, verticesOf(newer.results), verticesOf(newer.corrected));
-    const before = loaded.size + left.size;
-    for (const [run, { context }] of [...loaded]) {
+    const before = opened.size + left.size;
+    for (const [run, { context }] of [...opened]) {
       const redone = (redo.get(run)?.redone ?? []).map((v) => context.graph.ids[v]!);
       const finished = newer.results.flatMap((item) => (item.run === run ? [item.flow] : []));
       const flows = [...redone, ...finished].filter((flow) => !asked.has(`${run} ${flow}`));
@@ -68,38 +84,50 @@ export async function whatToRedo(deps: ServiceDeps, newer: NewerData): Promise<R
       for (const flow of flows) asked.add(`${run} ${flow}`);
       for (const other of (await waitingFlows(deps.pool, run, flows)).keys()) await load(other);
     }
-    if (loaded.size + left.size > before) continue;
-    const parts = [...redo].map(([run, found]) => ({ ...loaded.get(run)!, redo: found }));
+    if (opened.size + left.size > before) continue;
+    const parts = [...redo].map(([run, found]) => ({ ...opened.get(run)!, redo: found }));
     return { parts: parts.sort(byCycle), left: [...left.values()] };
   }
 }
 
 const CYCLES = ['hour', 'day', 'month'] as const;
 
-function byCycle({ context: { run: a } }: Loaded, { context: { run: b } }: Loaded): number {
+function byCycle({ context: { run: a } }: OpenedRun, { context: { run: b } }: OpenedRun): number {
   const order = CYCLES.indexOf(a.cycle) - CYCLES.indexOf(b.cycle);
   return order !== 0 ? order : comparePeriods(a.period, b.period) || (a.id < b.id ? -1 : 1);
 }
 
-async function openRun(deps: ServiceDeps, run: string): Promise<Loaded | LeftOut> {
+async function presentRun(deps: ServiceDeps, run: string, scope: RedoScope): Promise<PresentRun | LeftOut> {
   const { purpose, state, frozen } = await readRun(deps.pool, run);
   if (purpose === 'rehearsal') return { run, code: 'rehearsal' };
   if (state === 'closed') return { run, code: 'run_closed' };
   if (frozen !== null) return { run, code: 'run_frozen' };
   const context = await deps.contextOf(run);
-  const [times, lineage] = await Promise.all([
-    readDataTimes(deps.pool, context, deps.graceMs),
-    deps.lineages.of(context.version),
-  ]);
-  const { graph, subscriptions } = context;
+  const times = await readDataTimes(deps.pool, context, deps.graceMs);
+  const { finishedAt } = times;
+  return { context, times, finishedAt, walk: await walkable(deps, context, times, scope) };
+}
+
+/** With the scope `downstream` every edge counts, whatever data goes over it. */
+const ANY_TABLES: FlowTables = { reads: null, writes: null };
+
+/** A run for the walk: its graph and the tables of its catalogue version, with these times. */
+export async function walkable(
+  deps: Pick<ServiceDeps, 'lineages'>,
+  context: RunContext,
+  { startedAt, stops }: Pick<DataTimes, 'startedAt' | 'stops'>,
+  scope: RedoScope,
+): Promise<RunToWalk> {
+  const { run, graph, subscriptions } = context;
+  const lineage = await deps.lineages.of(context.version);
   const tables = new Map<number, FlowTables | null>();
   const tablesOf = (v: number): FlowTables | null => {
     const known = tables.get(v);
     if (known !== undefined) return known;
-    const found = tablesIn(context.flow(graph.ids[v]!), lineage);
+    const read = tablesIn(context.flow(graph.ids[v]!), lineage);
+    const found = scope === 'stale' || read === null ? read : ANY_TABLES;
     tables.set(v, found);
     return found;
   };
-  const { startedAt, stops } = times;
-  return { context, times, walk: { run, graph, subscriptions, startedAt, stops, tablesOf } };
+  return { run: run.id, graph, subscriptions, startedAt, stops, tablesOf };
 }

@@ -1,10 +1,11 @@
 /**
- * Deletes what is kept for a limited time: answers to agents' calls (protocol C1), keys of operations (protocol B1) and what was decided in
- * slots of schedules. Every API does it; several at once change nothing more than one.
+ * Deletes what is kept for a limited time: answers to agents' calls (protocol C1), keys of operations (protocol B1), what was decided in
+ * slots of schedules, and what rules did more than a year ago. Every API does it; several at once change nothing more than one.
  */
 import type pg from 'pg';
 import { purgeAnswers } from '../../store/agents/agent-calls.ts';
 import { freeOldKeys } from '../../store/operations/operations.ts';
+import { purgeActs } from '../../store/rules/acts.ts';
 import { purgeSlots } from '../../store/schedules/schedules.ts';
 import { repeat } from '../../store/schema/repeat.ts';
 
@@ -20,9 +21,9 @@ export function startHousekeeping(
   return repeat(
     async () => {
       try {
-        await Promise.all([purgeAnswers(pool), freeOldKeys(pool), purgeSlots(pool)]);
+        await Promise.all([purgeAnswers(pool), freeOldKeys(pool), purgeSlots(pool), purgeActs(pool)]);
       } catch (error) {
-        warn({ error }, 'could not purge old answers, keys and decisions of schedules');
+        warn({ error }, 'could not purge old answers, keys, decisions of schedules and acts of rules');
       }
     },
     everyMs,

@@ -49,9 +49,20 @@ class NotAtRest extends Error {}
  * since the plan was made, or, with a plan or without, when a coordinator is still not at rest after `PATIENCE_MS`; `run_closed`, `run_frozen`,
  * and what a run would refuse its part with.
  */
-export async function requestTogether(pool: pg.Pool, parts: readonly Part[]): Promise<OperationRow[]> {
-  return atRest(pool, (client) => prepareAndCommit(client, parts));
+export async function requestTogether(
+  pool: pg.Pool,
+  parts: readonly Part[],
+  alongside?: Alongside,
+): Promise<OperationRow[]> {
+  return atRest(pool, async (client) => {
+    const rows = await prepareAndCommit(client, parts);
+    await alongside?.(client, rows);
+    return rows;
+  });
 }
+
+/** What is written in the transaction of the log rows, too. When it throws nothing was requested. */
+export type Alongside = (client: Transaction, rows: readonly OperationRow[]) => Promise<void>;
 
 /** Tries again until the coordinators have read what concerns the members. Throws `plan_stale` after `PATIENCE_MS`. */
 async function atRest<T>(pool: pg.Pool, work: (client: Transaction) => Promise<T>): Promise<T> {

@@ -36,7 +36,7 @@ export async function correctionOfKey(
 }
 
 /**
- * Writes a correction and its audit row, once per key. The same key again answers the first one; with another body it throws
+ * Writes a correction, the fact for the rules and its audit row, once per key. The same key again answers the first one; with another body it throws
  * `idempotency_key_reused`. To be called within a transaction.
  */
 export async function writeCorrection(client: Queryable, given: NewCorrection): Promise<CorrectionRow> {
@@ -57,6 +57,10 @@ export async function writeCorrection(client: Queryable, given: NewCorrection): 
   const row = inserted.rows[0];
   if (row === undefined)
     return sameCorrection((await correctionOfKey(client, given.actor, given.key))!, given);
+  await client.query(`insert into rule_facts (kind, correction_id, at_ms) values ('corrected', $1, $2)`, [
+    row.id,
+    row.at,
+  ]);
   await writeAudit(client, {
     actor: given.actor,
     verb: 'correct',
@@ -106,6 +110,15 @@ export async function listCorrections(
       page.before?.id ?? null,
       page.limit,
     ],
+  );
+  return found.rows;
+}
+
+/** Corrections since an instant, the oldest first. */
+export async function correctionsSince(client: Queryable, since: number): Promise<CorrectionRow[]> {
+  const found = await client.query<CorrectionRow>(
+    `select ${ROW} from corrections where at_ms > $1 order by at_ms, id`,
+    [since],
   );
   return found.rows;
 }

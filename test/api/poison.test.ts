@@ -54,6 +54,11 @@ const CLOSED: readonly (readonly [columns: RegExp, why: string])[] = [
   [/^schedule_slots\.(en|zh)$/, 'sentences of ours about periods'],
   [/^archived_runs\./, 'written of a run that has gone: names of files and counts'],
   [/^expected_(times|learned)\./, 'flows and groups of the catalogue'],
+  [
+    /^rule_acts\.(detail|approved_keys|root|lead|run_of_plan|plan_id)$|\.(act_id|correction_id|rule_id|holder)$/,
+    'ids of the catalogue and of the engine, and numbers',
+  ],
+  [/\.definition_hash$/, 'a hash of ours'],
   [/^corrections\.table_name$/, 'a table that flows of the catalogue read or write'],
   [/^migrations\.name$/, 'names of our own files'],
 ];
@@ -70,6 +75,7 @@ const NOOP = { platform: 'yt', program: { type: 'noop' } };
 const yaml = (text: string, also: readonly ShortFlow[] = []): string =>
   JSON.stringify({
     schedules: [{ id: 'days', names: { en: text, zh: text }, cycle: 'day', at: '02:00' }],
+    rules: [{ id: 'carry', names: { en: text, zh: text }, on: 'corrected' }],
     flows: [
       { id: 'A', names: { en: text, zh: text }, note: text, reads: ['ods.poison'], ...NOOP },
       {
@@ -147,6 +153,7 @@ async function tour(text: string, period: string, payload: object) {
   }
   for (const verb of ['drain', 'undrain']) await call(ann, `/agents/bot/${verb}`, { reason });
   await call(ann, '/events', { event: 'Landed', period, far: true, payload });
+  await call(bob, '/rules/carry/enable', { reason });
   await call(ann, '/corrections', { table: 'ods.poison', period, reason });
   await call(ann, '/backfills', { cycle: 'month', from: '2020-01', to: '2020-01', reason });
   const leases = await claim();

@@ -38,11 +38,11 @@ const documents = readable.filter((file) => file.endsWith('.md'));
 
 describe('rules', () => {
   const protocol = textOf('docs/protocol.md');
-  const rules = new Set([...protocol.matchAll(/^### ([A-E]\d+) /gm)].map(([, rule]) => rule!));
+  const rules = new Set([...protocol.matchAll(/^### ([A-F]\d+) /gm)].map(([, rule]) => rule!));
 
   test('every rule that is cited has its heading in docs/protocol.md', () => {
     // `C6`, `(protocol C1, C8)`, `C3: ...`; not `C6.Flow` or `x-A1`.
-    const RULE = /(?<![\w./-])([A-E][1-9]\d?)(?:-([A-E][1-9]\d?))?(?!\w|[.-]\w)/g;
+    const RULE = /(?<![\w./-])([A-F][1-9]\d?)(?:-([A-F][1-9]\d?))?(?!\w|[.-]\w)/g;
     const cited = lines.flatMap(({ file, line }) =>
       [...line.matchAll(RULE)].flatMap(([, first, last]) =>
         [first!, ...(last === undefined ? [] : [last])].map((rule) => ({ file, rule })),
@@ -55,14 +55,14 @@ describe('rules', () => {
 
   test('the code cites no range of rules: a list names those that the file carries out', () => {
     const ranges = lines.filter(
-      ({ file, line }) => !file.endsWith('.md') && /\b[A-E]\d+-[A-E]?\d+\b/.test(line),
+      ({ file, line }) => !file.endsWith('.md') && /\b[A-F]\d+-[A-F]?\d+\b/.test(line),
     );
     expect(ranges.map(({ file, line }) => `${file}: ${line.slice(0, 120)}`)).toEqual([]);
   });
 
   test('comments of the code cite a rule as `protocol A5`, or in a list after that word', () => {
     const RULE =
-      /(?<![\w./-]|\brules? )(?:[Pp]rotocol )?[A-E][1-9]\d?(?:(?:, | and | or )[A-E][1-9]\d?\b)*(?!\w|[.-]\w)/g;
+      /(?<![\w./-]|\brules? )(?:[Pp]rotocol )?[A-F][1-9]\d?(?:(?:, | and | or )[A-F][1-9]\d?\b)*(?!\w|[.-]\w)/g;
     const code = readable.filter((file) => /\.m?ts$/.test(file) && !file.startsWith('test/'));
     const cited = code.flatMap((file) =>
       commentsOf(file, textOf(file)).flatMap((comment) =>
@@ -74,7 +74,7 @@ describe('rules', () => {
   });
 
   test('no citation goes over the end of a line: a search for `protocol [^)]*A5` finds it', () => {
-    const BROKEN = /\bprotocol(?: [A-E]\d+,?(?: and| or)?)*[ \t]*\n[ \t]*(?:\*|\/\/|--|#)[ \t]*[A-E]\d+\b/gi;
+    const BROKEN = /\bprotocol(?: [A-F]\d+,?(?: and| or)?)*[ \t]*\n[ \t]*(?:\*|\/\/|--|#)[ \t]*[A-F]\d+\b/gi;
     const broken = readable.flatMap((file) =>
       [...textOf(file).matchAll(BROKEN)].map(([text]) => `${file}: ${text}`),
     );

@@ -115,7 +115,7 @@ describe('a correction before anything has run', () => {
   test('says that nothing has begun', async () => {
     await openTestRun(api.pool, '2026-09-30', 'day');
     expect(await correct('ods.src', '2026-09-30')).toMatchObject({
-      body: { outcome: 'nothing_started', runs: [] },
+      body: { outcome: 'not_used', runs: [] },
     });
   });
 });
@@ -217,7 +217,7 @@ describe('a correction after days and month are done', () => {
       ),
     );
     expect((await ann.get(`/corrections/${id}`)).body).toMatchObject({
-      outcome: 'nothing_started',
+      outcome: 'not_used',
       runs: [],
     });
     expect(await ann.post(`/corrections/${id}/rerun-plans`, {})).toMatchObject({
@@ -233,7 +233,7 @@ describe('a correction after days and month are done', () => {
     await ann.post(`/runs/${month}/rerun-plans/${made.body.id}/apply`, { reason: 'redo' });
     await work();
     expect(await ann.get(`/corrections/${id}`)).toMatchObject({
-      body: { outcome: 'nothing_started', runs: [] },
+      body: { outcome: 'not_used', runs: [] },
     });
   });
 

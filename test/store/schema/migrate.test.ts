@@ -115,6 +115,9 @@ test('every table with rows of a run goes with it, or is named here with the rea
     leases: 'a run with open leases does not go',
     outbox: 'a run with flows to be claimed does not go',
     rerun_plans: 'deleted, not archived: applied ones stand in operations',
+    rule_acts: 'what rules did is forgotten by age',
+    rule_facts: 'taken away by the next look of the rules',
+    rule_redone: 'belongs to the act',
     schedule_slots: 'belongs to the schedule, which forgets it by age',
   };
   const known = [...RUN_TABLES.map((other) => other.table), ...Object.keys(stays)];
