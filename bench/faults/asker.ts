@@ -32,6 +32,8 @@ export interface Asker {
   read<T>(path: string): Promise<T | undefined>;
   /** A POST that is no operation, asked once: a rerun plan. */
   attempt<T>(path: string, body: unknown): Promise<T | undefined>;
+  /** A POST that is no operation, repeated until an API accepts it or refuses it; undefined: it was refused, or given up. */
+  insist<T>(path: string, body: unknown, key?: string): Promise<T | undefined>;
   /** Repeats until answered or `giveUp` is aborted. */
   operate(given: {
     path: string;
@@ -85,6 +87,19 @@ export function createAsker(options: {
   return {
     read: (path) => once('GET', path),
     attempt: (path, body) => once('POST', path, body),
+    async insist<T>(path: string, body: unknown, key?: string) {
+      while (!giveUp.aborted) {
+        try {
+          const answer = await ask('POST', path, body, key);
+          if (answer.ok) return answer.body as T;
+          if (answer.status < 500 && answer.status !== 429 && answer.status !== 408) return undefined;
+        } catch {
+          turn++;
+        }
+        await pause(AGAIN_MS, undefined, { signal: giveUp }).catch(() => {});
+      }
+      return undefined;
+    },
     async operate({ path, body, key, run, verb, targets }) {
       const mine: Acknowledged = {
         operator,

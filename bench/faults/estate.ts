@@ -67,6 +67,19 @@ export function drawEstate(flows: number, seed: number): Estate {
   };
 }
 
+/** The table that a flow is said to write. Nobody looks into it: rules go by what is declared. */
+export const tableOf = (flow: string): string => `own.${flow.toLowerCase()}`;
+
+/** Carries corrections of these tables downstream, at most as many flows as people redo at once. */
+export const RULE = {
+  id: 'carry',
+  names: { en: 'carry', zh: '传递' },
+  on: 'corrected',
+  approval: 'never',
+  settleMs: 1_000,
+  limits: { perFlowAndDay: 100, perRunAndDay: 1_000, members: 25, coolDownMs: 0 },
+} as const;
+
 /** Where shell programs write. */
 export interface Paths {
   /** A file that every program appends to. */
@@ -87,6 +100,7 @@ export async function writeEstate(
   const seconds = (): string =>
     ((PROGRAM_MS.least + random() * (PROGRAM_MS.most - PROGRAM_MS.least)) / 1_000).toFixed(2);
   await mkdir(join(folder, 'programs'), { recursive: true });
+  const works = new Set(estate.flows.filter((flow) => flow.effect !== null).map((flow) => flow.id));
   const flows = estate.flows.map((flow) => ({
     id: flow.id,
     names: { en: flow.id, zh: flow.id },
@@ -98,6 +112,9 @@ export async function writeEstate(
           kind: 'job',
           platform: 'yt',
           // Broken platforms and lost agents are what this is about: their budgets are wide, the program's own is not.
+          // So a correction of one flow's table concerns those below it.
+          reads: flow.after.filter((from) => works.has(from)).map(tableOf),
+          writes: [tableOf(flow.id)],
           retries: { program: 0, infrastructure: 20, timeout: 20, lost: 20, backoffMs: 200 },
           timeoutMs: TIMEOUT_MS,
           idempotent: flow.idempotent,
@@ -115,7 +132,12 @@ export async function writeEstate(
                 },
         }),
   }));
-  const catalogue = { connections: [{ id: 'yt', platform: 'yt' }], pools: estate.pools, flows };
+  const catalogue = {
+    connections: [{ id: 'yt', platform: 'yt' }],
+    pools: estate.pools,
+    rules: [RULE],
+    flows,
+  };
   await writeFile(join(folder, 'faults.yaml'), JSON.stringify(catalogue));
   for (const flow of estate.flows)
     if (flow.effect === 'sql' && !flow.shared)

@@ -86,6 +86,11 @@ export interface Facts {
   readonly notes: readonly Note[];
   readonly beats: readonly Beats[];
   readonly acknowledged: readonly Acknowledged[];
+  /** Ids of corrections that were accepted. */
+  readonly corrections: readonly string[];
+  readonly acts: readonly { correction: string; state: string; plan: string | null }[];
+  /** Reruns that the rule asked for. */
+  readonly carried: readonly { id: string; run: string; plan: string; state: string }[];
   /** What is left of attempts in the record: leases, outbox rows, locks, used pools. */
   readonly left: Readonly<Record<string, number>>;
 }
@@ -99,6 +104,7 @@ export async function readFacts(
     slots: Readonly<Record<string, number>>;
     paths: Paths;
     acknowledged: readonly Acknowledged[];
+    corrections: readonly string[];
   },
 ): Promise<Facts> {
   const rows = async <T>(pool: pg.Pool, text: string): Promise<T[]> => numbers((await pool.query(text)).rows);
@@ -111,6 +117,12 @@ export async function readFacts(
     estate: given.estate,
     slots: given.slots,
     acknowledged: given.acknowledged,
+    corrections: given.corrections,
+    acts: await rows(record, 'select correction_id as correction, state, plan_id as plan from rule_acts'),
+    carried: await rows(
+      record,
+      `select id, run_id as run, body->'plan'->>'id' as plan, state from operations where actor like 'rule:%'`,
+    ),
     left: Object.fromEntries(left.map(({ name, n }) => [name, n])),
     notes: parseNotes(await readFile(given.paths.notes, 'utf8').catch(() => '')),
     beats: await readBeats(given.paths.beats),

@@ -6,6 +6,7 @@
 import type { AttemptFact, Facts } from './facts.ts';
 import { checkOperations } from './operations-check.ts';
 import { checkOrder } from './order-check.ts';
+import { checkRules } from './rules-check.ts';
 import { checkSurvivors } from './survivors.ts';
 import { flowKey, generationKey, grouped, RELEASING, type Report, type Violation } from './violation.ts';
 
@@ -21,6 +22,7 @@ export function violationsOf(facts: Facts): Violation[] {
   checkOrder(facts, report);
   checkRoom(facts, report);
   checkOperations(facts, report);
+  checkRules(facts, report);
   if (staleRefused(facts) === 0)
     report('stale_refused', 'no stale result was refused: the run proves nothing about late results', {});
   return found;

@@ -3,14 +3,19 @@
  * stands still, as people on a night shift do. When no faults strike any more they only tend, until every run is done.
  */
 import { setTimeout as pause } from 'node:timers/promises';
+import type { Correction } from '../../contract/corrections.ts';
 import type { Flow, FlowPage } from '../../contract/flows.ts';
 import type { Plan } from '../../contract/rerun-plans.ts';
 import { randomOf } from '../load/graphs.ts';
 import { type Acknowledged, type Asker, createAsker } from './asker.ts';
-import type { Estate, Note } from './estate.ts';
+import { type Estate, type Note, RULE, tableOf } from './estate.ts';
 
 export interface Operators {
   readonly acknowledged: readonly Acknowledged[];
+  /** Ids of corrections that were accepted: none may be lost, none be carried twice. */
+  readonly corrections: readonly string[];
+  /** Lets the rule of the estate act, before anything fails. */
+  enableRule(): Promise<void>;
   /** Answers with status 500: none is right, each is listed. */
   readonly internal: readonly string[];
   /** From now on nothing new is begun: held, failed, unknown and waiting flows are seen to. */
@@ -38,16 +43,20 @@ interface OperatorsOptions {
 const PAUSE_MS = { least: 300, most: 1_500 };
 /** The largest plan that is applied, in flows: redoing half a run again and again would never end. */
 const REDONE_LIMIT = 25;
+/** Part of the flows whose inputs are corrected, the last ones: below the others lies half a run. */
+const LATE = 0.5;
 
 export function startOperators(options: OperatorsOptions): Operators {
   const { seed, estate } = options;
   const acknowledged: Acknowledged[] = [];
+  const corrections: string[] = [];
   const internal: string[] = [];
   const giveUp = new AbortController();
   let runs: readonly string[] = [];
   let tending = false;
   let over = false;
   const upstreams = new Map(estate.flows.map((flow) => [flow.id, flow.after]));
+  const late = new Set(estate.flows.slice(-Math.ceil(estate.flows.length * LATE)).map(({ id }) => id));
 
   const askers = [...options.tokens].map(([operator, token], i) =>
     createAsker({
@@ -114,15 +123,25 @@ export function startOperators(options: OperatorsOptions): Operators {
           return chosen(await inState('waiting_upstream', 'failed'), 'force-pass', { evidence: 'checked' });
         if (dice < 0.88)
           return chosen(await inState('running'), 'force-pass', { evidence: 'checked', supersede: true });
-        if (dice < 0.94) {
+        if (dice < 0.93) {
           const flow = pick(await inState('waiting_upstream'));
           const from = pick(upstreams.get(flow?.id ?? '') ?? []);
           if (flow !== undefined && from !== undefined)
             await one('waive', { edges: [{ from, to: flow.id }] }, [`${from} -> ${flow.id}`]);
           return;
         }
+        if (dice < 0.97) return correct();
         const flow = pick(await inState('succeeded', 'running'));
         if (flow !== undefined) await redo([flow.id], 'downstream', random() < 0.5 ? 'wait' : 'supersede');
+      };
+      const correct = async (): Promise<void> => {
+        const flow = pick((await inState('succeeded')).filter(({ id }) => late.has(id)));
+        const from = pick(upstreams.get(flow?.id ?? '') ?? []);
+        if (from === undefined) return;
+        nth++;
+        const body = { table: tableOf(from), period: run.replace('month-', ''), reason: 'shift' };
+        const made = await asker.insist<Correction>('/corrections', body, `${name}-${seed}-${nth}`);
+        if (made !== undefined) corrections.push(made.id);
       };
       const chosen = async (flows: readonly Flow[], verb: string, more: object = {}): Promise<void> => {
         const flow = pick(flows);
@@ -134,6 +153,10 @@ export function startOperators(options: OperatorsOptions): Operators {
 
   return {
     acknowledged,
+    corrections,
+    async enableRule() {
+      await askers[0]!.insist(`/rules/${RULE.id}/enable`, { reason: 'faults' });
+    },
     internal,
     onlyTend: () => {
       tending = true;

@@ -69,6 +69,9 @@ export interface FaultSummary {
   /** From the last fault until everything had ended. */
   readonly quietMs: number;
   readonly staleRefused: number;
+  /** Corrections that were accepted, and reruns that the rule made of them. */
+  readonly corrections: number;
+  readonly carried: number;
   readonly violations: readonly Violation[];
   /** Where logs and data are, when they were kept. */
   readonly kept: string | null;
@@ -132,6 +135,7 @@ export async function runUnderFaults(options: FaultOptions): Promise<FaultSummar
       notes: async () => parseNotes(await readFile(paths.notes, 'utf8')),
       certainAfterMs: ORPHAN_MS + GRACE_MS + 5_000,
     });
+    await operators.enableRule();
     const faults = { active: true };
     const periods = keepRunsComing(installation, operators, faults, options);
     const injected = await carryOut(schedule, { installation, disks, random, say, signal });
@@ -151,6 +155,7 @@ export async function runUnderFaults(options: FaultOptions): Promise<FaultSummar
       estate,
       paths,
       acknowledged: operators.acknowledged,
+      corrections: operators.corrections,
       slots: Object.fromEntries(agents.map((agent) => [agent, SLOTS])),
     });
     await installation.stop();
@@ -188,6 +193,8 @@ export async function runUnderFaults(options: FaultOptions): Promise<FaultSummar
       mostTries: Math.max(0, ...facts.acknowledged.map((entry) => entry.tries)),
       quietMs,
       staleRefused: staleRefused(facts),
+      corrections: facts.corrections.length,
+      carried: facts.carried.length,
       violations,
       kept,
       ok,
@@ -216,6 +223,8 @@ async function keepRunsComing(
   let saidAt = 0;
   while (performance.now() < until && !signal.aborted) {
     if (!faults.active && until === Number.POSITIVE_INFINITY) until = performance.now() + quietMs;
+    // Read first: operators report no corrections any more, so nothing is carried after this.
+    const carried = !faults.active && (await isCarried(record));
     const runs = await progressOf(record).catch(() => undefined);
     if (runs !== undefined) {
       const open = runs.filter((run) => !run.finished);
@@ -225,7 +234,7 @@ async function keepRunsComing(
         await operators.open(periodOf(opened++));
         openedAt = performance.now();
       }
-      if (!faults.active && open.length === 0 && runs.length === opened) return opened;
+      if (carried && open.length === 0 && runs.length === opened) return opened;
       if (performance.now() - saidAt > 10_000) {
         saidAt = performance.now();
         const asked = operators.acknowledged.length;
@@ -248,6 +257,16 @@ async function atWork(record: Installation['record']): Promise<number> {
     .query<{ n: number }>('select count(*)::int as n from outbox')
     .catch(() => ({ rows: [{ n: ENOUGH_ATTEMPTS }] }));
   return found.rows[0]!.n;
+}
+
+/** Whether rules have nothing under way any more. */
+async function isCarried(record: Installation['record']): Promise<boolean> {
+  const found = await record
+    .query<{ n: number }>(
+      `select (select count(*) from rule_facts)::int + (select count(*) from rule_acts where state = 'gathering')::int as n`,
+    )
+    .catch(() => ({ rows: [{ n: 1 }] }));
+  return found.rows[0]!.n === 0;
 }
 
 async function progressOf(record: Installation['record']) {

@@ -4,6 +4,7 @@ import { watchSignals } from '../../embedded/shutdown.ts';
 import { SluiceError } from '../../errors.ts';
 import { answers } from './answers.ts';
 import { burst } from './burst.ts';
+import { carried } from './carried.ts';
 import { type GraphFile, readGraphFile } from './graph-file.ts';
 import { WORKLOADS } from './graphs.ts';
 import { rules } from './rules.ts';
@@ -41,7 +42,10 @@ async function main(): Promise<unknown> {
   if (options.verbs) return verbs({ seconds: number('seconds', options.seconds), say, shutdown });
   if (options.answers) return answers({ flows: number('flows', options.flows), say, shutdown });
   if (options.burst) return burst({ say, shutdown });
-  if (options.rules) return rules({ flows: number('flows', options.flows), say });
+  if (options.rules) {
+    const asked = { flows: number('flows', options.flows), say };
+    return { ...rules(asked), ...(await carried({ ...asked, shutdown })) };
+  }
   if (graph === undefined)
     throw usage(
       'say what to measure: --graph FILE (or w1, w2, w3, w4), --verbs, --answers, --burst, --rules',

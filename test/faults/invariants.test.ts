@@ -116,6 +116,12 @@ const sound: Facts = {
   // S ends at 170 in the record.
   beats: [{ epoch: 2, firstMs: 130, lastMs: 160 }],
   acknowledged: [acknowledged],
+  corrections: ['c1', 'c2'],
+  acts: [
+    { correction: 'c1', state: 'applied', plan: 'p1' },
+    { correction: 'c2', state: 'covered', plan: null },
+  ],
+  carried: [{ id: 'op-9', run: RUN, plan: 'p1', state: 'applied' }],
   left: { leases: 0, outbox: 0, locks: 0, pools: 0 },
 };
 
@@ -125,6 +131,27 @@ const change = <T>(list: readonly T[], i: number, changes: Partial<T>): T[] =>
 
 /** What was done to the record -> the invariants that must be named. */
 const SABOTEURS: readonly (readonly [string, Doctored, readonly string[]])[] = [
+  [
+    'a correction that no rule has looked at',
+    () => ({ corrections: ['c1', 'c2', 'c3'] }),
+    ['correction_kept'],
+  ],
+  [
+    'a correction that gathers for ever',
+    ({ acts }) => ({ acts: change(acts, 1, { state: 'gathering' }) }),
+    ['correction_kept'],
+  ],
+  [
+    'a correction that is carried twice',
+    ({ carried }) => ({ carried: [...carried, { ...carried[0]!, id: 'op-10' }] }),
+    ['carried_once'],
+  ],
+  [
+    'a rerun of a rule that no act knows of',
+    ({ carried }) => ({ carried: [...carried, { ...carried[0]!, id: 'op-10', plan: 'p2' }] }),
+    ['carried_once'],
+  ],
+  ['an act that says applied, and nothing was', () => ({ carried: [] }), ['correction_kept']],
   [
     'an effect that is there twice',
     ({ effects }) => ({ effects: [...effects, { ...effects[1]!, epoch: 4 }] }),
