@@ -63,9 +63,7 @@ export function readByPackage(text: string): {
     const document = parseDocument(text, { prettyErrors: false, merge: true });
     const wrong = [...document.errors, ...document.warnings];
     if (wrong.length > 0)
-      return failed(
-        wrong.map(({ pos, message }) => ({ pos: pos[0], message: { en: message, zh: message } })),
-      );
+      return failed(wrong.map(({ pos, message }) => ({ pos: pos[0], message: inWords(message) })));
     const flaws = flawsOf(document);
     const broken = flaws.filter(({ kind }) => kind === 'structure');
     if (broken.length > 0) return failed(broken);
@@ -81,7 +79,7 @@ const TOO_DEEP = {
   zh: `列表与映射嵌套超过 ${DEPTH_LIMIT} 层`,
 };
 
-/** A message of the package in both languages. A text that is nested too deep for it ends in an overflow of the stack. */
+/** A message of the package in both languages. A text that is nested too deep for it ends in an overflow of the stack, thrown or among its errors. */
 const inWords = (message: string): NodeFlaw['message'] =>
   message.startsWith('Maximum call stack') ? TOO_DEEP : { en: message, zh: message };
 

@@ -255,6 +255,12 @@ describe('parsing a catalogue', () => {
     expect(problemsOf(text)[0]).toMatch(/^0\.yaml:\d+:\d+ yaml_syntax not YAML: .*deep/);
   });
 
+  test('lists that are too deep are called so, however little room is left on the stack', () => {
+    const text = `flows:\n${job('A', `    after: ${'['.repeat(900)}${']'.repeat(900)}\n`)}${job('B')}`;
+    const below = (frames: number): string => (frames === 0 ? problemsOf(text)[0]! : below(frames - 1));
+    for (const frames of [0, 2_000, 4_000, 6_000, 7_000]) expect(below(frames)).toMatch(/deep/);
+  });
+
   describe('merge keys', () => {
     const base = `flows:
   - &std
