@@ -6,7 +6,6 @@ import { type FoundPlan, judge, type RulePast, settledAt } from '../../graph/rul
 import { readTimesOf } from '../../store/history/data-times-past.ts';
 import { type RunContext, readRun } from '../../store/record/run-context.ts';
 import { readClock } from '../../store/record/snapshot.ts';
-import { archivedAmong } from '../../store/retention/archived-runs.ts';
 import { correctionsSince } from '../../store/rules/corrections.ts';
 import { type PastResult, resultsSince } from '../../store/rules/past-results.ts';
 import { displayZone } from '../catalogue/display-zone.ts';
@@ -31,6 +30,8 @@ const DAY_MS = 86_400_000;
 interface Happened extends NewerData {
   readonly root: string;
   readonly at: number;
+  /** Runs that have left the record and may have used the old data. */
+  readonly archived: readonly string[];
 }
 
 /**
@@ -57,11 +58,7 @@ export async function tryRule(deps: ServiceDeps, id: string, days: number): Prom
       corrected: group.flatMap(({ corrected }) => corrected),
     };
     const redo = await walkRuns(deps, newer, (run) => opener(run, at));
-    for (const run of await archivedAmong(
-      deps.pool,
-      redo.left.map(({ run }) => run),
-    ))
-      archived.add(run);
+    for (const { archived: gone } of group) for (const run of gone) archived.add(run);
     const found = await foundIn(deps, redo);
     const judged = judge(
       rule,
@@ -100,7 +97,7 @@ async function correctionsOf(deps: ServiceDeps, rule: Rule, since: number): Prom
     const corrected = users.readers
       .filter(({ run, flow }) => looksAt(rule, run, users.flows.get(flow)!))
       .map((reader): NewerFlow => ({ ...reader, at: row.at }));
-    found.push({ root: row.id, at: row.at, results: [], corrected });
+    found.push({ root: row.id, at: row.at, results: [], corrected, archived: users.archived });
   }
   return found;
 }
@@ -110,7 +107,8 @@ async function resultsOf(deps: ServiceDeps, rule: Rule, since: number): Promise<
   for (const row of await resultsSince(deps.pool, since)) {
     const { run, flow, generation, at } = row;
     if (!(await isSeen(deps, rule, row))) continue;
-    found.push({ root: `${run} ${flow} ${generation}`, at, results: [{ run, flow, at }], corrected: [] });
+    const root = `${run} ${flow} ${generation}`;
+    found.push({ root, at, results: [{ run, flow, at }], corrected: [], archived: [] });
   }
   return found;
 }

@@ -79,7 +79,7 @@ export async function readFacts(client: Queryable, limit: number): Promise<RuleF
       from (select * from rule_facts order by id limit $1) f
       left join flow_generations g on g.run_id = f.run_id and g.flow_id = f.flow_id and g.generation = f.generation - 1
       left join operations o on o.id = g.operation_id
-      left join rule_acts a on a.plan_id = o.body->'plan'->>'id'
+      left join rule_acts a on a.plan_id = o.body->'plan'->>'id' and a.lead is null
       order by f.id`,
     values: [limit],
   });
