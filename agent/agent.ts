@@ -3,15 +3,17 @@
  * running programs while the API is away and delivers their results when it is back. This file puts its parts together.
  */
 import type { EventLogger } from '../logging.ts';
+import type { CorrectionRows } from '../platforms/sql/correction-rows.ts';
 import type { Fences } from '../platforms/sql/fence-report.ts';
 import type { ApiClient } from './api-client.ts';
 import { Attempts, type Platforms } from './attempts.ts';
 import type { Introduction } from './calls.ts';
 import { ClaimLoop } from './claim-loop.ts';
 import { Farewell } from './farewell.ts';
-import { fenceLook } from './fence-look.ts';
 import { Heartbeats } from './heartbeats.ts';
 import { LogShipper } from './log-shipper.ts';
+import { lookForCorrections } from './looks/correction-look.ts';
+import { fenceLook } from './looks/fence-look.ts';
 import { ResultDelivery } from './result-delivery.ts';
 import { ResultSpool } from './result-spool.ts';
 import { Session } from './session.ts';
@@ -35,6 +37,8 @@ export interface AgentOptions extends Omit<Introduction, 'instance'> {
   readonly claimWaitMs?: number;
   /** Whose works the fences of its databases hold. */
   readonly fences?: Fences;
+  /** Corrections that were reported by rows on its databases. */
+  readonly corrections?: CorrectionRows;
   /** Called once, when the API knows this agent. */
   readonly onReady?: () => void;
 }
@@ -110,6 +114,7 @@ export function createAgent(options: AgentOptions): Agent {
         resume();
         orphans = setInterval(() => attempts.endOrphans(), ORPHAN_LOOK_MS);
         beating = heartbeats.run();
+        void lookForCorrections(session, options.corrections, logger);
         await claims.run();
         await farewell.leave(beating);
       } catch (error) {

@@ -14,7 +14,15 @@ const TIMEOUT_MS = 15_000;
 const FIRST_RETRY_MS = 100;
 const LONGEST_RETRY_MS = 5_000;
 
-export type Operation = 'hello' | 'claim' | 'started' | 'heartbeat' | 'complete' | 'logs' | 'leave';
+export type Operation =
+  | 'hello'
+  | 'claim'
+  | 'started'
+  | 'heartbeat'
+  | 'complete'
+  | 'logs'
+  | 'leave'
+  | 'corrections';
 
 /** The API answered with an error. `code` is that of its problem+json, if it sent one. */
 export class ApiRefusal extends Error {

@@ -7,6 +7,8 @@ import {
   type ClaimRequest,
   CompleteAnswer,
   type CompleteRequest,
+  CorrectionsAnswer,
+  type CorrectionsRequest,
   HeartbeatAnswer,
   type HeartbeatRequest,
   HelloAnswer,
@@ -72,6 +74,13 @@ export function createCalls(client: ApiClient, who: Introduction) {
     heartbeat(beat: Omit<HeartbeatRequest, 'instance'>, options: CallOptions): Promise<HeartbeatAnswer> {
       const body: HeartbeatRequest = { instance, ...beat };
       return client.call('heartbeat', JSON.stringify(body), HeartbeatAnswer, options);
+    },
+    corrections(
+      corrections: CorrectionsRequest['corrections'],
+      options: CallOptions,
+    ): Promise<CorrectionsAnswer> {
+      const body: CorrectionsRequest = { instance, corrections };
+      return client.call('corrections', JSON.stringify(body), CorrectionsAnswer, options);
     },
     leave(held: number[], options: CallOptions): Promise<unknown> {
       const body: LeaveRequest = { instance, held };

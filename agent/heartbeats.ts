@@ -2,7 +2,7 @@
 import { pause } from './api-client.ts';
 import type { Attempts } from './attempts.ts';
 import { diskTrouble } from './disk-room.ts';
-import type { FenceLook } from './fence-look.ts';
+import type { FenceLook } from './looks/fence-look.ts';
 import type { Session } from './session.ts';
 
 /** A heartbeat is answered within its interval, or its API counts as lost; the wait is never shorter than this, ms. */

@@ -10,6 +10,7 @@ import { childEnvironment, loadConfig, projectFolder } from '../config.ts';
 import { SluiceError } from '../errors.ts';
 import { createLogger } from '../logging.ts';
 import packageFile from '../package.json' with { type: 'json' };
+import { correctionRowsOf } from '../platforms/sql/correction-rows.ts';
 import { fencesOf } from '../platforms/sql/fence-report.ts';
 import { createAgent } from './agent.ts';
 import { createApiClient } from './api-client.ts';
@@ -62,6 +63,7 @@ async function main(): Promise<void> {
     drainMs,
     endPrograms,
     fences: fencesOf(connections),
+    corrections: correctionRowsOf(connections),
     onReady: () => process.send?.({ ready: true }),
   });
   let askedOn = Number.NaN;

@@ -294,6 +294,29 @@ export const LogsRequest = z.strictObject({
 /** `refused`: epochs whose bytes could not be stored now; the agent keeps them and sends them again. */
 export const LogsAnswer = z.object({ stop, refused: Epochs.default([]) });
 
+/** Rows of `sluice.sluice_correction` on the agent's connections: tables that were corrected there (protocol E5). */
+export const CorrectionsRequest = z.strictObject({
+  instance: RequestId,
+  corrections: z
+    .array(
+      z.strictObject({
+        connection: spokenText(120),
+        row: z.int().min(0),
+        table: spokenText(300),
+        period: spokenText(20),
+        reason: spokenText(2_000),
+      }),
+    )
+    .min(1)
+    .max(1_000),
+});
+/** What became of each: `accepted` with the id of the correction, or why it was refused. A row that has no answer is reported again. */
+export const CorrectionsAnswer = z.object({
+  answers: z.array(z.object({ connection: z.string(), row: z.int(), answer: z.string() })),
+});
+export type CorrectionsRequest = Infer<typeof CorrectionsRequest>;
+export type CorrectionsAnswer = Infer<typeof CorrectionsAnswer>;
+
 /**
  * Last call of a process that ends on purpose: leases sent but not started may be requeued at once, the name is free,
  * and a waiting claim of the instance is answered empty. `held` as in `hello`: programs that go on without the agent.

@@ -6,6 +6,8 @@ import {
   ClaimRequest,
   CompleteAnswer,
   CompleteRequest,
+  CorrectionsAnswer,
+  CorrectionsRequest,
   HeartbeatAnswer,
   HeartbeatRequest,
   HelloAnswer,
@@ -20,13 +22,15 @@ import {
 import { GivenId } from '../../contract/fields.ts';
 import { SluiceError } from '../../errors.ts';
 import type { ServiceDeps } from '../../services/deps.ts';
+import { reportFromPlatform } from '../../services/rules/corrections.ts';
 import type { Actor } from '../../store/operations/actors.ts';
 import type { Api } from '../instance.ts';
 
 /** Maximum size of a call, bytes: a thousand results with long messages of 4,000 characters fit, and a megabyte of log in base64. */
 const BODY_LIMIT = 16 * 1024 * 1024;
 
-export function agentCallRoutes(app: Api, { agentCalls: calls }: ServiceDeps): void {
+export function agentCallRoutes(app: Api, deps: ServiceDeps): void {
+  const { agentCalls: calls } = deps;
   const params = z.object({ agent: GivenId });
   const common = { method: 'POST', config: { permission: 'agent' }, bodyLimit: BODY_LIMIT } as const;
   const tags = ['agents'];
@@ -72,6 +76,12 @@ export function agentCallRoutes(app: Api, { agentCalls: calls }: ServiceDeps): v
     url: '/agents/:agent/logs',
     schema: { tags, params, body: LogsRequest, response: { 200: LogsAnswer } },
     handler: (request) => calls.logs(request.params.agent, request.body),
+  });
+  app.route({
+    ...common,
+    url: '/agents/:agent/corrections',
+    schema: { tags, params, body: CorrectionsRequest, response: { 200: CorrectionsAnswer } },
+    handler: (request) => reportFromPlatform(deps, request.actor!, request.body.corrections),
   });
   app.route({
     ...common,

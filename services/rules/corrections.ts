@@ -1,4 +1,5 @@
 /** Corrections of tables (protocol E5): reported by people and programs, and what has to be redone because of one. */
+import type { CorrectionsAnswer, CorrectionsRequest } from '../../contract/agent.ts';
 import type {
   CorrectionAnswer,
   CorrectionPlanRequest,
@@ -68,6 +69,37 @@ export async function reportCorrection(
   authorise(actor, 'correct', [...used.flows.values()]);
   const row = await inTransaction(deps.pool, (client) => writeCorrection(client, given));
   return meaningOf(deps, row, used);
+}
+
+/**
+ * Corrections that rows on a platform report, each with its answer: in words, for the person who wrote the row. A row is reported under its
+ * connection and number, so several agents that see it report it once. An outage answers nothing: the agent asks again.
+ */
+export async function reportFromPlatform(
+  deps: ServiceDeps,
+  agent: Actor,
+  rows: CorrectionsRequest['corrections'],
+): Promise<CorrectionsAnswer> {
+  const answers: CorrectionsAnswer['answers'][number][] = [];
+  for (const { connection, row, table, period, reason } of rows) {
+    const actor: Actor = { ...agent, name: `connection:${connection}` };
+    const platform = await platformOf(deps, connection);
+    const asked = { table, period, reason: reason.trim() || 'reported on the platform', platform };
+    try {
+      const { id, outcome } = await reportCorrection(deps, actor, asked, `row:${row}`);
+      answers.push({ connection, row, answer: `accepted: ${id} (${outcome})` });
+    } catch (error) {
+      if (!(error instanceof SluiceError) || error.kind.status >= 500) throw error;
+      answers.push({ connection, row, answer: `refused: ${error.code}: ${error.message}` });
+    }
+  }
+  return { answers };
+}
+
+/** The platform of a connection in the newest catalogue; undefined: it has none of that name. */
+async function platformOf(deps: ServiceDeps, connection: string): Promise<string | undefined> {
+  const { frame } = await versionOf(deps);
+  return frame.connections.find(({ id }) => id === connection)?.platform;
 }
 
 /** What a correction means by the state of the runs now. */

@@ -1,6 +1,6 @@
 /** Looks at the fences of the agent's databases at intervals, for `sluice doctor`. A heartbeat takes along what the last look found, without waiting. */
-import type { HeartbeatRequest } from '../contract/agent.ts';
-import type { Fences, FencesFound } from '../platforms/sql/fence-report.ts';
+import type { HeartbeatRequest } from '../../contract/agent.ts';
+import type { Fences, FencesFound } from '../../platforms/sql/fence-report.ts';
 
 /** Interval of the looks, ms. */
 const LOOK_MS = 600_000;
