@@ -159,6 +159,8 @@ export const ERRORS = {
     ['Nothing to do: the run is open.', '无需操作：该运行处于打开状态。']),
   not_confirmed: kind(409, 5, ['The flow is not confirmed', '该流程尚未确认'],
     ['Nothing to do: there is no confirmation to withdraw.', '没有可撤回的确认。']),
+  not_gathering: kind(409, 5, ['The rule waits for nothing more', '该动作已不在汇集'],
+    ['See what became of it with: sluice rule history', '请用以下命令查看其状态：sluice rule history']),
   not_paused: kind(409, 5, ['The platform is not paused', '该平台未暂停'],
     ['Nothing to do.', '无需操作。']),
   not_ready: retryable(kind(503, 1, ['The service is not ready', '服务尚未就绪'],

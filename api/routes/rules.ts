@@ -15,6 +15,7 @@ import type { ServiceDeps } from '../../services/deps.ts';
 import { tryRule } from '../../services/rules/rule-try.ts';
 import {
   decideAct,
+  hurry,
   listRules,
   requireKeyRole,
   setRule,
@@ -98,6 +99,14 @@ export function ruleRoutes(app: Api, deps: ServiceDeps): void {
     config: { permission: 'read' },
     schema: { tags, params: RuleActParams, response: { 200: RuleAct } },
     handler: async (request) => toActResponse(await readAct(deps.pool, request.params.act)),
+  });
+
+  app.route({
+    method: 'POST',
+    url: '/rule-acts/:act/now',
+    config: { permission: 'operate', verb: 'hurry-act' },
+    schema: { tags, params: RuleActParams, body: RuleChange, response: { 200: RuleAct } },
+    handler: (request) => hurry(deps, request.actor!, request.params.act, request.body.reason),
   });
 
   for (const verb of ['approve', 'refuse'] as const)

@@ -85,7 +85,7 @@ export function addRuleCommands(tree: Tree): void {
           return undefined;
         }),
       );
-  for (const verb of ['approve', 'refuse'] as const)
+  for (const verb of ['now', 'approve', 'refuse'] as const)
     rule
       .command(`${verb} <act>`)
       .description(help(`rule_${verb}`))

@@ -1,4 +1,5 @@
 /** What should be so after the demo, each with a name: what is not becomes a problem, and the demo fails. */
+import type { Carried } from './carried-corrections.ts';
 import type { Account } from './summary.ts';
 import type { Seen } from './troubled-month.ts';
 
@@ -155,6 +156,33 @@ export function troubledRun(account: Account, seen: Seen): Expectation[] {
       ),
     );
   return list;
+}
+
+/** Two corrections after the month was done: each redoes what reads it, once; of P05 only the key flow that reads prepayments, and it asked. */
+export function carriedThrough(carried: readonly Carried[], flows: Account['flows']): Expectation[] {
+  if (carried.length === 0) return [];
+  const [bills, prepayments] = carried as readonly [Carried, Carried];
+  const keys = new Set(flows.filter((flow) => flow.key).map((flow) => flow.id));
+  const ofP05 = (list: readonly string[]): string[] => list.filter((id) => id.startsWith('P05.'));
+  return [
+    so(
+      'a correction of bills redid flows of P04 and none of P05, without asking',
+      bills.redone.length > 5 && ofP05(bills.redone).length === 0 && bills.asked.length === 0,
+      JSON.stringify(bills),
+    ),
+    so(
+      'P05, which is only ordered after P04, was spared',
+      ofP05(bills.spared).length > 5,
+      bills.spared.join(', '),
+    ),
+    so(
+      'a correction of prepayments asked for the key flow of P05 that reads them, and redid it once',
+      prepayments.asked.length === 1 &&
+        ofP05(prepayments.redone).length === 1 &&
+        ofP05(prepayments.redone).every((id) => keys.has(id)),
+      JSON.stringify(prepayments),
+    ),
+  ];
 }
 
 const so = (name: string, is: boolean, instead: string): Expectation => ({

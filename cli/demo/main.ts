@@ -14,7 +14,8 @@ import { problemFrom, problemLines } from '../problem.ts';
 import { identityOf } from '../profile.ts';
 import { painter } from '../text/colour.ts';
 import { stateText } from '../text/states.ts';
-import { type Expectation, quietRun, soundRun, troubledRun } from './expectations.ts';
+import { carriedCorrections } from './carried-corrections.ts';
+import { carriedThrough, type Expectation, quietRun, soundRun, troubledRun } from './expectations.ts';
 import { monthBefore } from './months.ts';
 import { createNarrator, type Narrator } from './narrator.ts';
 import { narration } from './phrases.ts';
@@ -45,6 +46,7 @@ async function main(): Promise<number> {
   };
   const stage: Stage = {
     demo: as('demo'),
+    admin: as('admin'),
     viewer: as('viewer'),
     narrator,
     sample: sampleHelper(join(home, 'platforms.json')),
@@ -54,17 +56,21 @@ async function main(): Promise<number> {
     const begun = performance.now();
     const quiet = await quietMonth(stage, monthBefore(2));
     const troubled = await troubledMonth(stage, monthBefore(1), monthBefore(2));
-    const durationMs = Math.round(performance.now() - begun);
     narrator.end();
 
     const [first, second] = await Promise.all([
       accountOf(stage.demo, quiet.run),
       accountOf(stage.demo, troubled.run),
     ]);
+    // What was read of the months stays as it was before.
+    const carried = troubled.before ? [] : await carriedCorrections(stage, troubled.run);
+    const durationMs = Math.round(performance.now() - begun);
+    narrator.end();
     const expectations = [
       // Nothing is expected of a run that was there before: people may have done with it what they liked.
       ...(quiet.before ? [] : [...soundRun(first), ...quietRun(first)]),
       ...(troubled.before ? [] : [...soundRun(second), ...troubledRun(second, troubled.seen)]),
+      ...carriedThrough(carried, first.flows),
     ];
     const problems = expectations
       .map((expectation) => expectation.problem)
@@ -74,6 +80,7 @@ async function main(): Promise<number> {
     const answer = {
       ...figuresOf(second),
       previous: { run: previous, flows, states },
+      carried,
       existing: quiet.before && troubled.before,
       durationMs,
       checks: expectations.length,

@@ -14,6 +14,8 @@ import { RunView } from './run-view.ts';
 export interface Stage {
   /** Operates, and has the roles of all gates. */
   readonly demo: Client;
+  /** Has the role `key`: lets rules act and approves what they ask for. */
+  readonly admin: Client;
   /** Reads only. */
   readonly viewer: Client;
   readonly narrator: Narrator;

@@ -205,6 +205,7 @@ const HELP = {
   rule_disable: ['let a rule only report from now on', '规则此后仅作报告'],
   rule_pause: ['stop all rules at once', '立即停止全部规则'],
   rule_resume: ['let the rules go on', '恢复全部规则'],
+  rule_now: ['let a rule plan at once instead of waiting for more', '不再等待，立即制定方案'],
   rule_approve: ['approve what a rule asks for (needs the role key); it plans afresh', '批准规则的请求（须有 key 角色）；规则会重新生成方案'],
   rule_refuse: ['refuse what a rule asks for', '驳回规则的请求'],
   table_filter: ['only this table', '仅该表'],

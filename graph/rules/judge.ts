@@ -73,6 +73,8 @@ export interface Standing {
   readonly depth: number;
   /** Key flows, `RUN FLOW`, that a person has approved; null: nobody was asked. */
   readonly approvedKeys: readonly string[] | null;
+  /** A person has said that the rule need not rest. */
+  readonly hurried: boolean;
   readonly now: number;
   readonly zone: string;
 }
@@ -107,7 +109,7 @@ export function judge(rule: Rule, plan: FoundPlan, past: RulePast, standing: Sta
     0,
     ...past.redone.flatMap(({ run, at }) => (runs.has(run) ? [at + limits.coolDownMs] : [])),
   );
-  if (restsUntil > now) return { do: 'wait', until: restsUntil, code: 'cool_down' };
+  if (restsUntil > now && !standing.hurried) return { do: 'wait', until: restsUntil, code: 'cool_down' };
   if (plan.undecided > 0) return request('person_decides_first');
   const keys = plan.redone.filter(({ key }) => key).map(keyName);
   if (approvedKeys !== null)

@@ -157,7 +157,7 @@ export class RuleEngine {
       ),
       ...rest.map(({ dueAt }) => dueAt),
     );
-    if (due <= at.now) await this.#act(rule, rest, at);
+    if (due <= at.now || rest.some(({ hurried }) => hurried)) await this.#act(rule, rest, at);
     else if (rest.some(({ code }) => code === null)) await this.#announce(rule, rest, { ...at, due });
   }
 
@@ -194,6 +194,7 @@ export class RuleEngine {
         enabled: await this.#isEnabled(rule),
         depth: Math.max(...acts.map(({ depth }) => depth)),
         approvedKeys: acts.find(({ approvedBy }) => approvedBy !== null)?.approvedKeys ?? null,
+        hurried: acts.some(({ hurried }) => hurried),
         now,
         zone: await displayZone(this.#deps),
       },

@@ -64,7 +64,7 @@ export async function tryRule(deps: ServiceDeps, id: string, days: number): Prom
       rule,
       found,
       { redone: past },
-      { enabled: true, depth: 1, approvedKeys: null, now: at, zone },
+      { enabled: true, depth: 1, approvedKeys: null, hurried: false, now: at, zone },
     );
     if (judged.do === 'apply')
       for (const { run, flow } of found.redone) past.push({ act: `try ${items.length}`, run, flow, at });

@@ -5,7 +5,7 @@ import type { Rule } from '../../graph/model.ts';
 import { ACT_CODES, type ActCode } from '../../graph/rules/judge.ts';
 import type { Sentence } from '../../graph/text/sentence.ts';
 import type { Actor } from '../../store/operations/actors.ts';
-import { type ActRow, countActs, judgeAct, readAct } from '../../store/rules/acts.ts';
+import { type ActRow, countActs, hurryAct, judgeAct, readAct } from '../../store/rules/acts.ts';
 import { disableRule, enabledRules, enableRule, pauseOfRules } from '../../store/rules/enabled-rules.ts';
 import { newestCatalogue } from '../catalogue/newest-catalogue.ts';
 import type { ServiceDeps } from '../deps.ts';
@@ -92,6 +92,15 @@ export async function decideAct(
     throw new SluiceError('not_awaiting_approval', `the act ${id} is ${before.state}`, {
       facts: { act: id, state: before.state },
     });
+  return toActResponse(await readAct(deps.pool, id));
+}
+
+/** Plans a gathering act at the next look, without waiting for more or resting; its window still holds. Throws `unknown_act`, `not_gathering`. */
+export async function hurry(deps: ServiceDeps, actor: Actor, id: string, reason: string): Promise<RuleAct> {
+  authorise(actor, 'hurry-act', null);
+  const { state } = await readAct(deps.pool, id);
+  if (!(await hurryAct(deps.pool, id, { actor: actor.name, reason })))
+    throw new SluiceError('not_gathering', `the act ${id} is ${state}`, { facts: { act: id, state } });
   return toActResponse(await readAct(deps.pool, id));
 }
 

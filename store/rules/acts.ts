@@ -41,11 +41,13 @@ export interface ActRow {
   /** Key flows, `RUN FLOW`, to which the approval was given. */
   readonly approvedKeys: readonly string[] | null;
   readonly decidedAt: number | null;
+  /** A person has said that nothing more is to be waited for. */
+  readonly hurried: boolean;
 }
 
 const ROW = `id, rule_id as rule, kind, root, run_id as run, flow_id as flow, correction_id as correction, at_ms as at, depth, state, lead,
   due_ms as "dueAt", tries, code, detail, run_of_plan as "runOfPlan", plan_id as plan, operation_id as operation, approved_by as "approvedBy",
-  approved_keys as "approvedKeys", decided_ms as "decidedAt"`;
+  approved_keys as "approvedKeys", decided_ms as "decidedAt", hurried`;
 
 export interface RuleFact {
   readonly id: number;
@@ -308,6 +310,23 @@ export async function judgeAct(
       targets: [id],
       outcome: 'applied',
     });
+    return true;
+  });
+}
+
+/** A person says that nothing more is to be waited for, and that the rule need not rest; false: the act does not gather. */
+export async function hurryAct(
+  pool: pg.Pool,
+  id: string,
+  by: { readonly actor: string; readonly reason: string },
+): Promise<boolean> {
+  return inTransaction(pool, async (client) => {
+    const done = await client.query(
+      `update rule_acts set hurried = true where id = $1 and state = 'gathering'`,
+      [id],
+    );
+    if (done.rowCount === 0) return false;
+    await writeAudit(client, { ...by, verb: 'hurry-act', run: null, targets: [id], outcome: 'applied' });
     return true;
   });
 }

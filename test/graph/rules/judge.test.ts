@@ -8,7 +8,7 @@ const rule = (more: object = {}): Rule =>
   Rule.parse({ id: 'r', names: { en: 'r', zh: '规则' }, on: 'corrected', ...more });
 
 const NOW = Date.UTC(2026, 10, 1, 4);
-const standing = { enabled: true, depth: 1, approvedKeys: null, now: NOW, zone: 'UTC' };
+const standing = { enabled: true, depth: 1, approvedKeys: null, hurried: false, now: NOW, zone: 'UTC' };
 const plan = (more: Partial<FoundPlan> = {}): FoundPlan => ({
   redone: [{ run: 'month', flow: 'A', key: false }],
   estimateMs: 60_000,
@@ -74,6 +74,14 @@ describe('what a rule does about newer data', () => {
       { redone: [earlier('a', 1_000, 'B')] },
       {},
       'wait cool_down',
+    ],
+    [
+      'a run in which it has just acted, and a person says that it need not rest',
+      {},
+      {},
+      { redone: [earlier('a', 1_000, 'B')] },
+      { hurried: true },
+      'apply',
     ],
     ['outside of its window', { limits: { window: '22:00-02:00' } }, {}, none, {}, 'wait outside_window'],
     ['inside of its window', { limits: { window: '22:00-06:00' } }, {}, none, {}, 'apply'],
