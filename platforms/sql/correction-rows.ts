@@ -4,7 +4,7 @@
  */
 import type { Connections } from './connections.ts';
 import { withControl } from './control.ts';
-import { underSchemaLock } from './fence.ts';
+import { CORRECTION_TABLE, underSchemaLock } from './fence.ts';
 
 export interface CorrectionRow {
   readonly connection: string;
@@ -33,20 +33,6 @@ const ROWS = 100;
 /** Timeout of the statements of a look, ms. */
 const LOOK_MS = 5_000;
 
-const TABLE = `
-create table if not exists sluice.sluice_correction (
-  id bigint generated always as identity primary key,
-  table_name text not null,
-  period text not null,
-  reason text not null default '',
-  written_at timestamptz not null default clock_timestamp(),
-  answer text,
-  answered_at timestamptz
-);
-create index if not exists sluice_correction_open on sluice.sluice_correction (id) where answered_at is null;
-comment on table sluice.sluice_correction is 'Tables whose rows were corrected outside of all flows, one row each: insert (table_name, period, reason)';
-`;
-
 const READ = `
 select id, left(table_name, 300) as "table", left(period, 20) as period, left(reason, 2000) as reason
 from sluice.sluice_correction where answered_at is null order by id limit ${ROWS}`;
@@ -56,7 +42,7 @@ update sluice.sluice_correction c set answer = x.answer, answered_at = clock_tim
 from unnest($1::bigint[], $2::text[]) as x (id, answer) where c.id = x.id and c.answered_at is null`;
 
 export function correctionRowsOf(connections: Connections): CorrectionRows {
-  /** Connections whose table is there, or could not be made: somebody else may make it. */
+  /** Connections whose fence was made before there were corrections, and whose table was tried to be made. */
   const made = new Set<string>();
 
   async function lookAt(connection: string, url: string): Promise<CorrectionRow[]> {
@@ -69,7 +55,7 @@ export function correctionRowsOf(connections: Connections): CorrectionRows {
       if (!there) {
         if (!schema || made.has(connection)) return [];
         made.add(connection);
-        await underSchemaLock(client, () => client.query(TABLE));
+        await underSchemaLock(client, () => client.query(CORRECTION_TABLE));
       }
       const rows = await client.query<Omit<CorrectionRow, 'connection' | 'row'> & { id: string }>(READ);
       return rows.rows.map(({ id, ...row }) => ({ ...row, connection, row: Number(id) }));

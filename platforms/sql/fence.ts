@@ -9,6 +9,21 @@ import type { FenceRow, Task } from '../../contract/agent.ts';
 /** Key of the advisory lock for the schema: 'sluice' in ASCII, so that no program uses the same key. */
 const SCHEMA_LOCK = '0x736c75696365';
 
+/** Made with the fence; where the fence is older, by the agent's look (platforms/sql/correction-rows.ts). */
+export const CORRECTION_TABLE = `
+create table if not exists sluice.sluice_correction (
+  id bigint generated always as identity primary key,
+  table_name text not null,
+  period text not null,
+  reason text not null default '',
+  written_at timestamptz not null default clock_timestamp(),
+  answer text,
+  answered_at timestamptz
+);
+create index if not exists sluice_correction_open on sluice.sluice_correction (id) where answered_at is null;
+comment on table sluice.sluice_correction is 'Tables whose rows were corrected outside of all flows, one row each: insert (table_name, period, reason)';
+`;
+
 const SCHEMA = `
 create schema if not exists sluice;
 create table if not exists sluice.sluice_work (
@@ -58,7 +73,7 @@ comment on column sluice.sluice_work.replaced is 'The row that this attempt foun
 comment on table sluice.sluice_fence is 'Fence of agents before there were works: rows count for attempts of that time only';
 comment on column sluice.disp_export_ctl.deal_stat is '0 to be processed, 99 finished, -100 void';
 comment on column sluice.disp_import_ctl.deal_stat is '0 to be processed, 99 finished, -100 void';
-`;
+${CORRECTION_TABLE}`;
 
 /** Runs `work` alone among all agents on this database: `create ... if not exists` itself races in PostgreSQL. */
 export async function underSchemaLock(client: pg.ClientBase, work: () => Promise<unknown>): Promise<void> {

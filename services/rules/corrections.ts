@@ -83,7 +83,12 @@ export async function reportFromPlatform(
   const answers: CorrectionsAnswer['answers'][number][] = [];
   for (const { connection, row, table, period, reason } of rows) {
     const actor: Actor = { ...agent, name: `connection:${connection}` };
-    const platform = await platformOf(deps, connection);
+    const { connections } = (await versionOf(deps)).frame;
+    if (connections.some(({ rehearsal }) => rehearsal === connection)) {
+      answers.push({ connection, row, answer: 'refused: this database is for rehearsals only' });
+      continue;
+    }
+    const platform = connections.find(({ id }) => id === connection)?.platform;
     const asked = { table, period, reason: reason.trim() || 'reported on the platform', platform };
     try {
       const { id, outcome } = await reportCorrection(deps, actor, asked, `row:${row}`);
@@ -94,12 +99,6 @@ export async function reportFromPlatform(
     }
   }
   return { answers };
-}
-
-/** The platform of a connection in the newest catalogue; undefined: it has none of that name. */
-async function platformOf(deps: ServiceDeps, connection: string): Promise<string | undefined> {
-  const { frame } = await versionOf(deps);
-  return frame.connections.find(({ id }) => id === connection)?.platform;
 }
 
 /** What a correction means by the state of the runs now. */

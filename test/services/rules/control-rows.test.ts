@@ -19,7 +19,10 @@ const client = new pg.Client({ connectionString: platform.url });
 beforeAll(async () => {
   await client.connect();
   const flows = [{ id: 'A', reads: ['ods.src'], writes: ['ods.t'] }];
-  await applyCatalogue(api.pool, catalogueText(flows, { connections: [{ id: 'yt', platform: 'yt' }] }));
+  await applyCatalogue(
+    api.pool,
+    catalogueText(flows, { connections: [{ id: 'yt', platform: 'yt', rehearsal: 'yt_rehearsal' }] }),
+  );
 });
 afterAll(() => client.end());
 
@@ -82,6 +85,13 @@ test('a row that means nothing is refused in words, and stops no other', async (
     expect.stringMatching(/^refused: invalid_period: /),
     expect.stringMatching(/^accepted: /),
   ]);
+});
+
+test('a database for rehearsals says nothing about the real one', async () => {
+  const { body } = await report(bot, 'bot', [
+    { connection: 'yt_rehearsal', row: 1, table: 'ods.src', period: '2026-10', reason: 'x' },
+  ]);
+  expect(body.answers[0].answer).toMatch(/^refused: .*rehearsals/);
 });
 
 test('an agent reports for itself only', async () => {
