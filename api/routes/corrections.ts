@@ -1,6 +1,5 @@
 /** Corrections of tables: reported once for each key, listed, and shown with what has to be redone because of them. */
 import {
-  type Correction,
   CorrectionAnswer,
   CorrectionPage,
   CorrectionParams,
@@ -8,13 +7,12 @@ import {
   CorrectionsQuery,
   ReportCorrection,
 } from '../../contract/corrections.ts';
-import type { Infer } from '../../contract/fields.ts';
 import { KeyHeader } from '../../contract/operations.ts';
 import { Plan } from '../../contract/rerun-plans.ts';
 import type { ServiceDeps } from '../../services/deps.ts';
 import { keyOf } from '../../services/operations/request-operation.ts';
-import { meaningOf, planCorrection, reportCorrection } from '../../services/rules/corrections.ts';
-import { type CorrectionRow, listCorrections, readCorrection } from '../../store/rules/corrections.ts';
+import { meaningOf, planCorrection, reportCorrection, toResponse } from '../../services/rules/corrections.ts';
+import { listCorrections, readCorrection } from '../../store/rules/corrections.ts';
 import type { Api } from '../instance.ts';
 import { AtId, page, positionOf } from '../paging.ts';
 
@@ -61,16 +59,4 @@ export function correctionRoutes(app: Api, deps: ServiceDeps): void {
       return plan;
     },
   });
-}
-
-function toResponse({
-  id,
-  table,
-  platform,
-  period,
-  reason,
-  actor,
-  at,
-}: CorrectionRow): Infer<typeof Correction> {
-  return { id, table, platform: platform === '' ? null : platform, period, reason, actor, at };
 }

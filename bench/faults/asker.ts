@@ -92,7 +92,7 @@ export function createAsker(options: {
         try {
           const answer = await ask('POST', path, body, key);
           if (answer.ok) return answer.body as T;
-          if (answer.status < 500 && answer.status !== 429 && answer.status !== 408) return undefined;
+          if (!isPassing(answer.status)) return undefined;
         } catch {
           turn++;
         }
@@ -132,6 +132,9 @@ export function createAsker(options: {
   };
 }
 
+/** Whether the same request may be accepted later. */
+const isPassing = (status: number): boolean => status >= 500 || status === 429 || status === 408;
+
 /** True when the answer is final. */
 function note(mine: Acknowledged, answer: { status: number; ok: boolean; body: unknown }): boolean {
   if (answer.ok) {
@@ -146,7 +149,7 @@ function note(mine: Acknowledged, answer: { status: number; ok: boolean; body: u
     mine.code = operation.outcome?.code ?? null;
     return true;
   }
-  if (answer.status >= 500 || answer.status === 429 || answer.status === 408) return false;
+  if (isPassing(answer.status)) return false;
   const problem = answer.body as Problem;
   // Asked for by its address and not found: what was acknowledged is gone. The check of the record says so.
   if (mine.operation !== null && answer.status === 404) return true;

@@ -111,10 +111,10 @@ export async function writeEstate(
       : {
           kind: 'job',
           platform: 'yt',
-          // Broken platforms and lost agents are what this is about: their budgets are wide, the program's own is not.
           // So a correction of one flow's table concerns those below it.
           reads: flow.after.filter((from) => works.has(from)).map(tableOf),
           writes: [tableOf(flow.id)],
+          // Broken platforms and lost agents are what this is about: their budgets are wide, the program's own is not.
           retries: { program: 0, infrastructure: 20, timeout: 20, lost: 20, backoffMs: 200 },
           timeoutMs: TIMEOUT_MS,
           idempotent: flow.idempotent,

@@ -6,7 +6,7 @@ import { part } from '../client.ts';
 import type { Session } from '../session.ts';
 import { instant } from '../text/instant.ts';
 import { firstNames } from '../text/list.ts';
-import { planLines } from '../text/rerun-plan.ts';
+import { madePlanLines } from '../text/rerun-plan.ts';
 import { stateColour, stateText } from '../text/states.ts';
 import { table } from '../text/table.ts';
 import { oneLine } from '../text/width.ts';
@@ -83,13 +83,7 @@ export function addCorrectionCommands(tree: Tree): void {
             running,
             keepWaives,
           });
-          session.answer(plan, (entry) => [
-            ...planLines(entry, session),
-            session.paint(
-              'dim',
-              session.phrase('plan_apply', { plan: entry.id, run: entry.run, at: instant(entry.expiresAt) }),
-            ),
-          ]);
+          session.answer(plan, (entry) => madePlanLines(entry, session));
           return undefined;
         },
       ),

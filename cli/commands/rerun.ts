@@ -3,8 +3,7 @@ import { Option } from 'commander';
 import type { Plan } from '../../contract/rerun-plans.ts';
 import { part } from '../client.ts';
 import { ofRun, runOf, type Session } from '../session.ts';
-import { instant } from '../text/instant.ts';
-import { planLines } from '../text/rerun-plan.ts';
+import { madePlanLines, planLines } from '../text/rerun-plan.ts';
 import { seconds, type Tree } from '../tree.ts';
 import { showOperation } from './verb-commands.ts';
 
@@ -47,13 +46,7 @@ export function addRerunCommand(tree: Tree): void {
       const run = await runOf(session, options.run);
       const plan = await planOf(session, run, flows, options);
       if (!options.apply) {
-        session.answer(plan, (entry) => [
-          ...planLines(entry, session),
-          session.paint(
-            'dim',
-            session.phrase('plan_apply', { plan: entry.id, run: entry.run, at: instant(entry.expiresAt) }),
-          ),
-        ]);
+        session.answer(plan, (entry) => madePlanLines(entry, session));
         return undefined;
       }
       for (const line of planLines(plan, { ...session, paint: session.paintMessage })) session.say(line);

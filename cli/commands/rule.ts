@@ -154,18 +154,29 @@ function ruleLines(it: Rule, { phrase, paint, lang }: Session): string[] {
 /** Maximum number of names in one line; --json gives all. */
 const NAMES = 10;
 
+/** How much a plan redoes, and which key flows. */
+function redoLines(
+  { members, minutes, runs, keyFlows }: Pick<RuleAct, 'members' | 'minutes' | 'runs' | 'keyFlows'>,
+  { phrase, paint }: Pick<Session, 'phrase' | 'paint'>,
+): string[] {
+  const lines: string[] = [];
+  if (members > 0) {
+    const inRuns = runs.map(({ run, redone }) => `${run} ${redone}`).join('  ');
+    lines.push(
+      `  ${phrase('to_redo', { n: members })}  ${phrase('rule_minutes', { n: minutes })}  ${inRuns}`,
+    );
+  }
+  if (keyFlows.length > 0) lines.push(paint('yellow', `  ${phrase('key')}: ${firstNames(keyFlows, NAMES)}`));
+  return lines;
+}
+
 function actLines(it: RuleAct, { phrase, paint, lang }: Session): string[] {
   const what = it.kind === 'corrected' ? it.correction! : `${it.run} ${it.flow}`;
   const lines = [
     `${paint('bold', it.id)}  ${instant(it.at)}  ${it.rule}  ${it.state}  ${oneLine(what)}`,
     ...(it.text === null ? [] : [`  ${it.text[lang]}`]),
   ];
-  if (it.members > 0)
-    lines.push(
-      `  ${phrase('to_redo', { n: it.members })}  ${phrase('rule_minutes', { n: it.minutes })}  ${it.runs.map(({ run, redone }) => `${run} ${redone}`).join('  ')}`,
-    );
-  if (it.keyFlows.length > 0)
-    lines.push(paint('yellow', `  ${phrase('key')}: ${firstNames(it.keyFlows, NAMES)}`));
+  lines.push(...redoLines(it, { phrase, paint }));
   for (const { run, code } of it.leftOut)
     lines.push(paint('yellow', `  ${phrase('left_out')}: ${run} ${code}`));
   if (it.state === 'requested') lines.push(paint('dim', `  ${phrase('rule_approve_next', { id: it.id })}`));
@@ -175,14 +186,7 @@ function actLines(it: RuleAct, { phrase, paint, lang }: Session): string[] {
 function tryLines({ items, archived }: RuleTry, { phrase, paint }: Session): string[] {
   const lines = items.flatMap((it) => [
     `${paint('bold', instant(it.at))}  ${it.state}${it.code === null ? '' : `  ${it.code}`}  ${firstNames(it.roots, NAMES)}`,
-    ...(it.members === 0
-      ? []
-      : [
-          `  ${phrase('to_redo', { n: it.members })}  ${phrase('rule_minutes', { n: it.minutes })}  ${it.runs.map(({ run, redone }) => `${run} ${redone}`).join('  ')}`,
-        ]),
-    ...(it.keyFlows.length === 0
-      ? []
-      : [paint('yellow', `  ${phrase('key')}: ${firstNames(it.keyFlows, NAMES)}`)]),
+    ...redoLines(it, { phrase, paint }),
   ]);
   if (items.length === 0) lines.push(phrase('rule_nothing_happened'));
   if (archived.length > 0) lines.push(`${phrase('archived')}: ${firstNames(archived, NAMES)}`);

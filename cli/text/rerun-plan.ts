@@ -7,6 +7,12 @@ import { stateColour, stateText } from './states.ts';
 import { table } from './table.ts';
 import { oneLine } from './width.ts';
 
+/** A plan that was made, and how it is applied. */
+export const madePlanLines = (it: Plan, session: Printing): string[] => [
+  ...planLines(it, session),
+  session.paint('dim', session.phrase('plan_apply', { plan: it.id, run: it.run, at: instant(it.expiresAt) })),
+];
+
 /** Also the demo prints these. */
 export function planLines(it: Plan, session: Printing): string[] {
   const { phrase, paint, lang, columns } = session;

@@ -5,7 +5,7 @@ import type { RerunPlan } from '../../graph/run/decisions.ts';
 import { hasStarted } from '../../graph/run/settle.ts';
 import type { RunState } from '../../graph/run/state.ts';
 import { memberOf } from '../../graph/verbs/rerun.ts';
-import { type RunContext, readRun } from '../../store/record/run-context.ts';
+import { type RunContext, type RunRow, readRun } from '../../store/record/run-context.ts';
 import { readState } from '../../store/record/run-state.ts';
 import { waitingFlows } from '../../store/record/subscriptions.ts';
 import type { ServiceDeps } from '../deps.ts';
@@ -60,12 +60,23 @@ export async function partsOf(deps: ServiceDeps, asked: PlanPart): Promise<Found
   return { parts: [...parts.values()], left: [...left.values()] };
 }
 
-async function openPart(deps: ServiceDeps, run: string): Promise<PlanPart | LeftOut> {
-  const { purpose, state, frozen } = await readRun(deps.pool, run);
+/** Why a run is left as it is; null: its flows can be rerun. */
+export function leftOutOf({
+  id,
+  purpose,
+  state,
+  frozen,
+}: Pick<RunRow, 'id' | 'purpose' | 'state' | 'frozen'>): LeftOut | null {
   // A rehearsal is not rerun with the others, because nobody needs its results. People open another one.
-  if (purpose === 'rehearsal') return { run, code: 'rehearsal' };
-  if (state === 'closed') return { run, code: 'run_closed' };
-  if (frozen !== null) return { run, code: 'run_frozen' };
+  if (purpose === 'rehearsal') return { run: id, code: 'rehearsal' };
+  if (state === 'closed') return { run: id, code: 'run_closed' };
+  if (frozen !== null) return { run: id, code: 'run_frozen' };
+  return null;
+}
+
+async function openPart(deps: ServiceDeps, run: string): Promise<PlanPart | LeftOut> {
+  const left = leftOutOf(await readRun(deps.pool, run));
+  if (left !== null) return left;
   const context = await deps.contextOf(run);
   return { context, state: await readState(deps.pool, context, deps.graceMs), members: [] };
 }

@@ -1,6 +1,7 @@
 /** Corrections of tables (protocol E5): reported by people and programs, and what has to be redone because of one. */
 import type { CorrectionsAnswer, CorrectionsRequest } from '../../contract/agent.ts';
 import type {
+  Correction,
   CorrectionAnswer,
   CorrectionPlanRequest,
   ReportCorrection,
@@ -34,8 +35,7 @@ import { bodyHash } from '../operations/body-hash.ts';
 import { planOfMembers } from '../rerun/rerun-plan.ts';
 import { suggestNames } from '../suggest-names.ts';
 import { containingPeriods, overlappingPeriods, readersIn } from './readers.ts';
-import { membersOf } from './rule-plan.ts';
-import { type NewerFlow, type Redo, type RedoPart, whatToRedo } from './to-redo.ts';
+import { membersOf, type NewerFlow, type Redo, type RedoPart, whatToRedo } from './to-redo.ts';
 
 /** Maximum number of flows in `mayRead` and of spared flows of a run. */
 const NAMED = 200;
@@ -81,9 +81,9 @@ export async function reportFromPlatform(
   rows: CorrectionsRequest['corrections'],
 ): Promise<CorrectionsAnswer> {
   const answers: CorrectionsAnswer['answers'][number][] = [];
+  const { connections } = (await versionOf(deps)).frame;
   for (const { connection, row, table, period, reason } of rows) {
     const actor: Actor = { ...agent, name: `connection:${connection}` };
-    const { connections } = (await versionOf(deps)).frame;
     if (connections.some(({ rehearsal }) => rehearsal === connection)) {
       answers.push({ connection, row, answer: 'refused: this database is for rehearsals only' });
       continue;
@@ -120,13 +120,7 @@ export async function meaningOf(
     }),
   ];
   return {
-    id: row.id,
-    table: row.table,
-    platform: row.platform === '' ? null : row.platform,
-    period: row.period,
-    reason: row.reason,
-    actor: row.actor,
-    at: row.at,
+    ...toResponse(row),
     outcome: outcomeOf(users, runs.length, leftOut.length),
     runs,
     leftOut,
@@ -155,6 +149,10 @@ export async function planCorrection(
       { facts: { correction: id, leftOut: redo.left } },
     );
   return planOfMembers(deps, actor, { ...members, how: { scope: 'stale', ...how, correction: id } });
+}
+
+export function toResponse({ bodyHash: _, platform, ...row }: CorrectionRow): Correction {
+  return { ...row, platform: platform === '' ? null : platform };
 }
 
 /** Who uses the table, and what has to be redone. */
@@ -246,7 +244,7 @@ export async function usersOf(deps: ServiceDeps, table: TableKey, period: string
   const flows = new Map<string, Flow>();
   const mayRead = new Set<string>();
   let isRead = lineage.readers.has(table);
-  for (const { run } of runs) {
+  for (const run of runs) {
     const context = await deps.contextOf(run);
     const own = await deps.lineages.of(context.version);
     isRead ||= own.readers.has(table);

@@ -9,24 +9,22 @@ import {
   shiftPeriod,
 } from '../../graph/calendar/calendar.ts';
 import type { TableKey } from '../../graph/impact/lineage.ts';
-import type { Cycle, Flow } from '../../graph/model.ts';
+import { Cycle, type Flow } from '../../graph/model.ts';
 import type { RunContext } from '../../store/record/run-context.ts';
 import type { EstateLineage } from '../lineage/estate-lineage.ts';
-
-const CYCLES: readonly Cycle[] = ['hour', 'day', 'month'];
 
 /** The period itself and the longer ones that it lies in: an hour lies in its day and its month. */
 export function containingPeriods(period: string): string[] {
   const cycle = cycleOf(period);
   const start = periodStartLocal(cycle, period);
-  return CYCLES.slice(CYCLES.indexOf(cycle)).map((longer) => formatPeriod(longer, start));
+  return Cycle.options.slice(Cycle.options.indexOf(cycle)).map((longer) => formatPeriod(longer, start));
 }
 
 /** All periods that have a moment in common with this one: those that contain it, and the shorter ones within it. */
 export function overlappingPeriods(period: string): string[] {
   const cycle = cycleOf(period);
   const end = periodStartLocal(cycle, shiftPeriod(cycle, period, 1));
-  const within = CYCLES.slice(0, CYCLES.indexOf(cycle)).flatMap((shorter) => {
+  const within = Cycle.options.slice(0, Cycle.options.indexOf(cycle)).flatMap((shorter) => {
     const periods: string[] = [];
     let at = formatPeriod(shorter, periodStartLocal(cycle, period));
     for (; periodStartLocal(shorter, at) < end; at = shiftPeriod(shorter, at, 1)) periods.push(at);

@@ -6,7 +6,6 @@ import { randomUUID } from 'node:crypto';
 import type { Plan } from '../../contract/rerun-plans.ts';
 import { SluiceError } from '../../errors.ts';
 import { canonicalJson, fingerprint } from '../../graph/compiled/hash.ts';
-import { tableKey } from '../../graph/impact/lineage.ts';
 import type { Flow, Rule } from '../../graph/model.ts';
 import { type FoundPlan, judge, settledAt } from '../../graph/rules/judge.ts';
 import { readPlan } from '../../store/operations/rerun-plans.ts';
@@ -36,9 +35,8 @@ import { newestCatalogue } from '../catalogue/newest-catalogue.ts';
 import type { ServiceDeps } from '../deps.ts';
 import { logInRuns } from '../operations/request-in-runs.ts';
 import { planOfMembers } from '../rerun/rerun-plan.ts';
-import { usersOf } from './corrections.ts';
-import { foundIn, looksAt, membersOf, ruleActor } from './rule-plan.ts';
-import { type NewerData, type NewerFlow, type Redo, whatToRedo } from './to-redo.ts';
+import { figuresOf, foundIn, looksAt, type PlanFigures, readersFor, ruleActor } from './rule-plan.ts';
+import { membersOf, type NewerData, type NewerFlow, type Redo, whatToRedo } from './to-redo.ts';
 
 /** How long a process that fell silent keeps the others from evaluating rules, ms. */
 const LEASE_MS = 3_000;
@@ -54,15 +52,6 @@ const DAY_MS = 86_400_000;
 export const definitionHash = (rule: Rule): string => fingerprint(canonicalJson(rule));
 
 type Warn = (facts: object, message: string) => void;
-
-/** What an act says of its plan. */
-interface ActDetail {
-  readonly runs: readonly { readonly run: string; readonly redone: number }[];
-  readonly members: number;
-  readonly minutes: number;
-  readonly keyFlows: readonly string[];
-  readonly leftOut: Plan['leftOut'];
-}
 
 export class RuleEngine {
   readonly #deps: ServiceDeps;
@@ -199,7 +188,7 @@ export class RuleEngine {
         zone: await displayZone(this.#deps),
       },
     );
-    const detail = detailOf(found, redo);
+    const detail = figuresOf(found, redo.left);
     const ids = idsOf(acts);
     const ofPlan = plan === null ? {} : { plan: plan.id, runOfPlan: plan.run };
     switch (judgement.do) {
@@ -240,10 +229,7 @@ export class RuleEngine {
         continue;
       }
       const row = await readCorrection(this.#deps.pool, correction!);
-      const users = await usersOf(this.#deps, tableKey(row.platform, row.table), row.period);
-      for (const reader of users.readers)
-        if (looksAt(rule, reader.run, users.flows.get(reader.flow)!))
-          corrected.push({ ...reader, at: row.at });
+      corrected.push(...(await readersFor(this.#deps, rule, row)).corrected);
     }
     return { results, corrected };
   }
@@ -263,7 +249,7 @@ export class RuleEngine {
     given: {
       readonly plan: Plan;
       readonly found: FoundPlan;
-      readonly detail: ActDetail;
+      readonly detail: PlanFigures;
       readonly lease: number;
       readonly now: number;
     },
@@ -313,14 +299,3 @@ export class RuleEngine {
 }
 
 const idsOf = (acts: readonly ActRow[]): string[] => acts.map(({ id }) => id);
-
-function detailOf(found: FoundPlan, redo: Redo): ActDetail {
-  const byRun = Map.groupBy(found.redone, ({ run }) => run);
-  return {
-    runs: [...byRun].map(([run, list]) => ({ run, redone: list.length })),
-    members: found.redone.length,
-    minutes: Math.ceil(found.estimateMs / 60_000),
-    keyFlows: found.redone.filter(({ key }) => key).map(({ run, flow }) => `${run} ${flow}`),
-    leftOut: [...redo.left],
-  };
-}

@@ -1,12 +1,16 @@
-/** The plan of a rule: its members, and what is judged about it (protocol F2, F3). */
+/** What a rule looks at, and what is judged about its plan (protocol F2, F3). */
 import type { Plan } from '../../contract/rerun-plans.ts';
 import { parseRunId } from '../../graph/calendar/calendar.ts';
+import { tableKey } from '../../graph/impact/lineage.ts';
 import type { Flow, Rule } from '../../graph/model.ts';
-import type { FoundPlan } from '../../graph/rules/judge.ts';
+import { type FoundPlan, keyName } from '../../graph/rules/judge.ts';
 import { isWhere } from '../../graph/rules/rule-check.ts';
 import type { Actor } from '../../store/operations/actors.ts';
-import type { FoundMembers } from '../rerun/rerun-plan.ts';
-import type { Redo } from './to-redo.ts';
+import type { CorrectionRow } from '../../store/rules/corrections.ts';
+import type { ServiceDeps } from '../deps.ts';
+import type { LeftOut } from '../rerun/rerun-across.ts';
+import { type UsersOfTable, usersOf } from './corrections.ts';
+import type { NewerFlow } from './to-redo.ts';
 
 /** Under this name rules stand in the audit. They may do what an operator without limits may, no more. */
 export const ruleActor = ({ id }: Pick<Rule, 'id'>): Actor => ({
@@ -16,21 +20,6 @@ export const ruleActor = ({ id }: Pick<Rule, 'id'>): Actor => ({
   scope: { procedures: [], flows: [], platforms: [] },
 });
 
-/** Members of the plan that redoes everything, each flow once; null: nothing is to be redone. */
-export function membersOf(redo: Redo): Pick<FoundMembers, 'parts' | 'left' | 'roots'> | null {
-  const parts = redo.parts.filter((part) => part.redo.redone.length > 0);
-  if (parts.length === 0) return null;
-  return {
-    parts: parts.map(({ context, times, redo: { redone, waiting } }) => ({
-      context,
-      state: times.state,
-      members: [...redone, ...waiting].sort((a, b) => a - b),
-    })),
-    left: redo.left,
-    roots: parts[0]!.redo.redone,
-  };
-}
-
 const NOTHING: Omit<FoundPlan, 'left'> = { redone: [], estimateMs: 0, asks: 0, undecided: 0 };
 
 export function foundIn(plan: Plan | null, left: number): FoundPlan {
@@ -39,13 +28,34 @@ export function foundIn(plan: Plan | null, left: number): FoundPlan {
   const redone = all.flatMap(({ run, members }) =>
     members.filter((member) => member.redone).map(({ flow, key }) => ({ run, flow, key })),
   );
-  const again = new Set(redone.map(({ run, flow }) => `${run} ${flow}`));
+  const again = new Set(redone.map(keyName));
   return {
     redone,
     estimateMs: plan.estimate.ms,
-    asks: plan.estimate.persons.filter(({ run, flow }) => again.has(`${run} ${flow}`)).length,
+    asks: plan.estimate.persons.filter(({ run, flow }) => again.has(keyName({ run, flow }))).length,
     undecided: all.reduce((sum, { undecided }) => sum + undecided.length, 0),
     left,
+  };
+}
+
+/** What an act says of its plan. */
+export interface PlanFigures {
+  readonly runs: readonly { readonly run: string; readonly redone: number }[];
+  readonly members: number;
+  readonly minutes: number;
+  /** `RUN FLOW`. */
+  readonly keyFlows: readonly string[];
+  readonly leftOut: readonly LeftOut[];
+}
+
+export function figuresOf({ redone, estimateMs }: FoundPlan, leftOut: readonly LeftOut[]): PlanFigures {
+  const byRun = Map.groupBy(redone, ({ run }) => run);
+  return {
+    runs: [...byRun].map(([run, list]) => ({ run, redone: list.length })),
+    members: redone.length,
+    minutes: Math.ceil(estimateMs / 60_000),
+    keyFlows: redone.filter(({ key }) => key).map(keyName),
+    leftOut,
   };
 }
 
@@ -53,4 +63,17 @@ export function foundIn(plan: Plan | null, left: number): FoundPlan {
 export function looksAt({ where }: Rule, run: string, flow: Flow): boolean {
   const purpose = parseRunId(run)?.purpose ?? 'scheduled';
   return (where.purposes as readonly string[]).includes(purpose) && isWhere(where, flow);
+}
+
+/** Who uses the corrected table, and those of its readers at which the rule looks. */
+export async function readersFor(
+  deps: ServiceDeps,
+  rule: Rule,
+  row: CorrectionRow,
+): Promise<{ users: UsersOfTable; corrected: NewerFlow[] }> {
+  const users = await usersOf(deps, tableKey(row.platform, row.table), row.period);
+  const corrected = users.readers
+    .filter(({ run, flow }) => looksAt(rule, run, users.flows.get(flow)!))
+    .map((reader) => ({ ...reader, at: row.at }));
+  return { users, corrected };
 }

@@ -1,6 +1,5 @@
 /** What a rule would have done in the last days, had it been enabled: from the recorded past, nothing is changed (protocol F4). */
 import type { RuleTry } from '../../contract/rules.ts';
-import { tableKey } from '../../graph/impact/lineage.ts';
 import type { Rule } from '../../graph/model.ts';
 import { type FoundPlan, judge, type RulePast, settledAt } from '../../graph/rules/judge.ts';
 import { readTimesOf } from '../../store/history/data-times-past.ts';
@@ -12,17 +11,9 @@ import { displayZone } from '../catalogue/display-zone.ts';
 import type { ServiceDeps } from '../deps.ts';
 import type { LeftOut } from '../rerun/rerun-across.ts';
 import { usualDurations } from '../timing/expected-durations.ts';
-import { usersOf } from './corrections.ts';
-import { looksAt, ruleActor } from './rule-plan.ts';
+import { figuresOf, looksAt, readersFor, ruleActor } from './rule-plan.ts';
 import { showRule } from './rules.ts';
-import {
-  type NewerData,
-  type NewerFlow,
-  type OpenedRun,
-  type RedoOf,
-  walkable,
-  walkRuns,
-} from './to-redo.ts';
+import { type NewerData, type OpenedRun, type RedoOf, walkable, walkRuns } from './to-redo.ts';
 
 const DAY_MS = 86_400_000;
 
@@ -73,14 +64,7 @@ export async function tryRule(deps: ServiceDeps, id: string, days: number): Prom
       roots: group.map(({ root }) => root),
       state: judged.do === 'end' ? judged.state : judged.do === 'wait' ? 'gathering' : 'applied',
       code: judged.do === 'apply' ? null : judged.code,
-      runs: [...Map.groupBy(found.redone, ({ run }) => run)].map(([run, list]) => ({
-        run,
-        redone: list.length,
-      })),
-      members: found.redone.length,
-      minutes: Math.ceil(found.estimateMs / 60_000),
-      keyFlows: found.redone.filter(({ key }) => key).map(({ run, flow }) => `${run} ${flow}`),
-      leftOut: [...redo.left],
+      ...figuresOf(found, redo.left),
     });
   }
   return { rule: id, since, now, items, archived: [...archived].sort() };
@@ -93,10 +77,7 @@ async function happenedSince(deps: ServiceDeps, rule: Rule, since: number): Prom
 async function correctionsOf(deps: ServiceDeps, rule: Rule, since: number): Promise<Happened[]> {
   const found: Happened[] = [];
   for (const row of await correctionsSince(deps.pool, since)) {
-    const users = await usersOf(deps, tableKey(row.platform, row.table), row.period);
-    const corrected = users.readers
-      .filter(({ run, flow }) => looksAt(rule, run, users.flows.get(flow)!))
-      .map((reader): NewerFlow => ({ ...reader, at: row.at }));
+    const { users, corrected } = await readersFor(deps, rule, row);
     found.push({ root: row.id, at: row.at, results: [], corrected, archived: users.archived });
   }
   return found;

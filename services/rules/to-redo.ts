@@ -1,13 +1,15 @@
 /** Reads the runs that newer data concerns, and says which of their flows have to be redone (protocol E6). */
 import { comparePeriods } from '../../graph/calendar/calendar.ts';
 import type { FlowTables } from '../../graph/impact/untouched.ts';
+import { Cycle } from '../../graph/model.ts';
 import { type Newer, type RunToWalk, redoWalk, type ToRedo } from '../../graph/rules/redo-walk.ts';
 import { type DataTimes, readDataTimes } from '../../store/history/data-times.ts';
 import { type RunContext, readRun } from '../../store/record/run-context.ts';
 import { waitingFlows } from '../../store/record/subscriptions.ts';
 import type { ServiceDeps } from '../deps.ts';
 import { tablesIn } from '../lineage/estate-lineage.ts';
-import type { LeftOut } from '../rerun/rerun-across.ts';
+import { type LeftOut, leftOutOf } from '../rerun/rerun-across.ts';
+import type { FoundMembers } from '../rerun/rerun-plan.ts';
 
 /** A flow of a run, and the moment of what is newer there, ms; null: that of its result. */
 export interface NewerFlow {
@@ -90,18 +92,29 @@ export async function walkRuns<Opened extends OpenedRun>(
   }
 }
 
-const CYCLES = ['hour', 'day', 'month'] as const;
-
 function byCycle({ context: { run: a } }: OpenedRun, { context: { run: b } }: OpenedRun): number {
-  const order = CYCLES.indexOf(a.cycle) - CYCLES.indexOf(b.cycle);
+  const order = Cycle.options.indexOf(a.cycle) - Cycle.options.indexOf(b.cycle);
   return order !== 0 ? order : comparePeriods(a.period, b.period) || (a.id < b.id ? -1 : 1);
 }
 
+/** Members of the plan that redoes everything, each flow once; null: nothing is to be redone. */
+export function membersOf(redo: Redo): Pick<FoundMembers, 'parts' | 'left' | 'roots'> | null {
+  const parts = redo.parts.filter((part) => part.redo.redone.length > 0);
+  if (parts.length === 0) return null;
+  return {
+    parts: parts.map(({ context, times, redo: { redone, waiting } }) => ({
+      context,
+      state: times.state,
+      members: [...redone, ...waiting].sort((a, b) => a - b),
+    })),
+    left: redo.left,
+    roots: parts[0]!.redo.redone,
+  };
+}
+
 async function presentRun(deps: ServiceDeps, run: string, scope: RedoScope): Promise<PresentRun | LeftOut> {
-  const { purpose, state, frozen } = await readRun(deps.pool, run);
-  if (purpose === 'rehearsal') return { run, code: 'rehearsal' };
-  if (state === 'closed') return { run, code: 'run_closed' };
-  if (frozen !== null) return { run, code: 'run_frozen' };
+  const left = leftOutOf(await readRun(deps.pool, run));
+  if (left !== null) return left;
   const context = await deps.contextOf(run);
   const times = await readDataTimes(deps.pool, context, deps.graceMs);
   const { finishedAt } = times;

@@ -2,7 +2,7 @@
 import type { RunContext } from '../record/run-context.ts';
 import type { Queryable } from '../schema/pool.ts';
 import { readRows } from '../schema/rows-as-text.ts';
-import type { DataTimes } from './data-times.ts';
+import { type DataTimes, startRows } from './data-times.ts';
 
 export type PastTimes = Pick<DataTimes, 'startedAt' | 'finishedAt' | 'stops'>;
 
@@ -36,13 +36,7 @@ export async function readTimesOf(
       from: 'from run_flows where run_id = $1',
       values: [run.id],
     }),
-    readRows(client, {
-      name: 'starts-text',
-      columns: ['flow_id', 'generation', 'started_ms'],
-      from: 'from attempts where run_id = $1 and started_ms is not null',
-      order: 'epoch',
-      values: [run.id],
-    }),
+    startRows(client, run.id),
   ]);
   const generations = new Map<string, Generation>();
   for (const rows of [past, present])

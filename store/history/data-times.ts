@@ -5,6 +5,7 @@ import { FLAG, has, type RunState } from '../../graph/run/state.ts';
 import { codeOf } from '../../graph/run/status.ts';
 import type { RunContext } from '../record/run-context.ts';
 import { inSnapshot, type Reading } from '../record/snapshot.ts';
+import type { Queryable } from '../schema/pool.ts';
 import { readRows } from '../schema/rows-as-text.ts';
 
 export interface DataTimes {
@@ -40,16 +41,20 @@ export async function readDataTimes(pool: pg.Pool, context: RunContext, graceMs:
   });
 }
 
-/** Start of the newest attempt by flow and generation. */
-async function readStarts({ client, context }: Reading): Promise<Map<string, number>> {
-  const starts = new Map<string, number>();
-  for (const [flow, generation, started] of await readRows(client, {
+/** Flow, generation and start of all attempts of a run that have started, the oldest first. */
+export const startRows = (client: Queryable, run: string): Promise<Iterable<string[]>> =>
+  readRows(client, {
     name: 'starts-text',
     columns: ['flow_id', 'generation', 'started_ms'],
     from: 'from attempts where run_id = $1 and started_ms is not null',
     order: 'epoch',
-    values: [context.run.id],
-  }))
+    values: [run],
+  });
+
+/** Start of the newest attempt by flow and generation. */
+async function readStarts({ client, context }: Reading): Promise<Map<string, number>> {
+  const starts = new Map<string, number>();
+  for (const [flow, generation, started] of await startRows(client, context.run.id))
     starts.set(`${flow} ${generation}`, Number(started));
   return starts;
 }

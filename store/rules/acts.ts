@@ -1,19 +1,12 @@
 /** What rules do (protocol F2): one act for each thing that happened and each rule that looks at it, and the facts from which acts come. */
 import type pg from 'pg';
+import type { RuleAct } from '../../contract/rules.ts';
 import { SluiceError } from '../../errors.ts';
 import { writeAudit } from '../operations/audit.ts';
 import { newId } from '../operations/operation-rows.ts';
 import { inTransaction, type Queryable, type Transaction } from '../schema/pool.ts';
 
-export type ActState =
-  | 'gathering'
-  | 'merged'
-  | 'reported'
-  | 'requested'
-  | 'applied'
-  | 'covered'
-  | 'refused'
-  | 'withdrawn';
+export type ActState = RuleAct['state'];
 
 export interface ActRow {
   readonly id: string;

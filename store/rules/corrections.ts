@@ -123,11 +123,6 @@ export async function correctionsSince(client: Queryable, since: number): Promis
   return found.rows;
 }
 
-export interface RunOfPeriod {
-  readonly run: string;
-  readonly version: number;
-}
-
 /**
  * Runs whose flows may have used rows of these periods: runs of the periods that contain them (`containing`), and runs that wait for a writer in a
  * run of one of the periods. Rehearsals are left out.
@@ -139,16 +134,16 @@ export async function runsThatMayRead(
     readonly overlapping: readonly string[];
     readonly writers: readonly string[];
   },
-): Promise<RunOfPeriod[]> {
-  const found = await client.query<RunOfPeriod>(
-    `select id as run, catalogue_version as version from runs
+): Promise<string[]> {
+  const found = await client.query<{ run: string }>(
+    `select id as run from runs
      where purpose <> 'rehearsal' and (period = any($1::text[]) or id in (
        select s.run_id from runs u join subscriptions s on s.upstream_run = u.id and s.upstream_flow = any($3::text[])
        where u.period = any($2::text[])))
      order by opened_ms, id`,
     [asked.containing, asked.overlapping, asked.writers],
   );
-  return found.rows;
+  return found.rows.map(({ run }) => run);
 }
 
 /** Archived runs of the periods that are not back in the record. Rehearsals are left out. */

@@ -1,7 +1,7 @@
 /** Which rules may act: enabled by a person for one definition (protocol F4). The others only report. */
 import type pg from 'pg';
 import { SluiceError } from '../../errors.ts';
-import { pausesInForce } from '../agents/pauses.ts';
+import { beginPause, endPause } from '../agents/pauses.ts';
 import { writeAudit } from '../operations/audit.ts';
 import { inTransaction, type Queryable } from '../schema/pool.ts';
 
@@ -57,19 +57,11 @@ export async function disableRule(pool: pg.Pool, rule: string, by: By): Promise<
 /** Scope of the pause of all rules. */
 const SCOPE = 'rules';
 
-const areRulesPaused = async (client: Queryable): Promise<boolean> =>
-  (await pausesInForce(client, SCOPE)) > 0;
-
 /** No rule acts or reports until `resumeRules`; what happens meanwhile is kept. Throws `already_paused`. */
 export async function pauseRules(pool: pg.Pool, by: By): Promise<void> {
   await inTransaction(pool, async (client) => {
-    await client.query('select pg_advisory_xact_lock(hashtext($1))', [SCOPE]);
-    if (await areRulesPaused(client)) throw new SluiceError('already_paused', 'the rules are paused');
-    await client.query('insert into pauses (scope, from_ms, actor, reason) values ($1, clock_ms(), $2, $3)', [
-      SCOPE,
-      by.actor,
-      by.reason,
-    ]);
+    if (!(await beginPause(client, SCOPE, by)))
+      throw new SluiceError('already_paused', 'the rules are paused');
     await writeAudit(client, { ...by, verb: 'pause-rules', run: null, outcome: 'applied' });
   });
 }
@@ -77,11 +69,7 @@ export async function pauseRules(pool: pg.Pool, by: By): Promise<void> {
 /** Throws `not_paused`. */
 export async function resumeRules(pool: pg.Pool, by: By): Promise<void> {
   await inTransaction(pool, async (client) => {
-    const ended = await client.query(
-      'update pauses set to_ms = clock_ms(), ended_by = $2 where scope = $1 and to_ms is null',
-      [SCOPE, by.actor],
-    );
-    if (ended.rowCount === 0) throw new SluiceError('not_paused', 'the rules are not paused');
+    if (!(await endPause(client, SCOPE, by))) throw new SluiceError('not_paused', 'the rules are not paused');
     await writeAudit(client, { ...by, verb: 'resume-rules', run: null, outcome: 'applied' });
   });
 }
