@@ -94,6 +94,36 @@ export function settledAt({ settleMs }: Pick<Rule, 'settleMs'>, moments: readonl
   return Math.min(last + settleMs, first + PATIENCE * settleMs);
 }
 
+/** Waits that a person may cut short. */
+const CUT_SHORT: ReadonlySet<string> = new Set<ActCode>(['settling', 'cool_down']);
+
+/** What is known of an act that gathers. */
+export interface Gathering {
+  readonly at: number;
+  /** Not before this instant; 0 = nothing more is to be waited for. */
+  readonly dueAt: number;
+  /** What `dueAt` waits for. */
+  readonly code: string | null;
+  readonly hurried: boolean;
+  readonly approvedBy: string | null;
+}
+
+/** The instant at which acts are planned together: once they have settled, which a person's word replaces, and not before what else they wait for. */
+export function planAt(rule: Pick<Rule, 'settleMs'>, acts: readonly Gathering[]): number {
+  const hurried = acts.some((act) => act.hurried);
+  const isSettled = hurried || acts.some(({ approvedBy }) => approvedBy !== null);
+  const waits = acts.filter(({ code }) => !(hurried && code !== null && CUT_SHORT.has(code)));
+  return Math.max(
+    isSettled
+      ? 0
+      : settledAt(
+          rule,
+          acts.map(({ at }) => at),
+        ),
+    ...waits.map(({ dueAt }) => dueAt),
+  );
+}
+
 /** O(members + past). */
 export function judge(rule: Rule, plan: FoundPlan, past: RulePast, standing: Standing): Judgement {
   const { limits, approval } = rule;

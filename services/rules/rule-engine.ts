@@ -7,7 +7,7 @@ import type { Plan } from '../../contract/rerun-plans.ts';
 import { SluiceError } from '../../errors.ts';
 import { canonicalJson, fingerprint } from '../../graph/compiled/hash.ts';
 import type { Flow, Rule } from '../../graph/model.ts';
-import { type FoundPlan, judge, settledAt } from '../../graph/rules/judge.ts';
+import { type FoundPlan, judge, planAt } from '../../graph/rules/judge.ts';
 import { readPlan } from '../../store/operations/rerun-plans.ts';
 import { readClock } from '../../store/record/snapshot.ts';
 import {
@@ -136,17 +136,11 @@ export class RuleEngine {
     at: { readonly lease: number; readonly now: number },
   ): Promise<void> {
     for (const act of acts.filter(({ approvedBy }) => approvedBy !== null))
-      await this.#act(rule, await actsOfLead(this.#deps.pool, act.id), at);
+      if (planAt(rule, [act]) <= at.now) await this.#act(rule, await actsOfLead(this.#deps.pool, act.id), at);
     const rest = acts.filter(({ approvedBy }) => approvedBy === null);
     if (rest.length === 0) return;
-    const due = Math.max(
-      settledAt(
-        rule,
-        rest.map((act) => act.at),
-      ),
-      ...rest.map(({ dueAt }) => dueAt),
-    );
-    if (due <= at.now || rest.some(({ hurried }) => hurried)) await this.#act(rule, rest, at);
+    const due = planAt(rule, rest);
+    if (due <= at.now) await this.#act(rule, rest, at);
     else if (rest.some(({ code }) => code === null)) await this.#announce(rule, rest, { ...at, due });
   }
 

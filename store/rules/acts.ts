@@ -145,14 +145,15 @@ export interface ActEnd {
 }
 
 /**
- * Moves gathering acts on together; the first is the lead, the others are merged with it. Answers how many were moved: fewer than there are
+ * Moves gathering acts on together; the first is the lead, the others are merged with it, and stay so while it gathers once more. Answers how many were moved: fewer than there are
  * when another process was faster.
  */
 export async function moveActs(client: Queryable, ids: readonly string[], end: ActEnd): Promise<number> {
   const { state, code = null, detail = null, runOfPlan = null, plan = null, dueAt = 0, tries = null } = end;
   const moved = await client.query({
     name: 'move-acts',
-    text: `update rule_acts set state = case when id = $2 or $3 in ('gathering', 'covered', 'withdrawn') then $3 else 'merged' end,
+    text: `update rule_acts set state = case when id = $2 then $3 when state = 'merged' and $3 = 'gathering' then 'merged'
+          when $3 in ('gathering', 'covered', 'withdrawn') then $3 else 'merged' end,
         lead = case when id = $2 or $3 in ('gathering', 'covered', 'withdrawn') then lead else $2 end, code = $4, detail = $5, run_of_plan = $6, plan_id = $7,
         due_ms = $8, tries = coalesce($9, tries), decided_ms = case when $3 in ('gathering', 'requested') then null else clock_ms() end
       where id = any($1::text[]) and state in ('gathering', 'merged') returning 1`,

@@ -1,7 +1,14 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { Rule } from '../../../graph/model.ts';
-import { type FoundPlan, judge, type RulePast, settledAt, windowOpens } from '../../../graph/rules/judge.ts';
+import {
+  type FoundPlan,
+  judge,
+  planAt,
+  type RulePast,
+  settledAt,
+  windowOpens,
+} from '../../../graph/rules/judge.ts';
 import { runsOr, seed } from '../../support/property.ts';
 
 const rule = (more: object = {}): Rule =>
@@ -190,4 +197,26 @@ test('a window opens at its first minute that the clock shows, also where it ski
   const midnight = Date.UTC(2026, 2, 28, 23);
   expect(windowOpens('02:30-04:00', midnight, 'Europe/Berlin')).toBe(Date.UTC(2026, 2, 29, 1));
   expect(windowOpens('00:00-01:00', midnight, 'Europe/Berlin')).toBe(midnight);
+});
+
+describe('when acts are planned', () => {
+  const act = { at: 1_000, dueAt: 0, code: null, hurried: false, approvedBy: null };
+  const rule = { settleMs: 500 };
+
+  test.each([
+    ['once they have settled', act, 1_500],
+    ['not before what they wait for', { ...act, dueAt: 9_000, code: 'outside_window' }, 9_000],
+    ['at once when a person has approved', { ...act, approvedBy: 'kim' }, 0],
+    [
+      'after the rest, approved or not',
+      { ...act, approvedBy: 'kim', dueAt: 9_000, code: 'cool_down' },
+      9_000,
+    ],
+    ['at once when they are hurried', { ...act, hurried: true }, 0],
+    ['without the rest when hurried', { ...act, hurried: true, dueAt: 9_000, code: 'cool_down' }, 0],
+    ['without settling when hurried', { ...act, hurried: true, dueAt: 9_000, code: 'settling' }, 0],
+    ['in the window, hurried or not', { ...act, hurried: true, dueAt: 9_000, code: 'outside_window' }, 9_000],
+  ])('%s', (_, given, want) => {
+    expect(planAt(rule, [given])).toBe(want);
+  });
 });

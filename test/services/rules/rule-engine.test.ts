@@ -267,6 +267,29 @@ test('until it acts, why of a flow says which rule reruns it and when', async ()
   expect((await ann.get(`/runs/${MONTH}/flows/Report/why`)).body).toMatchObject({ rules: [] });
 });
 
+test('what a person approved is planned once while the rule rests; said to be hurried, it is done with all that was merged', async () => {
+  const calm = { id: 'calm', names, on: 'corrected', settleMs: 0, limits: { coolDownMs: 3_600_000 } };
+  await applyCatalogue(api.pool, catalogueText(FLOWS, { rules: [calm] }));
+  await kim.post('/rules/calm/enable', { reason: 'agreed' });
+  const ids = [await correct('ods.src', '2026-10-31'), await correct('ods.src', '2026-10-31')];
+  await look();
+  await correct('lone.t', '2026-10');
+  expect(await redoneBy(look)).toEqual(['Lone']);
+  const both = async (): Promise<Json[]> => Promise.all(ids.map((id) => actOf('calm', id)));
+  const lead = (await both()).find(({ state }) => state === 'requested');
+  await kim.post(`/rule-acts/${lead.id}/approve`, { reason: 'agreed' });
+  const plans = async (): Promise<number> =>
+    (await api.pool.query(`select 1 from rerun_plans where actor = 'rule:calm'`)).rowCount!;
+  const before = await plans();
+  for (let i = 0; i < 3; i++) await look();
+  expect((await both()).map(({ state }) => state).toSorted()).toEqual(['gathering', 'merged']);
+  expect(await actOf('calm', lead.correction)).toMatchObject({ state: 'gathering', code: 'cool_down' });
+  expect((await plans()) - before).toBe(1);
+  await ann.post(`/rule-acts/${lead.id}/now`, { reason: 'it is urgent' });
+  expect(await redoneBy(look)).toEqual(['Fee', 'Load', 'Merge', 'Sum']);
+  expect((await both()).map(({ state }) => state).toSorted()).toEqual(['applied', 'merged']);
+});
+
 test('a changed rule only reports until it is enabled once more', async () => {
   const rules = RULES.map((rule) => ({ ...rule, limits: { coolDownMs: 0, perFlowAndDay: 9 } }));
   await applyCatalogue(api.pool, catalogueText(FLOWS, { rules }));
