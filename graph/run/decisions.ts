@@ -122,6 +122,8 @@ export interface RerunPlan {
   readonly roots: readonly string[];
   readonly running: 'supersede' | 'wait';
   readonly keepWaives: boolean;
+  /** A rule's plan: where it waits for the end of a running member, a person may cancel or rerun that. Absent: no. */
+  readonly yields?: true;
   /**
    * The plan is part of one over several runs. When it was logged, in all of them at once, nothing had changed in any of them, so no run
    * refuses its part. `awaits`: upstreams that are redone in the other runs; they count as not done until their new result is reported.

@@ -199,6 +199,9 @@ export function beginGeneration(
   s.lease[v] = 0;
 }
 
+/** A rerun that waits for the present attempt, and how it goes on. */
+export const PENDING = FLAG.RERUN_PENDING | FLAG.PENDING_ROOT | FLAG.KEEP_WAIVES | FLAG.YIELDS;
+
 /** An edge of one of the three lists, with its upstream; `run` is given when the upstream is in another run. */
 export interface ListedEdge {
   readonly list: 'edge' | 'invalid' | 'foreign';
@@ -264,7 +267,7 @@ export function hasStarted(s: RunState, v: number): boolean {
  */
 export function dropPending(m: Machine, v: number): void {
   if (!has(m.s, v, FLAG.RERUN_PENDING)) return;
-  m.setFlags(v, 0, FLAG.RERUN_PENDING | FLAG.PENDING_ROOT | FLAG.KEEP_WAIVES | FLAG.STOPPING);
+  m.setFlags(v, 0, PENDING | FLAG.STOPPING);
 }
 
 /** Upstream flows whose edges are not met: what start-now and force-pass set aside. O(in-degree). */

@@ -24,9 +24,10 @@ export const FLAG = {
   STALE: 1 << 9,
   /** A running member of a plan with `running: wait` (protocol E3). */
   RERUN_PENDING: 1 << 10,
-  /** With RERUN_PENDING: PENDING_ROOT = it is a root of the plan, KEEP_WAIVES = the plan keeps waives. */
+  /** With RERUN_PENDING: PENDING_ROOT = it is a root of the plan, KEEP_WAIVES = the plan keeps waives, YIELDS = it is a rule's (protocol F2). */
   PENDING_ROOT: 1 << 11,
   KEEP_WAIVES: 1 << 12,
+  YIELDS: 1 << 20,
   /** Member of a rerun plan that has not been done again yet: members below it wait. */
   MEMBER: 1 << 13,
   /** An older attempt has not reported its end (protocol C7), so nothing is sent; when `due` is set, only until `due`. */
@@ -47,7 +48,7 @@ export const FLAG = {
 export const FAILURE_KINDS = ['program', 'infrastructure', 'timeout', 'lost'] as const;
 export type FailureKind = (typeof FAILURE_KINDS)[number];
 
-/** A moment at which people are notified about a flow that a person confirms. Fixed when the run is opened. */
+/** A moment at which people are notified about a flow that a person confirms. Fixed when the run is opened; lists are in order of time. */
 export interface PersonMoment {
   readonly v: number;
   readonly at: number;
@@ -89,7 +90,6 @@ export interface RunState {
   readonly waivedInvalid: Uint8Array;
   readonly waivedForeign: Uint8Array;
   readonly foreignMet: Uint8Array;
-  /** In order of time. */
   readonly moments: readonly PersonMoment[];
   /** Claims as the last exchange reported them: 0 not claimed or unknown, 1 sent, 2 started. The exchange verifies them before it writes. */
   readonly lease: Uint8Array;

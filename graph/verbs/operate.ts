@@ -5,7 +5,7 @@ import { below } from '../compiled/reach.ts';
 import { beginPending } from '../run/completion.ts';
 import type { EdgeName, FlowOutcome, OperationEntry } from '../run/decisions.ts';
 import type { Machine } from '../run/machine.ts';
-import { beginGeneration, finish, type ListedEdge, markStale } from '../run/settle.ts';
+import { beginGeneration, dropPending, finish, type ListedEdge, markStale } from '../run/settle.ts';
 import { FLAG, has, lacksUpstream, lookAtAll } from '../run/state.ts';
 import { stateOf } from '../run/state-of.ts';
 import { codeOf } from '../run/status.ts';
@@ -13,7 +13,7 @@ import { confirm, reject, withdraw } from './confirm.ts';
 import { forcePass } from './force-pass.ts';
 import { isEntitled, neededRoles } from './needed-roles.ts';
 import { answer, askApproval, refuse } from './outcome.ts';
-import { applyRerun } from './rerun.ts';
+import { applyRerun, isOfAnother } from './rerun.ts';
 import { VERBS } from './verbs.ts';
 import { checkEdge, unwaive, waive } from './waive.ts';
 
@@ -104,7 +104,7 @@ function checkFlow(
   if (rule.onlyPerson && attrs.role !== null && !entry.roles.includes(attrs.role))
     return { code: 'role_required', detail: `${graph.ids[v]} is confirmed by role ${attrs.role}` };
   if (request.verb === 'cancel' && request.forceEnd === true && isAwaited(m, v)) return { code: null };
-  if (has(s, v, FLAG.RERUN_PENDING) && request.verb === 'cancel')
+  if (request.verb === 'cancel' && isOfAnother(s.flags[v]!, {}))
     return {
       code: 'rerun_pending',
       detail: `${graph.ids[v]} is about to be rerun; its running attempt is awaited`,
@@ -189,6 +189,7 @@ function perform(m: Machine, entry: OperationEntry, v: number): void {
       // The result of a superseded attempt counts no more: nothing about the flow changes.
       if (!has(s, v, FLAG.ENDING)) {
         noted();
+        if (has(s, v, FLAG.YIELDS)) dropPending(m, v);
         m.setFlags(v, FLAG.STOPPING);
       }
       m.effect(entry.request.forceEnd === true ? { t: 'stop', v, force: true } : { t: 'stop', v });

@@ -6,7 +6,14 @@ import { type Graph, vertexOf } from '../compiled/compact.ts';
 import { reachOf } from '../compiled/reach.ts';
 import type { FlowOutcome, OperationEntry, RerunMember, RerunPlan } from '../run/decisions.ts';
 import type { Machine } from '../run/machine.ts';
-import { beginGeneration, endOverrides, hasStarted, markStale, takeBackUnclaimed } from '../run/settle.ts';
+import {
+  beginGeneration,
+  endOverrides,
+  hasStarted,
+  markStale,
+  PENDING,
+  takeBackUnclaimed,
+} from '../run/settle.ts';
 import { FLAG, has, type RunState } from '../run/state.ts';
 import { stateOf } from '../run/state-of.ts';
 import { codeOf } from '../run/status.ts';
@@ -48,6 +55,10 @@ export function planMembers(
   return [...members].filter((v) => !has(s, v, FLAG.RETIRED)).sort((a, b) => a - b);
 }
 
+/** Whether another rerun waits for the end of the flow's attempt that a plan may not take over. A person's plan takes over that of a rule. */
+export const isOfAnother = (flags: number, plan: Pick<RerunPlan, 'yields'>): boolean =>
+  (flags & FLAG.RERUN_PENDING) !== 0 && (plan.yields === true || (flags & FLAG.YIELDS) === 0);
+
 function isFailed(s: RunState, v: number): boolean {
   return s.result[v] === codeOf('failed') || s.result[v] === codeOf('cancelled');
 }
@@ -62,7 +73,7 @@ export function rootRefusal(
   v: number,
   scope: RerunScope,
 ): 'rerun_pending' | 'outcome_unknown' | 'wrong_state' | null {
-  if (has(s, v, FLAG.RERUN_PENDING)) return 'rerun_pending';
+  if (isOfAnother(s.flags[v]!, {})) return 'rerun_pending';
   const state = stateOf(s, graph, v);
   if (state === 'outcome_unknown') return 'outcome_unknown';
   return scope === 'failed-downstream' || VERBS.get('rerun')!.allowedIn.includes(state)
@@ -90,7 +101,7 @@ export function applyRerun(m: Machine, entry: OperationEntry): void {
   const refused = outcomes.find((o) => o.code !== null);
   if (plan.agreed !== undefined && plan.graphVersion === graph.version) {
     // Flows that need a person's decision first are left as they are; they become stale like everything below what is redone.
-    const able = members.filter((v) => !isUndecided(s, v));
+    const able = members.filter((v) => !isUndecided(s, v, plan));
     carryOut(m, able, plan, entry.operation);
     awaitOthers(m, plan.agreed.awaits);
     answer(m, entry, 'applied', { flows: outcomes, code: null, detail: null });
@@ -109,8 +120,8 @@ export function applyRerun(m: Machine, entry: OperationEntry): void {
   answer(m, entry, 'applied', { flows: outcomes, code: null, detail: null });
 }
 
-const isUndecided = (s: RunState, v: number): boolean =>
-  has(s, v, FLAG.RERUN_PENDING) || has(s, v, FLAG.RETIRED) || s.result[v] === codeOf('outcome_unknown');
+const isUndecided = (s: RunState, v: number, plan: RerunPlan): boolean =>
+  isOfAnother(s.flags[v]!, plan) || has(s, v, FLAG.RETIRED) || s.result[v] === codeOf('outcome_unknown');
 
 /** Upstreams in other runs that are redone with this plan: their old results no longer count, although those runs have not reported it yet. */
 function awaitOthers(m: Machine, awaits: readonly { readonly from: string; readonly run: string }[]): void {
@@ -126,7 +137,7 @@ function awaitOthers(m: Machine, awaits: readonly { readonly from: string; reado
 function refusalOf(m: Machine, v: number, member: RerunMember, plan: RerunPlan): string | null {
   const { graph, s } = m;
   if (plan.graphVersion !== graph.version) return 'plan_stale';
-  if (has(s, v, FLAG.RERUN_PENDING)) return 'rerun_pending';
+  if (isOfAnother(s.flags[v]!, plan)) return 'rerun_pending';
   if (s.result[v] === codeOf('outcome_unknown')) return 'outcome_unknown';
   if (plan.agreed !== undefined) return has(s, v, FLAG.RETIRED) ? 'plan_stale' : null;
   const now = memberOf(graph, s, v);
@@ -144,10 +155,8 @@ function carryOut(m: Machine, members: readonly number[], plan: RerunPlan, opera
     m.setFlags(v, FLAG.MEMBER);
     const root = roots.has(v);
     if (running && plan.running === 'wait') {
-      m.setFlags(
-        v,
-        FLAG.RERUN_PENDING | (root ? FLAG.PENDING_ROOT : 0) | (plan.keepWaives ? FLAG.KEEP_WAIVES : 0),
-      );
+      const flags = pendingFlags(plan, root);
+      m.setFlags(v, flags, PENDING & ~flags);
       continue;
     }
     if (running) m.effect({ t: 'stop', v });
@@ -161,4 +170,12 @@ function carryOut(m: Machine, members: readonly number[], plan: RerunPlan, opera
     }
   }
   markStale(m, redone);
+}
+
+function pendingFlags({ keepWaives, yields }: RerunPlan, root: boolean): number {
+  let flags: number = FLAG.RERUN_PENDING;
+  if (root) flags |= FLAG.PENDING_ROOT;
+  if (keepWaives) flags |= FLAG.KEEP_WAIVES;
+  if (yields === true) flags |= FLAG.YIELDS;
+  return flags;
 }

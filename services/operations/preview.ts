@@ -7,7 +7,7 @@ import { FLAG, has, isDone, type RunState } from '../../graph/run/state.ts';
 import { stateOf } from '../../graph/run/state-of.ts';
 import { codeOf, type State } from '../../graph/run/status.ts';
 import type { Sentence } from '../../graph/text/sentence.ts';
-import { planMembers, rootRefusal } from '../../graph/verbs/rerun.ts';
+import { isOfAnother, planMembers, rootRefusal } from '../../graph/verbs/rerun.ts';
 import { holdersOf } from '../../store/operations/rerun-plans.ts';
 import type { RunContext } from '../../store/record/run-context.ts';
 import { readState } from '../../store/record/run-state.ts';
@@ -119,7 +119,7 @@ function ofVerb(
 }
 
 function conflictAt(state: RunState, v: number): string | null {
-  if (has(state, v, FLAG.RERUN_PENDING)) return 'rerun_pending';
+  if (isOfAnother(state.flags[v]!, {})) return 'rerun_pending';
   if (state.result[v] === codeOf('outcome_unknown')) return 'outcome_unknown';
   return state.result[v] === 0 && hasStarted(state, v) ? 'running' : null;
 }

@@ -6,10 +6,10 @@ import { reachOf } from '../../graph/compiled/reach.ts';
 import type { Flow } from '../../graph/model.ts';
 import type { RerunPlan } from '../../graph/run/decisions.ts';
 import { hasStarted } from '../../graph/run/settle.ts';
-import { FLAG, has, type RunState } from '../../graph/run/state.ts';
+import type { RunState } from '../../graph/run/state.ts';
 import { stateOf } from '../../graph/run/state-of.ts';
 import { codeOf } from '../../graph/run/status.ts';
-import { memberOf, planMembers, rootRefusal } from '../../graph/verbs/rerun.ts';
+import { isOfAnother, memberOf, planMembers, rootRefusal } from '../../graph/verbs/rerun.ts';
 import { readFirstFlowStates, waivesInForce } from '../../store/history/flows.ts';
 import type { Actor } from '../../store/operations/actors.ts';
 import { newId } from '../../store/operations/operation-rows.ts';
@@ -76,13 +76,15 @@ export interface FoundMembers {
   /** Of the first run. */
   readonly roots: readonly number[];
   readonly how: Pick<Plan, 'scope' | 'running' | 'keepWaives' | 'correction'>;
+  /** A rule's plan yields to persons. */
+  readonly yields?: true;
 }
 
 /** Makes a plan of members that the actor may redo, and keeps it. */
 async function keepPlan(
   deps: ServiceDeps,
   actor: Actor,
-  { parts, left, roots, how }: FoundMembers,
+  { parts, left, roots, how, yields }: FoundMembers,
   expect: ExpectDurations,
 ): Promise<Plan> {
   const { context, state, members } = parts[0]!;
@@ -95,6 +97,7 @@ async function keepPlan(
     roots: roots.map((v) => graph.ids[v]!),
     running: how.running,
     keepWaives: how.keepWaives,
+    ...(yields === undefined ? {} : { yields }),
   };
   const elsewhere = parts.slice(1);
   const together = elsewhere.length === 0 ? [] : plansFor(parts, plan);
@@ -108,10 +111,10 @@ async function keepPlan(
     otherRuns: elsewhere.map((part) => ({
       run: part.context.run.id,
       members: toMemberResponses(part.context, part.state, part.members, new Set()),
-      undecided: undecided(part.context, part.state, part.members),
+      undecided: undecided(part, plan),
     })),
     leftOut: [...left],
-    undecided: undecided(context, state, members),
+    undecided: undecided(parts[0]!, plan),
     becomeStale: becomeStale(context, state, members, how.running),
     keyFlows: flows.filter((flow) => flow.key).map((flow) => flow.id),
     ...standing,
@@ -163,11 +166,14 @@ function toMemberResponses(
   });
 }
 
-function undecided({ graph }: RunContext, s: RunState, members: readonly number[]): Plan['undecided'] {
+function undecided(
+  { context: { graph }, state: s, members }: PlanPart,
+  plan: Pick<RerunPlan, 'yields'>,
+): Plan['undecided'] {
   return members.flatMap((v) => {
     const flow = graph.ids[v]!;
     if (s.result[v] === codeOf('outcome_unknown')) return [{ flow, code: 'outcome_unknown' }];
-    return has(s, v, FLAG.RERUN_PENDING) ? [{ flow, code: 'rerun_pending' }] : [];
+    return isOfAnother(s.flags[v]!, plan) ? [{ flow, code: 'rerun_pending' }] : [];
   });
 }
 

@@ -233,7 +233,7 @@ export class RuleEngine {
     if (members === null) return null;
     const correction = acts.length === 1 ? acts[0]!.correction : null;
     const how = { scope: rule.scope, running: 'wait' as const, keepWaives: false, correction };
-    return planOfMembers(this.#deps, ruleActor(rule), { ...members, how });
+    return planOfMembers(this.#deps, ruleActor(rule), { ...members, how, yields: true });
   }
 
   /** The acts become applied in the transaction of the log rows: a process that dies before leaves nothing, and nobody applies them twice. */

@@ -6,10 +6,11 @@
 import type pg from 'pg';
 import { type ErrorCode, SluiceError } from '../../errors.ts';
 import { preview } from '../../graph/decide.ts';
-import type { OperationOutcome, RerunMember } from '../../graph/run/decisions.ts';
+import type { OperationOutcome, RerunPlan } from '../../graph/run/decisions.ts';
 import { restoreState } from '../../graph/run/restore.ts';
 import { FLAG } from '../../graph/run/state.ts';
 import { codeOf, type Result } from '../../graph/run/status.ts';
+import { isOfAnother } from '../../graph/verbs/rerun.ts';
 import type { RunContext } from '../record/run-context.ts';
 import { lockOutbox } from '../record/run-flows.ts';
 import { lockCounters } from '../record/run-log.ts';
@@ -231,7 +232,8 @@ async function verify(
     await lockOutbox(client, run, flows);
     return previewPart(client, part, approvedBy);
   }
-  const changed = now.version === version ? await changedMember(client, run, members) : (flows[0] ?? run);
+  const changed =
+    now.version === version ? await changedMember(client, run, request.plan) : (flows[0] ?? run);
   if (changed !== null)
     throw new SluiceError('plan_stale', `${changed} of ${run} has changed since the plan was made`, {
       facts: { run, flow: changed },
@@ -268,7 +270,7 @@ async function previewPart(
 async function changedMember(
   client: Queryable,
   run: string,
-  members: readonly RerunMember[],
+  { members, ...plan }: RerunPlan,
 ): Promise<string | null> {
   const flows = members.map((member) => member.flow);
   const found = await client.query<{
@@ -289,7 +291,7 @@ async function changedMember(
     const result = codeOf(row.result);
     const started = result === 0 && (claims.get(member.flow) ?? null) !== null;
     const undecided =
-      (row.flags & (FLAG.RETIRED | FLAG.RERUN_PENDING)) !== 0 || row.result === 'outcome_unknown';
+      (row.flags & FLAG.RETIRED) !== 0 || isOfAnother(row.flags, plan) || row.result === 'outcome_unknown';
     return (
       undecided ||
       row.generation !== member.generation ||

@@ -53,7 +53,9 @@ function asStored({ record }: Told, v: number) {
     given: flag(FLAG.KEPT),
     tainted: flag(FLAG.TAINTED),
     stale: flag(FLAG.STALE),
-    pending: flag(FLAG.RERUN_PENDING) ? `${flag(FLAG.PENDING_ROOT)} ${flag(FLAG.KEEP_WAIVES)}` : '',
+    pending: flag(FLAG.RERUN_PENDING)
+      ? `${flag(FLAG.PENDING_ROOT)} ${flag(FLAG.KEEP_WAIVES)} ${flag(FLAG.YIELDS)}`
+      : '',
     member: flag(FLAG.MEMBER),
     ending: flag(FLAG.ENDING),
     offered: flag(FLAG.DISPATCHED),
@@ -100,7 +102,7 @@ function asModelled({ model, graph, specs }: Told, v: number): ReturnType<typeof
     given: f.given,
     tainted: f.tainted,
     stale: f.stale,
-    pending: f.pending === null ? '' : `${f.pending.root} ${f.pending.keepWaives}`,
+    pending: f.pending === null ? '' : `${f.pending.root} ${f.pending.keepWaives} ${f.pending.yields}`,
     member: f.member,
     ending: f.previous !== null,
     offered: f.offered,

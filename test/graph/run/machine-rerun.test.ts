@@ -181,6 +181,36 @@ describe('E, rerun plans: running members', () => {
     expect([run.stateOf('B'), run.is('B', 'RERUN_PENDING')]).toEqual(['force_passed', false]);
   });
 
+  test('wait: a rule yields to the cancel of a person', () => {
+    const run = new SmallRun(chain('A B C')).run('A');
+    const lease = run.start('B');
+    run.rerun('A', 'downstream', { running: 'wait', yields: true });
+    expect(run.ask('cancel', 'B').code).toBeNull();
+    expect([run.is('B', 'RERUN_PENDING'), run.is('B', 'STOPPING')]).toEqual([false, true]);
+    run.end(lease, 'cancelled');
+    expect([run.stateOf('B'), run.generation('B'), run.stateOf('C')]).toEqual([
+      'cancelled',
+      1,
+      'waiting_upstream',
+    ]);
+  });
+
+  test('wait: a rule yields to the rerun of a person, another rule does not take it over', () => {
+    const run = new SmallRun(chain('A B')).run('A');
+    run.start('B');
+    run.rerun('A', 'downstream', { running: 'wait', yields: true });
+    expect(run.rerun('B', 'only', { running: 'wait', yields: true }).code).toBe('rerun_pending');
+    expect(rootRefusal(run.graph, run.state, 1, 'only')).toBeNull();
+    expect(run.rerun('B', 'only', { running: 'wait' }).code).toBeNull();
+    // From now on it is the wait of a person.
+    expect(run.ask('cancel', 'B').code).toBe('rerun_pending');
+    const other = new SmallRun(chain('A B')).run('A');
+    const lease = other.start('B');
+    other.rerun('A', 'downstream', { running: 'wait', yields: true });
+    expect(other.rerun('B', 'only').code).toBeNull();
+    expect([lease.stop, other.generation('B'), other.is('B', 'YIELDS')]).toEqual([true, 2, false]);
+  });
+
   test('wait, and the old attempt is lost without anybody knowing: a person resolves it, then the rerun goes on', () => {
     for (const ran of [true, false]) {
       const run = new SmallRun(chain('A B C', {})).run('A');

@@ -27,6 +27,7 @@ export interface AskedPlan {
   readonly roots: readonly string[];
   readonly running: 'supersede' | 'wait';
   readonly keepWaives: boolean;
+  readonly yields?: true;
   readonly agreed?: { readonly awaits: readonly { readonly from: string; readonly run: string }[] };
 }
 
@@ -124,7 +125,8 @@ function checkFlow(m: Model, it: Ask, id: string, before: readonly string[]): st
   const state = m.state(id);
   const awaited = (f.pending !== null && m.inHand(id)) || f.previous?.until === null;
   if (verb === 'cancel' && it.forceEnd === true && awaited) return null;
-  if (verb === 'cancel' && f.pending !== null) return 'rerun_pending';
+  // A rule's plan yields to persons.
+  if (verb === 'cancel' && f.pending !== null && !f.pending.yields) return 'rerun_pending';
   if (verb === 'confirm' && (f.confirmed || state === 'succeeded')) return 'already_confirmed';
   const superseding = verb === 'force-pass' && it.supersede && state === 'running';
   if (!ALLOWED[verb]!.includes(state) && !superseding) return 'wrong_state';
@@ -183,7 +185,10 @@ function act(m: Model, it: Ask, id: string): void {
       f.expedite = true;
       break;
     case 'cancel':
-      if (f.previous === null) f.stopping = true;
+      if (f.previous === null) {
+        if (f.pending?.yields === true) f.pending = null;
+        f.stopping = true;
+      }
       break;
     case 'confirm':
       f.confirmed = true;
@@ -287,7 +292,8 @@ function rerun(m: Model, plan: AskedPlan): Answer {
   const codes = plan.members.map((member) => {
     if (!m.specs.has(member.flow)) return 'unknown_flow';
     const f = m.of(member.flow);
-    if (f.pending !== null) return 'rerun_pending';
+    const mayTakeOver = f.pending?.yields === true && plan.yields !== true;
+    if (f.pending !== null && !mayTakeOver) return 'rerun_pending';
     if (f.outcome === 'outcome_unknown') return 'outcome_unknown';
     if (plan.agreed !== undefined) return f.retired ? 'plan_stale' : null;
     const same =
@@ -307,7 +313,11 @@ function rerun(m: Model, plan: AskedPlan): Answer {
   const able = plan.members.filter((_, i) => codes[i] === null);
   for (const { flow } of able) {
     const f = m.of(flow);
-    const how = { root: plan.roots.includes(flow), keepWaives: plan.keepWaives };
+    const how = {
+      root: plan.roots.includes(flow),
+      keepWaives: plan.keepWaives,
+      yields: plan.yields === true,
+    };
     f.member = true;
     if (m.inHand(flow) && plan.running === 'wait') f.pending = how;
     else if (m.inHand(flow) || f.outcome !== null) {

@@ -30,7 +30,7 @@ export interface Facts {
   waived: Set<string>;
   /** Member of a rerun plan that is not done again; its running attempt is awaited first. */
   member: boolean;
-  pending: { root: boolean; keepWaives: boolean } | null;
+  pending: { root: boolean; keepWaives: boolean; yields: boolean } | null;
   /** An old attempt may still be at work: until it reports (null) or until an instant. */
   previous: { until: number | null } | null;
   /** In the outbox; an agent has taken it; it was told to stop. */

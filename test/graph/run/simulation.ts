@@ -252,6 +252,7 @@ export class Simulation {
       roots: named,
       running: (a & 4) === 0 ? 'supersede' : 'wait',
       keepWaives: (a & 8) !== 0,
+      ...((a & 16) === 0 ? {} : { yields: true as const }),
       ...(c % 6 === 5 ? { agreed: { awaits: this.#awaits(b) } } : {}),
     });
     // The slow model knows what was written last; the plan rests on the same.
