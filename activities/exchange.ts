@@ -9,9 +9,9 @@ import { claimsAsked } from '../graph/run/claims-asked.ts';
 import type { Effect, ExchangeAnswer, FlowChange, Group } from '../graph/run/decisions.ts';
 import { writeEffectsOneByOne } from '../store/record/effects-one-by-one.ts';
 import { type Counter, lockCounter, readExchange, storeExchange } from '../store/record/exchanges.ts';
-import { writeNewerResults } from '../store/record/newer-results.ts';
 import { failRefused } from '../store/record/not-storable.ts';
 import { writeEffects } from '../store/record/outcomes.ts';
+import { writeRuleFacts } from '../store/record/rule-facts.ts';
 import type { RunContext } from '../store/record/run-context.ts';
 import {
   claimedFlows,
@@ -275,7 +275,7 @@ async function writeGroups(
   keepGenerations(client, context, now, generations);
   await (rowByRow ? writeEffectsOneByOne : writeEffects)(client, context, now, effects);
   writeFlows(client, context, now, writes);
-  writeNewerResults(client, context, now, writes, effects);
+  writeRuleFacts(client, context, { now, writes, effects });
   await failRefused(client, context, now, refusedFlows);
   if (subscribed && groups.length > 0) await notifySubscribers(client, context, writes, effects);
   for (const platform of platforms) sendNotify(client, 'sluice_outbox', platform);

@@ -77,9 +77,11 @@ export const WhyFlow = z.object({
   nextCount: z.int(),
   /** Edges that count as met because the upstream begins later: the upstream, the run that will never be, the first period of the upstream. */
   beforeBeginning: z.array(z.object({ from: z.string(), run: z.string(), begins: z.string() })),
-  /** Rules that will redo it, or ask a person whether they may; `at`: when, as far as it is known. */
+  /** Rules that will redo it or flows that are causes, or ask a person whether they may; `at`: when, as far as it is known. */
   rules: z.array(
     z.object({
+      run: z.string(),
+      flow: z.string(),
       rule: z.string(),
       act: z.string(),
       state: z.enum(['gathering', 'requested']),

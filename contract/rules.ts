@@ -44,8 +44,8 @@ export const RuleChange = z.strictObject({ reason: text(2_000).trim().min(1) });
 export const RuleAct = z.object({
   id: z.string(),
   rule: z.string(),
-  kind: z.enum(['redone', 'corrected']),
-  /** The flow that has a newer result, or the correction. */
+  kind: z.enum(['redone', 'corrected', 'failed']),
+  /** The flow that has a newer result or has failed, or the correction. */
   run: z.string().nullable(),
   flow: z.string().nullable(),
   correction: z.string().nullable(),
@@ -53,7 +53,7 @@ export const RuleAct = z.object({
   depth: z.int(),
   /**
    * `gathering`: more may come, or it waits for a time. `requested`: a person has to approve it. `applied`: its plan was applied. `covered`: nothing
-   * has used older data. `merged`: the plan of `lead` does its part, too.
+   * has used older data, or the flow has not failed any more. `merged`: the plan of `lead` does its part, too.
    */
   state: z.enum(ACT_STATES),
   lead: z.string().nullable(),

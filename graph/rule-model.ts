@@ -47,20 +47,35 @@ const Limits = z.strictObject({
   coolDownMs: Ms.default(600_000),
 });
 
+/** Causes that a rerun of the flow alone may remove: it has failed for good. */
+const FAILED = ['upstream_failed', 'interface_failed', 'distribution_failed'] as const;
+const Cause = z.enum(FAILED, { error: `a rerun removes only the causes ${FAILED.join(', ')}` });
+
 export const Rule = z.strictObject({
   id: Id,
   names: Names,
-  /** `redone`: a flow got a newer result than its dependants have used. `corrected`: rows of a table were corrected outside of all flows (protocol E5). */
-  on: z.enum(['redone', 'corrected']),
-  /** With `on: redone` the flows that were redone, with `on: corrected` those that read the table. */
+  /**
+   * `redone`: a flow got a newer result than its dependants have used. `corrected`: rows of a table were corrected outside of all flows
+   * (protocol E5). `cause`: a flow has had one of `causes` for `settleMs`.
+   */
+  on: z.enum(['redone', 'corrected', 'cause']),
+  /** With `on: cause`: codes of `why`. */
+  causes: z.array(Cause).optional(),
+  /** With `on: cause`: only after a last failure of these kinds. Default: any. */
+  failures: z.array(z.enum(['program', 'infrastructure', 'timeout', 'lost'])).optional(),
+  /** With `on: redone` the flows that were redone, with `on: corrected` those that read the table, with `on: cause` those that failed. */
   where: Where.prefault({}),
-  do: z.literal('rerun').default('rerun'),
+  /** `rerun`: what has used older data. `retry`: the flow that failed, alone; only this goes with `on: cause`. */
+  do: z.enum(['rerun', 'retry']).default('rerun'),
   /** `stale`: what has used older data (protocol E6). `downstream`: everything below that started before, whatever data it reads. */
   scope: z.enum(['stale', 'downstream']).default('stale'),
   limits: Limits.prefault({}),
   /** Who is asked before it acts: somebody with the role `key` when key flows are among the members (`key`), always, or nobody (`never`). */
   approval: z.enum(['key', 'always', 'never']).default('key'),
-  /** Corrections and results are gathered until none has come for this time, ms; then one plan is made of them. Default 5 minutes. */
+  /**
+   * Corrections and results are gathered until none has come for this time, ms; then one plan is made of them. With `on: cause`: how long the flow
+   * must have failed. Default 5 minutes.
+   */
   settleMs: Ms.default(300_000),
 });
 export type Rule = z.infer<typeof Rule>;

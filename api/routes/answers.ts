@@ -15,6 +15,7 @@ import {
 import type { Infer } from '../../contract/fields.ts';
 import { RunParams } from '../../contract/runs.ts';
 import { DAY_CLASSES } from '../../graph/calendar/day-class.ts';
+import { keyName } from '../../graph/rules/judge.ts';
 import { beforeBeginning } from '../../graph/run/foreign-runs.ts';
 import { criticalPath, defaultTarget } from '../../graph/timing/critical-path.ts';
 import { type Cause, whyFlow } from '../../graph/why/why.ts';
@@ -173,10 +174,10 @@ async function whyOfFlow(
   }
   const { state, facts } = await readWhyFacts(deps.pool, context, deps);
   const own = whyFlow({ graph: context.graph, s: state, facts }, v, limit);
-  const [{ causes, next, blockers, ...answer }, ahead] = await Promise.all([
-    withOtherRuns(deps, run.id, own.flow, own, limit),
-    actsAhead(deps.pool, run.id, own.flow),
-  ]);
+  const { causes, next, blockers, ...answer } = await withOtherRuns(deps, run.id, own.flow, own, limit);
+  const below = causes.flatMap((cause) => (cause.flow === null ? [] : { run: cause.run, flow: cause.flow }));
+  const asked = new Map([{ run: run.id, flow: own.flow }, ...below].map((item) => [keyName(item), item]));
+  const ahead = await actsAhead(deps.pool, [...asked.values()]);
   return {
     ...answer,
     run: run.id,

@@ -133,14 +133,14 @@ function listLines({ paused, items }: RuleList, session: Session): string[] {
 }
 
 function ruleLines(it: Rule, { phrase, paint, lang }: Session): string[] {
-  const { on, scope, approval, settleMs, limits, where } = it.definition;
+  const { on, causes, failures, scope, approval, settleMs, limits, where } = it.definition;
   const filters = Object.entries(where).filter(([, names]) => names.length > 0);
   return [
     `${paint('bold', it.id)}  ${oneLine(it.names[lang])}  ${phrase(`rule_${it.mode}`)}`,
     ...(it.enabledBy === null
       ? []
       : [`  ${phrase('rule_enabled_by', { by: oneLine(it.enabledBy), at: instant(it.enabledAt!) })}`]),
-    `  on: ${on}  scope: ${scope}  approval: ${approval}  settleMs: ${settleMs}`,
+    `  on: ${on}${listed('causes', causes)}${listed('failures', failures)}  do: ${it.definition.do}  scope: ${scope}  approval: ${approval}  settleMs: ${settleMs}`,
     `  ${filters.map(([list, names]) => `${list}: ${names.join(' ')}`).join('  ')}`,
     `  ${Object.entries(limits)
       .map(([name, value]) => `${name}: ${value}`)
@@ -150,6 +150,9 @@ function ruleLines(it: Rule, { phrase, paint, lang }: Session): string[] {
       .join('  ')}`.trimEnd(),
   ].map(oneLine);
 }
+
+const listed = (name: string, list: readonly string[] = []): string =>
+  list.length === 0 ? '' : `  ${name}: ${list.join(' ')}`;
 
 /** Maximum number of names in one line; --json gives all. */
 const NAMES = 10;

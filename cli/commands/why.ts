@@ -110,16 +110,14 @@ export function whyLines(it: WhyFlow, session: Printing): string[] {
     lines.push('', phrase('why_next'));
     for (const cause of it.next) lines.push(`  ${paint('yellow', cause.code)}  ${oneLine(cause.text[lang])}`);
   }
-  for (const { rule, act, state, at } of it.rules)
-    lines.push(
-      '',
-      paint(
-        'cyan',
-        state === 'requested'
-          ? phrase('rule_asks', { rule, act })
-          : phrase('rule_reruns', { rule, at: at === null ? phrase('soon') : instant(at) }),
-      ),
-    );
+  for (const { rule, act, state, at, run, flow: id } of it.rules) {
+    const flow = oneLine(run === it.run ? id : `${id} (${run})`);
+    const said =
+      state === 'requested'
+        ? phrase('rule_asks', { rule, act, flow })
+        : phrase('rule_reruns', { rule, flow, at: at === null ? phrase('soon') : instant(at) });
+    lines.push('', paint('cyan', said));
+  }
   for (const never of it.beforeBeginning.slice(0, 3))
     lines.push('', phrase('before_beginning', { ...never }));
   if (it.beforeBeginning.length > 3)

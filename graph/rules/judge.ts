@@ -17,11 +17,13 @@ export const ACT_CODES = {
     en: 'key flows have come to it since a person approved',
     zh: '批准之后重做范围新增了重点流程',
   },
+  lasting: { en: 'it waits whether the cause lasts', zh: '等待确认原因是否持续' },
   left_out: {
     en: 'runs that stay as they are have used the old data',
     zh: '使用过旧数据的只有保持不变的运行',
   },
   not_enabled: { en: 'the rule only reports: nobody has enabled it', zh: '规则未启用，仅作报告' },
+  not_failed: { en: 'the flow has not failed any more, or is retired', zh: '流程已不处于失败状态，或已下线' },
   nothing_to_redo: { en: 'nothing has used older data', zh: '没有流程使用了旧数据' },
   outside_window: { en: 'it may not act at this time of day', zh: '不在允许执行的时间窗内' },
   person_decides_first: {
@@ -95,7 +97,7 @@ export function settledAt({ settleMs }: Pick<Rule, 'settleMs'>, moments: readonl
 }
 
 /** Waits that a person may cut short. */
-const CUT_SHORT: ReadonlySet<string> = new Set<ActCode>(['settling', 'cool_down']);
+const CUT_SHORT: ReadonlySet<string> = new Set<ActCode>(['settling', 'cool_down', 'lasting']);
 
 /** What is known of an act that gathers. */
 export interface Gathering {

@@ -76,9 +76,38 @@ const named = (names: readonly string[]): ReadonlyMap<string, true> =>
   new Map(names.map((name) => [name, true]));
 
 /** Fields that exclude one another. */
-function fieldProblems({ id, limits: { window } }: Rule, path: Path): Finding[] {
-  if (window === undefined || window.slice(0, 5) !== window.slice(6)) return [];
-  const en = 'the window begins and ends at the same time; leave it out if the rule may always act';
-  const zh = '时间窗的起止相同；不限时间请省略';
-  return [finding('bad_combination', { id, path: [...path, 'limits', 'window'] }, { en, zh })];
+function fieldProblems(rule: Rule, path: Path): Finding[] {
+  const { id, on, causes, failures, limits } = rule;
+  const found: Finding[] = [];
+  const bad = (at: Path, en: string, zh: string): void => {
+    found.push(finding('bad_combination', { id, path: [...path, ...at] }, { en, zh }));
+  };
+  const { window } = limits;
+  if (window !== undefined && window.slice(0, 5) === window.slice(6))
+    bad(
+      ['limits', 'window'],
+      'the window begins and ends at the same time; leave it out if the rule may always act',
+      '时间窗的起止相同；不限时间请省略',
+    );
+  if (on === 'cause') {
+    if (rule.do !== 'retry') bad(['do'], 'on: cause goes with do: retry', 'on: cause 须配合 do: retry');
+    if (rule.scope !== 'stale')
+      bad(
+        ['scope'],
+        'a retry runs the failed flow alone: leave scope out',
+        '重试只重做失败流程本身：请省略 scope',
+      );
+    if (causes === undefined || causes.length === 0)
+      bad(
+        ['on'],
+        'on: cause needs the causes, such as causes: [upstream_failed]',
+        'on: cause 须列出 causes，如 causes: [upstream_failed]',
+      );
+    return found;
+  }
+  if (rule.do === 'retry') bad(['do'], 'do: retry goes with on: cause only', 'do: retry 只能配合 on: cause');
+  if (causes !== undefined) bad(['causes'], 'causes goes with on: cause only', 'causes 只能配合 on: cause');
+  if (failures !== undefined)
+    bad(['failures'], 'failures goes with on: cause only', 'failures 只能配合 on: cause');
+  return found;
 }

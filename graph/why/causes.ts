@@ -1,3 +1,5 @@
+import type { FlowKind } from '../model.ts';
+
 /** Codes of the causes that `why` answers, each with its meaning. Part of the API's schema. */
 export const CAUSES = {
   agent_hung: 'sent to an agent more than 10 minutes ago and not started',
@@ -56,3 +58,9 @@ export const CAUSES = {
   waiting_agent: 'it waits for an agent to take it',
 } as const;
 export type CauseCode = keyof typeof CAUSES;
+
+/** The cause that a flow of this kind is for those that wait for it when it has failed. */
+export const failedCause = (
+  kind: FlowKind,
+): 'distribution_failed' | 'interface_failed' | 'upstream_failed' =>
+  kind === 'distribution' || kind === 'interface' ? `${kind}_failed` : 'upstream_failed';

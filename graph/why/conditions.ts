@@ -10,7 +10,7 @@ import { isClaimed } from '../run/state-of.ts';
 import { resultOf } from '../run/status.ts';
 import { overLong } from '../usual/expected.ts';
 import { gaveUpText } from './cause-text.ts';
-import type { CauseCode } from './causes.ts';
+import { type CauseCode, failedCause } from './causes.ts';
 import { claimSide } from './claim-conditions.ts';
 import { type Condition, condition, HUNG_MS } from './condition.ts';
 import type { Situation } from './situation.ts';
@@ -82,8 +82,7 @@ function ended(at: Situation, v: number): Condition {
   if (result === 'outcome_unknown') return condition('outcome_unknown', since, said);
   const { kind, runner } = graph.attrOf(v);
   if (runner === 'person') return byOverride(at, v, { code: 'gate_rejected', kind: 'reject' }, since);
-  if (kind === 'distribution') return condition('distribution_failed', since, said);
-  return condition(kind === 'interface' ? 'interface_failed' : 'upstream_failed', since, said);
+  return condition(failedCause(kind), since, said);
 }
 
 function claimed({ graph, s, facts }: Situation, v: number): Condition {

@@ -5,6 +5,7 @@ import { tableKey } from '../../graph/impact/lineage.ts';
 import type { Flow, Rule } from '../../graph/model.ts';
 import { type FoundPlan, keyName } from '../../graph/rules/judge.ts';
 import { isWhere } from '../../graph/rules/rule-check.ts';
+import { failedCause } from '../../graph/why/causes.ts';
 import type { Actor } from '../../store/operations/actors.ts';
 import type { CorrectionRow } from '../../store/rules/corrections.ts';
 import type { ServiceDeps } from '../deps.ts';
@@ -63,6 +64,12 @@ export function figuresOf({ redone, estimateMs }: FoundPlan, leftOut: readonly L
 export function looksAt({ where }: Rule, run: string, flow: Flow): boolean {
   const purpose = parseRunId(run)?.purpose ?? 'scheduled';
   return (where.purposes as readonly string[]).includes(purpose) && isWhere(where, flow);
+}
+
+/** Whether a rule with `on: cause` looks at a flow that failed like this. */
+export function looksAtFailure({ causes, failures }: Rule, { kind }: Flow, failure: string): boolean {
+  const isKind = failures === undefined || failures.length === 0 || failures.some((one) => one === failure);
+  return isKind && causes?.includes(failedCause(kind)) === true;
 }
 
 /** Who uses the corrected table, and those of its readers at which the rule looks. */

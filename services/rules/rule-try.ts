@@ -11,6 +11,7 @@ import { displayZone } from '../catalogue/display-zone.ts';
 import type { ServiceDeps } from '../deps.ts';
 import type { LeftOut } from '../rerun/rerun-across.ts';
 import { usualDurations } from '../timing/expected-durations.ts';
+import { outcomeOf, retriesSince } from './retry-try.ts';
 import { figuresOf, looksAt, readersFor, ruleActor } from './rule-plan.ts';
 import { showRule } from './rules.ts';
 import { type NewerData, type OpenedRun, type RedoOf, walkable, walkRuns } from './to-redo.ts';
@@ -33,8 +34,16 @@ export async function tryRule(deps: ServiceDeps, id: string, days: number): Prom
   const rule = (await showRule(deps, id)).definition as Rule;
   const now = await readClock(deps.pool);
   const since = now - days * DAY_MS;
-  const happened = await happenedSince(deps, rule, since);
   const zone = await displayZone(deps);
+  if (rule.on === 'cause')
+    return {
+      rule: id,
+      since,
+      now,
+      items: await retriesSince(deps, rule, { since, now, zone }),
+      archived: [],
+    };
+  const happened = await happenedSince(deps, rule, since);
   const past: RulePast['redone'][number][] = [];
   const opener = pastRuns(deps, rule);
   const items: RuleTry['items'][number][] = [];
@@ -62,8 +71,7 @@ export async function tryRule(deps: ServiceDeps, id: string, days: number): Prom
     items.push({
       at,
       roots: group.map(({ root }) => root),
-      state: judged.do === 'end' ? judged.state : judged.do === 'wait' ? 'gathering' : 'applied',
-      code: judged.do === 'apply' ? null : judged.code,
+      ...outcomeOf(judged),
       ...figuresOf(found, redo.left),
     });
   }

@@ -11,7 +11,7 @@ import { newestCatalogue } from '../catalogue/newest-catalogue.ts';
 import type { ServiceDeps } from '../deps.ts';
 import { authorise } from '../operations/actor-scope.ts';
 import { suggestNames } from '../suggest-names.ts';
-import { definitionHash } from './rule-engine.ts';
+import { definitionHash } from './look.ts';
 
 /** The rules of the newest catalogue. */
 export async function listRules(deps: ServiceDeps): Promise<RuleList> {

@@ -1,22 +1,23 @@
-/** What rules do (protocol F2): one act for each thing that happened and each rule that looks at it, and the facts from which acts come. */
+/** What rules do (protocol F2): one act for each thing that happened and each rule that looks at it. */
 import type pg from 'pg';
 import type { RuleAct } from '../../contract/rules.ts';
 import { SluiceError } from '../../errors.ts';
 import { writeAudit } from '../operations/audit.ts';
 import { newId } from '../operations/operation-rows.ts';
 import { inTransaction, type Queryable, type Transaction } from '../schema/pool.ts';
+import type { FactKind, RuleFact } from './facts.ts';
 
 export type ActState = RuleAct['state'];
 
 export interface ActRow {
   readonly id: string;
   readonly rule: string;
-  readonly kind: 'redone' | 'corrected';
+  readonly kind: FactKind;
   readonly root: string;
   readonly run: string | null;
   readonly flow: string | null;
   readonly correction: string | null;
-  /** When the newer data came. */
+  /** When the newer data came, or the flow failed. */
   readonly at: number;
   /** How many rules led to it, one after the other: 1 = none but this one. */
   readonly depth: number;
@@ -41,45 +42,6 @@ export interface ActRow {
 const ROW = `id, rule_id as rule, kind, root, run_id as run, flow_id as flow, correction_id as correction, at_ms as at, depth, state, lead,
   due_ms as "dueAt", tries, code, detail, run_of_plan as "runOfPlan", plan_id as plan, operation_id as operation, approved_by as "approvedBy",
   approved_keys as "approvedKeys", decided_ms as "decidedAt", hurried`;
-
-export interface RuleFact {
-  readonly id: number;
-  readonly kind: 'redone' | 'corrected';
-  readonly run: string | null;
-  readonly flow: string | null;
-  readonly generation: number | null;
-  readonly correction: string | null;
-  readonly at: number;
-  /** The actor of the rerun that began the generation, and the act of the rule that it was; null: nobody, or no rule. */
-  readonly actor: string | null;
-  readonly depth: number | null;
-}
-
-/** Whether there is anything to do: one statement, as it is asked twice a second. */
-export async function hasRuleWork(client: Queryable): Promise<boolean> {
-  const found = await client.query<{ work: boolean }>({
-    name: 'rule-work',
-    text: `select (exists (select 1 from rule_facts) or exists (select 1 from rule_acts where state = 'gathering'))
-      and not exists (select 1 from pauses where scope = 'rules' and to_ms is null) as work`,
-  });
-  return found.rows[0]!.work;
-}
-
-/** Facts that no rule has looked at, the oldest first. */
-export async function readFacts(client: Queryable, limit: number): Promise<RuleFact[]> {
-  const found = await client.query<RuleFact>({
-    name: 'rule-facts',
-    text: `select f.id, f.kind, f.run_id as run, f.flow_id as flow, f.generation, f.correction_id as correction, f.at_ms as at,
-        o.actor, a.depth
-      from (select * from rule_facts order by id limit $1) f
-      left join flow_generations g on g.run_id = f.run_id and g.flow_id = f.flow_id and g.generation = f.generation - 1
-      left join operations o on o.id = g.operation_id
-      left join rule_acts a on a.plan_id = o.body->'plan'->>'id' and a.lead is null
-      order by f.id`,
-    values: [limit],
-  });
-  return found.rows;
-}
 
 export interface NewAct {
   readonly rule: string;
@@ -208,20 +170,22 @@ async function writeRedone(
   );
 }
 
-/** Open acts that would redo a flow: which rule, whether it asks a person first, and when it acts. */
-export interface ActAhead {
+/** Open acts that would redo flows, in the order of these: which rule, whether it asks a person first, and when it acts. */
+export interface ActAhead extends Redone {
   readonly rule: string;
   readonly act: string;
   readonly state: 'gathering' | 'requested';
   readonly dueAt: number;
 }
 
-export async function actsAhead(client: Queryable, run: string, flow: string): Promise<ActAhead[]> {
+export async function actsAhead(client: Queryable, flows: readonly Redone[]): Promise<ActAhead[]> {
   const found = await client.query<ActAhead>({
     name: 'acts-ahead',
-    text: `select a.rule_id as rule, a.id as act, a.state, a.due_ms as "dueAt" from rule_redone r join rule_acts a on a.id = r.act_id
-      where r.run_id = $1 and r.flow_id = $2 and r.at_ms is null and a.state in ('gathering', 'requested') order by a.due_ms, a.id`,
-    values: [run, flow],
+    text: `select r.run_id as run, r.flow_id as flow, a.rule_id as rule, a.id as act, a.state, a.due_ms as "dueAt"
+      from unnest($1::text[], $2::text[]) with ordinality as x (run_id, flow_id, n)
+      join rule_redone r using (run_id, flow_id) join rule_acts a on a.id = r.act_id
+      where r.at_ms is null and a.state in ('gathering', 'requested') order by x.n, a.due_ms, a.id`,
+    values: [flows.map(({ run }) => run), flows.map(({ flow }) => flow)],
   });
   return found.rows;
 }

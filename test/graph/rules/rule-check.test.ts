@@ -80,7 +80,41 @@ describe('the check of rules', () => {
       { on: 'redone', limits: { window: '24:00-25:00' } },
       /error invalid_value r0/,
     ],
-    ['a cause, which no rule acts on yet', { on: 'cause' }, /error invalid_value r0/],
+    [
+      'a cause without a retry',
+      { on: 'cause', causes: ['upstream_failed'] },
+      /error bad_combination r0 true on: cause goes with do: retry/,
+    ],
+    [
+      'a cause that is not named',
+      { on: 'cause', do: 'retry' },
+      /error bad_combination r0 true on: cause needs the causes/,
+    ],
+    [
+      'a cause that a rerun does not remove',
+      { on: 'cause', do: 'retry', causes: ['gate_unconfirmed'] },
+      /error invalid_value r0 true .*a rerun removes only the causes upstream_failed, interface_failed/,
+    ],
+    [
+      'a retry of flows below',
+      { on: 'cause', do: 'retry', causes: ['upstream_failed'], scope: 'downstream' },
+      /error bad_combination r0 true a retry runs the failed flow alone/,
+    ],
+    [
+      'a retry of what was corrected',
+      { on: 'corrected', do: 'retry' },
+      /error bad_combination r0 true do: retry goes with on: cause only/,
+    ],
+    [
+      'causes of a correction',
+      { on: 'corrected', causes: ['upstream_failed'] },
+      /error bad_combination r0 true causes goes with on: cause only/,
+    ],
+    [
+      'failures of a correction',
+      { on: 'redone', failures: ['lost'] },
+      /error bad_combination r0 true failures goes with on: cause only/,
+    ],
     ['a limit of nothing', { on: 'redone', limits: { members: 0 } }, /error invalid_value r0/],
     ['an unknown field', { on: 'redone', when: 'now' }, /error unknown_field r0/],
     ['rehearsals', { on: 'redone', where: { purposes: ['rehearsal'] } }, /error invalid_value r0/],

@@ -1,21 +1,18 @@
 /** Rules that act: what was corrected or redone upstream is carried downstream by itself, once, within its limits, and with a person for key flows. */
 import { expect, test } from 'vitest';
 import { RuleEngine } from '../../../services/rules/rule-engine.ts';
-import { type Json, startTestApi } from '../../support/api.ts';
+import type { Json } from '../../support/api.ts';
 import { createTestDatabase } from '../../support/database.ts';
 import { applyCatalogue, catalogueText, openTestRun } from '../../support/estate.ts';
-import { playAgent } from '../../support/play.ts';
+import { startTestRules } from '../../support/rules.ts';
 
 const database = await createTestDatabase('rule_engine');
-const api = await startTestApi(database);
-const ann = await api.actor({ name: 'ann', kind: 'person', roles: ['operator'] });
-const kim = await api.actor({ name: 'kim', kind: 'person', roles: ['operator', 'key'] });
-const agent = await playAgent(api.pool, 'a1');
-const warned: object[] = [];
-const engine = new RuleEngine(api.deps, (facts) => warned.push(facts));
-
 const DAY = 'day-2026-10-31';
 const MONTH = 'month-2026-10';
+const { api, ann, kim, engine, warned, look, work, redoneBy, acts } = await startTestRules(database, [
+  DAY,
+  MONTH,
+]);
 
 /** Days load and merge, the month adds them up; the fee is a key flow, the report is only ordered after it. */
 const FLOWS = [
@@ -48,36 +45,7 @@ await applyCatalogue(api.pool, catalogueText(FLOWS, { rules: RULES }));
 await openTestRun(api.pool, '2026-10-31', 'day');
 await openTestRun(api.pool);
 
-async function work(): Promise<void> {
-  for (;;) {
-    for (let i = 0; i < 3; i++) for (const run of [DAY, MONTH]) await api.coordinator!.settled(run);
-    const tasks = await agent.claim();
-    if (tasks.length === 0) return;
-    await agent.start(tasks);
-    await agent.end(tasks);
-  }
-}
 await work();
-
-async function generations(): Promise<Record<string, number>> {
-  const found = await api.pool.query<{ flow: string; generation: number }>(
-    'select flow_id as flow, generation from run_flows order by flow_id',
-  );
-  return Object.fromEntries(found.rows.map((row) => [row.flow, row.generation]));
-}
-
-/** Flows that have another generation than before. */
-async function redoneBy(what: () => Promise<unknown>): Promise<string[]> {
-  const before = await generations();
-  await what();
-  await work();
-  const after = await generations();
-  return Object.keys(after).filter((flow) => after[flow] !== before[flow]);
-}
-
-async function look(): Promise<void> {
-  await engine.look((await engine.keepLease())!);
-}
 
 let n = 0;
 const correct = async (table: string, period: string): Promise<string> => {
@@ -87,7 +55,6 @@ const correct = async (table: string, period: string): Promise<string> => {
   return answer.body.id;
 };
 
-const acts = async (rule: string): Promise<Json[]> => (await ann.get(`/rule-acts?rule=${rule}`)).body.items;
 const actOf = async (rule: string, correction: string): Promise<Json> =>
   (await acts(rule)).find((act) => act.correction === correction);
 
@@ -260,7 +227,9 @@ test('until it acts, why of a flow says which rule reruns it and when', async ()
   const act = await actOf('carry', id);
   expect(act).toMatchObject({ state: 'gathering', code: 'settling', dueAt: act.at + 60_000 });
   const { rules: ahead } = (await ann.get(`/runs/${MONTH}/flows/Report/why`)).body;
-  expect(ahead).toEqual([{ rule: 'carry', act: act.id, state: 'gathering', at: act.at + 60_000 }]);
+  expect(ahead).toEqual([
+    { run: MONTH, flow: 'Report', rule: 'carry', act: act.id, state: 'gathering', at: act.at + 60_000 },
+  ]);
   await applyCatalogue(api.pool, catalogueText(FLOWS));
   await look();
   expect(await actOf('carry', id)).toMatchObject({ state: 'withdrawn' });
