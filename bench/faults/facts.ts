@@ -118,7 +118,10 @@ export async function readFacts(
     slots: given.slots,
     acknowledged: given.acknowledged,
     corrections: given.corrections,
-    acts: await rows(record, 'select correction_id as correction, state, plan_id as plan from rule_acts'),
+    acts: await rows(
+      record,
+      'select correction_id as correction, state, plan_id as plan from rule_acts where root = correction_id',
+    ),
     carried: await rows(
       record,
       `select id, run_id as run, body->'plan'->>'id' as plan, state from operations where actor like 'rule:%'`,

@@ -8,6 +8,7 @@ import { readPlan } from '../../store/operations/rerun-plans.ts';
 import {
   type ActEnd,
   type ActRow,
+  askAboutLeft,
   moveActs,
   noteApplied,
   notePlanned,
@@ -75,8 +76,9 @@ export class Look {
     );
   }
 
-  /** Judges what was planned for acts together, and does what was judged. */
-  async carryOut(rule: Rule, acts: readonly ActRow[], { plan, left }: Found): Promise<void> {
+  /** Judges what was planned for acts together, and does what was judged. Nobody needs the results of rehearsals, so they are left as they are. */
+  async carryOut(rule: Rule, acts: readonly ActRow[], { plan, left: all }: Found): Promise<void> {
+    const left = all.filter(({ code }) => code !== 'rehearsal');
     const found = foundIn(plan, left.length);
     const judgement = await this.judge(rule, acts, found);
     const detail = figuresOf(found, left);
@@ -126,6 +128,7 @@ export class Look {
           if ((await moveActs(client, idsOf(acts), end)) < acts.length)
             throw new SluiceError('internal', 'another process has moved the acts');
           await noteApplied(client, lead.id, rows[0]!.id, found.redone);
+          await askAboutLeft(client, idsOf(acts), detail.leftOut);
         },
       );
     } catch (error) {
@@ -144,7 +147,8 @@ export class Look {
   move(ids: readonly string[], end: ActEnd, redone?: readonly Redone[]): Promise<void> {
     return inTransaction(this.deps.pool, async (client) => {
       await holdLease(client, this.#lease);
-      await moveActs(client, ids, end);
+      if ((await moveActs(client, ids, end)) < ids.length)
+        throw new SluiceError('internal', 'another process has moved the acts');
       if (redone !== undefined) await notePlanned(client, ids[0]!, redone);
     });
   }

@@ -45,7 +45,22 @@ async function newerOf(deps: ServiceDeps, rule: Rule, acts: readonly ActRow[]): 
     const row = await readCorrection(deps.pool, correction!);
     corrected.push(...(await readersFor(deps, rule, row)).corrected);
   }
+  for (const run of new Set(acts.flatMap((act) => leftRunOf(act) ?? [])))
+    results.push(...(await inputsOf(deps, run)));
   return { results, corrected };
+}
+
+/** The run that an act asks about because it was left out (`askAboutLeft`); null: it asks about no run in particular. */
+function leftRunOf({ kind, root }: ActRow): string | null {
+  const parts = root.split(' ');
+  return parts[kind === 'corrected' ? 1 : parts[2] === 'late' ? 4 : 3] ?? null;
+}
+
+/** Flows of other runs that a run waits for: they may have been redone while it was left out. */
+async function inputsOf(deps: ServiceDeps, run: string): Promise<NewerFlow[]> {
+  const { subscriptions } = await deps.contextOf(run);
+  const flows = new Map(subscriptions.list.map((item) => [`${item.run} ${item.from}`, item]));
+  return [...flows.values()].map((item) => ({ run: item.run, flow: item.from, at: null }));
 }
 
 async function planOf(

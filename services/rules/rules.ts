@@ -5,13 +5,16 @@ import type { Rule } from '../../graph/model.ts';
 import { ACT_CODES, type ActCode } from '../../graph/rules/judge.ts';
 import type { Sentence } from '../../graph/text/sentence.ts';
 import type { Actor } from '../../store/operations/actors.ts';
+import { readRun } from '../../store/record/run-context.ts';
 import { type ActRow, countActs, hurryAct, judgeAct, readAct } from '../../store/rules/acts.ts';
 import { disableRule, enabledRules, enableRule, pauseOfRules } from '../../store/rules/enabled-rules.ts';
 import { newestCatalogue } from '../catalogue/newest-catalogue.ts';
 import type { ServiceDeps } from '../deps.ts';
 import { authorise } from '../operations/actor-scope.ts';
+import { keyOf, requestOperation } from '../operations/request-operation.ts';
 import { suggestNames } from '../suggest-names.ts';
 import { definitionHash } from './look.ts';
+import type { PlanFigures } from './rule-plan.ts';
 
 /** The rules of the newest catalogue. */
 export async function listRules(deps: ServiceDeps): Promise<RuleList> {
@@ -76,7 +79,8 @@ export async function setRule(
 
 /**
  * A person with the role `key` approves or refuses what a rule asks for. An approval is given to the key flows that the request names; the
- * rule plans afresh then, and asks again when others have come to it. Throws `unknown_act`, `not_awaiting_approval`, `forbidden`.
+ * rule plans afresh then, and asks again when others have come to it. Closed runs that the request names are reopened first, in the name of the
+ * person. Throws `unknown_act`, `not_awaiting_approval`, `forbidden`.
  */
 export async function decideAct(
   deps: ServiceDeps,
@@ -86,13 +90,33 @@ export async function decideAct(
 ): Promise<RuleAct> {
   requireKeyRole(actor, decision.approve ? 'approve-act' : 'refuse-act');
   const before = await readAct(deps.pool, id);
-  const keys = (before.detail as { keyFlows?: string[] } | null)?.keyFlows ?? [];
+  const { keyFlows: keys = [], leftOut = [] } = (before.detail ?? {}) as Partial<PlanFigures>;
+  if (decision.approve && before.state === 'requested')
+    for (const { run, code } of leftOut)
+      if (code === 'run_closed') await reopen(deps, actor, { run, act: id, reason: decision.reason });
   const decided = await judgeAct(deps.pool, id, { ...decision, actor: actor.name, keys });
   if (!decided)
     throw new SluiceError('not_awaiting_approval', `the act ${id} is ${before.state}`, {
       facts: { act: id, state: before.state },
     });
   return toActResponse(await readAct(deps.pool, id));
+}
+
+/** Roles that may reopen a run. */
+const MAY_REOPEN: ReadonlySet<string> = new Set(['operator', 'maintainer']);
+
+/** Does nothing when somebody has reopened the run already. */
+async function reopen(
+  deps: ServiceDeps,
+  actor: Actor,
+  { run, act, reason }: { readonly run: string; readonly act: string; readonly reason: string },
+): Promise<void> {
+  if ((await readRun(deps.pool, run)).state !== 'closed') return;
+  if (!actor.roles.some((role) => MAY_REOPEN.has(role)))
+    throw new SluiceError('forbidden', `the approval reopens ${run}, which needs the role operator`, {
+      facts: { actor: actor.name, verb: 'reopen', act },
+    });
+  await requestOperation(deps, actor, { run, verb: 'reopen', reason }, keyOf({}));
 }
 
 /** Plans a gathering act at the next look, without waiting for more or resting; its window still holds. Throws `unknown_act`, `not_gathering`. */

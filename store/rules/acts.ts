@@ -150,6 +150,28 @@ export async function noteApplied(
   await writeRedone(client, lead, redone, true);
 }
 
+/**
+ * For runs that stay as they are a person is asked by acts of their own, one for each run and act; that of the first act leads. In the
+ * transaction in which what can be redone is redone.
+ */
+export async function askAboutLeft(
+  client: Queryable,
+  ids: readonly string[],
+  left: readonly { readonly run: string; readonly code: string }[],
+): Promise<void> {
+  for (const item of left) {
+    const own = ids.map(() => newId('act'));
+    await client.query(
+      `insert into rule_acts (id, rule_id, root, kind, run_id, flow_id, correction_id, at_ms, depth, state, lead, code, detail)
+       select x.own, rule_id, root || ' ' || $3, kind, run_id, flow_id, correction_id, at_ms, depth,
+         case x.n when 1 then 'requested' else 'merged' end, case x.n when 1 then null else $4 end, 'left_out', $5
+       from unnest($1::text[], $2::text[]) with ordinality as x (own, act, n) join rule_acts a on a.id = x.act
+       order by x.n on conflict (rule_id, root) do nothing`,
+      [own, ids, item.run, own[0], JSON.stringify({ leftOut: [item] })],
+    );
+  }
+}
+
 /** Notes what an open act would redo, instead of what it would have redone before. */
 export const notePlanned = (client: Queryable, lead: string, redone: readonly Redone[]): Promise<void> =>
   writeRedone(client, lead, redone, false);

@@ -140,7 +140,7 @@ test('only failures of the kinds that the rule names', async () => {
   expect(await acts('again')).toEqual(before);
 });
 
-test('a closed run stays as it is: a person is asked', async () => {
+test('a closed run stays as it is: a person is asked, and the approval reopens it', async () => {
   await define(again);
   await enable('again');
   expect(await redoneBy(() => rerun('Held'), ['Held'])).toEqual(['Held']);
@@ -151,5 +151,17 @@ test('a closed run stays as it is: a person is asked', async () => {
     code: 'left_out',
     leftOut: [{ run: MONTH, code: 'run_closed' }],
   });
+  const { id } = await newest('Held');
+  const lone = await api.actor({ name: 'lone', kind: 'person', roles: ['key'] });
+  expect(await lone.post(`/rule-acts/${id}/approve`, { reason: 'late' })).toMatchObject({
+    status: 403,
+    body: { detail: expect.stringContaining('the approval reopens month-2026-10') },
+  });
+  expect(await kim.post(`/rule-acts/${id}/approve`, { reason: 'late' })).toMatchObject({ status: 200 });
+  expect(await redoneBy(look)).toEqual(['Held']);
+  expect(await newest('Held')).toMatchObject({ state: 'applied', approvedBy: 'kim' });
+  expect((await ann.get('/audit?actor=kim')).body.items).toContainEqual(
+    expect.objectContaining({ verb: 'reopen', run: MONTH, reason: 'late' }),
+  );
   expect(warned).toEqual([]);
 });

@@ -9,7 +9,7 @@ import { startTestRules } from '../../support/rules.ts';
 const database = await createTestDatabase('rule_engine');
 const DAY = 'day-2026-10-31';
 const MONTH = 'month-2026-10';
-const { api, ann, kim, engine, warned, look, work, redoneBy, acts } = await startTestRules(database, [
+const { api, ann, kim, engine, warned, look, work, redoneBy, acts, enable } = await startTestRules(database, [
   DAY,
   MONTH,
 ]);
@@ -216,6 +216,38 @@ test('what a rule would have done in the last days is said from the record', asy
   ]);
   expect((await ann.get('/rules/carry/try?days=1')).body.items.length).toBeGreaterThanOrEqual(5);
   expect(await ann.get('/rules/nothing/try')).toMatchObject({ status: 404 });
+});
+
+test('a closed run is asked about by itself while the others are redone; the approval reopens it', async () => {
+  await applyCatalogue(
+    api.pool,
+    catalogueText(FLOWS, {
+      rules: [{ ...RULES[0], approval: 'never', limits: { coolDownMs: 0, perFlowAndDay: 99 } }],
+    }),
+  );
+  await enable('carry');
+  expect(await ann.post(`/runs/${MONTH}/close`, { reason: 'the month is over' })).toMatchObject({
+    status: 200,
+  });
+  const ids = [await correct('ods.src', '2026-10-31'), await correct('ods.src', '2026-10-31')];
+  expect(await redoneBy(look)).toEqual(['Load', 'Merge']);
+  const asking = async (): Promise<Json[]> =>
+    (await acts('carry')).filter((act) => ids.includes(act.correction) && act.code === 'left_out');
+  expect((await asking()).map(({ state }) => state).toSorted()).toEqual(['merged', 'requested']);
+  const act = (await asking()).find(({ state }) => state === 'requested');
+  expect(act).toMatchObject({ leftOut: [{ run: MONTH, code: 'run_closed' }] });
+  expect(await redoneBy(look)).toEqual([]);
+  await kim.post(`/rule-acts/${act.id}/approve`, { reason: 'late file' });
+  await look();
+  // Its key flow was not named when it was approved.
+  expect((await acts('carry')).find(({ id }) => id === act.id)).toMatchObject({
+    state: 'requested',
+    code: 'key_flows_changed',
+    keyFlows: [`${MONTH} Fee`],
+  });
+  await kim.post(`/rule-acts/${act.id}/approve`, { reason: 'late file' });
+  expect(await redoneBy(look)).toEqual(['Fee', 'Sum']);
+  expect(await redoneBy(look)).toEqual([]);
 });
 
 test('until it acts, why of a flow says which rule reruns it and when', async () => {
