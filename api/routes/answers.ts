@@ -18,13 +18,14 @@ import { DAY_CLASSES } from '../../graph/calendar/day-class.ts';
 import { keyName } from '../../graph/rules/judge.ts';
 import { beforeBeginning } from '../../graph/run/foreign-runs.ts';
 import { criticalPath, defaultTarget } from '../../graph/timing/critical-path.ts';
-import { type Cause, whyFlow } from '../../graph/why/why.ts';
+import type { Cause } from '../../graph/why/cause.ts';
+import { whyFlow } from '../../graph/why/why.ts';
 import { whyRun } from '../../graph/why/why-run.ts';
 import type { ServiceDeps } from '../../services/deps.ts';
 import { flowOfRun, openContext, requireGroups } from '../../services/runs/find.ts';
 import { type Against, latenessOf, type PathReading } from '../../services/timing/lateness-answer.ts';
-import { contextOrCause, vertexOf, whyAbsent, withOtherRuns } from '../../services/why/why-answer.ts';
-import { readPathFacts, readWhyFacts } from '../../store/history/history.ts';
+import { contextOrCause, readWithOthers, vertexOf, whyAbsent } from '../../services/why/why-answer.ts';
+import { readPathFacts } from '../../store/history/history.ts';
 import type { RunContext } from '../../store/record/run-context.ts';
 import { actsAhead } from '../../store/rules/acts.ts';
 import { computed } from '../compute-time.ts';
@@ -61,10 +62,11 @@ export function answerRoutes(app: Api, deps: ServiceDeps): void {
       }
       const { context } = found;
       const after = positionOf(z.string().max(200), cursor);
-      const { state, facts } = await readWhyFacts(deps.pool, context, deps);
       const asked = flowsAsked(context, request.query);
-      const answer = whyRun(context.graph, state, facts, { limit: causeLimit, asked, chains });
-      const { flows, causes, ...rest } = await withOtherRuns(deps, run, null, answer, causeLimit);
+      const { asked: read, others } = await readWithOthers(deps, context);
+      const { graph, s, facts } = read;
+      const answer = whyRun(graph, s, facts, { limit: causeLimit, asked, chains, others });
+      const { flows, causes, ...rest } = answer;
       // The last flow of the page before may be done by now; its place in the graph still says where this page begins.
       const from = after === null ? -1 : (context.index.get(after) ?? -1);
       const first = from < 0 ? 0 : flows.findIndex((line) => context.index.get(line.flow)! > from);
@@ -172,12 +174,10 @@ async function whyOfFlow(
     const { cause, now, near } = await whyAbsent(deps, context, given);
     return onlyCause(run.id, given, now, [cause], near);
   }
-  const { state, facts } = await readWhyFacts(deps.pool, context, deps);
-  const own = whyFlow({ graph: context.graph, s: state, facts }, v, limit);
-  const { causes, next, blockers, ...answer } = await withOtherRuns(deps, run.id, own.flow, own, limit);
-  const below = causes.flatMap((cause) => (cause.flow === null ? [] : { run: cause.run, flow: cause.flow }));
-  const asked = new Map([{ run: run.id, flow: own.flow }, ...below].map((item) => [keyName(item), item]));
-  const ahead = await actsAhead(deps.pool, [...asked.values()]);
+  const { asked, others } = await readWithOthers(deps, context);
+  const { causes, next, blockers, ...answer } = whyFlow(asked, v, limit, others);
+  const { facts } = asked;
+  const ahead = await actsAhead(deps.pool, placesOf([{ run: run.id, flow: answer.flow }, ...causes]));
   return {
     ...answer,
     run: run.id,
@@ -190,6 +190,14 @@ async function whyOfFlow(
     rules: ahead.map(({ dueAt, ...act }) => ({ ...act, at: dueAt === 0 ? null : dueAt })),
     near: [],
   };
+}
+
+/** Flows with their runs, each once. */
+function placesOf(
+  list: readonly { readonly run: string; readonly flow: string | null }[],
+): { run: string; flow: string }[] {
+  const places = list.flatMap(({ run, flow }) => (flow === null ? [] : { run, flow }));
+  return [...new Map(places.map((place) => [keyName(place), place])).values()];
 }
 
 function onlyCause(

@@ -2,11 +2,11 @@
 import { beforeText, isBefore } from '../calendar/beginning.ts';
 import type { RunKey } from '../calendar/calendar.ts';
 import type { Sentence } from '../text/sentence.ts';
+import type { Cause } from './cause.ts';
 import { sentenceOf } from './cause-text.ts';
 import type { CauseCode } from './causes.ts';
 import { remedyOf } from './remedies.ts';
 import { type BackfillTurn, explainUnopened, type ScheduleFacts, turnText } from './unopened.ts';
-import type { Cause } from './why.ts';
 
 /** Where a flow is that the run does not contain. */
 export type Elsewhere =

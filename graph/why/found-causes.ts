@@ -1,8 +1,9 @@
 /** Finds the final causes, what each of them blocks, and their order (docs/answers.md). graph/why/why.ts puts them into words. */
 
-import { FLAG, isTriggered } from '../run/state.ts';
-import type { Unmet } from '../run/unmet.ts';
+import { FLAG, has, isDone, isTriggered } from '../run/state.ts';
+import { type Unmet, waitsForOthers } from '../run/unmet.ts';
 import { type CauseSource, countBlocked } from './blocked.ts';
+import type { Cause } from './cause.ts';
 import type { CauseCode } from './causes.ts';
 import type { Condition } from './condition.ts';
 import { conditionsOf } from './conditions.ts';
@@ -15,7 +16,45 @@ export interface Found extends CauseSource {
   /** A flow that waits for it over an edge, for verbs about edges; null = none. */
   readonly to: string | null;
   blocks: number;
+  /** The cause lies in another run, or that run is not there; `at`: the flows that wait for it. */
+  readonly remote?: Remote;
+  /** A cause of the asked run to which ways through other runs lead, too. */
+  through?: Remote;
 }
+
+/** A final cause as other runs see it. */
+export interface Remote {
+  /** The same for the same cause, wherever it is met. */
+  readonly id: string;
+  readonly run: string;
+  readonly flow: string | null;
+  readonly code: CauseCode;
+  readonly since: number | null;
+  readonly key: boolean;
+  /** It is left out of answers: that nothing begins in a closed run is a cause of the run. */
+  readonly silent: boolean;
+  /** As its own run found it; null: that run, or the flow, is not there, or the cause is the whole run. */
+  readonly found: Found | null;
+  /** Where ways to it end: at one of the flows `at` of `run`, and then at `last`, which is no flow of that run. */
+  readonly ends: { readonly run: string; readonly at: readonly number[]; readonly last: string | null }[];
+  readonly make: (chain: readonly string[], blocks: number) => Cause;
+}
+
+/** Other runs, for causes that lie there. */
+export interface Others {
+  /** The run that is asked about. */
+  readonly home: { readonly at: Situation; readonly unmet: Unmet };
+  /** Replaces edges to other runs by the causes behind them. */
+  expand(found: readonly Found[]): Found[];
+  chains(targets: readonly number[]): ChainTo;
+}
+
+/** Ids from the nearest flow that was asked about to the cause; of flows in other runs `RUN/FLOW`. */
+export type ChainTo = (remote: Remote) => string[];
+
+/** Whether the cause is an edge to a flow of another run; its own earlier period is one. */
+export const isEdge = ({ own, remote, condition: { code, by } }: Found): boolean =>
+  own < 0 && remote === undefined && (code === 'other_run' || code === 'backlog') && by !== null;
 
 /** The causes: conditions of final vertices, and what the visited vertices wait for outside the graph of the run. O(visited and their edges). */
 export function finalCauses(
@@ -23,6 +62,7 @@ export function finalCauses(
   unmet: Unmet,
   finals: readonly number[],
   visited: Iterable<number>,
+  silentToo = false,
 ): Found[] {
   const { graph } = at;
   const found: Found[] = [];
@@ -33,13 +73,17 @@ export function finalCauses(
       continue;
     }
     for (const condition of conditionsOf(at, v, true)) {
-      if (at.s.closed && condition.code === 'engine_pending') continue;
+      if (isSilent(at, condition) && !silentToo) continue;
       found.push({ flow, condition, own: v, at: [v], to: waitingFor(at, unmet, v), blocks: 0 });
     }
   }
   if (unmet.missing.size + unmet.foreign.size > 0) found.push(...outside(at, unmet, visited));
   return found;
 }
+
+/** Nothing begins in a closed run, and the answer says so of the run. */
+export const isSilent = ({ s }: Situation, { code }: Condition): boolean =>
+  s.closed && code === 'engine_pending';
 
 function loopAt({ graph, facts }: Situation, unmet: Unmet, v: number): Found {
   const since = unmet.loops.get(v)!.reduce((last, u) => Math.max(last, facts.generationAt[u]!), 0);
@@ -139,13 +183,12 @@ export function sorted(at: Situation, found: Found[], unmet: Unmet): Found[] {
 
 /** Order of causes: key flows first, then the longest open, then the one that blocks most flows. */
 export function compare({ graph }: Situation, a: Found, b: Found): number {
-  const key = (found: Found): number => (found.own >= 0 && graph.attrOf(found.own).key ? 0 : 1);
-  return (
-    key(a) - key(b) ||
-    a.condition.since - b.condition.since ||
-    b.blocks - a.blocks ||
-    (a.flow < b.flow ? -1 : a.flow > b.flow ? 1 : 0)
-  );
+  const key = ({ remote, own }: Found): number =>
+    (remote === undefined ? own >= 0 && graph.attrOf(own).key : remote.key) ? 0 : 1;
+  const since = ({ remote, condition }: Found): number =>
+    remote === undefined ? condition.since : (remote.since ?? Number.MAX_VALUE);
+  const place = ({ remote, flow }: Found): string => (remote === undefined ? flow : remote.id);
+  return key(a) - key(b) || since(a) - since(b) || b.blocks - a.blocks || (place(a) < place(b) ? -1 : 1);
 }
 
 /** Whether another flow waits for this one over an unmet edge. O(out-degree). */
@@ -153,4 +196,17 @@ export function isWaitedFor({ graph }: Situation, unmet: Unmet, v: number): bool
   for (let k = graph.downOff[v]!; k < graph.downOff[v + 1]!; k++)
     if (unmet.edge[graph.downEdge[k]!] === 1) return true;
   return false;
+}
+
+/** `visited`: flows that are not done, and retired flows for which others wait. `finals`: those of them that wait for no other flow. O(V + E). */
+export function allOf(at: Situation, unmet: Unmet): { visited: number[]; finals: number[] } {
+  const { graph, s } = at;
+  const visited: number[] = [];
+  const finals: number[] = [];
+  for (let v = 0; v < graph.n; v++) {
+    if (isDone(s, v) || (has(s, v, FLAG.RETIRED) && !isWaitedFor(at, unmet, v))) continue;
+    visited.push(v);
+    if (unmet.rep[v] === v && !waitsForOthers(graph, unmet, v)) finals.push(v);
+  }
+  return { visited, finals };
 }

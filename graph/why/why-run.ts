@@ -2,17 +2,18 @@
 
 import type { Graph } from '../compiled/compact.ts';
 import type { WhyFacts } from '../run/run-facts.ts';
-import { FLAG, has, isDone, type RunState } from '../run/state.ts';
+import type { RunState } from '../run/state.ts';
 import { stateOf } from '../run/state-of.ts';
 import type { State } from '../run/status.ts';
-import { isOpen, type Unmet, unmetOf, waitsForOthers } from '../run/unmet.ts';
-import { chainOf, walkUp } from '../run/unmet-walk.ts';
+import { isOpen, type Unmet, unmetOf } from '../run/unmet.ts';
+import { walkUp } from '../run/unmet-walk.ts';
 import type { Sentence } from '../text/sentence.ts';
 import { countBlocked, firstCauses } from './blocked.ts';
+import type { Cause } from './cause.ts';
 import type { CauseCode } from './causes.ts';
-import { compare, type Found, finalCauses, isWaitedFor, joined } from './found-causes.ts';
+import { compare, type Found, joined, type Others, type Remote } from './found-causes.ts';
 import { Situation } from './situation.ts';
-import { type Cause, causeOf, ofRun } from './why.ts';
+import { causeOf, causesReached, isAcross, ofRun, wayTo } from './why.ts';
 
 export interface WhyRun {
   /** Number of flows that were asked about. */
@@ -40,6 +41,8 @@ export interface WhyRunAsked {
   readonly asked?: readonly number[] | null;
   /** Without `asked`: each cause gets a chain, which begins at the nearest flow for which no other flow waits. Default: no chains. */
   readonly chains?: boolean;
+  /** Other runs: with them edges to other runs are replaced by the causes behind them. Default: the edges are causes. */
+  readonly others?: Others | null;
 }
 
 /**
@@ -47,20 +50,23 @@ export interface WhyRunAsked {
  * it blocks. The chain of a cause begins at the nearest flow that was asked about. O(V + E), and 1/32 of that for each cause.
  */
 export function whyRun(graph: Graph, s: RunState, facts: WhyFacts, how: WhyRunAsked = {}): WhyRun {
-  const { limit = 100, asked = null, chains = false } = how;
-  const at = new Situation(graph, s, facts);
-  const unmet = unmetOf(graph, s);
+  const { limit = 100, asked = null, chains = false, others = null } = how;
+  const at = others?.home.at ?? new Situation(graph, s, facts);
+  const unmet = others?.home.unmet ?? unmetOf(graph, s);
   const targets = asked?.filter((v) => isOpen(s, v)) ?? (chains ? endsOf(graph, s, unmet) : null);
   const walk = targets === null ? null : walkUp(graph, unmet, targets);
-  const reached = asked === null ? allOf(at, unmet) : { visited: walk!.visited, finals: walk!.finals };
-  const found = finalCauses(at, unmet, reached.finals, reached.visited);
+  const found = causesReached(at, unmet, asked === null ? null : walk, others);
   const { order, counts } = ranked(at, unmet, found);
   const general = ofRun(at, unmet);
   const flows = linesOf(at, unmet, { order, counts, general }, asked);
   const ofAll = asked !== null && flows.length === 0 ? [] : general;
-  const chain = (found: Found): readonly string[] =>
-    walk === null ? [found.flow] : chainOf(graph, unmet, walk, found);
-  const causes = [...ofAll, ...order.slice(0, limit).map((entry) => causeOf(at, entry, unmet, chain(entry)))];
+  const shown = order.slice(0, limit);
+  const across = targets !== null && shown.some(isAcross) ? others!.chains(targets) : null;
+  const chain = (entry: Found): readonly string[] => {
+    if (walk !== null) return wayTo(at, unmet, { walk, across }, entry);
+    return entry.remote === undefined ? [entry.flow] : [nameOf(entry.remote)];
+  };
+  const causes = [...ofAll, ...shown.map((entry) => causeOf(at, entry, unmet, chain(entry)))];
   const causeCount = ofAll.length + order.length;
   return {
     asked: asked?.length ?? graph.n,
@@ -72,20 +78,9 @@ export function whyRun(graph: Graph, s: RunState, facts: WhyFacts, how: WhyRunAs
   };
 }
 
-const counted = (n: number, what: string): string => `${n} ${what}${n === 1 ? '' : 's'}`;
+const nameOf = ({ run, flow }: Remote): string => (flow === null ? run : `${run}/${flow}`);
 
-/** `visited`: flows that are not done, and retired flows for which others wait. `finals`: those of them that wait for no other flow. O(V + E). */
-function allOf(at: Situation, unmet: Unmet): { visited: number[]; finals: number[] } {
-  const { graph, s } = at;
-  const visited: number[] = [];
-  const finals: number[] = [];
-  for (let v = 0; v < graph.n; v++) {
-    if (isDone(s, v) || (has(s, v, FLAG.RETIRED) && !isWaitedFor(at, unmet, v))) continue;
-    visited.push(v);
-    if (unmet.rep[v] === v && !waitsForOthers(graph, unmet, v)) finals.push(v);
-  }
-  return { visited, finals };
-}
+const counted = (n: number, what: string): string => `${n} ${what}${n === 1 ? '' : 's'}`;
 
 /** Open flows for which no other flow waits. O(V + E). */
 function endsOf(graph: Graph, s: RunState, unmet: Unmet): number[] {
@@ -117,7 +112,7 @@ function linesOf(
   const top = general[0];
   const line = (v: number): WhyLine => {
     const mine = order[first[v]!];
-    const cause = top ?? (mine === undefined ? undefined : { flow: mine.flow, code: mine.condition.code });
+    const cause = top ?? (mine === undefined ? undefined : placeOf(mine));
     return {
       flow: graph.ids[v]!,
       state: stateOf(s, graph, v),
@@ -131,6 +126,9 @@ function linesOf(
   } else for (const v of asked.toSorted((a, b) => a - b)) if (isOpen(s, v)) lines.push(line(v));
   return lines;
 }
+
+const placeOf = ({ remote, flow, condition }: Found): { flow: string | null; code: CauseCode } =>
+  remote === undefined ? { flow, code: condition.code } : { flow: remote.flow, code: remote.code };
 
 /** One sentence about all flows that were asked about: how many are open, how many final causes there are, and the first cause. */
 function textOf(

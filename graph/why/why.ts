@@ -11,34 +11,24 @@ import { FLAG, has, isDone, type RunState } from '../run/state.ts';
 import { isClaimed, stateOf } from '../run/state-of.ts';
 import type { State } from '../run/status.ts';
 import { innerEdges, isOpen, type Unmet, unmetOf } from '../run/unmet.ts';
-import { chainOf, walkUp } from '../run/unmet-walk.ts';
+import { chainOf, type Walk, walkUp } from '../run/unmet-walk.ts';
 import type { Sentence } from '../text/sentence.ts';
+import type { Cause } from './cause.ts';
 import { sentenceOf } from './cause-text.ts';
 import type { CauseCode } from './causes.ts';
 import { claimSide } from './claim-conditions.ts';
 import type { Condition } from './condition.ts';
-import { type Found, finalCauses, localConditions, sorted } from './found-causes.ts';
-import { type Remedy, remedyOf } from './remedies.ts';
+import {
+  allOf,
+  type ChainTo,
+  type Found,
+  finalCauses,
+  localConditions,
+  type Others,
+  sorted,
+} from './found-causes.ts';
+import { remedyOf } from './remedies.ts';
 import { Situation } from './situation.ts';
-
-export interface Cause extends Omit<Condition, 'since'> {
-  /** null = the whole run. */
-  readonly flow: string | null;
-  /** The run in which the cause is: the one that was asked about, or one that it waits for. */
-  readonly run: string;
-  readonly since: number | null;
-  readonly names: Sentence | null;
-  readonly state: State | null;
-  readonly key: boolean;
-  readonly owner: string | null;
-  /** Ids from the flow that was asked about to the cause, both included. */
-  readonly chain: readonly string[];
-  readonly blocks: number;
-  /** When the cause is a loop: the flows of a shortest way round, upstream first. */
-  readonly members: readonly string[];
-  readonly remedy: Remedy;
-  readonly text: Sentence;
-}
 
 export interface OwnBlocker {
   readonly code: string;
@@ -68,22 +58,25 @@ export interface AskedRun {
 }
 
 /**
- * Why flow `v` of a run has not run, with at most `limit` causes. O(V + E) and a little for each of its final causes; a few ms for 13,000
- * flows.
+ * Why flow `v` of a run has not run, with at most `limit` causes. With `others` edges to other runs are replaced by the causes behind them. O(V + E)
+ * and a little for each of its final causes; a few ms for 13,000 flows.
  */
-export function whyFlow(run: AskedRun, v: number, limit = 100): WhyFlow {
-  return whyAsker(run)(v, limit);
+export function whyFlow(run: AskedRun, v: number, limit = 100, others: Others | null = null): WhyFlow {
+  return whyAsker(run, others)(v, limit);
 }
 
 /** `whyFlow` for several flows of one state: what is unmet is computed once for all of them, at the first call that needs it. */
-export function whyAsker({ graph, s, facts }: AskedRun): (v: number, limit: number) => WhyFlow {
-  const at = new Situation(graph, s, facts);
-  let unmet: Unmet | null = null;
+export function whyAsker(
+  { graph, s, facts }: AskedRun,
+  others: Others | null = null,
+): (v: number, limit: number) => WhyFlow {
+  const at = others?.home.at ?? new Situation(graph, s, facts);
+  let unmet: Unmet | null = others?.home.unmet ?? null;
   return (v, limit) => {
     const state = stateOf(s, graph, v);
     if (isDone(s, v)) return done(at, v, state);
     unmet ??= unmetOf(graph, s);
-    return waiting(at, unmet, { v, state }, limit);
+    return waiting(at, unmet, { v, state }, { limit, others });
   };
 }
 
@@ -91,18 +84,20 @@ function waiting(
   at: Situation,
   unmet: Unmet,
   { v, state }: { readonly v: number; readonly state: State },
-  limit: number,
+  { limit, others }: { readonly limit: number; readonly others: Others | null },
 ): WhyFlow {
   const { graph } = at;
   const flow = graph.ids[v]!;
   const walk = walkUp(graph, unmet, [v]);
-  const found = sorted(at, finalCauses(at, unmet, walk.finals, walk.visited), unmet);
+  const found = sorted(at, causesReached(at, unmet, walk, others), unmet);
   const next = walk.symptoms.flatMap((u) => localConditions(at, unmet, u));
   const later = sorted(at, next, unmet);
   const general = ofRun(at, unmet);
+  const shown = found.slice(0, limit);
+  const across = others !== null && shown.some(isAcross) ? others.chains([v]) : null;
   const causes = [
     ...general.map((entry) => ({ ...entry, chain: [flow] })),
-    ...found.slice(0, limit).map((found) => causeOf(at, found, unmet, chainOf(graph, unmet, walk, found))),
+    ...shown.map((entry) => causeOf(at, entry, unmet, wayTo(at, unmet, { walk, across }, entry))),
   ];
   return {
     flow,
@@ -114,6 +109,43 @@ function waiting(
     nextCount: later.length,
     text: summaryOf(flow, causes, general.length + found.length),
   };
+}
+
+/**
+ * Final causes of the visited flows; without a walk those of the whole run. What is behind edges to other runs is found for all flows of the run,
+ * because a cause there blocks all that wait for it, over whatever edges.
+ */
+export function causesReached(
+  at: Situation,
+  unmet: Unmet,
+  walk: Walk | null,
+  others: Others | null,
+): Found[] {
+  const across = unmet.foreign.size === 0 ? null : others;
+  if (walk !== null && across === null) return finalCauses(at, unmet, walk.finals, walk.visited);
+  const all = allOf(at, unmet);
+  const finals = new Set([...all.finals, ...(walk?.finals ?? [])]);
+  const visited = new Set([...all.visited, ...(walk?.visited ?? [])]);
+  const found = finalCauses(at, unmet, [...finals], visited);
+  if (across === null) return found;
+  const expanded = across.expand(found);
+  if (walk === null) return expanded;
+  const reached = new Set(walk.visited);
+  return expanded.filter((entry) => entry.at.some((v) => reached.has(v)));
+}
+
+/** Whether a way to it leads through another run. */
+export const isAcross = ({ remote, through }: Found): boolean => (remote ?? through) !== undefined;
+
+/** The way to a cause, also to one in another run. */
+export function wayTo(
+  { graph }: Situation,
+  unmet: Unmet,
+  { walk, across }: { readonly walk: Walk; readonly across: ChainTo | null },
+  found: Found,
+): readonly string[] {
+  const remote = found.remote ?? found.through;
+  return remote === undefined || across === null ? chainOf(graph, unmet, walk, found) : across(remote);
 }
 
 function done(at: Situation, v: number, state: State): WhyFlow {
@@ -186,6 +218,7 @@ const UNREAD_MS = 2_000;
 
 /** Puts a found cause into words, with its remedy. `chain` leads to it from the flow that was asked about. O(in-degree). */
 export function causeOf(at: Situation, found: Found, unmet: Unmet | null, chain: readonly string[]): Cause {
+  if (found.remote !== undefined) return withWaive(found.remote.make(chain, found.blocks));
   const { graph, s, facts } = at;
   const { condition, own } = found;
   const flow = own < 0 ? null : facts.flowOf(own);
@@ -224,6 +257,13 @@ export function causeOf(at: Situation, found: Found, unmet: Unmet | null, chain:
     }),
     text: sentenceOf(condition.code, { ...condition, subject, members, now: facts.now }),
   };
+}
+
+/** A flow that waits for another run can also go on without it. */
+function withWaive(cause: Cause): Cause {
+  const { remedy } = cause;
+  if (remedy.verb === 'waive' || remedy.otherwise.includes('waive')) return cause;
+  return { ...cause, remedy: { ...remedy, otherwise: [...remedy.otherwise, 'waive'] } };
 }
 
 /** What the command of a remedy names when it is not a flow: the scope of a pause, a drained agent. */

@@ -3,6 +3,7 @@ import { whyAsker } from '../../../graph/why/why.ts';
 import { type WhyLine, whyRun } from '../../../graph/why/why-run.ts';
 import { readWhyFacts } from '../../../store/history/history.ts';
 import type { ServiceDeps } from '../../deps.ts';
+import { othersOf } from '../../why/why-answer.ts';
 import type { ScopedRun } from '../scope.ts';
 
 export type Reading = Awaited<ReturnType<typeof readWhyFacts>>;
@@ -11,13 +12,25 @@ export type Reading = Awaited<ReturnType<typeof readWhyFacts>>;
 export async function readCauses(
   deps: ServiceDeps,
   run: ScopedRun,
-): Promise<{ reading: Reading; first: ReadonlyMap<string, WhyLine>; why: ReturnType<typeof whyAsker> }> {
+): Promise<{
+  reading: Reading;
+  first: ReadonlyMap<string, WhyLine>;
+  why: ReturnType<typeof whyAsker>;
+  /** With the causes in other runs. */
+  whyAcross: () => Promise<ReturnType<typeof whyAsker>>;
+}> {
   const reading = await readWhyFacts(deps.pool, run, deps);
   const { flows } = whyRun(run.graph, reading.state, reading.facts, { limit: 0 });
+  const asked = { graph: run.graph, s: reading.state, facts: reading.facts };
+  let across: Promise<ReturnType<typeof whyAsker>> | null = null;
   return {
     reading,
     first: new Map(flows.map((line) => [line.flow, line])),
-    why: whyAsker({ graph: run.graph, s: reading.state, facts: reading.facts }),
+    why: whyAsker(asked),
+    whyAcross: () => {
+      across ??= othersOf(deps, asked).then((others) => whyAsker(asked, others));
+      return across;
+    },
   };
 }
 

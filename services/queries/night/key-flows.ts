@@ -1,6 +1,5 @@
 /** Key flows: which of them, and of the flows above them, are late, and the final causes: Q14, Q15. */
 import { reachOf } from '../../../graph/compiled/reach.ts';
-import { withOtherRuns } from '../../why/why-answer.ts';
 import {
   defineQuery,
   instantColumn,
@@ -112,9 +111,8 @@ export const q15 = defineQuery({
     const causes = causesOf(deps);
     const rows: RowOf<typeof causeColumns>[] = [];
     for (const it of late) {
-      const { why } = await causes(it.run);
-      const own = why(it.run.index.get(it.flow.id)!, MOST_CAUSES);
-      const { causes: found } = await withOtherRuns(deps, it.run.run.id, it.flow.id, own, MOST_CAUSES);
+      const why = await (await causes(it.run)).whyAcross();
+      const { causes: found } = why(it.run.index.get(it.flow.id)!, MOST_CAUSES);
       for (const cause of found)
         rows.push({
           rootCauseNode: cause.flow,

@@ -3,13 +3,12 @@ import { z } from 'zod';
 import { GivenId, listOf, text } from '../../../contract/fields.ts';
 import { SluiceError } from '../../../errors.ts';
 import { whyFlow } from '../../../graph/why/why.ts';
-import { readWhyFacts } from '../../../store/history/history.ts';
 import type { RunContext } from '../../../store/record/run-context.ts';
 import { newestRun } from '../../../store/schedules/scheduled-runs.ts';
 import { newestOpenings } from '../../catalogue/newest-catalogue.ts';
 import type { ServiceDeps } from '../../deps.ts';
 import { openContext } from '../../runs/find.ts';
-import { contextOrCause, vertexOf, whyAbsent, withOtherRuns } from '../../why/why-answer.ts';
+import { contextOrCause, readWithOthers, vertexOf, whyAbsent } from '../../why/why-answer.ts';
 import { programName } from '../program.ts';
 import {
   defineQuery,
@@ -139,10 +138,9 @@ async function causesIn(deps: ServiceDeps, run: string, asked: string, limit: nu
   const { context } = found;
   const v = vertexNamed(context, asked);
   if (v < 0) return [row(asked, null, (await whyAbsent(deps, context, asked)).cause)];
-  const { state, facts } = await readWhyFacts(deps.pool, context, deps);
-  const own = whyFlow({ graph: context.graph, s: state, facts }, v, limit);
-  const answer = await withOtherRuns(deps, run, own.flow, own, limit);
-  return answer.causes.map((cause) => row(own.flow, own.state, cause));
+  const { asked: read, others } = await readWithOthers(deps, context);
+  const answer = whyFlow(read, v, limit, others);
+  return answer.causes.map((cause) => row(answer.flow, answer.state, cause));
 }
 
 /** The vertex of a flow by its id, a former name, or the name of its program (`DwdMergeBillM` of `programs/DwdMergeBillM.sql`); -1: none. */

@@ -1,7 +1,8 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
+import type { Cause } from '../../../graph/why/cause.ts';
 import { CAUSES } from '../../../graph/why/causes.ts';
-import { type Cause, whyFlow } from '../../../graph/why/why.ts';
+import { whyFlow } from '../../../graph/why/why.ts';
 import { whyRun } from '../../../graph/why/why-run.ts';
 import { runsOr, seed } from '../../support/property.ts';
 import { same } from '../run/agreement.ts';

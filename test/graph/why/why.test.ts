@@ -10,9 +10,10 @@ import { derive, emptyState, FLAG, has, isDone, type RunState } from '../../../g
 import { codeOf, type Result } from '../../../graph/run/status.ts';
 import { unmetOf } from '../../../graph/run/unmet.ts';
 import { VERBS } from '../../../graph/verbs/verbs.ts';
+import type { Cause } from '../../../graph/why/cause.ts';
 import { span } from '../../../graph/why/cause-text.ts';
 import { CAUSES, type CauseCode } from '../../../graph/why/causes.ts';
-import { type Cause, type WhyFlow, whyFlow } from '../../../graph/why/why.ts';
+import { type WhyFlow, whyFlow } from '../../../graph/why/why.ts';
 import { whyRun } from '../../../graph/why/why-run.ts';
 import { denseGraph } from '../../support/dense-catalogue.ts';
 import { costRatio, LINEAR_FOR_TEN_TIMES } from '../../support/growth.ts';
