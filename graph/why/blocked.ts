@@ -62,26 +62,6 @@ export function countBlocked(
   return { flows, causes };
 }
 
-/** Per target the places of its causes in `sources`, ascending. O((V + E) x causes / 32 + pairs). */
-export function causesAt(
-  graph: Graph,
-  unmet: Unmet,
-  sources: readonly CauseSource[],
-  targets: readonly number[],
-): number[][] {
-  const found = targets.map((): number[] => []);
-  for (let first = 0; first < sources.length; first += 32 * WORDS) {
-    const count = Math.min(32 * WORDS, sources.length - first);
-    const words = Math.ceil(count / 32);
-    const bits = spread(graph, unmet, sources.slice(first, first + count), words);
-    targets.forEach((v, i) => {
-      for (let k = 0; k < count; k++)
-        if (((bits[unmet.rep[v]! * words + (k >> 5)]! >>> (k & 31)) & 1) === 1) found[i]!.push(first + k);
-    });
-  }
-  return found;
-}
-
 /** For each weight 1, 2, ...: the bits of the causes with at least this weight. */
 function masksOf(weights: ArrayLike<number>, first: number, count: number, words: number): Int32Array[] {
   const masks: Int32Array[] = [];

@@ -1,114 +1,108 @@
-/** Which causes stand behind flows of other runs, directly or through further runs: sets of causes that flow along edges between runs. */
+/** Which causes stand behind nodes of a graph that spans several runs: sets of causes that spread along its edges, 512 causes at a time. */
 import { components } from '../compiled/loops.ts';
 import type { Remote } from './found-causes.ts';
 
-interface Entry {
-  readonly own: Set<number>;
-  /** Causes of its run as a whole. */
-  readonly general: Set<number>;
-  /** By entry that it waits for: the edge to that, the first by its id. */
-  readonly through: Map<number, Remote>;
+/** Words of 32 causes that one pass carries; memory is `4 x WORDS x nodes` bytes. */
+const WORDS = 16;
+
+interface Edge {
+  readonly from: number;
+  readonly to: number;
+  /** Between two runs: the cause that the edge is when nothing else is behind it. */
+  readonly cause: (() => Remote) | null;
 }
 
 export class CausesBehind {
-  readonly #causes = new Map<string, { readonly place: number; readonly remote: Remote }>();
+  readonly #nodes: number;
+  readonly #edges: Edge[] = [];
   readonly #list: Remote[] = [];
   readonly #places = new Map<string, number>();
-  readonly #entries: Entry[] = [];
-  #sets: { readonly of: Int32Array; readonly bits: readonly Uint32Array[] } | null = null;
+  /** By cause the nodes where it is; of causes that are the whole run's those where others enter it. */
+  readonly #own: number[][] = [];
+  /** Nodes with a cause that is not only the whole run's. */
+  readonly #ends: Uint8Array;
 
-  /** A cause of the flow `name` (`RUN FLOW`). One that is known already gains the ends of this one. */
-  add(name: string, remote: Remote): void {
-    this.#entry(name).own.add(this.#intern(remote));
+  constructor(nodes: number) {
+    this.#nodes = nodes;
+    this.#ends = new Uint8Array(nodes);
   }
 
-  /** The same for a cause of its run as a whole. */
-  addGeneral(name: string, remote: Remote): void {
-    this.#entry(name).general.add(this.#intern(remote));
+  /** A cause at a node. One that is known already gains the ends of this one. */
+  add(node: number, remote: Remote): void {
+    this.addGeneral(node, remote);
+    this.#ends[node] = 1;
   }
 
-  /** The flow waits for what `other` waits for, over an edge that is the cause when flows of several runs wait for one another in a circle. */
-  addThrough(name: string, other: string, edge: Remote): void {
-    const { through } = this.#entry(name);
-    const place = this.#place(other);
-    const known = through.get(place);
-    if (known === undefined || edge.id < known.id) through.set(place, edge);
+  /** The same for a cause of the run as a whole: what waits in it may have others. */
+  addGeneral(node: number, remote: Remote): void {
+    this.#own[this.#intern(remote)]!.push(node);
   }
 
-  /** O(entries x causes / 32) at the first question; then O(causes). */
-  of(name: string): Remote[] {
-    this.#sets ??= this.#spread();
-    const bits = this.#sets.bits[this.#sets.of[this.#place(name)]!]!;
-    const found: Remote[] = [];
-    bits.forEach((word, w) => {
-      for (let rest = word; rest !== 0; rest &= rest - 1)
-        found.push(this.#list[32 * w + 31 - Math.clz32(rest & -rest)]!);
-    });
-    return found.filter(({ silent }) => !silent);
+  /** Node `from` waits for node `to`. */
+  addEdge(from: number, to: number, cause: (() => Remote) | null = null): void {
+    this.#edges.push({ from, to, cause });
+  }
+
+  /** The causes behind each of these nodes. O((nodes + edges) x causes / 32). */
+  of(nodes: readonly number[]): Remote[][] {
+    const upOff = new Int32Array(this.#nodes + 1);
+    for (const { from } of this.#edges) upOff[from + 1]!++;
+    for (let i = 0; i < this.#nodes; i++) upOff[i + 1]! += upOff[i]!;
+    const up = new Int32Array(this.#edges.length);
+    const next = upOff.slice();
+    for (const { from, to } of this.#edges) up[next[from]!++] = to;
+    const { of, count, loops } = components({ upOff, up });
+    this.#addCircles(of, loops);
+    // Components in the order of their numbers: what they wait for has smaller ones.
+    const order = Array.from(of.keys()).sort((a, b) => of[a]! - of[b]!);
+    const found = nodes.map((): Remote[] => []);
+    for (let first = 0; first < this.#list.length; first += 32 * WORDS) {
+      const end = Math.min(this.#list.length, first + 32 * WORDS);
+      const words = Math.ceil((end - first) / 32);
+      const bits = new Int32Array(count * words);
+      for (let cause = first; cause < end; cause++) {
+        const [word, bit] = [(cause - first) >> 5, 1 << ((cause - first) & 31)];
+        for (const node of this.#own[cause]!) bits[of[node]! * words + word]! |= bit;
+      }
+      for (const node of order)
+        for (let e = upOff[node]!; e < upOff[node + 1]!; e++) {
+          const [to, from] = [of[node]! * words, of[up[e]!]! * words];
+          if (to !== from) for (let w = 0; w < words; w++) bits[to + w]! |= bits[from + w]!;
+        }
+      nodes.forEach((node, i) => {
+        for (let cause = first; cause < end; cause++) {
+          const word = bits[of[node]! * words + ((cause - first) >> 5)]!;
+          const remote = this.#list[cause]!;
+          if (((word >>> ((cause - first) & 31)) & 1) === 1 && !remote.silent) found[i]!.push(remote);
+        }
+      });
+    }
+    return found;
   }
 
   #intern(remote: Remote): number {
-    const known = this.#causes.get(remote.id);
+    const known = this.#places.get(remote.id);
     if (known === undefined) {
-      this.#causes.set(remote.id, { place: this.#list.length, remote });
+      this.#places.set(remote.id, this.#list.length);
+      this.#own.push([]);
       return this.#list.push(remote) - 1;
     }
-    if (known.remote !== remote && !known.remote.ends.includes(remote.ends[0]!))
-      known.remote.ends.push(...remote.ends);
-    return known.place;
+    const { ends } = this.#list[known]!;
+    for (const end of remote.ends) if (!ends.includes(end)) ends.push(end);
+    return known;
   }
 
-  #place(name: string): number {
-    const known = this.#places.get(name);
-    if (known !== undefined) return known;
-    this.#places.set(name, this.#entries.length);
-    return this.#entries.push({ own: new Set(), general: new Set(), through: new Map() }) - 1;
-  }
-
-  #entry(name: string): Entry {
-    return this.#entries[this.#place(name)]!;
-  }
-
-  /** The sets of all entries; those that wait for one another have the same. */
-  #spread(): { of: Int32Array; bits: Uint32Array[] } {
-    const upOff = new Int32Array(this.#entries.length + 1);
-    const up: number[] = [];
-    this.#entries.forEach(({ through }, i) => {
-      up.push(...through.keys());
-      upOff[i + 1] = up.length;
-    });
-    const { of, count, loops } = components({ upOff, up: Int32Array.from(up) });
-    const circles = new Set(loops.map(([first]) => of[first!]!));
-    const members = Array.from({ length: count }, (): number[] => []);
-    this.#entries.forEach((_, i) => {
-      members[of[i]!]!.push(i);
-    });
-    // A circle adds its edge to the causes, so there is room for one more of each.
-    const words = Math.ceil((this.#list.length + circles.size) / 32);
-    const bits: Uint32Array[] = [];
-    for (const list of members) {
-      const set = new Uint32Array(words);
-      const add = (place: number): void => {
-        set[place >> 5]! |= 1 << (place & 31);
-      };
-      let isFinal = circles.has(bits.length);
-      for (const i of list) {
-        const { own, general, through } = this.#entries[i]!;
-        for (const place of own) add(place);
-        for (const place of general) add(place);
-        for (const u of through.keys()) if (of[u] !== bits.length) or(set, bits[of[u]!]!);
-        if (own.size > 0 || [...through.keys()].some((u) => of[u] !== bits.length)) isFinal = false;
-      }
-      if (isFinal) {
-        const edges = list.flatMap((i) => [...this.#entries[i]!.through.values()]);
-        add(this.#intern(edges.reduce((a, b) => (a.id < b.id ? a : b))));
-      }
-      bits.push(set);
+  /** Flows of several runs that wait for one another, and for nothing else: the first of the edges between their runs is the cause. */
+  #addCircles(of: Int32Array, loops: readonly (readonly number[])[]): void {
+    const open = new Set(loops.map(([node]) => of[node!]!));
+    for (const [node, isEnd] of this.#ends.entries()) if (isEnd === 1) open.delete(of[node]!);
+    for (const { from, to } of this.#edges) if (of[from] !== of[to]) open.delete(of[from]!);
+    const first = new Map<number, { cause: Remote; node: number }>();
+    for (const { from, cause } of this.#edges) {
+      if (cause === null || !open.has(of[from]!)) continue;
+      const [made, known] = [cause(), first.get(of[from]!)];
+      if (known === undefined || made.id < known.cause.id) first.set(of[from]!, { cause: made, node: from });
     }
-    return { of, bits };
+    for (const { cause, node } of first.values()) this.add(node, cause);
   }
-}
-
-function or(set: Uint32Array, other: Uint32Array): void {
-  for (let w = 0; w < set.length; w++) set[w]! |= other[w]!;
 }
