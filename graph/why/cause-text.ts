@@ -155,10 +155,10 @@ const PREDICATES: Record<
     `was cancelled${en.by('by')}${en.ago}${en.because}`,
     `${zh.ago}被${nameOf(told)}取消${zh.because}`,
   ],
-  check_false: (en, zh) => [
-    `said no${en.ago}; it is asked again${en.later}`,
-    `${zh.ago}检查未通过，${zh.later}再次检查`,
-  ],
+  check_false: (en, zh, { skips }) =>
+    skips
+      ? [`said no${en.ago}; it is skipped${en.later}`, `${zh.ago}检查未通过，${zh.later}跳过`]
+      : [`said no${en.ago}; it is asked again${en.later}`, `${zh.ago}检查未通过，${zh.later}再次检查`],
   dependency_invalid: () => ['does not exist, but other flows wait for it', '不存在，但有流程依赖它'],
   distribution_failed: (en, zh) => [
     `failed${en.by('on')}${en.ago}${en.failed}`,
@@ -208,7 +208,10 @@ const PREDICATES: Record<
     `is not loaded by the loading platform: it is missing in ${by ?? ''}`,
     `未配置装载：配置表 ${by ?? ''} 中没有该接口`,
   ],
-  interface_not_due: (en, zh) => [`is an interface that is due later${en.left}`, `接口未到时间${zh.left}`],
+  interface_not_due: (en, zh, { skips }) =>
+    skips
+      ? [`is skipped when it is due${en.left}`, `接口到时间后跳过${zh.left}`]
+      : [`is an interface that is due later${en.left}`, `接口未到时间${zh.left}`],
   lock_held: (en, zh) => [
     `has waited${en.forLong}${en.by('for a lock that is held by')}${en.freeIn}`,
     `等待锁${zh.forLong}${zh.by('被占用：')}${zh.freeIn}`,
@@ -273,10 +276,16 @@ const PREDICATES: Record<
     `was retired${en.by('by')}${en.ago}${en.because}`,
     `${zh.ago}被${nameOf(told)}下线${zh.because}`,
   ],
-  retry_backoff: (en, zh) => [
-    `failed${en.ago} and is tried again${en.later}${en.because}`,
-    `${zh.ago}执行失败，${zh.later}重试${zh.because}`,
-  ],
+  retry_backoff: (en, zh, { skips }) =>
+    skips
+      ? [
+          `failed${en.ago} and is skipped${en.later}${en.because}`,
+          `${zh.ago}执行失败，${zh.later}跳过${zh.because}`,
+        ]
+      : [
+          `failed${en.ago} and is tried again${en.later}${en.because}`,
+          `${zh.ago}执行失败，${zh.later}重试${zh.because}`,
+        ],
   room_kept: (en, zh) => [
     `has waited${en.forLong}${en.by('while room is kept for')}${en.because}`,
     `等待${zh.forLong}${zh.by('资源已预留给 ')}${zh.because}`,
@@ -284,7 +293,10 @@ const PREDICATES: Record<
   run_closed: (en, zh) => [`has been closed${en.forLong}`, `处于关闭状态${zh.forLong}`],
   run_frozen: (en, zh) => [`is frozen${en.because}`, `已冻结，等待人工处理${zh.because}`],
   run_not_opened: (en, zh) => [`was not opened${en.because}`, `尚未打开${zh.because}`],
-  schedule_not_reached: (en, zh) => [`starts later${en.left}`, `未到启动时间${zh.left}`],
+  schedule_not_reached: (en, zh, { skips }) =>
+    skips
+      ? [`is skipped when its start time comes${en.left}`, `到启动时间后跳过${zh.left}`]
+      : [`starts later${en.left}`, `未到启动时间${zh.left}`],
   schedule_shifted: (en, zh) => [
     `was not opened: a blackout moved it${en.because}`,
     `因维护窗口顺延，尚未打开${zh.because}`,

@@ -79,11 +79,9 @@ function agentSide(at: Situation, claim: WaitingClaim): Condition[] {
   const { facts } = at;
   const { platform, releasedAt: since, labels } = claim;
   const ofPlatform = facts.agents.filter((agent) => agent.platform === platform);
+  const none = noLiveAgent(at, platform, since);
+  if (none.length > 0) return none;
   const live = ofPlatform.filter((agent) => agent.live);
-  if (live.length === 0) {
-    const seen = Math.max(0, ...ofPlatform.map((agent) => agent.seenAt));
-    return [condition('no_live_agent', Math.max(since, seen), { by: platform })];
-  }
   const fitting = live.filter((agent) => fits(agent, claim));
   if (fitting.length === 0)
     return [condition('no_fitting_agent', since, { by: namesOf(live), reason: labels.join(', ') })];
@@ -133,3 +131,11 @@ const poolText = (pool: { size: number; used: number } | undefined, n: number): 
   pool === undefined
     ? `needs ${n} of a pool that does not exist`
     : `needs ${n}, ${pool.used} of ${pool.size} used`;
+
+/** Nobody could take a flow of the platform; empty: somebody could. O(agents). */
+export function noLiveAgent({ facts }: Situation, platform: string, since: number): Condition[] {
+  const ofPlatform = facts.agents.filter((agent) => agent.platform === platform);
+  if (ofPlatform.some((agent) => agent.live)) return [];
+  const seen = Math.max(0, ...ofPlatform.map((agent) => agent.seenAt));
+  return [condition('no_live_agent', Math.max(since, seen), { by: platform })];
+}

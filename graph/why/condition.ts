@@ -14,6 +14,8 @@ export interface Condition {
   readonly reason: string | null;
   /** Which retries or how much patience of a check were used up, when the engine gave up. */
   readonly gaveUp?: GaveUp | null;
+  /** The flow is skipped when the condition ends. */
+  readonly skips?: true;
 }
 
 /** A flow that was sent and has not started, or exported and not imported, for longer than this hangs, ms. */

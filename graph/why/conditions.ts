@@ -11,7 +11,7 @@ import { resultOf } from '../run/status.ts';
 import { overLong } from '../usual/expected.ts';
 import { gaveUpText } from './cause-text.ts';
 import { type CauseCode, failedCause } from './causes.ts';
-import { claimSide } from './claim-conditions.ts';
+import { claimSide, noLiveAgent } from './claim-conditions.ts';
 import { type Condition, condition, HUNG_MS } from './condition.ts';
 import type { Situation } from './situation.ts';
 
@@ -26,12 +26,20 @@ export function conditionsOf(at: Situation, v: number, final: boolean): Conditio
   const result = resultOf(s.result[v]!);
   if (result !== null) return [ended(at, v), ...unconfigured(at, v, final)];
   if (isClaimed(s, v)) return [claimed(at, v), ...unconfigured(at, v, final)];
-  const list = blockers(graph, s, v).flatMap((blocker) => fromBlocker(at, v, blocker));
+  const skips = has(s, v, FLAG.SKIP);
+  const list = blockers(graph, s, v)
+    .flatMap((blocker) => fromBlocker(at, v, blocker))
+    .map((entry) => (skips ? { ...entry, skips } : entry));
+  const { runner, platform } = graph.attrOf(v);
+  // A flow that is skipped needs neither trigger nor person nor agent.
+  if (runner === 'person' && !has(s, v, FLAG.CONFIRMED) && !skips) list.push(unconfirmed(at, v));
   if (!final) return list;
-  const { runner } = graph.attrOf(v);
-  if (runner === 'person' && !has(s, v, FLAG.CONFIRMED)) list.push(unconfirmed(at, v));
   const claim = facts.claimOf(v);
-  if (list.length === 0 && runner === 'agent' && claim !== undefined) list.push(...claimSide(at, v, claim));
+  if (runner === 'agent' && !skips) {
+    if (list.length === 0 && claim !== undefined) list.push(...claimSide(at, v, claim));
+    // It would stand all the same when it is no longer held.
+    if (has(s, v, FLAG.HELD)) list.push(...noLiveAgent(at, platform!, facts.generationAt[v]!));
+  }
   list.push(...unconfigured(at, v, final));
   return list.length > 0 ? list : [condition('engine_pending', readySince(at, v))];
 }
@@ -145,6 +153,7 @@ function fromBlocker(at: Situation, v: number, blocker: Blocker): Condition[] {
     case 'held':
       return [byOverride(at, v, { code: 'held', kind: 'hold' }, facts.generationAt[v]!)];
     case 'not_triggered': {
+      if (has(s, v, FLAG.SKIP)) return [];
       if (has(s, v, FLAG.EXCLUDED)) return [condition('procedure_excluded', facts.openedAt)];
       const { trigger, event, kind } = graph.attrOf(v);
       // The event of an interface means that its files have arrived.

@@ -138,7 +138,11 @@ function flowConditions(at: Situation, v: number): Found[] {
   const { graph, s } = at;
   const own = FLAG.HELD | FLAG.ENDING | FLAG.RERUN_PENDING;
   const clear =
-    (s.flags[v]! & own) === 0 && isTriggered(graph, s, v) && s.start[v]! <= s.now && s.due[v]! <= s.now;
+    (s.flags[v]! & own) === 0 &&
+    isTriggered(graph, s, v) &&
+    s.start[v]! <= s.now &&
+    s.due[v]! <= s.now &&
+    graph.attrOf(v).runner !== 'person';
   // Most flows have none of these, and computing all blockers takes longer than these comparisons.
   if (clear) return [];
   return conditionsOf(at, v, false).map((condition) => ({

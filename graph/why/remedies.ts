@@ -96,13 +96,20 @@ export interface RemedyOf {
   readonly procedure: string | null;
   /** Scope of a pause, such as `platform:yt`, or the name of a drained agent. */
   readonly scope: string | null;
+  /** A person's rerun waits for the end of its attempt, so it cannot be cancelled. Default: no. */
+  readonly isAwaited?: boolean;
+  /** What waits is a member of a rerun plan and waits for all members above it, so no edge frees it; start-now does. Default: no. */
+  readonly waitsForMembers?: boolean;
 }
 
 /** The remedy of a cause: a verb that the flow allows, its command, other verbs and the procedure. */
 export function remedyOf(given: RemedyOf): Remedy {
   const rule = RULES[given.code];
   const procedure = procedureOf(given, rule);
-  const otherwise = (rule.otherwise ?? []).filter((verb) => isPossible(verb, given));
+  const otherwise = [
+    ...(rule.otherwise ?? []).filter((verb) => isPossible(verb, given)),
+    ...(isInVain(rule, given) ? (['start-now'] as const) : []),
+  ];
   if (given.flow === null && OPENS.includes(given.code))
     return { verb: 'open', command: openCommand(given.run), otherwise, procedure };
   if (given.code === 'run_frozen')
@@ -134,11 +141,16 @@ function procedureOf({ code, procedure, scope }: RemedyOf, rule: Rule): string |
   return rule.procedure ?? null;
 }
 
-function isPossible(verb: Verb, { state, to }: RemedyOf): boolean {
+function isPossible(verb: Verb, { state, to, isAwaited, waitsForMembers }: RemedyOf): boolean {
   const { target, allowedIn } = VERBS.get(verb)!;
-  if (target === 'edge') return to !== null;
+  if (target === 'edge') return to !== null && waitsForMembers !== true;
+  if (verb === 'cancel' && isAwaited === true) return false;
   return target === 'run' || state === null || allowedIn.includes(state);
 }
+
+/** Whether a waive would be offered and free nothing. */
+const isInVain = ({ verb, otherwise = [] }: Rule, { to, waitsForMembers }: RemedyOf): boolean =>
+  waitsForMembers === true && to !== null && (verb === 'waive' || otherwise.includes('waive'));
 
 /** The command to type; the operator fills in the words in quotes. */
 function command(verb: Verb, { run, flow, to, scope, upstreamRun }: RemedyOf): string {

@@ -13,6 +13,7 @@ import type { State } from '../run/status.ts';
 import { innerEdges, isOpen, type Unmet, unmetOf } from '../run/unmet.ts';
 import { chainOf, type Walk, walkUp } from '../run/unmet-walk.ts';
 import type { Sentence } from '../text/sentence.ts';
+import { isOfAnother } from '../verbs/rerun.ts';
 import type { Cause } from './cause.ts';
 import { sentenceOf } from './cause-text.ts';
 import type { CauseCode } from './causes.ts';
@@ -218,7 +219,11 @@ const UNREAD_MS = 2_000;
 
 /** Puts a found cause into words, with its remedy. `chain` leads to it from the flow that was asked about. O(in-degree). */
 export function causeOf(at: Situation, found: Found, unmet: Unmet | null, chain: readonly string[]): Cause {
-  if (found.remote !== undefined) return withWaive(found.remote.make(chain, found.blocks));
+  if (found.remote !== undefined) {
+    const cause = found.remote.make(chain, found.blocks);
+    // A member of a rerun plan waits for all members above it, whatever edges are waived.
+    return found.at.every((v) => unmet?.above[v] === 1) ? cause : withWaive(cause);
+  }
   const { graph, s, facts } = at;
   const { condition, own } = found;
   const flow = own < 0 ? null : facts.flowOf(own);
@@ -234,8 +239,9 @@ export function causeOf(at: Situation, found: Found, unmet: Unmet | null, chain:
     en: flow === null || flow.names.en === flow.id ? found.flow : `${flow.id} (${flow.names.en})`,
     zh: flow === null || flow.names.zh === flow.id ? found.flow : `${flow.id}（${flow.names.zh}）`,
   };
+  const { skips: _, ...said } = condition;
   return {
-    ...condition,
+    ...said,
     flow: found.flow,
     run: facts.run,
     names: flow?.names ?? null,
@@ -254,6 +260,8 @@ export function causeOf(at: Situation, found: Found, unmet: Unmet | null, chain:
       state,
       procedure: flow?.procedure ?? null,
       scope,
+      isAwaited: own >= 0 && isOfAnother(s.flags[own]!, {}),
+      waitsForMembers: to !== null && unmet?.above[vertexOf(graph, to)] === 1,
     }),
     text: sentenceOf(condition.code, { ...condition, subject, members, now: facts.now }),
   };
@@ -296,8 +304,9 @@ function wayRound(graph: Graph, unmet: Unmet, v: number): string[] {
 function ownBlockers(at: Situation, v: number): OwnBlocker[] {
   const { graph, s, facts } = at;
   if (s.result[v] !== 0 || isClaimed(s, v)) return [];
-  const list: OwnBlocker[] = blockers(graph, s, v);
-  if (list.length > 0) return list;
+  const skips = has(s, v, FLAG.SKIP);
+  const list: OwnBlocker[] = blockers(graph, s, v).filter(({ code }) => !(skips && code === 'not_triggered'));
+  if (list.length > 0 || skips) return list;
   const attrs = graph.attrOf(v);
   if (attrs.runner === 'person') return [{ code: 'gate_unconfirmed', by: attrs.role ?? '' }];
   const claim = facts.claimOf(v);

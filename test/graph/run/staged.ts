@@ -152,6 +152,7 @@ const RESULTS: Readonly<Record<string, Result>> = {
 const FLAGS: Readonly<Record<string, number>> = {
   retired: FLAG.RETIRED,
   held: FLAG.HELD,
+  skip: FLAG.SKIP,
   excluded: FLAG.EXCLUDED,
   confirmed: FLAG.CONFIRMED,
   triggered: FLAG.TRIGGERED,

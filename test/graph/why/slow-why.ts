@@ -193,8 +193,12 @@ export class SlowWhy {
     if (state.has('unknown')) return ['outcome_unknown', ...unconfigured];
     if (state.has('sent') || state.has('running')) return [this.#inHand(flow), ...unconfigured];
     const own = this.#notYet(flow);
-    if (kind === 'gate' && !state.has('confirmed')) own.push('gate_unconfirmed');
-    if (own.length === 0 && state.has('waits')) own.push(...this.#claim(flow));
+    const skips = state.has('skip');
+    if (kind === 'gate' && !state.has('confirmed') && !skips) own.push('gate_unconfirmed');
+    if (own.length === 0 && state.has('waits') && !skips) own.push(...this.#claim(flow));
+    // When it is no longer held, somebody has to be there.
+    if (state.has('held') && !skips && !['gate', 'notify'].includes(kind) && this.#nobody(platformOf(flow)))
+      own.push('no_live_agent');
     own.push(...unconfigured);
     return own.length === 0 ? ['engine_pending'] : own;
   }
@@ -223,7 +227,7 @@ export class SlowWhy {
   #notYet(flow: Vertex): string[] {
     const { state, words, kind } = flow;
     const codes: string[] = [];
-    const free = state.has('triggered') || state.has('startedNow');
+    const free = state.has('triggered') || state.has('startedNow') || state.has('skip');
     if (!free && state.has('excluded')) codes.push('procedure_excluded');
     else if (!free && words.has('manual')) codes.push('not_triggered');
     else if (!free && words.has('event'))
@@ -236,6 +240,11 @@ export class SlowWhy {
     if (Number(state.get('start') ?? 0) > 0 && !state.has('startedNow'))
       codes.push(kind === 'interface' ? 'interface_not_due' : 'schedule_not_reached');
     return codes;
+  }
+
+  #nobody(platform: string): boolean {
+    const agents = this.#all('agent').length === 0 ? [['a1', 'yt']] : this.#all('agent');
+    return !agents.some((agent) => agent[1] === platform && valueIn(agent, 'silent') === 0);
   }
 
   /** Everything that an agent would meet that wanted to take it. */

@@ -165,6 +165,10 @@ const STATES = [
   'confirmed',
   'reference=-3',
   'held start=5',
+  'skip',
+  'skip held',
+  'skip start=5',
+  'skip backoff=2',
   'startedNow waits=20',
 ];
 /** Of each list one or none: names are unique in the record. */

@@ -595,6 +595,50 @@ describe('why', () => {
     );
   });
 
+  test('what comes next names gates that nobody has confirmed, unless they are skipped', () => {
+    const specs: FlowSpec[] = [
+      { id: 'A' },
+      { id: 'G', kind: 'gate', after: ['A'] },
+      { id: 'C', after: ['G'] },
+    ];
+    expect(told(why({ specs, results: { A: 'failed' } }, 'C').next)).toEqual(['G gate_unconfirmed']);
+    expect(why({ specs, results: { A: 'failed' }, flags: { G: FLAG.SKIP } }, 'C').next).toEqual([]);
+  });
+
+  test('a flow that is skipped later says so', () => {
+    const text = (given: Omit<Given, 'specs'>, spec: Partial<FlowSpec> = {}): string =>
+      why({ specs: [{ id: 'A', ...spec }], flags: { A: FLAG.SKIP }, ...given }, 'A').text.en;
+    expect(text({ due: { A: NOW + MIN }, facts: () => attempt('failed', 'no rows') })).toContain(
+      'and is skipped in 1 min: no rows',
+    );
+    expect(text({ due: { A: NOW + MIN }, facts: () => attempt('false') }, { kind: 'check' })).toContain(
+      'it is skipped in 1 min',
+    );
+    expect(text({ start: { A: NOW + MIN } })).toContain('is skipped when its start time comes, in 1 min');
+    expect(text({ start: { A: NOW + MIN } }, { kind: 'interface' })).toContain(
+      'is skipped when it is due, in 1 min',
+    );
+  });
+
+  test('verbs that are offered are verbs that are accepted', () => {
+    const running = { specs: chain, lease: { A: 2 as const }, facts: () => leased(minutes(90), minutes(61)) };
+    const offered = (flags: Given['flags']): readonly Verb[] =>
+      why({ ...running, ...(flags === undefined ? {} : { flags }) }, 'C').causes[0]!.remedy.otherwise;
+    expect(offered(undefined)).toEqual(['cancel']);
+    expect(offered({ A: FLAG.RERUN_PENDING })).toEqual([]);
+    // A rule's rerun yields to persons.
+    expect(offered({ A: FLAG.RERUN_PENDING | FLAG.YIELDS })).toEqual(['cancel']);
+    // A member of a rerun plan waits for the members above it, whatever edge is waived.
+    const members = { A: FLAG.MEMBER | FLAG.HELD, B: FLAG.MEMBER };
+    expect(why({ specs: chain, flags: members }, 'B').causes[0]!.remedy).toMatchObject({
+      verb: 'unhold',
+      otherwise: ['start-now'],
+    });
+    expect(why({ specs: chain, flags: { A: FLAG.HELD } }, 'B').causes[0]!.remedy.otherwise).toEqual([
+      'waive',
+    ]);
+  });
+
   test('a loop that waits for something outside is a symptom, told among what comes next', () => {
     const specs: FlowSpec[] = [{ id: 'A' }, { id: 'B', after: ['A', 'C'] }, { id: 'C', after: ['B'] }];
     const { causes, next } = why({ specs, results: { A: 'failed' } }, 'C');

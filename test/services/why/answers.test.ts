@@ -83,8 +83,9 @@ test('why for the whole run gives every open flow its first cause, and every cau
   await verb(run, 'hold', ['Other']);
   const { status, body } = await operator.get(`/runs/${run}/why?limit=3`);
   expect(status).toBe(200);
-  expect(body).toMatchObject({ run, open: 5, causeCount: 2 });
-  expect(codes(body.causes).sort()).toEqual(['Gate gate_unconfirmed', 'Other held']);
+  expect(body).toMatchObject({ run, open: 5, causeCount: 3 });
+  // No agent is there, so the held flow would not run either when it is no longer held.
+  expect(codes(body.causes).sort()).toEqual(['Gate gate_unconfirmed', 'Other held', 'Other no_live_agent']);
   expect(body.items).toHaveLength(3);
   const rest = await operator.get(`/runs/${run}/why?limit=3&cursor=${body.nextCursor}`);
   const lines = [...body.items, ...rest.body.items];
@@ -92,10 +93,10 @@ test('why for the whole run gives every open flow its first cause, and every cau
   expect(new Map(lines.map((json: Json) => [json.flow, json.causes]))).toEqual(
     new Map([
       ['Gate', 1],
-      ['Other', 1],
+      ['Other', 2],
       ['Load', 1],
       ['Sum', 1],
-      ['Report', 2],
+      ['Report', 3],
     ]),
   );
   for (const line of lines) {
