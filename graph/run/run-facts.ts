@@ -178,6 +178,8 @@ export interface AttemptColumns {
   readonly off: Int32Array;
   readonly generation: Int32Array;
   readonly attempt: Int32Array;
+  /** When the coordinator offered it to agents; 0 = not known. */
+  readonly releasedAt: Float64Array;
   readonly sentAt: Float64Array;
   /** 0 = not started, not ended. */
   readonly startedAt: Float64Array;

@@ -33,6 +33,8 @@ export interface Wait extends Stretch {
   /** Row, in `facts.attempts`, of the attempt that ended before it; -1 = none. */
   readonly previousAttempt: number;
   readonly ending: Ending;
+  /** When the attempt that ended the wait was offered to agents; 0 = none ended it, or it is not known. */
+  readonly offeredAt: number;
 }
 
 /** Everything that stood in the way of the flow until the end of the wait, in no order. O(decisions about the flow). */
@@ -108,7 +110,11 @@ export function constraintsOf(at: History, gen: Generation, wait: Wait): Constra
     if (old > begun) add('rework', begun, old, null);
   }
   if (previousAttempt >= 0) afterAttempt(at, gen, wait, add);
-  return list;
+  // Before its start time it would not have begun anyway.
+  const starts = list.filter(({ kind }) => kind === 'waiting_time');
+  return list.filter(
+    ({ kind, to: end }) => (kind !== 'held' && kind !== 'paused') || !starts.some((time) => time.to > end),
+  );
 }
 
 /** Until when the flow waited for each upstream in another run, as of `to`; not for waived ones, as a person ended that. O(its subscriptions). */

@@ -66,8 +66,8 @@ interface Place {
 
 /** The critical path to a target. O(V + E) at worst, usually the edges into the flows of the path. */
 export function criticalPath(graph: Graph, s: RunState, facts: PathFacts, target: number): CriticalPath {
-  const at: History = { graph, s, facts };
-  const end = endOf(at, target).t;
+  const end = endOf({ graph, s, facts }, target).t;
+  const at: History = { graph, s, facts, until: end };
   const walk = new Walk(at);
   for (const _ of stepsBack(walk, at, endOf(at, target)));
   const pieces = walk.pieces();
@@ -93,16 +93,17 @@ export function criticalPath(graph: Graph, s: RunState, facts: PathFacts, target
 
 /**
  * The same walk, step by step: from the target's end (from now when it is not done) back to the opening of the run; or from `end`, an earlier end
- * of the target in generation `index`.
+ * of the target in generation `index`, on a path that ends at `until`.
  */
 export function pathSteps(
   at: History,
   target: number,
-  end?: { readonly at: number; readonly index: number },
+  end?: { readonly at: number; readonly index: number; readonly until: number },
 ): Iterable<Step> {
   const from =
     end === undefined ? endOf(at, target) : { v: target, index: end.index, t: end.at, live: false };
-  return stepsBack(new Walk(at), at, from);
+  const until = { ...at, until: end?.until ?? from.t };
+  return stepsBack(new Walk(until), until, from);
 }
 
 /** Where the walk begins. */

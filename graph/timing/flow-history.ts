@@ -24,7 +24,7 @@ export function spansOf(at: History, gen: Generation, stretch: Stretch, live: bo
   const { from: low, to: t } = stretch;
   const spans: Span[] = [];
   const { facts } = at;
-  const { startedAt, endedAt, sentAt, outcome, agent, attempt } = facts.attempts;
+  const { releasedAt, startedAt, endedAt, sentAt, outcome, agent, attempt } = facts.attempts;
   let cursor = low;
   let previousAttempt = -1;
   const until = (instant: number): number => Math.min(t, Math.max(cursor, instant));
@@ -35,30 +35,33 @@ export function spansOf(at: History, gen: Generation, stretch: Stretch, live: bo
   for (const i of attemptsOf(at, gen, t)) {
     const ended = endedAt[i] === 0 ? t : endedAt[i]!;
     if (sentAt[i]! > cursor) {
-      spans.push(...waits(at, gen, { from: cursor, to: until(sentAt[i]!), previousAttempt, ending: 'sent' }));
+      const wait = { from: cursor, to: until(sentAt[i]!), offeredAt: releasedAt[i]! };
+      spans.push(...waits(at, gen, { ...wait, previousAttempt, ending: 'sent' }));
       cursor = until(sentAt[i]!);
     }
     add('waiting_agent', until(startedAt[i] === 0 ? ended : startedAt[i]!), { by: agent[i]! });
     const cut = endedAt[i] === 0 || endedAt[i]! > t;
-    const kind = executed(outcome[i]!, cut, gen.present);
+    const kind = executed(outcome[i]!, cut, gen.superseded);
     const about = kind === 'run' || kind === 'failed_attempt';
     add(kind, until(ended), { attempt: about ? attempt[i]! : null, agent: agent[i]! });
     previousAttempt = i;
   }
-  if (t > cursor)
-    spans.push(...waits(at, gen, { from: cursor, to: t, previousAttempt, ending: live ? 'now' : 'result' }));
+  if (t > cursor) {
+    const ending = live ? 'now' : 'result';
+    spans.push(...waits(at, gen, { from: cursor, to: t, previousAttempt, ending, offeredAt: 0 }));
+  }
   return spans;
 }
 
 /**
- * How the time of an attempt counts. `cut`: the attempt went on after the end of the stretch. In an older generation (not `present`)
- * everything but failures is rework.
+ * How the time of an attempt counts. `cut`: the attempt went on after the end of the stretch. In a superseded generation everything but failures is
+ * rework.
  */
-function executed(outcome: AttemptOutcome | null, cut: boolean, present: boolean): PieceKind {
+function executed(outcome: AttemptOutcome | null, cut: boolean, superseded: boolean): PieceKind {
   switch (outcome) {
     case null:
     case 'succeeded':
-      return present ? 'run' : 'rework';
+      return superseded ? 'rework' : 'run';
     case 'false':
       // A check whose answer is no has not failed: it waits for its next attempt (protocol D9).
       return 'retry_backoff';
@@ -68,7 +71,7 @@ function executed(outcome: AttemptOutcome | null, cut: boolean, present: boolean
     case 'cancelled':
     case 'lost':
       if (!cut) return 'failed_attempt';
-      return present ? 'run' : 'rework';
+      return superseded ? 'rework' : 'run';
     default:
       return outcome satisfies never;
   }
@@ -95,7 +98,8 @@ function waits(at: History, gen: Generation, wait: Wait): Span[] {
     if (owner !== undefined) spans.push({ kind: owner.kind, from: a, to: b, ...plain, by: owner.by });
     else {
       const takenBack = constraints.some((constraint) => constraint.from >= b && constraint.kind === 'held');
-      spans.push(...uncovered(at, gen, { ...wait, from: a, to: b }, takenBack));
+      const offeredAt = b === to ? wait.offeredAt : 0;
+      spans.push(...uncovered(at, gen, { ...wait, from: a, to: b, offeredAt }, takenBack));
     }
   }
   return spans;
@@ -114,12 +118,13 @@ function uncovered(at: History, gen: Generation, wait: Wait, takenBack: boolean)
   const stuck = ending === 'now' && isStuck(s, v);
   const idle = spoken || stuck ? 'waiting_person' : 'engine';
   if (graph.attrOf(v).runner !== 'agent') return whole(idle);
+  // Until it was offered the engine took its time, also after a back-off.
+  if (wait.offeredAt > 0) return offered(at, v, { from: a, to: b }, wait.offeredAt);
   if (previousAttempt >= 0) {
     const inOutbox = ending === 'now' && has(s, v, FLAG.DISPATCHED) && !isClaimed(s, v);
     const another = spoken && gen.present && s.attempt[v]! > facts.attempts.attempt[previousAttempt]!;
     const waiting = ending === 'sent' || takenBack || inOutbox || another;
-    if (waiting) return slotWaits(at, v, wait);
-    return whole(idle);
+    return waiting ? slotWaits(at, v, wait) : whole(idle);
   }
   // The record does not keep a release that was taken back. It must have been released when it was sent, or when nothing else kept it.
   const lost =
@@ -129,9 +134,15 @@ function uncovered(at: History, gen: Generation, wait: Wait, takenBack: boolean)
   if (released === 0) return whole(idle);
   // It was released before and taken back by the constraint that covers the time after this.
   if (b < released) return slotWaits(at, v, wait);
-  const split = Math.max(a, Math.min(released, b));
-  const engine: Span[] = split > a ? [{ ...whole('engine')[0]!, to: split }] : [];
-  return b > split ? [...engine, ...slotWaits(at, v, { from: split, to: b })] : engine;
+  return offered(at, v, { from: a, to: b }, released);
+}
+
+/** Time of the engine until the flow was offered to agents, then a wait for a slot. */
+function offered(at: History, v: number, { from, to }: Stretch, instant: number): Span[] {
+  const split = Math.max(from, Math.min(instant, to));
+  const plain = { attempt: null, agent: null, by: null };
+  const engine: Span[] = split > from ? [{ kind: 'engine', from, to: split, ...plain }] : [];
+  return to > split ? [...engine, ...slotWaits(at, v, { from: split, to })] : engine;
 }
 
 /** Whether no edge kept the flow from starting at an instant. O(in-degree). */

@@ -45,6 +45,8 @@ export interface Generation {
   readonly index: number;
   readonly generation: number;
   readonly present: boolean;
+  /** A rerun began before the end of the path, so what it did was done in vain. */
+  readonly superseded: boolean;
   readonly begunAt: number;
   readonly releasedAt: number;
   /** 0 = no result. */
@@ -56,6 +58,8 @@ export interface History {
   readonly graph: Graph;
   readonly s: RunState;
   readonly facts: PathFacts;
+  /** End of the path: what was redone later was no rework for it. Default: now. */
+  readonly until?: number;
 }
 
 /** How many generations the flow has had. */
@@ -63,7 +67,7 @@ export const generationCount = ({ facts }: History, v: number): number =>
   (facts.past.get(v)?.length ?? 0) + 1;
 
 /** The generation at a place among those of the flow; the last place is the present one. O(1). */
-export function generationAt({ s, facts }: History, v: number, index: number): Generation {
+export function generationAt({ s, facts, until }: History, v: number, index: number): Generation {
   const past = facts.past.get(v)?.[index];
   const result = past?.result ?? s.result[v]!;
   return {
@@ -72,6 +76,7 @@ export function generationAt({ s, facts }: History, v: number, index: number): G
     result,
     generation: past?.generation ?? s.generation[v]!,
     present: past === undefined,
+    superseded: past !== undefined && past.endedAt <= (until ?? facts.now),
     begunAt: past?.begunAt ?? facts.generationAt[v]!,
     releasedAt: past?.releasedAt ?? facts.releasedAt[v]!,
     resultAt: past?.resultAt ?? (result === 0 ? 0 : facts.resultAt[v]!),

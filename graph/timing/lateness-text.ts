@@ -48,7 +48,7 @@ export function latenessText(
   const named = parts.slice(0, NAMED_PARTS);
   const rest = parts.length - named.length;
   const head = headOf(late, subject, by, reference);
-  if (named.length === 0) return { en: `${head.en}.`, zh: `${head.zh}。` };
+  if (named.length === 0) return inReference(head, late, names);
   const because = named.map((part) => reasonOf(part, names));
   const more =
     rest === 0
@@ -57,6 +57,30 @@ export function latenessText(
   return {
     en: `${head.en}: ${because.map((text) => text.en).join('; ')}${more.en}.`,
     zh: `${head.zh}：${because.map((text) => text.zh).join('；')}${more.zh}。`,
+  };
+}
+
+/** Being early needs no reasons, but that the reference was rerun explains it. */
+function inReference(
+  head: Sentence,
+  { total, parts }: Lateness,
+  names: (flow: string) => Sentence | null,
+): Sentence {
+  const redone = parts
+    .filter(({ kind, ms }) => total < 0 && kind === 'rework' && ms <= total * LEAST_SHARE)
+    .sort((a, b) => a.ms - b.ms)
+    .slice(0, NAMED_PARTS);
+  if (redone.length === 0) return { en: `${head.en}.`, zh: `${head.zh}。` };
+  const said = redone.map(({ flow, ms }): Sentence => {
+    const less = long(-ms);
+    return {
+      en: `${called(flow!, names, 'en')} was redone there (${less.en})`,
+      zh: afterSubject(called(flow!, names, 'zh'), `在该次运行中被重做（${less.zh}）`),
+    };
+  });
+  return {
+    en: `${head.en}: ${said.map((text) => text.en).join('; ')}.`,
+    zh: `${head.zh}：${said.map((text) => text.zh).join('；')}。`,
   };
 }
 

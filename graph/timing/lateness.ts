@@ -40,8 +40,11 @@ export interface Reference {
   /** Beginning of its business period. */
   readonly startAt: number;
   readonly openedAt: number;
-  /** The end of a flow; the last one at `by` or before when it was redone. null = the reference lacks the flow. */
-  endOf(flow: string, by?: number): ReferenceEnd | null;
+  /**
+   * The end of a flow; the last one at `by` or before when it was redone, on a path that ends at `until` (default: there). null = the reference
+   * lacks the flow.
+   */
+  endOf(flow: string, by?: number, until?: number): ReferenceEnd | null;
 }
 
 export interface Lateness {
@@ -65,7 +68,10 @@ export interface Lateness {
 export function referenceRun(at: History, startAt: number): Reference {
   const { facts, s } = at;
   const { openedAt } = facts;
-  const own = (v: number, end: { at: number; index: number }): ReturnType<ReferenceEnd['own']> => {
+  const own = (
+    v: number,
+    end: { at: number; index: number; until: number },
+  ): ReturnType<ReferenceEnd['own']> => {
     const kinds = new Map<PieceKind, number>();
     let readyAt = end.at;
     for (const step of pathSteps(at, v, end)) {
@@ -78,14 +84,14 @@ export function referenceRun(at: History, startAt: number): Reference {
   return {
     startAt,
     openedAt,
-    endOf(flow, by) {
+    endOf(flow, by, until) {
       const v = facts.vertexOf(flow);
       if (v < 0) return null;
       const present = isDone(s, v) ? { at: facts.resultAt[v]!, index: generationCount(at, v) - 1 } : null;
       const found = by === undefined ? present : (lastEnd(at, v, by) ?? present);
       if (found === null) return null;
       const end = { ...found, at: Math.max(openedAt, found.at) };
-      return { at: end.at, own: () => own(v, end) };
+      return { at: end.at, own: () => own(v, { ...end, until: until ?? end.at }) };
     },
   };
 }
@@ -125,7 +131,11 @@ export function lateness(
     if (flows.length === 0) end = to;
     flows.push(flow);
     const again = compared.has(flow);
-    const endThen = again ? null : flows.length === 1 ? referenceEnd : reference.endOf(flow, at);
+    const endThen = again
+      ? null
+      : flows.length === 1
+        ? referenceEnd
+        : reference.endOf(flow, at, referenceEnd.at);
     if (endThen === null) {
       // The path enters it again because it was redone: its time in the reference has been compared already.
       for (const [piece, ms] of kinds) add(flow, again ? piece : 'new', { today: ms, reference: 0 });

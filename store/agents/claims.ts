@@ -230,14 +230,14 @@ function writing(taken: readonly Assignment[], leaseMs: number): pg.QueryConfig 
           as x (run_id, flow_id, generation, attempt, epoch, lease_ms, agent, instance, platform)
       ), marked as (
         update outbox o set claimed_epoch = t.epoch from taken t where o.run_id = t.run_id and o.flow_id = t.flow_id
-        returning t.*, o.pools, o.pool_amounts, o.locks, o.work
+        returning t.*, o.pools, o.pool_amounts, o.locks, o.work, o.released_ms
       ), leased as (
         insert into leases (epoch, run_id, flow_id, generation, attempt, agent, instance, platform, pools, pool_amounts, locks, lease_ms, sent_ms, seen_ms)
         select epoch, run_id, flow_id, generation, attempt, agent, instance, platform, pools, pool_amounts, locks, coalesce(lease_ms, $10), clock_ms(), clock_ms()
         from marked returning epoch, run_id, flow_id, generation, attempt, agent, sent_ms
       )
-      insert into attempts (epoch, run_id, flow_id, generation, attempt, agent, sent_ms, work)
-      select l.epoch, l.run_id, l.flow_id, l.generation, l.attempt, l.agent, l.sent_ms, nullif(m.work, '') from leased l join marked m on m.epoch = l.epoch`,
+      insert into attempts (epoch, run_id, flow_id, generation, attempt, agent, sent_ms, work, released_ms)
+      select l.epoch, l.run_id, l.flow_id, l.generation, l.attempt, l.agent, l.sent_ms, nullif(m.work, ''), m.released_ms from leased l join marked m on m.epoch = l.epoch`,
     values: [
       candidates.map((candidate) => candidate.run_id),
       candidates.map((candidate) => candidate.flow_id),

@@ -11,7 +11,13 @@ export const OPEN = 1_000 * MIN;
 export const at = (minute: number): number => OPEN + Math.round(minute * MIN);
 
 /** [sent, started, ended, outcome]; null = not yet. */
-export type Try = readonly [number, number | null, number | null, AttemptOutcome | null];
+export type Try = readonly [
+  sent: number,
+  started: number | null,
+  ended: number | null,
+  outcome: AttemptOutcome | null,
+  offered?: number,
+];
 
 export interface Told {
   readonly released?: number;
@@ -129,6 +135,7 @@ export function storyOf(story: Story): { graph: Graph; s: RunState; facts: PathF
         off,
         generation: Int32Array.from(rows, ([, generation]) => generation),
         attempt: Int32Array.from(rows, ([, , attempt]) => attempt),
+        releasedAt: Float64Array.from(rows, ([, , , it]) => (it[4] === undefined ? 0 : at(it[4]))),
         sentAt: Float64Array.from(rows, ([, , , it]) => at(it[0])),
         startedAt: Float64Array.from(rows, ([, , , it]) => instant(it[1])),
         endedAt: Float64Array.from(rows, ([, , , it]) => instant(it[2])),

@@ -61,6 +61,8 @@ interface Attempt {
   readonly v: number;
   readonly generation: number;
   readonly attempt: number;
+  /** When it was offered to agents. */
+  readonly offered: number;
   readonly sent: number;
   startAt: number;
   started: number;
@@ -77,6 +79,7 @@ interface Live {
   attempt: number;
   begun: number;
   released: number;
+  offered: number;
   result: Result | null;
   resultAt: number;
   flags: number;
@@ -136,6 +139,7 @@ export class Execution {
       attempt: 1,
       begun: OPENED,
       released: 0,
+      offered: 0,
       result: null,
       resultAt: 0,
       flags: 0,
@@ -275,8 +279,10 @@ export class Execution {
     const { runner } = this.graph.attrOf(v);
     if (ready) {
       if (it.released === 0) it.released = this.#t;
-      if (runner === 'agent') it.flags |= FLAG.DISPATCHED;
-      else if (runner === 'engine' || (it.flags & FLAG.CONFIRMED) !== 0) this.#finish(v, 'succeeded');
+      if (runner === 'agent') {
+        if ((it.flags & FLAG.DISPATCHED) === 0) it.offered = this.#t;
+        it.flags |= FLAG.DISPATCHED;
+      } else if (runner === 'engine' || (it.flags & FLAG.CONFIRMED) !== 0) this.#finish(v, 'succeeded');
     } else if ((it.flags & FLAG.DISPATCHED) !== 0 || runner === 'person') {
       it.flags &= ~FLAG.DISPATCHED;
       it.released = 0;
@@ -314,12 +320,13 @@ export class Execution {
       const busy = this.attempts.filter((attempt) => attempt.ended === 0).length;
       if (busy >= this.#estate.slots || !this.#inOutbox(v) || this.#paused()) continue;
       if (this.#lockTaken(v) || this.#poolFull(v) || this.#openAttempt(v) !== undefined) continue;
-      const { generation, attempt } = this.live[v]!;
+      const { generation, attempt, offered } = this.live[v]!;
       const startAt = this.#t + ((v + attempt) % 3);
       this.attempts.push({
         v,
         generation,
         attempt,
+        offered,
         sent: this.#t,
         startAt,
         started: startAt === this.#t ? this.#t : 0,
@@ -499,6 +506,7 @@ export class Execution {
         attempt: 1,
         begun: this.#t,
         released: 0,
+        offered: 0,
         result: null,
         resultAt: 0,
         flags: flags | confirmed,
@@ -570,6 +578,7 @@ export class Execution {
         off,
         generation: Int32Array.from(sorted, (entry) => entry.generation),
         attempt: Int32Array.from(sorted, (entry) => entry.attempt),
+        releasedAt: Float64Array.from(sorted, (entry) => entry.offered),
         sentAt: Float64Array.from(sorted, (entry) => entry.sent),
         startedAt: Float64Array.from(sorted, (entry) => entry.started),
         endedAt: Float64Array.from(sorted, (entry) => entry.ended),

@@ -22,18 +22,21 @@ import { type Doing, Execution, OPENED } from '../run/execution.ts';
 // All branches of the rules that 6,000 runs reach are reached by the first 2,000.
 const numRuns = runsOr(2_000);
 
-/** The engine's few ms before a further attempt: the record keeps the release of the first attempt only. */
-const unnoted = (set: ReadonlySet<Doing>): boolean => set.has('due') || set.has('undecided');
+/** The engine's few ms before a further attempt that waits now: the record keeps the release of those that were sent. */
+const unnoted = (set: ReadonlySet<Doing>, live: boolean): boolean =>
+  live && (set.has('due') || set.has('undecided'));
 
 /** What a flow must have been doing in each millisecond of a piece. */
-const MEANS: Record<PieceKind, (doing: ReadonlySet<Doing>) => boolean> = {
+const MEANS: Record<PieceKind, (doing: ReadonlySet<Doing>, live: boolean) => boolean> = {
   run: (entry) => entry.has('running'),
   failed_attempt: (entry) => entry.has('running'),
   retry_backoff: (entry) => entry.has('backoff') || entry.has('undecided'),
-  waiting_agent: (entry) =>
-    (entry.has('outbox') && !entry.has('lock') && !entry.has('pool')) || entry.has('sent') || unnoted(entry),
-  waiting_pool: (entry) => (entry.has('outbox') && entry.has('pool')) || unnoted(entry),
-  waiting_lock: (entry) => (entry.has('outbox') && entry.has('lock')) || unnoted(entry),
+  waiting_agent: (entry, live) =>
+    (entry.has('outbox') && !entry.has('lock') && !entry.has('pool')) ||
+    entry.has('sent') ||
+    unnoted(entry, live),
+  waiting_pool: (entry, live) => (entry.has('outbox') && entry.has('pool')) || unnoted(entry, live),
+  waiting_lock: (entry, live) => (entry.has('outbox') && entry.has('lock')) || unnoted(entry, live),
   held: (entry) => entry.has('held'),
   // start-now that comes later: until then it was waiting for what it set aside.
   manual_start: (entry) => entry.has('untriggered') || entry.has('upstream') || entry.has('early'),
@@ -89,7 +92,8 @@ function truthful(path: CriticalPath, sim: Execution, engineEvery: number): void
       if (SLOTS.includes(piece.kind) && now.has('ready') && !isReleaseKnown(sim, piece)) continue;
       // Nor is, of an older generation, whether another attempt stood out when somebody force-passed it.
       if (piece.kind === 'waiting_person' && wasForcedAfterAttempt(sim, piece)) continue;
-      if (!MEANS[piece.kind](now)) throw new Error(`${show(piece)} but at ${t}: ${[...now]}`);
+      if (!MEANS[piece.kind](now, path.endedAt === null))
+        throw new Error(`${show(piece)} but at ${t}: ${[...now]}`);
     }
     // The engine needs a look for the end of an attempt and one for what follows.
     if (piece.kind === 'engine' && piece.ms > 2 * engineEvery) throw new Error(`${show(piece)} is long`);
@@ -195,6 +199,60 @@ describe('the critical path, kind by kind', () => {
       },
       'A',
       ['A failed_attempt 0-4', 'A retry_backoff 4-7', 'A waiting_agent 7-8', 'A run 8-10'],
+    ],
+    [
+      'after a back-off the engine takes its time until it offers the next attempt, then the flow waits for an agent',
+      {
+        specs: [
+          { id: 'A', retries: { program: 2, infrastructure: 0, timeout: 0, lost: 0, backoffMs: 3 * MIN } },
+        ],
+        flows: {
+          A: {
+            released: 0,
+            tries: [
+              [0, 0, 4, 'failed', 0],
+              [10, 10, 12, 'succeeded', 9],
+            ],
+            result: ['succeeded', 12],
+          },
+        },
+      },
+      'A',
+      ['A failed_attempt 0-4', 'A retry_backoff 4-7', 'A engine 7-9', 'A waiting_agent 9-10', 'A run 10-12'],
+    ],
+    [
+      'a hold and a pause that were over before the start time own nothing',
+      {
+        specs: [{ id: 'A', start: at(10) }],
+        flows: {
+          A: {
+            released: 10,
+            tries: [[10, 10, 12, 'succeeded', 10]],
+            result: ['succeeded', 12],
+            verbs: [['hold', 1, 5]],
+          },
+        },
+        pauses: [['platform:yt', 6, 8]],
+      },
+      'A',
+      ['A waiting_time 0-10', 'A run 10-12'],
+    ],
+    [
+      'what was redone only after the end of the path was no rework for it',
+      {
+        specs: [{ id: 'A' }, { id: 'B', after: ['A'] }],
+        flows: {
+          A: {
+            past: [{ released: 0, result: ['succeeded', 4], until: 20, tries: [[0, 0, 4, 'succeeded', 0]] }],
+            released: 20,
+            tries: [[20, 20, 25, 'succeeded', 20]],
+            result: ['succeeded', 25],
+          },
+          B: { released: 4, tries: [[4, 4, 9, 'succeeded', 4]], result: ['succeeded', 9] },
+        },
+      },
+      'B',
+      ['A run 0-4', 'B run 4-9'],
     ],
     [
       'a lost attempt of a fenced program goes on at once, of another after its grace',
@@ -822,6 +880,7 @@ function finishedRun(width: number, redone: boolean): Parameters<typeof critical
       off: Int32Array.from({ length: n + 1 }, (_, v) => v),
       generation: new Int32Array(n).fill(1),
       attempt: new Int32Array(n).fill(1),
+      releasedAt: sentAt,
       sentAt,
       startedAt: sentAt,
       endedAt,

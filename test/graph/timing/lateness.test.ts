@@ -216,6 +216,28 @@ describe('the sentence', () => {
     });
   });
 
+  test('a clean run is earlier than one in which something was redone, and says so', () => {
+    const redone = {
+      past: [
+        {
+          released: 0,
+          result: ['succeeded', 10] as const,
+          until: 30,
+          tries: [[0, 0, 10, 'succeeded', 0] as const],
+        },
+      ],
+      ...ran(30, 30, 40),
+    };
+    const text = sentence(
+      { specs: [A, B], flows: { A: ran(0, 0, 10), B: ran(10, 10, 20) } },
+      { specs: [A, B], flows: { A: redone, B: ran(40, 40, 50) } },
+    );
+    expect(text).toEqual({
+      en: 'B is 30 min earlier than in month-2026-09: A (Load bills) was redone there (30 min).',
+      zh: 'B 比 month-2026-09 早 30 分钟：A（装载账单）在该次运行中被重做（30 分钟）。',
+    });
+  });
+
   test('speaks of the reference time where there is no run to compare with', () => {
     const story = { specs: [A, B], flows: { A: ran(0, 0, 130), B: ran(130, 130, 140) } };
     const told = (due: number) => latenessText(againstTimes(story, 'B', { B: due }, {})!, null, names);
