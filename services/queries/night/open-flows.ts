@@ -1,15 +1,19 @@
 /** Flows that are not done although they should be: Q16, Q18, Q19, Q20, Q22. */
 import { z } from 'zod';
 import { GivenId } from '../../../contract/fields.ts';
+import { periodSpan } from '../../../graph/calendar/calendar.ts';
+import { reachOf } from '../../../graph/compiled/reach.ts';
 import { readClock } from '../../../store/record/snapshot.ts';
 import { openScheduledRuns } from '../../../store/schedules/scheduled-runs.ts';
 import type { ServiceDeps } from '../../deps.ts';
+import { clockOf } from '../clock.ts';
 import { defineQuery, instantColumn, minutes, namesColumn, numberColumn, textColumn } from '../query.ts';
 import {
   DayInput,
   FlowFilter,
   flowsOf,
   MonthInput,
+  type ScopedRun,
   scopedRun,
   scopeOfDate,
   scopeOfDay,
@@ -43,19 +47,36 @@ export const q16 = defineQuery({
     zh: '一经的前置日程序中哪些还没有跑？',
   },
   rule: {
-    en: 'Flows of one group that are not complete, latest first.',
-    zh: '指定组中未完成的流程，延迟最久的在前。',
+    en: 'Flows of one group that are not complete, latest first. Without a group: of firstLevelBiPre; where no flow is in that, key flows and all flows above them.',
+    zh: '指定组中未完成的流程，延迟最久的在前。未指定组时取 firstLevelBiPre；没有流程属于该组时取重点流程及其全部前置。',
   },
-  input: { ...DayInput, group: GivenId.default('firstLevelBiPre') },
+  input: { ...DayInput, group: GivenId.optional() },
   columns: { flowId, name, state, expectedAt, lateMin, owner: textColumn('owner', '负责人') },
   example: 'group=dwdMonthChain',
   async answer(deps, { date, group }) {
     const scope = await scopeOfDate(deps, date);
-    const flows = openFlows(await flowsOf(deps, scope, { group: [group] })).sort(byLateness);
+    const named = group ?? (isGroup(scope.runs, USUAL_GROUP) ? USUAL_GROUP : null);
+    const found = await flowsOf(deps, scope, named === null ? {} : { group: [named] });
+    const watched = new Map(scope.runs.map((run) => [run, named === null ? keyOrAbove(run) : null]));
+    const flows = openFlows(found)
+      .filter(({ run, flow }) => watched.get(run)?.has(flow.id) ?? true)
+      .sort(byLateness);
     const rows = flows.map((flow) => ({ ...columnsOf(flow), owner: flow.flow.owner ?? null }));
-    return { about: { date: scope.period, group }, rows };
+    return { about: { date: scope.period, ...(named === null ? {} : { group: named }) }, rows };
   },
 });
+
+/** The flows above the first level of BI, by the name of the handbook. */
+const USUAL_GROUP = 'firstLevelBiPre';
+
+const isGroup = (runs: readonly ScopedRun[], group: string): boolean =>
+  runs.some(({ version }) => [...version.flows.values()].some(({ groups }) => groups.includes(group)));
+
+/** Ids of the key flows of a run, and of all flows above them. O(V + E). */
+function keyOrAbove({ graph }: ScopedRun): ReadonlySet<string> {
+  const keys = [...graph.ids.keys()].filter((v) => graph.attrOf(v).key);
+  return new Set(reachOf(graph, keys, 'up').order.map((v) => graph.ids[v]!));
+}
 
 export const q18 = defineQuery({
   id: 'Q18',
@@ -152,8 +173,8 @@ function lateByDays(id: string, days: number, zh: string, en: string) {
       zh: `哪些程序延迟超过 ${days} 天，由谁处理？`,
     },
     rule: {
-      en: `Day flows whose oldest open period should have been done more than ${days} d ago (exclusive=true: and no more than ${days + 1} d). Cause, note and handler are those of that period; the note is what was said with the last decision about the flow.`,
-      zh: `最早未完成账期的应完成时间已过 ${days} 天以上的日流程（exclusive=true：且不超过 ${days + 1} 天）。原因、备注与处理人取自该账期，备注为最近一次人工干预的理由。`,
+      en: `Day flows whose oldest open period should have been done more than ${days} d ago (exclusive=true: and no more than ${days + 1} d): by its reference time or deadline, without either by the end of the period. Cause, note and handler are those of that period; the note is what was said with the last decision about the flow.`,
+      zh: `最早未完成账期的应完成时间（参考时间或截止时间，均无则账期末）已过 ${days} 天以上的日流程（exclusive=true：且不超过 ${days + 1} 天）。原因、备注与处理人取自该账期，备注为最近一次人工干预的理由。`,
     },
     input: LateInput,
     columns: lateColumns,
@@ -178,6 +199,7 @@ function lateByDays(id: string, days: number, zh: string, en: string) {
 async function oldestOpen(deps: ServiceDeps, filter: FlowFilter) {
   const now = await readClock(deps.pool);
   const causes = causesOf(deps);
+  const { timeZone } = await clockOf(deps);
   const found = new Map<string, { first: LateFlow; periods: number }>();
   for (const id of await openScheduledRuns(deps.pool, 'day')) {
     const run = await scopedRun(deps, id, now);
@@ -189,15 +211,17 @@ async function oldestOpen(deps: ServiceDeps, filter: FlowFilter) {
   }
   const rows = [];
   for (const { first, periods } of found.values()) {
-    if (first.lateMs < DAY_MS) continue;
+    const { period, cycle } = first.run.run;
+    const due = first.expectedAt ?? periodSpan(cycle, period, timeZone).endMs;
+    if (now - due < DAY_MS) continue;
     const { reading, first: causeOf } = await causes(first.run);
     const last = reading.facts.overrides.get(first.run.index.get(first.flow.id)!)?.at(-1);
     rows.push({
       flowId: first.flow.id,
       name: first.flow.names,
-      oldestOpenPeriod: first.run.run.period,
+      oldestOpenPeriod: period,
       openPeriods: periods,
-      days: first.lateMs / DAY_MS,
+      days: (now - due) / DAY_MS,
       causeClass: causeOf.get(first.flow.id)?.first?.code ?? null,
       note: last?.reason ?? first.flow.note ?? null,
       handler: last?.actor ?? null,

@@ -6,6 +6,7 @@ import { clockOf } from '../clock.ts';
 import { defineQuery, instantColumn, numberColumn, offset, ratioColumn, textColumn } from '../query.ts';
 import {
   DayInput,
+  FlowFilter,
   flowsOf,
   grouped,
   isComplete,
@@ -27,7 +28,7 @@ export const q01 = defineQuery({
     en: 'One row for each platform over the day run and its hour runs; flows that no agent runs are counted under "-". Done means succeeded or force-passed. Reference: the average number done by this time of day over the previous 30 periods.',
     zh: '按平台统计当日及其各小时运行的流程；不由代理执行的流程列于“-”。完成指成功或强制通过。参考值为前 30 个账期同一时刻的平均完成数。',
   },
-  input: { ...DayInput, ...PlatformFilter },
+  input: { ...DayInput, ...PlatformFilter, group: FlowFilter.group },
   columns: {
     platform: textColumn('platform', '平台'),
     total: numberColumn('total', '总数'),
@@ -67,7 +68,7 @@ export const q02 = defineQuery({
     en: 'Layer DWD only, one row for each platform and hour of release (the batch; "-": not released yet).',
     zh: '仅 DWD 层，按平台与放行时刻所在小时（批次，“-”为未放行）统计。',
   },
-  input: { ...DayInput, ...PlatformFilter },
+  input: { ...DayInput, ...PlatformFilter, group: FlowFilter.group },
   columns: {
     platform: textColumn('platform', '平台'),
     batch: textColumn('batch', '批次'),

@@ -19,7 +19,7 @@ await applyCatalogue(
   api.pool,
   catalogueText([
     { id: 'Dwd1', ...day, layer: 'DWD', platform: 'yt' },
-    { id: 'Dwd2', ...day, layer: 'DWD', platform: 'mpp', names: { en: '=1+1', zh: '=1+1' } },
+    { id: 'Dwd2', ...day, layer: 'DWD', platform: 'mpp', key: true, names: { en: '=1+1', zh: '=1+1' } },
     { id: 'Sum', ...day, layer: 'DWA', platform: 'yt', after: ['Dwd1'], groups: ['top'] },
     { id: 'Manual', ...day, layer: 'APP', platform: 'mpp', after: ['Sum'], trigger: 'manual' },
   ]),
@@ -142,10 +142,18 @@ test('the list says of each query what it asks, its inputs and its columns', asy
   const { status, body } = await analyst.get('/queries');
   expect(status).toBe(200);
   const q01 = body.items.find((json: Json) => json.id === 'Q01');
-  expect(q01).toMatchObject({ category: 'system', inputs: ['date', 'platform'] });
+  expect(q01).toMatchObject({ category: 'system', inputs: ['date', 'platform', 'group'] });
   const { items, columns } = await ask('Q01');
   expect(columns).toEqual(q01.columns);
   expect(Object.keys(items[0])).toEqual(columns.map((json: Json) => json.key));
+});
+
+test('Q01 and Q02 take a group; Q16 asks about key flows where no group of the handbook is there', async () => {
+  expect((await ask('Q01?group=top')).items).toMatchObject([{ platform: 'yt', total: 1, forced: 1 }]);
+  expect((await ask('Q02?group=top')).items).toEqual([]);
+  const { about, items } = await ask('Q16');
+  expect(about).toEqual({ date: '2026-11-22' });
+  expect(items).toMatchObject([{ flowId: 'Dwd2', state: 'failed' }]);
 });
 
 /** The answer as it came over the wire. */
