@@ -1,7 +1,6 @@
 /** Interfaces: how far their loads are, and whom they hold up: Q11, Q13, Q21. */
 
 import { GivenId, listOf } from '../../../contract/fields.ts';
-import { reachOf } from '../../../graph/compiled/reach.ts';
 import { lastAttempts } from '../../../store/agents/attempt-lists.ts';
 import {
   defineQuery,
@@ -19,9 +18,9 @@ import {
   isOpen,
   PlatformFilter,
   type ScopedFlow,
-  type ScopedRun,
   scopeOfDate,
 } from '../scope.ts';
+import { Around, namedFrom, type Reached } from './around.ts';
 import { openFlows } from './due.ts';
 
 const interfaceNo = textColumn('interface', '接口号');
@@ -63,7 +62,7 @@ export const q11 = defineQuery({
     const scope = await scopeOfDate(deps, date);
     const flows = await flowsOf(deps, scope, {});
     const rows = [];
-    const openOf = openIds(flows);
+    const below = await Around.read(deps, scope, flows, 'down');
     for (const run of scope.runs) {
       const loads = flows.filter(
         (flow) =>
@@ -89,7 +88,7 @@ export const q11 = defineQuery({
           startedAt: attempt?.startedAt ?? null,
           finishedAt: isComplete(it.row) ? it.row.resultAt : null,
           rows: attempt?.rows ?? null,
-          affectedFlows: isComplete(it.row) ? [] : openBelow(run, it, openOf),
+          affectedFlows: isComplete(it.row) ? [] : openBelow(below, it).map((other) => namedFrom(run, other)),
         });
       }
     }
@@ -106,8 +105,8 @@ export const q13 = defineQuery({
     zh: '今天哪些接口没有通过，影响哪些程序？',
   },
   rule: {
-    en: 'Interfaces of the day that are not complete, latest first. Affected: downstream flows that are not complete.',
-    zh: '当日未完成的接口，延迟最久的在前；受影响流程为其后续中尚未完成者。',
+    en: 'Interfaces of the day that are not complete, latest first. Affected: downstream flows that are not complete, also in runs that wait for this one (RUN/FLOW).',
+    zh: '当日未完成的接口，延迟最久的在前；受影响流程为其后续中尚未完成者，含等待该运行的其他运行（RUN/FLOW）。',
   },
   input: { ...DayInput, ...PlatformFilter },
   columns: {
@@ -126,7 +125,7 @@ export const q13 = defineQuery({
   async answer(deps, { date, ...filter }) {
     const scope = await scopeOfDate(deps, date);
     const flows = await flowsOf(deps, scope, {});
-    const openOf = openIds(flows);
+    const below = await Around.read(deps, scope, flows, 'down');
     const rows = openFlows(flows)
       .filter(
         (flow) =>
@@ -135,7 +134,7 @@ export const q13 = defineQuery({
       )
       .sort((a, b) => b.lateMs - a.lateMs || (a.flow.id < b.flow.id ? -1 : 1))
       .map((flow) => {
-        const affected = openBelow(flow.run, flow, openOf);
+        const affected = openBelow(below, flow);
         return {
           interfaceNo: numberOf(flow),
           flowId: flow.flow.id,
@@ -144,9 +143,9 @@ export const q13 = defineQuery({
           referenceTime: flow.expectedAt,
           state: flow.row.state,
           lateMin: minutes(flow.lateMs),
-          affectedFlows: affected,
+          affectedFlows: affected.map((other) => namedFrom(flow.run, other)),
           affectedCount: affected.length,
-          affectedKeyFlows: affected.filter((id) => flow.run.flow(id).key).length,
+          affectedKeyFlows: affected.filter((other) => other.flow.key).length,
         };
       });
     return { about: { date: scope.period }, rows };
@@ -162,8 +161,8 @@ export const q21 = defineQuery({
     zh: '重点流程依赖的接口中，哪些到时未完成？',
   },
   rule: {
-    en: 'Interfaces upstream of key flows, at any distance, that are past their reference time and not complete.',
-    zh: '重点流程任意层前置中的接口，已过参考时间而未完成者。',
+    en: 'Interfaces upstream of key flows, at any distance and over runs, that are past their reference time and not complete.',
+    zh: '重点流程任意层前置（含跨运行）中的接口，已过参考时间而未完成者。',
   },
   input: { ...DayInput },
   columns: {
@@ -179,54 +178,27 @@ export const q21 = defineQuery({
   async answer(deps, { date }) {
     const scope = await scopeOfDate(deps, date);
     const flows = await flowsOf(deps, scope, {});
-    const keysOf = new Map(scope.runs.map((run) => [run, keyFlowsBelow(run)]));
+    const below = await Around.read(deps, scope, flows, 'down');
+    const keysOf = (flow: ScopedFlow): string[] =>
+      below.from(flow).flatMap((it) => (it.depth > 0 && it.flow.key ? namedFrom(flow.run, it) : []));
     const rows = openFlows(flows)
-      .filter((flow) => isInterface(flow) && flow.lateMs > 0 && keysOf.get(flow.run)!.has(flow.flow.id))
+      .filter((flow) => isInterface(flow) && flow.lateMs > 0)
+      .map((flow) => ({ ...flow, keys: keysOf(flow) }))
+      .filter(({ keys }) => keys.length > 0)
       .sort((a, b) => b.lateMs - a.lateMs || (a.flow.id < b.flow.id ? -1 : 1))
-      .map((flow) => ({
+      .map(({ keys, ...flow }) => ({
         interfaceNo: numberOf(flow),
         flowId: flow.flow.id,
         name: flow.flow.names,
         referenceTime: flow.expectedAt,
         state: flow.row.state,
         lateMin: minutes(flow.lateMs),
-        keyFlowsAffected: keysOf.get(flow.run)!.get(flow.flow.id)!,
+        keyFlowsAffected: keys,
       }));
     return { about: { date: scope.period }, rows };
   },
 });
 
-/** For each flow the ids of the key flows below it, in the order of the graph; flows without any are left out. */
-function keyFlowsBelow(run: ScopedRun): Map<string, string[]> {
-  const { graph } = run;
-  const found = new Map<string, string[]>();
-  for (let v = 0; v < graph.n; v++) {
-    if (!graph.attrOf(v).key) continue;
-    for (const u of reachOf(graph, [v], 'up').order.slice(1)) {
-      const id = graph.ids[u]!;
-      const keys = found.get(id);
-      if (keys === undefined) found.set(id, [graph.ids[v]!]);
-      else keys.push(graph.ids[v]!);
-    }
-  }
-  return found;
-}
-
-/** Per run the flows that are open. */
-function openIds(flows: readonly ScopedFlow[]): Map<ScopedRun, Set<string>> {
-  const open = new Map<ScopedRun, Set<string>>();
-  for (const { run, flow, row } of flows)
-    if (isOpen(row)) open.set(run, (open.get(run) ?? new Set()).add(flow.id));
-  return open;
-}
-
-function openBelow(
-  run: ScopedRun,
-  { flow }: ScopedFlow,
-  openOf: ReadonlyMap<ScopedRun, ReadonlySet<string>>,
-): string[] {
-  const open = openOf.get(run);
-  const { order } = reachOf(run.graph, [run.index.get(flow.id)!]);
-  const ids = order.slice(1).map((v) => run.graph.ids[v]!);
-  return open === undefined ? [] : ids.filter((id) => open.has(id));
-}
+/** Open flows below a flow, as a list of its run names them. */
+const openBelow = (around: Around, it: ScopedFlow): Reached[] =>
+  around.from(it).filter(({ depth, row }) => depth > 0 && isOpen(row));

@@ -1,5 +1,4 @@
 /** Key flows: which of them, and of the flows above them, are late, and the final causes: Q14, Q15. */
-import { reachOf } from '../../../graph/compiled/reach.ts';
 import {
   defineQuery,
   instantColumn,
@@ -10,7 +9,8 @@ import {
   type RowOf,
   textColumn,
 } from '../query.ts';
-import { DayInput, FlowFilter, flowsOf, knowGroups, type ScopedRun, scopeOfDate } from '../scope.ts';
+import { DayInput, FlowFilter, flowsOf, knowGroups, scopeOfDate } from '../scope.ts';
+import { Around, namedFrom } from './around.ts';
 import { causesOf } from './causes.ts';
 import { type LateFlow, openFlows } from './due.ts';
 
@@ -27,8 +27,8 @@ export const q14 = defineQuery({
     zh: '哪些重点流程及其前置到时应完成而未完成？',
   },
   rule: {
-    en: 'For each key flow of the day (or of a group) that is not complete: the flow itself (depth 0) and all upstream flows that are past their reference time and not complete.',
-    zh: '当日（或指定组内）未完成的每个重点流程：其自身（深度 0）及全部前置中已过参考时间而未完成者。',
+    en: 'For each key flow of the day (or of a group) that is not complete: the flow itself (depth 0) and all upstream flows that are past their reference time and not complete, also in runs for which it waits (RUN/FLOW).',
+    zh: '当日（或指定组内）未完成的每个重点流程：其自身（深度 0）及全部前置（含其等待的其他运行，RUN/FLOW）中已过参考时间而未完成者。',
   },
   input: { ...DayInput, ...GroupFilter },
   columns: {
@@ -45,31 +45,25 @@ export const q14 = defineQuery({
   async answer(deps, { date, group }) {
     const scope = await scopeOfDate(deps, date);
     knowGroups(scope.runs, group);
-    const open = openFlows(await flowsOf(deps, scope, {}));
-    const byVertex = new Map<ScopedRun, Map<number, LateFlow>>(scope.runs.map((run) => [run, new Map()]));
-    for (const it of open) byVertex.get(it.run)!.set(it.run.index.get(it.flow.id)!, it);
-    const rows = open
+    const flows = await flowsOf(deps, scope, {});
+    const above = await Around.read(deps, scope, flows, 'up');
+    const rows = openFlows(flows)
       .filter((entry) => isKey(entry, group))
       .flatMap((key) => {
-        const { run } = key;
-        const vertices = byVertex.get(run)!;
-        const { order, distance } = reachOf(run.graph, [run.index.get(key.flow.id)!], 'up');
-        return order.flatMap((v) => {
-          const it = vertices.get(v);
-          if (it === undefined || it.lateMs === 0) return [];
-          return [
-            {
-              keyFlow: key.flow.id,
-              flowId: it.flow.id,
-              name: it.flow.names,
-              kind: it.flow.kind,
-              depth: distance[v]!,
-              state: it.row.state,
-              expectedAt: it.expectedAt,
-              lateMin: minutes(it.lateMs),
-            },
-          ];
-        });
+        const reached = above.from(key);
+        const depths = new Map(reached.map((it) => [`${it.run.run.id} ${it.flow.id}`, it.depth]));
+        return openFlows(reached)
+          .filter(({ lateMs }) => lateMs > 0)
+          .map((it) => ({
+            keyFlow: key.flow.id,
+            flowId: namedFrom(key.run, it),
+            name: it.flow.names,
+            kind: it.flow.kind,
+            depth: depths.get(`${it.run.run.id} ${it.flow.id}`)!,
+            state: it.row.state,
+            expectedAt: it.expectedAt,
+            lateMin: minutes(it.lateMs),
+          }));
       });
     return { about: { date: scope.period }, rows };
   },
