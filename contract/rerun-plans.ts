@@ -59,7 +59,7 @@ export const Plan = z.object({
   collisions: z.array(
     z.object({ flow: z.string(), run: z.string(), member: z.boolean(), since: Instant.nullable() }),
   ),
-  /** Flows below that are no members but have started: they become stale. */
+  /** Flows below that are no members but have started: they keep their results and become stale, as they have used what is redone. */
   becomeStale: z.array(z.string()),
   lapsingWaives: z.array(z.object({ from: z.string(), to: z.string(), reason: z.string() })),
   keyFlows: z.array(z.string()),

@@ -116,7 +116,7 @@ const HELP = {
   did_not_run: ['the program did not run: the next attempt follows', '未执行：进行下一次执行'],
   // rerun
   rerun: ['plan a rerun and show the plan; --apply carries it out', '生成并显示重跑方案；--apply 执行'],
-  scope: ['what to rerun: only these flows, downstream as well, failed-downstream, or the selection', '范围：only 仅自身，downstream 重做后续，failed-downstream 失败的后续，selection 所选'],
+  scope: ['only: these flows; downstream: these and everything below; failed-downstream: failed and cancelled ones among these, and what waits below; selection: exactly these', '范围：only 仅自身；downstream 自身及全部后续；failed-downstream 其中失败与已取消者及其尚未启动的后续；selection 仅所选'],
   running: ['members of the plan that are running: wait for them, or supersede them', '方案中运行着的成员：wait 等待，supersede 取代'],
   this_run_only: ['leave flows of other runs as they are', '不涉及其他运行'],
   keep_waives: ['keep waived dependencies waived', '保留豁免'],

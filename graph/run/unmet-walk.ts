@@ -33,12 +33,13 @@ export function walkUp(graph: Graph, unmet: Unmet, targets: readonly number[]): 
   for (let head = 0; head < queue.length; head++) {
     const node = queue[head]!;
     const v = node < n ? node : node - n;
-    if (node >= n && member[v] === 1) reach(v, node);
     for (let e = graph.upOff[v]!; e < graph.upOff[v + 1]!; e++) {
       const u = graph.up[e]!;
       if (node < n && edge[e] === 1) reach(u, node);
       // On the way to members of a rerun plan, also through flows that are done.
-      if ((node >= n || above[v] === 1) && graph.loopEdge[e] === 0) reach(n + u, node);
+      if ((node < n && above[v] === 0) || graph.loopEdge[e] === 1) continue;
+      reach(n + u, node);
+      if (member[u] === 1) reach(u, node);
     }
   }
   const visited = queue.filter((node) => node < n);

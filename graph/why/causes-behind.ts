@@ -1,5 +1,5 @@
 /** Which causes stand behind nodes of a graph that spans several runs: sets of causes that spread along its edges, 512 causes at a time. */
-import { components } from '../compiled/loops.ts';
+import { components, type Upstreams } from '../compiled/loops.ts';
 import type { Remote } from './found-causes.ts';
 
 /** Words of 32 causes that one pass carries; memory is `4 x WORDS x nodes` bytes. */
@@ -52,9 +52,9 @@ export class CausesBehind {
     const next = upOff.slice();
     for (const { from, to } of this.#edges) up[next[from]!++] = to;
     const { of, count, loops } = components({ upOff, up });
-    this.#addCircles(of, loops);
     // Components in the order of their numbers: what they wait for has smaller ones.
     const order = Array.from(of.keys()).sort((a, b) => of[a]! - of[b]!);
+    this.#addCircles(of, loops, this.#leading(of, loops, order, { upOff, up }));
     const found = nodes.map((): Remote[] => []);
     for (let first = 0; first < this.#list.length; first += 32 * WORDS) {
       const end = Math.min(this.#list.length, first + 32 * WORDS);
@@ -92,11 +92,29 @@ export class CausesBehind {
     return known;
   }
 
+  /** Components that lead to a cause or to a circle: a way to members of a rerun plan may end without having met one, and nobody waits for that. */
+  #leading(
+    of: Int32Array,
+    loops: readonly (readonly number[])[],
+    order: readonly number[],
+    { upOff, up }: Upstreams,
+  ): Uint8Array {
+    const leading = new Uint8Array(this.#nodes);
+    for (const [node] of loops) leading[of[node!]!] = 1;
+    for (const node of order) {
+      if (this.#ends[node] === 1) leading[of[node]!] = 1;
+      for (let e = upOff[node]!; e < upOff[node + 1]!; e++)
+        if (leading[of[up[e]!]!] === 1) leading[of[node]!] = 1;
+    }
+    return leading;
+  }
+
   /** Flows of several runs that wait for one another, and for nothing else: the first of the edges between their runs is the cause. */
-  #addCircles(of: Int32Array, loops: readonly (readonly number[])[]): void {
+  #addCircles(of: Int32Array, loops: readonly (readonly number[])[], leading: Uint8Array): void {
     const open = new Set(loops.map(([node]) => of[node!]!));
     for (const [node, isEnd] of this.#ends.entries()) if (isEnd === 1) open.delete(of[node]!);
-    for (const { from, to } of this.#edges) if (of[from] !== of[to]) open.delete(of[from]!);
+    for (const { from, to } of this.#edges)
+      if (of[from] !== of[to] && leading[of[to]!] === 1) open.delete(of[from]!);
     const first = new Map<number, { cause: Remote; node: number }>();
     for (const { from, cause } of this.#edges) {
       if (cause === null || !open.has(of[from]!)) continue;

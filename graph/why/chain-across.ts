@@ -44,11 +44,12 @@ export function chainsFrom(
     const { edge, above, member, foreign } = run.unmet;
     const { n } = graph;
     const v = node < n ? node : node - n;
-    if (node >= n && member[v] === 1) reach(run, v, step);
     for (let e = graph.upOff[v]!; e < graph.upOff[v + 1]!; e++) {
       const u = graph.up[e]!;
       if (node < n && edge[e] === 1) reach(run, u, step);
-      if ((node >= n || above[v] === 1) && graph.loopEdge[e] === 0) reach(run, n + u, step);
+      if ((node < n && above[v] === 0) || graph.loopEdge[e] === 1) continue;
+      reach(run, n + u, step);
+      if (member[u] === 1) reach(run, u, step);
     }
     if (node >= n) continue;
     for (const i of foreign.get(v) ?? []) {
