@@ -174,7 +174,7 @@ async function whyOfFlow(
     const { cause, now, near } = await whyAbsent(deps, context, given);
     return onlyCause(run.id, given, now, [cause], near);
   }
-  const { asked, others } = await readWithOthers(deps, context);
+  const { asked, others } = await readWithOthers(deps, context, v);
   const { causes, next, blockers, ...answer } = whyFlow(asked, v, limit, others);
   const { facts } = asked;
   const ahead = await actsAhead(deps.pool, placesOf([{ run: run.id, flow: answer.flow }, ...causes]));

@@ -2,7 +2,7 @@
  * Final causes over several runs (docs/answers.md): what stands behind edges to other runs, found from run to run until nothing is missing. Pure: the
  * caller reads the runs that `needed` names. The same cause is one cause, however many ways lead to it.
  */
-import type { Graph } from '../compiled/compact.ts';
+import { type Graph, vertexOf } from '../compiled/compact.ts';
 import { isDone } from '../run/state.ts';
 import { type Unmet, unmetOf } from '../run/unmet.ts';
 import { type Walk, walkUp } from '../run/unmet-walk.ts';
@@ -34,7 +34,6 @@ export interface Given {
   readonly unmet: Unmet;
   /** Causes of the run as a whole. */
   readonly general: readonly Cause[];
-  readonly index: ReadonlyMap<string, number>;
   /** Open flows that other runs wait for. */
   readonly targets: Set<number>;
 }
@@ -72,8 +71,8 @@ export class Across implements Others {
         const to = this.#runs.get(needed.run);
         if (to === undefined) runs.add(needed.run);
         else if ('at' in to) {
-          const v = to.index.get(needed.flow);
-          if (v === undefined) flows.set(nameOf(needed), needed);
+          const v = vertexOf(to.at.graph, needed.flow);
+          if (v < 0) flows.set(nameOf(needed), needed);
           else if (!to.targets.has(v) && !isDone(to.at.s, v)) {
             to.targets.add(v);
             if (to !== this.home) looked.add(to);
@@ -82,6 +81,17 @@ export class Across implements Others {
       }
     }
     return { runs: [...runs], flows: [...flows.values()].filter((it) => !this.#absent.has(nameOf(it))) };
+  }
+
+  /** Runs to which unmet edges of the asked run lead. */
+  neighbours(): string[] {
+    return [...new Set([...this.#edgesOf(this.home)].map(({ run }) => run))];
+  }
+
+  /** Whether a flow of the asked run waits for another run, directly or through others of its run. O(V + E). */
+  isCrossedFrom(v: number): boolean {
+    const { at, unmet } = this.home;
+    return walkUp(at.graph, unmet, [v]).visited.some((u) => unmet.foreign.has(u));
   }
 
   /** A run, or the cause why it was not opened. */
@@ -102,7 +112,8 @@ export class Across implements Others {
       const { remote } = item;
       if (before === undefined) {
         const own = remote === undefined ? {} : { remote: { ...remote, ends: [...remote.ends] } };
-        known.set(id, { ...item, ...own, at: [...at] });
+        // A cause of this very run also blocks what waits for it here.
+        known.set(id, { ...item, ...own, at: item.through === undefined ? [...at] : [...item.at, ...at] });
         return;
       }
       for (const v of at) before.at.push(v);
@@ -122,8 +133,9 @@ export class Across implements Others {
   chains(targets: readonly number[]): ChainTo {
     return chainsFrom(this.home, targets, ({ run, flow }) => {
       const to = this.#runs.get(run);
-      const v = to !== undefined && 'at' in to ? to.index.get(flow) : undefined;
-      return v === undefined ? null : { run: to as Given, v };
+      if (to === undefined || !('at' in to)) return null;
+      const v = vertexOf(to.at.graph, flow);
+      return v < 0 ? null : { run: to, v };
     });
   }
 
@@ -144,8 +156,8 @@ export class Across implements Others {
     const run = this.#runs.get(needed.run);
     if (run === undefined) throw new Error(`${needed.run} was not given`);
     if (!('at' in run)) return { is: 'absent', cause: run };
-    const v = run.index.get(needed.flow);
-    if (v === undefined) return { is: 'absent', cause: this.#absent.get(nameOf(needed))! };
+    const v = vertexOf(run.at.graph, needed.flow);
+    if (v < 0) return { is: 'absent', cause: this.#absent.get(nameOf(needed))! };
     return { is: isDone(run.at.s, v) ? 'done' : 'open', run, v };
   }
 
@@ -228,8 +240,7 @@ function* stepsOf(graph: Graph, unmet: Unmet, walk: Walk): Iterable<[from: numbe
 function given({ graph, s, facts }: AskedRun): Given {
   const at = new Situation(graph, s, facts);
   const unmet = unmetOf(graph, at.s);
-  const index = new Map(graph.ids.map((id, v) => [id, v]));
-  return { id: facts.run, at, unmet, index, general: ofRun(at, unmet), targets: new Set() };
+  return { id: facts.run, at, unmet, general: ofRun(at, unmet), targets: new Set() };
 }
 
 const idOf = ({ id }: { readonly id: string }, { flow, condition: { code, by } }: Found): string =>

@@ -43,7 +43,12 @@ export interface Remote {
 /** Other runs, for causes that lie there. */
 export interface Others {
   /** The run that is asked about. */
-  readonly home: { readonly at: Situation; readonly unmet: Unmet };
+  readonly home: {
+    readonly at: Situation;
+    readonly unmet: Unmet;
+    /** Its flows that other runs wait for. */
+    readonly targets: ReadonlySet<number>;
+  };
   /** Replaces edges to other runs by the causes behind them. */
   expand(found: readonly Found[]): Found[];
   chains(targets: readonly number[]): ChainTo;
@@ -192,8 +197,17 @@ export function compare({ graph }: Situation, a: Found, b: Found): number {
   const since = ({ remote, condition }: Found): number =>
     remote === undefined ? condition.since : (remote.since ?? Number.MAX_VALUE);
   const place = ({ remote, flow }: Found): string => (remote === undefined ? flow : remote.id);
-  return key(a) - key(b) || since(a) - since(b) || b.blocks - a.blocks || (place(a) < place(b) ? -1 : 1);
+  const edge = ({ own, condition }: Found): string => (own < 0 ? `${condition.code} ${condition.by}` : '');
+  return (
+    key(a) - key(b) ||
+    since(a) - since(b) ||
+    b.blocks - a.blocks ||
+    ordered(place(a), place(b)) ||
+    ordered(edge(a), edge(b))
+  );
 }
+
+const ordered = (a: string, b: string): number => (a < b ? -1 : a > b ? 1 : 0);
 
 /** Whether another flow waits for this one over an unmet edge. O(out-degree). */
 export function isWaitedFor({ graph }: Situation, unmet: Unmet, v: number): boolean {

@@ -123,16 +123,18 @@ export function causesReached(
   others: Others | null,
 ): Found[] {
   const across = unmet.foreign.size === 0 ? null : others;
-  if (walk !== null && across === null) return finalCauses(at, unmet, walk.finals, walk.visited);
-  const all = allOf(at, unmet);
-  const finals = new Set([...all.finals, ...(walk?.finals ?? [])]);
-  const visited = new Set([...all.visited, ...(walk?.visited ?? [])]);
-  const found = finalCauses(at, unmet, [...finals], visited);
-  if (across === null) return found;
-  const expanded = across.expand(found);
-  if (walk === null) return expanded;
+  if (walk === null) {
+    const all = allOf(at, unmet);
+    const found = finalCauses(at, unmet, all.finals, all.visited);
+    return across === null ? found : across.expand(found);
+  }
+  // Ways through other runs begin at the flows that were visited, or lead back to this run.
+  const isCrossed = across !== null && walk.visited.some((v) => unmet.foreign.has(v));
+  if (across === null || !(isCrossed || across.home.targets.size > 0))
+    return finalCauses(at, unmet, walk.finals, walk.visited);
   const reached = new Set(walk.visited);
-  return expanded.filter((entry) => entry.at.some((v) => reached.has(v)));
+  const found = finalCauses(at, unmet, walk.finals, new Set([...reached, ...unmet.foreign.keys()]));
+  return across.expand(found).filter((entry) => entry.at.some((v) => reached.has(v)));
 }
 
 /** Whether a way to it leads through another run. */

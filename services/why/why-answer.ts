@@ -9,6 +9,7 @@ import type { Cause } from '../../graph/why/cause.ts';
 import type { AskedRun } from '../../graph/why/why.ts';
 import { findElsewhere } from '../../store/history/elsewhere.ts';
 import { readWhyFacts } from '../../store/history/history.ts';
+import { runsNotOpened } from '../../store/history/runs.ts';
 import type { RunContext } from '../../store/record/run-context.ts';
 import { readClock } from '../../store/record/snapshot.ts';
 import type { ServiceDeps } from '../deps.ts';
@@ -69,15 +70,29 @@ export interface RunWithOthers {
   readonly others: Across | null;
 }
 
-/** A snapshot of the run and of each run that stands behind an unmet edge, directly or through other runs. */
-export async function readWithOthers(deps: ServiceDeps, context: RunContext): Promise<RunWithOthers> {
+/** For one flow, or for several (null). A snapshot of the run and of each run that stands behind an unmet edge, directly or through other runs. */
+export async function readWithOthers(
+  deps: ServiceDeps,
+  context: RunContext,
+  flow: number | null = null,
+): Promise<RunWithOthers> {
   const asked = await readAsked(deps, context);
-  return { asked, others: await othersOf(deps, asked) };
+  return { asked, others: await othersOf(deps, asked, flow) };
 }
 
-export async function othersOf(deps: ServiceDeps, asked: AskedRun): Promise<Across | null> {
+/** `flow`: the only one that is asked about; null: several are. */
+export async function othersOf(
+  deps: ServiceDeps,
+  asked: AskedRun,
+  flow: number | null = null,
+): Promise<Across | null> {
   if (!asked.s.foreignMet.includes(0)) return null;
   const across = new Across(asked);
+  if (flow !== null && !across.isCrossedFrom(flow)) {
+    // Only a run that is there can lead back to this one.
+    const neighbours = across.neighbours();
+    if ((await runsNotOpened(deps.pool, neighbours)).length === neighbours.length) return across;
+  }
   for (;;) {
     const { runs, flows } = across.needed();
     if (runs.length === 0 && flows.length === 0) return across;

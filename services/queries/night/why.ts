@@ -138,7 +138,7 @@ async function causesIn(deps: ServiceDeps, run: string, asked: string, limit: nu
   const { context } = found;
   const v = vertexNamed(context, asked);
   if (v < 0) return [row(asked, null, (await whyAbsent(deps, context, asked)).cause)];
-  const { asked: read, others } = await readWithOthers(deps, context);
+  const { asked: read, others } = await readWithOthers(deps, context, v);
   const answer = whyFlow(read, v, limit, others);
   return answer.causes.map((cause) => row(answer.flow, answer.state, cause));
 }
