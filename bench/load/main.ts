@@ -10,6 +10,7 @@ import { WORKLOADS } from './graphs.ts';
 import { rules } from './rules.ts';
 import { throughput } from './throughput.ts';
 import { verbs } from './verbs.ts';
+import { whyAcross } from './why-across.ts';
 
 const say = (text: string): void => void process.stderr.write(`bench: ${text}\n`);
 const shutdown = watchSignals(say);
@@ -32,6 +33,7 @@ async function main(): Promise<unknown> {
       answers: { type: 'boolean', default: false },
       burst: { type: 'boolean', default: false },
       rules: { type: 'boolean', default: false },
+      across: { type: 'boolean', default: false },
       flows: { type: 'string', default: '13000' },
       seconds: { type: 'string', default: '60' },
       // The output is always JSON; scripts may pass the option.
@@ -42,13 +44,14 @@ async function main(): Promise<unknown> {
   if (options.verbs) return verbs({ seconds: number('seconds', options.seconds), say, shutdown });
   if (options.answers) return answers({ flows: number('flows', options.flows), say, shutdown });
   if (options.burst) return burst({ say, shutdown });
+  if (options.across) return whyAcross({ say, shutdown });
   if (options.rules) {
     const asked = { flows: number('flows', options.flows), say };
     return { ...rules(asked), ...(await carried({ ...asked, shutdown })) };
   }
   if (graph === undefined)
     throw usage(
-      'say what to measure: --graph FILE (or w1, w2, w3, w4), --verbs, --answers, --burst, --rules',
+      'say what to measure: --graph FILE (or w1, w2, w3, w4), --verbs, --answers, --across, --burst, --rules',
     );
   if (program !== 'noop' && program !== 'shell')
     throw usage(`there is no program '${program}': noop or shell`);

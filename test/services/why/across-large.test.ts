@@ -1,39 +1,20 @@
 /** `why` of a month that waits for 31 days of 1,200 flows each: every cause, and a fixed number of statements for each run that is read. */
 import { expect, test } from 'vitest';
+import { DAYS, MONTH_BEHIND_DAYS } from '../../../bench/load/why-across.ts';
 import { type Json, startTestApi } from '../../support/api.ts';
 import { settleRun } from '../../support/coordinator.ts';
 import { createTestDatabase } from '../../support/database.ts';
-import { applyCatalogue, catalogueText, openTestRun, type ShortFlow } from '../../support/estate.ts';
+import { applyCatalogue, catalogueText, openTestRun } from '../../support/estate.ts';
 import { countStatements } from '../../support/statements.ts';
 
 const database = await createTestDatabase('why_across');
 const api = await startTestApi(database, { coordinator: false });
 const reader = await api.actor({ name: 'li', kind: 'person', roles: ['viewer'] });
 
-const DAYS = 31;
-const FLOWS = 1_200;
-
-/** Each flow waits for two before it and for itself of the day before; a gate keeps the first of them. */
-const days: ShortFlow[] = Array.from({ length: FLOWS }, (_, i) => ({
-  id: `D${i}`,
-  cycle: 'day',
-  after: [
-    i === 0 ? 'Gate' : `D${Math.floor(i / 2)}`.replace(`D${i}`, 'D0'),
-    ...(i > 4 ? [`D${i - 4}`] : []),
-    { flow: `D${i}`, period: 'previous' },
-  ],
-}));
-const text = catalogueText([
-  { id: 'Gate', cycle: 'day', kind: 'gate', person: { role: 'key' } },
-  ...days,
-  { id: 'Sum', after: [{ flow: `D${FLOWS - 1}`, period: 'everyDayOfMonth' }] },
-  { id: 'Report', after: ['Sum'] },
-]);
-
 test('every day is a cause, and the statements grow with the runs that are read, not with their flows', {
   timeout: 600_000,
 }, async () => {
-  await applyCatalogue(api.pool, text);
+  await applyCatalogue(api.pool, catalogueText(MONTH_BEHIND_DAYS));
   for (let d = 1; d <= DAYS; d++) {
     const run = await openTestRun(api.pool, `2026-10-${String(d).padStart(2, '0')}`, 'day');
     await settleRun(api.pool, run, api.deps.contextOf);
@@ -43,11 +24,7 @@ test('every day is a cause, and the statements grow with the runs that are read,
   const path = `/runs/${month}/flows/Report/why`;
   const cold = await reader.get(path);
   expect(cold.status).toBe(200);
-  const begun = performance.now();
   const { answer, statements } = await countStatements(() => reader.get(path));
-  console.log(
-    `${DAYS} runs of ${FLOWS} flows: ${Math.round(performance.now() - begun)} ms, ${statements} statements`,
-  );
   const { causes, causeCount } = answer.body;
   const gates = causes.filter((it: Json) => it.code === 'gate_unconfirmed');
   expect(gates.map((it: Json) => `${it.run} ${it.flow} ${it.blocks}`)).toHaveLength(DAYS);
