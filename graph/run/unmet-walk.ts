@@ -6,6 +6,8 @@ export interface Walk {
   readonly targets: ReadonlySet<number>;
   /** Vertices reached because something waits for them, the targets among them; of a loop all members. */
   readonly visited: readonly number[];
+  /** All nodes that were reached: the visited flows, and nodes on the way to members of rerun plans. */
+  readonly nodes: readonly number[];
   /** Of those, first members of loops and flows that wait for nobody else: final causes. */
   readonly finals: readonly number[];
   /** The others. */
@@ -14,10 +16,27 @@ export interface Walk {
   readonly from: Int32Array;
 }
 
+/**
+ * The nodes one step up from a node within the run: over unmet edges, and on the way to members of a rerun plan, also through flows that are done.
+ * Node `v` is a flow, node `n + v` lies on such a way. O(in-degree).
+ */
+export function stepsUp(graph: Graph, unmet: Unmet, node: number, step: (to: number) => void): void {
+  const { n } = graph;
+  const v = node < n ? node : node - n;
+  const onWay = node >= n || unmet.above[v] === 1;
+  for (let e = graph.upOff[v]!; e < graph.upOff[v + 1]!; e++) {
+    const u = graph.up[e]!;
+    if (node < n && unmet.edge[e] === 1) step(u);
+    if (!onWay || graph.loopEdge[e] === 1) continue;
+    step(n + u);
+    if (unmet.member[u] === 1) step(u);
+  }
+}
+
 /** O(V + E). */
 export function walkUp(graph: Graph, unmet: Unmet, targets: readonly number[]): Walk {
   const { n } = graph;
-  const { rep, edge, above, member } = unmet;
+  const { rep } = unmet;
   const from = new Int32Array(2 * n).fill(-1);
   const seen = new Uint8Array(2 * n);
   const queue: number[] = [];
@@ -32,15 +51,7 @@ export function walkUp(graph: Graph, unmet: Unmet, targets: readonly number[]): 
   for (const target of targets) reach(target, -1);
   for (let head = 0; head < queue.length; head++) {
     const node = queue[head]!;
-    const v = node < n ? node : node - n;
-    for (let e = graph.upOff[v]!; e < graph.upOff[v + 1]!; e++) {
-      const u = graph.up[e]!;
-      if (node < n && edge[e] === 1) reach(u, node);
-      // On the way to members of a rerun plan, also through flows that are done.
-      if ((node < n && above[v] === 0) || graph.loopEdge[e] === 1) continue;
-      reach(n + u, node);
-      if (member[u] === 1) reach(u, node);
-    }
+    stepsUp(graph, unmet, node, (to) => reach(to, node));
   }
   const visited = queue.filter((node) => node < n);
   const asked = new Set<number>();
@@ -51,7 +62,7 @@ export function walkUp(graph: Graph, unmet: Unmet, targets: readonly number[]): 
     if (waitsForOthers(graph, unmet, r)) symptoms.push(...(unmet.loops.get(r) ?? [r]));
     else finals.push(r);
   }
-  return { targets: new Set(targets), visited, finals, symptoms, from };
+  return { targets: new Set(targets), visited, nodes: queue, finals, symptoms, from };
 }
 
 /** Ids from the nearest target to the cause, both included; a cause outside the run ends the way of the nearest flow that waits for it. */

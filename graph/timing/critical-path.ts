@@ -66,10 +66,10 @@ interface Place {
 
 /** The critical path to a target. O(V + E) at worst, usually the edges into the flows of the path. */
 export function criticalPath(graph: Graph, s: RunState, facts: PathFacts, target: number): CriticalPath {
-  const end = endOf({ graph, s, facts }, target).t;
-  const at: History = { graph, s, facts, until: end };
+  const from = endOf({ graph, s, facts }, target);
+  const at: History = { graph, s, facts, until: from.t };
   const walk = new Walk(at);
-  for (const _ of stepsBack(walk, at, endOf(at, target)));
+  for (const _ of stepsBack(walk, at, from));
   const pieces = walk.pieces();
   const kinds: Partial<Record<PieceKind, number>> = {};
   let total = 0;
@@ -87,7 +87,7 @@ export function criticalPath(graph: Graph, s: RunState, facts: PathFacts, target
     flows: walk.flows.toReversed().map((v) => graph.ids[v]!),
     kinds,
     total,
-    unattributed: end - facts.openedAt - total,
+    unattributed: from.t - facts.openedAt - total,
   };
 }
 

@@ -51,14 +51,20 @@ export function latenessText(
   if (named.length === 0) return inReference(head, late, names);
   const because = named.map((part) => reasonOf(part, names));
   const more =
-    rest === 0
-      ? { en: '', zh: '' }
-      : { en: `; and ${rest} smaller parts`, zh: `；另有 ${rest} 项较小的原因` };
+    rest === 0 ? NOTHING : { en: `; and ${rest} smaller parts`, zh: `；另有 ${rest} 项较小的原因` };
+  return withReasons(head, because, more);
+}
+
+/** The whole sentence; without reasons it ends after its beginning. */
+function withReasons(head: Sentence, reasons: readonly Sentence[], more: Sentence = NOTHING): Sentence {
+  if (reasons.length === 0) return { en: `${head.en}.`, zh: `${head.zh}。` };
   return {
-    en: `${head.en}: ${because.map((text) => text.en).join('; ')}${more.en}.`,
-    zh: `${head.zh}：${because.map((text) => text.zh).join('；')}${more.zh}。`,
+    en: `${head.en}: ${reasons.map((text) => text.en).join('; ')}${more.en}.`,
+    zh: `${head.zh}：${reasons.map((text) => text.zh).join('；')}${more.zh}。`,
   };
 }
+
+const NOTHING: Sentence = { en: '', zh: '' };
 
 /** Being early needs no reasons, but that the reference was rerun explains it. */
 function inReference(
@@ -70,7 +76,6 @@ function inReference(
     .filter(({ kind, ms }) => total < 0 && kind === 'rework' && ms <= total * LEAST_SHARE)
     .sort((a, b) => a.ms - b.ms)
     .slice(0, NAMED_PARTS);
-  if (redone.length === 0) return { en: `${head.en}.`, zh: `${head.zh}。` };
   const said = redone.map(({ flow, ms }): Sentence => {
     const less = long(-ms);
     return {
@@ -78,10 +83,7 @@ function inReference(
       zh: afterSubject(called(flow!, names, 'zh'), `在该次运行中被重做（${less.zh}）`),
     };
   });
-  return {
-    en: `${head.en}: ${said.map((text) => text.en).join('; ')}.`,
-    zh: `${head.zh}：${said.map((text) => text.zh).join('；')}。`,
-  };
+  return withReasons(head, said);
 }
 
 /** The beginning of the sentence: how late, without the reasons. */

@@ -2,10 +2,10 @@
  * Final causes over several runs (docs/answers.md): what stands behind edges to other runs, found from run to run until nothing is missing. Pure: the
  * caller reads the runs that `needed` names. The same cause is one cause, however many ways lead to it.
  */
-import { type Graph, vertexOf } from '../compiled/compact.ts';
+import { vertexOf } from '../compiled/compact.ts';
 import { isDone } from '../run/state.ts';
 import { type Unmet, unmetOf } from '../run/unmet.ts';
-import { type Walk, walkUp } from '../run/unmet-walk.ts';
+import { stepsUp, walkUp } from '../run/unmet-walk.ts';
 import type { Cause } from './cause.ts';
 import { CausesBehind } from './causes-behind.ts';
 import { chainsFrom } from './chain-across.ts';
@@ -19,7 +19,7 @@ import {
   type Remote,
 } from './found-causes.ts';
 import { Situation } from './situation.ts';
-import { type AskedRun, causeOf, ofRun } from './why.ts';
+import { type AskedRun, causeOf, isCrossing, ofRun } from './why.ts';
 
 /** A flow of a run, as an edge names it. */
 export interface Needed {
@@ -32,8 +32,6 @@ export interface Given {
   readonly id: string;
   readonly at: Situation;
   readonly unmet: Unmet;
-  /** Causes of the run as a whole. */
-  readonly general: readonly Cause[];
   /** Open flows that other runs wait for. */
   readonly targets: Set<number>;
 }
@@ -91,7 +89,7 @@ export class Across implements Others {
   /** Whether a flow of the asked run waits for another run, directly or through others of its run. O(V + E). */
   isCrossedFrom(v: number): boolean {
     const { at, unmet } = this.home;
-    return walkUp(at.graph, unmet, [v]).visited.some((u) => unmet.foreign.has(u));
+    return isCrossing(unmet, walkUp(at.graph, unmet, [v]));
   }
 
   /** A run, or the cause why it was not opened. */
@@ -184,7 +182,7 @@ export class Across implements Others {
     let nodes = 0;
     for (const run of runs) {
       places.set(run, nodes);
-      // Node v is a flow, node n + v lies on the way to a member of a rerun plan.
+      // Nodes as in graph/run/unmet-walk.ts: two for each flow.
       nodes += 2 * run.at.graph.n;
     }
     const behind = new CausesBehind(nodes);
@@ -199,10 +197,11 @@ export class Across implements Others {
   }
 
   #addRun(behind: CausesBehind, run: Given, nodeOf: (run: Given, v: number) => number): void {
-    const { at, unmet, targets, general } = run;
+    const { at, unmet, targets } = run;
     const walk = walkUp(at.graph, unmet, [...targets]);
     const base = nodeOf(run, 0);
-    for (const [from, to] of stepsOf(at.graph, unmet, walk)) behind.addEdge(base + from, base + to);
+    for (const from of walk.nodes)
+      stepsUp(at.graph, unmet, from, (to) => behind.addEdge(base + from, base + to));
     for (const item of finalCauses(at, unmet, walk.finals, walk.visited, true)) {
       const to = isEdge(item) ? this.#to(leadsTo(item)) : null;
       if (to !== null && to.is === 'open') {
@@ -215,24 +214,9 @@ export class Across implements Others {
     }
     // What holds of the asked run as a whole is said once, before all others.
     if (run === this.home) return;
-    for (const cause of general) {
+    for (const cause of ofRun(at, unmet)) {
       const remote = generalCause(run, cause);
       for (const v of targets) behind.addGeneral(base + v, remote);
-    }
-  }
-}
-
-/** The steps of the walk that lie within the run, as in graph/run/unmet-walk.ts. */
-function* stepsOf(graph: Graph, unmet: Unmet, walk: Walk): Iterable<[from: number, to: number]> {
-  const { n } = graph;
-  for (let node = 0; node < 2 * n; node++) {
-    const v = node < n ? node : node - n;
-    if (walk.from[node] === -1 && !walk.targets.has(node)) continue;
-    if (node >= n && unmet.member[v] === 1) yield [node, v];
-    for (let e = graph.upOff[v]!; e < graph.upOff[v + 1]!; e++) {
-      const u = graph.up[e]!;
-      if (node < n && unmet.edge[e] === 1) yield [node, u];
-      if ((node >= n || unmet.above[v] === 1) && graph.loopEdge[e] === 0) yield [node, n + u];
     }
   }
 }
@@ -240,11 +224,14 @@ function* stepsOf(graph: Graph, unmet: Unmet, walk: Walk): Iterable<[from: numbe
 function given({ graph, s, facts }: AskedRun): Given {
   const at = new Situation(graph, s, facts);
   const unmet = unmetOf(graph, at.s);
-  return { id: facts.run, at, unmet, general: ofRun(at, unmet), targets: new Set() };
+  return { id: facts.run, at, unmet, targets: new Set() };
 }
 
+const causeId = (run: string, flow: string | null, code: string, by: string | null): string =>
+  JSON.stringify([run, flow, code, by]);
+
 const idOf = ({ id }: { readonly id: string }, { flow, condition: { code, by } }: Found): string =>
-  JSON.stringify([id, flow, code, by]);
+  causeId(id, flow, code, by);
 
 /** A final cause of a run, for those that wait for the run. */
 function localCause(run: Given, found: Found): Remote {
@@ -288,7 +275,7 @@ function remoteOf(cause: Cause): Omit<Remote, 'ends'> {
     since,
     key,
     silent: false,
-    id: JSON.stringify([run, flow, code, by]),
+    id: causeId(run, flow, code, by),
     found: null,
     make: (chain, blocks) => ({ ...cause, chain, blocks }),
   };

@@ -1,5 +1,6 @@
 /** The walk of `why` over several runs, breadth first, so that the way to each cause is a shortest one. */
 import type { Unmet } from '../run/unmet.ts';
+import { stepsUp } from '../run/unmet-walk.ts';
 import type { ChainTo } from './found-causes.ts';
 import type { Situation } from './situation.ts';
 
@@ -11,7 +12,7 @@ interface WalkedRun {
 
 interface Step {
   readonly run: WalkedRun;
-  /** Node `v` is a flow, node `n + v` lies on the way to a member of a rerun plan. */
+  /** As in graph/run/unmet-walk.ts. */
   readonly node: number;
   readonly before: Step | null;
   readonly depth: number;
@@ -41,18 +42,9 @@ export function chainsFrom(
     const step = queue[head]!;
     const { run, node } = step;
     const { graph, s } = run.at;
-    const { edge, above, member, foreign } = run.unmet;
-    const { n } = graph;
-    const v = node < n ? node : node - n;
-    for (let e = graph.upOff[v]!; e < graph.upOff[v + 1]!; e++) {
-      const u = graph.up[e]!;
-      if (node < n && edge[e] === 1) reach(run, u, step);
-      if ((node < n && above[v] === 0) || graph.loopEdge[e] === 1) continue;
-      reach(run, n + u, step);
-      if (member[u] === 1) reach(run, u, step);
-    }
-    if (node >= n) continue;
-    for (const i of foreign.get(v) ?? []) {
+    stepsUp(graph, run.unmet, node, (to) => reach(run, to, step));
+    // Only nodes that are flows wait for other runs.
+    for (const i of run.unmet.foreign.get(node) ?? []) {
       const { run: other, from } = s.subscriptions.list[i]!;
       const found = find({ run: other, flow: from });
       if (found !== null) reach(found.run, found.v, step);

@@ -129,13 +129,16 @@ export function causesReached(
     return across === null ? found : across.expand(found);
   }
   // Ways through other runs begin at the flows that were visited, or lead back to this run.
-  const isCrossed = across !== null && walk.visited.some((v) => unmet.foreign.has(v));
-  if (across === null || !(isCrossed || across.home.targets.size > 0))
+  if (across === null || !(isCrossing(unmet, walk) || across.home.targets.size > 0))
     return finalCauses(at, unmet, walk.finals, walk.visited);
   const reached = new Set(walk.visited);
   const found = finalCauses(at, unmet, walk.finals, new Set([...reached, ...unmet.foreign.keys()]));
   return across.expand(found).filter((entry) => entry.at.some((v) => reached.has(v)));
 }
+
+/** Whether a walk met a flow that waits for another run. O(visited). */
+export const isCrossing = ({ foreign }: Unmet, { visited }: Walk): boolean =>
+  visited.some((v) => foreign.has(v));
 
 /** Whether a way to it leads through another run. */
 export const isAcross = ({ remote, through }: Found): boolean => (remote ?? through) !== undefined;

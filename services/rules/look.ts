@@ -3,7 +3,7 @@ import type { Plan } from '../../contract/rerun-plans.ts';
 import { SluiceError } from '../../errors.ts';
 import { canonicalJson, fingerprint } from '../../graph/compiled/hash.ts';
 import type { Rule } from '../../graph/model.ts';
-import { type FoundPlan, type Judgement, judge } from '../../graph/rules/judge.ts';
+import { type FoundPlan, type Judgement, judge, type RulePast } from '../../graph/rules/judge.ts';
 import { readPlan } from '../../store/operations/rerun-plans.ts';
 import {
   type ActEnd,
@@ -17,7 +17,7 @@ import {
 } from '../../store/rules/acts.ts';
 import { enabledRules } from '../../store/rules/enabled-rules.ts';
 import { holdLease } from '../../store/rules/lease.ts';
-import { inTransaction } from '../../store/schema/pool.ts';
+import { inTransaction, type Transaction } from '../../store/schema/pool.ts';
 import { displayZone } from '../catalogue/display-zone.ts';
 import type { ServiceDeps } from '../deps.ts';
 import { logInRuns } from '../operations/request-in-runs.ts';
@@ -58,29 +58,29 @@ export class Look {
     return (await enabledRules(this.deps.pool)).get(rule.id)?.hash === definitionHash(rule);
   }
 
-  async judge(rule: Rule, acts: readonly ActRow[], found: FoundPlan): Promise<Judgement> {
+  /** What the rule has done, as far as its limits look back. */
+  async pastOf({ id, limits }: Rule): Promise<RulePast> {
+    const since = this.now - Math.max(DAY_MS, limits.coolDownMs);
+    return { redone: await redoneSince(this.deps.pool, id, since) };
+  }
+
+  async judge(rule: Rule, acts: readonly ActRow[], found: FoundPlan, past: RulePast): Promise<Judgement> {
     const { deps, now } = this;
-    const since = now - Math.max(DAY_MS, rule.limits.coolDownMs);
-    return judge(
-      rule,
-      found,
-      { redone: await redoneSince(deps.pool, rule.id, since) },
-      {
-        enabled: await this.isEnabled(rule),
-        depth: Math.max(...acts.map(({ depth }) => depth)),
-        approvedKeys: acts.find(({ approvedBy }) => approvedBy !== null)?.approvedKeys ?? null,
-        hurried: acts.some(({ hurried }) => hurried),
-        now,
-        zone: await displayZone(deps),
-      },
-    );
+    return judge(rule, found, past, {
+      enabled: await this.isEnabled(rule),
+      depth: Math.max(...acts.map(({ depth }) => depth)),
+      approvedKeys: acts.find(({ approvedBy }) => approvedBy !== null)?.approvedKeys ?? null,
+      hurried: acts.some(({ hurried }) => hurried),
+      now,
+      zone: await displayZone(deps),
+    });
   }
 
   /** Judges what was planned for acts together, and does what was judged. Nobody needs the results of rehearsals, so they are left as they are. */
   async carryOut(rule: Rule, acts: readonly ActRow[], { plan, left: all }: Found): Promise<void> {
     const left = all.filter(({ code }) => code !== 'rehearsal');
     const found = foundIn(plan, left.length);
-    const judgement = await this.judge(rule, acts, found);
+    const judgement = await this.judge(rule, acts, found, await this.pastOf(rule));
     const detail = figuresOf(found, left);
     const ids = idsOf(acts);
     const ofPlan = plan === null ? {} : { plan: plan.id, runOfPlan: plan.run };
@@ -123,10 +123,12 @@ export class Look {
         parts.map((part) => ({ ...part, verb: 'rerun', reason })),
         `rule-act:${lead.id}:${lead.tries}`,
         async (client, rows) => {
-          await holdLease(client, this.#lease);
-          const end = { state: 'applied', detail, plan: plan.id, runOfPlan: plan.run } as const;
-          if ((await moveActs(client, idsOf(acts), end)) < acts.length)
-            throw new SluiceError('internal', 'another process has moved the acts');
+          await this.#moveHeld(client, idsOf(acts), {
+            state: 'applied',
+            detail,
+            plan: plan.id,
+            runOfPlan: plan.run,
+          });
           await noteApplied(client, lead.id, rows[0]!.id, found.redone);
           await askAboutLeft(client, idsOf(acts), detail.leftOut);
         },
@@ -146,10 +148,14 @@ export class Look {
   /** `redone`: what the first of the acts, for all of them, would redo; left out, that stays as it was. */
   move(ids: readonly string[], end: ActEnd, redone?: readonly Redone[]): Promise<void> {
     return inTransaction(this.deps.pool, async (client) => {
-      await holdLease(client, this.#lease);
-      if ((await moveActs(client, ids, end)) < ids.length)
-        throw new SluiceError('internal', 'another process has moved the acts');
+      await this.#moveHeld(client, ids, end);
       if (redone !== undefined) await notePlanned(client, ids[0]!, redone);
     });
+  }
+  /** Moves all of the acts while the lease is held, or none. */
+  async #moveHeld(client: Transaction, ids: readonly string[], end: ActEnd): Promise<void> {
+    await holdLease(client, this.#lease);
+    if ((await moveActs(client, ids, end)) < ids.length)
+      throw new SluiceError('internal', 'another process has moved the acts');
   }
 }

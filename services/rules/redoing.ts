@@ -7,6 +7,7 @@ import { readCorrection } from '../../store/rules/corrections.ts';
 import type { ServiceDeps } from '../deps.ts';
 import { planOfMembers } from '../rerun/rerun-plan.ts';
 import { idsOf, type Look } from './look.ts';
+import { readRoot } from './root.ts';
 import { readersFor, ruleActor } from './rule-plan.ts';
 import { membersOf, type NewerData, type NewerFlow, type Redo, whatToRedo } from './to-redo.ts';
 
@@ -37,23 +38,18 @@ export async function redo(look: Look, rule: Rule, acts: readonly ActRow[]): Pro
 async function newerOf(deps: ServiceDeps, rule: Rule, acts: readonly ActRow[]): Promise<NewerData> {
   const results: NewerFlow[] = [];
   const corrected: NewerFlow[] = [];
-  for (const { kind, run, flow, correction, root, at } of acts) {
+  for (const act of acts) {
+    const { kind, run, flow, correction, at } = act;
     if (kind === 'redone') {
-      results.push({ run: run!, flow: flow!, at: root.includes(' late ') ? at : null });
+      results.push({ run: run!, flow: flow!, at: readRoot(act).isLate ? at : null });
       continue;
     }
     const row = await readCorrection(deps.pool, correction!);
     corrected.push(...(await readersFor(deps, rule, row)).corrected);
   }
-  for (const run of new Set(acts.flatMap((act) => leftRunOf(act) ?? [])))
+  for (const run of new Set(acts.flatMap((act) => readRoot(act).left ?? [])))
     results.push(...(await inputsOf(deps, run)));
   return { results, corrected };
-}
-
-/** The run that an act asks about because it was left out (`askAboutLeft`); null: it asks about no run in particular. */
-function leftRunOf({ kind, root }: ActRow): string | null {
-  const parts = root.split(' ');
-  return parts[kind === 'corrected' ? 1 : parts[2] === 'late' ? 4 : 3] ?? null;
 }
 
 /** Flows of other runs that a run waits for: they may have been redone while it was left out. */

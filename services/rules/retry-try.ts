@@ -5,6 +5,7 @@ import { type FoundPlan, type Judgement, judge, type RulePast } from '../../grap
 import { failuresSince, type PastFailure } from '../../store/rules/past-results.ts';
 import type { ServiceDeps } from '../deps.ts';
 import { usualDurations } from '../timing/expected-durations.ts';
+import { flowRoot } from './root.ts';
 import { figuresOf, foundIn, looksAt, looksAtFailure } from './rule-plan.ts';
 
 type Item = RuleTry['items'][number];
@@ -28,7 +29,7 @@ export async function retriesSince(
     if (found === null) continue;
     const { run, flow, generation, endedAt } = failure;
     const at = failure.at + rule.settleMs;
-    const item = { at, roots: [`${run} ${flow} ${generation}`] };
+    const item = { at, roots: [flowRoot({ run, flow, generation, at })] };
     if (endedAt !== null && endedAt <= at) {
       items.push({ ...item, state: 'covered', code: 'not_failed', ...figuresOf(foundIn(null, 0), []) });
       continue;

@@ -28,10 +28,11 @@ export async function retry(look: Look, rule: Rule, acts: readonly ActRow[]): Pr
     for (const act of list) await look.carryOut(rule, [act], { plan: null, left: [run] });
   for (const { context, state, failed } of runs) {
     const able: FailedFlow[] = [];
+    const past = await look.pastOf(rule);
     for (const item of failed) {
       const { flow, key } = item;
       const alone = { ...foundIn(null, 0), redone: [{ run: context.run.id, flow, key }] };
-      const judgement = await look.judge(rule, [item.act], alone);
+      const judgement = await look.judge(rule, [item.act], alone, past);
       if (judgement.do === 'apply') able.push(item);
       else await retryTogether(look, rule, { context, state, failed: [item] });
     }

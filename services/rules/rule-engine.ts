@@ -16,6 +16,7 @@ import type { ServiceDeps } from '../deps.ts';
 import { idsOf, Look } from './look.ts';
 import { redo, redoSettled } from './redoing.ts';
 import { retry, retryLasting } from './retrying.ts';
+import { flowRoot } from './root.ts';
 import { looksAt, looksAtFailure, ruleActor } from './rule-plan.ts';
 
 /** How long a process that fell silent keeps the others from evaluating rules, ms. */
@@ -96,7 +97,8 @@ export class RuleEngine {
     const flow = await this.#flowOf(fact.run!, fact.flow!);
     if (flow === null || !looksAt(rule, fact.run!, flow)) return null;
     if (fact.kind === 'failed' && !looksAtFailure(rule, flow, fact.failure!)) return null;
-    const root = `${fact.run} ${fact.flow} ${fact.generation ?? `late ${fact.at}`}`;
+    const { run, generation, at } = fact;
+    const root = flowRoot({ run: run!, flow: fact.flow!, generation, at });
     return { rule: rule.id, root, fact, depth: isOwn ? (fact.depth ?? 1) : (fact.depth ?? 0) + 1 };
   }
 

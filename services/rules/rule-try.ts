@@ -12,6 +12,7 @@ import type { ServiceDeps } from '../deps.ts';
 import type { LeftOut } from '../rerun/rerun-across.ts';
 import { usualDurations } from '../timing/expected-durations.ts';
 import { outcomeOf, retriesSince } from './retry-try.ts';
+import { flowRoot } from './root.ts';
 import { figuresOf, looksAt, readersFor, ruleActor } from './rule-plan.ts';
 import { showRule } from './rules.ts';
 import { type NewerData, type OpenedRun, type RedoOf, walkable, walkRuns } from './to-redo.ts';
@@ -96,7 +97,7 @@ async function resultsOf(deps: ServiceDeps, rule: Rule, since: number): Promise<
   for (const row of await resultsSince(deps.pool, since)) {
     const { run, flow, generation, at } = row;
     if (!(await isSeen(deps, rule, row))) continue;
-    const root = `${run} ${flow} ${generation}`;
+    const root = flowRoot({ run, flow, generation, at });
     found.push({ root, at, results: [{ run, flow, at }], corrected: [], archived: [] });
   }
   return found;

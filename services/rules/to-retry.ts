@@ -7,6 +7,7 @@ import { readState } from '../../store/record/run-state.ts';
 import type { ActRow } from '../../store/rules/acts.ts';
 import type { ServiceDeps } from '../deps.ts';
 import { type LeftOut, leftOutOf } from '../rerun/rerun-across.ts';
+import { readRoot } from './root.ts';
 
 export interface FailedFlow {
   readonly act: ActRow;
@@ -71,9 +72,6 @@ function failedFlow(
   const flow = act.flow!;
   const v = context.index.get(flow);
   if (v === undefined || has(state, v, FLAG.RETIRED)) return null;
-  const isSame = state.generation[v] === generationOf(act) && state.result[v] === codeOf('failed');
+  const isSame = state.generation[v] === readRoot(act).generation && state.result[v] === codeOf('failed');
   return isSame ? { act, v, flow, key: context.graph.attrOf(v).key } : null;
 }
-
-/** Of the root `RUN FLOW GENERATION`. */
-const generationOf = ({ root }: ActRow): number => Number(root.slice(root.lastIndexOf(' ') + 1));

@@ -21,6 +21,8 @@ export interface TestRules {
   /** Acts of a rule, the newest first. */
   acts(rule: string): Promise<Json[]>;
   enable(rule: string): Promise<void>;
+  /** Reports a correction; answers its id. */
+  correct(table: string, period: string): Promise<string>;
 }
 
 const FAILURE: Partial<AttemptEnd> = {
@@ -49,6 +51,7 @@ export async function startTestRules(database: { url: string }, runs: readonly s
       await agent.end(tasks.filter((task) => !fail.includes(task)));
     }
   };
+  let reported = 0;
   const generations = async (): Promise<Map<string, number>> => {
     const found = await api.pool.query<{ flow: string; generation: number }>(
       'select flow_id as flow, generation from run_flows order by flow_id',
@@ -71,6 +74,12 @@ export async function startTestRules(database: { url: string }, runs: readonly s
       return [...after.keys()].filter((flow) => after.get(flow) !== before.get(flow));
     },
     acts: async (rule) => (await ann.get(`/rule-acts?rule=${rule}`)).body.items,
+    async correct(table, period) {
+      const headers = { 'idempotency-key': `k${reported++}` };
+      const answer = await ann.post('/corrections', { table, period, reason: 'late file' }, headers);
+      expect(answer.status).toBe(200);
+      return answer.body.id;
+    },
     async enable(rule) {
       expect(await kim.post(`/rules/${rule}/enable`, { reason: 'agreed' })).toMatchObject({ status: 200 });
     },

@@ -11,16 +11,18 @@ export function dueTimes(run: ScopedRun): (flow: Flow, row: Pick<FlowStateRow, '
   return (flow, { deadline }) => times(run.index.get(flow.id)!, deadline)?.at ?? null;
 }
 
-export interface LateFlow extends ScopedFlow {
+interface Due {
   readonly expectedAt: number | null;
   /** Time since `expectedAt`, ms; 0: it has not come yet, or there is none. */
   readonly lateMs: number;
 }
 
+export type LateFlow = ScopedFlow & Due;
+
 /** The open flows among these, each with the instant at which it should be done. */
-export function openFlows(flows: readonly ScopedFlow[]): LateFlow[] {
+export function openFlows<T extends ScopedFlow>(flows: readonly T[]): (T & Due)[] {
   const due = new Map<ScopedRun, ReturnType<typeof dueTimes>>();
-  return flows.flatMap((flow): LateFlow[] => {
+  return flows.flatMap((flow): (T & Due)[] => {
     if (!isOpen(flow.row)) return [];
     const dueOf = due.get(flow.run) ?? dueTimes(flow.run);
     due.set(flow.run, dueOf);

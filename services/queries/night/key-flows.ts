@@ -49,22 +49,20 @@ export const q14 = defineQuery({
     const above = await Around.read(deps, scope, flows, 'up');
     const rows = openFlows(flows)
       .filter((entry) => isKey(entry, group))
-      .flatMap((key) => {
-        const reached = above.from(key);
-        const depths = new Map(reached.map((it) => [`${it.run.run.id} ${it.flow.id}`, it.depth]));
-        return openFlows(reached)
+      .flatMap((key) =>
+        openFlows(above.from(key))
           .filter(({ lateMs }) => lateMs > 0)
           .map((it) => ({
             keyFlow: key.flow.id,
             flowId: namedFrom(key.run, it),
             name: it.flow.names,
             kind: it.flow.kind,
-            depth: depths.get(`${it.run.run.id} ${it.flow.id}`)!,
+            depth: it.depth,
             state: it.row.state,
             expectedAt: it.expectedAt,
             lateMin: minutes(it.lateMs),
-          }));
-      });
+          })),
+      );
     return { about: { date: scope.period }, rows };
   },
 });

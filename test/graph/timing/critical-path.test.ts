@@ -151,6 +151,11 @@ function told(story: Story, target: string): string[] {
 }
 
 const A: FlowSpec = { id: 'A' };
+/** It may fail twice, with a back-off of three minutes. */
+const TRIED_AGAIN: FlowSpec = {
+  id: 'A',
+  retries: { program: 2, infrastructure: 0, timeout: 0, lost: 0, backoffMs: 3 * MIN },
+};
 const B: FlowSpec = { id: 'B', after: ['A'] };
 /** A ran in its first ten minutes. */
 const ranA: Told = { released: 0, tries: [[0, 0, 10, 'succeeded']], result: ['succeeded', 10] };
@@ -183,9 +188,7 @@ describe('the critical path, kind by kind', () => {
     [
       'failed attempts and their back-off',
       {
-        specs: [
-          { id: 'A', retries: { program: 2, infrastructure: 0, timeout: 0, lost: 0, backoffMs: 3 * MIN } },
-        ],
+        specs: [TRIED_AGAIN],
         flows: {
           A: {
             released: 0,
@@ -203,9 +206,7 @@ describe('the critical path, kind by kind', () => {
     [
       'after a back-off the engine takes its time until it offers the next attempt, then the flow waits for an agent',
       {
-        specs: [
-          { id: 'A', retries: { program: 2, infrastructure: 0, timeout: 0, lost: 0, backoffMs: 3 * MIN } },
-        ],
+        specs: [TRIED_AGAIN],
         flows: {
           A: {
             released: 0,

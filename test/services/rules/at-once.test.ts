@@ -10,10 +10,10 @@ import { startTestRules } from '../../support/rules.ts';
 const database = await createTestDatabase('rules_at_once');
 const DAY = 'day-2026-10-31';
 const MONTH = 'month-2026-10';
-const { api, ann, kim, engine, warned, look, work, redoneBy, acts, enable } = await startTestRules(database, [
-  DAY,
-  MONTH,
-]);
+const { api, ann, kim, engine, warned, look, work, redoneBy, acts, enable, correct } = await startTestRules(
+  database,
+  [DAY, MONTH],
+);
 
 const names = { en: 'carry', zh: '传递' };
 const READERS = 2_000;
@@ -40,14 +40,6 @@ await openTestRun(api.pool);
 await work();
 await enable('carry');
 await enable('all');
-
-let n = 0;
-async function correct(table: string, period: string): Promise<string> {
-  const headers = { 'idempotency-key': `k${n++}` };
-  const answer = await ann.post('/corrections', { table, period, reason: 'late file' }, headers);
-  expect(answer.status).toBe(200);
-  return answer.body.id;
-}
 
 /** What still has to be redone because of a correction. */
 async function stillToRedo(id: string): Promise<string[]> {

@@ -9,10 +9,10 @@ import { startTestRules } from '../../support/rules.ts';
 const database = await createTestDatabase('rule_engine');
 const DAY = 'day-2026-10-31';
 const MONTH = 'month-2026-10';
-const { api, ann, kim, engine, warned, look, work, redoneBy, acts, enable } = await startTestRules(database, [
-  DAY,
-  MONTH,
-]);
+const { api, ann, kim, engine, warned, look, work, redoneBy, acts, enable, correct } = await startTestRules(
+  database,
+  [DAY, MONTH],
+);
 
 /** Days load and merge, the month adds them up; the fee is a key flow, the report is only ordered after it. */
 const FLOWS = [
@@ -46,14 +46,6 @@ await openTestRun(api.pool, '2026-10-31', 'day');
 await openTestRun(api.pool);
 
 await work();
-
-let n = 0;
-const correct = async (table: string, period: string): Promise<string> => {
-  const headers = { 'idempotency-key': `k${n++}` };
-  const answer = await ann.post('/corrections', { table, period, reason: 'late file' }, headers);
-  expect(answer.status).toBe(200);
-  return answer.body.id;
-};
 
 const actOf = async (rule: string, correction: string): Promise<Json> =>
   (await acts(rule)).find((act) => act.correction === correction);
