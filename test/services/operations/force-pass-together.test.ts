@@ -17,7 +17,15 @@ await applyCatalogue(
   catalogueText([
     { id: 'B', cycle: 'day' },
     { id: 'C', cycle: 'day', after: ['B'] },
-    { id: 'M', after: [{ flow: 'C', period: 'lastDayOfMonth' }] },
+    // Nobody does it, so the month waits on when C is done.
+    { id: 'D', cycle: 'day' },
+    {
+      id: 'M',
+      after: [
+        { flow: 'C', period: 'lastDayOfMonth' },
+        { flow: 'D', period: 'lastDayOfMonth' },
+      ],
+    },
     { id: 'K', after: ['M'], key: true },
   ]),
 );
